@@ -1,0 +1,1 @@
+"""Deliver data sets to someone else's bucket."""

@@ -1,0 +1,1 @@
+"""Everything that speaks to AWS, except the bytes of files."""

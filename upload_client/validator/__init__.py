@@ -1,0 +1,1 @@
+"""The receiving side: follows the client's log and judges what arrived."""
