@@ -1,0 +1,376 @@
+"""Settings: flags > environment > profile > the receiver's parameter > defaults.
+
+`load_settings` gathers what is known before the login; `with_parameter` lays the receiver's JSON
+(one SSM parameter, read after the login) underneath, so that a provider's profile needs no more than
+the region and the Cognito ids. What is wrong is named by its key and by where it stands.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import string
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from platformdirs import user_config_path
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError
+
+__all__ = [
+    "Settings",
+    "SettingsError",
+    "load_settings",
+    "profile_path",
+    "require",
+    "with_parameter",
+]
+
+MIB = 1024**2
+GIB = 1024**3
+
+ENVIRONMENT_PREFIX = "UPLOAD_CLIENT_"
+NOT_SETTINGS = ("PROFILE", "TEST_")
+"""What follows the prefix in variables that are not settings: the profile's name, and the tests' own."""
+
+SERVICES = {
+    "s3": "S3",
+    "lambda": "LAMBDA",
+    "ssm": "SSM",
+    "cognito-idp": "COGNITO_IDENTITY_PROVIDER",
+    "cognito-identity": "COGNITO_IDENTITY",
+}
+"""boto3's name of each service in use, and its name in ``AWS_ENDPOINT_URL_<SERVICE>``.
+
+See https://docs.aws.amazon.com/sdkref/latest/guide/ss-endpoints-table.html
+"""
+
+PARAMETER_KEYS = frozenset(
+    {
+        "control_bucket",
+        "control_prefix",
+        "landing_bucket",
+        "landing_prefix",
+        "start_function",
+        "threads",
+        "max_retries",
+        "max_invalid",
+        "lease_seconds",
+        "validator_silence",
+        "part_size",
+        "multipart_threshold",
+    }
+)
+"""What the receiver may set: nothing about the login, and no program to run on the provider's machine."""
+
+
+class SettingsError(ValueError):
+    """A setting is missing, unknown or wrong. ``hint`` says what to do, where there is something to say."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def _template(text: str) -> str:
+    try:
+        parsed = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"is not a template ({error})") from None
+    for _, name, spec, conversion in parsed:
+        if name is None:
+            continue
+        if name not in {"dataset", "delivery_id", "transfer_type"} or spec or conversion:
+            raise ValueError(f"may hold {{dataset}}, {{delivery_id}} and {{transfer_type}}, not {{{name}}}")
+    return text
+
+
+def _prefix(text: str) -> str:
+    if text and not text.endswith("/"):
+        raise ValueError("must end in '/'")
+    if text.startswith("/") or "//" in text:
+        raise ValueError("must not hold an empty part: no '/' at the start, no '//'")
+    return text
+
+
+def _part_size(size: int) -> int:
+    if not 5 * MIB <= size <= 5 * GIB:
+        raise ValueError("must lie between 5 MiB and 5 GiB")
+    return size
+
+
+def _url(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return url.rstrip("/")
+
+
+def _services(endpoints: dict[str, str]) -> dict[str, str]:
+    for service in endpoints:
+        if service not in SERVICES:
+            close = _did_you_mean(service, SERVICES)
+            raise ValueError(f"{service!r} is none of {', '.join(SERVICES)}{close}")
+    return endpoints
+
+
+Template = Annotated[str, AfterValidator(_template)]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+Url = Annotated[str, AfterValidator(_url)]
+
+
+class Settings(BaseModel):
+    """Everything that may be set. Immutable; ``repr`` and dumps never show a password.
+
+    Sizes are bytes (``"64 MiB"`` is understood too), times are seconds. Templates may hold
+    ``{dataset}``, ``{delivery_id}`` and ``{transfer_type}``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    auth: Literal["cognito", "aws"] = "cognito"
+    """``cognito``: log in with a name and a password. ``aws``: the credentials boto3 finds by itself."""
+    region: str | None = None
+    aws_profile: str | None = None
+    """The profile of AWS' own configuration files to use, with ``auth = "aws"``."""
+    user_pool_id: str | None = Field(default=None, pattern=r"^[\w-]+_[0-9a-zA-Z]+$")
+    user_pool_client_id: str | None = None
+    identity_pool_id: str | None = Field(default=None, pattern=r"^[\w-]+:[0-9a-fA-F-]+$")
+    username: str | None = None
+    password: SecretStr | None = Field(default=None, repr=False)
+    """From ``UPLOAD_CLIENT_PASSWORD`` only: a password stands in no file of ours and in no command line."""
+    password_command: Annotated[list[str], Field(min_length=1)] | str | None = Field(default=None, repr=False)
+    """A program that prints the password; run without a shell."""
+    settings_parameter: str = "/upload-client/settings"
+    """The name of the SSM parameter that holds the receiver's settings as JSON."""
+
+    control_bucket: Template | None = None
+    control_prefix: Prefix = ""
+    landing_bucket: Template | None = None
+    landing_prefix: Annotated[Prefix, AfterValidator(_template)] = "{dataset}/{delivery_id}/{transfer_type}/"
+    start_function: str | None = None
+    """Name or ARN of the Lambda function that starts the validation."""
+
+    endpoint_url: Url | None = None
+    """Where all AWS services are, when not at AWS."""
+    endpoints: Annotated[dict[str, Url], AfterValidator(_services)] = Field(default_factory=dict)
+    """Where single services are, by boto3's name (``s3``, ``cognito-idp``, …); before ``endpoint_url``."""
+
+    threads: int = Field(default=8, ge=1, le=1024)
+    max_retries: int = Field(default=2, ge=0, le=1000)
+    max_invalid: int = Field(default=10, ge=0)
+    """More invalid files than this in one run end it early; 0 = no limit."""
+    lease_seconds: int = Field(default=300, ge=30, le=3600)
+    validator_silence: float = Field(default=120, gt=0, allow_inf_nan=False)
+    part_size: Annotated[ByteSize, AfterValidator(_part_size)] | None = None
+    """Of multipart uploads; by default it follows from the file's size."""
+    multipart_threshold: Annotated[ByteSize, AfterValidator(_part_size)] = ByteSize(64 * MIB)
+    """Files of this size and above go up in parts."""
+
+    @property
+    def needs_parameter(self) -> bool:
+        """Whether the receiver's parameter is to be read: named on purpose, or something only it can tell."""
+        told = (self.control_bucket, self.landing_bucket, self.start_function)
+        return "settings_parameter" in self.model_fields_set or None in told
+
+
+def load_settings(
+    *,
+    flags: Mapping[str, Any] | None = None,
+    profile: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Gather the settings known before the login.
+
+    Args:
+        flags: From the command line, by the setting's name; None = not given.
+        profile: The name of a profile, or the path of a TOML file. Without one,
+            ``UPLOAD_CLIENT_PROFILE``; without that, the profile ``default`` where there is one.
+        environ: The environment; the process' own when None.
+
+    Raises:
+        SettingsError: Something is unknown, wrong or unreadable.
+    """
+    environ = os.environ if environ is None else environ
+    layers: list[_Layer] = []
+    path = profile_path(profile or environ.get(ENVIRONMENT_PREFIX + "PROFILE") or None)
+    if path is not None:
+        layers.append(_Layer(str(path), _read_profile(path)))
+    layers.append(_aws_environment(environ))
+    layers.append(_own_environment(environ))
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    layers.append(_Layer("command line", given, {key: "--" + key.replace("_", "-") for key in given}))
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        layer.check()
+        merged = _over(merged, layer.values)
+    return Settings.model_validate(merged)
+
+
+def with_parameter(settings: Settings, text: str) -> Settings:
+    """Lay the receiver's JSON object beneath what has been set.
+
+    Raises:
+        SettingsError: It is not a JSON object, or holds what a receiver cannot set.
+    """
+    source = f"SSM parameter {settings.settings_parameter}"
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{source}: is not JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"{source}: is not a JSON object")
+    for key in values:
+        if key in Settings.model_fields and key not in PARAMETER_KEYS:
+            raise SettingsError(f"{source}: {key}: cannot be set by the receiver, only by the provider")
+    _Layer(source, values).check()
+    explicit = {key: getattr(settings, key) for key in settings.model_fields_set}
+    return Settings.model_validate(_over(values, explicit))
+
+
+def require(settings: Settings, *names: str) -> None:
+    """Make sure that each of these settings has a value.
+
+    Raises:
+        SettingsError: Naming those that have none, and where to set them.
+    """
+    missing = [name for name in names if getattr(settings, name) in (None, "")]
+    if missing:
+        variables = " ".join(ENVIRONMENT_PREFIX + name.upper() for name in missing)
+        raise SettingsError(
+            f"not set: {', '.join(missing)}",
+            f"Name a profile that sets it (--profile), or set it in the environment: {variables}",
+        )
+
+
+def profile_path(profile: str | os.PathLike[str] | None) -> Path | None:
+    """The file of a profile. A name (no separator, no ``.toml``) is looked up in the config folder.
+
+    None looks for the profile ``default``, and gives None where there is none.
+
+    Raises:
+        SettingsError: There is no such profile.
+    """
+    folder = user_config_path("upload-client", appauthor=False)
+    if profile is None:
+        default = folder / "default.toml"
+        return default if default.is_file() else None
+    text = os.fspath(profile)
+    if text.endswith(".toml") or "/" in text or os.sep in text:
+        path = Path(text).expanduser()
+        if not path.is_file():
+            raise SettingsError(f"the profile {path} is not there")
+        return path
+    path = folder / f"{text}.toml"
+    if not path.is_file():
+        known = sorted(found.stem for found in folder.glob("*.toml")) if folder.is_dir() else []
+        there = f"there: {', '.join(known)}" if known else "there is none yet"
+        raise SettingsError(
+            f"no profile {text!r} in {folder} ({there}){_did_you_mean(text, known)}",
+            "--profile takes the name of a profile there, or the path of a TOML file.",
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Settings from one source. ``names`` says how a key is spelled there, where it is spelled otherwise."""
+
+    source: str
+    values: Mapping[str, Any]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Check this layer by itself, so that what is wrong can be said to stand here."""
+        try:
+            Settings.model_validate(self.values)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            key = str(first["loc"][0])
+            if key == "endpoints":
+                key = ".".join(map(str, first["loc"]))
+            if first["type"] == "extra_forbidden":
+                message = f"is not a setting{_did_you_mean(key, Settings.model_fields)}"
+            else:
+                message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            raise SettingsError(f"{self.source}: {self.names.get(key, key)}: {message}") from None
+
+
+def _read_profile(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not TOML: {error}") from None
+    if "password" in values:
+        raise SettingsError(
+            f"{path}: password: a password does not belong in a file",
+            "Use password_command, the keyring, UPLOAD_CLIENT_PASSWORD, or the prompt.",
+        )
+    return values
+
+
+def _aws_environment(environ: Mapping[str, str]) -> _Layer:
+    """What the AWS tools' own variables say; an empty one counts as unset."""
+    values: dict[str, Any] = {}
+    names: dict[str, str] = {}
+
+    def take(key: str, *variables: str) -> None:
+        variable = next((name for name in variables if environ.get(name)), None)
+        if variable is not None:
+            names[key] = variable
+            table, _, entry = key.rpartition(".")
+            (values.setdefault(table, {}) if table else values)[entry] = environ[variable]
+
+    take("region", "AWS_REGION", "AWS_DEFAULT_REGION")
+    take("aws_profile", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true":
+        take("endpoint_url", "AWS_ENDPOINT_URL")
+        for service, name in SERVICES.items():
+            take(f"endpoints.{service}", f"AWS_ENDPOINT_URL_{name}")
+    return _Layer("environment", values, names)
+
+
+def _own_environment(environ: Mapping[str, str]) -> _Layer:
+    """What our own variables say; an empty one counts as unset. Tables and lists are given as JSON."""
+    values: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    for variable, text in environ.items():
+        name = variable.removeprefix(ENVIRONMENT_PREFIX)
+        if name == variable or name.startswith(NOT_SETTINGS) or not text:
+            continue
+        key = name.lower()
+        if key not in Settings.model_fields:
+            known = [ENVIRONMENT_PREFIX + setting.upper() for setting in Settings.model_fields]
+            raise SettingsError(f"environment: {variable}: is not a setting{_did_you_mean(variable, known)}")
+        values[key], names[key] = text, variable
+        if key == "endpoints" or (key == "password_command" and text.startswith("[")):
+            try:
+                values[key] = json.loads(text)
+            except ValueError as error:
+                raise SettingsError(f"environment: {variable}: is not JSON ({error})") from None
+    return _Layer("environment", values, names)
+
+
+def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one layer over another. Endpoints merge; an ``endpoint_url`` above hides those below.
+
+    The AWS tools have the same order:
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    merged = {**lower, **upper}
+    beneath = {} if upper.get("endpoint_url") else lower.get("endpoints", {})
+    if endpoints := {**beneath, **upper.get("endpoints", {})}:
+        merged["endpoints"] = endpoints
+    else:
+        merged.pop("endpoints", None)
+    return merged
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
