@@ -1,0 +1,118 @@
+"""Relative paths and S3 keys: what may be delivered, and what is refused because it could escape or collide.
+
+One rule for every platform: an index that is fine on one machine is fine on the others. A path is
+delivered exactly as it is spelled, byte by byte in UTF-8, or not at all; nothing is normalised.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from array import array
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+__all__ = ["MAX_KEY", "Collision", "check_relpath", "collisions", "landing_key"]
+
+MAX_KEY = 1024
+"""Bytes of UTF-8 an S3 key may have (S3 user guide, "Naming Amazon S3 objects")."""
+
+Collision = tuple[int, int, Literal["case", "unicode"]]
+
+# S3 answers in XML 1.0, which has no way to spell these (XML 1.0, production 2 "Char").
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_SUSPECT = re.compile(r"\A\.{0,2}/|//|/\Z|\\|\A[A-Za-z]:|(?:\A|/)\.{1,2}(?:/|\Z)|" + _NOT_IN_XML.pattern)
+
+
+def check_relpath(relpath: str, prefix: str = "") -> str | None:
+    """Why a path cannot be delivered; None if it can.
+
+    Args:
+        relpath: path relative to the source, components separated by ``/``.
+        prefix: what stands before it in the S3 key.
+    """
+    if not relpath:
+        return "is empty"
+    try:
+        length = len(relpath.encode()) + len(prefix.encode())
+    except UnicodeEncodeError:
+        return "is not valid Unicode (a file name that is not UTF-8?)"
+    if length > MAX_KEY:
+        return f"makes a key of {length} bytes, and S3 allows {MAX_KEY}"
+    # One search clears nearly every path; only the others are looked at closely.
+    return None if _SUSPECT.search(relpath) is None else _refused(relpath)
+
+
+def _refused(relpath: str) -> str:
+    if "\0" in relpath:
+        return "contains a NUL character"
+    if odd := _NOT_IN_XML.search(relpath):
+        return f"contains U+{ord(odd.group()):04X}, a character S3 cannot list"
+    if relpath.startswith("/"):
+        return "is absolute"
+    if "\\" in relpath:
+        return "contains a backslash; components are separated by '/'"
+    if relpath[1:2] == ":":
+        return "starts with a drive letter"
+    components = relpath.split("/")
+    if ".." in components:
+        return "contains '..', which leaves its folder"
+    if "." in components:
+        return "contains '.' as a component"
+    return "has an empty component ('//', or '/' at its end)"
+
+
+def landing_key(prefix: str, relpath: str) -> str:
+    """The key of a delivered file: prefix and path, unchanged.
+
+    Args:
+        prefix: empty, or ending in ``/``.
+        relpath: a path that `check_relpath` lets pass.
+
+    Raises:
+        ValueError: the prefix does not end in ``/``, or the path is refused.
+    """
+    if prefix and not prefix.endswith("/"):
+        raise ValueError(f"the prefix {prefix!r} does not end in '/'")
+    if reason := check_relpath(relpath, prefix):
+        raise ValueError(f"{relpath!r} {reason}")
+    return prefix + relpath
+
+
+def _folded(relpath: str) -> str:
+    """The same for paths that some file system takes for one."""
+    if relpath.isascii():
+        return relpath.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", relpath).casefold())
+
+
+def collisions(relpaths: Sequence[str]) -> list[Collision]:
+    """Different paths that a receiver's file system may take for one.
+
+    Args:
+        relpaths: paths, all different.
+
+    Returns:
+        ``(row, other_row, kind)`` with `other_row` the first of its group and above `row`, in row order.
+        "unicode": the same characters in another Unicode form (NFC, NFD); "case": the same but for case.
+    """
+    # A million strings in a dict would take 200 MB; their hashes, sorted, take 8 and tell where to look.
+    hashes = array("q", (hash(_folded(path)) for path in relpaths))
+    ordered = sorted(hashes)
+    twice = {one for one, other in pairwise(ordered) if one == other}
+    del ordered
+    first: dict[str, int] = {}
+    found: list[Collision] = []
+    for row, value in enumerate(hashes):
+        if value not in twice:
+            continue
+        other = first.setdefault(_folded(relpaths[row]), row)
+        if other != row:
+            found.append((row, other, _kind(relpaths[row], relpaths[other])))
+    return found
+
+
+def _kind(one: str, other: str) -> Literal["case", "unicode"]:
+    same = unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+    return "unicode" if same else "case"

@@ -1,0 +1,132 @@
+"""What happens during a delivery, told to whoever reports it: a terminal, a log, a machine.
+
+Events carry raw data. Paths and messages may hold anything a file name or a stranger can hold;
+each reporter makes them safe for its own medium (`upload_client.core.text`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+__all__ = [
+    "Connected",
+    "Event",
+    "FileChanged",
+    "Message",
+    "MessageType",
+    "Planned",
+    "Progress",
+    "Reporter",
+    "Summary",
+]
+
+MessageType: TypeAlias = Literal["warning", "error", "info", "complete", "success"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sentence for the person."""
+
+    text: str
+    mtype: MessageType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """The delivery is ours: logged in, lock taken, logs read.
+
+    Attributes:
+        source: where files come from, a directory or ``s3://bucket/prefix``.
+        landing: where they go, ``s3://bucket/prefix``.
+        resumed: whether an earlier run has left something to go on from.
+    """
+
+    dataset: str
+    delivery_id: str
+    transfer_type: str
+    agent_id: str
+    epoch: int
+    source: str
+    landing: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What this run is going to do.
+
+    Attributes:
+        counts: files for each reason ("new", "changed since", …), in the order to show them.
+        n_files: files that will be sent.
+        n_bytes: bytes that will be sent, as far as sizes are known.
+    """
+
+    counts: Mapping[str, int]
+    n_files: int
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileChanged:
+    """A file is in another state."""
+
+    relpath: str
+    state: str
+    message: str | None = None
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far it is, from time to time.
+
+    Attributes:
+        counts: files in each state.
+        bytes_sent: by this run, so far; may go down when a file is sent again.
+        bytes_total: what this run has to send.
+        files_sent: by this run, so far.
+        seconds: since the run began.
+    """
+
+    counts: Mapping[str, int]
+    bytes_sent: int
+    bytes_total: int
+    files_sent: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The end: the last event there is.
+
+    Attributes:
+        exit_code: what the process will say.
+        headline: the outcome in one sentence.
+        state_csv: the state dump; None if it could not be written.
+    """
+
+    exit_code: int
+    counts: Mapping[str, int]
+    bytes_sent: int
+    files_sent: int
+    seconds: float
+    state_csv: Path | None
+    headline: str
+
+
+Event: TypeAlias = Message | Connected | Planned | FileChanged | Progress | Summary
+
+
+class Reporter(Protocol):
+    """Shows events to somebody. Called from one thread."""
+
+    def handle(self, event: Event) -> None:
+        """Show this, or leave it out."""
+        ...
+
+    def close(self) -> None:
+        """No more events. Give back the terminal as it was."""
+        ...
