@@ -22,7 +22,9 @@ Collision = tuple[int, int, Literal["case", "unicode"]]
 
 # S3 answers in XML 1.0, which has no way to spell these (XML 1.0, production 2 "Char").
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_SUSPECT = re.compile(r"\A\.{0,2}/|//|/\Z|\\|\A[A-Za-z]:|(?:\A|/)\.{1,2}(?:/|\Z)|" + _NOT_IN_XML.pattern)
+_BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\\\\]")
+_BAD_COMPONENT = re.compile(r"/\.{0,2}(?:/|\Z)")
+_DRIVE = re.compile("[A-Za-z]:")
 
 
 def check_relpath(relpath: str, prefix: str = "") -> str | None:
@@ -34,14 +36,18 @@ def check_relpath(relpath: str, prefix: str = "") -> str | None:
     """
     if not relpath:
         return "is empty"
-    try:
-        length = len(relpath.encode()) + len(prefix.encode())
-    except UnicodeEncodeError:
-        return "is not valid Unicode (a file name that is not UTF-8?)"
-    if length > MAX_KEY:
-        return f"makes a key of {length} bytes, and S3 allows {MAX_KEY}"
-    # One search clears nearly every path; only the others are looked at closely.
-    return None if _SUSPECT.search(relpath) is None else _refused(relpath)
+    if relpath.isascii():
+        length = len(relpath)
+    else:
+        try:
+            length = len(relpath.encode())
+        except UnicodeEncodeError:
+            return "is not valid Unicode (a file name that is not UTF-8?)"
+    # Two searches clear nearly every path; only the others are looked at closely.
+    if _BAD_CHARACTER.search(relpath) or _BAD_COMPONENT.search("/" + relpath) or _DRIVE.match(relpath):
+        return _refused(relpath)
+    length += len(prefix.encode())
+    return None if length <= MAX_KEY else f"makes a key of {length} bytes, and S3 allows {MAX_KEY}"
 
 
 def _refused(relpath: str) -> str:
@@ -53,7 +59,7 @@ def _refused(relpath: str) -> str:
         return "is absolute"
     if "\\" in relpath:
         return "contains a backslash; components are separated by '/'"
-    if relpath[1:2] == ":":
+    if _DRIVE.match(relpath):
         return "starts with a drive letter"
     components = relpath.split("/")
     if ".." in components:

@@ -1,0 +1,233 @@
+"""Every way a delivery can fail, each with the exit code of the process and a hint for the person.
+
+``str(error)`` says what happened and where; ``error.hint`` is one sentence that says what to do. Both may
+quote names and texts from outside: escape them for the medium (`upload_client.core.text`).
+
+`UploadClientError` needs botocore, which is slow to import, and is loaded when it is first asked for.
+"""
+
+# ruff: noqa: N818 - an error is named for what happened; the given names keep their suffix
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from upload_client.aws.errors import UploadClientError
+
+__all__ = [
+    "DeliveryError",
+    "Interrupted",
+    "InvalidIndex",
+    "InvalidState",
+    "LockLost",
+    "Locked",
+    "LogBroken",
+    "LoginRefused",
+    "NothingToDoError",
+    "PipelineBusy",
+    "PipelineRefused",
+    "StoreUnsafe",
+    "Superseded",
+    "UploadClientError",
+    "UsageError",
+    "ValidatorSilent",
+]
+
+
+class DeliveryError(Exception):
+    """Something a delivery cannot go on with.
+
+    Attributes:
+        exit_code: what the process says about it.
+        hint: one sentence for the person: what to do about it.
+    """
+
+    exit_code: ClassVar[int] = 1
+    hint: str = "Run the same command again to go on; with --debug it says more."
+
+    def __init__(self, message: str = "", *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The way of BaseException calls the class with `args`, which keyword-only arguments defeat.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(cls: type[DeliveryError], args: tuple[Any, ...], attributes: dict[str, Any]) -> DeliveryError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(attributes)
+    return error
+
+
+class NothingToDoError(DeliveryError, ValueError):
+    """All files are in place and valid already."""
+
+    exit_code = 0
+    hint = "Nothing needs to be done; to send a file again, change it or its checksum in the index."
+
+    def __init__(self, message: str = "nothing to do: all files are delivered and valid") -> None:
+        super().__init__(message)
+
+
+class UsageError(DeliveryError, ValueError):
+    """A wrong argument, setting or input."""
+
+    exit_code = 2
+    hint = "Correct this and run the command again; nothing was changed anywhere."
+
+
+class InvalidIndex(UsageError):
+    """The file index cannot be delivered as it is.
+
+    Attributes:
+        where: the index: a file, or the folder that was scanned.
+        problems: what is wrong, one sentence for each row, in row order; the first ones if there are many.
+        n_problems: how many there are in all.
+    """
+
+    hint = "Correct these rows, or write a new index with `upload-client index`; nothing was sent."
+
+    def __init__(self, where: str, problems: Sequence[str], n_problems: int | None = None) -> None:
+        self.where = where
+        self.problems = tuple(problems)
+        self.n_problems = len(self.problems) if n_problems is None else n_problems
+        lines = [f"{self.n_problems} problem{'s' * (self.n_problems != 1)} in {where}", *self.problems]
+        if more := self.n_problems - len(self.problems):
+            lines.append(f"and {more} more")
+        super().__init__("\n  ".join(lines))
+
+
+class InvalidState(DeliveryError, RuntimeError):
+    """Something was asked of a client that its state does not allow, such as sending before connecting."""
+
+    hint = "Call connect() first; a client that has crashed or quit cannot be used again: make a new one."
+
+
+class LoginRefused(DeliveryError):
+    """No credentials: the login was refused, or a refresh of it was."""
+
+    exit_code = 10
+    hint = "Check user name, password and profile, then run the same command again: it goes on where it was."
+
+
+class Locked(DeliveryError):
+    """Somebody else delivers this, now.
+
+    Attributes:
+        agent_id: the holder; empty where the lock cannot be read.
+        host: the holder's machine.
+        user: the holder's user.
+        since: when the holder took the lock, as UTC text; from the holder, so only for people.
+        until: when the lock may be taken if the holder does not come back, as UTC text.
+    """
+
+    exit_code = 11
+
+    def __init__(
+        self,
+        delivery: str,
+        *,
+        agent_id: str = "",
+        host: str = "",
+        user: str = "",
+        since: str = "",
+        until: str = "",
+        why: str = "",
+    ) -> None:
+        self.delivery, self.agent_id, self.host, self.user = delivery, agent_id, host, user
+        self.since, self.until, self.why = since, until, why
+        holder = f"agent {agent_id} ({user or 'unknown user'} on {host or 'unknown host'})"
+        message = f"{delivery} is locked by {holder if agent_id else 'somebody whose lock cannot be read'}"
+        message += f" since {since}" * bool(since) + f", until {until} at least" * bool(until)
+        super().__init__(f"{message}: {why}" if why else message)
+        self.hint = "Wait until that run has ended" + (f", or until {until} if it has died" if until else "")
+        if agent_id:
+            self.hint += f"; if you know it is dead: `upload-client unlock --steal {agent_id}`"
+        self.hint += "."
+
+
+class LockLost(DeliveryError):
+    """The lock is no longer ours: whatever this run would write now could spoil another's delivery."""
+
+    exit_code = 12
+    hint = (
+        "See who delivers this now; if nobody does, run the same command again: "
+        "what was confirmed is not sent again."
+    )
+
+
+class Superseded(LockLost):
+    """A newer owner has written to the log: nothing may be appended to it any more, not even a farewell."""
+
+
+class LogBroken(DeliveryError):
+    """A log of the delivery has a gap or was tampered with.
+
+    Attributes:
+        segment: key of the segment where it shows.
+    """
+
+    hint = "Only the receiver can repair this: tell them the name of the segment, and send nothing before."
+
+    def __init__(self, segment: str, why: str) -> None:
+        self.segment, self.why = segment, why
+        super().__init__(f"the log is broken at {segment}: {why}")
+
+
+class PipelineRefused(DeliveryError):
+    """The receiver's pipeline did not start.
+
+    Attributes:
+        errors: what it said, each with ``code`` and ``message``.
+    """
+
+    exit_code = 13
+    hint = "Tell the receiver what their pipeline said; when it is mended, run the same command again."
+
+    def __init__(self, errors: Iterable[Mapping[str, str]] = (), *, hint: str | None = None) -> None:
+        self.errors = tuple({str(key): str(value) for key, value in error.items()} for error in errors)
+        said = "; ".join(f"{e.get('message', '')} ({e.get('code', 'no code')})" for e in self.errors)
+        super().__init__(f"the pipeline refused to start: {said or 'no reason given'}", hint=hint)
+
+
+class PipelineBusy(PipelineRefused):
+    """An old validator is still leaving; a later start may succeed."""
+
+    hint = "A validator of an earlier run is still leaving: run the same command again in a few minutes."
+
+
+class ValidatorSilent(DeliveryError):
+    """Files are delivered, and nobody judges them: no sign of life from the validator, twice."""
+
+    exit_code = 5
+    hint = "Your files are safe in S3: run the same command again later, and they are judged, not sent again."
+
+
+class StoreUnsafe(DeliveryError):
+    """The store ignores conditions on writes, so two runs could own one delivery."""
+
+    exit_code = 14
+    hint = "Use a store that honours If-Match and If-None-Match on PutObject, as Amazon S3 does."
+
+
+class Interrupted(DeliveryError):
+    """The person stopped it."""
+
+    exit_code = 130
+    hint = "Run the same command again to go on: what was confirmed is not sent again."
+
+    def __init__(self, message: str = "interrupted") -> None:
+        super().__init__(message)
+
+
+def __getattr__(name: str) -> type[Exception]:
+    if name == "UploadClientError":
+        from upload_client.aws.errors import UploadClientError  # noqa: PLC0415 - slow: it needs botocore
+
+        globals()[name] = UploadClientError
+        return UploadClientError
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
