@@ -1,0 +1,212 @@
+"""Where everything of a delivery lies: the one place that spells keys.
+
+Everything of one delivery lives under `{control_prefix}{dataset}/{delivery_id}/` in the control bucket (its
+*root*), its files under the landing prefix in the landing bucket. The keys made here are relative to the root.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from upload_client.core.files import TRANSFER_TYPES, TransferType
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_SEGMENT_NAME: Final = re.compile(r"([0-9]{10})\.jsonl")
+_NUMBERED: Final = re.compile(r"([0-9]{8,9})\.(?:csv|json)")
+
+OWNED: Final = "owned"
+"""The client's lock. One per delivery: `staging` and `sample` never run at once."""
+
+
+class InvalidName(ValueError):  # noqa: N818 - it reads as what it says
+    """A name, prefix or template that must not become part of a key."""
+
+
+def check_name(name: str, what: str) -> str:
+    """Return `name` if it may stand in a key; `what` says whose name it is.
+
+    Raises:
+        InvalidName: it does not match `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`.
+    """
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise InvalidName(
+            f"{what} {name!r}: 1 to 63 letters, digits, '.', '_' and '-', the first a letter or digit"
+        )
+    return name
+
+
+def fill_template(text: str, *, dataset: str, delivery_id: str, transfer_type: str) -> str:
+    """`text` with `{dataset}`, `{delivery_id}` and `{transfer_type}` filled in.
+
+    Raises:
+        InvalidName: another placeholder, or a brace that stands alone.
+    """
+    names = {"dataset": dataset, "delivery_id": delivery_id, "transfer_type": transfer_type}
+
+    def fill(match: re.Match[str]) -> str:
+        try:
+            return names[match[1]]
+        except KeyError:
+            raise InvalidName(f"{text!r}: no placeholder is called {match[0]!r}") from None
+
+    if "{" in (rest := _PLACEHOLDER.sub("", text)) or "}" in rest:
+        raise InvalidName(f"{text!r}: a brace stands alone")
+    return _PLACEHOLDER.sub(fill, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The keys of one delivery.
+
+    Attributes:
+        dataset: name of the data set.
+        delivery_id: name of the delivery.
+        transfer_type: `staging` or `sample`.
+        control_prefix: what stands before the root in the control bucket; empty, or ends in `/`.
+        landing_prefix: what stands before each file's path in the landing bucket; empty, or ends in `/`.
+
+    Both prefixes may hold the placeholders of `fill_template`.
+
+    Raises:
+        InvalidName: a name or a prefix cannot be part of a key.
+    """
+
+    dataset: str
+    delivery_id: str
+    transfer_type: TransferType
+    control_prefix: str = ""
+    landing_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.dataset, "dataset")
+        check_name(self.delivery_id, "delivery id")
+        if self.transfer_type not in TRANSFER_TYPES:
+            raise InvalidName(
+                f"transfer type {self.transfer_type!r}: it is one of {', '.join(TRANSFER_TYPES)}"
+            )
+        _check_prefix(self.fill(self.control_prefix), "control prefix")
+        _check_prefix(self.landing, "landing prefix")
+
+    def fill(self, text: str) -> str:
+        """`text` with this delivery's names in place of the placeholders."""
+        return fill_template(
+            text, dataset=self.dataset, delivery_id=self.delivery_id, transfer_type=self.transfer_type
+        )
+
+    def check_places(self, control_bucket: str, landing_bucket: str) -> None:
+        """Refuse places where two deliveries could meet, or files and control objects.
+
+        Args:
+            control_bucket: name of the control bucket (a template is filled in).
+            landing_bucket: the same of the landing bucket.
+
+        Raises:
+            InvalidName: the landing bucket and prefix do not name dataset and delivery, two names stand in
+                one part of them (`a-b` and `c` would land with `a` and `b-c`), or control and landing nest.
+        """
+        parts = f"{landing_bucket}/{self.landing_prefix}".split("/")
+        for placeholder, name in (("{dataset}", self.dataset), ("{delivery_id}", self.delivery_id)):
+            if not any(placeholder in part or part == name for part in parts):
+                raise InvalidName(f"landing bucket and prefix must contain {placeholder}")
+        if any("{dataset}" in part and "{delivery_id}" in part for part in parts):
+            raise InvalidName(
+                "{dataset} and {delivery_id} must not stand in one part of the landing bucket and prefix"
+            )
+        if self.fill(control_bucket) == self.fill(landing_bucket) and (
+            self.root.startswith(self.landing) or self.landing.startswith(self.root)
+        ):
+            raise InvalidName(
+                f"control ({self.root!r}) and landing ({self.landing!r}) must not lie in each other"
+            )
+
+    @property
+    def root(self) -> str:
+        """What every control key of this delivery begins with; the prefix of the control `Bucket`."""
+        return f"{self.fill(self.control_prefix)}{self.dataset}/{self.delivery_id}/"
+
+    @property
+    def landing(self) -> str:
+        """What every landing key begins with; the prefix of the landing `Bucket`."""
+        return self.fill(self.landing_prefix)
+
+    @property
+    def owned(self) -> str:
+        """The client's lock."""
+        return OWNED
+
+    @property
+    def validator_lock(self) -> str:
+        """The validator's lock."""
+        return f"{self.transfer_type}/validator"
+
+    @property
+    def index_prefix(self) -> str:
+        """What all index keys begin with."""
+        return f"{self.transfer_type}/index/"
+
+    def index(self, epoch: int) -> str:
+        """The file index as the run of `epoch` understood it."""
+        return f"{self.index_prefix}{epoch:08d}.csv"
+
+    @property
+    def receipt_prefix(self) -> str:
+        """What all receipt keys begin with."""
+        return f"{self.transfer_type}/receipt/"
+
+    def receipt(self, epoch: int) -> str:
+        """The receipt of a delivery that the run of `epoch` finished."""
+        return f"{self.receipt_prefix}{epoch:08d}.json"
+
+    @property
+    def checkpoint_prefix(self) -> str:
+        """What all checkpoint keys begin with."""
+        return f"{self.transfer_type}/checkpoint/"
+
+    def checkpoint(self, seq: int) -> str:
+        """The state folded up to client log segment `seq`."""
+        return f"{self.checkpoint_prefix}{seq:010d}"
+
+    def client_log(self, transfer_type: TransferType | None = None) -> str:
+        """What the client log's segments begin with, of this or of the named transfer type."""
+        return f"{transfer_type or self.transfer_type}/log/client/"
+
+    def validator_log(self, shard: int = 0) -> str:
+        """What the validator log's segments begin with."""
+        return f"{self.transfer_type}/log/validator/{shard:04d}/"
+
+    def probe(self, agent_id: str) -> str:
+        """Where `agent_id` tries out whether the store keeps its promises."""
+        return f"probe/{check_name(agent_id, 'agent id')}"
+
+
+def segment_key(log_prefix: str, seq: int) -> str:
+    """The key of segment `seq` of the log under `log_prefix`."""
+    return f"{log_prefix}{seq:010d}.jsonl"
+
+
+def segment_seq(log_prefix: str, key: str) -> int | None:
+    """The number of the segment at `key`, or None where `key` is no segment of that log."""
+    if not key.startswith(log_prefix):
+        return None
+    match = _SEGMENT_NAME.fullmatch(key, len(log_prefix))
+    return int(match[1]) if match else None
+
+
+def number(key: str) -> int | None:
+    """The epoch in an index or receipt key (the last part of the key is read), None where there is none."""
+    match = _NUMBERED.fullmatch(key, key.rfind("/") + 1)
+    # 9 digits only where 8 do not hold it: each number has one spelling.
+    return int(match[1]) if match and (len(match[1]) == 8 or match[1][0] != "0") else None
+
+
+def _check_prefix(prefix: str, what: str) -> None:
+    if prefix == "":
+        return
+    if not prefix.endswith("/"):
+        raise InvalidName(f"{what} {prefix!r} must end in '/'")
+    parts = prefix[:-1].split("/")
+    if any(part in ("", ".", "..") for part in parts) or not prefix.isascii() or not prefix.isprintable():
+        raise InvalidName(f"{what} {prefix!r}: plain names with a '/' after each")

@@ -1,0 +1,48 @@
+"""Moments as text and as numbers: UTC with milliseconds, the way the logs write them.
+
+Nothing here reads a clock; every moment comes in as an argument.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+_1970 = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def timestamp(wall: float) -> str:
+    """The moment `wall` (seconds since 1970, UTC) as text, such as `2026-01-02T03:04:05.678Z`."""
+    return from_milliseconds(int(wall * 1000))
+
+
+def milliseconds(text: str) -> int:
+    """The moment `text`, as `timestamp` writes it, in milliseconds since 1970.
+
+    Raises:
+        ValueError: `text` is not such a moment.
+    """
+    # A million records lie within few minutes: only the first of each minute is worked out in full.
+    seconds, thousandths = text[17:19], text[20:23]
+    if len(text) != 24 or _TIMESTAMP.fullmatch(text) is None or seconds > "59":
+        raise ValueError(f"not a moment in UTC with milliseconds: {text[:40]!r}")
+    return _minute(text[:17]) + int(seconds) * 1000 + int(thousandths)
+
+
+def from_milliseconds(ms: int) -> str:
+    """The moment `ms` milliseconds after 1970 as text."""
+    seconds, rest = divmod(ms, 1000)
+    return _second(seconds) + f"{rest:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _minute(prefix: str) -> int:
+    return int(datetime.fromisoformat(prefix + "00+00:00").timestamp()) * 1000
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    # Not fromtimestamp, which knows no moment before 1970 on Windows.
+    return (_1970 + timedelta(seconds=seconds)).isoformat()[:19] + "."
