@@ -20,6 +20,8 @@ from typing import Annotated, Any, Literal
 from platformdirs import user_config_path
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError
 
+from upload_client.errors import UsageError
+
 __all__ = [
     "Settings",
     "SettingsError",
@@ -67,12 +69,8 @@ PARAMETER_KEYS = frozenset(
 """What the receiver may set: nothing about the login, and no program to run on the provider's machine."""
 
 
-class SettingsError(ValueError):
-    """A setting is missing, unknown or wrong. ``hint`` says what to do, where there is something to say."""
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+class SettingsError(UsageError):
+    """A setting is missing, unknown or wrong."""
 
 
 def _template(text: str) -> str:
@@ -241,7 +239,7 @@ def require(settings: Settings, *names: str) -> None:
         variables = " ".join(ENVIRONMENT_PREFIX + name.upper() for name in missing)
         raise SettingsError(
             f"not set: {', '.join(missing)}",
-            f"Name a profile that sets it (--profile), or set it in the environment: {variables}",
+            hint=f"Name a profile that sets it (--profile), or set it in the environment: {variables}",
         )
 
 
@@ -269,7 +267,7 @@ def profile_path(profile: str | os.PathLike[str] | None) -> Path | None:
         there = f"there: {', '.join(known)}" if known else "there is none yet"
         raise SettingsError(
             f"no profile {text!r} in {folder} ({there}){_did_you_mean(text, known)}",
-            "--profile takes the name of a profile there, or the path of a TOML file.",
+            hint="--profile takes the name of a profile there, or the path of a TOML file.",
         )
     return path
 
@@ -309,7 +307,7 @@ def _read_profile(path: Path) -> dict[str, Any]:
     if "password" in values:
         raise SettingsError(
             f"{path}: password: a password does not belong in a file",
-            "Use password_command, the keyring, UPLOAD_CLIENT_PASSWORD, or the prompt.",
+            hint="Use password_command, the keyring, UPLOAD_CLIENT_PASSWORD, or the prompt.",
         )
     return values
 

@@ -1,0 +1,429 @@
+"""Logging in: from a name and a password to a boto3 session that refreshes itself.
+
+Cognito's user pool checks the password (SRP: it never leaves this machine) and gives tokens; the identity
+pool takes the identity token and gives AWS credentials, for an hour or so. Before they run out they are
+fetched anew with the refresh token, by botocore, which lets one thread do it while the others go on.
+
+The tokens are not verified here: they come straight from the user pool, and only the identity pool, which
+verifies them itself, ever acts on them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import boto3
+import botocore.session
+from botocore import UNSIGNED
+from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
+from botocore.exceptions import BotoCoreError, ClientError
+
+from upload_client.aws.clients import client
+from upload_client.clock import SYSTEM, Clock
+from upload_client.errors import DeliveryError, LoginRefused
+from upload_client.settings import Settings, SettingsError, require
+
+__all__ = ["CognitoLogin", "Prompt", "fetch_parameter", "find_password", "open_session"]
+
+
+class Prompt(Protocol):
+    """Asks the person."""
+
+    def __call__(self, question: str, *, secret: bool) -> str:
+        """Give the answer; a secret one is not shown while it is typed. `question` may quote Cognito."""
+        ...
+
+
+ATTEMPTS = 3
+"""How often a mistyped code or an unfit new password may be given."""
+
+ADVISORY_SECONDS = 900
+MANDATORY_SECONDS = 600
+"""So long before their end credentials are refreshed: if possible, and at any price (as botocore does)."""
+
+REFUSALS = {
+    "NotAuthorizedException": "Check the user name and the password.",
+    "UserNotFoundException": "Check the user name.",
+    "PasswordResetRequiredException": "The receiver has asked for a new password: reset it first.",
+    "UserNotConfirmedException": "The receiver has to confirm this user first.",
+    "ResourceNotFoundException": "Check user_pool_id, user_pool_client_id and identity_pool_id.",
+    "InvalidParameterException": "Check user_pool_client_id: SRP must be switched on for it.",
+    "TooManyRequestsException": "Too many attempts: wait some minutes.",
+    "LimitExceededException": "Too many attempts: wait some minutes.",
+}
+"""Cognito's error codes, and what the person can do.
+
+https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_InitiateAuth.html
+"""
+
+PASSWORD_SOURCES = "Set UPLOAD_CLIENT_PASSWORD or password_command, or keep it in the keyring."  # noqa: S105 # a hint
+PASSWORD_COMMAND_SECONDS = 120.0
+
+
+def open_session(settings: Settings, *, prompt: Prompt | None = None, clock: Clock = SYSTEM) -> boto3.Session:
+    """Log in, and give a boto3 session whose credentials last as long as they are needed.
+
+    Args:
+        settings: `auth` says how: ``cognito`` or ``aws``.
+        prompt: Asks the person for what is missing; None where nobody is there to be asked.
+        clock: Tells when credentials end.
+
+    Raises:
+        LoginRefused: By Cognito, or because something only a person knows is missing. Also raised later,
+            out of any AWS call, when the credentials have ended and the refresh token is refused.
+        DeliveryError: The login server cannot be reached.
+        SettingsError: Ids that the login needs are not set.
+    """
+    if settings.auth == "aws":
+        return _own_session(settings)
+    return CognitoLogin(settings, prompt=prompt, clock=clock).session()
+
+
+def fetch_parameter(session: boto3.Session, settings: Settings) -> str:
+    """Read the receiver's settings: the text of the SSM parameter ``settings.settings_parameter``.
+
+    Raises:
+        SettingsError: It is not there, or this user may not read it.
+    """
+    name = settings.settings_parameter
+    try:
+        answer = client(session, "ssm", settings).get_parameter(Name=name, WithDecryption=True)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise SettingsError(
+            f"SSM parameter {name}: cannot be read ({code})",
+            hint="It holds what only the receiver can tell. Check settings_parameter and region, or set"
+            " control_bucket, landing_bucket and start_function yourself.",
+        ) from error
+    text: str = answer["Parameter"]["Value"]
+    return text
+
+
+def find_password(settings: Settings, username: str, prompt: Prompt | None) -> str:
+    """The password: from the environment, the password command, the keyring, or the person.
+
+    Raises:
+        LoginRefused: The command failed, or there is nobody to ask.
+    """
+    if settings.password is not None:
+        return settings.password.get_secret_value()
+    if settings.password_command is not None:
+        return _password_from_command(settings.password_command)
+    kept = _password_from_keyring(f"upload-client/{settings.user_pool_id}", username)
+    if kept is not None:
+        return kept
+    if prompt is None:
+        raise LoginRefused(f"there is no password for {username}", hint=PASSWORD_SOURCES)
+    return prompt(f"Password of {username}", secret=True)
+
+
+class CognitoLogin:
+    """One person's login: tokens of the user pool, credentials of the identity pool.
+
+    `session` logs in. From then on `refresh` is called by botocore, by one thread at a time.
+    """
+
+    def __init__(self, settings: Settings, *, prompt: Prompt | None = None, clock: Clock = SYSTEM) -> None:
+        require(settings, "user_pool_id", "user_pool_client_id", "identity_pool_id")
+        self._settings = settings
+        self._prompt = prompt
+        self._clock = clock
+        # A pool's id says in which region it is; the delivery may be in another one.
+        self._region, self._username = _region_of(settings.user_pool_id), settings.username
+        identity_region = _region_of(settings.identity_pool_id)
+        # These calls are not signed: the password, and then the token, is what authorises them.
+        self._pool = client(_bare_session(self._region), "cognito-idp", settings, signature_version=UNSIGNED)
+        self._identities = client(
+            _bare_session(identity_region), "cognito-identity", settings, signature_version=UNSIGNED
+        )
+        self._id_token = ""
+        self._refresh_token = ""
+        self._identity_id = ""
+        self._refused: LoginRefused | None = None
+
+    def session(self) -> boto3.Session:
+        """Log in, and give a session with credentials that refresh themselves.
+
+        Raises:
+            LoginRefused: See `open_session`.
+            DeliveryError: Cognito cannot be reached.
+        """
+        try:
+            self._log_in()
+            credentials = self._credentials()
+        except ClientError as error:
+            hint = REFUSALS.get(error.response["Error"]["Code"])
+            raise LoginRefused(
+                f"the login of {self._username} was refused: {_said(error)}", hint=hint
+            ) from error
+        except BotoCoreError as error:
+            raise DeliveryError(
+                f"the login server cannot be reached: {error}", hint="Check the network, and the region."
+            ) from error
+        return _bare_session(self._settings.region or self._region, credentials)
+
+    def refresh(self) -> dict[str, str]:
+        """Fetch new credentials with the refresh token, in the form botocore's metadata has.
+
+        Raises:
+            LoginRefused: Cognito refuses; it is not asked again.
+            BotoCoreError: Cognito cannot be reached; the next call tries again.
+        """
+        if self._refused is not None:
+            raise LoginRefused(str(self._refused), hint=self._refused.hint)
+        try:
+            answer = self._pool.initiate_auth(
+                AuthFlow="REFRESH_TOKEN_AUTH",
+                AuthParameters={"REFRESH_TOKEN": self._refresh_token},
+                ClientId=self._settings.user_pool_client_id,
+            )
+            self._keep(answer["AuthenticationResult"])
+            return self._fetch()
+        except ClientError as error:
+            if _is_passing(error):
+                raise
+            self._refused = LoginRefused(
+                f"the login of {self._username} has ended and is not renewed ({_said(error)})",
+                hint="Run the same command again: it logs in anew and goes on where this run stopped.",
+            )
+            raise self._refused from error
+
+    def _log_in(self) -> None:
+        username = self._username or (self._prompt("User name", secret=False) if self._prompt else None)
+        if not username:
+            require(self._settings, "username")
+        self._username = username
+        assert username is not None
+        password = find_password(self._settings, username, self._prompt)
+        self._keep(self._challenges(username, password))
+
+    def _challenges(self, username: str, password: str) -> Mapping[str, Any]:
+        """Answer what the user pool asks until it gives tokens.
+
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_RespondToAuthChallenge.html
+        """
+        # Imported here: with pyjwt and cryptography it costs a tenth of a second.
+        from pycognito.aws_srp import AWSSRP  # noqa: PLC0415
+
+        srp = AWSSRP(
+            username,
+            password,
+            self._settings.user_pool_id,
+            self._settings.user_pool_client_id,
+            client=self._pool,
+        )
+        parameters = srp.get_auth_params()
+        answer = self._pool.initiate_auth(
+            AuthFlow="USER_SRP_AUTH",
+            AuthParameters=parameters,
+            ClientId=self._settings.user_pool_client_id,
+        )
+        # Later challenges name the user as the pool does inside, not by the alias typed in.
+        inside = username
+        while "AuthenticationResult" not in answer:
+            asked = answer.get("ChallengeParameters", {})
+            inside = asked.get("USERNAME") or asked.get("USER_ID_FOR_SRP") or inside
+            if answer["ChallengeName"] == "PASSWORD_VERIFIER":
+                answer = self._respond(answer, srp.process_challenge(asked, parameters))
+            else:
+                answer = self._ask(answer, inside)
+        tokens: Mapping[str, Any] = answer["AuthenticationResult"]
+        return tokens
+
+    def _ask(self, challenge: Mapping[str, Any], username: str) -> dict[str, Any]:
+        """Have the person answer a challenge; a mistyped answer may be given again."""
+        name = challenge["ChallengeName"]
+        asked = challenge.get("ChallengeParameters", {})
+        target = asked.get("CODE_DELIVERY_DESTINATION") or "you"
+        questions = {
+            "SOFTWARE_TOKEN_MFA": ("Code of your authenticator app", "SOFTWARE_TOKEN_MFA_CODE", False),
+            "SMS_MFA": (f"Code sent by SMS to {target}", "SMS_MFA_CODE", False),
+            "EMAIL_OTP": (f"Code sent by mail to {target}", "EMAIL_OTP_CODE", False),
+            "NEW_PASSWORD_REQUIRED": ("New password (this one has to be replaced)", "NEW_PASSWORD", True),
+        }
+        if name not in questions:
+            raise LoginRefused(
+                f"the login asks for {name}, which upload-client cannot answer",
+                hint="The receiver's user pool wants a step that has to be done elsewhere first.",
+            )
+        question, key, secret = questions[name]
+        if self._prompt is None:
+            raise LoginRefused(
+                f"the login asks: {question}",
+                hint="Nobody can be asked here: run it once in a terminal.",
+            )
+        responses = {"USERNAME": username}
+        for attribute in json.loads(asked.get("requiredAttributes") or "[]"):
+            responses[attribute] = self._prompt(attribute.removeprefix("userAttributes."), secret=False)
+        for attempt in range(1, ATTEMPTS + 1):
+            responses[key] = (
+                self._new_password(question) if secret else self._prompt(question, secret=False).strip()
+            )
+            try:
+                return self._respond(challenge, responses)
+            except (
+                self._pool.exceptions.CodeMismatchException,
+                self._pool.exceptions.InvalidPasswordException,
+            ) as error:
+                if attempt == ATTEMPTS:
+                    raise
+                question = f"{_said(error)} Again"
+        raise AssertionError  # the last attempt returned or raised
+
+    def _new_password(self, question: str) -> str:
+        assert self._prompt is not None
+        while True:
+            password = self._prompt(question, secret=True)
+            if self._prompt("The same again", secret=True) == password:
+                return password
+            question = "The two differ. New password"
+
+    def _respond(self, challenge: Mapping[str, Any], responses: Mapping[str, str]) -> dict[str, Any]:
+        session = {"Session": challenge["Session"]} if challenge.get("Session") else {}
+        answer: dict[str, Any] = self._pool.respond_to_auth_challenge(
+            ClientId=self._settings.user_pool_client_id,
+            ChallengeName=challenge["ChallengeName"],
+            ChallengeResponses=responses,
+            **session,
+        )
+        return answer
+
+    def _keep(self, tokens: Mapping[str, Any]) -> None:
+        self._id_token = tokens["IdToken"]
+        # A refresh brings a new refresh token only where the pool rotates them.
+        self._refresh_token = tokens.get("RefreshToken") or self._refresh_token
+
+    def _credentials(self) -> RefreshableCredentials:
+        metadata = self._fetch()
+        expiry = datetime.fromisoformat(metadata["expiry_time"])
+        lifetime = max(int(expiry.timestamp() - self._clock.wall()), 0)
+        return RefreshableCredentials(
+            metadata["access_key"],
+            metadata["secret_key"],
+            metadata["token"],
+            expiry,
+            self.refresh,
+            "cognito",
+            time_fetcher=lambda: datetime.fromtimestamp(self._clock.wall(), tz=UTC),
+            # Credentials of a short life are not to be refreshed before every single request.
+            advisory_timeout=min(ADVISORY_SECONDS, lifetime // 3),
+            mandatory_timeout=min(MANDATORY_SECONDS, lifetime // 6),
+        )
+
+    def _fetch(self) -> dict[str, str]:
+        """Credentials for the identity token held.
+
+        https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetCredentialsForIdentity.html
+        """
+        suffix = "amazonaws.com.cn" if self._region.startswith("cn-") else "amazonaws.com"
+        logins = {f"cognito-idp.{self._region}.{suffix}/{self._settings.user_pool_id}": self._id_token}
+        if not self._identity_id:
+            answer = self._identities.get_id(IdentityPoolId=self._settings.identity_pool_id, Logins=logins)
+            self._identity_id = answer["IdentityId"]
+        found = self._identities.get_credentials_for_identity(IdentityId=self._identity_id, Logins=logins)
+        given = found["Credentials"]
+        return {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+        }
+
+
+class _Given(CredentialProvider):
+    """Hands botocore the credentials it is given."""
+
+    METHOD = "cognito"
+
+    def __init__(self, credentials: RefreshableCredentials) -> None:
+        super().__init__()
+        self._credentials = credentials
+
+    def load(self) -> RefreshableCredentials:
+        return self._credentials
+
+
+def _bare_session(region: str, credentials: RefreshableCredentials | None = None) -> boto3.Session:
+    """A session with these credentials or none: what the machine has for other work is not looked at."""
+    # Else a profile named in AWS_PROFILE would have to exist, although nothing is taken from it.
+    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    providers: list[CredentialProvider] = [] if credentials is None else [_Given(credentials)]
+    session.register_component("credential_provider", CredentialResolver(providers))
+    return boto3.Session(botocore_session=session, region_name=region)
+
+
+def _own_session(settings: Settings) -> boto3.Session:
+    try:
+        session = boto3.Session(profile_name=settings.aws_profile, region_name=settings.region)
+        credentials = session.get_credentials()
+        if credentials is not None:
+            credentials.get_frozen_credentials()
+    except (BotoCoreError, ClientError) as error:
+        raise LoginRefused(f"the AWS login was refused: {error}") from error
+    if credentials is None:
+        raise LoginRefused(
+            "no AWS credentials were found",
+            hint="Configure them as for the AWS tools, or log in with a name: auth = 'cognito'.",
+        )
+    if session.region_name is None:
+        require(settings, "region")
+    return session
+
+
+def _password_from_command(command: list[str] | str) -> str:
+    # Windows takes a command line as it is; elsewhere it is split as a shell would, but no shell runs.
+    arguments = shlex.split(command) if isinstance(command, str) and os.name != "nt" else command
+    name = arguments.split()[0] if isinstance(arguments, str) else arguments[0]
+    try:
+        done = subprocess.run(  # noqa: S603 # the person's own choice of program
+            arguments, stdout=subprocess.PIPE, timeout=PASSWORD_COMMAND_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        # Not chained: the exception holds what the program has printed.
+        raise LoginRefused(f"the password command ({name}) did not end in time") from None
+    except OSError as error:
+        raise LoginRefused(f"the password command ({name}) cannot be run: {error.strerror}") from None
+    if done.returncode:
+        raise LoginRefused(f"the password command ({name}) ended with {done.returncode}")
+    lines = done.stdout.decode(errors="surrogateescape").splitlines()
+    if not lines or not lines[0]:
+        raise LoginRefused(f"the password command ({name}) printed nothing")
+    return lines[0]
+
+
+def _password_from_keyring(service: str, username: str) -> str | None:
+    try:
+        import keyring  # noqa: PLC0415 # an extra
+        import keyring.errors  # noqa: PLC0415
+    except ImportError:
+        return None
+    try:
+        return keyring.get_password(service, username)
+    except keyring.errors.KeyringError:
+        # No keyring on this machine, or a locked one: the person can still be asked.
+        return None
+
+
+def _region_of(pool_id: str | None) -> str:
+    assert pool_id is not None
+    return pool_id.replace(":", "_").partition("_")[0]
+
+
+def _is_passing(error: ClientError) -> bool:
+    """Whether trying again later may help: throttled, or Cognito's own trouble."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= 500 or error.response["Error"]["Code"] in {
+        "TooManyRequestsException",
+        "ThrottlingException",
+    }
+
+
+def _said(error: ClientError) -> str:
+    told = error.response["Error"]
+    return str(told.get("Message") or told["Code"])
