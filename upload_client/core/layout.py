@@ -1,7 +1,7 @@
 """Where everything of a delivery lies: the one place that spells keys.
 
-Everything of one delivery lives under `{control_prefix}{dataset}/{delivery_id}/` in the control bucket (its
-*root*), its files under the landing prefix in the landing bucket. The keys made here are relative to the root.
+Everything of one delivery lives under `{control_prefix}{dataset}/{delivery_id}/` in the control bucket, its
+root; its files under the landing prefix in the landing bucket. The keys made here are relative to the root.
 """
 
 from __future__ import annotations

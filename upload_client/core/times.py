@@ -31,6 +31,15 @@ def milliseconds(text: str) -> int:
     return _minute(text[:17]) + int(seconds) * 1000 + int(thousandths)
 
 
+def check_minute(text: str) -> None:
+    """Check the day, hour and minute of a `text` that has the form of a moment.
+
+    Raises:
+        ValueError: there is no such minute (a 30th of February).
+    """
+    _minute(text[:17])
+
+
 def from_milliseconds(ms: int) -> str:
     """The moment `ms` milliseconds after 1970 as text."""
     seconds, rest = divmod(ms, 1000)

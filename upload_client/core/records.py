@@ -1,0 +1,905 @@
+"""What client and validator write into their logs, and how each reads the other's: as hostile input.
+
+A log is a chain of segments. A segment is a JSON-lines object: its first line is its header, every other line
+one record. A line that is not a record as it should be is passed over and counted, never raised; a segment
+without a sound header breaks the chain. Unknown kinds and fields are passed over, so that both sides can grow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _quote
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
+
+from upload_client.core.files import Upload, parse_upload_id
+from upload_client.core.times import check_minute, milliseconds, timestamp
+
+__all__ = [
+    "FLUSH_SECONDS",
+    "KEEPALIVE_SECONDS",
+    "MAX_BATCH_BYTES",
+    "MAX_BATCH_RECORDS",
+    "MAX_NESTING",
+    "MAX_RECORD",
+    "MAX_SEGMENT",
+    "MAX_UNFLUSHED",
+    "VERSION",
+    "ClientRecord",
+    "Crash",
+    "Cursor",
+    "Failed",
+    "Found",
+    "Init",
+    "Keepalive",
+    "LogBroken",
+    "LogChain",
+    "MalformedSegment",
+    "Record",
+    "Segment",
+    "SegmentHeader",
+    "Shutdown",
+    "Source",
+    "Stop",
+    "Transferred",
+    "ValidatorInit",
+    "ValidatorRecord",
+    "Verdict",
+    "VerdictStatus",
+    "Writer",
+    "decode_segment",
+    "encode",
+    "encode_segment",
+    "timestamp",
+]
+
+VERSION: Final = 1
+"""Grows only when a reader of an earlier version would go wrong."""
+MAX_RECORD: Final = 64 * 1024
+"""Bytes in one line."""
+MAX_NESTING: Final = 16
+"""Arrays and objects within each other in one line."""
+MAX_SEGMENT: Final = 8 * 1024 * 1024
+"""Bytes in one segment."""
+MAX_BATCH_RECORDS: Final = 5000
+"""A writer flushes at that many records,"""
+MAX_BATCH_BYTES: Final = 1024 * 1024
+"""or at that many bytes,"""
+FLUSH_SECONDS: Final = 0.5
+"""or after that long."""
+KEEPALIVE_SECONDS: Final = 10.0
+"""A writer that has been silent for so long says that it is still there."""
+MAX_UNFLUSHED: Final = 5000
+"""`Transferred` records that may wait for a flush; with more, sending waits."""
+
+_MAX_TEXT = 4000  # characters of a message: what does not fit into a record would be lost to the reader
+_MAX_PROBLEMS = 10
+_MAX_INT = 2**63 - 1
+
+Writer: TypeAlias = Literal["client", "validator"]
+VerdictStatus: TypeAlias = Literal["ok", "failure", "error"]
+
+
+class MalformedSegment(ValueError):  # noqa: N818 - it reads as what it says
+    """A segment that is too large or has no sound header."""
+
+
+class LogBroken(ValueError):  # noqa: N818 - the name of this outcome
+    """The chain of segments has a gap or a wrong link; only the receiver can repair that.
+
+    Attributes:
+        seq: number of the segment.
+        why: what is wrong with it.
+    """
+
+    def __init__(self, seq: int, why: str) -> None:
+        super().__init__(f"segment {seq}: {why}")
+        self.seq = seq
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentHeader:
+    """The first line of a segment.
+
+    Attributes:
+        version: of the protocol.
+        seq: number of the segment, from 0, without gaps.
+        agent_id: who wrote it.
+        epoch: the writer's fencing number.
+        prev: SHA-256 of the previous segment's bytes, hex; None at 0.
+        client_epoch: the client a validator serves; None in a client's log.
+    """
+
+    version: int
+    seq: int
+    agent_id: str
+    epoch: int
+    prev: str | None
+    client_epoch: int | None = None
+
+    def outranks(self, epoch: int, agent_id: str) -> bool:
+        """Whether its writer has taken the log from the writer `agent_id` with `epoch`."""
+        return self.epoch > epoch or (self.epoch == epoch and self.agent_id != agent_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The object that a landing object was copied from: its ETag without quotes, and its version."""
+
+    etag: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a validator found at the file's key: bytes, CRC32 in base64, ETag without quotes."""
+
+    size: int
+    crc32: str | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """A client has read the logs and made its plan.
+
+    Attributes:
+        t: UTC with milliseconds, as in every record.
+        epoch: its fencing number.
+        index: key of its file index.
+        index_sha256: SHA-256 of the index's bytes, hex.
+        n_files: files in the index.
+        n_bytes: their bytes, as far as known.
+        versions: of the program and what it stands on, for whoever has to look into it later.
+    """
+
+    t: str
+    epoch: int
+    index: str
+    index_sha256: str
+    n_files: int
+    n_bytes: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """A file is in the landing bucket: the announcement of an upload.
+
+    Attributes:
+        t: when.
+        path: the file.
+        upload: the upload's identity.
+        ask: 0 at first, one more each time it is announced again.
+        size: bytes.
+        crc32: of the whole object, base64.
+        etag: without quotes.
+        version_id: where the bucket keeps versions.
+        mtime_ns: of the local file.
+        source: of the copied object.
+    """
+
+    t: str
+    path: str
+    upload: str
+    ask: int
+    size: int
+    crc32: str
+    etag: str
+    version_id: str | None = None
+    mtime_ns: int | None = None
+    source: Source | None = None
+
+    @classmethod
+    def of(cls, t: str, path: str, upload: Upload, ask: int) -> Transferred:
+        """The announcement of `upload`, for the time `ask` (from 0)."""
+        source = None if upload.source_etag is None else Source(upload.source_etag, upload.source_version)
+        return cls(
+            t,
+            path,
+            upload.id,
+            ask,
+            upload.size,
+            upload.crc32,
+            upload.etag,
+            upload.version_id,
+            upload.mtime_ns,
+            source,
+        )
+
+    def as_upload(self) -> Upload:
+        """What is announced."""
+        epoch, n = parse_upload_id(self.upload)
+        source = self.source
+        return Upload(
+            epoch,
+            n,
+            self.size,
+            self.crc32,
+            self.etag,
+            self.version_id,
+            self.mtime_ns,
+            None if source is None else source.etag,
+            None if source is None else source.version,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A file could not be sent; `retries` second and later tries were made."""
+
+    t: str
+    path: str
+    error: str
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """The writer is still there."""
+
+    t: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """The client ends because of an error."""
+
+    t: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The orderly end: a client's with its reason, a validator's when all is judged."""
+
+    t: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatorInit:
+    """A validator has begun to serve the client of `client_epoch`."""
+
+    t: str
+    validator_id: str
+    client_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A validator's judgement of one upload.
+
+    Attributes:
+        t: when.
+        path: the file.
+        upload: identity of the upload that was judged.
+        ask: which announcement of it this answers.
+        status: `ok`; `failure` (what is there is not as it should be); `error` (it could not be judged).
+        message: why not `ok`.
+        found: what was there; None where nothing was.
+        checks: what was checked.
+    """
+
+    t: str
+    path: str
+    upload: str
+    ask: int
+    status: VerdictStatus
+    message: str = ""
+    found: Found | None = None
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """All that the client announced up to and with client log segment `seq` is judged."""
+
+    t: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """A validator leaves before all is judged: `time`, `superseded` or `error`."""
+
+    t: str
+    reason: str
+    message: str = ""
+
+
+ClientRecord: TypeAlias = Init | Transferred | Failed | Keepalive | Crash | Stop
+ValidatorRecord: TypeAlias = ValidatorInit | Verdict | Cursor | Keepalive | Shutdown | Stop
+Record: TypeAlias = ClientRecord | ValidatorRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A decoded segment.
+
+    Attributes:
+        header: its first line.
+        records: the records of all sound lines of known kinds, in order.
+        sha256: of its bytes, hex: the next segment's `prev`.
+        n_ignored: lines that were not records as they should be.
+        problems: why, of the first few of them.
+        superseded: an earlier segment has a higher epoch: the records must not count.
+    """
+
+    header: SegmentHeader
+    records: tuple[Record, ...]
+    sha256: str
+    n_ignored: int = 0
+    problems: tuple[str, ...] = ()
+    superseded: bool = False
+
+
+# --- writing ---
+
+
+def encode(record: Record | SegmentHeader) -> bytes:
+    r"""`record` as one line of a log, without the line's end: ASCII JSON, so that nothing odd is in a log.
+
+    Texts meant for people are cut to 4,000 characters, and lone surrogates in them (file names in messages of
+    the operating system) written as `\udcff`.
+
+    Raises:
+        ValueError: a path, ETag or other name that no reader would accept as text (a lone surrogate).
+    """
+    match record:
+        case Transferred():
+            return _transferred(record)
+        case Verdict():
+            return _verdict(record)
+        case SegmentHeader():
+            line: dict[str, object] = {
+                "kind": "segment",
+                "version": record.version,
+                "seq": record.seq,
+                "agent_id": record.agent_id,
+                "epoch": record.epoch,
+                "prev": record.prev,
+            }
+            if record.client_epoch is not None:
+                line["client_epoch"] = record.client_epoch
+        case Init():
+            line = {
+                "kind": "init",
+                "t": record.t,
+                "epoch": record.epoch,
+                "index": _sound(record.index),
+                "index_sha256": record.index_sha256,
+                "n_files": record.n_files,
+                "n_bytes": record.n_bytes,
+                "versions": {_for_people(name): _for_people(v) for name, v in record.versions.items()},
+            }
+        case Failed():
+            line = {
+                "kind": "failed",
+                "t": record.t,
+                "path": _sound(record.path),
+                "error": _for_people(record.error),
+                "retries": record.retries,
+            }
+        case Keepalive():
+            line = {"kind": "keepalive", "t": record.t}
+        case Crash():
+            line = {"kind": "crash", "t": record.t, "error": _for_people(record.error)}
+        case Stop():
+            line = {"kind": "stop", "t": record.t, "reason": _for_people(record.reason)}
+        case ValidatorInit():
+            line = {
+                "kind": "init",
+                "t": record.t,
+                "validator_id": _sound(record.validator_id),
+                "client_epoch": record.client_epoch,
+            }
+        case Cursor():
+            line = {"kind": "cursor", "t": record.t, "seq": record.seq}
+        case Shutdown():
+            line = {
+                "kind": "shutdown",
+                "t": record.t,
+                "reason": _for_people(record.reason),
+                "message": _for_people(record.message),
+            }
+    return json.dumps(line, separators=(",", ":")).encode("ascii")
+
+
+def encode_segment(header: SegmentHeader, lines: Iterable[bytes] = ()) -> bytes:
+    """A whole segment of encoded records; of none: a fence."""
+    return b"\n".join((encode(header), *lines, b""))
+
+
+def _transferred(record: Transferred) -> bytes:
+    # By hand, because there is one for every file: three times as fast as json.dumps, and tested equal to it.
+    version = "" if record.version_id is None else f',"version_id":{_quote(_sound(record.version_id))}'
+    mtime = "" if record.mtime_ns is None else f',"mtime_ns":{record.mtime_ns}'
+    source = ""
+    if record.source is not None:
+        of = record.source.version
+        source = (
+            f',"source":{{"etag":{_quote(_sound(record.source.etag))}'
+            f',"version":{"null" if of is None else _quote(_sound(of))}}}'
+        )
+    return (
+        f'{{"kind":"transferred","t":"{record.t}","path":{_quote(_sound(record.path))},"upload":"{record.upload}"'
+        f',"ask":{record.ask},"size":{record.size},"crc32":"{record.crc32}","etag":{_quote(_sound(record.etag))}'
+        f"{version}{mtime}{source}}}"
+    ).encode("ascii")
+
+
+def _verdict(record: Verdict) -> bytes:
+    found = "null"
+    if record.found is not None:
+        crc32 = "null" if record.found.crc32 is None else f'"{record.found.crc32}"'
+        found = f'{{"size":{record.found.size},"crc32":{crc32},"etag":{_quote(_sound(record.found.etag))}}}'
+    message = _quote(_for_people(record.message)) if record.message else '""'
+    return (
+        f'{{"kind":"verdict","t":"{record.t}","path":{_quote(_sound(record.path))},"upload":"{record.upload}"'
+        f',"ask":{record.ask},"status":"{record.status}","message":{message},"found":{found}'
+        f',"checks":{_quoted_checks(record.checks)}}}'
+    ).encode("ascii")
+
+
+@lru_cache(maxsize=64)
+def _quoted_checks(checks: tuple[str, ...]) -> str:
+    return json.dumps([_for_people(check) for check in checks], separators=(",", ":"))
+
+
+def _sound(text: str) -> str:
+    if not text.isascii():
+        text.encode()  # raises UnicodeEncodeError, a ValueError, for what a reader would have to refuse
+    return text
+
+
+def _for_people(text: str) -> str:
+    text = text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+
+
+# --- reading ---
+
+
+class _Malformed(ValueError):  # noqa: N818 - as the public ones
+    """Why a line is no record. The text never holds any of the line's own, except escaped."""
+
+
+def decode_segment(data: bytes, *, writer: Writer) -> Segment:
+    """Decode a segment of the log of `writer`, trusting nothing in it.
+
+    Whatever the bytes are, it takes time and memory in proportion to their number, and raises nothing else.
+
+    Raises:
+        MalformedSegment: more than `MAX_SEGMENT` bytes, no end of line at the end, a header that is missing or
+            wrong, or one of a version that this program cannot read.
+    """
+    if len(data) > MAX_SEGMENT:
+        raise MalformedSegment(f"{len(data)} bytes, more than {MAX_SEGMENT}")
+    # Bytes that are not UTF-8 become lone surrogates, by which their line, and no other, is refused below.
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    whole = lines.pop() == ""
+    if not whole:
+        raise MalformedSegment("it does not end with the end of a line")
+    if not lines:
+        raise MalformedSegment("it is empty")
+    header = _decode_header(lines[0], writer)
+    usual, kinds = _CLIENT if writer == "client" else _VALIDATOR
+    records: list[Record] = []
+    problems: list[str] = []
+    n_ignored = 0
+    for i in range(1, len(lines)):
+        line = lines[i]
+        try:
+            record = usual(line) or _decode_line(line, kinds)
+        except ValueError as e:
+            n_ignored += 1
+            if len(problems) < _MAX_PROBLEMS:
+                problems.append(f"line {i + 1}: {e}")
+        else:
+            if record is not None:
+                records.append(record)
+    return Segment(header, tuple(records), hashlib.sha256(data).hexdigest(), n_ignored, tuple(problems))
+
+
+def _decode_header(line: str, writer: Writer) -> SegmentHeader:
+    try:
+        fields = _decode_json(line)
+        if fields.get("kind") != "segment":
+            raise _Malformed("not a segment's header")
+        if (version := _count(fields.get("version"))) != VERSION:
+            raise _Malformed(f"version {version}; this program reads version {VERSION}")
+        return SegmentHeader(
+            version,
+            _count(fields.get("seq")),
+            _agent(fields.get("agent_id")),
+            _small(fields.get("epoch")),
+            _or_none(_sha256)(fields.get("prev")),
+            None if writer == "client" else _small(fields.get("client_epoch")),
+        )
+    except ValueError as e:
+        raise MalformedSegment(f"header: {e}") from None
+
+
+def _decode_line(line: str, kinds: Mapping[str, Callable[[dict[str, Any]], Record]]) -> Record | None:
+    """The record in `line`, whatever spelling of JSON it is in; None for a kind unknown here."""
+    fields = _decode_json(line)
+    kind = fields.get("kind")
+    if not isinstance(kind, str):
+        raise _Malformed("no kind")
+    build = kinds.get(kind)
+    return None if build is None else build(fields)
+
+
+def _decode_json(line: str) -> dict[str, Any]:
+    try:
+        size = len(line) if line.isascii() else len(line.encode())
+    except UnicodeEncodeError:
+        raise _Malformed("not UTF-8") from None
+    if size > MAX_RECORD:
+        raise _Malformed(f"{size} bytes, more than {MAX_RECORD}")
+    # Before it is parsed: the parser recurses.
+    if line.count("[") + line.count("{") > MAX_NESTING and _nesting(line) > MAX_NESTING:
+        raise _Malformed(f"nested deeper than {MAX_NESTING}")
+    try:
+        fields = _JSON.decode(line)
+    except _Malformed:
+        raise
+    except ValueError:
+        raise _Malformed("not JSON") from None
+    if not isinstance(fields, dict):
+        raise _Malformed("not an object")
+    if "\\u" in line:
+        try:
+            json.dumps(fields, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise _Malformed("a lone surrogate") from None
+    return fields
+
+
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+_BRACKET = re.compile(r"[\[\]{}]")
+
+
+def _nesting(line: str) -> int:
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", line)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _Malformed("a key stands twice")
+    return fields
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > 20 or abs(value := int(digits)) > _MAX_INT:
+        raise _Malformed("a number is too large")
+    return value if digits[0] != "-" else -value
+
+
+def _parse_float(digits: str) -> float:
+    if not math.isfinite(value := float(digits)):
+        raise _Malformed("a number is too large")
+    return value
+
+
+def _parse_constant(name: str) -> None:
+    raise _Malformed(f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=_parse_int, parse_float=_parse_float, parse_constant=_parse_constant
+)
+
+# What a field may be. An ETag, a checksum or a version goes into headers and files of the reader, so each has
+# its alphabet; a path is judged by `core.paths` where it is used.
+
+_Check: TypeAlias = Callable[[object], Any]
+
+_ETAG = r"[!#-\[\]-~]{1,128}"  # printable ASCII without the quote and the backslash
+_CRC32 = r"[A-Za-z0-9+/]{5}[AQgw]=="
+_VERSION_ID = r"[!#-\[\]-~]{1,1024}"
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{3}Z"
+_UPLOAD = r"(?:0|[1-9][0-9]{0,8})-(?:0|[1-9][0-9]{0,8})"
+_STATUSES = get_args(VerdictStatus)
+_MAX_PATH = 1024  # bytes of the longest key S3 takes
+
+
+def _matching(pattern: str, what: str) -> _Check:
+    fullmatch = re.compile(pattern).fullmatch
+
+    def check(value: object) -> object:
+        if not isinstance(value, str) or fullmatch(value) is None:
+            raise _Malformed(f"no {what}")
+        return value
+
+    return check
+
+
+def _or_none(check: _Check) -> _Check:
+    return lambda value: None if value is None else check(value)
+
+
+def _integer(low: int, high: int, what: str) -> _Check:
+    def check(value: object) -> object:
+        if type(value) is not int or not low <= value <= high:
+            raise _Malformed(f"no {what}")
+        return value
+
+    return check
+
+
+def _time(value: object) -> str:
+    try:
+        milliseconds(value if isinstance(value, str) else "")
+    except ValueError:
+        raise _Malformed("no time") from None
+    return str(value)
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value.encode()) <= _MAX_PATH:
+        raise _Malformed("no path")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _Malformed("no text")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _Malformed("no list of texts")
+    return tuple(_text(each) for each in value)
+
+
+def _versions(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _Malformed("no versions")
+    return {name: _text(version) for name, version in value.items()}
+
+
+def _source(value: object) -> Source:
+    if not isinstance(value, dict):
+        raise _Malformed("no source")
+    return Source(_etag(value.get("etag")), _or_none(_version_id)(value.get("version")))
+
+
+def _found(value: object) -> Found:
+    if not isinstance(value, dict):
+        raise _Malformed("no finding")
+    return Found(_count(value.get("size")), _or_none(_crc32)(value.get("crc32")), _etag(value.get("etag")))
+
+
+_etag = _matching(_ETAG, "ETag")
+_crc32 = _matching(_CRC32, "CRC32")
+_version_id = _matching(_VERSION_ID, "version")
+_upload_id = _matching(_UPLOAD, "upload")
+_sha256 = _matching(r"[0-9a-f]{64}", "SHA-256")
+_agent = _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "name")
+_status = _matching("|".join(_STATUSES), "status")
+_count = _integer(0, _MAX_INT, "count")
+_small = _integer(0, 10**9 - 1, "small number")
+_nanoseconds = _integer(-_MAX_INT, _MAX_INT, "time of the file")
+
+
+def _builder(
+    record: Callable[..., Record], must: Mapping[str, _Check], may: Mapping[str, _Check]
+) -> Callable[[dict[str, Any]], Record]:
+    """A function that makes `record` of a line's fields: all in `must`, and those in `may` that are there."""
+
+    def build(fields: dict[str, Any]) -> Record:
+        values = {name: check(fields.get(name)) for name, check in must.items()}
+        for name, check in may.items():
+            if (value := fields.get(name)) is not None:
+                values[name] = check(value)
+        return record(**values)
+
+    return build
+
+
+_CLIENT_KINDS = {
+    "init": _builder(
+        Init,
+        {
+            "t": _time,
+            "epoch": _small,
+            "index": _text,
+            "index_sha256": _sha256,
+            "n_files": _count,
+            "n_bytes": _count,
+        },
+        {"versions": _versions},
+    ),
+    "transferred": _builder(
+        Transferred,
+        {
+            "t": _time,
+            "path": _path,
+            "upload": _upload_id,
+            "ask": _small,
+            "size": _count,
+            "crc32": _crc32,
+            "etag": _etag,
+        },
+        {"version_id": _version_id, "mtime_ns": _nanoseconds, "source": _source},
+    ),
+    "failed": _builder(Failed, {"t": _time, "path": _path, "error": _text, "retries": _small}, {}),
+    "keepalive": _builder(Keepalive, {"t": _time}, {}),
+    "crash": _builder(Crash, {"t": _time, "error": _text}, {}),
+    "stop": _builder(Stop, {"t": _time}, {"reason": _text}),
+}
+_VALIDATOR_KINDS = {
+    "init": _builder(ValidatorInit, {"t": _time, "validator_id": _agent, "client_epoch": _small}, {}),
+    "verdict": _builder(
+        Verdict,
+        {"t": _time, "path": _path, "upload": _upload_id, "ask": _small, "status": _status},
+        {"message": _text, "found": _found, "checks": _texts},
+    ),
+    "cursor": _builder(Cursor, {"t": _time, "seq": _count}, {}),
+    "keepalive": _builder(Keepalive, {"t": _time}, {}),
+    "shutdown": _builder(Shutdown, {"t": _time, "reason": _text}, {"message": _text}),
+    "stop": _builder(Stop, {"t": _time}, {"reason": _text}),
+}
+
+# A million lines of a log are announcements or verdicts as `encode` writes them. These are read with one
+# pattern each, which is faster than by way of JSON; any other spelling goes that way. Tested: both read the same.
+
+_INNER = r"[ !#-\[\]-~]*(?:\\.[ !#-\[\]-~]*)*"
+_SIZE = r"0|[1-9][0-9]{0,17}"
+_ASK = r"0|[1-9][0-9]{0,8}"
+_USUAL_TRANSFERRED = re.compile(
+    rf'\{{"kind":"transferred","t":"({_TIME})","path":"({_INNER})","upload":"({_UPLOAD})","ask":({_ASK})'
+    rf',"size":({_SIZE}),"crc32":"({_CRC32})","etag":"({_ETAG})"(?:,"version_id":"({_VERSION_ID})")?'
+    rf'(?:,"mtime_ns":({_SIZE}|[1-8][0-9]{{18}}))?'
+    rf'(?:,"source":\{{"etag":"({_ETAG})","version":(?:null|"({_VERSION_ID})")\}})?\}}'
+).fullmatch
+_USUAL_VERDICT = re.compile(
+    rf'\{{"kind":"verdict","t":"({_TIME})","path":"({_INNER})","upload":"({_UPLOAD})","ask":({_ASK})'
+    rf',"status":"({"|".join(_STATUSES)})","message":"({_INNER})"'
+    rf',"found":(?:null|\{{"size":({_SIZE}),"crc32":"({_CRC32})","etag":"({_ETAG})"\}})'
+    rf',"checks":\[((?:"{_INNER}"(?:,"{_INNER}")*)?)\]\}}'
+).fullmatch
+
+
+def _usual_transferred(line: str) -> Record | None:
+    match = _USUAL_TRANSFERRED(line)
+    if match is None or len(line) > MAX_RECORD:
+        return None
+    t, path, upload, ask, size, crc32, etag, version_id, mtime_ns, source_etag, source_version = (
+        match.groups()
+    )
+    check_minute(t)
+    return Transferred(
+        t,
+        _unquoted_path(path),
+        upload,
+        int(ask),
+        int(size),
+        crc32,
+        etag,
+        version_id,
+        None if mtime_ns is None else int(mtime_ns),
+        None if source_etag is None else Source(source_etag, source_version),
+    )
+
+
+def _usual_verdict(line: str) -> Record | None:
+    match = _USUAL_VERDICT(line)
+    if match is None or len(line) > MAX_RECORD:
+        return None
+    t, path, upload, ask, status, message, size, crc32, etag, checks = match.groups()
+    check_minute(t)
+    return Verdict(
+        t,
+        _unquoted_path(path),
+        upload,
+        int(ask),
+        cast("VerdictStatus", status),
+        _unquoted(message) if "\\" in message else message,
+        None if size is None else Found(int(size), crc32, etag),
+        _unquoted_checks(checks),
+    )
+
+
+_CLIENT = (_usual_transferred, _CLIENT_KINDS)
+_VALIDATOR = (_usual_verdict, _VALIDATOR_KINDS)
+
+
+def _unquoted_path(inner: str) -> str:
+    if "\\" in inner:
+        return _path(_unquoted(inner))
+    if not 0 < len(inner) <= _MAX_PATH:
+        raise _Malformed("no path")
+    return inner
+
+
+def _unquoted(inner: str) -> str:
+    return str(_decode_json(f'{{"text":"{inner}"}}')["text"])
+
+
+@lru_cache(maxsize=64)
+def _unquoted_checks(inner: str) -> tuple[str, ...]:
+    return tuple(_decode_json(f'{{"checks":[{inner}]}}')["checks"])
+
+
+# --- the chain ---
+
+
+class LogChain:
+    """The segments of one log, each linked to the one before by its hash.
+
+    Attributes:
+        writer: whose log it is.
+        next_seq: number of the segment that comes next.
+        tail_sha: SHA-256 of the last segment's bytes, hex; None before the first.
+        highest_epoch: the highest epoch of any segment so far; 0 before the first.
+        highest_agent: who wrote with it first.
+    """
+
+    __slots__ = ("highest_agent", "highest_epoch", "next_seq", "tail_sha", "writer")
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer: Writer = writer
+        self.next_seq = 0
+        self.tail_sha: str | None = None
+        self.highest_epoch = 0
+        self.highest_agent: str | None = None
+
+    def accept(self, seq: int, data: bytes) -> Segment:
+        """Read the next segment, which lay at number `seq`, and link it in.
+
+        A dead owner's late segment (its epoch is below an earlier one's, or equal and another agent's) is
+        linked in too, and marked `superseded`: its records must not count.
+
+        Raises:
+            LogBroken: a gap, a wrong link or a malformed segment. The chain stays as it was.
+        """
+        if seq != self.next_seq:
+            raise LogBroken(self.next_seq, f"it is missing; segment {seq} is there")
+        try:
+            segment = decode_segment(data, writer=self.writer)
+        except MalformedSegment as e:
+            raise LogBroken(seq, str(e)) from None
+        if segment.header.seq != seq:
+            raise LogBroken(seq, f"it says that it is segment {segment.header.seq}")
+        if segment.header.prev != self.tail_sha:
+            raise LogBroken(seq, "it does not follow the segment before it")
+        if self._link(segment.header, segment.sha256):
+            return segment
+        return replace(segment, superseded=True)
+
+    def header(self, *, agent_id: str, epoch: int, client_epoch: int | None = None) -> SegmentHeader:
+        """The header of the segment that comes next, written by `agent_id` with `epoch`."""
+        return SegmentHeader(VERSION, self.next_seq, agent_id, epoch, self.tail_sha, client_epoch)
+
+    def appended(self, header: SegmentHeader, data: bytes) -> None:
+        """Link in an own segment that the store has taken, which needs no reading.
+
+        Raises:
+            ValueError: it does not follow the last one.
+        """
+        if (header.seq, header.prev) != (self.next_seq, self.tail_sha):
+            raise ValueError(f"segment {header.seq} does not follow segment {self.next_seq - 1}")
+        self._link(header, hashlib.sha256(data).hexdigest())
+
+    def _link(self, header: SegmentHeader, sha256: str) -> bool:
+        self.next_seq = header.seq + 1
+        self.tail_sha = sha256
+        if self.highest_agent is None or header.epoch > self.highest_epoch:
+            self.highest_epoch = header.epoch
+            self.highest_agent = header.agent_id
+        return header.epoch == self.highest_epoch and header.agent_id == self.highest_agent
