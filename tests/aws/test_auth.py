@@ -1,0 +1,566 @@
+"""Logging in, against moto's user pool and identity pool. Moto lets any password pass."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+import keyring
+import keyring.backend
+import keyring.errors
+import pytest
+from botocore.stub import Stubber
+from moto.server import ThreadedMotoServer
+
+from upload_client.aws import auth
+from upload_client.aws.auth import CognitoLogin, fetch_parameter, find_password, open_session
+from upload_client.clock import Clock
+from upload_client.errors import DeliveryError, LoginRefused
+from upload_client.settings import Settings, SettingsError
+
+REGION = "eu-west-1"
+PASSWORD = "Quiet-Harbour-7"
+
+
+class Ahead(Clock):
+    """This machine's clock, some seconds ahead."""
+
+    seconds = 0.0
+
+    def wall(self):
+        return super().wall() + self.seconds
+
+
+class Person:
+    """Answers what is asked, in this order; remembers the questions."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.questions = []
+
+    def __call__(self, question, *, secret):
+        self.questions.append((question, secret))
+        return self.answers.pop(0)
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def a_machine_without_credentials(monkeypatch, tmp_path):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+
+
+@pytest.fixture(autouse=True)
+def an_empty_keyring():
+    class Memory(keyring.backend.KeyringBackend):
+        priority = 1
+
+        def __init__(self):
+            super().__init__()
+            self.kept = {}
+
+        def get_password(self, service, username):
+            return self.kept.get((service, username))
+
+        def set_password(self, service, username, password):
+            self.kept[service, username] = password
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(Memory())
+    yield
+    keyring.set_keyring(before)
+
+
+def admin(server, service):
+    return boto3.client(
+        service,
+        region_name=REGION,
+        endpoint_url=server,
+        aws_access_key_id="admin",
+        aws_secret_access_key="admin",
+    )
+
+
+class Pools:
+    """A user pool with its client and an identity pool, made new for each test."""
+
+    def __init__(self, server):
+        self.server = server
+        self.idp = admin(server, "cognito-idp")
+        self.pool_id = self.idp.create_user_pool(PoolName="providers")["UserPool"]["Id"]
+        self.client_id = self.idp.create_user_pool_client(UserPoolId=self.pool_id, ClientName="upload")[
+            "UserPoolClient"
+        ]["ClientId"]
+        self.identity_pool_id = admin(server, "cognito-identity").create_identity_pool(
+            IdentityPoolName="providers", AllowUnauthenticatedIdentities=False
+        )["IdentityPoolId"]
+
+    def add(self, username, *, permanent=True):
+        self.idp.admin_create_user(UserPoolId=self.pool_id, Username=username, TemporaryPassword=PASSWORD)
+        if permanent:
+            self.idp.admin_set_user_password(
+                UserPoolId=self.pool_id, Username=username, Password=PASSWORD, Permanent=True
+            )
+
+    def access_token(self, username, password=PASSWORD):
+        return self.idp.admin_initiate_auth(
+            UserPoolId=self.pool_id,
+            ClientId=self.client_id,
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": username, "PASSWORD": password},
+        )["AuthenticationResult"]["AccessToken"]
+
+    def settings(self, **more):
+        values = {
+            "region": REGION,
+            "user_pool_id": self.pool_id,
+            "user_pool_client_id": self.client_id,
+            "identity_pool_id": self.identity_pool_id,
+            "username": "ada",
+            "password": PASSWORD,
+            "endpoint_url": self.server,
+            **more,
+        }
+        return Settings.model_validate({key: value for key, value in values.items() if value is not None})
+
+
+@pytest.fixture
+def pools(server):
+    pools = Pools(server)
+    pools.add("ada")
+    return pools
+
+
+def identity_of(session, server):
+    """The access key a signed request really carried."""
+    seen = []
+    client = session.client("sts", endpoint_url=server)
+    client.meta.events.register(
+        "before-send.sts", lambda request, **_: seen.append(request.headers["Authorization"])
+    )
+    client.get_caller_identity()
+    return seen[0].decode() if isinstance(seen[0], bytes) else seen[0]
+
+
+# --- logging in ---------------------------------------------------------------------------------
+
+
+def test_a_login_gives_a_session_that_signs_with_the_identity_pools_credentials(pools, server):
+    session = open_session(pools.settings())
+    assert session.region_name == REGION
+    assert "TESTACCESSKEY12345" in identity_of(session, server)
+
+
+def test_the_region_follows_from_the_user_pool_when_it_is_not_set(pools):
+    assert open_session(pools.settings(region=None)).region_name == REGION
+
+
+def test_each_service_may_have_its_own_endpoint(pools, server):
+    own = {"cognito-idp": server, "cognito-identity": server}
+    session = open_session(pools.settings(endpoint_url="http://127.0.0.1:9", endpoints=own))
+    assert session.get_credentials().get_frozen_credentials().access_key == "TESTACCESSKEY12345"
+
+
+def test_a_profile_of_the_aws_tools_has_no_say_in_a_cognito_login(pools, monkeypatch, server):
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "SOMEBODYELSE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "else")
+    assert "TESTACCESSKEY12345" in identity_of(open_session(pools.settings()), server)
+
+
+def test_who_is_not_named_is_asked_for_a_name_and_a_password(pools):
+    person = Person("ada", PASSWORD)
+    open_session(pools.settings(username=None, password=None), prompt=person)
+    assert person.questions == [("User name", False), ("Password of ada", True)]
+
+
+def test_without_a_name_and_with_nobody_to_ask_the_setting_is_named(pools):
+    with pytest.raises(SettingsError, match="not set: username"):
+        open_session(pools.settings(username=None))
+
+
+def test_missing_ids_are_named():
+    with pytest.raises(SettingsError, match="not set: user_pool_id, user_pool_client_id, identity_pool_id"):
+        open_session(Settings())
+
+
+def test_an_unknown_user_is_refused(pools):
+    with pytest.raises(LoginRefused, match="the login of eve was refused: User does not exist") as caught:
+        open_session(pools.settings(username="eve"))
+    assert caught.value.exit_code == 10
+    assert PASSWORD not in repr(caught.value)
+
+
+def test_a_disabled_user_is_refused_in_cognitos_words(pools):
+    pools.idp.admin_disable_user(UserPoolId=pools.pool_id, Username="ada")
+    with pytest.raises(LoginRefused, match="User is disabled") as caught:
+        open_session(pools.settings())
+    assert "password" in caught.value.hint
+
+
+def test_a_wrong_password_is_refused(pools):
+    login = CognitoLogin(pools.settings())
+    with Stubber(login._pool) as stub:
+        stub.add_client_error(
+            "initiate_auth", "NotAuthorizedException", "Incorrect username or password.", 400
+        )
+        with pytest.raises(LoginRefused, match=r"Incorrect username or password\.") as caught:
+            login.session()
+    assert caught.value.hint == "Check the user name and the password."
+
+
+def test_a_client_that_does_not_exist_is_refused(pools):
+    with pytest.raises(LoginRefused) as caught:
+        open_session(pools.settings(user_pool_client_id="nobody"))
+    assert "user_pool_client_id" in caught.value.hint
+
+
+def test_an_identity_pool_that_does_not_let_the_user_in_is_a_refused_login(pools):
+    login = CognitoLogin(pools.settings())
+    with Stubber(login._identities) as stub:
+        stub.add_client_error(
+            "get_id", "NotAuthorizedException", "Token is not from a supported provider", 400
+        )
+        with pytest.raises(LoginRefused, match="not from a supported provider"):
+            login.session()
+
+
+def test_a_login_server_that_cannot_be_reached_is_not_a_refusal(pools):
+    with pytest.raises(DeliveryError, match="cannot be reached") as caught:
+        open_session(pools.settings(endpoint_url="http://127.0.0.1:9"))
+    assert not isinstance(caught.value, LoginRefused)
+    assert caught.value.exit_code == 1
+
+
+# --- what the pool asks on top of the password --------------------------------------------------------
+
+
+def test_a_temporary_password_is_replaced_by_one_typed_twice(pools):
+    pools.add("new", permanent=False)
+    person = Person("Brave-Lantern-3", "Brave-Lantern-4", "Brave-Lantern-3", "Brave-Lantern-3")
+    open_session(pools.settings(username="new"), prompt=person)
+    assert pools.access_token("new", "Brave-Lantern-3")
+    assert all(secret for _, secret in person.questions)
+    assert "differ" in person.questions[2][0]
+
+
+def test_a_new_password_that_is_too_weak_may_be_given_again(pools):
+    pools.add("new", permanent=False)
+    person = Person("weak", "weak", "Brave-Lantern-3", "Brave-Lantern-3")
+    open_session(pools.settings(username="new"), prompt=person)
+    assert "Again" in person.questions[2][0]
+    assert pools.access_token("new", "Brave-Lantern-3")
+
+
+def test_after_three_weak_passwords_the_login_is_refused(pools):
+    pools.add("new", permanent=False)
+    with pytest.raises(LoginRefused):
+        open_session(pools.settings(username="new"), prompt=Person(*["weak"] * 6))
+
+
+def test_a_code_of_the_authenticator_app_is_asked_for(pools):
+    token = pools.access_token("ada")
+    pools.idp.associate_software_token(AccessToken=token)
+    pools.idp.verify_software_token(AccessToken=token, UserCode="123456")
+    pools.idp.set_user_mfa_preference(
+        AccessToken=token, SoftwareTokenMfaSettings={"Enabled": True, "PreferredMfa": True}
+    )
+    person = Person(" 123456 ")
+    session = open_session(pools.settings(), prompt=person)
+    assert person.questions == [("Code of your authenticator app", False)]
+    assert session.get_credentials() is not None
+
+
+def test_a_code_sent_by_sms_is_asked_for(pools):
+    token = pools.access_token("ada")
+    pools.idp.set_user_mfa_preference(
+        AccessToken=token, SMSMfaSettings={"Enabled": True, "PreferredMfa": True}
+    )
+    person = Person("123456")
+    open_session(pools.settings(), prompt=person)
+    assert [question for question, _ in person.questions] == ["Code sent by SMS to you"]
+
+
+def test_a_mistyped_code_may_be_given_again(pools):
+    login = CognitoLogin(pools.settings(), prompt=(person := Person("000000", "123456")))
+    challenge = {"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "s" * 20, "ChallengeParameters": {}}
+    with Stubber(login._pool) as stub:
+        stub.add_client_error("respond_to_auth_challenge", "CodeMismatchException", "Invalid code.", 400)
+        stub.add_response(
+            "respond_to_auth_challenge",
+            {"AuthenticationResult": {"IdToken": "i"}},
+            {
+                "ClientId": pools.client_id,
+                "ChallengeName": "SOFTWARE_TOKEN_MFA",
+                "Session": "s" * 20,
+                "ChallengeResponses": {"USERNAME": "ada", "SOFTWARE_TOKEN_MFA_CODE": "123456"},
+            },
+        )
+        assert login._ask(challenge, "ada")["AuthenticationResult"]["IdToken"] == "i"
+    assert person.questions[1][0] == "Invalid code. Again"
+
+
+def test_attributes_a_new_user_has_to_fill_in_are_asked_for(pools):
+    login = CognitoLogin(pools.settings(), prompt=Person("Ada L.", "Brave-Lantern-3", "Brave-Lantern-3"))
+    challenge = {
+        "ChallengeName": "NEW_PASSWORD_REQUIRED",
+        "ChallengeParameters": {"requiredAttributes": '["userAttributes.name"]'},
+    }
+    with Stubber(login._pool) as stub:
+        stub.add_response(
+            "respond_to_auth_challenge",
+            {},
+            {
+                "ClientId": pools.client_id,
+                "ChallengeName": "NEW_PASSWORD_REQUIRED",
+                "ChallengeResponses": {
+                    "USERNAME": "ada",
+                    "userAttributes.name": "Ada L.",
+                    "NEW_PASSWORD": "Brave-Lantern-3",
+                },
+            },
+        )
+        login._ask(challenge, "ada")
+
+
+def test_with_nobody_to_ask_a_challenge_is_a_refusal_that_says_what_was_asked(pools):
+    pools.add("new", permanent=False)
+    with pytest.raises(LoginRefused, match="New password") as caught:
+        open_session(pools.settings(username="new"))
+    assert "terminal" in caught.value.hint
+
+
+def test_a_challenge_we_cannot_answer_is_named(pools):
+    pools.idp.set_user_pool_mfa_config(
+        UserPoolId=pools.pool_id,
+        SoftwareTokenMfaConfiguration={"Enabled": True},
+        MfaConfiguration="ON",
+    )
+    with pytest.raises(LoginRefused, match="MFA_SETUP"):
+        open_session(pools.settings(), prompt=Person())
+
+
+# --- credentials that refresh themselves --------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that moto's identity pool goes by as well."""
+    clock = Ahead()
+    monkeypatch.setattr(
+        "moto.cognitoidentity.models.utcnow",
+        lambda: dt.datetime.fromtimestamp(clock.wall(), tz=dt.UTC),
+    )
+    return clock
+
+
+def counted(login, monkeypatch):
+    calls = []
+    fetch = login._fetch
+    monkeypatch.setattr(login, "_fetch", lambda: (calls.append(threading.get_ident()), fetch())[1])
+    return calls
+
+
+def test_credentials_that_last_are_not_fetched_again(pools, monkeypatch):
+    login = CognitoLogin(pools.settings())
+    calls = counted(login, monkeypatch)
+    credentials = login.session().get_credentials()
+    for _ in range(20):
+        credentials.get_frozen_credentials()
+    assert len(calls) == 1
+
+
+def test_credentials_that_end_are_fetched_once_however_many_threads_need_them(pools, clock, monkeypatch):
+    login = CognitoLogin(pools.settings(), clock=clock)
+    calls = counted(login, monkeypatch)
+    credentials = login.session().get_credentials()
+    clock.seconds += 3600
+    at_once = threading.Barrier(16)
+
+    def use():
+        at_once.wait()
+        return credentials.get_frozen_credentials().access_key
+
+    with ThreadPoolExecutor(16) as pool:
+        keys = [future.result() for future in [pool.submit(use) for _ in range(16)]]
+    assert keys == ["TESTACCESSKEY12345"] * 16
+    assert len(calls) == 2
+
+
+def test_a_refresh_asks_nobody_and_needs_no_password(pools, clock):
+    person = Person("ada", PASSWORD)
+    login = CognitoLogin(pools.settings(username=None, password=None), prompt=person, clock=clock)
+    credentials = login.session().get_credentials()
+    for _ in range(5):
+        clock.seconds += 86400
+        credentials.get_frozen_credentials()
+    assert person.answers == []
+
+
+def test_a_refused_refresh_ends_in_one_clear_error_and_is_not_tried_again(pools, clock, server):
+    session = open_session(pools.settings(), clock=clock)
+    clock.seconds += 3600
+    pools.idp.admin_user_global_sign_out(UserPoolId=pools.pool_id, Username="ada")
+    sts = session.client("sts", endpoint_url=server)
+    with pytest.raises(LoginRefused, match="the login of ada has ended") as caught:
+        sts.get_caller_identity()
+    assert "goes on where this run stopped" in caught.value.hint
+    with pytest.raises(LoginRefused, match="the login of ada has ended") as again:
+        sts.get_caller_identity()
+    assert again.value.__cause__ is None
+
+
+def test_a_refresh_refused_before_the_end_leaves_the_credentials_in_use(pools, clock, server):
+    session = open_session(pools.settings(), clock=clock)
+    pools.idp.admin_user_global_sign_out(UserPoolId=pools.pool_id, Username="ada")
+    clock.seconds += 65  # of 90; they are refreshed when 30 are left, and must be when 15 are
+    assert "TESTACCESSKEY12345" in identity_of(session, server)
+
+
+def test_a_throttled_refresh_is_tried_again(pools, clock):
+    login = CognitoLogin(pools.settings(), clock=clock)
+    credentials = login.session().get_credentials()
+    clock.seconds += 3600
+    with Stubber(login._pool) as stub:
+        stub.add_client_error("initiate_auth", "TooManyRequestsException", "Slow down", 400)
+        with pytest.raises(login._pool.exceptions.TooManyRequestsException):
+            credentials.get_frozen_credentials()
+    assert credentials.get_frozen_credentials().access_key == "TESTACCESSKEY12345"
+
+
+# --- passwords ----------------------------------------------------------------------------------
+
+
+def printing(text, code=0):
+    return [sys.executable, "-c", f"import sys; print({text!r}); sys.exit({code})"]
+
+
+def password(prompt=None, **settings):
+    return find_password(Settings.model_validate({"user_pool_id": "eu-west-1_x", **settings}), "ada", prompt)
+
+
+def test_the_environments_password_goes_before_the_command_before_the_keyring_before_the_person():
+    person = Person("typed")
+    everything = {"password": "given", "password_command": printing("printed")}
+    keyring.set_password("upload-client/eu-west-1_x", "ada", "kept")
+    assert password(person, **everything) == "given"
+    del everything["password"]
+    assert password(person, **everything) == "printed"
+    assert password(person) == "kept"
+    keyring.set_password("upload-client/eu-west-1_x", "ada", None)
+    assert password(person) == "typed"
+
+
+def test_of_a_commands_output_the_first_line_is_the_password():
+    assert password(password_command=printing("  s p\u00e4ce \nuser: ada\n")) == "  s p\u00e4ce "
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows hands a command line on as it is")
+def test_a_command_in_one_text_is_split_but_no_shell_runs_it(tmp_path):
+    assert password(password_command="printf '%s' 'a b;$HOME `id` > x'") == "a b;$HOME `id` > x"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (printing("hunter2", code=3), "ended with 3"),
+        (printing(""), "printed nothing"),
+        (["no-such-program-here", "hunter2"], r"\(no-such-program-here\) cannot be run"),
+    ],
+)
+def test_a_password_command_that_fails_is_named_but_not_what_it_printed(command, said):
+    with pytest.raises(LoginRefused, match=said) as caught:
+        password(password_command=command)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_password_command_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setattr(auth, "PASSWORD_COMMAND_SECONDS", 0.01)
+    with pytest.raises(LoginRefused, match="did not end in time") as caught:
+        password(
+            password_command=[
+                sys.executable,
+                "-c",
+                "input()" if os.name == "nt" else "import time; time.sleep(60)",
+            ]
+        )
+    assert caught.value.__cause__ is None
+
+
+def test_a_machine_without_a_keyring_asks_the_person(monkeypatch):
+    def none(*_):
+        raise keyring.errors.NoKeyringError
+
+    monkeypatch.setattr(keyring, "get_password", none)
+    assert password(Person("typed")) == "typed"
+
+
+def test_an_installation_without_the_keyring_extra_asks_the_person(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert password(Person("typed")) == "typed"
+
+
+def test_with_no_password_and_nobody_to_ask_the_hint_names_the_ways():
+    with pytest.raises(LoginRefused, match="no password for ada") as caught:
+        password()
+    assert "UPLOAD_CLIENT_PASSWORD" in caught.value.hint
+
+
+# --- AWS' own credentials -----------------------------------------------------------------------------
+
+
+def test_aws_credentials_of_the_environment_are_used_when_asked_for(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "OWN")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "own")
+    session = open_session(Settings(auth="aws", region=REGION))
+    assert session.get_credentials().access_key == "OWN"
+    assert session.region_name == REGION
+
+
+def test_no_aws_credentials_at_all_is_a_refused_login():
+    with pytest.raises(LoginRefused, match="no AWS credentials"):
+        open_session(Settings(auth="aws", region=REGION))
+
+
+def test_an_aws_profile_that_is_not_there_is_a_refused_login():
+    with pytest.raises(LoginRefused, match="nowhere"):
+        open_session(Settings(auth="aws", region=REGION, aws_profile="nowhere"))
+
+
+def test_with_aws_credentials_a_missing_region_is_named(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "OWN")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "own")
+    with pytest.raises(SettingsError, match="not set: region"):
+        open_session(Settings(auth="aws"))
+
+
+# --- the receiver's parameter -------------------------------------------------------------------------
+
+
+def test_the_parameter_is_read_decrypted(pools, server):
+    text = '{"control_bucket": "control"}'
+    admin(server, "ssm").put_parameter(Name="/upload-client/secret", Value=text, Type="SecureString")
+    settings = pools.settings(settings_parameter="/upload-client/secret")
+    assert fetch_parameter(open_session(settings), settings) == text
+
+
+def test_a_parameter_that_is_not_there_is_named(pools):
+    settings = pools.settings(settings_parameter="/none")
+    with pytest.raises(SettingsError, match=r"SSM parameter /none: cannot be read \(ParameterNotFound\)"):
+        fetch_parameter(open_session(settings), settings)
