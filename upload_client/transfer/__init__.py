@@ -1,1 +1,95 @@
-"""Moving bytes: local to S3, and S3 to S3."""
+"""Moving files: `send_files`, the data plane alone; `TransferEngine`, which a delivery drives; `DataRoot`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, Literal
+
+from upload_client.transfer.dataroot import DataRoot, FileRefused, Fingerprint, LocalFile
+from upload_client.transfer.engine import TransferEngine
+from upload_client.transfer.task import TransferOutcome, TransferTask
+
+if TYPE_CHECKING:
+    from upload_client.aws.bucket import Bucket
+    from upload_client.core.files import ClientFile
+
+__all__ = [
+    "DataRoot",
+    "FileRefused",
+    "Fingerprint",
+    "LocalFile",
+    "TransferEngine",
+    "TransferOutcome",
+    "TransferTask",
+    "send_files",
+]
+
+WINDOW = 4096
+"""Files handed to the engine ahead of their turn: enough to sort by size, few enough to hold in memory."""
+
+
+def send_files(
+    files: Iterable[ClientFile | TransferTask],
+    source: DataRoot,
+    destination: Bucket,
+    *,
+    n_threads: int | Literal["auto"] = "auto",
+    executor: Executor | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    expect: Mapping[str, str] | None = None,
+    **engine: Any,
+) -> Iterator[TransferOutcome]:
+    """Transfer files, without lock, log or retries: the data plane alone.
+
+    Args:
+        files: What to transfer. A `ClientFile` goes to its ``relpath`` below the destination's prefix.
+        source: Where they come from.
+        destination: Where they go.
+        n_threads: Requests under way at once; "auto": found out.
+        executor: Where to run; None: here.
+        on_progress: Called with the bytes sent since its last call.
+        expect: The ETag (without quotes) of what is there already, by relpath; anything else that is there
+            is found out and replaced.
+        **engine: Further arguments of `TransferEngine`.
+
+    Yields:
+        One outcome for each file, in the order in which they end.
+    """
+    if executor is not None:
+        raise NotImplementedError
+    expected = expect or {}
+    tasks = (
+        file
+        if isinstance(file, TransferTask)
+        else TransferTask(
+            row,
+            file.relpath,
+            file.abspath if source.bucket is None else file.relpath,
+            file.relpath,
+            checksum=file.checksum,
+            expect_etag=expected.get(file.relpath),
+        )
+        for row, file in enumerate(files)
+    )
+    running = TransferEngine(source, destination, n_threads=n_threads, **engine)
+    try:
+        more = True
+        told = 0
+        while True:
+            while more and running.in_flight < WINDOW:
+                task = next(tasks, None)
+                if task is None:
+                    more = False
+                else:
+                    running.submit(task)
+            if not more and not running.in_flight:
+                return
+            outcomes = running.poll(1.0)[1]
+            if on_progress is not None and running.bytes_sent > told:
+                sent = running.bytes_sent
+                on_progress(sent - told)
+                told = sent
+            yield from outcomes
+    finally:
+        running.close()

@@ -1,0 +1,307 @@
+"""`DataRoot`: the place files come from, a directory or a bucket, behind one face; and files held open.
+
+A local file is only ever read through `LocalFile`, which makes sure of four things: that it is a regular
+file (opening a FIFO must not hang), that it lies inside the root (a folder swapped for a symlink after the
+index was written must not lead out), that no more is read than its fingerprint said, and that the
+fingerprint still holds when asked again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from upload_client.aws.bucket import Bucket
+
+if TYPE_CHECKING:
+    from upload_client.core.files import ClientFile
+
+__all__ = ["DataRoot", "FileRefused", "Fingerprint", "LocalFile"]
+
+CHANGED = "changed while it was being sent"
+
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)  # the last component swapped for a symlink is noticed, not followed
+    | getattr(os, "O_NONBLOCK", 0)  # a FIFO without a writer opens, and is refused, instead of hanging
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)  # Windows
+)
+_HAS_PREADV = hasattr(os, "preadv")
+
+
+class FileRefused(Exception):  # noqa: N818 - reads as what it says
+    """A file cannot be sent, and trying again will not help; its text is for people."""
+
+
+class Fingerprint(NamedTuple):
+    """What tells that a file is still the same: size in bytes, modification time in ns, inode, device."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    device: int
+
+
+class LocalFile:
+    """A regular file inside a root, open for reading, with the fingerprint it had when it was opened.
+
+    Safe to share between threads: reads name their offset.
+    """
+
+    __slots__ = ("_fd", "_mode", "fingerprint", "path")
+
+    def __init__(self, path: str, fd: int, status: os.stat_result) -> None:
+        self.path = path
+        self._fd = fd
+        self._mode = status.st_mode
+        self.fingerprint = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
+
+    def read(self, size: int, offset: int = 0) -> bytes:
+        """Read exactly `size` bytes from `offset`.
+
+        Raises:
+            FileRefused: The file has become shorter.
+            OSError: It cannot be read.
+        """
+        data = _pread(self._fd, size, offset)
+        if len(data) == size:
+            return data
+        blocks = [data]
+        missing = size - len(data)
+        while missing:
+            data = _pread(self._fd, missing, offset + size - missing)
+            if not data:
+                raise FileRefused(CHANGED)
+            blocks.append(data)
+            missing -= len(data)
+        return b"".join(blocks)
+
+    def read_into(self, buffer: memoryview, offset: int = 0) -> None:
+        """Fill the buffer with the bytes from `offset`; raises as `read` does."""
+        if not _HAS_PREADV:
+            buffer[:] = self.read(len(buffer), offset)
+            return
+        while buffer:
+            n = os.preadv(self._fd, [buffer], offset)
+            if not n:
+                raise FileRefused(CHANGED)
+            buffer = buffer[n:]
+            offset += n
+
+    def check_unchanged(self) -> None:
+        """Make sure that the path still leads to this very file, and that it is as it was when opened.
+
+        Raises:
+            FileRefused: It has changed, been replaced or been removed.
+        """
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            raise FileRefused("vanished while it was being sent") from None
+        now = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
+        if now != self.fingerprint:
+            raise FileRefused(CHANGED)
+
+    def close(self) -> None:
+        """Close it; once is enough, twice does no harm."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class DataRoot:
+    """Where files come from: a directory of this machine, or a bucket (below its prefix).
+
+    Args:
+        source: A directory, or a `Bucket`.
+
+    Raises:
+        TypeError: `source` is something else.
+    """
+
+    def __init__(self, source: Path | Bucket) -> None:
+        if isinstance(source, Path):
+            self.path: Path | None = source
+            self.bucket: Bucket | None = None
+            self._real = os.path.realpath(source)
+            self._inside = self._real.rstrip(os.sep) + os.sep
+        elif isinstance(source, Bucket):
+            self.path = None
+            self.bucket = source
+            self._real = self._inside = ""
+        else:
+            raise TypeError(f"a source is a pathlib.Path or a Bucket, not {type(source).__name__}")
+
+    def __repr__(self) -> str:
+        return f"DataRoot({self.path or self.bucket!r})"
+
+    def open(self, path: str) -> LocalFile:
+        """Open a local file by its absolute path, or by its path relative to the root.
+
+        Raises:
+            FileRefused: It is not a regular file, lies outside the root, may not be read or is not there.
+            OSError: The system could not open it for a reason that may pass (too many files open, …).
+        """
+        path = os.path.join(self._real, path)  # noqa: PTH118 - once per file; Path costs ten times more
+        try:
+            fd = os.open(path, _FLAGS)
+        except OSError as error:
+            fd = self._open_link(path, error)
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise FileRefused(_kind(status.st_mode))
+            if not self._holds(fd, path, status):
+                raise FileRefused("lies outside the source: a symlink leads out of it")
+        except BaseException:
+            os.close(fd)
+            raise
+        return LocalFile(path, fd, status)
+
+    def _open_link(self, path: str, error: OSError) -> int:
+        """A file that did not open: perhaps a symlink, which may be followed inside the root."""
+        if error.errno in (errno.ELOOP, errno.EMLINK) and os.path.islink(path):  # noqa: PTH114
+            real = os.path.realpath(path)
+            if not real.startswith(self._inside):
+                raise FileRefused("lies outside the source: a symlink leads out of it") from None
+            try:
+                return os.open(real, _FLAGS)
+            except OSError as again:
+                error = again
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise FileRefused("is not there") from None
+        if error.errno == errno.ELOOP:
+            raise FileRefused("is a symlink that leads in a circle, or was put there meanwhile") from None
+        if isinstance(error, PermissionError):
+            reason = "is a directory" if os.path.isdir(path) else "may not be read: permission denied"  # noqa: PTH112
+            raise FileRefused(reason) from None
+        if error.errno in (errno.ENXIO, errno.ENODEV):
+            raise FileRefused("is not a regular file") from None
+        raise error
+
+    def _holds(self, fd: int, path: str, status: os.stat_result) -> bool:
+        """Whether an open file lies inside the root, whatever its path's folders have become meanwhile."""
+        real = _path_of(fd)
+        if real is None:
+            # No way to ask the descriptor: ask for the path, and whether it still is the same file.
+            real = os.path.realpath(path)
+            there = os.stat(real)
+            if (there.st_ino, there.st_dev) != (status.st_ino, status.st_dev):
+                return False
+        return real.startswith(self._inside)
+
+    def cp(self, source: ClientFile, destination_bucket: Bucket) -> str | None:
+        """Bring one file into a bucket, at its `relpath`: upload it, or have S3 copy it.
+
+        Whatever is there under that key is replaced. The checksum S3 computes is compared with the file's.
+
+        Returns:
+            The ETag of the object, without quotes.
+
+        Raises:
+            FileRefused: The file itself cannot be sent, or is not what its checksum says.
+            UploadClientError: S3 did not take it.
+        """
+        from upload_client.errors import UploadClientError  # noqa: PLC0415 - errors are rare
+        from upload_client.transfer import send_files  # noqa: PLC0415 - it imports this module
+
+        existing = destination_bucket.head(source.relpath)
+        outcome = next(
+            send_files([source], self, destination_bucket, n_threads=1, expect={source.relpath: existing.etag} if existing else None)
+        )
+        if outcome.ok:
+            return outcome.etag
+        if outcome.again:
+            raise UploadClientError(outcome.error)
+        raise FileRefused(outcome.error)
+
+    def ls(self, key: str | Path | None = None) -> tuple[str, ...]:
+        """List a directory or prefix.
+
+        Args:
+            key: Relative to the root, ``/``-separated; None: the root itself.
+
+        Returns:
+            Names in a local directory, sorted, folders with a ``/`` at the end; or the keys below a
+            prefix. All relative to the root.
+
+        Raises:
+            FileRefused: The directory is outside the root.
+            OSError: It cannot be listed.
+        """
+        name = "" if key is None else (key.as_posix() if isinstance(key, Path) else key)
+        if self.bucket is not None:
+            return tuple(self.bucket.ls(name))
+        folder = os.path.realpath(os.path.join(self._real, name))  # noqa: PTH118
+        if not (folder + os.sep).startswith(self._inside):
+            raise FileRefused("lies outside the source")
+        start = name.strip("/") + "/" if name.strip("/") not in ("", ".") else ""
+        with os.scandir(folder) as entries:
+            return tuple(sorted(start + entry.name + ("/" if entry.is_dir() else "") for entry in entries))
+
+
+def _kind(mode: int) -> str:
+    """Why something that opened is no file to send."""
+    names = ((stat.S_ISDIR, "directory"), (stat.S_ISFIFO, "FIFO"), (stat.S_ISSOCK, "socket"))
+    for is_one, name in names:
+        if is_one(mode):
+            return f"is a {name}, not a regular file"
+    return "is not a regular file"
+
+
+def _pread_anywhere(fd: int, size: int, offset: int) -> bytes:
+    """Read at an offset where the system has no pread (Windows): a duplicate would share the position."""
+    with _SEEKING:
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.read(fd, size)
+
+
+_pread: Callable[[int, int, int], bytes]
+if hasattr(os, "pread"):
+    _pread = os.pread
+else:  # pragma: no cover - Windows
+    import threading
+
+    _SEEKING = threading.Lock()
+    _pread = _pread_anywhere
+
+
+def _no_path(fd: int) -> str | None:
+    return None
+
+
+def _linux_path(fd: int) -> str | None:
+    """See proc(5), /proc/pid/fd/. A file that was removed meanwhile has `` (deleted)`` at the end."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:  # no /proc here
+        return None
+
+
+_path_of: Callable[[int], str | None] = _no_path
+if sys.platform == "linux":
+    _path_of = _linux_path
+elif sys.platform == "darwin":  # pragma: no cover - macOS
+    import fcntl
+
+    def _darwin_path(fd: int) -> str | None:
+        """See fcntl(2), F_GETPATH; MAXPATHLEN is 1,024 there."""
+        return os.fsdecode(fcntl.fcntl(fd, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))
+
+    _path_of = _darwin_path

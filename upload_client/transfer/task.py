@@ -1,0 +1,130 @@
+"""What is to be transferred, and what became of it. Plain values that can be pickled to another machine."""
+
+from __future__ import annotations
+
+import errno
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from upload_client.transfer.dataroot import FileRefused
+from upload_client.transfer.wire import Answer
+
+__all__ = ["NotTaken", "TransferOutcome", "TransferTask", "failure"]
+
+_MAX_TEXT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TransferTask:
+    """One file to bring into the destination.
+
+    Attributes:
+        row: The caller's number for it; comes back in the outcome.
+        relpath: Its name, for people and records.
+        path: Where it is: an absolute local path, or a key relative to the source bucket's prefix.
+        key: Where it goes, relative to the destination's prefix.
+        size: Bytes, as far as known; decides the order. What is sent is what is found.
+        checksum: CRC32 it must have (base64 of 4 big-endian bytes); None: computed while sending.
+        expect_etag: ETag (without quotes) of the object it replaces; None: nothing may be there.
+        source_etag: ETag a source object must have; None: asked for.
+        leftover: Upload ids of unfinished multipart uploads to this key, as ListMultipartUploads found them.
+    """
+
+    row: int
+    relpath: str
+    path: str
+    key: str
+    size: int | None = None
+    checksum: str | None = None
+    expect_etag: str | None = None
+    source_etag: str | None = None
+    leftover: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOutcome:
+    """What became of a file.
+
+    Attributes:
+        ok: S3 has acknowledged the whole of it, checksum included.
+        size: Bytes of the object.
+        crc32: Of the whole object, base64.
+        etag: Of the object, without quotes.
+        mtime_ns: Of the local file as it was sent.
+        source_etag: Of the source object as it was copied (without quotes); `source_version` likewise.
+        bytes_sent: Bytes of content that went over the network for it; less than `size` where parts were
+            kept, 0 for copies.
+        error: Why not, for people.
+        again: Whether a later try may succeed; False: the file itself is at fault.
+        credentials: Whether the credentials were refused, so that nothing else can succeed either.
+    """
+
+    row: int
+    relpath: str
+    ok: bool
+    size: int = 0
+    crc32: str = ""
+    etag: str = ""
+    version_id: str | None = None
+    mtime_ns: int | None = None
+    source_etag: str | None = None
+    source_version: str | None = None
+    bytes_sent: int = 0
+    error: str | None = None
+    again: bool = False
+    credentials: bool = False
+
+
+class NotTaken(Exception):  # noqa: N818 - reads as what it says
+    """S3 did not take it; `answer` says why."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(_said(answer))
+        self.answer = answer
+
+
+def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> TransferOutcome:
+    """The outcome of a file that could not be transferred for this reason."""
+    again, credentials = False, False
+    if isinstance(error, FileRefused):
+        text = str(error)
+    elif isinstance(error, NotTaken):
+        text, again = str(error), error.answer.passing or error.answer.conflict
+        credentials = error.answer.credentials_refused
+    elif isinstance(error, OSError):
+        text = error.strerror or str(error)
+        again = error.errno not in (errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
+    elif isinstance(error, MemoryError):
+        text, again = "not enough memory", True
+    else:
+        text = f"unexpected: {type(error).__name__}: {error}"
+    return TransferOutcome(
+        task.row,
+        task.relpath,
+        ok=False,
+        error=text[:_MAX_TEXT],
+        again=again or credentials,
+        credentials=credentials,
+        bytes_sent=bytes_sent,
+    )
+
+
+def _said(answer: Answer) -> str:
+    if answer.code == "RequestTimeTooSkewed":
+        return f"S3 refuses the request because this machine's clock is wrong{_skew(answer.date)}"
+    if answer.code == "NoCredentials":
+        return f"no valid credentials: {answer.message}"
+    if answer.status == 0:
+        return f"no answer from S3: {answer.code}: {answer.message}"
+    text = f"S3 refuses it: {answer.status} {answer.code}".rstrip()
+    return f"{text}: {answer.message}" if answer.message else text
+
+
+def _skew(date: str) -> str:
+    """How wrong, by the date in S3's own answer."""
+    try:
+        seconds = time.time() - parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError):
+        return ""
+    return f": it is {abs(seconds) / 60:.0f} minutes {'ahead' if seconds > 0 else 'behind'}"

@@ -1,0 +1,353 @@
+"""How a local file becomes an object: in one request, or in parts.
+
+Rules as generators: see `upload_client.transfer.wire`. A file is read once; its CRC32 is computed over the
+very bytes that are sent, and S3 refuses what does not have it. Nothing becomes an object whose content
+differs from the index's checksum, or whose file changed meanwhile.
+
+What is there already is never overwritten unseen: each write that makes an object says what it expects to
+be there (`write`).
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from typing import TypeVar
+
+from upload_client.core import checksums
+from upload_client.core.parts import MULTIPART_COPY_LIMIT as MAX_PART
+from upload_client.core.parts import part_size_for
+from upload_client.transfer.dataroot import FileRefused, LocalFile
+from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
+from upload_client.transfer.wire import (
+    AbortUpload,
+    Answer,
+    CompleteUpload,
+    CopyObject,
+    CreateUpload,
+    HeadObject,
+    ListedPart,
+    ListParts,
+    Pause,
+    PutObject,
+    Request,
+    Steps,
+    UploadPart,
+)
+
+__all__ = ["Parted", "PartedUpload", "UploadLost", "persist", "send_whole", "write"]
+
+MISMATCH = "the file's content does not match the checksum in the index"
+
+_TRIES = 10
+_CONFLICTS = 5
+_MIN_PART = 5 * 1024**2
+_MAX_PARTS = 10_000
+
+Fenced = TypeVar("Fenced", PutObject, CompleteUpload, CopyObject)
+
+
+class UploadLost(Exception):  # noqa: N818 - reads as what it says
+    """A multipart upload is no longer there or cannot be completed: the file is to be sent anew."""
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds before each repetition: exponential to 10 s, with full jitter so that workers spread out."""
+    longest = 0.2
+    for _ in range(_TRIES - 1):
+        yield random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, guards nothing
+        longest = min(10.0, longest * 2)
+
+
+def persist(request: Request) -> Steps[Answer]:
+    """Make a request; repeat it with pauses while the fault may pass."""
+    answer = yield request
+    for seconds in _pauses():
+        if not answer.passing:
+            return answer
+        if not (yield Pause(seconds)).ok:
+            return answer
+        answer = yield request
+    return answer
+
+
+def write(request: Fenced, size: int, crc32: str | None) -> Steps[Answer]:
+    """Make a request that makes an object, and find out what became of it.
+
+    After a conflict or a lost answer, the object that is there is looked at: if it has our size and CRC32,
+    the write has succeeded. Otherwise the request is made again, on the ETag found.
+
+    Returns:
+        The answer to the write, or to the HEAD that shows it has been carried out; else the error.
+    """
+    pauses = _pauses()
+    conflicts = 0
+    while True:
+        answer = yield request
+        if answer.ok or not (answer.conflict or answer.passing):
+            return answer
+        if answer.conflict or answer.lost:
+            found = yield from persist(HeadObject(request.key))
+            if found.ok and crc32 is not None and (found.size, found.crc32) == (size, crc32):
+                return found
+            if not found.ok and found.status != 404:
+                return answer if answer.lost else found
+            there = found.etag if found.ok else None
+            if answer.conflict:
+                conflicts += 1
+                if conflicts > _CONFLICTS or (answer.status == 412 and there == request.expect):
+                    return answer  # it is not what is there that S3 objects to
+                if answer.status == 409 and isinstance(request, CompleteUpload):
+                    return answer
+            request = request._replace(expect=there)
+            if answer.status == 412:
+                continue
+        seconds = next(pauses, None)
+        if seconds is None or not (yield Pause(seconds)).ok:
+            return answer
+
+
+def send_whole(task: TransferTask, file: LocalFile, buffer: memoryview | None = None) -> Steps[TransferOutcome]:
+    """Send a file in one request.
+
+    Args:
+        task: What to send, and where.
+        file: The open file; closed by the caller.
+        buffer: At least as long as the file, to read it into; None: memory is taken for it.
+
+    Raises:
+        FileRefused: The file changed, or is not what the index says.
+        NotTaken: S3 did not take it.
+        OSError: It cannot be read.
+    """
+    size = file.fingerprint.size
+    if buffer is None:
+        body: bytes | memoryview = file.read(size)
+    else:
+        body = buffer[:size]
+        file.read_into(body)
+    crc32 = checksums.encode(checksums.crc32(body))
+    if task.checksum is not None and task.checksum != crc32:
+        file.check_unchanged()  # the likelier explanation is the better message
+        raise FileRefused(MISMATCH)
+    file.check_unchanged()
+    request = PutObject(task.key, body, crc32, task.expect_etag, file.check_unchanged)
+    answer = yield from write(request, size, crc32)
+    if not answer.ok:
+        raise NotTaken(answer)
+    return TransferOutcome(
+        task.row,
+        task.relpath,
+        ok=True,
+        size=size,
+        crc32=crc32,
+        etag=answer.etag,
+        version_id=answer.version_id,
+        mtime_ns=file.fingerprint.mtime_ns,
+        bytes_sent=size,
+    )
+
+
+class Parted:
+    """A file that goes up in parts: begin, then every part in any order and at once, then finish.
+
+    Its methods are rules as generators. Only `send_part` may run several times at once.
+
+    Args:
+        task: What to send, and where.
+        size: Bytes in all.
+        part_size: Of each part but the last; a resumed upload keeps its own.
+    """
+
+    resumes = True
+    """Whether parts that an earlier run has sent can be recognised."""
+
+    def __init__(self, task: TransferTask, size: int, part_size: int | None = None) -> None:
+        self.task = task
+        self.size = size
+        self.upload_id = ""
+        self._kept: dict[int, ListedPart] = {}
+        self._cut(part_size_for(size, wanted=part_size))
+
+    def _cut(self, part_size: int) -> None:
+        self.part_size = part_size
+        self.n_parts = max(1, -(-self.size // part_size))
+        self._etags = [""] * self.n_parts
+        self._crcs = [0] * self.n_parts
+        self._sent_now = bytearray(self.n_parts)
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of the parts that this run has sent; not of those an earlier one had."""
+        return sum(self.extent(index)[1] for index, sent in enumerate(self._sent_now) if sent)
+
+    def extent(self, index: int) -> tuple[int, int]:
+        """Offset and size in bytes of a part, counted from 0."""
+        offset = index * self.part_size
+        return offset, min(self.part_size, self.size - offset)
+
+    def begin(self) -> Steps[None]:
+        """Find an unfinished upload to go on with, or create one.
+
+        Raises:
+            NotTaken: S3 refuses.
+        """
+        self._kept = {}
+        found: list[Answer] = []
+        for upload_id in self.task.leftover if not self.upload_id else (self.upload_id, *self.task.leftover):
+            answer = yield from persist(ListParts(self.task.key, upload_id))
+            if answer.ok:
+                found.append(answer)
+            elif answer.passing or answer.credentials_refused:
+                raise NotTaken(answer)
+        found.sort(key=lambda answer: sum(part.size for part in answer.parts) if answer.full_object else -1)
+        usable = self.resumes and found and found[-1].full_object and found[-1].parts
+        best = found.pop() if usable else None
+        for other in found:
+            yield from persist(AbortUpload(self.task.key, other.upload_id))
+        if best is not None:
+            self._resume(best)
+            return
+        answer = yield from persist(CreateUpload(self.task.key))
+        if not answer.ok:
+            raise NotTaken(answer)
+        self.upload_id = answer.upload_id
+
+    def _resume(self, found: Answer) -> None:
+        """Go on with an upload, with its own part size. Which parts are good is for the bytes to say."""
+        self.upload_id = found.upload_id
+        self._kept = {part.number: part for part in found.parts}
+        part_size = max(part.size for part in found.parts)
+        if _MIN_PART <= part_size <= MAX_PART and -(-self.size // part_size) <= _MAX_PARTS:
+            self._cut(part_size)
+        elif part_size == self.size:
+            self._cut(part_size)
+
+    def send_part(self, index: int, buffer: memoryview | None = None) -> Steps[None]:
+        """Bring one part over.
+
+        Raises:
+            UploadLost: The upload is gone.
+            NotTaken: S3 refuses.
+            FileRefused: The file has changed.
+        """
+        raise NotImplementedError
+
+    def _sent(self, index: int, answer: Answer, crc: int) -> None:
+        if answer.code == "NoSuchUpload":
+            raise UploadLost
+        if not answer.ok:
+            raise NotTaken(answer)
+        self._etags[index] = answer.etag
+        self._crcs[index] = crc
+
+    def finish(self) -> Steps[TransferOutcome]:
+        """Make the object.
+
+        Raises:
+            UploadLost: It has to be sent anew.
+            FileRefused: The file has changed, or is not what the index says.
+            NotTaken: S3 refuses.
+        """
+        crc = self._crcs[0]
+        for index in range(1, self.n_parts):
+            crc = checksums.combine(crc, self._crcs[index], self.extent(index)[1])
+        crc32 = checksums.encode(crc)
+        self._check(crc32)
+        request = CompleteUpload(
+            self.task.key,
+            self.upload_id,
+            tuple(zip(self._etags, map(checksums.encode, self._crcs), strict=True)),
+            crc32,
+            self.size,
+            self.task.expect_etag,
+        )
+        answer = yield from write(request, self.size, crc32)
+        if answer.code == "NoSuchUpload":
+            # Completed by a request whose answer was lost, or thrown away by someone.
+            found = yield from persist(HeadObject(self.task.key))
+            if not found.ok or (found.size, found.crc32) != (self.size, crc32):
+                raise UploadLost
+            answer = found
+        if answer.status == 409 or (self._kept and answer.status == 400):
+            yield from self.abort()
+            raise UploadLost
+        if not answer.ok:
+            raise NotTaken(answer)
+        return self._outcome(answer, crc32)
+
+    def _check(self, crc32: str) -> None:
+        """Raise FileRefused where the object must not be made."""
+        if self.task.checksum is not None and self.task.checksum != crc32:
+            raise FileRefused(MISMATCH)
+
+    def _outcome(self, answer: Answer, crc32: str) -> TransferOutcome:
+        raise NotImplementedError
+
+    def abort(self) -> Steps[None]:
+        """Throw the upload away; if that fails, it is left for the next run to find."""
+        if self.upload_id:
+            upload_id, self.upload_id = self.upload_id, ""
+            yield from persist(AbortUpload(self.task.key, upload_id))
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+class PartedUpload(Parted):
+    """A local file in parts."""
+
+    def __init__(self, task: TransferTask, file: LocalFile, part_size: int | None = None) -> None:
+        super().__init__(task, file.fingerprint.size, part_size)
+        self._file = file
+
+    def send_part(self, index: int, buffer: memoryview | None = None) -> Steps[None]:
+        """Read a part, and send it unless S3 has it already; see `Parted.send_part`."""
+        offset, size = self.extent(index)
+        if buffer is None:
+            body: bytes | memoryview = self._file.read(size, offset)
+        else:
+            body = buffer[:size]
+            self._file.read_into(body, offset)
+        self._file.check_unchanged()
+        crc = checksums.crc32(body)
+        kept = self._kept.get(index + 1)
+        if kept is not None and _is(kept, body, crc):
+            self._sent(index, Answer(200, etag=kept.etag), crc)
+            return
+        request = UploadPart(self.task.key, self.upload_id, index + 1, body, checksums.encode(crc))
+        self._sent(index, (yield from persist(request)), crc)
+        self._sent_now[index] = 1
+
+    def _check(self, crc32: str) -> None:
+        self._file.check_unchanged()
+        super()._check(crc32)
+
+    def _outcome(self, answer: Answer, crc32: str) -> TransferOutcome:
+        return TransferOutcome(
+            self.task.row,
+            self.task.relpath,
+            ok=True,
+            size=self.size,
+            crc32=crc32,
+            etag=answer.etag,
+            version_id=answer.version_id,
+            mtime_ns=self._file.fingerprint.mtime_ns,
+            bytes_sent=self.bytes_sent,
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _is(part: ListedPart, body: bytes | memoryview, crc: int) -> bool:
+    """Whether a part S3 has is these bytes. Where it says no checksum, a plain part's ETag is its MD5."""
+    if part.size != len(body):
+        return False
+    if part.crc32 is not None:
+        return part.crc32 == checksums.encode(crc)
+    return part.etag == hashlib.md5(body, usedforsecurity=False).hexdigest()
