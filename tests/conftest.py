@@ -1,0 +1,164 @@
+"""Stores to test against, with buckets of their own, and a network that can be broken.
+
+Two stores: moto, in this process, and, where ``UPLOAD_CLIENT_TEST_S3`` is the URL of one, an S3 that checks
+checksums. ``bucket`` and all that depends on ``store`` runs against both.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests of all folders share faults/proxy.py
+
+from faults.proxy import Proxy
+from upload_client.aws.bucket import Bucket
+from upload_client.aws.clients import s3_client
+
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Store:
+    """An S3 to test against: ``moto`` or ``real``, and where it is."""
+
+    name: str
+    endpoint_url: str
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        return {}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _aws_environment() -> Iterator[None]:
+    """Nothing of the person's own AWS set-up may be used, or changed, by a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            ours = name.startswith("UPLOAD_CLIENT_") and not name.startswith("UPLOAD_CLIENT_TEST_")
+            if name.startswith("AWS_") or ours:
+                patch.delenv(name)
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def moto_server(_aws_environment: None) -> Iterator[str]:
+    """URL of a moto server in this process, with S3's promise that a conditional write is one step.
+
+    Moto looks first and writes later, so that two creates at once may both succeed.
+    """
+    moto = pytest.importorskip("moto.moto_server.werkzeug_app")
+    from werkzeug.serving import make_server
+
+    app = moto.DomainDispatcherApplication(moto.create_backend_app)
+    one_at_a_time = threading.Lock()
+
+    def atomic(environ, start_response):
+        if "HTTP_IF_MATCH" not in environ and "HTTP_IF_NONE_MATCH" not in environ:
+            return app(environ, start_response)
+        with one_at_a_time:
+            return app(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, atomic, threaded=True, request_handler=moto.MotoRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, name="moto", daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def real_s3() -> str:
+    """URL of an S3 that checks checksums, from the environment."""
+    url = os.environ.get("UPLOAD_CLIENT_TEST_S3")
+    if not url:
+        pytest.skip("UPLOAD_CLIENT_TEST_S3 is not set: not run against an S3 that checks checksums")
+    return url
+
+
+@pytest.fixture(params=["moto", "real"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """Each of the two stores in turn."""
+    fixture = {"moto": "moto_server", "real": "real_s3"}[request.param]
+    return Store(request.param, request.getfixturevalue(fixture))
+
+
+@pytest.fixture
+def session() -> boto3.Session:
+    """A session with credentials that both stores accept."""
+    return boto3.Session(
+        aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION
+    )
+
+
+@pytest.fixture
+def s3(store: Store, session: boto3.Session):
+    """An S3 client of the store, with more connections than any test has threads."""
+    client = s3_client(session, store, pool=64)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def make_bucket(s3) -> Iterator[Callable[..., Bucket]]:
+    """Make buckets of this test alone: ``make_bucket(prefix="x/")``. They are gone after it."""
+    made: list[Bucket] = []
+
+    def make(*, prefix: str = "", versioned: bool = False) -> Bucket:
+        name = f"test-{secrets.token_hex(8)}"
+        s3.create_bucket(Bucket=name)
+        if versioned:
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        made.append(Bucket(name, client=s3))
+        return Bucket(name, prefix=prefix, client=s3)
+
+    yield make
+    for bucket in made:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket.name):
+            for entry in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
+                s3.delete_object(Bucket=bucket.name, Key=entry["Key"], VersionId=entry["VersionId"])
+        s3.delete_bucket(Bucket=bucket.name)
+
+
+@pytest.fixture
+def bucket(make_bucket: Callable[..., Bucket]) -> Bucket:
+    """An empty bucket of this test alone, with a prefix, in each of the two stores."""
+    return make_bucket(prefix="control/toy/d1/")
+
+
+@pytest.fixture
+def proxy(store: Store) -> Iterator[Proxy]:
+    """A network to the store that can be broken."""
+    with Proxy(store.endpoint_url) as made:
+        yield made
+
+
+@pytest.fixture
+def through(proxy: Proxy, session: boto3.Session) -> Iterator[Callable[[Bucket], Bucket]]:
+    """The same bucket, reached through `proxy`: ``through(bucket)``. Time-outs are short there."""
+    clients = []
+
+    def make(bucket: Bucket, **config) -> Bucket:
+        options = {"connect_timeout": 2, "read_timeout": 5, "retries": {"total_max_attempts": 1}} | config
+        client = s3_client(session, Store("proxy", proxy.url), pool=64, **options)
+        clients.append(client)
+        return Bucket(bucket.name, prefix=bucket.prefix, client=client)
+
+    yield make
+    for client in clients:
+        client.close()
