@@ -1,0 +1,111 @@
+"""Names and messages from outside, made safe for a terminal, for rich's markup, a CSV and a log.
+
+A file name may hold nearly anything, and a message comes from another party's machine. Each function
+here makes text safe for one medium, and for that medium only.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["MAX_LOGGED", "for_csv_cell", "for_log", "for_markup", "for_terminal", "from_csv_cell"]
+
+MAX_LOGGED = 4000
+"""Characters a text in a log may have. Each takes at most 12 bytes of ASCII JSON: a record stays small."""
+
+
+def for_terminal(text: str, *, lines: bool = False) -> str:
+    r"""Text that shows what it holds and cannot move the cursor, change colours or reorder its line.
+
+    Whatever is not printable in Unicode's terms becomes visible, as ``\x1b``, ``\u202e`` or ``\n``: control
+    characters, bidirectional and other invisible marks, odd spaces, lone surrogates, unassigned characters.
+
+    Args:
+        text: anything.
+        lines: keep line feeds, for text of several lines.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or (lines and one == "\n") else one.encode("unicode_escape").decode("ascii")
+        for one in text
+    )
+
+
+# A bracket, the rest of the tag rich takes it for if it does, and the backslashes before it. Those escape
+# each other before a tag, and only the bracket elsewhere (rich.markup).
+_BRACKET = re.compile(r"(\\*)\[([a-z#/@][^\[]*?\])?")
+# A tail that could join what follows it: the beginning of a tag, or backslashes before one.
+_OPEN_TAG = re.compile(r"\[(?=[^\[\]]*\Z)")
+_LAST_BACKSLASH = re.compile(r"\\\Z")
+
+
+def for_markup(text: str, *, lines: bool = False) -> str:
+    r"""Text safe for a terminal that rich's console markup shows as it is, whatever stands around it.
+
+    A backslash at the end and a bracket left open are shown as ``\x5c`` and ``\x5b``: rich could not tell
+    them from a part of the tag that follows. For emoji codes, use ``Console(emoji=False)``.
+
+    Args:
+        text: anything.
+        lines: keep line feeds, for text of several lines.
+    """
+    text = for_terminal(text, lines=lines)
+    text = _LAST_BACKSLASH.sub(r"\\x5c", _OPEN_TAG.sub(r"\\x5b", text))
+    return _BRACKET.sub(_escaped_bracket, text)
+
+
+def _escaped_bracket(found: re.Match[str]) -> str:
+    backslashes, tag = found.groups()
+    return f"{backslashes * 2}\\[{tag}" if tag else f"{backslashes}\\["
+
+
+# The first character that counts makes a spreadsheet calculate; some are full-width forms of others.
+_FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+# What may stand before it without being counted: quotes, spaces, and what cannot be seen.
+_SKIPPED = "'\"\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"  # noqa: E501
+# Where a cell begins: also after a separator of another country's spreadsheet, to which our quotes, which do
+# not stand at the beginning of *its* cell, mean nothing.
+_CELL = "(\\A|[;\t\r\n])"
+_CALCULATES = re.compile(f"{_CELL}(?=[{_SKIPPED}]*[{_FORMULA}])")
+_DEFUSED = re.compile(f"{_CELL}'(?=[{_SKIPPED}]*[{_FORMULA}])")
+_PLAIN_START = re.compile(f"[^{_SKIPPED}{_FORMULA}]")
+_NOT_IN_UTF8 = re.compile("[\x1a\ud800-\udfff]")
+_ESCAPED = re.compile("\x1a([0-9a-f]{4})")
+
+
+def for_csv_cell(text: str) -> str:
+    r"""Text for a cell of a CSV in UTF-8 that no spreadsheet takes for a formula.
+
+    Nearly every text is its own cell. One that begins like a formula gets a ``'`` before it, as does what
+    follows a ``;``, tab or line break inside it (OWASP, "CSV injection"). A lone surrogate, which UTF-8
+    cannot hold, becomes U+001A and four hexadecimal digits; so does U+001A. Quoting is the CSV writer's
+    business; it must quote ``\r`` too.
+    """
+    if text.isprintable() and ";" not in text and _PLAIN_START.match(text):
+        return text
+    text = _NOT_IN_UTF8.sub(lambda found: f"\x1a{ord(found.group()):04x}", text)
+    return _CALCULATES.sub(r"\1'", text)
+
+
+def from_csv_cell(cell: str) -> str:
+    """The text of which `for_csv_cell` made this cell."""
+    return _ESCAPED.sub(lambda found: chr(int(found.group(1), 16)), _DEFUSED.sub(r"\1", cell))
+
+
+def for_log(text: str, limit: int = MAX_LOGGED) -> str:
+    """Text for a record: safe for a terminal, with its lines kept, its middle left out if it is long.
+
+    Args:
+        text: anything, for example a traceback.
+        limit: characters it may have in the end.
+    """
+    return _cut(for_terminal(_cut(text, limit), lines=True), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    mark = " […] "
+    if len(text) <= limit:
+        return text
+    tail = (limit - len(mark)) // 2
+    return text[: limit - len(mark) - tail] + mark + text[-tail:]
