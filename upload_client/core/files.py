@@ -10,8 +10,10 @@ ready → pending → transferring → done → valid | invalid
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal, get_args
+
+from upload_client.core.values import value
 
 TransferType = Literal["staging", "sample"]
 """`staging` is the whole delivery, `sample` a small one agreed on first."""
@@ -24,7 +26,7 @@ STATES: Final[tuple[State, ...]] = get_args(State)
 _UPLOAD_ID: Final = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,8})")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Upload:
     """One object written for a file, as it was announced in the client log.
 
@@ -68,7 +70,7 @@ def parse_upload_id(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClientFile:
     """A file of the delivery as it stands at one moment: a row of the ledger, which does not change with it.
 

@@ -2,7 +2,7 @@
 
 A log is a chain of segments. A segment is a JSON-lines object: its first line is its header, every other line
 one record. A line that is not a record as it should be is passed over and counted, never raised; a segment
-without a sound header breaks the chain. Unknown kinds and fields are passed over, so that both sides can grow.
+without a sound header breaks the chain. Unknown kinds and fields are passed over, so that both can grow.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from upload_client.core.files import Upload, parse_upload_id
 from upload_client.core.times import check_minute, milliseconds, timestamp
+from upload_client.core.values import value
 
 __all__ = [
     "FLUSH_SECONDS",
@@ -103,7 +104,7 @@ class LogBroken(ValueError):  # noqa: N818 - the name of this outcome
         self.why = why
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SegmentHeader:
     """The first line of a segment.
 
@@ -128,7 +129,7 @@ class SegmentHeader:
         return self.epoch > epoch or (self.epoch == epoch and self.agent_id != agent_id)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Source:
     """The object that a landing object was copied from: its ETag without quotes, and its version."""
 
@@ -136,7 +137,7 @@ class Source:
     version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Found:
     """What a validator found at the file's key: bytes, CRC32 in base64, ETag without quotes."""
 
@@ -145,7 +146,7 @@ class Found:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Init:
     """A client has read the logs and made its plan.
 
@@ -168,7 +169,7 @@ class Init:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Transferred:
     """A file is in the landing bucket: the announcement of an upload.
 
@@ -230,7 +231,7 @@ class Transferred:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Failed:
     """A file could not be sent; `retries` second and later tries were made."""
 
@@ -240,14 +241,14 @@ class Failed:
     retries: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Keepalive:
     """The writer is still there."""
 
     t: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Crash:
     """The client ends because of an error."""
 
@@ -255,7 +256,7 @@ class Crash:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stop:
     """The orderly end: a client's with its reason, a validator's when all is judged."""
 
@@ -263,7 +264,7 @@ class Stop:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ValidatorInit:
     """A validator has begun to serve the client of `client_epoch`."""
 
@@ -272,7 +273,7 @@ class ValidatorInit:
     client_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """A validator's judgement of one upload.
 
@@ -297,7 +298,7 @@ class Verdict:
     checks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cursor:
     """All that the client announced up to and with client log segment `seq` is judged."""
 
@@ -305,7 +306,7 @@ class Cursor:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Shutdown:
     """A validator leaves before all is judged: `time`, `superseded` or `error`."""
 
@@ -319,7 +320,7 @@ ValidatorRecord: TypeAlias = ValidatorInit | Verdict | Cursor | Keepalive | Shut
 Record: TypeAlias = ClientRecord | ValidatorRecord
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Segment:
     """A decoded segment.
 
@@ -477,8 +478,8 @@ def decode_segment(data: bytes, *, writer: Writer) -> Segment:
     Whatever the bytes are, it takes time and memory in proportion to their number, and raises nothing else.
 
     Raises:
-        MalformedSegment: more than `MAX_SEGMENT` bytes, no end of line at the end, a header that is missing or
-            wrong, or one of a version that this program cannot read.
+        MalformedSegment: more than `MAX_SEGMENT` bytes, no end of line at the end, a header that is missing
+            or wrong, or one of a version that this program cannot read.
     """
     if len(data) > MAX_SEGMENT:
         raise MalformedSegment(f"{len(data)} bytes, more than {MAX_SEGMENT}")
@@ -756,9 +757,10 @@ _VALIDATOR_KINDS = {
 }
 
 # A million lines of a log are announcements or verdicts as `encode` writes them. These are read with one
-# pattern each, which is faster than by way of JSON; any other spelling goes that way. Tested: both read the same.
+# pattern each, three times as fast as by way of JSON. Whatever is spelled otherwise, or looks odd, goes that
+# way; both read the same (tested).
 
-_INNER = r"[ !#-\[\]-~]*(?:\\.[ !#-\[\]-~]*)*"
+_INNER = r"[ !#-~]*"  # of a string; it may end in half an escape, which `_unquoted` refuses
 _SIZE = r"0|[1-9][0-9]{0,17}"
 _ASK = r"0|[1-9][0-9]{0,8}"
 _USUAL_TRANSFERRED = re.compile(
@@ -771,7 +773,7 @@ _USUAL_VERDICT = re.compile(
     rf'\{{"kind":"verdict","t":"({_TIME})","path":"({_INNER})","upload":"({_UPLOAD})","ask":({_ASK})'
     rf',"status":"({"|".join(_STATUSES)})","message":"({_INNER})"'
     rf',"found":(?:null|\{{"size":({_SIZE}),"crc32":"({_CRC32})","etag":"({_ETAG})"\}})'
-    rf',"checks":\[((?:"{_INNER}"(?:,"{_INNER}")*)?)\]\}}'
+    r',"checks":\[([ -~]*)\]\}'
 ).fullmatch
 
 
@@ -782,19 +784,22 @@ def _usual_transferred(line: str) -> Record | None:
     t, path, upload, ask, size, crc32, etag, version_id, mtime_ns, source_etag, source_version = (
         match.groups()
     )
-    check_minute(t)
-    return Transferred(
-        t,
-        _unquoted_path(path),
-        upload,
-        int(ask),
-        int(size),
-        crc32,
-        etag,
-        version_id,
-        None if mtime_ns is None else int(mtime_ns),
-        None if source_etag is None else Source(source_etag, source_version),
-    )
+    try:
+        check_minute(t)
+        return Transferred(
+            t,
+            _path(_unquoted(path) if "\\" in path else path),
+            upload,
+            int(ask),
+            int(size),
+            crc32,
+            etag,
+            version_id,
+            None if mtime_ns is None else int(mtime_ns),
+            None if source_etag is None else Source(source_etag, source_version),
+        )
+    except ValueError:
+        return None
 
 
 def _usual_verdict(line: str) -> Record | None:
@@ -802,29 +807,24 @@ def _usual_verdict(line: str) -> Record | None:
     if match is None or len(line) > MAX_RECORD:
         return None
     t, path, upload, ask, status, message, size, crc32, etag, checks = match.groups()
-    check_minute(t)
-    return Verdict(
-        t,
-        _unquoted_path(path),
-        upload,
-        int(ask),
-        cast("VerdictStatus", status),
-        _unquoted(message) if "\\" in message else message,
-        None if size is None else Found(int(size), crc32, etag),
-        _unquoted_checks(checks),
-    )
+    try:
+        check_minute(t)
+        return Verdict(
+            t,
+            _path(_unquoted(path) if "\\" in path else path),
+            upload,
+            int(ask),
+            cast("VerdictStatus", status),
+            _unquoted(message) if "\\" in message else message,
+            None if size is None else Found(int(size), crc32, etag),
+            _unquoted_checks(checks),
+        )
+    except ValueError:
+        return None
 
 
 _CLIENT = (_usual_transferred, _CLIENT_KINDS)
 _VALIDATOR = (_usual_verdict, _VALIDATOR_KINDS)
-
-
-def _unquoted_path(inner: str) -> str:
-    if "\\" in inner:
-        return _path(_unquoted(inner))
-    if not 0 < len(inner) <= _MAX_PATH:
-        raise _Malformed("no path")
-    return inner
 
 
 def _unquoted(inner: str) -> str:
@@ -833,7 +833,10 @@ def _unquoted(inner: str) -> str:
 
 @lru_cache(maxsize=64)
 def _unquoted_checks(inner: str) -> tuple[str, ...]:
-    return tuple(_decode_json(f'{{"checks":[{inner}]}}')["checks"])
+    fields = _decode_json(f'{{"checks":[{inner}]}}')
+    if len(fields) > 1:
+        raise _Malformed("the list ended, and more came")
+    return _texts(fields["checks"])
 
 
 # --- the chain ---
