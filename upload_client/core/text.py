@@ -7,6 +7,7 @@ here makes text safe for one medium, and for that medium only.
 from __future__ import annotations
 
 import re
+import string
 
 __all__ = ["MAX_LOGGED", "for_csv_cell", "for_log", "for_markup", "for_terminal", "from_csv_cell"]
 
@@ -69,7 +70,7 @@ _SKIPPED = "'\"\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\
 _CELL = "(\\A|[;\t\r\n])"
 _CALCULATES = re.compile(f"{_CELL}(?=[{_SKIPPED}]*[{_FORMULA}])")
 _DEFUSED = re.compile(f"{_CELL}'(?=[{_SKIPPED}]*[{_FORMULA}])")
-_PLAIN_START = re.compile(f"[^{_SKIPPED}{_FORMULA}]")
+_PLAIN_START = frozenset(["", "/", ".", "_", *string.ascii_letters, *string.digits])  # of nearly every text
 _NOT_IN_UTF8 = re.compile("[\x1a\ud800-\udfff]")
 _ESCAPED = re.compile("\x1a([0-9a-f]{4})")
 
@@ -82,7 +83,7 @@ def for_csv_cell(text: str) -> str:
     cannot hold, becomes U+001A and four hexadecimal digits; so does U+001A. Quoting is the CSV writer's
     business; it must quote ``\r`` too.
     """
-    if text.isprintable() and ";" not in text and _PLAIN_START.match(text):
+    if text.isprintable() and ";" not in text and text[:1] in _PLAIN_START:
         return text
     text = _NOT_IN_UTF8.sub(lambda found: f"\x1a{ord(found.group()):04x}", text)
     return _CALCULATES.sub(r"\1'", text)
