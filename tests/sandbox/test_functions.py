@@ -1,0 +1,115 @@
+"""Lambda's Invoke: synchronous, asynchronous, in time and out of time."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from upload_client.sandbox import Sandbox
+from upload_client.sandbox.sandbox import START_FUNCTION, WORK_FUNCTION
+
+LAMBDAS = Path(__file__).with_name("lambdas.py")
+
+
+def sandbox_with(function: str, **options) -> Sandbox:
+    return Sandbox(start_handler=f"{LAMBDAS}:echo", work_handler=f"{LAMBDAS}:{function}", **options)
+
+
+def invoke(sandbox: Sandbox, name: str, event: object, kind: str = "RequestResponse") -> dict:
+    answer = sandbox.client("lambda").invoke(
+        FunctionName=name, InvocationType=kind, Payload=json.dumps(event).encode()
+    )
+    return {**answer, "Payload": answer["Payload"].read()}
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def eventually(condition) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def failing():
+    with sandbox_with("fail") as sandbox:
+        yield sandbox
+
+
+def test_a_function_runs_in_a_process_of_its_own_with_its_context(failing):
+    said = json.loads(invoke(failing, START_FUNCTION, {"x": [1, "ä"]})["Payload"])
+    assert said["event"] == {"x": [1, "ä"]}
+    assert said["function"] == START_FUNCTION
+    assert 0 < said["remaining"] <= 120_000
+    assert said["pid"] != os.getpid()
+    again = json.loads(invoke(failing, START_FUNCTION, {})["Payload"])
+    assert said["pid"] != again["pid"]
+    assert said["request"] != again["request"]
+
+
+def test_a_function_sees_nothing_of_the_persons_own_aws_settings(monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "of-the-person")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere.invalid")
+    monkeypatch.setenv("UPLOAD_CLIENT_PASSWORD", "secret of the person")
+    with sandbox_with("echo") as sandbox:
+        environment = json.loads(invoke(sandbox, START_FUNCTION, {})["Payload"])["environment"]
+    assert "AWS_PROFILE" not in environment
+    assert "AWS_ENDPOINT_URL" not in environment
+    assert "secret of the person" not in environment.values()
+    settings = json.loads(environment["UPLOAD_CLIENT_VALIDATOR"])
+    assert settings["control_bucket"] == sandbox.control_bucket
+    assert settings["worker_function"] == WORK_FUNCTION
+
+
+def test_an_exception_is_a_function_error(failing):
+    answer = invoke(failing, WORK_FUNCTION, {"why": "because"})
+    assert answer["StatusCode"] == 200
+    assert answer["FunctionError"] == "Unhandled"
+    said = json.loads(answer["Payload"])
+    assert (said["errorType"], said["errorMessage"]) == ("RuntimeError", "no: because")
+
+
+def test_an_unknown_function_is_not_found(failing):
+    with pytest.raises(ClientError) as caught:
+        invoke(failing, "nobody", {})
+    assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_a_process_that_dies_is_a_function_error():
+    with sandbox_with("die") as sandbox:
+        answer = invoke(sandbox, WORK_FUNCTION, {})
+    assert answer["FunctionError"] == "Unhandled"
+    assert json.loads(answer["Payload"])["errorType"] == "Runtime.ExitError"
+
+
+def test_a_function_that_runs_out_of_time_is_killed(tmp_path):
+    with sandbox_with("sleep", lambda_seconds=1.5) as sandbox:
+        answer = invoke(sandbox, WORK_FUNCTION, {"started": str(tmp_path / "pid")})
+        assert "timed out after 1.50 seconds" in json.loads(answer["Payload"])["errorMessage"]
+        assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+def test_an_event_is_taken_at_once_and_carried_out_later(tmp_path):
+    with sandbox_with("write") as sandbox:
+        answer = invoke(sandbox, WORK_FUNCTION, {"to": str(tmp_path / "done")}, "Event")
+        assert (answer["StatusCode"], answer["Payload"]) == (202, b"")
+        eventually((tmp_path / "done").exists)
+
+
+def test_what_runs_ends_with_the_sandbox(tmp_path):
+    with sandbox_with("sleep") as sandbox:
+        invoke(sandbox, WORK_FUNCTION, {"started": str(tmp_path / "pid")}, "Event")
+        eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        pid = int((tmp_path / "pid").read_text())
+        assert is_running(pid)
+    eventually(lambda: not is_running(pid))

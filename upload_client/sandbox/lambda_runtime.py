@@ -1,0 +1,123 @@
+"""One Lambda invocation: read it from standard input, run its handler, write what it answered.
+
+Run as ``python -m upload_client.sandbox.lambda_runtime``. The first line of standard input is the
+invocation (JSON: ``handler, event, function, request_id, seconds, memory_mb``); standard output gets
+one JSON line, ``{"result": …}`` or ``{"error": …}``. Standard input stays open for as long as
+whoever started this process lives: when it closes, this process ends too, wherever it is. What a
+handler prints goes to standard error.
+
+The handler gets what AWS gives it: the event and a context
+(https://docs.aws.amazon.com/lambda/latest/dg/python-context.html).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+__all__ = ["Context", "load_handler", "main"]
+
+Handler = Callable[[Any, "Context"], Any]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a handler may ask about its own invocation."""
+
+    function_name: str
+    aws_request_id: str
+    seconds: float
+    """How long this invocation may take, in all."""
+    memory_limit_in_mb: int = 512
+    function_version: str = "$LATEST"
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """The function's name as AWS spells it."""
+        return f"arn:aws:lambda:us-east-1:123456789012:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until this process is ended."""
+        return max(0, round((self.started + self.seconds - time.monotonic()) * 1000))
+
+
+def load_handler(name: str) -> Handler:
+    """The function that `name` means: ``package.module:function`` or ``path/to/file.py:function``."""
+    where, _, function = name.rpartition(":")
+    if where.endswith(".py"):
+        spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"cannot import {where}")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    else:
+        module = importlib.import_module(where)
+    return cast("Handler", getattr(module, function))
+
+
+def _end_with_parent() -> None:
+    # os.read, not sys.stdin: a thread blocked inside the buffered reader holds its lock and makes
+    # the interpreter abort when it shuts down.
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
+
+
+def _first_line() -> bytes:
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        block = os.read(0, 1)
+        if not block:
+            raise SystemExit(1)
+        line += block
+    return bytes(line)
+
+
+def main() -> int:
+    """Run one invocation; always 0, as an error of the handler is an answer too."""
+    # Ctrl-C in a terminal reaches every process there; whoever started us decides when we end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with os.fdopen(os.dup(1), "wb") as answer_to:
+        os.dup2(2, 1)
+        invocation = json.loads(_first_line())
+        threading.Thread(target=_end_with_parent, daemon=True, name="parent-watch").start()
+        context = Context(
+            function_name=invocation["function"],
+            aws_request_id=invocation["request_id"],
+            seconds=invocation["seconds"],
+            memory_limit_in_mb=invocation["memory_mb"],
+        )
+        try:
+            result = load_handler(invocation["handler"])(invocation["event"], context)
+            answer = json.dumps({"result": result})
+        except Exception as error:  # noqa: BLE001 — whatever a handler raises is the answer
+            traceback.print_exc()
+            trace = traceback.format_tb(error.__traceback__)
+            answer = json.dumps(
+                {
+                    "error": {
+                        "errorMessage": str(error),
+                        "errorType": type(error).__name__,
+                        "requestId": context.aws_request_id,
+                        "stackTrace": trace,
+                    }
+                }
+            )
+        answer_to.write(answer.encode() + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
