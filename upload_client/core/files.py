@@ -10,9 +10,14 @@ ready → pending → transferring → done → valid | invalid
 from __future__ import annotations
 
 import re
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from heapq import heappop, heappush
+from types import MappingProxyType
 from typing import Final, Literal, get_args
 
+from upload_client.core.columns import ChecksumColumn, ETagColumn, NumberColumn, TextColumn, TimeColumn
 from upload_client.core.values import value
 
 TransferType = Literal["staging", "sample"]
@@ -21,6 +26,41 @@ TRANSFER_TYPES: Final[tuple[TransferType, ...]] = get_args(TransferType)
 
 State = Literal["ready", "pending", "failed", "transferring", "done", "valid", "invalid"]
 STATES: Final[tuple[State, ...]] = get_args(State)
+
+Event = Literal["queue", "start", "sent", "fail", "accept", "reject", "abandon"]
+"""What can happen to a file. `accept` and `reject` are the validator's word, `abandon` the end of a run."""
+
+TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
+    {
+        ("ready", "queue"): "pending",
+        ("pending", "start"): "transferring",
+        ("transferring", "sent"): "done",
+        ("transferring", "fail"): "failed",
+        ("failed", "queue"): "pending",
+        ("done", "accept"): "valid",
+        ("done", "reject"): "invalid",
+        # A run that ends leaves nothing on its way.
+        ("pending", "abandon"): "ready",
+        ("transferring", "abandon"): "ready",
+        # An irregular verdict: before the transfer, or the contrary of an earlier one.
+        ("ready", "reject"): "invalid",
+        ("pending", "reject"): "invalid",
+        ("transferring", "reject"): "invalid",
+        ("failed", "reject"): "invalid",
+        ("valid", "reject"): "invalid",
+        ("invalid", "reject"): "invalid",
+        # What was on its way when its irregular verdict came arrives later, and changes nothing.
+        ("invalid", "start"): "invalid",
+        ("invalid", "sent"): "invalid",
+        ("invalid", "fail"): "invalid",
+        ("invalid", "abandon"): "invalid",
+    }
+)
+"""THE table of moves: what is not in it raises `IllegalTransition`."""
+
+_CODES: Final[Mapping[State, int]] = {state: code for code, state in enumerate(STATES)}
+_READY = _CODES["ready"]
+_DONE = _CODES["done"]
 
 # Nine digits keep a hostile number within 32 bits; no leading zero gives each upload one spelling.
 _UPLOAD_ID: Final = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,8})")
@@ -99,3 +139,500 @@ class ClientFile:
     etag: str | None = field(default=None, kw_only=True)
     transferred_at: str | None = field(default=None, kw_only=True)
     judged_at: str | None = field(default=None, kw_only=True)
+
+
+class IllegalTransition(RuntimeError):  # noqa: N818 - it reads as what it says
+    """A move that is not in `TRANSITIONS`."""
+
+
+def retry_delay(retries: int, jitter: float) -> float:
+    """Seconds to wait before a file is tried again.
+
+    Args:
+        retries: second and later tries made so far.
+        jitter: a random number from 0 to 1, so that files that failed together do not come back together.
+    """
+    return float(min(2**retries, 60) * (0.5 + 0.5 * jitter))
+
+
+class UploadColumns:
+    """An upload, or none, for each row: 60 bytes a row."""
+
+    __slots__ = (
+        "_crc32s",
+        "_epochs",
+        "_etags",
+        "_mtimes",
+        "_numbers",
+        "_sizes",
+        "_source_etags",
+        "_source_versions",
+        "_versions",
+    )
+
+    def __init__(self, n_rows: int = 0) -> None:
+        self._epochs = array("i")
+        self._numbers = array("i")
+        self._sizes = array("q")
+        self._crc32s = ChecksumColumn()
+        self._etags = ETagColumn()
+        self._mtimes = NumberColumn()
+        self._versions = TextColumn()
+        self._source_etags = ETagColumn()
+        self._source_versions = TextColumn()
+        self.extend(n_rows)
+
+    def extend(self, n_rows: int) -> None:
+        """Add rows without an upload."""
+        self._epochs.extend(array("i", (-1,)) * n_rows)
+        self._numbers.extend(array("i", (-1,)) * n_rows)
+        self._sizes.extend(array("q", (0,)) * n_rows)
+        self._crc32s.extend(n_rows)
+        self._etags.extend(n_rows)
+        self._mtimes.extend(n_rows)
+        self._source_etags.extend(n_rows)
+
+    def identity(self, row: int) -> tuple[int, int]:
+        """Epoch and number of the row's upload; (-1, -1) where there is none."""
+        return self._epochs[row], self._numbers[row]
+
+    def announces(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str) -> bool:
+        """Whether the row's upload is the one named, and of that size, content and ETag."""
+        return (
+            upload_id == f"{self._epochs[row]}-{self._numbers[row]}"
+            and size == self._sizes[row]
+            and etag == self._etags[row]
+            and crc32 == self._crc32s[row]
+        )
+
+    def __getitem__(self, row: int) -> Upload | None:
+        epoch = self._epochs[row]
+        if epoch < 0:
+            return None
+        return Upload(
+            epoch,
+            self._numbers[row],
+            self._sizes[row],
+            self._crc32s[row] or "",
+            self._etags[row] or "",
+            self._versions[row],
+            self._mtimes[row],
+            self._source_etags[row],
+            self._source_versions[row],
+        )
+
+    def __setitem__(self, row: int, upload: Upload) -> None:
+        self._epochs[row] = upload.epoch
+        self._numbers[row] = upload.n
+        self._sizes[row] = upload.size
+        self._crc32s[row] = upload.crc32
+        self._etags[row] = upload.etag
+        self._versions[row] = upload.version_id
+        self._mtimes[row] = upload.mtime_ns
+        self._source_etags[row] = upload.source_etag
+        self._source_versions[row] = upload.source_version
+
+
+class FileLedger:
+    """All files of a delivery and where each stands: one row a file, in the order of the index.
+
+    Rows are integers from 0. Every answer and every event takes the same time, however many files there are,
+    and a file takes about 200 bytes beside its path. Moments are given as seconds of one clock (`now`), which
+    is the caller's choice, and as text (`at`) where they are kept.
+
+    Args:
+        relpaths: the files' paths within the delivery, each once. A list is kept, not copied.
+        abspaths: makes the absolute path of a relative one; a text is put before it.
+        checksums: CRC32 as base64, or None, for each file.
+        sizes: bytes, or None, for each file.
+        max_retries: second and later tries allowed for each file.
+
+    Raises:
+        ValueError: a path stands twice, or a column has another length.
+    """
+
+    def __init__(
+        self,
+        relpaths: Sequence[str],
+        *,
+        abspaths: Callable[[str], str] | str,
+        checksums: Sequence[str | None] | None = None,
+        sizes: Sequence[int | None] | None = None,
+        max_retries: int = 2,
+    ) -> None:
+        n = len(relpaths)
+        self.max_retries = max_retries
+        self._relpaths = relpaths
+        self._abspath = abspaths.__add__ if isinstance(abspaths, str) else abspaths
+        self._rows = {relpath: row for row, relpath in enumerate(relpaths)}
+        if len(self._rows) != n:
+            raise ValueError("a path stands twice in the index")
+        self._checksums = ChecksumColumn()
+        self._sizes = NumberColumn()
+        for column, given in ((self._checksums, checksums), (self._sizes, sizes)):
+            column.extend(n)
+            if given is None:
+                continue
+            for row, each in zip(range(n), given, strict=True):
+                column[row] = each  # type: ignore[assignment]
+        self._state = bytearray((_READY,)) * n
+        self._retries = array("H", (0,)) * n
+        self._given_up = bytearray(n)
+        self._messages = TextColumn()
+        self._uploads = UploadColumns(n)
+        self._asks = array("i", (0,)) * n
+        self._errors = bytearray(n)
+        self._unjudged = bytearray(n)
+        self._verdicts = bytearray(n)
+        self._transferred_at = TimeColumn()
+        self._judged_at = TimeColumn()
+        self._transferred_at.extend(n)
+        self._judged_at.extend(n)
+        self._counts = [0] * len(STATES)
+        self._counts[_READY] = n
+        self._first_ready = 0  # no row before this one is ready
+        self._retry_queue: list[tuple[float, int, int, int]] = []  # when, order of failure, row, retries
+        self._ask_queue: list[tuple[float, int, int]] = []  # when, row, ask
+        self._n_failures = 0
+        self.n_given_up = 0
+        """Files that failed and will not be tried again."""
+        self.n_unjudged = 0
+        """Files that are done, could not be judged, and will not be asked about again."""
+        self.n_invalid_this_run = 0
+        """Files that a verdict of this run has made invalid."""
+
+    # --- looking ---
+
+    def __len__(self) -> int:
+        return len(self._state)
+
+    def __iter__(self) -> Iterator[ClientFile]:
+        return map(self.file, range(len(self)))
+
+    def row(self, relpath: str) -> int | None:
+        """The row of the file, or None where it is not in the index."""
+        return self._rows.get(relpath)
+
+    def file(self, row: int) -> ClientFile:
+        """The file as it stands now."""
+        state = STATES[self._state[row]]
+        upload = self._uploads[row] if state in ("done", "valid", "invalid") else None
+        relpath = self._relpaths[row]
+        return ClientFile(
+            self._abspath(relpath),
+            relpath,
+            state,
+            self._retries[row],
+            self.max_retries,
+            self._messages[row],
+            self._checksums[row] or (None if upload is None else upload.crc32),
+            size=self._sizes[row] if upload is None else upload.size,
+            etag=None if upload is None else upload.etag,
+            transferred_at=self._transferred_at[row],
+            judged_at=self._judged_at[row],
+        )
+
+    def relpath(self, row: int) -> str:
+        """The file's path within the delivery."""
+        return self._relpaths[row]
+
+    def abspath(self, row: int) -> str:
+        """Where the file is read from."""
+        return self._abspath(self._relpaths[row])
+
+    def state(self, row: int) -> State:
+        """The file's state."""
+        return STATES[self._state[row]]
+
+    def retries(self, row: int) -> int:
+        """Second and later tries made."""
+        return self._retries[row]
+
+    def message(self, row: int) -> str | None:
+        """Why it failed or is invalid."""
+        return self._messages[row]
+
+    def checksum(self, row: int) -> str | None:
+        """The index's CRC32 in base64."""
+        return self._checksums[row]
+
+    def size(self, row: int) -> int | None:
+        """The index's size in bytes."""
+        return self._sizes[row]
+
+    def upload(self, row: int) -> Upload | None:
+        """The file's latest upload; one of an earlier run where the file is to be sent again."""
+        return self._uploads[row]
+
+    def announced(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str) -> bool:
+        """Whether the file is done, and its upload the one described: `upload` without making an object."""
+        return self._state[row] == _DONE and self._uploads.announces(row, upload_id, size, crc32, etag)
+
+    def ask(self, row: int) -> int:
+        """How often the file's upload has been announced again."""
+        return self._asks[row]
+
+    def errors(self, row: int) -> int:
+        """How often in this run the file's upload could not be judged."""
+        return self._errors[row]
+
+    def verdict(self, row: int) -> Literal["ok", "failure"] | None:
+        """What the validator said of the file's latest upload."""
+        return _VERDICTS[self._verdicts[row]]
+
+    def counts(self) -> dict[State, int]:
+        """Files in each of the states."""
+        return dict(zip(STATES, self._counts, strict=True))
+
+    @property
+    def n_complete(self) -> int:
+        """Files judged, plus files that used up their retries."""
+        return self._counts[_CODES["valid"]] + self._counts[_CODES["invalid"]] + self.n_given_up
+
+    @property
+    def transfer_complete(self) -> bool:
+        """Nothing is left to send, and nothing on its way."""
+        return self.n_complete + self._counts[_DONE] == len(self)
+
+    @property
+    def validation_complete(self) -> bool:
+        """Every file is judged, or given up: by its sender, or by its judge."""
+        return self.n_complete + self.n_unjudged == len(self)
+
+    @property
+    def all_valid(self) -> bool:
+        """Every file is valid."""
+        return self._counts[_CODES["valid"]] == len(self)
+
+    # --- the beginning of a run ---
+
+    def place(
+        self,
+        row: int,
+        state: State,
+        *,
+        upload: Upload | None = None,
+        ask: int = 0,
+        message: str | None = None,
+        verdict: Literal["ok", "failure"] | None = None,
+        transferred_at: str | None = None,
+        judged_at: str | None = None,
+    ) -> None:
+        """Set where the file starts, from what earlier runs left.
+
+        Args:
+            row: the file.
+            state: `ready`, `done`, `valid` or `invalid`.
+            upload: its latest upload; for a file that is `ready`, one that no longer counts.
+            ask: how often that was announced again.
+            message: why it is invalid.
+            verdict: what the validator said of that upload.
+            transferred_at: when it was sent, UTC with milliseconds.
+            judged_at: when it was judged, the same.
+
+        Raises:
+            IllegalTransition: the file has been placed elsewhere or has moved already, or none starts there.
+        """
+        if self._state[row] != _READY or state not in ("ready", "done", "valid", "invalid"):
+            raise IllegalTransition(f"row {row}: a file that is {self.state(row)} cannot start as {state}")
+        self._set(row, state)
+        self._asks[row] = ask
+        self._messages[row] = message
+        self._verdicts[row] = _VERDICTS.index(verdict)
+        self._transferred_at[row] = transferred_at
+        self._judged_at[row] = judged_at
+        if upload is not None:
+            self._uploads[row] = upload
+
+    # --- sending ---
+
+    def next_row(self, now: float) -> int | None:
+        """The file to queue next, which stays the next one until it is queued.
+
+        Those that are ready come first, in the order of the index; then those that failed and whose time to
+        be tried again has come, the longest waiting first.
+        """
+        self._first_ready = row = self._state.find(_READY, self._first_ready)
+        if row >= 0:
+            return row
+        self._first_ready = len(self)
+        at = self.next_retry_at
+        return self._retry_queue[0][2] if at is not None and at <= now else None
+
+    @property
+    def next_retry_at(self) -> float | None:
+        """When the next failed file may be tried again, by the clock of `now`; None where none will be."""
+        queue = self._retry_queue
+        while queue and not self._awaits_retry(queue[0][2], queue[0][3]):
+            heappop(queue)
+        return queue[0][0] if queue else None
+
+    def queue(self, row: int) -> None:
+        """The file waits for a thread: for its first try, or for another one.
+
+        Raises:
+            IllegalTransition: it is not ready, nor failed with a try left.
+        """
+        retry = self._state[row] == _CODES["failed"]
+        if retry and self._given_up[row]:
+            raise IllegalTransition(f"row {row}: the file has no try left")
+        self._move(row, "queue")
+        if retry:
+            self._retries[row] += 1
+            self._messages[row] = None
+
+    def start(self, row: int) -> None:
+        """A thread has begun to send the file.
+
+        Raises:
+            IllegalTransition: it was not queued.
+        """
+        self._move(row, "start")
+
+    def transferred(self, row: int, upload: Upload, at: str) -> bool:
+        """The file is in the landing bucket. Must be told before the log is.
+
+        Returns:
+            Whether it is now done and to be announced; not so if an irregular verdict has made it invalid.
+
+        Raises:
+            IllegalTransition: it was not on its way.
+        """
+        if self._move(row, "sent") == "invalid":
+            return False
+        self._uploads[row] = upload
+        self._asks[row] = 0
+        self._messages[row] = None
+        self._verdicts[row] = 0
+        self._transferred_at[row] = at
+        self._judged_at[row] = None
+        return True
+
+    def fail(self, row: int, message: str, *, now: float, again: bool = True, delay: float = 0.0) -> bool:
+        """The file did not reach the landing bucket.
+
+        Args:
+            row: the file.
+            message: why.
+            now: seconds.
+            again: False if another try would fail as well (no permission).
+            delay: seconds before it may be tried again, see `retry_delay`.
+
+        Returns:
+            Whether it will be tried again.
+
+        Raises:
+            IllegalTransition: it was not on its way.
+        """
+        if self._move(row, "fail") == "invalid":
+            return False
+        self._messages[row] = message
+        if again and self._retries[row] < self.max_retries:
+            self._n_failures += 1
+            heappush(self._retry_queue, (now + delay, self._n_failures, row, self._retries[row]))
+            return True
+        self._given_up[row] = 1
+        self.n_given_up += 1
+        return False
+
+    def abandon(self, row: int) -> None:
+        """The run ends before the file was sent: it is ready again, for the next run.
+
+        Raises:
+            IllegalTransition: it was neither queued nor on its way.
+        """
+        if self._move(row, "abandon") == "ready":
+            self._first_ready = min(self._first_ready, row)
+
+    # --- judging ---
+
+    def judge(
+        self,
+        row: int,
+        state: Literal["valid", "invalid"],
+        message: str | None,
+        at: str,
+        *,
+        verdict: Literal["ok", "failure"] | None = None,
+    ) -> None:
+        """The file has been judged.
+
+        Args:
+            row: the file.
+            state: what it becomes.
+            message: why it is invalid.
+            at: when, UTC with milliseconds.
+            verdict: what the validator said of the file's latest upload; None for an irregular verdict, which
+                leaves what it said before.
+
+        Raises:
+            IllegalTransition: `valid` for a file that is not done.
+        """
+        before = self._state[row]
+        self._move(row, "accept" if state == "valid" else "reject")
+        if state == "invalid" and before != self._state[row]:
+            self.n_invalid_this_run += 1
+        # A file is complete once: as judged, no longer as given up.
+        self.n_given_up -= self._given_up[row]
+        self.n_unjudged -= self._unjudged[row]
+        self._given_up[row] = self._unjudged[row] = 0
+        self._messages[row] = message
+        self._judged_at[row] = at
+        if verdict is not None:
+            self._verdicts[row] = _VERDICTS.index(verdict)
+
+    def ask_again(self, row: int, at: float) -> None:
+        """The file could not be judged: its upload is to be announced again, as the next `ask`, at `at` seconds.
+
+        Raises:
+            IllegalTransition: it is not done, or no longer asked about.
+        """
+        self._check_asked_about(row)
+        self._asks[row] += 1
+        self._errors[row] += 1
+        heappush(self._ask_queue, (at, row, self._asks[row]))
+
+    def next_ask(self, now: float) -> int | None:
+        """A file whose upload is to be announced again now, each only once; None where there is none yet."""
+        queue = self._ask_queue
+        while queue and queue[0][0] <= now:
+            _, row, ask = heappop(queue)
+            # It may have been judged meanwhile, by an answer to an earlier announcement.
+            if self._state[row] == _DONE and self._asks[row] == ask:
+                return row
+        return None
+
+    def give_up_judging(self, row: int, message: str) -> None:
+        """The file stays done, not judged.
+
+        Raises:
+            IllegalTransition: it is not done, or no longer asked about.
+        """
+        self._check_asked_about(row)
+        self._unjudged[row] = 1
+        self.n_unjudged += 1
+        self._messages[row] = message
+
+    def _check_asked_about(self, row: int) -> None:
+        if self._state[row] != _DONE or self._unjudged[row]:
+            raise IllegalTransition(f"row {row}: a file that is {self.state(row)} awaits no verdict")
+
+    def _awaits_retry(self, row: int, retries: int) -> bool:
+        return self._state[row] == _CODES["failed"] and self._retries[row] == retries
+
+    def _move(self, row: int, event: Event) -> State:
+        before = STATES[self._state[row]]
+        state = TRANSITIONS.get((before, event))
+        if state is None:
+            raise IllegalTransition(f"row {row}: no {event} for a file that is {before}")
+        self._set(row, state)
+        return state
+
+    def _set(self, row: int, state: State) -> None:
+        code = _CODES[state]
+        self._counts[self._state[row]] -= 1
+        self._counts[code] += 1
+        self._state[row] = code
+
+
+_VERDICTS: Final[tuple[Literal["ok", "failure"] | None, ...]] = (None, "ok", "failure")

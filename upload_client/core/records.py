@@ -18,7 +18,7 @@ from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from upload_client.core.files import Upload, parse_upload_id
-from upload_client.core.times import check_minute, milliseconds, timestamp
+from upload_client.core.times import milliseconds, minute, timestamp
 from upload_client.core.values import value
 
 __all__ = [
@@ -495,17 +495,18 @@ def decode_segment(data: bytes, *, writer: Writer) -> Segment:
     records: list[Record] = []
     problems: list[str] = []
     n_ignored = 0
-    for i in range(1, len(lines)):
-        line = lines[i]
-        try:
-            record = usual(line) or _decode_line(line, kinds)
-        except ValueError as e:
-            n_ignored += 1
-            if len(problems) < _MAX_PROBLEMS:
-                problems.append(f"line {i + 1}: {e}")
-        else:
-            if record is not None:
-                records.append(record)
+    for number, line in enumerate(lines[1:], 2):
+        if (record := usual(line)) is None:
+            try:
+                record = _decode_line(line, kinds)
+            except ValueError as e:
+                n_ignored += 1
+                if len(problems) < _MAX_PROBLEMS:
+                    problems.append(f"line {number}: {e}")
+                continue
+            if record is None:
+                continue
+        records.append(record)
     return Segment(header, tuple(records), hashlib.sha256(data).hexdigest(), n_ignored, tuple(problems))
 
 
@@ -760,7 +761,7 @@ _VALIDATOR_KINDS = {
 # pattern each, three times as fast as by way of JSON. Whatever is spelled otherwise, or looks odd, goes that
 # way; both read the same (tested).
 
-_INNER = r"[ !#-~]*"  # of a string; it may end in half an escape, which `_unquoted` refuses
+_INNER = r"[ !#-~]*+"  # of a string; it may end in half an escape, which `_unquoted` refuses
 _SIZE = r"0|[1-9][0-9]{0,17}"
 _ASK = r"0|[1-9][0-9]{0,8}"
 _USUAL_TRANSFERRED = re.compile(
@@ -785,10 +786,10 @@ def _usual_transferred(line: str) -> Record | None:
         match.groups()
     )
     try:
-        check_minute(t)
+        minute(t[:17])
         return Transferred(
             t,
-            _path(_unquoted(path) if "\\" in path else path),
+            path if "\\" not in path and 0 < len(path) <= _MAX_PATH else _path(_unquoted(path)),
             upload,
             int(ask),
             int(size),
@@ -808,10 +809,10 @@ def _usual_verdict(line: str) -> Record | None:
         return None
     t, path, upload, ask, status, message, size, crc32, etag, checks = match.groups()
     try:
-        check_minute(t)
+        minute(t[:17])
         return Verdict(
             t,
-            _path(_unquoted(path) if "\\" in path else path),
+            path if "\\" not in path and 0 < len(path) <= _MAX_PATH else _path(_unquoted(path)),
             upload,
             int(ask),
             cast("VerdictStatus", status),

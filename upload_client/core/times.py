@@ -28,27 +28,23 @@ def milliseconds(text: str) -> int:
     seconds, thousandths = text[17:19], text[20:23]
     if len(text) != 24 or _TIMESTAMP.fullmatch(text) is None or seconds > "59":
         raise ValueError(f"not a moment in UTC with milliseconds: {text[:40]!r}")
-    return _minute(text[:17]) + int(seconds) * 1000 + int(thousandths)
+    return minute(text[:17]) + int(seconds) * 1000 + int(thousandths)
 
 
-def check_minute(text: str) -> None:
-    """Check the day, hour and minute of a `text` that has the form of a moment.
+@lru_cache(maxsize=64)
+def minute(prefix: str) -> int:
+    """The minute that the first 17 characters of a moment name, in milliseconds since 1970.
 
     Raises:
         ValueError: there is no such minute (a 30th of February).
     """
-    _minute(text[:17])
+    return int(datetime.fromisoformat(prefix + "00+00:00").timestamp()) * 1000
 
 
 def from_milliseconds(ms: int) -> str:
     """The moment `ms` milliseconds after 1970 as text."""
     seconds, rest = divmod(ms, 1000)
     return _second(seconds) + f"{rest:03d}Z"
-
-
-@lru_cache(maxsize=64)
-def _minute(prefix: str) -> int:
-    return int(datetime.fromisoformat(prefix + "00+00:00").timestamp()) * 1000
 
 
 @lru_cache(maxsize=64)
