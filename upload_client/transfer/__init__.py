@@ -38,7 +38,7 @@ def send_files(
     executor: Executor | None = None,
     on_progress: Callable[[int], None] | None = None,
     expect: Mapping[str, str] | None = None,
-    **engine: Any,
+    **engine: Any,  # noqa: ANN401 - named and checked by the engine itself
 ) -> Iterator[TransferOutcome]:
     """Transfer files, without lock, log or retries: the data plane alone.
 

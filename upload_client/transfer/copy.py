@@ -116,9 +116,7 @@ _COPY_PART = MULTIPART_COPY_LIMIT // 10
 """Copies of parts run at once inside S3; 512 MiB keeps a 5 TiB object near 10,000 of them."""
 
 
-def _outcome(
-    task: TransferTask, size: int, crc32: str, source_etag: str, answer: Answer
-) -> TransferOutcome:
+def _outcome(task: TransferTask, size: int, crc32: str, source_etag: str, answer: Answer) -> TransferOutcome:
     return TransferOutcome(
         task.row,
         task.relpath,

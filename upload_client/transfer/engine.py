@@ -37,7 +37,7 @@ PATIENCE = 60.0
 """Seconds without one successful request after which failing ones are no longer repeated."""
 _RESTARTS = 3
 
-Done = Callable[[Any], None]
+Done = Callable[[object], None]
 Unit = tuple[Steps[Any], Done]
 
 
@@ -216,7 +216,7 @@ class TransferEngine:
             return self._transfer(task), lambda result: self._begun(task, -size, result)
         return None
 
-    def _begun(self, task: TransferTask, size: int, result: Any) -> None:
+    def _begun(self, task: TransferTask, size: int, result: object) -> None:
         self._bytes_in_flight -= size
         if isinstance(result, Parted):
             self._activate(_Run(result))
@@ -227,7 +227,7 @@ class TransferEngine:
         self._active.append(run)
         self._work.notify_all()
 
-    def _part_done(self, run: _Run, size: int, result: Any) -> None:
+    def _part_done(self, run: _Run, size: int, result: object) -> None:
         self._bytes_in_flight -= size
         run.flying -= 1
         run.left -= 1
@@ -241,7 +241,7 @@ class TransferEngine:
         elif not run.left:
             self._put(run.parted.finish(), lambda result: self._finished(run, result))
 
-    def _finished(self, run: _Run, result: Any) -> None:
+    def _finished(self, run: _Run, result: object) -> None:
         if isinstance(result, BaseException):
             self._give_up(run, result)
         else:
@@ -254,7 +254,7 @@ class TransferEngine:
         if isinstance(error, UploadLost) and run.restarts < _RESTARTS:
             parted.upload_id = ""
 
-            def restarted(result: Any) -> None:
+            def restarted(result: object) -> None:
                 if isinstance(result, BaseException):
                     self._give_up(run, result)
                 else:
@@ -263,7 +263,7 @@ class TransferEngine:
             self._put(parted.begin(), restarted)
         elif isinstance(error, FileRefused) and parted.upload_id:
 
-            def aborted(_: Any) -> None:
+            def aborted(_: object) -> None:
                 parted.close()
                 self._conclude(parted.task, error)
 
@@ -278,10 +278,13 @@ class TransferEngine:
         self._ready.append((steps, done))
         self._work.notify()
 
-    def _conclude(self, task: TransferTask, result: Any) -> None:
+    def _conclude(self, task: TransferTask, result: object) -> None:
         if isinstance(result, _Stopped) or self._rows.pop(task.row, None) is None:
             return
-        self._outcomes.append(failure(task, result) if isinstance(result, BaseException) else result)
+        if isinstance(result, BaseException):
+            result = failure(task, result)
+        assert isinstance(result, TransferOutcome)
+        self._outcomes.append(result)
 
     # What is done with a file
 
@@ -341,7 +344,7 @@ class TransferEngine:
                 done(result)
                 self._told.notify_all()
 
-    def _drive(self, steps: Steps[Any]) -> Any:
+    def _drive(self, steps: Steps[Any]) -> object:
         """Carry out the requests of one unit; its result, or the exception it ended with."""
         answer: Any = None
         try:

@@ -18,8 +18,15 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from upload_client.core import checksums
-from upload_client.core.parts import MULTIPART_COPY_LIMIT as MAX_PART
-from upload_client.core.parts import part_size_for
+from upload_client.core.parts import (
+    ListedPart,
+    Part,
+    TooLarge,
+    crc32_of_parts,
+    is_kept,
+    part_size_for,
+    part_size_of,
+)
 from upload_client.transfer.dataroot import FileRefused, LocalFile
 from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
 from upload_client.transfer.wire import (
@@ -29,7 +36,6 @@ from upload_client.transfer.wire import (
     CopyObject,
     CreateUpload,
     HeadObject,
-    ListedPart,
     ListParts,
     Pause,
     PutObject,
@@ -44,8 +50,6 @@ MISMATCH = "the file's content does not match the checksum in the index"
 
 _TRIES = 10
 _CONFLICTS = 5
-_MIN_PART = 5 * 1024**2
-_MAX_PARTS = 10_000
 
 Fenced = TypeVar("Fenced", PutObject, CompleteUpload, CopyObject)
 
@@ -98,7 +102,7 @@ def write(request: Fenced, size: int, crc32: str | None) -> Steps[Answer]:
             there = found.etag if found.ok else None
             if answer.conflict:
                 conflicts += 1
-                if conflicts > _CONFLICTS or (answer.status == 412 and there == request.expect):
+                if conflicts > _CONFLICTS or (answer.status != 409 and there == request.expect):
                     return answer  # it is not what is there that S3 objects to
                 if answer.status == 409 and isinstance(request, CompleteUpload):
                     return answer
@@ -110,7 +114,9 @@ def write(request: Fenced, size: int, crc32: str | None) -> Steps[Answer]:
             return answer
 
 
-def send_whole(task: TransferTask, file: LocalFile, buffer: memoryview | None = None) -> Steps[TransferOutcome]:
+def send_whole(
+    task: TransferTask, file: LocalFile, buffer: memoryview | None = None
+) -> Steps[TransferOutcome]:
     """Send a file in one request.
 
     Args:
@@ -170,7 +176,10 @@ class Parted:
         self.size = size
         self.upload_id = ""
         self._kept: dict[int, ListedPart] = {}
-        self._cut(part_size_for(size, wanted=part_size))
+        try:
+            self._cut(part_size_for(size, wanted=part_size))
+        except TooLarge as error:
+            raise FileRefused(f"is too large: {error}") from None
 
     def _cut(self, part_size: int) -> None:
         self.part_size = part_size
@@ -220,10 +229,8 @@ class Parted:
         """Go on with an upload, with its own part size. Which parts are good is for the bytes to say."""
         self.upload_id = found.upload_id
         self._kept = {part.number: part for part in found.parts}
-        part_size = max(part.size for part in found.parts)
-        if _MIN_PART <= part_size <= MAX_PART and -(-self.size // part_size) <= _MAX_PARTS:
-            self._cut(part_size)
-        elif part_size == self.size:
+        part_size = part_size_of(found.parts, self.size)
+        if part_size is not None:
             self._cut(part_size)
 
     def send_part(self, index: int, buffer: memoryview | None = None) -> Steps[None]:
@@ -252,10 +259,8 @@ class Parted:
             FileRefused: The file has changed, or is not what the index says.
             NotTaken: S3 refuses.
         """
-        crc = self._crcs[0]
-        for index in range(1, self.n_parts):
-            crc = checksums.combine(crc, self._crcs[index], self.extent(index)[1])
-        crc32 = checksums.encode(crc)
+        sizes = (self.extent(index)[1] for index in range(self.n_parts))
+        crc32 = checksums.encode(crc32_of_parts(zip(sizes, self._crcs, strict=True)))
         self._check(crc32)
         request = CompleteUpload(
             self.task.key,
@@ -314,11 +319,12 @@ class PartedUpload(Parted):
             self._file.read_into(body, offset)
         self._file.check_unchanged()
         crc = checksums.crc32(body)
+        crc32 = checksums.encode(crc)
         kept = self._kept.get(index + 1)
-        if kept is not None and _is(kept, body, crc):
+        if kept is not None and is_kept(kept, Part(index + 1, offset, size), crc32, lambda: _md5(body)):
             self._sent(index, Answer(200, etag=kept.etag), crc)
             return
-        request = UploadPart(self.task.key, self.upload_id, index + 1, body, checksums.encode(crc))
+        request = UploadPart(self.task.key, self.upload_id, index + 1, body, crc32)
         self._sent(index, (yield from persist(request)), crc)
         self._sent_now[index] = 1
 
@@ -344,10 +350,5 @@ class PartedUpload(Parted):
         self._file.close()
 
 
-def _is(part: ListedPart, body: bytes | memoryview, crc: int) -> bool:
-    """Whether a part S3 has is these bytes. Where it says no checksum, a plain part's ETag is its MD5."""
-    if part.size != len(body):
-        return False
-    if part.crc32 is not None:
-        return part.crc32 == checksums.encode(crc)
-    return part.etag == hashlib.md5(body, usedforsecurity=False).hexdigest()
+def _md5(body: bytes | memoryview) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()

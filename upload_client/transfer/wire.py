@@ -10,16 +10,16 @@ S3 API reference: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import botocore.exceptions
 import botocore.parsers
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
+from upload_client.core.parts import ListedPart
 
+if TYPE_CHECKING:
     from upload_client.aws.bucket import Bucket
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "CreateUpload",
     "HeadObject",
     "ListParts",
-    "ListedPart",
     "Pause",
     "PutObject",
     "ReadObject",
@@ -170,15 +169,6 @@ READS = (HeadObject, SourceObject, ReadObject, ListParts, Pause)
 """What changes nothing, and so needs no lock."""
 
 
-class ListedPart(NamedTuple):
-    """A part that a multipart upload has: size in bytes, ETag without quotes, CRC32 where the store says."""
-
-    number: int
-    size: int
-    etag: str
-    crc32: str | None
-
-
 _CREDENTIAL_CODES = frozenset(
     {
         "ExpiredToken",
@@ -196,7 +186,13 @@ _THROTTLE_CODES = frozenset(
 )
 # Damaged, or cut, on the way: the same request sent again may well arrive whole.
 _DAMAGED_CODES = frozenset(
-    {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody", "RequestTimeout"}
+    {
+        "BadDigest",
+        "XAmzContentSHA256Mismatch",
+        "XAmzContentChecksumMismatch",
+        "IncompleteBody",
+        "RequestTimeout",
+    }
 )
 
 
@@ -253,9 +249,7 @@ class Answer:
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed a little later."""
-        return (
-            self.lost or self.status in (408, 429) or self.status >= 500 or self.code in _DAMAGED_CODES
-        )
+        return self.lost or self.status in (408, 429) or self.status >= 500 or self.code in _DAMAGED_CODES
 
     @property
     def credentials_refused(self) -> bool:
@@ -292,7 +286,8 @@ class BotoWire:
     def __init__(
         self, destination: Bucket, source: Bucket | None = None, options: Mapping[str, str] | None = None
     ) -> None:
-        self._client: S3Client = destination.client
+        # Any: which options an operation takes is looked up, not known to the type checker.
+        self._client: Any = destination.client
         self._bucket = destination.name
         self._prefix = destination.prefix
         self._source = source
@@ -323,9 +318,9 @@ class BotoWire:
         try:
             return _PERFORM[type(request)](self, request)
         except botocore.exceptions.ClientError as error:
-            answer: Any = error.response
-            said = answer.get("Error", {})
-            meta = answer.get("ResponseMetadata", {})
+            response: Any = error.response
+            said = response.get("Error", {})
+            meta = response.get("ResponseMetadata", {})
             return Answer(
                 status=meta.get("HTTPStatusCode", 0),
                 code=str(said.get("Code", "")),
@@ -407,13 +402,13 @@ class BotoWire:
             **self._to("ListParts", request.key), UploadId=request.upload_id
         )
         for page in pages:
-            # A store that says nothing about it gets the benefit of the doubt; it can still refuse to complete.
-            full = (
-                page.get("ChecksumAlgorithm") in (None, "CRC32")
-                and page.get("ChecksumType") in (None, "FULL_OBJECT")
-            )
+            # A store that says nothing of it gets the benefit of the doubt; it can still refuse to complete.
+            algorithm, kind = page.get("ChecksumAlgorithm"), page.get("ChecksumType")
+            full = algorithm in (None, "CRC32") and kind in (None, "FULL_OBJECT")
             parts += (
-                ListedPart(part["PartNumber"], part["Size"], part["ETag"].strip('"'), part.get("ChecksumCRC32"))
+                ListedPart(
+                    part["PartNumber"], part["Size"], part["ETag"].strip('"'), part.get("ChecksumCRC32")
+                )
                 for part in page.get("Parts", ())
             )
         return Answer(200, upload_id=request.upload_id, parts=tuple(parts), full_object=full)
@@ -435,8 +430,9 @@ class BotoWire:
 
     def _head_source(self, request: SourceObject) -> Answer:
         source = self._from()
+        client: Any = source.client
         return _found(
-            source.client.head_object(
+            client.head_object(
                 Bucket=source.name,
                 Key=source.prefix + request.key,
                 ChecksumMode="ENABLED",
@@ -486,7 +482,7 @@ class BotoWire:
         return self._source
 
 
-_PERFORM: dict[type, Any] = {
+_PERFORM: dict[type, Callable[[BotoWire, Any], Answer]] = {
     PutObject: BotoWire._put,  # noqa: SLF001 - this module's own
     UploadPart: BotoWire._upload_part,  # noqa: SLF001
     CreateUpload: BotoWire._create,  # noqa: SLF001
@@ -513,7 +509,7 @@ def _bytes(body: Body) -> bytes | bytearray:
     return body
 
 
-def _written(answer: Any, *, crc32: str, size: int) -> Answer:
+def _written(answer: Mapping[str, Any], *, crc32: str, size: int) -> Answer:
     """What a write made. A checksum that S3 acknowledges is the one it was sent, or it would have refused."""
     return Answer(
         answer["ResponseMetadata"]["HTTPStatusCode"],
@@ -524,7 +520,7 @@ def _written(answer: Any, *, crc32: str, size: int) -> Answer:
     )
 
 
-def _found(answer: Any) -> Answer:
+def _found(answer: Mapping[str, Any]) -> Answer:
     return Answer(
         200,
         etag=answer["ETag"].strip('"'),
@@ -534,7 +530,7 @@ def _found(answer: Any) -> Answer:
     )
 
 
-def _whole(answer: Any) -> str | None:
+def _whole(answer: Mapping[str, Any]) -> str | None:
     """The CRC32 of the whole object; one that covers parts (``…-3``) tells nothing here."""
     crc32: str | None = answer.get("ChecksumCRC32")
     if crc32 is None or "-" in crc32 or answer.get("ChecksumType") == "COMPOSITE":
@@ -542,7 +538,7 @@ def _whole(answer: Any) -> str | None:
     return crc32
 
 
-def _version(answer: Any) -> str | None:
+def _version(answer: Mapping[str, Any]) -> str | None:
     return _null(answer.get("VersionId"))
 
 
