@@ -142,18 +142,20 @@ class NumberColumn:
 class TimeColumn:
     """Moments as `core.times` writes them, or None: 8 bytes a row."""
 
-    __slots__ = ("_numbers",)
+    __slots__ = ("_ms",)
+
+    _NONE = -(2**63)
 
     def __init__(self) -> None:
-        self._numbers = NumberColumn()
+        self._ms = array("q")
 
     def extend(self, n_rows: int) -> None:
         """Add rows that hold None."""
-        self._numbers.extend(n_rows)
+        self._ms.extend(array("q", (self._NONE,)) * n_rows)
 
     def __getitem__(self, row: int) -> str | None:
-        ms = self._numbers[row]
-        return None if ms is None else from_milliseconds(ms)
+        ms = self._ms[row]
+        return None if ms == self._NONE else from_milliseconds(ms)
 
     def __setitem__(self, row: int, value: str | None) -> None:
-        self._numbers[row] = None if value is None else milliseconds(value)
+        self._ms[row] = self._NONE if value is None else milliseconds(value)

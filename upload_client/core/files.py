@@ -58,9 +58,17 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
 )
 """THE table of moves: what is not in it raises `IllegalTransition`."""
 
+# The ledger's form of it: for each event the code of the next state, by the code of the state.
 _CODES: Final[Mapping[State, int]] = {state: code for code, state in enumerate(STATES)}
-_READY = _CODES["ready"]
-_DONE = _CODES["done"]
+_READY, _FAILED, _DONE = _CODES["ready"], _CODES["failed"], _CODES["done"]
+_VALID, _INVALID = _CODES["valid"], _CODES["invalid"]
+_NOWHERE: Final = 255
+_MOVES: Final[Mapping[Event, bytes]] = {
+    event: bytes(
+        _CODES[TRANSITIONS[state, event]] if (state, event) in TRANSITIONS else _NOWHERE for state in STATES
+    )
+    for event in get_args(Event)
+}
 
 # Nine digits keep a hostile number within 32 bits; no leading zero gives each upload one spelling.
 _UPLOAD_ID: Final = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,8})")
@@ -155,27 +163,36 @@ def retry_delay(retries: int, jitter: float) -> float:
     return float(min(2**retries, 60) * (0.5 + 0.5 * jitter))
 
 
+_NO_UPLOAD: Final = (-1, -1)
+
+
 class UploadColumns:
-    """An upload, or none, for each row: 60 bytes a row."""
+    """An upload, or none, for each row: 65 bytes a row.
+
+    Attributes:
+        sizes: bytes; means nothing where there is no upload.
+        crc32s: base64, or None.
+        etags: without quotes, or None.
+    """
 
     __slots__ = (
-        "_crc32s",
         "_epochs",
-        "_etags",
         "_mtimes",
         "_numbers",
-        "_sizes",
         "_source_etags",
         "_source_versions",
         "_versions",
+        "crc32s",
+        "etags",
+        "sizes",
     )
 
     def __init__(self, n_rows: int = 0) -> None:
         self._epochs = array("i")
         self._numbers = array("i")
-        self._sizes = array("q")
-        self._crc32s = ChecksumColumn()
-        self._etags = ETagColumn()
+        self.sizes = array("q")
+        self.crc32s = ChecksumColumn()
+        self.etags = ETagColumn()
         self._mtimes = NumberColumn()
         self._versions = TextColumn()
         self._source_etags = ETagColumn()
@@ -186,23 +203,23 @@ class UploadColumns:
         """Add rows without an upload."""
         self._epochs.extend(array("i", (-1,)) * n_rows)
         self._numbers.extend(array("i", (-1,)) * n_rows)
-        self._sizes.extend(array("q", (0,)) * n_rows)
-        self._crc32s.extend(n_rows)
-        self._etags.extend(n_rows)
+        self.sizes.extend(array("q", (0,)) * n_rows)
+        self.crc32s.extend(n_rows)
+        self.etags.extend(n_rows)
         self._mtimes.extend(n_rows)
         self._source_etags.extend(n_rows)
 
     def identity(self, row: int) -> tuple[int, int]:
-        """Epoch and number of the row's upload; (-1, -1) where there is none."""
+        """Epoch and number of the row's upload; (-1, -1), which is below all others, where there is none."""
         return self._epochs[row], self._numbers[row]
 
     def announces(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str) -> bool:
         """Whether the row's upload is the one named, and of that size, content and ETag."""
         return (
             upload_id == f"{self._epochs[row]}-{self._numbers[row]}"
-            and size == self._sizes[row]
-            and etag == self._etags[row]
-            and crc32 == self._crc32s[row]
+            and size == self.sizes[row]
+            and etag == self.etags[row]
+            and crc32 == self.crc32s[row]
         )
 
     def __getitem__(self, row: int) -> Upload | None:
@@ -212,21 +229,24 @@ class UploadColumns:
         return Upload(
             epoch,
             self._numbers[row],
-            self._sizes[row],
-            self._crc32s[row] or "",
-            self._etags[row] or "",
+            self.sizes[row],
+            self.crc32s[row] or "",
+            self.etags[row] or "",
             self._versions[row],
             self._mtimes[row],
             self._source_etags[row],
             self._source_versions[row],
         )
 
-    def __setitem__(self, row: int, upload: Upload) -> None:
+    def __setitem__(self, row: int, upload: Upload | None) -> None:
+        if upload is None:
+            self._epochs[row], self._numbers[row] = _NO_UPLOAD
+            return
         self._epochs[row] = upload.epoch
         self._numbers[row] = upload.n
-        self._sizes[row] = upload.size
-        self._crc32s[row] = upload.crc32
-        self._etags[row] = upload.etag
+        self.sizes[row] = upload.size
+        self.crc32s[row] = upload.crc32
+        self.etags[row] = upload.etag
         self._versions[row] = upload.version_id
         self._mtimes[row] = upload.mtime_ns
         self._source_etags[row] = upload.source_etag
@@ -316,7 +336,9 @@ class FileLedger:
     def file(self, row: int) -> ClientFile:
         """The file as it stands now."""
         state = STATES[self._state[row]]
-        upload = self._uploads[row] if state in ("done", "valid", "invalid") else None
+        uploads = self._uploads
+        # The upload of an earlier run says nothing about a file that is to be sent again.
+        sent = state in ("done", "valid", "invalid") and uploads.identity(row) != _NO_UPLOAD
         relpath = self._relpaths[row]
         return ClientFile(
             self._abspath(relpath),
@@ -325,9 +347,9 @@ class FileLedger:
             self._retries[row],
             self.max_retries,
             self._messages[row],
-            self._checksums[row] or (None if upload is None else upload.crc32),
-            size=self._sizes[row] if upload is None else upload.size,
-            etag=None if upload is None else upload.etag,
+            self._checksums[row] or (uploads.crc32s[row] if sent else None),
+            size=uploads.sizes[row] if sent else self._sizes[row],
+            etag=uploads.etags[row] if sent else None,
             transferred_at=self._transferred_at[row],
             judged_at=self._judged_at[row],
         )
@@ -387,7 +409,7 @@ class FileLedger:
     @property
     def n_complete(self) -> int:
         """Files judged, plus files that used up their retries."""
-        return self._counts[_CODES["valid"]] + self._counts[_CODES["invalid"]] + self.n_given_up
+        return self._counts[_VALID] + self._counts[_INVALID] + self.n_given_up
 
     @property
     def transfer_complete(self) -> bool:
@@ -402,7 +424,7 @@ class FileLedger:
     @property
     def all_valid(self) -> bool:
         """Every file is valid."""
-        return self._counts[_CODES["valid"]] == len(self)
+        return self._counts[_VALID] == len(self)
 
     # --- the beginning of a run ---
 
@@ -435,14 +457,13 @@ class FileLedger:
         """
         if self._state[row] != _READY or state not in ("ready", "done", "valid", "invalid"):
             raise IllegalTransition(f"row {row}: a file that is {self.state(row)} cannot start as {state}")
-        self._set(row, state)
+        self._set(row, _CODES[state])
         self._asks[row] = ask
         self._messages[row] = message
         self._verdicts[row] = _VERDICTS.index(verdict)
         self._transferred_at[row] = transferred_at
         self._judged_at[row] = judged_at
-        if upload is not None:
-            self._uploads[row] = upload
+        self._uploads[row] = upload
 
     # --- sending ---
 
@@ -473,7 +494,7 @@ class FileLedger:
         Raises:
             IllegalTransition: it is not ready, nor failed with a try left.
         """
-        retry = self._state[row] == _CODES["failed"]
+        retry = self._state[row] == _FAILED
         if retry and self._given_up[row]:
             raise IllegalTransition(f"row {row}: the file has no try left")
         self._move(row, "queue")
@@ -498,7 +519,7 @@ class FileLedger:
         Raises:
             IllegalTransition: it was not on its way.
         """
-        if self._move(row, "sent") == "invalid":
+        if self._move(row, "sent") == _INVALID:
             return False
         self._uploads[row] = upload
         self._asks[row] = 0
@@ -524,7 +545,7 @@ class FileLedger:
         Raises:
             IllegalTransition: it was not on its way.
         """
-        if self._move(row, "fail") == "invalid":
+        if self._move(row, "fail") == _INVALID:
             return False
         self._messages[row] = message
         if again and self._retries[row] < self.max_retries:
@@ -541,7 +562,7 @@ class FileLedger:
         Raises:
             IllegalTransition: it was neither queued nor on its way.
         """
-        if self._move(row, "abandon") == "ready":
+        if self._move(row, "abandon") == _READY:
             self._first_ready = min(self._first_ready, row)
 
     # --- judging ---
@@ -569,20 +590,28 @@ class FileLedger:
             IllegalTransition: `valid` for a file that is not done.
         """
         before = self._state[row]
-        self._move(row, "accept" if state == "valid" else "reject")
-        if state == "invalid" and before != self._state[row]:
+        if self._move(row, "accept" if state == "valid" else "reject") == _INVALID != before:
             self.n_invalid_this_run += 1
+        if verdict is not None:
+            self._verdicts[row] = 1 if verdict == "ok" else 2
+        elif before not in (_DONE, _VALID, _INVALID):
+            self._uploads[row] = None  # of an earlier run, and not what was judged
         # A file is complete once: as judged, no longer as given up.
-        self.n_given_up -= self._given_up[row]
-        self.n_unjudged -= self._unjudged[row]
-        self._given_up[row] = self._unjudged[row] = 0
+        if self._given_up[row]:
+            self._given_up[row] = 0
+            self.n_given_up -= 1
+        if self._unjudged[row]:
+            self._unjudged[row] = 0
+            self.n_unjudged -= 1
         self._messages[row] = message
         self._judged_at[row] = at
-        if verdict is not None:
-            self._verdicts[row] = _VERDICTS.index(verdict)
 
     def ask_again(self, row: int, at: float) -> None:
-        """The file could not be judged: its upload is to be announced again, as the next `ask`, at `at` seconds.
+        """The file could not be judged: its upload is to be announced again, as the next `ask`.
+
+        Args:
+            row: the file.
+            at: when, seconds, see `next_ask`.
 
         Raises:
             IllegalTransition: it is not done, or no longer asked about.
@@ -618,18 +647,17 @@ class FileLedger:
             raise IllegalTransition(f"row {row}: a file that is {self.state(row)} awaits no verdict")
 
     def _awaits_retry(self, row: int, retries: int) -> bool:
-        return self._state[row] == _CODES["failed"] and self._retries[row] == retries
+        return self._state[row] == _FAILED and self._retries[row] == retries
 
-    def _move(self, row: int, event: Event) -> State:
-        before = STATES[self._state[row]]
-        state = TRANSITIONS.get((before, event))
-        if state is None:
-            raise IllegalTransition(f"row {row}: no {event} for a file that is {before}")
-        self._set(row, state)
-        return state
+    def _move(self, row: int, event: Event) -> int:
+        before = self._state[row]
+        code = _MOVES[event][before]
+        if code == _NOWHERE:
+            raise IllegalTransition(f"row {row}: no {event} for a file that is {STATES[before]}")
+        self._set(row, code)
+        return code
 
-    def _set(self, row: int, state: State) -> None:
-        code = _CODES[state]
+    def _set(self, row: int, code: int) -> None:
         self._counts[self._state[row]] -= 1
         self._counts[code] += 1
         self._state[row] = code

@@ -18,7 +18,7 @@ from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from upload_client.core.files import Upload, parse_upload_id
-from upload_client.core.times import milliseconds, minute, timestamp
+from upload_client.core.times import minute, timestamp
 from upload_client.core.values import value
 
 __all__ = [
@@ -643,11 +643,12 @@ def _integer(low: int, high: int, what: str) -> _Check:
 
 
 def _time(value: object) -> str:
+    text: str = _moment(value)
     try:
-        milliseconds(value if isinstance(value, str) else "")
+        minute(text[:17])
     except ValueError:
         raise _Malformed("no time") from None
-    return str(value)
+    return text
 
 
 def _path(value: object) -> str:
@@ -686,6 +687,7 @@ def _found(value: object) -> Found:
     return Found(_count(value.get("size")), _or_none(_crc32)(value.get("crc32")), _etag(value.get("etag")))
 
 
+_moment = _matching(_TIME, "time")
 _etag = _matching(_ETAG, "ETag")
 _crc32 = _matching(_CRC32, "CRC32")
 _version_id = _matching(_VERSION_ID, "version")
