@@ -386,9 +386,13 @@ class FileLedger:
         """The file's latest upload; one of an earlier run where the file is to be sent again."""
         return self._uploads[row]
 
-    def announced(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str) -> bool:
-        """Whether the file is done, and its upload the one described: `upload` without making an object."""
-        return self._state[row] == _DONE and self._uploads.announces(row, upload_id, size, crc32, etag)
+    def awaits(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str) -> bool:
+        """Whether the file awaits a verdict, and its upload is the one described."""
+        return (
+            self._state[row] == _DONE
+            and self._verdicts[row] == 0
+            and self._uploads.announces(row, upload_id, size, crc32, etag)
+        )
 
     def ask(self, row: int) -> int:
         """How often the file's upload has been announced again."""
@@ -639,6 +643,7 @@ class FileLedger:
         """
         self._check_asked_about(row)
         self._unjudged[row] = 1
+        self._errors[row] += 1
         self.n_unjudged += 1
         self._messages[row] = message
 

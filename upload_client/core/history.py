@@ -1,0 +1,265 @@
+"""What both logs of a delivery say, folded: the latest upload of each file, its verdict, and who was there.
+
+The client resumes from it, the validator finds in it what it has to judge, and an onlooker what has happened.
+Segments of either log are added in the order of their numbers; how the two are interleaved does not matter.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from upload_client.core.columns import TextColumn, TimeColumn
+from upload_client.core.files import Upload, UploadColumns
+from upload_client.core.records import (
+    Crash,
+    Cursor,
+    Init,
+    Segment,
+    SegmentHeader,
+    Shutdown,
+    Stop,
+    Transferred,
+    ValidatorInit,
+    Verdict,
+    VerdictStatus,
+)
+from upload_client.core.values import value
+from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
+
+_GROWTH: Final = 4096  # rows that a history grows by
+
+
+@value
+class PathHistory:
+    """What the logs say about one file.
+
+    Attributes:
+        upload: its latest upload.
+        ask: how often that was announced again.
+        transferred_at: when it was first announced, UTC with milliseconds.
+        verdict: the last word on that upload, or None. An `ok` for content that was not announced is a
+            `failure`, and so are contradictory verdicts.
+        message: why not ok.
+        judged_at: when, UTC with milliseconds.
+    """
+
+    upload: Upload
+    ask: int
+    transferred_at: str | None
+    verdict: VerdictStatus | None
+    message: str | None
+    judged_at: str | None
+
+
+@dataclass(slots=True)
+class Life:
+    """A client or a validator, as its log tells it.
+
+    Attributes:
+        epoch: its fencing number.
+        agent_id: the name it writes under.
+        client_epoch: the client that a validator serves; None for a client.
+        init: what it set out with; None if it did not get that far.
+        seen: when it last wrote a record, UTC with milliseconds.
+        ended: what it said at its end; None while that is not known.
+        reason: why.
+    """
+
+    epoch: int
+    agent_id: str
+    client_epoch: int | None
+    init: Init | ValidatorInit | None = None
+    seen: str | None = None
+    ended: Literal["stop", "crash", "shutdown"] | None = None
+    reason: str = ""
+
+
+class DeliveryHistory:
+    """Both logs of a delivery, folded: about 200 bytes for each file beside its path.
+
+    Attributes:
+        clients: each client that wrote anything, by epoch.
+        validators: each validator that wrote anything, by its own epoch.
+        cursor: all announced up to and with this client log segment is judged; -1 at first.
+        n_unjudged: announcements of latest uploads that no verdict has answered.
+    """
+
+    def __init__(self) -> None:
+        self.clients: dict[int, Life] = {}
+        self.validators: dict[int, Life] = {}
+        self.cursor = -1
+        self.n_unjudged = 0
+        self._rows: dict[str, int] = {}
+        self._paths: list[str] = []
+        self._uploads = UploadColumns()
+        self._asks = array("i")
+        self._transferred_at = TimeColumn()
+        self._said = bytearray()  # code of the validator's word on the latest upload
+        self._irregular = bytearray()  # 1 where that word must not be believed
+        self._messages = TextColumn()
+        self._judged_at = TimeColumn()
+        self._open = bytearray()  # 1 where an announcement has no answer
+        self._early: dict[str, Verdict] = {}  # about uploads whose announcement has not been added yet
+
+    def __len__(self) -> int:
+        """Files that were ever uploaded."""
+        return len(self._paths)
+
+    def add_client(self, segment: Segment) -> None:
+        """Fold in the next segment of the client log."""
+        if segment.superseded:
+            return
+        life = _life(self.clients, segment.header)
+        for record in segment.records:
+            if type(record) is Transferred:
+                self._announce(record, segment.header.epoch)
+            elif isinstance(record, Init):
+                life.init = record
+            elif isinstance(record, Stop):
+                life.ended, life.reason = "stop", record.reason
+            elif isinstance(record, Crash):
+                life.ended, life.reason = "crash", record.error
+        if segment.records:
+            life.seen = segment.records[-1].t
+
+    def add_validator(self, segment: Segment) -> None:
+        """Fold in the next segment of the validator log."""
+        if segment.superseded:
+            return
+        life = _life(self.validators, segment.header)
+        for record in segment.records:
+            if type(record) is Verdict:
+                self.add_verdict(record)
+            elif isinstance(record, Cursor):
+                self.cursor = max(self.cursor, record.seq)
+            elif isinstance(record, ValidatorInit):
+                life.init = record
+            elif isinstance(record, Stop):
+                life.ended, life.reason = "stop", record.reason
+            elif isinstance(record, Shutdown):
+                life.ended, life.reason = "shutdown", record.reason
+        if segment.records:
+            life.seen = segment.records[-1].t
+
+    def add_verdict(self, verdict: Verdict) -> None:
+        """Fold in one verdict: what a validator does with those it is about to write."""
+        epoch, n = _identity(verdict.upload)
+        row = self._rows.get(verdict.path)
+        issued = (-1, -1) if row is None else self._uploads.identity(row)
+        if row is None or issued < (epoch, n):
+            self._early[verdict.path] = verdict
+        elif issued == (epoch, n):
+            self._judge(row, verdict)
+
+    def latest(self, path: str) -> PathHistory | None:
+        """What the logs say about the file; None where none of them announces it."""
+        row = self._rows.get(path)
+        return None if row is None else self._at(row)
+
+    def unjudged(self) -> Iterator[tuple[str, PathHistory]]:
+        """Path and history of each file whose latest announcement has no answer, in the order of the log."""
+        row = self._open.find(1)
+        while row >= 0:
+            yield self._paths[row], self._at(row)
+            row = self._open.find(1, row + 1)
+
+    @property
+    def last_client(self) -> Life | None:
+        """The client with the highest epoch."""
+        return self.clients[max(self.clients)] if self.clients else None
+
+    def validator_of(self, client_epoch: int) -> Life | None:
+        """The latest validator that serves the client of that epoch."""
+        serving = [epoch for epoch, life in self.validators.items() if life.client_epoch == client_epoch]
+        return self.validators[max(serving)] if serving else None
+
+    def _announce(self, record: Transferred, epoch: int) -> None:
+        uploaded = _identity(record.upload)
+        if uploaded[0] > epoch:
+            return  # no client issues what belongs to a later one
+        row = self._rows.get(record.path)
+        if row is None:
+            row = self._new_row(record.path)
+        issued = self._uploads.identity(row)
+        if uploaded == issued and record.ask > self._asks[row]:
+            self._asks[row] = record.ask
+            self._set_open(row, 1)
+        elif uploaded > issued:
+            self._uploads[row] = record.as_upload()
+            self._asks[row] = record.ask
+            self._transferred_at[row] = record.t
+            self._said[row] = self._irregular[row] = 0
+            self._messages[row] = None
+            self._judged_at[row] = None
+            self._set_open(row, 1)
+            if (early := self._early.get(record.path)) is not None and early.upload == record.upload:
+                self._judge(row, self._early.pop(record.path))
+
+    def _judge(self, row: int, verdict: Verdict) -> None:
+        if verdict.ask >= self._asks[row]:
+            self._set_open(row, 0)
+        said = _WORDS[self._said[row]]
+        if said in ("ok", "failure"):
+            if verdict.status not in ("error", said) and not self._irregular[row]:
+                self._irregular[row] = 1
+                self._messages[row] = CONTRADICTORY
+                self._judged_at[row] = verdict.t
+            return
+        self._said[row] = _CODES[verdict.status]
+        self._judged_at[row] = verdict.t
+        self._messages[row] = verdict.message or None
+        found = verdict.found
+        if verdict.status == "ok" and not (
+            found is not None
+            and self._uploads.announces(row, verdict.upload, found.size, found.crc32, found.etag)
+        ):
+            self._irregular[row] = 1
+            self._messages[row] = SOMETHING_ELSE
+
+    def _at(self, row: int) -> PathHistory:
+        upload = self._uploads[row]
+        assert upload is not None  # a row is made for an upload
+        return PathHistory(
+            upload,
+            self._asks[row],
+            self._transferred_at[row],
+            "failure" if self._irregular[row] else _WORDS[self._said[row]],
+            self._messages[row],
+            self._judged_at[row],
+        )
+
+    def _new_row(self, path: str) -> int:
+        row = len(self._paths)
+        if row == len(self._said):
+            for column in (self._uploads, self._transferred_at, self._judged_at):
+                column.extend(_GROWTH)
+            self._asks.extend(array("i", (0,)) * _GROWTH)
+            for flags in (self._said, self._irregular, self._open):
+                flags.extend(bytes(_GROWTH))
+        self._rows[path] = row
+        self._paths.append(path)
+        return row
+
+    def _set_open(self, row: int, is_open: int) -> None:
+        self.n_unjudged += is_open - self._open[row]
+        self._open[row] = is_open
+
+
+_WORDS: Final[tuple[VerdictStatus | None, ...]] = (None, "ok", "failure", "error")
+_CODES: Final[dict[VerdictStatus, int]] = {"ok": 1, "failure": 2, "error": 3}
+
+
+def _identity(upload_id: str) -> tuple[int, int]:
+    # Decoding has checked its form.
+    epoch, _, n = upload_id.partition("-")
+    return int(epoch), int(n)
+
+
+def _life(lives: dict[int, Life], header: SegmentHeader) -> Life:
+    life = lives.get(header.epoch)
+    if life is None:
+        life = lives[header.epoch] = Life(header.epoch, header.agent_id, header.client_epoch)
+    return life

@@ -1,0 +1,142 @@
+"""A verdict meets a file: what the client makes of what the validator says."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+from upload_client.core.files import FileLedger, State, Upload, parse_upload_id
+from upload_client.core.records import Verdict
+from upload_client.core.values import value
+
+ASK_AGAIN_AFTER: Final = (5.0, 30.0, 120.0)
+"""Seconds after which an upload that could not be judged is announced again."""
+
+BEFORE_TRANSFER: Final = "verdict before transfer"
+SOMETHING_ELSE: Final = "judged something else"
+CONTRADICTORY: Final = "contradictory verdicts"
+NOT_IN_INDEX: Final = "a verdict for a file that is not in the index"
+
+Action: TypeAlias = Literal["valid", "invalid", "ask_again", "unjudged", "ignore", "warn"]
+
+
+@value
+class Ruling:
+    """What is to be done about a verdict.
+
+    Attributes:
+        action: the file becomes `valid` or `invalid`; its upload is to be announced again (`ask_again`) or
+            no more (`unjudged`); nothing is (`ignore`); or the person is to be told (`warn`).
+        message: why.
+        wait: seconds until it is announced again.
+        verdict: what now stands as the validator's word on the file's latest upload, where that is new.
+    """
+
+    action: Action
+    message: str | None = None
+    wait: float = 0.0
+    verdict: Literal["ok", "failure"] | None = None
+
+
+_VALID = Ruling("valid", verdict="ok")
+_EARLIER = Ruling("ignore", "it is about an earlier upload")
+_SAME = Ruling("ignore", "it was said before")
+
+
+def judge(
+    verdict: Verdict,
+    *,
+    epoch: int,
+    state: State | None,
+    latest: Upload | None,
+    ask: int = 0,
+    errors: int = 0,
+    previous: Literal["ok", "failure"] | None = None,
+) -> Ruling:
+    """The table: what `verdict` means for its file.
+
+    Args:
+        verdict: what the validator said, in whatever epoch.
+        epoch: this client's.
+        state: the file's; None for a file that is not in the index.
+        latest: the file's latest upload; one of an earlier run if the file is to be sent again.
+        ask: how often that has been announced again.
+        errors: how often in this run it could not be judged.
+        previous: what the validator has said of it before.
+    """
+    if state is None:
+        return Ruling("warn", NOT_IN_INDEX)
+    judged = parse_upload_id(verdict.upload)
+    issued = (-1, -1) if latest is None else (latest.epoch, latest.n)
+    # All uploads of earlier epochs are known from the log, and within an epoch a file is uploaded once. So
+    # what comes after the latest, or beside it in this epoch, was never issued.
+    if judged > issued or (judged != issued and judged[0] == epoch):
+        return Ruling("invalid", BEFORE_TRANSFER)
+    if latest is None or judged != issued or state not in ("done", "valid", "invalid"):
+        return _EARLIER
+    if previous is not None:
+        return _SAME if verdict.status in ("error", previous) else Ruling("invalid", CONTRADICTORY)
+    if state != "done":
+        # An irregular verdict has made it invalid, and its judge is no longer believed.
+        return Ruling("ignore", "the file is invalid already")
+    if verdict.status == "failure":
+        return Ruling("invalid", verdict.message or "it is not as announced", verdict="failure")
+    if verdict.status == "error":
+        return _unable(verdict, ask, errors)
+    found = verdict.found
+    if found is None or (found.size, found.crc32, found.etag) != (latest.size, latest.crc32, latest.etag):
+        return Ruling("invalid", SOMETHING_ELSE, verdict="ok")
+    return _VALID
+
+
+def _unable(verdict: Verdict, ask: int, errors: int) -> Ruling:
+    # One answer to each announcement: two validators may both have been unable.
+    if verdict.ask != ask or errors > len(ASK_AGAIN_AFTER):
+        return _SAME
+    message = f"not judged: {verdict.message}" if verdict.message else "not judged"
+    if errors == len(ASK_AGAIN_AFTER):
+        return Ruling("unjudged", message)
+    return Ruling("ask_again", message, wait=ASK_AGAIN_AFTER[errors])
+
+
+def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ruling:
+    """Judge `verdict` and write what follows from it into the ledger, as fast for however many files.
+
+    Args:
+        ledger: the files.
+        verdict: what the validator said.
+        epoch: this client's.
+        now: seconds, by the clock that `ledger.next_ask` is asked by.
+
+    Returns:
+        What was done; `ignore` where it changed nothing.
+    """
+    row = ledger.row(verdict.path)
+    if row is None:
+        return judge(verdict, epoch=epoch, state=None, latest=None)
+    found = verdict.found
+    # The one row of the table that a million files take, without making the objects it is about.
+    if (
+        verdict.status == "ok"
+        and found is not None
+        and ledger.awaits(row, verdict.upload, found.size, found.crc32, found.etag)
+    ):
+        ledger.judge(row, "valid", None, verdict.t, verdict="ok")
+        return _VALID
+    ruling = judge(
+        verdict,
+        epoch=epoch,
+        state=ledger.state(row),
+        latest=ledger.upload(row),
+        ask=ledger.ask(row),
+        errors=ledger.errors(row),
+        previous=ledger.verdict(row),
+    )
+    if ruling.action == "invalid":
+        if ledger.state(row) == "invalid" and ledger.message(row) == ruling.message:
+            return _SAME
+        ledger.judge(row, "invalid", ruling.message, verdict.t, verdict=ruling.verdict)
+    elif ruling.action == "ask_again":
+        ledger.ask_again(row, now + ruling.wait)
+    elif ruling.action == "unjudged":
+        ledger.give_up_judging(row, ruling.message or "")
+    return ruling
