@@ -1,0 +1,248 @@
+"""The life of a delivery's run: the client's states, its watch over the validator, and how it ends.
+
+```
+initializing → unconnected → ready → running → pending_validation → complete
+```
+
+From each of them a run may be `quit` before its end, or crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from upload_client.core.files import State
+from upload_client.core.records import Segment, Shutdown, Stop, ValidatorInit, Verdict
+
+MAX_POLL_GAP: Final = 30.0
+"""Seconds. Between two polls of a reader that polls at all there are fewer, unless the machine was asleep."""
+
+
+class ExitCode(IntEnum):
+    """What the process says at its end."""
+
+    OK = 0
+    """All valid, or nothing left to do."""
+    UNEXPECTED = 1
+    USAGE = 2
+    """Usage or bad input."""
+    INVALID = 3
+    """Some files are invalid."""
+    NOT_TRANSFERRED = 4
+    """Some files were not transferred."""
+    NOT_JUDGED = 5
+    """Transferred, but not all judged: the validator is silent or has left."""
+    STOPPED_EARLY = 6
+    """Too many files are invalid."""
+    LOGIN_REFUSED = 10
+    LOCKED = 11
+    """Someone else delivers this."""
+    LOCK_LOST = 12
+    PIPELINE_REFUSED = 13
+    STORE_UNSAFE = 14
+    """The store does not honour conditional writes."""
+    INTERRUPTED = 130
+
+
+def exit_code(
+    counts: Mapping[State, int], *, lock_lost: bool = False, stopped_early: bool = False
+) -> ExitCode:
+    """How a run ended that no error has ended. Where several codes apply: the first of 12, 6, 5, 4, 3.
+
+    Args:
+        counts: files in each state.
+        lock_lost: somebody else owns the delivery now.
+        stopped_early: there were too many invalid files.
+    """
+    if lock_lost:
+        return ExitCode.LOCK_LOST
+    if stopped_early:
+        return ExitCode.STOPPED_EARLY
+    if counts["done"]:
+        return ExitCode.NOT_JUDGED
+    if counts["ready"] or counts["pending"] or counts["transferring"] or counts["failed"]:
+        return ExitCode.NOT_TRANSFERRED
+    if counts["invalid"]:
+        return ExitCode.INVALID
+    return ExitCode.OK
+
+
+def too_many_invalid(n_invalid_this_run: int, max_invalid: int) -> bool:
+    """Whether a run must stop early; with `max_invalid` 0 none must."""
+    return 0 < max_invalid < n_invalid_this_run
+
+
+class ClientState(StrEnum):
+    """Where a client stands."""
+
+    INITIALIZING = "initializing"
+    UNCONNECTED = "unconnected"
+    READY = "ready"
+    """Connected: the plan is made."""
+    RUNNING = "running"
+    """The validator is started; files are being sent."""
+    PENDING_VALIDATION = "pending_validation"
+    """Nothing is left to send; verdicts are missing."""
+    COMPLETE = "complete"
+    """Every file is judged or given up."""
+    CRASHED = "crashed"
+    QUIT = "quit"
+    """Ended before it was complete."""
+
+    @property
+    def terminal(self) -> bool:
+        """No work is done any more."""
+        return self in (ClientState.COMPLETE, ClientState.CRASHED, ClientState.QUIT)
+
+
+ClientEvent: TypeAlias = Literal["built", "connected", "started", "all_sent", "all_judged", "crash", "quit"]
+"""`all_judged`: every file is judged or given up, which may be so before a validator is started."""
+
+_S = ClientState
+CLIENT_TRANSITIONS: Final[Mapping[tuple[ClientState, ClientEvent], ClientState]] = MappingProxyType(
+    {
+        (_S.INITIALIZING, "built"): _S.UNCONNECTED,
+        (_S.UNCONNECTED, "connected"): _S.READY,
+        (_S.UNCONNECTED, "all_judged"): _S.COMPLETE,
+        (_S.READY, "started"): _S.RUNNING,
+        (_S.READY, "all_judged"): _S.COMPLETE,
+        (_S.RUNNING, "all_sent"): _S.PENDING_VALIDATION,
+        (_S.RUNNING, "all_judged"): _S.COMPLETE,
+        (_S.PENDING_VALIDATION, "all_judged"): _S.COMPLETE,
+        **{(state, "crash"): _S.CRASHED for state in _S if state not in (_S.CRASHED, _S.QUIT)},
+        **{(state, "quit"): _S.QUIT for state in _S if not state.terminal},
+        # How a run ended is not forgotten when its lock is given back and its state dumped.
+        (_S.COMPLETE, "quit"): _S.COMPLETE,
+        (_S.CRASHED, "quit"): _S.CRASHED,
+    }
+)
+"""THE table of the client's moves: what is not in it raises `IllegalMove`."""
+
+
+class IllegalMove(RuntimeError):  # noqa: N818 - it reads as what it says
+    """A move that is not in `CLIENT_TRANSITIONS`."""
+
+
+def next_client_state(state: ClientState, event: ClientEvent) -> ClientState:
+    """Where the client stands after `event`.
+
+    Raises:
+        IllegalMove: it cannot happen in that state.
+    """
+    try:
+        return CLIENT_TRANSITIONS[state, event]
+    except KeyError:
+        raise IllegalMove(f"no {event} for a client that is {state}") from None
+
+
+class Watch(StrEnum):
+    """What the watch over the validator advises."""
+
+    WAIT = "wait"
+    START_AGAIN = "start_again"
+    SILENT = "silent"
+    """It has given no sign of life for too long, twice. What is done stays done: delivered, not judged."""
+    LEFT = "left"
+    """It went before all was judged, and is not to be started again."""
+
+
+class ValidatorWatch:
+    """Watches over the validators that serve one client.
+
+    Moments are seconds of one clock that never goes back.
+
+    A sign of life is any segment that a validator wrote for this client's epoch. Silence counts only from one
+    of the client's own successful polls to the next: while it cannot read, it cannot know.
+
+    - A validator whose time runs out is started again, as often as that happens.
+    - One that fell silent, or that left because of an error, is started once more, and only once.
+    - One that says that all is judged, or that a later client is there, is not started again.
+
+    Args:
+        client_epoch: the client's.
+        silence: seconds without a sign of life.
+        busy: seconds for which a start is tried again while an old validator is still leaving: its lease.
+
+    Attributes:
+        attempt: number of the last start, from 1; 0 before the first. Part of its idempotency key.
+        validator_id: of the one that serves now, as its log says; None until it does.
+        silent_for: seconds of silence.
+        gone: why it left, in its own words; None while it has not.
+    """
+
+    def __init__(self, client_epoch: int, *, silence: float = 120.0, busy: float = 302.0) -> None:
+        self.client_epoch = client_epoch
+        self.attempt = 0
+        self.validator_id: str | None = None
+        self.silent_for = 0.0
+        self.gone: str | None = None
+        self._silence = silence
+        self._busy = busy
+        self._busy_since: float | None = None
+        self._polled_at: float | None = None
+        self._running = False
+        self._may_restart = True
+
+    def starting(self) -> int:
+        """A start is about to be asked for; the number of this attempt, to be told to the starter."""
+        self.attempt += 1
+        return self.attempt
+
+    def busy(self, now: float) -> bool:
+        """The starter says that an old validator is still leaving; whether to ask again a little later."""
+        if self._busy_since is None:
+            self._busy_since = now
+        return now - self._busy_since < self._busy
+
+    def started(self) -> None:
+        """The starter says that a validator runs; or its answer was lost, and the log will tell."""
+        if self._running and self.gone != "time":
+            self._may_restart = False
+        self._running = True
+        self._busy_since = None
+        self.gone = None
+        self.silent_for = 0.0
+        self._polled_at = None
+
+    def polled(self, now: float) -> None:
+        """The client has read the validator's log up to its end at `now`, before it hears what was in it."""
+        if self._polled_at is not None:
+            self.silent_for += min(now - self._polled_at, MAX_POLL_GAP)
+        self._polled_at = now
+
+    def poll_failed(self) -> None:
+        """The client could not read the validator's log."""
+        self._polled_at = None
+
+    def hear(self, segment: Segment) -> None:
+        """A segment of the validator's log, in the order of their numbers."""
+        if segment.superseded or segment.header.client_epoch != self.client_epoch:
+            return
+        self.silent_for = 0.0
+        for record in segment.records:
+            if type(record) is Verdict:
+                continue
+            if isinstance(record, ValidatorInit):
+                self.validator_id = record.validator_id
+                self.gone = None
+            elif isinstance(record, Shutdown):
+                self.gone = record.reason
+            elif isinstance(record, Stop):
+                self.gone = "stop"
+
+    def advice(self) -> Watch:
+        """What to do about the validator. Where every file is judged already, nothing is."""
+        if not self._running:
+            return Watch.WAIT
+        if self.gone == "time":
+            return Watch.START_AGAIN
+        if self.gone in ("stop", "superseded"):
+            return Watch.LEFT
+        if self.gone is not None:
+            return Watch.START_AGAIN if self._may_restart else Watch.LEFT
+        if self.silent_for >= self._silence:
+            return Watch.START_AGAIN if self._may_restart else Watch.SILENT
+        return Watch.WAIT
