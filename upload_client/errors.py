@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from upload_client.core.delivery import ExitCode
+
 if TYPE_CHECKING:
     from upload_client.aws.errors import UploadClientError
 
@@ -44,7 +46,7 @@ class DeliveryError(Exception):
         hint: one sentence for the person: what to do about it.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
     hint: str = "Run the same command again to go on; with --debug it says more."
 
     def __init__(self, message: str = "", *, hint: str | None = None) -> None:
@@ -66,7 +68,7 @@ def _restored(cls: type[DeliveryError], args: tuple[Any, ...], attributes: dict[
 class NothingToDoError(DeliveryError, ValueError):
     """All files are in place and valid already."""
 
-    exit_code = 0
+    exit_code = ExitCode.OK
     hint = "Nothing needs to be done; to send a file again, change it or its checksum in the index."
 
     def __init__(self, message: str = "nothing to do: all files are delivered and valid") -> None:
@@ -76,7 +78,7 @@ class NothingToDoError(DeliveryError, ValueError):
 class UsageError(DeliveryError, ValueError):
     """A wrong argument, setting or input."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
     hint = "Correct this and run the command again; nothing was changed anywhere."
 
 
@@ -110,7 +112,7 @@ class InvalidState(DeliveryError, RuntimeError):
 class LoginRefused(DeliveryError):
     """No credentials: the login was refused, or a refresh of it was."""
 
-    exit_code = 10
+    exit_code = ExitCode.LOGIN_REFUSED
     hint = "Check user name, password and profile, then run the same command again: it goes on where it was."
 
 
@@ -125,7 +127,7 @@ class Locked(DeliveryError):
         until: when the lock may be taken if the holder does not come back, as UTC text.
     """
 
-    exit_code = 11
+    exit_code = ExitCode.LOCKED
 
     def __init__(
         self,
@@ -153,7 +155,7 @@ class Locked(DeliveryError):
 class LockLost(DeliveryError):
     """The lock is no longer ours: whatever this run would write now could spoil another's delivery."""
 
-    exit_code = 12
+    exit_code = ExitCode.LOCK_LOST
     hint = (
         "See who delivers this now; if nobody does, run the same command again: "
         "what was confirmed is not sent again."
@@ -185,7 +187,7 @@ class PipelineRefused(DeliveryError):
         errors: what it said, each with ``code`` and ``message``.
     """
 
-    exit_code = 13
+    exit_code = ExitCode.PIPELINE_REFUSED
     hint = "Tell the receiver what their pipeline said; when it is mended, run the same command again."
 
     def __init__(self, errors: Iterable[Mapping[str, str]] = (), *, hint: str | None = None) -> None:
@@ -203,21 +205,21 @@ class PipelineBusy(PipelineRefused):
 class ValidatorSilent(DeliveryError):
     """Files are delivered, and nobody judges them: no sign of life from the validator, twice."""
 
-    exit_code = 5
+    exit_code = ExitCode.NOT_JUDGED
     hint = "Your files are safe in S3: run the same command again later, and they are judged, not sent again."
 
 
 class StoreUnsafe(DeliveryError):
     """The store ignores conditions on writes, so two runs could own one delivery."""
 
-    exit_code = 14
+    exit_code = ExitCode.STORE_UNSAFE
     hint = "Use a store that honours If-Match and If-None-Match on PutObject, as Amazon S3 does."
 
 
 class Interrupted(DeliveryError):
     """The person stopped it."""
 
-    exit_code = 130
+    exit_code = ExitCode.INTERRUPTED
     hint = "Run the same command again to go on: what was confirmed is not sent again."
 
     def __init__(self, message: str = "interrupted") -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from array import array
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
-__all__ = ["MAX_KEY", "Collision", "check_relpath", "collisions", "landing_key"]
+__all__ = ["MAX_KEY", "Collision", "check_relpath", "check_relpaths", "collisions", "landing_key"]
 
 MAX_KEY = 1024
 """Bytes of UTF-8 an S3 key may have (S3 user guide, "Naming Amazon S3 objects")."""
@@ -22,6 +21,7 @@ Collision = tuple[int, int, Literal["case", "unicode"]]
 
 # S3 answers in XML 1.0, which has no way to spell these (XML 1.0, production 2 "Char").
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_CHUNK = 1000
 _BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\\\\]")
 _BAD_COMPONENT = re.compile(r"/\.{0,2}(?:/|\Z)")
 _DRIVE = re.compile("[A-Za-z]:")
@@ -48,6 +48,28 @@ def check_relpath(relpath: str, prefix: str = "") -> str | None:
         return _refused(relpath)
     length += len(prefix.encode())
     return None if length <= MAX_KEY else f"makes a key of {length} bytes, and S3 allows {MAX_KEY}"
+
+
+def check_relpaths(relpaths: Sequence[str], prefix: str = "") -> Iterator[tuple[int, str]]:
+    """Rows whose path cannot be delivered, with the reason: `check_relpath` for a million paths."""
+    room = MAX_KEY - len(prefix.encode())
+    for start in range(0, len(relpaths), _CHUNK):
+        chunk = relpaths[start : start + _CHUNK]
+        # What could be wrong shows in all of them at once, framed by a character none of them may have.
+        joined = "/" + "/\\/".join(chunk) + "/"
+        if (
+            joined.isprintable()
+            and joined.count("\\") == len(chunk) - 1
+            and "//" not in joined
+            and "/./" not in joined
+            and "/../" not in joined
+            and ":" not in joined
+            and 4 * max(map(len, chunk)) <= room
+        ):
+            continue
+        for row, relpath in enumerate(chunk, start):
+            if reason := check_relpath(relpath, prefix):
+                yield row, reason
 
 
 def _refused(relpath: str) -> str:
@@ -93,6 +115,16 @@ def _folded(relpath: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", relpath).casefold())
 
 
+def _folded_hashes(relpaths: Sequence[str]) -> array[int]:
+    hashes = array("q")
+    for start in range(0, len(relpaths), _CHUNK):
+        chunk = relpaths[start : start + _CHUNK]
+        joined = "\0".join(chunk)
+        plain = joined.isascii() and joined.count("\0") == len(chunk) - 1
+        hashes.extend(map(hash, joined.lower().split("\0") if plain else map(_folded, chunk)))
+    return hashes
+
+
 def collisions(relpaths: Sequence[str]) -> list[Collision]:
     """Different paths that a receiver's file system may take for one.
 
@@ -103,11 +135,12 @@ def collisions(relpaths: Sequence[str]) -> list[Collision]:
         ``(row, other_row, kind)`` with `other_row` the first of its group and above `row`, in row order.
         "unicode": the same characters in another Unicode form (NFC, NFD); "case": the same but for case.
     """
-    # A million strings in a dict would take 200 MB; their hashes, sorted, take 8 and tell where to look.
-    hashes = array("q", (hash(_folded(path)) for path in relpaths))
-    ordered = sorted(hashes)
-    twice = {one for one, other in pairwise(ordered) if one == other}
-    del ordered
+    # Hashes tell where to look closely; as strings, a million of them would take 200 MB.
+    hashes = _folded_hashes(relpaths)
+    seen: set[int] = set()
+    twice = {value for value in hashes if value in seen or seen.add(value)}  # type: ignore[func-returns-value]
+    if not twice:
+        return []
     first: dict[str, int] = {}
     found: list[Collision] = []
     for row, value in enumerate(hashes):
