@@ -41,61 +41,6 @@ class ChecksumColumn:
         self._known[row] = 1
 
 
-class ETagColumn:
-    """ETags without quotes, or None: 18 bytes a row for the usual ones, an MD5 and a number of parts."""
-
-    __slots__ = ("_md5", "_parts", "_unusual")
-
-    _NONE = 0xFFFF
-    _UNUSUAL = 0xFFFE
-
-    def __init__(self) -> None:
-        self._md5 = bytearray()
-        self._parts = array("H")
-        self._unusual: dict[int, str] = {}
-
-    def extend(self, n_rows: int) -> None:
-        """Add rows that hold None."""
-        self._md5.extend(bytes(16 * n_rows))
-        self._parts.extend(array("H", (self._NONE,)) * n_rows)
-
-    def __getitem__(self, row: int) -> str | None:
-        parts = self._parts[row]
-        if parts == self._NONE:
-            return None
-        if parts == self._UNUSUAL:
-            return self._unusual[row]
-        md5 = self._md5[16 * row : 16 * row + 16].hex()
-        return f"{md5}-{parts}" if parts else md5
-
-    def __setitem__(self, row: int, value: str | None) -> None:
-        if self._parts[row] == self._UNUSUAL:
-            del self._unusual[row]
-        if value is None:
-            self._parts[row] = self._NONE
-            return
-        packed, parts = _packed_etag(value)
-        if packed is None:
-            self._parts[row] = self._UNUSUAL
-            self._unusual[row] = value
-        else:
-            self._parts[row] = parts
-            self._md5[16 * row : 16 * row + 16] = packed
-
-
-def _packed_etag(etag: str) -> tuple[bytes | None, int]:
-    md5, _, number = etag[:32], etag[32:33], etag[33:]
-    try:
-        packed = bytes.fromhex(md5)
-    except ValueError:
-        return None, 0
-    parts = int(number) if number.isascii() and number.isdecimal() and len(number) <= 5 else 0
-    # S3 allows 10,000 parts. What does not come back as it was (upper case, blanks) is kept as it is.
-    if parts > 10_000 or (f"{packed.hex()}-{parts}" if parts else packed.hex()) != etag or len(packed) != 16:
-        return None, 0
-    return packed, parts
-
-
 class TextColumn:
     """Texts, or None, where most rows have none: nothing a row that has none."""
 

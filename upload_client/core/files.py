@@ -10,14 +10,16 @@ ready → pending → transferring → done → valid | invalid
 from __future__ import annotations
 
 import re
+import struct
 from array import array
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from heapq import heappop, heappush
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-from upload_client.core.columns import ChecksumColumn, ETagColumn, NumberColumn, TextColumn, TimeColumn
+from upload_client.core.columns import ChecksumColumn, NumberColumn, TextColumn, TimeColumn
 from upload_client.core.values import value
 
 TransferType = Literal["staging", "sample"]
@@ -164,93 +166,123 @@ def retry_delay(retries: int, jitter: float) -> float:
 
 
 _NO_UPLOAD: Final = (-1, -1)
+# An upload in 64 bytes: epoch, number, size, mtime, CRC32, and two ETags, each as MD5 and number of parts.
+_PACKED: Final = struct.Struct("=iiqq4s16sH16sH")
+_IDENTITY: Final = struct.Struct("=ii")
+_NO_MTIME: Final = -(2**63)  # no record holds that number: they are symmetric around 0
+_MAX_PARTS: Final = 10_000  # of a multipart upload
+_UNUSUAL: Final = 0xFFFE  # in place of the parts: the ETag is kept as text
+_NO_ETAG: Final = 0xFFFF
+_EMPTY_ROW: Final = _PACKED.pack(*_NO_UPLOAD, 0, _NO_MTIME, b"", b"", _NO_ETAG, b"", _NO_ETAG)
 
 
-class UploadColumns:
-    """An upload, or none, for each row: 65 bytes a row.
+class UploadTable:
+    """An upload, or none, for each row: 64 bytes a row, and what is rare beside that."""
 
-    Attributes:
-        sizes: bytes; means nothing where there is no upload.
-        crc32s: base64, or None.
-        etags: without quotes, or None.
-    """
-
-    __slots__ = (
-        "_epochs",
-        "_mtimes",
-        "_numbers",
-        "_source_etags",
-        "_source_versions",
-        "_versions",
-        "crc32s",
-        "etags",
-        "sizes",
-    )
+    __slots__ = ("_etags", "_rows", "_source_etags", "_source_versions", "_versions")
 
     def __init__(self, n_rows: int = 0) -> None:
-        self._epochs = array("i")
-        self._numbers = array("i")
-        self.sizes = array("q")
-        self.crc32s = ChecksumColumn()
-        self.etags = ETagColumn()
-        self._mtimes = NumberColumn()
+        self._rows = bytearray()
+        self._etags = TextColumn()
         self._versions = TextColumn()
-        self._source_etags = ETagColumn()
+        self._source_etags = TextColumn()
         self._source_versions = TextColumn()
         self.extend(n_rows)
 
     def extend(self, n_rows: int) -> None:
         """Add rows without an upload."""
-        self._epochs.extend(array("i", (-1,)) * n_rows)
-        self._numbers.extend(array("i", (-1,)) * n_rows)
-        self.sizes.extend(array("q", (0,)) * n_rows)
-        self.crc32s.extend(n_rows)
-        self.etags.extend(n_rows)
-        self._mtimes.extend(n_rows)
-        self._source_etags.extend(n_rows)
+        self._rows.extend(_EMPTY_ROW * n_rows)
 
     def identity(self, row: int) -> tuple[int, int]:
         """Epoch and number of the row's upload; (-1, -1), which is below all others, where there is none."""
-        return self._epochs[row], self._numbers[row]
+        epoch, n = _IDENTITY.unpack_from(self._rows, row * _PACKED.size)
+        return epoch, n
 
     def announces(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str) -> bool:
         """Whether the row's upload is the one named, and of that size, content and ETag."""
+        epoch, n, own_size, _, own_crc32, md5, parts, _, _ = _PACKED.unpack_from(
+            self._rows, row * _PACKED.size
+        )
         return (
-            upload_id == f"{self._epochs[row]}-{self._numbers[row]}"
-            and size == self.sizes[row]
-            and etag == self.etags[row]
-            and crc32 == self.crc32s[row]
+            upload_id == f"{epoch}-{n}"
+            and size == own_size
+            and crc32 == _crc32_text(own_crc32)
+            and etag == (_etag_text(md5, parts) or self._etags[row])
         )
 
     def __getitem__(self, row: int) -> Upload | None:
-        epoch = self._epochs[row]
+        epoch, n, size, mtime_ns, crc32, md5, parts, source_md5, source_parts = _PACKED.unpack_from(
+            self._rows, row * _PACKED.size
+        )
         if epoch < 0:
             return None
         return Upload(
             epoch,
-            self._numbers[row],
-            self.sizes[row],
-            self.crc32s[row] or "",
-            self.etags[row] or "",
+            n,
+            size,
+            _crc32_text(crc32),
+            _etag_text(md5, parts) or self._etags[row] or "",
             self._versions[row],
-            self._mtimes[row],
-            self._source_etags[row],
+            None if mtime_ns == _NO_MTIME else mtime_ns,
+            None
+            if source_parts == _NO_ETAG
+            else _etag_text(source_md5, source_parts) or self._source_etags[row],
             self._source_versions[row],
         )
 
     def __setitem__(self, row: int, upload: Upload | None) -> None:
+        start = row * _PACKED.size
         if upload is None:
-            self._epochs[row], self._numbers[row] = _NO_UPLOAD
+            self._rows[start : start + _PACKED.size] = _EMPTY_ROW
             return
-        self._epochs[row] = upload.epoch
-        self._numbers[row] = upload.n
-        self.sizes[row] = upload.size
-        self.crc32s[row] = upload.crc32
-        self.etags[row] = upload.etag
+        crc32 = a2b_base64(upload.crc32)
+        if len(crc32) != 4:  # struct would cut it, or fill it up
+            raise ValueError(f"not a CRC32 in base64: {upload.crc32!r}")
+        md5, parts = _packed_etag(upload.etag)
+        source_md5, source_parts = (
+            (b"", _NO_ETAG) if upload.source_etag is None else _packed_etag(upload.source_etag)
+        )
+        _PACKED.pack_into(
+            self._rows,
+            start,
+            upload.epoch,
+            upload.n,
+            upload.size,
+            _NO_MTIME if upload.mtime_ns is None else upload.mtime_ns,
+            crc32,
+            md5,
+            parts,
+            source_md5,
+            source_parts,
+        )
+        self._etags[row] = upload.etag if parts == _UNUSUAL else None
         self._versions[row] = upload.version_id
-        self._mtimes[row] = upload.mtime_ns
-        self._source_etags[row] = upload.source_etag
+        self._source_etags[row] = upload.source_etag if source_parts == _UNUSUAL else None
         self._source_versions[row] = upload.source_version
+
+
+def _crc32_text(crc32: bytes) -> str:
+    return b2a_base64(crc32, newline=False).decode("ascii")
+
+
+def _etag_text(md5: bytes, parts: int) -> str | None:
+    if parts == 0:
+        return md5.hex()
+    return f"{md5.hex()}-{parts}" if parts <= _MAX_PARTS else None
+
+
+def _packed_etag(etag: str) -> tuple[bytes, int]:
+    """MD5 and number of parts (0: not in parts) in an ETag as S3 usually makes them."""
+    md5, dash, number = etag[:32], etag[32:33], etag[33:]
+    try:
+        packed = bytes.fromhex(md5)
+        parts = int(number) if dash else 0
+    except ValueError:
+        return b"", _UNUSUAL
+    # What does not come back as it was (upper case, blanks, other lengths) is kept as it is.
+    if parts <= _MAX_PARTS and _etag_text(packed, parts) == etag and len(packed) == 16:
+        return packed, parts
+    return b"", _UNUSUAL
 
 
 class FileLedger:
@@ -299,7 +331,7 @@ class FileLedger:
         self._retries = array("H", (0,)) * n
         self._given_up = bytearray(n)
         self._messages = TextColumn()
-        self._uploads = UploadColumns(n)
+        self._uploads = UploadTable(n)
         self._asks = array("i", (0,)) * n
         self._errors = bytearray(n)
         self._unjudged = bytearray(n)
@@ -336,9 +368,8 @@ class FileLedger:
     def file(self, row: int) -> ClientFile:
         """The file as it stands now."""
         state = STATES[self._state[row]]
-        uploads = self._uploads
         # The upload of an earlier run says nothing about a file that is to be sent again.
-        sent = state in ("done", "valid", "invalid") and uploads.identity(row) != _NO_UPLOAD
+        upload = self._uploads[row] if state in ("done", "valid", "invalid") else None
         relpath = self._relpaths[row]
         return ClientFile(
             self._abspath(relpath),
@@ -347,9 +378,9 @@ class FileLedger:
             self._retries[row],
             self.max_retries,
             self._messages[row],
-            self._checksums[row] or (uploads.crc32s[row] if sent else None),
-            size=uploads.sizes[row] if sent else self._sizes[row],
-            etag=uploads.etags[row] if sent else None,
+            self._checksums[row] or (None if upload is None else upload.crc32),
+            size=self._sizes[row] if upload is None else upload.size,
+            etag=None if upload is None else upload.etag,
             transferred_at=self._transferred_at[row],
             judged_at=self._judged_at[row],
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from upload_client.core.columns import TextColumn, TimeColumn
-from upload_client.core.files import Upload, UploadColumns
+from upload_client.core.files import Upload, UploadTable
 from upload_client.core.records import (
     Crash,
     Cursor,
@@ -94,7 +94,7 @@ class DeliveryHistory:
         self.n_unjudged = 0
         self._rows: dict[str, int] = {}
         self._paths: list[str] = []
-        self._uploads = UploadColumns()
+        self._uploads = UploadTable()
         self._asks = array("i")
         self._transferred_at = TimeColumn()
         self._said = bytearray()  # code of the validator's word on the latest upload

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+_THOUSANDTHS = tuple(f"{ms:03d}Z" for ms in range(1000))
 _1970 = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -23,7 +24,7 @@ def milliseconds(text: str) -> int:
         ValueError: there is no such moment. Whoever does not know that `text` has the form must look first.
     """
     # A million records lie within few minutes: only the first of each minute is worked out in full.
-    return minute(text[:17]) + int(text[17:19]) * 1000 + int(text[20:23])
+    return minute(text[:17]) + int(text[17:19] + text[20:23])
 
 
 @lru_cache(maxsize=64)
@@ -38,8 +39,7 @@ def minute(prefix: str) -> int:
 
 def from_milliseconds(ms: int) -> str:
     """The moment `ms` milliseconds after 1970 as text."""
-    seconds, rest = divmod(ms, 1000)
-    return _second(seconds) + f"{rest:03d}Z"
+    return _second(ms // 1000) + _THOUSANDTHS[ms % 1000]
 
 
 @lru_cache(maxsize=64)
