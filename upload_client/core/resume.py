@@ -1,0 +1,239 @@
+"""Where each file starts: what the logs, the landing listing and the disk say, and the first row that fits.
+
+State is what the logs and the listing say; nothing on the provider's disk is needed. Most files are decided
+by what is at hand. Where the table needs a file's content or an object's checksum, `decide` says so and is
+asked again with the answer: so that a million settled files cost neither a read nor a request.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Literal, Self
+
+from upload_client.core.files import FileLedger, Upload
+from upload_client.core.history import PathHistory
+from upload_client.core.values import value
+
+
+class Reason(StrEnum):
+    """Why a file starts as it does; `sentence` says it to a person."""
+
+    sentence: str
+
+    def __new__(cls, name: str, sentence: str) -> Self:
+        """A reason with its sentence."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.sentence = sentence
+        return member
+
+    NEW = "new", "never sent: will be sent"
+    OBJECT_MISSING = "object_missing", "sent before, but its object is gone: will be sent again"
+    OBJECT_REPLACED = "object_replaced", "sent before, but another object is in its place: will be sent again"
+    CHECKSUM_CHANGED = (
+        "checksum_changed",
+        "its checksum in the index is another than was sent: will be sent again",
+    )
+    CHANGED = "changed", "changed since it was judged: will be sent again"
+    CHANGED_UNJUDGED = "changed_unjudged", "changed since it was sent: will be sent again"
+    RESEND_INVALID = "resend_invalid", "judged invalid: will be sent again, as asked for"
+    OTHER_OBJECT = "other_object", "an object that was never announced is in its place: will be sent"
+    NOT_JUDGED = "not_judged", "sent, not judged: will be announced again"
+    FOUND = "found", "in place already, never announced: will be announced"
+    VALID = "valid", "valid: nothing to do"
+    INVALID = "invalid", "judged invalid and not changed since: nothing to do"
+
+
+class Need(StrEnum):
+    """What `decide` has to know before it can decide."""
+
+    LOCAL_CRC32 = "local_crc32"
+    """CRC32 of the file's content now."""
+    HEAD = "head"
+    """What HEAD, with its checksum, says of the landing object."""
+
+
+@value
+class Local:
+    """The file at its source now.
+
+    Attributes:
+        size: bytes.
+        mtime_ns: modification time of a local file, nanoseconds since 1970.
+        etag: ETag of a source object, without quotes.
+        version: its version.
+    """
+
+    size: int
+    mtime_ns: int | None = None
+    etag: str | None = None
+    version: str | None = None
+
+
+@value
+class Landed:
+    """The landing object, as HEAD with its checksum describes it.
+
+    Attributes:
+        size: bytes.
+        etag: without quotes.
+        crc32: of the whole object, base64; None where the store has none.
+        version_id: where the bucket keeps versions.
+    """
+
+    size: int
+    etag: str
+    crc32: str | None
+    version_id: str | None = None
+
+    def as_upload(self, epoch: int, n: int, local: Local) -> Upload:
+        """A new upload for an object that is in place already and has the content of the file `local`.
+
+        Raises:
+            ValueError: its CRC32 is not known.
+        """
+        if self.crc32 is None:
+            raise ValueError("an object without a CRC32 is not known to be the file")
+        return Upload(
+            epoch,
+            n,
+            self.size,
+            self.crc32,
+            self.etag,
+            self.version_id,
+            local.mtime_ns,
+            local.etag,
+            local.version,
+        )
+
+
+GONE: Final = Landed(-1, "", None)
+"""What HEAD says where no object is."""
+
+
+@value
+class Start:
+    """Where a file starts.
+
+    Attributes:
+        state: its state.
+        reason: why.
+    """
+
+    state: Literal["ready", "done", "valid", "invalid"]
+    reason: Reason
+
+
+_SEND: Final = {reason: Start("ready", reason) for reason in Reason}
+_VALID: Final = Start("valid", Reason.VALID)
+_INVALID: Final = Start("invalid", Reason.INVALID)
+_NOT_JUDGED: Final = Start("done", Reason.NOT_JUDGED)
+_FOUND: Final = Start("done", Reason.FOUND)
+
+
+def decide(
+    past: PathHistory | None,
+    listed: tuple[int, str] | None,
+    local: Local,
+    *,
+    checksum: str | None = None,
+    resend_invalid: bool = False,
+    local_crc32: str | None = None,
+    head: Landed | None = None,
+) -> Start | Need:
+    """The table: where a file starts, or what has to be found out first.
+
+    Args:
+        past: what the logs say of it; None if it was never announced.
+        listed: size in bytes and ETag (without quotes) of the object in its place, if there is one.
+        local: the file now.
+        checksum: the index's CRC32 in base64.
+        resend_invalid: send what was judged invalid although it has not changed.
+        local_crc32: the answer to `Need.LOCAL_CRC32`, base64; empty where the file cannot be read.
+        head: the answer to `Need.HEAD`; `GONE` where nothing is there.
+    """
+    if past is None:
+        if listed is None:
+            return _SEND[Reason.NEW]
+        return _unannounced(listed[0], local, checksum, local_crc32, head)
+    upload = past.upload
+    if listed is None:
+        return _SEND[Reason.OBJECT_MISSING]
+    if listed[1] != upload.etag:
+        return _SEND[Reason.OBJECT_REPLACED]
+    if checksum is not None and checksum != upload.crc32:
+        return _SEND[Reason.CHECKSUM_CHANGED]
+    judged = past.verdict in ("ok", "failure")
+    unchanged = _unchanged(upload, local, local_crc32)
+    if unchanged is None:
+        return Need.LOCAL_CRC32
+    if not unchanged:
+        return _SEND[Reason.CHANGED if judged else Reason.CHANGED_UNJUDGED]
+    if not judged:
+        return _NOT_JUDGED
+    if past.verdict == "ok":
+        return _VALID
+    return _SEND[Reason.RESEND_INVALID] if resend_invalid else _INVALID
+
+
+def _unchanged(upload: Upload, local: Local, local_crc32: str | None) -> bool | None:
+    """Whether the file is still what was sent; None where only its content can tell."""
+    if local.size != upload.size:
+        return False
+    if local.mtime_ns is not None and local.mtime_ns == upload.mtime_ns:
+        return True
+    if local.etag is not None and local.etag == upload.source_etag:
+        return True
+    return None if local_crc32 is None else local_crc32 == upload.crc32
+
+
+def _unannounced(
+    listed_size: int, local: Local, checksum: str | None, local_crc32: str | None, head: Landed | None
+) -> Start | Need:
+    """Where a file starts that no log announces while an object is in its place: one in flight at a crash."""
+    if listed_size != local.size:
+        return _SEND[Reason.OTHER_OBJECT]
+    if head is None:
+        return Need.HEAD
+    if head.size != local.size or head.crc32 is None or checksum not in (None, head.crc32):
+        return _SEND[Reason.OTHER_OBJECT]
+    if local_crc32 is None:
+        return Need.LOCAL_CRC32
+    return _FOUND if local_crc32 == head.crc32 else _SEND[Reason.OTHER_OBJECT]
+
+
+def place(
+    ledger: FileLedger, row: int, start: Start, past: PathHistory | None, *, found: Upload | None = None
+) -> None:
+    """Write into the ledger where a file starts.
+
+    A file that starts `done` is to be announced after that: its `ledger.upload`, as `ledger.ask`.
+
+    Args:
+        ledger: the files.
+        row: the file.
+        start: what `decide` said.
+        past: what the logs say of it.
+        found: for `Reason.FOUND` the new upload, see `Landed.as_upload`.
+    """
+    if start.reason is Reason.FOUND:
+        ledger.place(row, "done", upload=found)
+    elif past is None:
+        ledger.place(row, "ready")
+    elif start.state == "ready":
+        # It no longer counts, but late verdicts about it must be known for what they are.
+        ledger.place(row, "ready", upload=past.upload)
+    elif start.state == "done":
+        ledger.place(row, "done", upload=past.upload, ask=past.ask + 1, transferred_at=past.transferred_at)
+    else:
+        valid = start.state == "valid"
+        ledger.place(
+            row,
+            start.state,
+            upload=past.upload,
+            ask=past.ask,
+            message=None if valid else past.message,
+            verdict="ok" if valid else "failure",
+            transferred_at=past.transferred_at,
+            judged_at=past.judged_at,
+        )
