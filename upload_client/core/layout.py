@@ -15,7 +15,7 @@ from upload_client.core.files import TRANSFER_TYPES, TransferType
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _SEGMENT_NAME: Final = re.compile(r"([0-9]{10})\.jsonl")
-_NUMBERED: Final = re.compile(r"([0-9]{8,9})\.(?:csv|json)")
+_NUMBERED: Final = re.compile(r"([0-9]{8})\.(?:csv|json)")
 
 OWNED: Final = "owned"
 """The client's lock. One per delivery: `staging` and `sample` never run at once."""
@@ -198,8 +198,7 @@ def segment_seq(log_prefix: str, key: str) -> int | None:
 def number(key: str) -> int | None:
     """The epoch in an index or receipt key (the last part of the key is read), None where there is none."""
     match = _NUMBERED.fullmatch(key, key.rfind("/") + 1)
-    # 9 digits only where 8 do not hold it: each number has one spelling.
-    return int(match[1]) if match and (len(match[1]) == 8 or match[1][0] != "0") else None
+    return int(match[1]) if match else None
 
 
 def _check_prefix(prefix: str, what: str) -> None:

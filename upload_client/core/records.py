@@ -521,9 +521,9 @@ def _decode_header(line: str, writer: Writer) -> SegmentHeader:
             version,
             _count(fields.get("seq")),
             _agent(fields.get("agent_id")),
-            _small(fields.get("epoch")),
+            _epoch(fields.get("epoch")),
             _or_none(_sha256)(fields.get("prev")),
-            None if writer == "client" else _small(fields.get("client_epoch")),
+            None if writer == "client" else _epoch(fields.get("client_epoch")),
         )
     except ValueError as e:
         raise MalformedSegment(f"header: {e}") from None
@@ -697,6 +697,7 @@ _agent = _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "name")
 _status = _matching("|".join(_STATUSES), "status")
 _count = _integer(0, _MAX_INT, "count")
 _small = _integer(0, 10**9 - 1, "small number")
+_epoch = _integer(0, 10**8 - 1, "epoch")  # index and receipt keys have room for eight digits
 _nanoseconds = _integer(-_MAX_INT, _MAX_INT, "time of the file")
 
 
@@ -720,7 +721,7 @@ _CLIENT_KINDS = {
         Init,
         {
             "t": _time,
-            "epoch": _small,
+            "epoch": _epoch,
             "index": _text,
             "index_sha256": _sha256,
             "n_files": _count,
@@ -747,7 +748,7 @@ _CLIENT_KINDS = {
     "stop": _builder(Stop, {"t": _time}, {"reason": _text}),
 }
 _VALIDATOR_KINDS = {
-    "init": _builder(ValidatorInit, {"t": _time, "validator_id": _agent, "client_epoch": _small}, {}),
+    "init": _builder(ValidatorInit, {"t": _time, "validator_id": _agent, "client_epoch": _epoch}, {}),
     "verdict": _builder(
         Verdict,
         {"t": _time, "path": _path, "upload": _upload_id, "ask": _small, "status": _status},

@@ -219,7 +219,7 @@ def place(
     if start.reason is Reason.FOUND:
         ledger.place(row, "done", upload=found)
     elif past is None:
-        ledger.place(row, "ready")
+        return  # every file is ready until something else is known of it
     elif start.state == "ready":
         # It no longer counts, but late verdicts about it must be known for what they are.
         ledger.place(row, "ready", upload=past.upload)
