@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import string
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -35,8 +36,8 @@ MIB = 1024**2
 GIB = 1024**3
 
 ENVIRONMENT_PREFIX = "UPLOAD_CLIENT_"
-NOT_SETTINGS = ("PROFILE", "TEST_")
-"""What follows the prefix in variables that are not settings: the profile's name, and the tests' own."""
+NOT_SETTINGS = re.compile("PROFILE|VALIDATOR|TEST_.*", re.IGNORECASE)
+"""What follows the prefix in variables that are none of our settings; the last two are not the provider's."""
 
 SERVICES = {
     "s3": "S3",
@@ -339,7 +340,7 @@ def _own_environment(environ: Mapping[str, str]) -> _Layer:
     names: dict[str, str] = {}
     for variable, text in environ.items():
         name = variable.removeprefix(ENVIRONMENT_PREFIX)
-        if name == variable or name.startswith(NOT_SETTINGS) or not text:
+        if name == variable or NOT_SETTINGS.fullmatch(name) or not text:
             continue
         key = name.lower()
         if key not in Settings.model_fields:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import sys
 
 import pytest
 
-from upload_client.ui import Several, make_reporter
+from upload_client.ui import Several, headline, people_reporter
 from upload_client.ui.jsonl import JsonlReporter
 from upload_client.ui.plain import PlainReporter
 from upload_client.ui.rich import RichReporter
@@ -34,52 +35,75 @@ def where(monkeypatch):
 
 def test_a_terminal_is_drawn_on(where):
     where(out=True, err=True)
-    assert isinstance(make_reporter(), RichReporter)
+    assert isinstance(people_reporter(), RichReporter)
 
 
 def test_without_a_terminal_there_are_log_lines(where):
     where(out=True, err=False)
-    assert isinstance(make_reporter(), PlainReporter)
+    assert isinstance(people_reporter(), PlainReporter)
 
 
 def test_a_terminal_that_cannot_move_its_cursor_gets_log_lines(where):
     where(out=True, err=True, term="dumb")
-    assert isinstance(make_reporter(), PlainReporter)
+    assert isinstance(people_reporter(), PlainReporter)
+
+
+def told(delivery, reporter):
+    for event in delivery:
+        reporter.handle(event)
+    reporter.close()
 
 
 def test_json_goes_to_stdout_and_what_people_read_to_stderr(where, delivery):
     where(out=False, err=False)
-    reporter = make_reporter(json=True)
-    for event in delivery:
-        reporter.handle(event)
-    reporter.close()
-    assert isinstance(reporter, Several)
+    told(delivery, Several([people_reporter(beside_json=True), JsonlReporter()]))
     assert all(line.startswith('{"schema_version": 1') for line in sys.stdout.getvalue().splitlines())
     assert "logged in as ada" in sys.stderr.getvalue()
 
 
 def test_beside_json_in_a_file_a_terminal_is_drawn_on(where, delivery):
     where(out=False, err=True)
-    reporter = make_reporter(json=True)
-    assert isinstance(reporter._reporters[0], RichReporter)
-    for event in delivery:
-        reporter.handle(event)
-    reporter.close()
+    people = people_reporter(beside_json=True)
+    assert isinstance(people, RichReporter)
+    told(delivery, Several([people, JsonlReporter()]))
     assert len(sys.stdout.getvalue().splitlines()) == 10
     assert "\x1b[?25h" in sys.stderr.getvalue()
 
 
 def test_beside_json_on_the_same_terminal_nothing_is_drawn(where):
     where(out=True, err=True)
-    people, machines = make_reporter(json=True)._reporters
-    assert isinstance(people, PlainReporter)
-    assert isinstance(machines, JsonlReporter)
+    assert isinstance(people_reporter(beside_json=True), PlainReporter)
 
 
-def test_without_json_nothing_is_written_to_stdout(where, delivery):
+def test_people_are_told_nothing_on_stdout(where, delivery):
     where(out=False, err=True)
-    reporter = make_reporter()
-    for event in delivery:
-        reporter.handle(event)
-    reporter.close()
+    told(delivery, people_reporter())
     assert sys.stdout.getvalue() == ""
+
+
+def test_whoever_hands_events_on_knows_whether_the_summary_was_among_them(delivery):
+    several = Several([])
+    for event in delivery[:-1]:
+        several.handle(event)
+    assert not several.ended
+    several.handle(delivery[-1])
+    assert several.ended
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "is_error"),
+    [
+        (0, False),
+        (3, False),
+        (4, False),
+        (5, False),
+        (6, False),
+        (1, True),
+        (2, True),
+        (10, True),
+        (130, True),
+    ],
+)
+def test_an_outcome_is_no_error_but_what_kept_a_delivery_from_one_is(delivery, exit_code, is_error):
+    said = headline(dataclasses.replace(delivery[-1], exit_code=exit_code, headline="so it ended"))
+    assert said == ("error: so it ended" if is_error else "so it ended")

@@ -10,33 +10,26 @@ import os
 import sys
 from collections.abc import Sequence
 
-from upload_client.events import Event, Reporter
+from upload_client.events import Event, Reporter, Summary
 
-__all__ = ["Several", "is_terminal", "make_reporter", "restore_terminal"]
+__all__ = ["Several", "headline", "is_terminal", "people_reporter", "restore_terminal"]
 
 
-def make_reporter(*, json: bool = False, verbosity: int = 0) -> Reporter:
-    """The reporter that fits where the output goes.
+def people_reporter(*, verbosity: int = 0, beside_json: bool = False) -> Reporter:
+    """The reporter for people that fits where stderr leads.
 
     Args:
-        json: Write JSON lines to stdout as well.
         verbosity: -1 for warnings, errors and the outcome alone, 0 as usual, 1 for every file.
+        beside_json: JSON lines are written to stdout as well.
     """
-    people: Reporter
-    # Two writers on one screen would spoil each other's lines, so beside JSON on a terminal nothing is drawn.
-    if is_terminal() and not (json and sys.stdout.isatty()):
+    # Two writers on one screen would spoil each other's lines: beside JSON on a terminal nothing is drawn.
+    if is_terminal() and not (beside_json and sys.stdout.isatty()):
         from upload_client.ui.rich import RichReporter  # noqa: PLC0415 # slow to import
 
-        people = RichReporter(verbosity=verbosity)
-    else:
-        from upload_client.ui.plain import PlainReporter  # noqa: PLC0415 # only where it is needed
+        return RichReporter(verbosity=verbosity)
+    from upload_client.ui.plain import PlainReporter  # noqa: PLC0415 # only where it is needed
 
-        people = PlainReporter(verbosity=verbosity)
-    if not json:
-        return people
-    from upload_client.ui.jsonl import JsonlReporter  # noqa: PLC0415 # only where it is needed
-
-    return Several([people, JsonlReporter()])
+    return PlainReporter(verbosity=verbosity)
 
 
 def is_terminal() -> bool:
@@ -51,13 +44,19 @@ def restore_terminal() -> None:
 
 
 class Several:
-    """Hands each event to several reporters."""
+    """Hands each event to several reporters.
+
+    Attributes:
+        ended: Whether the summary, the last event, was among them.
+    """
 
     def __init__(self, reporters: Sequence[Reporter]) -> None:
         self._reporters = tuple(reporters)
+        self.ended = False
 
     def handle(self, event: Event) -> None:
         """Show this everywhere."""
+        self.ended = self.ended or isinstance(event, Summary)
         for reporter in self._reporters:
             reporter.handle(event)
 
@@ -65,3 +64,12 @@ class Several:
         """Close each."""
         for reporter in self._reporters:
             reporter.close()
+
+
+def headline(summary: Summary) -> str:
+    """The outcome for a person: what kept a delivery from coming to its own end is an error."""
+    return (
+        f"error: {summary.headline}"
+        if summary.exit_code in {1, 2} or summary.exit_code >= 10
+        else summary.headline
+    )

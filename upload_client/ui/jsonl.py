@@ -8,9 +8,9 @@ version, kinds and fields may be added.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, TextIO
 
 from upload_client.clock import SYSTEM, Clock
@@ -58,13 +58,15 @@ class JsonlReporter:
             if event.seconds - self._told_at < PROGRESS_SECONDS:
                 return
             self._told_at = event.seconds
-        head = {
-            "schema_version": SCHEMA_VERSION,
-            "kind": KINDS[type(event)],
-            "t": timestamp(self._clock.wall()),
-        }
-        body = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
-        self._lines.write(json.dumps(head | body, allow_nan=False))
+        self.write(
+            KINDS[type(event)],
+            **{field.name: getattr(event, field.name) for field in dataclasses.fields(event)},
+        )
+
+    def write(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 # any JSON value, and paths
+        """Write a line of this kind."""
+        head = {"schema_version": SCHEMA_VERSION, "kind": kind, "t": timestamp(self._clock.wall())}
+        self._lines.write(json.dumps(head | _plain(fields), allow_nan=False))
 
     def close(self) -> None:
         """Nothing is held back."""

@@ -8,7 +8,7 @@ from upload_client.clock import SYSTEM, Clock
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
 from upload_client.events import Connected, Event, FileChanged, Message, Planned, Progress, Summary
-from upload_client.ui import figures
+from upload_client.ui import figures, headline
 from upload_client.ui.lines import Lines
 
 __all__ = ["PlainReporter"]
@@ -82,7 +82,7 @@ class PlainReporter:
         self._say(line)
 
     def _summary(self, event: Summary) -> None:
-        self._say(event.headline, quiet=True)
+        self._say(headline(event), quiet=True)
         states = ", ".join(f"{state} {figures.count(n)}" for state, n in figures.counts(event.counts))
         if states:
             self._say(

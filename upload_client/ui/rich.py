@@ -17,7 +17,7 @@ from rich.text import Text
 
 from upload_client.core.text import for_terminal
 from upload_client.events import Connected, Event, FileChanged, Message, Planned, Progress, Summary
-from upload_client.ui import figures
+from upload_client.ui import figures, headline
 
 __all__ = ["RichReporter", "shorten"]
 
@@ -130,7 +130,7 @@ class RichReporter:
         style = (
             "bold green" if event.exit_code == 0 else "bold yellow" if event.exit_code < 10 else "bold red"
         )
-        self._say(event.headline, style)
+        self._say(headline(event), style)
         parts = Text("  ")
         for state, n in figures.counts(event.counts):
             parts.append(f"{state} {figures.count(n)}   ", style=STATE_STYLES[state])

@@ -1,0 +1,44 @@
+"""The command line. `upload-client --dataset … --delivery-id …` delivers; its commands do what goes with it.
+
+Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from upload_client.cli.deliver import deliver
+from upload_client.cli.failure import Failure
+from upload_client.cli.index import index
+from upload_client.cli.sandbox import sandbox
+
+__all__ = ["main"]
+
+deliver.add_command(index)
+deliver.add_command(sandbox)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What stands after the program's name; the process' own when None.
+
+    Returns:
+        The exit code, see ``--help``. A failure is one sentence and a hint on stderr, no traceback.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = deliver.main(given, prog_name="upload-client", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 # the last place where it can be told
+        failure = Failure.of(error)
+        if "--debug" in given:
+            failure.print_traceback(error)
+        if "--json" in given:
+            from upload_client.ui.jsonl import JsonlReporter  # noqa: PLC0415 # not for --help
+
+            JsonlReporter().handle(failure.summary())
+        failure.print()
+        return failure.exit_code
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,263 @@
+"""``upload-client --dataset … --delivery-id …``: deliver, the main thing there is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from upload_client.cli.failure import EXIT_CODES, Failure
+from upload_client.core.text import for_terminal
+
+if TYPE_CHECKING:
+    import boto3
+
+    from upload_client.aws.bucket import Bucket
+    from upload_client.client import UploadClient
+    from upload_client.core.files import TransferType
+    from upload_client.events import Reporter
+    from upload_client.settings import Settings
+    from upload_client.ui.jsonl import JsonlReporter
+
+__all__ = ["deliver"]
+
+SANDBOX_DATASET, SANDBOX_DELIVERY = "sample", "1"
+SHOWN = 10
+"""Files a dry run names for each reason; with -v it names all."""
+
+
+class _Deliver(click.Group):
+    """A group whose own options are those of a delivery."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click's face
+        """The exit codes."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES])
+        formatter.write_paragraph()
+        formatter.write_text("Where several apply, it is the first of 12, 6, 5, 4, 3.")
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click's face
+        """The two forms it has."""
+        formatter.write_usage("upload-client", "--dataset D --delivery-id Y [OPTIONS]")
+        formatter.write_usage("upload-client", f"{'|'.join(self.commands)} [OPTIONS]", prefix="       ")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is asked for on the command line."""
+
+    dataset: str | None
+    delivery_id: str | None
+    source: str
+    index: Path | None
+    sample: bool
+    profile: str | None
+    threads: int | None
+    max_retries: int | None
+    resend_invalid: bool
+    dry_run: bool
+    output_dir: Path | None
+    sandbox: bool
+    json: bool
+    quiet: bool
+    verbose: bool
+    debug: bool
+
+
+@click.command(
+    cls=_Deliver, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option("--dataset", metavar="D", help="Name of the data set, as agreed with the receiver.")
+@click.option("--delivery-id", metavar="Y", help="Name of this delivery.")
+@click.option(
+    "--source",
+    default=".",
+    metavar="SOURCE",
+    help="A directory, or s3://bucket/prefix.  [default: the current directory]",
+)
+@click.option(
+    "--index",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV: path[,checksum[,size]].  [default: index.csv in the source, else all files]",
+)
+@click.option("--sample", is_flag=True, help="Deliver the small sample agreed on first.")
+@click.option("--profile", metavar="NAME|FILE", help="Settings from the receiver, a TOML file.")
+@click.option("--threads", type=int, metavar="N", help="Requests at once.  [default: 8]")
+@click.option(
+    "--max-retries",
+    type=int,
+    metavar="N",
+    help="Second and later tries of a file.  [default: 2]",
+)
+@click.option("--resend-invalid", is_flag=True, help="Send files again that were judged invalid.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, and why; change nothing anywhere.")
+@click.option(
+    "--output-dir",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where the CSV with the state of every file goes.  [default: the current directory]",
+)
+@click.option("--sandbox", is_flag=True, help="Deliver to a receiver on this machine, to try it out.")
+@click.option("--json", is_flag=True, help="Print one JSON object a line on stdout, the last one a summary.")
+@click.option("-q", "--quiet", is_flag=True, help="Only warnings, errors and the outcome.")
+@click.option("-v", "--verbose", is_flag=True, help="Every file.")
+@click.option("--debug", is_flag=True, help="Tracebacks, for a report.")
+@click.version_option(package_name="upload-client", message="%(prog)s %(version)s")
+@click.pass_context
+def deliver(ctx: click.Context, /, **options: Any) -> int | None:  # noqa: ANN401 # click's values, typed in _Order
+    """Deliver a data set to somebody else's bucket.
+
+    The files go up, the receiver judges each, and you see it. Run it again at any time, on any machine that
+    has the files: what is delivered is not sent again.
+    """
+    given = [name for name in options if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if ctx.invoked_subcommand is not None:
+        if given:
+            raise click.UsageError(
+                f"--{given[0].replace('_', '-')} is for a delivery, not for {ctx.invoked_subcommand!r}"
+            )
+        return None
+    return _run(_Order(**options))
+
+
+def _run(order: _Order) -> int:
+    """Deliver, and tell people and programs how it went."""
+    from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
+    from upload_client.ui import Several, people_reporter  # noqa: PLC0415 # not for --help
+    from upload_client.ui.jsonl import JsonlReporter  # noqa: PLC0415 # not for --help
+
+    people = people_reporter(beside_json=order.json, verbosity=order.verbose - order.quiet)
+    machine = JsonlReporter() if order.json else None
+    reporter = Several([people] if machine is None else [people, machine])
+    try:
+        with interruptible(), ExitStack() as stack:
+            client = _client(order, reporter, stack)
+            if order.dry_run:
+                return _dry_run(client, order, machine)
+            outcome = client.run()
+        if outcome.error is not None:
+            raise outcome.error  # noqa: TRY301 # to be told as any other
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 # each is put into words
+        failure = Failure.of(error)
+        if machine is not None and not reporter.ended:
+            machine.handle(failure.summary())
+        reporter.close()
+        if order.debug:
+            failure.print_traceback(error)
+        failure.print(hint_only=reporter.ended)
+        return failure.exit_code
+    finally:
+        reporter.close()
+    return int(outcome.exit_code)
+
+
+def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient:
+    """A client for what is asked for, ready to connect."""
+    from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
+    from upload_client.cli import source as sources  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
+    from upload_client.client import UploadClient  # noqa: PLC0415 # imports pandas and boto3
+
+    dataset, delivery_id, settings = _settings(order, reporter, stack)
+    prompt = find_prompt()
+    session: boto3.Session | None = None
+    source: Path | Bucket
+    if sources.is_bucket(order.source):
+        session = open_session(settings, prompt=prompt)
+        source = sources.bucket_of(order.source, session, settings)
+    else:
+        source = Path(order.source)
+    transfer_type: TransferType = "sample" if order.sample else "staging"
+    return UploadClient(
+        dataset=dataset,
+        delivery_id=delivery_id,
+        file_index=sources.read_files(source, order.index),
+        transfer_type=transfer_type,
+        source=source,
+        n_threads=settings.threads,
+        max_retries=settings.max_retries,
+        debug=order.debug,
+        settings=settings,
+        session=session,
+        reporter=reporter,
+        resend_invalid=order.resend_invalid,
+        output_dir=order.output_dir,
+        prompt=prompt,
+    )
+
+
+def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str, str, Settings]:
+    """The delivery's names and its settings; with --sandbox, a sandbox that lasts as long as `stack`."""
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.events import Message  # noqa: PLC0415 # not for --help
+    from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
+
+    dataset, delivery_id = order.dataset, order.delivery_id
+    flags = {"threads": order.threads, "max_retries": order.max_retries}
+    if order.sandbox:
+        if order.profile:
+            raise UsageError("--sandbox brings its own profile: leave --profile out")
+        from upload_client.sandbox import Sandbox  # noqa: PLC0415 # imports boto3
+
+        dataset, delivery_id = dataset or SANDBOX_DATASET, delivery_id or SANDBOX_DELIVERY
+        reporter.handle(Message("Starting a sandbox on this machine …", "info"))
+        sandbox = stack.enter_context(Sandbox(dataset=dataset, delivery_id=delivery_id))
+        # The environment is for the real receiver: AWS_ENDPOINT_URL, say, would lead away from the sandbox.
+        return dataset, delivery_id, load_settings(flags=flags, profile=sandbox.profile, environ={})
+    if not dataset or not delivery_id:
+        raise UsageError(
+            "--delivery-id is missing" if dataset else "--dataset is missing",
+            hint="A delivery needs --dataset and --delivery-id; `upload-client --help` says more.",
+        )
+    return dataset, delivery_id, load_settings(flags=flags, profile=order.profile)
+
+
+def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None) -> int:
+    """Say what a delivery would do. People read it on stdout, or on stderr where stdout is for a program."""
+    from upload_client.core.files import STATES  # noqa: PLC0415 # not for --help
+    from upload_client.events import Summary  # noqa: PLC0415 # not for --help
+    from upload_client.ui import figures  # noqa: PLC0415 # not for --help
+
+    plan = client.plan()
+    told: Counter[str] = Counter()
+    states: Counter[str] = Counter()
+    shown: dict[str, list[str]] = {reason: [] for reason in plan.reasons}
+    for relpath, state, reason in plan.rows:
+        states[state] += 1
+        told[reason] += 1
+        if order.verbose or told[reason] <= SHOWN:
+            shown[reason].append(relpath)
+        if machine is not None:
+            machine.write("plan", relpath=relpath, state=state, reason=reason)
+    for reason, n in plan.reasons.items():
+        if not n:
+            continue
+        click.echo(f"{figures.files(n)}: {for_terminal(reason)}", err=order.json)
+        if not order.quiet:
+            for relpath in shown[reason]:
+                click.echo(f"  {for_terminal(relpath)}", err=order.json)
+            if n > len(shown[reason]):
+                click.echo(
+                    f"  and {figures.files(n - len(shown[reason]))} more (-v names all)", err=order.json
+                )
+    headline = "This was a dry run: nothing was changed anywhere."
+    click.echo(headline, err=order.json)
+    if machine is not None:
+        machine.handle(
+            Summary(
+                exit_code=0,
+                counts={state: states[state] for state in STATES},
+                bytes_sent=0,
+                files_sent=0,
+                seconds=0.0,
+                state_csv=None,
+                headline=headline,
+            )
+        )
+    return 0

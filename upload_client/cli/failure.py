@@ -1,0 +1,93 @@
+"""What a person is told when a command fails: a sentence, a hint, an exit code."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from upload_client.core.text import for_terminal
+
+if TYPE_CHECKING:
+    from upload_client.events import Summary
+
+__all__ = ["EXIT_CODES", "Failure"]
+
+EXIT_CODES = (
+    (0, "all files valid, or nothing left to do"),
+    (1, "unexpected error"),
+    (2, "wrong usage or input"),
+    (3, "some files were judged invalid"),
+    (4, "some files could not be transferred"),
+    (5, "all transferred, but not all judged: the validator was silent or left"),
+    (6, "stopped early: too many invalid files"),
+    (10, "login refused"),
+    (11, "locked by someone else (it says by whom, since when, until when)"),
+    (12, "the lock was lost"),
+    (13, "the receiver's pipeline refused to start (it says why)"),
+    (14, "the store does not honour conditional writes, so a delivery would not be safe"),
+    (130, "interrupted"),
+)
+"""What the process may exit with. Where several apply: the first of 12, 6, 5, 4, 3."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failure as a person reads it; the texts are not yet safe for a terminal."""
+
+    exit_code: int
+    sentence: str
+    hint: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """Put an exception into words."""
+        from upload_client.errors import DeliveryError, Interrupted  # noqa: PLC0415 # not for --help
+
+        match error:
+            case DeliveryError():
+                return cls(int(error.exit_code), str(error), error.hint)
+            case click.ClickException():
+                return cls(2, error.format_message(), "`upload-client --help` says what there is.")
+            case KeyboardInterrupt() | click.Abort():
+                return cls.of(Interrupted())
+        name = type(error).__name__
+        told_by_aws = any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__)
+        if told_by_aws or isinstance(error, OSError):
+            return cls(1, f"{error} ({name})", DeliveryError.hint)
+        return cls(
+            1,
+            f"unexpected: {name}: {error}",
+            "This is a fault of upload-client. Run it again with --debug and report what it says;"
+            " what was confirmed is not sent again.",
+        )
+
+    def summary(self) -> Summary:
+        """The last line for a program, of a delivery that did not come to have one of its own."""
+        from upload_client.core.files import STATES  # noqa: PLC0415 # not for --help
+        from upload_client.events import Summary  # noqa: PLC0415 # not for --help
+
+        return Summary(
+            exit_code=self.exit_code,
+            counts=dict.fromkeys(STATES, 0),
+            bytes_sent=0,
+            files_sent=0,
+            seconds=0.0,
+            state_csv=None,
+            headline=self.sentence,
+        )
+
+    def print(self, *, hint_only: bool = False) -> None:
+        """Tell it on stderr; the hint alone where the sentence has been told."""
+        if not hint_only:
+            word = "error: " if self.exit_code else ""
+            click.echo(f"{word}{for_terminal(self.sentence, lines=True)}", err=True)
+        if self.hint:
+            click.echo(f"hint: {for_terminal(self.hint, lines=True)}", err=True)
+
+    @staticmethod
+    def print_traceback(error: BaseException) -> None:
+        """For --debug: where it happened, on stderr."""
+        click.echo(for_terminal("".join(traceback.format_exception(error)), lines=True), err=True, nl=False)

@@ -1,0 +1,89 @@
+"""``upload-client index``: write the file index of a directory or a bucket."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from upload_client.core.text import for_terminal
+
+__all__ = ["index"]
+
+TOLD_EVERY = 0.2  # seconds
+
+
+@click.command(short_help="Write the file index of a directory.")
+@click.argument("source")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write it.  [default: index.csv in SOURCE]",
+)
+@click.option("--no-checksums", is_flag=True, help="No CRC32: names and sizes alone, without reading files.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Only files that match.  [repeatable]")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="No files that match.  [repeatable]")
+@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+def index(
+    *,
+    source: str,
+    output: Path | None,
+    no_checksums: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+) -> None:
+    """Write the file index of SOURCE: path, CRC32 and size of each file, as CSV.
+
+    With it, what is delivered is proven to be what was indexed. SOURCE is a directory or s3://bucket/prefix
+    (that without checksums). In a GLOB, * and ? stand for characters of one name and ** for any number of
+    folders; without a / it is looked for in every folder.
+    """
+    from upload_client.cli import source as sources  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.index import scan, write_index  # noqa: PLC0415 # imports pandas
+    from upload_client.ui import figures  # noqa: PLC0415 # not for --help
+
+    if sources.is_bucket(source):
+        from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
+        from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
+        from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
+
+        settings = load_settings()
+        bucket = sources.bucket_of(source, open_session(settings, prompt=find_prompt()), settings)
+        frame = sources.list_bucket(bucket, include, exclude)
+        target, no_checksums = output or Path(sources.INDEX), True
+    else:
+        folder = Path(source)
+        told = _Told()
+        frame = scan(folder, include=include, exclude=exclude, checksums=not no_checksums, on_progress=told)
+        told.wipe()
+        target = output or folder / sources.INDEX
+    write_index(frame, target)
+    size = figures.size(int(frame["size"].sum()))
+    kind = "without checksums" if no_checksums else "with checksums"
+    click.echo(f"{for_terminal(str(target))}: {figures.files(len(frame))}, {size}, {kind}", err=True)
+
+
+class _Told:
+    """Says on a terminal how far reading is."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+        self._wide = 0
+
+    def __call__(self, n_files: int, n_bytes: int) -> None:
+        from upload_client.ui import figures  # noqa: PLC0415 # not for --help
+
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - self._at >= TOLD_EVERY:
+            self._at = now
+            line = f"{figures.files(n_files)}, {figures.size(n_bytes)} read"
+            click.echo("\r" + line.ljust(self._wide), err=True, nl=False)
+            self._wide = len(line)
+
+    def wipe(self) -> None:
+        if self._wide:
+            click.echo("\r" + " " * self._wide + "\r", err=True, nl=False)

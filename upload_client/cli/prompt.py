@@ -1,0 +1,22 @@
+"""Asking the person at the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from upload_client.aws.auth import Prompt
+from upload_client.core.text import for_terminal
+
+__all__ = ["find_prompt"]
+
+
+def find_prompt() -> Prompt | None:
+    """Something that asks on stderr; None where nobody is there to answer."""
+    return _ask if sys.stdin is not None and sys.stdin.isatty() else None
+
+
+def _ask(question: str, *, secret: bool) -> str:
+    answer: str = click.prompt(for_terminal(question), hide_input=secret, err=True)
+    return answer

@@ -1,0 +1,49 @@
+"""``upload-client sandbox``: AWS on this machine, until it is stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["sandbox"]
+
+
+@click.command(short_help="Run AWS and a receiver on this machine, until Ctrl-C.")
+@click.option("--dataset", default="sample", show_default=True, metavar="D", help="Name of the dataset.")
+@click.option("--delivery-id", default="1", show_default=True, metavar="Y", help="Name of the delivery.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="[default: a free one]")
+@click.option("--s3-endpoint", metavar="URL", help="An S3 that runs already, used in place of the sandbox's.")
+@click.option(
+    "--profile-out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the profile that leads here.",
+)
+@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+def sandbox(
+    *,
+    dataset: str,
+    delivery_id: str,
+    port: int,
+    s3_endpoint: str | None,
+    profile_out: Path | None,
+) -> None:
+    """Run S3, Cognito, SSM, Lambda and a validator on 127.0.0.1, until Ctrl-C or SIGTERM.
+
+    When it is ready it prints one line of JSON; its `profile` is for `upload-client --profile`, and asks for
+    no password. Needs the extra: pip install 'upload-client[sandbox]'.
+    """
+    from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
+    from upload_client.sandbox import Sandbox  # noqa: PLC0415 # imports boto3
+
+    made = Sandbox(
+        dataset=dataset, delivery_id=delivery_id, port=port, s3_endpoint=s3_endpoint, profile_out=profile_out
+    )
+    try:
+        with interruptible(), made as running:
+            click.echo(running.ready_line())
+            running.wait()
+    except KeyboardInterrupt:
+        # Being stopped is how it ends.
+        return
