@@ -1,1 +1,67 @@
-"""Deliver data sets to someone else's bucket."""
+"""Deliver data sets to someone else's bucket.
+
+The public names, loaded when they are first asked for: the command line's ``--help`` needs none of what they
+stand on.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from upload_client.aws.bucket import Bucket
+    from upload_client.aws.errors import UploadClientError
+    from upload_client.client import Outcome, UploadClient
+    from upload_client.core.files import ClientFile, TransferType
+    from upload_client.errors import DeliveryError, NothingToDoError
+    from upload_client.plan import Plan
+    from upload_client.settings import Settings, load_settings
+    from upload_client.transfer import TransferOutcome, send_files
+    from upload_client.transfer.dataroot import DataRoot
+
+__all__ = [
+    "Bucket",
+    "ClientFile",
+    "DataRoot",
+    "DeliveryError",
+    "NothingToDoError",
+    "Outcome",
+    "Plan",
+    "Settings",
+    "TransferOutcome",
+    "TransferType",
+    "UploadClient",
+    "UploadClientError",
+    "load_settings",
+    "send_files",
+]
+
+_HOMES = {
+    "Bucket": "aws.bucket",
+    "ClientFile": "core.files",
+    "DataRoot": "transfer.dataroot",
+    "DeliveryError": "errors",
+    "NothingToDoError": "errors",
+    "Outcome": "client",
+    "Plan": "plan",
+    "Settings": "settings",
+    "TransferOutcome": "transfer",
+    "TransferType": "core.files",
+    "UploadClient": "client",
+    "UploadClientError": "aws.errors",
+    "load_settings": "settings",
+    "send_files": "transfer",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -32,6 +32,7 @@ __all__ = [
     "PipelineRefused",
     "StoreUnsafe",
     "Superseded",
+    "TooManyInvalid",
     "UploadClientError",
     "UsageError",
     "ValidatorSilent",
@@ -200,6 +201,16 @@ class PipelineBusy(PipelineRefused):
     """An old validator is still leaving; a later start may succeed."""
 
     hint = "A validator of an earlier run is still leaving: run the same command again in a few minutes."
+
+
+class TooManyInvalid(DeliveryError):
+    """So many files were judged invalid that sending more would help nobody."""
+
+    exit_code = ExitCode.STOPPED_EARLY
+    hint = "See in the state dump what is wrong, mend it, and run the same command again."
+
+    def __init__(self, n_invalid: int = 0) -> None:
+        super().__init__(f"stopped early: {n_invalid} files were judged invalid in this run")
 
 
 class ValidatorSilent(DeliveryError):

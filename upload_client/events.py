@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
+from upload_client.core.files import State
+
 __all__ = [
     "Connected",
     "Event",
@@ -91,7 +93,7 @@ class Progress:
         seconds: since the run began.
     """
 
-    counts: Mapping[str, int]
+    counts: Mapping[State, int]
     bytes_sent: int
     bytes_total: int
     files_sent: int
@@ -109,7 +111,7 @@ class Summary:
     """
 
     exit_code: int
-    counts: Mapping[str, int]
+    counts: Mapping[State, int]
     bytes_sent: int
     files_sent: int
     seconds: float

@@ -19,7 +19,7 @@ from upload_client.core.text import for_csv_cell
 from upload_client.core.times import timestamp
 
 if TYPE_CHECKING:
-    from upload_client.core.files import ClientFile
+    from upload_client.core.files import ClientFile, State
 
 __all__ = ["COLUMNS", "LogTail", "Receipt", "dump_name", "is_dump", "write_dump"]
 
@@ -131,7 +131,7 @@ class Receipt:
     transfer_type: str
     epoch: int
     agent_id: str
-    counts: Mapping[str, int]
+    counts: Mapping[State, int]
     n_bytes: int
     index_key: str
     index_sha256: str

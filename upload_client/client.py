@@ -1,0 +1,1271 @@
+"""`UploadClient`: drives one delivery, from the login to the receipt.
+
+It holds no rule (they are in `upload_client.core`) and makes no AWS call of its own. One thread, the
+caller's, owns the ledger and everything in this module. The workers, the refresher of the lock, the writer and
+the reader of the logs have threads of their own, and are spoken to through their objects alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import platform
+import random
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import pandas as pd
+
+from upload_client.aws import pipeline
+from upload_client.aws.auth import Prompt, fetch_parameter, open_session
+from upload_client.aws.bucket import (
+    AnswerLost,
+    Bucket,
+    ConditionalConflict,
+    PreconditionFailed,
+    StoreError,
+)
+from upload_client.aws.clients import s3_client
+from upload_client.aws.identity import new_agent_id
+from upload_client.aws.lock import Lock, epoch_floor
+from upload_client.aws.log import LogReader, LogWriter
+from upload_client.aws.probe import probe_store
+from upload_client.clock import SYSTEM, Clock
+from upload_client.core import records, verdicts
+from upload_client.core.delivery import (
+    ClientEvent,
+    ClientState,
+    ExitCode,
+    ValidatorWatch,
+    Watch,
+    exit_code,
+    next_client_state,
+    too_many_invalid,
+)
+from upload_client.core.files import (
+    STATES,
+    ClientFile,
+    FileLedger,
+    State,
+    TransferType,
+    Upload,
+    retry_delay,
+)
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.layout import InvalidName, Layout, check_name
+from upload_client.core.records import LogChain
+from upload_client.core.text import for_terminal
+from upload_client.core.times import timestamp
+from upload_client.errors import (
+    DeliveryError,
+    Interrupted,
+    InvalidState,
+    LockLost,
+    LogBroken,
+    LoginRefused,
+    NothingToDoError,
+    PipelineBusy,
+    PipelineRefused,
+    TooManyInvalid,
+    UsageError,
+    ValidatorSilent,
+)
+from upload_client.events import (
+    Connected,
+    Event,
+    FileChanged,
+    Message,
+    MessageType,
+    Planned,
+    Progress,
+    Reporter,
+    Summary,
+)
+from upload_client.index import check_index, encode_index
+from upload_client.plan import Plan, make_plan
+from upload_client.report import LogTail, Receipt, write_dump
+from upload_client.settings import Settings, SettingsError, load_settings, require, with_parameter
+from upload_client.transfer.dataroot import DataRoot
+from upload_client.transfer.engine import TransferEngine, TransferOutcome, TransferTask
+from upload_client.ui.plain import PlainReporter
+
+if TYPE_CHECKING:
+    import boto3
+
+__all__ = ["Outcome", "UploadClient"]
+
+_QUEUED = 2048
+"""Files given to the engine ahead of time: enough that no worker waits, few enough to take back at once."""
+_BREATH = 0.01  # seconds between two looks at workers that have enough to do
+_TICK = 0.1  # seconds: the longest wait of `run` between two looks at everything
+_PROGRESS_EVERY = 0.25  # seconds between two events of progress
+_GRACE = 3.5  # seconds for what is in flight, once the client has been told to stop
+_CLOSE_TIMEOUT = 10.0  # seconds for the last records
+_BUSY_RETRY = 5.0  # seconds between attempts to start a validator while an old one is leaving
+_CONTROL_TIMEOUT = 20.0  # seconds: a lock's refresh must not hang for longer than a short lease can wait
+_COPY_TIMEOUT = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it is done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a delivery, or this run of it, ended.
+
+    Attributes:
+        exit_code: what the command line exits with; 0: every file is delivered and valid.
+        headline: the same in one sentence.
+        counts: files in each state.
+        bytes_sent: bytes of content that this run sent.
+        files_sent: files that this run brought into the landing bucket.
+        seconds: how long the run took.
+        state_csv: the state dump; None if it could not be written.
+        receipt: key of the receipt in the control bucket; None unless this run finished the delivery.
+        error: what ended the run, if something did.
+    """
+
+    exit_code: int
+    headline: str
+    counts: Mapping[State, int]
+    bytes_sent: int
+    files_sent: int
+    seconds: float
+    state_csv: Path | None
+    receipt: str | None
+    error: BaseException | None = field(default=None, repr=False)
+
+
+class _S3Place(NamedTuple):
+    """A source that is named by its URL; the bucket is opened after the login."""
+
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where everything of the delivery is, once somebody is logged in."""
+
+    settings: Settings
+    layout: Layout
+    control: Bucket
+    landing: Bucket
+    root: DataRoot
+
+
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """What the logs and the buckets say before a run."""
+
+    reader: LogReader
+    ledger: FileLedger
+    plan: Plan
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """What a connected client has.
+
+    Attributes:
+        announce: rows that are done and await a verdict of which nobody has been asked in this run.
+        said_at: when the log was last written to, by the monotonic clock.
+        told_at: when progress was last told, the same.
+        start_at: before this moment no validator is started again, the same.
+        starting: the answer of the starter, while a validator is being started again.
+        index: key and SHA-256 of the index of this run.
+        chain: the client's log, as the writer has it.
+    """
+
+    places: _Places
+    lock: Lock
+    writer: LogWriter
+    chain: LogChain
+    reader: LogReader
+    ledger: FileLedger
+    watch: ValidatorWatch
+    plan: Plan
+    announce: deque[int]
+    said_at: float
+    told_at: float = -math.inf
+    start_at: float = -math.inf
+    engine: TransferEngine | None = None
+    starting: Future[Exception | None] | None = None
+    index: tuple[str, str] | None = None
+    receipt: str | None = None
+    n_uploads: int = 0
+    files_sent: int = 0
+
+
+def _place(source: str | Path) -> Path | _S3Place:
+    if isinstance(source, Path):
+        return source
+    if not isinstance(source, str):
+        raise TypeError(
+            f"a source is a directory, a Bucket or s3://bucket/prefix, not {type(source).__name__}"
+        )
+    if not source.startswith("s3://"):
+        return Path(source)
+    bucket, _, prefix = source.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise UsageError(f"the source {source!r} names no bucket: s3://bucket/prefix")
+    return _S3Place(bucket, prefix if not prefix or prefix.endswith("/") else prefix + "/")
+
+
+@contextlib.contextmanager
+def _usage_errors() -> Iterator[None]:
+    """What is wrong with the settings is said in the form of this program's own errors."""
+    try:
+        yield
+    except SettingsError as error:
+        raise UsageError(str(error), hint=error.hint) from None
+    except InvalidName as error:
+        raise UsageError(str(error)) from None
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "upload-client": version("upload-client"),
+        "python": platform.python_version(),
+        "boto3": version("boto3"),
+    }
+
+
+def _tail(chain: LogChain) -> LogTail | None:
+    return None if chain.tail_sha is None else LogTail(chain.next_seq - 1, chain.tail_sha)
+
+
+def _headline(counts: Mapping[State, int], error: BaseException | None) -> str:
+    """The outcome in one sentence."""
+    n = sum(counts.values())
+    judged = f"{counts['valid']} of {n} files valid"
+    if isinstance(error, NothingToDoError):
+        return f"nothing to do: {judged}"
+    if error is not None:
+        return f"{judged}; {error}" if n else str(error)
+    rest = {
+        "invalid": counts["invalid"],
+        "not judged": counts["done"],
+        "not transferred": n - counts["valid"] - counts["invalid"] - counts["done"],
+    }
+    return "; ".join([judged, *(f"{number} {what}" for what, number in rest.items() if number)])
+
+
+class UploadClient:
+    """One delivery, by one run. Construction checks its arguments and does no network I/O.
+
+    ```python
+    with UploadClient(dataset="survey7", delivery_id="2026-11", file_index=df,
+                      transfer_type="staging", source="/data/survey7", n_threads=8) as client:
+        outcome = client.run()
+    ```
+
+    Step by step, the same is `connect`, `write_index`, `initiate_transfer`, a loop of `transfer_next_file`
+    and `update`, and `quit`. All methods are called from one thread.
+
+    Args:
+        dataset: name of the data set: 1 to 63 letters, digits, ``.``, ``_``, ``-``.
+        delivery_id: name of the delivery, the same.
+        file_index: one row a file: ``path`` (str, relative, ``/``-separated), perhaps ``checksum`` (str,
+            CRC32 as base64 of 4 big-endian bytes) and ``size`` (integer, bytes).
+        transfer_type: ``staging``, the whole delivery, or ``sample``.
+        source: a directory, a `Bucket`, or ``s3://bucket/prefix``.
+        lambda_client_config: arguments of `botocore.config.Config` for the Lambda client.
+        own_agent_id: name of this run; by default 11 random lowercase letters.
+        n_threads: requests under way at once.
+        debug: put tracebacks into messages.
+        max_retries: second and later tries for each file.
+        settings: see `upload_client.settings`; None: from the environment and the default profile.
+        session: a boto3 session to use in place of a login.
+        reporter: is told what happens; None: log lines on stderr.
+        output_dir: where the state dump goes; None: the working directory.
+        resend_invalid: send files again that were judged invalid and have not changed since.
+        steal: take the lock from the agent of this name although it is held.
+        prompt: asks the person for what a login needs; None: nobody is asked.
+        clock: time.
+
+    Raises:
+        UsageError: an argument cannot be used (`InvalidIndex`: the index, with every row that is wrong).
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: str,
+        delivery_id: str,
+        file_index: pd.DataFrame,
+        transfer_type: TransferType,
+        source: str | Path | Bucket,
+        lambda_client_config: dict[str, Any] | None = None,
+        own_agent_id: str | None = None,
+        n_threads: int = 1,
+        debug: bool = False,
+        max_retries: int = 2,
+        settings: Settings | None = None,
+        session: boto3.Session | None = None,
+        reporter: Reporter | None = None,
+        output_dir: str | Path | None = None,
+        resend_invalid: bool = False,
+        steal: str | None = None,
+        prompt: Prompt | None = None,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        if lambda_client_config is not None and not isinstance(lambda_client_config, dict):
+            raise UsageError("lambda_client_config is not a dict of botocore's Config arguments")
+        try:
+            Layout(dataset, delivery_id, transfer_type)
+            if own_agent_id is not None:
+                check_name(own_agent_id, "own_agent_id")
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        if n_threads < 1:
+            raise UsageError(f"n_threads is {n_threads}: at least 1 is needed")
+        if max_retries < 0:
+            raise UsageError(f"max_retries is {max_retries}: it cannot be negative")
+        self.dataset = dataset
+        self.delivery_id = delivery_id
+        self.transfer_type: TransferType = transfer_type
+        self.agent_id = own_agent_id or new_agent_id()
+        self.debug = debug
+        self.output_dir = Path(output_dir or ".")
+        self.state = ClientState.INITIALIZING
+
+        self._lambda_config = lambda_client_config
+        self._n_threads = n_threads
+        self._max_retries = max_retries
+        self._given_settings = settings
+        self._session = session
+        self._reporter: Reporter = reporter or PlainReporter()
+        self._resend_invalid = resend_invalid
+        self._steal = steal
+        self._prompt = prompt
+        self._clock = clock
+        self._source_name = str(source)
+        self._source = source if isinstance(source, Bucket) else _place(source)
+        self._index = file_index
+        self._warnings: tuple[str, ...] = ()
+        if isinstance(self._source, Path):
+            self._check_index(self._source)
+
+        self._began = clock.monotonic()
+        self._places: _Places | None = None
+        self._lock: Lock | None = None
+        self._sources: dict[str, tuple[int, str]] | None = None
+        self._delivery: _Delivery | None = None
+        self._ending = False
+        self._outcome: Outcome | None = None
+        self._move("built")
+
+    # --- what a caller may ask ---
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, or is in a state it cannot leave, early or not."""
+        return self.state.terminal
+
+    @property
+    def n_complete(self) -> int:
+        """Files judged, plus files that used up their retries."""
+        return self._delivery.ledger.n_complete if self._delivery else 0
+
+    @property
+    def next_file(self) -> ClientFile | None:
+        """The file to send next; None where nothing is to be sent now."""
+        if self._delivery is None or self.done:
+            return None
+        row = self._delivery.ledger.next_row(self._clock.monotonic())
+        return None if row is None else self._delivery.ledger.file(row)
+
+    @property
+    def transfer_complete(self) -> bool:
+        """Whether nothing is left to send and nothing is in flight. Verdicts may be missing."""
+        return self._delivery is not None and self._delivery.ledger.transfer_complete
+
+    @property
+    def validation_complete(self) -> bool:
+        """Whether every file is judged or given up."""
+        return self._delivery is not None and self._delivery.ledger.validation_complete
+
+    @property
+    def files(self) -> Iterator[ClientFile]:
+        """All files as they stand now, in the order of the index; none before `connect`."""
+        return iter(self._delivery.ledger) if self._delivery else iter(())
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """Files in each state."""
+        return self._delivery.ledger.counts() if self._delivery else dict.fromkeys(STATES, 0)
+
+    @property
+    def reader(self) -> LogReader:
+        """Follows the validator's log."""
+        return self._connected().reader
+
+    # --- the way of a delivery ---
+
+    def run(self) -> Outcome:
+        """Deliver: everything from `connect` to `quit`.
+
+        Returns:
+            How it ended. What can come of a delivery that has begun (files invalid, not transferred, not
+            judged, lock lost, interrupted, …) is returned, not raised.
+
+        Raises:
+            DeliveryError: it did not begin: login refused, locked, pipeline refused, bad input, …; its
+                ``exit_code`` says which.
+        """
+        try:
+            self.connect()
+            self.write_index()
+            self.initiate_transfer()
+            while not self.done:
+                self._turn(_TICK)
+        except NothingToDoError:
+            pass  # `connect` has ended the run already
+        except KeyboardInterrupt:
+            self.quit(Interrupted())
+        assert self._outcome is not None
+        error = self._outcome.error
+        if error is not None and not isinstance(error, DeliveryError):
+            raise error
+        return self._outcome
+
+    def plan(self) -> Plan:
+        """Find out what a run would do now, and change nothing anywhere.
+
+        Raises:
+            DeliveryError: that could not be found out.
+        """
+        if self.state is not ClientState.UNCONNECTED:
+            raise InvalidState(f"a plan is made before connecting; the client is {self.state}")
+        places = self._open()
+        return self._survey(places, DeliveryHistory(), epoch=0).plan
+
+    def connect(self) -> None:
+        """Log in, read the settings, take the lock, fence and read the logs, and plan.
+
+        Raises:
+            NothingToDoError: all files are delivered and valid already. The client has ended.
+            DeliveryError: it cannot be delivered now; the client has ended, and the lock is not held.
+        """
+        if self.state is not ClientState.UNCONNECTED:
+            raise InvalidState(f"a client connects once; this one is {self.state}")
+        with self._ending_on_error():
+            self._connect()
+
+    def write_index(self) -> None:
+        """Put the index, with the column ``will_transfer``, into the control bucket; tell the log."""
+        delivery = self._connected(ClientState.READY)
+        with self._ending_on_error():
+            ledger = delivery.ledger
+            will = [ledger.state(row) == "ready" for row in range(len(ledger))]
+            body = encode_index(self._index, will)
+            key = delivery.places.layout.index(delivery.lock.epoch)
+            delivery.index = (key, hashlib.sha256(body).hexdigest())
+            self._create(key, body, "text/csv")
+            n_bytes = sum(ledger.size(row) or 0 for row in range(len(ledger)))
+            self._append(
+                [
+                    records.Init(
+                        self._now(),
+                        delivery.lock.epoch,
+                        key,
+                        delivery.index[1],
+                        len(ledger),
+                        n_bytes,
+                        _versions(),
+                    )
+                ]
+            )
+
+    def initiate_transfer(self) -> None:
+        """Start the validation pipeline; files may be sent from here on.
+
+        Where nothing is to be sent and nothing to be judged, no pipeline is started and the client ends.
+
+        Raises:
+            PipelineRefused: it did not start; the client has ended.
+        """
+        delivery = self._connected(ClientState.READY)
+        if delivery.index is None:
+            self.write_index()
+        with self._ending_on_error():
+            delivery.reader.start()
+            if delivery.ledger.next_row(math.inf) is None and not delivery.announce:
+                self._finish()
+                return
+            while not self._start_pipeline():
+                self._clock.sleep(_BUSY_RETRY)
+                delivery.lock.check_held()
+            self._move("started")
+
+    def transfer_next_file(self) -> ClientFile | None:
+        """Queue the next file.
+
+        Returns:
+            The file as it is now; None, with a warning, where none is left to send at this moment.
+
+        Raises:
+            InvalidState: not connected, no pipeline started, or at an end.
+        """
+        if self.state not in (ClientState.RUNNING, ClientState.PENDING_VALIDATION):
+            error = InvalidState(f"no file can be sent: the client is {self.state}")
+            self.cmessage(str(error), "error")
+            raise error
+        delivery = self._connected()
+        row = delivery.ledger.next_row(self._clock.monotonic())
+        if row is None:
+            self.cmessage("no file is left to send now", "warning")
+            return None
+        self._queue(delivery, row)
+        return delivery.ledger.file(row)
+
+    def update(self) -> bool:
+        """Look at everything once: what the workers did, what the validator says, whether the lock holds.
+
+        Returns:
+            Whether there is nothing more to do: the client has ended, by this update or before.
+        """
+        if self.state not in (ClientState.RUNNING, ClientState.PENDING_VALIDATION):
+            self.cmessage(f"there is nothing to update: the client is {self.state}", "warning")
+            return self.done
+        self._turn(0.0)
+        return self.done
+
+    def crash(self, exception: BaseException) -> None:
+        """End because of an error: log it to S3 if possible, tell the person, quit."""
+        if self.done:
+            return
+        self.cmessage(self.excformat(exception), "error")
+        self._end(exception, crashed=True)
+
+    def quit(self, _exception: BaseException | None = None) -> None:
+        """End, finished or not: log it to S3 if possible, release the lock, dump the state.
+
+        A second call does nothing.
+        """
+        self._end(_exception, crashed=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, DeliveryError):
+            self.crash(error)
+        self.quit(Interrupted() if isinstance(error, KeyboardInterrupt) else error)
+
+    # --- login and lock ---
+
+    def cognito_authenticate(self) -> None:
+        """Log in as the settings say; `connect` does it unless a session was given.
+
+        Raises:
+            LoginRefused: no credentials.
+        """
+        with _usage_errors():
+            self._session = open_session(self._base_settings(), prompt=self._prompt, clock=self._clock)
+
+    def acquire_lock(self, *, refresh: bool = False) -> bool:
+        """Take the lock, which then refreshes itself until it is released.
+
+        Args:
+            refresh: write it even though this client holds it already.
+
+        Returns:
+            True.
+
+        Raises:
+            Locked: somebody else has it.
+            LockLost: it was ours and is not any more.
+        """
+        places = self._open()
+        if self._lock is None:
+            self._lock = Lock(
+                places.control,
+                places.layout.owned,
+                agent_id=self.agent_id,
+                lease_seconds=places.settings.lease_seconds,
+                clock=self._clock,
+            )
+        if self._lock.state == "held" and refresh:
+            self._lock.refresh()
+        elif self._lock.state != "held":
+            self._lock.acquire(epoch_floor(places.control, places.layout), steal=self._steal)
+            self._start_thread(self._lock)
+        return True
+
+    def release_lock(self) -> None:
+        """Give the lock back, if it is held; normally only `quit` does."""
+        if self._lock is not None and self._lock.state == "held":
+            self._lock.release()
+
+    # --- telling ---
+
+    def dump_state(self) -> Path | None:
+        """Write the state of all files as CSV into the output directory.
+
+        Returns:
+            Its path; None where there is no state yet, or it could not be written (the person is told).
+        """
+        if self._delivery is None:
+            return None
+        try:
+            return write_dump(
+                self._delivery.ledger,
+                dataset=self.dataset,
+                delivery_id=self.delivery_id,
+                wall=self._clock.wall(),
+                directory=self.output_dir,
+            )
+        except OSError as error:
+            self.cmessage(f"the state could not be written to {self.output_dir}: {error.strerror}", "error")
+            return None
+
+    def cmessage(self, text: str, mtype: MessageType) -> None:
+        """Tell the person a sentence, in the colour of its category."""
+        self._tell(Message(text, mtype))
+
+    def cprint(self, renderable: Any, *, padded: bool = True) -> None:  # noqa: ANN401 - whatever rich can print
+        """Print something rich can print to the person's console, stderr."""
+        from rich.console import Console  # noqa: PLC0415 - slow, and rarely asked for
+        from rich.padding import Padding  # noqa: PLC0415
+
+        Console(stderr=True).print(Padding(renderable, (0, 1)) if padded else renderable)
+
+    def excformat(self, exc: BaseException) -> str:
+        """An exception for print or log, safe for a terminal; with its traceback in `debug`."""
+        text = str(exc) if isinstance(exc, DeliveryError) else f"{type(exc).__name__}: {exc}"
+        if self.debug:
+            text = "".join(traceback.format_exception(exc))
+        return for_terminal(text, lines=True)
+
+    # --- connecting ---
+
+    def _base_settings(self) -> Settings:
+        if self._given_settings is None:
+            with _usage_errors():
+                self._given_settings = load_settings()
+        return self._given_settings
+
+    def _open(self) -> _Places:
+        """Log in and find out where everything is."""
+        if self._places is not None:
+            return self._places
+        if self._session is None:
+            self.cognito_authenticate()
+        session, settings = self._session, self._base_settings()
+        assert session is not None
+        with _usage_errors():
+            if settings.needs_parameter:
+                settings = with_parameter(settings, fetch_parameter(session, settings))
+            require(settings, "control_bucket", "landing_bucket", "start_function")
+            assert settings.control_bucket and settings.landing_bucket  # noqa: PT018 - for the type checker
+            layout = Layout(
+                self.dataset,
+                self.delivery_id,
+                self.transfer_type,
+                control_prefix=settings.control_prefix,
+                landing_prefix=settings.landing_prefix,
+            )
+            layout.check_places(settings.control_bucket, settings.landing_bucket)
+        landing = layout.fill(settings.landing_bucket)
+        control = s3_client(session, settings, read_timeout=_CONTROL_TIMEOUT)
+        data = s3_client(session, settings, pool=self._n_threads + 4, read_timeout=_COPY_TIMEOUT)
+        source = self._source
+        if isinstance(source, _S3Place):
+            source = Bucket(source.bucket, prefix=source.prefix, client=data)
+        self._places = _Places(
+            settings,
+            layout,
+            Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=control),
+            Bucket(landing, prefix=layout.landing, client=data),
+            DataRoot(source),
+        )
+        return self._places
+
+    def _connect(self) -> None:
+        places = self._open()
+        settings, layout, control = places.settings, places.layout, places.control
+        probe_store(control, layout, self.agent_id, clock=self._clock)
+        self.acquire_lock()
+        lock = self._lock
+        assert lock is not None
+        chain = LogChain("client")
+        writer = LogWriter(
+            control,
+            layout.client_log(),
+            agent_id=self.agent_id,
+            epoch=lock.epoch,
+            chain=chain,
+            clock=self._clock,
+            may_write=lambda: lock.may_write,
+        )
+        writer.fence()
+        history = DeliveryHistory()
+        survey = self._survey(places, history, lock.epoch)
+        self._delivery = delivery = _Delivery(
+            places=places,
+            lock=lock,
+            writer=writer,
+            chain=chain,
+            reader=survey.reader,
+            ledger=survey.ledger,
+            watch=ValidatorWatch(
+                lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + _BUSY_RETRY
+            ),
+            plan=survey.plan,
+            announce=deque(survey.plan.announced),
+            n_uploads=survey.plan.n_found,
+            said_at=self._clock.monotonic(),
+        )
+        for warning in self._warnings:
+            self.cmessage(warning, "warning")
+        self._tell(
+            Connected(
+                dataset=self.dataset,
+                delivery_id=self.delivery_id,
+                transfer_type=self.transfer_type,
+                agent_id=self.agent_id,
+                epoch=lock.epoch,
+                source=self._source_name,
+                landing=str(places.landing),
+                resumed=len(history) > 0,
+            )
+        )
+        plan = delivery.plan
+        self._tell(Planned(counts=plan.reasons, n_files=plan.n_to_send, n_bytes=plan.n_bytes))
+        if delivery.ledger.all_valid:
+            init = history.last_client.init if history.last_client else None
+            if isinstance(init, records.Init) and not control.ls(layout.receipt_prefix):
+                delivery.index = (init.index, init.index_sha256)
+                self._write_receipt(delivery)
+            self._move("all_judged")
+            raise NothingToDoError
+        self._start_thread(writer)
+        delivery.engine = self._make_engine(delivery)
+        self._move("connected")
+
+    def _survey(self, places: _Places, history: DeliveryHistory, epoch: int) -> _Survey:
+        """Read both logs, list what has landed, and find out where each file starts."""
+        for segment in LogReader(
+            places.control, places.layout.client_log(), writer="client", clock=self._clock
+        ).read_all():
+            history.add_client(segment)
+        reader = LogReader(
+            places.control, places.layout.validator_log(), writer="validator", clock=self._clock
+        )
+        for segment in reader.read_all():
+            history.add_validator(segment)
+        if places.root.bucket is not None:
+            self._sources = {entry.key: (entry.size, entry.etag) for entry in places.root.bucket.list()}
+            self._check_index({key: size for key, (size, _) in self._sources.items()})
+        ledger = FileLedger(
+            self._index["path"].tolist(),
+            abspaths=self._source_prefix(),
+            checksums=self._index["checksum"].tolist(),
+            sizes=[None if size is pd.NA else size for size in self._index["size"].tolist()],
+            max_retries=self._max_retries,
+        )
+        plan = make_plan(
+            ledger,
+            history,
+            epoch=epoch,
+            root=places.root,
+            sources=self._sources,
+            landing=places.landing,
+            resend_invalid=self._resend_invalid,
+            n_threads=self._n_threads,
+        )
+        return _Survey(reader, ledger, plan)
+
+    def _check_index(self, source: Path | Mapping[str, int]) -> None:
+        checked = check_index(self._index, source)
+        self._index, self._warnings = checked.frame, checked.warnings
+
+    def _source_prefix(self) -> str:
+        """What stands before a relative path to make it the path a person would use."""
+        if isinstance(self._source, Path):
+            return str(self._source.absolute()).rstrip("/\\") + os.sep
+        return str(self._source)
+
+    def _make_engine(self, delivery: _Delivery) -> TransferEngine:
+        settings = delivery.places.settings
+        return TransferEngine(
+            delivery.places.root,
+            delivery.places.landing,
+            n_threads=self._n_threads,
+            multipart_threshold=int(settings.multipart_threshold),
+            part_size=None if settings.part_size is None else int(settings.part_size),
+            may_write=lambda: delivery.lock.may_write,
+            clock=self._clock,
+        )
+
+    # --- the validator ---
+
+    def _start_pipeline(self) -> bool:
+        """Ask for a validator, and wait for the answer; False if an old one is still leaving."""
+        return self._asked(self._invoke())
+
+    def _invoke(self) -> Exception | None:
+        """Ask the starter once. In a thread of its own when a validator has to be started again."""
+        delivery = self._connected()
+        request = {
+            "protocol": records.VERSION,
+            "dataset": self.dataset,
+            "delivery_id": self.delivery_id,
+            "transfer_type": self.transfer_type,
+            "agent_id": self.agent_id,
+            "epoch": delivery.lock.epoch,
+            "idempotency_key": f"{self.agent_id}-{delivery.lock.epoch}-{delivery.watch.starting()}",
+        }
+        try:
+            client = pipeline.lambda_client(self._session, delivery.places.settings, self._lambda_config)
+            pipeline.start(client, delivery.places.settings.start_function or "", request)
+        except (PipelineRefused, StoreError) as error:
+            return error
+        return None
+
+    def _asked(self, refusal: Exception | None) -> bool:
+        """What the starter's answer means: whether a validator runs. Raises the refusal if it is final."""
+        watch = self._connected().watch
+        if refusal is None or isinstance(refusal, AnswerLost):
+            watch.started()  # where the answer was lost, the validator's log tells
+            return True
+        if isinstance(refusal, PipelineBusy) and watch.busy(self._clock.monotonic()):
+            return False
+        raise refusal
+
+    def _keep_validator(self, delivery: _Delivery) -> None:
+        """Start the validator again where that is right; end where it is gone for good."""
+        if delivery.starting is not None:
+            if not delivery.starting.done():
+                return
+            refusal, delivery.starting = delivery.starting.result(), None
+            try:
+                if not self._asked(refusal):
+                    delivery.start_at = self._clock.monotonic() + _BUSY_RETRY
+            except PipelineRefused as error:
+                raise ValidatorSilent(
+                    f"the validator has left and cannot be started again: {error}"
+                ) from error
+        advice = delivery.watch.advice()
+        if advice is Watch.START_AGAIN:
+            if self._clock.monotonic() >= delivery.start_at:
+                delivery.starting = self._in_background(self._invoke)
+        elif advice is Watch.SILENT:
+            raise ValidatorSilent(
+                f"no sign of life from the validator for {delivery.watch.silent_for:.0f} seconds,"
+                " though it was started twice"
+            )
+        elif advice is Watch.LEFT:
+            raise ValidatorSilent(f"the validator has left before all was judged: {delivery.watch.gone}")
+
+    # --- sending ---
+
+    def _queue(self, delivery: _Delivery, row: int) -> None:
+        ledger, plan = delivery.ledger, delivery.plan
+        ledger.queue(row)
+        relpath = ledger.relpath(row)
+        assert delivery.engine is not None
+        delivery.engine.submit(
+            TransferTask(
+                row,
+                relpath,
+                relpath,
+                relpath,
+                size=plan.sizes[row],
+                checksum=ledger.checksum(row),
+                expect_etag=plan.landed.get(row),
+                source_etag=None if self._sources is None else self._sources[relpath][1],
+                leftover=plan.leftover.get(relpath, ()),
+            )
+        )
+
+    def _feed(self, delivery: _Delivery) -> None:
+        """Give the workers files, as far as there is room."""
+        engine, ledger = delivery.engine, delivery.ledger
+        assert engine is not None
+        now = self._clock.monotonic()
+        room = min(
+            _QUEUED - engine.in_flight, records.MAX_UNFLUSHED - delivery.writer.unflushed - engine.in_flight
+        )
+        for _ in range(room):
+            row = ledger.next_row(now)
+            if row is None:
+                break
+            self._queue(delivery, row)
+
+    def _turn(self, timeout: float) -> None:
+        """Look at everything once; with a time-out, send as well, and wait until there is something to see.
+
+        What goes wrong ends the run, and is in its outcome.
+        """
+        with contextlib.suppress(Exception), self._ending_on_error():
+            delivery = self._connected()
+            if timeout:
+                self._feed(delivery)
+                self._wait(delivery, timeout)
+            self._update(delivery)
+
+    def _wait(self, delivery: _Delivery, timeout: float) -> None:
+        engine = delivery.engine
+        assert engine is not None
+        if engine.in_flight > _QUEUED // 4:
+            self._clock.sleep(_BREATH)  # the workers have enough to do: let what they did pile up
+        elif engine.in_flight:
+            self._hear_workers(delivery, timeout)
+        else:
+            self._clock.sleep(timeout)
+
+    def _update(self, delivery: _Delivery) -> None:
+        self._check_ownership(delivery)
+        self._hear_workers(delivery)
+        self._hear_validator(delivery)
+        self._announce_again(delivery)
+        ledger, now = delivery.ledger, self._clock.monotonic()
+        if now - delivery.told_at >= _PROGRESS_EVERY:
+            delivery.told_at = now
+            self._tell_progress(delivery)
+        if too_many_invalid(ledger.n_invalid_this_run, delivery.places.settings.max_invalid):
+            raise TooManyInvalid(ledger.n_invalid_this_run)
+        if ledger.validation_complete:
+            self._finish()
+            return
+        if self.state is ClientState.RUNNING and ledger.transfer_complete:
+            self._move("all_sent")
+        self._keep_validator(delivery)
+        if now - delivery.said_at >= records.KEEPALIVE_SECONDS:
+            self._append([records.Keepalive(self._now())])
+
+    def _check_ownership(self, delivery: _Delivery) -> None:
+        if delivery.writer.error is not None:
+            raise delivery.writer.error
+        delivery.lock.check_held()
+
+    def _hear_workers(self, delivery: _Delivery, timeout: float = 0.0) -> None:
+        """Enter into ledger and log what the workers did, waiting for something if there is nothing."""
+        engine, ledger, epoch = delivery.engine, delivery.ledger, delivery.lock.epoch
+        assert engine is not None
+        started, outcomes = engine.poll(timeout)
+        for row in started:
+            ledger.start(row)
+        if not outcomes:
+            return
+        at, now = self._now(), self._clock.monotonic()
+        lines: list[records.Record] = []
+        refused: TransferOutcome | None = None
+        for outcome in outcomes:
+            row = outcome.row
+            if outcome.ok:
+                delivery.n_uploads += 1
+                upload = Upload(
+                    epoch,
+                    delivery.n_uploads,
+                    outcome.size,
+                    outcome.crc32,
+                    outcome.etag,
+                    outcome.version_id,
+                    outcome.mtime_ns,
+                    outcome.source_etag,
+                    outcome.source_version,
+                )
+                delivery.files_sent += 1
+                if ledger.transferred(row, upload, at):
+                    lines.append(records.Transferred.of(at, outcome.relpath, upload, 0))
+            else:
+                retries = ledger.retries(row)
+                error = outcome.error or "it failed"
+                again = ledger.fail(
+                    row,
+                    error,
+                    now=now,
+                    again=outcome.again,
+                    delay=retry_delay(retries, random.random()),  # noqa: S311 - no secret
+                )
+                if not again:
+                    lines.append(records.Failed(at, outcome.relpath, error, retries))
+                if outcome.credentials:
+                    refused = outcome
+            self._tell_file(ledger, row)
+        self._append(lines)
+        if refused is not None:
+            raise LoginRefused(f"S3 no longer accepts the credentials: {refused.error}")
+
+    def _hear_validator(self, delivery: _Delivery) -> None:
+        """Enter into the ledger what the validator said."""
+        reader, ledger, watch = delivery.reader, delivery.ledger, delivery.watch
+        if reader.trouble is not None:
+            watch.poll_failed()
+        elif reader.polls_ok_at is not None:
+            watch.polled(reader.polls_ok_at)
+        now, epoch = self._clock.monotonic(), delivery.lock.epoch
+        for segment in reader.update():
+            watch.hear(segment)
+            if segment.superseded:
+                continue
+            if segment.n_ignored:
+                self.cmessage(
+                    f"{segment.n_ignored} lines of the validator's log could not be read"
+                    f" (segment {segment.header.seq}: {'; '.join(segment.problems)})",
+                    "warning",
+                )
+            for record in segment.records:
+                if not isinstance(record, records.Verdict):
+                    continue
+                ruling = verdicts.apply(ledger, record, epoch=epoch, now=now)
+                if ruling.action == "warn":
+                    self.cmessage(f"{ruling.message}: {record.path}", "warning")
+                elif ruling.action != "ignore":
+                    row = ledger.row(record.path)
+                    assert row is not None
+                    self._tell_file(ledger, row)
+
+    def _announce_again(self, delivery: _Delivery) -> None:
+        """Announce what earlier runs left unjudged, and what the validator could not judge at first."""
+        ledger = delivery.ledger
+        room = records.MAX_UNFLUSHED - delivery.writer.unflushed
+        rows = [delivery.announce.popleft() for _ in range(min(room, len(delivery.announce)))]
+        now = self._clock.monotonic()
+        while len(rows) < room and (row := ledger.next_ask(now)) is not None:
+            rows.append(row)
+        at = self._now()
+        lines = []
+        for row in rows:
+            upload = ledger.upload(row)
+            assert upload is not None
+            lines.append(records.Transferred.of(at, ledger.relpath(row), upload, ledger.ask(row)))
+        self._append(lines)
+
+    # --- the end ---
+
+    def _finish(self) -> None:
+        """Everything is judged or given up: check it against the bucket, leave a receipt, end."""
+        delivery = self._connected()
+        self._verify(delivery)
+        if delivery.ledger.all_valid:
+            self._write_receipt(delivery)
+        self._move("all_judged")
+        self._end(None, crashed=False)
+
+    def _verify(self, delivery: _Delivery) -> None:
+        """A file is valid only while a LIST of the landing prefix shows it with the ETag that was judged."""
+        ledger, at = delivery.ledger, self._now()
+        if not ledger.counts()["valid"]:
+            return
+        found = {entry.key: entry.etag for entry in delivery.places.landing.list()}
+        for row in range(len(ledger)):
+            if ledger.state(row) != "valid":
+                continue
+            upload = ledger.upload(row)
+            etag = found.get(ledger.relpath(row))
+            if upload is None or etag != upload.etag:
+                why = "is no longer in the bucket" if etag is None else "was replaced in the bucket"
+                ledger.judge(row, "invalid", f"{why} after it was judged", at)
+                self._tell_file(ledger, row)
+
+    def _write_receipt(self, delivery: _Delivery) -> None:
+        """Say, in the control bucket, that the delivery is finished."""
+        assert delivery.index is not None
+        writer, ledger, places = delivery.writer, delivery.ledger, delivery.places
+        if not writer.flush():
+            raise (
+                writer.error or writer.trouble or LockLost("the lock was lost before the receipt was written")
+            )
+        key = places.layout.receipt(delivery.lock.epoch)
+        receipt = Receipt(
+            dataset=self.dataset,
+            delivery_id=self.delivery_id,
+            transfer_type=self.transfer_type,
+            epoch=delivery.lock.epoch,
+            agent_id=self.agent_id,
+            counts=ledger.counts(),
+            n_bytes=sum(upload.size for row in range(len(ledger)) if (upload := ledger.upload(row))),
+            index_key=delivery.index[0],
+            index_sha256=delivery.index[1],
+            client_log=_tail(delivery.chain),
+            validator_log=_tail(delivery.reader.chain),
+            finished_at=self._now(),
+            versions=_versions(),
+        )
+        self._create(key, receipt.encode(), "application/json")
+        delivery.receipt = key
+
+    def _create(self, key: str, body: bytes, content_type: str) -> None:
+        """Write a control object that must not be there yet; the same one, by a lost answer, may."""
+        delivery = self._connected()
+        if not delivery.lock.may_write:
+            delivery.lock.refresh()
+        control = delivery.places.control
+        try:
+            control.put(key, body, if_none_match=True, content_type=content_type)
+        except (PreconditionFailed, AnswerLost, ConditionalConflict):
+            if control.read(key, limit=len(body)) != body:
+                raise
+
+    @contextlib.contextmanager
+    def _ending_on_error(self) -> Iterator[None]:
+        """End the run with whatever is raised inside, and let it through."""
+        try:
+            yield
+        except NothingToDoError:
+            self._end(None, crashed=False)
+            raise
+        except KeyboardInterrupt:
+            self._end(Interrupted(), crashed=False)
+            raise
+        except (LogBroken, StoreError) as error:
+            self.crash(error)
+            raise
+        except DeliveryError as error:
+            self._end(error, crashed=False)
+            raise
+        except Exception as error:
+            self.crash(error)
+            raise
+
+    def _end(self, error: BaseException | None, *, crashed: bool) -> None:
+        if self._outcome is not None or self._ending:
+            return
+        self._ending = True
+        delivery = self._delivery
+        if delivery is not None:
+            self._stop_sending(delivery)
+            if self._lock is not None and self._lock.may_write:
+                at, why = self._now(), "" if error is None else str(error)
+                last = records.Crash(at, why) if crashed else records.Stop(at, why or self.state)
+                if not delivery.writer.close([last], timeout=_CLOSE_TIMEOUT):
+                    self.cmessage(
+                        "the last records could not be written to the log; the next run sorts it out",
+                        "warning",
+                    )
+            delivery.writer.stop()
+            delivery.reader.stop()
+            if delivery.engine is not None:
+                delivery.engine.close()
+        try:
+            self.release_lock()
+        except (DeliveryError, StoreError) as trouble:
+            self.cmessage(
+                f"the lock was not given back, and is free when its lease ends: {trouble}", "warning"
+            )
+        if self._lock is not None:
+            self._lock.stop()
+        self._move("crash" if crashed else "quit")
+        counts = self.counts
+        code = self._exit_code(error, counts)
+        headline = _headline(counts, error)
+        path = self.dump_state()
+        if delivery is not None:
+            self._tell_progress(delivery)
+        seconds = self._clock.monotonic() - self._began
+        sent = delivery.engine.bytes_sent if delivery is not None and delivery.engine is not None else 0
+        files_sent = delivery.files_sent if delivery is not None else 0
+        self._outcome = Outcome(
+            exit_code=code,
+            headline=headline,
+            counts=counts,
+            bytes_sent=sent,
+            files_sent=files_sent,
+            seconds=seconds,
+            state_csv=path,
+            receipt=delivery.receipt if delivery is not None else None,
+            error=error,
+        )
+        self._tell(
+            Summary(
+                exit_code=code,
+                counts=counts,
+                bytes_sent=sent,
+                files_sent=files_sent,
+                seconds=seconds,
+                state_csv=path,
+                headline=headline,
+            )
+        )
+        self._reporter.close()
+
+    def _stop_sending(self, delivery: _Delivery) -> None:
+        """Take back what has not begun, give what is in flight a moment, and note what came of it."""
+        engine, ledger = delivery.engine, delivery.ledger
+        if engine is None:
+            return
+        unfinished = engine.stop(_GRACE if delivery.lock.may_write else 0.0)
+        with contextlib.suppress(LoginRefused):
+            self._hear_workers(delivery)
+        for row in unfinished:
+            ledger.abandon(row)
+
+    def _exit_code(self, error: BaseException | None, counts: Mapping[State, int]) -> ExitCode:
+        if error is None:
+            return exit_code(counts)
+        if isinstance(error, DeliveryError):
+            return ExitCode(error.exit_code)
+        return ExitCode.UNEXPECTED
+
+    # --- small things ---
+
+    def _connected(self, *states: ClientState) -> _Delivery:
+        """What a connected client has; with `states`, only in one of these."""
+        if self._delivery is None or (states and self.state not in states):
+            raise InvalidState(f"that cannot be done now: the client is {self.state}")
+        return self._delivery
+
+    def _append(self, lines: Sequence[records.Record]) -> None:
+        if lines:
+            delivery = self._connected()
+            delivery.writer.append_many(lines)
+            delivery.said_at = self._clock.monotonic()
+
+    def _now(self) -> str:
+        return timestamp(self._clock.wall())
+
+    def _move(self, event: ClientEvent) -> None:
+        self.state = next_client_state(self.state, event)
+
+    def _tell(self, event: Event) -> None:
+        self._reporter.handle(event)
+
+    def _tell_file(self, ledger: FileLedger, row: int) -> None:
+        self._tell(
+            FileChanged(ledger.relpath(row), ledger.state(row), ledger.message(row), ledger.retries(row))
+        )
+
+    def _tell_progress(self, delivery: _Delivery) -> None:
+        self._tell(
+            Progress(
+                counts=delivery.ledger.counts(),
+                bytes_sent=0 if delivery.engine is None else delivery.engine.bytes_sent,
+                bytes_total=delivery.plan.n_bytes,
+                files_sent=delivery.files_sent,
+                seconds=self._clock.monotonic() - self._began,
+            )
+        )
+
+    # What a simulation on virtual time, which has no threads, replaces
+
+    def _start_thread(self, part: Lock | LogWriter | LogReader) -> None:
+        part.start()
+
+    def _in_background(self, call: Callable[[], Exception | None]) -> Future[Exception | None]:
+        future: Future[Exception | None] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                future.set_exception(error)
+
+        threading.Thread(target=run, name="start validator", daemon=True).start()
+        return future
