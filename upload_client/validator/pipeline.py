@@ -1,0 +1,427 @@
+"""`Validator`: follows a client's log and judges what it announces, for as long as it may.
+
+The synchronous `Validator.step` does one round of everything that is due; `Validator.run` calls it again
+and again. Judgements run on an executor. The client's log is hostile input: records come bounded and
+typed out of `upload_client.core.records`, and what they say is checked where it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future
+from typing import Literal, NamedTuple, Protocol
+
+from upload_client.aws.bucket import Bucket, NotFound, ObjectTooLarge, StoreError
+from upload_client.aws.lock import Lock
+from upload_client.aws.log import LogReader, LogWriter, last_epoch
+from upload_client.clock import SYSTEM, Clock
+from upload_client.core.files import Upload
+from upload_client.core.history import DeliveryHistory, PathHistory
+from upload_client.core.layout import Layout
+from upload_client.core.lease import DEFAULT_LEASE, MAX_BODY, LockBody
+from upload_client.core.records import (
+    KEEPALIVE_SECONDS,
+    Cursor,
+    Found,
+    Keepalive,
+    LogChain,
+    Segment,
+    Shutdown,
+    Stop,
+    Transferred,
+    ValidatorInit,
+    ValidatorRecord,
+    Verdict,
+    timestamp,
+)
+from upload_client.core.text import for_log
+from upload_client.errors import Locked, LockLost
+from upload_client.validator.checks import Abandoned, Judgement
+
+__all__ = ["MAX_UNJUDGED", "STOPPED_EARLY", "Judge", "Outcome", "Validator"]
+
+MAX_UNJUDGED = 10_000
+"""Announced uploads that wait for a verdict; with more, the client's log is not read on."""
+STOPPED_EARLY = "stopped early"
+"""How the reason of a client's `stop` begins that had too many invalid files: nobody waits for the rest."""
+
+Outcome = Literal["stop", "time", "superseded", "error", "lock lost"]
+"""Why a validator left. After `lock lost` it could not say so."""
+
+_CURSOR_SECONDS = 1.0
+_FLUSH_SECONDS = 10.0
+_MAX_PAUSE = 1.0
+_MAX_POLL_GAP = 30.0
+_WIND_UP_SECONDS = 5.0
+"""For what is being judged when the time runs out; what is not done by then is for the next validator."""
+
+
+class Judge(Protocol):
+    """Judges single uploads; `upload_client.validator.checks.Checker` is the real one."""
+
+    def judge(self, path: str, announced: Upload) -> Judgement:
+        """Judge one upload; `Abandoned` after `stop`. Called on the executor, several at a time."""
+
+    def stop(self) -> None:
+        """Let judgements that are under way end soon."""
+
+
+class Validator:
+    """One run of the validator: it takes its lock, serves one client, and leaves.
+
+    Args:
+        control: the control bucket, at the delivery's root.
+        layout: where everything is.
+        judge: judges single uploads.
+        executor: runs the judgements.
+        validator_id: this run's name.
+        client_epoch: the client that it serves.
+        seconds_left: how long this run may still take.
+        leave_seconds: it leaves when no more than these are left.
+        width: how many judgements are handed to the executor at once.
+        lease_seconds: of its lock.
+        poll_seconds: between two looks at the client's log while something comes.
+        poll_longest_seconds: the same after a long silence.
+        clock: the machine's.
+    """
+
+    def __init__(
+        self,
+        control: Bucket,
+        layout: Layout,
+        judge: Judge,
+        executor: Executor,
+        *,
+        validator_id: str,
+        client_epoch: int,
+        seconds_left: Callable[[], float] = lambda: math.inf,
+        leave_seconds: float = 30.0,
+        width: int = 32,
+        lease_seconds: int = 120,
+        poll_seconds: float = 1.0,
+        poll_longest_seconds: float = 10.0,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self._control = control
+        self._layout = layout
+        self._judge = judge
+        self._executor = executor
+        self._validator_id = validator_id
+        self._client_epoch = client_epoch
+        self._seconds_left = seconds_left
+        self._leave_seconds = leave_seconds
+        self._width = width
+        self._poll_seconds = poll_seconds
+        self._poll_longest_seconds = poll_longest_seconds
+        self._clock = clock
+        self._lock = Lock(
+            control, layout.validator_lock, agent_id=validator_id, lease_seconds=lease_seconds, clock=clock
+        )
+        self._history = DeliveryHistory()
+        self._reader = LogReader(control, layout.client_log(), writer="client", clock=clock)
+        self._writer: LogWriter | None = None
+        # By path, each with the number of the segment that announces it; what was announced first is first.
+        self._waiting: dict[str, int] = {}
+        self._judging: dict[str, _UnderWay] = {}
+        self._wake = threading.Event()
+        self._poll_pause = poll_seconds
+        self._next_poll = -math.inf
+        self._polled_at: float | None = None
+        self._client_silent = 0.0
+        self._client_lease = float(DEFAULT_LEASE)
+        self._said_at = -math.inf
+        self._cursor_at = -math.inf
+        self._cursor = -1
+        self._superseded = False
+        self._leaving: _Leaving | None = None
+        self.outcome: Outcome | None = None
+
+    def run(self) -> Outcome:
+        """Serve the client until it is time to leave.
+
+        Raises:
+            Locked: another validator is there; nothing was done.
+            StoreError: the store cannot be asked whether there is one.
+        """
+        self._lock.start()
+        try:
+            self.begin()
+            while self.outcome is None:
+                self._wake.wait(min(self.step(), _MAX_PAUSE))
+                # Before the next step looks, not after: what is done from now on wakes it again.
+                self._wake.clear()
+        except Locked:
+            raise
+        except Exception as error:  # it is said in the log, where the client and the receiver look
+            self._leave("error", f"{type(error).__name__}: {error}")
+            self._finish()
+            if self._writer is None:
+                raise
+        finally:
+            self._judge.stop()
+            self._lock.stop()
+        assert self.outcome is not None  # whatever happened, it has left
+        return self.outcome
+
+    def begin(self) -> None:
+        """Take the lock, fence the log, read both logs, and say that this validator is there.
+
+        Raises:
+            Locked: another validator is there.
+            DeliveryError: a log is broken, a newer validator has come, or the store cannot be asked.
+        """
+        log = self._layout.validator_log()
+        self._lock.acquire(last_epoch(self._control, log, writer="validator"))
+        writer = self._writer = LogWriter(
+            self._control,
+            log,
+            agent_id=self._validator_id,
+            epoch=self._lock.epoch,
+            chain=LogChain("validator"),
+            client_epoch=self._client_epoch,
+            clock=self._clock,
+            may_write=lambda: self._lock.may_write,
+        )
+        writer.fence()
+        lock = self._client_lock()
+        self._client_lease = float(DEFAULT_LEASE if lock is None else lock.lease_seconds)
+        # The announcements first, so that each verdict finds its upload.
+        for segment in self._reader.read_all():
+            self._history.add_client(segment)
+        for segment in LogReader(self._control, log, writer="validator", clock=self._clock).read_all():
+            self._history.add_validator(segment)
+        self._cursor = self._history.cursor
+        # Which segment announced them is not known any more, only that it lies beyond the cursor.
+        self._waiting = {path: self._cursor + 1 for path, _ in self._history.unjudged()}
+        self._say(ValidatorInit(self._now(), self._validator_id, self._client_epoch))
+        writer.flush(timeout=_FLUSH_SECONDS)
+
+    def step(self) -> float:
+        """Do once what is due: keep the lock, look at the log, judge, say what came out, or leave.
+
+        Returns:
+            Seconds until there is something to do again, if no judgement ends before.
+        """
+        writer = self._writer
+        if self.outcome is not None or writer is None:
+            return math.inf
+        waits = [self._lock.step()]
+        if self._lock.lost is not None or writer.error is not None:
+            self._leave("lock lost")
+        else:
+            self._harvest()
+            if self._leaving is None:
+                self._poll()
+                self._consider_leaving()
+        if self._leaving is not None:
+            now = self._clock.monotonic()
+            if not self._judging or self._leaving.outcome == "lock lost":
+                self._finish()
+                return math.inf
+            if now >= self._leaving.by:
+                self._judge.stop()
+            else:
+                waits.append(self._leaving.by - now)
+        else:
+            self._feed()
+            now = self._clock.monotonic()
+            waits += [
+                self._next_poll - now,
+                self._seconds_left() - self._leave_seconds,
+            ]
+        self._say_how_far(now)
+        if self._is_idle and writer.unflushed:
+            writer.flush(timeout=1.0)  # nothing follows that could share a segment with it
+        waits += [writer.step(), self._said_at + KEEPALIVE_SECONDS - now]
+        return max(0.0, min(waits))
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._waiting) + len(self._judging) >= MAX_UNJUDGED
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._waiting and not self._judging
+
+    def _poll(self) -> None:
+        """Look for news of the client, if it is time to."""
+        now = self._clock.monotonic()
+        if now < self._next_poll:
+            return
+        n_segments = 0
+        try:
+            if self._is_full:
+                lock = self._client_lock()
+                self._superseded = lock is not None and lock.epoch > self._client_epoch
+            else:
+                for segment in self._reader.read_all():
+                    self._take(segment)
+                    n_segments += 1
+        except StoreError:
+            # While the client cannot be heard, it is not silent.
+            self._polled_at = None
+        else:
+            if self._polled_at is not None:
+                self._client_silent += min(now - self._polled_at, _MAX_POLL_GAP)
+            self._polled_at = now
+        if n_segments:
+            self._client_silent = 0.0
+            self._poll_pause = self._poll_seconds
+        self._next_poll = now + self._poll_pause
+        if not n_segments:
+            self._poll_pause = min(1.5 * self._poll_pause, self._poll_longest_seconds)
+
+    def _take(self, segment: Segment) -> None:
+        self._history.add_client(segment)
+        if segment.superseded:
+            return
+        for record in segment.records:
+            if type(record) is Transferred:
+                latest = self._history.latest(record.path)
+                if latest is not None and (latest.upload.id, latest.ask) == (record.upload, record.ask):
+                    self._waiting.pop(record.path, None)
+                    self._waiting[record.path] = segment.header.seq
+
+    def _feed(self) -> None:
+        """Hand out what waits."""
+        free = self._width - len(self._judging)
+        # What is announced again while it is judged waits for that.
+        paths = (path for path in self._waiting if path not in self._judging)
+        for path in list(itertools.islice(paths, max(0, free))):
+            seq = self._waiting.pop(path)
+            entry = self._history.latest(path)
+            assert entry is not None  # it was announced
+            if entry.verdict in ("ok", "failure"):
+                self._say_again(path, entry)
+                continue
+            future = self._executor.submit(self._judge.judge, path, entry.upload)
+            self._judging[path] = _UnderWay(seq, entry.upload, future)
+            future.add_done_callback(lambda _: self._wake.set())
+
+    def _harvest(self) -> None:
+        """Say what came out of the judgements that have ended."""
+        done = [(path, under_way) for path, under_way in self._judging.items() if under_way.future.done()]
+        for path, under_way in done:
+            del self._judging[path]
+            try:
+                came_out = under_way.future.result()
+            except (Abandoned, CancelledError):
+                self._waiting = {path: under_way.seq, **self._waiting}
+                continue
+            except Exception as error:  # noqa: BLE001 — one file must not end the judging of the others
+                came_out = Judgement("error", f"it could not be judged: {type(error).__name__}")
+            entry = self._history.latest(path)
+            if entry is None or entry.upload.id != under_way.upload.id:
+                continue  # a later upload has taken its place, and waits
+            # It answers whatever has been asked about this upload by now.
+            self._waiting.pop(path, None)
+            self._say_verdict(
+                Verdict(
+                    self._now(),
+                    path,
+                    entry.upload.id,
+                    entry.ask,
+                    came_out.status,
+                    came_out.message,
+                    came_out.found,
+                    came_out.checks,
+                )
+            )
+
+    def _say_again(self, path: str, entry: PathHistory) -> None:
+        """Repeat the verdict that the log has: no upload is judged twice."""
+        assert entry.verdict is not None
+        upload = entry.upload
+        found = Found(upload.size, upload.crc32, upload.etag) if entry.verdict == "ok" else None
+        self._say_verdict(
+            Verdict(self._now(), path, upload.id, entry.ask, entry.verdict, entry.message or "", found)
+        )
+
+    def _say_verdict(self, verdict: Verdict) -> None:
+        self._history.add_verdict(verdict)
+        self._say(verdict)
+
+    def _say_how_far(self, now: float) -> None:
+        """Tell how far all is judged; or at least that there is still somebody here."""
+        if self._is_idle or now - self._cursor_at >= _CURSOR_SECONDS:
+            self._advance_cursor()
+            self._cursor_at = now
+        if now - self._said_at >= KEEPALIVE_SECONDS:
+            self._say(Keepalive(self._now()))
+
+    def _advance_cursor(self) -> None:
+        beyond = [under_way.seq for under_way in self._judging.values()]
+        beyond += itertools.islice(self._waiting.values(), 1)
+        cursor = min(beyond, default=self._reader.chain.next_seq) - 1
+        if cursor > self._cursor:
+            self._cursor = cursor
+            self._say(Cursor(self._now(), cursor))
+
+    def _consider_leaving(self) -> None:
+        client = self._history.clients.get(self._client_epoch)
+        if self._superseded or self._reader.chain.highest_epoch > self._client_epoch:
+            self._leave("superseded")
+        elif self._seconds_left() <= self._leave_seconds:
+            self._leave("time")
+        elif client is not None and client.ended is not None:
+            if self._is_idle or (client.ended == "stop" and client.reason.startswith(STOPPED_EARLY)):
+                self._leave("stop")
+        elif self._is_idle and self._client_silent > self._client_lease:
+            self._leave("error", "the client has been silent for longer than its lease")
+
+    def _leave(self, outcome: Outcome, message: str = "") -> None:
+        """Begin nothing new; finish what is under way, if that does not take long."""
+        now = self._clock.monotonic()
+        patience = min(_WIND_UP_SECONDS, self._leave_seconds / 2)
+        self._leaving = _Leaving(outcome, message, now + patience)
+        if outcome not in ("time", "superseded"):
+            self._judge.stop()
+
+    def _finish(self) -> None:
+        """Say goodbye, and give the lock back."""
+        assert self._leaving is not None
+        outcome, message, _ = self._leaving
+        if outcome != "lock lost" and self._writer is not None:
+            self._advance_cursor()
+            t = self._now()
+            farewell = (
+                Stop(t, "all is judged") if outcome == "stop" else Shutdown(t, outcome, for_log(message))
+            )
+            self._writer.close((farewell,), timeout=_FLUSH_SECONDS)
+        with contextlib.suppress(LockLost, StoreError):
+            self._lock.release()
+        self.outcome = outcome
+
+    def _say(self, record: ValidatorRecord) -> None:
+        assert self._writer is not None  # nothing is said before the log is fenced
+        self._writer.append(record)
+        self._said_at = self._clock.monotonic()
+
+    def _client_lock(self) -> LockBody | None:
+        try:
+            return LockBody.decode(self._control.get(self._layout.owned, limit=MAX_BODY).body)
+        except (NotFound, ObjectTooLarge):
+            return None
+
+    def _now(self) -> str:
+        return timestamp(self._clock.wall())
+
+
+class _UnderWay(NamedTuple):
+    """An upload that is being judged, and the segment that announces it."""
+
+    seq: int
+    upload: Upload
+    future: Future[Judgement]
+
+
+class _Leaving(NamedTuple):
+    """Why a validator leaves, and until when, by the monotonic clock, it waits for what is under way."""
+
+    outcome: Outcome
+    message: str
+    by: float

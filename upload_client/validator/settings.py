@@ -1,0 +1,64 @@
+"""The validator's own settings: the receiver's word on where everything is, never a client's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["ENVIRONMENT_VARIABLE", "ValidatorSettings"]
+
+ENVIRONMENT_VARIABLE = "UPLOAD_CLIENT_VALIDATOR"
+"""Holds the settings, as one JSON object."""
+
+
+class ValidatorSettings(BaseModel):
+    """Settings of both functions, the starter and the worker.
+
+    A Lambda function gets them as JSON in the environment variable ``UPLOAD_CLIENT_VALIDATOR``, for example
+    ``{"control_bucket": "control", "landing_bucket": "landing", "worker_function": "upload-client-work"}``.
+    Bucket names and prefixes must be those that clients get; they may hold ``{dataset}``, ``{delivery_id}``
+    and ``{transfer_type}``. Times are seconds, sizes bytes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    control_bucket: str
+    control_prefix: str = ""
+    landing_bucket: str
+    landing_prefix: str = "{dataset}/{delivery_id}/{transfer_type}/"
+    worker_function: str
+    """Name or ARN of the function that runs `upload_client.validator.handlers.work`."""
+
+    endpoint_url: str | None = None
+    """Where all AWS services are, when not at AWS."""
+    endpoints: dict[str, str] = Field(default_factory=dict)
+    """Where single services are, by boto3's name; before ``endpoint_url``."""
+
+    threads: int = Field(default=16, ge=1, le=256)
+    """Uploads that are judged at the same time."""
+    openers: int = Field(default=2, ge=1, le=64)
+    """Processes that open Parquet, FITS and ASDF files."""
+    max_read: int = Field(default=2 * 1024**3, ge=0)
+    """Text files larger than this are not read through; their checksum is all that is judged."""
+    lease_seconds: int = Field(default=120, ge=30, le=3600)
+    """Of the validator's lock: how long a validator that died without a word keeps the next one out."""
+    poll_seconds: float = Field(default=1.0, gt=0)
+    """Between two looks at the client's log, while something comes."""
+    poll_longest_seconds: float = Field(default=10.0, gt=0)
+    """Between two looks after a long silence."""
+    leave_seconds: float = Field(default=30.0, gt=0)
+    """A worker leaves so long before its time runs out (or a quarter of its time, where that is less)."""
+    start_seconds: float = Field(default=60.0, gt=0)
+    """How long the starter waits for the worker's first word."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> ValidatorSettings:
+        """Read them from `ENVIRONMENT_VARIABLE`.
+
+        Raises:
+            pydantic.ValidationError: something is missing, unknown or wrong.
+        """
+        environ = os.environ if environ is None else environ
+        return cls.model_validate_json(environ.get(ENVIRONMENT_VARIABLE, "{}"))
