@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import sys
 import threading
 import zlib
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from upload_client.transfer import DataRoot, TransferEngine, TransferTask, send_files
+from upload_client.transfer.lean import LeanWire
 from upload_client.transfer.wire import (
     AbortUpload,
     Answer,
@@ -38,6 +40,18 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 def task(path: Path, row: int = 0, **details) -> TransferTask:
     return TransferTask(row, path.name, str(path), path.name, **details)
+
+
+@pytest.fixture(autouse=True, params=["boto3", "lean"])
+def engine(request, monkeypatch):
+    """Every test here runs over boto3 and over connections of our own."""
+    monkeypatch.setattr(
+        sys.modules[__name__], "carrier", {"boto3": BotoWire, "lean": LeanWire}[request.param]
+    )
+    return request.param
+
+
+carrier = BotoWire
 
 
 class Recording:
@@ -76,7 +90,7 @@ def run(engine, *tasks):
 
 
 def transfer(root, bucket, *tasks, script=None, **options):
-    wire = Recording(BotoWire(bucket), script)
+    wire = Recording(carrier(bucket), script)
     outcomes = run(TransferEngine(DataRoot(root), bucket, wire=wire, **options), *tasks)
     return outcomes, wire
 
@@ -170,7 +184,7 @@ def test_many_files_of_all_sizes_all_arrive(bucket, tmp_path):
 
 
 def test_larger_files_are_begun_first(moto_bucket, tmp_path):
-    sizes = [10, 5000, 300, 70000, 1]
+    sizes = [MIB // 2, 5 * MIB, MIB, 9 * MIB, MIB // 4]
     for row, size in enumerate(sizes):
         (tmp_path / f"{row}").write_bytes(noise(size))
     hold = threading.Event()
@@ -314,7 +328,7 @@ def test_a_damaged_body_is_refused_by_the_store_and_sent_again(checking_bucket, 
 def test_no_write_begins_without_leave(moto_bucket, tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"content")
-    wire = Recording(BotoWire(moto_bucket))
+    wire = Recording(carrier(moto_bucket))
     leave = threading.Event()
     asked = threading.Event()
 
@@ -609,7 +623,7 @@ def test_a_second_try_in_the_same_run_goes_on_where_the_first_left_off(moto_buck
     path = tmp_path / "a"
     path.write_bytes(noise(11 * MIB))
     refuse = once(CompleteUpload, lambda request, perform: Answer(403, "AccessDenied", "not now"))
-    wire = Recording(BotoWire(moto_bucket), refuse)
+    wire = Recording(carrier(moto_bucket), refuse)
     engine = TransferEngine(
         DataRoot(tmp_path), moto_bucket, wire=wire, multipart_threshold=5 * MIB, part_size=5 * MIB
     )
@@ -637,7 +651,7 @@ def test_stopping_names_the_files_that_will_have_no_outcome(moto_bucket, tmp_pat
         go_on.wait(10)
         return perform(request)
 
-    wire = Recording(BotoWire(moto_bucket), script)
+    wire = Recording(carrier(moto_bucket), script)
     engine = TransferEngine(DataRoot(tmp_path), moto_bucket, n_threads=1, wire=wire)
     for row in range(5):
         engine.submit(task(tmp_path / f"{row}", row))
@@ -663,7 +677,7 @@ def test_stopping_leaves_parts_for_the_next_run(bucket, tmp_path):
         DataRoot(tmp_path),
         bucket,
         n_threads=1,
-        wire=Recording(BotoWire(bucket), script),
+        wire=Recording(carrier(bucket), script),
         multipart_threshold=5 * MIB,
         part_size=5 * MIB,
     )
@@ -779,28 +793,30 @@ def test_a_copy_above_the_limit_goes_in_parts(checking_bucket, monkeypatch):
 # The data plane alone
 
 
-def test_send_files_yields_one_outcome_a_file_and_tells_its_progress(bucket, tmp_path):
+def test_send_files_yields_one_outcome_a_file_and_tells_its_progress(bucket, tmp_path, engine):
     tasks = []
     for row in range(20):
         (tmp_path / f"{row}").write_bytes(noise(row * 100))
         tasks.append(task(tmp_path / f"{row}", row))
     sent = []
-    outcomes = list(send_files(tasks, DataRoot(tmp_path), bucket, n_threads=3, on_progress=sent.append))
+    outcomes = list(
+        send_files(tasks, DataRoot(tmp_path), bucket, n_threads=3, on_progress=sent.append, engine=engine)
+    )
     assert sorted(outcome.row for outcome in outcomes) == list(range(20))
     assert all(outcome.ok for outcome in outcomes)
     assert sum(sent) == sum(row * 100 for row in range(20))
 
 
-def test_a_consumer_that_leaves_early_leaves_no_worker_behind(moto_bucket, tmp_path):
+def test_a_consumer_that_leaves_early_leaves_no_worker_behind(moto_bucket, tmp_path, engine):
     tasks = []
     for row in range(50):
         (tmp_path / f"{row}").write_bytes(b"x")
         tasks.append(task(tmp_path / f"{row}", row))
-    before = threading.active_count()
-    outcomes = send_files(tasks, DataRoot(tmp_path), moto_bucket, n_threads=2)
+    before = set(threading.enumerate())
+    outcomes = send_files(tasks, DataRoot(tmp_path), moto_bucket, n_threads=2, engine=engine)
     next(outcomes)
     outcomes.close()
-    for thread in threading.enumerate():
-        if thread.name.startswith("transfer-"):
-            thread.join(10)
-    assert threading.active_count() <= before + 1  # moto may keep a connection's thread
+    ours = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("transfer-")]
+    for thread in ours:
+        thread.join(10)
+    assert [thread.name for thread in ours if thread.is_alive()] == []

@@ -1,8 +1,13 @@
 """`TransferEngine`: many files on their way at once.
 
 One queue for everything: whole files, the parts of large ones, and the requests around them. So one large
-file uses every worker, a crowd of small ones too, and no worker is idle while anything is left to do.
-Larger files are begun before smaller ones among those that wait, so that the end is made of small pieces.
+file uses every worker, a crowd of small ones as many connections as help, and none is idle while anything is
+left to do. Larger files are begun before smaller ones among those that wait, so that the end is made of
+small pieces.
+
+Two kinds of threads take from it. Workers carry one request at a time and may wait: for the disk, for S3, for
+the lock. The lane (`upload_client.transfer.lane`) sends small files, hundreds at once; only the lean wire has
+one. What a lane does not understand becomes a worker's.
 
 The caller submits tasks and polls for what has begun and what is done; it is never called back. A file's
 outcome says that S3 acknowledged it, or why not. Nothing here knows of ledgers, logs or locks, but for
@@ -21,28 +26,65 @@ from typing import Any, Literal
 
 from upload_client.aws.bucket import Bucket
 from upload_client.clock import SYSTEM, Clock
-from upload_client.core.parts import MULTIPART_COPY_LIMIT
+from upload_client.core.parts import DEFAULT_PART, MULTIPART_COPY_LIMIT
+from upload_client.transfer.buffers import Buffers
 from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
 from upload_client.transfer.dataroot import DataRoot, FileRefused
+from upload_client.transfer.lane import Lane
+from upload_client.transfer.lean import LeanWire
+from upload_client.transfer.pace import Pace
+from upload_client.transfer.route import NoRoute
 from upload_client.transfer.task import TransferOutcome, TransferTask, failure
 from upload_client.transfer.upload import Parted, PartedUpload, UploadLost, send_whole
-from upload_client.transfer.wire import READS, Answer, BotoWire, Pause, Steps, Wire
+from upload_client.transfer.wire import READS, Answer, BotoWire, Pause, Request, Steps, Wire
 
-__all__ = ["TransferEngine", "TransferOutcome", "TransferTask"]
+__all__ = ["Engine", "TransferEngine", "TransferOutcome", "TransferTask"]
+
+Engine = Literal["auto", "lean", "boto3"]
+"""Whose connections: our own where possible; our own or none; boto3's."""
 
 MIB = 1024**2
 
-DEFAULT_THRESHOLD = 64 * MIB
+DEFAULT_THRESHOLD = 16 * MIB
+SMALL = 256 * 1024
+"""Bytes below which a file is one of the many for the lane."""
 PATIENCE = 60.0
 """Seconds without one successful request after which failing ones are no longer repeated."""
 _RESTARTS = 3
+_MOST_WORKERS = 64
+_LANE_MEMORY = 48 * MIB
+_AUTO_MEMORY = 256 * MIB
+_TELL_AT = 64
+_TELL_AFTER = 0.01
+_DISK_IS_SLOW = 0.6
+_HELP_LASTS = 5.0
 
 Done = Callable[[object], None]
-Unit = tuple[Steps[Any], Done]
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
     """The engine was stopped before this could be done."""
+
+
+class _Larger(Exception):  # noqa: N818 - not an error
+    """A file has turned out to be larger than its task said, and is not this thread's business."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+class _Errand:
+    """One thing to do: rules, the request they wait with, and what to do with their result."""
+
+    __slots__ = ("done", "lane", "memory", "request", "steps")
+
+    def __init__(self, steps: Steps[Any], done: Done, memory: int = 0, *, lane: bool = False) -> None:
+        self.steps = steps
+        self.done = done
+        self.memory = memory
+        self.request: Request | None = None
+        self.lane = lane
 
 
 class _Run:
@@ -67,12 +109,17 @@ class TransferEngine:
         destination: Where they go. Its client is used as it is: it should keep `n_threads` connections
             and wait for answers as long as a copy of 5 GiB may take.
         n_threads: Requests under way at once; "auto": found out.
+        engine: Whose connections carry the content of files; see `Engine`.
         multipart_threshold: Bytes from which a file goes up in parts.
         part_size: Bytes of each part; None: by the file's size.
         may_write: Asked before each request that changes something; while it says no, none is made.
         options: Arguments of boto3 for the objects made (``StorageClass``, ``Tagging``, …).
-        wire: What carries requests; None: boto3.
+        unsigned_payload: Over plain HTTP, too, sign no content; see `Route`.
+        wire: What carries requests, in place of the one `engine` names.
         clock: Time.
+
+    Raises:
+        NoRoute: `engine` is "lean", and botocore would send files in a way that is not known here.
     """
 
     def __init__(
@@ -80,49 +127,67 @@ class TransferEngine:
         source: DataRoot,
         destination: Bucket,
         *,
-        n_threads: int | Literal["auto"] = 8,
+        n_threads: int | Literal["auto"] = "auto",
+        engine: Engine = "auto",
         multipart_threshold: int = DEFAULT_THRESHOLD,
         part_size: int | None = None,
         may_write: Callable[[], bool] = lambda: True,
         options: Mapping[str, str] | None = None,
+        unsigned_payload: bool = False,
         wire: Wire | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
         self._source = source
         self._threshold = multipart_threshold
         self._part_size = part_size
-        self._may_write = may_write
+        self.may_write = may_write
         self._clock = clock
-        self._wire = wire or BotoWire(destination, source.bucket, options)
-        self._transfer = self._upload if source.bucket is None else self._copy
+        self._copies = source.bucket is not None
+        self._transfer = self._copy if self._copies else self._upload
+        self._wire = wire or _wire(source, destination, engine, options, unsigned_payload=unsigned_payload)
+        self._pace = Pace(None if n_threads == "auto" else n_threads)
+
+        part = part_size or DEFAULT_PART
+        self._memory = _AUTO_MEMORY if n_threads == "auto" else max(n_threads, 2) * part
+        self._memory_used = 0
+        self._lane_memory = 0
+        self._buffers = Buffers(self._memory)
 
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._told = threading.Condition(self._lock)
-        self._waiting: list[tuple[int, int, TransferTask]] = []
         self._order = itertools.count()
-        self._ready: deque[Unit] = deque()
+        self._small: deque[TransferTask] = deque()
+        self._bulk: list[tuple[int, int, TransferTask]] = []
+        self._ready: deque[_Errand] = deque()
         self._active: deque[_Run] = deque()
+        self._runs: set[_Run] = set()
+        self._beginning = 0
         self._rows: dict[int, TransferTask] = {}
         self._left_over: dict[str, str] = {}
         self._flying = 0
+        self._in_lane = 0
         self._started: deque[int] = deque()
         self._outcomes: deque[TransferOutcome] = deque()
+        self._polling = False
+        self._told_at = 0.0
 
-        self._bytes_in_flight = 0
         self._bytes_sent = 0
         self._last_success = clock.monotonic()
-        self._stopping = threading.Event()
+        self._stopping = False
         self._dead = threading.Event()
 
-        n = 16 if n_threads == "auto" else n_threads
-        self._threads = [
-            threading.Thread(target=self._worker, name=f"transfer-{i}", daemon=True) for i in range(n)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._idle = 0
+        self._workers: list[threading.Thread] = []
+        self._help_until = 0.0
+        self._lane = Lane(self._wire, self) if isinstance(self._wire, LeanWire) else None
 
     # What the caller sees
+
+    @property
+    def engine(self) -> Engine:
+        """Whose connections are used: "lean" or "boto3"."""
+        return "lean" if isinstance(self._wire, LeanWire) else "boto3"
 
     @property
     def in_flight(self) -> int:
@@ -131,35 +196,42 @@ class TransferEngine:
 
     @property
     def bytes_in_flight(self) -> int:
-        """Bytes of the requests under way."""
-        return self._bytes_in_flight
+        """Bytes of content held in memory, on their way."""
+        return self._memory_used + self._lane_memory
 
     @property
     def bytes_sent(self) -> int:
         """Bytes of content that S3 has acknowledged."""
         return self._bytes_sent
 
+    @property
+    def n_threads(self) -> int:
+        """Requests that may be under way at once, as of now."""
+        return self._pace.limit
+
     def submit(self, task: TransferTask) -> None:
         """Queue a file. Returns at once."""
         with self._lock:
-            if self._stopping.is_set():
+            if self._stopping:
                 raise RuntimeError("the transfer engine has been stopped")
             self._rows[task.row] = task
-            heapq.heappush(self._waiting, (-(task.size or 0), next(self._order), task))
-            self._work.notify()
+            self._queue(task)
 
     def poll(self, timeout: float = 0.0) -> tuple[list[int], list[TransferOutcome]]:
         """Take what has happened since the last call.
 
         Args:
-            timeout: Seconds to wait for something to happen.
+            timeout: Seconds to wait for something to happen. What happens in a crowd is told in a crowd, at
+                most 10 ms late.
 
         Returns:
             Rows whose transfer has begun, and outcomes. A row's outcome never comes before its beginning.
         """
         with self._lock:
             if timeout > 0 and not self._outcomes and not self._started:
+                self._polling = True
                 self._told.wait(timeout)
+                self._polling = False
             started, outcomes = list(self._started), list(self._outcomes)
             self._started.clear()
             self._outcomes.clear()
@@ -173,62 +245,151 @@ class TransferEngine:
         Returns:
             Rows of files that will have no outcome. (Outcomes reached are still to be polled.)
         """
+        end = self._clock.monotonic() + grace
         with self._lock:
-            self._stopping.set()
-            self._work.notify_all()
-            end = self._clock.monotonic() + grace
+            self._stopping = True
+            self._release_workers()
+            self._polling = True
             while self._flying and (seconds := end - self._clock.monotonic()) > 0:
-                self._told.wait(seconds)
+                self._told.wait(min(seconds, 0.1))
+            self._polling = False
             self._dead.set()
             rows = list(self._rows)
             self._rows.clear()
-            return rows
+        if self._lane is not None:
+            self._lane.stop()
+        return rows
 
     def close(self) -> None:
         """Stop at once and let go of everything but requests under way, whose answers go unread."""
         self.stop()
-        for thread in self._threads:
+        for thread in self._workers:
             thread.join(0.05)
+        if self._lane is not None:
+            self._lane.thread.join(1.0)
+        with self._lock:
+            for run in self._runs:
+                if not run.flying:
+                    run.parted.close()
         self._wire.close()
 
-    # The queue
+    # The queue; the lock is held in all of these
 
-    def _take(self) -> Unit | None:
-        """The next thing to do; the lock is held."""
-        if self._stopping.is_set():
-            return None
-        if self._ready:
-            return self._ready.popleft()
-        if self._active:
-            run = self._active[0]
-            index = run.next
-            run.next += 1
-            if run.next == run.parted.n_parts:
-                self._active.popleft()
-            run.flying += 1
-            size = run.parted.extent(index)[1]
-            self._bytes_in_flight += size
-            return self._part(run, index), lambda result: self._part_done(run, size, result)
-        if self._waiting:
-            size, _, task = heapq.heappop(self._waiting)
-            self._started.append(task.row)
-            self._bytes_in_flight -= size  # which is negative, for the heap's sake
-            return self._transfer(task), lambda result: self._begun(task, -size, result)
-        return None
-
-    def _begun(self, task: TransferTask, size: int, result: object) -> None:
-        self._bytes_in_flight -= size
-        if isinstance(result, Parted):
-            self._activate(_Run(result))
+    def _queue(self, task: TransferTask) -> None:
+        if (task.size or 0) < SMALL and not self._copies:
+            self._small.append(task)
         else:
-            self._conclude(task, result)
+            heapq.heappush(self._bulk, (-(task.size or 0), next(self._order), task))
+        self._nudge()
 
-    def _activate(self, run: _Run) -> None:
-        self._active.append(run)
+    def _nudge(self) -> None:
+        """Wake whoever could do something now."""
+        if self._ready:
+            self._wake_worker()
+        if self._flying >= self._pace.limit:
+            return
+        if self._small and self._lane is not None:
+            if self._lane.asleep:
+                self._lane.wake()
+            if self._helping():
+                self._wake_worker()
+        if self._active or self._bulk or (self._small and self._lane is None):
+            self._wake_worker()
+
+    def _wake_worker(self) -> None:
+        if self._idle:
+            self._idle -= 1  # here, so that the next call wakes another one
+            self._work.notify()
+        elif len(self._workers) < min(self._pace.limit, _MOST_WORKERS) and not self._stopping:
+            thread = threading.Thread(target=self._worker, name=f"transfer-{len(self._workers)}", daemon=True)
+            self._workers.append(thread)
+            thread.start()
+
+    def _release_workers(self) -> None:
+        self._idle = 0
         self._work.notify_all()
 
-    def _part_done(self, run: _Run, size: int, result: object) -> None:
-        self._bytes_in_flight -= size
+    def _helping(self) -> bool:
+        """Whether workers send small files too: reading them, not sending them, is what takes the time."""
+        if self._lane is not None and self._lane.blocked > _DISK_IS_SLOW:
+            self._lane.blocked = 0.0
+            self._help_until = self._clock.monotonic() + _HELP_LASTS
+        return self._help_until > self._clock.monotonic()
+
+    def _take(self) -> _Errand | None:
+        """The next thing for a worker."""
+        if self._ready:
+            return self._ready.popleft()
+        if self._stopping or self._flying >= self._pace.limit:
+            return None
+        found = self._take_part() if not self._early() else None
+        found = found or self._take_bulk()
+        if found is None and self._small and (self._lane is None or self._helping()):
+            found = self._file(self._small.popleft())
+        if found is not None:
+            self._flying += 1
+            self._memory_used += found.memory
+        return found
+
+    def _early(self) -> bool:
+        """Whether to begin the next large file already, so that parts are at hand when this one's run out."""
+        left = sum(run.parted.n_parts - run.next for run in self._active)
+        return left < self._pace.limit and not self._beginning and bool(self._bulk)
+
+    def _fits(self, size: int) -> bool:
+        return self._memory_used + size <= self._memory or not self._memory_used
+
+    def _take_part(self) -> _Errand | None:
+        if not self._active:
+            return None
+        run = self._active[0]
+        index = run.next
+        size = 0 if self._copies else run.parted.extent(index)[1]
+        if not self._fits(size):
+            return None
+        run.next += 1
+        run.flying += 1
+        if run.next == run.parted.n_parts:
+            self._active.popleft()
+        return _Errand(self._part(run, index), lambda result: self._part_done(run, result), size)
+
+    def _take_bulk(self) -> _Errand | None:
+        if not self._bulk:
+            return self._take_part()
+        size = -self._bulk[0][0]
+        parted = size >= self._threshold
+        if self._copies or parted:
+            size = 0
+        if not self._fits(size):
+            return None
+        task = heapq.heappop(self._bulk)[2]
+        return self._file(task, size, parted=parted)
+
+    def _file(
+        self, task: TransferTask, memory: int = 0, *, parted: bool = False, lane: bool = False
+    ) -> _Errand:
+        if task.row in self._rows and task is self._rows[task.row]:
+            self._started.append(task.row)
+        self._beginning += parted
+
+        def begun(result: object) -> None:
+            self._beginning -= parted
+            if isinstance(result, Parted):
+                self._activate(_Run(result))
+            elif isinstance(result, _Larger):
+                self._queue(dataclasses.replace(task, size=result.size))
+            else:
+                self._conclude(task, result)
+
+        return _Errand(self._transfer(task), begun, memory, lane=lane)
+
+    def _activate(self, run: _Run) -> None:
+        self._runs.add(run)
+        self._active.append(run)
+        for _ in range(min(run.left, self._pace.limit)):
+            self._nudge()
+
+    def _part_done(self, run: _Run, result: object) -> None:
         run.flying -= 1
         run.left -= 1
         if isinstance(result, BaseException) and run.error is None:
@@ -245,7 +406,7 @@ class TransferEngine:
         if isinstance(result, BaseException):
             self._give_up(run, result)
         else:
-            run.parted.close()
+            self._close(run)
             self._conclude(run.parted.task, result)
 
     def _give_up(self, run: _Run, error: BaseException) -> None:
@@ -255,28 +416,36 @@ class TransferEngine:
             parted.upload_id = ""
 
             def restarted(result: object) -> None:
+                self._runs.discard(run)
+                following = _Run(parted, run.restarts + 1)
                 if isinstance(result, BaseException):
-                    self._give_up(run, result)
+                    self._give_up(following, result)
                 else:
-                    self._activate(_Run(parted, run.restarts + 1))
+                    self._activate(following)
 
             self._put(parted.begin(), restarted)
         elif isinstance(error, FileRefused) and parted.upload_id:
 
             def aborted(_: object) -> None:
-                parted.close()
+                self._close(run)
                 self._conclude(parted.task, error)
 
             self._put(parted.abort(), aborted)
         else:
             if parted.upload_id:
                 self._left_over[parted.task.key] = parted.upload_id
-            parted.close()
+            self._close(run)
             self._conclude(parted.task, error)
 
+    def _close(self, run: _Run) -> None:
+        self._runs.discard(run)
+        run.parted.close()
+
     def _put(self, steps: Steps[Any], done: Done) -> None:
-        self._ready.append((steps, done))
-        self._work.notify()
+        """Something that is due at once, whatever else waits."""
+        self._flying += 1
+        self._ready.append(_Errand(steps, done))
+        self._wake_worker()
 
     def _conclude(self, task: TransferTask, result: object) -> None:
         if isinstance(result, _Stopped) or self._rows.pop(task.row, None) is None:
@@ -286,14 +455,86 @@ class TransferEngine:
         assert isinstance(result, TransferOutcome)
         self._outcomes.append(result)
 
+    def _end(self, errand: _Errand, result: object) -> None:
+        self._flying -= 1
+        if errand.lane:
+            self._in_lane -= 1
+            self._lane_memory -= errand.memory
+        else:
+            self._memory_used -= errand.memory
+        errand.done(result)
+        self._nudge()
+
+    # What the lane asks for
+
+    def next_small(self) -> _Errand | None:
+        """The next small file; see `upload_client.transfer.lane.Errands`."""
+        limit = self._pace.limit
+        if not self._small or self._flying >= limit:
+            return None
+        with self._lock:
+            if not self._small or self._stopping or self._flying >= limit or self._lane_memory > _LANE_MEMORY:
+                return None
+            if (self._bulk or self._active) and self._in_lane >= limit // 4 and self._in_lane:
+                return None  # while there is bulk as well, three quarters are for it
+            task = self._small.popleft()
+            errand = self._file(task, task.size or 0, lane=True)
+            self._flying += 1
+            self._in_lane += 1
+            self._lane_memory += errand.memory
+            return errand
+
+    def end(self, errand: _Errand, result: object) -> None:  # type: ignore[override]
+        """A small file is done."""
+        now = self._clock.monotonic()
+        with self._lock:
+            self._end(errand, result)
+            if isinstance(result, TransferOutcome):
+                self._last_success = now
+                self._pace.answered(result.size, now, busy=self._busy())
+
+    def hand_over(self, errand: _Errand) -> None:
+        """A small file that takes more than one request."""
+        with self._lock:
+            self._in_lane -= 1
+            self._lane_memory -= errand.memory
+            self._memory_used += errand.memory
+            errand.lane = False
+            self._ready.append(errand)
+            self._wake_worker()
+
+    def tell(self, *, now: float) -> bool:
+        """Wake the caller, if it waits and there is enough to tell, or nothing more to come soon."""
+        if not self._outcomes or not self._polling:
+            return True
+        if len(self._outcomes) < _TELL_AT and self._flying and now - self._told_at < _TELL_AFTER:
+            return False
+        self._told_at = now
+        with self._lock:
+            self._told.notify_all()
+        return True
+
+    def _busy(self) -> bool:
+        return self._flying + 1 >= self._pace.limit and bool(self._small or self._bulk or self._active)
+
     # What is done with a file
 
     def _upload(self, task: TransferTask) -> Steps[TransferOutcome | Parted]:
         file = self._source.open(task.path)
         keep = False
         try:
-            if file.fingerprint.size < self._threshold:
-                outcome = yield from send_whole(task, file)
+            size = file.fingerprint.size
+            if size > max(task.size or 0, SMALL - 1):
+                raise _Larger(size)
+            if size < self._threshold:
+                if size < SMALL or self._lane is None:
+                    outcome = yield from send_whole(task, file)
+                else:
+                    buffer = self._buffers.take(size)
+                    try:
+                        outcome = yield from send_whole(task, file, buffer)
+                    finally:
+                        self._buffers.give_back(buffer)
                 self._bytes_sent += outcome.bytes_sent
                 return outcome
             parted = PartedUpload(self._with_left_over(task), file, self._part_size)
@@ -316,9 +557,19 @@ class TransferEngine:
         return parted
 
     def _part(self, run: _Run, index: int) -> Steps[None]:
-        yield from run.parted.send_part(index)
-        if self._source.bucket is None:
-            self._bytes_sent += run.parted.extent(index)[1]
+        if self._copies:
+            yield from run.parted.send_part(index)
+            return
+        size = run.parted.extent(index)[1]
+        if self._lane is None:
+            yield from run.parted.send_part(index)
+        else:
+            buffer = self._buffers.take(size)
+            try:
+                yield from run.parted.send_part(index, buffer)
+            finally:
+                self._buffers.give_back(buffer)
+        self._bytes_sent += size
 
     def _with_left_over(self, task: TransferTask) -> TransferTask:
         """An upload that an earlier try in this run has left is resumed like those of earlier runs."""
@@ -332,37 +583,47 @@ class TransferEngine:
     def _worker(self) -> None:
         while True:
             with self._lock:
-                while (unit := self._take()) is None:
-                    if self._stopping.is_set():
+                while (errand := self._take()) is None:
+                    if self._stopping and not self._flying:
                         return
+                    self._idle += 1
                     self._work.wait()
-                self._flying += 1
-            steps, done = unit
-            result = self._drive(steps)
+            result = self._drive(errand)
             with self._lock:
-                self._flying -= 1
-                done(result)
-                self._told.notify_all()
+                self._end(errand, result)
+                if self._stopping and not self._flying:
+                    self._release_workers()
+            self.tell(now=self._clock.monotonic())
 
-    def _drive(self, steps: Steps[Any]) -> object:
-        """Carry out the requests of one unit; its result, or the exception it ended with."""
-        answer: Any = None
+    def _drive(self, errand: _Errand) -> object:
+        """Carry out the requests of one errand; its result, or the exception it ended with."""
+        steps = errand.steps
         try:
+            request = errand.request or steps.send(None)  # type: ignore[arg-type] # generators begin so
             while True:
-                request = steps.send(answer)
                 if isinstance(request, Pause):
                     answer = self._pause(request.seconds)
-                    continue
-                if not isinstance(request, READS):
-                    self._wait_for_leave()
-                answer = self._wire.perform(request)
-                if answer.ok:
-                    self._last_success = self._clock.monotonic()
+                else:
+                    if not isinstance(request, READS):
+                        self._wait_for_leave()
+                    answer = self._wire.perform(request)
+                    self._note(request, answer)
+                request = steps.send(answer)
         except StopIteration as end:
             return end.value
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this file only
             steps.close()
             return error
+
+    def _note(self, request: Request, answer: Answer) -> None:
+        now = self._clock.monotonic()
+        if answer.ok:
+            self._last_success = now
+            with self._lock:
+                self._pace.answered(answer.size, now, busy=self._busy())
+        elif answer.throttled:
+            with self._lock:
+                self._pace.throttled(now)
 
     def _pause(self, seconds: float) -> Answer:
         """Wait; no patience is left when nothing has succeeded for long, or nothing more is wanted."""
@@ -372,8 +633,26 @@ class TransferEngine:
         return Answer(200)
 
     def _wait_for_leave(self) -> None:
-        while not self._may_write():
+        while not self.may_write():
             if self._dead.wait(0.1):
                 raise _Stopped
         if self._dead.is_set():
             raise _Stopped
+
+
+def _wire(
+    source: DataRoot,
+    destination: Bucket,
+    engine: Engine,
+    options: Mapping[str, str] | None,
+    *,
+    unsigned_payload: bool,
+) -> Wire:
+    """The wire of that name. Copies need none of our own: S3 moves the bytes."""
+    if engine != "boto3" and source.bucket is None:
+        try:
+            return LeanWire(destination, options, unsigned_payload=unsigned_payload)
+        except NoRoute:
+            if engine == "lean":
+                raise
+    return BotoWire(destination, source.bucket, options)

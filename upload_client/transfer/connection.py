@@ -1,0 +1,446 @@
+"""One HTTP/1.1 connection, kept open, for PutObject and UploadPart: the fast path.
+
+Why it exists: through botocore a request costs more than a millisecond under the GIL, through this some
+hundredth of that, so that the disk and the network are the limit, not Python. It does as little as S3's
+PutObject and UploadPart need, and does that strictly: an answer it does not fully understand is no answer,
+and whatever is unusual is handed to botocore by the caller.
+
+`Connection.exchange` is a generator. It yields what it waits for (READ, WRITE or both) and is told what has
+happened; so the same code runs under a selector with hundreds of others, and alone in a thread.
+
+* HTTP/1.1 messages: RFC 9112; interim answers, connection persistence: RFC 9110, sections 15.2 and 7.6.1.
+* https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+* https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+* https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Generator
+from hashlib import sha256
+from typing import TypeVar
+from xml.sax.saxutils import unescape
+
+from upload_client.transfer.route import Address, Route
+from upload_client.transfer.sigv4 import UNSIGNED_PAYLOAD
+from upload_client.transfer.wire import Answer, PutObject, UploadPart
+
+__all__ = ["READ", "WRITE", "Connection", "Lean", "Waits"]
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+T = TypeVar("T")
+Waits = Generator[int, int, T]
+"""Yields what is waited for, is told what has happened (0: for too long, nothing), returns a T."""
+
+Lean = PutObject | UploadPart
+
+_ONE_SEND = 64 * 1024  # up to here, copying a body behind its head is cheaper than a second call
+_RECORDS = 256 * 1024  # of plain text for TLS at a time: OpenSSL wants the same bytes again after a wait
+_TAIL = 64 * 1024  # of a long body; held back until its file is seen to be unchanged
+_MAX_HEAD = 64 * 1024
+_MAX_BODY = 1024 * 1024
+_ADDRESSES_LAST = 60.0
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
+_CUT = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+OPENING, SENDING, ANSWERING = 10.0, 60.0, 60.0
+"""Seconds without progress after which each phase of a request is given up."""
+
+_CODE = re.compile(rb"<Code>([^<]{1,200})</Code>")
+_MESSAGE = re.compile(rb"<Message>([^<]{0,2000})</Message>")
+
+
+class Broken(Exception):  # noqa: N818 - the connection's, not the program's
+    """The connection is of no further use."""
+
+
+class Names:
+    """The addresses a host name stands for; asked again every minute, so that load spreads and moves."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: list[tuple[int, tuple[object, ...]]] = []
+        self._at = float("-inf")
+        self._next = 0
+
+    def __call__(self, host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:
+        """Family and address of each, beginning with another one every time.
+
+        Raises:
+            OSError: The name cannot be resolved.
+        """
+        with self._lock:
+            if time.monotonic() - self._at > _ADDRESSES_LAST:
+                try:
+                    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                except OSError:
+                    if not self._found:
+                        raise
+                else:
+                    self._found = list(dict.fromkeys((entry[0], entry[4]) for entry in answers))
+                self._at = time.monotonic()
+            self._next = (self._next + 1) % len(self._found)
+            return self._found[self._next :] + self._found[: self._next]
+
+
+class Connection:
+    """A connection to a bucket's store; opened when first needed, and again when it has been closed.
+
+    Args:
+        route: Where to, and how requests are signed.
+        names: Shared by all connections of a route.
+
+    Attributes:
+        sock: What `exchange` waits on; it may be another one after each step.
+        patience: Seconds to wait for what `exchange` waits for.
+    """
+
+    __slots__ = ("_buffer", "_names", "_reused", "_route", "patience", "sock")
+
+    def __init__(self, route: Route, names: Names) -> None:
+        self._route = route
+        self._names = names
+        self._buffer = b""
+        self._reused = False
+        self.sock: socket.socket | None = None
+        self.patience = OPENING
+
+    def close(self) -> None:
+        """Close it; it opens again when it is needed."""
+        sock, self.sock = self.sock, None
+        self._buffer = b""
+        self._reused = False
+        if sock is not None:
+            sock.close()
+
+    def exchange(self, request: Lean) -> Waits[Answer]:
+        """Send a request and read its answer. Raises nothing but what `request.unchanged` raises.
+
+        A connection that was kept may have been closed by S3 in the meantime; then the request is sent once
+        more on a new one. (Should S3 have carried out the first, the second meets its condition.)
+        """
+        route = self._route
+        payload = sha256(request.body).hexdigest() if route.sign_payload else UNSIGNED_PAYLOAD
+        while True:
+            reused = self._reused
+            try:
+                if self.sock is None:
+                    self.patience = OPENING
+                    yield from self._open(route.address)
+                self.patience = SENDING
+                whole = yield from self._send(route.head(request, payload), request)
+                self.patience = ANSWERING
+                answer = yield from self._receive(request, whole=whole)
+            except _Closed as error:
+                self.close()
+                if reused:
+                    continue
+                return Answer(0, "ConnectionClosed", str(error))
+            except (OSError, Broken) as error:
+                self.close()
+                if reused and isinstance(error, _CUT):
+                    continue
+                return Answer(0, type(error).__name__, str(error))
+            except BaseException:
+                self.close()
+                raise
+            return answer
+
+    # Opening
+
+    def _open(self, address: Address) -> Waits[None]:
+        host, port = address.proxy or (address.host, address.port)
+        error: OSError | None = None
+        for family, where in self._names(host, port):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                self.sock = sock
+                number = sock.connect_ex(where)  # type: ignore[arg-type] # an address is as its family is
+                if number in _UNDER_WAY:
+                    yield from self._wait(WRITE)
+                    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if number:
+                    raise OSError(number, f"cannot connect to {host}: {os.strerror(number)}")
+            except OSError as problem:
+                sock.close()
+                self.sock = None
+                error = problem
+                continue
+            except BaseException:
+                sock.close()
+                self.sock = None
+                raise
+            break
+        else:
+            raise error or OSError(f"{host} has no address")
+        if address.tls is not None:
+            if address.proxy is not None:
+                yield from self._tunnel(address)
+            yield from self._handshake(address.tls, address.host)
+
+    def _tunnel(self, address: Address) -> Waits[None]:
+        """Ask a proxy for a connection (RFC 9110, section 9.3.6)."""
+        target = f"[{address.host}]" if ":" in address.host else address.host
+        target = f"{target}:{address.port}"
+        lines = "".join(f"{name}:{value}\r\n" for name, value in address.proxy_headers.items())
+        yield from self._send_all(
+            memoryview(f"CONNECT {target} HTTP/1.1\r\nhost:{target}\r\n{lines}\r\n".encode())
+        )
+        head = yield from self._head()
+        status = _status(head)
+        if not 200 <= status < 300:
+            raise Broken(f"the proxy answers {status}")
+        if self._buffer:
+            raise Broken("the proxy speaks out of turn")
+
+    def _handshake(self, context: ssl.SSLContext, host: str) -> Waits[None]:
+        assert self.sock is not None
+        self.sock = sock = context.wrap_socket(self.sock, server_hostname=host, do_handshake_on_connect=False)
+        while True:
+            try:
+                sock.do_handshake()
+            except ssl.SSLWantReadError:
+                yield from self._wait(READ)
+            except ssl.SSLWantWriteError:
+                yield from self._wait(WRITE)
+            else:
+                return
+
+    # Sending
+
+    def _send(self, head: bytes, request: Lean) -> Waits[bool]:
+        """Send a request; says whether all of it went, or an answer came before that."""
+        body = request.body
+        if len(body) <= _ONE_SEND:
+            return (yield from self._send_all(memoryview(b"".join((head, body)))))
+        if not (yield from self._send_all(memoryview(head))):
+            return False
+        view = memoryview(body)
+        unchanged = request.unchanged if isinstance(request, PutObject) else None
+        if unchanged is not None:
+            # While a long body was on its way, its file may have changed; what lacks its end is no object.
+            if not (yield from self._send_all(view[:-_TAIL])):
+                return False
+            unchanged()
+            view = view[-_TAIL:]
+        return (yield from self._send_all(view))
+
+    def _send_all(self, view: memoryview) -> Waits[bool]:
+        sock = self.sock
+        assert sock is not None
+        secure = isinstance(sock, ssl.SSLSocket)
+        while view:
+            block = view[:_RECORDS] if secure else view
+            try:
+                n = sock.send(block)
+            except ssl.SSLWantReadError:
+                yield from self._wait(READ)
+                continue
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                if (yield from self._wait(READ | WRITE)) & READ and not self._silent():
+                    return False
+                continue
+            except _CUT:
+                # An answer may have come before the connection was cut: it says more than the cut does.
+                with contextlib.suppress(OSError):
+                    if not self._silent():
+                        return False
+                raise
+            view = view[n:]
+        return True
+
+    def _silent(self) -> bool:
+        """Whether no final answer has come yet; interim ones, such as 100 Continue, are passed over."""
+        assert self.sock is not None
+        try:
+            data = self.sock.recv(_MAX_HEAD)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return True
+        if not data:
+            raise _Closed("S3 closed the connection while the request was sent")
+        self._buffer += data
+        while True:
+            head, end, rest = self._buffer.partition(b"\r\n\r\n")
+            if not end and len(head) <= _MAX_HEAD:
+                return True
+            if _status(head) >= 200:
+                return False
+            self._buffer = rest
+
+    # Receiving
+
+    def _receive(self, request: Lean, *, whole: bool) -> Waits[Answer]:
+        while True:
+            head = yield from self._head()
+            status = _status(head)
+            if status >= 200:
+                break
+        headers = _headers(head)
+        body, ended = yield from self._body(status, headers)
+        keep = (
+            whole
+            and not ended
+            and not self._buffer
+            and head.startswith(b"HTTP/1.1 ")
+            and b"close" not in headers.get(b"connection", b"").lower()
+        )
+        if not keep:
+            self.close()
+        else:
+            self._reused = True
+        return _answer(request, status, headers, body, whole=whole)
+
+    def _head(self) -> Waits[bytes]:
+        """The status line and headers of one answer, without the empty line after them."""
+        while True:
+            head, end, rest = self._buffer.partition(b"\r\n\r\n")
+            if end:
+                self._buffer = rest
+                return head
+            if len(self._buffer) > _MAX_HEAD:
+                raise Broken("the answer's headers have no end")
+            data = yield from self._recv()
+            if not data:
+                if not self._buffer:
+                    raise _Closed("S3 closed the connection without an answer")
+                raise Broken("the answer was cut")
+            self._buffer += data
+
+    def _body(self, status: int, headers: dict[bytes, bytes]) -> Waits[tuple[bytes, bool]]:
+        """The answer's body, and whether only the connection's end has ended it (RFC 9112, section 6.3)."""
+        if status in (204, 304):
+            return b"", False
+        encoding = headers.get(b"transfer-encoding")
+        length = headers.get(b"content-length")
+        if encoding is not None:
+            if length is not None or encoding.lower() != b"chunked":
+                raise Broken("the answer's length is told in two ways")
+            return (yield from self._chunks()), False
+        if length is not None:
+            if not length.isdigit() or len(length) > 9 or int(length) > _MAX_BODY:
+                raise Broken("the answer's length is no sensible number")
+            return (yield from self._exactly(int(length))), False
+        while data := (yield from self._recv()):
+            self._buffer += data
+            if len(self._buffer) > _MAX_BODY:
+                raise Broken("the answer has no end")
+        body, self._buffer = self._buffer, b""
+        return body, True
+
+    def _exactly(self, n: int) -> Waits[bytes]:
+        while len(self._buffer) < n:
+            data = yield from self._recv()
+            if not data:
+                raise Broken("the answer was cut")
+            self._buffer += data
+        data, self._buffer = self._buffer[:n], self._buffer[n:]
+        return data
+
+    def _line(self) -> Waits[bytes]:
+        while True:
+            line, end, rest = self._buffer.partition(b"\r\n")
+            if end:
+                self._buffer = rest
+                return line
+            if len(self._buffer) > _MAX_HEAD:
+                raise Broken("a line of the answer has no end")
+            data = yield from self._recv()
+            if not data:
+                raise Broken("the answer was cut")
+            self._buffer += data
+
+    def _chunks(self) -> Waits[bytes]:
+        """A chunked body (RFC 9112, section 7.1)."""
+        blocks: list[bytes] = []
+        total = 0
+        while True:
+            digits = (yield from self._line()).partition(b";")[0].strip()
+            if not re.fullmatch(rb"[0-9A-Fa-f]{1,6}", digits):
+                raise Broken("the answer's chunks are garbled")
+            size = int(digits, 16)
+            if size == 0:
+                break
+            total += size
+            if total > _MAX_BODY:
+                raise Broken("the answer has no end")
+            block = yield from self._exactly(size + 2)
+            if block[-2:] != b"\r\n":
+                raise Broken("the answer's chunks are garbled")
+            blocks.append(block[:-2])
+        while (yield from self._line()):
+            pass  # trailers
+        return b"".join(blocks)
+
+    def _recv(self) -> Waits[bytes]:
+        assert self.sock is not None
+        while True:
+            try:
+                return self.sock.recv(_MAX_HEAD)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                yield from self._wait(READ)
+            except ssl.SSLWantWriteError:
+                yield from self._wait(WRITE)
+
+    def _wait(self, events: int) -> Waits[int]:
+        happened = yield events
+        if not happened:
+            raise TimeoutError("S3 has been silent for too long")
+        return happened
+
+
+class _Closed(Broken):
+    """The other side closed the connection before a single byte of an answer."""
+
+
+def _status(head: bytes) -> int:
+    if not re.match(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: |\r|\Z)", head):
+        raise Broken("the answer is not HTTP/1.1")
+    return int(head[9:12])
+
+
+def _headers(head: bytes) -> dict[bytes, bytes]:
+    """The headers of an answer, names in lower case."""
+    headers: dict[bytes, bytes] = {}
+    for line in head.split(b"\r\n")[1:]:
+        name, colon, value = line.partition(b":")
+        name = name.lower()
+        if not colon or name in headers and name in (b"content-length", b"transfer-encoding", b"etag"):
+            raise Broken("the answer's headers are garbled")
+        headers[name] = value.strip()
+    return headers
+
+
+def _answer(request: Lean, status: int, headers: dict[bytes, bytes], body: bytes, *, whole: bool) -> Answer:
+    if 200 <= status < 300:
+        etag = headers.get(b"etag", b"").strip(b'"').decode("latin-1")
+        echoed = headers.get(b"x-amz-checksum-crc32")
+        if not etag or not whole or (echoed is not None and echoed.decode("latin-1") != request.crc32):
+            return Answer(0, "MalformedAnswer", "S3 says yes to something else than was asked")
+        version = headers.get(b"x-amz-version-id")
+        return Answer(
+            status,
+            etag=etag,
+            crc32=request.crc32,
+            size=len(request.body),
+            version_id=None if version in (None, b"null") else version.decode("latin-1"),  # type: ignore[union-attr]
+        )
+    code, message = _CODE.search(body), _MESSAGE.search(body)
+    return Answer(
+        status,
+        code=unescape(code[1].decode("utf-8", "replace")) if code else "",
+        message=unescape(message[1].decode("utf-8", "replace")) if message else "",
+        date=headers.get(b"date", b"").decode("latin-1"),
+    )

@@ -1,0 +1,257 @@
+"""`Lane`: small files, hundreds at once, on one thread.
+
+For small files the time goes into waiting for answers and into the interpreter, and threads that take turns
+at the interpreter lock are slower than one that keeps it. So one thread reads and sends them all, each
+over a connection of its own. It does the usual case only: a file that needs more than its one PutObject
+(something else was there, no answer came, S3 is too busy) is handed over to a worker as it stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from upload_client.transfer.connection import READ, Connection
+from upload_client.transfer.lean import LeanWire, is_unusual
+from upload_client.transfer.wire import Answer, PutObject, Request, Steps, UploadPart
+
+if TYPE_CHECKING:
+    from upload_client.transfer.connection import Waits
+
+__all__ = ["Errand", "Errands", "Lane"]
+
+_TICK = 1.0
+_TELL_AFTER = 0.01
+_IDLE_LASTS = 15.0
+
+
+class Errand(Protocol):
+    """Something to do, and how far it has come: the rules, and the request they wait for an answer to."""
+
+    steps: Steps[object]
+    request: Request | None
+
+
+class Errands(Protocol):
+    """Where a lane's errands come from and go to."""
+
+    def next_small(self) -> Errand | None:
+        """The next small file to send, if there is one and it may be sent now."""
+        ...
+
+    def end(self, errand: Errand, result: object) -> None:
+        """An errand has ended with a result, or with the exception it raised."""
+        ...
+
+    def hand_over(self, errand: Errand) -> None:
+        """Somebody who may wait has to go on with this, beginning with its request."""
+        ...
+
+    def may_write(self) -> bool:
+        """Whether a request that changes something may begin."""
+        ...
+
+    def tell(self, *, now: float) -> bool:
+        """Tell the caller what has happened, if it is time to; False: it is not, but soon."""
+        ...
+
+
+class _Ride:
+    """One connection, and the errand it is on."""
+
+    __slots__ = ("connection", "deadline", "errand", "interest", "steps", "watched")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.errand: Errand | None = None
+        self.steps: Waits[Answer] | None = None
+        self.watched: socket.socket | None = None
+        self.interest = 0
+        self.deadline = 0.0
+
+
+class Lane:
+    """The thread that sends small files.
+
+    Args:
+        wire: Whose connections and signatures to use.
+        errands: Where to get them.
+    """
+
+    def __init__(self, wire: LeanWire, errands: Errands) -> None:
+        self._wire = wire
+        self._errands = errands
+        self._selector = selectors.DefaultSelector()
+        self._here, self._there = socket.socketpair()
+        self._here.setblocking(False)
+        self._selector.register(self._here, READ, None)
+        self._idle: list[_Ride] = []
+        self._busy: set[_Ride] = set()
+        self._stopped = False
+        self.asleep = False
+        self.blocked = 0.0
+        """The share of its time in which neither Python nor the network was what it waited for: the disk."""
+        self.thread = threading.Thread(target=self._run, name="transfer-lane", daemon=True)
+        self.thread.start()
+
+    def wake(self) -> None:
+        """There may be something to do. From any thread."""
+        self.asleep = False
+        with contextlib.suppress(OSError):
+            self._there.send(b"\0")
+
+    def stop(self) -> None:
+        """End the thread, at once. From any thread."""
+        self._stopped = True
+        self.wake()
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        finally:
+            for ride in (*self._busy, *self._idle):
+                if ride.steps is not None:
+                    ride.steps.close()
+                ride.connection.close()
+            self._selector.close()
+            self._here.close()
+            self._there.close()
+
+    def _loop(self) -> None:
+        clock = time.perf_counter
+        tick = clock() + _TICK
+        slept = 0.0
+        began, cpu = clock(), time.thread_time()
+        while not self._stopped:
+            self.asleep = True  # said before looking: who puts something there afterwards wakes it up
+            while (errand := self._errands.next_small()) is not None:
+                self._start(self._idle.pop() if self._idle else _Ride(self._wire.connection()), errand)
+            before = clock()
+            told = self._errands.tell(now=before)
+            events = self._selector.select(_TICK if told else _TELL_AFTER)
+            self.asleep = False
+            now = clock()
+            slept += now - before
+            for key, mask in events:
+                ride: _Ride | None = key.data
+                if ride is None:
+                    self._here.recv(4096)
+                elif ride.steps is not None:
+                    self._step(ride, mask)
+                else:  # S3 has closed a connection that nobody uses
+                    self._idle.remove(ride)
+                    self._drop(ride)
+            if now >= tick:
+                wall, used = now - began, time.thread_time() - cpu
+                self.blocked = max(0.0, 1 - (slept + used) / wall)
+                began, cpu, slept = now, cpu + used, 0.0
+                tick = now + _TICK
+                self._expire(now)
+
+    def _start(self, ride: _Ride, errand: Errand) -> None:
+        """Begin an errand on a connection that has none; and the next, if that one ends at once."""
+        while True:
+            if self._begin(ride, errand):
+                self._busy.add(ride)
+                self._step(ride, None)
+                return
+            following = self._errands.next_small()
+            if following is None:
+                self._rest(ride)
+                return
+            errand = following
+
+    def _begin(self, ride: _Ride, errand: Errand) -> bool:
+        """Have the file read; says whether there is something to send now."""
+        try:
+            request = errand.steps.send(None)  # type: ignore[arg-type] # a generator begins with None
+        except StopIteration as end:
+            self._errands.end(errand, end.value)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this file only
+            self._errands.end(errand, error)
+        else:
+            errand.request = request
+            if isinstance(request, PutObject) and self._errands.may_write():
+                ride.errand = errand
+                ride.steps = ride.connection.exchange(request)
+                return True
+            self._errands.hand_over(errand)
+        return False
+
+    def _step(self, ride: _Ride, happened: int | None) -> None:
+        """Go on with a connection, after an answer with the next errand on it."""
+        while True:
+            steps = ride.steps
+            assert steps is not None
+            try:
+                interest = steps.send(happened)  # type: ignore[arg-type] # a generator begins with None
+            except StopIteration as end:
+                ride.steps = None
+                self._watch(ride, READ)
+                if self._answered(ride, end.value):
+                    happened = None
+                    continue
+                self._busy.discard(ride)
+                self._rest(ride)
+                return
+            self._watch(ride, interest)
+            ride.deadline = time.perf_counter() + ride.connection.patience
+            return
+
+    def _answered(self, ride: _Ride, answer: Answer) -> bool:
+        """Take an answer; says whether there is a next errand to go on with."""
+        errand = ride.errand
+        assert errand is not None
+        if is_unusual(answer):
+            self._errands.hand_over(errand)
+        else:
+            try:
+                errand.request = errand.steps.send(answer)
+            except StopIteration as end:
+                self._errands.end(errand, end.value)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._errands.end(errand, error)
+            else:
+                self._errands.hand_over(errand)
+        ride.errand = None
+        while (following := self._errands.next_small()) is not None:
+            if self._begin(ride, following):
+                return True
+        return False
+
+    def _watch(self, ride: _Ride, interest: int) -> None:
+        """Have the selector watch the connection's socket, which may be another one than before."""
+        sock = ride.connection.sock
+        if sock is not ride.watched:
+            if ride.watched is not None:
+                self._selector.unregister(ride.watched)  # closed or not
+            if sock is not None:
+                self._selector.register(sock, interest, ride)
+                ride.interest = interest
+            ride.watched = sock
+        elif sock is not None and interest != ride.interest:
+            self._selector.modify(sock, interest, ride)
+            ride.interest = interest
+
+    def _rest(self, ride: _Ride) -> None:
+        """Keep a connection for later."""
+        if ride.connection.sock is None:
+            self._drop(ride)
+        else:
+            ride.deadline = time.perf_counter() + _IDLE_LASTS
+            self._idle.append(ride)
+
+    def _drop(self, ride: _Ride) -> None:
+        ride.connection.close()
+        self._watch(ride, 0)
+
+    def _expire(self, now: float) -> None:
+        for ride in [ride for ride in self._busy if ride.deadline < now]:
+            self._step(ride, 0)
+        for ride in [ride for ride in self._idle if ride.deadline < now]:
+            self._idle.remove(ride)
+            self._drop(ride)

@@ -1,0 +1,96 @@
+"""`Pace`: how many requests to have under way at once.
+
+Pure: times come in as arguments. A fixed number is only ever lowered, when S3 asks to be asked less often,
+and raised again when it has stopped. An automatic one doubles as long as that brings more: each round is as
+many answers as there are requests under way; when a round of twice as many is hardly faster than the one
+before, more does not help, and the number goes back by one step and stays, to be tried again later.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Pace"]
+
+FIRST = 8
+MOST = 1024
+_WORTH_IT = 1.2
+_ROUND = 0.02
+_TRY_AGAIN = 15.0
+_BREATH = 1.0
+_REQUEST_IS_WORTH = 256 * 1024
+
+
+class Pace:
+    """The number of requests that may be under way, and how it follows from what is answered.
+
+    Args:
+        n: Requests at once; None: found out.
+    """
+
+    def __init__(self, n: int | None = None) -> None:
+        self.limit = FIRST if n is None else n
+        self._ceiling = MOST if n is None else n
+        self._growing = n is None
+        self._automatic = n is None
+        self._answers = 0
+        self._work = 0
+        self._since: float | None = None
+        self._rate = 0.0
+        self._calm_at = 0.0
+        self._try_at = 0.0
+
+    def answered(self, n_bytes: int, now: float, *, busy: bool) -> None:
+        """Count a request that succeeded.
+
+        Args:
+            n_bytes: What it carried.
+            now: Seconds, monotonic.
+            busy: Whether more requests would have been made, had the limit allowed it.
+        """
+        if self.limit < self._ceiling and not self._automatic:
+            self._recover(now)
+        if not self._automatic:
+            return
+        if not busy:
+            self._since = None
+            return
+        if self._since is None:
+            self._since, self._answers, self._work = now, 0, 0
+            return
+        self._answers += 1
+        self._work += n_bytes + _REQUEST_IS_WORTH
+        if self._answers >= self.limit and now - self._since >= _ROUND:
+            self._round(self._work / (now - self._since), now)
+            self._since, self._answers, self._work = now, 0, 0
+
+    def _round(self, rate: float, now: float) -> None:
+        if now < self._calm_at:
+            return
+        if self._growing:
+            if rate > self._rate * _WORTH_IT:
+                self._rate = rate
+                self.limit = min(self._ceiling, self.limit * 2)
+            else:
+                self._growing = False
+                self._try_at = now + _TRY_AGAIN
+                self.limit = max(FIRST, self.limit // 2)
+        elif now >= self._try_at:
+            self._rate = rate
+            self._growing = True
+            self.limit = min(self._ceiling, self.limit * 2)
+
+    def throttled(self, now: float) -> None:
+        """S3 has asked to be asked less often: halve, at most once a second, as answers come in crowds."""
+        if now < self._calm_at:
+            return
+        self._calm_at = now + _BREATH
+        self.limit = max(1, self.limit // 2)
+        self._since = None
+        if self._automatic:
+            self._growing = False
+            self._try_at = now + _TRY_AGAIN
+
+    def _recover(self, now: float) -> None:
+        """A fixed number comes back by one for each second of calm."""
+        if now >= self._calm_at:
+            self._calm_at = now + _BREATH
+            self.limit += 1
