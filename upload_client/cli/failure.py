@@ -44,11 +44,14 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> Self:
         """Put an exception into words."""
-        from upload_client.errors import DeliveryError, Interrupted  # noqa: PLC0415 # not for --help
+        from upload_client.core.layout import InvalidName  # noqa: PLC0415 # not for --help
+        from upload_client.errors import DeliveryError, Interrupted, UsageError  # noqa: PLC0415 # not for --help
 
         match error:
             case DeliveryError():
                 return cls(int(error.exit_code), str(error), error.hint)
+            case InvalidName():
+                return cls.of(UsageError(str(error)))
             case click.ClickException():
                 return cls(2, error.format_message(), "`upload-client --help` says what there is.")
             case KeyboardInterrupt() | click.Abort():

@@ -1,0 +1,73 @@
+"""Every exception becomes a sentence, a hint and an exit code."""
+
+from __future__ import annotations
+
+import botocore.exceptions
+import click
+import pytest
+
+from upload_client import errors
+from upload_client.cli.failure import EXIT_CODES, Failure
+
+
+def all_kinds(base):
+    return [base, *(kind for one in base.__subclasses__() for kind in all_kinds(one))]
+
+
+@pytest.mark.parametrize("kind", all_kinds(errors.DeliveryError))
+def test_each_of_our_errors_has_an_exit_code_that_help_explains_and_a_hint(kind):
+    error = kind.__new__(kind)
+    Exception.__init__(error, "what happened")
+    failure = Failure.of(error)
+    assert failure.exit_code in dict(EXIT_CODES)
+    assert failure.hint
+
+
+def test_our_own_words_and_hint_are_used():
+    failure = Failure.of(errors.LoginRefused("no", hint="do this"))
+    assert failure == Failure(10, "no", "do this")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), click.Abort()])
+def test_being_stopped_is_130_and_says_how_to_go_on(stop):
+    failure = Failure.of(stop)
+    assert failure.exit_code == 130
+    assert "again" in failure.hint
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        botocore.exceptions.EndpointConnectionError(endpoint_url="https://x"),
+        botocore.exceptions.ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"),
+        errors.UploadClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"),
+        OSError(28, "No space left on device"),
+    ],
+)
+def test_what_aws_or_the_machine_refuses_is_told_in_their_words_and_is_no_fault_of_ours(error):
+    failure = Failure.of(error)
+    assert failure.exit_code == 1
+    assert str(error) in failure.sentence
+    assert "fault of upload-client" not in failure.hint
+
+
+def test_anything_else_is_called_a_fault_of_ours_with_where_to_look():
+    failure = Failure.of(ZeroDivisionError("division by zero"))
+    assert failure.exit_code == 1
+    assert failure.sentence == "unexpected: ZeroDivisionError: division by zero"
+    assert "--debug" in failure.hint
+
+
+def test_a_failure_is_printed_safely(capsys):
+    Failure(1, "a\x1b[2Jb\nc", "\u202ehint").print()
+    assert capsys.readouterr().err == "error: a\\x1b[2Jb\nc\nhint: \\u202ehint\n"
+
+
+def test_a_traceback_is_printed_safely(capsys):
+    Failure.print_traceback(ValueError("\x1b[2J"))
+    assert capsys.readouterr().err == "ValueError: \\x1b[2J\n"
+
+
+def test_having_nothing_to_do_is_no_error(capsys):
+    Failure.of(errors.NothingToDoError()).print()
+    assert capsys.readouterr().err.startswith("nothing to do")

@@ -1,0 +1,87 @@
+"""``upload-client index``."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import zlib
+
+import boto3
+import pytest
+
+
+def crc32(path):
+    return base64.b64encode(zlib.crc32(path.read_bytes()).to_bytes(4, "big")).decode()
+
+
+def test_it_writes_index_csv_into_the_source(run, data):
+    said = run("index", data)
+    assert said.code == 0
+    assert (data / "index.csv").read_text(encoding="utf-8").splitlines() == [
+        "path,checksum,size",
+        f"a.csv,{crc32(data / 'a.csv')},4",
+        f"b/c.json,{crc32(data / 'b' / 'c.json')},2",
+        "b/d.txt,AAAAAA==,0",
+    ]
+    assert said.out == ""
+    assert said.err == f"{data / 'index.csv'}: 3 files, 6 B, with checksums\n"
+
+
+def test_it_writes_where_it_is_told_and_leaves_checksums_out(run, data, tmp_path):
+    said = run("index", data, "-o", tmp_path / "x.csv", "--no-checksums")
+    assert said.code == 0
+    assert (tmp_path / "x.csv").read_text(encoding="utf-8").splitlines()[1] == "a.csv,,4"
+    assert not (data / "index.csv").exists()
+    assert "without checksums" in said.err
+
+
+def test_patterns_choose_files(run, data, tmp_path):
+    run("index", data, "-o", tmp_path / "x.csv", "--include", "*.csv", "--include", "b", "--exclude", "d.*")
+    paths = [line.split(",")[0] for line in (tmp_path / "x.csv").read_text(encoding="utf-8").splitlines()]
+    assert paths == ["path", "a.csv", "b/c.json"]
+
+
+def test_a_source_that_is_not_there_is_bad_input(run, tmp_path):
+    said = run("index", tmp_path / "none")
+    assert said.code == 2
+    assert "none" in said.err
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(run, data, tmp_path):
+    said = run("index", data, "-o", tmp_path / "none" / "x.csv")
+    assert said.code == 1
+    assert "none" in said.err
+    assert "fault of upload-client" not in said.err
+
+
+def test_on_a_terminal_it_says_how_far_it_is_and_wipes_that_away(run, data, monkeypatch):
+    monkeypatch.setattr("upload_client.cli.index.TOLD_EVERY", 0.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    said = run("index", data)
+    assert "\r3 files, 6 B read" in said.err
+    assert said.err.splitlines()[-1] == f"{data / 'index.csv'}: 3 files, 6 B, with checksums"
+
+
+def test_a_bucket_is_listed_with_sizes(run, moto_server, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
+    monkeypatch.setenv("UPLOAD_CLIENT_AUTH", "aws")
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="listed")
+    for key in ("x/a.csv", "x/b/c.csv", "y/d.csv"):
+        s3.put_object(Bucket="listed", Key=key, Body=b"123")
+    monkeypatch.chdir(tmp_path)
+    said = run("index", "s3://listed/x")
+    assert said.code == 0
+    assert (tmp_path / "index.csv").read_text(encoding="utf-8").splitlines() == [
+        "path,checksum,size",
+        "a.csv,,3",
+        "b/c.csv,,3",
+    ]
+
+
+@pytest.mark.parametrize("source", ["s3://", "s3:///x"])
+def test_a_bucket_without_a_name_is_bad_input(run, source, monkeypatch):
+    monkeypatch.setenv("UPLOAD_CLIENT_AUTH", "aws")
+    said = run("index", source)
+    assert said.code == 2
+    assert "names no bucket" in said.err

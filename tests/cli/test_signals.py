@@ -1,0 +1,68 @@
+"""Ctrl-C and SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from upload_client.cli.signals import interruptible
+
+PROGRAM = """
+import signal, sys, threading
+from upload_client.cli.signals import interruptible
+with interruptible():
+    try:
+        print("ready", flush=True)
+        threading.Event().wait(60)
+    except KeyboardInterrupt:
+        print("ending", flush=True)
+        threading.Event().wait(60)
+"""
+
+
+def test_the_first_signal_interrupts_and_afterwards_all_is_as_it_was():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        signal.raise_signal(signal.SIGTERM)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no signals to send to a process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_ends_the_process_at_once(number):
+    child = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(number)
+    assert child.stdout.readline() == "ending\n"
+    child.send_signal(number)
+    assert child.wait(timeout=30) == 130
+    child.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+def test_an_end_at_once_gives_the_cursor_back():
+    import pty
+
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(theirs)
+    child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    child.wait(timeout=30)
+    child.stdout.close()
+    assert b"\x1b[?25h" in os.read(ours, 100)
+    os.close(ours)

@@ -1,0 +1,73 @@
+"""What is asked for wrongly is said in a sentence, with a hint, and exit code 2."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "--dataset is missing"),
+        (["--dataset", "d"], "--delivery-id is missing"),
+        (["--datset", "d"], "No such option '--datset'. Did you mean '--dataset'?"),
+        (["indx", "."], "No such command 'indx'. Did you mean 'index'?"),
+        (["--dataset", "d", "index", "."], "--dataset is for a delivery, not for 'index'"),
+        (["index"], "Missing argument 'SOURCE'."),
+        (["--threads", "many"], "Invalid value for '--threads': 'many' is not a valid integer."),
+        (
+            ["--dataset", "d", "--delivery-id", "y", "--threads", "0"],
+            "command line: --threads: should be greater than or equal to 1",
+        ),
+        (
+            ["--output-dir", "not-there"],
+            "Invalid value for '--output-dir': Directory 'not-there' does not exist.",
+        ),
+        (
+            ["--dataset", "d", "--delivery-id", "y", "--profile", "not-there.toml"],
+            "the profile not-there.toml is not there",
+        ),
+        (["--sandbox", "--profile", "x"], "--sandbox brings its own profile: leave --profile out"),
+        (["--password", "hunter2"], "No such option '--password'."),
+        (["sandbox", "--dataset", "../x"], "dataset"),
+    ],
+)
+def test_it_is_said_on_stderr_and_nothing_is_said_on_stdout(run, arguments, sentence):
+    said = run(*arguments)
+    assert said.code == 2
+    assert said.out == ""
+    error, hint = said.err.splitlines()
+    assert error.startswith("error: ")
+    assert sentence in error
+    assert hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize("arguments", [["--json"], ["--json", "--datset", "d"]])
+def test_a_program_gets_a_summary_all_the_same(run, arguments):
+    said = run(*arguments)
+    assert said.code == 2
+    (summary,) = map(json.loads, said.out.splitlines())
+    assert (summary["kind"], summary["exit_code"], summary["state_csv"]) == ("summary", 2, None)
+    assert set(summary["counts"].values()) == {0}
+    assert f"error: {summary['headline']}\n" in said.err
+
+
+def test_no_traceback_is_shown_unless_it_is_asked_for(run):
+    assert "Traceback" not in run("--dataset", "d").err
+    assert "Traceback" in run("--dataset", "d", "--debug").err
+
+
+def test_what_was_typed_cannot_alter_the_terminal(run):
+    said = run("--\x1b[2Jx")
+    assert "\x1b" not in said.err
+    assert "\\x1b[2J" in said.err
+
+
+def test_a_wrong_setting_is_named_with_its_file(run, tmp_path):
+    profile = tmp_path / "p.toml"
+    profile.write_text("threds = 3\n", encoding="utf-8")
+    said = run("--dataset", "d", "--delivery-id", "y", "--profile", profile)
+    assert said.code == 2
+    assert f"{profile}: threds: is not a setting; did you mean threads?" in said.err
