@@ -52,6 +52,7 @@ _TOO_MANY = f"split what has more than {MAX_FILES:,} files into several deliveri
 
 _COLUMNS = ("path", "checksum", "size")
 _WILL_TRANSFER = "will_transfer"
+_READ_FROM = "upload_client.read_from"
 _SHOWN = 20
 _CRC32 = re.compile(r"[A-Za-z0-9+/]{5}[AQgw]==")  # what `crc.decode` reads
 _CRC32S = re.compile(rf"(?:{_CRC32.pattern},)+")  # many at once
@@ -94,7 +95,9 @@ def read_index(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise UsageError(f"the index {_shown(path)} cannot be read: {error.strerror or error}") from error
     problems.raise_them()
-    return _frame(table.paths, table.checksums, table.sizes, table.unknown)
+    frame = _frame(table.paths, table.checksums, table.sizes, table.unknown)
+    frame.attrs[_READ_FROM] = _shown(path)
+    return frame
 
 
 class _Table:
@@ -231,32 +234,29 @@ def _frame(
 
 
 def check_index(
-    index: pd.DataFrame,
-    source: str | Path | Mapping[str, int],
-    *,
-    where: str = "the file index",
-    first_row: int = 0,
-    prefix: str = "",
+    index: pd.DataFrame, source: str | Path | Mapping[str, int], *, prefix: str = ""
 ) -> CheckedIndex:
     """Make sure that an index can be delivered: each path legal and unique, each file there.
 
     A file may be there through symlinks, as long as these stay inside the source. Files are not opened, and
     their sizes not compared; that is done when they are sent.
 
+    Rows are counted from 0, as in ``iloc``; those `read_index` has read as a spreadsheet does: the header is
+    row 1.
+
     Args:
         index: the column ``path`` and, as one likes, ``checksum`` and ``size``, of any dtype; other columns
             are left out.
         source: the directory the paths are relative to; or, where it is not a directory, the size in bytes of
             each file that is there, by its path.
-        where: what the index is called in messages.
-        first_row: the number of the first row in messages; 2 for a CSV with a header.
         prefix: what stands before the path in the S3 key.
 
     Raises:
         InvalidIndex: it cannot; with all that is wrong, by row.
         UsageError: the source is no directory.
     """
-    problems = _Problems(where)
+    problems = _Problems(index.attrs.get(_READ_FROM, "the file index"))
+    first_row = 2 if _READ_FROM in index.attrs else 0
     if "path" not in index.columns:
         problems.add(None, None, "has no column 'path'")
         problems.raise_them()
@@ -323,7 +323,7 @@ def _checked_sizes(
     if "size" not in index.columns:
         return array("q", bytes(8 * n)), bytearray(b"\1" * n)
     column = index["size"].mask(index["size"].isin([""]), None)
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     unknown = column.isna().to_numpy(dtype=np.bool_)
     # Sizes are below 2**53: a float holds them exactly.
     with np.errstate(invalid="ignore"):
