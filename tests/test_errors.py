@@ -1,0 +1,149 @@
+"""Every failure has an exit code, says what happened and what to do."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import pytest
+from botocore.exceptions import ClientError
+
+from upload_client import errors
+from upload_client.core.delivery import ExitCode
+from upload_client.errors import UploadClientError
+
+EXAMPLES = {
+    errors.DeliveryError("broken"): 1,
+    errors.NothingToDoError(): 0,
+    errors.UsageError("wrong"): 2,
+    errors.InvalidIndex("index.csv", ["row 2 is wrong"]): 2,
+    errors.InvalidState("not connected"): 1,
+    errors.LoginRefused("no"): 10,
+    errors.Locked("D/Y", agent_id="abcdefghijk", host="h", user="u", since="then", until="later"): 11,
+    errors.LockLost("gone"): 12,
+    errors.Superseded("gone"): 12,
+    errors.LogBroken("log/client/0000000003.jsonl", "wrong prev"): 1,
+    errors.PipelineRefused([{"code": "x", "message": "m"}]): 13,
+    errors.PipelineBusy(): 13,
+    errors.TooManyInvalid(11): 6,
+    errors.ValidatorSilent("silent"): 5,
+    errors.StoreUnsafe("unsafe"): 14,
+    errors.Interrupted(): 130,
+    UploadClientError("S3 said no"): 1,
+}
+
+
+def test_every_exception_there_is_has_an_example_here():
+    assert {type(error).__name__ for error in EXAMPLES} == set(errors.__all__)
+
+
+@pytest.mark.parametrize(("error", "code"), EXAMPLES.items(), ids=lambda one: type(one).__name__)
+def test_each_has_its_exit_code_a_text_and_one_sentence_of_advice(error, code):
+    assert error.exit_code == ExitCode(code)
+    assert str(error)
+    assert error.hint[0].isupper()
+    assert error.hint.endswith(".")
+    assert "\n" not in error.hint
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda one: type(one).__name__)
+def test_each_survives_the_way_to_another_process(error):
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(twin) is type(error)
+        assert str(twin) == str(error)
+        assert vars(twin) == vars(error)
+        assert twin.args == error.args
+
+
+def test_a_hint_can_be_given():
+    assert errors.DeliveryError("broken", hint="Mend it.").hint == "Mend it."
+    assert errors.PipelineRefused(hint="Ask.").hint == "Ask."
+    assert UploadClientError("broken", hint="Mend it.").hint == "Mend it."
+
+
+def test_nothing_to_do_and_usage_are_value_errors():
+    assert issubclass(errors.NothingToDoError, ValueError)
+    assert issubclass(errors.UsageError, ValueError)
+
+
+def test_locked_says_by_whom_since_when_and_until_when():
+    error = errors.Locked(
+        "D/Y", agent_id="abcdefghijk", host="h", user="u", since="then", until="later", why="x"
+    )
+    assert str(error) == "D/Y is locked by agent abcdefghijk (u on h) since then, until later at least: x"
+    assert "later" in error.hint
+    assert "unlock --steal abcdefghijk" in error.hint
+
+
+def test_a_lock_that_cannot_be_read_is_somebodys():
+    error = errors.Locked("D/Y")
+    assert str(error) == "D/Y is locked by somebody whose lock cannot be read"
+    assert "steal" not in error.hint
+    nameless = errors.Locked("D/Y", agent_id="abcdefghijk")
+    assert str(nameless) == "D/Y is locked by agent abcdefghijk (unknown user on unknown host)"
+
+
+def test_an_index_is_told_with_its_first_problems():
+    error = errors.InvalidIndex("index.csv", ["row 2 is wrong", "row 3 too"], 7)
+    assert str(error) == "7 problems in index.csv\n  row 2 is wrong\n  row 3 too\n  and 5 more"
+    assert str(errors.InvalidIndex("i", ["x"])) == "1 problem in i\n  x"
+
+
+def test_a_refusal_repeats_what_the_pipeline_said():
+    error = errors.PipelineRefused([{"code": "not_owner", "message": "no lock"}, {}])
+    assert str(error) == "the pipeline refused to start: no lock (not_owner);  (no code)"
+    assert "no reason given" in str(errors.PipelineRefused())
+
+
+# ------------------------------------------------------------------------------------- botocore's ClientError
+
+
+def test_it_is_caught_where_botocores_error_is():
+    with pytest.raises(ClientError):
+        raise UploadClientError
+    assert issubclass(UploadClientError, errors.DeliveryError)
+
+
+def test_with_botocores_arguments_it_is_botocores_error():
+    response = {"Error": {"Code": "AccessDenied", "Message": "no"}}
+    for error in (
+        UploadClientError(response, "PutObject"),
+        UploadClientError(error_response=response, operation_name="PutObject"),
+    ):
+        assert str(error) == str(ClientError(response, "PutObject"))
+        assert (error.response, error.operation_name) == (response, "PutObject")
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "text"),
+    [
+        ((), {}, ""),
+        (("what",), {}, "what"),
+        ((1, None, b"x"), {}, "1, None, b'x'"),
+        (({"no": "operation"},), {}, "{'no': 'operation'}"),
+        (("PutObject", {}), {}, "PutObject, {}"),
+        (({}, 3), {}, "{}, 3"),
+        ((), {"path": "a", "size": 3}, "path=a, size=3"),
+        ((ValueError("x"),), {}, "x"),
+    ],
+)
+def test_it_can_be_raised_with_any_arguments(args, kwargs, text):
+    error = UploadClientError(*args, **kwargs)
+    assert str(error) == text
+    assert error.response == {"Error": {"Code": "UploadClientError", "Message": text}}
+    assert error.operation_name == ""
+
+
+def test_importing_the_errors_does_not_import_botocore():
+    code = (
+        "import sys, upload_client.errors as errors; assert 'botocore' not in sys.modules; "
+        "errors.UploadClientError; assert 'botocore' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_does_not_exist_is_not_found():
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = errors.Nonsense
