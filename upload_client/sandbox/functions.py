@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 __all__ = ["Answer", "Function", "Functions"]
 
@@ -65,13 +65,17 @@ class Functions:
     def __init__(self, log: Path) -> None:
         self._log = log
         self._functions: dict[str, Function] = {}
+        self._spares: dict[str, subprocess.Popen[bytes]] = {}
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._closed = False
 
     def define(self, name: str, function: Function) -> None:
-        """Make `name` mean `function` from the next invocation on."""
+        """Make `name` mean `function`, and have a first process ready for it, all it needs imported."""
         self._functions[name] = function
+        spare = self._spawn(function)
+        if spare is not None:
+            self._spares[name] = spare
 
     @staticmethod
     def is_invocation(path: str) -> bool:
@@ -108,15 +112,13 @@ class Functions:
 
     def _run(self, name: str, function: Function, event: object, request_id: str) -> dict[str, Any]:
         invocation = {
-            "handler": function.handler,
             "event": event,
             "function": name,
             "request_id": request_id,
             "seconds": function.seconds,
             "memory_mb": function.memory_mb,
         }
-        with self._log.open("ab") as log:
-            process = self._spawn(function, log)
+        process = self._spares.pop(name, None) or self._spawn(function)
         if process is None:
             return {"error": {"errorType": "Runtime.ExitError", "errorMessage": "the sandbox is closing"}}
         timed_out = threading.Event()
@@ -156,12 +158,12 @@ class Functions:
             return {"error": {"errorType": "Runtime.ExitError", "errorMessage": message}}
         return result
 
-    def _spawn(self, function: Function, log: BinaryIO) -> subprocess.Popen[bytes] | None:
-        with self._lock:
+    def _spawn(self, function: Function) -> subprocess.Popen[bytes] | None:
+        with self._lock, self._log.open("ab") as log:
             if self._closed:
                 return None
-            process = subprocess.Popen(
-                [sys.executable, "-m", "upload_client.sandbox.lambda_runtime"],
+            process = subprocess.Popen(  # noqa: S603 — our own runtime
+                [sys.executable, "-m", "upload_client.sandbox.lambda_runtime", function.handler],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -171,7 +173,7 @@ class Functions:
         return process
 
     def close(self) -> None:
-        """End every running invocation; start no other."""
+        """End every process; start no other."""
         with self._lock:
             self._closed = True
             running = list(self._running)

@@ -1,10 +1,10 @@
 """One Lambda invocation: read it from standard input, run its handler, write what it answered.
 
-Run as ``python -m upload_client.sandbox.lambda_runtime``. The first line of standard input is the
-invocation (JSON: ``handler, event, function, request_id, seconds, memory_mb``); standard output gets
-one JSON line, ``{"result": …}`` or ``{"error": …}``. Standard input stays open for as long as
-whoever started this process lives: when it closes, this process ends too, wherever it is. What a
-handler prints goes to standard error.
+Run as ``python -m upload_client.sandbox.lambda_runtime HANDLER``. It imports the handler and waits. The
+first line of standard input is the invocation, in JSON: ``event, function, request_id, seconds`` and
+``memory_mb``. Standard output gets one JSON line, ``{"result": …}`` or ``{"error": …}``. Standard input
+stays open for as long as whoever started this process lives: when it closes, this process ends too,
+wherever it is. What a handler prints goes to standard error.
 
 The handler gets what AWS gives it: the event and a context
 (https://docs.aws.amazon.com/lambda/latest/dg/python-context.html).
@@ -85,12 +85,16 @@ def _first_line() -> bytes:
     return bytes(line)
 
 
-def main() -> int:
-    """Run one invocation; always 0, as an error of the handler is an answer too."""
+def main(name: str) -> int:
+    """Run one invocation of the handler `name`; always 0, as an error of the handler is an answer too."""
     # Ctrl-C in a terminal reaches every process there; whoever started us decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with os.fdopen(os.dup(1), "wb") as answer_to:
         os.dup2(2, 1)
+        try:
+            handler = load_handler(name)
+        except Exception as error:  # noqa: BLE001 — told to whoever invokes it
+            handler = _raising(error)
         invocation = json.loads(_first_line())
         threading.Thread(target=_end_with_parent, daemon=True, name="parent-watch").start()
         context = Context(
@@ -100,24 +104,30 @@ def main() -> int:
             memory_limit_in_mb=invocation["memory_mb"],
         )
         try:
-            result = load_handler(invocation["handler"])(invocation["event"], context)
-            answer = json.dumps({"result": result})
+            answer = {"result": handler(invocation["event"], context)}
+            data = json.dumps(answer)
         except Exception as error:  # noqa: BLE001 — whatever a handler raises is the answer
             traceback.print_exc()
-            trace = traceback.format_tb(error.__traceback__)
-            answer = json.dumps(
+            data = json.dumps(
                 {
                     "error": {
                         "errorMessage": str(error),
                         "errorType": type(error).__name__,
                         "requestId": context.aws_request_id,
-                        "stackTrace": trace,
+                        "stackTrace": traceback.format_tb(error.__traceback__),
                     }
                 }
             )
-        answer_to.write(answer.encode() + b"\n")
+        answer_to.write(data.encode() + b"\n")
     return 0
 
 
+def _raising(error: Exception) -> Handler:
+    def handler(_event: object, _context: Context) -> object:
+        raise error
+
+    return handler
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))
