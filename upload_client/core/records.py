@@ -587,7 +587,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _parse_int(digits: str) -> int:
     if len(digits) > 20 or abs(value := int(digits)) > _MAX_INT:
         raise _Malformed("a number is too large")
-    return value if digits[0] != "-" else -value
+    return value
 
 
 def _parse_float(digits: str) -> float:

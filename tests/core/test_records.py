@@ -1,0 +1,628 @@
+"""Log records: what is written is read back, and no bytes whatever make trouble."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from base64 import b64encode
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from upload_client.core import records
+from upload_client.core.files import Upload
+from upload_client.core.records import (
+    MAX_NESTING,
+    MAX_RECORD,
+    MAX_SEGMENT,
+    Crash,
+    Cursor,
+    Failed,
+    Found,
+    Init,
+    Keepalive,
+    LogBroken,
+    LogChain,
+    MalformedSegment,
+    SegmentHeader,
+    Shutdown,
+    Source,
+    Stop,
+    Transferred,
+    ValidatorInit,
+    Verdict,
+    decode_segment,
+    encode,
+    encode_segment,
+)
+from upload_client.core.times import from_milliseconds, milliseconds, timestamp
+
+T = "2026-01-02T03:04:05.678Z"
+HEADERS = {
+    "client": SegmentHeader(1, 0, "abcdefghijk", 3, None),
+    "validator": SegmentHeader(1, 0, "abcdefghijk", 3, None, client_epoch=2),
+}
+VERDICT = Verdict(T, "a/b.csv", "3-17", 0, "ok", "", Found(9, "yH2GHg==", "ab" * 16), ("present",))
+TRANSFERRED = Transferred(T, "a/b.csv", "3-17", 0, 9, "yH2GHg==", "ab" * 16, "v1", 1_700_000_000_000_000_000)
+
+# --- anything that may be in a record ---
+
+TEXT = st.text(max_size=60)
+TIMES = st.integers(0, 4_000_000_000_000).map(from_milliseconds)
+PATHS = st.text(min_size=1, max_size=100).filter(lambda path: len(path.encode()) <= 1024)
+SMALL = st.integers(0, 10**9 - 1)
+EPOCHS = st.integers(0, 10**8 - 1)
+COUNTS = st.integers(0, 2**63 - 1)
+CRC32S = st.binary(min_size=4, max_size=4).map(lambda data: b64encode(data).decode())
+VISIBLE = st.text(
+    st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='"\\'), min_size=1, max_size=64
+)
+ETAGS = st.one_of(st.from_regex(r"[0-9a-f]{32}(-[1-9][0-9]{0,3})?", fullmatch=True), VISIBLE)
+UPLOADS = st.builds("{}-{}".format, SMALL, SMALL)
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True)
+HASHES = st.binary(min_size=32, max_size=32).map(bytes.hex)
+FOUND = st.builds(Found, COUNTS, st.none() | CRC32S, ETAGS)
+
+TRANSFERREDS = st.builds(
+    Transferred,
+    TIMES,
+    PATHS,
+    UPLOADS,
+    SMALL,
+    COUNTS,
+    CRC32S,
+    ETAGS,
+    st.none() | VISIBLE,
+    st.none() | st.integers(-(2**63) + 1, 2**63 - 1),
+    st.none() | st.builds(Source, ETAGS, st.none() | VISIBLE),
+)
+VERDICTS = st.builds(
+    Verdict,
+    TIMES,
+    PATHS,
+    UPLOADS,
+    SMALL,
+    st.sampled_from(["ok", "failure", "error"]),
+    TEXT,
+    st.none() | FOUND,
+    st.lists(TEXT, max_size=4).map(tuple),
+)
+OF_A_CLIENT = st.one_of(
+    TRANSFERREDS,
+    st.builds(Init, TIMES, EPOCHS, TEXT, HASHES, COUNTS, COUNTS, st.dictionaries(TEXT, TEXT, max_size=3)),
+    st.builds(Failed, TIMES, PATHS, TEXT, SMALL),
+    st.builds(Keepalive, TIMES),
+    st.builds(Crash, TIMES, TEXT),
+    st.builds(Stop, TIMES, TEXT),
+)
+OF_A_VALIDATOR = st.one_of(
+    VERDICTS,
+    st.builds(ValidatorInit, TIMES, NAMES, EPOCHS),
+    st.builds(Cursor, TIMES, COUNTS),
+    st.builds(Keepalive, TIMES),
+    st.builds(Shutdown, TIMES, TEXT, TEXT),
+    st.builds(Stop, TIMES, TEXT),
+)
+OF = {"client": OF_A_CLIENT, "validator": OF_A_VALIDATOR}
+
+
+def decode(writer, *lines: bytes):
+    return decode_segment(encode_segment(HEADERS[writer], lines), writer=writer)
+
+
+def line(record, **changes) -> bytes:
+    """The line of a record with some fields changed; `...` takes a field out."""
+    fields = json.loads(encode(record)) | changes
+    return json.dumps({name: value for name, value in fields.items() if value is not ...}).encode()
+
+
+# --- writing and reading back ---
+
+
+@pytest.mark.parametrize("writer", ["client", "validator"])
+@given(data=st.data())
+def test_a_segment_is_read_back_as_it_was_written(writer, data):
+    written = data.draw(st.lists(OF[writer], max_size=5))
+    segment = decode(writer, *map(encode, written))
+    assert segment.header == HEADERS[writer]
+    assert segment.records == tuple(written)
+    assert (segment.n_ignored, segment.problems, segment.superseded) == (0, (), False)
+
+
+@given(st.one_of(TRANSFERREDS, VERDICTS))
+def test_the_lines_written_by_hand_are_what_json_dumps_writes(record):
+    assert json.dumps(json.loads(encode(record)), separators=(",", ":")).encode() == encode(record)
+
+
+@given(st.one_of(OF_A_CLIENT, OF_A_VALIDATOR))
+def test_a_line_is_plain_ascii_without_control_characters(record):
+    assert encode(record).isascii()
+    assert not set(encode(record)) & set(range(32))
+
+
+@given(TRANSFERREDS)
+def test_an_announcement_carries_the_whole_upload(record):
+    upload = record.as_upload()
+    assert upload.id == record.upload
+    assert Transferred.of(record.t, record.path, upload, record.ask) == record
+
+
+def test_an_announcement_says_where_a_copy_came_from():
+    upload = Upload(1, 2, 3, "yH2GHg==", "e", None, None, "source", "v")
+    assert Transferred.of(T, "p", upload, 4).source == Source("source", "v")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Transferred(T, "bad\udcff", "1-1", 0, 1, "yH2GHg==", "e"),
+        Verdict(T, "bad\udcff", "1-1", 0, "ok"),
+        Failed(T, "bad\udcff", "", 0),
+        Init(T, 1, "bad\udcff", "", 0, 0),
+        ValidatorInit(T, "bad\udcff", 1),
+        Transferred(T, "p", "1-1", 0, 1, "yH2GHg==", "bad\udcff"),
+    ],
+)
+def test_a_name_that_no_reader_could_take_is_not_written(record):
+    with pytest.raises(ValueError, match="surrogates"):
+        encode(record)
+
+
+def test_a_message_of_the_operating_system_is_written_whatever_file_name_is_in_it():
+    (record,) = decode("client", encode(Crash(T, "cannot open 'bad\udcff'"))).records
+    assert record.error == "cannot open 'bad\\udcff'"
+
+
+@given(st.integers(3990, 4010), st.sampled_from("aä\x00\U0001f600"))
+def test_a_long_message_is_cut_so_that_its_record_is_read(n, letter):
+    (record,) = decode("validator", encode(Verdict(T, "p", "1-1", 0, "failure", letter * n))).records
+    assert record.message == (letter * n if n <= 4000 else letter * 3999 + "…")
+
+
+def test_a_validator_segment_names_the_client_it_serves():
+    assert json.loads(encode(HEADERS["validator"]))["client_epoch"] == 2
+    assert "client_epoch" not in json.loads(encode(HEADERS["client"]))
+
+
+# --- reading what others wrote ---
+
+
+@given(st.one_of(st.tuples(st.just("client"), TRANSFERREDS), st.tuples(st.just("validator"), VERDICTS)))
+def test_the_usual_line_and_any_other_spelling_of_it_read_the_same(case):
+    writer, record = case
+    fields = json.loads(encode(record))
+    other = json.dumps(dict(reversed(fields.items())), ensure_ascii=False, indent=None).encode()
+    assert decode(writer, encode(record)).records == decode(writer, other).records == (record,)
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from(["client", "validator"]),
+    st.data(),
+    st.integers(0, 400),
+    st.sampled_from(
+        ['"', "\\", "\\u", "[", "]", "{", "}", ",", "0", "9" * 20, "-", "e5", " ", "null", "\x7f", "Z", ":"]
+    ),
+    st.integers(0, 3),
+)
+def test_a_damaged_usual_line_is_read_as_json_has_it_or_not_at_all(writer, data, at, put_in, cut_out):
+    record = data.draw(TRANSFERREDS if writer == "client" else VERDICTS)
+    whole = encode(record).decode()
+    damaged = whole[:at] + put_in + whole[at + cut_out :]
+    usual, kinds = records._CLIENT if writer == "client" else records._VALIDATOR
+    read = usual(damaged)
+    if read is not None:
+        assert records._decode_line(damaged, kinds) == read
+
+
+def test_a_line_may_have_fields_and_kinds_of_a_later_version():
+    segment = decode("validator", line(VERDICT, colour="blue"), b'{"kind":"weather","t":1}')
+    assert segment.records == (VERDICT,)
+    assert segment.n_ignored == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version_id": ..., "mtime_ns": ...},
+        {"version_id": None, "mtime_ns": None, "source": None},
+    ],
+)
+def test_what_may_be_missing_may_be_null(changes):
+    (record,) = decode("client", line(TRANSFERRED, **changes)).records
+    assert (record.version_id, record.mtime_ns, record.source) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("writer", "record", "changes"),
+    [
+        ("client", TRANSFERRED, {"kind": ...}),
+        ("client", TRANSFERRED, {"kind": 7}),
+        ("client", TRANSFERRED, {"t": ...}),
+        ("client", TRANSFERRED, {"t": 7}),
+        ("client", TRANSFERRED, {"t": "2026-02-30T03:04:05.678Z"}),
+        ("client", TRANSFERRED, {"t": "2026-02-20T03:04:60.678Z"}),
+        ("client", TRANSFERRED, {"t": "2026-02-20T24:04:00.678Z"}),
+        ("client", TRANSFERRED, {"t": "2026-02-20T03:04:05.678+00:00"}),
+        ("client", TRANSFERRED, {"t": "0000-01-01T00:00:00.000Z"}),
+        ("client", TRANSFERRED, {"path": ...}),
+        ("client", TRANSFERRED, {"path": ""}),
+        ("client", TRANSFERRED, {"path": ["a"]}),
+        ("client", TRANSFERRED, {"path": "a" * 1025}),
+        ("client", TRANSFERRED, {"path": "ä" * 513}),
+        ("client", TRANSFERRED, {"path": "\ud800"}),
+        ("client", TRANSFERRED, {"upload": "03-17"}),
+        ("client", TRANSFERRED, {"upload": "3-1234567890"}),
+        ("client", TRANSFERRED, {"upload": "3-17\n"}),
+        ("client", TRANSFERRED, {"upload": "3"}),
+        ("client", TRANSFERRED, {"upload": 3}),
+        ("client", TRANSFERRED, {"ask": -1}),
+        ("client", TRANSFERRED, {"ask": True}),
+        ("client", TRANSFERRED, {"ask": 0.0}),
+        ("client", TRANSFERRED, {"ask": "0"}),
+        ("client", TRANSFERRED, {"size": -1}),
+        ("client", TRANSFERRED, {"size": 2**63}),
+        ("client", TRANSFERRED, {"size": 10**30}),
+        ("client", TRANSFERRED, {"size": float("nan")}),
+        ("client", TRANSFERRED, {"size": float("inf")}),
+        ("client", TRANSFERRED, {"crc32": "yH2GHh=="}),  # bits that no encoder sets
+        ("client", TRANSFERRED, {"crc32": "yH2GHg"}),
+        ("client", TRANSFERRED, {"crc32": None}),
+        ("client", TRANSFERRED, {"etag": ""}),
+        ("client", TRANSFERRED, {"etag": '"quoted"'}),
+        ("client", TRANSFERRED, {"etag": "a\r\nx-amz-acl: public-read"}),
+        ("client", TRANSFERRED, {"etag": "a b"}),
+        ("client", TRANSFERRED, {"etag": "a" * 129}),
+        ("client", TRANSFERRED, {"version_id": "a b"}),
+        ("client", TRANSFERRED, {"version_id": 5}),
+        ("client", TRANSFERRED, {"mtime_ns": 1.5}),
+        ("client", TRANSFERRED, {"source": "etag"}),
+        ("client", TRANSFERRED, {"source": {}}),
+        ("client", TRANSFERRED, {"source": {"etag": "e", "version": 1}}),
+        ("client", TRANSFERRED, {"more": float("nan")}),
+        ("client", TRANSFERRED, {"more": "\udfff"}),
+        ("client", TRANSFERRED, {"more": 2**63}),
+        ("client", Init(T, 1, "i", "0" * 64, 1, 1), {"index_sha256": "0" * 63}),
+        ("client", Init(T, 1, "i", "0" * 64, 1, 1), {"epoch": 10**8}),
+        ("client", Init(T, 1, "i", "0" * 64, 1, 1), {"versions": []}),
+        ("client", Init(T, 1, "i", "0" * 64, 1, 1), {"versions": {"a": 1}}),
+        ("client", Failed(T, "p", "e", 1), {"error": 5}),
+        ("client", Crash(T, "e"), {"error": ...}),
+        ("client", Stop(T, "e"), {"reason": {}}),
+        ("validator", VERDICT, {"status": "fine"}),
+        ("validator", VERDICT, {"status": ...}),
+        ("validator", VERDICT, {"message": 3}),
+        ("validator", VERDICT, {"message": "\ud800"}),
+        ("validator", VERDICT, {"found": "nothing"}),
+        ("validator", VERDICT, {"found": {"size": 1}}),
+        ("validator", VERDICT, {"found": {"size": 1, "crc32": 2, "etag": "e"}}),
+        ("validator", VERDICT, {"checks": "present"}),
+        ("validator", VERDICT, {"checks": [1]}),
+        ("validator", ValidatorInit(T, "v", 1), {"validator_id": "a/b"}),
+        ("validator", Cursor(T, 1), {"seq": -1}),
+        ("validator", Shutdown(T, "time"), {"reason": None}),
+    ],
+)
+def test_a_line_with_a_wrong_field_is_passed_over_and_counted(writer, record, changes):
+    segment = decode(writer, line(record, **changes), encode(Keepalive(T)))
+    assert segment.records == (Keepalive(T),)
+    assert segment.n_ignored == 1
+    assert segment.problems[0].startswith("line 2: ")
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b"", "not JSON"),
+        (b"nonsense", "not JSON"),
+        (b"[]", "not an object"),
+        (b'"text"', "not an object"),
+        (b'{"kind":"keepalive","t":"' + T.encode(), "not JSON"),
+        (b'{"kind":"keepalive","t":"' + T.encode() + b'"} more', "not JSON"),
+        (b'{"kind":"keepalive","kind":"keepalive","t":"' + T.encode() + b'"}', "twice"),
+        (b'{"kind":"keepalive","t":"' + T.encode() + b'","x":{"a":1,"a":2}}', "twice"),
+        (b'{"kind":"keepalive","t":"' + T.encode() + b'","x":"\xff"}', "not UTF-8"),
+        (b'{"kind":"keepalive","t":"' + T.encode() + b'","x":"\xed\xa0\x80"}', "not UTF-8"),
+        (b'{"kind":"keepalive","t":"' + T.encode() + b'","x":-Infinity}', "-Infinity"),
+        (b'{"kind":"keepalive","t":"' + T.encode() + b'","x":1e999}', "too large"),
+        (b'{"kind":"keepalive","t":"' + T.encode() + b'","x":' + b"9" * 5000 + b"}", "too large"),
+        (b'{"kind":"keepalive","t":"' + T.encode() + b'","x":-9223372036854775808}', "too large"),
+        (
+            b'{"kind":"keepalive","t":"' + T.encode() + b'","x":"' + b"a" * MAX_RECORD + b'"}',
+            "bytes, more than",
+        ),
+        (b'{"kind":"keepalive","x":' + b"[" * 50_000 + b"]" * 10_000 + b"}", "nested"),
+        (b'{"kind":"keepalive","x":' + b'{"":' * 10_000 + b"1" + b"}" * 10_001, "nested"),
+    ],
+)
+def test_a_line_that_is_no_sound_json_is_passed_over_and_counted(bad, why):
+    segment = decode("client", bad, encode(Keepalive(T)))
+    assert segment.records == (Keepalive(T),)
+    assert segment.n_ignored == 1
+    assert why in segment.problems[0]
+
+
+def test_a_line_that_is_long_in_bytes_but_not_in_letters_is_too_long():
+    bad = json.dumps(
+        {"kind": "crash", "t": T, "error": "ä" * (MAX_RECORD - 100)}, ensure_ascii=False
+    ).encode()
+    assert decode("client", bad).n_ignored == 1
+
+
+@pytest.mark.parametrize("record", [VERDICT, TRANSFERRED])
+def test_a_usual_line_must_not_be_longer_than_others(record):
+    writer = "client" if record is TRANSFERRED else "validator"
+    usual, _ = records._CLIENT if writer == "client" else records._VALIDATOR
+    long = line(record, path="a" * (MAX_RECORD + 1)).replace(b": ", b":").replace(b", ", b",").decode()
+    assert usual(long) is None
+
+
+def test_brackets_within_a_text_are_not_nesting_and_the_limit_itself_is_fine():
+    deep: list = []
+    for _ in range(MAX_NESTING - 2):
+        deep = [deep]
+    fields = {"kind": "keepalive", "t": T, "x": deep, "y": '[{"' * 100}
+    assert decode("client", json.dumps(fields).encode()).records == (Keepalive(T),)
+    fields["x"] = [deep]
+    assert decode("client", json.dumps(fields).encode()).n_ignored == 1
+
+
+def test_a_list_of_checks_that_ends_early_is_no_way_into_another_field():
+    usual = encode(VERDICT)
+    forged = usual.replace(b'"checks":["present"]', b'"checks":["present"],"path":["else"]')
+    assert decode("validator", forged).n_ignored == 1  # a key stands twice
+    harmless = usual.replace(b'"checks":["present"]', b'"checks":["present"],"more":["else"]')
+    assert decode("validator", harmless).records == (VERDICT,)
+
+
+def test_many_problems_are_counted_and_some_told():
+    segment = decode("client", *[b"x"] * 100)
+    assert segment.n_ignored == 100
+    assert len(segment.problems) == 10
+
+
+def test_kinds_of_the_other_side_do_not_count():
+    assert decode("client", encode(VERDICT)).records == ()
+    assert decode("validator", encode(TRANSFERRED)).records == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "empty|end of a line"),
+        (b"\n", "header"),
+        (encode(HEADERS["client"]), "end of a line"),
+        (encode_segment(HEADERS["client"], [encode(Keepalive(T))])[:-1], "end of a line"),
+        (encode(Keepalive(T)) + b"\n", "not a segment's header"),
+        (b" " * (MAX_SEGMENT + 1), "more than"),
+        (line(HEADERS["client"], version=2) + b"\n", "version 2"),
+        (line(HEADERS["client"], version="1") + b"\n", "header"),
+        (line(HEADERS["client"], seq=-1) + b"\n", "header"),
+        (line(HEADERS["client"], agent_id="") + b"\n", "header"),
+        (line(HEADERS["client"], agent_id="a/b") + b"\n", "header"),
+        (line(HEADERS["client"], epoch=True) + b"\n", "header"),
+        (line(HEADERS["client"], epoch=10**8) + b"\n", "header"),
+        (line(HEADERS["client"], prev="0" * 63) + b"\n", "header"),
+        (line(HEADERS["client"], prev=0) + b"\n", "header"),
+        (b"\xff" + encode(HEADERS["client"]) + b"\n", "header"),
+        (encode(HEADERS["client"])[:-1] + b',"seq":1}\n', "twice"),
+    ],
+)
+def test_a_segment_without_a_sound_header_is_malformed(data, why):
+    with pytest.raises(MalformedSegment, match=why):
+        decode_segment(data, writer="client")
+
+
+def test_a_validator_segment_must_say_whom_it_serves():
+    with pytest.raises(MalformedSegment, match="header"):
+        decode_segment(encode_segment(HEADERS["client"]), writer="validator")
+
+
+@given(st.sampled_from(["client", "validator"]), st.binary(max_size=300), st.booleans())
+@example("client", b"\n", True)
+def test_no_bytes_whatever_raise_anything_else(writer, data, with_header):
+    data = encode(HEADERS[writer]) + b"\n" + data if with_header else data
+    try:
+        segment = decode_segment(data, writer=writer)
+    except MalformedSegment:
+        return
+    assert segment.sha256 == hashlib.sha256(data).hexdigest()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ["kind", "t", "path", "upload", "ask", "size", "crc32", "etag", "version_id", "mtime_ns", "source"]
+FIELDS += [
+    "status",
+    "message",
+    "found",
+    "checks",
+    "reason",
+    "error",
+    "retries",
+    "seq",
+    "versions",
+    "validator_id",
+]
+KINDS = [
+    "transferred",
+    "verdict",
+    "init",
+    "stop",
+    "shutdown",
+    "failed",
+    "cursor",
+    "keepalive",
+    "crash",
+    "segment",
+]
+
+
+@given(st.sampled_from(["client", "validator"]), st.data())
+def test_no_fields_whatever_raise_anything_else(writer, data):
+    base = json.loads(encode(data.draw(OF[writer])))
+    changes = data.draw(st.dictionaries(st.sampled_from(FIELDS), JSON | st.sampled_from(KINDS), max_size=4))
+    segment = decode(writer, json.dumps(base | changes).encode())
+    for record in segment.records:
+        # What has been let in can be written again, and is then the same.
+        assert decode(writer, encode(record)).records == (record,)
+
+
+@pytest.mark.parametrize("writer", ["client", "validator"])
+@given(data=st.data())
+def test_a_segment_that_is_cut_or_flipped_anywhere_is_read_or_malformed(writer, data):
+    whole = bytearray(
+        encode_segment(HEADERS[writer], map(encode, data.draw(st.lists(OF[writer], max_size=3))))
+    )
+    at = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans()):
+        del whole[at:]
+    else:
+        whole[at] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(MalformedSegment):
+        decode_segment(bytes(whole), writer=writer)
+
+
+# --- the chain ---
+
+
+def chain_of(*headers_and_lines):
+    """Segments that follow each other, as (agent, epoch, lines)."""
+    chain, segments = LogChain("client"), []
+    for agent, epoch, lines in headers_and_lines:
+        header = chain.header(agent_id=agent, epoch=epoch)
+        data = encode_segment(header, lines)
+        chain.appended(header, data)
+        segments.append(data)
+    return segments
+
+
+def test_segments_are_accepted_in_their_order():
+    segments = chain_of(("first", 1, []), ("first", 1, [encode(Keepalive(T))]), ("second", 2, []))
+    chain = LogChain("client")
+    read = [chain.accept(seq, data) for seq, data in enumerate(segments)]
+    assert [segment.superseded for segment in read] == [False] * 3
+    assert read[1].records == (Keepalive(T),)
+    assert chain.next_seq == 3
+    assert chain.tail_sha == hashlib.sha256(segments[-1]).hexdigest()
+    assert (chain.highest_epoch, chain.highest_agent) == (2, "second")
+
+
+def test_a_dead_owners_late_segment_is_chained_through_but_does_not_count():
+    segments = chain_of(("old", 1, []), ("new", 2, []), ("old", 1, [encode(Keepalive(T))]), ("new", 2, []))
+    chain = LogChain("client")
+    assert [chain.accept(seq, data).superseded for seq, data in enumerate(segments)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert (chain.highest_epoch, chain.highest_agent) == (2, "new")
+
+
+def test_of_two_agents_with_one_epoch_the_first_to_write_owns_the_log():
+    segments = chain_of(("one", 1, []), ("two", 1, []), ("one", 1, []))
+    chain = LogChain("client")
+    assert [chain.accept(seq, data).superseded for seq, data in enumerate(segments)] == [False, True, False]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 5)), max_size=12))
+def test_a_segment_counts_unless_an_earlier_one_outranks_it(owners):
+    segments = chain_of(*[(agent, epoch, []) for agent, epoch in owners])
+    chain = LogChain("client")
+    read = [chain.accept(seq, data) for seq, data in enumerate(segments)]
+    for i, segment in enumerate(read):
+        earlier = [each.header for each in read[:i] if not each.superseded]
+        outranked = any(header.outranks(segment.header.epoch, segment.header.agent_id) for header in earlier)
+        assert segment.superseded == outranked
+
+
+@pytest.mark.parametrize(
+    ("header", "outranks"),
+    [
+        (SegmentHeader(1, 0, "other", 4, None), True),
+        (SegmentHeader(1, 0, "other", 3, None), True),
+        (SegmentHeader(1, 0, "me", 4, None), True),
+        (SegmentHeader(1, 0, "me", 3, None), False),
+        (SegmentHeader(1, 0, "other", 2, None), False),
+    ],
+)
+def test_a_higher_epoch_or_another_agents_equal_one_takes_the_log(header, outranks):
+    assert header.outranks(3, "me") is outranks
+
+
+def broken(chain: LogChain, seq: int, data: bytes, why: str) -> LogBroken:
+    before = (chain.next_seq, chain.tail_sha, chain.highest_epoch, chain.highest_agent)
+    with pytest.raises(LogBroken, match=why) as caught:
+        chain.accept(seq, data)
+    assert (chain.next_seq, chain.tail_sha, chain.highest_epoch, chain.highest_agent) == before
+    return caught.value
+
+
+def test_a_gap_breaks_the_log_and_the_missing_segment_is_named():
+    segments = chain_of(("a", 1, []), ("a", 1, []), ("a", 1, []))
+    chain = LogChain("client")
+    chain.accept(0, segments[0])
+    assert broken(chain, 2, segments[2], "segment 1: it is missing; segment 2 is there").seq == 1
+
+
+def test_a_wrong_link_breaks_the_log():
+    segments = chain_of(("a", 1, []), ("a", 1, []))
+    chain = LogChain("client")
+    chain.accept(0, encode_segment(SegmentHeader(1, 0, "a", 1, None), [encode(Keepalive(T))]))
+    assert broken(chain, 1, segments[1], "does not follow").seq == 1
+
+
+def test_the_first_segment_follows_none():
+    data = encode_segment(SegmentHeader(1, 0, "a", 1, "0" * 64))
+    assert (
+        broken(LogChain("client"), 0, data, "does not follow").why
+        == "it does not follow the segment before it"
+    )
+
+
+def test_a_segment_under_another_number_breaks_the_log():
+    data = encode_segment(SegmentHeader(1, 1, "a", 1, None))
+    broken(LogChain("client"), 0, data, "it says that it is segment 1")
+
+
+def test_a_malformed_segment_breaks_the_log():
+    broken(LogChain("client"), 0, b"garbage\n", "header: not JSON")
+
+
+def test_an_own_segment_that_does_not_follow_is_not_linked_in():
+    chain = LogChain("client")
+    header = chain.header(agent_id="a", epoch=1)
+    chain.appended(header, encode_segment(header))
+    with pytest.raises(ValueError, match="does not follow"):
+        chain.appended(header, encode_segment(header))
+    assert chain.next_seq == 1
+
+
+def test_a_writer_and_its_readers_see_the_same_chain():
+    writer, reader = LogChain("validator"), LogChain("validator")
+    for epoch, agent in [(1, "a"), (2, "b"), (1, "a")]:
+        header = writer.header(agent_id=agent, epoch=epoch, client_epoch=9)
+        data = encode_segment(header)
+        writer.appended(header, data)
+        reader.accept(header.seq, data)
+        assert (reader.next_seq, reader.tail_sha) == (writer.next_seq, writer.tail_sha)
+        assert (reader.highest_epoch, reader.highest_agent) == (writer.highest_epoch, writer.highest_agent)
+
+
+# --- moments ---
+
+
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+def test_a_moment_is_read_back_to_the_millisecond(ms):
+    assert milliseconds(from_milliseconds(ms)) == ms
+
+
+def test_a_moment_is_written_in_utc_with_milliseconds():
+    assert timestamp(1767323045.678) == T
+    assert timestamp(0) == "1970-01-01T00:00:00.000Z"
