@@ -407,6 +407,11 @@ class UploadClient:
         return self._delivery.ledger.counts() if self._delivery else dict.fromkeys(STATES, 0)
 
     @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None while it has not."""
+        return self._outcome
+
+    @property
     def reader(self) -> LogReader:
         """Follows the validator's log."""
         return self._connected().reader
@@ -961,6 +966,7 @@ class UploadClient:
         started, outcomes = engine.poll(timeout)
         for row in started:
             ledger.start(row)
+            self._tell_file(ledger, row)
         if not outcomes:
             return
         at, now = self._now(), self._clock.monotonic()
@@ -1119,8 +1125,8 @@ class UploadClient:
         """End the run with whatever is raised inside, and let it through."""
         try:
             yield
-        except NothingToDoError:
-            self._end(None, crashed=False)
+        except NothingToDoError as error:
+            self._end(error, crashed=False)
             raise
         except KeyboardInterrupt:
             self._end(Interrupted(), crashed=False)
@@ -1181,7 +1187,7 @@ class UploadClient:
             seconds=seconds,
             state_csv=path,
             receipt=delivery.receipt if delivery is not None else None,
-            error=error,
+            error=None if isinstance(error, NothingToDoError) else error,
         )
         self._tell(
             Summary(

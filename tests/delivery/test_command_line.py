@@ -1,0 +1,188 @@
+"""Deliveries as a person types them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from delivery.conftest import Delivery, content
+
+from upload_client.core.files import STATES
+
+COLUMNS = [
+    "relpath", "abspath", "state", "retries", "max_retries", "message",
+    "checksum", "size", "etag", "transferred_at", "judged_at",
+]  # fmt: skip
+
+
+def test_files_made_by_somebody_else_are_indexed_delivered_and_all_valid(
+    delivery: Delivery, toy: Path, tmp_path: Path
+) -> None:
+    index = tmp_path / "index.csv"
+    made = subprocess.run(
+        [*delivery.command()[:3], "index", str(toy), "-o", str(index)], capture_output=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    said = delivery.run("--source", toy, "--index", index)
+    assert said.exit_code == 0, said
+    assert f"{len(content(toy))} of {len(content(toy))} files valid" in said.stderr
+    assert delivery.landed() == content(toy)
+
+
+def test_the_last_line_sums_up_and_the_state_csv_tells_every_file(delivery: Delivery, data: Path) -> None:
+    said = delivery.run("--source", data)
+    assert said.exit_code == 0, said
+    summary = said.summary
+    assert summary["schema_version"] == 1
+    assert summary["exit_code"] == 0
+    assert summary["counts"] == dict.fromkeys(STATES, 0) | {"valid": 12}
+    assert summary["files_sent"] == 12
+    assert summary["bytes_sent"] == sum(map(len, content(data).values()))
+    assert summary["seconds"] > 0
+    state = pd.read_csv(summary["state_csv"], dtype=str, keep_default_na=False)
+    assert list(state.columns) == COLUMNS
+    assert sorted(state["relpath"]) == sorted(content(data))
+    assert set(state["state"]) == {"valid"}
+    assert all(state["checksum"].str.fullmatch(r"[A-Za-z0-9+/]{6}=="))
+    assert all(state["etag"]) and all(state["judged_at"] >= state["transferred_at"])
+
+
+def test_after_success_there_is_nothing_to_do_and_nothing_is_sent(delivery: Delivery, data: Path) -> None:
+    assert delivery.run("--source", data).exit_code == 0
+    before = delivery.landed()
+    again = delivery.run("--source", data)
+    assert again.exit_code == 0, again
+    assert "nothing to do" in again.stderr
+    assert again.summary["files_sent"] == again.summary["bytes_sent"] == 0
+    assert delivery.landed() == before
+    assert delivery.lock()["state"] == "released"
+
+
+def test_after_three_files_have_changed_exactly_these_are_sent_and_judged(
+    delivery: Delivery, data: Path
+) -> None:
+    assert delivery.run("--source", data).exit_code == 0
+    changed = sorted(data.rglob("*.csv"))[:3]
+    for path in changed:
+        path.write_text("row,value\n0,changed\n")
+    plan = delivery.run("--source", data, "--dry-run")
+    will = {
+        event["relpath"] for event in plan.events if event["kind"] == "plan" and event["state"] == "ready"
+    }
+    assert will == {path.relative_to(data).as_posix() for path in changed}
+    again = delivery.run("--source", data)
+    assert again.exit_code == 0, again
+    assert again.summary["files_sent"] == 3
+    assert delivery.landed() == content(data)
+
+
+def test_a_dry_run_changes_nothing_anywhere(delivery: Delivery, data: Path) -> None:
+    before = len(delivery.receiver.sandbox.requests)
+    said = delivery.run("--source", data, "--dry-run")
+    assert said.exit_code == 0, said
+    assert sum(event["kind"] == "plan" for event in said.events) == 12
+    asked = delivery.receiver.sandbox.requests[before:]
+    s3 = [request for request in asked if f"/{delivery.dataset}" in request.path or "prefix=" in request.path]
+    assert {request.method for request in s3} <= {"GET", "HEAD"}
+    assert delivery.landed() == {}
+    assert list(delivery.receiver.output.iterdir()) == []
+
+
+def test_only_the_first_of_two_clients_delivers_and_the_second_names_it(
+    delivery: Delivery, data: Path
+) -> None:
+    slow = subprocess.Popen(
+        delivery.command("--source", data), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while True:  # until it holds the lock, by the store's own record
+            try:
+                holder = delivery.lock()
+                break
+            except Exception as error:
+                assert "NoSuchKey" in str(error)
+                assert slow.poll() is None
+                time.sleep(0.01)
+        second = delivery.run("--source", data)
+        released = delivery.lock()["state"] == "released"
+    finally:
+        slow.communicate(timeout=120)
+    if not released:
+        assert second.exit_code == 11, second
+        assert holder["agent_id"] in second.stderr
+        assert "until" in second.stderr
+    assert slow.returncode == 0
+
+
+def test_ctrl_c_ends_in_order_and_the_next_run_goes_on(delivery: Delivery, data: Path) -> None:
+    running = subprocess.Popen(
+        delivery.command("--source", data), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if '"file"' in line or '"state"' in line:
+            break
+    running.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode in (130, 0), stderr  # 0: it was done already
+    assert time.monotonic() - began < 30
+    assert delivery.lock()["state"] == "released"
+    again = delivery.run("--source", data)
+    assert again.exit_code == 0, again
+    assert delivery.landed() == content(data)
+
+
+def test_a_wrong_user_is_refused_with_exit_10_and_no_traceback(delivery: Delivery, data: Path) -> None:
+    said = delivery.run("--source", data, env={"UPLOAD_CLIENT_USERNAME": "nobody"})
+    assert said.exit_code == 10, said
+    assert "Traceback" not in said.stderr
+    assert said.summary["exit_code"] == 10
+
+
+def test_an_index_with_bad_rows_is_refused_with_rows_and_reasons(
+    delivery: Delivery, data: Path, tmp_path: Path
+) -> None:
+    index = tmp_path / "bad.csv"
+    index.write_text("path,checksum\n../x,\npart0/table_00000.csv,nonsense\nmissing.csv,\n")
+    said = delivery.run("--source", data, "--index", index)
+    assert said.exit_code == 2, said
+    for row in ("row 2", "row 3", "row 4"):
+        assert row in said.stderr
+    assert delivery.landed() == {}
+
+
+def test_invalid_files_are_named_and_exit_3_and_can_be_sent_again(delivery: Delivery, data: Path) -> None:
+    bad = data / "part0" / "broken.json"
+    bad.write_text("{not json")
+    said = delivery.run("--source", data)
+    assert said.exit_code == 3, said
+    assert "part0/broken.json" in said.stderr
+    assert said.summary["counts"]["invalid"] == 1
+    settled = delivery.run("--source", data)
+    assert settled.exit_code == 3
+    assert settled.summary["files_sent"] == 0
+    bad.write_text("{}")
+    mended = delivery.run("--source", data)
+    assert mended.exit_code == 0, mended
+    assert mended.summary["files_sent"] == 1
+
+
+def test_more_invalid_files_than_allowed_end_the_run_early(delivery: Delivery, data: Path) -> None:
+    for i in range(3):
+        (data / f"broken{i}.json").write_text("{not json")
+    said = delivery.run("--source", data, env={"UPLOAD_CLIENT_MAX_INVALID": "1"})
+    assert said.exit_code == 6, said
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file_is_not_transferred_and_exit_4(delivery: Delivery, data: Path) -> None:
+    (data / "part0" / "table_00000.csv").chmod(0)
+    said = delivery.run("--source", data)
+    assert said.exit_code == 4, said
+    assert said.summary["counts"]["valid"] == 11

@@ -1,0 +1,157 @@
+"""Deliveries by programs."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from delivery.conftest import Delivery, content
+
+from upload_client import Bucket, NothingToDoError, UploadClient
+from upload_client.index import scan
+
+
+def client_of(delivery: Delivery, source, index: pd.DataFrame, **options) -> UploadClient:
+    return UploadClient(
+        dataset=delivery.dataset,
+        delivery_id=delivery.delivery_id,
+        file_index=index,
+        transfer_type="staging",
+        source=source,
+        settings=options.pop("settings", delivery.settings),
+        output_dir=delivery.receiver.output,
+        **options,
+    )
+
+
+def test_step_by_step_a_program_sends_each_file_itself(delivery: Delivery, data: Path) -> None:
+    client = client_of(delivery, data, pd.DataFrame({"path": sorted(content(data))}))
+    client.connect()
+    client.write_index()
+    client.initiate_transfer()
+    assert client.next_file is not None
+    assert client.next_file.relpath == "part0/table_00000.csv"
+    sent = []
+    while not client.done:
+        if client.next_file is not None:
+            file = client.transfer_next_file()
+            assert file is not None
+            assert file.state == "pending"
+            sent.append(file.relpath)
+        client.update()
+        time.sleep(0.01)
+    client.quit()
+    assert sent == sorted(content(data))
+    assert client.n_complete == 12
+    assert client.transfer_complete
+    assert client.validation_complete
+    assert {file.state for file in client.files} == {"valid"}
+    assert len(list(delivery.receiver.output.glob("*.csv"))) == 1
+
+
+def test_all_valid_means_nothing_to_do(delivery: Delivery, data: Path) -> None:
+    with client_of(delivery, data, scan(data), n_threads=4) as client:
+        assert client.run().exit_code == 0
+    again = client_of(delivery, data, scan(data))
+    with pytest.raises(NothingToDoError), again:
+        again.connect()
+    assert again.done
+    assert delivery.lock()["state"] == "released"
+
+
+def test_the_index_in_the_control_bucket_says_what_is_sent(delivery: Delivery, data: Path) -> None:
+    with client_of(delivery, data, scan(data)) as client:
+        outcome = client.run()
+    index = delivery.control("staging/index/00000001.csv").decode().splitlines()
+    assert index[0] == "path,checksum,size,will_transfer"
+    assert all(line.endswith(",true") for line in index[1:])
+    assert outcome.receipt == "staging/receipt/00000001.json"
+    assert b'"valid": 12' in delivery.control(outcome.receipt)
+
+
+def test_a_file_replaced_at_the_receiving_end_before_its_verdict_is_invalid_and_named(
+    delivery: Delivery, data: Path
+) -> None:
+    sandbox = delivery.receiver.sandbox
+    with client_of(delivery, data, scan(data)) as client:
+        client.connect()
+        client.write_index()
+        client.initiate_transfer()
+        victim = client.transfer_next_file()
+        assert victim is not None
+        key = delivery.landing + victim.relpath
+        # Nobody announces the upload until `update` is called: so the validator comes too late.
+        while (
+            not sandbox.client("s3")
+            .list_objects_v2(Bucket=sandbox.landing_bucket, Prefix=key)
+            .get("KeyCount")
+        ):
+            time.sleep(0.01)
+        body = bytearray(content(data)[victim.relpath])
+        body[-2] ^= 1
+        sandbox.client("s3").put_object(Bucket=sandbox.landing_bucket, Key=key, Body=bytes(body))
+        outcome = finish(client)
+    assert outcome.exit_code == 3
+    wrong = [file for file in client.files if file.state == "invalid"]
+    assert [file.relpath for file in wrong] == [victim.relpath]
+
+
+def finish(client: UploadClient):
+    while not client.update():
+        if client.next_file is not None:
+            client.transfer_next_file()
+        time.sleep(0.01)
+    return client.outcome
+
+
+def test_a_file_overwritten_after_its_verdict_is_not_called_delivered(delivery: Delivery, data: Path) -> None:
+    sandbox = delivery.receiver.sandbox
+    with client_of(delivery, data, scan(data)) as client:
+        client.connect()
+        client.initiate_transfer()
+        first = client.transfer_next_file()
+        assert first is not None
+        while next(iter(client.files)).state != "valid":
+            assert not client.update()
+            time.sleep(0.01)
+        sandbox.client("s3").put_object(
+            Bucket=sandbox.landing_bucket, Key=delivery.landing + first.relpath, Body=b"something else"
+        )
+        outcome = finish(client)
+    assert outcome.exit_code == 3
+    assert next(iter(client.files)).state == "invalid"
+
+
+def test_objects_of_another_bucket_are_copied_by_s3(delivery: Delivery) -> None:
+    sandbox = delivery.receiver.sandbox
+    s3, name = sandbox.client("s3"), f"source-{secrets.token_hex(6)}"
+    s3.create_bucket(Bucket=name)
+    bodies = {f"f{i:03d}.csv": f"a,b\n{i},{i}\n".encode() for i in range(99)}
+    bodies["large.bin"] = secrets.token_bytes(9 * 1024 * 1024)
+    for key, body in bodies.items():
+        s3.put_object(Bucket=name, Key=f"in/{key}", Body=body, ChecksumAlgorithm="CRC32")
+    index = pd.DataFrame({"path": sorted(bodies)})
+    settings = delivery.settings.model_copy(update={"multipart_threshold": 5 * 1024 * 1024})
+    with client_of(delivery, f"s3://{name}/in/", index, n_threads=8, settings=settings) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 0, outcome
+    assert outcome.bytes_sent == 0
+    assert delivery.landed() == bodies
+    with client_of(delivery, Bucket(name, prefix="in/", client=s3), index) as again:
+        assert again.run().files_sent == 0
+
+
+def test_a_large_file_goes_up_in_parts_and_arrives_as_it_is(delivery: Delivery, tmp_path: Path) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    (folder / "large.bin").write_bytes(secrets.token_bytes(17 * 1024 * 1024 + 12345))
+    small = 5 * 1024 * 1024
+    settings = delivery.settings.model_copy(update={"multipart_threshold": small, "part_size": small})
+    with client_of(delivery, folder, scan(folder), n_threads=4, settings=settings) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 0, outcome
+    assert delivery.landed() == content(folder)
+    assert next(iter(client.files)).etag.endswith("-4")
