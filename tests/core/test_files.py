@@ -1,0 +1,661 @@
+"""The ledger: every file moves by the table, and the counts are true whatever happens."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from upload_client.core.columns import ChecksumColumn, NumberColumn, TextColumn, TimeColumn
+from upload_client.core.files import (
+    STATES,
+    TRANSITIONS,
+    ClientFile,
+    FileLedger,
+    IllegalTransition,
+    Upload,
+    UploadTable,
+    parse_upload_id,
+    retry_delay,
+)
+
+T = "2026-01-02T03:04:05.678Z"
+CRC = "yH2GHg=="
+ETAG = "ab" * 16
+
+
+def upload(n: int = 0, epoch: int = 1, **changes) -> Upload:
+    return Upload(**{"epoch": epoch, "n": n, "size": 9, "crc32": CRC, "etag": ETAG} | changes)
+
+
+def ledger(n: int = 3, **options) -> FileLedger:
+    return FileLedger([f"f{i}" for i in range(n)], **{"abspaths": "/data/", "max_retries": 2} | options)
+
+
+def send(files: FileLedger, row: int, n: int = 0) -> None:
+    files.queue(row)
+    files.start(row)
+    files.transferred(row, upload(n), T)
+
+
+def fail(files: FileLedger, row: int, **how) -> bool:
+    files.queue(row)
+    files.start(row)
+    return files.fail(row, "no network", **{"now": 0.0} | how)
+
+
+# --- the table ---
+
+
+def test_a_file_goes_the_way_of_the_protocol():
+    files = ledger(1)
+    assert files.state(0) == "ready"
+    files.queue(0)
+    assert files.state(0) == "pending"
+    files.start(0)
+    assert files.state(0) == "transferring"
+    assert files.transferred(0, upload(), T)
+    assert files.state(0) == "done"
+    files.judge(0, "valid", None, T, verdict="ok")
+    assert files.state(0) == "valid"
+
+
+def move(files: FileLedger, event: str) -> None:
+    {
+        "queue": lambda: files.queue(0),
+        "start": lambda: files.start(0),
+        "sent": lambda: files.transferred(0, upload(), T),
+        "fail": lambda: files.fail(0, "why", now=0.0),
+        "accept": lambda: files.judge(0, "valid", None, T),
+        "reject": lambda: files.judge(0, "invalid", "why", T),
+        "abandon": lambda: files.abandon(0),
+    }[event]()
+
+
+def reach(state: str) -> FileLedger:
+    files = ledger(1)
+    for event in {
+        "ready": (),
+        "pending": ("queue",),
+        "transferring": ("queue", "start"),
+        "failed": ("queue", "start", "fail"),
+        "done": ("queue", "start", "sent"),
+        "valid": ("queue", "start", "sent", "accept"),
+        "invalid": ("queue", "start", "sent", "reject"),
+    }[state]:
+        move(files, event)
+    return files
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("event", ["queue", "start", "sent", "fail", "accept", "reject", "abandon"])
+def test_a_file_moves_by_the_table_and_any_other_move_raises(state, event):
+    files = reach(state)
+    assert files.state(0) == state
+    if (state, event) in TRANSITIONS:
+        move(files, event)
+        assert files.state(0) == TRANSITIONS[state, event]
+    else:
+        with pytest.raises(IllegalTransition, match=event):
+            move(files, event)
+        assert files.state(0) == state
+
+
+def test_the_table_cannot_be_changed():
+    with pytest.raises(TypeError):
+        TRANSITIONS["ready", "sent"] = "done"  # type: ignore[index]
+
+
+# --- the queue ---
+
+
+def test_the_next_file_is_the_first_that_is_ready_and_stays_so_until_it_is_queued():
+    files = ledger(3)
+    assert files.next_row(0.0) == files.next_row(0.0) == 0
+    files.queue(0)
+    assert files.next_row(0.0) == 1
+    files.queue(2)
+    files.queue(1)
+    assert files.next_row(0.0) is None
+
+
+def test_a_failed_file_goes_to_the_end_of_the_queue_and_waits_for_its_time():
+    files = ledger(3)
+    assert fail(files, 0, now=10.0, delay=5.0)
+    assert files.next_row(100.0) == 1
+    files.queue(1)
+    files.queue(2)
+    assert files.next_row(14.9) is None
+    assert files.next_retry_at == 15.0
+    assert files.next_row(15.0) == 0
+    files.queue(0)
+    assert files.retries(0) == 1
+    assert files.message(0) is None
+    assert files.next_retry_at is None
+    assert files.next_row(100.0) is None
+
+
+def test_of_failed_files_the_longest_waiting_is_tried_first():
+    files = ledger(3)
+    for row, delay in [(0, 3.0), (1, 1.0), (2, 1.0)]:
+        fail(files, row, delay=delay)
+    tried = []
+    while (row := files.next_row(10.0)) is not None:
+        tried.append(row)
+        files.queue(row)
+    assert tried == [1, 2, 0]
+
+
+@pytest.mark.parametrize("max_retries", [0, 1, 2, 300])
+def test_a_file_is_tried_once_and_max_retries_times(max_retries):
+    files = ledger(1, max_retries=max_retries)
+    tries = 0
+    while (row := files.next_row(0.0)) is not None:
+        again = fail(files, row)
+        tries += 1
+        assert again == (tries <= max_retries)
+    assert tries == 1 + max_retries
+    assert files.file(0).retries == max_retries
+    assert (files.n_given_up, files.n_complete) == (1, 1)
+    with pytest.raises(IllegalTransition, match="no try left"):
+        files.queue(0)
+
+
+def test_a_failure_that_would_repeat_itself_burns_no_retries():
+    files = ledger(1)
+    assert not fail(files, 0, again=False)
+    assert files.retries(0) == 0
+    assert files.next_row(1e9) is None
+    assert files.transfer_complete
+    assert files.validation_complete
+    assert not files.all_valid
+
+
+def test_an_abandoned_file_is_the_next_one_again():
+    files = ledger(3)
+    files.queue(0)
+    files.queue(1)
+    files.start(1)
+    files.abandon(1)
+    assert files.next_row(0.0) == 1
+    files.abandon(0)
+    assert files.next_row(0.0) == 0
+    assert files.counts()["ready"] == 3
+
+
+def test_an_abandoned_retry_keeps_its_count():
+    files = ledger(1)
+    fail(files, 0)
+    files.queue(0)
+    files.abandon(0)
+    assert files.next_row(0.0) == 0
+    assert fail(files, 0)
+    assert files.next_retry_at == 0.0
+    assert not fail(files, 0)
+    assert files.retries(0) == 2
+
+
+def test_a_file_that_is_judged_while_it_waits_for_a_retry_is_not_tried_again():
+    files = ledger(2)
+    fail(files, 0)
+    files.judge(0, "invalid", "verdict before transfer", T)
+    files.queue(1)
+    assert files.next_retry_at is None
+    assert files.next_row(1e9) is None
+
+
+@given(st.integers(0, 200), st.floats(0, 1))
+def test_the_wait_before_a_retry_grows_to_a_minute_and_is_spread(retries, jitter):
+    whole = min(2**retries, 60)
+    assert whole / 2 <= retry_delay(retries, jitter) <= whole
+
+
+# --- judging ---
+
+
+def test_what_was_on_its_way_when_it_was_declared_invalid_changes_nothing():
+    for finish in ("sent", "fail", "abandon"):
+        files = ledger(1)
+        files.queue(0)
+        files.judge(0, "invalid", "verdict before transfer", T)
+        files.start(0)
+        if finish == "sent":
+            assert not files.transferred(0, upload(), T)
+        elif finish == "fail":
+            assert not files.fail(0, "why", now=0.0)
+        else:
+            files.abandon(0)
+        assert files.file(0).message == "verdict before transfer"
+        assert files.file(0).etag is None
+        assert (files.n_given_up, files.n_invalid_this_run, files.n_complete) == (0, 1, 1)
+
+
+def test_only_files_that_become_invalid_in_this_run_count_towards_its_limit():
+    files = ledger(3)
+    files.place(0, "invalid", upload=upload(0), verdict="failure", message="bad")
+    send(files, 1, 1)
+    files.judge(1, "invalid", "bad", T, verdict="failure")
+    files.judge(1, "invalid", "contradictory verdicts", T)
+    files.judge(0, "invalid", "contradictory verdicts", T)
+    assert files.n_invalid_this_run == 1
+    assert files.verdict(1) == "failure"
+
+
+def test_a_valid_file_can_become_invalid():
+    files = ledger(1)
+    send(files, 0)
+    files.judge(0, "valid", None, T, verdict="ok")
+    assert files.all_valid
+    files.judge(0, "invalid", "contradictory verdicts", T)
+    assert not files.all_valid
+    assert files.file(0).etag == ETAG  # it is what was judged
+    assert files.verdict(0) == "ok"
+
+
+def test_an_upload_that_could_not_be_judged_is_asked_about_once_for_each_time():
+    files = ledger(2)
+    send(files, 0)
+    files.ask_again(0, 5.0)
+    assert (files.ask(0), files.errors(0)) == (1, 1)
+    assert files.next_ask(4.9) is None
+    assert files.next_ask(5.0) == 0
+    assert files.next_ask(5.0) is None
+
+
+def test_a_file_that_was_judged_meanwhile_is_not_asked_about():
+    files = ledger(2)
+    for row in (0, 1):
+        send(files, row, row)
+        files.ask_again(row, 5.0)
+    files.judge(0, "valid", None, T, verdict="ok")
+    assert files.next_ask(9.0) == 1
+    assert files.next_ask(9.0) is None
+
+
+def test_a_question_that_was_put_off_again_is_asked_once():
+    files = ledger(1)
+    send(files, 0)
+    files.ask_again(0, 5.0)
+    files.ask_again(0, 6.0)
+    assert files.next_ask(9.0) == 0
+    assert files.next_ask(9.0) is None
+
+
+def test_a_file_that_cannot_be_judged_stays_done_and_is_not_waited_for():
+    files = ledger(1)
+    send(files, 0)
+    files.give_up_judging(0, "not judged")
+    assert files.state(0) == "done"
+    assert (files.n_unjudged, files.n_complete, files.validation_complete) == (1, 0, True)
+    for again in (lambda: files.ask_again(0, 0.0), lambda: files.give_up_judging(0, "")):
+        with pytest.raises(IllegalTransition, match="awaits no verdict"):
+            again()
+    files.judge(0, "valid", None, T, verdict="ok")
+    assert (files.n_unjudged, files.n_complete, files.file(0).message) == (0, 1, None)
+
+
+def test_only_a_file_that_is_done_can_be_asked_about():
+    with pytest.raises(IllegalTransition, match="ready"):
+        ledger(1).ask_again(0, 0.0)
+
+
+def test_the_upload_that_awaits_a_verdict_is_recognised_by_all_it_announced():
+    files = ledger(1)
+    assert not files.awaits(0, "1-0", 9, CRC, ETAG)
+    send(files, 0)
+    assert files.awaits(0, "1-0", 9, CRC, ETAG)
+    for other in (
+        ("1-1", 9, CRC, ETAG),
+        ("1-0", 8, CRC, ETAG),
+        ("1-0", 9, "AAAAAA==", ETAG),
+        ("1-0", 9, CRC, "x"),
+    ):
+        assert not files.awaits(0, *other)
+    assert not files.awaits(0, "1-0", 9, None, ETAG)
+    files.judge(0, "valid", None, T, verdict="ok")
+    assert not files.awaits(0, "1-0", 9, CRC, ETAG)
+
+
+# --- placing and looking ---
+
+
+def test_a_file_starts_where_earlier_runs_left_it():
+    files = ledger(4)
+    files.place(0, "valid", upload=upload(0), ask=2, verdict="ok", transferred_at=T, judged_at=T)
+    files.place(1, "invalid", upload=upload(1), message="bad", verdict="failure")
+    files.place(2, "done", upload=upload(2), ask=1)
+    files.place(3, "ready", upload=upload(3))
+    assert [files.state(row) for row in range(4)] == ["valid", "invalid", "done", "ready"]
+    assert files.file(0) == ClientFile(
+        "/data/f0", "f0", "valid", 0, 2, None, CRC, size=9, etag=ETAG, transferred_at=T, judged_at=T
+    )
+    assert files.ask(0) == 2
+    assert files.file(1).message == "bad"
+    assert files.upload(3) == upload(3)
+    assert files.n_invalid_this_run == 0
+    assert files.next_row(0.0) == 3
+
+
+def test_the_upload_of_an_earlier_run_says_nothing_about_a_file_that_is_sent_again():
+    files = ledger(1)
+    files.place(0, "ready", upload=upload(0))
+    assert (files.file(0).etag, files.file(0).size, files.file(0).checksum) == (None, None, None)
+    files.judge(0, "invalid", "verdict before transfer", T)
+    assert (files.file(0).etag, files.file(0).size, files.upload(0)) == (None, None, None)
+
+
+def test_no_file_starts_in_the_middle_or_twice():
+    files = ledger(1)
+    with pytest.raises(IllegalTransition):
+        files.place(0, "transferring")
+    files.place(0, "done", upload=upload())
+    with pytest.raises(IllegalTransition):
+        files.place(0, "valid", upload=upload())
+
+
+def test_a_row_is_found_by_its_path():
+    files = FileLedger(["b", "a/ä"], abspaths=lambda relpath: f"s3://bucket/{relpath}", max_retries=1)
+    assert files.row("a/ä") == 1
+    assert files.row("c") is None
+    assert files.relpath(1) == "a/ä"
+    assert files.abspath(1) == "s3://bucket/a/ä"
+    assert [file.relpath for file in files] == ["b", "a/ä"]
+    assert len(files) == 2
+
+
+def test_checksums_and_sizes_come_from_the_index_until_a_file_is_sent():
+    files = ledger(2, checksums=[None, "AAAAAA=="], sizes=[None, 0])
+    assert [(files.checksum(row), files.size(row)) for row in range(2)] == [(None, None), ("AAAAAA==", 0)]
+    assert [(file.checksum, file.size) for file in files] == [(None, None), ("AAAAAA==", 0)]
+    send(files, 0)
+    assert (files.file(0).checksum, files.file(0).size) == (CRC, 9)
+    assert files.checksum(0) is None
+
+
+def test_an_index_with_a_path_twice_or_columns_of_other_lengths_is_refused():
+    with pytest.raises(ValueError, match="twice"):
+        FileLedger(["a", "a"], abspaths="/")
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        ledger(2, sizes=[1])
+
+
+def test_an_empty_delivery_is_complete():
+    files = ledger(0)
+    assert files.all_valid
+    assert files.transfer_complete
+    assert files.next_row(0.0) is None
+    assert list(files) == []
+
+
+# --- the counts are true under any sequence of events ---
+
+
+class AnyDelivery(RuleBasedStateMachine):
+    """A ledger beside a naive model of it: one dict a file, counted from scratch each time."""
+
+    @initialize(n=st.integers(0, 6), max_retries=st.integers(0, 2), data=st.data())
+    def begin(self, n, max_retries, data):
+        self.files = ledger(n, max_retries=max_retries)
+        self.max_retries = max_retries
+        self.now = 0.0
+        self.n_uploads = 0
+        self.failures = 0
+        self.model = [
+            {
+                "state": "ready",
+                "retries": 0,
+                "left": True,
+                "unjudged": False,
+                "new": False,
+                "due": None,
+                "asks": 0,
+            }
+            for _ in range(n)
+        ]
+        for row in range(n):
+            state = data.draw(st.sampled_from(["ready", "ready", "done", "valid", "invalid"]))
+            self.files.place(row, state, upload=upload(row))
+            self.model[row]["state"] = state
+        self.asked: list[tuple[float, int, int]] = []
+
+    def some(self, data, *states):
+        return data.draw(st.sampled_from([r for r, f in enumerate(self.model) if f["state"] in states]))
+
+    def has(self, *states):
+        return any(file["state"] in states for file in self.model)
+
+    @rule(seconds=st.floats(0, 10))
+    def time_passes(self, seconds):
+        self.now += seconds
+
+    @rule()
+    def the_next_file_is_queued(self):
+        ready = [row for row, file in enumerate(self.model) if file["state"] == "ready"]
+        due = sorted(
+            (file["due"], row)
+            for row, file in enumerate(self.model)
+            if file["state"] == "failed" and file["left"]
+        )
+        assert self.files.next_retry_at == (due[0][0][0] if due else None)
+        row = self.files.next_row(self.now)
+        if ready:
+            assert row == ready[0]
+        elif due and due[0][0][0] <= self.now:
+            assert row == due[0][1]
+        else:
+            assert row is None
+            return
+        self.model[row]["retries"] += self.model[row]["state"] == "failed"
+        self.model[row]["state"] = "pending"
+        self.files.queue(row)
+
+    @precondition(lambda self: self.has("pending"))
+    @rule(data=st.data())
+    def a_thread_takes_it(self, data):
+        row = self.some(data, "pending")
+        self.files.start(row)
+        self.model[row]["state"] = "transferring"
+
+    @precondition(lambda self: self.has("transferring"))
+    @rule(data=st.data())
+    def it_arrives(self, data):
+        row = self.some(data, "transferring")
+        self.n_uploads += 1
+        assert self.files.transferred(row, upload(self.n_uploads, 2), T)
+        self.model[row] |= {"state": "done", "unjudged": False, "asks": 0}
+        assert self.files.upload(row) == upload(self.n_uploads, 2)
+
+    @precondition(lambda self: self.has("transferring"))
+    @rule(data=st.data(), again=st.booleans(), delay=st.floats(0, 5))
+    def it_fails(self, data, again, delay):
+        row = self.some(data, "transferring")
+        left = again and self.model[row]["retries"] < self.max_retries
+        assert self.files.fail(row, "why", now=self.now, again=again, delay=delay) == left
+        self.failures += 1
+        self.model[row] |= {"state": "failed", "left": left, "due": (self.now + delay, self.failures)}
+
+    @precondition(lambda self: self.has("pending", "transferring"))
+    @rule(data=st.data())
+    def it_is_abandoned(self, data):
+        row = self.some(data, "pending", "transferring")
+        self.files.abandon(row)
+        self.model[row]["state"] = "ready"
+
+    @precondition(lambda self: self.has("done"))
+    @rule(data=st.data())
+    def it_is_accepted(self, data):
+        row = self.some(data, "done")
+        self.files.judge(row, "valid", None, T, verdict="ok")
+        self.model[row] |= {"state": "valid", "unjudged": False}
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def it_is_rejected(self, data):
+        row = data.draw(st.sampled_from(range(len(self.model))))
+        self.files.judge(row, "invalid", "why", T)
+        new = self.model[row]["new"] or self.model[row]["state"] != "invalid"
+        self.model[row] |= {"state": "invalid", "unjudged": False, "left": True, "new": new}
+
+    @precondition(lambda self: any(f["state"] == "done" and not f["unjudged"] for f in self.model))
+    @rule(data=st.data(), wait=st.floats(0, 9), give_up=st.booleans())
+    def it_cannot_be_judged(self, data, wait, give_up):
+        waiting = [r for r, f in enumerate(self.model) if f["state"] == "done" and not f["unjudged"]]
+        row = data.draw(st.sampled_from(waiting))
+        if give_up:
+            self.files.give_up_judging(row, "why")
+            self.model[row]["unjudged"] = True
+        else:
+            self.files.ask_again(row, self.now + wait)
+            self.model[row]["asks"] += 1
+            self.asked.append((self.now + wait, row, self.model[row]["asks"]))
+
+    @rule()
+    def the_questions_that_are_due_are_asked(self):
+        due = sorted(each for each in self.asked if each[0] <= self.now)
+        self.asked = [each for each in self.asked if each[0] > self.now]
+        expected = [
+            row
+            for _, row, ask in due
+            if self.model[row]["state"] == "done" and self.model[row]["asks"] == ask
+        ]
+        asked = []
+        while (row := self.files.next_ask(self.now)) is not None:
+            asked.append(row)
+        assert asked == expected
+
+    @invariant()
+    def the_counts_are_true(self):
+        if not hasattr(self, "model"):
+            return
+        states = [file["state"] for file in self.model]
+        assert self.files.counts() == {state: states.count(state) for state in STATES}
+        assert [self.files.state(row) for row in range(len(states))] == states
+        assert [self.files.retries(row) for row in range(len(states))] == [f["retries"] for f in self.model]
+        given_up = sum(file["state"] == "failed" and not file["left"] for file in self.model)
+        judged = states.count("valid") + states.count("invalid")
+        unjudged = sum(file["unjudged"] for file in self.model)
+        assert self.files.n_given_up == given_up
+        assert self.files.n_complete == judged + given_up
+        assert self.files.n_unjudged == unjudged
+        assert self.files.n_invalid_this_run == sum(file["new"] for file in self.model)
+        assert self.files.transfer_complete == (judged + given_up + states.count("done") == len(states))
+        assert self.files.validation_complete == (judged + given_up + unjudged == len(states))
+        assert self.files.all_valid == (states.count("valid") == len(states))
+
+
+TestAnyDelivery = AnyDelivery.TestCase
+TestAnyDelivery.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+# --- columns give back what was put in ---
+
+CRC32S = st.binary(min_size=4, max_size=4).map(lambda data: b64encode(data).decode())
+ETAGS = st.one_of(
+    st.from_regex(r"[0-9a-fA-F]{32}(-[0-9]{1,6})?", fullmatch=True),
+    st.from_regex(r"[0-9a-f]{30,34}-?", fullmatch=True),
+    st.text(max_size=40),
+)
+INT64 = st.integers(-(2**63) + 1, 2**63 - 1)
+UPLOADS = st.builds(
+    Upload,
+    st.integers(0, 10**9 - 1),
+    st.integers(0, 10**9 - 1),
+    st.integers(0, 2**63 - 1),
+    CRC32S,
+    ETAGS,
+    st.none() | st.text(max_size=5),
+    st.none() | INT64,
+    st.none() | ETAGS,
+    st.none() | st.text(max_size=5),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.none() | UPLOADS), max_size=12))
+def test_a_table_of_uploads_gives_back_what_was_put_in(writes):
+    table = UploadTable(2)
+    table.extend(3)
+    expected: list[Upload | None] = [None] * 5
+    for row, each in writes:
+        table[row] = expected[row] = each
+    assert [table[row] for row in range(5)] == expected
+    for row, each in enumerate(expected):
+        assert table.identity(row) == ((-1, -1) if each is None else (each.epoch, each.n))
+        if each is not None:
+            assert table.announces(row, each.id, each.size, each.crc32, each.etag)
+            assert not table.announces(row, each.id, each.size, each.crc32, each.etag + "x")
+
+
+@pytest.mark.parametrize(
+    "etag",
+    [
+        ETAG,
+        f"{ETAG}-1",
+        f"{ETAG}-10000",
+        f"{ETAG}-10001",
+        f"{ETAG}-65534",
+        f"{ETAG}-0",
+        f"{ETAG}-01",
+        f"{ETAG}-",
+        "",
+        ETAG.upper(),
+    ],
+)
+def test_every_etag_survives_its_packing(etag):
+    table = UploadTable(1)
+    table[0] = upload(etag=etag, source_etag=etag)
+    assert table[0] == upload(etag=etag, source_etag=etag)
+
+
+@pytest.mark.parametrize(
+    ("make", "values"),
+    [
+        (ChecksumColumn, st.none() | CRC32S),
+        (NumberColumn, st.none() | INT64),
+        (TextColumn, st.none() | st.text(max_size=5)),
+        (TimeColumn, st.sampled_from([None, T, "1969-12-31T23:59:59.999Z", "2026-01-02T03:04:06.000Z"])),
+    ],
+)
+@given(data=st.data())
+def test_a_column_gives_back_what_was_put_in(make, values, data):
+    column = make()
+    column.extend(2)
+    column.extend(3)
+    expected = [None] * 5
+    for row, each in data.draw(st.lists(st.tuples(st.integers(0, 4), values), max_size=12)):
+        column[row] = expected[row] = each
+    assert [column[row] for row in range(5)] == expected
+
+
+@pytest.mark.parametrize("crc32", ["AAAA", "AAAAAAAA", ""])
+def test_what_is_no_crc32_does_not_shift_its_neighbours(crc32):
+    column, table = ChecksumColumn(), UploadTable(1)
+    column.extend(1)
+    with pytest.raises(ValueError, match="not a CRC32"):
+        column[0] = crc32
+    with pytest.raises(ValueError, match="not a CRC32"):
+        table[0] = upload(crc32=crc32)
+
+
+# --- identities ---
+
+
+@given(st.integers(0, 10**9 - 1), st.integers(0, 10**9 - 1))
+def test_an_upload_is_known_by_its_epoch_and_number(epoch, n):
+    assert parse_upload_id(upload(n, epoch).id) == (epoch, n)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1-", "-1", "1-2-3", "01-2", "1-02", "1 -2", "+1-2", "1-2\n", "1-1234567890"]
+)
+def test_what_is_no_upload_is_refused(text):
+    with pytest.raises(ValueError, match="not an upload"):
+        parse_upload_id(text)
+
+
+def test_files_and_uploads_are_compared_and_hashed_by_what_they_say():
+    assert upload() == upload()
+    assert len({upload(), upload(), upload(1)}) == 2
+    assert ledger(1).file(0) == ledger(1).file(0)
