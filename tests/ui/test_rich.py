@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from ui.strategies import a_delivery, hostile
 
+from upload_client.core.files import STATES
 from upload_client.events import FileChanged, Message, Planned, Progress, Summary
 from upload_client.ui.rich import RichReporter, shorten
 
@@ -55,7 +56,7 @@ def test_a_delivery_is_told_from_its_plan_to_its_outcome(delivery, shown):
         "invalid c.fits: not a FITS file",
         "the validator is started again",
         "996 of 1,000 files valid, 1 invalid, 1 not transferred",
-        "failed 1   transferring 1   done 1   valid 996   invalid 1",
+        "failed 1  transferring 1  done 1  valid 996  invalid 1",
         "sent 899 files, 1.0 GiB in 0:20 (51.2 MiB/s)",
         "upload-client_survey_d1_20260102T030405Z.csv",
     ):
@@ -71,7 +72,7 @@ def test_quiet_tells_what_went_wrong_and_the_outcome(delivery, shown):
         "invalid c.fits: not a FITS file",
         "the validator is started again",
         "996 of 1,000 files valid, 1 invalid, 1 not transferred",
-        "failed 1   transferring 1   done 1   valid 996   invalid 1",
+        "failed 1  transferring 1  done 1  valid 996  invalid 1",
         "sent 899 files, 1.0 GiB in 0:20 (51.2 MiB/s)",
         "state of every file: upload-client_survey_d1_20260102T030405Z.csv",
     ]
@@ -200,9 +201,18 @@ def test_a_shortened_text_fits_and_keeps_its_end(text, width):
         assert text.endswith(tail)
 
 
+def test_no_state_is_cut_off_where_the_terminal_is_narrow(shown):
+    counts = dict.fromkeys(STATES, 1_000_000)
+    reporter = terminal(40)(io.StringIO())
+    reporter.handle(Progress(counts=counts, bytes_sent=0, bytes_total=1, files_sent=0, seconds=0.0))
+    text = " ".join(drawn(reporter))
+    for state in STATES:
+        assert f"{state} 1,000,000" in text
+
+
 def test_before_the_first_figures_something_is_drawn():
     reporter = terminal()(io.StringIO())
-    assert drawn(reporter) == ["  getting ready …"]
+    assert drawn(reporter) == ["  waiting for the receiver's validator …"]
 
 
 def test_a_summary_of_a_delivery_that_sent_nothing_is_its_headline(shown):

@@ -238,7 +238,7 @@ def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None)
     for reason, n in plan.reasons.items():
         if not n:
             continue
-        click.echo(f"{figures.files(n)}: {for_terminal(reason)}", err=order.json)
+        click.echo(f"{figures.files(n)}, {for_terminal(reason)}", err=order.json)
         if not order.quiet:
             for relpath in shown[reason]:
                 click.echo(f"  {for_terminal(relpath)}", err=order.json)

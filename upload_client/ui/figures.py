@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-from upload_client.core.files import STATES
+from upload_client.core.files import STATES, State
 from upload_client.events import FileChanged, Planned, Progress
 
 __all__ = ["FilesTold", "Pace", "count", "counts", "duration", "files", "plan", "size"]
@@ -50,7 +50,7 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-def counts(by_state: Mapping[str, int]) -> list[tuple[str, int]]:
+def counts(by_state: Mapping[State, int]) -> list[tuple[State, int]]:
     """The states that have files, in the order of a file's life."""
     return [(state, by_state[state]) for state in STATES if by_state.get(state)]
 

@@ -50,7 +50,7 @@ class PlainReporter:
                 self._n_files = event.n_files
                 for reason, n in event.counts.items():
                     if n:
-                        self._say(f"{figures.files(n)}: {reason}")
+                        self._say(f"{figures.files(n)}, {reason}")
                 self._say(figures.plan(event))
             case FileChanged(relpath, state, message):
                 if self._told.tell(event):

@@ -6,7 +6,7 @@ Every text from outside goes through `for_terminal` and into a `Text`, which ric
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from upload_client.core.files import State
 from upload_client.core.text import for_terminal
 from upload_client.events import Connected, Event, FileChanged, Message, Planned, Progress, Summary
 from upload_client.ui import figures, headline
@@ -28,7 +29,7 @@ STYLES = {
     "complete": "cyan",
     "success": "bold green",
 }
-STATE_STYLES = {
+STATE_STYLES: dict[str, str] = {
     "ready": "dim",
     "pending": "dim",
     "failed": "red",
@@ -120,10 +121,9 @@ class RichReporter:
             if self._told.left_out:
                 self._say(self._told.MORE, STYLES["warning"])
             return
-        line = Text(f"{event.state:<8}", style=STATE_STYLES[event.state])
-        line.append(for_terminal(event.relpath), style="")
+        line = Text.assemble((f"{event.state:<8}", STATE_STYLES[event.state]), for_terminal(event.relpath))
         if event.message:
-            line.append(f": {for_terminal(event.message)}", style="dim")
+            line.append(f": {for_terminal(event.message)}")
         self.console.print(line)
 
     def _summary(self, event: Summary) -> None:
@@ -131,11 +131,8 @@ class RichReporter:
             "bold green" if event.exit_code == 0 else "bold yellow" if event.exit_code < 10 else "bold red"
         )
         self._say(headline(event), style)
-        parts = Text("  ")
-        for state, n in figures.counts(event.counts):
-            parts.append(f"{state} {figures.count(n)}   ", style=STATE_STYLES[state])
-        if len(parts) > 2:
-            self.console.print(parts)
+        for line in _states(event.counts, self.console.width):
+            self.console.print(line)
         if event.files_sent:
             rate = event.bytes_sent / event.seconds if event.seconds > 0 else 0.0
             self._say(
@@ -182,11 +179,11 @@ class _Screen:
             left = self._pace.seconds_left(self._n_files)
             rate = self._pace.bytes_per_second
         if progress is None:
-            yield Text("  getting ready …", style="dim")
+            yield Text("  waiting for the receiver's validator …", style="dim")
             return
         width = options.max_width
         yield _bars(progress, rate, left, width)
-        yield _states(progress)
+        yield from _states(progress.counts, width)
         # The height never shrinks: lines that come and go make the screen jump.
         self._rows = max(self._rows, min(len(current), FILES_SHOWN, max(console.height - 6, 0)))
         arrow = ">" if options.ascii_only else "↑"
@@ -214,6 +211,7 @@ def _bars(progress: Progress, rate: float, left: float, width: int) -> Table:
     rows = (
         (
             "  sent",
+            "cyan",
             progress.bytes_sent,
             progress.bytes_total,
             f"{figures.size(progress.bytes_sent)} of {figures.size(progress.bytes_total)}",
@@ -221,24 +219,31 @@ def _bars(progress: Progress, rate: float, left: float, width: int) -> Table:
         ),
         (
             "  judged",
+            "green",
             judged,
             total,
             f"{figures.count(judged)} of {figures.count(total)} files",
             "",
         ),
     )
-    for label, done, whole, figure, rest in rows:
-        bar = ProgressBar(total=max(whole, 1), completed=done if whole else 1, finished_style="green")
+    for label, style, done, whole, figure, rest in rows:
+        bar = ProgressBar(
+            total=max(whole, 1), completed=done if whole else 1, complete_style=style, finished_style=style
+        )
         cells: list[RenderableType] = [label, bar, figure, rest] if width >= NARROW else [label, figure]
         table.add_row(*cells)
     return table
 
 
-def _states(progress: Progress) -> Text:
-    line = Text("  ", no_wrap=True, overflow="ellipsis")
-    for state, n in figures.counts(progress.counts):
-        line.append(f"{state} {figures.count(n)}  ", style=STATE_STYLES[state])
-    return line
+def _states(counts: Mapping[State, int], width: int) -> list[Text]:
+    """The states that have files, in as many lines as they need: none of them may be cut off."""
+    lines: list[Text] = []
+    for state, n in figures.counts(counts):
+        word = f"  {state} {figures.count(n)}"
+        if not lines or len(lines[-1]) + len(word) > width:
+            lines.append(Text(no_wrap=True))
+        lines[-1].append(word, style=STATE_STYLES[state])
+    return lines
 
 
 def shorten(text: str, width: int) -> str:
