@@ -1,0 +1,276 @@
+"""The verdict table: one row, one test; and the ledger after any verdict."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_client.core.files import FileLedger, Upload
+from upload_client.core.records import Found, Verdict
+from upload_client.core.verdicts import (
+    ASK_AGAIN_AFTER,
+    BEFORE_TRANSFER,
+    CONTRADICTORY,
+    NOT_IN_INDEX,
+    SOMETHING_ELSE,
+    apply,
+    judge,
+)
+
+T = "2026-01-02T03:04:05.678Z"
+LATER = "2026-01-02T03:09:05.678Z"
+CRC = "yH2GHg=="
+ETAG = "ab" * 16
+EPOCH = 3
+U = Upload(EPOCH, 7, 9, CRC, ETAG)
+AS_ANNOUNCED = Found(9, CRC, ETAG)
+
+
+def verdict(status="ok", *, path="a", upload=U.id, ask=0, message="", found=AS_ANNOUNCED, t=T) -> Verdict:
+    return Verdict(t, path, upload, ask, status, message, found)
+
+
+def sent(*, epoch: int = EPOCH, upload: Upload = U) -> FileLedger:
+    """A delivery of the file `a`, sent in this run, and `b`, not yet."""
+    files = FileLedger(["a", "b"], abspaths="/", max_retries=1)
+    files.queue(0)
+    files.start(0)
+    files.transferred(0, upload, T)
+    return files
+
+
+def give(files: FileLedger, said: Verdict, now: float = 0.0):
+    return apply(files, said, epoch=EPOCH, now=now)
+
+
+def test_ok_for_what_was_announced_makes_the_latest_upload_valid():
+    files = sent()
+    assert give(files, verdict()).action == "valid"
+    assert files.state(0) == "valid"
+    assert files.file(0).judged_at == T
+
+
+@pytest.mark.parametrize(
+    "found",
+    [None, Found(8, CRC, ETAG), Found(9, "AAAAAA==", ETAG), Found(9, None, ETAG), Found(9, CRC, "cd" * 16)],
+)
+def test_ok_for_anything_else_makes_it_invalid(found):
+    files = sent()
+    assert give(files, verdict(found=found)).action == "invalid"
+    assert (files.state(0), files.message(0)) == ("invalid", SOMETHING_ELSE)
+
+
+@pytest.mark.parametrize("found", [None, AS_ANNOUNCED, Found(8, None, "x")])
+def test_failure_makes_it_invalid_whatever_was_found(found):
+    files = sent()
+    assert give(files, verdict("failure", message="does not open", found=found)).action == "invalid"
+    assert (files.state(0), files.message(0)) == ("invalid", "does not open")
+    assert files.n_invalid_this_run == 1
+
+
+def test_a_failure_without_words_gets_some():
+    files = sent()
+    give(files, verdict("failure"))
+    assert files.message(0)
+
+
+def test_error_is_asked_again_after_5_30_and_120_seconds_and_then_not_judged():
+    files, now = sent(), 1000.0
+    for ask, wait in enumerate((5.0, 30.0, 120.0)):
+        ruling = give(files, verdict("error", ask=ask, message="busy", found=None), now)
+        assert (ruling.action, ruling.wait) == ("ask_again", wait)
+        assert files.next_ask(now + wait - 0.001) is None
+        now += wait
+        assert files.next_ask(now) == 0
+        assert files.ask(0) == ask + 1
+    ruling = give(files, verdict("error", ask=3, message="busy", found=None), now)
+    assert (ruling.action, ruling.message) == ("unjudged", "not judged: busy")
+    assert (files.state(0), files.n_unjudged) == ("done", 1)
+    assert files.next_ask(1e9) is None
+    assert ASK_AGAIN_AFTER == (5.0, 30.0, 120.0)
+
+
+def test_each_announcement_has_one_answer_that_it_could_not_be_judged():
+    files = sent()
+    assert give(files, verdict("error", found=None)).action == "ask_again"
+    assert give(files, verdict("error", found=None)).action == "ignore"
+    assert give(files, verdict("error", ask=5, found=None)).action == "ignore"
+    assert files.errors(0) == 1
+
+
+def test_after_the_last_question_errors_change_nothing():
+    files = sent()
+    for ask in range(4):
+        give(files, verdict("error", ask=ask, found=None))
+    assert files.n_unjudged == 1
+    for ask in range(5):
+        assert give(files, verdict("error", ask=ask, found=None)).action == "ignore"
+    assert files.n_unjudged == 1
+
+
+@pytest.mark.parametrize("status", ["ok", "failure"])
+def test_a_late_answer_is_believed_whichever_announcement_it_answers(status):
+    files = sent()
+    for ask in range(4):
+        give(files, verdict("error", ask=ask, found=None))
+    assert give(files, verdict(status)).action == ("valid" if status == "ok" else "invalid")
+    assert files.n_unjudged == 0
+    assert files.validation_complete is False  # `b` is still to be sent
+
+
+@pytest.mark.parametrize("status", ["ok", "failure", "error"])
+def test_a_verdict_for_an_earlier_upload_is_ignored(status):
+    files = sent()
+    assert give(files, verdict(status, upload="2-900")).action == "ignore"
+    assert files.state(0) == "done"
+
+
+@pytest.mark.parametrize("status", ["ok", "failure", "error"])
+def test_a_late_verdict_for_a_file_that_is_sent_again_is_ignored(status):
+    files = FileLedger(["a"], abspaths="/")
+    files.place(0, "ready", upload=Upload(2, 7, 9, CRC, ETAG))
+    for prepare in (lambda: None, lambda: files.queue(0), lambda: files.start(0)):
+        prepare()
+        assert give(files, verdict(status, upload="2-7")).action == "ignore"
+        assert give(files, verdict(status, upload="1-9")).action == "ignore"
+    assert files.state(0) == "transferring"
+
+
+@pytest.mark.parametrize("status", ["ok", "failure", "error"])
+@pytest.mark.parametrize("upload", ["3-8", "3-6", "4-0", "999999999-0"])
+def test_a_verdict_for_an_upload_never_issued_makes_the_file_invalid(status, upload):
+    files = sent()
+    assert give(files, verdict(status, upload=upload)).action == "invalid"
+    assert (files.state(0), files.message(0)) == ("invalid", BEFORE_TRANSFER)
+
+
+@pytest.mark.parametrize("upload", ["0-0", "2-7", "3-0"])
+def test_a_verdict_for_a_file_not_yet_done_makes_it_invalid(upload):
+    for moves in ("", "queue", "queue start", "queue start fail"):
+        files = FileLedger(["a"], abspaths="/")
+        for move in moves.split():
+            if move == "fail":
+                files.fail(0, "why", now=0.0)
+            else:
+                getattr(files, move)(0)
+        assert give(files, verdict(upload=upload)).action == "invalid"
+        assert (files.state(0), files.message(0)) == ("invalid", BEFORE_TRANSFER)
+
+
+def test_an_upload_of_an_earlier_epoch_that_no_log_has_was_never_issued():
+    files = FileLedger(["a"], abspaths="/")
+    files.place(0, "ready", upload=Upload(1, 7, 9, CRC, ETAG))
+    assert give(files, verdict(upload="1-8")).action == "invalid"
+
+
+@pytest.mark.parametrize("status", ["ok", "failure"])
+def test_the_same_verdict_again_is_ignored(status):
+    files = sent()
+    give(files, verdict(status, message="m"))
+    before = files.file(0)
+    assert give(files, verdict(status, message="n", ask=1, t=LATER)).action == "ignore"
+    assert give(files, verdict("error", ask=1, t=LATER)).action == "ignore"
+    assert files.file(0) == before
+
+
+def test_ok_for_something_else_again_is_ignored():
+    files = sent()
+    give(files, verdict(found=None))
+    assert give(files, verdict(found=None, t=LATER)).action == "ignore"
+    assert (files.message(0), files.file(0).judged_at) == (SOMETHING_ELSE, T)
+
+
+@pytest.mark.parametrize(("first", "then"), [("ok", "failure"), ("failure", "ok")])
+def test_contradictory_verdicts_make_the_file_invalid_for_good(first, then):
+    files = sent()
+    give(files, verdict(first))
+    assert give(files, verdict(then, t=LATER)).action == "invalid"
+    assert (files.state(0), files.message(0)) == ("invalid", CONTRADICTORY)
+    for again in (first, then):
+        assert give(files, verdict(again)).action == "ignore"
+    assert (files.state(0), files.message(0)) == ("invalid", CONTRADICTORY)
+    assert files.n_invalid_this_run == 1
+
+
+def test_a_contrary_word_about_a_file_that_earlier_runs_found_valid_counts():
+    files = FileLedger(["a"], abspaths="/")
+    files.place(0, "valid", upload=Upload(2, 7, 9, CRC, ETAG), verdict="ok")
+    assert give(files, verdict(upload="2-7")).action == "ignore"
+    assert give(files, verdict("failure", upload="2-7")).action == "invalid"
+    assert files.message(0) == CONTRADICTORY
+
+
+def test_a_path_that_is_not_in_the_index_is_warned_of():
+    files = sent()
+    ruling = give(files, verdict(path="c"))
+    assert (ruling.action, ruling.message) == ("warn", NOT_IN_INDEX)
+    assert files.counts() == sent().counts()
+
+
+def test_a_judge_that_invented_an_upload_is_not_believed_about_the_real_one():
+    files = sent()
+    give(files, verdict(upload="3-8"))
+    for status in ("ok", "failure", "error"):
+        assert give(files, verdict(status)).action == "ignore"
+    assert give(files, verdict(upload="3-9")).action == "ignore"
+    assert (files.state(0), files.message(0)) == ("invalid", BEFORE_TRANSFER)
+
+
+STATUSES = st.sampled_from(["ok", "failure", "error"])
+ANY_FOUND = st.one_of(
+    st.none(), st.just(AS_ANNOUNCED), st.just(Found(9, CRC, "other")), st.just(Found(1, CRC, ETAG))
+)
+ANY_VERDICT = st.builds(
+    lambda status, path, epoch, n, ask, found: verdict(
+        status, path=path, upload=f"{epoch}-{n}", ask=ask, found=found
+    ),
+    STATUSES,
+    st.sampled_from(["a", "b", "c"]),
+    st.integers(1, 4),
+    st.integers(5, 8),
+    st.integers(0, 4),
+    ANY_FOUND,
+)
+
+
+@given(st.lists(ANY_VERDICT, max_size=20), st.lists(ANY_VERDICT, max_size=20))
+def test_no_verdicts_whatever_make_a_file_valid_that_was_not_found_as_announced(before, after):
+    files = FileLedger(["a", "b"], abspaths="/")
+    for said in before:
+        give(files, said)
+    files_before = files.state(0)
+    if files_before == "ready":
+        files.queue(0)
+        files.start(0)
+        files.transferred(0, U, T)
+    for said in after:
+        give(files, said)
+    assert files.state(1) in ("ready", "invalid")
+    believed = [said for said in after if said.path == "a" and said.upload == U.id]
+    if files.state(0) == "valid":
+        assert files_before == "ready"
+        assert any(said.status == "ok" and said.found == AS_ANNOUNCED for said in believed)
+        assert all(said.status != "failure" for said in believed)
+
+
+@given(st.lists(ANY_VERDICT, max_size=12), ANY_VERDICT)
+def test_the_short_way_of_the_usual_verdict_is_the_table(before, said):
+    files = sent()
+    for each in before:
+        give(files, each)
+    row = files.row(said.path)
+    if row is None:
+        return
+    ruling = judge(
+        said,
+        epoch=EPOCH,
+        state=files.state(row),
+        latest=files.upload(row),
+        ask=files.ask(row),
+        errors=files.errors(row),
+        previous=files.verdict(row),
+    )
+    told = files.state(row) == "invalid" and files.message(row) == ruling.message
+    done = give(files, said)
+    assert done.action == ("ignore" if told and ruling.action == "invalid" else ruling.action)
