@@ -23,8 +23,14 @@ def session():
     return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
 
 
-def client_of(url, pool=16):
+def make_client(url, pool=16):
     return clients.s3_client(session(), At(url), pool=pool)
+
+
+@pytest.fixture
+def client_of():
+    """Makes an S3 client for an endpoint."""
+    return make_client
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +57,7 @@ def store(request):
 
 
 def new_bucket(url, prefix="landing/"):
-    client = client_of(url)
+    client = make_client(url)
     name = f"transfer-{uuid.uuid4().hex[:12]}"
     client.create_bucket(Bucket=name)
     return Bucket(name, prefix=prefix, client=client)

@@ -27,7 +27,7 @@ import threading
 import time
 from collections.abc import Generator
 from hashlib import sha256
-from typing import TypeVar
+from typing import Any, TypeVar
 from xml.sax.saxutils import unescape
 
 from upload_client.transfer.route import Address, Route
@@ -51,6 +51,7 @@ _MAX_HEAD = 64 * 1024
 _MAX_BODY = 1024 * 1024
 _ADDRESSES_LAST = 60.0
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
+_SINGLE = frozenset({b"content-length", b"transfer-encoding", b"etag"})
 _CUT = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 OPENING, SENDING, ANSWERING = 10.0, 60.0, 60.0
@@ -69,11 +70,11 @@ class Names:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._found: list[tuple[int, tuple[object, ...]]] = []
+        self._found: list[tuple[int, Any]] = []
         self._at = float("-inf")
         self._next = 0
 
-    def __call__(self, host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:
+    def __call__(self, host: str, port: int) -> list[tuple[int, Any]]:
         """Family and address of each, beginning with another one every time.
 
         Raises:
@@ -160,36 +161,33 @@ class Connection:
 
     def _open(self, address: Address) -> Waits[None]:
         host, port = address.proxy or (address.host, address.port)
-        error: OSError | None = None
+        problem = OSError(f"{host} has no address")
         for family, where in self._names(host, port):
-            sock = socket.socket(family, socket.SOCK_STREAM)
             try:
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                self.sock = sock
-                number = sock.connect_ex(where)  # type: ignore[arg-type] # an address is as its family is
-                if number in _UNDER_WAY:
-                    yield from self._wait(WRITE)
-                    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if number:
-                    raise OSError(number, f"cannot connect to {host}: {os.strerror(number)}")
-            except OSError as problem:
-                sock.close()
-                self.sock = None
-                error = problem
-                continue
-            except BaseException:
-                sock.close()
-                self.sock = None
-                raise
-            break
+                yield from self._connect(family, where, host)
+            except OSError as error:
+                self.close()
+                problem = error
+            else:
+                break
         else:
-            raise error or OSError(f"{host} has no address")
+            raise problem
         if address.tls is not None:
             if address.proxy is not None:
                 yield from self._tunnel(address)
             yield from self._handshake(address.tls, address.host)
+
+    def _connect(self, family: int, where: Any, host: str) -> Waits[None]:  # noqa: ANN401 - as the family is
+        self.sock = sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setblocking(False)  # noqa: FBT003 - takes no keyword
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        number = sock.connect_ex(where)
+        if number in _UNDER_WAY:
+            yield from self._wait(WRITE)
+            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise OSError(number, f"cannot connect to {host}: {os.strerror(number)}")
 
     def _tunnel(self, address: Address) -> Waits[None]:
         """Ask a proxy for a connection (RFC 9110, section 9.3.6)."""
@@ -417,7 +415,7 @@ def _headers(head: bytes) -> dict[bytes, bytes]:
     for line in head.split(b"\r\n")[1:]:
         name, colon, value = line.partition(b":")
         name = name.lower()
-        if not colon or name in headers and name in (b"content-length", b"transfer-encoding", b"etag"):
+        if not colon or (name in headers and name in _SINGLE):
             raise Broken("the answer's headers are garbled")
         headers[name] = value.strip()
     return headers
@@ -435,7 +433,7 @@ def _answer(request: Lean, status: int, headers: dict[bytes, bytes], body: bytes
             etag=etag,
             crc32=request.crc32,
             size=len(request.body),
-            version_id=None if version in (None, b"null") else version.decode("latin-1"),  # type: ignore[union-attr]
+            version_id=None if version in (None, b"null") else version.decode("latin-1"),
         )
     code, message = _CODE.search(body), _MESSAGE.search(body)
     return Answer(

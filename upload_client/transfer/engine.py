@@ -30,13 +30,13 @@ from upload_client.core.parts import DEFAULT_PART, MULTIPART_COPY_LIMIT
 from upload_client.transfer.buffers import Buffers
 from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
 from upload_client.transfer.dataroot import DataRoot, FileRefused
-from upload_client.transfer.lane import Lane
+from upload_client.transfer.lane import Errand, Lane
 from upload_client.transfer.lean import LeanWire
 from upload_client.transfer.pace import Pace
 from upload_client.transfer.route import NoRoute
 from upload_client.transfer.task import TransferOutcome, TransferTask, failure
 from upload_client.transfer.upload import Parted, PartedUpload, UploadLost, send_whole
-from upload_client.transfer.wire import READS, Answer, BotoWire, Pause, Request, Steps, Wire
+from upload_client.transfer.wire import READS, Answer, BotoWire, Pause, Steps, Wire
 
 __all__ = ["Engine", "TransferEngine", "TransferOutcome", "TransferTask"]
 
@@ -56,10 +56,6 @@ _LANE_MEMORY = 48 * MIB
 _AUTO_MEMORY = 256 * MIB
 _TELL_AT = 64
 _TELL_AFTER = 0.01
-_DISK_IS_SLOW = 0.6
-_HELP_LASTS = 5.0
-
-Done = Callable[[object], None]
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
@@ -72,19 +68,6 @@ class _Larger(Exception):  # noqa: N818 - not an error
     def __init__(self, size: int) -> None:
         super().__init__(size)
         self.size = size
-
-
-class _Errand:
-    """One thing to do: rules, the request they wait with, and what to do with their result."""
-
-    __slots__ = ("done", "lane", "memory", "request", "steps")
-
-    def __init__(self, steps: Steps[Any], done: Done, memory: int = 0, *, lane: bool = False) -> None:
-        self.steps = steps
-        self.done = done
-        self.memory = memory
-        self.request: Request | None = None
-        self.lane = lane
 
 
 class _Run:
@@ -159,7 +142,7 @@ class TransferEngine:
         self._order = itertools.count()
         self._small: deque[TransferTask] = deque()
         self._bulk: list[tuple[int, int, TransferTask]] = []
-        self._ready: deque[_Errand] = deque()
+        self._ready: deque[Errand] = deque()
         self._active: deque[_Run] = deque()
         self._runs: set[_Run] = set()
         self._beginning = 0
@@ -179,7 +162,6 @@ class TransferEngine:
 
         self._idle = 0
         self._workers: list[threading.Thread] = []
-        self._help_until = 0.0
         self._lane = Lane(self._wire, self) if isinstance(self._wire, LeanWire) else None
 
     # What the caller sees
@@ -311,12 +293,9 @@ class TransferEngine:
 
     def _helping(self) -> bool:
         """Whether workers send small files too: reading them, not sending them, is what takes the time."""
-        if self._lane is not None and self._lane.blocked > _DISK_IS_SLOW:
-            self._lane.blocked = 0.0
-            self._help_until = self._clock.monotonic() + _HELP_LASTS
-        return self._help_until > self._clock.monotonic()
+        return self._lane is not None and self._lane.disk_is_slow
 
-    def _take(self) -> _Errand | None:
+    def _take(self) -> Errand | None:
         """The next thing for a worker."""
         if self._ready:
             return self._ready.popleft()
@@ -339,7 +318,7 @@ class TransferEngine:
     def _fits(self, size: int) -> bool:
         return self._memory_used + size <= self._memory or not self._memory_used
 
-    def _take_part(self) -> _Errand | None:
+    def _take_part(self) -> Errand | None:
         if not self._active:
             return None
         run = self._active[0]
@@ -351,9 +330,9 @@ class TransferEngine:
         run.flying += 1
         if run.next == run.parted.n_parts:
             self._active.popleft()
-        return _Errand(self._part(run, index), lambda result: self._part_done(run, result), size)
+        return Errand(self._part(run, index), lambda result: self._part_done(run, result), size)
 
-    def _take_bulk(self) -> _Errand | None:
+    def _take_bulk(self) -> Errand | None:
         if not self._bulk:
             return self._take_part()
         size = -self._bulk[0][0]
@@ -366,8 +345,8 @@ class TransferEngine:
         return self._file(task, size, parted=parted)
 
     def _file(
-        self, task: TransferTask, memory: int = 0, *, parted: bool = False, lane: bool = False
-    ) -> _Errand:
+        self, task: TransferTask, memory: int = 0, *, parted: bool = False, in_lane: bool = False
+    ) -> Errand:
         if task.row in self._rows and task is self._rows[task.row]:
             self._started.append(task.row)
         self._beginning += parted
@@ -381,7 +360,7 @@ class TransferEngine:
             else:
                 self._conclude(task, result)
 
-        return _Errand(self._transfer(task), begun, memory, lane=lane)
+        return Errand(self._transfer(task), begun, memory, in_lane=in_lane)
 
     def _activate(self, run: _Run) -> None:
         self._runs.add(run)
@@ -441,10 +420,10 @@ class TransferEngine:
         self._runs.discard(run)
         run.parted.close()
 
-    def _put(self, steps: Steps[Any], done: Done) -> None:
+    def _put(self, steps: Steps[Any], done: Callable[[object], None]) -> None:
         """Something that is due at once, whatever else waits."""
         self._flying += 1
-        self._ready.append(_Errand(steps, done))
+        self._ready.append(Errand(steps, done))
         self._wake_worker()
 
     def _conclude(self, task: TransferTask, result: object) -> None:
@@ -455,9 +434,9 @@ class TransferEngine:
         assert isinstance(result, TransferOutcome)
         self._outcomes.append(result)
 
-    def _end(self, errand: _Errand, result: object) -> None:
+    def _end(self, errand: Errand, result: object) -> None:
         self._flying -= 1
-        if errand.lane:
+        if errand.in_lane:
             self._in_lane -= 1
             self._lane_memory -= errand.memory
         else:
@@ -467,7 +446,7 @@ class TransferEngine:
 
     # What the lane asks for
 
-    def next_small(self) -> _Errand | None:
+    def next_small(self) -> Errand | None:
         """The next small file; see `upload_client.transfer.lane.Errands`."""
         limit = self._pace.limit
         if not self._small or self._flying >= limit:
@@ -478,13 +457,13 @@ class TransferEngine:
             if (self._bulk or self._active) and self._in_lane >= limit // 4 and self._in_lane:
                 return None  # while there is bulk as well, three quarters are for it
             task = self._small.popleft()
-            errand = self._file(task, task.size or 0, lane=True)
+            errand = self._file(task, task.size or 0, in_lane=True)
             self._flying += 1
             self._in_lane += 1
             self._lane_memory += errand.memory
             return errand
 
-    def end(self, errand: _Errand, result: object) -> None:  # type: ignore[override]
+    def end(self, errand: Errand, result: object) -> None:
         """A small file is done."""
         now = self._clock.monotonic()
         with self._lock:
@@ -493,13 +472,13 @@ class TransferEngine:
                 self._last_success = now
                 self._pace.answered(result.size, now, busy=self._busy())
 
-    def hand_over(self, errand: _Errand) -> None:
+    def hand_over(self, errand: Errand) -> None:
         """A small file that takes more than one request."""
         with self._lock:
             self._in_lane -= 1
             self._lane_memory -= errand.memory
             self._memory_used += errand.memory
-            errand.lane = False
+            errand.in_lane = False
             self._ready.append(errand)
             self._wake_worker()
 
@@ -595,7 +574,7 @@ class TransferEngine:
                     self._release_workers()
             self.tell(now=self._clock.monotonic())
 
-    def _drive(self, errand: _Errand) -> object:
+    def _drive(self, errand: Errand) -> object:
         """Carry out the requests of one errand; its result, or the exception it ended with."""
         steps = errand.steps
         try:
@@ -607,7 +586,7 @@ class TransferEngine:
                     if not isinstance(request, READS):
                         self._wait_for_leave()
                     answer = self._wire.perform(request)
-                    self._note(request, answer)
+                    self._note(answer)
                 request = steps.send(answer)
         except StopIteration as end:
             return end.value
@@ -615,7 +594,7 @@ class TransferEngine:
             steps.close()
             return error
 
-    def _note(self, request: Request, answer: Answer) -> None:
+    def _note(self, answer: Answer) -> None:
         now = self._clock.monotonic()
         if answer.ok:
             self._last_success = now

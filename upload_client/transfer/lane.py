@@ -13,11 +13,12 @@ import selectors
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from upload_client.transfer.connection import READ, Connection
 from upload_client.transfer.lean import LeanWire, is_unusual
-from upload_client.transfer.wire import Answer, PutObject, Request, Steps, UploadPart
+from upload_client.transfer.wire import Answer, PutObject, Request, Steps
 
 if TYPE_CHECKING:
     from upload_client.transfer.connection import Waits
@@ -27,13 +28,26 @@ __all__ = ["Errand", "Errands", "Lane"]
 _TICK = 1.0
 _TELL_AFTER = 0.01
 _IDLE_LASTS = 15.0
+_READS_COMPARED = 32
+_SLOW_READ = 250e-6  # seconds to open and read a small file; from memory it is a tenth of that
 
 
-class Errand(Protocol):
-    """Something to do, and how far it has come: the rules, and the request they wait for an answer to."""
+class Errand:
+    """One thing to do: rules, the request they wait with, and what to do with their result.
 
-    steps: Steps[object]
-    request: Request | None
+    `memory` is the bytes of content it holds meanwhile; `in_lane` says whose it is.
+    """
+
+    __slots__ = ("done", "in_lane", "memory", "request", "steps")
+
+    def __init__(
+        self, steps: Steps[Any], done: Callable[[object], None], memory: int = 0, *, in_lane: bool = False
+    ) -> None:
+        self.steps = steps
+        self.done = done
+        self.memory = memory
+        self.request: Request | None = None
+        self.in_lane = in_lane
 
 
 class Errands(Protocol):
@@ -87,14 +101,16 @@ class Lane:
         self._errands = errands
         self._selector = selectors.DefaultSelector()
         self._here, self._there = socket.socketpair()
-        self._here.setblocking(False)
+        self._here.setblocking(False)  # noqa: FBT003 - takes no keyword
         self._selector.register(self._here, READ, None)
         self._idle: list[_Ride] = []
         self._busy: set[_Ride] = set()
         self._stopped = False
+        self._reads = 0
+        self._quickest = float("inf")
         self.asleep = False
-        self.blocked = 0.0
-        """The share of its time in which neither Python nor the network was what it waited for: the disk."""
+        self.disk_is_slow = False
+        """Whether even the quickest of the last reads took long: a network disk, that several should read."""
         self.thread = threading.Thread(target=self._run, name="transfer-lane", daemon=True)
         self.thread.start()
 
@@ -124,8 +140,6 @@ class Lane:
     def _loop(self) -> None:
         clock = time.perf_counter
         tick = clock() + _TICK
-        slept = 0.0
-        began, cpu = clock(), time.thread_time()
         while not self._stopped:
             self.asleep = True  # said before looking: who puts something there afterwards wakes it up
             while (errand := self._errands.next_small()) is not None:
@@ -134,8 +148,6 @@ class Lane:
             told = self._errands.tell(now=before)
             events = self._selector.select(_TICK if told else _TELL_AFTER)
             self.asleep = False
-            now = clock()
-            slept += now - before
             for key, mask in events:
                 ride: _Ride | None = key.data
                 if ride is None:
@@ -145,10 +157,7 @@ class Lane:
                 else:  # S3 has closed a connection that nobody uses
                     self._idle.remove(ride)
                     self._drop(ride)
-            if now >= tick:
-                wall, used = now - began, time.thread_time() - cpu
-                self.blocked = max(0.0, 1 - (slept + used) / wall)
-                began, cpu, slept = now, cpu + used, 0.0
+            if (now := clock()) >= tick:
                 tick = now + _TICK
                 self._expire(now)
 
@@ -167,8 +176,14 @@ class Lane:
 
     def _begin(self, ride: _Ride, errand: Errand) -> bool:
         """Have the file read; says whether there is something to send now."""
+        began = time.perf_counter()
         try:
             request = errand.steps.send(None)  # type: ignore[arg-type] # a generator begins with None
+            self._quickest = min(self._quickest, time.perf_counter() - began)
+            self._reads += 1
+            if self._reads == _READS_COMPARED:
+                self.disk_is_slow = self._quickest > _SLOW_READ
+                self._reads, self._quickest = 0, float("inf")
         except StopIteration as end:
             self._errands.end(errand, end.value)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this file only

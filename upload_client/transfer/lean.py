@@ -43,6 +43,8 @@ _UNUSUAL_CODES = frozenset(
     }
 )
 _RENEWED_EVERY = 10.0
+# For one socket, and made for each request: poll needs no descriptor of its own.
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 def is_unusual(answer: Answer) -> bool:
@@ -129,14 +131,14 @@ def _drive(connection: Connection, request: PutObject | UploadPart) -> Answer:
     steps = connection.exchange(request)
     try:
         wanted = next(steps)
-        with selectors.DefaultSelector() as selector:
+        with _Selector() as selector:
             sock = None
             while True:
-                if connection.sock is not sock:
+                assert connection.sock is not None
+                if sock is not connection.sock:
                     if sock is not None:
                         selector.unregister(sock)
                     sock = connection.sock
-                    assert sock is not None
                     selector.register(sock, wanted)
                 else:
                     selector.modify(sock, wanted)

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import botocore.awsrequest
 import botocore.exceptions
 import botocore.session
 import botocore.utils
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from upload_client.transfer.sigv4 import Form, Keys, Signer, quote_key, quote_value
 from upload_client.transfer.wire import PutObject, UploadPart
@@ -121,13 +121,14 @@ class Route:
                 raise NoRoute(f"the path of {put.url!r} is not understood")
             if url.scheme not in ("http", "https") or not url.hostname:
                 raise NoRoute(f"{put.url!r} is not understood")
-            if self._bucket.client.meta.config.client_cert is not None:
+            config: Any = self._bucket.client.meta.config
+            if config.client_cert is not None:
                 raise NoRoute("a client certificate is configured")
             secure = url.scheme == "https"
             port = url.port or (443 if secure else 80)
-            self.address = _address(url.hostname, port, secure, put.url, self._proxies())
+            self.address = _address(url.hostname, port, secure, put.url, config.proxies)
             self.sign_payload = not secure and not self._unsigned
-            if secure and (self._bucket.client.meta.config.s3 or {}).get("payload_signing_enabled"):
+            if secure and (config.s3 or {}).get("payload_signing_enabled"):
                 self.sign_payload = True
             self._host = _host(url.hostname, None if port == (443 if secure else 80) else port)
             self._path = url.path[:-1]
@@ -137,7 +138,7 @@ class Route:
             self._use(_keys(put.auth))
 
     def renew(self) -> bool:
-        """Take refreshed credentials, where botocore has them; says whether they are new. May wait for them."""
+        """Take refreshed credentials, where botocore has them; says whether they are new. May wait."""
         with self._learning:
             keys = _keys(self._auth)
             if keys == self.signer.keys:
@@ -197,7 +198,7 @@ class Route:
             query = f"partNumber={request.number}&uploadId={quote_value(request.upload_id)}"
         return form.fill(signer, stamp, path, query, payload, len(request.body), values)
 
-    def _see(self, operation: str, key: str, **arguments: Any) -> _Seen:
+    def _see(self, operation: str, key: str, **arguments: object) -> _Seen:
         """Have botocore make a request, and take it before it is sent."""
         client: Any = self._bucket.client
         shape = client.meta.service_model.operation_model(operation).input_shape
@@ -205,15 +206,16 @@ class Route:
         me = threading.get_ident()  # the client is shared: requests of other threads pass untouched
         seen: dict[str, Any] = {}
 
-        def signing(**event: Any) -> None:
+        def signing(**event: object) -> None:
             if threading.get_ident() == me:
                 seen.update(event)
 
-        def sending(request: Any, **_: Any) -> Any:
+        def sending(request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
             if threading.get_ident() != me:
                 return None
             seen["sent"] = request
-            return botocore.awsrequest.AWSResponse(request.url, 200, {"ETag": '"e"'}, _NoBody())
+            headers: Any = {"ETag": '"e"'}
+            return AWSResponse(request.url, 200, headers, _NoBody())
 
         events = client.meta.events
         events.register_first(f"before-sign.s3.{operation}", signing)
@@ -243,10 +245,6 @@ class Route:
             raise NoRoute("a header holds characters that are not plain text")
         return _Seen(seen["sent"].url, kept, auth)
 
-    def _proxies(self) -> Mapping[str, str]:
-        configured: Mapping[str, str] | None = self._bucket.client.meta.config.proxies
-        return configured if configured is not None else {}
-
 
 class _Auth(NamedTuple):
     """How botocore signs, and the way to its credentials as they are now."""
@@ -264,7 +262,7 @@ class _Auth(NamedTuple):
 class _NoBody:
     """The body of an answer that never came."""
 
-    def stream(self, **_: Any) -> Iterator[bytes]:
+    def stream(self, **_: object) -> Iterator[bytes]:
         return iter(())
 
 
@@ -287,7 +285,7 @@ def _plain(value: str) -> bool:
     return value.isascii() and value.isprintable()
 
 
-def _address(host: str, port: int, secure: bool, url: str, proxies: Mapping[str, str]) -> Address:
+def _address(host: str, port: int, secure: bool, url: str, proxies: Mapping[str, str] | None) -> Address:
     chosen = (proxies or botocore.utils.get_environ_proxies(url)).get("https" if secure else "http")
     tls = _trust() if secure else None
     if not chosen:

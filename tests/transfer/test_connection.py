@@ -1,0 +1,428 @@
+"""Our own HTTP, against servers that do everything but what is usual."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+
+import pytest
+
+from upload_client.aws.bucket import Bucket
+from upload_client.transfer import connection
+from upload_client.transfer.dataroot import FileRefused
+from upload_client.transfer.lean import LeanWire
+from upload_client.transfer.wire import Answer, PutObject, UploadPart
+
+MIB = 1024**2
+FINE = b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 0\r\n\r\n'
+PUT = PutObject("key", b"content", "yH2GHg==", None)
+
+
+def read_head(sock):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = sock.recv(65536)
+        if not more:
+            return None
+        data += more
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head, rest
+
+
+def read_request(sock):
+    """One request, whole; None when the other side has closed."""
+    got = read_head(sock)
+    if got is None:
+        return None
+    head, body = got
+    length = int(re.search(rb"content-length:(\d+)", head)[1])
+    while len(body) < length:
+        body += sock.recv(65536)
+    return head, body
+
+
+class Server:
+    """Treats its n-th connection as the n-th script says, the further ones as the last."""
+
+    def __init__(self, *scripts):
+        self.scripts = scripts
+        self.requests = []
+        self.n = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            script = self.scripts[min(self.n, len(self.scripts) - 1)]
+            self.n += 1
+            threading.Thread(target=self.serve, args=(script, sock), daemon=True).start()
+
+    def serve(self, script, sock):
+        with contextlib.suppress(OSError), sock:
+            script(self, sock)
+
+    def request(self, sock):
+        got = read_request(sock)
+        if got is not None:
+            self.requests.append(got)
+        return got
+
+    def close(self):
+        self.listener.close()
+
+
+@pytest.fixture
+def serve(client_of):
+    """Start servers, and a wire to each; boto3 is cut off, so that nothing is answered by a detour."""
+    opened = []
+
+    def start(*scripts, detour=None):
+        server = Server(*scripts)
+        wire = LeanWire(Bucket("bucket", prefix="p/", client=client_of(server.url)))
+        wire.boto.perform = detour or (lambda request: pytest.fail(f"{request} went to boto3"))
+        opened.extend([server, wire])
+        return server, wire
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def always(answer):
+    def script(server, sock):
+        while server.request(sock):
+            sock.sendall(answer)
+
+    return script
+
+
+def once(answer):
+    def script(server, sock):
+        server.request(sock)
+        sock.sendall(answer)
+
+    return script
+
+
+def test_what_is_sent_is_one_complete_request(serve):
+    server, wire = serve(always(FINE))
+    answer = wire.perform(PUT)
+    assert (answer.status, answer.etag, answer.crc32, answer.size) == (200, "abc", "yH2GHg==", 7)
+    (head, body) = server.requests[0]
+    lines = head.decode().split("\r\n")
+    headers = dict(line.split(":", 1) for line in lines[1:])
+    assert lines[0] == "PUT /bucket/p/key HTTP/1.1"
+    assert body == b"content"
+    assert headers["x-amz-checksum-crc32"] == "yH2GHg=="
+    assert headers["if-none-match"] == "*"
+    assert headers["content-length"] == "7"
+    assert "if-match" not in headers
+    assert "expect" not in headers
+
+
+def test_a_replacement_names_the_etag_it_replaces(serve):
+    server, wire = serve(always(FINE))
+    wire.perform(PUT._replace(expect="e1"))
+    assert b'\r\nif-match:"e1"\r\n' in server.requests[0][0]
+    assert b"if-none-match" not in server.requests[0][0]
+
+
+def test_a_part_has_no_condition(serve):
+    server, wire = serve(always(FINE))
+    wire.perform(UploadPart("key", "id/+ ", 7, b"content", "yH2GHg=="))
+    head = server.requests[0][0]
+    assert head.startswith(b"PUT /bucket/p/key?partNumber=7&uploadId=id%2F%2B%20 HTTP/1.1\r\n")
+    assert b"if-none-match" not in head
+
+
+def test_one_connection_serves_many_requests(serve):
+    server, wire = serve(always(FINE))
+    for _ in range(5):
+        assert wire.perform(PUT).ok
+    assert (server.n, len(server.requests)) == (1, 5)
+
+
+@pytest.mark.parametrize("size", [0, 1, 64 * 1024, 64 * 1024 + 1, 20 * MIB])
+def test_bodies_of_any_size_arrive_whole(serve, size):
+    body = bytes(range(256)) * (size // 256 + 1)
+    body = body[:size]
+    server, wire = serve(always(FINE))
+    for _ in range(2):
+        assert wire.perform(PUT._replace(body=memoryview(body))).ok
+    assert [got for _, got in server.requests] == [body, body]
+
+
+# Answers in every form HTTP allows
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        FINE,
+        b'HTTP/1.1 200\r\netag:"abc"\r\ncontent-length:0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nT: r\r\n\r\n',
+        b'HTTP/1.1 204 No Content\r\nETag: "abc"\r\n\r\n',
+        b"HTTP/1.1 100 Continue\r\n\r\n" + FINE,
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + FINE,
+    ],
+)
+def test_answers_are_understood_and_the_connection_kept(serve, answer):
+    server, wire = serve(always(answer))
+    for _ in range(3):
+        got = wire.perform(PUT)
+        assert (got.ok, got.etag) == (True, "abc"), got
+    assert server.n == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
+        b'HTTP/1.0 200 OK\r\nETag: "abc"\r\nContent-Length: 0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\n\r\nuntil the end',
+        FINE + b"HTTP/1.1 200 OK\r\nleft over from somewhere",
+    ],
+)
+def test_answers_after_which_the_connection_is_not_used_again(serve, answer):
+    server, wire = serve(once(answer))
+    for n in range(1, 4):
+        assert wire.perform(PUT).ok
+        assert server.n == n
+
+
+def test_an_answer_may_come_byte_by_byte(serve):
+    def script(server, sock):
+        server.request(sock)
+        for i in range(len(FINE)):
+            sock.sendall(FINE[i : i + 1])
+
+    _, wire = serve(script)
+    assert wire.perform(PUT).ok
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nETag",
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 5\r\n\r\nab',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: -1\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 1, 1\r\n\r\na',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 99999999999999\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabcd0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nTransfer-Encoding: chunked\r\n\r\n' + b"0" * 100_000,
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nno colon\r\nContent-Length: 0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nETag: "def"\r\nContent-Length: 0\r\n\r\n',
+        b'HTTP/2 200 OK\r\nETag: "abc"\r\nContent-Length: 0\r\n\r\n',
+        b'HTTP/1.1 2xx OK\r\nETag: "abc"\r\nContent-Length: 0\r\n\r\n',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nx-amz-checksum-crc32: AAAAAA==\r\nContent-Length: 0\r\n\r\n',
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nETag: "abc"\r\n\r\n' + b"x" * (2 * MIB),
+        b"\x16\x03\x01 not http at all\r\n\r\n",
+        b"\0" * 100_000,
+    ],
+)
+def test_an_answer_that_is_not_fully_understood_is_no_answer(serve, answer):
+    _, wire = serve(once(answer))
+    got = wire.perform(PUT)
+    assert got.lost, got
+    assert got.message
+
+
+def test_an_error_is_told_with_its_code_and_message(serve):
+    body = b"<Error><Code>AccessDenied</Code><Message>not &lt;you&gt;</Message></Error>"
+    error = b"HTTP/1.1 403 Forbidden\r\nDate: Fri, 20 Nov 2026 09:00:00 GMT\r\nContent-Length: %d\r\n\r\n" % len(body)
+    server, wire = serve(always(error + body))
+    for _ in range(2):
+        got = wire.perform(PUT)
+        assert (got.status, got.code, got.message) == (403, "AccessDenied", "not <you>")
+        assert got.date == "Fri, 20 Nov 2026 09:00:00 GMT"
+    assert server.n == 1
+
+
+def test_an_error_whose_body_is_no_xml_is_an_error_still(serve):
+    _, wire = serve(once(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 4\r\n\r\noops"))
+    got = wire.perform(PUT)
+    assert (got.status, got.throttled) == (503, True)
+
+
+# Answers at odd times
+
+
+def test_an_answer_before_the_body_is_sent_is_the_answer(serve):
+    refusal = b"HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n"
+
+    def script(server, sock):
+        read_head(sock)
+        sock.sendall(refusal)  # and does not read on
+        sock.recv(1)
+
+    server, wire = serve(script)
+    for n in (1, 2):
+        got = wire.perform(PUT._replace(body=bytes(16 * MIB)))
+        assert got.status == 412, got
+        assert server.n == n  # the rest of the body will not be mistaken for a request
+
+
+def test_a_yes_before_the_body_is_sent_is_not_believed(serve):
+    def script(server, sock):
+        read_head(sock)
+        sock.sendall(FINE)
+        sock.recv(1)
+
+    _, wire = serve(script)
+    assert wire.perform(PUT._replace(body=bytes(16 * MIB))).lost
+
+
+def test_an_interim_answer_in_the_middle_of_the_body_changes_nothing(serve):
+    def script(server, sock):
+        head, body = read_head(sock)
+        sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        total = len(body)
+        while total < 16 * MIB:
+            total += len(sock.recv(MIB))
+        sock.sendall(FINE)
+
+    _, wire = serve(script)
+    assert wire.perform(PUT._replace(body=bytes(16 * MIB))).ok
+
+
+def test_a_connection_cut_in_the_middle_of_the_body_is_no_answer(serve):
+    def script(server, sock):
+        read_head(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # close resets
+
+    _, wire = serve(script)
+    assert wire.perform(PUT._replace(body=bytes(16 * MIB))).lost
+
+
+# Connections that were kept
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_costs_no_try(serve):
+    def one_answer(server, sock):
+        server.request(sock)
+        sock.sendall(FINE)  # says nothing of closing, and closes
+
+    server, wire = serve(one_answer)
+    for n in range(1, 4):
+        assert wire.perform(PUT).ok
+        assert server.n == n
+
+
+def test_a_kept_connection_is_replaced_once_only(serve):
+    def answers_then_hangs_up(server, sock):
+        server.request(sock)
+        if server.n == 1:
+            sock.sendall(FINE)
+
+    server, wire = serve(answers_then_hangs_up)
+    assert wire.perform(PUT).ok
+    assert wire.perform(PUT).lost
+    assert server.n == 2
+    assert len(server.requests) == 2  # the first connection closed before it read the second request
+
+
+def test_a_fresh_connection_that_is_closed_is_no_answer(serve):
+    server, wire = serve(lambda server, sock: server.request(sock))
+    assert wire.perform(PUT).lost
+    assert server.n == 1
+
+
+# Silence
+
+
+def test_silence_ends_each_phase(serve, monkeypatch):
+    hold = threading.Event()
+
+    def silent(server, sock):
+        read_head(sock)
+        hold.wait(30)
+
+    monkeypatch.setattr(connection, "ANSWERING", 0.05)
+    monkeypatch.setattr(connection, "SENDING", 0.05)
+    _, wire = serve(silent)
+    try:
+        waiting = wire.perform(PUT)
+        assert (waiting.lost, waiting.code) == (True, "TimeoutError")
+        stuck = wire.perform(PUT._replace(body=bytes(16 * MIB)))
+        assert (stuck.lost, stuck.code) == (True, "TimeoutError")
+    finally:
+        hold.set()
+
+
+def test_nobody_there_is_no_answer(client_of):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and does not listen
+        client = client_of(f"http://127.0.0.1:{bound.getsockname()[1]}")
+        got = LeanWire(Bucket("bucket", client=client)).perform(PUT)
+    assert (got.lost, "connect" in got.message) == (True, True), got
+
+
+# A file that changes while its body is on the way
+
+
+def test_the_end_of_a_long_body_is_held_back_until_its_file_is_seen_unchanged(serve):
+    received = []
+
+    def script(server, sock):
+        head, body = read_head(sock)
+        with contextlib.suppress(OSError):
+            while more := sock.recv(MIB):
+                body += more
+        received.append(len(body))
+
+    def changed():
+        raise FileRefused("changed while it was being sent")
+
+    server, wire = serve(script)
+    with pytest.raises(FileRefused):
+        wire.perform(PUT._replace(body=bytes(MIB), unchanged=changed))
+    for thread in threading.enumerate():
+        if thread.name.startswith("Thread-") and "serve" in thread.name:
+            thread.join(10)
+    assert 0 < received[0] < MIB
+
+
+# What is unusual goes to botocore
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (307, "TemporaryRedirect"),
+        (301, "PermanentRedirect"),
+        (403, "RequestTimeTooSkewed"),
+        (403, "SignatureDoesNotMatch"),
+        (400, "ExpiredToken"),
+        (400, "AuthorizationHeaderMalformed"),
+        (501, "NotImplemented"),
+        (400, ""),
+    ],
+)
+def test_an_unusual_answer_is_left_to_botocore(serve, status, code):
+    body = f"<Error><Code>{code}</Code></Error>".encode() if code else b""
+    asked = []
+
+    def detour(request):
+        asked.append(request)
+        return Answer(200, etag="from botocore")
+
+    _, wire = serve(
+        always(b"HTTP/1.1 %d Odd\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)), detour=detour
+    )
+    assert wire.perform(PUT).etag == "from botocore"
+    assert asked == [PUT]

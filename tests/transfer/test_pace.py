@@ -1,0 +1,72 @@
+"""How many requests at once: found out, and lowered when S3 asks for it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_client.transfer.pace import FIRST, MOST, Pace
+
+
+def play(pace, seconds, *, latency, capacity, start=0.0, size=0):
+    """Let a store answer: each request takes `latency`, and no more than `capacity` a second are answered."""
+    now = start
+    while now < start + seconds:
+        rate = min(pace.limit / latency, capacity)
+        now += 1 / rate
+        pace.answered(size, now, busy=True)
+    return now
+
+
+def test_more_requests_are_made_while_they_bring_more():
+    pace = Pace()
+    play(pace, 5, latency=0.03, capacity=10_000)
+    assert 256 <= pace.limit <= MOST  # 10,000 a second at 30 ms are 300 under way
+
+
+def test_no_more_are_made_than_help():
+    pace = Pace()
+    play(pace, 5, latency=0.001, capacity=5_000)
+    assert pace.limit <= 2 * FIRST
+
+
+def test_a_store_that_becomes_faster_is_noticed():
+    pace = Pace()
+    now = play(pace, 5, latency=0.03, capacity=500)
+    slow = pace.limit
+    play(pace, 40, latency=0.03, capacity=5_000, start=now)
+    assert pace.limit >= 4 * slow
+
+
+def test_it_is_lowered_when_s3_asks_for_it_and_comes_back():
+    pace = Pace(64)
+    pace.throttled(100.0)
+    pace.throttled(100.1)  # the same crowd of answers
+    assert pace.limit == 32
+    pace.throttled(101.5)
+    assert pace.limit == 16
+    play(pace, 200, latency=0.1, capacity=1000, start=103.0)
+    assert pace.limit == 64
+
+
+def test_idle_time_says_nothing_about_the_store():
+    pace = Pace()
+    for i in range(1000):
+        pace.answered(0, i * 1.0, busy=False)
+    assert pace.limit == FIRST
+
+
+@given(
+    st.none() | st.integers(1, 2000),
+    st.lists(st.tuples(st.floats(0, 5), st.booleans(), st.integers(0, 2**40)), max_size=200),
+)
+def test_it_never_leaves_its_bounds(n, events):
+    pace = Pace(n)
+    now = 0.0
+    for seconds, throttled, size in events:
+        now += seconds
+        if throttled:
+            pace.throttled(now)
+        else:
+            pace.answered(size, now, busy=True)
+        assert 1 <= pace.limit <= (MOST if n is None else n)
