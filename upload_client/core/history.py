@@ -102,7 +102,7 @@ class DeliveryHistory:
         self._messages = TextColumn()
         self._judged_at = TimeColumn()
         self._open = bytearray()  # 1 where an announcement has no answer
-        self._early: dict[str, Verdict] = {}  # about uploads whose announcement has not been added yet
+        self._early: dict[str, list[Verdict]] = {}  # about one upload each, not announced so far
 
     def __len__(self) -> int:
         """Files that were ever uploaded."""
@@ -150,7 +150,10 @@ class DeliveryHistory:
         row = self._rows.get(verdict.path)
         issued = (-1, -1) if row is None else self._uploads.identity(row)
         if row is None or issued < (epoch, n):
-            self._early[verdict.path] = verdict
+            early = self._early.setdefault(verdict.path, [])
+            if early and early[0].upload != verdict.upload:
+                early.clear()
+            early.append(verdict)
         elif issued == (epoch, n):
             self._judge(row, verdict)
 
@@ -195,8 +198,10 @@ class DeliveryHistory:
             self._messages[row] = None
             self._judged_at[row] = None
             self._set_open(row, 1)
-            if (early := self._early.get(record.path)) is not None and early.upload == record.upload:
-                self._judge(row, self._early.pop(record.path))
+            early = self._early.get(record.path)
+            if early is not None and early[0].upload == record.upload:
+                for verdict in self._early.pop(record.path):
+                    self._judge(row, verdict)
 
     def _judge(self, row: int, verdict: Verdict) -> None:
         if verdict.ask >= self._asks[row]:

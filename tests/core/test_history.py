@@ -1,0 +1,296 @@
+"""The history: the latest upload of each file and its verdict, whatever the order of reading."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_client.core.files import Upload
+from upload_client.core.history import DeliveryHistory, Life
+from upload_client.core.records import (
+    Crash,
+    Cursor,
+    Failed,
+    Found,
+    Init,
+    Keepalive,
+    Segment,
+    SegmentHeader,
+    Shutdown,
+    Stop,
+    Transferred,
+    ValidatorInit,
+    Verdict,
+)
+from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
+
+T = "2026-01-02T03:04:05.678Z"
+LATER = "2026-01-02T03:09:05.678Z"
+CRC = "yH2GHg=="
+ETAG = "ab" * 16
+AS_ANNOUNCED = Found(9, CRC, ETAG)
+
+
+def client(*written, epoch=1, superseded=False) -> Segment:
+    header = SegmentHeader(1, 0, f"client{epoch}", epoch, None)
+    return Segment(header, written, "", superseded=superseded)
+
+
+def validator(*written, epoch=1, serves=1, superseded=False) -> Segment:
+    header = SegmentHeader(1, 0, f"validator{epoch}", epoch, None, client_epoch=serves)
+    return Segment(header, written, "", superseded=superseded)
+
+
+def sent(path="a", upload="1-0", ask=0, t=T, etag=ETAG) -> Transferred:
+    return Transferred(t, path, upload, ask, 9, CRC, etag, "v", 5)
+
+
+def said(status="ok", path="a", upload="1-0", ask=0, message="", found=AS_ANNOUNCED, t=LATER) -> Verdict:
+    return Verdict(t, path, upload, ask, status, message, found)
+
+
+@pytest.fixture
+def history() -> DeliveryHistory:
+    return DeliveryHistory()
+
+
+def test_a_file_that_was_never_announced_has_no_history(history):
+    history.add_client(client(Failed(T, "a", "no network", 2)))
+    assert history.latest("a") is None
+    assert len(history) == 0
+
+
+def test_an_upload_and_its_verdict_are_remembered(history):
+    history.add_client(client(sent()))
+    assert history.latest("a").verdict is None
+    history.add_validator(validator(said(message="fine")))
+    past = history.latest("a")
+    assert past.upload == Upload(1, 0, 9, CRC, ETAG, "v", 5)
+    assert (past.ask, past.transferred_at) == (0, T)
+    assert (past.verdict, past.message, past.judged_at) == ("ok", "fine", LATER)
+
+
+def test_a_newer_upload_takes_the_place_of_the_older_and_of_its_verdict(history):
+    history.add_client(client(sent()))
+    history.add_validator(validator(said("failure", message="bad")))
+    history.add_client(client(sent(upload="2-0", t=LATER), epoch=2))
+    past = history.latest("a")
+    assert (past.upload.id, past.transferred_at) == ("2-0", LATER)
+    assert (past.verdict, past.message, past.judged_at) == (None, None, None)
+
+
+def test_a_late_word_on_the_older_upload_changes_nothing(history):
+    history.add_client(client(sent(), sent(upload="1-4")))
+    history.add_client(client(sent(), epoch=2))
+    history.add_validator(validator(said("failure")))
+    assert history.latest("a").upload.id == "1-4"
+    assert history.latest("a").verdict is None
+
+
+def test_announcing_it_again_keeps_the_upload_and_its_verdict(history):
+    history.add_client(client(sent()))
+    history.add_validator(validator(said("error", message="busy", found=None)))
+    history.add_client(client(sent(ask=2, t=LATER, etag="other"), sent(ask=1), epoch=2))
+    past = history.latest("a")
+    assert (past.upload.etag, past.ask, past.transferred_at) == (ETAG, 2, T)
+    assert (past.verdict, past.message) == ("error", "busy")
+
+
+def test_no_client_announces_what_belongs_to_a_later_one(history):
+    history.add_client(client(sent(upload="7-0"), epoch=3))
+    assert history.latest("a") is None
+
+
+def test_ok_for_something_else_is_a_failure(history):
+    history.add_client(client(sent()))
+    history.add_validator(validator(said(found=Found(8, CRC, ETAG))))
+    assert (history.latest("a").verdict, history.latest("a").message) == ("failure", SOMETHING_ELSE)
+    history.add_validator(validator(said()))
+    assert (history.latest("a").verdict, history.latest("a").message) == ("failure", SOMETHING_ELSE)
+
+
+def test_ok_for_nothing_is_a_failure(history):
+    history.add_client(client(sent()))
+    history.add_validator(validator(said(found=None)))
+    assert history.latest("a").verdict == "failure"
+
+
+@pytest.mark.parametrize(("first", "then"), [("ok", "failure"), ("failure", "ok")])
+def test_contradictory_verdicts_are_a_failure_for_good(history, first, then):
+    history.add_client(client(sent()))
+    history.add_validator(validator(said(first), said(then), said(first), said("error")))
+    assert (history.latest("a").verdict, history.latest("a").message) == ("failure", CONTRADICTORY)
+
+
+def test_the_first_of_equal_verdicts_stands_and_an_error_gives_way(history):
+    history.add_client(client(sent(), sent("b", "1-1")))
+    history.add_validator(
+        validator(said("error", message="busy", t=T), said("ok", t=LATER), said("ok", message="again", t=T))
+    )
+    history.add_validator(validator(said("error", "b", "1-1", t=T), said("error", "b", "1-1", message="x")))
+    assert (history.latest("a").verdict, history.latest("a").judged_at) == ("ok", LATER)
+    assert history.latest("a").message is None
+    assert (history.latest("b").verdict, history.latest("b").message) == ("error", "x")
+
+
+def test_what_a_dead_owner_wrote_late_does_not_count(history):
+    history.add_client(client(sent(), superseded=True))
+    assert history.latest("a") is None
+    assert history.clients == {}
+    history.add_client(client(sent()))
+    history.add_validator(validator(said("failure"), superseded=True))
+    assert history.latest("a").verdict is None
+    assert history.validators == {}
+
+
+# --- what is to be judged ---
+
+
+def test_an_announcement_is_open_until_it_is_answered(history):
+    history.add_client(client(sent(), sent("b", "1-1"), sent("c", "1-2")))
+    assert history.n_unjudged == 3
+    history.add_validator(validator(said("error", "b", "1-1"), said("ok", "nowhere"), said("ok", "a", "1-9")))
+    assert history.n_unjudged == 2
+    assert [(path, past.upload.id) for path, past in history.unjudged()] == [("a", "1-0"), ("c", "1-2")]
+
+
+def test_a_second_announcement_wants_a_second_answer_and_brings_the_first_with_it(history):
+    history.add_client(client(sent()))
+    history.add_verdict(said())
+    assert history.n_unjudged == 0
+    history.add_client(client(sent(ask=1)))
+    ((path, past),) = history.unjudged()
+    assert (path, past.ask, past.verdict) == ("a", 1, "ok")
+    history.add_verdict(said(ask=0))
+    assert history.n_unjudged == 1
+    history.add_verdict(said(ask=1))
+    assert history.n_unjudged == 0
+
+
+def test_the_cursor_only_goes_on(history):
+    assert history.cursor == -1
+    history.add_validator(validator(Cursor(T, 4), Cursor(T, 3)))
+    assert history.cursor == 4
+
+
+# --- who was there ---
+
+
+def test_the_lives_of_clients_are_told(history):
+    init = Init(T, 1, "staging/index/00000001.csv", "0" * 64, 1, 9)
+    history.add_client(client())
+    assert history.last_client == Life(1, "client1", None)
+    history.add_client(client(init, Keepalive(LATER)))
+    assert history.last_client == Life(1, "client1", None, init, LATER)
+    history.add_client(client(Crash(LATER, "disk on fire")))
+    assert history.last_client == Life(1, "client1", None, init, LATER, "crash", "disk on fire")
+    history.add_client(client(Stop(LATER, "all valid"), epoch=2))
+    assert history.last_client == Life(2, "client2", None, None, LATER, "stop", "all valid")
+    assert set(history.clients) == {1, 2}
+
+
+def test_the_lives_of_validators_are_told_by_whom_they_serve(history):
+    init = ValidatorInit(T, "v1", 1)
+    assert history.last_client is None
+    assert history.validator_of(1) is None
+    history.add_validator(validator(init, Shutdown(LATER, "time"), epoch=4, serves=1))
+    history.add_validator(validator(Keepalive(T), epoch=5, serves=1))
+    history.add_validator(validator(Stop(T, "all judged"), epoch=6, serves=2))
+    assert history.validators[4] == Life(4, "validator4", 1, init, LATER, "shutdown", "time")
+    assert history.validator_of(1) == Life(5, "validator5", 1, None, T)
+    assert history.validator_of(2) == Life(6, "validator6", 2, None, T, "stop", "all judged")
+    assert history.validator_of(3) is None
+
+
+# --- properties ---
+
+PATHS = st.sampled_from(["a", "b"])
+CLIENT_LOG = st.lists(
+    st.tuples(st.integers(1, 3), PATHS, st.integers(1, 3), st.integers(0, 2), st.integers(0, 2)), max_size=15
+).map(lambda rows: sorted(rows, key=lambda row: row[0]))
+VALIDATOR_LOG = st.lists(
+    st.builds(
+        lambda status, path, epoch, n, ask, found: said(status, path, f"{epoch}-{n}", ask, found=found),
+        st.sampled_from(["ok", "failure", "error"]),
+        PATHS,
+        st.integers(1, 3),
+        st.integers(0, 2),
+        st.integers(0, 2),
+        st.sampled_from([None, AS_ANNOUNCED, AS_ANNOUNCED, Found(1, CRC, ETAG)]),
+    ),
+    max_size=15,
+)
+
+
+@given(CLIENT_LOG, VALIDATOR_LOG)
+def test_the_history_is_what_a_naive_reading_of_both_logs_says(announced, verdicts):
+    history = DeliveryHistory()
+    for writer, path, epoch, n, ask in announced:
+        history.add_client(client(sent(path, f"{epoch}-{n}", ask), epoch=writer))
+    history.add_validator(validator(*verdicts))
+    still_open = 0
+    for path in ("a", "b"):
+        issued = [(epoch, n, ask) for writer, p, epoch, n, ask in announced if p == path and epoch <= writer]
+        past = history.latest(path)
+        if not issued:
+            assert past is None
+            continue
+        latest = max(issued)[:2]
+        # A larger `ask` counts from the first announcement of this upload on.
+        asks = max(ask for epoch, n, ask in issued if (epoch, n) == latest)
+        assert (past.upload.epoch, past.upload.n, past.ask) == (*latest, asks)
+        answers = [
+            each for each in verdicts if each.path == path and each.upload == f"{latest[0]}-{latest[1]}"
+        ]
+        final = [each for each in answers if each.status != "error"]
+        if not answers:
+            assert past.verdict is None
+        elif not final:
+            assert past.verdict == "error"
+        elif all(each.status == "ok" for each in final) and final[0].found == AS_ANNOUNCED:
+            assert past.verdict == "ok"
+        else:
+            assert past.verdict == "failure"
+        still_open += not any(each.ask >= asks for each in answers)
+    assert history.n_unjudged == still_open == len(list(history.unjudged()))
+
+
+STATUSES = st.lists(st.sampled_from(["ok", "failure", "error"]), max_size=3)
+
+
+@given(st.lists(st.tuples(PATHS, STATUSES), max_size=8), st.data())
+def test_how_the_two_logs_are_interleaved_does_not_matter(story, data):
+    """Each upload is announced once, in order, and judged, perhaps before its announcement is read."""
+    announcements = [client(sent(path, f"1-{n}")) for n, (path, _) in enumerate(story)]
+    answers = [
+        validator(*(said(status, path, f"1-{n}") for status in statuses))
+        for n, (path, statuses) in enumerate(story)
+    ]
+    whole, mixed = DeliveryHistory(), DeliveryHistory()
+    for segment in announcements:
+        whole.add_client(segment)
+    for segment in answers:
+        whole.add_validator(segment)
+    i = j = 0
+    while i < len(announcements) or j < len(answers):
+        if j == len(answers) or (i < len(announcements) and data.draw(st.booleans())):
+            mixed.add_client(announcements[i])
+            i += 1
+        else:
+            mixed.add_validator(answers[j])
+            j += 1
+    for path in ("a", "b"):
+        assert mixed.latest(path) == whole.latest(path)
+    assert mixed.n_unjudged == whole.n_unjudged
+
+
+def test_more_files_than_it_grows_by_at_once_keep_apart(history):
+    n = 9000
+    history.add_client(client(*(sent(f"f{i}", f"1-{i}") for i in range(n))))
+    history.add_validator(validator(*(said("ok", f"f{i}", f"1-{i}") for i in range(0, n, 2))))
+    assert len(history) == n
+    assert history.n_unjudged == n // 2
+    for i in (0, 1, 4095, 4096, 4097, 8191, 8192, n - 1):
+        assert history.latest(f"f{i}").upload.n == i
+        assert history.latest(f"f{i}").verdict == (None if i % 2 else "ok")
