@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Self
 from urllib.parse import unquote, urlsplit
 
 __all__ = [
@@ -69,7 +70,7 @@ class Answer:
         return self.head + self.body
 
 
-class Gone(Exception):
+class Gone(Exception):  # noqa: N818 - it says what happened
     """The connection is over."""
 
 
@@ -269,7 +270,7 @@ class Proxy:
         self._accepting = threading.Thread(target=self._accept, name="proxy", daemon=True)
         self._accepting.start()
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -330,7 +331,9 @@ class Proxy:
     def count(self, method: str | None = None, path: str = "") -> int:
         """Count the requests so far with this method, and a path where this regular expression is found."""
         return sum(
-            1 for r in list(self.requests) if method in {None, r.method} and re.search(path, r.path) is not None
+            1
+            for r in list(self.requests)
+            if method in {None, r.method} and re.search(path, r.path) is not None
         )
 
     def close(self) -> None:
@@ -360,7 +363,9 @@ class Proxy:
             if not up:
                 _reset(client)
                 continue
-            thread = threading.Thread(target=self._serve, args=(client,), name="proxy connection", daemon=True)
+            thread = threading.Thread(
+                target=self._serve, args=(client,), name="proxy connection", daemon=True
+            )
             self._threads = [t for t in self._threads if t.is_alive()] + [thread]
             thread.start()
 
@@ -392,9 +397,7 @@ class Proxy:
         with self._lock:
             if not self._up:  # Linux still hands over what comes in after a shutdown
                 raise Gone
-            request = Request(
-                len(self.requests) + 1, method, unquote(path), query, headers, head, body
-            )
+            request = Request(len(self.requests) + 1, method, unquote(path), query, headers, head, body)
             self.requests.append(request)
         return request
 

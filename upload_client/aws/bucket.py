@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import botocore.exceptions
@@ -17,6 +17,7 @@ import urllib3.exceptions
 
 from upload_client.aws import clients
 from upload_client.aws.errors import UploadClientError
+from upload_client.clock import SYSTEM, Clock
 from upload_client.core import checksums
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ __all__ = [
     "PreconditionFailed",
     "StoreError",
     "Stored",
+    "insist",
     "store_errors",
 ]
+
+T = TypeVar("T")
 
 # A lock's refresh must not hang for longer than a short lease can wait.
 _READ_TIMEOUT = 20.0
@@ -142,8 +146,23 @@ def store_errors(doing: str) -> Iterator[None]:
         raise StoreError(f"{doing}: {error}") from error
 
 
+def insist(ask: Callable[[], T], clock: Clock = SYSTEM) -> T:
+    """Call `ask`, and a few times more if its answer is lost or another write was in its way.
+
+    Args:
+        ask: What to try; it must be right to do it again.
+        clock: Waits 0.2, 0.5 and 1 s between attempts.
+    """
+    for pause in (0.2, 0.5, 1.0):
+        try:
+            return ask()
+        except (AnswerLost, ConditionalConflict):
+            clock.sleep(pause)
+    return ask()
+
+
 def _kind(status: int, code: str) -> type[StoreError]:
-    """Sort an answer by what it asks of the caller. (501 is final: the store does not know such requests.)"""
+    """Sort an answer by what it asks of the caller. 501 is final: it knows no such requests."""
     if code in _CREDENTIAL_CODES or status in {401, 403}:
         return AccessDenied
     if code in _DAMAGED_CODES or status in {408, 429} or (status >= 500 and status != 501):
@@ -266,6 +285,7 @@ class Bucket:
                 Bucket=self.name,
                 Key=self.prefix + key,
                 Body=body,
+                ChecksumAlgorithm="CRC32",  # implied by the next line, but some stores want it said
                 ChecksumCRC32=checksums.encode(checksums.crc32(body)),
                 **options,
             )
@@ -390,7 +410,11 @@ class Bucket:
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.name, Prefix=self.prefix + prefix, **options
             )
-            yield from pages
+            for page in pages:
+                # Botocore takes an answer that was cut before its body for an empty listing.
+                if "IsTruncated" not in page:
+                    raise AnswerLost(f"LIST {self.prefix}{prefix}: the answer is incomplete")
+                yield page
 
     def cp(self, source_key: str, destination: Bucket, key: str) -> Stored:
         """Copy an object of at most 5 GiB within S3; its bytes do not come here.

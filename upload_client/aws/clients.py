@@ -8,6 +8,7 @@ A client made here
 * adds no checksum of its own to S3 requests: this program sends and compares its own CRC32;
 * never sends ``Expect: 100-continue`` to S3. Botocore adds it to each body that is a file, which costs a
   round trip for each, and a whole second where the store does not answer it;
+* goes through no proxy to a service on this machine, such as a sandbox: a proxy would look on its own;
 * never signs through awscrt, which takes a plain-HTTP body in 4 KiB steps (`upload_client.aws` sees to it).
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.config
@@ -28,6 +30,7 @@ __all__ = ["RETRIES", "Endpoints", "client", "s3_client"]
 RETRIES = {"mode": "standard", "total_max_attempts": 3}
 """Botocore's standard mode: at most two repeats, some 3 s apart at most, none when an outage lasts."""
 
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _CONNECT_TIMEOUT = 10.0
 _READ_TIMEOUT = 60.0
 
@@ -77,6 +80,8 @@ def client(
     url = None
     if settings is not None:
         url = settings.endpoints.get(service) or settings.endpoint_url
+    if url is not None and urlsplit(url).hostname in _THIS_MACHINE:
+        options["proxies"] = {}
     made: Any = session.client(  # type: ignore[call-overload] # overloaded by literal service names only
         service, endpoint_url=url, config=botocore.config.Config(**(options | config))
     )

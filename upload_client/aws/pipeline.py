@@ -1,0 +1,121 @@
+"""Starting the receiver's validation pipeline: one synchronous Invoke of a Lambda function, never repeated.
+
+A repeated Invoke could start a second worker, so nothing below the caller may repeat it, and a lost answer is
+the caller's to judge: it looks into the log for an ``init`` of its own epoch before it asks again.
+See https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from upload_client.aws import clients
+from upload_client.aws.bucket import AnswerLost, StoreError, store_errors
+from upload_client.errors import PipelineBusy, PipelineRefused
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.client import LambdaClient
+
+__all__ = ["READ_TIMEOUT", "lambda_client", "start"]
+
+READ_TIMEOUT = 300
+"""Seconds to wait for the starter's answer; its own time ends before."""
+
+_MAX_ANSWER = 256 * 1024  # bytes; a starter says a few lines
+_MAX_ERRORS = 20
+_MAX_TEXT = 1000  # characters of a code or message
+_BUSY = "validator_busy"
+
+
+def lambda_client(
+    session: boto3.Session | None,
+    settings: clients.Endpoints | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> LambdaClient:
+    """Make a Lambda client that asks once and waits for `READ_TIMEOUT`.
+
+    Args:
+        session: Where credentials and region come from; None: boto3's own chain.
+        settings: Where Lambda is; None: where botocore finds it.
+        config: Arguments of `botocore.config.Config`, for example proxies. Its ``retries`` does not count,
+            nor does a ``read_timeout`` that is shorter.
+    """
+    options = dict(config or {})
+    options["retries"] = {"mode": "standard", "total_max_attempts": 1}
+    options["read_timeout"] = max(READ_TIMEOUT, options.get("read_timeout") or 0)
+    made: LambdaClient = clients.client(session, "lambda", settings, **options)
+    return made
+
+
+def start(client: LambdaClient, function_name: str, request: Mapping[str, Any]) -> str:
+    """Ask the starter function to start a validator, and wait for its word that one is at work.
+
+    Args:
+        client: Made by `lambda_client`.
+        function_name: Name or ARN of the starter.
+        request: What it is told: ``protocol``, ``dataset``, ``delivery_id``, ``transfer_type``, ``agent_id``,
+            ``epoch`` and ``idempotency_key``.
+
+    Returns:
+        The validator's id.
+
+    Raises:
+        PipelineBusy: An old validator is still leaving; ask again later.
+        PipelineRefused: The starter refused or failed, or must not be called.
+        AnswerLost: It may have started one, or not.
+    """
+    try:
+        with store_errors(f"Invoke {function_name}"):
+            answer = client.invoke(
+                FunctionName=function_name,
+                InvocationType="RequestResponse",
+                Payload=json.dumps(request).encode(),
+            )
+            payload = answer["Payload"].read(_MAX_ANSWER + 1)
+    except AnswerLost:
+        raise
+    except StoreError as error:
+        raise PipelineRefused([_error(error.code or "refused", error)]) from error
+    if len(payload) > _MAX_ANSWER:
+        raise _misunderstood(f"more than {_MAX_ANSWER} bytes")
+    length = answer["ResponseMetadata"]["HTTPHeaders"].get("content-length")
+    if length not in {None, str(len(payload))}:
+        raise AnswerLost(f"Invoke {function_name}: the answer was cut")
+    return _understood(payload, failed="FunctionError" in answer)
+
+
+def _understood(payload: bytes, *, failed: bool) -> str:
+    """Make of a whole answer, which may hold anything, the validator's id or an error."""
+    try:
+        said = json.loads(payload)
+    except (ValueError, RecursionError):
+        raise _misunderstood("not JSON") from None
+    if not isinstance(said, dict):
+        raise _misunderstood("not an object")
+    if failed:  # the function raised: Lambda says what, in a form of its own
+        raise PipelineRefused([_error(said.get("errorType", "FunctionError"), said.get("errorMessage", ""))])
+    validator_id = said.get("validator_id")
+    if said.get("status") == "success" and isinstance(validator_id, str) and validator_id:
+        return validator_id[:_MAX_TEXT]
+    if said.get("status") != "failure":
+        raise _misunderstood("neither success nor failure")
+    listed = said.get("errors")
+    errors = [
+        _error(entry.get("code", ""), entry.get("message", ""))
+        for entry in (listed if isinstance(listed, list) else [])[:_MAX_ERRORS]
+        if isinstance(entry, dict)
+    ]
+    busy = any(error["code"] == _BUSY for error in errors)
+    raise (PipelineBusy if busy else PipelineRefused)(errors)
+
+
+def _error(code: object, message: object) -> dict[str, str]:
+    return {"code": str(code)[:_MAX_TEXT], "message": str(message)[:_MAX_TEXT]}
+
+
+def _misunderstood(why: str) -> PipelineRefused:
+    return PipelineRefused([_error("answer_not_understood", f"the starter's answer is {why}")])
