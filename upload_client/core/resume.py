@@ -159,7 +159,7 @@ def decide(
     upload = past.upload
     if listed is None:
         return _SEND[Reason.OBJECT_MISSING]
-    if listed[1] != upload.etag:
+    if listed != (upload.size, upload.etag):
         return _SEND[Reason.OBJECT_REPLACED]
     if checksum is not None and checksum != upload.crc32:
         return _SEND[Reason.CHECKSUM_CHANGED]

@@ -1,0 +1,232 @@
+"""The resume table: the first row that fits, and no read or request where none is needed."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from upload_client.core.files import FileLedger, Upload
+from upload_client.core.history import PathHistory
+from upload_client.core.resume import GONE, Landed, Local, Need, Reason, Start, decide, place
+
+T = "2026-01-02T03:04:05.678Z"
+CRC, OTHER_CRC = "yH2GHg==", "AAAAAA=="
+ETAG = "ab" * 16
+U = Upload(2, 7, 9, CRC, ETAG, mtime_ns=1000)
+THERE = (9, ETAG)
+SAME, TOUCHED, GROWN = Local(9, 1000), Local(9, 2000), Local(10, 1000)
+
+
+def past(verdict=None, message=None, upload=U) -> PathHistory:
+    return PathHistory(upload, 3, T, verdict, message, T if verdict else None)
+
+
+VERDICTS = [None, "ok", "failure", "error"]
+
+
+# --- row by row ---
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+@pytest.mark.parametrize("local", [SAME, TOUCHED, GROWN])
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        (None, Reason.OBJECT_MISSING),
+        ((9, "cd" * 16), Reason.OBJECT_REPLACED),
+        ((8, ETAG), Reason.OBJECT_REPLACED),
+    ],
+)
+def test_an_upload_whose_object_is_missing_or_another_is_sent_again(verdict, local, listed, reason):
+    assert decide(past(verdict), listed, local) == Start("ready", reason)
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+@pytest.mark.parametrize("local", [SAME, TOUCHED, GROWN])
+def test_an_upload_with_another_checksum_than_the_index_is_sent_again(verdict, local):
+    assert decide(past(verdict), THERE, local, checksum=OTHER_CRC) == Start("ready", Reason.CHECKSUM_CHANGED)
+
+
+@pytest.mark.parametrize("checksum", [None, CRC])
+@pytest.mark.parametrize(("local", "crc32"), [(SAME, None), (TOUCHED, CRC), (Local(9), CRC)])
+def test_what_was_found_ok_and_has_not_changed_is_valid(checksum, local, crc32):
+    assert decide(past("ok"), THERE, local, checksum=checksum, local_crc32=crc32) == Start(
+        "valid", Reason.VALID
+    )
+
+
+@pytest.mark.parametrize("verdict", ["ok", "failure"])
+@pytest.mark.parametrize(
+    ("local", "crc32"), [(GROWN, None), (GROWN, CRC), (TOUCHED, OTHER_CRC), (TOUCHED, "")]
+)
+@pytest.mark.parametrize("resend", [False, True])
+def test_what_was_judged_and_has_changed_since_is_sent_again(verdict, local, crc32, resend):
+    start = decide(past(verdict), THERE, local, checksum=CRC, local_crc32=crc32, resend_invalid=resend)
+    assert start == Start("ready", Reason.CHANGED)
+
+
+@pytest.mark.parametrize(("local", "crc32"), [(SAME, None), (TOUCHED, CRC)])
+def test_what_was_judged_invalid_and_has_not_changed_stays_invalid_unless_asked_for(local, crc32):
+    judged = past("failure", "does not open")
+    assert decide(judged, THERE, local, local_crc32=crc32) == Start("invalid", Reason.INVALID)
+    again = decide(judged, THERE, local, local_crc32=crc32, resend_invalid=True)
+    assert again == Start("ready", Reason.RESEND_INVALID)
+
+
+@pytest.mark.parametrize("verdict", [None, "error"])
+@pytest.mark.parametrize(("local", "crc32"), [(SAME, None), (TOUCHED, CRC)])
+def test_what_is_not_judged_and_has_not_changed_is_done(verdict, local, crc32):
+    assert decide(past(verdict), THERE, local, local_crc32=crc32) == Start("done", Reason.NOT_JUDGED)
+
+
+@pytest.mark.parametrize("verdict", [None, "error"])
+@pytest.mark.parametrize(("local", "crc32"), [(GROWN, None), (TOUCHED, OTHER_CRC)])
+def test_what_is_not_judged_and_has_changed_is_sent_again(verdict, local, crc32):
+    assert decide(past(verdict), THERE, local, local_crc32=crc32) == Start("ready", Reason.CHANGED_UNJUDGED)
+
+
+@pytest.mark.parametrize("checksum", [None, CRC])
+def test_an_object_unknown_to_the_log_with_the_content_of_the_file_is_done(checksum):
+    head = Landed(9, "other-etag", CRC, "v")
+    start = decide(None, (9, "other-etag"), SAME, checksum=checksum, head=head, local_crc32=CRC)
+    assert start == Start("done", Reason.FOUND)
+
+
+@pytest.mark.parametrize(
+    ("listed", "head", "crc32", "checksum"),
+    [
+        ((8, ETAG), None, None, None),
+        (THERE, GONE, None, None),
+        (THERE, Landed(8, ETAG, CRC), None, None),
+        (THERE, Landed(9, ETAG, None), None, None),
+        (THERE, Landed(9, ETAG, CRC), None, OTHER_CRC),
+        (THERE, Landed(9, ETAG, CRC), OTHER_CRC, None),
+        (THERE, Landed(9, ETAG, CRC), OTHER_CRC, CRC),
+        (THERE, Landed(9, ETAG, CRC), "", None),
+    ],
+)
+def test_an_object_unknown_to_the_log_with_other_content_is_written_over(listed, head, crc32, checksum):
+    start = decide(None, listed, SAME, checksum=checksum, head=head, local_crc32=crc32)
+    assert start == Start("ready", Reason.OTHER_OBJECT)
+
+
+def test_what_nobody_knows_is_sent():
+    assert decide(None, None, SAME) == Start("ready", Reason.NEW)
+
+
+# --- what it costs ---
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_a_file_with_the_size_and_time_it_was_sent_with_is_not_read(verdict):
+    assert isinstance(decide(past(verdict), THERE, SAME, checksum=CRC), Start)
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+@pytest.mark.parametrize("local", [TOUCHED, Local(9), Local(9, None, "e", "v")])
+def test_a_file_is_read_where_only_its_content_can_tell(verdict, local):
+    assert decide(past(verdict), THERE, local) is Need.LOCAL_CRC32
+
+
+def test_an_object_unknown_to_the_log_costs_a_head_and_then_a_read():
+    assert decide(None, THERE, SAME) is Need.HEAD
+    assert decide(None, THERE, SAME, head=Landed(9, ETAG, CRC)) is Need.LOCAL_CRC32
+
+
+def test_a_source_object_with_the_etag_it_was_copied_from_is_unchanged():
+    copied = Upload(2, 7, 9, CRC, ETAG, source_etag="s", source_version="1")
+    assert decide(past("ok", upload=copied), THERE, Local(9, None, "s", "1")) == Start("valid", Reason.VALID)
+    assert decide(past("ok", upload=copied), THERE, Local(9, None, "t", "1")) is Need.LOCAL_CRC32
+
+
+def test_every_case_is_decided_once_all_is_known():
+    for verdict, listed, local, checksum, resend, crc32, head in product(
+        ["no upload", *VERDICTS],
+        [None, THERE, (9, "x"), (8, ETAG)],
+        [SAME, TOUCHED, GROWN],
+        [None, CRC, OTHER_CRC],
+        [False, True],
+        [CRC, OTHER_CRC, ""],
+        [GONE, Landed(9, ETAG, CRC), Landed(9, ETAG, None)],
+    ):
+        start = decide(
+            None if verdict == "no upload" else past(verdict),
+            listed,
+            local,
+            checksum=checksum,
+            resend_invalid=resend,
+            local_crc32=crc32,
+            head=head,
+        )
+        assert isinstance(start, Start)
+        if start.state != "ready":
+            # Nothing is skipped whose object is not in place with the content of the file and of the index.
+            assert listed is not None
+            assert local.size == listed[0] == 9
+            assert checksum in (None, CRC)
+            assert local == SAME or crc32 == CRC
+        if start.state == "valid":
+            assert verdict == "ok"
+
+
+def test_every_reason_says_in_a_sentence_what_will_happen():
+    for reason in Reason:
+        assert len(reason.sentence) > 10
+        assert Reason(reason.value) is reason
+        assert f"{reason}" == reason.value
+
+
+# --- into the ledger ---
+
+
+@pytest.fixture
+def files() -> FileLedger:
+    return FileLedger(["a"], abspaths="/")
+
+
+def test_a_new_file_is_placed_ready(files):
+    place(files, 0, Start("ready", Reason.NEW), None)
+    assert (files.state(0), files.upload(0), files.next_row(0.0)) == ("ready", None, 0)
+
+
+def test_a_file_to_be_sent_again_keeps_its_old_upload_in_mind(files):
+    place(files, 0, Start("ready", Reason.CHANGED), past("ok"))
+    assert (files.state(0), files.upload(0), files.verdict(0)) == ("ready", U, None)
+
+
+def test_a_valid_file_is_placed_with_its_verdict(files):
+    place(files, 0, Start("valid", Reason.VALID), past("ok", "left over"))
+    file = files.file(0)
+    assert (file.state, file.message, file.etag, file.judged_at, file.transferred_at) == (
+        "valid",
+        None,
+        ETAG,
+        T,
+        T,
+    )
+    assert (files.verdict(0), files.n_complete) == ("ok", 1)
+
+
+def test_an_invalid_file_is_placed_with_its_old_message(files):
+    place(files, 0, Start("invalid", Reason.INVALID), past("failure", "does not open"))
+    assert (files.state(0), files.message(0), files.verdict(0)) == ("invalid", "does not open", "failure")
+    assert files.n_invalid_this_run == 0
+
+
+def test_a_file_that_is_not_judged_is_to_be_announced_once_more(files):
+    place(files, 0, Start("done", Reason.NOT_JUDGED), past("error", "busy"))
+    assert (files.state(0), files.upload(0), files.ask(0), files.verdict(0)) == ("done", U, 4, None)
+    assert (files.file(0).transferred_at, files.file(0).judged_at) == (T, None)
+
+
+def test_an_object_found_in_place_is_a_new_upload(files):
+    found = Landed(9, ETAG, CRC, "v").as_upload(5, 0, Local(9, 1000, "s", "w"))
+    place(files, 0, Start("done", Reason.FOUND), None, found=found)
+    assert files.upload(0) == Upload(5, 0, 9, CRC, ETAG, "v", 1000, "s", "w")
+    assert files.ask(0) == 0
+
+
+def test_an_object_without_a_checksum_is_never_taken_for_the_file():
+    with pytest.raises(ValueError, match="CRC32"):
+        Landed(9, ETAG, None).as_upload(5, 0, SAME)
