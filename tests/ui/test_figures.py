@@ -115,6 +115,13 @@ def test_a_hundred_files_gone_wrong_are_told_and_then_that_there_are_more():
     assert not told.left_out
 
 
+def test_a_file_that_fails_at_each_try_is_told_of_once():
+    told = figures.FilesTold(0)
+    assert [told.tell(FileChanged("x", "failed")) for _ in range(3)] == [True, False, False]
+    assert told.tell(FileChanged("x", "invalid"))
+    assert not told.left_out
+
+
 def test_with_v_every_outcome_is_told_and_without_it_only_what_went_wrong():
     states = ["ready", "pending", "transferring", "done", "valid", "failed", "invalid"]
     assert [s for s in states if figures.FilesTold(1).tell(FileChanged("x", s))] == states[3:]

@@ -225,27 +225,22 @@ def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None)
     from upload_client.ui import figures  # noqa: PLC0415 # not for --help
 
     plan = client.plan()
-    told: Counter[str] = Counter()
     states: Counter[str] = Counter()
-    shown: dict[str, list[str]] = {reason: [] for reason in plan.reasons}
+    named: dict[str, list[str]] = {reason: [] for reason in plan.reasons}
     for relpath, state, reason in plan.rows:
         states[state] += 1
-        told[reason] += 1
-        if order.verbose or told[reason] <= SHOWN:
-            shown[reason].append(relpath)
+        if order.verbose or (state != "valid" and len(named[reason]) < SHOWN):
+            named[reason].append(relpath)
         if machine is not None:
             machine.write("plan", relpath=relpath, state=state, reason=reason)
     for reason, n in plan.reasons.items():
-        if not n:
-            continue
         click.echo(f"{figures.files(n)}, {for_terminal(reason)}", err=order.json)
-        if not order.quiet:
-            for relpath in shown[reason]:
-                click.echo(f"  {for_terminal(relpath)}", err=order.json)
-            if n > len(shown[reason]):
-                click.echo(
-                    f"  and {figures.files(n - len(shown[reason]))} more (-v names all)", err=order.json
-                )
+        if order.quiet or not named[reason]:
+            continue
+        for relpath in named[reason]:
+            click.echo(f"  {for_terminal(relpath)}", err=order.json)
+        if more := n - len(named[reason]):
+            click.echo(f"  and {figures.files(more)} more (-v names all)", err=order.json)
     headline = "This was a dry run: nothing was changed anywhere."
     click.echo(headline, err=order.json)
     if machine is not None:

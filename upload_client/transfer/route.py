@@ -286,7 +286,9 @@ def _plain(value: str) -> bool:
 
 
 def _address(host: str, port: int, secure: bool, url: str, proxies: Mapping[str, str] | None) -> Address:
-    chosen = (proxies or botocore.utils.get_environ_proxies(url)).get("https" if secure else "http")
+    if proxies is None:
+        proxies = botocore.utils.get_environ_proxies(url)
+    chosen = proxies.get("https" if secure else "http")
     tls = _trust() if secure else None
     if not chosen:
         return Address(host, port, tls, None, {})

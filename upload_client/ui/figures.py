@@ -108,24 +108,27 @@ class Pace:
 
 
 class FilesTold:
-    """Which single files a person is told of: those gone wrong, up to a number; with -v all."""
+    """Which single files a person is told of: those gone wrong, once each, up to a number; with -v all."""
 
     MORE = "More files go wrong. They are not told one by one; all are in the state file."
 
     def __init__(self, verbosity: int) -> None:
         self._verbosity = verbosity
-        self._wrong = 0
+        self._wrong: set[tuple[str, str]] = set()
+        self.left_out = False
+        """Whether this is the moment to say `MORE`."""
 
     def tell(self, event: FileChanged) -> bool:
         """Whether to tell of this one."""
+        self.left_out = False
         if self._verbosity > 0:
             return event.state in {"done", "valid", "failed", "invalid"}
         if event.state not in {"failed", "invalid"}:
             return False
-        self._wrong += 1
-        return self._wrong <= _FILES_TOLD
-
-    @property
-    def left_out(self) -> bool:
-        """Whether this is the moment to say `MORE`."""
-        return self._verbosity <= 0 and self._wrong == _FILES_TOLD + 1
+        # A file that fails at each of its tries is told of at the first.
+        wrong = (event.relpath, event.state)
+        if wrong in self._wrong or len(self._wrong) > _FILES_TOLD:
+            return False
+        self._wrong.add(wrong)
+        self.left_out = len(self._wrong) > _FILES_TOLD
+        return not self.left_out
