@@ -1,8 +1,8 @@
 """`UploadClient`: drives one delivery, from the login to the receipt.
 
 It holds no rule (they are in `upload_client.core`) and makes no AWS call of its own. One thread, the
-caller's, owns the ledger and everything in this module. The workers, the refresher of the lock, the writer and
-the reader of the logs have threads of their own, and are spoken to through their objects alone.
+caller's, owns the ledger and everything in this module. The workers, the refresher of the lock, the writer
+and the reader of the logs have threads of their own, and are spoken to through their objects alone.
 """
 
 from __future__ import annotations

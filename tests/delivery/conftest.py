@@ -112,8 +112,12 @@ class Delivery:
         s3, bucket = self.receiver.sandbox.client("s3"), self.receiver.sandbox.control_bucket
         return s3.get_object(Bucket=bucket, Key=f"{self.dataset}/{self.delivery_id}/{key}")["Body"].read()
 
-    def lock(self) -> dict:
-        return json.loads(self.control("owned"))
+    def lock(self) -> dict | None:
+        """What the lock says; None while there is none."""
+        try:
+            return json.loads(self.control("owned"))
+        except self.receiver.sandbox.client("s3").exceptions.NoSuchKey:
+            return None
 
 
 @pytest.fixture(scope="session", params=["moto", "real"])
