@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core.lease import (
@@ -49,12 +49,14 @@ HELD = LockBody(
     refreshed_at="2026-01-02T03:04:05.678Z",
 )
 
+ascii_words = st.characters(codec="ascii", exclude_categories=["Cc"])
+names = st.text(ascii_words, min_size=1, max_size=20)
 words = st.text(max_size=20)
-known = st.none() | st.text(min_size=1, max_size=12)
+known = st.none() | st.text(ascii_words, min_size=1, max_size=12)
 bodies = st.builds(
     LockBody,
-    agent_id=st.text(min_size=1, max_size=20),
-    nonce=st.text(min_size=1, max_size=20),
+    agent_id=names,
+    nonce=names,
     epoch=st.integers(1, MAX_EPOCH),
     state=st.sampled_from(["held", "released"]),
     host=words,
@@ -64,8 +66,8 @@ bodies = st.builds(
     pid=st.integers(1, 2**22),
     started=known,
     user=words,
-    acquired_at=st.text(max_size=12),
-    refreshed_at=st.text(max_size=12),
+    acquired_at=st.text(ascii_words, max_size=12),
+    refreshed_at=st.text(ascii_words, max_size=12),
     lease_seconds=st.integers(MIN_LEASE, MAX_LEASE),
 )
 
@@ -91,6 +93,7 @@ def test_a_lock_is_read_as_it_was_written(body):
 
 
 @given(bodies, st.text(max_size=500), st.text(max_size=500))
+@example(HELD, "\N{GRINNING FACE}" * 300, "\N{GRINNING FACE}" * 300)
 def test_a_lock_fits_whatever_the_machine_and_the_person_are_called(body, host, user):
     long = replace(body, host=host, user=user)
     assert len(long.encode()) <= MAX_BODY
