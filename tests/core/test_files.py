@@ -233,6 +233,13 @@ def test_what_was_on_its_way_when_it_was_declared_invalid_changes_nothing():
         assert (files.n_given_up, files.n_invalid_this_run, files.n_complete) == (0, 1, 1)
 
 
+def test_a_file_that_was_given_up_and_then_judged_is_complete_once():
+    files = ledger(1)
+    fail(files, 0, again=False)
+    files.judge(0, "invalid", "verdict before transfer", T)
+    assert (files.n_given_up, files.n_complete) == (0, 1)
+
+
 def test_only_files_that_become_invalid_in_this_run_count_towards_its_limit():
     files = ledger(3)
     files.place(0, "invalid", upload=upload(0), verdict="failure", message="bad")

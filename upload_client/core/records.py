@@ -403,7 +403,7 @@ def encode(record: Record | SegmentHeader) -> bytes:
             }
         case Cursor():
             line = {"kind": "cursor", "t": record.t, "seq": record.seq}
-        case Shutdown():
+        case _:
             line = {
                 "kind": "shutdown",
                 "t": record.t,
