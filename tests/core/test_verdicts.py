@@ -61,6 +61,11 @@ def test_ok_for_anything_else_makes_it_invalid(found):
     assert (files.state(0), files.message(0)) == ("invalid", SOMETHING_ELSE)
 
 
+def test_the_table_without_a_ledger_says_the_same():
+    assert judge(verdict(), epoch=EPOCH, state="done", latest=U).action == "valid"
+    assert judge(verdict(found=None), epoch=EPOCH, state="done", latest=U).action == "invalid"
+
+
 @pytest.mark.parametrize("found", [None, AS_ANNOUNCED, Found(8, None, "x")])
 def test_failure_makes_it_invalid_whatever_was_found(found):
     files = sent()
