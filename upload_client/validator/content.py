@@ -50,11 +50,12 @@ def check_text(kind: str, stream: BinaryIO) -> None:
 def _check_csv(stream: BinaryIO) -> None:
     """RFC 4180: quoted as it says, and as many fields in each row as in the first.
 
-    A first line without a comma may have its fields apart by semicolons, tabs or bars.
+    Names in a first line without commas and quotes may stand apart by semicolons, tabs or bars.
     """
     lines = _lines(stream)
     first = lines.readline()
-    delimiter = "," if "," in first else max(";\t|", key=first.count)
+    # Of those that are there as often, the first: the comma, where there is none.
+    delimiter = "," if "," in first or '"' in first else max(",;\t|", key=first.count)
     _same_width(csv.reader(chain((first,), lines), delimiter=delimiter, strict=True))
 
 

@@ -1,0 +1,52 @@
+"""A delivery in a real store, for the validator to follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from validator.by_hand import LAYOUT, Client, Inline
+
+from upload_client.aws.bucket import Bucket
+from upload_client.validator.checks import Checker
+from upload_client.validator.opening import Openers
+from upload_client.validator.pipeline import Validator
+
+
+@pytest.fixture(scope="session")
+def openers() -> Iterator[Openers]:
+    with Openers(2) as openers:
+        yield openers
+
+
+@pytest.fixture
+def control(make_bucket) -> Bucket:
+    return make_bucket(prefix=LAYOUT.root)
+
+
+@pytest.fixture
+def landing(make_bucket) -> Bucket:
+    return make_bucket(prefix=LAYOUT.landing)
+
+
+@pytest.fixture
+def client(control, landing) -> Client:
+    client = Client(control, landing)
+    client.begin()
+    return client
+
+
+@pytest.fixture
+def checker(landing, openers) -> Checker:
+    return Checker(landing, openers, max_read=64 * 1024**2)
+
+
+@pytest.fixture
+def make_validator(control, checker) -> Callable[..., Validator]:
+    """Make a validator that does everything in order in the test's own thread, and looks at each step."""
+
+    def make(name: str = "validatorxy", *, judge=None, **options) -> Validator:
+        options = {"client_epoch": 1, "poll_seconds": 1e-9, "poll_longest_seconds": 1e-9} | options
+        return Validator(control, LAYOUT, judge or checker, Inline(), validator_id=name, **options)
+
+    return make

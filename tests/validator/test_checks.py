@@ -1,0 +1,282 @@
+"""One upload is judged by what lies in the store, not by what anybody says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from faults.proxy import cut_answer
+
+from upload_client.aws.bucket import Bucket
+from upload_client.aws.clients import s3_client
+from upload_client.core import checksums
+from upload_client.core.files import Upload
+from upload_client.core.records import Found
+from upload_client.validator import checks
+from upload_client.validator.checks import Abandoned, Checker, format_of
+
+CSV = b"a,b\n1,2\n"
+
+
+def send(bucket: Bucket, path: str, data: bytes) -> Upload:
+    stored = bucket.put(path, data)
+    return Upload(1, 1, len(data), checksums.encode(checksums.crc32(data)), stored.etag, None, 1)
+
+
+def send_without_checksum(bucket: Bucket, path: str, data: bytes) -> Upload:
+    """As a client does whose store keeps no CRC32: with another algorithm S3 has none to tell."""
+    stored = bucket.client.put_object(
+        Bucket=bucket.name, Key=bucket.prefix + path, Body=data, ChecksumAlgorithm="SHA256"
+    )
+    etag = stored["ETag"].strip('"')
+    return Upload(1, 1, len(data), checksums.encode(checksums.crc32(data)), etag, None, 1)
+
+
+@pytest.fixture
+def requests(landing):
+    """The operations that are asked of the landing bucket from now on."""
+    asked = []
+    landing.client.meta.events.register(
+        "before-call.s3", lambda model, params, **_: asked.append((model.name, params["headers"]))
+    )
+    return asked
+
+
+def found_of(upload: Upload) -> Found:
+    return Found(upload.size, upload.crc32, upload.etag)
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "checked"),
+    [
+        ("a.csv", CSV, ("size", "etag", "crc32", "csv")),
+        ("deep/er/A.CSV", CSV, ("size", "etag", "crc32", "csv")),
+        ("a.tsv", b"a\tb\n", ("size", "etag", "crc32", "tsv")),
+        ("a.json", b"{}", ("size", "etag", "crc32", "json")),
+        ("a.jsonl", b"{}\n{}\n", ("size", "etag", "crc32", "jsonl")),
+        ("empty.csv", b"", ("size", "etag", "crc32", "csv")),
+        ("a.bin", b"\x00\x01", ("size", "etag", "crc32")),
+        ("no-suffix", b"x", ("size", "etag", "crc32")),
+        ("ä ö/日本 (1)+&%20.csv", CSV, ("size", "etag", "crc32", "csv")),
+    ],
+)
+def test_what_is_there_as_announced_and_opens_is_ok(landing, checker, path, data, checked):
+    upload = send(landing, path, data)
+    judgement = checker.judge(path, upload)
+    assert (judgement.status, judgement.message) == ("ok", "")
+    assert judgement.found == found_of(upload)
+    assert judgement.checks == checked
+
+
+def test_an_object_of_unknown_suffix_costs_one_request_and_a_text_two(landing, checker, requests):
+    binary, text = send(landing, "a.bin", b"x"), send(landing, "a.csv", CSV)
+    requests.clear()
+    checker.judge("a.bin", binary)
+    assert [name for name, _ in requests] == ["HeadObject"]
+    requests.clear()
+    checker.judge("a.csv", text)
+    assert [name for name, _ in requests] == ["HeadObject", "GetObject"]
+    assert requests[1][1]["If-Match"] == f'"{text.etag}"'
+
+
+def test_what_is_not_there_is_a_failure(landing, checker):
+    upload = Upload(1, 1, 3, "AAAAAA==", "0" * 32, None, 1)
+    judgement = checker.judge("nowhere.csv", upload)
+    assert (judgement.status, judgement.message, judgement.found) == ("failure", "it is not there", None)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"size": 9}, "size 8"), ({"crc32": "AAAAAA=="}, "CRC32 "), ({"etag": "0" * 32}, "ETag ")],
+)
+def test_another_size_checksum_or_etag_than_announced_is_a_failure_that_names_it(
+    landing, checker, change, named
+):
+    upload = send(landing, "a.csv", CSV)
+    judgement = checker.judge("a.csv", replace(upload, **change))
+    assert judgement.status == "failure"
+    assert judgement.message.startswith(f"it is not what was announced: {named}")
+    assert f"{next(iter(change.values()))} was announced" in judgement.message
+    assert judgement.found is not None
+    assert (judgement.found.size, judgement.found.etag) == (upload.size, upload.etag)
+
+
+def test_content_that_was_corrupted_at_the_receivers_is_a_failure(landing, checker):
+    upload = send(landing, "a.csv", CSV)
+    send(landing, "a.csv", b"a,b\n1,3\n")
+    judgement = checker.judge("a.csv", upload)
+    assert judgement.status == "failure"
+    assert "CRC32" in judgement.message
+
+
+def test_where_the_store_has_no_checksum_it_is_computed_in_the_one_read(landing, checker, requests):
+    for path, data in (("a.bin", b"\x00" * 300_000), ("a.csv", CSV)):
+        upload = send_without_checksum(landing, path, data)
+        assert landing.head(path).crc32 is None
+        requests.clear()
+        judgement = checker.judge(path, upload)
+        assert (judgement.status, judgement.found) == ("ok", found_of(upload))
+        assert [name for name, _ in requests] == ["HeadObject", "GetObject"]
+
+
+@pytest.mark.parametrize("path", ["a.bin", "a.csv", "a.json"])
+def test_where_the_store_has_no_checksum_damage_is_named_as_such(landing, checker, path):
+    upload = send_without_checksum(landing, path, b"not,json\n1,2\n")
+    announced = replace(upload, crc32=checksums.encode(checksums.crc32(b"not,json\n1,3\n")))
+    judgement = checker.judge(path, announced)
+    assert judgement.status == "failure"
+    assert judgement.message.startswith("its content has CRC32 ")
+
+
+def test_a_text_that_does_not_open_is_a_failure_with_what_was_found(landing, checker):
+    upload = send(landing, "a.csv", b"a,b\n1,2,3\n")
+    judgement = checker.judge("a.csv", upload)
+    assert judgement.status == "failure"
+    assert judgement.message == "it does not open as csv: line 2: 3 fields, where the first row has 2"
+    assert judgement.found == found_of(upload)
+
+
+class Meddler(Bucket):
+    """A landing bucket that changes an object just after it has been looked at for the first time."""
+
+    def __init__(self, bucket: Bucket, meddle) -> None:
+        super().__init__(bucket.name, prefix=bucket.prefix, client=bucket.client)
+        self.meddle = meddle
+
+    def head(self, key, *, checksum=True):
+        info = super().head(key, checksum=checksum)
+        meddle, self.meddle = self.meddle, None
+        if meddle is not None:
+            meddle(key)
+        return info
+
+
+def test_an_object_that_is_replaced_between_two_looks_is_a_failure_with_what_is_there_now(landing, openers):
+    upload = send(landing, "a.csv", CSV)
+    meddler = Meddler(landing, lambda key: send(landing, key, b"a,b\n7,8\n"))
+    judgement = Checker(meddler, openers, max_read=10**9).judge("a.csv", upload)
+    assert (judgement.status, judgement.message) == ("failure", "another object has taken its place")
+    assert judgement.found.crc32 == checksums.encode(checksums.crc32(b"a,b\n7,8\n"))
+
+
+def test_an_object_that_goes_between_two_looks_is_a_failure(landing, openers):
+    upload = send(landing, "a.csv", CSV)
+    judgement = Checker(Meddler(landing, landing.rm), openers, max_read=10**9).judge("a.csv", upload)
+    assert (judgement.status, judgement.message, judgement.found) == ("failure", "it is gone", None)
+
+
+def test_a_store_that_cannot_be_reached_is_an_error_not_a_failure(session, openers):
+    nowhere = SimpleNamespace(endpoint_url="http://127.0.0.1:9", endpoints={})
+    client = s3_client(session, nowhere, connect_timeout=1, retries={"total_max_attempts": 1})
+    landing = Bucket("landing", prefix="toy/d1/staging/", client=client)
+    judgement = Checker(landing, openers, max_read=10**9).judge(
+        "a.csv", Upload(1, 1, 1, "AAAAAA==", "0" * 32, None, 1)
+    )
+    client.close()
+    assert judgement.status == "error"
+    assert judgement.message.startswith("it could not be judged: ")
+    assert judgement.found is None
+
+
+def test_a_body_that_is_cut_is_an_error_not_a_failure(landing, openers, proxy, through):
+    data = b"a,b\n" + b"1,2\n" * 500_000
+    upload = send(landing, "a.csv", data)
+    proxy.on(cut_answer(after=100_000), method="GET", path=r"a\.csv$")
+    judgement = Checker(through(landing), openers, max_read=10**9).judge("a.csv", upload)
+    assert judgement.status == "error", judgement.message
+
+
+@pytest.mark.parametrize(
+    "path", ["../escape.csv", "/absolute.csv", "a//b.csv", "a/../../b", "a\\b", "nul\0", ".", "C:x"]
+)
+def test_a_path_that_must_not_be_a_key_is_refused_without_a_look(landing, checker, requests, path):
+    judgement = checker.judge(path, Upload(1, 1, 1, "AAAAAA==", "0" * 32, None, 1))
+    assert (judgement.status, judgement.found) == ("failure", None)
+    assert judgement.message.startswith("the path ")
+    assert requests == []
+
+
+def test_a_format_whose_library_is_missing_is_passed_over_and_said_to_be(landing, checker, monkeypatch):
+    monkeypatch.setattr(checks, "is_installed", lambda _library: False)
+    judgement = checker.judge("a.parquet", send(landing, "a.parquet", b"no parquet at all"))
+    assert judgement.status == "ok"
+    assert judgement.checks[-1] == "parquet not opened: pyarrow is not installed"
+
+
+def test_a_text_that_is_too_large_is_not_read_through_and_said_to_be(landing, openers, requests):
+    upload = send(landing, "a.json", b"[" * 2000)
+    requests.clear()
+    judgement = Checker(landing, openers, max_read=1999).judge("a.json", upload)
+    assert judgement.status == "ok"
+    assert judgement.checks[-1] == "json not opened: larger than 1999 bytes"
+    assert [name for name, _ in requests] == ["HeadObject"]
+
+
+def test_a_large_file_for_a_library_is_read_only_where_the_library_looks(
+    landing, checker, requests, monkeypatch
+):
+    fits = pytest.importorskip("astropy.io.fits")
+    import io
+
+    import numpy as np
+
+    monkeypatch.setattr(checks, "_IN_MEMORY", 100_000)
+    data = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros(2_000_000))]).writeto(data)
+    upload = send(landing, "a.fits", data.getvalue())
+    requests.clear()
+    assert checker.judge("a.fits", upload).status == "ok"
+    ranges = [headers["Range"] for name, headers in requests if name == "GetObject"]
+    assert 0 < len(ranges) < 8
+    assert all(headers["If-Match"] == f'"{upload.etag}"' for name, headers in requests if name == "GetObject")
+    cut = send(landing, "b.fits", data.getvalue()[:-3_000_000])
+    judgement = checker.judge("b.fits", cut)
+    assert (judgement.status, judgement.found) == ("failure", found_of(cut))
+
+
+def test_after_stop_nothing_more_is_read(landing, openers):
+    upload = send(landing, "a.csv", CSV)
+    checker = Checker(landing, openers, max_read=10**9)
+    checker.stop()
+    with pytest.raises(Abandoned):
+        checker.judge("a.csv", upload)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("a.csv", "csv"),
+        ("a.b/c", None),
+        ("x.ndjson", "jsonl"),
+        ("x.FIT", "fits"),
+        ("a.csv.gz", None),
+        ("csv", None),
+        (".csv", "csv"),
+        ("a.", None),
+    ],
+)
+def test_the_suffix_says_what_a_file_should_open_as(path, kind):
+    assert format_of(path) == kind
+
+
+def test_a_judgement_fits_into_a_record(landing, checker):
+    from upload_client.core.records import Verdict, encode
+
+    upload = send(landing, "a.json", b"\xff" * 1000)
+    judgement = checker.judge("a.json", upload)
+    line = encode(
+        Verdict(
+            "2026-01-02T03:04:05.678Z",
+            "a.json",
+            upload.id,
+            0,
+            judgement.status,
+            judgement.message,
+            judgement.found,
+            judgement.checks,
+        )
+    )
+    assert json.loads(line)["status"] == "failure"
+    assert len(line) < 2000
