@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from upload_client import failpoints
+
 __all__ = ["replacing"]
 
 
@@ -21,13 +23,17 @@ def replacing(path: Path) -> Iterator[TextIO]:
     Raises:
         OSError: it cannot be written there.
     """
+    name = f"write:{path.suffix}"
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    failpoints.reach(f"before:{name}")
     try:
         with temporary.open("x", encoding="utf-8", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        failpoints.reach(f"between:{name}")
         temporary.replace(path)
+        failpoints.reach(f"after:{name}")
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -36,8 +36,8 @@ MIB = 1024**2
 GIB = 1024**3
 
 ENVIRONMENT_PREFIX = "UPLOAD_CLIENT_"
-NOT_SETTINGS = re.compile("PROFILE|VALIDATOR|TEST_.*", re.IGNORECASE)
-"""What follows the prefix in variables that are none of our settings; the last two are not the provider's."""
+NOT_SETTINGS = re.compile("PROFILE|VALIDATOR|FAILPOINT.*|TEST_.*", re.IGNORECASE)
+"""What follows the prefix in variables that are none of our settings; only the first is the provider's."""
 
 SERVICES = {
     "s3": "S3",

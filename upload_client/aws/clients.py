@@ -22,6 +22,8 @@ import boto3
 import botocore.config
 import botocore.handlers
 
+from upload_client import failpoints
+
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
@@ -87,6 +89,7 @@ def client(
     )
     if service == "s3":
         made.meta.events.unregister("before-call.s3", botocore.handlers.add_expect_header)
+    failpoints.watch(made)
     return made
 
 

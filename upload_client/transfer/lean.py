@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import botocore.exceptions
 
-from upload_client.transfer.connection import Connection, Names
+from upload_client import failpoints
+from upload_client.transfer.connection import Connection, Lean, Names, Waits
 from upload_client.transfer.route import NoRoute, Route
 from upload_client.transfer.wire import Answer, BotoWire, PutObject, Request, UploadPart
 
@@ -83,7 +84,8 @@ class LeanWire:
 
     def connection(self) -> Connection:
         """A new connection; the caller closes it."""
-        return Connection(self.route, self._names)
+        kind = _Watched if failpoints.ARMED else Connection
+        return kind(self.route, self._names)
 
     def perform(self, request: Request) -> Answer:
         """Carry out a request; see `Wire`. Raises what `PutObject.unchanged` raises."""
@@ -124,6 +126,19 @@ class LeanWire:
             # Refused: the requests will be, too, and say so.
             with contextlib.suppress(botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
                 self.route.renew()
+
+
+class _Watched(Connection):
+    """A connection whose requests can be the last thing this process does."""
+
+    __slots__ = ()
+
+    def exchange(self, request: Lean) -> Waits[Answer]:
+        name = f"{type(request).__name__}:landing"
+        failpoints.reach(f"before:{name}")
+        answer = yield from super().exchange(request)
+        failpoints.reach(f"after:{name}")
+        return answer
 
 
 def _drive(connection: Connection, request: PutObject | UploadPart) -> Answer:
