@@ -643,3 +643,11 @@ def test_the_data_set_made_elsewhere_is_indexed():
         assert (checksum, size) == (crc_of(content), len(content))
     assert len(scanned) == sum(one.is_file() for one in data.rglob("*"))
     assert len(check_index(scanned, data).frame) == len(scanned)
+
+
+def test_a_million_problems_are_not_all_kept():
+    problems = index_module._Problems("i")
+    for row in range(10_000, 0, -1):
+        problems.add(row, "x", "is wrong")
+        assert len(problems._first) <= 1000
+    assert problems_of(problems.raise_them).problems[0] == "row 1: 'x' is wrong"
