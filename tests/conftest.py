@@ -16,6 +16,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests of all folders share faults/proxy.py
 
@@ -25,6 +26,9 @@ from upload_client.aws.bucket import Bucket
 from upload_client.aws.clients import s3_client
 
 REGION = "us-east-1"
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 
 
 @dataclass(frozen=True)
