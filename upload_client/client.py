@@ -63,6 +63,7 @@ from upload_client.core.files import (
 )
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import InvalidName, Layout, check_name
+from upload_client.core.paths import check_relpaths
 from upload_client.core.records import LogChain
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
@@ -775,7 +776,10 @@ class UploadClient:
             history.add_validator(segment)
         if places.root.bucket is not None:
             self._sources = {entry.key: (entry.size, entry.etag) for entry in places.root.bucket.list()}
-            self._check_index({key: size for key, (size, _) in self._sources.items()})
+            self._check_index({key: size for key, (size, _) in self._sources.items()}, places.layout.landing)
+        elif any(check_relpaths(self._index["path"].tolist(), places.layout.landing)):
+            assert isinstance(self._source, Path)
+            self._check_index(self._source, places.layout.landing)  # it names the keys that are too long
         ledger = FileLedger(
             self._index["path"].tolist(),
             abspaths=self._source_prefix(),
@@ -795,8 +799,8 @@ class UploadClient:
         )
         return _Survey(reader, ledger, plan)
 
-    def _check_index(self, source: Path | Mapping[str, int]) -> None:
-        checked = check_index(self._index, source)
+    def _check_index(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
+        checked = check_index(self._index, source, prefix=prefix)
         self._index, self._warnings = checked.frame, checked.warnings
 
     def _source_prefix(self) -> str:
