@@ -232,7 +232,7 @@ def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None)
         if order.verbose or (state != "valid" and len(named[reason]) < SHOWN):
             named[reason].append(relpath)
         if machine is not None:
-            machine.write("plan", relpath=relpath, state=state, reason=reason)
+            machine.planned(relpath, state, reason)
     for reason, n in plan.reasons.items():
         click.echo(f"{figures.files(n)}, {for_terminal(reason)}", err=order.json)
         if order.quiet or not named[reason]:

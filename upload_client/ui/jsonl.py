@@ -1,14 +1,13 @@
 r"""For programs: one JSON object a line, the last of them the summary.
 
 Every object has ``schema_version``, ``kind`` (``message``, ``connected``, ``planned``, ``file``,
-``progress``, ``summary``), ``t`` (UTC) and the event's own fields. The text is ASCII. Paths and messages are
-exact, but for lone surrogates, which not every reader takes: they become visible as ``\udcff``. Within a
-version, kinds and fields may be added.
+``progress``, ``summary``; in a dry run ``plan``), ``t`` (UTC) and the event's own fields. The text is ASCII.
+Paths and messages are exact, but for lone surrogates, which not every reader takes: they become visible as
+``\udcff``. Within a version, kinds and fields may be added.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -36,6 +35,8 @@ OUTCOMES = frozenset({"failed", "done", "valid", "invalid"})
 
 PROGRESS_SECONDS = 1.0
 
+_encode = json.JSONEncoder(allow_nan=False).encode
+
 
 class JsonlReporter:
     """Writes each event as a line; how far it is at most every second.
@@ -52,30 +53,41 @@ class JsonlReporter:
 
     def handle(self, event: Event) -> None:
         """Write this, or leave it out."""
-        if isinstance(event, FileChanged) and event.state not in OUTCOMES:
-            return
-        if isinstance(event, Progress):
-            if event.seconds - self._told_at < PROGRESS_SECONDS:
-                return
-            self._told_at = event.seconds
-        self.write(
-            KINDS[type(event)],
-            **{field.name: getattr(event, field.name) for field in dataclasses.fields(event)},
-        )
+        if isinstance(event, FileChanged):
+            if event.state in OUTCOMES:
+                # Thousands a second: they go out with the next figures of progress, which are never far.
+                self._write("file", _fields(event), flush=False)
+        elif isinstance(event, Progress) and event.seconds - self._told_at < PROGRESS_SECONDS:
+            self._lines.flush()
+        else:
+            if isinstance(event, Progress):
+                self._told_at = event.seconds
+            self._write(KINDS[type(event)], _fields(event), flush=True)
 
-    def write(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 # any JSON value, and paths
-        """Write a line of this kind."""
-        head = {"schema_version": SCHEMA_VERSION, "kind": kind, "t": timestamp(self._clock.wall())}
-        self._lines.write(json.dumps(head | _plain(fields), allow_nan=False))
+    def planned(self, relpath: str, state: str, reason: str) -> None:
+        """Write what a dry run has found out about a file, as a line of the kind ``plan``."""
+        self._write("plan", {"relpath": relpath, "state": state, "reason": reason}, flush=False)
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Write what is held back."""
+        self._lines.flush()
+
+    def _write(self, kind: str, body: Mapping[str, Any], *, flush: bool) -> None:
+        line = {"schema_version": SCHEMA_VERSION, "kind": kind, "t": timestamp(self._clock.wall())}
+        for name, value in body.items():
+            line[name] = _plain(value)
+        self._lines.write(_encode(line), flush=flush)
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in event.__dataclass_fields__}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 # any JSON value, and paths
     """The same in JSON's types, in text that every JSON reader takes."""
-    if isinstance(value, Mapping):
-        return {str(_plain(key)): _plain(one) for key, one in value.items()}
     if value is None or isinstance(value, bool | int | float):
         return value
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(one) for key, one in value.items()}
+    text = str(value)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -18,13 +18,21 @@ class Lines:
         self._stream = getattr(sys, stream) if isinstance(stream, str) else stream
         self._gone = self._stream is None  # under pythonw
 
-    def write(self, line: str) -> None:
-        """Write this and a line feed, at once."""
+    def write(self, line: str, *, flush: bool = True) -> None:
+        """Write this and a line feed; at once, or when the next is flushed."""
+        self._try(line + "\n", flush=flush)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        self._try("", flush=True)
+
+    def _try(self, text: str, *, flush: bool) -> None:
         if self._gone:
             return
         try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            self._stream.write(text)
+            if flush:
+                self._stream.flush()
         except (OSError, ValueError):
             # ValueError: the stream has been closed.
             self._gone = True
