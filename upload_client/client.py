@@ -246,6 +246,12 @@ def _tail(chain: LogChain) -> LogTail | None:
     return None if chain.tail_sha is None else LogTail(chain.next_seq - 1, chain.tail_sha)
 
 
+def _exit_code(error: BaseException | None, counts: Mapping[State, int]) -> ExitCode:
+    if error is None:
+        return exit_code(counts)
+    return ExitCode(error.exit_code) if isinstance(error, DeliveryError) else ExitCode.UNEXPECTED
+
+
 def _headline(counts: Mapping[State, int], error: BaseException | None) -> str:
     """The outcome in one sentence."""
     n = sum(counts.values())
@@ -921,12 +927,16 @@ class UploadClient:
 
         What goes wrong ends the run, and is in its outcome.
         """
-        with contextlib.suppress(Exception), self._ending_on_error():
-            delivery = self._connected()
-            if timeout:
-                self._feed(delivery)
-                self._wait(delivery, timeout)
-            self._update(delivery)
+        try:
+            with self._ending_on_error():
+                delivery = self._connected()
+                if timeout:
+                    self._feed(delivery)
+                    self._wait(delivery, timeout)
+                self._update(delivery)
+        except Exception:
+            if self._outcome is None:
+                raise
 
     def _wait(self, delivery: _Delivery, timeout: float) -> None:
         engine = delivery.engine
@@ -1151,30 +1161,14 @@ class UploadClient:
         self._ending = True
         delivery = self._delivery
         if delivery is not None:
-            self._stop_sending(delivery)
-            if self._lock is not None and self._lock.may_write:
-                at, why = self._now(), "" if error is None else str(error)
-                last = records.Crash(at, why) if crashed else records.Stop(at, why or self.state)
-                if not delivery.writer.close([last], timeout=_CLOSE_TIMEOUT):
-                    self.cmessage(
-                        "the last records could not be written to the log; the next run sorts it out",
-                        "warning",
-                    )
-            delivery.writer.stop()
-            delivery.reader.stop()
-            if delivery.engine is not None:
-                delivery.engine.close()
-        try:
-            self.release_lock()
-        except (DeliveryError, StoreError) as trouble:
-            self.cmessage(
-                f"the lock was not given back, and is free when its lease ends: {trouble}", "warning"
-            )
+            self._try_to("take back what was being sent", lambda: self._stop_sending(delivery))
+            self._try_to("close the log", lambda: self._close_log(delivery, error, crashed=crashed))
+        self._try_to("give the lock back (it is free when its lease ends)", self.release_lock)
         if self._lock is not None:
             self._lock.stop()
         self._move("crash" if crashed else "quit")
         counts = self.counts
-        code = self._exit_code(error, counts)
+        code = _exit_code(error, counts)
         headline = _headline(counts, error)
         path = self.dump_state()
         if delivery is not None:
@@ -1204,7 +1198,15 @@ class UploadClient:
                 headline=headline,
             )
         )
-        self._reporter.close()
+        with contextlib.suppress(OSError):
+            self._reporter.close()
+
+    def _try_to(self, what: str, step: Callable[[], object]) -> None:
+        """One step of the end. None of them may keep the next from being taken."""
+        try:
+            step()
+        except (Exception, KeyboardInterrupt) as trouble:  # noqa: BLE001 - whatever it is
+            self.cmessage(f"could not {what}: {self.excformat(trouble)}", "warning")
 
     def _stop_sending(self, delivery: _Delivery) -> None:
         """Take back what has not begun, give what is in flight a moment, and note what came of it."""
@@ -1212,17 +1214,22 @@ class UploadClient:
         if engine is None:
             return
         unfinished = engine.stop(_GRACE if delivery.lock.may_write else 0.0)
+        engine.close()
         with contextlib.suppress(LoginRefused):
             self._hear_workers(delivery)
         for row in unfinished:
             ledger.abandon(row)
 
-    def _exit_code(self, error: BaseException | None, counts: Mapping[State, int]) -> ExitCode:
-        if error is None:
-            return exit_code(counts)
-        if isinstance(error, DeliveryError):
-            return ExitCode(error.exit_code)
-        return ExitCode.UNEXPECTED
+    def _close_log(self, delivery: _Delivery, error: BaseException | None, *, crashed: bool) -> None:
+        """Say why it ends, if anybody is still to read what this client writes."""
+        delivery.reader.stop()
+        if not delivery.lock.may_write or delivery.writer.error is not None:
+            delivery.writer.stop()
+            return
+        at, why = self._now(), self.state if error is None else str(error)
+        last = records.Crash(at, why) if crashed else records.Stop(at, why)
+        if not delivery.writer.close([last], timeout=_CLOSE_TIMEOUT):
+            self.cmessage("the last records did not reach the log; the next run makes up for that", "warning")
 
     # --- small things ---
 
@@ -1245,7 +1252,9 @@ class UploadClient:
         self.state = next_client_state(self.state, event)
 
     def _tell(self, event: Event) -> None:
-        self._reporter.handle(event)
+        # A closed pipe or a full disk at the reporter's end is no reason to stop a delivery.
+        with contextlib.suppress(OSError):
+            self._reporter.handle(event)
 
     def _tell_file(self, ledger: FileLedger, row: int) -> None:
         self._tell(
