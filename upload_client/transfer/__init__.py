@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from upload_client.transfer.dataroot import DataRoot, FileRefused, Fingerprint, LocalFile
+from upload_client.transfer.elsewhere import ExecutorEngine, LockSeen, Place
 from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.task import TransferOutcome, TransferTask
 
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DataRoot",
+    "ExecutorEngine",
     "FileRefused",
     "Fingerprint",
     "LocalFile",
+    "LockSeen",
+    "Place",
     "TransferEngine",
     "TransferOutcome",
     "TransferTask",
@@ -47,17 +51,15 @@ def send_files(
         source: Where they come from.
         destination: Where they go.
         n_threads: Requests under way at once; "auto": found out.
-        executor: Where to run; None: here.
+        executor: Where to run, in batches; None: here. See `ExecutorEngine`.
         on_progress: Called with the bytes sent since its last call.
         expect: The ETag (without quotes) of what is there already, by relpath; anything else that is there
             is found out and replaced.
-        **engine: Further arguments of `TransferEngine`.
+        **engine: Further arguments of the engine.
 
     Yields:
         One outcome for each file, in the order in which they end.
     """
-    if executor is not None:
-        raise NotImplementedError
     expected = expect or {}
     tasks = (
         file
@@ -72,7 +74,11 @@ def send_files(
         )
         for row, file in enumerate(files)
     )
-    running = TransferEngine(source, destination, n_threads=n_threads, **engine)
+    running: TransferEngine | ExecutorEngine
+    if executor is None:
+        running = TransferEngine(source, destination, n_threads=n_threads, **engine)
+    else:
+        running = ExecutorEngine(executor, source, destination, n_threads=n_threads, **engine)
     try:
         more = True
         told = 0
