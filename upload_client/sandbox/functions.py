@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 __all__ = ["Answer", "Function", "Functions"]
 
 _INVOKE = re.compile(r"/2015-03-31/functions/(?P<name>[A-Za-z0-9_-]{1,64})/invocations\Z")
+_INIT_SECONDS = 120.0
 _MAX_EVENT = 6 * 1024 * 1024
 """Bytes of the largest event, https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
 
@@ -121,25 +122,20 @@ class Functions:
         process = self._spares.pop(name, None) or self._spawn(function)
         if process is None:
             return {"error": {"errorType": "Runtime.ExitError", "errorMessage": "the sandbox is closing"}}
-        timed_out = threading.Event()
-
-        def too_late() -> None:
-            timed_out.set()
-            process.kill()
-
-        timer = threading.Timer(function.seconds, too_late)
-        timer.daemon = True
-        timer.start()
         assert process.stdin is not None
         assert process.stdout is not None
+        answer = b""
         try:
-            with contextlib.suppress(OSError):  # it is gone already, which its empty answer says
+            # As at AWS, what is imported before the handler is called has a time of its own.
+            with _time_limit(process, _INIT_SECONDS):
+                process.stdout.readline()
+            with _time_limit(process, function.seconds) as timed_out, contextlib.suppress(OSError):
+                # An OSError: it is gone already, which its empty answer says.
                 process.stdin.write(json.dumps(invocation).encode() + b"\n")
                 process.stdin.flush()
-            answer = process.stdout.read()
-            process.wait()
+                answer = process.stdout.read()
+                process.wait()
         finally:
-            timer.cancel()
             process.kill()
             process.wait()
             with self._lock:
@@ -179,3 +175,21 @@ class Functions:
             running = list(self._running)
         for process in running:
             process.kill()
+
+
+@contextlib.contextmanager
+def _time_limit(process: subprocess.Popen[bytes], seconds: float) -> Iterator[threading.Event]:
+    """Kill the process if what is done inside takes longer; the event says whether it was."""
+    timed_out = threading.Event()
+
+    def too_late() -> None:
+        timed_out.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, too_late)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield timed_out
+    finally:
+        timer.cancel()

@@ -1,10 +1,10 @@
 """One Lambda invocation: read it from standard input, run its handler, write what it answered.
 
-Run as ``python -m upload_client.sandbox.lambda_runtime HANDLER``. It imports the handler and waits. The
-first line of standard input is the invocation, in JSON: ``event, function, request_id, seconds`` and
-``memory_mb``. Standard output gets one JSON line, ``{"result": …}`` or ``{"error": …}``. Standard input
-stays open for as long as whoever started this process lives: when it closes, this process ends too,
-wherever it is. What a handler prints goes to standard error.
+Run as ``python -m upload_client.sandbox.lambda_runtime HANDLER``. It imports the handler, says so with an
+empty line, and waits. The first line of standard input is the invocation, in JSON: ``event, function,
+request_id, seconds`` and ``memory_mb``. Standard output gets one JSON line, ``{"result": …}`` or
+``{"error": …}``. Standard input stays open for as long as whoever started this process lives: when it
+closes, this process ends too, wherever it is. What a handler prints goes to standard error.
 
 The handler gets what AWS gives it: the event and a context
 (https://docs.aws.amazon.com/lambda/latest/dg/python-context.html).
@@ -95,6 +95,8 @@ def main(name: str) -> int:
             handler = load_handler(name)
         except Exception as error:  # noqa: BLE001 — told to whoever invokes it
             handler = _raising(error)
+        answer_to.write(b"\n")
+        answer_to.flush()
         invocation = json.loads(_first_line())
         threading.Thread(target=_end_with_parent, daemon=True, name="parent-watch").start()
         context = Context(

@@ -63,8 +63,6 @@ ErrorCode = Literal[
 ]
 """Why a validator was not started. Only after `validator_busy` is it worth asking again soon."""
 
-_BUSY_SECONDS = 10.0
-"""How long the starter waits for an old validator to leave before it says so."""
 _LOOK_SECONDS = 0.25
 _MARGIN_SECONDS = 5.0
 _MAX_KEY = 200
@@ -100,13 +98,16 @@ def start(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — a
     try:
         try:
             settings = ValidatorSettings.from_environment()
-        except ValueError as error:
-            raise _Refused("misconfigured", f"the validator's settings are wrong: {error}") from None
+        except ValueError:
+            traceback.print_exc()  # for the receiver; a client gets to know less
+            raise _Refused(
+                "misconfigured", "the receiver's settings are wrong, as its own log says"
+            ) from None
         return {"status": "success", "validator_id": _Starter(event, context, settings).start()}
     except _Refused as refusal:
         code, message = refusal.code, str(refusal)
     except StoreError as error:
-        traceback.print_exc()  # for the receiver; a client gets to know less
+        traceback.print_exc()
         code, message = "store_error", str(error)
     return {"status": "failure", "errors": [{"code": code, "message": for_log(message, _MAX_MESSAGE)}]}
 
@@ -225,7 +226,7 @@ class _Starter:
 
     def _make_room(self) -> LockBody | None:
         """Wait a little for an old validator to leave; give what its lock says then."""
-        patience = min(self._deadline, self._clock.monotonic() + _BUSY_SECONDS)
+        patience = min(self._deadline, self._clock.monotonic() + self._settings.busy_seconds)
         while True:
             found = self._read(self._layout.validator_lock)
             if found is None:

@@ -50,6 +50,8 @@ class ValidatorSettings(BaseModel):
     """Between two looks after a long silence."""
     leave_seconds: float = Field(default=30.0, gt=0)
     """A worker leaves so long before its time runs out (or a quarter of its time, where that is less)."""
+    busy_seconds: float = Field(default=10.0, ge=0)
+    """How long the starter waits for an old validator to leave before it answers that it is busy."""
     start_seconds: float = Field(default=60.0, gt=0)
     """How long the starter waits for the worker's first word."""
 

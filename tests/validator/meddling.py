@@ -1,0 +1,23 @@
+"""Workers for a sandbox that do something else than the real one, or something before it."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from upload_client.validator import handlers
+from upload_client.validator.checks import Checker
+
+
+def silent(event, context):
+    """Never say a word."""
+    time.sleep(600)
+
+
+def killed_at_first(event, context):
+    """Be killed in the middle of the first judgement, the first time."""
+    flag = Path(os.environ["TEST_WAS_KILLED"])
+    if not flag.exists():
+        flag.touch()
+        Checker.judge = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    return handlers.work(event, context)
