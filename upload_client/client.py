@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import pandas as pd
 
@@ -31,12 +31,13 @@ from upload_client.aws.auth import Prompt, fetch_parameter, open_session
 from upload_client.aws.bucket import (
     AnswerLost,
     Bucket,
-    ConditionalConflict,
     PreconditionFailed,
     StoreError,
+    insist,
 )
 from upload_client.aws.clients import s3_client
 from upload_client.aws.identity import new_agent_id
+from upload_client.aws.leftover import abort, leftovers
 from upload_client.aws.lock import Lock, epoch_floor
 from upload_client.aws.log import LogReader, LogWriter
 from upload_client.aws.probe import probe_store
@@ -105,6 +106,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "UploadClient"]
 
+T = TypeVar("T")
+
 _QUEUED = 2048
 """Files given to the engine ahead of time: enough that no worker waits, few enough to take back at once."""
 _BREATH = 0.01  # seconds between two looks at workers that have enough to do
@@ -113,6 +116,8 @@ _PROGRESS_EVERY = 0.25  # seconds between two events of progress
 _GRACE = 3.5  # seconds for what is in flight, once the client has been told to stop
 _CLOSE_TIMEOUT = 10.0  # seconds for the last records
 _BUSY_RETRY = 5.0  # seconds between attempts to start a validator while an old one is leaving
+_PATIENCE = 120.0  # seconds for an outage to pass, before what ends a delivery is given up
+_BREAK = 2.0  # seconds between two attempts at that
 _CONTROL_TIMEOUT = 20.0  # seconds: a lock's refresh must not hang for longer than a short lease can wait
 _COPY_TIMEOUT = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it is done
 
@@ -620,8 +625,8 @@ class UploadClient:
 
     def release_lock(self) -> None:
         """Give the lock back, if it is held; normally only `quit` does."""
-        if self._lock is not None and self._lock.state == "held":
-            self._lock.release()
+        if self._lock is not None:
+            self._lock.release()  # also where only the answer was lost that said that it is ours
 
     # --- telling ---
 
@@ -762,6 +767,7 @@ class UploadClient:
             init = history.last_client.init if history.last_client else None
             if isinstance(init, records.Init) and not control.ls(layout.receipt_prefix):
                 delivery.index = (init.index, init.index_sha256)
+                self._sweep(delivery)
                 self._write_receipt(delivery)
             self._move("all_judged")
             raise NothingToDoError
@@ -1074,6 +1080,7 @@ class UploadClient:
         """Everything is judged or given up: check it against the bucket, leave a receipt, end."""
         delivery = self._connected()
         self._verify(delivery)
+        self._sweep(delivery)
         if delivery.ledger.all_valid:
             self._write_receipt(delivery)
         self._move("all_judged")
@@ -1084,7 +1091,8 @@ class UploadClient:
         ledger, at = delivery.ledger, self._now()
         if not ledger.counts()["valid"]:
             return
-        found = {entry.key: entry.etag for entry in delivery.places.landing.list()}
+        landing = delivery.places.landing
+        found = self._patiently(lambda: {entry.key: entry.etag for entry in landing.list()})
         for row in range(len(ledger)):
             if ledger.state(row) != "valid":
                 continue
@@ -1094,6 +1102,37 @@ class UploadClient:
                 why = "is no longer in the bucket" if etag is None else "was replaced in the bucket"
                 ledger.judge(row, "invalid", f"{why} after it was judged", at)
                 self._tell_file(ledger, row)
+
+    def _sweep(self, delivery: _Delivery) -> None:
+        """Throw away what was begun in parts and will not be ended: the answer that named it was lost, say.
+
+        All unfinished uploads below the landing prefix are this delivery's, and while the lock is held
+        nobody else is at work on it. A file that could not be sent keeps its parts for the next run.
+        """
+        ledger, landing = delivery.ledger, delivery.places.landing
+        try:
+            for upload in self._patiently(lambda: list(leftovers(landing))):
+                row = ledger.row(upload.key)
+                if (row is None or ledger.state(row) in ("valid", "invalid", "done")) and self._may_write:
+                    abort(landing, upload)
+        except StoreError as error:
+            self.cmessage(f"unfinished uploads may be left in the landing bucket: {error}", "warning")
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask the store until it answers, for as long as an outage may last that the lock survives."""
+        patience = self._clock.monotonic() + _PATIENCE
+        while True:
+            try:
+                return insist(ask, self._clock)
+            except AnswerLost:
+                if self._clock.monotonic() >= patience:
+                    raise
+                self._check_ownership(self._connected())
+                self._clock.sleep(_BREAK)
+
+    @property
+    def _may_write(self) -> bool:
+        return self._lock is not None and self._lock.may_write
 
     def _write_receipt(self, delivery: _Delivery) -> None:
         """Say, in the control bucket, that the delivery is finished."""
@@ -1125,14 +1164,18 @@ class UploadClient:
     def _create(self, key: str, body: bytes, content_type: str) -> None:
         """Write a control object that must not be there yet; the same one, by a lost answer, may."""
         delivery = self._connected()
-        if not delivery.lock.may_write:
-            delivery.lock.refresh()
         control = delivery.places.control
-        try:
-            control.put(key, body, if_none_match=True, content_type=content_type)
-        except (PreconditionFailed, AnswerLost, ConditionalConflict):
-            if control.read(key, limit=len(body)) != body:
-                raise
+
+        def create() -> None:
+            if not delivery.lock.may_write:
+                delivery.lock.refresh()
+            try:
+                control.put(key, body, if_none_match=True, content_type=content_type)
+            except PreconditionFailed:  # perhaps by an attempt the answer to which was lost
+                if control.read(key, limit=len(body)) != body:
+                    raise
+
+        self._patiently(create)
 
     @contextlib.contextmanager
     def _ending_on_error(self) -> Iterator[None]:

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from upload_client.aws.bucket import Bucket, StoreError, store_errors
+from upload_client.aws.bucket import Bucket, StoreError, insist
+from upload_client.aws.leftover import leftovers
 from upload_client.core import checksums
 from upload_client.core.files import FileLedger, State
 from upload_client.core.history import DeliveryHistory, PathHistory
@@ -118,7 +119,7 @@ class _Survey:
         self._sources = sources
         self._landing = landing
         self._resend_invalid = resend_invalid
-        self._listed = {entry.key: (entry.size, entry.etag) for entry in landing.list()}
+        self._listed = insist(lambda: {entry.key: (entry.size, entry.etag) for entry in landing.list()})
         self._reasons = bytearray(len(ledger))
         self._sizes = array("q", (-1,)) * len(ledger)
         self._landed: dict[int, str] = {}
@@ -150,7 +151,7 @@ class _Survey:
         relpath = self._ledger.relpath(row)
         head = None
         if need is Need.HEAD:
-            found = self._landing.head(relpath)
+            found = insist(lambda: self._landing.head(relpath))
             head = GONE if found is None else Landed(found.size, found.etag, found.crc32, found.version_id)
             if head.crc32 is None:
                 return head, ""  # it will be sent, whatever the file's checksum is
@@ -245,17 +246,8 @@ class _Survey:
 
 
 def _leftover(landing: Bucket) -> Mapping[str, tuple[str, ...]]:
-    """Unfinished multipart uploads below the landing prefix, by path.
-
-    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
-    """
+    """Ids of unfinished multipart uploads below the landing prefix, by path."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    with store_errors(f"list unfinished uploads to {landing}"):
-        pages = landing.client.get_paginator("list_multipart_uploads").paginate(
-            Bucket=landing.name, Prefix=landing.prefix
-        )
-        for page in pages:
-            for upload in page.get("Uploads", ()):
-                if upload["Key"].startswith(landing.prefix):
-                    found[upload["Key"].removeprefix(landing.prefix)].append(upload["UploadId"])
+    for upload in insist(lambda: list(leftovers(landing))):
+        found[upload.key].append(upload.upload_id)
     return {relpath: tuple(ids) for relpath, ids in found.items()}

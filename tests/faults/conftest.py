@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
-import sys
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import boto3
 import pytest
-from delivery.conftest import Delivery, Receiver, Said, make_data
+from delivery.conftest import Delivery, Receiver, make_data
 from faults.proxy import Proxy
 
+from upload_client import Bucket, UploadClient
+from upload_client.aws.log import LogReader
+from upload_client.core.records import Segment, Writer
+from upload_client.events import Event, Message
+from upload_client.index import scan
 from upload_client.sandbox import Request, Sandbox
 from upload_client.settings import Settings
+
+R = TypeVar("R")
+BOTH = ["moto", "real"]
 
 PART = 5 * 1024 * 1024
 THREADS = 4
@@ -25,9 +33,13 @@ FAST = {"lease_seconds": 30, "multipart_threshold": PART, "part_size": PART, "th
 
 
 @pytest.fixture(scope="session")
-def calm() -> Iterator[Sandbox]:
-    """One sandbox for all attacks that leave it as it is."""
-    with Sandbox(settings=FAST) as made:
+def calm(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """One sandbox for all attacks that leave it as it is: of moto's S3, or (``real``) of one that checks.
+
+    ``@pytest.mark.parametrize("calm", BOTH, indirect=True)`` runs a test against both.
+    """
+    real = getattr(request, "param", "moto") == "real"
+    with Sandbox(settings=FAST, s3_endpoint=request.getfixturevalue("real_s3") if real else None) as made:
         yield made
 
 
@@ -49,32 +61,82 @@ def data(tmp_path: Path) -> Path:
     return make_data(tmp_path / "data", 12)
 
 
-@pytest.fixture
-def broken_network(calm: Sandbox) -> Iterator[Proxy]:
-    """A proxy in front of everything there is of AWS."""
-    with Proxy(calm.s3_endpoint_url) as proxy:
-        yield proxy
-
-
 @dataclass(frozen=True)
-class Through:
-    """Environment and settings of a client that reaches a sandbox through a proxy."""
+class Network:
+    """Two proxies, one to S3 and one to the rest of AWS, and what leads a client through them."""
 
-    proxy: Proxy
+    s3: Proxy
+    rest: Proxy
     sandbox: Sandbox
 
     @property
     def env(self) -> dict[str, str]:
-        return {"AWS_ENDPOINT_URL": self.proxy.url}
+        return {"AWS_ENDPOINT_URL": self.rest.url, "AWS_ENDPOINT_URL_S3": self.s3.url}
 
     @property
     def settings(self) -> Settings:
-        return self.sandbox.settings.model_copy(update={"endpoint_url": self.proxy.url, "endpoints": {}})
+        places = {"endpoint_url": self.rest.url, "endpoints": {"s3": self.s3.url}}
+        return self.sandbox.settings.model_copy(update=places)
 
 
 @pytest.fixture
-def through(broken_network: Proxy, calm: Sandbox) -> Through:
-    return Through(broken_network, calm)
+def network(calm: Sandbox) -> Iterator[Network]:
+    with Proxy(calm.s3_endpoint_url) as s3, Proxy(calm.endpoint_url) as rest:
+        yield Network(s3, rest, calm)
+
+
+class Told:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def handle(self, event: Event) -> None:
+        self.events.append(event)
+
+    def close(self) -> None:
+        pass
+
+    @property
+    def messages(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, Message)]
+
+
+def client_of(delivery: Delivery, source: Path, settings: Settings | None = None, **options) -> UploadClient:
+    """A client in this process, logged in already; `told` gets what it says."""
+    more = options.pop("more", {})
+    return UploadClient(
+        dataset=delivery.dataset,
+        delivery_id=delivery.delivery_id,
+        file_index=options.pop("index", None) if "index" in options else scan(source),
+        transfer_type="staging",
+        source=source,
+        settings=(settings or delivery.receiver.sandbox.settings).model_copy(update=more),
+        session=options.pop("session", None) or boto3.Session("sandbox", "sandbox", region_name="us-east-1"),
+        output_dir=delivery.receiver.output,
+        n_threads=options.pop("n_threads", THREADS),
+        reporter=options.pop("reporter", None) or Told(),
+        **options,
+    )
+
+
+def control_bucket(delivery: Delivery) -> Bucket:
+    """The delivery's part of the control bucket, reached directly."""
+    sandbox = delivery.receiver.sandbox
+    prefix = f"{delivery.dataset}/{delivery.delivery_id}/"
+    return Bucket(sandbox.control_bucket, prefix=prefix, client=sandbox.client("s3"))
+
+
+def log_of(delivery: Delivery, writer: Writer) -> list[Segment]:
+    """A log of the delivery, read and checked as its readers do."""
+    prefix = "staging/log/client/" if writer == "client" else "staging/log/validator/0000/"
+    return list(LogReader(control_bucket(delivery), prefix, writer=writer).read_all())
+
+
+def records_of(delivery: Delivery, writer: Writer, kind: type[R]) -> list[R]:
+    """All records of a kind in a log, in order."""
+    segments = log_of(delivery, writer)
+    return [record for segment in segments for record in segment.records if isinstance(record, kind)]
 
 
 def requests_of(delivery: Delivery, since: int = 0) -> list[Request]:
@@ -119,22 +181,3 @@ def start(delivery: Delivery, *arguments: str | Path, env: dict[str, str] | None
         text=True,
         encoding="utf-8",
     )
-
-
-NewDelivery = Callable[[], Delivery]
-
-__all__ = [
-    "FAST",
-    "PART",
-    "THREADS",
-    "Delivery",
-    "Receiver",
-    "Said",
-    "Through",
-    "in_place",
-    "requests_of",
-    "secrets",
-    "start",
-    "sys",
-    "unfinished",
-]
