@@ -27,7 +27,7 @@ FAULTS = {
     "reset": net.reset,
     "half-closed": lambda: net.half_close(after=9, hold=0.5),
     "reset before it was heard": lambda: net.reset(forward=False),
-    "delayed": lambda: net.delay(1.5),
+    "delayed": lambda: net.delay(0.3),
 }
 
 
