@@ -72,7 +72,8 @@ def test_exit_codes_are_the_documented_ones():
 
 
 @pytest.mark.parametrize(
-    ("n", "limit", "too_many"), [(0, 10, False), (10, 10, False), (11, 10, True), (99, 0, False)]
+    ("n", "limit", "too_many"),
+    [(0, 10, False), (10, 10, False), (11, 10, True), (99, 0, False), (2, 1, True), (1, 1, False)],
 )
 def test_more_invalid_files_than_allowed_stop_a_run(n, limit, too_many):
     assert too_many_invalid(n, limit) is too_many

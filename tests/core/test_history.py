@@ -168,6 +168,13 @@ def test_a_second_announcement_wants_a_second_answer_and_brings_the_first_with_i
     assert history.n_unjudged == 0
 
 
+def test_an_announcement_that_is_read_twice_wants_no_second_answer(history):
+    history.add_client(client(sent()))
+    history.add_verdict(said())
+    history.add_client(client(sent(), epoch=2))
+    assert history.n_unjudged == 0
+
+
 def test_the_cursor_only_goes_on(history):
     assert history.cursor == -1
     history.add_validator(validator(Cursor(T, 4), Cursor(T, 3)))
