@@ -1,0 +1,270 @@
+"""The product, broken on purpose, one rule at a time: a simulation that does not notice is worth nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A rule that is dropped: in the source of `where` (``module:Class.function``), `old` becomes `new`."""
+
+    name: str
+    where: str
+    old: str
+    new: str
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """The product with this fault.
+
+        Raises:
+            LookupError: The product no longer has that text: the mutation has to be written anew.
+        """
+        module_name, _, path = self.where.partition(":")
+        module = importlib.import_module(module_name)
+        *owners, name = path.split(".")
+        owner: Any = module
+        for part in owners:
+            owner = getattr(owner, part)
+        found = inspect.getattr_static(owner, name)
+        call = found.fget if isinstance(found, property) else found
+        source = textwrap.dedent(inspect.getsource(call))
+        if source.count(self.old) != 1:
+            raise LookupError(f"{self.where} does not hold {self.old!r} once: mutation {self.name!r}")
+        names: dict[str, Any] = {}
+        code = compile(
+            "from __future__ import annotations\n" + source.replace(self.old, self.new), self.where, "exec"
+        )
+        # The module's own globals, so that what a simulation puts in place there is seen.
+        before = dict(vars(module))
+        exec(code, vars(module), names)  # noqa: S102 - the product's own text
+        assert vars(module).keys() == before.keys()
+        users = [(owner, name)]
+        if not owners:  # a function others have imported by name
+            users += [
+                (other, name)
+                for other in list(_product())
+                if other is not module and vars(other).get(name) is found
+            ]
+        with contextlib.ExitStack() as stack:
+            for user, attribute in users:
+                stack.enter_context(mock.patch.object(user, attribute, names[name]))
+            yield
+
+
+def _product() -> Iterator[Any]:
+    import sys
+
+    return (module for name, module in sys.modules.items() if name.startswith("upload_client"))
+
+
+_LOCK = "upload_client.aws.lock"
+_LOG = "upload_client.aws.log"
+_CLIENT = "upload_client.client"
+_UPLOAD = "upload_client.transfer.upload"
+_WIRE = "upload_client.transfer.wire"
+_CORE = "upload_client.core"
+
+MUTATIONS = (
+    Mutation(
+        "no fence: nothing is appended before the logs are read",
+        f"{_LOG}:LogWriter.fence",
+        "self._in_flight = self._made(())\n            insist(self._send, self._clock)",
+        "pass",
+    ),
+    Mutation(
+        "the log is written to although the lease is not confirmed",
+        f"{_LOG}:LogWriter._send",
+        "if not self._may_write():",
+        "if False:",
+    ),
+    Mutation(
+        "files are sent although the lease is not confirmed",
+        "upload_client.transfer.engine:TransferEngine._wait_for_leave",
+        "while not self.may_write():",
+        "while False:",
+    ),
+    Mutation(
+        "an equal epoch of another agent is not taken for a newer owner",
+        f"{_CORE}.records:SegmentHeader.outranks",
+        "self.epoch == epoch",
+        "False",
+    ),
+    Mutation(
+        "a superseded writer goes on",
+        f"{_LOG}:LogWriter._check_rank",
+        "if header.outranks(self._epoch, self._agent_id):",
+        "if False:",
+    ),
+    Mutation(
+        "a dead owner's late records count",
+        f"{_CORE}.records:LogChain.accept",
+        "superseded=True",
+        "superseded=False",
+    ),
+    Mutation(
+        "an append refused by 412 is taken for done",
+        f"{_LOG}:LogWriter._send",
+        "if occupant != append.data:",
+        "if False:",
+    ),
+    Mutation(
+        "a lock is taken before its lease has ended",
+        f"{_CORE}.lease:may_take",
+        "left = body.lease_seconds + GRACE - age",
+        "left = body.lease_seconds / 2 - age",
+    ),
+    Mutation(
+        "a lock is taken from a process that runs on this machine",
+        f"{_CORE}.lease:may_take",
+        "not is_running(body.pid, body.started)",
+        "True",
+    ),
+    Mutation(
+        "the lease counts by the monotonic clock alone",
+        f"{_CORE}.lease:Lease.age",
+        "max(monotonic - self.monotonic, wall - self.wall)",
+        "monotonic - self.monotonic",
+    ),
+    Mutation(
+        "the lease counts by the wall clock alone",
+        f"{_CORE}.lease:Lease.age",
+        "max(monotonic - self.monotonic, wall - self.wall)",
+        "wall - self.wall",
+    ),
+    Mutation(
+        "the lease counts from the answer",
+        f"{_LOCK}:Lock._confirmed",
+        'sent if body.state == "held"',
+        "Lease(sent.seconds, self._clock.monotonic(), self._clock.wall()) if body.state == 'held'",
+    ),
+    Mutation(
+        "an expired lease is refreshed as if it were not",
+        f"{_CORE}.lease:Lease.status",
+        "age >= self.seconds / 2",
+        "False",
+    ),
+    Mutation(
+        "a new owner does not count the epoch on",
+        f"{_CORE}.lease:next_epoch",
+        "epoch = 1 + max(",
+        "epoch = max(1, ",
+    ),
+    Mutation(
+        "a lock is written without a condition",
+        f"{_LOCK}:Lock._write",
+        "if_none_match=etag is None,\n                    if_match=etag,",
+        "",
+    ),
+    Mutation(
+        "a lost answer of the lock is not read back, and taken for a yes",
+        f"{_CORE}.lease:read_back",
+        "if found is None or (found.agent_id, found.epoch) != (wrote.agent_id, wrote.epoch):",
+        "if found is not None:\n        return ReadBack.MINE\n    if found is None:",
+    ),
+    Mutation(
+        "a landing write expects nothing",
+        f"{_WIRE}:_fence",
+        "return",
+        "return {}\n    return",
+    ),
+    Mutation(
+        "a landing write that is refused by 412 is taken for done",
+        f"{_UPLOAD}:write",
+        "(found.size, found.crc32) == (size, crc32)",
+        "True",
+    ),
+    Mutation(
+        "a file that changes while it is sent is sent all the same",
+        "upload_client.transfer.dataroot:LocalFile.check_unchanged",
+        "if now != self.fingerprint:",
+        "if False:",
+    ),
+    Mutation(
+        "parts left behind are kept if their size fits",
+        f"{_CORE}.parts:is_kept",
+        "return listed.crc32 == crc32",
+        "return True",
+    ),
+    Mutation(
+        "a file of the same size is taken for unchanged",
+        f"{_CORE}.resume:_unchanged",
+        "local.mtime_ns == upload.mtime_ns",
+        "True",
+    ),
+    Mutation(
+        "an object found after a crash is taken for the file by its size",
+        f"{_CORE}.resume:_unannounced",
+        "if local_crc32 == head.crc32",
+        "if True",
+    ),
+    Mutation(
+        "a file stays valid although its object was replaced",
+        f"{_CORE}.resume:decide",
+        "if listed != (upload.size, upload.etag):",
+        "if False:",
+    ),
+    Mutation(
+        "a verdict about an earlier upload counts",
+        f"{_CORE}.verdicts:judge",
+        "if latest is None or judged != issued or state not in",
+        "if latest is None or state not in",
+    ),
+    Mutation(
+        "a verdict counts whatever was found",
+        f"{_CORE}.verdicts:judge",
+        "if found is None or (found.size, found.crc32, found.etag) != (latest.size, latest.crc32, latest.etag):",
+        "if False:",
+    ),
+    Mutation(
+        "the validator does not compare",
+        "upload_client.validator.checks:_compare",
+        "if wrong:",
+        "if False:",
+    ),
+    Mutation(
+        "the validator does not open",
+        "upload_client.validator.checks:format_of",
+        "return _SUFFIXES",
+        "return None\n    return _SUFFIXES",
+    ),
+    Mutation(
+        "the validator answers for what has taken the place of what it judged",
+        "upload_client.validator.pipeline:Validator._harvest",
+        "entry is None or entry.upload.id != under_way.upload.id",
+        "entry is None",
+    ),
+    Mutation(
+        "the validator believes what does not count",
+        "upload_client.validator.pipeline:Validator._take",
+        "if segment.superseded:",
+        "if False:",
+    ),
+    Mutation(
+        "there is no last look before the receipt",
+        f"{_CLIENT}:UploadClient._verify",
+        "if upload is None or etag != upload.etag:",
+        "if False:",
+    ),
+    Mutation(
+        "the receipt is written before the log",
+        f"{_CLIENT}:UploadClient._write_receipt",
+        "if not writer.flush():",
+        "if False:",
+    ),
+    Mutation(
+        "a count is forgotten",
+        f"{_CORE}.files:FileLedger._set",
+        "self._counts[code] += 1",
+        'self._counts[code] += STATES[code] != "failed"',
+    ),
+)
+"""All of them. Where the product's text changes, the row has to follow."""

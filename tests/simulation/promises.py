@@ -1,0 +1,238 @@
+"""What must hold in every simulation, at every step. An oracle of its own: it asks the store, not the product."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from simulation.store import WRITES, Object
+
+from upload_client.core import checksums
+from upload_client.core.files import STATES
+
+if TYPE_CHECKING:
+    from simulation.scheduling import Process
+    from simulation.world import World
+
+    from upload_client.client import UploadClient
+
+_LOCK = "owned"
+_CLIENT_LOG = "staging/log/client/"
+_VALIDATOR_LOG = "staging/log/validator/0000/"
+_RECEIPT = "staging/receipt/"
+_INDEX = "staging/index/"
+
+
+class Broken(AssertionError):
+    """A promise does not hold."""
+
+
+class Announced(NamedTuple):
+    """The latest upload of a file that counts."""
+
+    upload: str
+    size: int
+    crc32: str
+    etag: str
+
+
+class Promises:
+    """Watches a world.
+
+    Attributes:
+        spoilt: somebody has deleted or garbled the lock: a takeover then cannot be told from theft.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.spoilt = False
+        self._root = "sim/d1/"
+        self._landing = "sim/d1/staging/"
+        self._highest_epoch = 0
+        self._highest_appended = 0
+        self._owners: dict[tuple[str, int], str] = {}
+        self._taken_over: dict[str, str] = {}
+        """Agents whose lock somebody else has taken after their lease, and who that was."""
+        self._next_seq: dict[str, int] = {}
+        world.store.observers.append(self._written)
+        world.store.begun.append(self._begun)
+
+    def broken(self, what: str) -> None:
+        """Note what does not hold; the scheduler raises it."""
+        scheduler = self.world.scheduler
+        if scheduler.trouble is None:
+            scheduler.trouble = Broken(f"seed {self.world.seed}: {what}")
+
+    # --- when a request begins ---
+
+    def _begun(self, process: Process, operation: str, key: str) -> None:
+        """After the lease is lost, no new write begins."""
+        client = process.client
+        if client is None or operation not in WRITES:
+            return
+        if key == self._root + _LOCK or key.startswith(self._root + "probe/"):
+            return
+        held = client._lock
+        if held is None or not held.may_write:
+            self.broken(f"{process.name} begins {operation} {key} although it may not write")
+        if not self.spoilt and client.agent_id in self._taken_over:
+            self.broken(
+                f"{process.name} begins {operation} {key} although {self._taken_over[client.agent_id]}"
+                " has its lock, and did not steal it"
+            )
+
+    # --- when something is written ---
+
+    def _written(self, bucket: str, key: str, old: Object | None, new: Object | None, by: Process) -> None:
+        if bucket == "landing":
+            self._landed(key.removeprefix(self._landing), new, by)
+            return
+        name = key.removeprefix(self._root)
+        if name.startswith("probe/"):
+            return
+        if new is None:
+            self.broken(f"{by.name} deletes {name}")
+        elif name == _LOCK:
+            self._locked(old, new, by)
+        elif old is not None and not name.endswith("/validator"):
+            self.broken(f"{by.name} overwrites {name}")
+        elif name.startswith((_CLIENT_LOG, _VALIDATOR_LOG)):
+            self._appended(name, new, by)
+        elif name.startswith(_RECEIPT):
+            self.world.store.count("receipts")
+            self._delivered(f"when {by.name} writes the receipt")
+
+    def _landed(self, path: str, new: Object | None, by: Process) -> None:
+        """Only what somebody could read as a whole is ever an object."""
+        if new is None:
+            self.broken(f"{by.name} deletes the landing object {path}")
+        elif new.body not in self.world.source.versions.get(path, ()):
+            self.broken(f"{by.name} lands something that {path} never was: {new.body[:60]!r}")
+
+    def _locked(self, old: Object | None, new: Object, by: Process) -> None:
+        """Epochs only grow, and a lock that is held is taken only after its lease or from the dead."""
+        body = json.loads(new.body)
+        epoch, agent = body["epoch"], body["agent_id"]
+        was = None if old is None or old.crc32 == "" else json.loads(old.body)
+        self._taken_over.pop(agent, None)
+        if was is None or (was["agent_id"], was["epoch"]) != (agent, epoch):
+            # A spoilt lock says nothing; those who have appended to the log are not forgotten for that.
+            highest = self._highest_appended if self.spoilt else self._highest_epoch
+            if epoch <= highest:
+                self.broken(f"{by.name} takes the lock with epoch {epoch}, after {highest}")
+            if was is not None and was["state"] == "held" and was["agent_id"] != agent:
+                self.world.store.count("takeovers")
+                self._took_over(by, was, old)
+        self._highest_epoch = max(self._highest_epoch, epoch)
+
+    def _took_over(self, by: Process, was: dict[str, Any], old: Object | None) -> None:
+        assert old is not None
+        client, loser = by.client, was["agent_id"]
+        if client is not None and client._steal == loser:
+            return
+        holder = next(p for p in self.world.clients if f"agent{p.pid}" == loser)
+        gone = not holder.alive or holder.name in self.world.finished
+        self._taken_over[loser] = by.name
+        age = self.world.store.now - old.written
+        if not gone and age < was["lease_seconds"]:
+            self.broken(f"{by.name} takes the lock of {loser}, who lives, after {age:.1f} s")
+
+    def _appended(self, name: str, new: Object, by: Process) -> None:
+        """The chain is never broken, and no two writers ever append with the same rank."""
+        prefix, seq = name[:-16], int(name[-16:-6])
+        header = json.loads(new.body.split(b"\n", 1)[0])
+        previous = self._segment(prefix, seq - 1) if seq else None
+        if seq != self._next_seq.get(prefix, 0):
+            self.broken(f"{by.name} appends {name} where {self._next_seq.get(prefix, 0)} comes next")
+        self._next_seq[prefix] = seq + 1
+        if prefix == _CLIENT_LOG:
+            self._highest_appended = max(self._highest_appended, header["epoch"])
+        prev = None if previous is None else hashlib.sha256(previous).hexdigest()
+        if (header["seq"], header["prev"]) != (seq, prev):
+            self.broken(f"{by.name} breaks the chain with {name}")
+        owner = self._owners.setdefault((prefix, header["epoch"]), header["agent_id"])
+        if owner != header["agent_id"]:
+            self.broken(f"{owner} and {header['agent_id']} both append to {prefix} in epoch {header['epoch']}")
+
+    def _segment(self, prefix: str, seq: int) -> bytes:
+        return self.world.store.objects["control", f"{self._root}{prefix}{seq:010d}.jsonl"].body
+
+    # --- what has been delivered ---
+
+    def _counting(self, prefix: str) -> list[dict[str, Any]]:
+        """The records of a log that count: none of a writer after a newer one has appended."""
+        records: list[dict[str, Any]] = []
+        highest = 0
+        for seq in range(self._next_seq.get(prefix, 0)):
+            header, *lines = [json.loads(line) for line in self._segment(prefix, seq).splitlines()]
+            if header["epoch"] < highest:
+                self.world.store.count("superseded segments read")
+                continue
+            highest = header["epoch"]
+            records += lines
+        return records
+
+    def announced(self) -> dict[str, Announced]:
+        """The latest upload of each file."""
+        return {
+            record["path"]: Announced(record["upload"], record["size"], record["crc32"], record["etag"])
+            for record in self._counting(_CLIENT_LOG)
+            if record["kind"] == "transferred"
+        }
+
+    def _delivered(self, when: str) -> None:
+        """Every file is there, acknowledged, and judged ok under exactly that upload."""
+        ok = {
+            (record["path"], record["upload"], *(record["found"] or {}).values())
+            for record in self._counting(_VALIDATOR_LOG)
+            if record["kind"] == "verdict" and record["status"] == "ok"
+        }
+        announced = self.announced()
+        for path in self.world.source.paths:
+            said = announced.get(path)
+            there = self.world.store.objects.get(("landing", self._landing + path))
+            if said is None or there is None:
+                self.broken(f"{when}, {path} is not there, or was never announced")
+                continue
+            found = (len(there.body), checksums.encode(checksums.crc32(there.body)), there.etag)
+            if found != (said.size, said.crc32, said.etag):
+                self.broken(f"{when}, {path} is {found} and not {said}")
+            if not any(said.upload == each[1] and path == each[0] and set(found) <= set(each) for each in ok):
+                self.broken(f"{when}, {path} has no verdict for {said}")
+
+    # --- what a client says ---
+
+    def recount(self, client: UploadClient) -> None:
+        """The counts are those of the files."""
+        delivery = client._delivery
+        if delivery is None:
+            return
+        ledger = delivery.ledger
+        counts = dict.fromkeys(STATES, 0)
+        for row in range(len(ledger)):
+            counts[ledger.state(row)] += 1
+        if counts != ledger.counts():
+            self.broken(f"{client.agent_id} counts {ledger.counts()} where there are {counts}")
+
+    def exits(self, process: Process, client: UploadClient, code: int) -> None:
+        """Nobody says 0 when it is not so."""
+        self.recount(client)
+        if code == 0:
+            self._delivered(f"when {process.name} exits 0")
+        if not client.done:
+            self.broken(f"{process.name} exits {code} as {client.state}")
+        if code == 1:
+            self.world.store.count("unexpected errors")
+
+    def at_the_end(self) -> None:
+        """All that lies there is what the provider has now; nobody has to be told twice."""
+        source = self.world.source
+        for path, versions in source.versions.items():
+            there = self.world.store.objects.get(("landing", self._landing + path))
+            if there is None or there.body != versions[-1]:
+                self.broken(f"in the end, {path} is not what the provider has")
+        if not source.bad:
+            self._delivered("in the end")
+        if self.world.scheduler.trouble is not None:
+            raise self.world.scheduler.trouble

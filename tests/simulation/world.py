@@ -1,0 +1,631 @@
+"""One simulated delivery: clients, validators, a faulty store, files that change; and then peace.
+
+Everything follows from the seed. The product runs as it is, from `UploadClient.run` and the starter of the
+pipeline down to the requests that boto3 would be asked to make; only its threads are tasks, its clocks are
+virtual and its store is in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pandas as pd
+from simulation import scheduling
+from simulation.promises import Promises
+from simulation.scheduling import Process, Scheduler
+from simulation.store import Client, Content, Faults, Store
+
+import upload_client.client as client_module
+from upload_client.aws import background, lock, log, probe
+from upload_client.aws.bucket import Bucket
+from upload_client.client import Outcome, UploadClient
+from upload_client.core import checksums, parts
+from upload_client.core.layout import Layout
+from upload_client.core.lease import LockBody, ProcessIdentity
+from upload_client.errors import DeliveryError
+from upload_client.events import Event
+from upload_client.settings import Settings
+from upload_client.transfer import buffers, dataroot, engine
+from upload_client.transfer.dataroot import DataRoot
+from upload_client.transfer.wire import BotoWire
+from upload_client.validator import checks, handlers, pipeline
+from upload_client.validator.checks import Checker
+from upload_client.validator.pipeline import Validator
+from upload_client.validator.settings import ValidatorSettings
+
+LEASE = 30
+SETTINGS = Settings(
+    auth="aws",
+    control_bucket="control",
+    landing_bucket="landing",
+    start_function="start",
+    lease_seconds=LEASE,
+    validator_silence=20,
+)
+VALIDATOR = ValidatorSettings(
+    control_bucket="control",
+    landing_bucket="landing",
+    worker_function="work",
+    lease_seconds=LEASE,
+    start_seconds=20,
+)
+LAYOUT = Layout("sim", "d1", "staging", landing_prefix=SETTINGS.landing_prefix)
+_PART = 16
+_THRESHOLD = 100
+_SMALL = 48
+_PAUSES = [2.0, 12.0, 25.0, 45.0]
+
+
+class Source:
+    """The provider's files: real ones, in a folder of their own, with times of the virtual clock.
+
+    Attributes:
+        versions: every content that a file has ever had, by path, the present one last.
+        bad: files that no validator will accept.
+    """
+
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        self.folder = folder
+        self.rng = rng
+        self.versions: dict[str, list[bytes]] = {}
+        self.bad: set[str] = set()
+        self._n_changes = 0
+        for number in range(rng.randint(1, 5)):
+            kind = rng.choice(["small", "small", "medium", "large", "json", "bad"])
+            path = f"{number}-{kind}{'.json' if kind in ('json', 'bad') else '.bin'}"
+            if kind == "bad":
+                self.bad.add(path)
+            self.change(path)
+
+    @property
+    def paths(self) -> list[str]:
+        return list(self.versions)
+
+    def content(self, path: str, version: int) -> bytes:
+        if path.endswith(".json"):
+            return b'{"version": %d, "file": "%s"%s' % (
+                version,
+                path.encode(),
+                b"" if path in self.bad else b"}",
+            )
+        least = {"small": 10, "medium": 60, "large": 101}[path[2:-4]]
+        line = b"%s version %d;" % (path.encode(), version)
+        size = least + self.rng.choice([0, 0, 1, 30])
+        return (line * (size // len(line) + 1))[:size]
+
+    def change(self, path: str) -> None:
+        """Give a file a content it never had, in place or by putting another in its place."""
+        versions = self.versions.setdefault(path, [])
+        data = self.content(path, len(versions) + 1)
+        if data in versions:
+            return
+        versions.append(data)
+        name = self.folder / path
+        if self.rng.random() < 0.5:
+            name.write_bytes(data)
+        else:
+            other = self.folder / "other"
+            other.write_bytes(data)
+            other.replace(name)
+        self._n_changes += 1
+        os.utime(name, ns=(self._n_changes * 10**9, self._n_changes * 10**9))
+
+    def index(self, *, checksums_too: bool = False) -> pd.DataFrame:
+        frame = pd.DataFrame({"path": self.paths})
+        if checksums_too:
+            frame["checksum"] = [
+                checksums.encode(checksums.crc32(self.versions[path][-1])) for path in self.paths
+            ]
+        return frame
+
+
+class SlowFile(dataroot.LocalFile):
+    """A file on a disk that takes its time, so that it can change while it is read."""
+
+    __slots__ = ()
+    world: World
+
+    def read(self, size: int, offset: int = 0) -> bytes:
+        half = size // 2
+        return self._read(half, offset) + self._read(size - half, offset + half)
+
+    def _read(self, size: int, offset: int) -> bytes:
+        self.world.disk()
+        return super().read(size, offset)
+
+    def read_into(self, buffer: memoryview, offset: int = 0) -> None:
+        buffer[:] = self.read(len(buffer), offset)
+
+
+class Root(DataRoot):
+    """Remembers what it opened, as a process that dies does not close it."""
+
+    def __init__(self, folder: Path, opened: list[dataroot.LocalFile]) -> None:
+        super().__init__(folder)
+        self._opened = opened
+
+    def open(self, path: str) -> dataroot.LocalFile:
+        file = super().open(path)
+        self._opened.append(file)
+        return file
+
+
+class SimulatedClient(UploadClient):
+    """An `UploadClient` whose buckets are in memory, and whose parts are small."""
+
+    def __init__(self, world: World, process: Process, **options: Any) -> None:
+        super().__init__(
+            dataset=LAYOUT.dataset,
+            delivery_id=LAYOUT.delivery_id,
+            transfer_type="staging",
+            source=world.source.folder,
+            settings=SETTINGS,
+            reporter=Reporter(world, self),
+            clock=process.clock,
+            own_agent_id=f"agent{process.pid}",
+            **options,
+        )
+        self.world = world
+
+    def _open(self) -> Any:
+        if self._places is None:
+            client: Any = self.world.store.client()
+            self._places = client_module._Places(
+                SETTINGS,
+                LAYOUT,
+                Bucket("control", prefix=LAYOUT.root, client=client),
+                Bucket("landing", prefix=LAYOUT.landing, client=client),
+                Root(self.world.source.folder, self.world.opened),
+            )
+        return self._places
+
+    def _make_engine(self, delivery: Any) -> engine.TransferEngine:
+        landing = delivery.places.landing
+        return engine.TransferEngine(
+            delivery.places.root,
+            landing,
+            n_threads=self._n_threads,
+            multipart_threshold=_THRESHOLD,
+            part_size=_PART,
+            may_write=lambda: delivery.lock.may_write,
+            wire=BotoWire(landing),
+            clock=self._clock,
+        )
+
+    def dump_state(self) -> None:
+        return None
+
+
+class Reporter:
+    """At everything a client tells, its counts are counted again."""
+
+    def __init__(self, world: World, client: UploadClient) -> None:
+        self.world = world
+        self.client = client
+
+    def handle(self, event: Event) -> None:
+        self.world.trace(self.client.agent_id, event)
+        self.world.promises.recount(self.client)
+
+    def close(self) -> None:
+        pass
+
+
+class Lambda:
+    """A boto3 Lambda client: the real starter and the real worker, each invocation a process of the cloud."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def invoke(self, *, FunctionName: str, Payload: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
+        import json
+
+        world, event = self.world, json.loads(Payload)
+        answer: list[bytes] = []
+        waiting: list[scheduling.Task] = []
+        process = world.process(FunctionName)
+        if FunctionName == "work":
+            world.validators.append(process)
+
+        def call() -> None:
+            answer.append(json.dumps(getattr(world, f"be_{FunctionName}")(event, process)).encode())
+            scheduling.wake_all(waiting)
+
+        def carry_out() -> dict[str, Any]:
+            process.spawn(call)
+            return {}
+
+        world.store.ask("Invoke", FunctionName, carry_out, attempts=1)
+        if FunctionName == "start" and not answer:
+            # A starter that dies is as one whose answer is lost.
+            if not world.scheduler.block(waiting, 300.0):
+                world.lose()
+            if world.rng.random() < world.store.faults.mute:
+                world.lose()
+        return {
+            "Payload": Content(answer[0] if answer else b""),
+            "ResponseMetadata": {"HTTPHeaders": {}},
+        }
+
+
+class World:
+    """All of it.
+
+    Args:
+        seed: from which everything follows.
+        traced: keep what happens, for people.
+
+    Attributes:
+        lines: what happened, if it is traced.
+        outcomes: how each client ended, by its process' name: exit code and headline.
+    """
+
+    def __init__(self, seed: int, *, traced: bool = False) -> None:
+        self.seed = seed
+        self.rng = random.Random(f"world {seed}")
+        self.scheduler = Scheduler()
+        self.store = Store(
+            self.scheduler, random.Random(f"store {seed}"), skew=self.rng.choice([0.0, 0.0, -400.0, 400.5])
+        )
+        self.traced = traced
+        self.lines: list[str] = []
+        self.store.told = self._request
+        self.folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=_fast_folder()))
+        self.source = Source(self.folder, self.rng)
+        self.opened: list[dataroot.LocalFile] = []
+        self.clients: list[Process] = []
+        self.validators: list[Process] = []
+        self.outcomes: dict[str, tuple[int, str]] = {}
+        self.finished: set[str] = set()
+        self.chaos = True
+        self.promises = Promises(self)
+
+    # --- what happens ---
+
+    def run(self) -> None:
+        """Trouble, then peace; raises what is found wrong."""
+        with self._in_place():
+            self._trouble()
+            self._peace()
+
+    def _trouble(self) -> None:
+        rng = self.rng
+        self.store.faults = _draw_faults(rng)
+        self.store.longest_delay = rng.choice([20.0, 60.0, 150.0])
+        when, starts = 0.0, []
+        for _ in range(rng.choice([1, 2, 2, 3, 3])):
+            self._at(when, self._launch)
+            starts.append(when)
+            when += rng.choice([0.1, 3.0, 10.0, 40.0]) * rng.random()
+        length = when + rng.choice([5.0, 20.0, 60.0])
+        for _ in range(rng.choice([0, 1, 2, 4, 6])):
+            # A small delivery takes seconds: what is to meet it has to come soon after its start.
+            self._at(
+                min(rng.choice(starts) + rng.choice([1.0, 3.0, 6.0, 30.0]) * rng.random(), length),
+                rng.choice(
+                    [
+                        self._kill_client,
+                        self._kill_client,
+                        self._kill_validator,
+                        self._pause_client,
+                        self._pause_client,
+                        self._pause_validator,
+                        self._steal,
+                        self._change_source,
+                        self._change_source,
+                        self._change_source,
+                        self._set_clock,
+                        self._spoil_lock,
+                    ]
+                ),
+            )
+        end = scheduling.START + length
+        self.scheduler.call_at(end, lambda: None)
+        self.scheduler.run(lambda: self.scheduler.now >= end, limit=1e6)
+
+    def _peace(self) -> None:
+        """From now on nothing goes wrong, but for what is still on its way from before."""
+        self.chaos = False
+        self.store.faults = Faults()
+        self.trace("world", "peace")
+        for process in self.clients + self.validators:
+            if self.rng.random() < 0.7:
+                process.kill()
+        expected = 3 if self.source.bad else 0
+        code, headline = -1, ""
+        for _ in range(10):
+            process = self._launch(quietly=True)
+            self.scheduler.run(lambda: process.name in self.finished, limit=5000.0)  # noqa: B023 - at once
+            code, headline = self.outcomes[process.name]
+            if code == expected:
+                break
+            # Someone else's lease has to end first, or a request that was still on its way did harm.
+            if code not in (5, 11, 3, 12, 13, 1):
+                self.promises.broken(f"in peace, a run exits {code}: {headline}")
+            end = self.scheduler.now + 45.0
+            self.scheduler.call_at(end, lambda: None)
+            self.scheduler.run(lambda: self.scheduler.now >= end, limit=100.0)  # noqa: B023 - at once
+            self.store.count("run again in peace")
+        if code != expected:
+            self.promises.broken(f"in peace, all runs end with {code}, not {expected}: {headline}")
+        self.promises.at_the_end()
+
+    # --- single events ---
+
+    def _at(self, seconds: float, call: Callable[[], object]) -> None:
+        self.scheduler.call_at(scheduling.START + seconds, call)
+
+    def process(self, name: str, *, machine: str | None = None, skew: float = 0.0) -> Process:
+        process = Process(self.scheduler, name, machine=machine, skew=skew)
+        process.name = f"{name}{process.pid}"
+        return process
+
+    def _launch(self, *, steal: str | None = None, quietly: bool = False) -> Process:
+        rng = self.rng
+        machine = rng.choice(["ada", "ada", "bob"])
+        skew = rng.choice([0.0, 0.0, 1200.0, -1200.0])
+        process = self.process("client", machine=machine, skew=skew)
+        self.clients.append(process)
+        options = {
+            "file_index": self.source.index(checksums_too=rng.random() < 0.2 and not quietly),
+            "n_threads": rng.choice([1, 2, 4]),
+            "max_retries": 5 if quietly else rng.choice([0, 2]),
+            "steal": steal,
+            "resend_invalid": not quietly and rng.random() < 0.1,
+        }
+
+        def live() -> None:
+            client = SimulatedClient(self, process, **options)
+            process.client = client
+            try:
+                outcome: Outcome | None = client.run()
+            except DeliveryError as error:
+                code, headline, outcome = error.exit_code, str(error), client.outcome
+            except Exception as error:  # noqa: BLE001 - `run` raises what ended it
+                code, headline, outcome = 1, f"{type(error).__name__}: {error}", client.outcome
+            else:
+                assert outcome is not None
+                code, headline = outcome.exit_code, outcome.headline
+            self.outcomes[process.name] = (code, headline)
+            self.finished.add(process.name)
+            self.trace(process.name, f"exits {code}: {headline}")
+            self.store.count(f"exit {code}")
+            self.promises.exits(process, client, code)
+
+        self.trace(process.name, f"starts on {machine}, {skew:+.0f} s" + (f", steals {steal}" * bool(steal)))
+        process.spawn(live)
+        return process
+
+    def _some(self, processes: list[Process]) -> Process | None:
+        there = [process for process in processes if process.alive and process.name not in self.finished]
+        return self.rng.choice(there) if there else None
+
+    def _kill_client(self) -> None:
+        self._kill(self._some(self.clients))
+
+    def _kill_validator(self) -> None:
+        self._kill(self._some(self.validators))
+
+    def _kill(self, process: Process | None) -> None:
+        if process is not None:
+            self.trace(process.name, "is killed")
+            self.store.count("kills")
+            process.kill()
+
+    def _pause_client(self) -> None:
+        self._pause(self._some(self.clients), asleep=self.rng.random() < 0.5)
+
+    def _pause_validator(self) -> None:
+        self._pause(self._some(self.validators), asleep=False)
+
+    def _pause(self, process: Process | None, *, asleep: bool) -> None:
+        if process is not None:
+            seconds = self.rng.choice(_PAUSES) * (0.5 + self.rng.random())
+            self.trace(process.name, f"{'sleeps' if asleep else 'stops'} for {seconds:.0f} s")
+            process.pause(seconds, asleep=asleep)
+
+    def _steal(self) -> None:
+        found = self.store.objects.get(("control", LAYOUT.root + LAYOUT.owned))
+        body = None if found is None else LockBody.decode(found.body)
+        if body is not None and body.state == "held":
+            self.store.count("steals")
+            self._launch(steal=body.agent_id)
+
+    def _change_source(self) -> None:
+        path = self.rng.choice(self.source.paths)
+        self.source.change(path)
+        self.trace("source", f"{path} changes")
+
+    def _set_clock(self) -> None:
+        process = self._some(self.clients)
+        if process is not None:
+            process.skew += self.rng.choice([-1200.0, -20.0, 20.0, 1200.0])
+            self.trace(process.name, f"has its clock set to {process.skew:+.0f} s")
+
+    def _spoil_lock(self) -> None:
+        """Somebody deletes or garbles the lock; rarely."""
+        key = ("control", LAYOUT.root + LAYOUT.owned)
+        if self.rng.random() < 0.3 and key in self.store.objects:
+            self.trace("world", "the lock is spoilt")
+            self.store.count("spoilt locks")
+            self.promises.spoilt = True
+            if self.rng.random() < 0.5:
+                del self.store.objects[key]
+            else:
+                there = self.store.objects[key]
+                self.store.objects[key] = type(there)(b"{}", "0" * 32, self.store.now, "")
+
+    # --- the cloud ---
+
+    def be_start(self, event: Any, process: Process) -> Any:
+        context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000)
+        try:
+            name = handlers._Starter(event, context, VALIDATOR, process.clock).start()
+        except handlers._Refused as refusal:
+            return {"status": "failure", "errors": [{"code": refusal.code, "message": str(refusal)}]}
+        except handlers.StoreError as error:
+            return {"status": "failure", "errors": [{"code": "store_error", "message": str(error)}]}
+        return {"status": "success", "validator_id": name}
+
+    def be_work(self, event: Any, process: Process) -> Any:
+        client: Any = self.store.client()
+        time_left = self.rng.choice([60.0, 900.0, 900.0])
+        end = process.clock.monotonic() + time_left
+        # At the end of its time a function is ended, whatever it does.
+        self.scheduler.call_at(self.scheduler.now + time_left, process.kill)
+        validator = Validator(
+            Bucket("control", prefix=LAYOUT.root, client=client),
+            LAYOUT,
+            Checker(Bucket("landing", prefix=LAYOUT.landing, client=client), None, max_read=10**6),
+            scheduling.Pool(),
+            validator_id=event["validator_id"],
+            client_epoch=event["epoch"],
+            seconds_left=lambda: end - process.clock.monotonic(),
+            leave_seconds=time_left / 4,
+            lease_seconds=VALIDATOR.lease_seconds,
+            clock=process.clock,
+        )
+        outcome = "locked"
+        with contextlib.suppress(Exception):
+            outcome = validator.run()
+        self.trace(process.name, f"leaves: {outcome}")
+        self.store.count(f"validator leaves: {outcome}")
+        process.alive = False
+        return outcome
+
+    def lose(self) -> None:
+        from botocore.exceptions import ReadTimeoutError
+
+        raise ReadTimeoutError(endpoint_url="http://lambda")
+
+    def disk(self) -> None:
+        """Somewhere, somebody waits for a disk."""
+        if self.chaos and self.rng.random() < 0.1:
+            self.scheduler.wait(self.rng.choice([0.001, 0.1, 3.0]))
+
+    # --- for people ---
+
+    def trace(self, who: str, what: object) -> None:
+        if self.traced:
+            self.lines.append(f"{self.scheduler.now - scheduling.START:9.3f}  {who:12}  {what}"[:400])
+
+    def _request(self, process: Process, operation: str, key: str, fate: str) -> None:
+        if self.traced:
+            self.trace(process.name, f"{operation} {key.removeprefix(LAYOUT.root)}: {fate}")
+
+    # --- in place of threads, clocks, stores ---
+
+    @contextlib.contextmanager
+    def _in_place(self) -> Iterator[None]:
+        world = self
+        SlowFile.world = self
+
+        def identity() -> ProcessIdentity:
+            process = world.current
+            if process.machine is None:
+                return ProcessIdentity(None, None, None, process.pid, None)
+            return ProcessIdentity(process.machine, "boot", "pids", process.pid, "started")
+
+        def is_running(pid: int, _started: str | None) -> bool:
+            return any(
+                process.pid == pid and process.alive and process.name not in world.finished
+                for process in world.clients
+            )
+
+        secret = SimpleNamespace(token_hex=lambda n: f"{world.rng.getrandbits(8 * n):0{2 * n}x}")
+        clients = SimpleNamespace(
+            s3_client=lambda *_, **__: world.store.client(), client=lambda *_, **__: Lambda(world)
+        )
+        state = random.getstate()
+        random.seed(f"product {self.seed}")
+        scheduling.use(self.scheduler)
+        try:
+            with contextlib.ExitStack() as stack:
+                for module, name, thing in (
+                    *(
+                        (module, "threading", scheduling.threading)
+                        for module in (
+                            background,
+                            buffers,
+                            checks,
+                            client_module,
+                            engine,
+                            lock,
+                            log,
+                            pipeline,
+                        )
+                    ),
+                    (
+                        log,
+                        "concurrent",
+                        SimpleNamespace(futures=SimpleNamespace(ThreadPoolExecutor=scheduling.Pool)),
+                    ),
+                    (client_module.make_plan.__globals__, "ThreadPoolExecutor", scheduling.Pool),
+                    (client_module, "_TICK", 1.0),
+                    (client_module, "_versions", dict),
+                    (client_module.pipeline, "lambda_client", lambda *_: Lambda(world)),
+                    (dataroot, "LocalFile", SlowFile),
+                    (engine, "SMALL", _SMALL),
+                    (handlers, "boto3", SimpleNamespace(Session=lambda: None)),
+                    (handlers, "clients", clients),
+                    (handlers, "current_process", identity),
+                    (lock, "current_process", identity),
+                    (lock, "is_running", is_running),
+                    (lock, "secrets", secret),
+                    (parts, "MIB", 1),
+                    (parts, "MIN_PART", _PART),
+                    (probe, "secrets", secret),
+                ):
+                    patch = (
+                        mock.patch.dict(module, {name: thing})
+                        if isinstance(module, dict)
+                        else mock.patch.object(module, name, thing)
+                    )
+                    stack.enter_context(patch)
+                try:
+                    yield
+                finally:
+                    self.scheduler.close()
+        finally:
+            scheduling.use(None)
+            random.setstate(state)
+            for file in self.opened:
+                file.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def current(self) -> Process:
+        task = self.scheduler.task
+        assert task is not None
+        assert task.process is not None
+        return task.process
+
+
+def _draw_faults(rng: random.Random) -> Faults:
+    """None, a few, or many: where everything fails at once, the rare orders of events never come about."""
+    scale = rng.choice([0.0, 0.2, 1.0, 1.0, 3.0])
+    names = ["lost", "mute", "late", "refused", "conflict", "stall", "damaged"]
+    chosen = rng.sample(names, rng.randint(1, len(names)))
+    share = {"lost": 0.03, "mute": 0.05, "late": 0.04, "refused": 0.05, "conflict": 0.04, "damaged": 0.01}
+    return Faults(**{name: share.get(name, 0.005) * scale for name in chosen})
+
+
+def _fast_folder() -> str | None:
+    return "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112
+
+
+def totals(worlds: list[Counter[str]]) -> Counter[str]:
+    return sum(worlds, Counter())
+
+
+__all__ = ["LAYOUT", "LEASE", "Client", "World"]
