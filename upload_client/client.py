@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
 
 import pandas as pd
 
@@ -112,6 +112,8 @@ _QUEUED = 2048
 """Files given to the engine ahead of time: enough that no worker waits, few enough to take back at once."""
 _BREATH = 0.01  # seconds between two looks at workers that have enough to do
 _TICK = 0.1  # seconds: the longest wait of `run` between two looks at everything
+_CONNECTIONS = 64  # of boto3, where the number of requests at once is found out
+_LOOKS = 16  # checksums asked for at once, likewise
 _PROGRESS_EVERY = 0.25  # seconds between two events of progress
 _GRACE = 3.5  # seconds for what is in flight, once the client has been told to stop
 _CLOSE_TIMEOUT = 10.0  # seconds for the last records
@@ -168,6 +170,7 @@ class _Places:
     control: Bucket
     landing: Bucket
     root: DataRoot
+    n_threads: int | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +297,10 @@ class UploadClient:
         source: a directory, a `Bucket`, or ``s3://bucket/prefix``.
         lambda_client_config: arguments of `botocore.config.Config` for the Lambda client.
         own_agent_id: name of this run; by default 11 random lowercase letters.
-        n_threads: requests under way at once.
+        n_threads: requests under way at once; ``auto``: as many as bring more; None: as the
+            settings say.
         debug: put tracebacks into messages.
-        max_retries: second and later tries for each file.
+        max_retries: second and later tries for each file; None: as the settings say.
         settings: see `upload_client.settings`; None: from the environment and the default profile.
         session: a boto3 session to use in place of a login.
         reporter: is told what happens; None: log lines on stderr.
@@ -320,9 +324,9 @@ class UploadClient:
         source: str | Path | Bucket,
         lambda_client_config: dict[str, Any] | None = None,
         own_agent_id: str | None = None,
-        n_threads: int = 1,
+        n_threads: int | Literal["auto"] | None = 1,
         debug: bool = False,
-        max_retries: int = 2,
+        max_retries: int | None = 2,
         settings: Settings | None = None,
         session: boto3.Session | None = None,
         reporter: Reporter | None = None,
@@ -340,9 +344,9 @@ class UploadClient:
                 check_name(own_agent_id, "own_agent_id")
         except ValueError as error:
             raise UsageError(str(error)) from None
-        if n_threads < 1:
+        if isinstance(n_threads, int) and n_threads < 1:
             raise UsageError(f"n_threads is {n_threads}: at least 1 is needed")
-        if max_retries < 0:
+        if max_retries is not None and max_retries < 0:
             raise UsageError(f"max_retries is {max_retries}: it cannot be negative")
         self.dataset = dataset
         self.delivery_id = delivery_id
@@ -699,7 +703,9 @@ class UploadClient:
             layout.check_places(settings.control_bucket, settings.landing_bucket)
         landing = layout.fill(settings.landing_bucket)
         control = s3_client(session, settings, read_timeout=_CONTROL_TIMEOUT)
-        data = s3_client(session, settings, pool=self._n_threads + 4, read_timeout=_COPY_TIMEOUT)
+        n_threads = settings.threads if self._n_threads is None else self._n_threads
+        pool = _CONNECTIONS if n_threads == "auto" else n_threads + 4
+        data = s3_client(session, settings, pool=pool, read_timeout=_COPY_TIMEOUT)
         source = self._source
         if isinstance(source, _S3Place):
             source = Bucket(source.bucket, prefix=source.prefix, client=data)
@@ -709,6 +715,7 @@ class UploadClient:
             Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=control),
             Bucket(landing, prefix=layout.landing, client=data),
             DataRoot(source),
+            n_threads,
         )
         return self._places
 
@@ -797,7 +804,7 @@ class UploadClient:
             abspaths=self._source_prefix(),
             checksums=self._index["checksum"].tolist(),
             sizes=[None if size is pd.NA else size for size in self._index["size"].tolist()],
-            max_retries=self._max_retries,
+            max_retries=places.settings.max_retries if self._max_retries is None else self._max_retries,
         )
         plan = make_plan(
             ledger,
@@ -807,7 +814,7 @@ class UploadClient:
             sources=self._sources,
             landing=places.landing,
             resend_invalid=self._resend_invalid,
-            n_threads=self._n_threads,
+            n_threads=_LOOKS if places.n_threads == "auto" else places.n_threads,
         )
         return _Survey(reader, ledger, plan)
 
@@ -826,7 +833,10 @@ class UploadClient:
         return TransferEngine(
             delivery.places.root,
             delivery.places.landing,
-            n_threads=self._n_threads,
+            n_threads=delivery.places.n_threads,
+            engine=settings.engine,
+            unsigned_payload=settings.unsigned_payload,
+            options=settings.object_options,
             multipart_threshold=int(settings.multipart_threshold),
             part_size=None if settings.part_size is None else int(settings.part_size),
             may_write=lambda: delivery.lock.may_write,

@@ -59,6 +59,7 @@ PARAMETER_KEYS = frozenset(
         "landing_prefix",
         "start_function",
         "threads",
+        "object_options",
         "max_retries",
         "max_invalid",
         "lease_seconds",
@@ -105,6 +106,26 @@ def _url(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
     return url.rstrip("/")
+
+
+OBJECT_OPTIONS = (
+    "StorageClass",
+    "ServerSideEncryption",
+    "SSEKMSKeyId",
+    "SSEKMSEncryptionContext",
+    "Tagging",
+    "RequestPayer",
+    "ExpectedBucketOwner",
+)
+"""See https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
+
+
+def _object_options(options: dict[str, str]) -> dict[str, str]:
+    for name in options:
+        if name not in OBJECT_OPTIONS:
+            close = _did_you_mean(name, OBJECT_OPTIONS)
+            raise ValueError(f"{name!r} is none of {', '.join(OBJECT_OPTIONS)}{close}")
+    return options
 
 
 def _services(endpoints: dict[str, str]) -> dict[str, str]:
@@ -157,7 +178,14 @@ class Settings(BaseModel):
     endpoints: Annotated[dict[str, Url], AfterValidator(_services)] = Field(default_factory=dict)
     """Where single services are, by boto3's name (``s3``, ``cognito-idp``, …); before ``endpoint_url``."""
 
-    threads: int = Field(default=8, ge=1, le=1024)
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = 8
+    """Requests under way at once; ``auto``: as many as bring more."""
+    engine: Literal["auto", "lean", "boto3"] = "auto"
+    """Whose connections carry the content of files: our own where possible, our own or none, boto3's."""
+    unsigned_payload: bool = False
+    """Over plain HTTP, too, do not sign the content; its CRC32 is sent and checked all the same."""
+    object_options: Annotated[dict[str, str], AfterValidator(_object_options)] = Field(default_factory=dict)
+    """For the objects made, by their names in PutObject: ``StorageClass``, ``ServerSideEncryption``, …"""
     max_retries: int = Field(default=2, ge=0, le=1000)
     max_invalid: int = Field(default=10, ge=0)
     """More invalid files than this in one run end it early; 0 = no limit."""
@@ -288,7 +316,7 @@ class _Layer:
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             key = str(first["loc"][0])
-            if key == "endpoints":
+            if key in {"endpoints", "object_options"}:
                 key = ".".join(map(str, first["loc"]))
             if first["type"] == "extra_forbidden":
                 message = f"is not a setting{_did_you_mean(key, Settings.model_fields)}"
@@ -347,7 +375,7 @@ def _own_environment(environ: Mapping[str, str]) -> _Layer:
             known = [ENVIRONMENT_PREFIX + setting.upper() for setting in Settings.model_fields]
             raise SettingsError(f"environment: {variable}: is not a setting{_did_you_mean(variable, known)}")
         values[key], names[key] = text, variable
-        if key == "endpoints" or (key == "password_command" and text.startswith("[")):
+        if key in {"endpoints", "object_options"} or (key == "password_command" and text.startswith("[")):
             try:
                 values[key] = json.loads(text)
             except ValueError as error:

@@ -84,7 +84,8 @@ def test_with_nothing_more_said_the_current_directory_is_delivered(run, stand_in
         "staging",
         Path(),
     )
-    assert (given.n_threads, given.max_retries, given.resend_invalid, given.debug) == (8, 2, False, False)
+    assert (given.settings.threads, given.settings.max_retries) == (8, 2)
+    assert (given.resend_invalid, given.debug) == (False, False)
     assert given.file_index["path"].tolist() == ["a.csv", "b/c.json", "b/d.txt"]
     assert given.file_index["checksum"].tolist() == [None] * 3
     assert (given.output_dir, given.prompt, given.session) == (None, None, None)
@@ -100,7 +101,8 @@ def test_every_option_reaches_the_client(run, stand_in, data, tmp_path):
     )
     assert said.code == 0
     given = stand_in.made[0].given
-    assert (given.source, given.transfer_type, given.n_threads, given.max_retries) == (data, "sample", 3, 0)
+    assert (given.source, given.transfer_type) == (data, "sample")
+    assert (given.settings.threads, given.settings.max_retries) == (3, 0)
     assert (given.resend_invalid, given.debug, given.output_dir) == (True, True, tmp_path)
     assert given.file_index["path"].tolist() == ["a.csv"]
 

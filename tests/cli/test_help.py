@@ -41,7 +41,7 @@ def test_both_ways_to_start_it_say_the_same(process, run):
     [
         (
             [],
-            """--dataset --delivery-id --source --index --sample --profile --threads --max-retries
+            """--dataset --delivery-id --source --index --sample --profile --threads --engine --max-retries
             --resend-invalid --dry-run --output-dir --sandbox --json -q -v --debug --version""",
         ),
         (["index"], "-o --no-checksums --include --exclude"),

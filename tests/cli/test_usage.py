@@ -16,7 +16,7 @@ import pytest
         (["indx", "."], "No such command 'indx'. Did you mean 'index'?"),
         (["--dataset", "d", "index", "."], "--dataset is for a delivery, not for 'index'"),
         (["index"], "Missing argument 'SOURCE'."),
-        (["--threads", "many"], "Invalid value for '--threads': 'many' is not a valid integer."),
+        (["--threads", "many"], "Invalid value for '--threads': 'many' is neither a number nor 'auto'."),
         (
             ["--dataset", "d", "--delivery-id", "y", "--threads", "0"],
             "command line: --threads: should be greater than or equal to 1",

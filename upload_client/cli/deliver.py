@@ -31,6 +31,21 @@ SHOWN = 10
 """Files a dry run names for each reason; with -v it names all."""
 
 
+class _Threads(click.ParamType):
+    """A number, or ``auto``."""
+
+    name = "threads"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:  # noqa: ANN401 # click's face
+        """See `click.ParamType.convert`."""
+        if value == "auto":
+            return str(value)
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'auto'.", param, ctx)
+
+
 class _Deliver(click.Group):
     """A group whose own options are those of a delivery."""
 
@@ -57,7 +72,8 @@ class _Order:
     index: Path | None
     sample: bool
     profile: str | None
-    threads: int | None
+    threads: int | str | None
+    engine: str | None
     max_retries: int | None
     resend_invalid: bool
     dry_run: bool
@@ -88,7 +104,17 @@ class _Order:
 )
 @click.option("--sample", is_flag=True, help="Deliver the small sample agreed on first.")
 @click.option("--profile", metavar="NAME|FILE", help="Settings from the receiver, a TOML file.")
-@click.option("--threads", type=int, metavar="N", help="Requests at once.  [default: 8]")
+@click.option(
+    "--threads",
+    type=_Threads(),
+    metavar="N|auto",
+    help="Requests at once; auto: as many as bring more.  [default: 8]",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "lean", "boto3"]),
+    help="Whose connections carry the files: our own where possible (auto), our own or none, boto3's.",
+)
 @click.option(
     "--max-retries",
     type=int,
@@ -180,8 +206,8 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
         file_index=sources.read_files(source, order.index),
         transfer_type=transfer_type,
         source=source,
-        n_threads=settings.threads,
-        max_retries=settings.max_retries,
+        n_threads=None,
+        max_retries=None,
         debug=order.debug,
         settings=settings,
         session=session,
@@ -199,7 +225,7 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
     from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
     dataset, delivery_id = order.dataset, order.delivery_id
-    flags = {"threads": order.threads, "max_retries": order.max_retries}
+    flags = {"threads": order.threads, "engine": order.engine, "max_retries": order.max_retries}
     if order.sandbox:
         if order.profile:
             raise UsageError("--sandbox brings its own profile: leave --profile out")
