@@ -369,6 +369,18 @@ def test_brackets_within_a_text_are_not_nesting_and_the_limit_itself_is_fine():
     assert decode("client", json.dumps(fields).encode()).n_ignored == 1
 
 
+def test_a_line_that_is_hard_to_match_takes_no_longer_than_others():
+    """With a pattern that goes back and forth, each of these takes many seconds."""
+    hard = b"[" * 20 + b'"' + b'\\"' * 30_000
+    assert decode("client", *[hard] * 50).n_ignored == 50
+
+
+@pytest.mark.parametrize("inner", ['"]"', '"\\"]"', '"\\\\"', '"\\'])
+def test_where_a_string_ends_is_seen_as_json_sees_it(inner):
+    assert records._nesting("[[" + inner) == 2
+    assert records._nesting("[" + inner + "]") == 1
+
+
 def test_a_list_of_checks_that_ends_early_is_no_way_into_another_field():
     usual = encode(VERDICT)
     forged = usual.replace(b'"checks":["present"]', b'"checks":["present"],"path":["else"]')
@@ -396,7 +408,8 @@ def test_kinds_of_the_other_side_do_not_count():
         (encode(HEADERS["client"]), "end of a line"),
         (encode_segment(HEADERS["client"], [encode(Keepalive(T))])[:-1], "end of a line"),
         (encode(Keepalive(T)) + b"\n", "not a segment's header"),
-        (b" " * (MAX_SEGMENT + 1), "more than"),
+        (b" " * (MAX_SEGMENT + 1), "bytes, more than"),
+        (encode_segment(HEADERS["client"]) + b"\n" * 100_000, "lines, more than"),
         (line(HEADERS["client"], version=2) + b"\n", "version 2"),
         (line(HEADERS["client"], version="1") + b"\n", "header"),
         (line(HEADERS["client"], seq=-1) + b"\n", "header"),

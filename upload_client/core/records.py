@@ -80,6 +80,7 @@ MAX_UNFLUSHED: Final = 5000
 
 _MAX_TEXT = 4000  # characters of a message: what does not fit into a record would be lost to the reader
 _MAX_PROBLEMS = 10
+_MAX_LINES = 20 * MAX_BATCH_RECORDS  # of a segment: no writer comes near, and each costs the reader time
 _MAX_INT = 2**63 - 1
 
 Writer: TypeAlias = Literal["client", "validator"]
@@ -478,8 +479,8 @@ def decode_segment(data: bytes, *, writer: Writer) -> Segment:
     Whatever the bytes are, it takes time and memory in proportion to their number, and raises nothing else.
 
     Raises:
-        MalformedSegment: more than `MAX_SEGMENT` bytes, no end of line at the end, a header that is missing
-            or wrong, or one of a version that this program cannot read.
+        MalformedSegment: more than `MAX_SEGMENT` bytes, or far more lines than a writer puts into one; no end
+            of line at the end; a header that is missing or wrong, or of a version this program cannot read.
     """
     if len(data) > MAX_SEGMENT:
         raise MalformedSegment(f"{len(data)} bytes, more than {MAX_SEGMENT}")
@@ -490,6 +491,8 @@ def decode_segment(data: bytes, *, writer: Writer) -> Segment:
         raise MalformedSegment("it does not end with the end of a line")
     if not lines:
         raise MalformedSegment("it is empty")
+    if len(lines) > _MAX_LINES:
+        raise MalformedSegment(f"{len(lines)} lines, more than {_MAX_LINES}")
     header = _decode_header(lines[0], writer)
     usual, kinds = _CLIENT if writer == "client" else _VALIDATOR
     records: list[Record] = []
@@ -565,15 +568,18 @@ def _decode_json(line: str) -> dict[str, Any]:
     return fields
 
 
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
-_BRACKET = re.compile(r"[\[\]{}]")
+# A string, closed or running to the line's end, or a bracket. Possessive: a line is gone through once.
+_BRACKET = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]')
 
 
 def _nesting(line: str) -> int:
     depth = deepest = 0
-    for bracket in _BRACKET.findall(_STRING.sub("", line)):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
+    for piece in _BRACKET.findall(line):
+        if piece in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif piece in "]}":
+            depth -= 1
     return deepest
 
 
