@@ -1,0 +1,166 @@
+"""The lock is stolen, deleted, garbled, expired: the old owner writes nothing more that counts.
+
+With real time, a stopped process and a lease of 30 s:
+
+    python -m pytest tests/faults/test_locks.py -m long
+"""
+
+from __future__ import annotations
+
+import email.utils
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from delivery.conftest import Delivery, content
+from faults.conftest import Network, client_of, control_bucket, log_of, start
+from faults.proxy import Exchange, Fault
+
+from upload_client import UploadClient
+from upload_client.clock import Clock
+
+
+class Movable(Clock):
+    """The machine's clocks, that a test can move."""
+
+    def __init__(self, wall: float = 0.0, monotonic: float = 0.0) -> None:
+        self.ahead = wall
+        self.slept = monotonic
+
+    def wall(self) -> float:
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.slept
+
+
+def later(seconds: float) -> Fault:
+    """Let the store's clock be so much later in its answer (``Date``, RFC 9110 section 6.6.1)."""
+
+    def fault(x: Exchange) -> None:
+        raw = x.forward().raw
+        date = email.utils.formatdate(time.time() + seconds, usegmt=True).encode()
+        x.send(re.sub(rb"(?im)^date:.*\r$", b"Date: " + date + b"\r", raw, count=1))
+
+    return fault
+
+
+def stolen(delivery: Delivery, network: Network, old: UploadClient) -> dict:
+    return {"steal": old.agent_id}
+
+
+def deleted(delivery: Delivery, network: Network, old: UploadClient) -> dict:
+    control_bucket(delivery).rm("owned")
+    return {}
+
+
+def garbled(delivery: Delivery, network: Network, old: UploadClient) -> dict:
+    control_bucket(delivery).put("owned", b'{"epoch": -1, "\xff')
+    # Unreadable: held, until as much time as an unknown lease may take has passed by the store's clock.
+    network.s3.on(later(303.0), method="GET", path="/owned$", times=None)
+    return {}
+
+
+def expired(delivery: Delivery, network: Network, old: UploadClient) -> dict:
+    network.s3.on(later(33.0), method="GET", path="/owned$", times=None)
+    return {}
+
+
+@pytest.mark.parametrize("happen", [stolen, deleted, garbled, expired])
+def test_who_lost_the_lock_writes_nothing_more_and_the_next_one_ends_all_valid(
+    delivery: Delivery, data: Path, network: Network, happen
+) -> None:
+    clock = Movable()
+    old = client_of(delivery, data, clock=clock)
+    old.connect()
+    old.write_index()
+    old.initiate_transfer()
+    for _ in range(3):
+        old.transfer_next_file()
+    while not any(file.state in ("done", "valid") for file in old.files):
+        old.update()
+    options = happen(delivery, network, old)
+    with client_of(delivery, data, network.settings, **options) as new:
+        assert new.run().exit_code == 0, new.outcome
+    landed, chain = delivery.landed(), [segment.sha256 for segment in log_of(delivery, "client")]
+    lock = delivery.lock()
+    clock.ahead = clock.slept = 16.0  # past half of its lease: it must not write before it has looked
+    while not old.done:
+        if old.next_file is not None:
+            old.transfer_next_file()
+        try:
+            old.update()
+        except Exception:
+            assert old.done
+            raise
+        time.sleep(0.01)
+    assert old.outcome is not None
+    assert old.outcome.exit_code == 12, old.outcome
+    assert delivery.landed() == landed == content(data)
+    assert [segment.sha256 for segment in log_of(delivery, "client")] == chain
+    assert delivery.lock() == lock
+    assert lock["state"] == "released"
+    assert lock["epoch"] == 2
+    assert lock["agent_id"] == new.agent_id
+
+
+def test_a_laptop_that_slept_goes_on_if_nobody_came(delivery: Delivery, data: Path) -> None:
+    clock = Movable()
+    with client_of(delivery, data, clock=clock) as client:
+        client.connect()
+        client.write_index()
+        client.initiate_transfer()
+        client.transfer_next_file()
+        clock.ahead = 4000.0
+        while not client.done:
+            if client.next_file is not None:
+                client.transfer_next_file()
+            client.update()
+            time.sleep(0.01)
+    assert client.outcome is not None
+    assert client.outcome.exit_code == 0, client.outcome
+    assert delivery.lock()["epoch"] == 1
+
+
+@pytest.mark.parametrize("minutes", [-20, 20])
+def test_a_wrong_clock_takes_no_live_lock(delivery: Delivery, data: Path, minutes: int) -> None:
+    from upload_client.errors import Locked
+
+    held = client_of(delivery, data)
+    held.connect()
+    try:
+        wrong = client_of(delivery, data, clock=Movable(60.0 * minutes))
+        with pytest.raises(Locked, match=held.agent_id), wrong:
+            wrong.run()
+    finally:
+        held.quit()
+    with client_of(delivery, data, clock=Movable(60.0 * minutes)) as wrong:
+        assert wrong.run().exit_code == 0
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot stop a process")
+def test_a_process_that_was_stopped_for_longer_than_its_lease(
+    delivery: Delivery, data: Path, network: Network
+) -> None:
+    def stop(x: Exchange) -> None:
+        os.kill(old.pid, signal.SIGSTOP)
+        x.send(x.forward().raw)
+
+    network.s3.on(stop, method="PUT", path=f"/{delivery.landing}", nth=4)
+    old = start(delivery, "--source", data, env=network.env)
+    while delivery.lock() is None:
+        time.sleep(0.1)
+    time.sleep(34)
+    said = delivery.run("--source", data)
+    assert said.exit_code == 0, said
+    landed, chain = delivery.landed(), len(log_of(delivery, "client"))
+    os.kill(old.pid, signal.SIGCONT)
+    _, stderr = old.communicate(timeout=60)
+    assert old.returncode == 12, stderr
+    assert delivery.landed() == landed == content(data)
+    assert len(log_of(delivery, "client")) == chain
+    assert delivery.lock()["epoch"] == 2

@@ -1,0 +1,126 @@
+"""A store that says SlowDown, and a network that is gone: the delivery ends all the same.
+
+At full length:
+
+    python -m pytest tests/faults/test_storms.py -m long
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from delivery.conftest import Delivery, content, make_data
+from faults import proxy as net
+from faults.conftest import Network, client_of
+from faults.proxy import Exchange, Request
+
+
+class Storm:
+    """Answers a share of all requests with 503; the rest pass, a little later if asked to."""
+
+    def __init__(self, delivery: Delivery, slower: float = 0.0) -> None:
+        self.share = 0.0
+        self.asked = self.done = 0
+        self._slower = slower
+        self._landing = f"/{delivery.landing}"
+        self._dice = random.Random(7)
+        self._lock = threading.Lock()
+        self._refuse = net.answer(503, "SlowDown")
+
+    def __call__(self, x: Exchange) -> None:
+        sending = x.request.method == "PUT" and self._landing in x.request.path
+        if sending and self._slower:
+            x.proxy.closing.wait(self._slower)
+        with self._lock:
+            refused = self._dice.random() < self.share
+            counted = sending and 0 < self.share < 1
+            self.asked += counted
+            self.done += counted and not refused
+        if refused:
+            self._refuse(x)
+        else:
+            x.send(x.forward().raw)
+
+
+def weather(delivery: Delivery, data: Path, network: Network, storm: Storm, seconds: tuple[float, float]):
+    """Deliver while the storm blows: at 30 % for so long, at 100 % for so long, and then no more."""
+    network.s3.on(storm, times=None)
+    with client_of(delivery, data, network.settings) as client:
+        client.connect()
+        client.write_index()
+        client.initiate_transfer()
+        storm.share = 0.3
+        began = time.monotonic()
+        while not client.done:
+            lasted = time.monotonic() - began
+            if lasted > sum(seconds):
+                storm.share = 0.0
+            elif lasted > seconds[0]:
+                storm.share = 1.0
+            if client.next_file is not None:
+                client.transfer_next_file()
+            client.update()
+            time.sleep(0.002)
+    assert time.monotonic() - began > sum(seconds), "it was over before the storm was"
+    assert client.outcome is not None
+    assert client.outcome.exit_code == 0, client.outcome
+    assert delivery.landed() == content(data)
+    assert storm.done > 40
+    assert storm.asked / storm.done <= 1.6
+    print(f"{storm.asked / storm.done:.2f} requests for each success")
+
+
+def test_a_storm_passes(delivery: Delivery, tmp_path: Path, network: Network) -> None:
+    data = make_data(tmp_path / "data", 240)
+    weather(delivery, data, network, Storm(delivery, slower=0.05), (4.0, 2.0))
+
+
+@pytest.mark.long
+def test_a_storm_of_a_minute_and_a_half_passes(delivery: Delivery, tmp_path: Path, network: Network) -> None:
+    data = make_data(tmp_path / "data", 1500)
+    weather(delivery, data, network, Storm(delivery, slower=0.15), (60.0, 30.0))
+
+
+def outage(delivery: Delivery, data: Path, network: Network, seconds: float, **more) -> None:
+    middle = threading.Event()
+
+    def fault(x: Exchange) -> None:
+        x.send(x.forward().raw)
+        middle.set()
+
+    def sends(request: Request) -> bool:
+        return request.method == "PUT" and f"/{delivery.landing}" in request.path
+
+    network.s3.on(fault, when=sends, nth=6)
+
+    def cut() -> None:
+        middle.wait()
+        for proxy in (network.s3, network.rest):
+            proxy.down()
+        time.sleep(seconds)
+        for proxy in (network.s3, network.rest):
+            proxy.up()
+
+    cutting = threading.Thread(target=cut)
+    cutting.start()
+    with client_of(delivery, data, network.settings, n_threads=2, more=more) as client:
+        outcome = client.run()
+    cutting.join()
+    assert outcome.exit_code in (0, 5), outcome
+    if outcome.exit_code:
+        with client_of(delivery, data, network.settings) as client:
+            assert client.run().exit_code == 0
+    assert delivery.landed() == content(data)
+
+
+def test_an_outage_in_mid_delivery_is_survived(delivery: Delivery, tmp_path: Path, network: Network) -> None:
+    outage(delivery, make_data(tmp_path / "data", 60), network, 4.0)
+
+
+@pytest.mark.long
+def test_two_minutes_of_outage_are_survived(delivery: Delivery, tmp_path: Path, network: Network) -> None:
+    outage(delivery, make_data(tmp_path / "data", 60), network, 120.0, lease_seconds=300)
