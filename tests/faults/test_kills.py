@@ -109,14 +109,18 @@ def test_after_a_kill_the_next_run_ends_as_if_nothing_had_happened(
 def test_a_kill_at_each_place_there_is(receiver: Receiver, victim: Path, tmp_path: Path) -> None:
     every = places(receiver.new_delivery(), victim, tmp_path / "places")
     assert len(every) > 60
-    died = 0
+    died, broken = 0, []
     for place in every:
         delivery = receiver.new_delivery()
-        print(place)
-        died += kill_and_go_on(delivery, victim, die_at(delivery, victim, place))
+        try:
+            died += kill_and_go_on(delivery, victim, die_at(delivery, victim, place))
+        except AssertionError as error:
+            broken.append((place, str(error)[:2000]))
+            print(place, error)
+    print(f"{died} kills at {len(every)} places")
+    assert not broken, f"{len(broken)} of {len(every)}"
     # Some are passed more or less often, as verdicts come in crowds or one by one.
     assert died >= 0.8 * len(every)
-    print(f"{died} kills at {len(every)} places")
 
 
 @pytest.mark.long
