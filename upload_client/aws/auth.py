@@ -25,6 +25,7 @@ from botocore.credentials import CredentialProvider, CredentialResolver, Refresh
 from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.aws.clients import client
+from upload_client.aws.skew import is_skew, wrong_clock
 from upload_client.clock import SYSTEM, Clock
 from upload_client.errors import DeliveryError, LoginRefused
 from upload_client.settings import Settings, SettingsError, require
@@ -66,6 +67,9 @@ PASSWORD_SOURCES = "Set UPLOAD_CLIENT_PASSWORD or password_command, or keep it i
 PASSWORD_COMMAND_SECONDS = 120.0
 
 
+SET_CLOCK = "Set this machine's clock (have it set by NTP), and run the same command again."
+
+
 def open_session(settings: Settings, *, prompt: Prompt | None = None, clock: Clock = SYSTEM) -> boto3.Session:
     """Log in, and give a boto3 session whose credentials last as long as they are needed.
 
@@ -96,6 +100,11 @@ def fetch_parameter(session: boto3.Session, settings: Settings) -> str:
         answer = client(session, "ssm", settings).get_parameter(Name=name, WithDecryption=True)
     except ClientError as error:
         code = error.response["Error"]["Code"]
+        if is_skew(code, error.response["Error"].get("Message", "")):
+            date = error.response["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
+            raise LoginRefused(
+                f"AWS refuses the request because {wrong_clock(date)}", hint=SET_CLOCK
+            ) from error
         raise SettingsError(
             f"SSM parameter {name}: cannot be read ({code})",
             hint="It holds what only the receiver can tell. Check settings_parameter and region, or set"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
+from upload_client.aws.skew import is_skew, wrong_clock
 from upload_client.transfer.dataroot import FileRefused
 from upload_client.transfer.wire import Answer
 
@@ -111,20 +110,11 @@ def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> Tr
 
 
 def _said(answer: Answer) -> str:
-    if answer.code == "RequestTimeTooSkewed":
-        return f"S3 refuses the request because this machine's clock is wrong{_skew(answer.date)}"
+    if is_skew(answer.code, answer.message):
+        return f"S3 refuses the request because {wrong_clock(answer.date)}"
     if answer.code == "NoCredentials":
         return f"no valid credentials: {answer.message}"
     if answer.status == 0:
         return f"no answer from S3: {answer.code}: {answer.message}"
     text = f"S3 refuses it: {answer.status} {answer.code}".rstrip()
     return f"{text}: {answer.message}" if answer.message else text
-
-
-def _skew(date: str) -> str:
-    """How wrong, by the date in S3's own answer."""
-    try:
-        seconds = time.time() - parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError):
-        return ""
-    return f": it is {abs(seconds) / 60:.0f} minutes {'ahead' if seconds > 0 else 'behind'}"
