@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client.core.files import FileLedger, Upload
-from upload_client.core.records import Found, Verdict
+from upload_client.core.records import Found, Segment, SegmentHeader, Verdict
 from upload_client.core.verdicts import (
     ASK_AGAIN_AFTER,
     BEFORE_TRANSFER,
@@ -15,6 +15,7 @@ from upload_client.core.verdicts import (
     NOT_IN_INDEX,
     SOMETHING_ELSE,
     apply,
+    heard,
     judge,
 )
 
@@ -220,6 +221,15 @@ def test_a_judge_that_invented_an_upload_is_not_believed_about_the_real_one():
         assert give(files, verdict(status)).action == "ignore"
     assert give(files, verdict(upload="3-9")).action == "ignore"
     assert (files.state(0), files.message(0)) == ("invalid", BEFORE_TRANSFER)
+
+
+@pytest.mark.parametrize(
+    ("serves", "superseded", "counts"),
+    [(1, False, True), (EPOCH, False, True), (EPOCH + 1, False, False), (EPOCH, True, False)],
+)
+def test_verdicts_count_from_any_validator_but_a_dead_one_and_a_later_clients(serves, superseded, counts):
+    segment = Segment(SegmentHeader(1, 0, "v", 1, None, serves), (verdict(),), "", superseded=superseded)
+    assert heard(segment, EPOCH) is counts
 
 
 STATUSES = st.sampled_from(["ok", "failure", "error"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, TypeAlias
 
 from upload_client.core.files import FileLedger, State, Upload, parse_upload_id
-from upload_client.core.records import Verdict
+from upload_client.core.records import Segment, Verdict
 from upload_client.core.values import value
 
 ASK_AGAIN_AFTER: Final = (5.0, 30.0, 120.0)
@@ -40,6 +40,17 @@ class Ruling:
 _VALID = Ruling("valid", verdict="ok")
 _EARLIER = Ruling("ignore", "it is about an earlier upload")
 _SAME = Ruling("ignore", "it was said before")
+
+
+def heard(segment: Segment, epoch: int) -> bool:
+    """Whether the client of `epoch` has to hear the verdicts in a segment of the validator log.
+
+    They count whichever client the validator served, but not if the validator had lost its log when it wrote
+    them, nor if it serves a later client: then they are about uploads that this one has never heard of, and
+    cannot tell from uploads never issued. It will find that its lock is lost.
+    """
+    serves = segment.header.client_epoch
+    return not segment.superseded and (serves is None or serves <= epoch)
 
 
 def judge(
@@ -118,9 +129,8 @@ def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ru
     if (
         verdict.status == "ok"
         and found is not None
-        and ledger.awaits(row, verdict.upload, found.size, found.crc32, found.etag)
+        and ledger.accept(row, verdict.upload, found.size, found.crc32, found.etag, verdict.t)
     ):
-        ledger.judge(row, "valid", None, verdict.t, verdict="ok")
         return _VALID
     ruling = judge(
         verdict,
