@@ -16,7 +16,6 @@ outcome says that S3 acknowledged it, or why not. Nothing here knows of ledgers,
 
 from __future__ import annotations
 
-import dataclasses
 import heapq
 import itertools
 import threading
@@ -356,7 +355,7 @@ class TransferEngine:
             if isinstance(result, Parted):
                 self._activate(_Run(result))
             elif isinstance(result, _Larger):
-                self._queue(dataclasses.replace(task, size=result.size))
+                self._queue(task._replace(size=result.size))
             else:
                 self._conclude(task, result)
 
@@ -555,7 +554,7 @@ class TransferEngine:
         upload_id = self._left_over.pop(task.key, None)
         if upload_id is None or upload_id in task.leftover:
             return task
-        return dataclasses.replace(task, leftover=(upload_id, *task.leftover))
+        return task._replace(leftover=(upload_id, *task.leftover))
 
     # Workers
 

@@ -50,6 +50,7 @@ MISMATCH = "the file's content does not match the checksum in the index"
 
 _TRIES = 10
 _CONFLICTS = 5
+_BLOCK = 512 * 1024
 
 Fenced = TypeVar("Fenced", PutObject, CompleteUpload, CopyObject)
 
@@ -87,7 +88,7 @@ def write(request: Fenced, size: int, crc32: str | None) -> Steps[Answer]:
     Returns:
         The answer to the write, or to the HEAD that shows it has been carried out; else the error.
     """
-    pauses = _pauses()
+    pauses: Iterator[float] | None = None
     conflicts = 0
     while True:
         answer = yield request
@@ -109,6 +110,8 @@ def write(request: Fenced, size: int, crc32: str | None) -> Steps[Answer]:
             request = request._replace(expect=there)
             if answer.status == 412:
                 continue
+        if pauses is None:
+            pauses = _pauses()
         seconds = next(pauses, None)
         if seconds is None or not (yield Pause(seconds)).ok:
             return answer
@@ -132,10 +135,11 @@ def send_whole(
     size = file.fingerprint.size
     if buffer is None:
         body: bytes | memoryview = file.read(size)
+        crc = checksums.crc32(body)
     else:
         body = buffer[:size]
-        file.read_into(body)
-    crc32 = checksums.encode(checksums.crc32(body))
+        crc = _read(file, body, 0)
+    crc32 = checksums.encode(crc)
     if task.checksum is not None and task.checksum != crc32:
         file.check_unchanged()  # the likelier explanation is the better message
         raise FileRefused(MISMATCH)
@@ -314,11 +318,11 @@ class PartedUpload(Parted):
         offset, size = self.extent(index)
         if buffer is None:
             body: bytes | memoryview = self._file.read(size, offset)
+            crc = checksums.crc32(body)
         else:
             body = buffer[:size]
-            self._file.read_into(body, offset)
+            crc = _read(self._file, body, offset)
         self._file.check_unchanged()
-        crc = checksums.crc32(body)
         crc32 = checksums.encode(crc)
         kept = self._kept.get(index + 1)
         if kept is not None and is_kept(kept, Part(index + 1, offset, size), crc32, lambda: _md5(body)):
@@ -348,6 +352,16 @@ class PartedUpload(Parted):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _read(file: LocalFile, body: memoryview, offset: int) -> int:
+    """Fill the buffer, and compute the CRC32 of each block while the processor still has it at hand."""
+    crc = 0
+    for start in range(0, len(body), _BLOCK):
+        block = body[start : start + _BLOCK]
+        file.read_into(block, offset + start)
+        crc = checksums.crc32(block, crc)
+    return crc
 
 
 def _md5(body: bytes | memoryview) -> str:
