@@ -93,7 +93,7 @@ from upload_client.events import (
     Reporter,
     Summary,
 )
-from upload_client.index import check_index, encode_index
+from upload_client.index import check_index, encode_index, known_sizes
 from upload_client.plan import Plan, make_plan
 from upload_client.report import LogTail, Receipt, write_dump
 from upload_client.settings import Settings, SettingsError, load_settings, require, with_parameter
@@ -178,6 +178,7 @@ class _Survey:
     """What the logs and the buckets say before a run."""
 
     reader: LogReader
+    history: DeliveryHistory
     ledger: FileLedger
     plan: Plan
 
@@ -470,7 +471,7 @@ class UploadClient:
         if self.state is not ClientState.UNCONNECTED:
             raise InvalidState(f"a plan is made before connecting; the client is {self.state}")
         places = self._open()
-        return self._survey(places, DeliveryHistory(), epoch=0).plan
+        return self._survey(places, epoch=0).plan
 
     def connect(self) -> None:
         """Log in, read the settings, take the lock, fence and read the logs, and plan.
@@ -737,8 +738,8 @@ class UploadClient:
             may_write=lambda: lock.may_write,
         )
         writer.fence()
-        history = DeliveryHistory()
-        survey = self._survey(places, history, lock.epoch)
+        survey = self._survey(places, lock.epoch)
+        history = survey.history
         self._delivery = delivery = _Delivery(
             places=places,
             lock=lock,
@@ -782,17 +783,8 @@ class UploadClient:
         delivery.engine = self._make_engine(delivery)
         self._move("connected")
 
-    def _survey(self, places: _Places, history: DeliveryHistory, epoch: int) -> _Survey:
+    def _survey(self, places: _Places, epoch: int) -> _Survey:
         """Read both logs, list what has landed, and find out where each file starts."""
-        for segment in LogReader(
-            places.control, places.layout.client_log(), writer="client", clock=self._clock
-        ).read_all():
-            history.add_client(segment)
-        reader = LogReader(
-            places.control, places.layout.validator_log(), writer="validator", clock=self._clock
-        )
-        for segment in reader.read_all():
-            history.add_validator(segment)
         if places.root.bucket is not None:
             self._sources = {entry.key: (entry.size, entry.etag) for entry in places.root.bucket.list()}
             self._check_index({key: size for key, (size, _) in self._sources.items()}, places.layout.landing)
@@ -803,9 +795,19 @@ class UploadClient:
             self._index["path"].tolist(),
             abspaths=self._source_prefix(),
             checksums=self._index["checksum"].tolist(),
-            sizes=[None if size is pd.NA else size for size in self._index["size"].tolist()],
+            sizes=known_sizes(self._index),
             max_retries=places.settings.max_retries if self._max_retries is None else self._max_retries,
         )
+        history = DeliveryHistory(ledger.rows)
+        for segment in LogReader(
+            places.control, places.layout.client_log(), writer="client", clock=self._clock
+        ).read_all():
+            history.add_client(segment)
+        reader = LogReader(
+            places.control, places.layout.validator_log(), writer="validator", clock=self._clock
+        )
+        for segment in reader.read_all():
+            history.add_validator(segment)
         plan = make_plan(
             ledger,
             history,
@@ -816,7 +818,7 @@ class UploadClient:
             resend_invalid=self._resend_invalid,
             n_threads=_LOOKS if places.n_threads == "auto" else places.n_threads,
         )
-        return _Survey(reader, ledger, plan)
+        return _Survey(reader, history, ledger, plan)
 
     def _check_index(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
         checked = check_index(self._index, source, prefix=prefix)
@@ -1102,14 +1104,18 @@ class UploadClient:
         if not ledger.counts()["valid"]:
             return
         landing = delivery.places.landing
-        found = self._patiently(lambda: {entry.key: entry.etag for entry in landing.list()})
-        for row in range(len(ledger)):
-            if ledger.state(row) != "valid":
-                continue
-            upload = ledger.upload(row)
-            etag = found.get(ledger.relpath(row))
-            if upload is None or etag != upload.etag:
-                why = "is no longer in the bucket" if etag is None else "was replaced in the bucket"
+
+        def look() -> bytearray:
+            """For each row: 0: nothing is listed, 1: something else is, 2: what was judged is."""
+            found = bytearray(len(ledger))
+            for entry in landing.list():
+                if (row := ledger.row(entry.key)) is not None:
+                    found[row] = 2 if ledger.has_landed(row, entry.etag) else 1
+            return found
+
+        for row, found in enumerate(self._patiently(look)):
+            if found < 2 and ledger.state(row) == "valid":
+                why = "was replaced in the bucket" if found else "is no longer in the bucket"
                 ledger.judge(row, "invalid", f"{why} after it was judged", at)
                 self._tell_file(ledger, row)
 

@@ -40,6 +40,7 @@ __all__ = [
     "CheckedIndex",
     "check_index",
     "encode_index",
+    "known_sizes",
     "read_index",
     "scan",
     "scan_listing",
@@ -338,6 +339,14 @@ def _checked_sizes(
 def _sizes(column: pd.Series[int]) -> tuple[list[int], list[bool]]:
     unknown = column.isna().to_numpy(dtype=np.bool_)
     return column.fillna(0).to_numpy(dtype=np.int64).tolist(), unknown.tolist()
+
+
+def known_sizes(frame: pd.DataFrame) -> Sequence[int | None]:
+    """The column ``size`` of a checked index; None where it is not known."""
+    sizes, unknown = _sizes(frame["size"])
+    if not any(unknown):
+        return array("q", sizes)
+    return [None if no_size else size for size, no_size in zip(sizes, unknown, strict=True)]
 
 
 def _not_listed(

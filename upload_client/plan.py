@@ -13,20 +13,24 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
-from upload_client.aws.bucket import Bucket, StoreError, insist
+from upload_client.aws.bucket import Bucket, ObjectInfo, StoreError, insist
 from upload_client.aws.leftover import leftovers
 from upload_client.core import checksums
 from upload_client.core.files import FileLedger, State
-from upload_client.core.history import DeliveryHistory, PathHistory
-from upload_client.core.resume import GONE, Landed, Local, Need, Reason, Start, decide, place
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
 from upload_client.transfer.dataroot import DataRoot, FileRefused
 
 __all__ = ["Plan", "make_plan"]
 
 _REASONS = tuple(Reason)
+_CODES = {reason: code for code, reason in enumerate(_REASONS)}
+_VALID = _CODES[Reason.VALID]
+_UNDECIDED = 255
 _BLOCK = 1024 * 1024  # bytes read at once for a checksum
-_BATCH = 1000  # files whose checksums are asked for at once
+_BATCH = 1000  # files whose checksums, or objects whose places in the listing, are asked for at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,7 @@ def make_plan(
 
     Args:
         ledger: the files, none of which has moved yet.
-        history: both logs, folded.
+        history: both logs, folded; its rows are the ledger's.
         epoch: of this run.
         root: where files come from.
         sources: size and ETag of each object, where they come from a bucket.
@@ -89,7 +93,7 @@ def make_plan(
         StoreError: the landing bucket could not be listed.
     """
     survey = _Survey(ledger, history, epoch, root, sources, landing, resend_invalid)
-    undecided = [(row, need) for row in range(len(ledger)) if (need := survey.look(row)) is not None]
+    undecided = survey.look()
     with ThreadPoolExecutor(max(n_threads, 1), "plan") as pool:
         for first in range(0, len(undecided), _BATCH):
             batch = undecided[first : first + _BATCH]
@@ -99,7 +103,11 @@ def make_plan(
 
 
 class _Survey:
-    """The state of affairs, file by file."""
+    """The state of affairs, file by file.
+
+    Files are looked at in the order of the listing, and what is not listed after that: so that of a million
+    listed objects none is held, but those that a question is open about.
+    """
 
     def __init__(
         self,
@@ -115,35 +123,41 @@ class _Survey:
         self._history = history
         self._epoch = epoch
         self._root = root
-        self._folder = str(root.path or "")
+        self._folder = "" if root.path is None else os.path.join(root.path, "")  # noqa: PTH118 - text to add to
         self._sources = sources
         self._landing = landing
         self._resend_invalid = resend_invalid
-        self._listed = insist(lambda: {entry.key: (entry.size, entry.etag) for entry in landing.list()})
-        self._reasons = bytearray(len(ledger))
-        self._sizes = array("q", (-1,)) * len(ledger)
+        self._reasons = bytearray((_UNDECIDED,)) * len(ledger)
+        self._sizes = ledger.sizes()
+        self._open: dict[int, tuple[int, str]] = {}  # rows about which a question is open: what is listed
         self._landed: dict[int, str] = {}
         self._announced: list[int] = []
         self._n_found = 0
-        self._n_to_send = self._n_bytes = 0
 
-    def look(self, row: int) -> Need | None:
-        """Decide about a file by what is at hand; None if that was enough."""
-        relpath = self._ledger.relpath(row)
-        local = self._local(relpath)
-        self._sizes[row] = local.size
-        past = self._history.latest(relpath)
-        start = decide(
-            past,
-            self._listed.get(relpath),
-            local,
-            checksum=self._ledger.checksum(row),
-            resend_invalid=self._resend_invalid,
-        )
-        if isinstance(start, Need):
-            return start
-        self._place(row, relpath, start, past, local, None)
-        return None
+    def look(self) -> list[tuple[int, Need]]:
+        """Decide about all files by what is at hand; those about which that was not enough, and what is."""
+        undecided: list[tuple[int, Need]] = []
+        for entry in _listed(self._landing):
+            row = self._ledger.row(entry.key)
+            if row is None or self._reasons[row] != _UNDECIDED or row in self._open:
+                continue
+            local = self._local(entry.key)
+            self._sizes[row] = local.size
+            listed = entry.size, entry.etag
+            if place_valid(self._ledger, row, self._history, listed, local):
+                self._reasons[row] = _VALID
+            elif (need := self._decide(row, listed, local)) is not None:
+                self._open[row] = listed
+                undecided.append((row, need))
+        row = self._reasons.find(_UNDECIDED)
+        while row >= 0:
+            if row not in self._open:
+                if self._sizes[row] < 0:  # else the index says it, and sending it will tell
+                    self._sizes[row] = self._local(self._ledger.relpath(row)).size
+                self._decide(row, None, Local(self._sizes[row]))
+            row = self._reasons.find(_UNDECIDED, row + 1)
+        undecided.sort()
+        return undecided
 
     def find_out(self, open_question: tuple[int, Need]) -> tuple[Landed | None, str | None]:
         """What `decide` needs to know about a file: checksums. Runs in many threads."""
@@ -159,44 +173,43 @@ class _Survey:
 
     def settle(self, row: int, head: Landed | None, local_crc32: str | None) -> None:
         """Decide about a file, all questions answered."""
-        relpath = self._ledger.relpath(row)
-        local = self._local(relpath)
-        past = self._history.latest(relpath)
+        local = self._local(self._ledger.relpath(row))
+        need = self._decide(row, self._open.pop(row), local, head, local_crc32)
+        assert need is None
+
+    def _decide(
+        self,
+        row: int,
+        listed: tuple[int, str] | None,
+        local: Local,
+        head: Landed | None = None,
+        local_crc32: str | None = None,
+    ) -> Need | None:
+        """Place a file where it starts; or say what has to be known before."""
+        past = self._history.at(row)
         start = decide(
             past,
-            self._listed.get(relpath),
+            listed,
             local,
             checksum=self._ledger.checksum(row),
             resend_invalid=self._resend_invalid,
             local_crc32=local_crc32,
             head=head,
         )
-        assert isinstance(start, Start)
-        self._place(row, relpath, start, past, local, head)
-
-    def _place(
-        self,
-        row: int,
-        relpath: str,
-        start: Start,
-        past: PathHistory | None,
-        local: Local,
-        head: Landed | None,
-    ) -> None:
+        if isinstance(start, Need):
+            return start
         found = None
         if start.reason is Reason.FOUND:
             assert head is not None
             self._n_found += 1
             found = head.as_upload(self._epoch, self._n_found, local)
         place(self._ledger, row, start, past, found=found)
-        self._reasons[row] = _REASONS.index(start.reason)
+        self._reasons[row] = _CODES[start.reason]
         if start.state == "done":
             self._announced.append(row)
-        elif start.state == "ready":
-            self._n_to_send += 1
-            self._n_bytes += max(local.size, 0)
-            if (listed := self._listed.get(relpath)) is not None:
-                self._landed[row] = listed[1]
+        elif start.state == "ready" and listed is not None:
+            self._landed[row] = listed[1]
+        return None
 
     def _local(self, relpath: str) -> Local:
         """The file at its source now; of size -1 where it is not there (sending it will say so)."""
@@ -204,7 +217,7 @@ class _Survey:
             size, etag = self._sources.get(relpath, (-1, None))
             return Local(size, etag=etag)
         try:
-            status = os.stat(os.path.join(self._folder, relpath))  # noqa: PTH116, PTH118 - once for each file
+            status = os.stat(self._folder + relpath)  # noqa: PTH116 - once for each file
         except OSError:
             return Local(-1)
         return Local(status.st_size, status.st_mtime_ns)
@@ -231,18 +244,41 @@ class _Survey:
     def plan(self) -> Plan:
         """All that was decided."""
         counts = [self._reasons.count(code) for code in range(len(_REASONS))]
+        ready = self._ledger.counts()["ready"]
+        n_bytes = 0
+        if ready:
+            state, sizes = self._ledger.state, self._sizes
+            n_bytes = sum(max(size, 0) for row, size in enumerate(sizes) if state(row) == "ready")
         return Plan(
             reasons={reason.sentence: n for reason, n in zip(_REASONS, counts, strict=True) if n},
-            n_to_send=self._n_to_send,
-            n_bytes=self._n_bytes,
-            announced=tuple(self._announced),
+            n_to_send=ready,
+            n_bytes=n_bytes,
+            announced=tuple(sorted(self._announced)),
             n_found=self._n_found,
             sizes=self._sizes,
             landed=self._landed,
-            leftover=_leftover(self._landing) if self._n_to_send else {},
+            leftover=_leftover(self._landing) if ready else {},
             _ledger=self._ledger,
             _reasons=bytes(self._reasons),
         )
+
+
+def _listed(landing: Bucket) -> Iterator[ObjectInfo]:
+    """Everything that has landed. Answers that are lost are asked for again."""
+    after: str | None = None
+    entries = landing.list()
+
+    def some() -> list[ObjectInfo]:
+        nonlocal entries
+        try:
+            return list(islice(entries, _BATCH))
+        except StoreError:
+            entries = landing.list(start_after=after)
+            raise
+
+    while batch := insist(some):
+        yield from batch
+        after = batch[-1].key
 
 
 def _leftover(landing: Bucket) -> Mapping[str, tuple[str, ...]]:

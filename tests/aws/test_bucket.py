@@ -416,8 +416,9 @@ def test_a_listing_gives_every_key_exactly(moto_bucket, key):
 def test_a_key_outside_of_the_prefix_is_never_given_out(bucket, session, store):
     bucket.put("a", b"")
     stranger = {"Contents": [{"Key": "elsewhere", "Size": 1, "ETag": '"x"', "LastModified": None}]}
-    lying = s3_client(session, store)
-    lying.meta.events.register("after-call.s3.ListObjectsV2", lambda parsed, **_: parsed.update(stranger))
-    deceived = Bucket(bucket.name, prefix=bucket.prefix, client=lying)
+    deceived = Bucket(bucket.name, prefix=bucket.prefix, client=s3_client(session, store))
+    deceived.client.meta.events.register(
+        "after-call.s3.ListObjectsV2", lambda parsed, **_: parsed.update(stranger)
+    )
     assert deceived.ls() == ()
     assert deceived.ls(recursive=False) == ()

@@ -309,21 +309,32 @@ def test_only_a_file_that_is_done_can_be_asked_about():
         ledger(1).ask_again(0, 0.0)
 
 
-def test_the_upload_that_awaits_a_verdict_is_recognised_by_all_it_announced():
+def test_only_the_upload_that_awaits_a_verdict_is_accepted_by_all_it_announced():
     files = ledger(1)
-    assert not files.awaits(0, "1-0", 9, CRC, ETAG)
+    assert not files.accept(0, "1-0", 9, CRC, ETAG, T)
     send(files, 0)
-    assert files.awaits(0, "1-0", 9, CRC, ETAG)
     for other in (
         ("1-1", 9, CRC, ETAG),
         ("1-0", 8, CRC, ETAG),
         ("1-0", 9, "AAAAAA==", ETAG),
         ("1-0", 9, CRC, "x"),
+        ("1-0", 9, None, ETAG),
     ):
-        assert not files.awaits(0, *other)
-    assert not files.awaits(0, "1-0", 9, None, ETAG)
-    files.judge(0, "valid", None, T, verdict="ok")
-    assert not files.awaits(0, "1-0", 9, CRC, ETAG)
+        assert not files.accept(0, *other, T)
+    assert files.state(0) == "done"
+    files.give_up_judging(0, "no")
+    assert files.accept(0, "1-0", 9, CRC, ETAG, T)
+    assert (files.state(0), files.verdict(0), files.file(0).judged_at) == ("valid", "ok", T)
+    assert (files.n_unjudged, files.message(0), files.counts()["valid"]) == (0, None, 1)
+    assert not files.accept(0, "1-0", 9, CRC, ETAG, T)
+
+
+def test_a_file_has_landed_with_the_etag_of_its_upload_only():
+    files = ledger(1)
+    assert not files.has_landed(0, "")
+    send(files, 0)
+    assert files.has_landed(0, ETAG)
+    assert not files.has_landed(0, ETAG + "0")
 
 
 # --- placing and looking ---

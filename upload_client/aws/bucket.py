@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,10 +15,12 @@ import botocore.exceptions
 import botocore.parsers
 import urllib3.exceptions
 
-from upload_client.aws import clients
+from upload_client.aws import clients, listing
 from upload_client.aws.errors import UploadClientError
+from upload_client.aws.skew import is_skew, wrong_clock
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core import checksums
+from upload_client.core.values import value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +112,7 @@ _CREDENTIAL_ERRORS = (
     botocore.exceptions.SSOError,
 )
 _LOST_ERRORS = (
+    botocore.exceptions.FlexibleChecksumError,
     botocore.exceptions.HTTPClientError,
     botocore.exceptions.ConnectionError,
     botocore.exceptions.IncompleteReadError,
@@ -135,6 +138,9 @@ def store_errors(doing: str) -> Iterator[None]:
         code = str(answer.get("Error", {}).get("Code", ""))
         text = str(answer.get("Error", {}).get("Message", ""))
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if is_skew(code, text):
+            date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
+            text = f"{wrong_clock(date)}. {text}"
         refusal = _kind(status, code)(f"{doing}: {code} {text}"[:1000])
         refusal.code, refusal.status = code, status
         raise refusal from error
@@ -195,7 +201,7 @@ class Fetched:
     date: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ObjectInfo:
     """What S3 says about an object.
 
@@ -304,7 +310,10 @@ class Bucket:
             NotFound: There is none.
             PreconditionFailed: It has another ETag than `if_match`.
         """
-        condition: dict[str, Any] = {} if if_match is None else {"IfMatch": f'"{if_match}"'}
+        # Botocore compares what arrives with the checksum it was written with: a bit may flip on the way.
+        condition: dict[str, Any] = {"ChecksumMode": "ENABLED"}
+        if if_match is not None:
+            condition["IfMatch"] = f'"{if_match}"'
         with store_errors(f"GET {self.prefix}{key}"):
             answer = self.client.get_object(Bucket=self.name, Key=self.prefix + key, **condition)
             with contextlib.closing(answer["Body"]) as body:
@@ -369,16 +378,11 @@ class Bucket:
 
         See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
-        for page in self._pages(prefix, start_after=start_after):
-            for entry in page.get("Contents", ()):
-                key = entry["Key"]
-                if key.startswith(self.prefix):
-                    yield ObjectInfo(
-                        key[len(self.prefix) :],
-                        entry["Size"],
-                        entry["ETag"].strip('"'),
-                        entry["LastModified"].timestamp(),
-                    )
+        own = self.prefix
+        for _, entries in self._pages(prefix, start_after=start_after):
+            for key, size, etag, last_modified in entries:
+                if key.startswith(own):
+                    yield ObjectInfo(key[len(own) :], size, etag, last_modified)
 
     def ls(self, prefix: str = "", *, recursive: bool = True) -> tuple[str, ...]:
         """List keys that start with `prefix`.
@@ -393,28 +397,26 @@ class Bucket:
         if recursive:
             return tuple(entry.key for entry in self.list(prefix))
         found: list[str] = []
-        for page in self._pages(prefix, delimiter="/"):
-            found += (entry["Key"] for entry in page.get("Contents", ()))
+        for page, entries in self._pages(prefix, delimiter="/"):
+            found += (entry.key for entry in entries)
             found += (entry["Prefix"] for entry in page.get("CommonPrefixes", ()))
         return tuple(sorted(key[len(self.prefix) :] for key in found if key.startswith(self.prefix)))
 
     def _pages(
         self, prefix: str, *, start_after: str | None = None, delimiter: str | None = None
-    ) -> Iterator[Any]:
+    ) -> Iterator[tuple[Mapping[str, Any], Sequence[listing.Entry]]]:
         options: dict[str, Any] = {}
         if start_after is not None:
             options["StartAfter"] = self.prefix + start_after
         if delimiter is not None:
             options["Delimiter"] = delimiter
         with store_errors(f"LIST {self.prefix}{prefix}"):
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.name, Prefix=self.prefix + prefix, **options
-            )
-            for page in pages:
+            pages = listing.pages(self.client, Bucket=self.name, Prefix=self.prefix + prefix, **options)
+            for page, entries in pages:
                 # Botocore takes an answer that was cut before its body for an empty listing.
                 if "IsTruncated" not in page:
                     raise AnswerLost(f"LIST {self.prefix}{prefix}: the answer is incomplete")
-                yield page
+                yield page, entries
 
     def cp(self, source_key: str, destination: Bucket, key: str) -> Stored:
         """Copy an object of at most 5 GiB within S3; its bytes do not come here.

@@ -23,6 +23,7 @@ import botocore.config
 import botocore.handlers
 
 from upload_client import failpoints
+from upload_client.aws import listing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -89,6 +90,7 @@ def client(
     )
     if service == "s3":
         made.meta.events.unregister("before-call.s3", botocore.handlers.add_expect_header)
+        listing.watch(made)
     failpoints.watch(made)
     return made
 

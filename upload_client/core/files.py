@@ -210,6 +210,42 @@ class UploadTable:
             and etag == (_etag_text(md5, parts) or self._etags[row])
         )
 
+    def is_unchanged(self, row: int, size: int, etag: str, mtime_ns: int | None, crc32: str | None) -> bool:
+        """Whether the row's upload has this size and ETag, and was read from a file of this time.
+
+        Args:
+            row: the row.
+            size: bytes, of object and file.
+            etag: of the object, without quotes.
+            mtime_ns: of the file; None: not known, and so not the same.
+            crc32: of the content; None: not known, and so no other.
+        """
+        _, _, own_size, own_mtime_ns, own_crc32, md5, parts, _, _ = _PACKED.unpack_from(
+            self._rows, row * _PACKED.size
+        )
+        return (
+            size == own_size
+            and mtime_ns == own_mtime_ns
+            and etag == (_etag_text(md5, parts) or self._etags[row])
+            and (crc32 is None or crc32 == _crc32_text(own_crc32))
+        )
+
+    def brief(self, row: int) -> tuple[int, str, str] | None:
+        """Size, CRC32 and ETag of the row's upload; None where there is none."""
+        epoch, _, size, _, crc32, md5, parts, _, _ = _PACKED.unpack_from(self._rows, row * _PACKED.size)
+        if epoch < 0:
+            return None
+        return size, _crc32_text(crc32), _etag_text(md5, parts) or self._etags[row] or ""
+
+    def copy(self, row: int, other: UploadTable, other_row: int) -> None:
+        """Set a row to what another table holds."""
+        size = _PACKED.size
+        self._rows[row * size : (row + 1) * size] = other._rows[other_row * size : (other_row + 1) * size]
+        self._etags[row] = other._etags[other_row]
+        self._versions[row] = other._versions[other_row]
+        self._source_etags[row] = other._source_etags[other_row]
+        self._source_versions[row] = other._source_versions[other_row]
+
     def __getitem__(self, row: int) -> Upload | None:
         epoch, n, size, mtime_ns, crc32, md5, parts, source_md5, source_parts = _PACKED.unpack_from(
             self._rows, row * _PACKED.size
@@ -231,34 +267,58 @@ class UploadTable:
         )
 
     def __setitem__(self, row: int, upload: Upload | None) -> None:
-        start = row * _PACKED.size
         if upload is None:
-            self._rows[start : start + _PACKED.size] = _EMPTY_ROW
+            self._rows[row * _PACKED.size : (row + 1) * _PACKED.size] = _EMPTY_ROW
             return
-        crc32 = a2b_base64(upload.crc32)
-        if len(crc32) != 4:  # struct would cut it, or fill it up
-            raise ValueError(f"not a CRC32 in base64: {upload.crc32!r}")
-        md5, parts = _packed_etag(upload.etag)
-        source_md5, source_parts = (
-            (b"", _NO_ETAG) if upload.source_etag is None else _packed_etag(upload.source_etag)
-        )
-        _PACKED.pack_into(
-            self._rows,
-            start,
+        self.put(
+            row,
             upload.epoch,
             upload.n,
             upload.size,
-            _NO_MTIME if upload.mtime_ns is None else upload.mtime_ns,
-            crc32,
+            upload.crc32,
+            upload.etag,
+            upload.version_id,
+            upload.mtime_ns,
+            upload.source_etag,
+            upload.source_version,
+        )
+
+    def put(
+        self,
+        row: int,
+        epoch: int,
+        n: int,
+        size: int,
+        crc32: str,
+        etag: str,
+        version_id: str | None = None,
+        mtime_ns: int | None = None,
+        source_etag: str | None = None,
+        source_version: str | None = None,
+    ) -> None:
+        """Set a row to an upload of these properties (see `Upload`), without making one."""
+        packed_crc32 = a2b_base64(crc32)
+        if len(packed_crc32) != 4:  # struct would cut it, or fill it up
+            raise ValueError(f"not a CRC32 in base64: {crc32!r}")
+        md5, parts = _packed_etag(etag)
+        source_md5, source_parts = (b"", _NO_ETAG) if source_etag is None else _packed_etag(source_etag)
+        _PACKED.pack_into(
+            self._rows,
+            row * _PACKED.size,
+            epoch,
+            n,
+            size,
+            _NO_MTIME if mtime_ns is None else mtime_ns,
+            packed_crc32,
             md5,
             parts,
             source_md5,
             source_parts,
         )
-        self._etags[row] = upload.etag if parts == _UNUSUAL else None
-        self._versions[row] = upload.version_id
-        self._source_etags[row] = upload.source_etag if source_parts == _UNUSUAL else None
-        self._source_versions[row] = upload.source_version
+        self._etags[row] = etag if parts == _UNUSUAL else None
+        self._versions[row] = version_id
+        self._source_etags[row] = source_etag if source_parts == _UNUSUAL else None
+        self._source_versions[row] = source_version
 
 
 def _crc32_text(crc32: bytes) -> str:
@@ -321,12 +381,12 @@ class FileLedger:
             raise ValueError("a path stands twice in the index")
         self._checksums = ChecksumColumn()
         self._sizes = NumberColumn()
-        for column, given in ((self._checksums, checksums), (self._sizes, sizes)):
-            column.extend(n)
-            if given is None:
-                continue
-            for row, each in zip(range(n), given, strict=True):
-                column[row] = each  # type: ignore[assignment]
+        self._checksums.extend(n)
+        if checksums is not None:
+            self._checksums.fill(checksums)
+        self._sizes.extend(n)
+        if sizes is not None:
+            self._sizes.fill(sizes)
         self._state = bytearray((_READY,)) * n
         self._retries = array("H", (0,)) * n
         self._given_up = bytearray(n)
@@ -369,7 +429,8 @@ class FileLedger:
         """The file as it stands now."""
         state = STATES[self._state[row]]
         # The upload of an earlier run says nothing about a file that is to be sent again.
-        upload = self._uploads[row] if state in ("done", "valid", "invalid") else None
+        upload = self._uploads.brief(row) if state in ("done", "valid", "invalid") else None
+        size, crc32, etag = upload or (self._sizes[row], None, None)
         relpath = self._relpaths[row]
         return ClientFile(
             self._abspath(relpath),
@@ -378,9 +439,9 @@ class FileLedger:
             self._retries[row],
             self.max_retries,
             self._messages[row],
-            self._checksums[row] or (None if upload is None else upload.crc32),
-            size=self._sizes[row] if upload is None else upload.size,
-            etag=None if upload is None else upload.etag,
+            self._checksums[row] or crc32,
+            size=size,
+            etag=etag,
             transferred_at=self._transferred_at[row],
             judged_at=self._judged_at[row],
         )
@@ -413,17 +474,23 @@ class FileLedger:
         """The index's size in bytes."""
         return self._sizes[row]
 
+    def sizes(self) -> array[int]:
+        """The index's size of each file, in bytes; -1 where it has none. A copy."""
+        return self._sizes.numbers(-1)
+
     def upload(self, row: int) -> Upload | None:
         """The file's latest upload; one of an earlier run where the file is to be sent again."""
         return self._uploads[row]
 
-    def awaits(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str) -> bool:
-        """Whether the file awaits a verdict, and its upload is the one described."""
-        return (
-            self._state[row] == _DONE
-            and self._verdicts[row] == 0
-            and self._uploads.announces(row, upload_id, size, crc32, etag)
-        )
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """The row of each file."""
+        return self._rows
+
+    def has_landed(self, row: int, etag: str) -> bool:
+        """Whether the file's latest upload has this ETag."""
+        upload = self._uploads.brief(row)
+        return upload is not None and upload[2] == etag
 
     def ask(self, row: int) -> int:
         """How often the file's upload has been announced again."""
@@ -499,6 +566,18 @@ class FileLedger:
         self._transferred_at[row] = transferred_at
         self._judged_at[row] = judged_at
         self._uploads[row] = upload
+
+    def place_valid(
+        self, row: int, uploads: UploadTable, transferred_at: TimeColumn, judged_at: TimeColumn
+    ) -> None:
+        """`place` as valid, from the same row of tables: what a million files of a resumed delivery do."""
+        if self._state[row] != _READY:
+            raise IllegalTransition(f"row {row}: a file that is {self.state(row)} cannot start as valid")
+        self._set(row, _VALID)
+        self._verdicts[row] = 1
+        self._uploads.copy(row, uploads, row)
+        self._transferred_at.copy(row, transferred_at, row)
+        self._judged_at.copy(row, judged_at, row)
 
     # --- sending ---
 
@@ -640,6 +719,29 @@ class FileLedger:
             self.n_unjudged -= 1
         self._messages[row] = message
         self._judged_at[row] = at
+
+    def accept(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str, at: str) -> bool:
+        """The file is valid, if it awaits a verdict and its upload is the one described: see `judge`.
+
+        This is what a million files do.
+
+        Returns:
+            Whether that was so; if not, nothing has happened.
+        """
+        if (
+            self._state[row] != _DONE
+            or self._verdicts[row]
+            or not self._uploads.announces(row, upload_id, size, crc32, etag)
+        ):
+            return False
+        self._move(row, "accept")
+        self._verdicts[row] = 1
+        if self._unjudged[row]:
+            self._unjudged[row] = 0
+            self.n_unjudged -= 1
+        self._messages[row] = None
+        self._judged_at[row] = at
+        return True
 
     def ask_again(self, row: int, at: float) -> None:
         """The file could not be judged: its upload is to be announced again, as the next `ask`.

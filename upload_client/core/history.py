@@ -7,8 +7,9 @@ Segments of either log are added in the order of their numbers; how the two are 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 from upload_client.core.columns import TextColumn, TimeColumn
@@ -78,35 +79,49 @@ class Life:
 
 
 class DeliveryHistory:
-    """Both logs of a delivery, folded: about 200 bytes for each file beside its path.
+    """Both logs of a delivery, folded: about 100 bytes for each file beside its path.
+
+    Args:
+        rows: files that are known beforehand, by path: numbers from 0, without gaps. The history uses them
+            as its own, so that nothing is held twice; other files follow behind them.
 
     Attributes:
         clients: each client that wrote anything, by epoch.
         validators: each validator that wrote anything, by its own epoch.
         cursor: all announced up to and with this client log segment is judged; -1 at first.
         n_unjudged: announcements of latest uploads that no verdict has answered.
+        uploads: the latest upload of each file, by row.
+        transferred_at: when it was first announced, by row.
+        judged_at: when it was judged, by row.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Mapping[str, int] = MappingProxyType({})) -> None:
         self.clients: dict[int, Life] = {}
         self.validators: dict[int, Life] = {}
         self.cursor = -1
         self.n_unjudged = 0
-        self._rows: dict[str, int] = {}
-        self._paths: list[str] = []
-        self._uploads = UploadTable()
+        self.uploads = UploadTable()
+        self.transferred_at = TimeColumn()
+        self.judged_at = TimeColumn()
+        self._known = rows
+        self._others: dict[str, int] = {}
+        self._n_files = 0
         self._asks = array("i")
-        self._transferred_at = TimeColumn()
         self._said = bytearray()  # code of the validator's word on the latest upload
         self._irregular = bytearray()  # 1 where that word must not be believed
         self._messages = TextColumn()
-        self._judged_at = TimeColumn()
         self._open = bytearray()  # 1 where an announcement has no answer
         self._early: dict[str, list[Verdict]] = {}  # about one upload each, not announced so far
+        self._grow(len(rows))
 
     def __len__(self) -> int:
         """Files that were ever uploaded."""
-        return len(self._paths)
+        return self._n_files
+
+    def row(self, path: str) -> int | None:
+        """The row of the file; None where the logs do not announce it, and it was not known beforehand."""
+        row = self._known.get(path)
+        return self._others.get(path) if row is None else row
 
     def add_client(self, segment: Segment) -> None:
         """Fold in the next segment of the client log."""
@@ -147,8 +162,8 @@ class DeliveryHistory:
     def add_verdict(self, verdict: Verdict) -> None:
         """Fold in one verdict: what a validator does with those it is about to write."""
         epoch, n = _identity(verdict.upload)
-        row = self._rows.get(verdict.path)
-        issued = (-1, -1) if row is None else self._uploads.identity(row)
+        row = self.row(verdict.path)
+        issued = (-1, -1) if row is None else self.uploads.identity(row)
         if row is None or issued < (epoch, n):
             early = self._early.setdefault(verdict.path, [])
             if early and early[0].upload != verdict.upload:
@@ -159,14 +174,37 @@ class DeliveryHistory:
 
     def latest(self, path: str) -> PathHistory | None:
         """What the logs say about the file; None where none of them announces it."""
-        row = self._rows.get(path)
-        return None if row is None else self._at(row)
+        row = self.row(path)
+        return None if row is None else self.at(row)
+
+    def at(self, row: int) -> PathHistory | None:
+        """What the logs say about the file in a row; None where none of them announces it."""
+        upload = self.uploads[row]
+        if upload is None:
+            return None
+        return PathHistory(
+            upload,
+            self._asks[row],
+            self.transferred_at[row],
+            "failure" if self._irregular[row] else _WORDS[self._said[row]],
+            self._messages[row],
+            self.judged_at[row],
+        )
+
+    def is_ok(self, row: int) -> bool:
+        """Whether the last word on the latest upload of the file in a row is `ok`."""
+        return self._said[row] == _OK and not self._irregular[row]
 
     def unjudged(self) -> Iterator[tuple[str, PathHistory]]:
         """Path and history of each file whose latest announcement has no answer, in the order of the log."""
         row = self._open.find(1)
+        if row < 0:
+            return
+        paths = [*self._known, *self._others]
         while row >= 0:
-            yield self._paths[row], self._at(row)
+            past = self.at(row)
+            assert past is not None  # what is open was announced
+            yield paths[row], past
             row = self._open.find(1, row + 1)
 
     @property
@@ -183,20 +221,33 @@ class DeliveryHistory:
         uploaded = _identity(record.upload)
         if uploaded[0] > epoch:
             return  # no client issues what belongs to a later one
-        row = self._rows.get(record.path)
+        row = self.row(record.path)
         if row is None:
             row = self._new_row(record.path)
-        issued = self._uploads.identity(row)
+        issued = self.uploads.identity(row)
         if uploaded == issued and record.ask > self._asks[row]:
             self._asks[row] = record.ask
             self._set_open(row, 1)
         elif uploaded > issued:
-            self._uploads[row] = record.as_upload()
+            self._n_files += issued[0] < 0
+            source = record.source
+            self.uploads.put(
+                row,
+                *uploaded,
+                record.size,
+                record.crc32,
+                record.etag,
+                record.version_id,
+                record.mtime_ns,
+                None if source is None else source.etag,
+                None if source is None else source.version,
+            )
             self._asks[row] = record.ask
-            self._transferred_at[row] = record.t
-            self._said[row] = self._irregular[row] = 0
-            self._messages[row] = None
-            self._judged_at[row] = None
+            self.transferred_at[row] = record.t
+            if self._said[row]:
+                self._said[row] = self._irregular[row] = 0
+                self._messages[row] = None
+                self.judged_at[row] = None
             self._set_open(row, 1)
             early = self._early.get(record.path)
             if early is not None and early[0].upload == record.upload:
@@ -211,42 +262,32 @@ class DeliveryHistory:
             if verdict.status not in ("error", said) and not self._irregular[row]:
                 self._irregular[row] = 1
                 self._messages[row] = CONTRADICTORY
-                self._judged_at[row] = verdict.t
+                self.judged_at[row] = verdict.t
             return
         self._said[row] = _CODES[verdict.status]
-        self._judged_at[row] = verdict.t
+        self.judged_at[row] = verdict.t
         self._messages[row] = verdict.message or None
         found = verdict.found
         if verdict.status == "ok" and not (
             found is not None
-            and self._uploads.announces(row, verdict.upload, found.size, found.crc32, found.etag)
+            and self.uploads.announces(row, verdict.upload, found.size, found.crc32, found.etag)
         ):
             self._irregular[row] = 1
             self._messages[row] = SOMETHING_ELSE
 
-    def _at(self, row: int) -> PathHistory:
-        upload = self._uploads[row]
-        assert upload is not None  # a row is made for an upload
-        return PathHistory(
-            upload,
-            self._asks[row],
-            self._transferred_at[row],
-            "failure" if self._irregular[row] else _WORDS[self._said[row]],
-            self._messages[row],
-            self._judged_at[row],
-        )
-
     def _new_row(self, path: str) -> int:
-        row = len(self._paths)
+        row = len(self._known) + len(self._others)
         if row == len(self._said):
-            for column in (self._uploads, self._transferred_at, self._judged_at):
-                column.extend(_GROWTH)
-            self._asks.extend(array("i", (0,)) * _GROWTH)
-            for flags in (self._said, self._irregular, self._open):
-                flags.extend(bytes(_GROWTH))
-        self._rows[path] = row
-        self._paths.append(path)
+            self._grow(_GROWTH)
+        self._others[path] = row
         return row
+
+    def _grow(self, n_rows: int) -> None:
+        for column in (self.uploads, self.transferred_at, self.judged_at):
+            column.extend(n_rows)
+        self._asks.extend(array("i", (0,)) * n_rows)
+        for flags in (self._said, self._irregular, self._open):
+            flags.extend(bytes(n_rows))
 
     def _set_open(self, row: int, is_open: int) -> None:
         self.n_unjudged += is_open - self._open[row]
@@ -255,6 +296,7 @@ class DeliveryHistory:
 
 _WORDS: Final[tuple[VerdictStatus | None, ...]] = (None, "ok", "failure", "error")
 _CODES: Final[dict[VerdictStatus, int]] = {"ok": 1, "failure": 2, "error": 3}
+_OK: Final = _CODES["ok"]
 
 
 def _identity(upload_id: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final, Literal, Self
 
 from upload_client.core.files import FileLedger, Upload
-from upload_client.core.history import PathHistory
+from upload_client.core.history import DeliveryHistory, PathHistory
 from upload_client.core.values import value
 
 
@@ -200,6 +200,36 @@ def _unannounced(
     if local_crc32 is None:
         return Need.LOCAL_CRC32
     return _FOUND if local_crc32 == head.crc32 else _SEND[Reason.OTHER_OBJECT]
+
+
+def place_valid(
+    ledger: FileLedger,
+    row: int,
+    history: DeliveryHistory,
+    listed: tuple[int, str],
+    local: Local,
+) -> bool:
+    """`decide` and `place` for a file that is valid and did not change, without making objects of it.
+
+    Args:
+        ledger: the files.
+        row: the file, in ledger and history.
+        history: both logs, of which the rows are the ledger's.
+        listed: size in bytes and ETag (without quotes) of the object in its place.
+        local: the file now.
+
+    Returns:
+        Whether it is one; if not, nothing has happened, and `decide` knows.
+    """
+    size, etag = listed
+    if not (
+        history.is_ok(row)
+        and size == local.size
+        and history.uploads.is_unchanged(row, size, etag, local.mtime_ns, ledger.checksum(row))
+    ):
+        return False
+    ledger.place_valid(row, history.uploads, history.transferred_at, history.judged_at)
+    return True
 
 
 def place(
