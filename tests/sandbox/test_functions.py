@@ -113,3 +113,12 @@ def test_what_runs_ends_with_the_sandbox(tmp_path):
         pid = int((tmp_path / "pid").read_text())
         assert is_running(pid)
     eventually(lambda: not is_running(pid))
+
+
+def test_what_runs_ends_when_the_server_is_killed(tmp_path):
+    with sandbox_with("sleep") as sandbox:
+        invoke(sandbox, WORK_FUNCTION, {"started": str(tmp_path / "pid")}, "Event")
+        eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        pid = int((tmp_path / "pid").read_text())
+        sandbox._server.kill()
+        eventually(lambda: not is_running(pid))

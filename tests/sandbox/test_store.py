@@ -1,12 +1,16 @@
 """The sandbox's S3 keeps the promises of S3 that a delivery stands on, which moto alone does not."""
 
 import base64
+import contextlib
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 import pytest
 from botocore.exceptions import ClientError
+
+from upload_client.sandbox.store import BODY, Store, _Write
 
 
 def crc32(data: bytes) -> str:
@@ -142,6 +146,45 @@ def test_of_many_who_create_one_key_at_once_one_succeeds(s3, place):
 
     with ThreadPoolExecutor(16) as threads:
         assert sum(threads.map(create, range(16))) == 1
+
+
+def side_by_side(*requests: tuple[str, str, str]) -> int:
+    """How many of these requests (method, path, query) a store lets moto do at the same time, at most."""
+    inside, most = 0, 0
+    counting = threading.Lock()
+    all_there = threading.Barrier(len(requests))
+
+    def moto(_environ, _start_response):
+        nonlocal inside, most
+        with counting:
+            inside += 1
+            most = max(most, inside)
+        # Where they may all come in, nobody goes before all are there.
+        with contextlib.suppress(threading.BrokenBarrierError):
+            all_there.wait(timeout=0.2)
+        with counting:
+            inside -= 1
+        return []
+
+    store = Store(moto)
+    store_parts = patch.object(_Write, "_known_upload", lambda self: self._upload_id is not None)
+    environs = [
+        {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, BODY: b""}
+        for method, path, query in requests
+    ]
+    with store_parts, ThreadPoolExecutor(len(requests)) as threads:
+        list(threads.map(lambda environ: store(environ, None), environs))
+    return most
+
+
+def test_requests_run_one_at_a_time_because_moto_looks_first_and_writes_later():
+    assert side_by_side(*[("PUT", "/bucket-x/key", "")] * 3) == 1
+    assert side_by_side(("GET", "/bucket-x/key", ""), ("PUT", "/bucket-x/key", "")) == 1
+
+
+def test_parts_of_uploads_run_side_by_side():
+    parts = [("PUT", "/bucket-x/key", f"uploadId=a&partNumber={n}") for n in (1, 2, 3)]
+    assert side_by_side(*parts) == 3
 
 
 def test_a_listing_taken_while_objects_are_written_has_their_etags(s3, sandbox):

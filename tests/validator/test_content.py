@@ -82,6 +82,7 @@ DOES_NOT_OPEN = {
         (b"[1," + b" " * 300_000, "it ends too early"),
         (b" " * 300_000 + b'{"a":1,"b" 2}', "unexpected scalar|unexpected value"),
         (b" " * 300_000 + b"[1,]", r"unexpected \]"),
+        (b" " * 300_000 + b'{"a": "b": 1, "c": 2}', "unexpected :"),
         (b" " * 300_000 + b"{1: 2}", "unexpected value"),
         (b" " * 300_000 + b"[1}", "closes nothing"),
         (b" " * 300_000 + b"[1] 2", "unexpected value"),

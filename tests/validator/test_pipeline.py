@@ -556,6 +556,21 @@ def test_while_the_client_cannot_be_heard_it_is_not_silent(memory, clock):
     work(validator, clock, memory.client.verdicts)
 
 
+def test_outages_one_after_the_other_do_not_add_up_to_a_silence(memory, clock):
+    memory.client.own(lease_seconds=60)
+    validator = memory.validator(lease_seconds=3600, poll_longest_seconds=1.0)
+    validator.begin()
+    for _ in range(5):
+        memory.store.fate = lambda operation, key: "lost" if "log/client" in key else "ok"
+        began = clock.monotonic()
+        while clock.monotonic() - began < 100:
+            clock.advance(min(validator.step(), 1.0) + 0.001)
+        memory.store.fate = lambda _operation, _key: "ok"
+        clock.advance(1.1)
+        validator.step()
+    assert validator.outcome is None
+
+
 def test_it_says_every_ten_seconds_that_it_is_there(memory, clock):
     memory.client.own(lease_seconds=3600)
     validator = memory.validator()
@@ -585,6 +600,27 @@ def test_a_validator_that_has_lost_its_lock_writes_nothing_more(memory, clock):
     assert validator.outcome == "lock lost"
     assert len(memory.client.heard()) == n
     assert LockBody.decode(memory.control.read(LAYOUT.validator_lock)).agent_id == "thief"
+
+
+def test_while_its_lock_is_not_confirmed_it_writes_nothing_and_afterwards_it_does(memory, clock):
+    executor = Slow()
+    memory.client.own(lease_seconds=3600)
+    memory.client.deliver("a.csv")
+    validator = memory.validator(executor=executor, lease_seconds=60)
+    validator.begin()
+    validator.step()
+    memory.store.fate = lambda operation, key: "lost" if key == LAYOUT.validator_lock else "ok"
+    clock.advance(31)
+    validator.step()
+    executor.do()
+    n = len(memory.client.heard())
+    for _ in range(5):
+        clock.advance(1.1)
+        validator.step()
+    assert len(memory.client.heard()) == n
+    memory.store.fate = lambda _operation, _key: "ok"
+    work(validator, clock, memory.client.verdicts)
+    assert validator.outcome is None
 
 
 def test_a_validator_whose_log_has_a_newer_writer_leaves_without_a_word(memory, clock):

@@ -36,7 +36,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from upload_client.sandbox.functions import Function, Functions
-from upload_client.sandbox.store import BODY, Store
+from upload_client.sandbox.store import BODY, Store, moto_s3
 
 __all__ = ["REQUESTS_PATH", "Site", "main", "serve"]
 
@@ -53,7 +53,7 @@ class Site:
 
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
-        self._store = Store()
+        self._store = Store(moto_s3())
         self._others = DomainDispatcherApplication(create_backend_app)
         self._others_lock = threading.Lock()
         self._requests: deque[tuple[str, str, int, int]] = deque(maxlen=_REMEMBERED_REQUESTS)

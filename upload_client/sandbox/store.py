@@ -19,7 +19,7 @@ import threading
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, cast
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import create_backend_app
@@ -29,7 +29,7 @@ from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
 from upload_client.core import checksums
 
-__all__ = ["BODY", "Store"]
+__all__ = ["BODY", "Store", "moto_s3"]
 
 BODY = "upload_client.body"
 """The key under which a WSGI environment holds the request's body, as bytes."""
@@ -61,12 +61,21 @@ _BAD_DIGEST = _Refusal(
 )
 
 
-class Store:
-    """A WSGI application. The request's body must be in memory: ``environ[BODY]``, and ``wsgi.input``."""
+def moto_s3() -> WSGIApplication:
+    """The S3 of moto, with the completion of multipart uploads replaced, for this whole process."""
+    FakeMultipart.complete = _complete  # type: ignore[assignment, method-assign]
+    app: WSGIApplication = create_backend_app("s3")
+    return app
 
-    def __init__(self) -> None:
-        FakeMultipart.complete = _complete  # type: ignore[assignment, method-assign]
-        self._app = create_backend_app("s3")
+
+class Store:
+    """A WSGI application around that of moto.
+
+    A request's body must be in memory: in ``environ[BODY]``, and as ``wsgi.input``.
+    """
+
+    def __init__(self, moto: WSGIApplication) -> None:
+        self._moto = moto
         self._lock = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -87,9 +96,6 @@ class Store:
             if refusal is not None:
                 return _refuse(refusal, start_response)
             return self._moto(environ, start_response)
-
-    def _moto(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return self._app(environ, start_response)
 
 
 class _Write:
