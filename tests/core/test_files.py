@@ -351,10 +351,19 @@ def test_a_file_starts_where_earlier_runs_left_it():
         "/data/f0", "f0", "valid", 0, 2, None, CRC, size=9, etag=ETAG, transferred_at=T, judged_at=T
     )
     assert files.ask(0) == 2
+    assert [files.verdict(row) for row in range(4)] == ["ok", "failure", None, None]
     assert files.file(1).message == "bad"
     assert files.upload(3) == upload(3)
     assert files.n_invalid_this_run == 0
     assert files.next_row(0.0) == 3
+
+
+def test_a_new_upload_forgets_what_was_said_of_the_old_one():
+    files = ledger(1)
+    files.place(0, "ready", upload=upload(0, 1), ask=3, message="old", transferred_at=T, judged_at=T)
+    send(files, 0)
+    assert files.file(0).judged_at is None
+    assert (files.ask(0), files.message(0), files.verdict(0)) == (0, None, None)
 
 
 def test_the_upload_of_an_earlier_run_says_nothing_about_a_file_that_is_sent_again():
