@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import urllib.parse
@@ -32,15 +33,35 @@ FAST = {"lease_seconds": 30, "multipart_threshold": PART, "part_size": PART, "th
 """What the receiver sets: the shortest lease, and parts so small that a test's files have some."""
 
 
+class Sandboxes(contextlib.ExitStack):
+    """Sandboxes by name, each made when it is first needed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: dict[str, Sandbox] = {}
+
+    def get(self, name: str, **options) -> Sandbox:
+        if name not in self._made:
+            self._made[name] = self.enter_context(Sandbox(settings=FAST, **options))
+        return self._made[name]
+
+
 @pytest.fixture(scope="session")
-def calm(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """One sandbox for all attacks that leave it as it is: of moto's S3, or (``real``) of one that checks.
+def sandboxes() -> Iterator[Sandboxes]:
+    """The sandboxes of all attacks that leave them as they are."""
+    with Sandboxes() as made:
+        yield made
+
+
+@pytest.fixture
+def calm(request: pytest.FixtureRequest, sandboxes: Sandboxes) -> Sandbox:
+    """A sandbox with moto's S3, or (``real``) with one that checks.
 
     ``@pytest.mark.parametrize("calm", BOTH, indirect=True)`` runs a test against both.
     """
-    real = getattr(request, "param", "moto") == "real"
-    with Sandbox(settings=FAST, s3_endpoint=request.getfixturevalue("real_s3") if real else None) as made:
-        yield made
+    name = getattr(request, "param", "moto")
+    endpoint = request.getfixturevalue("real_s3") if name == "real" else None
+    return sandboxes.get(name, s3_endpoint=endpoint)
 
 
 @pytest.fixture

@@ -1,0 +1,76 @@
+"""What stands in the validator's place when a test wants a bad one: the data set's name says which.
+
+Run by the sandbox, in processes of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+import boto3
+
+from upload_client.aws import clients
+from upload_client.aws.bucket import Bucket, PreconditionFailed
+from upload_client.aws.lock import Lock
+from upload_client.validator import handlers
+from upload_client.validator.pipeline import Validator
+from upload_client.validator.settings import ValidatorSettings
+
+ANSWERS: dict[str, Any] = {
+    "answers-list": ["success"],
+    "answers-null": None,
+    "answers-number": {"status": "success", "validator_id": 5},
+    "answers-much": {"status": "success", "validator_id": "x", "more": "y" * 300_000},
+    "answers-strange": {"status": "\x1b[31mfine"},
+    "refuses": {
+        "status": "failure",
+        "errors": [{"code": "closed", "message": "come \x1b[31mback\u202e tomorrow"}, 7, {"code": None}],
+    },
+}
+
+
+def start(event: Any, context: Any) -> Any:
+    dataset = event["dataset"]
+    if dataset in ANSWERS:
+        return ANSWERS[dataset]
+    if dataset == "never":
+        return {"status": "success", "validator_id": "nobody"}
+    if dataset == "raises":
+        raise RuntimeError("no \x1b[31mstart")
+    if dataset == "twice":
+        return twice(event)
+    return handlers.start(event, context)
+
+
+def twice(event: Any) -> Any:
+    """Start two workers; tell of one."""
+    settings = ValidatorSettings.from_environment()
+    lambdas = clients.client(boto3.Session(), "lambda", settings)
+    keys = ("dataset", "delivery_id", "transfer_type", "epoch")
+    for name in ("firstworker", "secondworker"):
+        payload = json.dumps({**{key: event[key] for key in keys}, "validator_id": name}).encode()
+        lambdas.invoke(FunctionName=settings.worker_function, InvocationType="Event", Payload=payload)
+    return {"status": "success", "validator_id": "firstworker"}
+
+
+def work(event: Any, context: Any) -> Any:
+    if event["dataset"] == "dies" and not _died_before(event):
+        Validator._say_verdict = lambda *_: os._exit(9)  # type: ignore[method-assign]
+    if event["dataset"] == "silent" and not _died_before(event):
+        Validator.step = lambda *_: time.sleep(1) or 1.0  # type: ignore[method-assign]
+        Lock.step = lambda *_: 1.0  # type: ignore[method-assign]
+    return handlers.work(event, context)
+
+
+def _died_before(event: Any) -> bool:
+    """Whether another worker of this delivery was here already; it has died since."""
+    settings = ValidatorSettings.from_environment()
+    bucket = Bucket(settings.control_bucket, client=clients.s3_client(boto3.Session(), settings))
+    try:
+        bucket.put(f"died/{event['delivery_id']}", event["validator_id"].encode(), if_none_match=True)
+    except PreconditionFailed:
+        return True
+    return False

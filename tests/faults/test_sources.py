@@ -1,0 +1,124 @@
+"""A source that changes while it is sent is never completed as an object."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from delivery.conftest import Delivery, content
+from faults.conftest import PART, Network, client_of, unfinished
+from faults.proxy import Exchange
+
+from upload_client.transfer.dataroot import LocalFile
+
+
+def overwrite(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"other content")
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1000)
+
+
+def append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def replace(path: Path) -> None:
+    new = path.with_name("new")
+    new.write_bytes(bytes(path.stat().st_size))
+    new.replace(path)
+
+
+def touch(path: Path) -> None:
+    os.utime(path)
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def replace_with_link(path: Path) -> None:
+    elsewhere = path.parent.parent / "elsewhere"
+    elsewhere.write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to(elsewhere)
+
+
+CHANGES = [overwrite, truncate, append, replace, touch, delete, replace_with_link]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "data"
+    made.mkdir()
+    dice = random.Random(3)
+    for change in CHANGES:
+        (made / f"{change.__name__}.bin").write_bytes(dice.randbytes(PART + 999))
+    return made
+
+
+def deliver(delivery: Delivery, folder: Path, network: Network) -> None:
+    """Deliver seven files, each of which changes in its own way while it is sent; and again."""
+    with client_of(delivery, folder, network.settings, n_threads=1) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 4, outcome
+    assert delivery.landed() == {}
+    assert unfinished(delivery) == []
+    for file in client.files:
+        assert file.state == "failed", f"nobody noticed: {file.relpath}"
+        assert file.message in {
+            "changed while it was being sent",
+            "vanished while it was being sent",
+            "lies outside the source: a symlink leads out of it",
+        }
+    (folder / "replace_with_link.bin").unlink(missing_ok=True)
+    with client_of(delivery, folder) as client:
+        assert client.run().exit_code == 0, client.outcome
+    assert delivery.landed() == content(folder)
+    assert len(content(folder)) == 5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody replace a file that is open")
+def test_what_changes_between_two_parts_is_not_completed(
+    delivery: Delivery, folder: Path, network: Network
+) -> None:
+    def meddle(change: Callable[[Path], None]):
+        def fault(x: Exchange) -> None:
+            change(folder / f"{change.__name__}.bin")
+            x.send(x.forward().raw)
+
+        return fault
+
+    for change in CHANGES:
+        network.s3.on(meddle(change), method="PUT", path=f"/staging/{change.__name__}.bin$", query="uploadId")
+    deliver(delivery, folder, network)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody replace a file that is open")
+@pytest.mark.parametrize("read", ["read", "read_into"])
+def test_what_changes_between_read_and_send_is_not_sent(
+    delivery: Delivery, folder: Path, network: Network, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    for path in folder.iterdir():
+        os.truncate(path, 3 * PART // 5 if read == "read_into" else 50_000)
+    changed = set()
+    original = getattr(LocalFile, read)
+
+    def reading(self: LocalFile, *arguments):
+        result = original(self, *arguments)
+        for change in CHANGES:
+            name = f"{change.__name__}.bin"
+            if name not in changed and name in str(self.path):
+                changed.add(name)
+                change(folder / name)
+        return result
+
+    monkeypatch.setattr(LocalFile, read, reading)
+    deliver(delivery, folder, network)

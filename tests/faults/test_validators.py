@@ -1,0 +1,287 @@
+"""Validators that never start, start twice, die, go silent, contradict themselves, or are somebody's prank.
+
+Silence for as long as a lease:
+
+    python -m pytest tests/faults/test_validators.py -m long
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from delivery.conftest import Delivery, Receiver, content, make_data
+from faults.conftest import Sandboxes, Told, client_of, control_bucket, log_of, records_of
+from faults.handlers import ANSWERS
+
+from upload_client import UploadClient
+from upload_client.core.files import Upload
+from upload_client.core.layout import segment_key
+from upload_client.core.records import Found, LogChain, Record, ValidatorInit, Verdict, encode, encode_segment
+from upload_client.errors import DeliveryError, LogBroken, PipelineRefused
+
+LOG = "staging/log/validator/0000/"
+NOW = "2026-01-02T03:04:05.678Z"
+
+
+@pytest.fixture
+def receiver(sandboxes: Sandboxes, tmp_path: Path) -> Receiver:
+    handlers = Path(__file__).with_name("handlers.py")
+    sandbox = sandboxes.get(
+        "bad validators",
+        start_handler=f"{handlers}:start",
+        work_handler=f"{handlers}:work",
+        validator={"lease_seconds": 30},
+    )
+    output = tmp_path / "output"
+    output.mkdir()
+    return Receiver(sandbox, output)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return make_data(tmp_path / "data", 3)
+
+
+def delivery_to(receiver: Receiver, dataset: str) -> Delivery:
+    made = receiver.new_delivery()
+    return Delivery(receiver, made.delivery_id, dataset)
+
+
+class Prankster:
+    """Writes a validator's log, and anything else, by hand."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.bucket = control_bucket(delivery)
+        self.chain = LogChain("validator")
+
+    def say(self, *said: Record | bytes) -> None:
+        header = self.chain.header(agent_id="prankster", epoch=1, client_epoch=1)
+        lines = [one if isinstance(one, bytes) else encode(one) for one in said]
+        data = encode_segment(header, lines)
+        self.put(self.chain.next_seq, data)
+        self.chain.appended(header, data)
+
+    def put(self, seq: int, data: bytes) -> None:
+        self.bucket.put(segment_key(LOG, seq), data)
+
+
+def all_sent(delivery: Delivery, data: Path, **options) -> UploadClient:
+    """A client that has sent everything and waits for a validator that will never come."""
+    client = client_of(delivery, data, **options)
+    client.connect()
+    client.write_index()
+    client.initiate_transfer()
+    while not client.transfer_complete:
+        if client.next_file is not None:
+            client.transfer_next_file()
+        client.update()
+        time.sleep(0.005)
+    return client
+
+
+def until_done(client: UploadClient, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not client.update():
+        assert time.monotonic() < deadline, "it never ends"
+        time.sleep(0.01)
+
+
+def uploads(client: UploadClient) -> dict[str, Upload]:
+    assert client._delivery is not None
+    ledger = client._delivery.ledger
+    return {ledger.relpath(row): ledger.upload(row) for row in range(len(ledger))}
+
+
+def verdict(
+    path: str, of: Upload, status: str = "ok", message: str = "", *, upload: str = "", crc32: str = ""
+) -> Verdict:
+    """A verdict on the upload `of`, but for what is given."""
+    found = Found(of.size, crc32 or of.crc32, of.etag)
+    return Verdict(NOW, path, upload or of.id, 0, status, message, found)
+
+
+def good(client: UploadClient) -> Iterable[Verdict]:
+    return [verdict(path, upload) for path, upload in uploads(client).items()]
+
+
+# --- starting ---
+
+
+@pytest.mark.parametrize("dataset", [*ANSWERS, "raises"])
+def test_whatever_the_starter_answers_the_run_ends_with_its_words_made_safe(
+    receiver: Receiver, data: Path, dataset: str
+) -> None:
+    delivery = delivery_to(receiver, dataset)
+    client = client_of(delivery, data)
+    with pytest.raises(PipelineRefused) as refused, client:
+        client.run()
+    assert refused.value.exit_code == 13
+    assert len(str(refused.value)) < 5000
+    assert "\x1b" not in client.excformat(refused.value)
+    assert delivery.lock()["state"] == "released"
+    assert delivery.landed() == {}
+
+
+def test_two_workers_started_at_once_are_one_validator(receiver: Receiver, data: Path) -> None:
+    delivery = delivery_to(receiver, "twice")
+    with client_of(delivery, data) as client:
+        assert client.run().exit_code == 0, client.outcome
+    assert len(records_of(delivery, "validator", ValidatorInit)) == 1
+    assert len(records_of(delivery, "validator", Verdict)) == len(content(data))
+
+
+def test_a_validator_that_dies_is_started_again(receiver: Receiver, data: Path) -> None:
+    delivery = delivery_to(receiver, "dies")
+    with client_of(delivery, data, more={"validator_silence": 3.0}) as client:
+        assert client.run().exit_code == 0, client.outcome
+    assert len(records_of(delivery, "validator", ValidatorInit)) == 2
+
+
+def test_one_that_never_comes_is_waited_for_twice_and_the_files_are_safe(
+    receiver: Receiver, data: Path
+) -> None:
+    delivery = delivery_to(receiver, "never")
+    with client_of(delivery, data, more={"validator_silence": 1.5}) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 5, outcome
+    assert outcome.counts["done"] == len(content(data))
+    assert delivery.landed() == content(data)
+    assert delivery.lock()["state"] == "released"
+    asked = [request for request in receiver.sandbox.requests if request.path.endswith("/invocations")]
+    assert len(asked) >= 2
+    with client_of(delivery, data, more={"validator_silence": 0.5}) as client:
+        again = client.run()
+    assert (again.exit_code, again.files_sent) == (5, 0)
+
+
+# --- saying odd things ---
+
+
+def test_odd_verdicts_make_files_invalid_and_strange_ones_are_told(receiver: Receiver, data: Path) -> None:
+    delivery = delivery_to(receiver, "never")
+    told = Told()
+    client = all_sent(delivery, data, reporter=told)
+    prankster = Prankster(delivery)
+    (a, ua), (b, ub), (c, uc) = sorted(uploads(client).items())
+    prankster.say(
+        ValidatorInit(NOW, "prankster", 1),
+        verdict(a, ua, upload="1-4711"),
+        verdict(b, ub, crc32="AAAAAA=="),
+        verdict(c, uc, upload="0-1"),
+        verdict("../../etc/passwd", uc),
+        verdict("no\x1b[2Jsuch\u202efile", uc, message="\x1b[31m[/bold]"),
+        verdict(c, uc, "failure", "=cmd|' /C calc'!A0 \x1b[31m\r\n"),
+        verdict(c, uc, "ok"),
+    )
+    until_done(client)
+    assert client.outcome is not None
+    assert client.outcome.exit_code == 3, client.outcome
+    messages = {file.relpath: file.message for file in client.files}
+    assert messages[a] == "verdict before transfer"
+    assert messages[b] == "judged something else"
+    assert messages[c] == "contradictory verdicts"
+    assert sum("not in the index" in message for message in told.messages) == 2
+    assert client.outcome.receipt is None
+
+
+def test_an_answer_for_an_older_upload_is_ignored(receiver: Receiver, data: Path) -> None:
+    delivery = delivery_to(receiver, "never")
+    first = all_sent(delivery, data)
+    old = uploads(first)
+    first.quit()
+    for path in data.rglob("*.csv"):
+        path.write_text("row,value\n1,2\n")
+    second = all_sent(delivery, data)
+    prankster = Prankster(delivery)
+    prankster.say(*[verdict(path, upload) for path, upload in old.items()])
+    prankster.say(*[verdict(path, upload, "failure", "bad") for path, upload in old.items()])
+    time.sleep(2)
+    second.update()
+    assert second.counts["done"] == len(old)
+    prankster.say(*good(second))
+    until_done(second)
+    assert second.outcome is not None
+    assert second.outcome.exit_code == 0, second.outcome
+
+
+HOSTILE_LINES = [
+    b'{"kind":"verdict","path":NaN}',
+    b'{"kind":"verdict","t":"x","path":"a","upload":"1-1","ask":1' + b"0" * 400 + b"}",
+    b'{"kind":"stop","kind":"verdict","t":"x"}',
+    b'{"kind":"verdict","path":"\\ud800","upload":"1-1"}',
+    b'{"kind":"keepalive","t":"\xff\xfe"}',
+    b'{"kind":"keepalive","t":"' + b"x" * 70_000 + b'"}',
+    b'{"a":' * 5000 + b"1" + b"}" * 5000,
+    b"[" * 100_000,
+    b"null",
+    b"\x00\x1b[31m",
+    b'{"kind":"verdict","path":7,"upload":[],"ask":"0"}',
+    b'{"kind":"invented","by":"tomorrow"}',
+]
+
+
+def test_hostile_lines_are_counted_and_the_rest_is_heard(receiver: Receiver, data: Path) -> None:
+    delivery = delivery_to(receiver, "never")
+    told = Told()
+    client = all_sent(delivery, data, reporter=told)
+    Prankster(delivery).say(*HOSTILE_LINES, *good(client))
+    until_done(client)
+    assert client.outcome is not None
+    assert client.outcome.exit_code == 0, client.outcome
+    assert any("could not be read" in message for message in told.messages)
+
+
+def garbage(prankster: Prankster) -> None:
+    prankster.put(1, b"\xff\x00{{{")
+
+
+def truncated(prankster: Prankster) -> None:
+    header = prankster.chain.header(agent_id="prankster", epoch=1, client_epoch=1)
+    prankster.put(1, encode(header)[:-7])
+
+
+def another_past(prankster: Prankster) -> None:
+    prankster.chain.tail_sha = "0" * 64
+    prankster.say(Verdict(NOW, "a", "1-1", 0, "ok"))
+
+
+def gap(prankster: Prankster) -> None:
+    prankster.chain.next_seq += 1
+    prankster.say(Verdict(NOW, "a", "1-1", 0, "ok"))
+
+
+def too_long(prankster: Prankster) -> None:
+    header = prankster.chain.header(agent_id="prankster", epoch=1, client_epoch=1)
+    prankster.put(1, encode_segment(header, [b"{}" + b" " * (9 << 20)]))
+
+
+@pytest.mark.parametrize("break_it", [garbage, truncated, another_past, gap, too_long])
+def test_a_broken_log_ends_the_run_and_names_the_segment(receiver: Receiver, data: Path, break_it) -> None:
+    delivery = delivery_to(receiver, "never")
+    client = all_sent(delivery, data)
+    prankster = Prankster(delivery)
+    prankster.say(ValidatorInit(NOW, "prankster", 1))
+    break_it(prankster)
+    until_done(client)
+    assert client.outcome is not None
+    assert isinstance(client.outcome.error, LogBroken)
+    assert re.search(r"log/validator/0000/000000000[12]\.jsonl", str(client.outcome.error))
+    assert client.outcome.exit_code == 1
+    assert client.outcome.counts["done"] == 3
+    assert delivery.lock()["state"] == "released"
+    assert log_of(delivery, "client")
+    with pytest.raises(DeliveryError, match="log is broken"), client_of(delivery, data) as again:
+        again.run()
+
+
+@pytest.mark.long
+def test_one_that_goes_silent_and_keeps_its_lock_is_replaced_after_its_lease(
+    receiver: Receiver, data: Path
+) -> None:
+    delivery = delivery_to(receiver, "silent")
+    with client_of(delivery, data, more={"validator_silence": 3.0}) as client:
+        assert client.run().exit_code == 0, client.outcome
