@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from upload_client.client import UploadClient
 
 _LOCK = "owned"
-_CLIENT_LOG = "staging/log/client/"
+CLIENT_LOG = "staging/log/client/"
 _VALIDATOR_LOG = "staging/log/validator/0000/"
 _RECEIPT = "staging/receipt/"
 _INDEX = "staging/index/"
@@ -54,7 +54,12 @@ class Promises:
         self._owners: dict[tuple[str, int], str] = {}
         self._taken_over: dict[str, str] = {}
         """Agents whose lock somebody else has taken after their lease, and who that was."""
+        self._lock_begun: dict[str, float] = {}
+        self._confirmed: dict[str, float] = {}
+        """When an agent began the last write of its lock that was carried out."""
         self._next_seq: dict[str, int] = {}
+        self._highest: dict[str, int] = {}
+        self._ousted: set[tuple[str, int]] = set()
         world.store.observers.append(self._written)
         world.store.begun.append(self._begun)
 
@@ -71,11 +76,17 @@ class Promises:
         client = process.client
         if client is None or operation not in WRITES:
             return
-        if key == self._root + _LOCK or key.startswith(self._root + "probe/"):
+        if key == self._root + _LOCK:
+            self._lock_begun[client.agent_id] = self.world.scheduler.now
+            return
+        if key.startswith(self._root + "probe/"):
             return
         held = client._lock
         if held is None or not held.may_write:
             self.broken(f"{process.name} begins {operation} {key} although it may not write")
+        age = self.world.scheduler.now - self._confirmed.get(client.agent_id, 0.0)
+        if age >= client._lock._lease_seconds / 2:
+            self.broken(f"{process.name} begins {operation} {key} {age:.1f} s after it last wrote its lock")
         if not self.spoilt and client.agent_id in self._taken_over:
             self.broken(
                 f"{process.name} begins {operation} {key} although {self._taken_over[client.agent_id]}"
@@ -97,7 +108,7 @@ class Promises:
             self._locked(old, new, by)
         elif old is not None and not name.endswith("/validator"):
             self.broken(f"{by.name} overwrites {name}")
-        elif name.startswith((_CLIENT_LOG, _VALIDATOR_LOG)):
+        elif name.startswith((CLIENT_LOG, _VALIDATOR_LOG)):
             self._appended(name, new, by)
         elif name.startswith(_RECEIPT):
             self.world.store.count("receipts")
@@ -114,8 +125,10 @@ class Promises:
         """Epochs only grow, and a lock that is held is taken only after its lease or from the dead."""
         body = json.loads(new.body)
         epoch, agent = body["epoch"], body["agent_id"]
-        was = None if old is None or old.crc32 == "" else json.loads(old.body)
+        was = None if old is None or len(old.body) < 10 else json.loads(old.body)
         self._taken_over.pop(agent, None)
+        if agent in self._lock_begun:
+            self._confirmed[agent] = self._lock_begun[agent]
         if was is None or (was["agent_id"], was["epoch"]) != (agent, epoch):
             # A spoilt lock says nothing; those who have appended to the log are not forgotten for that.
             highest = self._highest_appended if self.spoilt else self._highest_epoch
@@ -146,14 +159,55 @@ class Promises:
         if seq != self._next_seq.get(prefix, 0):
             self.broken(f"{by.name} appends {name} where {self._next_seq.get(prefix, 0)} comes next")
         self._next_seq[prefix] = seq + 1
-        if prefix == _CLIENT_LOG:
+        if prefix == CLIENT_LOG:
             self._highest_appended = max(self._highest_appended, header["epoch"])
         prev = None if previous is None else hashlib.sha256(previous).hexdigest()
         if (header["seq"], header["prev"]) != (seq, prev):
             self.broken(f"{by.name} breaks the chain with {name}")
+        epoch = header["epoch"]
+        if by.name == "revenant":
+            self._ousted.update({(prefix, epoch)} if epoch == self._highest[prefix] else ())
+            return
+        if (prefix, epoch) in self._ousted:
+            self.broken(f"{by.name} appends {name} after another agent of its epoch")
+        if epoch < self._highest.get(prefix, 0):
+            self.broken(f"{by.name} appends {name} in epoch {epoch}, after {self._highest[prefix]}")
+        if epoch > self._highest.get(prefix, 0) and b"\n" in new.body.rstrip():
+            self.broken(f"{by.name} appends {name} with no fence before it")
+        self._highest[prefix] = epoch
+        if prefix == _VALIDATOR_LOG and not self.world.liar:
+            self._judged(new, by)
         owner = self._owners.setdefault((prefix, header["epoch"]), header["agent_id"])
         if owner != header["agent_id"]:
             self.broken(f"{owner} and {header['agent_id']} both append to {prefix} in epoch {header['epoch']}")
+
+    def _judged(self, segment: Object, by: Process) -> None:
+        """What a validator says is about what was announced, and what it found was the same."""
+        uploads = {
+            (record["path"], record["upload"]): (record["size"], record["crc32"], record["etag"])
+            for record in self._counting(CLIENT_LOG)
+            if record["kind"] == "transferred"
+        }
+        for line in segment.body.splitlines()[1:]:
+            record = json.loads(line)
+            if record["kind"] != "verdict":
+                continue
+            said = uploads.get((record["path"], record["upload"]))
+            found = record["found"] and tuple(record["found"][name] for name in ("size", "crc32", "etag"))
+            if said is None:
+                self.broken(f"{by.name} judges {record['path']} as {record['upload']}, never announced")
+            elif record["status"] == "ok" and found != said:
+                self.broken(f"{by.name} calls {record['path']} ok, found {found}, announced {said}")
+            elif record["status"] == "ok" and record["path"] in self.world.source.bad:
+                self.broken(f"{by.name} calls {record['path']} ok")
+
+    def tail(self, prefix: str) -> tuple[dict[str, Any] | None, bytes]:
+        """Header and bytes of a log's last segment."""
+        seq = self._next_seq.get(prefix, 0)
+        if not seq:
+            return None, b""
+        data = self._segment(prefix, seq - 1)
+        return json.loads(data.split(b"\n", 1)[0]), data
 
     def _segment(self, prefix: str, seq: int) -> bytes:
         return self.world.store.objects["control", f"{self._root}{prefix}{seq:010d}.jsonl"].body
@@ -177,7 +231,7 @@ class Promises:
         """The latest upload of each file."""
         return {
             record["path"]: Announced(record["upload"], record["size"], record["crc32"], record["etag"])
-            for record in self._counting(_CLIENT_LOG)
+            for record in self._counting(CLIENT_LOG)
             if record["kind"] == "transferred"
         }
 
@@ -202,6 +256,20 @@ class Promises:
                 self.broken(f"{when}, {path} has no verdict for {said}")
 
     # --- what a client says ---
+
+    def planned(self, client: UploadClient) -> None:
+        """What a client knows of uploads when it begins is all that will ever count of earlier ones."""
+        delivery = client._delivery
+        assert delivery is not None
+        if delivery.lock.epoch < self._highest[CLIENT_LOG]:
+            return  # it has been superseded while it looked
+        announced = self.announced()
+        for row in range(len(delivery.ledger)):
+            upload, path = delivery.ledger.upload(row), delivery.ledger.relpath(row)
+            said = announced.get(path)
+            new = upload is not None and upload.epoch == delivery.lock.epoch
+            if not new and (upload and upload.id) != (said and said.upload):
+                self.broken(f"{client.agent_id} takes {upload} for the latest of {path}, which is {said}")
 
     def recount(self, client: UploadClient) -> None:
         """The counts are those of the files."""

@@ -50,6 +50,8 @@ class Process:
         self.pid = next(scheduler.pids)
         self.skew = skew
         self.alive = True
+        self.set_back = False
+        """Its wall clock was set back: should it sleep as well, nothing could tell it how long."""
         self.paused_until = -math.inf
         self.slept = 0.0
         """Seconds for which its monotonic clock stood still."""
@@ -67,7 +69,7 @@ class Process:
     def pause(self, seconds: float, *, asleep: bool) -> None:
         """Stop it for a while; `asleep`: with the whole machine, whose monotonic clock then stands still."""
         until = max(self.paused_until, self.scheduler.now + seconds)
-        if asleep:
+        if asleep and not self.set_back:
             self.slept += until - max(self.scheduler.now, self.paused_until)
         self.paused_until = until
 

@@ -45,6 +45,11 @@ class Object:
     """By the store's clock."""
     crc32: str
 
+    @classmethod
+    def of(cls, body: bytes, written: float) -> Object:
+        """One that was written in one request."""
+        return cls(body, etag_of(body), written, _crc32(body))
+
     @property
     def when(self) -> datetime:
         return datetime.fromtimestamp(self.written // 1, UTC)
@@ -94,6 +99,8 @@ class Store:
         faults: what happens to requests from now on.
         observers: told of each write that changes an object: ``(bucket, key, old, new, by)``.
         begun: told of each request as a process begins it: ``(process, operation, key)``.
+        longest_delay: seconds after which a late request is carried out at the latest.
+        latency: seconds that a request, or an answer, takes at most.
         counts: how often something happened.
     """
 
@@ -105,6 +112,7 @@ class Store:
         self.uploads: dict[str, Upload] = {}
         self.faults = Faults()
         self.longest_delay = 150.0
+        self.latency = 0.03
         self.observers: list[Callable[[str, str, Object | None, Object | None, Process], None]] = []
         self.begun: list[Callable[[Process, str, str], None]] = []
         self.told: Callable[..., None] = lambda *_: None
@@ -223,7 +231,7 @@ class Store:
         return answer
 
     def _latency(self) -> float:
-        return self.rng.random() * 0.03
+        return self.rng.random() * self.latency
 
     def _fate(self, operation: str, *, fenced: bool) -> str:
         faults = self.faults
@@ -318,7 +326,7 @@ class Client:
             if _crc32(body) != ChecksumCRC32:
                 raise _error(400, "BadDigest")
             self._check(Bucket, Key, IfMatch, IfNoneMatch)
-            made = Object(body, etag_of(body), store.now, ChecksumCRC32)
+            made = Object.of(body, store.now)
             store.change(Bucket, Key, made, by)
             return {"ETag": f'"{made.etag}"'}
 

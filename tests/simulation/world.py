@@ -8,38 +8,40 @@ virtual and its store is in memory.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import random
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import pandas as pd
 from simulation import scheduling
-from simulation.promises import Promises
+from simulation.promises import CLIENT_LOG, Promises
 from simulation.scheduling import Process, Scheduler
-from simulation.store import Client, Content, Faults, Store
+from simulation.store import Content, Faults, Object, Store
 
 import upload_client.client as client_module
 from upload_client.aws import background, lock, log, probe
 from upload_client.aws.bucket import Bucket
 from upload_client.client import Outcome, UploadClient
-from upload_client.core import checksums, parts
-from upload_client.core.layout import Layout
+from upload_client.core import checksums, parts, records
+from upload_client.core.files import Upload
+from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody, ProcessIdentity
+from upload_client.core.records import Found
 from upload_client.errors import DeliveryError
-from upload_client.events import Event
+from upload_client.events import Connected, Event
 from upload_client.settings import Settings
 from upload_client.transfer import buffers, dataroot, engine
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.wire import BotoWire
 from upload_client.validator import checks, handlers, pipeline
-from upload_client.validator.checks import Checker
+from upload_client.validator.checks import Checker, Judgement
 from upload_client.validator.pipeline import Validator
 from upload_client.validator.settings import ValidatorSettings
 
@@ -92,23 +94,17 @@ class Source:
         return list(self.versions)
 
     def content(self, path: str, version: int) -> bytes:
+        """Bytes of which no half is like that of another version; often as many as the one before has."""
+        text = random.Random(f"{path} {version}")
         if path.endswith(".json"):
-            return b'{"version": %d, "file": "%s"%s' % (
-                version,
-                path.encode(),
-                b"" if path in self.bad else b"}",
-            )
+            return b'{"version": "%s"%s' % (text.randbytes(12).hex().encode(), b"" if path in self.bad else b"}")
         least = {"small": 10, "medium": 60, "large": 101}[path[2:-4]]
-        line = b"%s version %d;" % (path.encode(), version)
-        size = least + self.rng.choice([0, 0, 1, 30])
-        return (line * (size // len(line) + 1))[:size]
+        return text.randbytes(least + self.rng.choice([0, 0, 1, 30]))
 
     def change(self, path: str) -> None:
         """Give a file a content it never had, in place or by putting another in its place."""
         versions = self.versions.setdefault(path, [])
         data = self.content(path, len(versions) + 1)
-        if data in versions:
-            return
         versions.append(data)
         name = self.folder / path
         if self.rng.random() < 0.5:
@@ -140,7 +136,7 @@ class SlowFile(dataroot.LocalFile):
         return self._read(half, offset) + self._read(size - half, offset + half)
 
     def _read(self, size: int, offset: int) -> bytes:
-        self.world.disk()
+        self.world.disk(self.path)
         return super().read(size, offset)
 
     def read_into(self, buffer: memoryview, offset: int = 0) -> None:
@@ -160,62 +156,19 @@ class Root(DataRoot):
         return file
 
 
-class SimulatedClient(UploadClient):
-    """An `UploadClient` whose buckets are in memory, and whose parts are small."""
-
-    def __init__(self, world: World, process: Process, **options: Any) -> None:
-        super().__init__(
-            dataset=LAYOUT.dataset,
-            delivery_id=LAYOUT.delivery_id,
-            transfer_type="staging",
-            source=world.source.folder,
-            settings=SETTINGS,
-            reporter=Reporter(world, self),
-            clock=process.clock,
-            own_agent_id=f"agent{process.pid}",
-            **options,
-        )
-        self.world = world
-
-    def _open(self) -> Any:
-        if self._places is None:
-            client: Any = self.world.store.client()
-            self._places = client_module._Places(
-                SETTINGS,
-                LAYOUT,
-                Bucket("control", prefix=LAYOUT.root, client=client),
-                Bucket("landing", prefix=LAYOUT.landing, client=client),
-                Root(self.world.source.folder, self.world.opened),
-            )
-        return self._places
-
-    def _make_engine(self, delivery: Any) -> engine.TransferEngine:
-        landing = delivery.places.landing
-        return engine.TransferEngine(
-            delivery.places.root,
-            landing,
-            n_threads=self._n_threads,
-            multipart_threshold=_THRESHOLD,
-            part_size=_PART,
-            may_write=lambda: delivery.lock.may_write,
-            wire=BotoWire(landing),
-            clock=self._clock,
-        )
-
-    def dump_state(self) -> None:
-        return None
-
-
 class Reporter:
     """At everything a client tells, its counts are counted again."""
 
-    def __init__(self, world: World, client: UploadClient) -> None:
+    client: UploadClient
+
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.client = client
 
     def handle(self, event: Event) -> None:
         self.world.trace(self.client.agent_id, event)
         self.world.promises.recount(self.client)
+        if isinstance(event, Connected):
+            self.world.promises.planned(self.client)
 
     def close(self) -> None:
         pass
@@ -258,6 +211,25 @@ class Lambda:
         }
 
 
+class Judge(Checker):
+    """The real one, but for a liar's, while there is trouble."""
+
+    def __init__(self, world: World, landing: Bucket) -> None:
+        super().__init__(landing, cast("Any", None), max_read=10**6)
+        self.world = world
+
+    def judge(self, path: str, announced: Upload) -> Judgement:
+        judgement, world = super().judge(path, announced), self.world
+        if not (world.liar and world.chaos):
+            return judgement
+        lie = world.rng.choice(["ok", "failure", "error", "truth", "truth"])
+        if lie == "truth":
+            return judgement
+        world.store.count("lies")
+        found = Found(announced.size, "AAAAAA==", announced.etag) if lie == "ok" else judgement.found
+        return Judgement(cast("Any", lie), "so there", found)
+
+
 class World:
     """All of it.
 
@@ -288,6 +260,9 @@ class World:
         self.outcomes: dict[str, tuple[int, str]] = {}
         self.finished: set[str] = set()
         self.chaos = True
+        self.fickle = 0.0
+        self.liar = False
+        self.revenants = False
         self.promises = Promises(self)
 
     # --- what happens ---
@@ -302,13 +277,16 @@ class World:
         rng = self.rng
         self.store.faults = _draw_faults(rng)
         self.store.longest_delay = rng.choice([20.0, 60.0, 150.0])
+        self.store.latency = rng.choice([0.03, 0.03, 0.3, 1.0, 3.0])
+        self.fickle = rng.choice([0.0, 0.0, 0.02, 0.2])
+        self.liar = rng.random() < 0.1
         when, starts = 0.0, []
         for _ in range(rng.choice([1, 2, 2, 3, 3])):
             self._at(when, self._launch)
             starts.append(when)
             when += rng.choice([0.1, 3.0, 10.0, 40.0]) * rng.random()
         length = when + rng.choice([5.0, 20.0, 60.0])
-        for _ in range(rng.choice([0, 1, 2, 4, 6])):
+        for _ in range(rng.choice([0, 1, 3, 6, 9])):
             # A small delivery takes seconds: what is to meet it has to come soon after its start.
             self._at(
                 min(rng.choice(starts) + rng.choice([1.0, 3.0, 6.0, 30.0]) * rng.random(), length),
@@ -326,6 +304,12 @@ class World:
                         self._change_source,
                         self._set_clock,
                         self._spoil_lock,
+                        self._outage,
+                        self._meddle,
+                        self._meddle,
+                        self._revenant,
+                        self._revenant,
+                        self._steal,
                     ]
                 ),
             )
@@ -337,6 +321,7 @@ class World:
         """From now on nothing goes wrong, but for what is still on its way from before."""
         self.chaos = False
         self.store.faults = Faults()
+        self.store.latency = 0.03
         self.trace("world", "peace")
         for process in self.clients + self.validators:
             if self.rng.random() < 0.7:
@@ -363,7 +348,8 @@ class World:
     # --- single events ---
 
     def _at(self, seconds: float, call: Callable[[], object]) -> None:
-        self.scheduler.call_at(scheduling.START + seconds, call)
+        """Have something happen at that time, if there is no peace yet."""
+        self.scheduler.call_at(scheduling.START + seconds, lambda: call() if self.chaos else None)
 
     def process(self, name: str, *, machine: str | None = None, skew: float = 0.0) -> Process:
         process = Process(self.scheduler, name, machine=machine, skew=skew)
@@ -381,12 +367,12 @@ class World:
             "n_threads": rng.choice([1, 2, 4]),
             "max_retries": 5 if quietly else rng.choice([0, 2]),
             "steal": steal,
-            "resend_invalid": not quietly and rng.random() < 0.1,
+            # What a liar has called invalid stays so until somebody asks again.
+            "resend_invalid": self.liar if quietly else rng.random() < 0.1,
         }
 
         def live() -> None:
-            client = SimulatedClient(self, process, **options)
-            process.client = client
+            process.client = client = self._client(process, **options)
             try:
                 outcome: Outcome | None = client.run()
             except DeliveryError as error:
@@ -405,6 +391,23 @@ class World:
         self.trace(process.name, f"starts on {machine}, {skew:+.0f} s" + (f", steals {steal}" * bool(steal)))
         process.spawn(live)
         return process
+
+    def _client(self, process: Process, **options: Any) -> UploadClient:
+        reporter = Reporter(self)
+        client = UploadClient(
+            dataset=LAYOUT.dataset,
+            delivery_id=LAYOUT.delivery_id,
+            transfer_type=LAYOUT.transfer_type,
+            source=self.source.folder,
+            settings=SETTINGS,
+            session=cast("Any", "nobody asks for it"),
+            reporter=reporter,
+            clock=process.clock,
+            own_agent_id=f"agent{process.pid}",
+            **options,
+        )
+        reporter.client = client
+        return client
 
     def _some(self, processes: list[Process]) -> Process | None:
         there = [process for process in processes if process.alive and process.name not in self.finished]
@@ -442,28 +445,81 @@ class World:
             self._launch(steal=body.agent_id)
 
     def _change_source(self) -> None:
-        path = self.rng.choice(self.source.paths)
+        self._change(self.rng.choice(self.source.paths))
+
+    def _change(self, path: str) -> None:
         self.source.change(path)
         self.trace("source", f"{path} changes")
 
     def _set_clock(self) -> None:
         process = self._some(self.clients)
-        if process is not None:
-            process.skew += self.rng.choice([-1200.0, -20.0, 20.0, 1200.0])
+        if process is not None and not process.slept:
+            change = self.rng.choice([-1200.0, -20.0, 20.0, 1200.0])
+            process.skew += change
+            process.set_back |= change < 0
             self.trace(process.name, f"has its clock set to {process.skew:+.0f} s")
 
     def _spoil_lock(self) -> None:
         """Somebody deletes or garbles the lock; rarely."""
         key = ("control", LAYOUT.root + LAYOUT.owned)
-        if self.rng.random() < 0.3 and key in self.store.objects:
+        if self.rng.random() < 0.3 and key in self.store.objects and not self.revenants:
             self.trace("world", "the lock is spoilt")
             self.store.count("spoilt locks")
             self.promises.spoilt = True
             if self.rng.random() < 0.5:
                 del self.store.objects[key]
             else:
-                there = self.store.objects[key]
-                self.store.objects[key] = type(there)(b"{}", "0" * 32, self.store.now, "")
+                self.store.objects[key] = Object.of(b"{}", self.store.now)
+
+    def _outage(self) -> None:
+        """For a while, no request of anyone arrives."""
+        if self.store.faults.lost < 1.0 and self.chaos:
+            before, seconds = self.store.faults, self.rng.uniform(10, 50)
+            self.store.faults = Faults(lost=1.0)
+            self.trace("world", f"no network for {seconds:.0f} s")
+
+            def end() -> None:
+                if self.chaos:
+                    self.store.faults = before
+
+            self.scheduler.call_at(self.scheduler.now + seconds, end)
+
+    def _meddle(self) -> None:
+        """Somebody removes or damages what has landed, while no client is at work."""
+        landed = [key for where, key in self.store.objects if where == "landing"]
+        if landed and self._some(self.clients) is None:
+            key = ("landing", self.rng.choice(sorted(landed)))
+            self.trace("world", f"{key[1]} is meddled with")
+            self.store.count("meddled with")
+            there = self.store.objects.pop(key)
+            if self.rng.random() < 0.5:
+                body = bytes(len(there.body))
+                self.store.objects[key] = Object.of(body, self.store.now)
+
+    def _revenant(self) -> None:
+        """Somebody appends to the log who should not.
+
+        Of an earlier epoch: it must not count. Of the present one, as after a lock that was garbled: whoever
+        was there before must append no more.
+        """
+        header, data = self.promises.tail(CLIENT_LOG)
+        if header is None or self.promises.spoilt or header["agent_id"] == "revenant":
+            return
+        epoch = header["epoch"] - self.rng.choice([0, 1, 1])
+        if epoch < 1:
+            return
+        path, seq = self.rng.choice(self.source.paths), header["seq"] + 1
+        upload = Upload(epoch, 77, 3, "yH2GHg==", "0" * 32, mtime_ns=1)
+        lines = [records.encode(records.Transferred.of("2026-01-02T03:04:05.678Z", path, upload, 0))]
+        said = records.SegmentHeader(records.VERSION, seq, "revenant", epoch, hashlib.sha256(data).hexdigest())
+        key = LAYOUT.root + segment_key(CLIENT_LOG, seq)
+        segment = Object.of(
+            records.encode_segment(said, lines if epoch < header["epoch"] else ()), self.store.now
+        )
+        self.trace("world", f"a revenant appends {key} in epoch {epoch}")
+        self.store.count("revenants")
+        self.revenants = True
+        self.store.change("control", key, segment, Process(self.scheduler, "revenant"))
 
     # --- the cloud ---
 
@@ -486,7 +542,7 @@ class World:
         validator = Validator(
             Bucket("control", prefix=LAYOUT.root, client=client),
             LAYOUT,
-            Checker(Bucket("landing", prefix=LAYOUT.landing, client=client), None, max_read=10**6),
+            Judge(self, Bucket("landing", prefix=LAYOUT.landing, client=client)),
             scheduling.Pool(),
             validator_id=event["validator_id"],
             client_epoch=event["epoch"],
@@ -508,9 +564,13 @@ class World:
 
         raise ReadTimeoutError(endpoint_url="http://lambda")
 
-    def disk(self) -> None:
-        """Somewhere, somebody waits for a disk."""
-        if self.chaos and self.rng.random() < 0.1:
+    def disk(self, path: str) -> None:
+        """Somebody reads a file, which takes time, and the file may change meanwhile."""
+        if not self.chaos:
+            return
+        if self.rng.random() < self.fickle:
+            self._change(Path(path).name)
+        if self.rng.random() < 0.1:
             self.scheduler.wait(self.rng.choice([0.001, 0.1, 3.0]))
 
     # --- for people ---
@@ -542,6 +602,10 @@ class World:
                 for process in world.clients
             )
 
+        def transfer(source: DataRoot, destination: Bucket, **options: Any) -> engine.TransferEngine:
+            options |= {"multipart_threshold": _THRESHOLD, "part_size": _PART, "wire": BotoWire(destination)}
+            return engine.TransferEngine(source, destination, **options)
+
         secret = SimpleNamespace(token_hex=lambda n: f"{world.rng.getrandbits(8 * n):0{2 * n}x}")
         clients = SimpleNamespace(
             s3_client=lambda *_, **__: world.store.client(), client=lambda *_, **__: Lambda(world)
@@ -572,6 +636,10 @@ class World:
                     ),
                     (client_module.make_plan.__globals__, "ThreadPoolExecutor", scheduling.Pool),
                     (client_module, "_TICK", 1.0),
+                    (client_module, "DataRoot", lambda folder: Root(folder, world.opened)),
+                    (client_module, "TransferEngine", transfer),
+                    (client_module, "s3_client", clients.s3_client),
+                    (client_module, "write_dump", lambda *_, **__: None),
                     (client_module, "_versions", dict),
                     (client_module.pipeline, "lambda_client", lambda *_: Lambda(world)),
                     (dataroot, "LocalFile", SlowFile),
@@ -624,8 +692,3 @@ def _fast_folder() -> str | None:
     return "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112
 
 
-def totals(worlds: list[Counter[str]]) -> Counter[str]:
-    return sum(worlds, Counter())
-
-
-__all__ = ["LAYOUT", "LEASE", "Client", "World"]
