@@ -47,7 +47,7 @@ from upload_client.errors import DeliveryError, LockLost, LogBroken, Superseded
 
 __all__ = ["READ_BUDGET", "LogReader", "LogWriter", "last_epoch"]
 
-READ_BUDGET = 64 * 1024 * 1024
+READ_BUDGET = 16 * 1024 * 1024
 """Bytes that a reader takes in one poll at most."""
 
 _POLL_FIRST, _POLL_LAST = 1.0, 10.0  # seconds between polls: while something comes, and after a long silence
@@ -159,6 +159,8 @@ class LogWriter:
             if self.error is not None:
                 raise self.error
             try:
+                if self._in_flight is not None:
+                    insist(self._send, self._clock)
                 insist(self._find_tail, self._clock)
                 self._in_flight = self._made(())
                 insist(self._send, self._clock)
@@ -220,7 +222,7 @@ class LogWriter:
                 wait = self._step(now_or_never=True)
             finally:
                 self._sending.release()
-            if wait > 0 and self.unflushed:
+            if wait > 0 and self.unflushed and self.error is None:
                 if not self._may_write():
                     break
                 self._clock.sleep(min(wait, max(0.0, deadline - self._clock.monotonic())))
@@ -257,6 +259,7 @@ class LogWriter:
             return self._next_try - now
         try:
             if self._in_flight is None:
+                self._check_allowed()
                 self._take_batch()
             self._send()
         except (Superseded, LogBroken) as error:
@@ -301,8 +304,7 @@ class LogWriter:
         for _ in range(_STEPS_ASIDE):
             append = self._in_flight
             assert append is not None
-            if not self._may_write():
-                raise _MayNotWrite
+            self._check_allowed()
             key = segment_key(self._prefix, append.header.seq)
             try:
                 self._bucket.put(key, append.data, if_none_match=True, content_type="application/x-ndjson")
@@ -331,6 +333,10 @@ class LogWriter:
             self.folded.append(self._chain.accept(seq, occupant))
         with self._queueing:
             self._in_flight = self._made(append.lines)
+
+    def _check_allowed(self) -> None:
+        if not self._may_write():
+            raise _MayNotWrite
 
     def _check_rank(self, header: SegmentHeader) -> None:
         if header.outranks(self._epoch, self._agent_id):
@@ -461,6 +467,8 @@ class LogReader:
                 self.error = broken  # only now: `update` gives out what was found before it raises this
                 if segments:
                     self._pause = _POLL_FIRST
+            if self.error is not None:
+                return math.inf
             wait = 0.0 if more else self._pause
             self._pause = min(1.5 * self._pause, _POLL_LAST)
             self._next_poll = self._clock.monotonic() + wait
