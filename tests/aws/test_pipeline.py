@@ -119,7 +119,6 @@ def test_a_success_of_a_function_that_failed_does_not_count(starter, client):
 @pytest.mark.parametrize(
     "answer",
     [
-        b"",
         b"not JSON",
         b"\xff",
         b"null",
@@ -189,11 +188,17 @@ def test_a_lost_answer_is_no_refusal_and_never_asked_for_again(starter, wire, se
     ("status", "code"), [(404, "ResourceNotFoundException"), (403, "AccessDeniedException")]
 )
 def test_a_function_that_may_not_be_called_has_refused(wire, client, status, code):
-    wire.on(net.answer(status, code))
+    wire.on(net.answer(status, code, headers=f"x-amzn-errortype: {code}\r\n"))
     with pytest.raises(PipelineRefused, match=code) as refused:
         start(client, "starter", REQUEST)
     assert len(wire.requests) == 1
     assert refused.value.errors[0]["code"] == code
+
+
+def test_an_empty_answer_is_a_lost_one(starter, client):
+    starter.says = (200, {}, b"")
+    with pytest.raises(AnswerLost):
+        start(client, "starter", REQUEST)
 
 
 def test_the_client_waits_long_enough_whatever_it_is_told(session, starter):
