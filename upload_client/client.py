@@ -17,7 +17,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
 import pandas as pd
 
 from upload_client.aws import pipeline
-from upload_client.aws.auth import Prompt, fetch_parameter, open_session
+from upload_client.aws.auth import Prompt, open_session
 from upload_client.aws.bucket import (
     AnswerLost,
     Bucket,
@@ -35,7 +35,6 @@ from upload_client.aws.bucket import (
     StoreError,
     insist,
 )
-from upload_client.aws.clients import s3_client
 from upload_client.aws.identity import new_agent_id
 from upload_client.aws.leftover import abort, leftovers
 from upload_client.aws.lock import Lock, epoch_floor
@@ -63,7 +62,7 @@ from upload_client.core.files import (
     retry_delay,
 )
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.layout import InvalidName, Layout, check_name
+from upload_client.core.layout import Layout, check_name
 from upload_client.core.paths import check_relpaths
 from upload_client.core.records import LogChain
 from upload_client.core.text import for_terminal
@@ -94,10 +93,12 @@ from upload_client.events import (
     Summary,
 )
 from upload_client.index import check_index, encode_index, known_sizes
+from upload_client.places import complete_settings, open_places, usage_errors
 from upload_client.plan import Plan, make_plan
 from upload_client.report import LogTail, Receipt, write_dump
-from upload_client.settings import Settings, SettingsError, load_settings, require, with_parameter
+from upload_client.settings import Settings, load_settings
 from upload_client.transfer.dataroot import DataRoot
+from upload_client.transfer.elsewhere import ExecutorEngine, LockSeen, Place
 from upload_client.transfer.engine import TransferEngine, TransferOutcome, TransferTask
 from upload_client.ui.plain import PlainReporter
 
@@ -120,8 +121,6 @@ _CLOSE_TIMEOUT = 10.0  # seconds for the last records
 _BUSY_RETRY = 5.0  # seconds between attempts to start a validator while an old one is leaving
 _PATIENCE = 120.0  # seconds for an outage to pass, before what ends a delivery is given up
 _BREAK = 2.0  # seconds between two attempts at that
-_CONTROL_TIMEOUT = 20.0  # seconds: a lock's refresh must not hang for longer than a short lease can wait
-_COPY_TIMEOUT = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it is done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +208,7 @@ class _Delivery:
     said_at: float
     told_at: float = -math.inf
     start_at: float = -math.inf
-    engine: TransferEngine | None = None
+    engine: TransferEngine | ExecutorEngine | None = None
     starting: Future[Exception | None] | None = None
     index: tuple[str, str] | None = None
     receipt: str | None = None
@@ -230,17 +229,6 @@ def _place(source: str | Path) -> Path | _S3Place:
     if not bucket:
         raise UsageError(f"the source {source!r} names no bucket: s3://bucket/prefix")
     return _S3Place(bucket, prefix if not prefix or prefix.endswith("/") else prefix + "/")
-
-
-@contextlib.contextmanager
-def _usage_errors() -> Iterator[None]:
-    """What is wrong with the settings is said in the form of this program's own errors."""
-    try:
-        yield
-    except SettingsError as error:
-        raise UsageError(str(error), hint=error.hint) from None
-    except InvalidName as error:
-        raise UsageError(str(error)) from None
 
 
 def _versions() -> dict[str, str]:
@@ -309,6 +297,9 @@ class UploadClient:
         resend_invalid: send files again that were judged invalid and have not changed since.
         steal: take the lock from the agent of this name although it is held.
         prompt: asks the person for what a login needs; None: nobody is asked.
+        executor: sends the files, in batches, on workers that see the source at the same path; None: this
+            process does. It stays the caller's, to shut down too.
+        n_batches: batches that may be out at once; two for each worker of the executor are enough.
         clock: time.
 
     Raises:
@@ -335,6 +326,8 @@ class UploadClient:
         resend_invalid: bool = False,
         steal: str | None = None,
         prompt: Prompt | None = None,
+        executor: Executor | None = None,
+        n_batches: int = 16,
         clock: Clock = SYSTEM,
     ) -> None:
         if lambda_client_config is not None and not isinstance(lambda_client_config, dict):
@@ -366,6 +359,8 @@ class UploadClient:
         self._resend_invalid = resend_invalid
         self._steal = steal
         self._prompt = prompt
+        self._executor = executor
+        self._n_batches = n_batches
         self._clock = clock
         self._source_name = str(source)
         self._source = source if isinstance(source, Bucket) else _place(source)
@@ -596,7 +591,7 @@ class UploadClient:
         Raises:
             LoginRefused: no credentials.
         """
-        with _usage_errors():
+        with usage_errors():
             self._session = open_session(self._base_settings(), prompt=self._prompt, clock=self._clock)
 
     def acquire_lock(self, *, refresh: bool = False) -> bool:
@@ -677,7 +672,7 @@ class UploadClient:
 
     def _base_settings(self) -> Settings:
         if self._given_settings is None:
-            with _usage_errors():
+            with usage_errors():
                 self._given_settings = load_settings()
         return self._given_settings
 
@@ -687,36 +682,23 @@ class UploadClient:
             return self._places
         if self._session is None:
             self.cognito_authenticate()
-        session, settings = self._session, self._base_settings()
+        session = self._session
         assert session is not None
-        with _usage_errors():
-            if settings.needs_parameter:
-                settings = with_parameter(settings, fetch_parameter(session, settings))
-            require(settings, "control_bucket", "landing_bucket", "start_function")
-            assert settings.control_bucket and settings.landing_bucket  # noqa: PT018 - for the type checker
-            layout = Layout(
-                self.dataset,
-                self.delivery_id,
-                self.transfer_type,
-                control_prefix=settings.control_prefix,
-                landing_prefix=settings.landing_prefix,
-            )
-            layout.check_places(settings.control_bucket, settings.landing_bucket)
-        landing = layout.fill(settings.landing_bucket)
-        control = s3_client(session, settings, read_timeout=_CONTROL_TIMEOUT)
+        settings = complete_settings(session, self._base_settings())
         n_threads = settings.threads if self._n_threads is None else self._n_threads
-        pool = _CONNECTIONS if n_threads == "auto" else n_threads + 4
-        data = s3_client(session, settings, pool=pool, read_timeout=_COPY_TIMEOUT)
+        places = open_places(
+            session,
+            settings,
+            dataset=self.dataset,
+            delivery_id=self.delivery_id,
+            transfer_type=self.transfer_type,
+            pool=_CONNECTIONS if n_threads == "auto" else n_threads + 4,
+        )
         source = self._source
         if isinstance(source, _S3Place):
-            source = Bucket(source.bucket, prefix=source.prefix, client=data)
+            source = Bucket(source.bucket, prefix=source.prefix, client=places.landing.client)
         self._places = _Places(
-            settings,
-            layout,
-            Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=control),
-            Bucket(landing, prefix=layout.landing, client=data),
-            DataRoot(source),
-            n_threads,
+            settings, places.layout, places.control, places.landing, DataRoot(source), n_threads
         )
         return self._places
 
@@ -830,19 +812,31 @@ class UploadClient:
             return str(self._source.absolute()).rstrip("/\\") + os.sep
         return str(self._source)
 
-    def _make_engine(self, delivery: _Delivery) -> TransferEngine:
-        settings = delivery.places.settings
-        return TransferEngine(
-            delivery.places.root,
-            delivery.places.landing,
-            n_threads=delivery.places.n_threads,
-            engine=settings.engine,
-            unsigned_payload=settings.unsigned_payload,
-            options=settings.object_options,
-            multipart_threshold=int(settings.multipart_threshold),
-            part_size=None if settings.part_size is None else int(settings.part_size),
-            may_write=lambda: delivery.lock.may_write,
-            clock=self._clock,
+    def _make_engine(self, delivery: _Delivery) -> TransferEngine | ExecutorEngine:
+        places, lock = delivery.places, delivery.lock
+        settings = places.settings
+        options: dict[str, Any] = {
+            "n_threads": places.n_threads,
+            "engine": settings.engine,
+            "unsigned_payload": settings.unsigned_payload,
+            "options": settings.object_options,
+            "multipart_threshold": int(settings.multipart_threshold),
+            "part_size": None if settings.part_size is None else int(settings.part_size),
+        }
+        if self._executor is None:
+            may_write = lambda: lock.may_write  # noqa: E731 - asked for each request: no attribute of self
+            return TransferEngine(
+                places.root, places.landing, may_write=may_write, clock=self._clock, **options
+            )
+        seen = LockSeen(Place.of(places.control), places.layout.owned, self.agent_id, lock.epoch)
+        return ExecutorEngine(
+            self._executor,
+            places.root,
+            places.landing,
+            session=self._session,
+            lock=seen,
+            n_batches=self._n_batches,
+            **options,
         )
 
     # --- the validator ---
@@ -931,9 +925,9 @@ class UploadClient:
         engine, ledger = delivery.engine, delivery.ledger
         assert engine is not None
         now = self._clock.monotonic()
-        room = min(
-            _QUEUED - engine.in_flight, records.MAX_UNFLUSHED - delivery.writer.unflushed - engine.in_flight
-        )
+        room = records.MAX_UNFLUSHED - delivery.writer.unflushed - engine.in_flight
+        if self._executor is None:
+            room = min(room, _QUEUED - engine.in_flight)
         for _ in range(room):
             row = ledger.next_row(now)
             if row is None:
@@ -1051,7 +1045,7 @@ class UploadClient:
         now, epoch = self._clock.monotonic(), delivery.lock.epoch
         for segment in reader.update():
             watch.hear(segment)
-            if segment.superseded:
+            if not verdicts.heard(segment, epoch):
                 continue
             if segment.n_ignored:
                 self.cmessage(

@@ -8,15 +8,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from upload_client.cli.check import check
 from upload_client.cli.deliver import deliver
 from upload_client.cli.failure import Failure
 from upload_client.cli.index import index
 from upload_client.cli.sandbox import sandbox
+from upload_client.cli.unlock import unlock
 
 __all__ = ["main"]
 
 deliver.add_command(index)
 deliver.add_command(sandbox)
+deliver.add_command(check)
+deliver.add_command(unlock)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

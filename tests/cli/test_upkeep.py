@@ -1,0 +1,92 @@
+"""`unlock` and `check`: what is left of runs that died."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import boto3
+import pandas as pd
+import pytest
+
+from upload_client import UploadClient
+from upload_client.sandbox import Sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as made:
+        yield made
+
+
+def run(sandbox: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "upload_client", arguments[0], "--profile", str(sandbox.profile)]
+    names = ["--dataset", "toy", "--delivery-id", "d1"]
+    return subprocess.run(
+        [*command, *names, *arguments[1:]], capture_output=True, text=True, encoding="utf-8", check=False
+    )
+
+
+@pytest.fixture
+def working(sandbox: Sandbox, tmp_path) -> Iterator[UploadClient]:
+    """A client in the middle of its delivery."""
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    client = UploadClient(
+        dataset="toy",
+        delivery_id="d1",
+        file_index=pd.DataFrame({"path": ["a.csv"]}),
+        transfer_type="staging",
+        source=tmp_path,
+        settings=sandbox.settings,
+        session=boto3.Session("sandbox", "sandbox", region_name="us-east-1"),
+        output_dir=tmp_path,
+    )
+    client.connect()
+    yield client
+    client.quit()
+
+
+def lock_of(sandbox: Sandbox) -> dict:
+    got = sandbox.client("s3").get_object(Bucket=sandbox.control_bucket, Key="toy/d1/owned")
+    return json.loads(got["Body"].read())
+
+
+def test_a_lock_is_stolen_by_its_holders_name_only_and_given_back(
+    sandbox: Sandbox, working: UploadClient
+) -> None:
+    somebody_else = run(sandbox, "unlock", "--steal", "nobody")
+    assert somebody_else.returncode == 11, somebody_else.stderr
+    assert working.agent_id in somebody_else.stderr
+    assert lock_of(sandbox)["agent_id"] == working.agent_id
+    said = run(sandbox, "unlock", "--steal", working.agent_id)
+    assert said.returncode == 0, said.stderr
+    assert working.agent_id in said.stderr
+    assert lock_of(sandbox)["state"] == "released"
+    assert lock_of(sandbox)["epoch"] > 1
+    again = run(sandbox, "unlock", "--steal", working.agent_id)
+    assert again.returncode == 2
+    assert "the lock is free" in again.stderr
+
+
+def test_unfinished_uploads_are_listed_and_thrown_away_but_not_under_a_run_that_works(
+    sandbox: Sandbox, working: UploadClient
+) -> None:
+    s3, where = sandbox.client("s3"), {"Bucket": sandbox.landing_bucket}
+    s3.create_multipart_upload(**where, Key="toy/d1/staging/large\u202e.bin")
+    s3.create_multipart_upload(**where, Key="toy/d2/staging/of-another.bin")
+    listed = run(sandbox, "check")
+    assert listed.returncode == 0, listed.stderr
+    assert "large\\u202e.bin" in listed.stdout
+    assert "1 unfinished upload" in listed.stderr
+    refused = run(sandbox, "check", "--clean")
+    assert refused.returncode == 11, refused.stderr
+    working.quit()
+    cleaned = run(sandbox, "check", "--clean")
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert "thrown away" in cleaned.stderr
+    left = s3.list_multipart_uploads(**where).get("Uploads", [])
+    assert [upload["Key"] for upload in left] == ["toy/d2/staging/of-another.bin"]
+    assert lock_of(sandbox)["state"] == "released"
+    assert "no unfinished upload" in run(sandbox, "check").stderr

@@ -1,0 +1,52 @@
+"""What the commands about one delivery have in common: its options, and the way to its buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from upload_client.places import Places
+    from upload_client.settings import Settings
+
+__all__ = ["delivery_options", "log_in"]
+
+
+def delivery_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which delivery is meant."""
+    options = (
+        click.option("--dataset", required=True, metavar="D", help="Name of the data set."),
+        click.option("--delivery-id", required=True, metavar="Y", help="Name of the delivery."),
+        click.option("--sample", is_flag=True, help="The small sample agreed on first."),
+        click.option("--profile", metavar="NAME|FILE", help="Settings from the receiver, a TOML file."),
+        click.option("--debug", is_flag=True, hidden=True, expose_value=False),  # `main` looks for it
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def log_in(dataset: str, delivery_id: str, *, sample: bool, profile: str | None) -> tuple[Settings, Places]:
+    """Log in, and find the delivery's buckets.
+
+    Raises:
+        DeliveryError: the login is refused, or the settings are not complete.
+    """
+    from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
+    from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
+    from upload_client.places import complete_settings, open_places  # noqa: PLC0415 # imports boto3
+    from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
+
+    settings = load_settings(profile=profile)
+    session = open_session(settings, prompt=find_prompt())
+    settings = complete_settings(session, settings)
+    places = open_places(
+        session,
+        settings,
+        dataset=dataset,
+        delivery_id=delivery_id,
+        transfer_type="sample" if sample else "staging",
+    )
+    return settings, places
