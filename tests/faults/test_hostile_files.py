@@ -1,0 +1,165 @@
+"""Names and files that somebody made to do harm: refused with a reason, or delivered exactly as they are."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from delivery.conftest import Delivery, Said, content
+from faults.conftest import BOTH
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows knows no such names")
+
+STRANGE = [
+    "NA",
+    "001",
+    "=cmd|' /C calc'!A0.bin",
+    "+1.bin",
+    "-1.bin",
+    "@SUM(1+1).bin",
+    "[/bold].bin",
+    "[bold red]loud[/].bin",
+    "\u202etxt.bin",
+    "zero\u200bwidth.bin",
+    "line\nfeed.bin",
+    "car\rriage.bin",
+    "\ttab.bin",
+    'quo"te,comma;.bin',
+    " spaces .bin",
+    "日本語🛰.bin",
+    "%41%2f..bin",
+    "a+b c&d?e#f.bin",
+    "'quoted'.bin",
+    "$(reboot)`id`.bin",
+    "--help",
+    "del\x7f.bin",
+    "{dataset}.bin",
+    unicodedata.normalize("NFC", "é.bin"),
+    unicodedata.normalize("NFD", "é.bin"),
+    "Twin.bin",
+    "twin.bin",
+    "deep/" * 60 + "down.bin",
+]
+
+
+def unsafe(text: str) -> list[str]:
+    """Characters that do something to a terminal."""
+    return [one for one in text if not one.isprintable() and one != "\n"]
+
+
+def made(folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    for number, name in enumerate(names):
+        try:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(f"{number}".encode())
+        except OSError as error:
+            pytest.skip(f"this file system refuses {name!r}: {error}")
+    if len(content(folder)) < len(names):
+        pytest.skip("this file system takes two of the names for one")
+    return folder
+
+
+def check_quiet(said: Said) -> None:
+    assert unsafe(said.stderr) == []
+    assert unsafe(said.stdout) == []
+    assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("calm", BOTH, indirect=True)
+def test_strange_names_are_delivered_exactly(
+    delivery: Delivery, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    moto = request.node.callspec.params["calm"] == "moto"
+    # moto's own routes know no key with a line feed; S3 does.
+    names = [name for name in STRANGE if "\n" not in name or not moto]
+    folder = made(tmp_path / "data", names)
+    said = delivery.run("--source", folder, "-v")
+    assert said.exit_code == 0, said
+    check_quiet(said)
+    assert delivery.landed() == content(folder)
+    raw = Path(said.summary["state_csv"]).read_bytes()
+    assert b"\x1b" not in raw
+    state = pd.read_csv(said.summary["state_csv"], dtype=str, keep_default_na=False)
+    assert set(state["state"]) == {"valid"}
+    calculated = {name for name in names if name.lstrip("'\"\t \u200b\u202e").startswith(tuple("=+-@"))}
+    as_they_are = set(names) - calculated
+    assert as_they_are <= set(state["relpath"]), as_they_are - set(state["relpath"])
+    for column in state.columns:
+        assert not state[column].str.match(r"[=+@-](?![A-Za-z0-9+/]{5}==$)").any(), column
+    again = delivery.run("--source", folder, "-v")
+    assert again.exit_code == 0, again
+    assert again.summary["files_sent"] == 0
+    check_quiet(again)
+
+
+def test_what_cannot_be_delivered_is_refused_by_name_and_reason_and_nothing_is_sent(
+    delivery: Delivery, tmp_path: Path
+) -> None:
+    folder = made(tmp_path / "data", ["fine.bin", "esc\x1b[31m.bin", "back\\slash.bin", "C:drive.bin"])
+    if sys.platform == "linux":
+        (Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe.bin"))).write_bytes(b"1")
+    too_long = folder
+    for _ in range(5):
+        too_long /= "x" * 240
+    too_long.mkdir(parents=True)
+    (too_long / "end.bin").write_bytes(b"1")
+    os.mkfifo(folder / "fifo.bin")
+    (folder / "out.bin").symlink_to("/etc/hostname")
+    said = delivery.run("--source", folder)
+    check_quiet(said)
+    assert said.exit_code == 2, said
+    reasons = {
+        "esc\\x1b[31m.bin": "U+001B",
+        "slash.bin": "backslash",
+        "C:drive.bin": "drive letter",
+        "end.bin": "1024",
+        "fifo.bin": "regular file",
+        "out.bin": "out of the source",
+    }
+    if sys.platform == "linux":
+        reasons["\\udcff\\udcfe.bin"] = "Unicode"
+    lines = said.stderr.splitlines()
+    for name, reason in reasons.items():
+        assert any(name in line and reason in line for line in lines), (name, said.stderr)
+    assert delivery.landed() == {}
+    assert delivery.lock() is None
+
+
+ROWS = {
+    "../outside.bin": "'..'",
+    "/etc/passwd": "absolute",
+    "a/../b.bin": "'..'",
+    "a//b.bin": "",
+    "./a.bin": "",
+    "": "empty",
+    "C:\\a.bin": "backslash",
+    "not\x1b[31mthere.bin": "U+001B",
+    "missing.bin": "",
+    "swapped.bin": "out of the source",
+    "folder": "directory",
+}
+
+
+def test_an_index_that_reaches_out_of_the_source_is_refused_row_by_row(
+    delivery: Delivery, tmp_path: Path
+) -> None:
+    folder = made(tmp_path / "data", ["fine.bin", "swapped.bin"])
+    (folder / "folder").mkdir()
+    index = tmp_path / "index.csv"
+    pd.DataFrame({"path": ["fine.bin", *ROWS]}).to_csv(index, index=False)
+    (folder / "swapped.bin").unlink()
+    (folder / "swapped.bin").symlink_to("/etc/hostname")
+    said = delivery.run("--source", folder, "--index", index)
+    check_quiet(said)
+    assert said.exit_code == 2, said
+    lines = [line for line in said.stderr.splitlines() if line.strip().startswith("row ")]
+    assert len(lines) == len(ROWS), said.stderr
+    for line, reason in zip(lines, ROWS.values(), strict=True):
+        assert reason in line
+    assert delivery.landed() == {}
