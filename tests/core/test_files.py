@@ -402,6 +402,18 @@ def test_checksums_and_sizes_come_from_the_index_until_a_file_is_sent():
     assert files.checksum(0) is None
 
 
+def test_the_sizes_of_all_files_are_given_at_once():
+    assert list(ledger(3, sizes=[5, None, 0]).sizes()) == [5, -1, 0]
+    assert list(ledger(2, sizes=[5, 0]).sizes()) == [5, 0]
+
+
+def test_a_file_that_has_moved_cannot_be_placed_as_valid():
+    files = ledger(1)
+    files.queue(0)
+    with pytest.raises(IllegalTransition, match="pending"):
+        files.place_valid(0, UploadTable(1), TimeColumn(), TimeColumn())
+
+
 def test_an_index_with_a_path_twice_or_columns_of_other_lengths_is_refused():
     with pytest.raises(ValueError, match="twice"):
         FileLedger(["a", "a"], abspaths="/")
@@ -654,6 +666,25 @@ def test_a_column_gives_back_what_was_put_in(make, values, data):
     for row, each in data.draw(st.lists(st.tuples(st.integers(0, 4), values), max_size=12)):
         column[row] = expected[row] = each
     assert [column[row] for row in range(5)] == expected
+
+
+@given(st.lists(CRC32S), st.lists(st.none() | CRC32S), st.lists(st.none() | INT64))
+def test_a_column_is_filled_at_once_as_row_by_row(all_known, some_known, numbers):
+    for make, values in ((ChecksumColumn, all_known), (ChecksumColumn, some_known), (NumberColumn, numbers)):
+        column = make()
+        column.extend(len(values))
+        column.fill(values)
+        assert [column[row] for row in range(len(values))] == values
+
+
+@pytest.mark.parametrize(
+    "values", [["AAAAAA=="], ["AAAAAA=="] * 3, ["AAAAAA==", "AAAA"], ["AAAAAA==", "!!!!AA=="]]
+)
+def test_a_column_is_not_filled_with_what_does_not_fit(values):
+    column = ChecksumColumn()
+    column.extend(2)
+    with pytest.raises(ValueError, match=r"shorter|longer|CRC32"):
+        column.fill(values)
 
 
 @pytest.mark.parametrize("crc32", ["AAAA", "AAAAAAAA", ""])

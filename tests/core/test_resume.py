@@ -7,8 +7,9 @@ from itertools import product
 import pytest
 
 from upload_client.core.files import FileLedger, Upload
-from upload_client.core.history import PathHistory
-from upload_client.core.resume import GONE, Landed, Local, Need, Reason, Start, decide, place
+from upload_client.core.history import DeliveryHistory, PathHistory
+from upload_client.core.records import Found, Segment, SegmentHeader, Transferred, Verdict
+from upload_client.core.resume import GONE, Landed, Local, Need, Reason, Start, decide, place, place_valid
 
 T = "2026-01-02T03:04:05.678Z"
 CRC, OTHER_CRC = "yH2GHg==", "AAAAAA=="
@@ -230,3 +231,38 @@ def test_an_object_found_in_place_is_a_new_upload(files):
 def test_an_object_without_a_checksum_is_never_taken_for_the_file():
     with pytest.raises(ValueError, match="CRC32"):
         Landed(9, ETAG, None).as_upload(5, 0, SAME)
+
+
+# --- the short way of a file that is valid and has not changed ---
+
+
+@pytest.mark.parametrize("upload", [U, Upload(2, 7, 9, CRC, "an-unusual-etag", "v", 1000)])
+@pytest.mark.parametrize("said", [[], ["ok"], ["failure"], ["error"], ["error", "ok"], ["ok", "failure"]])
+def test_the_short_way_of_a_valid_file_ends_where_the_table_does(upload, said):
+    found = Found(9, CRC, upload.etag)
+    for listed, local, checksum in product(
+        [(9, upload.etag), (9, "x"), (8, upload.etag)],
+        [SAME, TOUCHED, GROWN, Local(9)],
+        [None, CRC, OTHER_CRC],
+    ):
+        short, long = (FileLedger(["a"], abspaths="/", checksums=[checksum]) for _ in range(2))
+        history = DeliveryHistory(short.rows)
+        header = SegmentHeader(1, 0, "x", 2, None, 2)
+        history.add_client(Segment(header, (Transferred.of(T, "a", upload, 0),), ""))
+        verdicts = tuple(Verdict(T, "a", upload.id, 0, status, "m", found) for status in said)
+        history.add_validator(Segment(header, verdicts, ""))
+        start = decide(history.latest("a"), listed, local, checksum=checksum)
+        settled = place_valid(short, 0, history, listed, local)
+        assert settled == (start == Start("valid", Reason.VALID))
+        if settled:
+            place(long, 0, start, history.latest("a"))
+        assert short.file(0) == long.file(0)
+        assert short.upload(0) == long.upload(0)
+        assert short.verdict(0) == long.verdict(0)
+        assert short.counts() == long.counts()
+
+
+def test_what_the_logs_never_announced_is_not_valid(files):
+    history = DeliveryHistory(files.rows)
+    assert not place_valid(files, 0, history, (0, ""), Local(0))
+    assert history.at(0) is None
