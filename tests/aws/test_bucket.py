@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
@@ -414,8 +415,9 @@ def test_a_listing_gives_every_key_exactly(moto_bucket, key):
 
 
 def test_a_key_outside_of_the_prefix_is_never_given_out(bucket, session, store):
-    bucket.put("a", b"")
-    stranger = {"Contents": [{"Key": "elsewhere", "Size": 1, "ETag": '"x"', "LastModified": None}]}
+    stranger = {
+        "Contents": [{"Key": "elsewhere", "Size": 1, "ETag": '"x"', "LastModified": datetime.now(UTC)}]
+    }
     deceived = Bucket(bucket.name, prefix=bucket.prefix, client=s3_client(session, store))
     deceived.client.meta.events.register(
         "after-call.s3.ListObjectsV2", lambda parsed, **_: parsed.update(stranger)
