@@ -984,6 +984,9 @@ class UploadClient:
         if delivery.writer.error is not None:
             raise delivery.writer.error
         delivery.lock.check_held()
+        for part in (delivery.writer, delivery.lock, delivery.reader):
+            if isinstance(part.trouble, LoginRefused):
+                raise part.trouble
 
     def _hear_workers(self, delivery: _Delivery, timeout: float = 0.0) -> None:
         """Enter into ledger and log what the workers did, waiting for something if there is nothing."""
@@ -1281,7 +1284,8 @@ class UploadClient:
             return
         at, why = self._now(), self.state if error is None else str(error)
         last = records.Crash(at, why) if crashed else records.Stop(at, why)
-        if not delivery.writer.close([last], timeout=_CLOSE_TIMEOUT):
+        timeout = 0.0 if isinstance(error, LoginRefused) else _CLOSE_TIMEOUT
+        if not delivery.writer.close([last], timeout=timeout):
             self.cmessage("the last records did not reach the log; the next run makes up for that", "warning")
 
     # --- small things ---

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import botocore.exceptions
 
 from upload_client import failpoints
+from upload_client.errors import LoginRefused
 from upload_client.transfer.connection import Connection, Lean, Names, Waits
 from upload_client.transfer.route import NoRoute, Route
 from upload_client.transfer.wire import Answer, BotoWire, PutObject, Request, UploadPart
@@ -124,7 +125,9 @@ class LeanWire:
         """Botocore refreshes credentials when somebody asks for them: ask, so that no request has to wait."""
         while not self._closed.wait(_RENEWED_EVERY):
             # Refused: the requests will be, too, and say so.
-            with contextlib.suppress(botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+            with contextlib.suppress(
+                botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LoginRefused
+            ):
                 self.route.renew()
 
 

@@ -9,6 +9,7 @@ import errno
 from typing import NamedTuple
 
 from upload_client.aws.skew import is_skew, wrong_clock
+from upload_client.errors import LoginRefused
 from upload_client.transfer.dataroot import FileRefused
 from upload_client.transfer.wire import Answer
 
@@ -92,6 +93,8 @@ def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> Tr
     elif isinstance(error, NotTaken):
         text, again = str(error), error.answer.passing or error.answer.conflict
         credentials = error.answer.credentials_refused
+    elif isinstance(error, LoginRefused):  # out of botocore, which wanted to renew the credentials
+        text, again, credentials = str(error), True, True
     elif isinstance(error, OSError):
         text = error.strerror or str(error)
         again = error.errno not in (errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
