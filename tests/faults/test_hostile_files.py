@@ -142,7 +142,7 @@ ROWS = {
     "not\x1b[31mthere.bin": "U+001B",
     "missing.bin": "",
     "swapped.bin": "out of the source",
-    "folder": "directory",
+    "folder": "not a regular file",
 }
 
 
