@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_config_path
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 
 from upload_client.errors import UsageError
 
@@ -102,6 +111,10 @@ def _part_size(size: int) -> int:
     return size
 
 
+def _per_second(rate: object) -> object:
+    return rate.removesuffix("/s").rstrip() if isinstance(rate, str) else rate
+
+
 def _url(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
@@ -180,6 +193,8 @@ class Settings(BaseModel):
 
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = 8
     """Requests under way at once; ``auto``: as many as bring more."""
+    max_rate: Annotated[ByteSize, BeforeValidator(_per_second), Field(ge=1024)] | None = None
+    """Bytes a second, over all connections together: ``50MB/s``, ``"8 MiB"``; None: no cap."""
     engine: Literal["auto", "lean", "boto3"] = "auto"
     """Whose connections carry the content of files: our own where possible, our own or none, boto3's."""
     unsigned_payload: bool = False
