@@ -62,8 +62,9 @@ _BAD_DIGEST = _Refusal(
 
 
 def moto_s3() -> WSGIApplication:
-    """The S3 of moto, with the completion of multipart uploads replaced, for this whole process."""
+    """The S3 of moto, with the parts replaced that waste memory, for this whole process."""
     FakeMultipart.complete = _complete  # type: ignore[assignment, method-assign]
+    FakeKey.value = FakeKey.value.setter(_keep)  # type: ignore[attr-defined, method-assign]
     app: WSGIApplication = create_backend_app("s3")
     return app
 
@@ -186,6 +187,16 @@ def _etag(bucket: str, key: str) -> str | None:
     return None if found is None else found.etag.strip('"')
 
 
+_moto_keeps = FakeKey.value.fset  # type: ignore[attr-defined]
+
+
+def _keep(key: FakeKey, value: bytes) -> None:
+    """Store an object's content: a large one on disk straight away, not in memory first."""
+    if len(value) > key._max_buffer_size:  # noqa: SLF001 — moto has no name for it
+        key._value_buffer.rollover()  # noqa: SLF001
+    _moto_keeps(key, value)
+
+
 def _complete(
     upload: FakeMultipart, body: Iterator[tuple[int, str]]
 ) -> tuple[bytearray, str, tuple[str, str, int] | None]:
@@ -199,9 +210,12 @@ def _complete(
             raise InvalidPart
         if part.contentsize < S3_UPLOAD_PART_MIN_SIZE and position < len(listed) - 1:
             raise EntityTooSmall
-    whole = bytearray()
+    whole = bytearray(sum(upload.parts[number].contentsize for number, _ in listed))
+    offset = 0
     for number, _ in listed:
-        whole += upload.parts[number].value
+        part = upload.parts[number]
+        whole[offset : offset + part.contentsize] = part.value
+        offset += part.contentsize
     digests = bytes.fromhex("".join(etag for _, etag in listed))
     etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(listed)}"
     named = (upload.metadata.get("x-amz-checksum-algorithm"), upload.metadata.get("x-amz-checksum-type"))
