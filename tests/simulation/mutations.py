@@ -45,7 +45,7 @@ class Mutation:
         )
         # The module's own globals, so that what a simulation puts in place there is seen.
         before = dict(vars(module))
-        exec(code, vars(module), names)  # noqa: S102 - the product's own text
+        exec(code, vars(module), names)
         assert vars(module).keys() == before.keys()
         users = [(owner, name)]
         if not owners:  # a function others have imported by name
@@ -82,7 +82,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the log is written to although the lease is not confirmed",
-        f"{_LOG}:LogWriter._send",
+        f"{_LOG}:LogWriter._check_allowed",
         "if not self._may_write():",
         "if False:",
     ),
@@ -243,16 +243,16 @@ MUTATIONS = (
         "entry is None",
     ),
     Mutation(
-        "the validator believes what does not count",
-        "upload_client.validator.pipeline:Validator._take",
+        "what is read of the logs holds what does not count",
+        f"{_CORE}.history:DeliveryHistory.add_client",
         "if segment.superseded:",
         "if False:",
     ),
     Mutation(
         "there is no last look before the receipt",
         f"{_CLIENT}:UploadClient._verify",
-        "if upload is None or etag != upload.etag:",
-        "if False:",
+        "if found < 2 and",
+        "if False and",
     ),
     Mutation(
         "a count is forgotten",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simulation.world import World
 
     from upload_client.client import UploadClient
+    from upload_client.events import FileChanged
 
 _LOCK = "owned"
 CLIENT_LOG = "staging/log/client/"
@@ -47,6 +48,10 @@ class Promises:
     def __init__(self, world: World) -> None:
         self.world = world
         self.spoilt = False
+        self.meddled: dict[str, float] = {}
+        """When a landing object was last changed by somebody else."""
+        self._looked: dict[str, float] = {}
+        """When a process last began to list what has landed."""
         self._root = "sim/d1/"
         self._landing = "sim/d1/staging/"
         self._highest_epoch = 0
@@ -62,6 +67,7 @@ class Promises:
         self._ousted: set[tuple[str, int]] = set()
         world.store.observers.append(self._written)
         world.store.begun.append(self._begun)
+        world.store.blind = self._blind
 
     def broken(self, what: str) -> None:
         """Note what does not hold; the scheduler raises it."""
@@ -74,6 +80,8 @@ class Promises:
     def _begun(self, process: Process, operation: str, key: str) -> None:
         """After the lease is lost, no new write begins."""
         client = process.client
+        if operation == "ListObjectsV2" and key == self._landing:
+            self._looked[process.name] = self.world.scheduler.now
         if client is None or operation not in WRITES:
             return
         if key == self._root + _LOCK:
@@ -95,6 +103,10 @@ class Promises:
 
     # --- when something is written ---
 
+    def _blind(self, bucket: str, key: str) -> None:
+        """Nothing is overwritten unseen."""
+        self.broken(f"{bucket}/{key} is written whatever is there")
+
     def _written(self, bucket: str, key: str, old: Object | None, new: Object | None, by: Process) -> None:
         if bucket == "landing":
             self._landed(key.removeprefix(self._landing), new, by)
@@ -112,7 +124,7 @@ class Promises:
             self._appended(name, new, by)
         elif name.startswith(_RECEIPT):
             self.world.store.count("receipts")
-            self._delivered(f"when {by.name} writes the receipt")
+            self._delivered(by, "writes the receipt")
 
     def _landed(self, path: str, new: Object | None, by: Process) -> None:
         """Only what somebody could read as a whole is ever an object."""
@@ -179,7 +191,9 @@ class Promises:
             self._judged(new, by)
         owner = self._owners.setdefault((prefix, header["epoch"]), header["agent_id"])
         if owner != header["agent_id"]:
-            self.broken(f"{owner} and {header['agent_id']} both append to {prefix} in epoch {header['epoch']}")
+            self.broken(
+                f"{owner} and {header['agent_id']} both append to {prefix} in epoch {header['epoch']}"
+            )
 
     def _judged(self, segment: Object, by: Process) -> None:
         """What a validator says is about what was announced, and what it found was the same."""
@@ -235,15 +249,27 @@ class Promises:
             if record["kind"] == "transferred"
         }
 
-    def _delivered(self, when: str) -> None:
-        """Every file is there, acknowledged, and judged ok under exactly that upload."""
-        ok = {
-            (record["path"], record["upload"], *(record["found"] or {}).values())
+    def verdicts(self, status: str) -> set[tuple[Any, ...]]:
+        """Path, upload, size, CRC32 and ETag of each verdict of that kind."""
+        return {
+            (
+                record["path"],
+                record["upload"],
+                *((record["found"] or {}).get(name) for name in ("size", "crc32", "etag")),
+            )
             for record in self._counting(_VALIDATOR_LOG)
-            if record["kind"] == "verdict" and record["status"] == "ok"
+            if record["kind"] == "verdict" and record["status"] == status
         }
+
+    def _delivered(self, process: Process | None, does: str) -> None:
+        """Every file is there, acknowledged, and judged ok under exactly that upload."""
+        when = f"when {process.name} {does}" if process else does
+        looked = self._looked.get(process.name, 0.0) if process else float("inf")
+        ok = self.verdicts("ok")
         announced = self.announced()
         for path in self.world.source.paths:
+            if self.meddled.get(path, 0.0) >= looked:
+                continue  # nobody can tell what is done to it after the last look
             said = announced.get(path)
             there = self.world.store.objects.get(("landing", self._landing + path))
             if said is None or there is None:
@@ -252,7 +278,7 @@ class Promises:
             found = (len(there.body), checksums.encode(checksums.crc32(there.body)), there.etag)
             if found != (said.size, said.crc32, said.etag):
                 self.broken(f"{when}, {path} is {found} and not {said}")
-            if not any(said.upload == each[1] and path == each[0] and set(found) <= set(each) for each in ok):
+            if (path, said.upload, *found) not in ok:
                 self.broken(f"{when}, {path} has no verdict for {said}")
 
     # --- what a client says ---
@@ -271,6 +297,21 @@ class Promises:
             if not new and (upload and upload.id) != (said and said.upload):
                 self.broken(f"{client.agent_id} takes {upload} for the latest of {path}, which is {said}")
 
+    def ruled(self, client: UploadClient, event: FileChanged) -> None:
+        """No file is valid or invalid but by a verdict about its latest upload, or by the last look."""
+        if event.state not in ("valid", "invalid") or self.world.liar:
+            return
+        delivery = client._delivery
+        assert delivery is not None
+        row = delivery.ledger.row(event.relpath)
+        assert row is not None
+        upload = delivery.ledger.upload(row)
+        last_look = event.state == "invalid" and "after it was judged" in (event.message or "")
+        status = "ok" if event.state == "valid" else "failure"
+        said = {each[:2] for each in self.verdicts(status)}
+        if not last_look and (upload is None or (event.relpath, upload.id) not in said):
+            self.broken(f"{client.agent_id} takes {event.relpath} for {event.state}: {event.message}")
+
     def recount(self, client: UploadClient) -> None:
         """The counts are those of the files."""
         delivery = client._delivery
@@ -287,7 +328,7 @@ class Promises:
         """Nobody says 0 when it is not so."""
         self.recount(client)
         if code == 0:
-            self._delivered(f"when {process.name} exits 0")
+            self._delivered(process, "exits 0")
         if not client.done:
             self.broken(f"{process.name} exits {code} as {client.state}")
         if code == 1:
@@ -301,6 +342,6 @@ class Promises:
             if there is None or there.body != versions[-1]:
                 self.broken(f"in the end, {path} is not what the provider has")
         if not source.bad:
-            self._delivered("in the end")
+            self._delivered(None, "in the end")
         if self.world.scheduler.trouble is not None:
             raise self.world.scheduler.trouble

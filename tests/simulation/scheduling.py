@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -409,7 +409,7 @@ class Pool:
     def shutdown(self, **_: object) -> None:
         pass
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

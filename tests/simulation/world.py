@@ -26,6 +26,7 @@ from simulation.scheduling import Process, Scheduler
 from simulation.store import Content, Faults, Object, Store
 
 import upload_client.client as client_module
+from upload_client import places
 from upload_client.aws import background, lock, log, probe
 from upload_client.aws.bucket import Bucket
 from upload_client.client import Outcome, UploadClient
@@ -35,7 +36,7 @@ from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody, ProcessIdentity
 from upload_client.core.records import Found
 from upload_client.errors import DeliveryError
-from upload_client.events import Connected, Event
+from upload_client.events import Connected, Event, FileChanged
 from upload_client.settings import Settings
 from upload_client.transfer import buffers, dataroot, engine
 from upload_client.transfer.dataroot import DataRoot
@@ -97,7 +98,10 @@ class Source:
         """Bytes of which no half is like that of another version; often as many as the one before has."""
         text = random.Random(f"{path} {version}")
         if path.endswith(".json"):
-            return b'{"version": "%s"%s' % (text.randbytes(12).hex().encode(), b"" if path in self.bad else b"}")
+            return b'{"version": "%s"%s' % (
+                text.randbytes(12).hex().encode(),
+                b"" if path in self.bad else b"}",
+            )
         least = {"small": 10, "medium": 60, "large": 101}[path[2:-4]]
         return text.randbytes(least + self.rng.choice([0, 0, 1, 30]))
 
@@ -169,6 +173,8 @@ class Reporter:
         self.world.promises.recount(self.client)
         if isinstance(event, Connected):
             self.world.promises.planned(self.client)
+        elif isinstance(event, FileChanged):
+            self.world.promises.ruled(self.client, event)
 
     def close(self) -> None:
         pass
@@ -424,6 +430,8 @@ class World:
             self.trace(process.name, "is killed")
             self.store.count("kills")
             process.kill()
+            if self.rng.random() < 0.5:
+                self._change_source()
 
     def _pause_client(self) -> None:
         self._pause(self._some(self.clients), asleep=self.rng.random() < 0.5)
@@ -485,16 +493,16 @@ class World:
             self.scheduler.call_at(self.scheduler.now + seconds, end)
 
     def _meddle(self) -> None:
-        """Somebody removes or damages what has landed, while no client is at work."""
-        landed = [key for where, key in self.store.objects if where == "landing"]
-        if landed and self._some(self.clients) is None:
-            key = ("landing", self.rng.choice(sorted(landed)))
-            self.trace("world", f"{key[1]} is meddled with")
-            self.store.count("meddled with")
-            there = self.store.objects.pop(key)
-            if self.rng.random() < 0.5:
-                body = bytes(len(there.body))
-                self.store.objects[key] = Object.of(body, self.store.now)
+        """Somebody removes, damages or forges what has landed, or is about to."""
+        path = self.rng.choice(self.source.paths)
+        key = ("landing", LAYOUT.landing + path)
+        self.trace("world", f"{path} is meddled with")
+        self.store.count("meddled with")
+        self.promises.meddled[path] = self.scheduler.now
+        there = self.store.objects.pop(key, None)
+        if there is None or self.rng.random() < 0.5:
+            body = bytes(len(self.source.versions[path][-1]))
+            self.store.objects[key] = Object.of(body, self.store.now)
 
     def _revenant(self) -> None:
         """Somebody appends to the log who should not.
@@ -511,7 +519,9 @@ class World:
         path, seq = self.rng.choice(self.source.paths), header["seq"] + 1
         upload = Upload(epoch, 77, 3, "yH2GHg==", "0" * 32, mtime_ns=1)
         lines = [records.encode(records.Transferred.of("2026-01-02T03:04:05.678Z", path, upload, 0))]
-        said = records.SegmentHeader(records.VERSION, seq, "revenant", epoch, hashlib.sha256(data).hexdigest())
+        said = records.SegmentHeader(
+            records.VERSION, seq, "revenant", epoch, hashlib.sha256(data).hexdigest()
+        )
         key = LAYOUT.root + segment_key(CLIENT_LOG, seq)
         segment = Object.of(
             records.encode_segment(said, lines if epoch < header["epoch"] else ()), self.store.now
@@ -577,7 +587,8 @@ class World:
 
     def trace(self, who: str, what: object) -> None:
         if self.traced:
-            self.lines.append(f"{self.scheduler.now - scheduling.START:9.3f}  {who:12}  {what}"[:400])
+            line = f"{self.scheduler.now - scheduling.START:9.3f}  {who:12}  {what}"
+            self.lines.append(line.replace(str(self.folder), "SOURCE")[:400])
 
     def _request(self, process: Process, operation: str, key: str, fate: str) -> None:
         if self.traced:
@@ -638,7 +649,7 @@ class World:
                     (client_module, "_TICK", 1.0),
                     (client_module, "DataRoot", lambda folder: Root(folder, world.opened)),
                     (client_module, "TransferEngine", transfer),
-                    (client_module, "s3_client", clients.s3_client),
+                    (places, "s3_client", clients.s3_client),
                     (client_module, "write_dump", lambda *_, **__: None),
                     (client_module, "_versions", dict),
                     (client_module.pipeline, "lambda_client", lambda *_: Lambda(world)),
@@ -690,5 +701,3 @@ def _draw_faults(rng: random.Random) -> Faults:
 
 def _fast_folder() -> str | None:
     return "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112
-
-
