@@ -26,7 +26,8 @@ class Storm:
         self.share = 0.0
         self.asked = self.done = 0
         self._slower = slower
-        self._dice = random.Random(7)
+        self._shuffle = random.Random(7).shuffle
+        self._cards: dict[bool, list[float]] = {True: [], False: []}
         self._lock = threading.Lock()
         self._refuse = net.answer(503, "SlowDown")
 
@@ -35,7 +36,7 @@ class Storm:
         if sending and self._slower:
             x.proxy.closing.wait(self._slower)
         with self._lock:
-            refused = self._dice.random() < self.share
+            refused = self._draw(sending) < self.share
             counted = sending and 0 < self.share < 1
             self.asked += counted
             self.done += counted and not refused
@@ -43,6 +44,14 @@ class Storm:
             self._refuse(x)
         else:
             x.send(x.forward().raw)
+
+    def _draw(self, sending: bool) -> float:
+        """A number between 0 and 1, from shuffled packs: chance, but no luck."""
+        cards = self._cards[sending]
+        if not cards:
+            cards += [number / 10 for number in range(10)]
+            self._shuffle(cards)
+        return cards.pop()
 
 
 def weather(delivery: Delivery, data: Path, network: Network, storm: Storm, seconds: tuple[float, float]):
