@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from upload_client.aws.bucket import Bucket, store_errors
+from upload_client.aws.bucket import Bucket, NotFound, store_errors
 
 __all__ = ["Leftover", "abort", "leftovers"]
 
@@ -54,7 +54,7 @@ def abort(bucket: Bucket, leftover: Leftover) -> None:
         StoreError: it could not be done.
     """
     doing = f"abort the unfinished upload of {leftover.key}"
-    with store_errors(doing), contextlib.suppress(bucket.client.exceptions.NoSuchUpload):
+    with contextlib.suppress(NotFound), store_errors(doing):
         bucket.client.abort_multipart_upload(
             Bucket=bucket.name, Key=bucket.prefix + leftover.key, UploadId=leftover.upload_id
         )
