@@ -159,21 +159,23 @@ class _Survey:
         undecided.sort()
         return undecided
 
-    def find_out(self, open_question: tuple[int, Need]) -> tuple[Landed | None, str | None]:
+    def find_out(self, open_question: tuple[int, Need]) -> tuple[Local, Landed | None, str | None]:
         """What `decide` needs to know about a file: checksums. Runs in many threads."""
         row, need = open_question
         relpath = self._ledger.relpath(row)
+        # Before its content is read: else the time of a file that changes meanwhile would vouch, in the log and
+        # for all runs to come, for content that it no longer has.
+        local = self._local(relpath)
         head = None
         if need is Need.HEAD:
             found = insist(lambda: self._landing.head(relpath))
             head = GONE if found is None else Landed(found.size, found.etag, found.crc32, found.version_id)
             if head.crc32 is None:
-                return head, ""  # it will be sent, whatever the file's checksum is
-        return head, self._crc32(relpath)
+                return local, head, ""  # it will be sent, whatever the file's checksum is
+        return local, head, self._crc32(relpath)
 
-    def settle(self, row: int, head: Landed | None, local_crc32: str | None) -> None:
+    def settle(self, row: int, local: Local, head: Landed | None, local_crc32: str | None) -> None:
         """Decide about a file, all questions answered."""
-        local = self._local(self._ledger.relpath(row))
         need = self._decide(row, self._open.pop(row), local, head, local_crc32)
         assert need is None
 
