@@ -6,8 +6,8 @@ python -m simulation --seed 4711              # one of them, with everything tha
 python -m simulation --mutations --seeds 500  # break the product, rule by rule: is it noticed?
 ```
 
-A seed in which a promise does not hold is printed with the last that happened in it; the command for the whole
-story is printed with it. It exits 1 if there was one (or, with ``--mutations``, a fault nobody noticed).
+A seed in which a promise does not hold is printed with the last that happened in it, and with the command
+for the whole story. It exits 1 if there was one (or, with ``--mutations``, a fault nobody noticed).
 """
 
 from __future__ import annotations

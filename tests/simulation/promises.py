@@ -1,4 +1,4 @@
-"""What must hold in every simulation, at every step. An oracle of its own: it asks the store, not the product."""
+"""What must hold in every simulation, at every step: an oracle that asks the store, not the product."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RECEIPT = "staging/receipt/"
 _INDEX = "staging/index/"
 
 
-class Broken(AssertionError):
+class Broken(AssertionError):  # noqa: N818 - it says what a promise is
     """A promise does not hold."""
 
 

@@ -26,11 +26,11 @@ START = 1_800_000_000.0
 """The true time at which every simulation begins, Unix seconds."""
 
 
-class Stuck(AssertionError):
+class Stuck(AssertionError):  # noqa: N818 - it says what the world is
     """Everything waits for something that will never come."""
 
 
-class Endless(AssertionError):
+class Endless(AssertionError):  # noqa: N818 - the same
     """A simulation has gone on for longer than makes sense."""
 
 
