@@ -37,6 +37,8 @@ _USERNAME = "provider"
 _PARAMETER = "/upload-client/settings"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 10.0
+# glibc gives large blocks back as soon as they are free, and does not keep some for each thread.
+_SERVER_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024)}
 _HEAD = "# Written by `upload-client sandbox`; good for as long as that sandbox runs."
 
 
@@ -211,7 +213,7 @@ class Sandbox:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=_environment({}),
+                env=_environment(_SERVER_ENVIRONMENT),
                 **options,
             )
         try:

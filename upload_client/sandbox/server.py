@@ -25,9 +25,8 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-# Read by moto as it is imported: one header less on each answer; objects above 4 MiB lie on disk.
+# Read by moto as it is imported: one header less on each answer.
 os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
-os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(4 * 1024 * 1024)
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -183,7 +182,7 @@ def main(directory: Path) -> NoReturn:
 
 
 def _allow_many_files() -> None:
-    """A connection is a file, and so is each stored object and part above 4 MiB."""
+    """A connection is a file, and so is each stored object and part above 5 MiB."""
     try:
         import resource  # noqa: PLC0415 — POSIX only
     except ImportError:
