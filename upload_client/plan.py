@@ -163,8 +163,8 @@ class _Survey:
         """What `decide` needs to know about a file: checksums. Runs in many threads."""
         row, need = open_question
         relpath = self._ledger.relpath(row)
-        # Before its content is read: else the time of a file that changes meanwhile would vouch, in the log and
-        # for all runs to come, for content that it no longer has.
+        # Before its content is read: else the time of a file that changes meanwhile would vouch, in the log
+        # and for all runs to come, for content that it no longer has.
         local = self._local(relpath)
         head = None
         if need is Need.HEAD:
