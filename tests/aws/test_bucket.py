@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -282,6 +283,36 @@ def test_a_read_cut_short_is_a_lost_answer_never_a_short_one(bucket, through, pr
         with pytest.raises(AnswerLost):
             ask()
     assert ask() == whole
+
+
+@pytest.mark.parametrize("operation", ["get", "head", "put", "list"])
+def test_an_answer_cut_in_any_header_raises_nothing_unforeseen(moto_bucket_through, operation):
+    far, proxy = moto_bucket_through
+    stored = far.put("a", b"hello world")
+    ask = {
+        "get": lambda: far.get("a").body == b"hello world",
+        "head": lambda: far.head("a").etag == stored.etag,
+        "put": lambda: far.put("a", b"hello world").etag == stored.etag,
+        "list": lambda: far.ls() == ("a",),
+    }[operation]
+    length: list[int] = []
+
+    def measure(exchange: net.Exchange) -> None:
+        answered = exchange.forward()
+        length.append(len(answered.head))
+        exchange.send(answered.raw)
+
+    proxy.on(measure)
+    assert ask()
+    for after in range(1, length[0]):
+        proxy.on(net.cut_answer(after))
+        with contextlib.suppress(AnswerLost):
+            assert ask()  # what did arrive is not wrong
+
+
+def test_a_key_that_cannot_be_spelled_is_refused(bucket):
+    with pytest.raises(StoreError, match="udcff"):
+        bucket.put("\udcff", b"")
 
 
 def test_reads_survive_a_lost_answer_by_asking_again(bucket, through, proxy):

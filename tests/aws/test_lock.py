@@ -167,6 +167,13 @@ def test_lost_answers_to_write_and_read_back_are_survived(bucket, through, proxy
     assert body_of(bucket).epoch == 1
 
 
+def test_a_store_that_takes_no_write_is_not_said_to_be_locked(bucket, through, proxy, clock):
+    proxy.on(net.answer(503, "SlowDown"), method="PUT", times=None)
+    with pytest.raises(AnswerLost, match="SlowDown"):
+        lock_of(through(bucket), clock=clock).acquire(0)
+    assert proxy.count("PUT") == 4
+
+
 def test_botocore_asking_again_by_itself_is_no_conflict(bucket, through, proxy, clock):
     proxy.on(net.swallow_answer(), method="PUT", times=2)
     lock = lock_of(through(bucket, retries={"mode": "standard", "total_max_attempts": 3}), clock=clock)

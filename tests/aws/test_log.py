@@ -201,9 +201,11 @@ def test_nothing_is_sent_while_writing_is_forbidden(bucket, clock):
         writer.fence()
     assert bucket.ls() == ()
     assert writer.unflushed == 1
+    writer.append(note(1))
     allowed = True
     assert writer.flush()
-    assert all_notes(bucket) == [0]
+    assert all_notes(bucket) == [0, 1]
+    assert writer.seq == 1  # what gathered meanwhile goes together
 
 
 def test_a_record_that_cannot_be_written_is_refused_at_once(bucket):

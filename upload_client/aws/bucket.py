@@ -21,6 +21,7 @@ from upload_client.aws.skew import is_skew, wrong_clock
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core import checksums
 from upload_client.core.values import value
+from upload_client.errors import DeliveryError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,6 +120,7 @@ _LOST_ERRORS = (
     botocore.parsers.ResponseParserError,
     urllib3.exceptions.HTTPError,
     OSError,
+    ValueError,  # from botocore's parser, of a header that was cut: ``Content-Length: ``
 )
 
 
@@ -131,7 +133,7 @@ def store_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except UploadClientError:
+    except DeliveryError:  # one of ours, from within: a refused login, for example
         raise
     except botocore.exceptions.ClientError as error:
         answer = error.response
@@ -146,6 +148,8 @@ def store_errors(doing: str) -> Iterator[None]:
         raise refusal from error
     except _CREDENTIAL_ERRORS as error:
         raise AccessDenied(f"{doing}: {error}") from error
+    except UnicodeError as error:
+        raise StoreError(f"{doing!a}: no key may hold this") from error
     except _LOST_ERRORS as error:
         raise AnswerLost(f"{doing}: {error}") from error
     except botocore.exceptions.BotoCoreError as error:

@@ -162,6 +162,7 @@ class LogWriter:
                 if self._in_flight is not None:
                     insist(self._send, self._clock)
                 insist(self._find_tail, self._clock)
+                self._check_allowed()
                 self._in_flight = self._made(())
                 insist(self._send, self._clock)
             except (Superseded, LogBroken) as error:
