@@ -295,6 +295,55 @@ def test_a_batch_without_leave_writes_nothing(moto_bucket, files, monkeypatch):
     assert list(moto_bucket.list()) == []
 
 
+def test_a_worker_counts_on_a_lock_only_for_what_is_left_of_half_its_lease(moto_bucket, monkeypatch):
+    from upload_client.aws.bucket import AnswerLost
+    from upload_client.transfer import elsewhere
+
+    seen = LockSeen(Place.of(moto_bucket), "owned", "me", 3)
+    answers = iter([2.0, AnswerLost("no answer"), 0.0])
+
+    def look(_bucket):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    now = [100.0]
+    monkeypatch.setattr(elsewhere.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(LockSeen, "held_for", lambda self, bucket: look(bucket))
+    leave = elsewhere._Leave(seen, None)
+    assert leave()
+    now[0] += 1.5  # it asks, and is not answered: what it knows still holds
+    assert leave()
+    now[0] += 0.6  # past what it knew
+    assert not leave()
+    now[0] += 1.0
+    assert not leave()
+
+
+def test_a_large_file_begun_elsewhere_goes_on_with_its_parts(moto_bucket, tmp_path):
+    batches = []
+
+    class Loses:
+        def submit(self, function, batch):
+            batches.append(batch)
+            future = Future()
+            if len(batches) == 1:
+                moto_bucket.client.create_multipart_upload(
+                    Bucket=moto_bucket.name, Key=moto_bucket.prefix + "large"
+                )
+                future.set_exception(RuntimeError("the worker is gone"))
+            else:
+                future.set_result([TransferOutcome(0, "large", ok=True)])
+            return future
+
+    engine = ExecutorEngine(Loses(), DataRoot(tmp_path), moto_bucket)
+    engine.submit(TransferTask(0, "large", "large", "large", size=100 * 1024**2))
+    drain(engine)
+    assert batches[0].tasks[0].leftover == ()
+    assert len(batches[1].tasks[0].leftover) == 1
+
+
 # Dask
 
 

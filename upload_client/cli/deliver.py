@@ -79,6 +79,7 @@ class _Order:
     dry_run: bool
     output_dir: Path | None
     sandbox: bool
+    dask: str | None
     json: bool
     quiet: bool
     verbose: bool
@@ -130,6 +131,11 @@ class _Order:
     help="Where the CSV with the state of every file goes.  [default: the current directory]",
 )
 @click.option("--sandbox", is_flag=True, help="Deliver to a receiver on this machine, to try it out.")
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Send from the workers of this Dask scheduler (tcp://host:8786), which see the same files.",
+)
 @click.option("--json", is_flag=True, help="Print one JSON object a line on stdout, the last one a summary.")
 @click.option("-q", "--quiet", is_flag=True, help="Only warnings, errors and the outcome.")
 @click.option("-v", "--verbose", is_flag=True, help="Every file.")
@@ -187,6 +193,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     """A client for what is asked for, ready to connect."""
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
     from upload_client.cli import source as sources  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.cli.cluster import dask_executor  # noqa: PLC0415 # not for --help
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.client import UploadClient  # noqa: PLC0415 # imports pandas and boto3
 
@@ -200,6 +207,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     else:
         source = Path(order.source)
     transfer_type: TransferType = "sample" if order.sample else "staging"
+    executor, n_batches = stack.enter_context(dask_executor(order.dask)) if order.dask else (None, 1)
     return UploadClient(
         dataset=dataset,
         delivery_id=delivery_id,
@@ -215,6 +223,8 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
         resend_invalid=order.resend_invalid,
         output_dir=order.output_dir,
         prompt=prompt,
+        executor=executor,
+        n_batches=n_batches,
     )
 
 

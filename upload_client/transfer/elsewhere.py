@@ -26,8 +26,10 @@ from urllib.parse import urlsplit
 import boto3
 
 from upload_client.aws import clients
-from upload_client.aws.bucket import AnswerLost, Bucket, NotFound, StoreError
+from upload_client.aws.bucket import Bucket, NotFound, StoreError
+from upload_client.aws.leftover import leftovers
 from upload_client.core.lease import LockBody
+from upload_client.core.parts import MIN_PART
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.sigv4 import Keys
@@ -96,8 +98,8 @@ def _bucket(place: Place, keys: Keys | None, n_threads: int) -> Bucket:
 class LockSeen:
     """Whether a delivery's lock is still held by its coordinator, as seen from another machine.
 
-    Looked at every 15 s at most; the lock counts for half its lease by the store's own clock, as it does for
-    the coordinator itself.
+    The lock counts for half its lease by the store's own clock, as it does for the coordinator itself: so
+    that no clocks have to agree, and a file of any size can be sent for as long as the lock is refreshed.
 
     Attributes:
         control: Where the lock is, below this place's prefix at `key`.
@@ -111,16 +113,18 @@ class LockSeen:
 
     def held(self, bucket: Bucket) -> bool:
         """Whether writes may begin now."""
+        return self.held_for(bucket) > 0
+
+    def held_for(self, bucket: Bucket) -> float:
+        """For how many seconds, from before this is called, writes may begin; 0 or less: not now."""
         try:
             found = bucket.get(self.key, limit=4096)
         except NotFound:
-            return False
+            return 0.0
         body = LockBody.decode(found.body)
-        return (
-            body is not None
-            and (body.agent_id, body.epoch, body.state) == (self.agent_id, self.epoch, "held")
-            and found.date - found.last_modified < body.lease_seconds / 2
-        )
+        if body is None or (body.agent_id, body.epoch, body.state) != (self.agent_id, self.epoch, "held"):
+            return 0.0
+        return body.lease_seconds / 2 - (found.date - found.last_modified)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,21 +144,23 @@ class _Leave:
 
     def __init__(self, lock: LockSeen, keys: Keys | None) -> None:
         self._lock = lock
-        self._bucket = lock.control.bucket(keys)
+        self._bucket = _bucket(lock.control, keys, 10)
         self._mutex = threading.Lock()
-        self._held = False
-        self._looked = float("-inf")
+        self._until = self._look_at = float("-inf")
 
     def __call__(self) -> bool:
         with self._mutex:
             now = time.monotonic()
-            if now - self._looked >= (_LOOKED_AT_EVERY if self._held else 1.0):
-                self._looked = now
+            if now >= self._look_at:
                 try:
-                    self._held = self._lock.held(self._bucket)
-                except (AnswerLost, StoreError):
-                    self._held = False  # not known; asked again in a second
-            return self._held
+                    held_for = self._lock.held_for(self._bucket)
+                except StoreError:
+                    held_for = self._until - now  # not known; asked again in a second
+                    self._look_at = now + 1.0
+                else:
+                    self._look_at = now + min(max(1.0, held_for / 2), _LOOKED_AT_EVERY)
+                self._until = now + held_for
+            return time.monotonic() < self._until
 
 
 def send_batch(batch: Batch) -> list[TransferOutcome]:
@@ -223,6 +229,7 @@ class ExecutorEngine:
         **options: Any,  # noqa: ANN401 - named and checked by TransferEngine
     ) -> None:
         self._executor = executor
+        self._bucket = destination
         self._source: str | Place = (
             Place.of(source.bucket) if source.bucket is not None else str(Path(source.path or ".").resolve())
         )
@@ -240,6 +247,7 @@ class ExecutorEngine:
         self._again: deque[tuple[tuple[TransferTask, ...], int]] = deque()
         self._out: dict[Future[list[TransferOutcome]], tuple[tuple[TransferTask, ...], int]] = {}
         self._rows: dict[int, TransferTask] = {}
+        self._begun: set[int] = set()  # rows of files that may go up in parts
         self._started: list[int] = []
         self._outcomes: list[TransferOutcome] = []
         self._bytes_sent = 0
@@ -321,6 +329,7 @@ class ExecutorEngine:
                     self._started += [task.row for task in tasks]
                 else:
                     return
+            tasks = tuple(self._with_left_over(task) for task in tasks)
             batch = Batch(
                 self._source, self._destination, tasks, self._keys(), self._lock_seen, self._options
             )
@@ -333,6 +342,20 @@ class ExecutorEngine:
             with self._mutex:
                 self._out[future] = (tasks, tries + 1)
             future.add_done_callback(self._done)
+
+    def _with_left_over(self, task: TransferTask) -> TransferTask:
+        """A file that was begun elsewhere before goes on with the parts that are in the bucket already."""
+        if task.size is None or task.size < MIN_PART:
+            return task
+        if task.row not in self._begun:
+            self._begun.add(task.row)
+            return task
+        there = Bucket(self._bucket.name, prefix=self._bucket.prefix + task.key, client=self._bucket.client)
+        try:
+            found = tuple(each.upload_id for each in leftovers(there) if not each.key)
+        except StoreError:
+            return task
+        return task._replace(leftover=found)
 
     def _pack(self) -> tuple[TransferTask, ...]:
         """The next batch: large enough to be worth a message, small enough that all workers have one."""
