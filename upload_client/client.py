@@ -194,6 +194,7 @@ class _Delivery:
         starting: the answer of the starter, while a validator is being started again.
         index: key and SHA-256 of the index of this run.
         chain: the client's log, as the writer has it.
+        outage: nothing is sent until the validator's log can be read again.
     """
 
     places: _Places
@@ -214,6 +215,7 @@ class _Delivery:
     receipt: str | None = None
     n_uploads: int = 0
     files_sent: int = 0
+    outage: bool = False
 
 
 def _place(source: str | Path) -> Path | _S3Place:
@@ -922,6 +924,10 @@ class UploadClient:
 
     def _feed(self, delivery: _Delivery) -> None:
         """Give the workers files, as far as there is room."""
+        if delivery.outage:
+            if delivery.reader.trouble is not None:
+                return
+            delivery.outage = False
         engine, ledger = delivery.engine, delivery.ledger
         assert engine is not None
         now = self._clock.monotonic()
@@ -1019,6 +1025,11 @@ class UploadClient:
                 delivery.files_sent += 1
                 if ledger.transferred(row, upload, at):
                     lines.append(records.Transferred.of(at, outcome.relpath, upload, 0))
+            elif outcome.again and isinstance(delivery.reader.trouble, AnswerLost):
+                # The validator's log cannot be read either: the network is at fault, and the file none the
+                # worse. The lock's lease bounds how long that can go on.
+                delivery.outage = True
+                ledger.abandon(row)
             else:
                 retries = ledger.retries(row)
                 error = outcome.error or "it failed"
