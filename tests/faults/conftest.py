@@ -125,7 +125,7 @@ class Told:
 
 def client_of(delivery: Delivery, source: Path, settings: Settings | None = None, **options) -> UploadClient:
     """A client in this process, logged in already; `told` gets what it says."""
-    more = options.pop("more", {})
+    more = options.pop("more", None) or {}
     return UploadClient(
         dataset=delivery.dataset,
         delivery_id=delivery.delivery_id,

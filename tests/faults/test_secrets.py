@@ -39,7 +39,7 @@ def sentinels(delivery: Delivery, listener: Listener) -> set[str]:
     profile = tomllib.loads(delivery.receiver.sandbox.profile.read_text())
     password = re.search(r"'(.+)'", profile["password_command"][2])
     assert password is not None
-    assert len(listener.heard) >= 4, "tokens, a secret key, a session token"
+    assert len(listener.heard) >= 3, "tokens at the least"
     return {password[1], "sentinel-of-the-environment", *listener.heard}
 
 
@@ -85,7 +85,7 @@ def no_settings(network: Network) -> None:
 
 def no_credentials(network: Network) -> None:
     refusal = net.answer(500, "InternalErrorException")
-    network.rest.on(refusal, when=lambda r: "GetCredentials" in r.headers.get("x-amz-target", ""), nth=2)
+    network.rest.on(refusal, when=lambda r: "GetCredentials" in r.headers.get("x-amz-target", ""), times=None)
 
 
 def gone(network: Network) -> None:

@@ -93,7 +93,7 @@ def test_a_storm_of_a_minute_and_a_half_passes(delivery: Delivery, tmp_path: Pat
     weather(delivery, data, network, Storm(slower=0.15), (60.0, 30.0))
 
 
-def outage(delivery: Delivery, data: Path, network: Network, seconds: float, **more) -> None:
+def outage(delivery: Delivery, data: Path, network: Network, seconds: float, *, more=None, **options) -> None:
     middle = threading.Event()
 
     def fault(x: Exchange) -> None:
@@ -115,7 +115,7 @@ def outage(delivery: Delivery, data: Path, network: Network, seconds: float, **m
 
     cutting = threading.Thread(target=cut)
     cutting.start()
-    with client_of(delivery, data, network.settings, n_threads=2, more=more) as client:
+    with client_of(delivery, data, network.settings, n_threads=2, more=more, **options) as client:
         outcome = client.run()
     cutting.join()
     assert outcome.exit_code in (0, 5), outcome
@@ -125,10 +125,13 @@ def outage(delivery: Delivery, data: Path, network: Network, seconds: float, **m
     assert delivery.landed() == content(data)
 
 
-def test_an_outage_in_mid_delivery_is_survived(delivery: Delivery, tmp_path: Path, network: Network) -> None:
-    outage(delivery, make_data(tmp_path / "data", 60), network, 4.0)
+def test_an_outage_in_mid_delivery_is_survived_and_costs_no_file_its_tries(
+    delivery: Delivery, tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upload_client.transfer.upload._TRIES", 6)  # some 5 s: a file gives up before
+    outage(delivery, make_data(tmp_path / "data", 60), network, 8.0, max_retries=0)
 
 
 @pytest.mark.long
 def test_two_minutes_of_outage_are_survived(delivery: Delivery, tmp_path: Path, network: Network) -> None:
-    outage(delivery, make_data(tmp_path / "data", 60), network, 120.0, lease_seconds=300)
+    outage(delivery, make_data(tmp_path / "data", 60), network, 120.0, more={"lease_seconds": 300})
