@@ -141,6 +141,7 @@ def deliver(store, root, tasks, client_of, **options):
         begun, done = engine.poll(1)
         started += begun
         outcomes += done
+        assert {outcome.row for outcome in outcomes} <= set(started)
     engine.close()
     assert sorted(started) == sorted(outcome.row for outcome in outcomes) == [task.row for task in tasks]
     return outcomes

@@ -61,11 +61,13 @@ def test_a_filled_form_bears_the_signature_botocore_makes(
     every = {"host": "s3.example.com:8443", **headers}
     if token is not None:
         every["x-amz-security-token"] = token
-    gaps = ["x-amz-content-sha256", "x-amz-date", *sorted(headers)[::2]]
+    gaps = sorted(["x-amz-content-sha256", "x-amz-date", *sorted(headers)[::2]])
     signer = Signer(Keys(access_key, secret, token), region)
     stamp = signer.stamp(second)
     # What is filled in later never has spaces that the signature would fold.
-    values = [payload, stamp.time, *(" ".join(headers[name].split()) for name in gaps[2:])]
+    late = {name: " ".join(value.split()) for name, value in headers.items()}
+    late |= {"x-amz-content-sha256": payload, "x-amz-date": stamp.time}
+    values = tuple(late[name] for name in gaps)
     form = Form("PUT", every, gaps, {"user-agent": "any"})
     head = form.fill(signer, stamp, path, query, payload, len(body), values).decode()
 

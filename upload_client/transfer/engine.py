@@ -26,6 +26,7 @@ from typing import Any, Literal
 from upload_client.aws.bucket import Bucket
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.parts import DEFAULT_PART, MULTIPART_COPY_LIMIT
+from upload_client.core.rate import RateLimit
 from upload_client.transfer.buffers import Buffers
 from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
 from upload_client.transfer.dataroot import DataRoot, FileRefused
@@ -35,7 +36,7 @@ from upload_client.transfer.pace import Pace
 from upload_client.transfer.route import NoRoute
 from upload_client.transfer.task import TransferOutcome, TransferTask, failure
 from upload_client.transfer.upload import Parted, PartedUpload, UploadLost, send_whole
-from upload_client.transfer.wire import READS, Answer, BotoWire, Pause, Steps, Wire
+from upload_client.transfer.wire import READS, Answer, BotoWire, Pause, PutObject, Steps, UploadPart, Wire
 
 __all__ = ["Engine", "TransferEngine", "TransferOutcome", "TransferTask"]
 
@@ -54,6 +55,7 @@ _MOST_WORKERS = 64
 _LANE_MEMORY = 48 * MIB
 _AUTO_MEMORY = 256 * MIB
 _TELL_AT = 64
+_CROWD = 32
 _TELL_AFTER = 0.01
 
 
@@ -97,6 +99,7 @@ class TransferEngine:
         may_write: Asked before each request that changes something; while it says no, none is made.
         options: Arguments of boto3 for the objects made (``StorageClass``, ``Tagging``, …).
         unsigned_payload: Over plain HTTP, too, sign no content; see `Route`.
+        max_rate: Bytes a second, over all connections together; None: no cap.
         wire: What carries requests, in place of the one `engine` names.
         clock: Time.
 
@@ -116,6 +119,7 @@ class TransferEngine:
         may_write: Callable[[], bool] = lambda: True,
         options: Mapping[str, str] | None = None,
         unsigned_payload: bool = False,
+        max_rate: float | None = None,
         wire: Wire | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
@@ -128,11 +132,11 @@ class TransferEngine:
         self._transfer = self._copy if self._copies else self._upload
         self._wire = wire or _wire(source, destination, engine, options, unsigned_payload=unsigned_payload)
         self._pace = Pace(None if n_threads == "auto" else n_threads)
+        self._rate = None if max_rate is None else RateLimit(max_rate)
 
         part = part_size or DEFAULT_PART
         self._memory = _AUTO_MEMORY if n_threads == "auto" else max(n_threads, 2) * part
         self._memory_used = 0
-        self._lane_memory = 0
         self._buffers = Buffers(self._memory)
 
         self._lock = threading.Lock()
@@ -148,7 +152,6 @@ class TransferEngine:
         self._rows: dict[int, TransferTask] = {}
         self._left_over: dict[str, str] = {}
         self._flying = 0
-        self._in_lane = 0
         self._started: deque[int] = deque()
         self._outcomes: deque[TransferOutcome] = deque()
         self._polling = False
@@ -161,7 +164,10 @@ class TransferEngine:
 
         self._idle = 0
         self._workers: list[threading.Thread] = []
-        self._lane = Lane(self._wire, self) if isinstance(self._wire, LeanWire) else None
+        self._lane: Lane | None = None
+        if isinstance(self._wire, LeanWire):
+            self._lane = Lane(self._wire, self)
+            self._lane.start()  # now that its thread finds it here
 
     # What the caller sees
 
@@ -178,7 +184,7 @@ class TransferEngine:
     @property
     def bytes_in_flight(self) -> int:
         """Bytes of content held in memory, on their way."""
-        return self._memory_used + self._lane_memory
+        return self._memory_used + (0 if self._lane is None else self._lane.memory)
 
     @property
     def bytes_sent(self) -> int:
@@ -231,7 +237,7 @@ class TransferEngine:
             self._stopping = True
             self._release_workers()
             self._polling = True
-            while self._flying and (seconds := end - self._clock.monotonic()) > 0:
+            while self._under_way() and (seconds := end - self._clock.monotonic()) > 0:
                 self._told.wait(min(seconds, 0.1))
             self._polling = False
             self._dead.set()
@@ -267,7 +273,7 @@ class TransferEngine:
         """Wake whoever could do something now."""
         if self._ready:
             self._wake_worker()
-        if self._flying >= self._pace.limit:
+        if self._under_way() >= self._pace.limit:
             return
         if self._small and self._lane is not None:
             if self._lane.asleep:
@@ -292,22 +298,27 @@ class TransferEngine:
 
     def _helping(self) -> bool:
         """Whether workers send small files too: reading them, not sending them, is what takes the time."""
-        return self._lane is not None and self._lane.disk_is_slow
+        return self._lane is not None and (self._lane.disk_is_slow or self._lane.broken)
 
     def _take(self) -> Errand | None:
         """The next thing for a worker."""
         if self._ready:
             return self._ready.popleft()
-        if self._stopping or self._flying >= self._pace.limit:
+        if self._stopping or self._under_way() >= self._pace.limit:
             return None
         found = self._take_part() if not self._early() else None
         found = found or self._take_bulk()
         if found is None and self._small and (self._lane is None or self._helping()):
             found = self._file(self._small.popleft())
         if found is not None:
+            if isinstance(found.about, TransferTask):
+                self._told_begun(found.about)
             self._flying += 1
             self._memory_used += found.memory
         return found
+
+    def _under_way(self) -> int:
+        return self._flying + (0 if self._lane is None else self._lane.flying)
 
     def _early(self) -> bool:
         """Whether to begin the next large file already, so that parts are at hand when this one's run out."""
@@ -329,7 +340,7 @@ class TransferEngine:
         run.flying += 1
         if run.next == run.parted.n_parts:
             self._active.popleft()
-        return Errand(self._part(run, index), lambda result: self._part_done(run, result), size)
+        return Errand(self._part(run, index), self._part_done, run, size)
 
     def _take_bulk(self) -> Errand | None:
         if not self._bulk:
@@ -343,23 +354,28 @@ class TransferEngine:
         task = heapq.heappop(self._bulk)[2]
         return self._file(task, size, parted=parted)
 
-    def _file(
-        self, task: TransferTask, memory: int = 0, *, parted: bool = False, in_lane: bool = False
-    ) -> Errand:
-        if task.row in self._rows and task is self._rows[task.row]:
-            self._started.append(task.row)
+    def _file(self, task: TransferTask, memory: int = 0, *, parted: bool = False) -> Errand:
         self._beginning += parted
+        return Errand(self._transfer(task), self._parted_begun if parted else self._begun, task, memory)
 
-        def begun(result: object) -> None:
-            self._beginning -= parted
-            if isinstance(result, Parted):
-                self._activate(_Run(result))
-            elif isinstance(result, _Larger):
-                self._queue(task._replace(size=result.size))
-            else:
-                self._conclude(task, result)
+    def _told_begun(self, task: TransferTask) -> None:
+        # One that turned out to be larger than it was said to be begins twice, and is told of once.
+        if task is self._rows.get(task.row):
+            self._started.append(task.row)
 
-        return Errand(self._transfer(task), begun, memory, in_lane=in_lane)
+    def _begun(self, task: TransferTask, result: object) -> None:
+        if isinstance(result, TransferOutcome):
+            self._conclude(task, result)
+        elif isinstance(result, Parted):
+            self._activate(_Run(result))
+        elif isinstance(result, _Larger):
+            self._queue(task._replace(size=result.size))
+        else:
+            self._conclude(task, result)
+
+    def _parted_begun(self, task: TransferTask, result: object) -> None:
+        self._beginning -= 1
+        self._begun(task, result)
 
     def _activate(self, run: _Run) -> None:
         self._runs.add(run)
@@ -378,7 +394,7 @@ class TransferEngine:
             if not run.flying:
                 self._give_up(run, run.error)
         elif not run.left:
-            self._put(run.parted.finish(), lambda result: self._finished(run, result))
+            self._put(run.parted.finish(), self._finished, run)
 
     def _finished(self, run: _Run, result: object) -> None:
         if isinstance(result, BaseException):
@@ -393,36 +409,35 @@ class TransferEngine:
         if isinstance(error, UploadLost) and run.restarts < _RESTARTS:
             parted.upload_id = ""
 
-            def restarted(result: object) -> None:
-                self._runs.discard(run)
-                following = _Run(parted, run.restarts + 1)
-                if isinstance(result, BaseException):
-                    self._give_up(following, result)
-                else:
-                    self._activate(following)
-
-            self._put(parted.begin(), restarted)
+            self._runs.discard(run)
+            self._put(parted.begin(), self._restarted, _Run(parted, run.restarts + 1))
         elif isinstance(error, FileRefused) and parted.upload_id:
-
-            def aborted(_: object) -> None:
-                self._close(run)
-                self._conclude(parted.task, error)
-
-            self._put(parted.abort(), aborted)
+            run.error = error
+            self._put(parted.abort(), self._aborted, run)
         else:
             if parted.upload_id:
                 self._left_over[parted.task.key] = parted.upload_id
             self._close(run)
             self._conclude(parted.task, error)
 
+    def _restarted(self, run: _Run, result: object) -> None:
+        if isinstance(result, BaseException):
+            self._give_up(run, result)
+        else:
+            self._activate(run)
+
+    def _aborted(self, run: _Run, _: object) -> None:
+        self._close(run)
+        self._conclude(run.parted.task, run.error)
+
     def _close(self, run: _Run) -> None:
         self._runs.discard(run)
         run.parted.close()
 
-    def _put(self, steps: Steps[Any], done: Callable[[object], None]) -> None:
+    def _put(self, steps: Steps[Any], done: Callable[[Any, object], None], run: _Run) -> None:
         """Something that is due at once, whatever else waits."""
         self._flying += 1
-        self._ready.append(Errand(steps, done))
+        self._ready.append(Errand(steps, done, run))
         self._wake_worker()
 
     def _conclude(self, task: TransferTask, result: object) -> None:
@@ -433,51 +448,53 @@ class TransferEngine:
         assert isinstance(result, TransferOutcome)
         self._outcomes.append(result)
 
-    def _end(self, errand: Errand, result: object) -> None:
-        self._flying -= 1
-        if errand.in_lane:
-            self._in_lane -= 1
-            self._lane_memory -= errand.memory
-        else:
-            self._memory_used -= errand.memory
-        errand.done(result)
-        self._nudge()
+    # What the lane asks for; see `upload_client.transfer.lane.Errands`
 
-    # What the lane asks for
-
-    def next_small(self) -> Errand | None:
-        """The next small file; see `upload_client.transfer.lane.Errands`."""
+    def room(self) -> int:
+        """How many more small files may be on their way."""
+        lane = self._lane
+        if lane is None or self._stopping or lane.memory > _LANE_MEMORY:
+            return 0
+        if self._rate is not None and self._rate.wait(self._clock.monotonic()) > 0:
+            return 0
         limit = self._pace.limit
-        if not self._small or self._flying >= limit:
-            return None
-        with self._lock:
-            if not self._small or self._stopping or self._flying >= limit or self._lane_memory > _LANE_MEMORY:
-                return None
-            if (self._bulk or self._active) and self._in_lane >= limit // 4 and self._in_lane:
-                return None  # while there is bulk as well, three quarters are for it
-            task = self._small.popleft()
-            errand = self._file(task, task.size or 0, in_lane=True)
-            self._flying += 1
-            self._in_lane += 1
-            self._lane_memory += errand.memory
-            return errand
+        if self._bulk or self._active:
+            # While there is bulk as well, three quarters are for it.
+            return min(limit - self._flying, max(1, limit // 4)) - lane.flying
+        return limit - self._flying - lane.flying
 
-    def end(self, errand: Errand, result: object) -> None:
-        """A small file is done."""
-        now = self._clock.monotonic()
+    def take_small(self, most: int) -> list[Errand]:
+        """The next small files."""
         with self._lock:
-            self._end(errand, result)
-            if isinstance(result, TransferOutcome):
+            if self._stopping:
+                return []
+            tasks = [self._small.popleft() for _ in range(min(most, len(self._small)))]
+            if self._rate is not None and tasks:
+                self._rate.spend(sum(task.size or 0 for task in tasks), self._clock.monotonic())
+            return [self._file(task, task.size or 0) for task in tasks]
+
+    def report(self, begun: list[Errand], ended: list[tuple[Errand, object]]) -> None:
+        """Small files have begun, or are done."""
+        now = self._clock.monotonic()
+        n_bytes = n = 0
+        with self._lock:
+            for errand in begun:
+                self._told_begun(errand.about)
+            for errand, result in ended:
+                errand.done(errand.about, result)
+                if isinstance(result, TransferOutcome):
+                    n += 1
+                    n_bytes += result.size
+            if n:
                 self._last_success = now
-                self._pace.answered(result.size, now, busy=self._busy())
+                self._pace.answered(n_bytes, now, busy=self._busy(), n=n)
+            self._nudge()
 
     def hand_over(self, errand: Errand) -> None:
         """A small file that takes more than one request."""
         with self._lock:
-            self._in_lane -= 1
-            self._lane_memory -= errand.memory
+            self._flying += 1
             self._memory_used += errand.memory
-            errand.in_lane = False
             self._ready.append(errand)
             self._wake_worker()
 
@@ -485,7 +502,7 @@ class TransferEngine:
         """Wake the caller, if it waits and there is enough to tell, or nothing more to come soon."""
         if not self._outcomes or not self._polling:
             return True
-        if len(self._outcomes) < _TELL_AT and self._flying and now - self._told_at < _TELL_AFTER:
+        if len(self._outcomes) < _TELL_AT and self._under_way() and now - self._told_at < _TELL_AFTER:
             return False
         self._told_at = now
         with self._lock:
@@ -493,7 +510,9 @@ class TransferEngine:
         return True
 
     def _busy(self) -> bool:
-        return self._flying + 1 >= self._pace.limit and bool(self._small or self._bulk or self._active)
+        return self._under_way() + _CROWD >= self._pace.limit and bool(
+            self._small or self._bulk or self._active
+        )
 
     # What is done with a file
 
@@ -568,7 +587,10 @@ class TransferEngine:
                     self._work.wait()
             result = self._drive(errand)
             with self._lock:
-                self._end(errand, result)
+                self._flying -= 1
+                self._memory_used -= errand.memory
+                errand.done(errand.about, result)
+                self._nudge()
                 if self._stopping and not self._flying:
                     self._release_workers()
             self.tell(now=self._clock.monotonic())
@@ -584,6 +606,8 @@ class TransferEngine:
                 else:
                     if not isinstance(request, READS):
                         self._wait_for_leave()
+                    if self._rate is not None and isinstance(request, PutObject | UploadPart):
+                        self._wait_for_turn(len(request.body))
                     answer = self._wire.perform(request)
                     self._note(answer)
                 request = steps.send(answer)
@@ -609,6 +633,13 @@ class TransferEngine:
         if silent > PATIENCE or self._dead.wait(seconds):
             return Answer(0, "GivenUp")
         return Answer(200)
+
+    def _wait_for_turn(self, n_bytes: int) -> None:
+        assert self._rate is not None
+        with self._lock:
+            seconds = self._rate.spend(n_bytes, self._clock.monotonic())
+        if self._dead.wait(seconds):
+            raise _Stopped
 
     def _wait_for_leave(self) -> None:
         while not self.may_write():

@@ -13,6 +13,7 @@ import selectors
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,37 +29,46 @@ __all__ = ["Errand", "Errands", "Lane"]
 _TICK = 1.0
 _TELL_AFTER = 0.01
 _IDLE_LASTS = 15.0
+_CROWD = 32
 _READS_COMPARED = 32
 _SLOW_READ = 250e-6  # seconds to open and read a small file; from memory it is a tenth of that
 
 
 class Errand:
-    """One thing to do: rules, the request they wait with, and what to do with their result.
+    """One thing to do: rules, the request they wait with, and whom to tell their result, about what.
 
-    `memory` is the bytes of content it holds meanwhile; `in_lane` says whose it is.
+    `memory` is the bytes of content it holds meanwhile.
     """
 
-    __slots__ = ("done", "in_lane", "memory", "request", "steps")
+    __slots__ = ("about", "done", "memory", "request", "steps")
 
     def __init__(
-        self, steps: Steps[Any], done: Callable[[object], None], memory: int = 0, *, in_lane: bool = False
+        self,
+        steps: Steps[Any],
+        done: Callable[[Any, object], None],
+        about: Any,  # noqa: ANN401 - whatever `done` is to be told
+        memory: int = 0,
     ) -> None:
         self.steps = steps
         self.done = done
+        self.about = about
         self.memory = memory
         self.request: Request | None = None
-        self.in_lane = in_lane
 
 
 class Errands(Protocol):
-    """Where a lane's errands come from and go to."""
+    """Where a lane's errands come from and go to. Called often enough that all goes in crowds."""
 
-    def next_small(self) -> Errand | None:
-        """The next small file to send, if there is one and it may be sent now."""
+    def room(self) -> int:
+        """How many more small files may be on their way."""
         ...
 
-    def end(self, errand: Errand, result: object) -> None:
-        """An errand has ended with a result, or with the exception it raised."""
+    def take_small(self, most: int) -> list[Errand]:
+        """The next small files."""
+        ...
+
+    def report(self, begun: list[Errand], ended: list[tuple[Errand, object]]) -> None:
+        """Errands have begun, and ended: each with a result, or with the exception it raised."""
         ...
 
     def hand_over(self, errand: Errand) -> None:
@@ -106,12 +116,24 @@ class Lane:
         self._idle: list[_Ride] = []
         self._busy: set[_Ride] = set()
         self._stopped = False
+        self._next: deque[Errand] = deque()
+        self._begun: list[Errand] = []
+        self._ended: list[tuple[Errand, object]] = []
+        self.flying = 0
+        """Small files on their way here."""
+        self.memory = 0
+        """Bytes they hold."""
         self._reads = 0
         self._quickest = float("inf")
         self.asleep = False
         self.disk_is_slow = False
         """Whether even the quickest of the last reads took long: a network disk, that several should read."""
+        self.broken = False
+        """Whether it has ended by a fault of its own; what it had to do has been handed over."""
         self.thread = threading.Thread(target=self._run, name="transfer-lane", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
         self.thread.start()
 
     def wake(self) -> None:
@@ -128,6 +150,12 @@ class Lane:
     def _run(self) -> None:
         try:
             self._loop()
+        except Exception:
+            self.broken = True
+            self._report()
+            for errand in (*self._next, *(ride.errand for ride in self._busy if ride.errand is not None)):
+                self._errands.hand_over(errand)
+            raise
         finally:
             for ride in (*self._busy, *self._idle):
                 if ride.steps is not None:
@@ -142,10 +170,10 @@ class Lane:
         tick = clock() + _TICK
         while not self._stopped:
             self.asleep = True  # said before looking: who puts something there afterwards wakes it up
-            while (errand := self._errands.next_small()) is not None:
+            while (errand := self._following()) is not None:
                 self._start(self._idle.pop() if self._idle else _Ride(self._wire.connection()), errand)
-            before = clock()
-            told = self._errands.tell(now=before)
+            self._report()
+            told = self._errands.tell(now=clock())
             events = self._selector.select(_TICK if told else _TELL_AFTER)
             self.asleep = False
             for key, mask in events:
@@ -161,6 +189,40 @@ class Lane:
                 tick = now + _TICK
                 self._expire(now)
 
+    def _following(self) -> Errand | None:
+        """The next small file to send, if there is one and it may be sent now."""
+        if self._errands.room() <= 0:
+            return None
+        if not self._next:
+            self._report()
+            self._next.extend(self._errands.take_small(_CROWD))
+            if not self._next:
+                return None
+        errand = self._next.popleft()
+        self.flying += 1
+        self.memory += errand.memory
+        self._begun.append(errand)
+        return errand
+
+    def _left(self, errand: Errand) -> None:
+        """An errand is no longer this lane's."""
+        self.flying -= 1
+        self.memory -= errand.memory
+
+    def _end(self, errand: Errand, result: object) -> None:
+        self._left(errand)
+        self._ended.append((errand, result))
+
+    def _hand_over(self, errand: Errand) -> None:
+        self._left(errand)
+        self._report()  # that it has begun is to be known before it can end
+        self._errands.hand_over(errand)
+
+    def _report(self) -> None:
+        if self._begun or self._ended:
+            self._errands.report(self._begun, self._ended)
+            self._begun, self._ended = [], []
+
     def _start(self, ride: _Ride, errand: Errand) -> None:
         """Begin an errand on a connection that has none; and the next, if that one ends at once."""
         while True:
@@ -168,7 +230,7 @@ class Lane:
                 self._busy.add(ride)
                 self._step(ride, None)
                 return
-            following = self._errands.next_small()
+            following = self._following()
             if following is None:
                 self._rest(ride)
                 return
@@ -185,16 +247,16 @@ class Lane:
                 self.disk_is_slow = self._quickest > _SLOW_READ
                 self._reads, self._quickest = 0, float("inf")
         except StopIteration as end:
-            self._errands.end(errand, end.value)
+            self._end(errand, end.value)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this file only
-            self._errands.end(errand, error)
+            self._end(errand, error)
         else:
             errand.request = request
             if isinstance(request, PutObject) and self._errands.may_write():
                 ride.errand = errand
                 ride.steps = ride.connection.exchange(request)
                 return True
-            self._errands.hand_over(errand)
+            self._hand_over(errand)
         return False
 
     def _step(self, ride: _Ride, happened: int | None) -> None:
@@ -206,14 +268,16 @@ class Lane:
                 interest = steps.send(happened)  # type: ignore[arg-type] # a generator begins with None
             except StopIteration as end:
                 ride.steps = None
-                self._watch(ride, READ)
+                if ride.connection.sock is not ride.watched or ride.interest != READ:
+                    self._watch(ride, READ)
                 if self._answered(ride, end.value):
                     happened = None
                     continue
                 self._busy.discard(ride)
                 self._rest(ride)
                 return
-            self._watch(ride, interest)
+            if ride.connection.sock is not ride.watched or interest != ride.interest:
+                self._watch(ride, interest)
             ride.deadline = time.perf_counter() + ride.connection.patience
             return
 
@@ -222,18 +286,18 @@ class Lane:
         errand = ride.errand
         assert errand is not None
         if is_unusual(answer):
-            self._errands.hand_over(errand)
+            self._hand_over(errand)
         else:
             try:
                 errand.request = errand.steps.send(answer)
             except StopIteration as end:
-                self._errands.end(errand, end.value)
+                self._end(errand, end.value)
             except Exception as error:  # noqa: BLE001 - as above
-                self._errands.end(errand, error)
+                self._end(errand, error)
             else:
-                self._errands.hand_over(errand)
+                self._hand_over(errand)
         ride.errand = None
-        while (following := self._errands.next_small()) is not None:
+        while (following := self._following()) is not None:
             if self._begin(ride, following):
                 return True
         return False

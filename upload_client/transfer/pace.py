@@ -38,13 +38,14 @@ class Pace:
         self._calm_at = 0.0
         self._try_at = 0.0
 
-    def answered(self, n_bytes: int, now: float, *, busy: bool) -> None:
-        """Count a request that succeeded.
+    def answered(self, n_bytes: int, now: float, *, busy: bool, n: int = 1) -> None:
+        """Count requests that succeeded.
 
         Args:
-            n_bytes: What it carried.
+            n_bytes: What they carried.
             now: Seconds, monotonic.
             busy: Whether more requests would have been made, had the limit allowed it.
+            n: How many they are.
         """
         if self.limit < self._ceiling and not self._automatic:
             self._recover(now)
@@ -56,8 +57,8 @@ class Pace:
         if self._since is None:
             self._since, self._answers, self._work = now, 0, 0
             return
-        self._answers += 1
-        self._work += n_bytes + _REQUEST_IS_WORTH
+        self._answers += n
+        self._work += n_bytes + n * _REQUEST_IS_WORTH
         if self._answers >= self.limit and now - self._since >= _ROUND:
             self._round(self._work / (now - self._since), now)
             self._since, self._answers, self._work = now, 0, 0

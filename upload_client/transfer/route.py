@@ -50,7 +50,7 @@ _DROPPED = frozenset(
 )
 _UNSIGNED = frozenset({"user-agent", "x-amzn-trace-id"})
 
-_PUT_GAPS = ("x-amz-content-sha256", "x-amz-date", "x-amz-checksum-crc32")
+_GAPS = ("x-amz-checksum-crc32", "x-amz-content-sha256", "x-amz-date")
 
 
 class NoRoute(Exception):  # noqa: N818 - reads as what it says
@@ -164,7 +164,7 @@ class Route:
                 # Without a tunnel, the proxy itself reads the request, and is told the whole URL.
                 origin = f"http://{self._host}"
                 unsigned |= self.address.proxy_headers
-            return Form("PUT", {**signed, **always}, (*_PUT_GAPS, *gaps), unsigned, origin)
+            return Form("PUT", {**signed, **always}, (*gaps, *_GAPS), unsigned, origin)
 
         signer = Signer(keys, self._auth.region_name, self._auth.service_name)
         self._forms = (
@@ -190,11 +190,11 @@ class Route:
                 form, condition = create, "*"
             else:
                 form, condition = replace, f'"{request.expect}"'
-            values: tuple[str, ...] = (payload, stamp.time, request.crc32, condition)
+            values: tuple[str, ...] = (condition, request.crc32, payload, stamp.time)
             query = ""
         else:
             form = part
-            values = (payload, stamp.time, request.crc32)
+            values = (request.crc32, payload, stamp.time)
             query = f"partNumber={request.number}&uploadId={quote_value(request.upload_id)}"
         return form.fill(signer, stamp, path, query, payload, len(request.body), values)
 

@@ -11,6 +11,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.h
 from __future__ import annotations
 
 import hmac
+import re
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -20,6 +21,8 @@ from urllib.parse import quote
 __all__ = ["UNSIGNED_PAYLOAD", "Form", "Keys", "Signer", "Stamp", "quote_key", "quote_value"]
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+
+_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_.~/-]*\Z").match
 
 
 class Keys(NamedTuple):
@@ -43,7 +46,7 @@ class Stamp(NamedTuple):
 
 def quote_key(key: str) -> str:
     """Spell an object's key in a path; S3 signs the path as it is sent."""
-    return quote(key, safe="/~")
+    return key if _NEEDS_NO_QUOTES(key) else quote(key, safe="/~")
 
 
 def quote_value(value: str) -> str:
@@ -88,7 +91,7 @@ class Form:
     Args:
         method: For example ``PUT``.
         headers: What is signed: name (lower case) to value. The empty value of a gap does not matter.
-        gaps: Names of headers whose values are given anew each time.
+        gaps: Names of headers whose values are given anew each time; sorted.
         unsigned: Headers sent without being signed.
         origin: What stands before the path in the request line; only a proxy wants to know.
     """
@@ -111,7 +114,7 @@ class Form:
             f"{name}:{'%s' if name in gaps else ' '.join(every[name].split()).replace('%', '%%')}\n"
             for name in names
         )
-        self._order = tuple(gaps.index(name) for name in names if name in gaps)
+        assert list(gaps) == sorted(gaps), "values are filled in as they come"
         self._unsigned = "".join(f"{name}:{value}\r\n" for name, value in (unsigned or {}).items())
 
     def fill(
@@ -122,7 +125,7 @@ class Form:
         query: str,
         payload: str,
         length: int,
-        values: Sequence[str],
+        values: tuple[str, ...],
     ) -> bytes:
         """The head of a request, signed.
 
@@ -135,7 +138,7 @@ class Form:
             length: Of the body, bytes.
             values: Of the gaps, in their order.
         """
-        headers = self._headers % tuple([values[i] for i in self._order])
+        headers = self._headers % values
         canonical = f"{self._method}\n{path}\n{query}\n{headers}\n{self._names}\n{payload}"
         digest = sha256(canonical.encode()).hexdigest()
         to_sign = f"AWS4-HMAC-SHA256\n{stamp.time}\n{stamp.scope}\n{digest}"

@@ -1,0 +1,50 @@
+"""A cap on bytes a second holds for small files and for parts, whoever carries them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+import pytest
+
+from upload_client.aws.bucket import Bucket
+from upload_client.core.rate import BURST
+from upload_client.transfer.dataroot import DataRoot
+from upload_client.transfer.engine import TransferEngine, TransferTask
+
+MIB = 1024**2
+
+
+@pytest.mark.parametrize("engine", ["lean", "boto3"])
+@pytest.mark.parametrize(("n_files", "size"), [(12, MIB), (1, 12 * MIB)])
+def test_no_more_bytes_go_than_the_cap_allows(
+    bucket: Bucket, tmp_path: Path, engine: str, n_files: int, size: int
+) -> None:
+    rate = 4 * MIB
+    for i in range(n_files):
+        (tmp_path / f"{i}.bin").write_bytes(secrets.token_bytes(size))
+    sender = TransferEngine(
+        DataRoot(tmp_path),
+        bucket,
+        n_threads=4,
+        engine=engine,
+        multipart_threshold=5 * MIB,
+        part_size=5 * MIB,
+        max_rate=rate,
+        unsigned_payload=True,
+    )
+    began = time.monotonic()
+    try:
+        for i in range(n_files):
+            sender.submit(TransferTask(i, f"{i}.bin", f"{i}.bin", f"{i}.bin", size=size))
+        outcomes = []
+        while len(outcomes) < n_files:
+            outcomes += sender.poll(1.0)[1]
+    finally:
+        sender.close()
+    seconds = time.monotonic() - began
+    assert all(outcome.ok for outcome in outcomes), outcomes
+    # The last request of each worker may be on its way before it is paid for.
+    largest = min(size, 5 * MIB)
+    assert n_files * size <= rate * (seconds + BURST) + 4 * largest
