@@ -717,3 +717,19 @@ def test_files_and_uploads_are_compared_and_hashed_by_what_they_say():
     assert upload() == upload()
     assert len({upload(), upload(), upload(1)}) == 2
     assert ledger(1).file(0) == ledger(1).file(0)
+
+
+@given(UPLOADS, st.none() | CRC32S)
+def test_an_upload_is_known_by_what_can_change(each, crc32):
+    table, other = UploadTable(1), UploadTable(2)
+    assert table.brief(0) is None
+    table[0] = each
+    assert table.brief(0) == (each.size, each.crc32, each.etag)
+    other.copy(1, table, 0)
+    assert (other[0], other[1]) == (None, each)
+    same = (each.size, each.etag, each.mtime_ns)
+    assert table.is_unchanged(0, *same, None) is (each.mtime_ns is not None)
+    assert table.is_unchanged(0, *same, crc32) is (each.mtime_ns is not None and crc32 in (None, each.crc32))
+    assert not table.is_unchanged(0, each.size + 1, each.etag, each.mtime_ns, None)
+    assert not table.is_unchanged(0, each.size, each.etag + "x", each.mtime_ns, None)
+    assert not table.is_unchanged(0, each.size, each.etag, (each.mtime_ns or 0) + 1, None)

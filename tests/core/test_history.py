@@ -301,3 +301,20 @@ def test_more_files_than_it_grows_by_at_once_keep_apart(history):
     for i in (0, 1, 4095, 4096, 4097, 8191, 8192, n - 1):
         assert history.latest(f"f{i}").upload.n == i
         assert history.latest(f"f{i}").verdict == (None if i % 2 else "ok")
+
+
+def test_files_known_beforehand_keep_their_rows_and_others_follow():
+    known = DeliveryHistory({"b": 0, "a": 1})
+    assert (len(known), known.row("a"), known.at(1), known.is_ok(1)) == (0, 1, None, False)
+    plain = DeliveryHistory()
+    for history in (known, plain):
+        history.add_client(client(sent("a"), sent("c", upload="1-1")))
+        history.add_validator(validator(said(path="a")))
+    assert (known.row("b"), known.row("a"), known.row("c"), known.row("d")) == (0, 1, 2, None)
+    assert known.latest("b") is None
+    assert known.is_ok(1)
+    assert not known.is_ok(2)
+    for path in "abcd":
+        assert known.latest(path) == plain.latest(path)
+    assert list(known.unjudged()) == list(plain.unjudged())
+    assert len(known) == len(plain) == 2

@@ -12,6 +12,8 @@ import pytest
 from delivery.conftest import Delivery, content, make_data
 from delivery.test_python import client_of
 
+from upload_client.cli.cluster import dask_executor
+from upload_client.errors import UsageError
 from upload_client.index import scan
 
 
@@ -93,8 +95,14 @@ def test_the_command_line_sends_from_a_dask_cluster(delivery: Delivery, data: Pa
     assert delivery.landed() == content(data)
 
 
-def test_a_scheduler_that_is_not_there_is_a_wrong_argument(delivery: Delivery, data: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("scheduler:8786", "no address of a Dask scheduler"),
+        ("tcp://127.0.0.1:9", "no Dask scheduler answers"),
+    ],
+)
+def test_a_scheduler_that_is_not_there_is_a_wrong_argument(address: str, why: str) -> None:
     pytest.importorskip("distributed")
-    said = delivery.run("--source", data, "--dask", "nonsense://x")
-    assert said.exit_code == 2, said
-    assert "no Dask scheduler answers" in said.stderr
+    with pytest.raises(UsageError, match=why), dask_executor(address):
+        pass

@@ -191,7 +191,10 @@ class UploadTable:
 
     def extend(self, n_rows: int) -> None:
         """Add rows without an upload."""
-        self._rows.extend(_EMPTY_ROW * n_rows)
+        if self._rows:
+            self._rows.extend(_EMPTY_ROW * n_rows)
+        else:
+            self._rows = bytearray(_EMPTY_ROW) * n_rows  # 64 MB for a million, without making them twice
 
     def identity(self, row: int) -> tuple[int, int]:
         """Epoch and number of the row's upload; (-1, -1), which is below all others, where there is none."""

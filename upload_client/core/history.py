@@ -112,7 +112,6 @@ class DeliveryHistory:
         self._messages = TextColumn()
         self._open = bytearray()  # 1 where an announcement has no answer
         self._early: dict[str, list[Verdict]] = {}  # about one upload each, not announced so far
-        self._grow(len(rows))
 
     def __len__(self) -> int:
         """Files that were ever uploaded."""
@@ -127,6 +126,7 @@ class DeliveryHistory:
         """Fold in the next segment of the client log."""
         if segment.superseded:
             return
+        self._begin()
         life = _life(self.clients, segment.header)
         for record in segment.records:
             if type(record) is Transferred:
@@ -144,6 +144,7 @@ class DeliveryHistory:
         """Fold in the next segment of the validator log."""
         if segment.superseded:
             return
+        self._begin()
         life = _life(self.validators, segment.header)
         for record in segment.records:
             if type(record) is Verdict:
@@ -161,6 +162,7 @@ class DeliveryHistory:
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Fold in one verdict: what a validator does with those it is about to write."""
+        self._begin()
         epoch, n = _identity(verdict.upload)
         row = self.row(verdict.path)
         issued = (-1, -1) if row is None else self.uploads.identity(row)
@@ -179,7 +181,7 @@ class DeliveryHistory:
 
     def at(self, row: int) -> PathHistory | None:
         """What the logs say about the file in a row; None where none of them announces it."""
-        upload = self.uploads[row]
+        upload = self.uploads[row] if self._said else None
         if upload is None:
             return None
         return PathHistory(
@@ -193,7 +195,7 @@ class DeliveryHistory:
 
     def is_ok(self, row: int) -> bool:
         """Whether the last word on the latest upload of the file in a row is `ok`."""
-        return self._said[row] == _OK and not self._irregular[row]
+        return bool(self._said) and self._said[row] == _OK and not self._irregular[row]
 
     def unjudged(self) -> Iterator[tuple[str, PathHistory]]:
         """Path and history of each file whose latest announcement has no answer, in the order of the log."""
@@ -281,6 +283,11 @@ class DeliveryHistory:
             self._grow(_GROWTH)
         self._others[path] = row
         return row
+
+    def _begin(self) -> None:
+        """Make room for what is known beforehand: not before there is something to hold."""
+        if not self._said:
+            self._grow(len(self._known))
 
     def _grow(self, n_rows: int) -> None:
         for column in (self.uploads, self.transferred_at, self.judged_at):
