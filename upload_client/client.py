@@ -487,12 +487,12 @@ class UploadClient:
         delivery = self._connected(ClientState.READY)
         with self._ending_on_error():
             ledger = delivery.ledger
-            will = [ledger.state(row) == "ready" for row in range(len(ledger))]
+            will = [state == "ready" for state in ledger.states()]
             body = encode_index(self._index, will)
             key = delivery.places.layout.index(delivery.lock.epoch)
             delivery.index = (key, hashlib.sha256(body).hexdigest())
             self._create(key, body, "text/csv")
-            n_bytes = sum(ledger.size(row) or 0 for row in range(len(ledger)))
+            n_bytes = sum(size for size in ledger.sizes() if size > 0)
             self._append(
                 [
                     records.Init(
@@ -824,6 +824,8 @@ class UploadClient:
             "options": settings.object_options,
             "multipart_threshold": int(settings.multipart_threshold),
             "part_size": None if settings.part_size is None else int(settings.part_size),
+            # Each batch has its share of the cap, since none knows of the others.
+            "max_rate": settings.max_rate and settings.max_rate / (self._n_batches if self._executor else 1),
         }
         if self._executor is None:
             may_write = lambda: lock.may_write  # noqa: E731 - asked for each request: no attribute of self

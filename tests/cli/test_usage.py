@@ -12,7 +12,7 @@ import pytest
     [
         ([], "--dataset is missing"),
         (["--dataset", "d"], "--delivery-id is missing"),
-        (["--datset", "d"], "No such option '--datset'. Did you mean '--dataset'?"),
+        (["--delivry-id", "d"], "No such option '--delivry-id'. Did you mean '--delivery-id'?"),
         (["indx", "."], "No such command 'indx'. Did you mean 'index'?"),
         (["--dataset", "d", "index", "."], "--dataset is for a delivery, not for 'index'"),
         (["index"], "Missing argument 'SOURCE'."),
@@ -44,7 +44,7 @@ def test_it_is_said_on_stderr_and_nothing_is_said_on_stdout(run, arguments, sent
     assert hint.startswith("hint: ")
 
 
-@pytest.mark.parametrize("arguments", [["--json"], ["--json", "--datset", "d"]])
+@pytest.mark.parametrize("arguments", [["--json"], ["--json", "--delivry-id", "d"]])
 def test_a_program_gets_a_summary_all_the_same(run, arguments):
     said = run(*arguments)
     assert said.code == 2

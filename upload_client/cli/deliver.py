@@ -31,19 +31,14 @@ SHOWN = 10
 """Files a dry run names for each reason; with -v it names all."""
 
 
-class _Threads(click.ParamType):
+def _threads(text: str) -> int | str:
     """A number, or ``auto``."""
-
-    name = "threads"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:  # noqa: ANN401 # click's face
-        """See `click.ParamType.convert`."""
-        if value == "auto":
-            return str(value)
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number nor 'auto'.", param, ctx)
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a number nor 'auto'.") from None
 
 
 class _Deliver(click.Group):
@@ -74,6 +69,7 @@ class _Order:
     profile: str | None
     threads: int | str | None
     engine: str | None
+    max_rate: str | None
     max_retries: int | None
     resend_invalid: bool
     dry_run: bool
@@ -107,10 +103,11 @@ class _Order:
 @click.option("--profile", metavar="NAME|FILE", help="Settings from the receiver, a TOML file.")
 @click.option(
     "--threads",
-    type=_Threads(),
+    type=_threads,
     metavar="N|auto",
     help="Requests at once; auto: as many as bring more.  [default: 8]",
 )
+@click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")
 @click.option(
     "--engine",
     type=click.Choice(["auto", "lean", "boto3"]),
@@ -235,7 +232,12 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
     from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
     dataset, delivery_id = order.dataset, order.delivery_id
-    flags = {"threads": order.threads, "engine": order.engine, "max_retries": order.max_retries}
+    flags = {
+        "threads": order.threads,
+        "engine": order.engine,
+        "max_rate": order.max_rate,
+        "max_retries": order.max_retries,
+    }
     if order.sandbox:
         if order.profile:
             raise UsageError("--sandbox brings its own profile: leave --profile out")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-BURST: Final = 0.25
+BURST: Final = 1.0
 """Seconds' worth of bytes that may be owed before anything has to wait."""
 
 
