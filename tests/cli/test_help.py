@@ -41,8 +41,9 @@ def test_both_ways_to_start_it_say_the_same(process, run):
     [
         (
             [],
-            """--dataset --delivery-id --source --index --sample --profile --threads --max-rate --engine --max-retries
-            --resend-invalid --dry-run --output-dir --sandbox --dask --json -q -v --debug --version""",
+            """--dataset --delivery-id --source --index --sample --profile --threads --max-rate
+            --engine --max-retries --resend-invalid --dry-run --output-dir --sandbox --dask
+            --json -q -v --debug --version""",
         ),
         (["index"], "-o --no-checksums --include --exclude"),
         (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out"),
