@@ -28,12 +28,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 # Read by moto as it is imported: one header less on each answer.
 os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
 
-from moto.moto_server.werkzeug_app import (
-    DomainDispatcherApplication,
-    MotoRequestHandler,
-    create_backend_app,
-)
-from werkzeug.serving import BaseWSGIServer, make_server
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from upload_client.sandbox.functions import Function, Functions
 from upload_client.sandbox.store import BODY, Store, moto_s3
@@ -95,7 +91,7 @@ def _signed_for_s3(environ: WSGIEnvironment) -> bool:
     return "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", "")
 
 
-class _RequestHandler(MotoRequestHandler):
+class _RequestHandler(WSGIRequestHandler):
     """Werkzeug's handler, which closes each connection, made to keep it: half the time of a small file."""
 
     disable_nagle_algorithm = True
