@@ -51,7 +51,7 @@ class Promises:
         self.meddled: dict[str, float] = {}
         """When a landing object was last changed by somebody else."""
         self._looked: dict[str, float] = {}
-        """When a process last began to list what has landed."""
+        """When a process last saw what has landed."""
         self._root = "sim/d1/"
         self._landing = "sim/d1/staging/"
         self._highest_epoch = 0
@@ -75,13 +75,16 @@ class Promises:
         if scheduler.trouble is None:
             scheduler.trouble = Broken(f"seed {self.world.seed}: {what}")
 
-    # --- when a request begins ---
+    # --- when a request begins, and when it is carried out ---
+
+    def answered(self, process: Process, operation: str, key: str) -> None:
+        """A request has been carried out."""
+        if operation == "ListObjectsV2" and key == self._landing:
+            self._looked[process.name] = self.world.scheduler.now
 
     def _begun(self, process: Process, operation: str, key: str) -> None:
         """After the lease is lost, no new write begins."""
         client = process.client
-        if operation == "ListObjectsV2" and key == self._landing:
-            self._looked[process.name] = self.world.scheduler.now
         if client is None or operation not in WRITES:
             return
         if key == self._root + _LOCK:

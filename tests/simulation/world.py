@@ -175,6 +175,8 @@ class Reporter:
             self.world.promises.planned(self.client)
         elif isinstance(event, FileChanged):
             self.world.promises.ruled(self.client, event)
+            if event.state == "valid":
+                self.world.tempt(event.relpath)
 
     def close(self) -> None:
         pass
@@ -492,9 +494,14 @@ class World:
 
             self.scheduler.call_at(self.scheduler.now + seconds, end)
 
-    def _meddle(self) -> None:
+    def tempt(self, path: str) -> None:
+        """Some wait with their meddling until a file is valid."""
+        if self.chaos and self.rng.random() < 0.05:
+            self.scheduler.call_at(self.scheduler.now, lambda: self._meddle(path))
+
+    def _meddle(self, path: str | None = None) -> None:
         """Somebody removes, damages or forges what has landed, or is about to."""
-        path = self.rng.choice(self.source.paths)
+        path = path or self.rng.choice(self.source.paths)
         key = ("landing", LAYOUT.landing + path)
         self.trace("world", f"{path} is meddled with")
         self.store.count("meddled with")
@@ -591,6 +598,8 @@ class World:
             self.lines.append(line.replace(str(self.folder), "SOURCE")[:400])
 
     def _request(self, process: Process, operation: str, key: str, fate: str) -> None:
+        if fate == "carried out":
+            self.promises.answered(process, operation, key)
         if self.traced:
             self.trace(process.name, f"{operation} {key.removeprefix(LAYOUT.root)}: {fate}")
 
