@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 __all__ = ["Buffers"]
 
@@ -13,10 +14,10 @@ class Buffers:
     """Buffers that are lent and given back. Safe to share between threads.
 
     Args:
-        keep: Bytes that may lie unused; more is let go. How much is lent at once is for the caller to bound.
+        keep: Says how many bytes may lie unused; more is let go. How much is lent is for the caller to bound.
     """
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: Callable[[], int]) -> None:
         self._keep = keep
         self._lying = 0
         self._free: list[bytearray] = []
@@ -40,5 +41,5 @@ class Buffers:
             self._free.append(buffer)
             self._free.sort(key=len)
             self._lying += len(buffer)
-            while self._lying > self._keep:
+            while self._lying > self._keep():
                 self._lying -= len(self._free.pop(0))

@@ -51,9 +51,8 @@ SMALL = 256 * 1024
 PATIENCE = 60.0
 """Seconds without one successful request after which failing ones are no longer repeated."""
 _RESTARTS = 3
-_MOST_WORKERS = 64
+_MOST_WORKERS = 32
 _LANE_MEMORY = 48 * MIB
-_AUTO_MEMORY = 256 * MIB
 _TELL_AT = 64
 _CROWD = 32
 _TELL_AFTER = 0.01
@@ -135,7 +134,7 @@ class TransferEngine:
         self._rate = None if max_rate is None else RateLimit(max_rate)
 
         part = part_size or DEFAULT_PART
-        self._memory = _AUTO_MEMORY if n_threads == "auto" else max(n_threads, 2) * part
+        self._part_memory = part
         self._memory_used = 0
         self._buffers = Buffers(self._memory)
 
@@ -265,6 +264,8 @@ class TransferEngine:
     def _queue(self, task: TransferTask) -> None:
         if (task.size or 0) < SMALL and not self._copies:
             self._small.append(task)
+            if self._lane is not None and not self._lane.asleep and not self._helping():
+                return  # it will see for itself
         else:
             heapq.heappush(self._bulk, (-(task.size or 0), next(self._order), task))
         self._nudge()
@@ -326,7 +327,11 @@ class TransferEngine:
         return left < self._pace.limit and not self._beginning and bool(self._bulk)
 
     def _fits(self, size: int) -> bool:
-        return self._memory_used + size <= self._memory or not self._memory_used
+        return self._memory_used + size <= self._memory() or not self._memory_used
+
+    def _memory(self) -> int:
+        """Bytes of content that may be held at once: a part for each request that may be under way."""
+        return max(2, min(self._pace.limit, _MOST_WORKERS)) * self._part_memory
 
     def _take_part(self) -> Errand | None:
         if not self._active:
