@@ -461,6 +461,10 @@ class FileLedger:
         """The file's state."""
         return STATES[self._state[row]]
 
+    def states(self) -> Iterator[State]:
+        """The state of each file."""
+        return map(STATES.__getitem__, self._state)
+
     def retries(self, row: int) -> int:
         """Second and later tries made."""
         return self._retries[row]
