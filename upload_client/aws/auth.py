@@ -413,10 +413,11 @@ def _password_from_keyring(service: str, username: str) -> str | None:
     except ImportError:
         return None
     try:
-        return keyring.get_password(service, username)
+        password: str | None = keyring.get_password(service, username)
     except keyring.errors.KeyringError:
         # No keyring on this machine, or a locked one: the person can still be asked.
         return None
+    return password
 
 
 def _region_of(pool_id: str | None) -> str:
