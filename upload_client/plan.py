@@ -27,7 +27,7 @@ __all__ = ["Plan", "make_plan"]
 
 _REASONS = tuple(Reason)
 _CODES = {reason: code for code, reason in enumerate(_REASONS)}
-_VALID = _CODES[Reason.VALID]
+_NEW, _VALID = _CODES[Reason.NEW], _CODES[Reason.VALID]
 _UNDECIDED = 255
 _BLOCK = 1024 * 1024  # bytes read at once for a checksum
 _BATCH = 1000  # files whose checksums, or objects whose places in the listing, are asked for at once
@@ -149,13 +149,21 @@ class _Survey:
             elif (need := self._decide(row, listed, local)) is not None:
                 self._open[row] = listed
                 undecided.append((row, need))
-        row = self._reasons.find(_UNDECIDED)
-        while row >= 0:
-            if row not in self._open:
-                if self._sizes[row] < 0:  # else the index says it, and sending it will tell
+        if any(size < 0 for size in self._sizes):  # else the index says it, and sending it will tell
+            for row, reason in enumerate(self._reasons):
+                if reason == _UNDECIDED and self._sizes[row] < 0:
                     self._sizes[row] = self._local(self._ledger.relpath(row)).size
-                self._decide(row, None, Local(self._sizes[row]))
-            row = self._reasons.find(_UNDECIDED, row + 1)
+        if not len(self._history):
+            # A million files at once: of what was never announced nor listed, the table knows one thing.
+            self._reasons = self._reasons.replace(bytes((_UNDECIDED,)), bytes((_NEW,)))
+            for row in self._open:
+                self._reasons[row] = _UNDECIDED
+        else:
+            row = self._reasons.find(_UNDECIDED)
+            while row >= 0:
+                if row not in self._open:
+                    self._decide(row, None, Local(self._sizes[row]))
+                row = self._reasons.find(_UNDECIDED, row + 1)
         undecided.sort()
         return undecided
 
@@ -249,8 +257,10 @@ class _Survey:
         ready = self._ledger.counts()["ready"]
         n_bytes = 0
         if ready:
-            state, sizes = self._ledger.state, self._sizes
-            n_bytes = sum(max(size, 0) for row, size in enumerate(sizes) if state(row) == "ready")
+            states = self._ledger.states()
+            n_bytes = sum(
+                size for size, state in zip(self._sizes, states, strict=True) if state == "ready" and size > 0
+            )
         return Plan(
             reasons={reason.sentence: n for reason, n in zip(_REASONS, counts, strict=True) if n},
             n_to_send=ready,
