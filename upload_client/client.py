@@ -35,6 +35,7 @@ from upload_client.aws.bucket import (
     StoreError,
     insist,
 )
+from upload_client.aws.checkpoints import Folded, read_logs, write_checkpoint
 from upload_client.aws.identity import new_agent_id
 from upload_client.aws.leftover import abort, leftovers
 from upload_client.aws.lock import Lock, epoch_floor
@@ -42,6 +43,7 @@ from upload_client.aws.log import LogReader, LogWriter
 from upload_client.aws.probe import probe_store
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core import records, verdicts
+from upload_client.core.checkpoint import Checkpoint
 from upload_client.core.delivery import (
     ClientEvent,
     ClientState,
@@ -118,6 +120,8 @@ _LOOKS = 16  # checksums asked for at once, likewise
 _PROGRESS_EVERY = 0.25  # seconds between two events of progress
 _GRACE = 3.5  # seconds for what is in flight, once the client has been told to stop
 _CLOSE_TIMEOUT = 10.0  # seconds for the last records
+_CHECKPOINT_EVERY = 1000  # segments of both logs
+_CHECKPOINT_AT_END = 16  # segments of both logs that are quicker read than a checkpoint is written
 _BUSY_RETRY = 5.0  # seconds between attempts to start a validator while an old one is leaving
 _PATIENCE = 120.0  # seconds for an outage to pass, before what ends a delivery is given up
 _BREAK = 2.0  # seconds between two attempts at that
@@ -176,8 +180,7 @@ class _Places:
 class _Survey:
     """What the logs and the buckets say before a run."""
 
-    reader: LogReader
-    history: DeliveryHistory
+    logs: Folded
     ledger: FileLedger
     plan: Plan
 
@@ -194,6 +197,10 @@ class _Delivery:
         starting: the answer of the starter, while a validator is being started again.
         index: key and SHA-256 of the index of this run.
         chain: the client's log, as the writer has it.
+        history: both logs, as far as they were read and written, for the next checkpoint.
+        header: under which this run's own records are folded into it.
+        validator_chain: the validator's log, as far as it was folded into it.
+        checkpoint_at: segments in both logs together that the last checkpoint covers.
         outage: nothing is sent until the validator's log can be read again.
     """
 
@@ -202,6 +209,10 @@ class _Delivery:
     writer: LogWriter
     chain: LogChain
     reader: LogReader
+    history: DeliveryHistory
+    header: records.SegmentHeader
+    validator_chain: LogChain
+    checkpoint_at: int
     ledger: FileLedger
     watch: ValidatorWatch
     plan: Plan
@@ -723,13 +734,17 @@ class UploadClient:
         )
         writer.fence()
         survey = self._survey(places, lock.epoch)
-        history = survey.history
+        history, reader = survey.logs.history, survey.logs.reader
         self._delivery = delivery = _Delivery(
             places=places,
             lock=lock,
             writer=writer,
             chain=chain,
-            reader=survey.reader,
+            reader=reader,
+            history=history,
+            header=chain.header(agent_id=self.agent_id, epoch=lock.epoch),
+            validator_chain=reader.chain.copy(),
+            checkpoint_at=chain.next_seq + reader.chain.next_seq - survey.logs.n_segments,
             ledger=survey.ledger,
             watch=ValidatorWatch(
                 lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + _BUSY_RETRY
@@ -782,19 +797,10 @@ class UploadClient:
             sizes=known_sizes(self._index),
             max_retries=places.settings.max_retries if self._max_retries is None else self._max_retries,
         )
-        history = DeliveryHistory(ledger.rows)
-        for segment in LogReader(
-            places.control, places.layout.client_log(), writer="client", clock=self._clock
-        ).read_all():
-            history.add_client(segment)
-        reader = LogReader(
-            places.control, places.layout.validator_log(), writer="validator", clock=self._clock
-        )
-        for segment in reader.read_all():
-            history.add_validator(segment)
+        folded = read_logs(places.control, places.layout, ledger.rows, self._clock)
         plan = make_plan(
             ledger,
-            history,
+            folded.history,
             epoch=epoch,
             root=places.root,
             sources=self._sources,
@@ -802,7 +808,7 @@ class UploadClient:
             resend_invalid=self._resend_invalid,
             n_threads=_LOOKS if places.n_threads == "auto" else places.n_threads,
         )
-        return _Survey(reader, history, ledger, plan)
+        return _Survey(folded, ledger, plan)
 
     def _check_index(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
         checked = check_index(self._index, source, prefix=prefix)
@@ -985,6 +991,7 @@ class UploadClient:
         if self.state is ClientState.RUNNING and ledger.transfer_complete:
             self._move("all_sent")
         self._keep_validator(delivery)
+        self._write_checkpoint(delivery, _CHECKPOINT_EVERY)
         if now - delivery.said_at >= records.KEEPALIVE_SECONDS:
             self._append([records.Keepalive(self._now())])
 
@@ -1061,6 +1068,8 @@ class UploadClient:
         now, epoch = self._clock.monotonic(), delivery.lock.epoch
         for segment in reader.update():
             watch.hear(segment)
+            delivery.history.add_validator(segment)
+            delivery.validator_chain.follow(segment)
             if not verdicts.heard(segment, epoch):
                 continue
             if segment.n_ignored:
@@ -1231,6 +1240,10 @@ class UploadClient:
         delivery = self._delivery
         if delivery is not None:
             self._try_to("take back what was being sent", lambda: self._stop_sending(delivery))
+            if not crashed and not isinstance(error, Interrupted | LoginRefused):  # they do not want to wait
+                self._try_to(
+                    "write a checkpoint", lambda: self._write_checkpoint(delivery, _CHECKPOINT_AT_END)
+                )
             self._try_to("close the log", lambda: self._close_log(delivery, error, crashed=crashed))
         self._try_to("give the lock back (it is free when its lease ends)", self.release_lock)
         if self._lock is not None:
@@ -1277,6 +1290,24 @@ class UploadClient:
         except (Exception, KeyboardInterrupt) as trouble:  # noqa: BLE001 - whatever it is
             self.cmessage(f"could not {what}: {self.excformat(trouble)}", "warning")
 
+    def _write_checkpoint(self, delivery: _Delivery, after: int) -> None:
+        """Save the next run the reading of both logs, where that many segments are new in them.
+
+        Where that is not possible, the next run reads them.
+        """
+        writer = delivery.writer
+        if writer.seq + delivery.validator_chain.next_seq - delivery.checkpoint_at < after:
+            return
+        delivery.checkpoint_at = writer.seq + delivery.validator_chain.next_seq
+        if not self._may_write or not writer.flush(
+            timeout=_CLOSE_TIMEOUT
+        ):  # what is in the history must be in the log
+            return
+        checkpoint = Checkpoint(delivery.history, delivery.chain, delivery.validator_chain)
+        places = delivery.places
+        with contextlib.suppress(StoreError, ValueError):
+            self._append([write_checkpoint(places.control, places.layout, checkpoint, self._now())])
+
     def _stop_sending(self, delivery: _Delivery) -> None:
         """Take back what has not begun, give what is in flight a moment, and note what came of it."""
         engine, ledger = delivery.engine, delivery.ledger
@@ -1313,6 +1344,7 @@ class UploadClient:
         if lines:
             delivery = self._connected()
             delivery.writer.append_many(lines)
+            delivery.history.add_client(records.Segment(delivery.header, tuple(lines), ""))
             delivery.said_at = self._clock.monotonic()
 
     def _now(self) -> str:

@@ -407,6 +407,12 @@ def test_the_sizes_of_all_files_are_given_at_once():
     assert list(ledger(2, sizes=[5, 0]).sizes()) == [5, 0]
 
 
+def test_states_are_given_all_at_once():
+    files = ledger(3)
+    send(files, 1)
+    assert list(files.states()) == ["ready", "done", "ready"]
+
+
 def test_a_file_that_has_moved_cannot_be_placed_as_valid():
     files = ledger(1)
     files.queue(0)

@@ -17,6 +17,7 @@ from upload_client.core.records import (
     MAX_NESTING,
     MAX_RECORD,
     MAX_SEGMENT,
+    CheckpointMade,
     Crash,
     Cursor,
     Failed,
@@ -94,6 +95,7 @@ OF_A_CLIENT = st.one_of(
     st.builds(Init, TIMES, EPOCHS, TEXT, HASHES, COUNTS, COUNTS, st.dictionaries(TEXT, TEXT, max_size=3)),
     st.builds(Failed, TIMES, PATHS, TEXT, SMALL),
     st.builds(Keepalive, TIMES),
+    st.builds(CheckpointMade, TIMES, TEXT, HASHES),
     st.builds(Crash, TIMES, TEXT),
     st.builds(Stop, TIMES, TEXT),
 )
@@ -639,3 +641,18 @@ def test_a_moment_is_read_back_to_the_millisecond(ms):
 def test_a_moment_is_written_in_utc_with_milliseconds():
     assert timestamp(1767323045.678) == T
     assert timestamp(0) == "1970-01-01T00:00:00.000Z"
+
+
+def test_a_chain_follows_another_one_of_the_same_log():
+    one, other = LogChain("client"), LogChain("client")
+    segments = []
+    for epoch in (1, 2, 1):
+        header = one.header(agent_id=f"agent{epoch}", epoch=epoch)
+        data = encode_segment(header)
+        segments.append(one.accept(header.seq, data))
+    with pytest.raises(ValueError, match="does not follow"):
+        other.follow(segments[1])
+    for segment in segments:
+        other.follow(segment)
+    for same in (other, one.copy()):
+        assert all(getattr(same, name) == getattr(one, name) for name in LogChain.__slots__)

@@ -155,3 +155,31 @@ def test_a_large_file_goes_up_in_parts_and_arrives_as_it_is(delivery: Delivery, 
     assert outcome.exit_code == 0, outcome
     assert delivery.landed() == content(folder)
     assert next(iter(client.files)).etag.endswith("-4")
+
+
+def test_a_checkpoint_saves_the_next_run_the_reading_of_the_logs(
+    delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upload_client.client._CHECKPOINT_AT_END", 1)
+    sandbox = delivery.receiver.sandbox
+    root = f"{delivery.dataset}/{delivery.delivery_id}/staging/"
+    with client_of(delivery, data, scan(data), n_threads=4) as client:
+        assert client.run().exit_code == 0
+
+    def objects(folder: str) -> list[str]:
+        listed = sandbox.client("s3").list_objects_v2(Bucket=sandbox.control_bucket, Prefix=root + folder)
+        return [entry["Key"] for entry in listed.get("Contents", ())]
+
+    (checkpoint,) = objects("checkpoint/")
+    again = client_of(delivery, data, scan(data))
+    read = []
+    get = Bucket.get
+    monkeypatch.setattr(Bucket, "get", lambda self, key, **how: read.append(key) or get(self, key, **how))
+    assert again.run().exit_code == 0
+    n_segments = len(objects("log/"))
+    assert sum("/log/" in key for key in read) < n_segments - 1
+    # What is not what the log names is as if it were not there.
+    sandbox.client("s3").put_object(Bucket=sandbox.control_bucket, Key=checkpoint, Body=b"{}")
+    with client_of(delivery, data, scan(data)) as once_more:
+        assert once_more.run().files_sent == 0
+    assert once_more.outcome.exit_code == 0

@@ -5,11 +5,12 @@ A column grows by `extend` and is then read and written by row. All of them give
 
 from __future__ import annotations
 
+import json
 from array import array
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 
-from upload_client.core.times import from_milliseconds, milliseconds
+from upload_client.core.times import EARLIEST, LATEST, from_milliseconds, milliseconds
 
 
 class ChecksumColumn:
@@ -80,6 +81,26 @@ class TextColumn:
         elif self._texts:
             self._texts.pop(row, None)
 
+    def packed(self) -> bytes:
+        """All texts as ASCII JSON: rows, and the text of each."""
+        return json.dumps([list(self._texts), list(self._texts.values())]).encode("ascii")
+
+    def unpack(self, n_rows: int, data: bytes) -> None:
+        """Become what `packed` gave, of so many rows.
+
+        Raises:
+            ValueError: that is no such column.
+        """
+        try:
+            rows, texts = json.loads(data)
+            self._texts = dict(zip(rows, texts, strict=True))
+        except (TypeError, RecursionError) as error:
+            raise ValueError(f"not rows and texts: {error}") from None
+        if not all(type(row) is int and 0 <= row < n_rows for row in rows) or not all(
+            type(text) is str for text in texts
+        ):
+            raise ValueError("not rows and texts")
+
 
 class NumberColumn:
     """Integers of 64 bits, or None: 8 bytes a row."""
@@ -144,6 +165,25 @@ class TimeColumn:
 
     def __setitem__(self, row: int, value: str | None) -> None:
         self._ms[row] = self._NONE if value is None else milliseconds(value)
+
+    def __len__(self) -> int:
+        return len(self._ms)
+
+    def packed(self, n_rows: int) -> bytes:
+        """The first rows as bytes, in native byte order."""
+        return self._ms[:n_rows].tobytes()
+
+    def unpack(self, data: bytes) -> None:
+        """Become what `packed` gave.
+
+        Raises:
+            ValueError: that is no such column.
+        """
+        self._ms = array("q")
+        self._ms.frombytes(data)
+        known = [ms for ms in self._ms if ms != self._NONE] if self._NONE in self._ms else self._ms
+        if known and not EARLIEST <= min(known) <= max(known) <= LATEST:
+            raise ValueError("a moment that has no name")
 
     def copy(self, row: int, other: TimeColumn, other_row: int) -> None:
         """Set a row to what another column holds."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from heapq import heappop, heappush
 from types import MappingProxyType
-from typing import Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 from upload_client.core.columns import ChecksumColumn, NumberColumn, TextColumn, TimeColumn
 from upload_client.core.values import value
@@ -169,6 +169,7 @@ _NO_UPLOAD: Final = (-1, -1)
 # An upload in 64 bytes: epoch, number, size, mtime, CRC32, and two ETags, each as MD5 and number of parts.
 _PACKED: Final = struct.Struct("=iiqq4s16sH16sH")
 _IDENTITY: Final = struct.Struct("=ii")
+_EPOCHS: Final = struct.Struct(f"=i{_PACKED.size - 4}x")
 _NO_MTIME: Final = -(2**63)  # no record holds that number: they are symmetric around 0
 _MAX_PARTS: Final = 10_000  # of a multipart upload
 _UNUSUAL: Final = 0xFFFE  # in place of the parts: the ETag is kept as text
@@ -239,6 +240,34 @@ class UploadTable:
         if epoch < 0:
             return None
         return size, _crc32_text(crc32), _etag_text(md5, parts) or self._etags[row] or ""
+
+    PACKED: ClassVar[tuple[str, ...]] = ("uploads", "etags", "versions", "source_etags", "source_versions")
+
+    def packed(self, n_rows: int) -> dict[str, bytes]:
+        """The first rows as bytes, in native byte order."""
+        return {
+            "uploads": bytes(self._rows[: n_rows * _PACKED.size]),
+            "etags": self._etags.packed(),
+            "versions": self._versions.packed(),
+            "source_etags": self._source_etags.packed(),
+            "source_versions": self._source_versions.packed(),
+        }
+
+    def unpack(self, n_rows: int, columns: Mapping[str, bytes]) -> int:
+        """Become what `packed` gave.
+
+        Returns:
+            How many rows have an upload.
+
+        Raises:
+            ValueError: that is no such table.
+        """
+        if len(columns["uploads"]) != n_rows * _PACKED.size:
+            raise ValueError("a table of another length")
+        self._rows = bytearray(columns["uploads"])
+        for name in self.PACKED[1:]:
+            getattr(self, f"_{name}").unpack(n_rows, columns[name])
+        return sum(epoch >= 0 for (epoch,) in _EPOCHS.iter_unpack(self._rows))
 
     def copy(self, row: int, other: UploadTable, other_row: int) -> None:
         """Set a row to what another table holds."""

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from upload_client.core.columns import TextColumn, TimeColumn
 from upload_client.core.files import Upload, UploadTable
 from upload_client.core.records import (
+    VERSION,
     Crash,
     Cursor,
     Init,
@@ -26,6 +27,9 @@ from upload_client.core.records import (
     ValidatorInit,
     Verdict,
     VerdictStatus,
+    decode_segment,
+    encode,
+    encode_segment,
 )
 from upload_client.core.values import value
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
@@ -219,6 +223,94 @@ class DeliveryHistory:
         serving = [epoch for epoch, life in self.validators.items() if life.client_epoch == client_epoch]
         return self.validators[max(serving)] if serving else None
 
+    # --- as bytes, for a checkpoint ---
+
+    def packed(self) -> dict[str, bytes]:
+        """All of it but who was there, in columns: `PACKED` names them. Numbers are in native byte order.
+
+        Raises:
+            ValueError: a path cannot be told from the next one, or too much was said too early.
+        """
+        self._begin()
+        paths = [*self._known, *self._others]
+        joined = "\0".join(paths)
+        if joined.count("\0") != max(len(paths) - 1, 0):
+            raise ValueError("a path holds a NUL character")
+        n = len(paths)
+        early = [encode(verdict) for verdicts in self._early.values() for verdict in verdicts]
+        return {
+            "paths": joined.encode(),
+            **self.uploads.packed(n),
+            "asks": self._asks[:n].tobytes(),
+            "transferred_at": self.transferred_at.packed(n),
+            "judged_at": self.judged_at.packed(n),
+            "said": bytes(self._said[:n]),
+            "irregular": bytes(self._irregular[:n]),
+            "open": bytes(self._open[:n]),
+            "messages": self._messages.packed(),
+            "early": encode_segment(_NOBODY, early),
+        }
+
+    def unpack(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
+        """Take over what `packed` gave, in a history that holds nothing so far.
+
+        Args:
+            n_rows: rows of the history that was packed.
+            columns: what `packed` gave.
+
+        Raises:
+            ValueError: they are not such columns.
+        """
+        joined = columns["paths"].decode()
+        paths = joined.split("\0") if n_rows else []
+        n_known = len(self._known)
+        if paths[:n_known] == list(self._known):
+            self._others = {path: row for row, path in enumerate(paths[n_known:], n_known)}
+            one_each = len(self._others) == n_rows - n_known and self._others.keys().isdisjoint(self._known)
+            if len(paths) != n_rows or not one_each:
+                raise ValueError("the paths are not as many as they should be, or twice there")
+            self._load(n_rows, columns)
+            return
+        # The index is another one than it was: find each file's row in it.
+        before = DeliveryHistory()
+        before.unpack(n_rows, columns)
+        self._begin()
+        for path, other_row in before._others.items():
+            if before.uploads.identity(other_row) < (0, 0):
+                continue
+            row = self.row(path)
+            if row is None:
+                row = self._new_row(path)
+            self.uploads.copy(row, before.uploads, other_row)
+            self.transferred_at.copy(row, before.transferred_at, other_row)
+            self.judged_at.copy(row, before.judged_at, other_row)
+            self._asks[row] = before._asks[other_row]
+            self._said[row] = before._said[other_row]
+            self._irregular[row] = before._irregular[other_row]
+            self._open[row] = before._open[other_row]
+            self._messages[row] = before._messages[other_row]
+        self._early = before._early
+        self._n_files, self.n_unjudged = before._n_files, before.n_unjudged
+
+    def _load(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
+        self._n_files = self.uploads.unpack(n_rows, columns)
+        self._asks = array("i")
+        self._asks.frombytes(columns["asks"])
+        self.transferred_at.unpack(columns["transferred_at"])
+        self.judged_at.unpack(columns["judged_at"])
+        flags = [bytearray(columns[name]) for name in ("said", "irregular", "open")]
+        self._said, self._irregular, self._open = flags
+        if {len(self._asks), len(self.transferred_at), len(self.judged_at), *map(len, flags)} != {n_rows}:
+            raise ValueError("the columns are not equally long")
+        if max(self._said, default=0) >= len(_WORDS):
+            raise ValueError("a word that no validator says")
+        self._messages.unpack(n_rows, columns["messages"])
+        self.n_unjudged = sum(self._open)
+        for verdict in decode_segment(columns["early"], writer="validator").records:
+            if not isinstance(verdict, Verdict):
+                raise ValueError("something else than a verdict was said too early")  # noqa: TRY004
+            self._early.setdefault(verdict.path, []).append(verdict)
+
     def _announce(self, record: Transferred, epoch: int) -> None:
         uploaded = _identity(record.upload)
         if uploaded[0] > epoch:
@@ -301,6 +393,21 @@ class DeliveryHistory:
         self._open[row] = is_open
 
 
+PACKED: Final = (
+    "paths",
+    *UploadTable.PACKED,
+    "asks",
+    "transferred_at",
+    "judged_at",
+    "said",
+    "irregular",
+    "open",
+    "messages",
+    "early",
+)
+"""The columns of `DeliveryHistory.packed`."""
+
+_NOBODY: Final = SegmentHeader(VERSION, 0, "nobody", 0, None, 0)
 _WORDS: Final[tuple[VerdictStatus | None, ...]] = (None, "ok", "failure", "error")
 _CODES: Final[dict[VerdictStatus, int]] = {"ok": 1, "failure": 2, "error": 3}
 _OK: Final = _CODES["ok"]

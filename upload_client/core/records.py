@@ -31,6 +31,7 @@ __all__ = [
     "MAX_SEGMENT",
     "MAX_UNFLUSHED",
     "VERSION",
+    "CheckpointMade",
     "ClientRecord",
     "Crash",
     "Cursor",
@@ -266,6 +267,15 @@ class Stop:
 
 
 @value
+class CheckpointMade:
+    """The client has written a checkpoint: its key below the root, and the SHA-256 of its bytes."""
+
+    t: str
+    key: str
+    sha256: str
+
+
+@value
 class ValidatorInit:
     """A validator has begun to serve the client of `client_epoch`."""
 
@@ -316,7 +326,7 @@ class Shutdown:
     message: str = ""
 
 
-ClientRecord: TypeAlias = Init | Transferred | Failed | Keepalive | Crash | Stop
+ClientRecord: TypeAlias = Init | Transferred | Failed | Keepalive | CheckpointMade | Crash | Stop
 ValidatorRecord: TypeAlias = ValidatorInit | Verdict | Cursor | Keepalive | Shutdown | Stop
 Record: TypeAlias = ClientRecord | ValidatorRecord
 
@@ -395,6 +405,8 @@ def encode(record: Record | SegmentHeader) -> bytes:
             line = {"kind": "crash", "t": record.t, "error": _for_people(record.error)}
         case Stop():
             line = {"kind": "stop", "t": record.t, "reason": _for_people(record.reason)}
+        case CheckpointMade():
+            line = {"kind": "checkpoint", "t": record.t, "key": _sound(record.key), "sha256": record.sha256}
         case ValidatorInit():
             line = {
                 "kind": "init",
@@ -750,6 +762,7 @@ _CLIENT_KINDS = {
     ),
     "failed": _builder(Failed, {"t": _time, "path": _path, "error": _text, "retries": _small}, {}),
     "keepalive": _builder(Keepalive, {"t": _time}, {}),
+    "checkpoint": _builder(CheckpointMade, {"t": _time, "key": _text, "sha256": _sha256}, {}),
     "crash": _builder(Crash, {"t": _time, "error": _text}, {}),
     "stop": _builder(Stop, {"t": _time}, {"reason": _text}),
 }
@@ -894,6 +907,23 @@ class LogChain:
         if self._link(segment.header, segment.sha256):
             return segment
         return replace(segment, superseded=True)
+
+    def follow(self, segment: Segment) -> None:
+        """Link in a segment that another chain of the same log has accepted.
+
+        Raises:
+            ValueError: it does not follow the last one.
+        """
+        if (segment.header.seq, segment.header.prev) != (self.next_seq, self.tail_sha):
+            raise ValueError(f"segment {segment.header.seq} does not follow segment {self.next_seq - 1}")
+        self._link(segment.header, segment.sha256)
+
+    def copy(self) -> LogChain:
+        """The chain as it is now."""
+        made = LogChain(self.writer)
+        made.next_seq, made.tail_sha = self.next_seq, self.tail_sha
+        made.highest_epoch, made.highest_agent = self.highest_epoch, self.highest_agent
+        return made
 
     def header(self, *, agent_id: str, epoch: int, client_epoch: int | None = None) -> SegmentHeader:
         """The header of the segment that comes next, written by `agent_id` with `epoch`."""

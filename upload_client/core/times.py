@@ -11,6 +11,9 @@ from functools import lru_cache
 _THOUSANDTHS = tuple(f"{ms:03d}Z" for ms in range(1000))
 _1970 = datetime(1970, 1, 1, tzinfo=UTC)
 
+EARLIEST, LATEST = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 and 9999 have names, in milliseconds since 1970."""
+
 
 def timestamp(wall: float) -> str:
     """The moment `wall` (seconds since 1970, UTC) as text, such as `2026-01-02T03:04:05.678Z`."""

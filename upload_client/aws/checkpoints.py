@@ -1,0 +1,131 @@
+"""Checkpoints in the control bucket: written by a client, and read where its log names their hash.
+
+A checkpoint saves reading and folding both logs from their beginning. It decides nothing: one that is
+missing, damaged, forged or of another log is passed over, and the logs say the same at a higher cost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from upload_client.aws.bucket import Bucket, StoreError, insist
+from upload_client.aws.log import LogReader
+from upload_client.clock import SYSTEM, Clock
+from upload_client.core.checkpoint import (
+    MAX_CHECKPOINT,
+    BadCheckpoint,
+    Checkpoint,
+    decode_checkpoint,
+    encode_checkpoint,
+)
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.layout import Layout
+from upload_client.core.records import CheckpointMade, LogChain
+from upload_client.errors import LogBroken
+
+__all__ = ["Folded", "read_logs", "write_checkpoint"]
+
+_KEPT = 2  # checkpoints: the newest may be one whose record never reached the log
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Both logs, read to their end.
+
+    Attributes:
+        history: what they say.
+        reader: of the validator's log, ready to go on.
+        n_segments: segments that had to be read for it, of both logs.
+    """
+
+    history: DeliveryHistory
+    reader: LogReader
+    n_segments: int
+
+
+def read_logs(control: Bucket, layout: Layout, rows: Mapping[str, int], clock: Clock = SYSTEM) -> Folded:
+    """Read and fold both logs, from the last checkpoint that can be used.
+
+    Args:
+        control: The control bucket, at the delivery's root.
+        layout: Of the delivery.
+        rows: Files known beforehand, see `DeliveryHistory`.
+        clock: The machine's.
+
+    Raises:
+        LogBroken: A log is no chain, as far as it had to be read.
+        StoreError: A log could not be read.
+    """
+    for key in _newest(control, layout):
+        try:
+            data = insist(lambda key=key: control.read(key, MAX_CHECKPOINT), clock)  # type: ignore[misc]
+            named = key, hashlib.sha256(data).hexdigest()
+            found = decode_checkpoint(data, rows)
+            del data
+            folded = _fold(control, layout, found, clock, named)
+        except (BadCheckpoint, LogBroken, StoreError):
+            continue  # whatever is wrong with the logs themselves is met again below
+        if folded is not None:
+            return folded
+    start = Checkpoint(DeliveryHistory(rows), LogChain("client"), LogChain("validator"))
+    folded = _fold(control, layout, start, clock, None)
+    assert folded is not None  # nothing had to be named
+    return folded
+
+
+def write_checkpoint(control: Bucket, layout: Layout, checkpoint: Checkpoint, at: str) -> CheckpointMade:
+    """Write a checkpoint, and remove those before the last one.
+
+    Returns:
+        The record that has to get into the client log for it to be of use.
+
+    Raises:
+        ValueError: This history cannot be put into that form.
+        StoreError: It could not be written.
+    """
+    key = layout.checkpoint(checkpoint.client.next_seq - 1)
+    body = b"".join(encode_checkpoint(checkpoint))
+    older = [other for other in _newest(control, layout) if other != key]
+    control.put(key, body, content_type="application/octet-stream")
+    for other in older[_KEPT - 1 :]:
+        with contextlib.suppress(StoreError):
+            control.rm(other)
+    return CheckpointMade(at, key, hashlib.sha256(body).hexdigest())
+
+
+def _newest(control: Bucket, layout: Layout) -> list[str]:
+    """Keys of checkpoints, the newest first; a few, however many somebody has put there."""
+    try:
+        return sorted(insist(lambda: control.ls(layout.checkpoint_prefix)), reverse=True)[: 2 * _KEPT]
+    except StoreError:
+        return []
+
+
+def _fold(
+    control: Bucket, layout: Layout, start: Checkpoint, clock: Clock, named: tuple[str, str] | None
+) -> Folded | None:
+    """Read both logs from there; None where the rest of the client log does not name that checkpoint."""
+    n_segments = 0
+    history = start.history
+    client = LogReader(control, layout.client_log(), writer="client", clock=clock, chain=start.client)
+    is_named = named is None
+    for segment in client.read_all():
+        history.add_client(segment)
+        n_segments += 1
+        if not is_named and not segment.superseded:
+            is_named = any(
+                isinstance(record, CheckpointMade) and (record.key, record.sha256) == named
+                for record in segment.records
+            )
+    if not is_named:
+        return None
+    reader = LogReader(
+        control, layout.validator_log(), writer="validator", clock=clock, chain=start.validator
+    )
+    for segment in reader.read_all():
+        history.add_validator(segment)
+        n_segments += 1
+    return Folded(history, reader, n_segments)

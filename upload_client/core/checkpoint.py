@@ -1,0 +1,184 @@
+"""A checkpoint: both logs of a delivery folded up to a point, so that a resume need not read them again.
+
+It is derived from the logs, and nothing is believed because a checkpoint says so: the client log names the
+SHA-256 of each one, and what is not named there, or cannot be read, is as if it were not there.
+
+The form: one line of JSON (see `encode`), then a zlib stream of the columns in the order of `PACKED`, each
+as long as the line says. Numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from upload_client.core.history import PACKED, DeliveryHistory, Life
+from upload_client.core.records import (
+    Init,
+    LogChain,
+    SegmentHeader,
+    ValidatorInit,
+    Writer,
+    decode_segment,
+    encode,
+    encode_segment,
+)
+from upload_client.core.values import value
+
+__all__ = ["MAX_CHECKPOINT", "BadCheckpoint", "Checkpoint", "decode_checkpoint", "encode_checkpoint"]
+
+VERSION: Final = 1
+MAX_CHECKPOINT: Final = 1024 * 1024 * 1024
+"""Bytes, before and after unpacking: five million files take some 600 MB."""
+_MAX_HEAD: Final = 8 * 1024 * 1024
+
+
+@value
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes:
+        history: both logs, folded.
+        client: the client log up to there.
+        validator: the validator log up to there.
+    """
+
+    history: DeliveryHistory
+    client: LogChain
+    validator: LogChain
+
+
+class BadCheckpoint(ValueError):  # noqa: N818 - it reads as what it says
+    """These bytes are no checkpoint that can be used; the logs say all it could have said."""
+
+
+def encode_checkpoint(checkpoint: Checkpoint) -> Iterator[bytes]:
+    """A checkpoint as bytes, piece by piece.
+
+    Raises:
+        ValueError: this history cannot be put into that form.
+    """
+    if sys.byteorder != "little":
+        raise ValueError("this machine writes its numbers the other way round")
+    history = checkpoint.history
+    columns = history.packed()
+    head = {
+        "kind": "checkpoint",
+        "version": VERSION,
+        "n_rows": len(columns["said"]),
+        "cursor": history.cursor,
+        "client": _chain(checkpoint.client),
+        "validator": _chain(checkpoint.validator),
+        "clients": [_life(life) for life in history.clients.values()],
+        "validators": [_life(life) for life in history.validators.values()],
+        "sizes": [len(columns[name]) for name in PACKED],
+    }
+    line = json.dumps(head).encode("ascii") + b"\n"
+    if len(line) > _MAX_HEAD or sum(map(len, columns.values())) > MAX_CHECKPOINT:
+        raise ValueError("it would be too large")
+    yield line
+    pack = zlib.compressobj(1)
+    for name in PACKED:
+        yield pack.compress(columns.pop(name))
+    yield pack.flush()
+
+
+def decode_checkpoint(data: bytes, rows: Mapping[str, int]) -> Checkpoint:
+    """Read a checkpoint. Takes time and memory in proportion to what it says at its head, bounded.
+
+    Args:
+        data: all of it.
+        rows: files that are known beforehand, see `DeliveryHistory`.
+
+    Raises:
+        BadCheckpoint: it is none.
+    """
+    try:
+        return _decode(data, rows)
+    except BadCheckpoint:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, zlib.error) as e:
+        raise BadCheckpoint(f"{type(e).__name__}: {e}"[:500]) from None
+
+
+def _decode(data: bytes, rows: Mapping[str, int]) -> Checkpoint:
+    end = data.find(b"\n", 0, _MAX_HEAD)
+    if end < 0 or sys.byteorder != "little":
+        raise BadCheckpoint("it has no head, or not for this machine")
+    head = json.loads(data[:end])
+    if (head["kind"], head["version"]) != ("checkpoint", VERSION):
+        raise BadCheckpoint("it is something else, or of another version")
+    sizes = [_count(size) for size in head["sizes"]]
+    if sum(sizes) > MAX_CHECKPOINT:
+        raise BadCheckpoint("it is too large")
+    columns = dict(zip(PACKED, _unpacked(data[end + 1 :], sizes), strict=True))
+    history = DeliveryHistory(rows)
+    history.unpack(_count(head["n_rows"]), columns)
+    if type(head["cursor"]) is not int or head["cursor"] < -1:
+        raise BadCheckpoint("no cursor")
+    history.cursor = head["cursor"]
+    for lives, told, writer in (
+        (history.clients, head["clients"], "client"),
+        (history.validators, head["validators"], "validator"),
+    ):
+        for each in told:
+            life = _lived(each, writer)
+            lives[life.epoch] = life
+    return Checkpoint(history, _chained("client", head["client"]), _chained("validator", head["validator"]))
+
+
+def _unpacked(packed: bytes, sizes: list[int]) -> Iterator[bytes]:
+    unpack = zlib.decompressobj()
+    rest = packed
+    for size in sizes:
+        column = b""
+        if size:  # to zlib, 0 would mean as much as there is
+            column = unpack.decompress(rest, size)
+            rest = unpack.unconsumed_tail
+        if len(column) != size:
+            raise BadCheckpoint("it ends too early")
+        yield column
+
+
+def _count(number: object) -> int:
+    if type(number) is not int or not 0 <= number <= MAX_CHECKPOINT:
+        raise BadCheckpoint("no count")
+    return number
+
+
+def _chain(chain: LogChain) -> list[Any]:
+    return [chain.next_seq, chain.tail_sha, chain.highest_epoch, chain.highest_agent]
+
+
+def _chained(writer: Writer, told: list[Any]) -> LogChain:
+    next_seq, tail_sha, highest_epoch, highest_agent = told
+    if (tail_sha is None) is not (_count(next_seq) == 0) or not isinstance(tail_sha, str | None):
+        raise BadCheckpoint("no end of a log")
+    chain = LogChain(writer)
+    chain.next_seq, chain.tail_sha = next_seq, tail_sha
+    chain.highest_epoch, chain.highest_agent = _count(highest_epoch), highest_agent
+    return chain
+
+
+def _life(life: Life) -> dict[str, object]:
+    header = SegmentHeader(1, 0, life.agent_id, life.epoch, None, life.client_epoch)
+    lines = [] if life.init is None else [encode(life.init)]
+    return {
+        "said": encode_segment(header, lines).decode("ascii"),
+        "seen": life.seen,
+        "ended": life.ended,
+        "reason": life.reason,
+    }
+
+
+def _lived(told: dict[str, Any], writer: Any) -> Life:  # noqa: ANN401 - a `Writer`, which a tuple's type loses
+    said = decode_segment(told["said"].encode(), writer=writer)
+    header = said.header
+    life = Life(header.epoch, header.agent_id, header.client_epoch)
+    inits = [record for record in said.records if isinstance(record, Init | ValidatorInit)]
+    life.init = inits[-1] if inits else None
+    life.seen, life.ended, life.reason = told["seen"], told["ended"], told["reason"]
+    return life
