@@ -30,9 +30,10 @@ from hashlib import sha256
 from typing import Any, TypeVar
 from xml.sax.saxutils import unescape
 
+from upload_client.transfer.dataroot import Stretch
 from upload_client.transfer.route import Address, Route
 from upload_client.transfer.sigv4 import UNSIGNED_PAYLOAD
-from upload_client.transfer.wire import Answer, PutObject, UploadPart
+from upload_client.transfer.wire import Answer, Body, PutObject, UploadPart
 
 __all__ = ["READ", "WRITE", "Connection", "Lean", "Waits"]
 
@@ -135,7 +136,7 @@ class Connection:
         more on a new one. (Should S3 have carried out the first, the second meets its condition.)
         """
         route = self._route
-        payload = sha256(request.body).hexdigest() if route.sign_payload else UNSIGNED_PAYLOAD
+        payload = _sha256(request.body) if route.sign_payload else UNSIGNED_PAYLOAD
         while True:
             reused = self._reused
             try:
@@ -144,8 +145,9 @@ class Connection:
                     yield from self._open(route.address)
                 self.patience = SENDING
                 head = route.head(request, payload)
-                if len(request.body) <= _ONE_SEND:
-                    data = b"".join((head, request.body))
+                body = request.body
+                if len(body) <= _ONE_SEND and not isinstance(body, Stretch):
+                    data = b"".join((head, body))
                     n = self._send_now(data)
                     whole = n == len(data) or (yield from self._send_all(memoryview(data)[n:]))
                 else:
@@ -237,18 +239,33 @@ class Connection:
 
     def _send_long(self, head: bytes, request: Lean) -> Waits[bool]:
         """Send a request with a long body; says whether all of it went, or an answer came before that."""
-        body = request.body
         if not (yield from self._send_all(memoryview(head))):
             return False
-        view = memoryview(body)
         unchanged = request.unchanged if isinstance(request, PutObject) else None
-        if unchanged is not None:
+        size = len(request.body)
+        if unchanged is not None and size > _TAIL:
             # While a long body was on its way, its file may have changed; what lacks its end is no object.
-            if not (yield from self._send_all(view[:-_TAIL])):
+            if not (yield from self._send_body(request.body, 0, size - _TAIL)):
                 return False
             unchanged()
-            view = view[-_TAIL:]
-        return (yield from self._send_all(view))
+            return (yield from self._send_body(request.body, size - _TAIL, size))
+        return (yield from self._send_body(request.body, 0, size))
+
+    def _send_body(self, body: Body, start: int, end: int) -> Waits[bool]:
+        """Send a part of a body; says whether all of it went."""
+        sock = self.sock
+        assert sock is not None
+        if not isinstance(body, Stretch):
+            return (yield from self._send_all(memoryview(body)[start:end]))
+        if isinstance(sock, ssl.SSLSocket):
+            return (yield from self._send_all(memoryview(body.read())[start:end]))
+        while start < end:
+            try:
+                start += body.send(sock, start, end)
+            except (BlockingIOError, *_CUT) as error:
+                if not (yield from self._held_up(error)):
+                    return False
+        return True
 
     def _send_now(self, data: bytes) -> int:
         """Send what can be sent without waiting, which is nearly always all of it."""
@@ -263,24 +280,26 @@ class Connection:
         assert sock is not None
         secure = isinstance(sock, ssl.SSLSocket)
         while view:
-            block = view[:_RECORDS] if secure else view
             try:
-                n = sock.send(block)
+                n = sock.send(view[:_RECORDS] if secure else view)
             except ssl.SSLWantReadError:
                 yield from self._wait(READ)
-                continue
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                if (yield from self._wait(READ | WRITE)) & READ and not self._silent():
+            except (BlockingIOError, ssl.SSLWantWriteError, *_CUT) as error:
+                if not (yield from self._held_up(error)):
                     return False
-                continue
-            except _CUT:
-                # An answer may have come before the connection was cut: it says more than the cut does.
-                with contextlib.suppress(OSError):
-                    if not self._silent():
-                        return False
-                raise
-            view = view[n:]
+            else:
+                view = view[n:]
         return True
+
+    def _held_up(self, error: OSError) -> Waits[bool]:
+        """Sending does not go on: wait until it does; says whether it is to, or an answer has come."""
+        if not isinstance(error, _CUT):
+            return not ((yield from self._wait(READ | WRITE)) & READ) or self._silent()
+        # An answer may have come before the connection was cut: it says more than the cut does.
+        with contextlib.suppress(OSError):
+            if not self._silent():
+                return False
+        raise error
 
     def _silent(self) -> bool:
         """Whether no final answer has come yet; interim ones, such as 100 Continue, are passed over."""
@@ -444,6 +463,12 @@ class Connection:
 
 class _Closed(Broken):
     """The other side closed the connection before a single byte of an answer."""
+
+
+def _sha256(body: Body) -> str:
+    if isinstance(body, Stretch):
+        return body.sha256 or sha256(body.read()).hexdigest()
+    return sha256(body).hexdigest()
 
 
 def _status(head: bytes) -> int:

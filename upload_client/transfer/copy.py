@@ -10,7 +10,7 @@ from upload_client.core import checksums
 from upload_client.core.parts import MULTIPART_COPY_LIMIT
 from upload_client.transfer.dataroot import FileRefused
 from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
-from upload_client.transfer.upload import Parted, persist, write
+from upload_client.transfer.upload import Memory, Parted, persist, write
 from upload_client.transfer.wire import (
     Answer,
     CopyObject,
@@ -93,7 +93,7 @@ class PartedCopy(Parted):
         self._source_etag = source_etag
         self._source_version: str | None = None
 
-    def send_part(self, index: int, buffer: memoryview | None = None) -> Steps[None]:  # noqa: ARG002
+    def send_part(self, index: int, memory: Memory = None) -> Steps[None]:  # noqa: ARG002
         """Have S3 copy a part; see `Parted.send_part`."""
         offset, size = self.extent(index)
         request = CopyPart(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from upload_client.aws.bucket import Bucket
 if TYPE_CHECKING:
     from upload_client.core.files import ClientFile
 
-__all__ = ["DataRoot", "FileRefused", "Fingerprint", "LocalFile"]
+__all__ = ["CAN_SEND_FILES", "DataRoot", "FileRefused", "Fingerprint", "LocalFile", "Stretch"]
 
 CHANGED = "changed while it was being sent"
 
@@ -34,6 +35,8 @@ _FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)  # Windows
 )
+CAN_SEND_FILES = sys.platform == "linux"
+"""Whether the system brings bytes of a file to a socket by itself; elsewhere it may, and in other ways."""
 _HAS_PREADV = hasattr(os, "preadv")
 
 
@@ -110,6 +113,10 @@ class LocalFile:
         if now != self.fingerprint:
             raise FileRefused(CHANGED)
 
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._fd
+
     def close(self) -> None:
         """Close it; once is enough, twice does no harm."""
         fd, self._fd = self._fd, -1
@@ -123,6 +130,47 @@ class LocalFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Stretch:
+    """A stretch of an open file, sent by the system without passing through this program's memory.
+
+    Its checksums are of what was read before. Should the file change between that and the sending, S3 finds
+    that the content is not what the checksum says, and refuses it.
+
+    Args:
+        file: Open as long as this is used.
+        offset: Where it begins.
+        size: Bytes.
+        sha256: Of its bytes, in hexadecimal; None: not computed.
+    """
+
+    __slots__ = ("_file", "_offset", "_size", "sha256")
+
+    def __init__(self, file: LocalFile, offset: int, size: int, sha256: str | None) -> None:
+        self._file = file
+        self._offset = offset
+        self._size = size
+        self.sha256 = sha256
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self) -> bytes:
+        """Its bytes, for whom they have to pass through memory."""
+        return self._file.read(self._size, self._offset)
+
+    def send(self, sock: socket.socket, start: int, end: int) -> int:
+        """Send what lies between these two, or the beginning of it; how many bytes, see sendfile(2).
+
+        Raises:
+            FileRefused: The file has become shorter.
+            BlockingIOError: Nothing can be sent now.
+        """
+        n = os.sendfile(sock.fileno(), self._file.fileno(), self._offset + start, end - start)
+        if not n:
+            raise FileRefused(CHANGED)
+        return n
 
 
 class DataRoot:

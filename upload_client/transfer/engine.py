@@ -16,11 +16,12 @@ outcome says that S3 acknowledged it, or why not. Nothing here knows of ledgers,
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from upload_client.aws.bucket import Bucket
@@ -35,7 +36,15 @@ from upload_client.transfer.lean import LeanWire
 from upload_client.transfer.pace import Pace
 from upload_client.transfer.route import NoRoute
 from upload_client.transfer.task import TransferOutcome, TransferTask, failure
-from upload_client.transfer.upload import Parted, PartedUpload, UploadLost, send_whole
+from upload_client.transfer.upload import (
+    SCRATCH,
+    Memory,
+    Parted,
+    PartedUpload,
+    Scratch,
+    UploadLost,
+    send_whole,
+)
 from upload_client.transfer.wire import READS, Answer, BotoWire, Pause, PutObject, Steps, UploadPart, Wire
 
 __all__ = ["Engine", "TransferEngine", "TransferOutcome", "TransferTask"]
@@ -338,7 +347,7 @@ class TransferEngine:
             return None
         run = self._active[0]
         index = run.next
-        size = 0 if self._copies else run.parted.extent(index)[1]
+        size = self._held(run.parted.extent(index)[1])
         if not self._fits(size):
             return None
         run.next += 1
@@ -352,8 +361,7 @@ class TransferEngine:
             return self._take_part()
         size = -self._bulk[0][0]
         parted = size >= self._threshold
-        if self._copies or parted:
-            size = 0
+        size = 0 if parted else self._held(size)
         if not self._fits(size):
             return None
         task = heapq.heappop(self._bulk)[2]
@@ -529,14 +537,11 @@ class TransferEngine:
             if size > max(task.size or 0, SMALL - 1):
                 raise _Larger(size)
             if size < self._threshold:
-                if size < SMALL or self._lane is None:
+                if size < SMALL:
                     outcome = yield from send_whole(task, file)
                 else:
-                    buffer = self._buffers.take(size)
-                    try:
-                        outcome = yield from send_whole(task, file, buffer)
-                    finally:
-                        self._buffers.give_back(buffer)
+                    with self._lent(size) as memory:
+                        outcome = yield from send_whole(task, file, memory)
                 self._bytes_sent += outcome.bytes_sent
                 return outcome
             parted = PartedUpload(self._with_left_over(task), file, self._part_size)
@@ -563,15 +568,28 @@ class TransferEngine:
             yield from run.parted.send_part(index)
             return
         size = run.parted.extent(index)[1]
-        if self._lane is None:
-            yield from run.parted.send_part(index)
-        else:
-            buffer = self._buffers.take(size)
-            try:
-                yield from run.parted.send_part(index, buffer)
-            finally:
-                self._buffers.give_back(buffer)
+        with self._lent(size) as memory:
+            yield from run.parted.send_part(index, memory)
         self._bytes_sent += size
+
+    @contextlib.contextmanager
+    def _lent(self, size: int) -> Iterator[Memory]:
+        """Memory to read so many bytes into, or to pass them through."""
+        wire = self._wire
+        if not isinstance(wire, LeanWire):
+            yield None  # botocore wants bytes of its own
+            return
+        buffer = self._buffers.take(SCRATCH if wire.sends_files else size)
+        try:
+            yield Scratch(buffer, wire.route.sign_payload) if wire.sends_files else buffer
+        finally:
+            self._buffers.give_back(buffer)
+
+    def _held(self, size: int) -> int:
+        """Bytes of memory that so many bytes of content take while they are on their way."""
+        if self._copies:
+            return 0
+        return SCRATCH if isinstance(self._wire, LeanWire) and self._wire.sends_files else size
 
     def _with_left_over(self, task: TransferTask) -> TransferTask:
         """An upload that an earlier try in this run has left is resumed like those of earlier runs."""

@@ -18,6 +18,7 @@ import botocore.exceptions
 from upload_client import failpoints
 from upload_client.errors import LoginRefused
 from upload_client.transfer.connection import Connection, Lean, Names, Waits
+from upload_client.transfer.dataroot import CAN_SEND_FILES
 from upload_client.transfer.route import NoRoute, Route
 from upload_client.transfer.wire import Answer, BotoWire, PutObject, Request, UploadPart
 
@@ -82,6 +83,11 @@ class LeanWire:
         self._idle: deque[Connection] = deque()
         self._closed = threading.Event()
         threading.Thread(target=self._keep_keys_fresh, name="transfer-keys", daemon=True).start()
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether content can go from file to socket without passing through memory: not through TLS."""
+        return CAN_SEND_FILES and self.route.address.tls is None
 
     def connection(self) -> Connection:
         """A new connection; the caller closes it."""

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
 
 from upload_client.core import checksums
 from upload_client.core.parts import (
@@ -27,11 +27,12 @@ from upload_client.core.parts import (
     part_size_for,
     part_size_of,
 )
-from upload_client.transfer.dataroot import FileRefused, LocalFile
+from upload_client.transfer.dataroot import FileRefused, LocalFile, Stretch
 from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
 from upload_client.transfer.wire import (
     AbortUpload,
     Answer,
+    Body,
     CompleteUpload,
     CopyObject,
     CreateUpload,
@@ -44,15 +45,40 @@ from upload_client.transfer.wire import (
     UploadPart,
 )
 
-__all__ = ["Parted", "PartedUpload", "UploadLost", "persist", "send_whole", "write"]
+__all__ = [
+    "SCRATCH",
+    "Memory",
+    "Parted",
+    "PartedUpload",
+    "Scratch",
+    "UploadLost",
+    "persist",
+    "send_whole",
+    "write",
+]
 
 MISMATCH = "the file's content does not match the checksum in the index"
 
 _TRIES = 10
 _CONFLICTS = 5
-_BLOCK = 512 * 1024
+_BLOCK = SCRATCH = 512 * 1024
 
 Fenced = TypeVar("Fenced", PutObject, CompleteUpload, CopyObject)
+
+
+class Scratch(NamedTuple):
+    """Memory to read files block by block, when they need not stay in it: the system sends them itself.
+
+    Attributes:
+        buffer: `SCRATCH` bytes.
+        sha256: Whether to compute the SHA-256 as well, for the signature.
+    """
+
+    buffer: memoryview
+    sha256: bool
+
+
+Memory = memoryview | Scratch | None
 
 
 class UploadLost(Exception):  # noqa: N818 - reads as what it says
@@ -67,14 +93,15 @@ def _pauses() -> Iterator[float]:
         longest = min(10.0, longest * 2)
 
 
-def persist(request: Request) -> Steps[Answer]:
-    """Make a request; repeat it with pauses while the fault may pass."""
+def persist(request: Request, unchanged: Callable[[], None] = lambda: None) -> Steps[Answer]:
+    """Make a request; repeat it with pauses while the fault may pass, and `unchanged` does not raise."""
     answer = yield request
     for seconds in _pauses():
         if not answer.passing:
             return answer
         if not (yield Pause(seconds)).ok:
             return answer
+        unchanged()
         answer = yield request
     return answer
 
@@ -115,17 +142,17 @@ def write(request: Fenced, size: int, crc32: str | None) -> Steps[Answer]:
         seconds = next(pauses, None)
         if seconds is None or not (yield Pause(seconds)).ok:
             return answer
+        if isinstance(request, PutObject) and request.unchanged is not None:
+            request.unchanged()
 
 
-def send_whole(
-    task: TransferTask, file: LocalFile, buffer: memoryview | None = None
-) -> Steps[TransferOutcome]:
+def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> Steps[TransferOutcome]:
     """Send a file in one request.
 
     Args:
         task: What to send, and where.
         file: The open file; closed by the caller.
-        buffer: At least as long as the file, to read it into; None: memory is taken for it.
+        memory: Where to read it into, at least as long as the file; or `Scratch`; None: memory is taken.
 
     Raises:
         FileRefused: The file changed, or is not what the index says.
@@ -133,12 +160,7 @@ def send_whole(
         OSError: It cannot be read.
     """
     size = file.fingerprint.size
-    if buffer is None:
-        body: bytes | memoryview = file.read(size)
-        crc = checksums.crc32(body)
-    else:
-        body = buffer[:size]
-        crc = _read(file, body, 0)
+    body, crc = _load(file, 0, size, memory)
     crc32 = checksums.encode(crc)
     if task.checksum is not None and task.checksum != crc32:
         file.check_unchanged()  # the likelier explanation is the better message
@@ -237,7 +259,7 @@ class Parted:
         if part_size is not None:
             self._cut(part_size)
 
-    def send_part(self, index: int, buffer: memoryview | None = None) -> Steps[None]:
+    def send_part(self, index: int, memory: Memory = None) -> Steps[None]:
         """Bring one part over.
 
         Raises:
@@ -313,15 +335,10 @@ class PartedUpload(Parted):
         super().__init__(task, file.fingerprint.size, part_size)
         self._file = file
 
-    def send_part(self, index: int, buffer: memoryview | None = None) -> Steps[None]:
+    def send_part(self, index: int, memory: Memory = None) -> Steps[None]:
         """Read a part, and send it unless S3 has it already; see `Parted.send_part`."""
         offset, size = self.extent(index)
-        if buffer is None:
-            body: bytes | memoryview = self._file.read(size, offset)
-            crc = checksums.crc32(body)
-        else:
-            body = buffer[:size]
-            crc = _read(self._file, body, offset)
+        body, crc = _load(self._file, offset, size, memory)
         self._file.check_unchanged()
         crc32 = checksums.encode(crc)
         kept = self._kept.get(index + 1)
@@ -329,7 +346,7 @@ class PartedUpload(Parted):
             self._sent(index, Answer(200, etag=kept.etag), crc)
             return
         request = UploadPart(self.task.key, self.upload_id, index + 1, body, crc32)
-        self._sent(index, (yield from persist(request)), crc)
+        self._sent(index, (yield from persist(request, self._file.check_unchanged)), crc)
         self._sent_now[index] = 1
 
     def _check(self, crc32: str) -> None:
@@ -354,15 +371,32 @@ class PartedUpload(Parted):
         self._file.close()
 
 
-def _read(file: LocalFile, body: memoryview, offset: int) -> int:
-    """Fill the buffer, and compute the CRC32 of each block while the processor still has it at hand."""
+def _load(file: LocalFile, offset: int, size: int, memory: Memory) -> tuple[Body, int]:
+    """A stretch of a file as a body to send, and its CRC32.
+
+    Each block's checksums are computed while the processor still has it at hand.
+    """
+    if memory is None:
+        data = file.read(size, offset)
+        return data, checksums.crc32(data)
     crc = 0
-    for start in range(0, len(body), _BLOCK):
+    if isinstance(memory, Scratch):
+        digest = hashlib.sha256() if memory.sha256 else None
+        for start in range(0, size, _BLOCK):
+            block = memory.buffer[: min(_BLOCK, size - start)]
+            file.read_into(block, offset + start)
+            crc = checksums.crc32(block, crc)
+            if digest is not None:
+                digest.update(block)
+        return Stretch(file, offset, size, None if digest is None else digest.hexdigest()), crc
+    body = memory[:size]
+    for start in range(0, size, _BLOCK):
         block = body[start : start + _BLOCK]
         file.read_into(block, offset + start)
         crc = checksums.crc32(block, crc)
-    return crc
+    return body, crc
 
 
-def _md5(body: bytes | memoryview) -> str:
-    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+def _md5(body: Body) -> str:
+    data = body.read() if isinstance(body, Stretch) else body
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

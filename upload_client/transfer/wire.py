@@ -18,6 +18,7 @@ import botocore.exceptions
 import botocore.parsers
 
 from upload_client.core.parts import ListedPart
+from upload_client.transfer.dataroot import Stretch
 
 if TYPE_CHECKING:
     from upload_client.aws.bucket import Bucket
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AbortUpload",
     "Answer",
+    "Body",
     "BotoWire",
     "CompleteUpload",
     "CopyObject",
@@ -42,7 +44,7 @@ __all__ = [
     "Wire",
 ]
 
-Body = bytes | bytearray | memoryview
+Body = bytes | bytearray | memoryview | Stretch
 T = TypeVar("T")
 
 
@@ -502,7 +504,9 @@ def _fence(expect: str | None) -> dict[str, str]:
 
 
 def _bytes(body: Body) -> bytes | bytearray:
-    """Botocore takes no memoryview; one of a whole bytes object is that object."""
+    """What botocore takes. A view of a whole bytes object is that object."""
+    if isinstance(body, Stretch):
+        return body.read()
     if isinstance(body, memoryview):
         whole = body.obj
         return whole if isinstance(whole, bytes) and len(whole) == len(body) else bytes(body)
