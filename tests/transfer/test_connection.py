@@ -376,6 +376,20 @@ def test_nobody_there_is_no_answer(client_of):
     assert (got.lost, "connect" in got.message) == (True, True), got
 
 
+def test_an_address_where_nobody_answers_is_not_tried_again_soon(monkeypatch):
+    answers = [(2, 1, 6, "", ("192.0.2.1", 80)), (2, 1, 6, "", ("192.0.2.2", 80))]
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **_: asked.append(args) or answers)
+    names = connection.Names()
+    assert {where for _, where in names("s3", 80)} == {("192.0.2.1", 80), ("192.0.2.2", 80)}
+    assert names("s3", 80) != names("s3", 80)  # each comes first in turn
+    names.avoid((2, ("192.0.2.1", 80)))
+    assert names("s3", 80) == [(2, ("192.0.2.2", 80))]
+    names.avoid((2, ("192.0.2.2", 80)))
+    assert names("s3", 80) == [(2, ("192.0.2.2", 80))]  # there is no other
+    assert len(asked) == 1
+
+
 # A file that changes while its body is on the way
 
 

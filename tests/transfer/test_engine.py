@@ -790,6 +790,21 @@ def test_a_copy_above_the_limit_goes_in_parts(checking_bucket, monkeypatch):
     assert wire.count(UploadPart) == wire.count(PutObject) == 0
 
 
+def test_a_crowd_of_copies_takes_hardly_more_than_one_request_each(checking_bucket):
+    from upload_client.aws.bucket import Bucket
+
+    source = Bucket(checking_bucket.name, prefix="source/", client=checking_bucket.client)
+    for row in range(100):
+        source.put(f"{row:03d}", b"content %d" % row)
+    tasks = [
+        TransferTask(row, entry.key, entry.key, entry.key, size=entry.size, source_etag=entry.etag)
+        for row, entry in enumerate(source.list())
+    ]
+    outcomes, wire = copies(source, checking_bucket, *tasks, n_threads=8)
+    assert all(outcome.ok for outcome in outcomes)
+    assert len(wire.asked) <= 1.05 * len(tasks)
+
+
 # The data plane alone
 
 

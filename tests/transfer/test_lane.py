@@ -185,6 +185,23 @@ def test_everything_goes_wrong_at_random(files, client_of, seed):
     assert len(tasks) <= len(store.written) <= len(tasks) + store.others
 
 
+def test_a_store_that_asks_for_less_gets_less(files, client_of):
+    root, tasks = files
+    store = Store(lambda n: "slow" if n <= 20 else None)
+    bucket = Bucket("bucket", client=client_of(store.url, pool=32))
+    engine = TransferEngine(DataRoot(root), bucket, engine="lean", n_threads=16)
+    for task in tasks:
+        engine.submit(task)
+    least = 16
+    outcomes = []
+    while engine.in_flight:
+        outcomes += engine.poll(1)[1]
+        least = min(least, engine.n_threads)
+    engine.close()
+    check(store, outcomes, root)
+    assert least <= 8
+
+
 def test_files_of_their_own_fault_disturb_no_others(files, client_of):
     root, tasks = files
     (root / "010").unlink()

@@ -49,6 +49,14 @@ def test_it_is_lowered_when_s3_asks_for_it_and_comes_back():
     assert pace.limit == 64
 
 
+def test_there_are_never_more_than_may_be_open():
+    assert Pace(5000, 100).limit == 100
+    pace = Pace(None, 20)
+    play(pace, 20, latency=0.03, capacity=10_000)
+    assert 8 <= pace.limit <= 20
+    assert Pace(None, 4).limit == 4
+
+
 def test_idle_time_says_nothing_about_the_store():
     pace = Pace()
     for i in range(1000):
@@ -69,4 +77,4 @@ def test_it_never_leaves_its_bounds(n, events):
             pace.throttled(now)
         else:
             pace.answered(size, now, busy=True)
-        assert 1 <= pace.limit <= (MOST if n is None else n)
+        assert 1 <= pace.limit <= (MOST if n is None else min(n, MOST))

@@ -98,6 +98,12 @@ class Names:
             self._next = (self._next + 1) % len(self._found)
             return self._found[self._next :] + self._found[: self._next]
 
+    def avoid(self, found: tuple[int, Any]) -> None:
+        """Nobody answers there: not to be tried again before the name is asked again, if there are others."""
+        with self._lock:
+            if len(self._found) > 1 and found in self._found:
+                self._found.remove(found)
+
 
 class Connection:
     """A connection to a bucket's store; opened when first needed, and again when it has been closed.
@@ -180,11 +186,12 @@ class Connection:
     def _open(self, address: Address) -> Waits[None]:
         host, port = address.proxy or (address.host, address.port)
         problem = OSError(f"{host} has no address")
-        for family, where in self._names(host, port):
+        for found in self._names(host, port):
             try:
-                yield from self._connect(family, where, host)
+                yield from self._connect(*found, host)
             except OSError as error:
                 self.close()
+                self._names.avoid(found)
                 problem = error
             else:
                 break

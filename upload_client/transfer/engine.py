@@ -33,7 +33,7 @@ from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
 from upload_client.transfer.dataroot import DataRoot, FileRefused
 from upload_client.transfer.lane import Errand, Lane
 from upload_client.transfer.lean import LeanWire
-from upload_client.transfer.pace import Pace
+from upload_client.transfer.pace import MOST, Pace
 from upload_client.transfer.route import NoRoute
 from upload_client.transfer.task import TransferOutcome, TransferTask, failure
 from upload_client.transfer.upload import (
@@ -60,7 +60,7 @@ SMALL = 256 * 1024
 PATIENCE = 60.0
 """Seconds without one successful request after which failing ones are no longer repeated."""
 _RESTARTS = 3
-_MOST_WORKERS = 32
+_MOST_WORKERS = 32  # where nobody has said how many
 _LANE_MEMORY = 48 * MIB
 _TELL_AT = 64
 _CROWD = 32
@@ -100,7 +100,7 @@ class TransferEngine:
         source: Where files come from.
         destination: Where they go. Its client is used as it is: it should keep `n_threads` connections
             and wait for answers as long as a copy of 5 GiB may take.
-        n_threads: Requests under way at once; "auto": found out.
+        n_threads: Requests under way at once, as far as this process may have open files; "auto": found out.
         engine: Whose connections carry the content of files; see `Engine`.
         multipart_threshold: Bytes from which a file goes up in parts.
         part_size: Bytes of each part; None: by the file's size.
@@ -139,7 +139,9 @@ class TransferEngine:
         self._copies = source.bucket is not None
         self._transfer = self._copy if self._copies else self._upload
         self._wire = wire or _wire(source, destination, engine, options, unsigned_payload=unsigned_payload)
-        self._pace = Pace(None if n_threads == "auto" else n_threads)
+        most = _most_connections()
+        self._pace = Pace(None if n_threads == "auto" else min(n_threads, most), most)
+        self._most_workers = _MOST_WORKERS if n_threads == "auto" else n_threads
         self._rate = None if max_rate is None else RateLimit(max_rate)
 
         part = part_size or DEFAULT_PART
@@ -297,7 +299,7 @@ class TransferEngine:
         if self._idle:
             self._idle -= 1  # here, so that the next call wakes another one
             self._work.notify()
-        elif len(self._workers) < min(self._pace.limit, _MOST_WORKERS) and not self._stopping:
+        elif len(self._workers) < min(self._pace.limit, self._most_workers) and not self._stopping:
             thread = threading.Thread(target=self._worker, name=f"transfer-{len(self._workers)}", daemon=True)
             self._workers.append(thread)
             thread.start()
@@ -340,7 +342,7 @@ class TransferEngine:
 
     def _memory(self) -> int:
         """Bytes of content that may be held at once: a part for each request that may be under way."""
-        return max(2, min(self._pace.limit, _MOST_WORKERS)) * self._part_memory
+        return max(2, min(self._pace.limit, self._most_workers)) * self._part_memory
 
     def _take_part(self) -> Errand | None:
         if not self._active:
@@ -503,9 +505,11 @@ class TransferEngine:
                 self._pace.answered(n_bytes, now, busy=self._busy(), n=n)
             self._nudge()
 
-    def hand_over(self, errand: Errand) -> None:
+    def hand_over(self, errand: Errand, answer: Answer | None = None) -> None:
         """A small file that takes more than one request."""
         with self._lock:
+            if answer is not None and answer.throttled:
+                self._pace.throttled(self._clock.monotonic())
             self._flying += 1
             self._memory_used += errand.memory
             self._ready.append(errand)
@@ -670,6 +674,16 @@ class TransferEngine:
                 raise _Stopped
         if self._dead.is_set():
             raise _Stopped
+
+
+def _most_connections() -> int:
+    """Connections this process may have open at once: half of the descriptors it may have."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return 256  # select there watches 512 sockets
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST if soft == resource.RLIM_INFINITY else max(1, min(MOST, soft // 2))
 
 
 def _wire(

@@ -75,8 +75,8 @@ class Errands(Protocol):
         """Errands have begun, and ended: each with a result, or with the exception it raised."""
         ...
 
-    def hand_over(self, errand: Errand) -> None:
-        """Somebody who may wait has to go on with this, beginning with its request."""
+    def hand_over(self, errand: Errand, answer: Answer | None = None) -> None:
+        """Somebody who may wait has to go on with this, beginning with its request; `answer` is why."""
         ...
 
     def may_write(self) -> bool:
@@ -248,10 +248,10 @@ class Lane:
         self._left(errand)
         self._ended.append((errand, result))
 
-    def _hand_over(self, errand: Errand) -> None:
+    def _hand_over(self, errand: Errand, answer: Answer | None = None) -> None:
         self._left(errand)
         self._report()  # that it has begun is to be known before it can end
-        self._errands.hand_over(errand)
+        self._errands.hand_over(errand, answer)
 
     def _report(self) -> None:
         if self._begun or self._ended:
@@ -310,7 +310,7 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - as above
             self._end(errand, error)
         else:
-            self._hand_over(errand)
+            self._hand_over(errand, answer)
 
     def _watch(self, ride: _Ride, interest: int) -> None:
         """Have the selector watch the connection's socket, which may be another one than before."""

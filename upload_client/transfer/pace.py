@@ -24,11 +24,12 @@ class Pace:
 
     Args:
         n: Requests at once; None: found out.
+        most: Never more than this.
     """
 
-    def __init__(self, n: int | None = None) -> None:
-        self.limit = FIRST if n is None else n
-        self._ceiling = MOST if n is None else n
+    def __init__(self, n: int | None = None, most: int = MOST) -> None:
+        self._ceiling = most if n is None else min(n, most)
+        self.limit = min(FIRST, most) if n is None else self._ceiling
         self._growing = n is None
         self._automatic = n is None
         self._answers = 0
@@ -73,7 +74,7 @@ class Pace:
             else:
                 self._growing = False
                 self._try_at = now + _TRY_AGAIN
-                self.limit = max(FIRST, self.limit // 2)
+                self.limit = max(min(FIRST, self._ceiling), self.limit // 2)
         elif now >= self._try_at:
             self._rate = rate
             self._growing = True
@@ -91,7 +92,7 @@ class Pace:
             self._try_at = now + _TRY_AGAIN
 
     def _recover(self, now: float) -> None:
-        """A fixed number comes back by one for each second of calm."""
+        """A fixed number comes back by a sixteenth for each second of calm."""
         if now >= self._calm_at:
             self._calm_at = now + _BREATH
-            self.limit += 1
+            self.limit = min(self._ceiling, self.limit + max(1, self._ceiling // 16))
