@@ -101,10 +101,8 @@ def main() -> None:
         size = f"{point['size'] // 1024:,} KiB"
         print(f"| {size} | {point['files_per_second']:,.0f} | {point['mb_per_second']:,.0f} |")
     paid = report["cost"]
-    print(
-        f"\nA million small files: {paid['writes']:,} requests that write or list, {paid['reads']:,} that read;"
-        f" {paid['dollars']:.2f} dollars."
-    )
+    requests = f"{paid['writes']:,} requests that write or list, {paid['reads']:,} that read"
+    print(f"\nA million small files: {requests}; {paid['dollars']:.2f} dollars.")
 
 
 if __name__ == "__main__":
