@@ -327,6 +327,7 @@ class TransferEngine:
                 self._told_begun(found.about)
             self._flying += 1
             self._memory_used += found.memory
+            self._nudge()  # each wakes the next, as long as there is something to do
         return found
 
     def _under_way(self) -> int:
@@ -456,12 +457,13 @@ class TransferEngine:
         self._wake_worker()
 
     def _conclude(self, task: TransferTask, result: object) -> None:
-        if isinstance(result, _Stopped) or self._rows.pop(task.row, None) is None:
+        if isinstance(result, _Stopped) or task.row not in self._rows:
             return
         if isinstance(result, BaseException):
             result = failure(task, result)
         assert isinstance(result, TransferOutcome)
         self._outcomes.append(result)
+        del self._rows[task.row]  # in this order: whoever counts them meanwhile finds one too many, not none
 
     # What the lane asks for; see `upload_client.transfer.lane.Errands`
 
@@ -620,7 +622,8 @@ class TransferEngine:
                 self._nudge()
                 if self._stopping and not self._flying:
                     self._release_workers()
-            self.tell(now=self._clock.monotonic())
+                if self._polling:
+                    self._told.notify_all()
 
     def _drive(self, errand: Errand) -> object:
         """Carry out the requests of one errand; its result, or the exception it ended with."""
