@@ -218,7 +218,7 @@ def test_no_more_is_unpacked_than_its_head_says(monkeypatch):
 
 def test_a_machine_of_the_other_byte_order_has_none(monkeypatch):
     good = packed(some())
-    monkeypatch.setattr(module.sys, "byteorder", "big")
+    monkeypatch.setattr(module, "_LITTLE_ENDIAN", False)
     with pytest.raises(BadCheckpoint):
         decode_checkpoint(good, {})
     with pytest.raises(ValueError, match="other way"):

@@ -10,7 +10,7 @@ as long as the line says. Numbers are little-endian.
 from __future__ import annotations
 
 import json
-import sys
+import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -34,6 +34,7 @@ VERSION: Final = 1
 MAX_CHECKPOINT: Final = 1024 * 1024 * 1024
 """Bytes, before and after unpacking: five million files take some 600 MB."""
 _MAX_HEAD: Final = 8 * 1024 * 1024
+_LITTLE_ENDIAN: Final = struct.pack("=H", 1)[0] == 1
 
 
 @value
@@ -61,7 +62,7 @@ def encode_checkpoint(checkpoint: Checkpoint) -> Iterator[bytes]:
     Raises:
         ValueError: this history cannot be put into that form.
     """
-    if sys.byteorder != "little":
+    if not _LITTLE_ENDIAN:
         raise ValueError("this machine writes its numbers the other way round")
     history = checkpoint.history
     columns = history.packed()
@@ -106,7 +107,7 @@ def decode_checkpoint(data: bytes, rows: Mapping[str, int]) -> Checkpoint:
 
 def _decode(data: bytes, rows: Mapping[str, int]) -> Checkpoint:
     end = data.find(b"\n", 0, _MAX_HEAD)
-    if end < 0 or sys.byteorder != "little":
+    if end < 0 or not _LITTLE_ENDIAN:
         raise BadCheckpoint("it has no head, or not for this machine")
     head = json.loads(data[:end])
     if (head["kind"], head["version"]) != ("checkpoint", VERSION):
