@@ -15,6 +15,8 @@ import pytest
 
 from upload_client.aws.bucket import Bucket
 from upload_client.transfer import DataRoot, TransferEngine, TransferTask, upload
+from upload_client.transfer.lane import Errand, Lane
+from upload_client.transfer.wire import HeadObject
 
 
 class Store:
@@ -187,7 +189,7 @@ def test_everything_goes_wrong_at_random(files, client_of, seed):
 
 def test_a_store_that_asks_for_less_gets_less(files, client_of):
     root, tasks = files
-    store = Store(lambda n: "slow" if n <= 20 else None)
+    store = Store(lambda n: "slow" if n == 1 else None)  # the lane's request: workers come later
     bucket = Bucket("bucket", client=client_of(store.url, pool=32))
     engine = TransferEngine(DataRoot(root), bucket, engine="lean", n_threads=16)
     for task in tasks:
@@ -248,6 +250,44 @@ def test_no_small_file_is_sent_without_leave(files, client_of):
         outcomes += engine.poll(1)[1]
     engine.close()
     check(store, outcomes, root)
+
+
+def test_that_a_file_has_begun_is_told_before_somebody_else_can_end_it():
+    done = threading.Event()
+    calls = []
+
+    def rules():
+        yield HeadObject("key")  # nothing for a lane
+
+    class Errands:
+        waiting = [Errand(rules(), lambda *_: None, "about")]  # noqa: RUF012
+
+        def room(self):
+            return 1
+
+        def take_small(self, most):
+            taken, self.waiting = self.waiting, []
+            return taken
+
+        def report(self, begun, ended):
+            calls.extend(("begun", errand.about) for errand in begun)
+
+        def hand_over(self, errand, answer=None):
+            calls.append(("handed over", errand.about))
+            done.set()
+
+        def may_write(self):
+            return True
+
+        def tell(self, *, now):
+            return True
+
+    lane = Lane(None, Errands())
+    lane.start()
+    assert done.wait(10)
+    lane.stop()
+    lane.thread.join(10)
+    assert calls == [("begun", "about"), ("handed over", "about")]
 
 
 def test_a_slow_disk_is_read_by_several(files, client_of, monkeypatch):
