@@ -55,7 +55,10 @@ class Storm:
 
 
 def weather(delivery: Delivery, data: Path, network: Network, storm: Storm, seconds: tuple[float, float]):
-    """Deliver while the storm blows: at 30 % for so long, at 100 % for so long, and then no more."""
+    """Deliver while the storm blows: at 30 % for so long, at 100 % for so long, and then no more.
+
+    The 30 % last until enough has passed to tell what it cost, however slow the machine.
+    """
     network.s3.on(storm, times=None)
     with client_of(delivery, data, network.settings) as client:
         client.connect()
@@ -63,28 +66,28 @@ def weather(delivery: Delivery, data: Path, network: Network, storm: Storm, seco
         client.initiate_transfer()
         storm.share = 0.3
         began = time.monotonic()
+        worst = ended = None
         while not client.done:
-            lasted = time.monotonic() - began
-            if lasted > sum(seconds):
-                storm.share = 0.0
-            elif lasted > seconds[0]:
-                storm.share = 1.0
+            now = time.monotonic()
+            if worst is None and now - began > seconds[0] and storm.done > 100:
+                worst, storm.share = now, 1.0
+            if worst is not None and ended is None and now - worst > seconds[1]:
+                ended, storm.share = now, 0.0
             if client.next_file is not None:
                 client.transfer_next_file()
             client.update()
             time.sleep(0.002)
-    assert time.monotonic() - began > sum(seconds), "it was over before the storm was"
+    assert ended is not None, "it was over before the storm was"
     assert client.outcome is not None
     assert client.outcome.exit_code == 0, client.outcome
     assert delivery.landed() == content(data)
-    assert storm.done > 40
     assert storm.asked / storm.done <= 1.6
     print(f"{storm.asked / storm.done:.2f} requests for each success")
 
 
 def test_a_storm_passes(delivery: Delivery, tmp_path: Path, network: Network) -> None:
     data = make_data(tmp_path / "data", 240)
-    weather(delivery, data, network, Storm(slower=0.05), (4.0, 2.0))
+    weather(delivery, data, network, Storm(slower=0.05), (0.0, 2.0))
 
 
 @pytest.mark.long
