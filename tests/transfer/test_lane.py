@@ -15,6 +15,7 @@ import pytest
 
 from upload_client.aws.bucket import Bucket
 from upload_client.transfer import DataRoot, TransferEngine, TransferTask, upload
+from upload_client.transfer.engine import EngineFailed
 from upload_client.transfer.lane import Errand, Lane
 from upload_client.transfer.wire import HeadObject
 
@@ -250,6 +251,45 @@ def test_no_small_file_is_sent_without_leave(files, client_of):
         outcomes += engine.poll(1)[1]
     engine.close()
     check(store, outcomes, root)
+
+
+def leave_once():
+    """A question that may be asked once."""
+    yield True
+    raise ZeroDivisionError("asked twice")
+
+
+@pytest.mark.parametrize("size", [100, 1024 * 1024], ids=["lane", "worker"])
+def test_a_thread_that_dies_is_told_of_after_all_it_had_reached(tmp_path, client_of, monkeypatch, size):
+    store = Store()
+    tasks = []
+    for row in range(3):
+        path = tmp_path / str(row)
+        path.write_bytes(b"x" * size)
+        tasks.append(TransferTask(row, path.name, str(path), path.name, size=size))
+    bucket = Bucket("bucket", client=client_of(store.url))
+    leave = leave_once()
+    engine = TransferEngine(
+        DataRoot(tmp_path), bucket, engine="lean", n_threads=1, may_write=lambda: next(leave)
+    )
+    if size > 1000:  # a worker takes what `may_write` raises for the file's fault: let another thing fail
+        engine.may_write = lambda: True
+        tell = engine._told_begun
+        monkeypatch.setattr(engine, "_told_begun", lambda task: tell(task) if next(leave) else None)
+    try:
+        outcomes = []
+        with pytest.raises(EngineFailed, match=r"ZeroDivisionError\('asked twice'\)") as failed:  # noqa: PT012
+            for task in tasks:
+                engine.submit(task)
+            while True:
+                outcomes += engine.poll(1)[1]
+        assert isinstance(failed.value.__cause__, ZeroDivisionError)
+        assert [outcome.row for outcome in outcomes if outcome.ok] == [0]
+        with pytest.raises(EngineFailed):
+            engine.submit(tasks[2])
+        assert engine.stop(grace=0) == [1, 2]
+    finally:
+        engine.close()
 
 
 def test_that_a_file_has_begun_is_told_before_somebody_else_can_end_it():

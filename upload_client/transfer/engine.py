@@ -28,6 +28,7 @@ from upload_client.aws.bucket import Bucket
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.parts import DEFAULT_PART, MULTIPART_COPY_LIMIT
 from upload_client.core.rate import RateLimit
+from upload_client.errors import DeliveryError
 from upload_client.transfer.buffers import Buffers
 from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
 from upload_client.transfer.dataroot import DataRoot, FileRefused
@@ -47,7 +48,7 @@ from upload_client.transfer.upload import (
 )
 from upload_client.transfer.wire import READS, Answer, BotoWire, Pause, PutObject, Steps, UploadPart, Wire
 
-__all__ = ["Engine", "TransferEngine", "TransferOutcome", "TransferTask"]
+__all__ = ["Engine", "EngineFailed", "TransferEngine", "TransferOutcome", "TransferTask"]
 
 Engine = Literal["auto", "lean", "boto3"]
 """Whose connections: our own where possible; our own or none; boto3's."""
@@ -65,6 +66,10 @@ _LANE_MEMORY = 48 * MIB
 _TELL_AT = 64
 _CROWD = 32
 _TELL_AFTER = 0.01
+
+
+class EngineFailed(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
+    """A thread of the engine has met what nobody foresaw: its cause. Nothing more is sent."""
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
@@ -170,6 +175,7 @@ class TransferEngine:
         self._bytes_sent = 0
         self._last_success = clock.monotonic()
         self._stopping = False
+        self._fault: BaseException | None = None
         self._dead = threading.Event()
 
         self._idle = 0
@@ -207,8 +213,13 @@ class TransferEngine:
         return self._pace.limit
 
     def submit(self, task: TransferTask) -> None:
-        """Queue a file. Returns at once."""
+        """Queue a file. Returns at once.
+
+        Raises:
+            EngineFailed: A thread has ended as none should.
+        """
         with self._lock:
+            self._check()
             if self._stopping:
                 raise RuntimeError("the transfer engine has been stopped")
             self._rows[task.row] = task
@@ -223,13 +234,18 @@ class TransferEngine:
 
         Returns:
             Rows whose transfer has begun, and outcomes. A row's outcome never comes before its beginning.
+
+        Raises:
+            EngineFailed: A thread has ended as none should, and all that was reached before has been told.
         """
         with self._lock:
-            if timeout > 0 and not self._outcomes and not self._started:
+            if timeout > 0 and not self._outcomes and not self._started and self._fault is None:
                 self._polling = True
                 self._told.wait(timeout)
                 self._polling = False
             started, outcomes = list(self._started), list(self._outcomes)
+            if not started and not outcomes:
+                self._check()
             self._started.clear()
             self._outcomes.clear()
             return started, outcomes
@@ -269,6 +285,18 @@ class TransferEngine:
                 if not run.flying:
                     run.parted.close()
         self._wire.close()
+
+    def failed(self, error: BaseException) -> None:
+        """A thread ends by this. From that thread, which does not hold the lock."""
+        with self._lock:
+            self._fault = self._fault or error
+            self._stopping = True
+            self._release_workers()
+            self._told.notify_all()
+
+    def _check(self) -> None:
+        if (fault := self._fault) is not None:
+            raise EngineFailed(f"sending has stopped, by a fault of this program: {fault!r}") from fault
 
     # The queue; the lock is held in all of these
 
@@ -310,7 +338,7 @@ class TransferEngine:
 
     def _helping(self) -> bool:
         """Whether workers send small files too: reading them, not sending them, is what takes the time."""
-        return self._lane is not None and (self._lane.disk_is_slow or self._lane.broken)
+        return self._lane is not None and self._lane.disk_is_slow
 
     def _take(self) -> Errand | None:
         """The next thing for a worker."""
@@ -607,6 +635,12 @@ class TransferEngine:
     # Workers
 
     def _worker(self) -> None:
+        try:
+            self._work_on()
+        except BaseException as error:  # noqa: BLE001 - `poll` raises it
+            self.failed(error)
+
+    def _work_on(self) -> None:
         while True:
             with self._lock:
                 while (errand := self._take()) is None:

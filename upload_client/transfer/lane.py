@@ -83,6 +83,10 @@ class Errands(Protocol):
         """Whether a request that changes something may begin."""
         ...
 
+    def failed(self, error: BaseException) -> None:
+        """The lane ends by this; what it had to do is not done."""
+        ...
+
     def tell(self, *, now: float) -> bool:
         """Tell the caller what has happened, if it is time to; False: it is not, but soon."""
         ...
@@ -132,8 +136,6 @@ class Lane:
         self.asleep = False
         self.disk_is_slow = False
         """Whether even the quickest of the last reads took long: a network disk, that several should read."""
-        self.broken = False
-        """Whether it has ended by a fault of its own; what it had to do has been handed over."""
         self.thread = threading.Thread(target=self._run, name="transfer-lane", daemon=True)
 
     def start(self) -> None:
@@ -154,14 +156,11 @@ class Lane:
     def _run(self) -> None:
         try:
             self._loop()
-        except Exception:
-            self.broken = True
+        except BaseException as error:  # noqa: BLE001 - whoever waits for these files is told
             self.flying = self.memory = 0
-            self._begun.extend(self._next)
-            self._report()
-            for errand in (*self._next, *(ride.errand for ride in self._busy if ride.errand is not None)):
-                self._errands.hand_over(errand)
-            raise
+            with contextlib.suppress(Exception):
+                self._report()
+            self._errands.failed(error)
         finally:
             for ride in (*self._busy, *self._idle):
                 if ride.steps is not None:
