@@ -32,15 +32,32 @@ VERDICTS = [None, "ok", "failure", "error"]
 @pytest.mark.parametrize("verdict", VERDICTS)
 @pytest.mark.parametrize("local", [SAME, TOUCHED, GROWN])
 @pytest.mark.parametrize(
-    ("listed", "reason"),
+    ("listed", "head", "crc32", "reason"),
     [
-        (None, Reason.OBJECT_MISSING),
-        ((9, "cd" * 16), Reason.OBJECT_REPLACED),
-        ((8, ETAG), Reason.OBJECT_REPLACED),
+        (None, None, None, Reason.OBJECT_MISSING),
+        ((8, ETAG), None, None, Reason.OBJECT_REPLACED),
+        ((9, "cd" * 16), GONE, None, Reason.OBJECT_REPLACED),
+        ((10, "cd" * 16), Landed(10, "cd" * 16, None), None, Reason.OBJECT_REPLACED),
+        ((9, "cd" * 16), Landed(9, "cd" * 16, OTHER_CRC), CRC, Reason.OBJECT_REPLACED),
+        ((10, "cd" * 16), Landed(10, "cd" * 16, OTHER_CRC), "", Reason.OBJECT_REPLACED),
     ],
 )
-def test_an_upload_whose_object_is_missing_or_another_is_sent_again(verdict, local, listed, reason):
-    assert decide(past(verdict), listed, local) == Start("ready", reason)
+def test_an_upload_whose_object_is_missing_or_another_is_sent_again(
+    verdict, local, listed, head, crc32, reason
+):
+    assert decide(past(verdict), listed, local, head=head, local_crc32=crc32) == Start("ready", reason)
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+@pytest.mark.parametrize("local", [SAME, TOUCHED, GROWN])
+@pytest.mark.parametrize("checksum", [None, OTHER_CRC])
+def test_a_changed_file_that_had_landed_before_it_could_be_announced_is_done(verdict, local, checksum):
+    listed = (local.size, "cd" * 16)
+    assert decide(past(verdict), listed, local, checksum=checksum) is Need.HEAD
+    head = Landed(*listed, OTHER_CRC, "v")
+    assert decide(past(verdict), listed, local, checksum=checksum, head=head) is Need.LOCAL_CRC32
+    start = decide(past(verdict), listed, local, checksum=checksum, head=head, local_crc32=OTHER_CRC)
+    assert start == Start("done", Reason.FOUND)
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)

@@ -155,12 +155,12 @@ def decide(
     if past is None:
         if listed is None:
             return _SEND[Reason.NEW]
-        return _unannounced(listed[0], local, checksum, local_crc32, head)
+        return _unannounced(listed[0], local, checksum, local_crc32, head) or _SEND[Reason.OTHER_OBJECT]
     upload = past.upload
     if listed is None:
         return _SEND[Reason.OBJECT_MISSING]
     if listed != (upload.size, upload.etag):
-        return _SEND[Reason.OBJECT_REPLACED]
+        return _unannounced(listed[0], local, checksum, local_crc32, head) or _SEND[Reason.OBJECT_REPLACED]
     if checksum is not None and checksum != upload.crc32:
         return _SEND[Reason.CHECKSUM_CHANGED]
     judged = past.verdict in ("ok", "failure")
@@ -189,17 +189,20 @@ def _unchanged(upload: Upload, local: Local, local_crc32: str | None) -> bool | 
 
 def _unannounced(
     listed_size: int, local: Local, checksum: str | None, local_crc32: str | None, head: Landed | None
-) -> Start | Need:
-    """Where a file starts that no log announces while an object is in its place: one in flight at a crash."""
+) -> Start | Need | None:
+    """Where a file starts in whose place an object is that no log announces: one in flight at a crash.
+
+    None: the object is not the file.
+    """
     if listed_size != local.size:
-        return _SEND[Reason.OTHER_OBJECT]
+        return None
     if head is None:
         return Need.HEAD
     if head.size != local.size or head.crc32 is None or checksum not in (None, head.crc32):
-        return _SEND[Reason.OTHER_OBJECT]
+        return None
     if local_crc32 is None:
         return Need.LOCAL_CRC32
-    return _FOUND if local_crc32 == head.crc32 else _SEND[Reason.OTHER_OBJECT]
+    return _FOUND if local_crc32 == head.crc32 else None
 
 
 def place_valid(
