@@ -120,6 +120,7 @@ def everything(history: DeliveryHistory) -> object:
         history.validators,
         len(history),
         history._early,
+        {path: row if row is None else history.judge(row) for path in PATHS for row in [history.row(path)]},
     )
 
 
@@ -246,6 +247,14 @@ def altered(head: dict | None = None, **columns: bytes) -> bytes:
     return json.dumps(told).encode() + b"\n" + zlib.compress(b"".join(parts.values()))
 
 
+def test_what_is_said_to_be_open_without_an_upload_is_passed_over():
+    uploads = DeliveryHistory({"a": 0, "b": 1})
+    uploads._begin()
+    found = decode_checkpoint(altered(uploads=uploads.packed()["uploads"]), {"a": 0})
+    assert found.history._open.find(1) >= 0
+    assert list(found.history.unjudged()) == []
+
+
 def test_what_is_altered_to_the_same_is_read():
     assert everything(decode_checkpoint(altered(), {"a": 0}).history) == everything(some())
 
@@ -264,6 +273,8 @@ def test_what_is_altered_to_the_same_is_read():
         lambda: altered(paths=b"a\0a"),
         lambda: altered(uploads=b""),
         lambda: altered(asks=bytes(4)),
+        lambda: altered(judges=bytes(4)),
+        lambda: altered(early_judges=b""),
         lambda: altered(said=b"\x09\x00"),
         lambda: altered(messages=b"7"),
         lambda: altered(messages=b'[[9],["x"]]'),

@@ -61,6 +61,25 @@ def test_a_file_that_was_never_announced_has_no_history(history):
     assert len(history) == 0
 
 
+def test_who_judged_a_file_is_remembered(history):
+    history.add_client(client(sent(), sent("b", "1-1"), sent("c", "1-2")))
+    history.add_validator(validator(said("error")))
+    history.add_validator(validator(said(), said(path="b", upload="1-1"), epoch=2))
+    history.add_validator(validator(said("failure"), said(path="b", upload="1-1"), epoch=3))
+    rows = [history.row(path) for path in "abc"]
+    # The contradiction is the last word on a; what says the same again is none.
+    assert [history.judge(row) for row in rows] == ["validator3", "validator2", None]
+    history.add_client(client(sent(upload="2-0"), epoch=2))
+    assert history.judge(rows[0]) is None
+
+
+def test_who_judged_too_early_is_remembered_too(history):
+    assert DeliveryHistory({"a": 0}).judge(0) is None
+    history.add_validator(validator(said(), epoch=4))
+    history.add_client(client(sent()))
+    assert history.judge(history.row("a")) == "validator4"
+
+
 def test_an_upload_and_its_verdict_are_remembered(history):
     history.add_client(client(sent()))
     assert history.latest("a").verdict is None

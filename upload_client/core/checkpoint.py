@@ -30,7 +30,7 @@ from upload_client.core.values import value
 
 __all__ = ["MAX_CHECKPOINT", "BadCheckpoint", "Checkpoint", "decode_checkpoint", "encode_checkpoint"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_CHECKPOINT: Final = 1024 * 1024 * 1024
 """Bytes, before and after unpacking: five million files take some 600 MB."""
 _MAX_HEAD: Final = 8 * 1024 * 1024

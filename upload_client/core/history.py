@@ -35,6 +35,7 @@ from upload_client.core.values import value
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
 
 _GROWTH: Final = 4096  # rows that a history grows by
+_NO_JUDGE: Final = -1  # no validator's epoch
 
 
 @value
@@ -113,9 +114,11 @@ class DeliveryHistory:
         self._asks = array("i")
         self._said = bytearray()  # code of the validator's word on the latest upload
         self._irregular = bytearray()  # 1 where that word must not be believed
+        self._judges = array("i")  # epoch of the validator whose word that is
         self._messages = TextColumn()
         self._open = bytearray()  # 1 where an announcement has no answer
-        self._early: dict[str, list[Verdict]] = {}  # about one upload each, not announced so far
+        # About one upload each, not announced so far; with the epoch of the validator.
+        self._early: dict[str, list[tuple[Verdict, int]]] = {}
 
     def __len__(self) -> int:
         """Files that were ever uploaded."""
@@ -152,7 +155,7 @@ class DeliveryHistory:
         life = _life(self.validators, segment.header)
         for record in segment.records:
             if type(record) is Verdict:
-                self.add_verdict(record)
+                self.add_verdict(record, segment.header.epoch)
             elif isinstance(record, Cursor):
                 self.cursor = max(self.cursor, record.seq)
             elif isinstance(record, ValidatorInit):
@@ -164,19 +167,24 @@ class DeliveryHistory:
         if segment.records:
             life.seen = segment.records[-1].t
 
-    def add_verdict(self, verdict: Verdict) -> None:
-        """Fold in one verdict: what a validator does with those it is about to write."""
+    def add_verdict(self, verdict: Verdict, judge: int = _NO_JUDGE) -> None:
+        """Fold in one verdict: what a validator does with those it is about to write.
+
+        Args:
+            verdict: what was said.
+            judge: epoch of the validator that said it, where somebody will ask for it (`judge`).
+        """
         self._begin()
         epoch, n = _identity(verdict.upload)
         row = self.row(verdict.path)
         issued = (-1, -1) if row is None else self.uploads.identity(row)
         if row is None or issued < (epoch, n):
             early = self._early.setdefault(verdict.path, [])
-            if early and early[0].upload != verdict.upload:
+            if early and early[0][0].upload != verdict.upload:
                 early.clear()
-            early.append(verdict)
+            early.append((verdict, judge))
         elif issued == (epoch, n):
-            self._judge(row, verdict)
+            self._judge(row, verdict, judge)
 
     def latest(self, path: str) -> PathHistory | None:
         """What the logs say about the file; None where none of them announces it."""
@@ -201,6 +209,11 @@ class DeliveryHistory:
         """Whether the last word on the latest upload of the file in a row is `ok`."""
         return bool(self._said) and self._said[row] == _OK and not self._irregular[row]
 
+    def judge(self, row: int) -> str | None:
+        """Name of the validator whose word on the file in a row counts; None where nobody's does."""
+        life = self.validators.get(self._judges[row]) if self._judges else None
+        return None if life is None else life.agent_id
+
     def unjudged(self) -> Iterator[tuple[str, PathHistory]]:
         """Path and history of each file whose latest announcement has no answer, in the order of the log."""
         row = self._open.find(1)
@@ -209,8 +222,8 @@ class DeliveryHistory:
         paths = [*self._known, *self._others]
         while row >= 0:
             past = self.at(row)
-            assert past is not None  # what is open was announced
-            yield paths[row], past
+            if past is not None:  # else a damaged checkpoint says so: what is open was announced
+                yield paths[row], past
             row = self._open.find(1, row + 1)
 
     @property
@@ -237,7 +250,7 @@ class DeliveryHistory:
         if joined.count("\0") != max(len(paths) - 1, 0):
             raise ValueError("a path holds a NUL character")
         n = len(paths)
-        early = [encode(verdict) for verdicts in self._early.values() for verdict in verdicts]
+        early = [pair for pairs in self._early.values() for pair in pairs]
         return {
             "paths": joined.encode(),
             **self.uploads.packed(n),
@@ -246,9 +259,11 @@ class DeliveryHistory:
             "judged_at": self.judged_at.packed(n),
             "said": bytes(self._said[:n]),
             "irregular": bytes(self._irregular[:n]),
+            "judges": self._judges[:n].tobytes(),
             "open": bytes(self._open[:n]),
             "messages": self._messages.packed(),
-            "early": encode_segment(_NOBODY, early),
+            "early": encode_segment(_NOBODY, [encode(verdict) for verdict, _ in early]),
+            "early_judges": array("i", [judge for _, judge in early]).tobytes(),
         }
 
     def unpack(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
@@ -287,6 +302,7 @@ class DeliveryHistory:
             self._asks[row] = before._asks[other_row]
             self._said[row] = before._said[other_row]
             self._irregular[row] = before._irregular[other_row]
+            self._judges[row] = before._judges[other_row]
             self._open[row] = before._open[other_row]
             self._messages[row] = before._messages[other_row]
         self._early = before._early
@@ -294,22 +310,26 @@ class DeliveryHistory:
 
     def _load(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
         self._n_files = self.uploads.unpack(n_rows, columns)
-        self._asks = array("i")
+        self._asks, self._judges, early_judges = array("i"), array("i"), array("i")
         self._asks.frombytes(columns["asks"])
+        self._judges.frombytes(columns["judges"])
+        early_judges.frombytes(columns["early_judges"])
         self.transferred_at.unpack(columns["transferred_at"])
         self.judged_at.unpack(columns["judged_at"])
         flags = [bytearray(columns[name]) for name in ("said", "irregular", "open")]
         self._said, self._irregular, self._open = flags
-        if {len(self._asks), len(self.transferred_at), len(self.judged_at), *map(len, flags)} != {n_rows}:
+        lengths = {len(self._asks), len(self._judges), len(self.transferred_at), len(self.judged_at)}
+        if lengths | set(map(len, flags)) != {n_rows}:
             raise ValueError("the columns are not equally long")
         if max(self._said, default=0) >= len(_WORDS):
             raise ValueError("a word that no validator says")
         self._messages.unpack(n_rows, columns["messages"])
         self.n_unjudged = sum(self._open)
-        for verdict in decode_segment(columns["early"], writer="validator").records:
+        early = decode_segment(columns["early"], writer="validator").records
+        for verdict, judge in zip(early, early_judges, strict=True):
             if not isinstance(verdict, Verdict):
                 raise ValueError("something else than a verdict was said too early")  # noqa: TRY004
-            self._early.setdefault(verdict.path, []).append(verdict)
+            self._early.setdefault(verdict.path, []).append((verdict, judge))
 
     def _announce(self, record: Transferred, epoch: int) -> None:
         uploaded = _identity(record.upload)
@@ -342,13 +362,14 @@ class DeliveryHistory:
                 self._said[row] = self._irregular[row] = 0
                 self._messages[row] = None
                 self.judged_at[row] = None
+                self._judges[row] = _NO_JUDGE
             self._set_open(row, 1)
             early = self._early.get(record.path)
-            if early is not None and early[0].upload == record.upload:
-                for verdict in self._early.pop(record.path):
-                    self._judge(row, verdict)
+            if early is not None and early[0][0].upload == record.upload:
+                for verdict, judge in self._early.pop(record.path):
+                    self._judge(row, verdict, judge)
 
-    def _judge(self, row: int, verdict: Verdict) -> None:
+    def _judge(self, row: int, verdict: Verdict, judge: int) -> None:
         if verdict.ask >= self._asks[row]:
             self._set_open(row, 0)
         said = _WORDS[self._said[row]]
@@ -357,9 +378,11 @@ class DeliveryHistory:
                 self._irregular[row] = 1
                 self._messages[row] = CONTRADICTORY
                 self.judged_at[row] = verdict.t
+                self._judges[row] = judge
             return
         self._said[row] = _CODES[verdict.status]
         self.judged_at[row] = verdict.t
+        self._judges[row] = judge
         self._messages[row] = verdict.message or None
         found = verdict.found
         if verdict.status == "ok" and not (
@@ -385,6 +408,7 @@ class DeliveryHistory:
         for column in (self.uploads, self.transferred_at, self.judged_at):
             column.extend(n_rows)
         self._asks.extend(array("i", (0,)) * n_rows)
+        self._judges.extend(array("i", (_NO_JUDGE,)) * n_rows)
         for flags in (self._said, self._irregular, self._open):
             flags.extend(bytes(n_rows))
 
@@ -401,9 +425,11 @@ PACKED: Final = (
     "judged_at",
     "said",
     "irregular",
+    "judges",
     "open",
     "messages",
     "early",
+    "early_judges",
 )
 """The columns of `DeliveryHistory.packed`."""
 
