@@ -38,11 +38,13 @@ class Folded:
     Attributes:
         history: what they say.
         reader: of the validator's log, ready to go on.
+        client_reader: the same of the client's log, for an onlooker.
         n_segments: segments that had to be read for it, of both logs.
     """
 
     history: DeliveryHistory
     reader: LogReader
+    client_reader: LogReader
     n_segments: int
 
 
@@ -128,4 +130,4 @@ def _fold(
     for segment in reader.read_all():
         history.add_validator(segment)
         n_segments += 1
-    return Folded(history, reader, n_segments)
+    return Folded(history, reader, client, n_segments)

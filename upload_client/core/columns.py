@@ -166,6 +166,11 @@ class TimeColumn:
     def __setitem__(self, row: int, value: str | None) -> None:
         self._ms[row] = self._NONE if value is None else milliseconds(value)
 
+    def ms(self, row: int) -> int | None:
+        """The moment in milliseconds since 1970."""
+        ms = self._ms[row]
+        return None if ms == self._NONE else ms
+
     def __len__(self) -> int:
         return len(self._ms)
 

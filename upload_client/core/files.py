@@ -202,6 +202,11 @@ class UploadTable:
         epoch, n = _IDENTITY.unpack_from(self._rows, row * _PACKED.size)
         return epoch, n
 
+    def epoch_and_size(self, row: int) -> tuple[int, int]:
+        """Epoch and bytes of the row's upload; -1 and 0 where there is none."""
+        epoch, _, size, *_ = _PACKED.unpack_from(self._rows, row * _PACKED.size)
+        return (epoch, size) if epoch >= 0 else (-1, 0)
+
     def announces(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str) -> bool:
         """Whether the row's upload is the one named, and of that size, content and ETag."""
         epoch, n, own_size, _, own_crc32, md5, parts, _, _ = _PACKED.unpack_from(

@@ -6,6 +6,7 @@ Segments of either log are added in the order of their numbers; how the two are 
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from upload_client.core.records import (
     VERSION,
     Crash,
     Cursor,
+    Failed,
     Init,
     Segment,
     SegmentHeader,
@@ -31,6 +33,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.times import milliseconds
 from upload_client.core.values import value
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
 
@@ -98,6 +101,7 @@ class DeliveryHistory:
         uploads: the latest upload of each file, by row.
         transferred_at: when it was first announced, by row.
         judged_at: when it was judged, by row.
+        failed: what was given up last, by path; not what was announced since then.
     """
 
     def __init__(self, rows: Mapping[str, int] = MappingProxyType({})) -> None:
@@ -108,6 +112,7 @@ class DeliveryHistory:
         self.uploads = UploadTable()
         self.transferred_at = TimeColumn()
         self.judged_at = TimeColumn()
+        self.failed: dict[str, Failed] = {}
         self._known = rows
         self._others: dict[str, int] = {}
         self._n_files = 0
@@ -138,6 +143,8 @@ class DeliveryHistory:
         for record in segment.records:
             if type(record) is Transferred:
                 self._announce(record, segment.header.epoch)
+            elif isinstance(record, Failed):
+                self.failed[record.path] = record
             elif isinstance(record, Init):
                 life.init = record
             elif isinstance(record, Stop):
@@ -214,6 +221,28 @@ class DeliveryHistory:
         life = self.validators.get(self._judges[row]) if self._judges else None
         return None if life is None else life.agent_id
 
+    def glance(self, row: int) -> tuple[int, int, int | None, VerdictStatus | None, int | None]:
+        """What `at` says, as far as it is numbers and quickly told: for a look at a million files.
+
+        Returns:
+            Epoch and bytes of the latest upload (-1 and 0 where there is none), when it was announced, the
+            last word on it, and when that was said; moments in milliseconds since 1970.
+        """
+        epoch, size = self.uploads.epoch_and_size(row) if self._said else (-1, 0)
+        if epoch < 0:
+            return -1, 0, None, None, None
+        word = "failure" if self._irregular[row] else _WORDS[self._said[row]]
+        return epoch, size, self.transferred_at.ms(row), word, self.judged_at.ms(row)
+
+    def message(self, row: int) -> str | None:
+        """Why the file in a row is not ok, where somebody said so."""
+        return self._messages[row]
+
+    def paths(self) -> Iterator[str]:
+        """All paths, in the order of their rows; also those that were known and never announced."""
+        yield from self._known
+        yield from self._others
+
     def unjudged(self) -> Iterator[tuple[str, PathHistory]]:
         """Path and history of each file whose latest announcement has no answer, in the order of the log."""
         row = self._open.find(1)
@@ -264,6 +293,7 @@ class DeliveryHistory:
             "messages": self._messages.packed(),
             "early": encode_segment(_NOBODY, [encode(verdict) for verdict, _ in early]),
             "early_judges": array("i", [judge for _, judge in early]).tobytes(),
+            "failed": json.dumps([[f.t, f.path, f.error, f.retries] for f in self.failed.values()]).encode(),
         }
 
     def unpack(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
@@ -305,7 +335,7 @@ class DeliveryHistory:
             self._judges[row] = before._judges[other_row]
             self._open[row] = before._open[other_row]
             self._messages[row] = before._messages[other_row]
-        self._early = before._early
+        self._early, self.failed = before._early, before.failed
         self._n_files, self.n_unjudged = before._n_files, before.n_unjudged
 
     def _load(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
@@ -330,11 +360,18 @@ class DeliveryHistory:
             if not isinstance(verdict, Verdict):
                 raise ValueError("something else than a verdict was said too early")  # noqa: TRY004
             self._early.setdefault(verdict.path, []).append((verdict, judge))
+        for at, path, error, retries in json.loads(columns["failed"]):
+            milliseconds(at)
+            if not (type(path) is type(error) is str and type(retries) is int):
+                raise ValueError("nothing that was given up")
+            self.failed[path] = Failed(at, path, error, retries)
 
     def _announce(self, record: Transferred, epoch: int) -> None:
         uploaded = _identity(record.upload)
         if uploaded[0] > epoch:
             return  # no client issues what belongs to a later one
+        if self.failed:
+            self.failed.pop(record.path, None)
         row = self.row(record.path)
         if row is None:
             row = self._new_row(record.path)
@@ -430,6 +467,7 @@ PACKED: Final = (
     "messages",
     "early",
     "early_judges",
+    "failed",
 )
 """The columns of `DeliveryHistory.packed`."""
 
