@@ -17,6 +17,7 @@ from upload_client.settings import (
     load_settings,
     profile_path,
     require,
+    where_from,
     with_parameter,
 )
 
@@ -52,6 +53,17 @@ def test_with_nothing_said_the_defaults_hold():
         10,
     )
     assert settings.multipart_threshold == 64 * 1024**2
+
+
+def test_it_can_be_told_which_setting_is_taken_from_where(tmp_path):
+    path = profile(tmp_path, "threads = 2\nregion = 'eu-central-1'\nmax_invalid = 2\n")
+    environ = {"UPLOAD_CLIENT_THREADS": "3", "AWS_REGION": "eu-west-1"}
+    assert where_from(flags={"max_retries": 4}, profile=path, environ=environ) == {
+        str(path): ("max_invalid",),
+        "environment": ("region", "threads"),
+        "command line": ("max_retries",),
+    }
+    assert where_from(environ={}) == {"environment": (), "command line": ()}
 
 
 def test_each_layer_is_laid_over_the_one_below(tmp_path):

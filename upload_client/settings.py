@@ -38,6 +38,7 @@ __all__ = [
     "load_settings",
     "profile_path",
     "require",
+    "where_from",
     "with_parameter",
 ]
 
@@ -235,6 +236,39 @@ def load_settings(
     Raises:
         SettingsError: Something is unknown, wrong or unreadable.
     """
+    merged: dict[str, Any] = {}
+    for layer in _layers(flags, profile, environ):
+        layer.check()
+        merged = _over(merged, layer.values)
+    return Settings.model_validate(merged)
+
+
+def where_from(
+    *,
+    flags: Mapping[str, Any] | None = None,
+    profile: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, tuple[str, ...]]:
+    """Which settings `load_settings` takes from where: names, by a file, "environment" or "command line".
+
+    Raises:
+        SettingsError: A source is unreadable.
+    """
+    taken: set[str] = set()
+    found: dict[str, tuple[str, ...]] = {}
+    for layer in reversed(_layers(flags, profile, environ)):
+        names = [name for name in layer.values if name not in taken]
+        taken.update(names)
+        found[layer.source] = (*names, *found.get(layer.source, ()))
+    return dict(reversed(found.items()))
+
+
+def _layers(
+    flags: Mapping[str, Any] | None,
+    profile: str | os.PathLike[str] | None,
+    environ: Mapping[str, str] | None,
+) -> list[_Layer]:
+    """What is set where, the weakest first."""
     environ = os.environ if environ is None else environ
     layers: list[_Layer] = []
     path = profile_path(profile or environ.get(ENVIRONMENT_PREFIX + "PROFILE") or None)
@@ -244,11 +278,7 @@ def load_settings(
     layers.append(_own_environment(environ))
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     layers.append(_Layer("command line", given, {key: "--" + key.replace("_", "-") for key in given}))
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        layer.check()
-        merged = _over(merged, layer.values)
-    return Settings.model_validate(merged)
+    return layers
 
 
 def with_parameter(settings: Settings, text: str) -> Settings:

@@ -99,6 +99,13 @@ def test_a_function_that_runs_out_of_time_is_killed(tmp_path):
         assert not is_running(int((tmp_path / "pid").read_text()))
 
 
+def test_a_dry_run_runs_nothing(tmp_path):
+    with sandbox_with("write") as sandbox:
+        answer = invoke(sandbox, WORK_FUNCTION, {"to": str(tmp_path / "done")}, "DryRun")
+        assert (answer["StatusCode"], answer["Payload"]) == (204, b"")
+    assert not (tmp_path / "done").exists()
+
+
 def test_an_event_is_taken_at_once_and_carried_out_later(tmp_path):
     with sandbox_with("write") as sandbox:
         answer = invoke(sandbox, WORK_FUNCTION, {"to": str(tmp_path / "done")}, "Event")

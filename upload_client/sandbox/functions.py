@@ -1,7 +1,7 @@
 """Lambda's Invoke, on this machine: each invocation in a process of its own.
 
-Of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html this knows ``RequestResponse`` and
-``Event`` (with no retries, as the functions of a delivery are set up), a function that raises
+Of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html this knows ``RequestResponse``,
+``Event`` (with no retries, as the functions of a delivery are set up) and ``DryRun``, a function that raises
 (``X-Amz-Function-Error: Unhandled``), one that runs out of time (its process is killed), and one
 that does not exist.
 """
@@ -103,6 +103,8 @@ class Functions:
                 target=self._run, args=(name, function, event, request_id), daemon=True, name=f"lambda-{name}"
             ).start()
             return Answer(202, b"", headers)
+        if kind == "DryRun":
+            return Answer(204, b"", headers)
         if kind != "RequestResponse":
             return _refusal(400, "InvalidParameterValueException", f"unknown invocation type {kind}")
         answer = self._run(name, function, event, request_id)
