@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from upload_client.core.files import State
 
@@ -17,6 +17,7 @@ __all__ = [
     "Connected",
     "Event",
     "FileChanged",
+    "InFlight",
     "Message",
     "MessageType",
     "Planned",
@@ -81,23 +82,52 @@ class FileChanged:
     retries: int = 0
 
 
+class InFlight(NamedTuple):
+    """A file on its way.
+
+    Attributes:
+        relpath: its name.
+        bytes_done: bytes of it that are at the destination or on the wire to it.
+        size: its bytes.
+        parts_done: parts of it that are at the destination.
+        parts: parts it goes up in; 0: it goes in one piece.
+    """
+
+    relpath: str
+    bytes_done: int
+    size: int
+    parts_done: int = 0
+    parts: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far it is, from time to time.
+    """How far it is, some times a second.
 
     Attributes:
         counts: files in each state.
-        bytes_sent: by this run, so far; may go down when a file is sent again.
-        bytes_total: what this run has to send.
-        files_sent: by this run, so far.
+        bytes_sent: of content, that this run has sent and S3 has acknowledged. 0 for copies from S3.
+        bytes_total: what this run has to bring over.
+        bytes_done: of these, what is at the destination or on the wire to it; may go down when a file is
+            sent again.
+        bytes_kept: of these, what parts of earlier tries have saved from being sent.
+        bytes_before: of files that were in place before this run.
+        files_sent: that this run has brought over.
+        files_total: that this run has to bring over.
         seconds: since the run began.
+        in_flight: some of the files on their way, the largest first.
     """
 
     counts: Mapping[State, int]
     bytes_sent: int
     bytes_total: int
+    bytes_done: int = 0
+    bytes_kept: int = 0
+    bytes_before: int = 0
     files_sent: int
+    files_total: int = 0
     seconds: float
+    in_flight: tuple[InFlight, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

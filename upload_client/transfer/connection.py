@@ -115,9 +115,10 @@ class Connection:
     Attributes:
         sock: What `exchange` waits on; it may be another one after each step.
         patience: Seconds to wait for what `exchange` waits for.
+        sent: Bytes of a long request that are on the wire, for whoever wants to show it.
     """
 
-    __slots__ = ("_buffer", "_names", "_reused", "_route", "patience", "sock")
+    __slots__ = ("_buffer", "_names", "_reused", "_route", "patience", "sent", "sock")
 
     def __init__(self, route: Route, names: Names) -> None:
         self._route = route
@@ -126,6 +127,7 @@ class Connection:
         self._reused = False
         self.sock: socket.socket | None = None
         self.patience = OPENING
+        self.sent = 0
 
     def close(self) -> None:
         """Close it; it opens again when it is needed."""
@@ -157,6 +159,7 @@ class Connection:
                     n = self._send_now(data)
                     whole = n == len(data) or (yield from self._send_all(memoryview(data)[n:]))
                 else:
+                    self.sent = 0
                     whole = yield from self._send_long(head, request)
                 self.patience = ANSWERING
                 answer = None
@@ -268,10 +271,13 @@ class Connection:
             return (yield from self._send_all(memoryview(body.read())[start:end]))
         while start < end:
             try:
-                start += body.send(sock, start, end)
+                n = body.send(sock, start, end)
             except (BlockingIOError, *_CUT) as error:
                 if not (yield from self._held_up(error)):
                     return False
+            else:
+                start += n
+                self.sent += n
         return True
 
     def _send_now(self, data: bytes) -> int:
@@ -296,6 +302,7 @@ class Connection:
                     return False
             else:
                 view = view[n:]
+                self.sent += n
         return True
 
     def _held_up(self, error: OSError) -> Waits[bool]:

@@ -33,7 +33,7 @@ from upload_client.core.parts import MIN_PART
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.sigv4 import Keys
-from upload_client.transfer.task import TransferOutcome, TransferTask
+from upload_client.transfer.task import TransferOutcome, TransferProgress, TransferTask
 
 __all__ = ["Batch", "ExecutorEngine", "LockSeen", "Place", "send_batch"]
 
@@ -251,6 +251,7 @@ class ExecutorEngine:
         self._started: list[int] = []
         self._outcomes: list[TransferOutcome] = []
         self._bytes_sent = 0
+        self._bytes_landed = 0
         self._stopping = False
 
     @property
@@ -268,6 +269,10 @@ class ExecutorEngine:
     def bytes_sent(self) -> int:
         """Bytes of content that S3 has acknowledged, of batches that have ended."""
         return self._bytes_sent
+
+    def progress(self, most: int) -> TransferProgress:  # noqa: ARG002 - the same question as `TransferEngine`'s
+        """How far the batches that have ended are; of those that are out, nothing is known."""
+        return TransferProgress(self._bytes_landed, 0, ())
 
     @property
     def n_threads(self) -> int:
@@ -412,4 +417,5 @@ class ExecutorEngine:
     def _conclude(self, outcome: TransferOutcome) -> None:
         if self._rows.pop(outcome.row, None) is not None:
             self._bytes_sent += outcome.bytes_sent
+            self._bytes_landed += outcome.size if outcome.ok else 0
             self._outcomes.append(outcome)

@@ -20,7 +20,7 @@ import contextlib
 import heapq
 import itertools
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from upload_client.clock import SYSTEM, Clock
 from upload_client.core.parts import DEFAULT_PART, MULTIPART_COPY_LIMIT
 from upload_client.core.rate import RateLimit
 from upload_client.errors import DeliveryError
+from upload_client.events import InFlight
 from upload_client.transfer.buffers import Buffers
 from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
 from upload_client.transfer.dataroot import DataRoot, FileRefused
@@ -36,7 +37,7 @@ from upload_client.transfer.lane import Errand, Lane
 from upload_client.transfer.lean import LeanWire
 from upload_client.transfer.pace import MOST, Pace
 from upload_client.transfer.route import NoRoute
-from upload_client.transfer.task import TransferOutcome, TransferTask, failure
+from upload_client.transfer.task import TransferOutcome, TransferProgress, TransferTask, failure
 from upload_client.transfer.upload import (
     SCRATCH,
     Memory,
@@ -87,13 +88,14 @@ class _Larger(Exception):  # noqa: N818 - not an error
 class _Run:
     """A file whose parts are on their way."""
 
-    __slots__ = ("error", "flying", "left", "next", "parted", "restarts")
+    __slots__ = ("bytes_done", "error", "flying", "left", "next", "parted", "restarts")
 
     def __init__(self, parted: Parted, restarts: int = 0) -> None:
         self.parted = parted
         self.next = 0
         self.left = parted.n_parts
         self.flying = 0
+        self.bytes_done = 0
         self.error: BaseException | None = None
         self.restarts = restarts
 
@@ -173,6 +175,9 @@ class TransferEngine:
         self._told_at = 0.0
 
         self._bytes_sent = 0
+        self._bytes_kept = 0
+        self._bytes_landed = 0
+        self._driven: set[Errand] = set()
         self._last_success = clock.monotonic()
         self._stopping = False
         self._fault: BaseException | None = None
@@ -204,8 +209,36 @@ class TransferEngine:
 
     @property
     def bytes_sent(self) -> int:
-        """Bytes of content that S3 has acknowledged."""
+        """Bytes of content that were sent, and that S3 has acknowledged."""
         return self._bytes_sent
+
+    def progress(self, most: int) -> TransferProgress:
+        """How far it is at this moment, with up to `most` of the files on their way. From any thread."""
+        with self._lock:
+            runs = list(self._runs)
+            whole = {errand.about for errand in self._driven if isinstance(errand.about, TransferTask)}
+            done, kept = self._bytes_landed, self._bytes_kept
+            wire = self._wire.on_the_wire() if isinstance(self._wire, LeanWire) else Counter()
+            files = [
+                InFlight(
+                    run.parted.task.relpath,
+                    min(run.bytes_done + wire[run.parted.task.key], run.parted.size),
+                    run.parted.size,
+                    run.parted.n_parts - run.left,
+                    run.parted.n_parts,
+                )
+                for run in runs
+            ]
+            files += (
+                InFlight(task.relpath, min(wire[task.key], task.size or 0), task.size or 0) for task in whole
+            )
+        done += sum(file.bytes_done for file in files)
+        if self._lane is not None and len(files) < most:
+            files += (
+                InFlight(task.relpath, 0, task.size or 0) for task in self._lane.some(most - len(files))
+            )
+        files.sort(key=lambda file: -file.size)
+        return TransferProgress(done, kept, tuple(files[:most]))
 
     @property
     def n_threads(self) -> int:
@@ -409,6 +442,7 @@ class TransferEngine:
 
     def _begun(self, task: TransferTask, result: object) -> None:
         if isinstance(result, TransferOutcome):
+            self._bytes_sent += result.bytes_sent
             self._conclude(task, result)
         elif isinstance(result, Parted):
             self._activate(_Run(result))
@@ -430,7 +464,14 @@ class TransferEngine:
     def _part_done(self, run: _Run, result: object) -> None:
         run.flying -= 1
         run.left -= 1
-        if isinstance(result, BaseException) and run.error is None:
+        if isinstance(result, tuple):
+            size, kept = result
+            run.bytes_done += size
+            if kept:
+                self._bytes_kept += size
+            elif not self._copies:
+                self._bytes_sent += size
+        elif isinstance(result, BaseException) and run.error is None:
             run.error = result
             if run in self._active:
                 self._active.remove(run)
@@ -490,6 +531,8 @@ class TransferEngine:
         if isinstance(result, BaseException):
             result = failure(task, result)
         assert isinstance(result, TransferOutcome)
+        if result.ok:
+            self._bytes_landed += result.size
         self._outcomes.append(result)
         del self._rows[task.row]  # in this order: whoever counts them meanwhile finds one too many, not none
 
@@ -572,12 +615,9 @@ class TransferEngine:
                 raise _Larger(size)
             if size < self._threshold:
                 if size < SMALL:
-                    outcome = yield from send_whole(task, file)
-                else:
-                    with self._lent(size) as memory:
-                        outcome = yield from send_whole(task, file, memory)
-                self._bytes_sent += outcome.bytes_sent
-                return outcome
+                    return (yield from send_whole(task, file))
+                with self._lent(size) as memory:
+                    return (yield from send_whole(task, file, memory))
             parted = PartedUpload(self._with_left_over(task), file, self._part_size)
             yield from parted.begin()
             keep = True
@@ -597,14 +637,15 @@ class TransferEngine:
         yield from parted.begin()
         return parted
 
-    def _part(self, run: _Run, index: int) -> Steps[None]:
+    def _part(self, run: _Run, index: int) -> Steps[tuple[int, bool]]:
+        """Bring a part over; its bytes, and whether they were there already."""
+        size = run.parted.extent(index)[1]
         if self._copies:
             yield from run.parted.send_part(index)
-            return
-        size = run.parted.extent(index)[1]
+            return size, False
         with self._lent(size) as memory:
             yield from run.parted.send_part(index, memory)
-        self._bytes_sent += size
+        return size, not run.parted.was_sent(index)
 
     @contextlib.contextmanager
     def _lent(self, size: int) -> Iterator[Memory]:
@@ -648,8 +689,10 @@ class TransferEngine:
                         return
                     self._idle += 1
                     self._work.wait()
+                self._driven.add(errand)
             result = self._drive(errand)
             with self._lock:
+                self._driven.discard(errand)
                 self._flying -= 1
                 self._memory_used -= errand.memory
                 errand.done(errand.about, result)

@@ -153,6 +153,11 @@ class Lane:
         self._stopped = True
         self.wake()
 
+    def some(self, most: int) -> list[Any]:
+        """What up to so many of the files on their way are about. From any thread."""
+        errands = (ride.errand for ride in list(self._busy)[:most])
+        return [errand.about for errand in errands if errand is not None]
+
     def _run(self) -> None:
         try:
             self._loop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import selectors
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,7 @@ class LeanWire:
             raise NoRoute(str(error)) from error
         self._names = Names()
         self._idle: deque[Connection] = deque()
+        self._busy: dict[int, tuple[str, Connection]] = {}  # by thread: the key, and what carries it
         self._closed = threading.Event()
         threading.Thread(target=self._keep_keys_fresh, name="transfer-keys", daemon=True).start()
 
@@ -102,15 +103,26 @@ class LeanWire:
             connection = self._idle.pop()
         except IndexError:
             connection = self.connection()
+        connection.sent = 0
+        self._busy[threading.get_ident()] = request.key, connection
         try:
             answer = _drive(connection, request)
         except BaseException:
             connection.close()
             raise
+        finally:
+            del self._busy[threading.get_ident()]
         self._idle.append(connection)
         if self._closed.is_set():
             self.close()
         return self.second_opinion(request, answer) if is_unusual(answer) else answer
+
+    def on_the_wire(self) -> Counter[str]:
+        """Bytes of requests under way that have been sent, by key; of those that threads carry."""
+        sent: Counter[str] = Counter()
+        for key, connection in list(self._busy.values()):
+            sent[key] += connection.sent
+        return sent
 
     def second_opinion(self, request: PutObject | UploadPart, answer: Answer) -> Answer:
         """Let botocore make a request that was answered in an unusual way, and learn from it."""

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from upload_client.aws.skew import is_skew, wrong_clock
 from upload_client.errors import LoginRefused
+from upload_client.events import InFlight
 from upload_client.transfer.dataroot import FileRefused
 from upload_client.transfer.wire import Answer
 
-__all__ = ["NotTaken", "TransferOutcome", "TransferTask", "failure"]
+__all__ = ["NotTaken", "TransferOutcome", "TransferProgress", "TransferTask", "failure"]
 
 _MAX_TEXT = 500
 
@@ -75,6 +76,21 @@ class TransferOutcome(NamedTuple):
     error: str | None = None
     again: bool = False
     credentials: bool = False
+
+
+class TransferProgress(NamedTuple):
+    """How far an engine is at this moment.
+
+    Attributes:
+        bytes_done: Of content that is at the destination or on the wire to it; less than before where a file
+            has to be sent again.
+        bytes_kept: Of these, bytes of parts that an earlier try had left there, and that were not sent again.
+        files: Some of those on their way, the largest first.
+    """
+
+    bytes_done: int
+    bytes_kept: int
+    files: tuple[InFlight, ...]
 
 
 class NotTaken(Exception):  # noqa: N818 - reads as what it says

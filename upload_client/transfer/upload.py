@@ -219,6 +219,10 @@ class Parted:
         """Bytes of the parts that this run has sent; not of those an earlier one had."""
         return sum(self.extent(index)[1] for index, sent in enumerate(self._sent_now) if sent)
 
+    def was_sent(self, index: int) -> bool:
+        """Whether this run has sent that part; it may have been there already."""
+        return bool(self._sent_now[index])
+
     def extent(self, index: int) -> tuple[int, int]:
         """Offset and size in bytes of a part, counted from 0."""
         offset = index * self.part_size
