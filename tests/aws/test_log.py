@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from upload_client.aws import log
 from upload_client.aws.bucket import AccessDenied, AnswerLost
 from upload_client.aws.log import LogReader, LogWriter, last_epoch
+from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import segment_key
 from upload_client.core.records import (
     MAX_BATCH_BYTES,
@@ -294,6 +295,28 @@ def test_an_old_writer_cannot_put_up_a_fence(bucket):
     with pytest.raises(Superseded):
         writer_of(bucket, "old", 1).fence()
     assert len(bucket.ls()) == 1
+
+
+def test_an_epoch_given_before_shows_once_the_whole_log_is_read(bucket):
+    writer_of(bucket, "first", 2).fence()
+    sha = next(iter(reader_of(bucket).read_all())).sha256
+    put(bucket, 1, raw(1, sha, agent_id="dead", epoch=1))  # behind it: its epoch is the log's last
+    second = writer_of(bucket, "second", 2)
+    second.fence()
+    history = DeliveryHistory()
+    for segment in reader_of(bucket).read_all():
+        history.add_client(segment)
+    with pytest.raises(Superseded, match=r"first has written .* under epoch 2"):
+        second.check_owner(history.last_client)
+    second.append(note(0))
+    assert second.flush()
+    assert second.superseded
+    assert all_notes(bucket) == []
+    third = writer_of(bucket, "third", 3)
+    third.fence()
+    history.add_client(list(reader_of(bucket).read_all())[-1])
+    third.check_owner(history.last_client)
+    assert third.error is None
 
 
 def test_a_fence_follows_the_last_segment_without_reading_the_log(bucket, through, proxy):

@@ -219,6 +219,7 @@ def test_the_lives_of_clients_are_told(history):
 def test_the_lives_of_validators_are_told_by_whom_they_serve(history):
     init = ValidatorInit(T, "v1", 1)
     assert history.last_client is None
+    assert history.last_validator is None
     assert history.validator_of(1) is None
     history.add_validator(validator(init, Shutdown(LATER, "time"), epoch=4, serves=1))
     history.add_validator(validator(Keepalive(T), epoch=5, serves=1))
@@ -227,6 +228,7 @@ def test_the_lives_of_validators_are_told_by_whom_they_serve(history):
     assert history.validator_of(1) == Life(5, "validator5", 1, None, T)
     assert history.validator_of(2) == Life(6, "validator6", 2, None, T, "stop", "all judged")
     assert history.validator_of(3) is None
+    assert history.last_validator == history.validator_of(2)
 
 
 # --- properties ---

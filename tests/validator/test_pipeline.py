@@ -9,7 +9,7 @@ from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 from validator.by_hand import LAYOUT, Client, Inline, drive, raw
 
 from upload_client.aws.bucket import Bucket
-from upload_client.aws.log import LogReader
+from upload_client.aws.log import LogReader, LogWriter
 from upload_client.core.files import Upload
 from upload_client.core.layout import segment_key
 from upload_client.core.lease import LockBody
@@ -25,7 +25,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
-from upload_client.errors import Locked
+from upload_client.errors import Locked, TooManyInvalid
 from upload_client.validator import pipeline
 from upload_client.validator.checks import Abandoned, Judgement
 from upload_client.validator.pipeline import Validator
@@ -515,7 +515,7 @@ def test_after_a_crash_of_the_client_it_judges_what_was_announced_and_leaves(mem
 def test_after_an_early_stop_it_leaves_at_once(memory, clock):
     executor = Slow()
     memory.client.deliver("a.csv")
-    memory.client.stop("stopped early: 11 files were judged invalid in this run")
+    memory.client.stop(str(TooManyInvalid(11)))
     validator = memory.validator(executor=executor, judge=(judge := Yes()))
     validator.begin()
     validator.step()
@@ -636,6 +636,26 @@ def test_a_validator_whose_log_has_a_newer_writer_leaves_without_a_word(memory, 
     work(validator, clock)
     assert validator.outcome == "lock lost"
     assert memory.client.verdicts() == []
+
+
+def test_a_validator_with_an_epoch_that_another_had_says_so_and_leaves_for_a_newer_one(memory, clock):
+    memory.client.deliver("a.csv")
+    log = LAYOUT.validator_log()
+    first = LogWriter(
+        memory.control, log, agent_id="first", epoch=2, chain=LogChain("validator"), client_epoch=1
+    )
+    first.fence()
+    chain = LogChain("validator")
+    chain.next_seq, chain.tail_sha = 1, first._chain.tail_sha
+    late = encode_segment(chain.header(agent_id="dead", epoch=1, client_epoch=1), [])
+    memory.control.put(segment_key(log, 1), late)
+    validator = memory.validator()
+    assert validator.run() == "error"
+    assert memory.client.verdicts() == []
+    following = memory.validator("followingxy")
+    following.begin()
+    work(following, clock, memory.client.verdicts)
+    assert [v.path for v in memory.client.verdicts()] == ["a.csv"]
 
 
 def test_the_lock_is_given_back_and_refreshed_before_that(memory, clock):

@@ -26,6 +26,7 @@ from upload_client.aws.bucket import (
     insist,
 )
 from upload_client.clock import SYSTEM, Clock
+from upload_client.core.history import Life
 from upload_client.core.layout import segment_key, segment_seq
 from upload_client.core.records import (
     FLUSH_SECONDS,
@@ -171,6 +172,28 @@ class LogWriter:
             except _MayNotWrite:
                 raise LockLost("the lock was not confirmed in time to append to the log") from None
             self.folded.clear()
+
+    def check_owner(self, newest: Life | None) -> None:
+        """Stop if the whole log, read after the fence, knows of an owner that this one does not come after.
+
+        An epoch is chosen by the last segments alone. Where a dead owner's late one is the last and the lock
+        is deleted at that very moment, it may be one that was given before; readers would pass over all that
+        is appended under it.
+
+        Args:
+            newest: Whoever has the highest epoch in the log, first of all who have it.
+
+        Raises:
+            Superseded: That is not this writer.
+        """
+        if newest is None or (newest.epoch, newest.agent_id) == (self._epoch, self._agent_id):
+            return
+        self.error = Superseded(
+            f"agent {newest.agent_id} has written to the log {self._bucket.prefix}{self._prefix} under epoch"
+            f" {newest.epoch}, and agent {self._agent_id} was given epoch {self._epoch}: the lock was deleted"
+            " or damaged"
+        )
+        raise self.error
 
     def append(self, record: Record) -> None:
         """Queue a record; see `append_many`."""

@@ -260,6 +260,11 @@ class DeliveryHistory:
         """The client with the highest epoch."""
         return self.clients[max(self.clients)] if self.clients else None
 
+    @property
+    def last_validator(self) -> Life | None:
+        """The validator with the highest epoch of its own."""
+        return self.validators[max(self.validators)] if self.validators else None
+
     def validator_of(self, client_epoch: int) -> Life | None:
         """The latest validator that serves the client of that epoch."""
         serving = [epoch for epoch, life in self.validators.items() if life.client_epoch == client_epoch]

@@ -30,6 +30,7 @@ __all__ = [
     "MAX_RECORD",
     "MAX_SEGMENT",
     "MAX_UNFLUSHED",
+    "STOPPED_EARLY",
     "VERSION",
     "CheckpointMade",
     "ClientRecord",
@@ -78,6 +79,8 @@ KEEPALIVE_SECONDS: Final = 10.0
 """A writer that has been silent for so long says that it is still there."""
 MAX_UNFLUSHED: Final = 5000
 """`Transferred` records that may wait for a flush; with more, sending waits."""
+STOPPED_EARLY: Final = "stopped early"
+"""How the reason of a `Stop` begins where too many files are invalid: nobody waits for the rest."""
 
 _MAX_TEXT = 4000  # characters of a message: what does not fit into a record would be lost to the reader
 _MAX_PROBLEMS = 10

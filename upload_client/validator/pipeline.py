@@ -25,6 +25,7 @@ from upload_client.core.layout import Layout
 from upload_client.core.lease import DEFAULT_LEASE, MAX_BODY, LockBody
 from upload_client.core.records import (
     KEEPALIVE_SECONDS,
+    STOPPED_EARLY,
     Cursor,
     Found,
     Keepalive,
@@ -42,12 +43,10 @@ from upload_client.core.text import for_log
 from upload_client.errors import Locked, LockLost
 from upload_client.validator.checks import Abandoned, Judgement
 
-__all__ = ["MAX_UNJUDGED", "STOPPED_EARLY", "Judge", "Outcome", "Validator"]
+__all__ = ["MAX_UNJUDGED", "Judge", "Outcome", "Validator"]
 
 MAX_UNJUDGED = 10_000
 """Announced uploads that wait for a verdict; with more, the client's log is not read on."""
-STOPPED_EARLY = "stopped early"
-"""How the reason of a client's `stop` begins that had too many invalid files: nobody waits for the rest."""
 
 Outcome = Literal["stop", "time", "superseded", "error", "lock lost"]
 """Why a validator left. After `lock lost` it could not say so."""
@@ -194,6 +193,7 @@ class Validator:
             self._history.add_client(segment)
         for segment in LogReader(self._control, log, writer="validator", clock=self._clock).read_all():
             self._history.add_validator(segment)
+        writer.check_owner(self._history.last_validator)
         self._cursor = self._history.cursor
         # Which segment announced them is not known any more, only that it lies beyond the cursor.
         self._waiting = {path: self._cursor + 1 for path, _ in self._history.unjudged()}
