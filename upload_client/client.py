@@ -10,19 +10,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import os
 import platform
 import random
-import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import pandas as pd
 
@@ -37,7 +35,6 @@ from upload_client.aws.bucket import (
 )
 from upload_client.aws.checkpoints import Folded, read_logs, write_checkpoint
 from upload_client.aws.identity import new_agent_id
-from upload_client.aws.leftover import abort, leftovers
 from upload_client.aws.lock import Lock, epoch_floor
 from upload_client.aws.log import LogReader, LogWriter
 from upload_client.aws.probe import probe_store
@@ -49,7 +46,6 @@ from upload_client.core.delivery import (
     ClientState,
     ExitCode,
     ValidatorWatch,
-    Watch,
     exit_code,
     next_client_state,
     too_many_invalid,
@@ -65,7 +61,6 @@ from upload_client.core.files import (
 )
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, check_name
-from upload_client.core.paths import check_relpaths
 from upload_client.core.records import LogChain
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
@@ -77,11 +72,8 @@ from upload_client.errors import (
     LogBroken,
     LoginRefused,
     NothingToDoError,
-    PipelineBusy,
-    PipelineRefused,
     TooManyInvalid,
     UsageError,
-    ValidatorSilent,
 )
 from upload_client.events import (
     Connected,
@@ -94,15 +86,18 @@ from upload_client.events import (
     Reporter,
     Summary,
 )
-from upload_client.index import check_index, encode_index, known_sizes
+from upload_client.index import encode_index
+from upload_client.landed import lost, sweep
 from upload_client.places import complete_settings, open_places, usage_errors
 from upload_client.plan import Plan, make_plan
 from upload_client.report import LogTail, Receipt, write_dump
 from upload_client.settings import Settings, load_settings
+from upload_client.source import Source
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.elsewhere import ExecutorEngine, LockSeen, Place
 from upload_client.transfer.engine import TransferEngine, TransferOutcome, TransferTask
 from upload_client.ui.plain import PlainReporter
+from upload_client.validation import BUSY_RETRY, Validation
 
 if TYPE_CHECKING:
     import boto3
@@ -122,7 +117,6 @@ _GRACE = 3.5  # seconds for what is in flight, once the client has been told to 
 _CLOSE_TIMEOUT = 10.0  # seconds for the last records
 _CHECKPOINT_EVERY = 1000  # segments of both logs
 _CHECKPOINT_AT_END = 16  # segments of both logs that are quicker read than a checkpoint is written
-_BUSY_RETRY = 5.0  # seconds between attempts to start a validator while an old one is leaving
 _PATIENCE = 120.0  # seconds for an outage to pass, before what ends a delivery is given up
 _BREAK = 2.0  # seconds between two attempts at that
 
@@ -154,16 +148,6 @@ class Outcome:
     error: BaseException | None = field(default=None, repr=False)
 
 
-class _S3Place(NamedTuple):
-    """A source that is named by its URL; the bucket is opened after the login."""
-
-    bucket: str
-    prefix: str
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Places:
     """Where everything of the delivery is, once somebody is logged in."""
@@ -193,8 +177,6 @@ class _Delivery:
         announce: rows that are done and await a verdict of which nobody has been asked in this run.
         said_at: when the log was last written to, by the monotonic clock.
         told_at: when progress was last told, the same.
-        start_at: before this moment no validator is started again, the same.
-        starting: the answer of the starter, while a validator is being started again.
         index: key and SHA-256 of the index of this run.
         chain: the client's log, as the writer has it.
         history: both logs, as far as they were read and written, for the next checkpoint.
@@ -208,40 +190,22 @@ class _Delivery:
     lock: Lock
     writer: LogWriter
     chain: LogChain
-    reader: LogReader
+    validation: Validation
     history: DeliveryHistory
     header: records.SegmentHeader
     validator_chain: LogChain
     checkpoint_at: int
     ledger: FileLedger
-    watch: ValidatorWatch
     plan: Plan
     announce: deque[int]
     said_at: float
     told_at: float = -math.inf
-    start_at: float = -math.inf
     engine: TransferEngine | ExecutorEngine | None = None
-    starting: Future[Exception | None] | None = None
     index: tuple[str, str] | None = None
     receipt: str | None = None
     n_uploads: int = 0
     files_sent: int = 0
     outage: bool = False
-
-
-def _place(source: str | Path) -> Path | _S3Place:
-    if isinstance(source, Path):
-        return source
-    if not isinstance(source, str):
-        raise TypeError(
-            f"a source is a directory, a Bucket or s3://bucket/prefix, not {type(source).__name__}"
-        )
-    if not source.startswith("s3://"):
-        return Path(source)
-    bucket, _, prefix = source.removeprefix("s3://").partition("/")
-    if not bucket:
-        raise UsageError(f"the source {source!r} names no bucket: s3://bucket/prefix")
-    return _S3Place(bucket, prefix if not prefix or prefix.endswith("/") else prefix + "/")
 
 
 def _versions() -> dict[str, str]:
@@ -375,17 +339,11 @@ class UploadClient:
         self._executor = executor
         self._n_batches = n_batches
         self._clock = clock
-        self._source_name = str(source)
-        self._source = source if isinstance(source, Bucket) else _place(source)
-        self._index = file_index
-        self._warnings: tuple[str, ...] = ()
-        if isinstance(self._source, Path):
-            self._check_index(self._source)
+        self._source = Source(source, file_index)
 
         self._began = clock.monotonic()
         self._places: _Places | None = None
         self._lock: Lock | None = None
-        self._sources: dict[str, tuple[int, str]] | None = None
         self._delivery: _Delivery | None = None
         self._ending = False
         self._outcome: Outcome | None = None
@@ -439,7 +397,7 @@ class UploadClient:
     @property
     def reader(self) -> LogReader:
         """Follows the validator's log."""
-        return self._connected().reader
+        return self._connected().validation.reader
 
     # --- the way of a delivery ---
 
@@ -499,7 +457,7 @@ class UploadClient:
         with self._ending_on_error():
             ledger = delivery.ledger
             will = [state == "ready" for state in ledger.states()]
-            body = encode_index(self._index, will)
+            body = encode_index(self._source.index, will)
             key = delivery.places.layout.index(delivery.lock.epoch)
             delivery.index = (key, hashlib.sha256(body).hexdigest())
             self._create(key, body, "text/csv")
@@ -530,12 +488,12 @@ class UploadClient:
         if delivery.index is None:
             self.write_index()
         with self._ending_on_error():
-            delivery.reader.start()
+            delivery.validation.reader.start()
             if delivery.ledger.next_row(math.inf) is None and not delivery.announce:
                 self._finish()
                 return
-            while not self._start_pipeline():
-                self._clock.sleep(_BUSY_RETRY)
+            while not delivery.validation.start():
+                self._clock.sleep(BUSY_RETRY)
                 delivery.lock.check_held()
             self._move("started")
 
@@ -633,7 +591,7 @@ class UploadClient:
             self._lock.refresh()
         elif self._lock.state != "held":
             self._lock.acquire(epoch_floor(places.control, places.layout), steal=self._steal)
-            self._start_thread(self._lock)
+            self._lock.start()
         return True
 
     def release_lock(self) -> None:
@@ -707,12 +665,8 @@ class UploadClient:
             transfer_type=self.transfer_type,
             pool=_CONNECTIONS if n_threads == "auto" else n_threads + 4,
         )
-        source = self._source
-        if isinstance(source, _S3Place):
-            source = Bucket(source.bucket, prefix=source.prefix, client=places.landing.client)
-        self._places = _Places(
-            settings, places.layout, places.control, places.landing, DataRoot(source), n_threads
-        )
+        root = self._source.open(places.landing.client)
+        self._places = _Places(settings, places.layout, places.control, places.landing, root, n_threads)
         return self._places
 
     def _connect(self) -> None:
@@ -735,26 +689,26 @@ class UploadClient:
         writer.fence()
         survey = self._survey(places, lock.epoch)
         history, reader = survey.logs.history, survey.logs.reader
+        watch = ValidatorWatch(
+            lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + BUSY_RETRY
+        )
         self._delivery = delivery = _Delivery(
             places=places,
             lock=lock,
             writer=writer,
             chain=chain,
-            reader=reader,
+            validation=Validation(reader, watch, self._ask_for_validator, self._clock),
             history=history,
             header=chain.header(agent_id=self.agent_id, epoch=lock.epoch),
             validator_chain=reader.chain.copy(),
             checkpoint_at=chain.next_seq + reader.chain.next_seq - survey.logs.n_segments,
             ledger=survey.ledger,
-            watch=ValidatorWatch(
-                lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + _BUSY_RETRY
-            ),
             plan=survey.plan,
             announce=deque(survey.plan.announced),
             n_uploads=survey.plan.n_found,
             said_at=self._clock.monotonic(),
         )
-        for warning in self._warnings:
+        for warning in self._source.warnings:
             self.cmessage(warning, "warning")
         self._tell(
             Connected(
@@ -763,7 +717,7 @@ class UploadClient:
                 transfer_type=self.transfer_type,
                 agent_id=self.agent_id,
                 epoch=lock.epoch,
-                source=self._source_name,
+                source=self._source.name,
                 landing=str(places.landing),
                 resumed=len(history) > 0,
             )
@@ -778,24 +732,15 @@ class UploadClient:
                 self._write_receipt(delivery)
             self._move("all_judged")
             raise NothingToDoError
-        self._start_thread(writer)
+        writer.start()
         delivery.engine = self._make_engine(delivery)
         self._move("connected")
 
     def _survey(self, places: _Places, epoch: int) -> _Survey:
         """Read both logs, list what has landed, and find out where each file starts."""
-        if places.root.bucket is not None:
-            self._sources = {entry.key: (entry.size, entry.etag) for entry in places.root.bucket.list()}
-            self._check_index({key: size for key, (size, _) in self._sources.items()}, places.layout.landing)
-        elif any(check_relpaths(self._index["path"].tolist(), places.layout.landing)):
-            assert isinstance(self._source, Path)
-            self._check_index(self._source, places.layout.landing)  # it names the keys that are too long
-        ledger = FileLedger(
-            self._index["path"].tolist(),
-            abspaths=self._source_prefix(),
-            checksums=self._index["checksum"].tolist(),
-            sizes=known_sizes(self._index),
-            max_retries=places.settings.max_retries if self._max_retries is None else self._max_retries,
+        self._source.look(places.root, places.layout.landing)
+        ledger = self._source.ledger(
+            places.settings.max_retries if self._max_retries is None else self._max_retries
         )
         folded = read_logs(places.control, places.layout, ledger.rows, self._clock)
         plan = make_plan(
@@ -803,22 +748,12 @@ class UploadClient:
             folded.history,
             epoch=epoch,
             root=places.root,
-            sources=self._sources,
+            sources=self._source.entries,
             landing=places.landing,
             resend_invalid=self._resend_invalid,
             n_threads=_LOOKS if places.n_threads == "auto" else places.n_threads,
         )
         return _Survey(folded, ledger, plan)
-
-    def _check_index(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
-        checked = check_index(self._index, source, prefix=prefix)
-        self._index, self._warnings = checked.frame, checked.warnings
-
-    def _source_prefix(self) -> str:
-        """What stands before a relative path to make it the path a person would use."""
-        if isinstance(self._source, Path):
-            return str(self._source.absolute()).rstrip("/\\") + os.sep
-        return str(self._source)
 
     def _make_engine(self, delivery: _Delivery) -> TransferEngine | ExecutorEngine:
         places, lock = delivery.places, delivery.lock
@@ -849,15 +784,10 @@ class UploadClient:
             **options,
         )
 
-    # --- the validator ---
-
-    def _start_pipeline(self) -> bool:
-        """Ask for a validator, and wait for the answer; False if an old one is still leaving."""
-        return self._asked(self._invoke())
-
-    def _invoke(self) -> Exception | None:
-        """Ask the starter once. In a thread of its own when a validator has to be started again."""
+    def _ask_for_validator(self, attempt: int) -> None:
+        """Ask the starter once."""
         delivery = self._connected()
+        settings = delivery.places.settings
         request = {
             "protocol": records.VERSION,
             "dataset": self.dataset,
@@ -865,54 +795,15 @@ class UploadClient:
             "transfer_type": self.transfer_type,
             "agent_id": self.agent_id,
             "epoch": delivery.lock.epoch,
-            "idempotency_key": f"{self.agent_id}-{delivery.lock.epoch}-{delivery.watch.starting()}",
+            "idempotency_key": f"{self.agent_id}-{delivery.lock.epoch}-{attempt}",
         }
-        try:
-            client = pipeline.lambda_client(self._session, delivery.places.settings, self._lambda_config)
-            pipeline.start(client, delivery.places.settings.start_function or "", request)
-        except (PipelineRefused, StoreError) as error:
-            return error
-        return None
-
-    def _asked(self, refusal: Exception | None) -> bool:
-        """What the starter's answer means: whether a validator runs. Raises the refusal if it is final."""
-        watch = self._connected().watch
-        if refusal is None or isinstance(refusal, AnswerLost):
-            watch.started()  # where the answer was lost, the validator's log tells
-            return True
-        if isinstance(refusal, PipelineBusy) and watch.busy(self._clock.monotonic()):
-            return False
-        raise refusal
-
-    def _keep_validator(self, delivery: _Delivery) -> None:
-        """Start the validator again where that is right; end where it is gone for good."""
-        if delivery.starting is not None:
-            if not delivery.starting.done():
-                return
-            refusal, delivery.starting = delivery.starting.result(), None
-            try:
-                if not self._asked(refusal):
-                    delivery.start_at = self._clock.monotonic() + _BUSY_RETRY
-            except PipelineRefused as error:
-                raise ValidatorSilent(
-                    f"the validator has left and cannot be started again: {error}"
-                ) from error
-        advice = delivery.watch.advice()
-        if advice is Watch.START_AGAIN:
-            if self._clock.monotonic() >= delivery.start_at:
-                delivery.starting = self._in_background(self._invoke)
-        elif advice is Watch.SILENT:
-            raise ValidatorSilent(
-                f"no sign of life from the validator for {delivery.watch.silent_for:.0f} seconds,"
-                " though it was started twice"
-            )
-        elif advice is Watch.LEFT:
-            raise ValidatorSilent(f"the validator has left before all was judged: {delivery.watch.gone}")
+        client = pipeline.lambda_client(self._session, settings, self._lambda_config)
+        pipeline.start(client, settings.start_function or "", request)
 
     # --- sending ---
 
     def _queue(self, delivery: _Delivery, row: int) -> None:
-        ledger, plan = delivery.ledger, delivery.plan
+        ledger, plan, sources = delivery.ledger, delivery.plan, self._source.entries
         ledger.queue(row)
         relpath = ledger.relpath(row)
         assert delivery.engine is not None
@@ -925,7 +816,7 @@ class UploadClient:
                 size=plan.sizes[row],
                 checksum=ledger.checksum(row),
                 expect_etag=plan.landed.get(row),
-                source_etag=None if self._sources is None else self._sources[relpath][1],
+                source_etag=None if sources is None else sources[relpath][1],
                 leftover=plan.leftover.get(relpath, ()),
             )
         )
@@ -933,7 +824,7 @@ class UploadClient:
     def _feed(self, delivery: _Delivery) -> None:
         """Give the workers files, as far as there is room."""
         if delivery.outage:
-            if delivery.reader.trouble is not None:
+            if delivery.validation.reader.trouble is not None:
                 return
             delivery.outage = False
         engine, ledger = delivery.engine, delivery.ledger
@@ -990,7 +881,7 @@ class UploadClient:
             return
         if self.state is ClientState.RUNNING and ledger.transfer_complete:
             self._move("all_sent")
-        self._keep_validator(delivery)
+        delivery.validation.keep()
         self._write_checkpoint(delivery, _CHECKPOINT_EVERY)
         if now - delivery.said_at >= records.KEEPALIVE_SECONDS:
             self._append([records.Keepalive(self._now())])
@@ -999,7 +890,7 @@ class UploadClient:
         if delivery.writer.error is not None:
             raise delivery.writer.error
         delivery.lock.check_held()
-        for part in (delivery.writer, delivery.lock, delivery.reader):
+        for part in (delivery.writer, delivery.lock, delivery.validation.reader):
             if isinstance(part.trouble, LoginRefused):
                 raise part.trouble
 
@@ -1034,7 +925,7 @@ class UploadClient:
                 delivery.files_sent += 1
                 if ledger.transferred(row, upload, at):
                     lines.append(records.Transferred.of(at, outcome.relpath, upload, 0))
-            elif outcome.again and isinstance(delivery.reader.trouble, AnswerLost):
+            elif outcome.again and isinstance(delivery.validation.reader.trouble, AnswerLost):
                 # The validator's log cannot be read either: the network is at fault, and the file none the
                 # worse. The lock's lease bounds how long that can go on.
                 delivery.outage = True
@@ -1060,14 +951,9 @@ class UploadClient:
 
     def _hear_validator(self, delivery: _Delivery) -> None:
         """Enter into the ledger what the validator said."""
-        reader, ledger, watch = delivery.reader, delivery.ledger, delivery.watch
-        if reader.trouble is not None:
-            watch.poll_failed()
-        elif reader.polls_ok_at is not None:
-            watch.polled(reader.polls_ok_at)
-        now, epoch = self._clock.monotonic(), delivery.lock.epoch
-        for segment in reader.update():
-            watch.hear(segment)
+        ledger, epoch = delivery.ledger, delivery.lock.epoch
+        now = self._clock.monotonic()
+        for segment in delivery.validation.listen():
             delivery.history.add_validator(segment)
             delivery.validator_chain.follow(segment)
             if not verdicts.heard(segment, epoch):
@@ -1122,34 +1008,14 @@ class UploadClient:
         ledger, at = delivery.ledger, self._now()
         if not ledger.counts()["valid"]:
             return
-        landing = delivery.places.landing
-
-        def look() -> bytearray:
-            """For each row: 0: nothing is listed, 1: something else is, 2: what was judged is."""
-            found = bytearray(len(ledger))
-            for entry in landing.list():
-                if (row := ledger.row(entry.key)) is not None:
-                    found[row] = 2 if ledger.has_landed(row, entry.etag) else 1
-            return found
-
-        for row, found in enumerate(self._patiently(look)):
-            if found < 2 and ledger.state(row) == "valid":
-                why = "was replaced in the bucket" if found else "is no longer in the bucket"
-                ledger.judge(row, "invalid", f"{why} after it was judged", at)
-                self._tell_file(ledger, row)
+        for row, why in self._patiently(lambda: lost(ledger, delivery.places.landing)):
+            ledger.judge(row, "invalid", why, at)
+            self._tell_file(ledger, row)
 
     def _sweep(self, delivery: _Delivery) -> None:
-        """Throw away what was begun in parts and will not be ended: the answer that named it was lost, say.
-
-        All unfinished uploads below the landing prefix are this delivery's, and while the lock is held
-        nobody else is at work on it. A file that could not be sent keeps its parts for the next run.
-        """
-        ledger, landing = delivery.ledger, delivery.places.landing
+        """Throw away what was begun in parts and will not be ended."""
         try:
-            for upload in self._patiently(lambda: list(leftovers(landing))):
-                row = ledger.row(upload.key)
-                if (row is None or ledger.state(row) in ("valid", "invalid", "done")) and self._may_write:
-                    abort(landing, upload)
+            self._patiently(lambda: sweep(delivery.ledger, delivery.places.landing, self._may_write))
         except StoreError as error:
             self.cmessage(f"unfinished uploads may be left in the landing bucket: {error}", "warning")
 
@@ -1165,7 +1031,6 @@ class UploadClient:
                 self._check_ownership(self._connected())
                 self._clock.sleep(_BREAK)
 
-    @property
     def _may_write(self) -> bool:
         return self._lock is not None and self._lock.may_write
 
@@ -1189,7 +1054,7 @@ class UploadClient:
             index_key=delivery.index[0],
             index_sha256=delivery.index[1],
             client_log=_tail(delivery.chain),
-            validator_log=_tail(delivery.reader.chain),
+            validator_log=_tail(delivery.validation.reader.chain),
             finished_at=self._now(),
             versions=_versions(),
         )
@@ -1299,7 +1164,7 @@ class UploadClient:
         if writer.seq + delivery.validator_chain.next_seq - delivery.checkpoint_at < after:
             return
         delivery.checkpoint_at = writer.seq + delivery.validator_chain.next_seq
-        if not self._may_write or not writer.flush(
+        if not self._may_write() or not writer.flush(
             timeout=_CLOSE_TIMEOUT
         ):  # what is in the history must be in the log
             return
@@ -1322,7 +1187,7 @@ class UploadClient:
 
     def _close_log(self, delivery: _Delivery, error: BaseException | None, *, crashed: bool) -> None:
         """Say why it ends, if anybody is still to read what this client writes."""
-        delivery.reader.stop()
+        delivery.validation.reader.stop()
         if not delivery.lock.may_write or delivery.writer.error is not None:
             delivery.writer.stop()
             return
@@ -1373,20 +1238,3 @@ class UploadClient:
                 seconds=self._clock.monotonic() - self._began,
             )
         )
-
-    # What a simulation on virtual time, which has no threads, replaces
-
-    def _start_thread(self, part: Lock | LogWriter | LogReader) -> None:
-        part.start()
-
-    def _in_background(self, call: Callable[[], Exception | None]) -> Future[Exception | None]:
-        future: Future[Exception | None] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
-                future.set_exception(error)
-
-        threading.Thread(target=run, name="start validator", daemon=True).start()
-        return future

@@ -210,7 +210,7 @@ def measured(phase: str, folder: Path, endpoint_url: str) -> list[dict[str, obje
     )
     if phase == "plan":
         plan = client.plan()
-        assert plan.n_to_send == len(client._index)
+        assert plan.n_to_send == len(client._source.index)
         laps.lap(phase, endpoint_url)
         return laps.found
     try:

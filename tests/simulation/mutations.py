@@ -68,7 +68,6 @@ def _product() -> Iterator[Any]:
 
 _LOCK = "upload_client.aws.lock"
 _LOG = "upload_client.aws.log"
-_CLIENT = "upload_client.client"
 _UPLOAD = "upload_client.transfer.upload"
 _WIRE = "upload_client.transfer.wire"
 _CORE = "upload_client.core"
@@ -244,9 +243,9 @@ MUTATIONS = (
     ),
     Mutation(
         "there is no last look before the receipt",
-        f"{_CLIENT}:UploadClient._verify",
-        "if found < 2 and",
-        "if False and",
+        "upload_client.landed:lost",
+        "if what < 2 and ledger",
+        "if False and ledger",
     ),
     Mutation(
         "a count is forgotten",

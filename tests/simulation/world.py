@@ -26,7 +26,8 @@ from simulation.scheduling import Process, Scheduler
 from simulation.store import Content, Faults, Object, Store
 
 import upload_client.client as client_module
-from upload_client import places
+import upload_client.source as source_module
+from upload_client import places, validation
 from upload_client.aws import background, lock, log, probe
 from upload_client.aws.bucket import Bucket
 from upload_client.client import Outcome, UploadClient
@@ -642,11 +643,11 @@ class World:
                             background,
                             buffers,
                             checks,
-                            client_module,
                             engine,
                             lock,
                             log,
                             pipeline,
+                            validation,
                         )
                     ),
                     (
@@ -656,7 +657,7 @@ class World:
                     ),
                     (client_module.make_plan.__globals__, "ThreadPoolExecutor", scheduling.Pool),
                     (client_module, "_TICK", 1.0),
-                    (client_module, "DataRoot", lambda folder: Root(folder, world.opened)),
+                    (source_module, "DataRoot", lambda folder: Root(folder, world.opened)),
                     (client_module, "TransferEngine", transfer),
                     (places, "s3_client", clients.s3_client),
                     (client_module, "write_dump", lambda *_, **__: None),
