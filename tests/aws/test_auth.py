@@ -9,15 +9,18 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
+import botocore.session
 import keyring
 import keyring.backend
 import keyring.errors
 import pytest
+from botocore.credentials import RefreshableCredentials
 from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
-from upload_client.aws import auth
+from upload_client.aws import auth, clients
 from upload_client.aws.auth import CognitoLogin, fetch_parameter, find_password, open_session
+from upload_client.aws.bucket import Bucket
 from upload_client.clock import Clock
 from upload_client.errors import DeliveryError, LoginRefused
 from upload_client.settings import Settings, SettingsError
@@ -441,6 +444,38 @@ def test_a_throttled_refresh_is_tried_again(pools, clock):
         with pytest.raises(login._pool.exceptions.TooManyRequestsException):
             credentials.get_frozen_credentials()
     assert credentials.get_frozen_credentials().access_key == "TESTACCESSKEY12345"
+
+
+def test_credentials_that_have_ended_before_they_begin_are_explained_by_the_clock(pools):
+    ahead = Ahead()
+    ahead.seconds = 7200.0
+    with pytest.raises(LoginRefused, match=r"ada have ended .* it is 120 minutes ahead") as refused:
+        open_session(pools.settings(), clock=ahead)
+    assert "Set this machine's clock" in refused.value.hint
+
+
+def test_a_clock_that_jumps_past_the_end_of_all_credentials_is_a_refusal_until_it_is_set(pools):
+    clock = Ahead()
+    credentials = open_session(pools.settings(), clock=clock).get_credentials()
+    clock.seconds = 7200.0
+    with pytest.raises(LoginRefused, match="120 minutes ahead"):
+        credentials.get_frozen_credentials()
+    clock.seconds = 0.0
+    assert credentials.get_frozen_credentials().access_key == "TESTACCESSKEY12345"
+
+
+def test_so_are_those_of_another_login_whose_renewal_brings_nothing_new(server):
+    def expired():
+        return {"access_key": "a", "secret_key": "b", "token": "c", "expiry_time": "2020-01-01T00:00:00Z"}
+
+    botocores = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    botocores._credentials = RefreshableCredentials.create_from_metadata(expired(), expired, "test")
+    session = boto3.Session(region_name=REGION, botocore_session=botocores)
+    for _ in range(2):  # a client may be made of a session as often as anyone likes
+        places = Settings.model_validate({"endpoint_url": server})
+        bucket = Bucket("anything", client=clients.s3_client(session, places))
+        with pytest.raises(LoginRefused, match="by this machine's clock they have ended already"):
+            bucket.head("a")
 
 
 # --- passwords ----------------------------------------------------------------------------------

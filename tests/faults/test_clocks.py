@@ -20,17 +20,19 @@ LIBRARIES = [
 
 @pytest.fixture
 def faketime() -> dict[str, str]:
-    """Environment of a process whose wall clock a test sets, by ``FAKETIME``; it needs no login."""
+    """Environment of a process whose wall clock a test sets, by ``FAKETIME``."""
     library = next((path for path in LIBRARIES if Path(path).exists()), None)
     if library is None:
         pytest.skip("libfaketime is not installed (Debian: apt-get install faketime)")
-    return {
-        "LD_PRELOAD": library,
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "UPLOAD_CLIENT_AUTH": "aws",  # the sandbox's logins are good for less than 20 minutes
-        "AWS_ACCESS_KEY_ID": "sandbox",
-        "AWS_SECRET_ACCESS_KEY": "sandbox",
-    }
+    return {"LD_PRELOAD": library, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+NO_LOGIN = {
+    "UPLOAD_CLIENT_AUTH": "aws",
+    "AWS_ACCESS_KEY_ID": "sandbox",
+    "AWS_SECRET_ACCESS_KEY": "sandbox",
+}
+"""Environment of a run that needs none: the sandbox's are good for less than 20 minutes."""
 
 
 def too_skewed(minutes: float):
@@ -56,8 +58,20 @@ def test_a_signature_refused_for_its_time_is_explained_by_the_clock(
 ) -> None:
     skewed = net.answer(403, "RequestTimeTooSkewed", headers=date())
     network.s3.on(skewed, when=too_skewed(15), times=None)
-    outcome = delivery.run("--source", data, env={**network.env, **faketime, "FAKETIME": offset})
+    outcome = delivery.run("--source", data, env={**network.env, **faketime, **NO_LOGIN, "FAKETIME": offset})
     assert outcome.exit_code not in (0, 12), outcome
     assert said in outcome.stderr
     assert "Traceback" not in outcome.stderr
     assert delivery.landed() == {}
+
+
+def test_credentials_that_have_ended_by_a_wrong_clock_are_a_refused_login_that_says_why(
+    delivery: Delivery, data: Path, faketime: dict[str, str]
+) -> None:
+    outcome = delivery.run("--source", data, env={**faketime, "FAKETIME": "+2h"})
+    assert outcome.exit_code == 10, outcome
+    assert "120 minutes ahead" in outcome.stderr
+    assert "Set this machine's clock" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert delivery.lock() is None
+    assert delivery.run("--source", data).exit_code == 0

@@ -25,12 +25,12 @@ from botocore.credentials import CredentialProvider, CredentialResolver, Refresh
 from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.aws.clients import client
-from upload_client.aws.skew import is_skew, wrong_clock
+from upload_client.aws.skew import SET_CLOCK, explain_expiry, is_skew, wrong_clock
 from upload_client.clock import SYSTEM, Clock
 from upload_client.errors import DeliveryError, LoginRefused
 from upload_client.settings import Settings, SettingsError, require
 
-__all__ = ["CognitoLogin", "Prompt", "fetch_parameter", "find_password", "open_session"]
+__all__ = ["SET_CLOCK", "CognitoLogin", "Prompt", "fetch_parameter", "find_password", "open_session"]
 
 
 class Prompt(Protocol):
@@ -65,9 +65,6 @@ https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_
 
 PASSWORD_SOURCES = "Set UPLOAD_CLIENT_PASSWORD or password_command, or keep it in the keyring."  # noqa: S105 # a hint
 PASSWORD_COMMAND_SECONDS = 120.0
-
-
-SET_CLOCK = "Set this machine's clock (have it set by NTP), and run the same command again."
 
 
 def open_session(settings: Settings, *, prompt: Prompt | None = None, clock: Clock = SYSTEM) -> boto3.Session:
@@ -337,6 +334,14 @@ class CognitoLogin:
             self._identity_id = answer["IdentityId"]
         found = self._identities.get_credentials_for_identity(IdentityId=self._identity_id, Logins=logins)
         given = found["Credentials"]
+        now = self._clock.wall()
+        if given["Expiration"].timestamp() <= now:
+            date = found["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
+            raise LoginRefused(
+                f"the credentials given to {self._username} have ended by this machine's clock already:"
+                f" {wrong_clock(date, now)}",
+                hint=SET_CLOCK,
+            )
         return {
             "access_key": given["AccessKeyId"],
             "secret_key": given["SecretKey"],
@@ -371,6 +376,7 @@ def _own_session(settings: Settings) -> boto3.Session:
     try:
         session = boto3.Session(profile_name=settings.aws_profile, region_name=settings.region)
         credentials = session.get_credentials()
+        explain_expiry(credentials)
         if credentials is not None:
             credentials.get_frozen_credentials()
     except (BotoCoreError, ClientError) as error:

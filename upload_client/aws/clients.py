@@ -8,6 +8,7 @@ A client made here
 * adds no checksum of its own to S3 requests: this program sends and compares its own CRC32;
 * never sends ``Expect: 100-continue`` to S3. Botocore adds it to each body that is a file, which costs a
   round trip for each, and a whole second where the store does not answer it;
+* says what it means when credentials have ended as soon as they are renewed (`explain_expiry`);
 * goes through no proxy to a service on this machine, such as a sandbox: a proxy would look on its own;
 * never signs through awscrt, which takes a plain-HTTP body in 4 KiB steps (`upload_client.aws` sees to it).
 """
@@ -24,6 +25,7 @@ import botocore.handlers
 
 from upload_client import failpoints
 from upload_client.aws import listing
+from upload_client.aws.skew import explain_expiry
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -69,6 +71,7 @@ def client(
     """
     if session is None:
         session = boto3.Session()
+    explain_expiry(session.get_credentials())
     options: dict[str, Any] = {
         "connect_timeout": _CONNECT_TIMEOUT,
         "read_timeout": _READ_TIMEOUT,

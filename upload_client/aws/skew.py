@@ -1,4 +1,4 @@
-"""Requests that AWS refuses because this machine's clock is wrong, and how wrong it is.
+"""What comes of this machine's clock being wrong: refused requests, credentials that have ended at once.
 
 A signature holds for some minutes around its time (15 at S3, 5 elsewhere), by AWS' clock.
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -9,8 +9,16 @@ from __future__ import annotations
 
 import email.utils
 import time
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["is_skew", "wrong_clock"]
+from botocore.credentials import RefreshableCredentials
+
+from upload_client.errors import LoginRefused
+
+__all__ = ["SET_CLOCK", "explain_expiry", "is_skew", "wrong_clock"]
+
+SET_CLOCK = "Set this machine's clock (have it set by NTP), and run the same command again."
 
 _CODES = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
 
@@ -26,15 +34,40 @@ def is_skew(code: str, message: str) -> bool:
     )
 
 
-def wrong_clock(date: str) -> str:
+def wrong_clock(date: str, now: float | None = None) -> str:
     """What is the matter, for people: how far this machine's clock is from the one in an answer.
 
     Args:
         date: the answer's ``Date`` (RFC 9110, section 6.6.1); where it is none, no figure is given.
+        now: the machine's time, Unix seconds; None: as it is now.
     """
     text = "this machine's clock is wrong"
     try:
-        seconds = time.time() - email.utils.parsedate_to_datetime(date).timestamp()
+        seconds = (time.time() if now is None else now) - email.utils.parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError):
         return text
     return f"{text}: it is {abs(seconds) / 60:.0f} minutes {'ahead' if seconds > 0 else 'behind'}"
+
+
+def explain_expiry(credentials: Any) -> None:  # noqa: ANN401 - whatever botocore has found
+    """Have credentials that have just been renewed, and are over all the same, say what that means.
+
+    Botocore raises a bare `RuntimeError`, out of any request; now it is a `LoginRefused`.
+    """
+    if not isinstance(credentials, RefreshableCredentials) or "get_frozen_credentials" in vars(credentials):
+        return
+    frozen: Callable[[], Any] = credentials.get_frozen_credentials
+
+    def explained() -> Any:  # noqa: ANN401 - botocore's
+        try:
+            return frozen()
+        except RuntimeError as error:
+            if "still expired" not in str(error):
+                raise
+            raise LoginRefused(
+                "the credentials were renewed, and by this machine's clock they have ended already: it is"
+                " ahead, or whoever gives them is",
+                hint=SET_CLOCK,
+            ) from error
+
+    vars(credentials)["get_frozen_credentials"] = explained
