@@ -1,0 +1,299 @@
+"""A receipt: one sequence of bytes for what it says, and nothing else is read as one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from upload_client.core import receipt as module
+from upload_client.core.checksums import encode
+from upload_client.core.paths import check_relpath
+from upload_client.core.receipt import (
+    DIFFERENCES,
+    TRAILER_BYTES,
+    BadReceipt,
+    ClientRun,
+    Delivered,
+    Difference,
+    Findings,
+    IndexNamed,
+    LogTail,
+    ReceiptHead,
+    ReceiptReader,
+    ValidatorRun,
+    compare_content,
+    compare_listing,
+    compare_size,
+    digest_in_trailer,
+    digest_of_files,
+    encode_receipt,
+)
+
+T = "2026-01-02T03:04:05.678Z"
+
+
+def file(path: str = "a", size: int = 3, **others) -> Delivered:
+    fields = {
+        "crc32": "yH2GHg==",
+        "etag": "ab" * 16,
+        "version_id": None,
+        "upload": "1-0",
+        "sent_at": T,
+        "judged_at": T,
+        "judged_by": "validator1",
+    }
+    return Delivered(path, size, **(fields | others))
+
+
+def head(files=(), **others) -> ReceiptHead:
+    fields = {
+        "dataset": "D",
+        "delivery_id": "Y",
+        "transfer_type": "staging",
+        "epoch": 3,
+        "agent_id": "abcdefghijk",
+        "finished_at": T,
+        "n_files": len(files),
+        "n_bytes": sum(each.size for each in files),
+        "landing": "s3://landing/D/Y/",
+        "control": "s3://control/D/Y/",
+        "index": IndexNamed("staging/index/00000003.csv", "0" * 64),
+        "client_log": LogTail(4, "1" * 64),
+        "validator_log": LogTail(2, "2" * 64),
+        "clients": (ClientRun(1, "one"), ClientRun(3, "abcdefghijk")),
+        "validators": (ValidatorRun(1, 3, "validator1"),),
+        "versions": {"upload-client": "1", "boto3": "2"},
+    }
+    return ReceiptHead(**(fields | others))
+
+
+def written(files, **others) -> bytes:
+    return b"".join(encode_receipt(head(files, **others), files))
+
+
+def read(data: bytes) -> tuple[ReceiptHead, list[Delivered], str]:
+    reader = ReceiptReader(io.BytesIO(data).readline)
+    return reader.head, list(reader), reader.sha256
+
+
+paths = st.text(min_size=1, max_size=20).filter(lambda path: check_relpath(path) is None)
+word = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True)
+etags = st.from_regex(r"[!#-\[\]-~]{1,128}", fullmatch=True)
+files = st.dictionaries(
+    paths,
+    st.builds(
+        file,
+        size=st.integers(0, 2**45),
+        crc32=st.integers(0, 2**32 - 1).map(encode),
+        etag=etags,
+        version_id=st.none() | etags,
+        judged_by=word,
+    ),
+    min_size=1,
+    max_size=6,
+).map(lambda found: [replace(found[path], path=path) for path in sorted(found)])
+
+
+@given(files, st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3), word)
+def test_what_is_written_is_read_back_and_there_is_one_way_to_write_it(files, versions, agent):
+    data = written(files, versions=versions, agent_id=agent)
+    assert data == written(files, versions=dict(reversed(versions.items())), agent_id=agent)
+    assert data.isascii()
+    assert read(data) == (
+        head(files, versions=versions, agent_id=agent),
+        files,
+        hashlib.sha256(data).hexdigest(),
+    )
+    assert [one["path"] for one in json.loads(data)["files"]] == [each.path for each in files]
+    lines = data.splitlines(keepends=True)
+    records = b"".join(line.removesuffix(b",\n").removesuffix(b"\n") + b"\n" for line in lines[2:-2])
+    assert json.loads(data)["files_sha256"] == hashlib.sha256(records).hexdigest() == digest_of_files(files)
+    assert digest_in_trailer(data[-TRAILER_BYTES:]) == digest_of_files(files)
+
+
+def test_the_order_is_that_of_a_listing():
+    names = ["\U0001f600", "\uffee", "z", "ä", "Z", "a/b", "a-b"]  # UTF-16 would have it another way
+    files = [file(name) for name in sorted(names)]
+    assert [each.path for each in read(written(files))[1]] == sorted(names, key=str.encode)
+
+
+def test_the_end_of_something_else_names_no_files():
+    assert digest_in_trailer(b"}\n") is None
+
+
+GOOD = written([file("a"), file("b/ü")])
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_what_is_altered_anywhere_is_refused(data):
+    at = data.draw(st.integers(0, len(GOOD) - 1))
+    altered = bytearray(GOOD)
+    altered[at] = data.draw(st.integers(0, 255).filter(lambda one: one != GOOD[at]))
+    try:
+        found = read(bytes(altered))
+    except BadReceipt:
+        return
+    # In its head a receipt may say something else; then it is another one.
+    assert at < GOOD.index(b"\n")
+    assert b"".join(encode_receipt(found[0], found[1])) == altered
+
+
+@given(st.integers(0, len(GOOD) - 1))
+def test_what_is_cut_off_is_refused(end):
+    with pytest.raises(BadReceipt):
+        read(GOOD[:end])
+
+
+@given(st.binary(max_size=200))
+def test_anything_else_is_refused(data):
+    with pytest.raises(BadReceipt):
+        read(data)
+
+
+def lines_with(*records: bytes, n_files: int = 1, n_bytes: int = 3) -> bytes:
+    digest = hashlib.sha256(b"".join(line + b"\n" for line in records)).hexdigest()
+    start = b"".join(encode_receipt(head(n_files=n_files, n_bytes=n_bytes), []))
+    return (
+        start[: start.index(b"[\n") + 2]
+        + b",\n".join(records)
+        + (f'\n],\n"files_sha256":"{digest}"}}\n'.encode())
+    )
+
+
+def record(**others: str) -> bytes:
+    """A line that says something that cannot be: the value of a key, as it is spelled in JSON."""
+    line = written([file()]).splitlines()[2].decode()
+    for key, said in others.items():
+        line = re.sub(rf'("{key}":)("[^"]*"|[^,]*)', lambda found, said=said: found[1] + said, line, count=1)
+    return line.encode()
+
+
+def test_these_lines_are_otherwise_good():
+    assert read(lines_with(record(path='"b"')))[1] == [file("b")]
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (lambda: lines_with(record(path='"../a"')), "'..', which leaves its folder"),
+        (lambda: lines_with(record(path='"/etc/passwd"')), "is absolute"),
+        (lambda: lines_with(record(path=r'"a\\b"')), "backslash"),
+        (lambda: lines_with(record(path=r'"\u0061"')), "not spelled as"),
+        (lambda: lines_with(record(path=r'"\ud800"')), "not valid Unicode"),
+        (lambda: lines_with(record(path=f'"{"x" * 20_000}"')), "line 3 is too long"),
+        (lambda: lines_with(record(size="1" * 5000)), "no file in the form"),
+        (lambda: lines_with(record(size="9" * 17)), "no object has"),
+        (lambda: lines_with(record(size="03")), "no file in the form"),
+        (lambda: lines_with(record(crc32='"yH2GHh=="')), "no file in the form"),
+        (lambda: lines_with(record(sent_at='"2026-02-30T03:04:05.678Z"')), "a moment that there is not"),
+        (lambda: lines_with(record().replace(b'"size":3', b'"size":3,"size":3')), "no file in the form"),
+        (lambda: lines_with(record(), record(), n_files=2, n_bytes=6), "'a' stands twice"),
+        (lambda: lines_with(record(path='"b"'), record(), n_files=2, n_bytes=6), "not in its place"),
+        (lambda: lines_with(record(), n_files=2), "says 2 files of 3 bytes and names 1 of 3"),
+        (lambda: lines_with(record(), n_bytes=2), "says 1 files of 2 bytes"),
+        (lines_with, "no file in the form"),
+        (lambda: lines_with(record()).replace(b'"files":[', b'"files": ['), "does not begin"),
+        (lambda: lines_with(record()).replace(b"\n],\n", b"\n ],\n"), "does not end the list"),
+        (lambda: lines_with(record()) + b" ", "follows"),
+        (lambda: lines_with(record()).replace(b"ab" * 16, b"cd" * 16), "not those of its last line"),
+        (lambda: lines_with(record()).replace(b'"crc32"', '"crc\u00e9"'.encode()), "line 3 is not ASCII"),
+        (lambda: b"x" * (module.MAX_HEAD + 9), "line 1 is too long"),
+        (lambda: b"[" * 1_000_000 + b"\n", "not the head"),
+        (lambda: b"[1]],\n", "not the head"),
+        (lambda: b'"}",\n', "not the head"),
+        (lambda: b"[},\n", "not the head"),
+        (lambda: b'{"a":1}\n', "something else"),
+        (lambda: b'{"kind":"checkpoint",\n', "something else"),
+        (lambda: b'{"kind":"checkpoint","x":1,\n', "something else"),
+        (lambda: GOOD.replace(b'"schema_version":1', b'"schema_version":2'), "'2', and this program reads 1"),
+        (lambda: GOOD.replace(b'"D"', b'"D" ', 1), "formatted anew"),
+        (lambda: GOOD.replace(b'"dataset":"D",', b'"dataset":"D","dataset":"D",'), "formatted anew"),
+        (lambda: GOOD.replace(b'"dataset":"D",', b'"dataset":"D","note":"x",'), "formatted anew"),
+        (lambda: GOOD.replace(b'"dataset":"D",', b""), "not as it should be"),
+        (lambda: GOOD.replace(b'"dataset":"D"', b'"dataset":"../D"'), "not as it should be"),
+        (lambda: GOOD.replace(b'"staging",', b'"stage",'), "none of staging, sample"),
+        (lambda: GOOD.replace(b'"epoch":3', b'"epoch":' + b"9" * 5000), "not the head"),
+        (lambda: GOOD.replace(b'"epoch":3', b'"epoch":' + b"9" * 9), "no count"),
+        (lambda: GOOD.replace(b'"epoch":3', b'"epoch":true'), "no count"),
+        (lambda: GOOD.replace(b'"epoch":3', b'"epoch":-1'), "no count"),
+        (lambda: GOOD.replace(T.encode(), b"2026-13-02T03:04:05.678Z", 1), "not as it should be"),
+        (lambda: GOOD.replace(T.encode(), b"yesterday", 1), "no moment"),
+        (lambda: GOOD.replace(b"staging/index/", b"../../index/"), "no key of an index"),
+        (lambda: GOOD.replace(b"s3://landing/D/Y/", b"file:///etc/"), "no landing place"),
+        (lambda: GOOD.replace(b'"clients":[', b'"clients":[7,'), "not as it should be"),
+        (lambda: GOOD.replace(b'"clients":[', b'"clients":7,"x":['), "not as it should be"),
+        (lambda: GOOD.replace(b'"boto3":"2"', b'"boto3":2'), "no text"),
+        (lambda: GOOD.replace(b'"boto3":"2"', b'"boto3":"' + b"2" * 5000 + b'"'), "no text"),
+    ],
+)
+def test_what_is_no_receipt_is_refused_with_a_reason(data, says):
+    with pytest.raises(BadReceipt, match=re.escape(says)):
+        read(data())
+
+
+def test_no_more_is_asked_for_at_once_than_a_line_may_have():
+    asked = []
+    stream = io.BytesIO(GOOD)
+
+    def readline(limit):
+        asked.append(limit)
+        return stream.readline(limit)
+
+    list(ReceiptReader(readline))
+    assert asked == [module.MAX_HEAD, *[module.MAX_LINE] * 5, 1]
+
+
+# ---------------------------------------------------------------------------------------------- comparing
+
+
+def test_size_and_content_are_compared():
+    assert compare_size(file(size=3), 3) is None
+    assert compare_size(file(size=3), 4) == Difference("size", "a", "has 4 bytes; delivered were 3")
+    assert compare_content(file(), "yH2GHg==") is None
+    assert compare_content(file(), "AAAAAA==").kind == "content"
+
+
+def test_only_the_first_differences_are_kept_and_all_are_counted():
+    some = [Difference("missing", str(n)) for n in range(3)]
+    findings, everything = Findings(keep=2), Findings(keep=None)
+    for each in some:
+        findings.add(each)
+        everything.add(each)
+    assert (findings.n, findings.counts["missing"], findings.first["missing"]) == (3, 3, some[:2])
+    assert everything.first["missing"] == some
+    assert list(findings.counts) == list(DIFFERENCES)
+
+
+@given(
+    st.lists(st.sampled_from("abcdefgh"), unique=True).map(sorted),
+    st.dictionaries(
+        st.sampled_from("abcdefgh"), st.tuples(st.integers(2, 4), st.sampled_from(["ab" * 16, "x"]))
+    ),
+)
+def test_a_listing_is_held_against_the_receipt_file_by_file(names, objects):
+    listed = [(name, *objects[name]) for name in sorted(objects)]
+    expected = []
+    for name in names:
+        size, etag = objects.get(name, (None, None))
+        if size is None:
+            expected.append((name, "gone"))
+        elif size != 3:
+            expected.append((name, "replaced"))
+        elif etag != "ab" * 16:
+            expected.append((name, None))
+    found = [(each.path, wrong and wrong.kind) for each, wrong in compare_listing(map(file, names), listed)]
+    assert found == expected
+
+
+def test_a_listing_in_another_order_cannot_be_compared():
+    listed = [("b", 3, "x"), ("a", 3, "x"), ("c", 3, "x")]
+    with pytest.raises(ValueError, match="not in order"):
+        list(compare_listing([file("c")], listed))

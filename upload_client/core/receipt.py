@@ -1,0 +1,575 @@
+r"""The receipt of a finished delivery: its form, and what it is held against afterwards.
+
+A receipt is one JSON document in ASCII, made to be written and read in pieces, however many files it names:
+
+```
+{"kind":"receipt","schema_version":1, …, "n_files":2,"n_bytes":9, …,
+"files":[
+{"path":"a.csv","size":4, …},
+{"path":"b/c.csv","size":5, …}
+],
+"files_sha256":"…"}
+```
+
+The first line is the head, each further line one file, in the order of their paths (that of the code points,
+which is that of the bytes in UTF-8 and of a bucket's listing). Every fact has one spelling: no blanks, the
+keys in this order, ``\uXXXX`` with small letters for all that is not printable ASCII. So there is only one
+sequence of bytes that says what a receipt says, and its SHA-256 stands for it; whatever is spelled another
+way is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import field
+from json.encoder import encode_basestring_ascii as _quote
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from upload_client.core.files import TRANSFER_TYPES, TransferType
+from upload_client.core.layout import check_name
+from upload_client.core.parts import MAX_OBJECT
+from upload_client.core.paths import check_relpath
+from upload_client.core.times import milliseconds
+from upload_client.core.values import value
+
+__all__ = [
+    "DIFFERENCES",
+    "SCHEMA_VERSION",
+    "TRAILER_BYTES",
+    "BadReceipt",
+    "ClientRun",
+    "Delivered",
+    "Difference",
+    "Findings",
+    "IndexNamed",
+    "Kind",
+    "LogTail",
+    "ReceiptHead",
+    "ReceiptReader",
+    "ValidatorRun",
+    "compare_content",
+    "compare_listing",
+    "compare_size",
+    "digest_in_trailer",
+    "digest_of_files",
+    "encode_receipt",
+]
+
+SCHEMA_VERSION: Final = 1
+"""Grows when a reader of an earlier version would go wrong."""
+
+MAX_HEAD: Final = 4 * 1024 * 1024
+"""Bytes of the first line: some 40,000 runs of clients and validators."""
+MAX_LINE: Final = 16 * 1024
+"""Bytes of any other line. A path of 1,024 bytes and a version of as many, all escaped, take half of it."""
+
+_MAX_TEXT = 4000
+
+
+class BadReceipt(ValueError):  # noqa: N818 - it reads as what it says
+    """These bytes are no receipt, or not as this program writes it; the text is for people."""
+
+
+@value
+class LogTail:
+    """Where a log ended: number of its last segment, and SHA-256 of that segment's bytes, hex."""
+
+    seq: int
+    sha256: str
+
+
+@value
+class IndexNamed:
+    """The file index of the run that finished the delivery: its key below the root, and its SHA-256, hex."""
+
+    key: str
+    sha256: str
+
+
+@value
+class ClientRun:
+    """A run of the client that took part."""
+
+    epoch: int
+    agent_id: str
+
+
+@value
+class ValidatorRun:
+    """A run of the validator that took part, and the client it served."""
+
+    epoch: int
+    client_epoch: int
+    validator_id: str
+
+
+@value
+class ReceiptHead:
+    """What a receipt says of the delivery as a whole.
+
+    Attributes:
+        dataset: name of the data set.
+        delivery_id: name of the delivery.
+        transfer_type: `staging` or `sample`.
+        epoch: of the client that finished it; the receipt's key has it too.
+        agent_id: that client.
+        finished_at: when, UTC with milliseconds.
+        n_files: files delivered.
+        n_bytes: their bytes.
+        landing: where they are, ``s3://bucket/prefix/``.
+        control: where the logs are, ``s3://bucket/root/``.
+        index: the file index.
+        client_log: where the client's log ended. By the chain, its hash stands for the whole log.
+        validator_log: the same of the validator's.
+        clients: all clients that took part, by epoch.
+        validators: all validators that took part, by epoch.
+        versions: of the programs that finished it, by name.
+    """
+
+    dataset: str
+    delivery_id: str
+    transfer_type: TransferType
+    epoch: int
+    agent_id: str
+    finished_at: str
+    n_files: int
+    n_bytes: int
+    landing: str
+    control: str
+    index: IndexNamed
+    client_log: LogTail
+    validator_log: LogTail
+    clients: tuple[ClientRun, ...]
+    validators: tuple[ValidatorRun, ...]
+    versions: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@value
+class Delivered:
+    """One file of a receipt.
+
+    Attributes:
+        path: relative to the landing place.
+        size: bytes.
+        crc32: of its content, base64 of 4 big-endian bytes.
+        etag: of its object, without quotes.
+        version_id: of its object, where the bucket keeps versions.
+        upload: the upload's identity in the logs; its first number is the epoch of the client that sent it.
+        sent_at: when it was announced, UTC with milliseconds.
+        judged_at: when it was judged, the same.
+        judged_by: the validator that called it valid.
+    """
+
+    path: str
+    size: int
+    crc32: str
+    etag: str
+    version_id: str | None
+    upload: str
+    sent_at: str
+    judged_at: str
+    judged_by: str
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def encode_receipt(head: ReceiptHead, files: Iterable[Delivered]) -> Iterator[bytes]:
+    """A receipt as bytes, line by line: the same ones each time.
+
+    Args:
+        head: `n_files` and `n_bytes` must be those of the files.
+        files: in the order of their paths.
+    """
+    yield _encoded_head(head)
+    yield b'"files":[\n'
+    digest = hashlib.sha256()
+    line = b""
+    for each in files:
+        if line:
+            yield line + b",\n"
+        line = _encoded_file(each)
+        digest.update(line + b"\n")
+    yield line + b"\n],\n"
+    yield f'"files_sha256":"{digest.hexdigest()}"}}\n'.encode("ascii")
+
+
+def digest_of_files(files: Iterable[Delivered]) -> str:
+    """The ``files_sha256`` of a receipt: of its file records, each with a line feed after it, hex."""
+    digest = hashlib.sha256()
+    for each in files:
+        digest.update(_encoded_file(each) + b"\n")
+    return digest.hexdigest()
+
+
+_TRAILER = re.compile(rb'"files_sha256":"([0-9a-f]{64})"\}\n')
+TRAILER_BYTES: Final = len('"files_sha256":""}\n') + 64
+"""The last bytes of a receipt, which tell what files it names."""
+
+
+def digest_in_trailer(line: bytes) -> str | None:
+    """The ``files_sha256`` in the last `TRAILER_BYTES` of a receipt; None where these are of none."""
+    found = _TRAILER.fullmatch(line)
+    return None if found is None else found[1].decode("ascii")
+
+
+def _encoded_head(head: ReceiptHead) -> bytes:
+    fields = {
+        "kind": "receipt",
+        "schema_version": SCHEMA_VERSION,
+        "dataset": head.dataset,
+        "delivery_id": head.delivery_id,
+        "transfer_type": head.transfer_type,
+        "epoch": head.epoch,
+        "agent_id": head.agent_id,
+        "finished_at": head.finished_at,
+        "n_files": head.n_files,
+        "n_bytes": head.n_bytes,
+        "landing": head.landing,
+        "control": head.control,
+        "index": {"key": head.index.key, "sha256": head.index.sha256},
+        "client_log": {"seq": head.client_log.seq, "sha256": head.client_log.sha256},
+        "validator_log": {"seq": head.validator_log.seq, "sha256": head.validator_log.sha256},
+        "clients": [{"epoch": run.epoch, "agent_id": run.agent_id} for run in head.clients],
+        "validators": [
+            {"epoch": run.epoch, "client_epoch": run.client_epoch, "validator_id": run.validator_id}
+            for run in head.validators
+        ],
+        "versions": dict(sorted(head.versions.items())),
+    }
+    return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))[:-1].encode("ascii") + b",\n"
+
+
+def _encoded_file(each: Delivered) -> bytes:
+    version = "null" if each.version_id is None else _quote(each.version_id)
+    return (
+        f'{{"path":{_quote(each.path)},"size":{each.size},"crc32":"{each.crc32}","etag":{_quote(each.etag)},'
+        f'"version_id":{version},"upload":"{each.upload}","sent_at":"{each.sent_at}",'
+        f'"judged_at":"{each.judged_at}","judged_by":{_quote(each.judged_by)}}}'
+    ).encode("ascii")
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+_PRINTABLE = r"[!#-\[\]-~]"  # ASCII without blank, quote and backslash
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{3}Z")
+_PLACE = re.compile(r"s3://[ -~]{1,1100}/")
+_INDEX_KEY = re.compile(rf"(?:{'|'.join(TRANSFER_TYPES)})/index/[0-9]{{8}}\.csv")
+_UPLOAD = r"(?:0|[1-9][0-9]{0,8})-(?:0|[1-9][0-9]{0,8})"
+_FILE = re.compile(
+    r'\{"path":"((?:[ !#-\[\]-~]|\\(?:["\\bfnrt]|u[0-9a-f]{4}))+)",'
+    r'"size":(0|[1-9][0-9]{0,17}),'
+    r'"crc32":"([A-Za-z0-9+/]{5}[AQgw]==)",'
+    rf'"etag":"({_PRINTABLE}{{1,128}})",'
+    rf'"version_id":(?:null|"({_PRINTABLE}{{1,1024}})"),'
+    rf'"upload":"({_UPLOAD})",'
+    rf'"sent_at":"({_TIME.pattern})",'
+    rf'"judged_at":"({_TIME.pattern})",'
+    r'"judged_by":"([A-Za-z0-9][A-Za-z0-9._-]{0,62})"\}(,?)\n'
+)
+
+
+class ReceiptReader:
+    """Reads a receipt line by line, in bounded memory, and believes nothing.
+
+    Iterating gives the files. When it ends without an exception, all of the receipt was read: its form is
+    right, no path stands twice or could escape, and the totals and the hash of the files are as it says.
+
+    Args:
+        readline: gives the next line with its end, or as many bytes of it as it is asked for; ``b""`` at
+            the end. As the method of a file.
+
+    Attributes:
+        head: what it says as a whole.
+
+    Raises:
+        BadReceipt: it is none; also while iterating.
+    """
+
+    def __init__(self, readline: Callable[[int], bytes]) -> None:
+        self._readline = readline
+        self._document = hashlib.sha256()
+        self._n_lines = 0
+        self.head = _decoded_head(self._line(MAX_HEAD))
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of what was read so far, hex; at the end, of the receipt."""
+        return self._document.hexdigest()
+
+    def __iter__(self) -> Iterator[Delivered]:
+        if self._line(MAX_LINE) != '"files":[\n':
+            raise BadReceipt(f"line {self._n_lines} does not begin the list of files")
+        digest = hashlib.sha256()
+        n_bytes = n_files = 0
+        last, more = "", True
+        while more:
+            line = self._line(MAX_LINE)
+            each, more = self._decoded_file(line)
+            if each.path <= last:
+                problem = "stands twice" if each.path == last else "is not in its place by order"
+                raise BadReceipt(f"line {self._n_lines}: the path {each.path!r} {problem}")
+            last = each.path
+            n_files += 1
+            n_bytes += each.size
+            digest.update(line[: -2 if more else -1].encode("ascii") + b"\n")
+            yield each
+        if self._line(MAX_LINE) != "],\n":
+            raise BadReceipt(f"line {self._n_lines} does not end the list of files")
+        if (n_files, n_bytes) != (self.head.n_files, self.head.n_bytes):
+            says = f"{self.head.n_files} files of {self.head.n_bytes} bytes"
+            raise BadReceipt(f"it says {says} and names {n_files} of {n_bytes} bytes")
+        if digest_in_trailer(self._line(MAX_LINE).encode("ascii")) != digest.hexdigest():
+            raise BadReceipt("the files are not those of its last line, files_sha256")
+        if self._readline(1):
+            raise BadReceipt("something follows after its end")
+
+    def _line(self, limit: int) -> str:
+        line = self._readline(limit)
+        self._n_lines += 1
+        self._document.update(line)
+        if not line.endswith(b"\n"):
+            why = "is too long" if len(line) >= limit else "is cut off: the receipt ends too early"
+            raise BadReceipt(f"line {self._n_lines} {why}")
+        try:
+            return line.decode("ascii")
+        except UnicodeDecodeError:
+            raise BadReceipt(f"line {self._n_lines} is not ASCII") from None
+
+    def _decoded_file(self, line: str) -> tuple[Delivered, bool]:
+        found = _FILE.fullmatch(line)
+        if found is None:
+            raise BadReceipt(f"line {self._n_lines} is no file in the form of a receipt: {line[:80]!r}")
+        quoted, size, crc32, etag, version_id, upload, sent_at, judged_at, judged_by, comma = found.groups()
+        path: str = quoted
+        if "\\" in quoted:
+            path = json.loads(f'"{quoted}"')
+            if _quote(path) != f'"{quoted}"':
+                raise BadReceipt(f"line {self._n_lines}: the path is not spelled as in a receipt")
+        if reason := check_relpath(path):
+            raise BadReceipt(f"line {self._n_lines}: the path {path[:200]!r} {reason}")
+        if (n_bytes := int(size)) > MAX_OBJECT:
+            raise BadReceipt(f"line {self._n_lines}: no object has {n_bytes} bytes")
+        try:
+            milliseconds(sent_at)
+            milliseconds(judged_at)
+        except ValueError:
+            raise BadReceipt(f"line {self._n_lines}: a moment that there is not") from None
+        return (
+            Delivered(path, n_bytes, crc32, etag, version_id, upload, sent_at, judged_at, judged_by),
+            bool(comma),
+        )
+
+
+def _decoded_head(line: str) -> ReceiptHead:
+    try:
+        fields: dict[str, Any] = json.loads(line[:-2] + "}")
+    except (ValueError, RecursionError):
+        raise BadReceipt("its first line is not the head of a receipt") from None
+    if fields.get("kind") != "receipt":  # what ends in a brace is an object
+        raise BadReceipt("it is something else: its first line does not say that it is a receipt")
+    if fields.get("schema_version") != SCHEMA_VERSION:
+        raise BadReceipt(
+            f"its schema version is {str(fields.get('schema_version'))[:20]!r}, and this program reads"
+            f" {SCHEMA_VERSION}: use the version of upload-client that wrote it, or a later one"
+        )
+    try:
+        head = _built_head(fields)
+        good = _encoded_head(head) == line.encode("ascii")
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadReceipt(f"its head is not as it should be: {str(error)[:200]}") from None
+    if not good:
+        raise BadReceipt("its head is not spelled as this program does it: it was changed, or formatted anew")
+    return head
+
+
+def _built_head(fields: Mapping[str, Any]) -> ReceiptHead:
+    """The head of these fields. Others, and other spellings, show when it is encoded again."""
+    return ReceiptHead(
+        check_name(fields["dataset"], "dataset"),
+        check_name(fields["delivery_id"], "delivery id"),
+        _one_of(fields["transfer_type"], TRANSFER_TYPES),
+        _count(fields["epoch"], 10**8),
+        check_name(fields["agent_id"], "agent id"),
+        _time(fields["finished_at"]),
+        _count(fields["n_files"], 10**9),
+        _count(fields["n_bytes"], 2**63),
+        _matching(_PLACE, fields["landing"], "landing place"),
+        _matching(_PLACE, fields["control"], "control place"),
+        IndexNamed(
+            _matching(_INDEX_KEY, fields["index"]["key"], "key of an index"), _sha256(fields["index"])
+        ),
+        LogTail(_count(fields["client_log"]["seq"], 10**10), _sha256(fields["client_log"])),
+        LogTail(_count(fields["validator_log"]["seq"], 10**10), _sha256(fields["validator_log"])),
+        tuple(
+            ClientRun(_count(run["epoch"], 10**8), check_name(run["agent_id"], "agent id"))
+            for run in fields["clients"]
+        ),
+        tuple(
+            ValidatorRun(
+                _count(run["epoch"], 10**8),
+                _count(run["client_epoch"], 10**8),
+                check_name(run["validator_id"], "validator id"),
+            )
+            for run in fields["validators"]
+        ),
+        {_text(name): _text(version) for name, version in dict(fields["versions"]).items()},
+    )
+
+
+def _matching(pattern: re.Pattern[str], text: object, what: str) -> str:
+    if not isinstance(text, str) or pattern.fullmatch(text) is None:
+        raise ValueError(f"no {what}")
+    return text
+
+
+def _sha256(fields: Mapping[str, object]) -> str:
+    return _matching(_SHA256, fields["sha256"], "SHA-256")
+
+
+def _time(text: object) -> str:
+    found = _matching(_TIME, text, "moment")
+    milliseconds(found)
+    return found
+
+
+def _count(number: object, limit: int) -> int:
+    if type(number) is not int or not 0 <= number < limit:
+        raise ValueError("no count, or too large a one")
+    return number
+
+
+def _one_of(text: object, choices: tuple[TransferType, ...]) -> TransferType:
+    for choice in choices:
+        if choice == text:
+            return choice
+    raise ValueError(f"none of {', '.join(choices)}")
+
+
+def _text(text: object) -> str:
+    if not isinstance(text, str) or len(text) > _MAX_TEXT:
+        raise ValueError("no text, or too long a one")
+    return text
+
+
+# ------------------------------------------------------------------------------------------------ comparing
+
+Kind: TypeAlias = Literal[
+    "missing",
+    "extra",
+    "size",
+    "content",
+    "unreadable",
+    "gone",
+    "replaced",
+    "record missing",
+    "record changed",
+]
+DIFFERENCES: Final[Mapping[Kind, str]] = {
+    "missing": "delivered, and not in the folder",
+    "extra": "in the folder, and not delivered",
+    "size": "of another size than delivered",
+    "content": "of another content than delivered",
+    "unreadable": "not to be read",
+    "gone": "delivered, and no longer in the bucket",
+    "replaced": "replaced in the bucket",
+    "record missing": "records of the delivery that are no longer there",
+    "record changed": "records of the delivery that are not what the receipt says",
+}
+"""What may differ, in the order of telling; each completes "files that are …"."""
+assert tuple(DIFFERENCES) == get_args(Kind)
+
+
+@value
+class Difference:
+    """Something that is not as the receipt says.
+
+    Attributes:
+        kind: what sort of difference.
+        path: of the file, or the key of the record.
+        message: more about it, or empty.
+    """
+
+    kind: Kind
+    path: str
+    message: str = ""
+
+
+class Findings:
+    """Differences, counted; the first ones of each kind are kept.
+
+    Args:
+        keep: how many of a kind; None: all.
+
+    Attributes:
+        counts: differences by kind, in the order of `DIFFERENCES`.
+        first: those that are kept, the same.
+    """
+
+    def __init__(self, keep: int | None = 10) -> None:
+        self._keep = keep
+        self.counts: dict[Kind, int] = dict.fromkeys(DIFFERENCES, 0)
+        self.first: dict[Kind, list[Difference]] = {kind: [] for kind in DIFFERENCES}
+
+    def add(self, difference: Difference) -> None:
+        """Count one, and keep it if it is among the first."""
+        self.counts[difference.kind] += 1
+        kept = self.first[difference.kind]
+        if self._keep is None or len(kept) < self._keep:
+            kept.append(difference)
+
+    @property
+    def n(self) -> int:
+        """All there are."""
+        return sum(self.counts.values())
+
+
+def compare_size(each: Delivered, size: int) -> Difference | None:
+    """What is wrong with a file of that many bytes, if anything is."""
+    if size == each.size:
+        return None
+    return Difference("size", each.path, f"has {size} bytes; delivered were {each.size}")
+
+
+def compare_content(each: Delivered, crc32: str) -> Difference | None:
+    """What is wrong with a file of that CRC32, if anything is."""
+    if crc32 == each.crc32:
+        return None
+    return Difference("content", each.path, f"has CRC32 {crc32}; delivered was {each.crc32}")
+
+
+def compare_listing(
+    files: Iterable[Delivered], listed: Iterable[tuple[str, int, str]]
+) -> Iterator[tuple[Delivered, Difference | None]]:
+    """Hold the files of a receipt against the listing of the bucket; both are in the order of their keys.
+
+    Args:
+        files: of the receipt.
+        listed: path, size in bytes and ETag of each object below the landing place. Others than those
+            delivered are nobody's business here.
+
+    Yields:
+        Each file of which the bucket no longer has the very object. With a difference where that is certain;
+        with None where the object has another ETag and only its checksum can tell whether the content is
+        the same: the owner of a bucket may have written it anew.
+
+    Raises:
+        ValueError: the listing is not in order.
+    """
+    there = iter(listed)
+    entry = next(there, None)
+    for each in files:
+        while entry is not None and entry[0] < each.path:
+            before, entry = entry[0], next(there, None)
+            if entry is not None and entry[0] <= before:
+                raise ValueError(f"the listing is not in order: {entry[0]!r} comes after {before!r}")
+        if entry is None or entry[0] != each.path:
+            yield each, Difference("gone", each.path)
+        elif entry[1] != each.size:
+            yield each, Difference("replaced", each.path, f"has {entry[1]} bytes; delivered were {each.size}")
+        elif entry[2] != each.etag:
+            yield each, None
