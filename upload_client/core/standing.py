@@ -1,0 +1,223 @@
+"""Each file of a delivery as an onlooker can tell it, from both logs and the index in the control bucket."""
+
+from __future__ import annotations
+
+import csv
+import io
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
+from heapq import heappush, heappushpop
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from upload_client.core.history import DeliveryHistory, Life
+from upload_client.core.problems import Problem, group
+from upload_client.core.records import Init
+from upload_client.core.times import milliseconds, timestamp
+from upload_client.core.values import value
+
+__all__ = [
+    "NAMED",
+    "SEEN_STATES",
+    "FileState",
+    "IndexRows",
+    "NamedFile",
+    "SeenState",
+    "Tally",
+    "file_states",
+    "last_run",
+    "parse_index",
+    "tally",
+]
+
+NAMED: Final = 10
+"""Files that are named, of those that went wrong last."""
+
+SeenState: TypeAlias = Literal["ready", "failed", "done", "valid", "invalid"]
+SEEN_STATES: Final[tuple[SeenState, ...]] = ("ready", "failed", "done", "valid", "invalid")
+"""The states that an onlooker can tell apart: what is on its way is `ready` until it is announced."""
+
+
+@value
+class IndexRows:
+    """The file index of a run, as it lies in the control bucket.
+
+    Attributes:
+        paths: of all files.
+        sizes: their bytes; -1 where not known.
+        will: 1 where the run was to send the file.
+    """
+
+    paths: list[str]
+    sizes: array[int]
+    will: bytearray
+
+
+def parse_index(data: bytes) -> IndexRows:
+    """Read an index as a client has written it into the control bucket. Rows that are none are passed over.
+
+    Raises:
+        ValueError: it is no such index.
+    """
+    found = IndexRows([], array("q"), bytearray())
+    try:
+        rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
+        header = {name: column for column, name in enumerate(next(rows, []))}
+        at_path, at_size, at_will = (header[name] for name in ("path", "size", "will_transfer"))
+        for row in rows:
+            if len(row) == len(header) and row[at_path]:
+                size = row[at_size]
+                found.paths.append(row[at_path])
+                found.sizes.append(int(size) if size.isascii() and size.isdigit() else -1)
+                found.will.append(row[at_will] == "true")
+    except (csv.Error, KeyError, OverflowError) as error:
+        raise ValueError(f"not an index: {error!r}") from None
+    return found
+
+
+class FileState(NamedTuple):
+    """What is known of one file. Moments are milliseconds since 1970 by the clocks of their writers.
+
+    Attributes:
+        path: its name.
+        state: one of `SEEN_STATES`.
+        size: bytes; None where not known.
+        sent: when it was announced.
+        judged: when it was judged.
+        message: why it is invalid, has failed, or could not be judged.
+    """
+
+    path: str
+    state: SeenState
+    size: int | None
+    sent: int | None = None
+    judged: int | None = None
+    message: str | None = None
+
+
+_STATES: Final[Mapping[str | None, SeenState]] = {"ok": "valid", "failure": "invalid"}
+
+
+def last_run(history: DeliveryHistory) -> Life | None:
+    """The last client that made a plan: later ones may have found nothing to do."""
+    begun = [epoch for epoch, life in history.clients.items() if isinstance(life.init, Init)]
+    return history.clients[max(begun)] if begun else None
+
+
+def file_states(history: DeliveryHistory, index: IndexRows | None, *, live: bool) -> Iterator[FileState]:
+    """Every file as it stands, in the order of the index, or where there is none of the log.
+
+    Args:
+        history: both logs.
+        index: of the last run.
+        live: that run is at work: what earlier ones have given up is tried again.
+    """
+    run = last_run(history)
+    epoch, since = (0, "") if run is None or run.init is None else (run.epoch, run.init.t)
+    if index is None:
+        known = dict.fromkeys(history.paths())
+        known.update(dict.fromkeys(history.failed))
+        rows: Iterator[tuple[str, int, int]] = ((path, -1, 0) for path in known)
+    else:
+        rows = zip(index.paths, index.sizes, index.will, strict=True)
+    for path, size, will in rows:
+        row = history.row(path)
+        of, n_bytes, sent, word, judged = (-1, 0, None, None, None) if row is None else history.glance(row)
+        to_send = of < 0 or (will and of < epoch)
+        failed = history.failed.get(path) if history.failed else None
+        if failed is not None and (to_send or index is None) and not (live and failed.t < since):
+            known_size = size if size >= 0 else None
+            yield FileState(path, "failed", known_size, None, milliseconds(failed.t), failed.error)
+        elif to_send or row is None:
+            yield FileState(path, "ready", size if size >= 0 else None)
+        elif word == "ok":
+            yield FileState(path, "valid", n_bytes, sent, judged)
+        else:
+            yield FileState(path, _STATES.get(word, "done"), n_bytes, sent, judged, history.message(row))
+
+
+@value
+class NamedFile:
+    """A file that went wrong: its name, how, why, and when (UTC, by its writer's clock; None: not known)."""
+
+    path: str
+    state: SeenState
+    message: str
+    at: str | None
+
+
+@value
+class Tally:
+    """All files, counted.
+
+    Attributes:
+        files: in each of `SEEN_STATES`.
+        n_bytes: the same in bytes, as far as known.
+        wrong: those that went wrong, by reason: invalid, given up, or not to be judged.
+        last: those that went wrong last, but for the latter.
+        sent: files and bytes announced since a moment, and since another.
+        judged: files judged since these moments.
+    """
+
+    files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SEEN_STATES, 0))
+    n_bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SEEN_STATES, 0))
+    wrong: tuple[Problem, ...] = ()
+    last: tuple[NamedFile, ...] = ()
+    sent: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    judged: tuple[int, int] = (0, 0)
+
+    @property
+    def n_files(self) -> int:
+        """All of them."""
+        return sum(self.files.values())
+
+
+def tally(files: Iterable[FileState], recent: float, begun: float, *, validator_ahead: float = 0.0) -> Tally:
+    """Count files, in one go.
+
+    Args:
+        files: all of them.
+        recent: a moment of the client's clock, seconds since 1970: what was sent since then is counted.
+        begun: an earlier one.
+        validator_ahead: seconds by which the validator's clock is ahead of the client's.
+    """
+    counted = Tally()
+    recent_ms, begun_ms, ahead = recent * 1000, begun * 1000, validator_ahead * 1000
+    sent = [0, 0, 0, 0]
+    judged = [0, 0]
+    latest: list[tuple[int, int, FileState]] = []
+
+    def count() -> Iterator[tuple[str, SeenState, str | None]]:
+        """Count each, and give on those that went wrong."""
+        for n, file in enumerate(files):
+            state, size = file.state, file.size or 0
+            counted.files[state] += 1
+            counted.n_bytes[state] += size
+            if file.sent is not None and file.sent >= begun_ms:
+                sent[2] += 1
+                sent[3] += size
+                if file.sent >= recent_ms:
+                    sent[0] += 1
+                    sent[1] += size
+            if state in ("valid", "invalid") and file.judged is not None and file.judged - ahead >= begun_ms:
+                judged[1] += 1
+                judged[0] += file.judged - ahead >= recent_ms
+            if state in ("invalid", "failed"):
+                (heappush if len(latest) < NAMED else heappushpop)(latest, (file.judged or 0, n, file))
+                yield file.path, state, file.message
+            elif state == "done" and file.message:
+                yield file.path, state, file.message
+
+    wrong = group(count())
+    named = tuple(
+        NamedFile(file.path, file.state, file.message or "", timestamp(at / 1000) if at else None)
+        for at, _, file in sorted(latest, reverse=True)
+    )
+    return Tally(
+        counted.files,
+        counted.n_bytes,
+        wrong,
+        named,
+        ((sent[0], sent[1]), (sent[2], sent[3])),
+        (judged[0], judged[1]),
+    )
