@@ -53,8 +53,9 @@ def history() -> DeliveryHistory:
 
 
 def test_an_index_is_read_as_it_was_written():
-    found = index(("a, b", "12", True), ("c\u00e4", "", False))
-    assert (found.paths, list(found.sizes), list(found.will)) == (["a, b", "c\u00e4"], [12, -1], [1, 0])
+    found = index(("a, b", "12", True), ("c\u00e4\n\u2028d\re", "", False))
+    assert found.paths == ["a, b", "c\u00e4\n\u2028d\re"]
+    assert (list(found.sizes), list(found.will)) == ([12, -1], [1, 0])
 
 
 def test_rows_of_an_index_that_are_none_are_passed_over():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
@@ -61,7 +60,7 @@ def parse_index(data: bytes) -> IndexRows:
     """
     found = IndexRows([], array("q"), bytearray())
     try:
-        rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
+        rows = csv.reader((line + "\n" for line in data.decode("utf-8").split("\n")), strict=True)
         header = {name: column for column, name in enumerate(next(rows, []))}
         at_path, at_size, at_will = (header[name] for name in ("path", "size", "will_transfer"))
         for row in rows:
