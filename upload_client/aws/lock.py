@@ -127,6 +127,14 @@ class Lock:
         status = lease.status(self._clock.monotonic(), self._clock.wall())
         return status is LeaseStatus.FRESH or status is LeaseStatus.REFRESH_DUE
 
+    @property
+    def lease_left(self) -> float | None:
+        """Seconds until others may take the lock if it is not refreshed; None where it is not held."""
+        lease = self._lease
+        if lease is None:
+            return None
+        return max(lease.seconds - lease.age(self._clock.monotonic(), self._clock.wall()), 0.0)
+
     def check_held(self) -> None:
         """Raise `LockLost` unless the lock is held, as far as is known here."""
         if self.lost is not None:
