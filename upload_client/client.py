@@ -35,6 +35,7 @@ from upload_client.aws.bucket import (
 )
 from upload_client.aws.checkpoints import Folded, read_logs, write_checkpoint
 from upload_client.aws.identity import new_agent_id
+from upload_client.aws.leave import asking
 from upload_client.aws.lock import Lock, epoch_floor
 from upload_client.aws.log import LogReader, LogWriter
 from upload_client.aws.probe import probe_store
@@ -688,6 +689,7 @@ class UploadClient:
         )
         writer.fence()
         survey = self._survey(places, lock.epoch)
+        writer.check_owner(survey.logs.history.last_client)
         history, reader = survey.logs.history, survey.logs.reader
         watch = ValidatorWatch(
             lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + BUSY_RETRY
@@ -1070,7 +1072,8 @@ class UploadClient:
             if not delivery.lock.may_write:
                 delivery.lock.refresh()
             try:
-                control.put(key, body, if_none_match=True, content_type=content_type)
+                with asking(self._may_write):
+                    control.put(key, body, if_none_match=True, content_type=content_type)
             except PreconditionFailed:  # perhaps by an attempt the answer to which was lost
                 if control.read(key, limit=len(body)) != body:
                     raise
@@ -1170,7 +1173,7 @@ class UploadClient:
             return
         checkpoint = Checkpoint(delivery.history, delivery.chain, delivery.validator_chain)
         places = delivery.places
-        with contextlib.suppress(StoreError, ValueError):
+        with contextlib.suppress(StoreError, ValueError), asking(self._may_write):
             self._append([write_checkpoint(places.control, places.layout, checkpoint, self._now())])
 
     def _stop_sending(self, delivery: _Delivery) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from upload_client.aws.bucket import Bucket
+from upload_client.aws.leave import asking
 from upload_client.aws.leftover import abort, leftovers
 from upload_client.core.files import FileLedger
 
@@ -43,4 +44,5 @@ def sweep(ledger: FileLedger, landing: Bucket, may_write: Callable[[], bool]) ->
     for upload in list(leftovers(landing)):
         row = ledger.row(upload.key)
         if (row is None or ledger.state(row) in ("valid", "invalid", "done")) and may_write():
-            abort(landing, upload)
+            with asking(may_write):
+                abort(landing, upload)

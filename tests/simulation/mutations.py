@@ -92,6 +92,12 @@ MUTATIONS = (
         "while False:",
     ),
     Mutation(
+        "botocore repeats a write although the lease is no longer confirmed",
+        "upload_client.aws.leave:check",
+        "if may_write is not None and not may_write():",
+        "if False:",
+    ),
+    Mutation(
         "an equal epoch of another agent is not taken for a newer owner",
         f"{_CORE}.records:SegmentHeader.outranks",
         "self.epoch == epoch",

@@ -20,6 +20,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from simulation.scheduling import Process, Scheduler, Task
 
+from upload_client.aws import leave
 from upload_client.core import checksums
 
 WRITES = frozenset(
@@ -157,9 +158,11 @@ class Store:
         A request is on its own once it is sent: what becomes of its process does not matter to it.
         """
         process = self.process
-        for told in self.begun:
-            told(process, operation, key)
         for attempt in range(1, attempts + 1):
+            if operation in WRITES:
+                leave.check()
+            for told in self.begun:
+                told(process, operation, key)
             try:
                 return self._try(process, operation, key, carry_out, fenced=fenced)
             except (ConnectTimeoutError, ReadTimeoutError):

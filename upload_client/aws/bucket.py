@@ -17,6 +17,7 @@ import urllib3.exceptions
 
 from upload_client.aws import clients, listing
 from upload_client.aws.errors import UploadClientError
+from upload_client.aws.leave import Withdrawn
 from upload_client.aws.skew import is_skew, wrong_clock
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core import checksums
@@ -119,6 +120,7 @@ _LOST_ERRORS = (
     botocore.exceptions.IncompleteReadError,
     botocore.parsers.ResponseParserError,
     urllib3.exceptions.HTTPError,
+    Withdrawn,
     OSError,
     ValueError,  # from botocore's parser, of a header that was cut: ``Content-Length: ``
 )

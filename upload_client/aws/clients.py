@@ -5,6 +5,7 @@ A client made here
 * speaks to ``settings.endpoints[service]``, else ``settings.endpoint_url``, else to what botocore finds by
   itself (``AWS_ENDPOINT_URL``, the AWS profile, the region). Botocore addresses a custom S3 endpoint by path;
 * retries a little and quickly (`RETRIES`): who can wait longer knows better what a lost answer means to it;
+* asks before each of these attempts whether it may still write, where somebody said so (`leave`);
 * adds no checksum of its own to S3 requests: this program sends and compares its own CRC32;
 * never sends ``Expect: 100-continue`` to S3. Botocore adds it to each body that is a file, which costs a
   round trip for each, and a whole second where the store does not answer it;
@@ -24,7 +25,7 @@ import botocore.config
 import botocore.handlers
 
 from upload_client import failpoints
-from upload_client.aws import listing
+from upload_client.aws import leave, listing
 from upload_client.aws.skew import explain_expiry
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def client(
     if service == "s3":
         made.meta.events.unregister("before-call.s3", botocore.handlers.add_expect_header)
         listing.watch(made)
+        leave.watch(made)
     failpoints.watch(made)
     return made
 

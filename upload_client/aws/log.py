@@ -25,6 +25,7 @@ from upload_client.aws.bucket import (
     StoreError,
     insist,
 )
+from upload_client.aws.leave import asking
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.history import Life
 from upload_client.core.layout import segment_key, segment_seq
@@ -331,7 +332,10 @@ class LogWriter:
             self._check_allowed()
             key = segment_key(self._prefix, append.header.seq)
             try:
-                self._bucket.put(key, append.data, if_none_match=True, content_type="application/x-ndjson")
+                with asking(self._may_write):
+                    self._bucket.put(
+                        key, append.data, if_none_match=True, content_type="application/x-ndjson"
+                    )
             except PreconditionFailed:
                 occupant = self._read(append.header.seq)
                 if occupant != append.data:  # equal: an earlier attempt, the answer to which was lost

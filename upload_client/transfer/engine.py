@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from upload_client.aws.bucket import Bucket
+from upload_client.aws.leave import asking
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.parts import DEFAULT_PART, MULTIPART_COPY_LIMIT
 from upload_client.core.rate import RateLimit
@@ -47,7 +48,17 @@ from upload_client.transfer.upload import (
     UploadLost,
     send_whole,
 )
-from upload_client.transfer.wire import READS, Answer, BotoWire, Pause, PutObject, Steps, UploadPart, Wire
+from upload_client.transfer.wire import (
+    READS,
+    Answer,
+    BotoWire,
+    Pause,
+    PutObject,
+    Request,
+    Steps,
+    UploadPart,
+    Wire,
+)
 
 __all__ = ["Engine", "EngineFailed", "TransferEngine", "TransferOutcome", "TransferTask"]
 
@@ -711,11 +722,7 @@ class TransferEngine:
                 if isinstance(request, Pause):
                     answer = self._pause(request.seconds)
                 else:
-                    if not isinstance(request, READS):
-                        self._wait_for_leave()
-                    if self._rate is not None and isinstance(request, PutObject | UploadPart):
-                        self._wait_for_turn(len(request.body))
-                    answer = self._wire.perform(request)
+                    answer = self._perform(request)
                     self._note(answer)
                 request = steps.send(answer)
         except StopIteration as end:
@@ -723,6 +730,16 @@ class TransferEngine:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this file only
             steps.close()
             return error
+
+    def _perform(self, request: Request) -> Answer:
+        """Make a request, when it may be made."""
+        if isinstance(request, READS):
+            return self._wire.perform(request)
+        if self._rate is not None and isinstance(request, PutObject | UploadPart):
+            self._wait_for_turn(len(request.body))
+        self._wait_for_leave()
+        with asking(self.may_write):
+            return self._wire.perform(request)
 
     def _note(self, answer: Answer) -> None:
         now = self._clock.monotonic()
