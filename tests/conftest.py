@@ -31,6 +31,11 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is no fail
 settings.load_profile("untimed")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice the cores: much of what is tested here is waiting, for servers, leases and processes."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @dataclass(frozen=True)
 class Store:
     """An S3 to test against: ``moto`` or ``real``, and where it is."""
