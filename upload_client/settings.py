@@ -172,6 +172,8 @@ class Settings(BaseModel):
     user_pool_id: str | None = Field(default=None, pattern=r"^[\w-]+_[0-9a-zA-Z]+$")
     user_pool_client_id: str | None = None
     identity_pool_id: str | None = Field(default=None, pattern=r"^[\w-]+:[0-9a-fA-F-]+$")
+    role_arn: str | None = Field(default=None, pattern=r"^arn:[\w-]+:iam::\d{12}:role/.+$")
+    """Which role to take, where a login may take several: one for each delivery the person was invited to."""
     username: str | None = None
     password: SecretStr | None = Field(default=None, repr=False)
     """From ``UPLOAD_CLIENT_PASSWORD`` only: a password stands in no file of ours and in no command line."""

@@ -169,6 +169,19 @@ def test_a_login_gives_a_session_that_signs_with_the_identity_pools_credentials(
     assert "TESTACCESSKEY12345" in identity_of(session, server)
 
 
+def test_of_several_roles_the_one_of_the_settings_is_asked_for(pools):
+    role = "arn:aws:iam::123456789012:role/survey7-2026-11"
+    asked = []
+    for settings in (pools.settings(), pools.settings(role_arn=role)):
+        login = CognitoLogin(settings)
+        login._identities.meta.events.register(
+            "provide-client-params.cognito-identity.GetCredentialsForIdentity",
+            lambda params, **_: asked.append(params.get("CustomRoleArn")),
+        )
+        login.session()
+    assert asked == [None, role]
+
+
 def test_the_region_follows_from_the_user_pool_when_it_is_not_set(pools):
     assert open_session(pools.settings(region=None)).region_name == REGION
 

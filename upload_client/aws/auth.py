@@ -332,7 +332,10 @@ class CognitoLogin:
         if not self._identity_id:
             answer = self._identities.get_id(IdentityPoolId=self._settings.identity_pool_id, Logins=logins)
             self._identity_id = answer["IdentityId"]
-        found = self._identities.get_credentials_for_identity(IdentityId=self._identity_id, Logins=logins)
+        role = {"CustomRoleArn": self._settings.role_arn} if self._settings.role_arn else {}
+        found = self._identities.get_credentials_for_identity(
+            IdentityId=self._identity_id, Logins=logins, **role
+        )
         given = found["Credentials"]
         now = self._clock.wall()
         if given["Expiration"].timestamp() <= now:
