@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from delivery.conftest import Delivery, content
-from faults.conftest import PART, Network, client_of, unfinished
+from faults.conftest import BOTH, PART, Network, client_of, records_of, unfinished
 from faults.proxy import Exchange
 
+from upload_client.core import checksums
+from upload_client.core.records import Transferred
 from upload_client.transfer.dataroot import LocalFile
 
 
@@ -122,3 +126,27 @@ def test_what_changes_between_read_and_send_is_not_sent(
 
     monkeypatch.setattr(LocalFile, read, reading)
     deliver(delivery, folder, network)
+
+
+@pytest.mark.parametrize("calm", BOTH, indirect=True)
+def test_a_copy_that_is_not_what_the_index_says_is_announced_to_nobody_until_the_index_agrees(
+    delivery: Delivery,
+) -> None:
+    s3, name = delivery.receiver.sandbox.client("s3"), f"source-{secrets.token_hex(6)}"
+    s3.create_bucket(Bucket=name)
+    bodies = {"other.csv": b"a,b\n1,2\n", "right.csv": b"a,b\n3,4\n"}
+    for key, body in bodies.items():
+        s3.put_object(Bucket=name, Key=key, Body=body, ChecksumAlgorithm="CRC32")
+    crc32s = [checksums.encode(checksums.crc32(body)) for body in bodies.values()]
+    index = pd.DataFrame({"path": list(bodies), "checksum": ["AAAAAA==", crc32s[1]]})
+    with client_of(delivery, f"s3://{name}/", index=index) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 4, outcome
+    assert outcome.receipt is None
+    assert [file.state for file in client.files] == ["failed", "valid"]
+    assert "stays in the landing bucket, announced to nobody" in next(iter(client.files)).message
+    assert [record.path for record in records_of(delivery, "client", Transferred)] == ["right.csv"]
+    with client_of(delivery, f"s3://{name}/", index=index.assign(checksum=crc32s)) as client:
+        again = client.run()
+    assert (again.exit_code, again.files_sent) == (0, 0), again
+    assert delivery.landed() == bodies

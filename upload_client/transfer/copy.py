@@ -24,6 +24,7 @@ from upload_client.transfer.wire import (
 __all__ = ["PartedCopy", "copy_whole", "look_up"]
 
 MISMATCH = "the object's content does not match the checksum in the index"
+STAYS = "; the copy stays in the landing bucket, announced to nobody"
 CHANGED = "the source object has changed since it was indexed"
 
 
@@ -63,7 +64,9 @@ def copy_whole(task: TransferTask, size: int, source_etag: str) -> Steps[Transfe
     if crc32 is None:
         crc32 = yield from _checksum(task.key, answer.etag)
     if task.checksum is not None and task.checksum != crc32:
-        raise FileRefused(MISMATCH)
+        # It is not taken back: a provider may hold no right to delete, and a delete that is carried out late
+        # would hit whatever a later owner has put there.
+        raise FileRefused(MISMATCH + STAYS)
     return _outcome(task, size, crc32, source_etag, answer)
 
 
