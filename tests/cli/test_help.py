@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
 
+from upload_client.cli.deliver import deliver
 from upload_client.cli.failure import EXIT_CODES
 from upload_client.core.delivery import ExitCode
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_help_imports_nothing_heavy():
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["--version"], ["check", "--help"], ["completion", "bash"]],
+    ids=" ".join,
+)
+def test_what_needs_nothing_heavy_imports_nothing_heavy(words):
     """Pandas and boto3 take a second; pydantic, rich and our own rules some tens of milliseconds."""
-    program = """
+    program = f"""
 import sys
 from upload_client.cli.app import main
-code = main(["--help"])
-heavy = {"pandas", "numpy", "boto3", "botocore", "pydantic", "rich", "isal", "upload_client.errors"}
+code = main({words})
+heavy = set("pandas numpy boto3 botocore pydantic rich isal moto upload_client.errors".split())
 print(sorted(heavy & set(sys.modules)), code)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -31,9 +38,27 @@ print(sorted(heavy & set(sys.modules)), code)
 
 def test_both_ways_to_start_it_say_the_same(process, run):
     assert process("--help").stdout == run("--help").out
-    assert (
-        process("--version").stdout == run("--version").out == f"upload-client {version('upload-client')}\n"
-    )
+    assert process("--version").stdout == run("--version").out
+
+
+def test_the_version_is_that_of_all_a_report_has_to_name(run):
+    first, python, engine, *others = run("--version").out.splitlines()
+    assert first == f"upload-client {version('upload-client')}"
+    assert python.startswith(f"Python {platform.python_version()} (")
+    assert engine == f"engine auto, CRC32 by isal {version('isal')}"
+    assert others == [f"{name} {version(name)}" for name in ("boto3", "pandas", "moto", "pyarrow")]
+
+
+def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
+    def missing(name):
+        if name in {"isal", "moto"}:
+            raise PackageNotFoundError
+        return "1"
+
+    monkeypatch.setattr("upload_client.cli.version.version", missing)
+    said = run("--version").out
+    assert "zlib (isal is not installed: slower)" in said
+    assert "moto not installed (extra: sandbox)" in said
 
 
 @pytest.mark.parametrize(
@@ -47,6 +72,11 @@ def test_both_ways_to_start_it_say_the_same(process, run):
         ),
         (["index"], "-o --no-checksums --include --exclude"),
         (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out"),
+        (
+            ["check"],
+            """--dataset --delivery-id --sample --source --index --content --clean --threads --max-rate
+            --output-dir --sandbox --json""",
+        ),
     ],
 )
 def test_help_names_every_option(run, command, options):
@@ -59,9 +89,16 @@ def test_help_names_every_option(run, command, options):
     assert named - set(options.split()) <= extra
 
 
-def test_help_fits_a_terminal_of_eighty_columns(run):
-    for command in ([], ["index"], ["sandbox"]):
-        assert max(map(len, run(*command, "--help").out.splitlines())) <= 80
+COMMANDS = ([], *([name] for name in sorted(deliver.commands)))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0] if words else "upload-client")
+def test_each_help_fits_a_terminal_of_eighty_columns_and_names_its_options_once(run, command):
+    said = run(*command, "--help").out
+    assert max(map(len, said.splitlines())) <= 80
+    told = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", said, re.MULTILINE)
+    assert len(told) == len(set(told))
+    assert "--help" in told
 
 
 def test_every_exit_code_is_explained_in_help_and_in_the_readme(run):

@@ -70,23 +70,32 @@ def test_a_lock_is_stolen_by_its_holders_name_only_and_given_back(
     assert "the lock is free" in again.stderr
 
 
-def test_unfinished_uploads_are_listed_and_thrown_away_but_not_under_a_run_that_works(
-    sandbox: Sandbox, working: UploadClient
+def test_unfinished_uploads_are_told_and_thrown_away_but_not_under_a_run_that_works(
+    sandbox: Sandbox, working: UploadClient, tmp_path
 ) -> None:
     s3, where = sandbox.client("s3"), {"Bucket": sandbox.landing_bucket}
     s3.create_multipart_upload(**where, Key="toy/d1/staging/large\u202e.bin")
     s3.create_multipart_upload(**where, Key="toy/d2/staging/of-another.bin")
-    listed = run(sandbox, "check")
-    assert listed.returncode == 0, listed.stderr
-    assert "large\\u202e.bin" in listed.stdout
-    assert "1 unfinished upload" in listed.stderr
+    at = ("--source", str(tmp_path), "--max-rate", "1MB")
+    told = run(sandbox, "check", *at)
+    assert told.returncode == 2, told.stderr
+    assert "large\\u202e.bin" in told.stdout
+    assert "1 large file sent in part" in told.stdout
+    assert f"held by agent {working.agent_id}" in told.stdout
     refused = run(sandbox, "check", "--clean")
     assert refused.returncode == 11, refused.stderr
     working.quit()
     cleaned = run(sandbox, "check", "--clean")
     assert cleaned.returncode == 0, cleaned.stderr
-    assert "thrown away" in cleaned.stderr
+    assert "large\\u202e.bin" in cleaned.stdout
+    assert "1 unfinished upload, thrown away" in cleaned.stderr
     left = s3.list_multipart_uploads(**where).get("Uploads", [])
     assert [upload["Key"] for upload in left] == ["toy/d2/staging/of-another.bin"]
     assert lock_of(sandbox)["state"] == "released"
-    assert "no unfinished upload" in run(sandbox, "check").stderr
+    assert "no unfinished upload" in run(sandbox, "check", "--clean").stderr
+    again = run(sandbox, "check", *at, "--json")
+    assert again.returncode == 0, again.stdout
+    findings = {one.get("check"): one for one in map(json.loads, again.stdout.splitlines())}
+    assert findings["lock"]["found"] == "free"
+    assert findings["leftovers"]["found"] == "none"
+    assert findings["delivery"]["found"] == "toy/d1 (staging) was begun before and goes on"

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from upload_client.cli.check import check
+from upload_client.cli.completion import completion
 from upload_client.cli.deliver import deliver
 from upload_client.cli.failure import Failure
 from upload_client.cli.index import index
@@ -20,6 +21,7 @@ __all__ = ["main"]
 deliver.add_command(index)
 deliver.add_command(sandbox)
 deliver.add_command(check)
+deliver.add_command(completion)
 deliver.add_command(unlock)
 
 

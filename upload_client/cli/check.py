@@ -1,23 +1,187 @@
-"""``upload-client check``: uploads of large files that were begun and not ended."""
+"""``upload-client check``: look at everything before hours of sending, and change nothing."""
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
 import click
 
+from upload_client.cli.completion import folders
+from upload_client.cli.help import Command, Section
 from upload_client.cli.place import delivery_options, log_in
 from upload_client.core.text import for_terminal
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from upload_client.core.preflight import Finding
+    from upload_client.settings import Settings
+
 __all__ = ["check"]
 
+WIDE = 120
+"""Columns from which what to do has a column of its own."""
+_TOLD_EVERY = 0.2  # seconds
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}
+_WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "not done"}
 
-@click.command(short_help="List unfinished uploads of a delivery, and throw them away.")
-@delivery_options
-@click.option("--clean", is_flag=True, help="Throw them away. The next run then sends these files anew.")
-def check(*, dataset: str, delivery_id: str, sample: bool, profile: str | None, clean: bool) -> int:
-    """List the uploads in parts that an interrupted run of a delivery has left.
 
-    The next run goes on with them, and throws away what it has no use for; so this is for a delivery that
-    nobody goes on with: parts cost the receiver money, and no listing of objects shows them.
+@click.command(
+    cls=Command,
+    short_help="Look at everything before a delivery; change nothing.",
+    groups={
+        "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "profile"),
+        "What to look at": ("content", "clean"),
+        "As for the delivery": ("threads", "max_rate", "output_dir", "sandbox"),
+    },
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client check --profile archive --dataset survey7 --delivery-id 1", ""),
+                ("upload-client check --dataset survey7 --delivery-id 1 --content", ""),
+                ("upload-client check --sandbox --source examples/dataset", "to see one"),
+            ),
+        ),
+        Section(
+            "Exit codes",
+            (("0", "no problem, though perhaps warnings"), ("2", "a problem, or wrong usage")),
+        ),
+    ),
+)
+@delivery_options(required=False)
+@click.option(
+    "--source",
+    default=".",
+    metavar="SOURCE",
+    shell_complete=folders,
+    help="A directory, or s3://bucket/prefix.  [default: the current directory]",
+)
+@click.option(
+    "--index",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file index.  [default: index.csv in the source, else all files]",
+)
+@click.option("--content", is_flag=True, help="Open each file here as the receiver's validator will.")
+@click.option(
+    "--clean",
+    is_flag=True,
+    help="Look at nothing: throw away what interrupted runs have sent of large files. The next run then sends"
+    " these files anew.",
+)
+@click.option("--threads", metavar="N|auto", help="Requests at once.  [default: 8]")
+@click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")
+@click.option(
+    "--output-dir",
+    default=".",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where the delivery is to write.  [default: the current directory]",
+)
+@click.option("--sandbox", is_flag=True, help="Look at a receiver on this machine, to try it out.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout, the last a summary.")
+def check(
+    *,
+    dataset: str | None,
+    delivery_id: str | None,
+    sample: bool,
+    profile: str | None,
+    source: str,
+    index: Path | None,
+    content: bool,
+    clean: bool,
+    threads: str | None,
+    max_rate: str | None,
+    output_dir: Path,
+    sandbox: bool,
+    as_json: bool,
+) -> int:
+    """Look at everything before a delivery.
+
+    Settings, login, clock, each permission that the delivery needs, the lock, unfinished uploads, the names
+    and files to be sent, free disk, and how long it will take. Each is tried where the delivery will need it,
+    in such a way that nothing remains.
+    """
+    from upload_client.cli import source as sources  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
+    from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.preflight import Order, preflight  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.settings import load_settings, where_from  # noqa: PLC0415 # imports pydantic
+
+    if sandbox:
+        dataset, delivery_id = dataset or "sample", delivery_id or "1"
+    if not dataset or not delivery_id:
+        raise UsageError(
+            "--delivery-id is missing" if dataset else "--dataset is missing",
+            hint="A delivery needs --dataset and --delivery-id; `upload-client check --help` says more.",
+        )
+    if clean:
+        return _clean(dataset, delivery_id, sample=sample, profile=profile)
+    with interruptible(), ExitStack() as stack:
+        flags = {"threads": threads, "max_rate": max_rate}
+        chosen: dict[str, Any] = {"flags": flags, "profile": profile}
+        if sandbox:
+            chosen = {"flags": flags, "profile": _sandbox(stack, profile), "environ": {}}
+        settings: Settings = load_settings(**chosen)
+        order = Order(
+            dataset=dataset,
+            delivery_id=delivery_id,
+            transfer_type="sample" if sample else "staging",
+            settings=settings,
+            sources=where_from(**chosen),
+            open_source=lambda session: (
+                (None if session is None else sources.bucket_of(source, session, settings))
+                if sources.is_bucket(source)
+                else Path(source)
+            ),
+            read_files=lambda place: sources.read_files(place, index),
+            output_dir=output_dir,
+            content=content,
+            prompt=find_prompt(),
+        )
+        doing = stack.enter_context(_Doing(silent=as_json))
+        findings = []
+        for finding in preflight(order, tell=doing):
+            findings.append(finding)
+            if as_json:
+                _tell_program(finding)
+    problems = [finding for finding in findings if finding.status == "problem"]
+    if as_json:
+        _end_for_program(findings)
+    else:
+        _Table().show(findings)
+        place = ["--sandbox"] if sandbox else ["--dataset", dataset, "--delivery-id", delivery_id]
+        place += (["--profile", profile] if profile else []) + ["--sample"] * sample
+        place += (["--source", source] if source != "." else []) + (["--index", str(index)] if index else [])
+        _say_what_next(findings, place)
+    return 2 if problems else 0
+
+
+def _sandbox(stack: ExitStack, profile: str | None) -> Path:
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.sandbox import Sandbox  # noqa: PLC0415 # imports boto3
+
+    if profile:
+        raise UsageError("--sandbox brings its own profile: leave --profile out")
+    return stack.enter_context(Sandbox()).profile
+
+
+def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None) -> int:
+    """Throw away the parts of unfinished uploads.
+
+    This is for a delivery that nobody goes on with: parts cost the receiver money, and no listing of objects
+    shows them.
     """
     from upload_client.aws.identity import new_agent_id  # noqa: PLC0415 # not for --help
     from upload_client.aws.leftover import abort, leftovers  # noqa: PLC0415 # imports boto3
@@ -31,18 +195,145 @@ def check(*, dataset: str, delivery_id: str, sample: bool, profile: str | None, 
         agent_id=new_agent_id(),
         lease_seconds=settings.lease_seconds,
     )
+    n = 0
     try:
-        if clean:  # a run that is at work needs them
-            lock.acquire(epoch_floor(places.control, places.layout))
-            lock.start()
-        found = list(leftovers(places.landing))
-        for upload in found:
+        lock.acquire(epoch_floor(places.control, places.layout))  # a run that is at work needs them
+        lock.start()
+        for upload in leftovers(places.landing):
             click.echo(f"{for_terminal(upload.key)}  begun {timestamp(upload.initiated)}")
-            if clean:
-                lock.check_held()
-                abort(places.landing, upload)
+            lock.check_held()
+            abort(places.landing, upload)
+            n += 1
     finally:
         lock.release()
-    what = "no unfinished upload" if not found else f"{len(found)} unfinished upload{'s' * (len(found) > 1)}"
-    click.echo(what + (", thrown away" if clean and found else ""), err=True)
+    what = f"{n} unfinished upload{'s' * (n != 1)}, thrown away" if n else "no unfinished upload"
+    click.echo(what, err=True)
     return 0
+
+
+class _Doing:
+    """Says on a terminal what is being done now, in one line that is wiped at the end."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._silent = silent or not sys.stderr.isatty()
+        self._at = 0.0
+        self._wide = 0
+
+    def __call__(self, what: str) -> None:
+        now = time.monotonic()
+        if not self._silent and now - self._at >= _TOLD_EVERY:
+            self._at = now
+            self._write(f"{what} …")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._wide:
+            self._write("")
+            click.echo("\r", err=True, nl=False)
+
+    def _write(self, text: str) -> None:
+        line = for_terminal(text)[:78]
+        click.echo("\r" + line.ljust(self._wide), err=True, nl=False)
+        self._wide = len(line)
+
+
+def _tell_program(finding: Finding) -> None:
+    from upload_client.core.preflight import BY_NAME, actions_of  # noqa: PLC0415 # not for --help
+
+    check = BY_NAME[finding.check]
+    _line(
+        "check",
+        check=finding.check,
+        section=check.section,
+        title=check.title,
+        status=finding.status,
+        found=finding.found,
+        todo=finding.todo,
+        details=list(finding.details),
+        actions=list(actions_of(check)),
+        missing_actions=list(finding.actions),
+    )
+
+
+def _end_for_program(findings: Sequence[Finding]) -> None:
+    counts: Counter[str] = Counter(finding.status for finding in findings)
+    _line(
+        "summary",
+        exit_code=2 if counts["problem"] else 0,
+        headline=_headline(findings),
+        counts={status: counts[status] for status in _WORDS},
+    )
+
+
+def _line(kind: str, **fields: Any) -> None:  # noqa: ANN401 # JSON's types
+    from upload_client.ui.jsonl import SCHEMA_VERSION  # noqa: PLC0415 # not for --help
+
+    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, "kind": kind, **fields}))
+
+
+def _headline(findings: Sequence[Finding]) -> str:
+    counts: Counter[str] = Counter(finding.status for finding in findings)
+    told = [
+        f"{counts[status]} {what}{'s' * (counts[status] != 1)}"
+        for status, what in (("problem", "problem"), ("warning", "warning"))
+        if counts[status]
+    ]
+    return ", ".join([*told, f"{counts['ok']} checks are ok"])
+
+
+def _say_what_next(findings: Sequence[Finding], options: Sequence[str]) -> None:
+    if any(finding.status == "problem" for finding in findings):
+        click.echo(f"{_headline(findings)}. Do what is said above, then run this again.")
+        return
+    command = for_terminal(shlex.join(["upload-client", *options]))
+    click.echo(f"{_headline(findings)}. Nothing was changed. Deliver:\n  {command}")
+
+
+class _Table:
+    """The findings, for people, on stdout."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 # slow to import
+
+        self._console: Console = Console(emoji=False, markup=False, highlight=False)
+        if not self._console.is_terminal and "COLUMNS" not in os.environ:
+            self._console.width = 100
+        self._arrow = "→" if self._console.encoding.startswith("utf") else ">"
+
+    def show(self, findings: Sequence[Finding]) -> None:
+        """Show all, in the order of the list of checks."""
+        from rich.table import Table  # noqa: PLC0415 # slow to import
+        from rich.text import Text  # noqa: PLC0415 # slow to import
+
+        from upload_client.core.preflight import CHECKS  # noqa: PLC0415 # not for --help
+
+        by_name = {finding.check: finding for finding in findings}
+        wide = self._console.width >= WIDE
+        sections: dict[str, Table] = {}
+        for check in CHECKS:
+            finding = by_name.get(check.name)
+            if finding is None:
+                continue
+            table = sections.get(check.section)
+            if table is None:
+                table = sections[check.section] = Table.grid(padding=(0, 2, 0, 0), expand=True)
+                table.add_column(width=8)
+                table.add_column(width=19)
+                table.add_column(ratio=3)
+                if wide:
+                    table.add_column(ratio=2)
+            style = _STYLES[finding.status]
+            said = Text(for_terminal(finding.found), style="dim" if finding.status == "skipped" else "")
+            for detail in finding.details:
+                said.append("\n" + for_terminal(detail), style="dim")
+            todo = Text(for_terminal(finding.todo), style=style if finding.status != "ok" else "dim")
+            if todo and not wide:
+                said.append(f"\n{self._arrow} ").append_text(todo)
+            cells = [Text(_WORDS[finding.status], style=style), Text(check.title), said]
+            table.add_row(*cells, *([todo] if wide else []))
+        for section, table in sections.items():
+            self._console.print(Text(section, style="bold"))
+            self._console.print(table)
+        self._console.print()

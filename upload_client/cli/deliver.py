@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from upload_client.cli.completion import folders, profiles
 from upload_client.cli.failure import EXIT_CODES, Failure
+from upload_client.cli.help import ENVIRONMENT, Group, Section
+from upload_client.cli.version import show_versions
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -41,22 +44,6 @@ def _threads(text: str) -> int | str:
         raise click.BadParameter(f"{text!r} is neither a number nor 'auto'.") from None
 
 
-class _Deliver(click.Group):
-    """A group whose own options are those of a delivery."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click's face
-        """The exit codes."""
-        with formatter.section("Exit codes"):
-            formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES])
-        formatter.write_paragraph()
-        formatter.write_text("Where several apply, it is the first of 12, 6, 5, 4, 3.")
-
-    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click's face
-        """The two forms it has."""
-        formatter.write_usage("upload-client", "--dataset D --delivery-id Y [OPTIONS]")
-        formatter.write_usage("upload-client", f"{'|'.join(self.commands)} [OPTIONS]", prefix="       ")
-
-
 @dataclass(frozen=True)
 class _Order:
     """What is asked for on the command line."""
@@ -83,7 +70,49 @@ class _Order:
 
 
 @click.command(
-    cls=_Deliver, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    synopsis=("--dataset D --delivery-id Y [OPTIONS]", "COMMAND [OPTIONS]"),
+    groups={
+        "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "profile"),
+        "What is sent, and how": (
+            "resend_invalid",
+            "max_retries",
+            "threads",
+            "max_rate",
+            "engine",
+            "dask",
+        ),
+        "To try it out": ("dry_run", "sandbox"),
+        "What it says": ("output_dir", "json", "quiet", "verbose", "debug"),
+    },
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client --sandbox --source examples/dataset", "a whole delivery on this machine"),
+                (
+                    "upload-client check --profile archive --dataset survey7 --delivery-id 1",
+                    "before the first time",
+                ),
+                (
+                    "upload-client --profile archive --dataset survey7 --delivery-id 1",
+                    "deliver the current folder; the same again goes on where it was",
+                ),
+                (
+                    "upload-client --dataset survey7 --delivery-id 1 --source s3://mine/survey7",
+                    "from a bucket",
+                ),
+            ),
+        ),
+        Section(
+            "Exit codes",
+            tuple((str(code), meaning) for code, meaning in EXIT_CODES),
+            "Where several apply, it is the first of 12, 6, 5, 4, 3.",
+        ),
+        ENVIRONMENT,
+    ),
 )
 @click.option("--dataset", metavar="D", help="Name of the data set, as agreed with the receiver.")
 @click.option("--delivery-id", metavar="Y", help="Name of this delivery.")
@@ -91,6 +120,7 @@ class _Order:
     "--source",
     default=".",
     metavar="SOURCE",
+    shell_complete=folders,
     help="A directory, or s3://bucket/prefix.  [default: the current directory]",
 )
 @click.option(
@@ -100,7 +130,12 @@ class _Order:
     help="CSV: path[,checksum[,size]].  [default: index.csv in the source, else all files]",
 )
 @click.option("--sample", is_flag=True, help="Deliver the small sample agreed on first.")
-@click.option("--profile", metavar="NAME|FILE", help="Settings from the receiver, a TOML file.")
+@click.option(
+    "--profile",
+    metavar="NAME|FILE",
+    shell_complete=profiles,
+    help="Settings from the receiver, a TOML file.",
+)
 @click.option(
     "--threads",
     type=_threads,
@@ -137,7 +172,14 @@ class _Order:
 @click.option("-q", "--quiet", is_flag=True, help="Only warnings, errors and the outcome.")
 @click.option("-v", "--verbose", is_flag=True, help="Every file.")
 @click.option("--debug", is_flag=True, help="Tracebacks, for a report.")
-@click.version_option(package_name="upload-client", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_versions,
+    help="Show what is installed, and exit.",
+)
 @click.pass_context
 def deliver(ctx: click.Context, /, **options: Any) -> int | None:  # noqa: ANN401 # click's values, typed in _Order
     """Deliver a data set to somebody else's bucket.

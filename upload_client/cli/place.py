@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from upload_client.cli.completion import profiles
 
 if TYPE_CHECKING:
     from upload_client.places import Places
@@ -14,13 +17,27 @@ if TYPE_CHECKING:
 __all__ = ["delivery_options", "log_in"]
 
 
-def delivery_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say which delivery is meant."""
+def delivery_options(
+    command: Callable[..., Any] | None = None, *, required: bool = True
+) -> Callable[..., Any]:
+    """Add the options that say which delivery is meant.
+
+    Args:
+        command: what they are added to.
+        required: whether dataset and delivery id must be given.
+    """
+    if command is None:
+        return partial(delivery_options, required=required)
     options = (
-        click.option("--dataset", required=True, metavar="D", help="Name of the data set."),
-        click.option("--delivery-id", required=True, metavar="Y", help="Name of the delivery."),
+        click.option("--dataset", required=required, metavar="D", help="Name of the data set."),
+        click.option("--delivery-id", required=required, metavar="Y", help="Name of the delivery."),
         click.option("--sample", is_flag=True, help="The small sample agreed on first."),
-        click.option("--profile", metavar="NAME|FILE", help="Settings from the receiver, a TOML file."),
+        click.option(
+            "--profile",
+            metavar="NAME|FILE",
+            shell_complete=profiles,
+            help="Settings from the receiver, a TOML file.",
+        ),
         click.option("--debug", is_flag=True, hidden=True, expose_value=False),  # `main` looks for it
     )
     for option in reversed(options):

@@ -1,0 +1,106 @@
+"""What ``--help`` says: synopsis, options by what they are about, examples, exit codes, where to read on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import click
+
+__all__ = ["ENVIRONMENT", "Command", "Group", "Section"]
+
+
+class Section(NamedTuple):
+    """A section at the end of a help page: rows of a term and what it means (empty: a line of its own)."""
+
+    title: str
+    rows: Sequence[tuple[str, str]]
+    ending: str = ""
+
+
+ENVIRONMENT = Section(
+    "Environment",
+    (
+        ("UPLOAD_CLIENT_PROFILE", "the profile, where --profile is not given"),
+        ("UPLOAD_CLIENT_USERNAME", "who you are"),
+        ("UPLOAD_CLIENT_PASSWORD", "your password, where nobody can be asked"),
+        ("UPLOAD_CLIENT_...", "any other setting, by its name in capitals"),
+        ("AWS_REGION, AWS_ENDPOINT_URL", "as for other AWS tools"),
+        ("NO_COLOR", "no colours"),
+    ),
+)
+_READ_ON = (
+    "README.md has the settings, and what the states of a file mean; docs/ has the protocol and how-to pages."
+)
+
+
+class _Manual(click.Command):
+    """A command whose help reads like a manual page.
+
+    Args:
+        groups: names of parameters, by the title they stand under; all others stand at the end.
+        sections: after the options.
+        synopsis: what follows the command's name in the first line, where it is not click's.
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 # click's
+        groups: Mapping[str, Sequence[str]] | None = None,
+        sections: Sequence[Section] = (),
+        synopsis: Sequence[str] = (),
+        **options: Any,  # noqa: ANN401 # click's
+    ) -> None:
+        super().__init__(*args, **options)
+        self._groups = groups or {}
+        self._sections = sections
+        self._synopsis = synopsis
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One line for each form it has."""
+        if not self._synopsis:
+            super().format_usage(ctx, formatter)
+        for n, form in enumerate(self._synopsis):
+            formatter.write_usage(ctx.command_path, form, prefix="       " if n else "Usage: ")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, by what they are about."""
+        records = {param.name: param.get_help_record(ctx) for param in self.get_params(ctx)}
+        for title, names in self._groups.items():
+            self._write(formatter, title, [records.pop(name) for name in names if name in records])
+        self._write(formatter, "Other options" if self._groups else "Options", list(records.values()))
+
+    @staticmethod
+    def _write(formatter: click.HelpFormatter, title: str, records: Sequence[tuple[str, str] | None]) -> None:
+        if rows := [record for record in records if record is not None]:
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click's
+        """The sections, and where to read on."""
+        for title, rows, ending in self._sections:
+            with formatter.section(title):
+                for line, comment in rows if title == "Examples" else ():
+                    # A command is copied as it stands, so it is not wrapped.
+                    formatter.write(f"  # {comment}\n" if comment else "")
+                    formatter.write(f"  {line}\n")
+                if title != "Examples":
+                    formatter.write_dl(list(rows))
+            if ending:
+                formatter.write_paragraph()
+                formatter.write_text(ending)
+        with formatter.section("Read on"):
+            formatter.write_text(_READ_ON)
+
+
+class Command(_Manual):
+    """A command with such a help."""
+
+
+class Group(_Manual, click.Group):
+    """A group of commands with such a help."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands, then the options."""
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)

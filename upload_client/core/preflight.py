@@ -1,0 +1,397 @@
+"""Before a delivery: what is looked at, which permissions that needs, what the answer to a trial means.
+
+`CHECKS` is the one list of it. The receiver's side proves its policy against the same list: take an action
+away, and those checks fail that name it, and no others.
+
+The IAM actions: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal
+
+from upload_client.core.values import value
+
+__all__ = [
+    "BY_NAME",
+    "CHECKS",
+    "Access",
+    "Check",
+    "Estimate",
+    "Finding",
+    "Place",
+    "Status",
+    "access",
+    "actions_of",
+    "clock_status",
+    "close_name",
+    "dump_bytes",
+    "estimate",
+    "in_words",
+    "next_probe",
+    "resource",
+]
+
+Status = Literal["ok", "warning", "problem", "skipped"]
+Place = Literal["", "control", "landing", "source", "parameter", "function"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that is looked at.
+
+    Attributes:
+        name: by which programs know it; it does not change.
+        title: what people read.
+        section: under which it stands.
+        place: where its actions must be allowed.
+        actions: the IAM actions it needs; none where no permission is concerned.
+        without: what a delivery cannot do without these actions.
+        needed: whether a delivery fails without them; else it only does less.
+    """
+
+    name: str
+    title: str
+    section: str
+    place: Place = ""
+    actions: tuple[str, ...] = ()
+    without: str = ""
+    needed: bool = True
+
+
+CHECKS: Final = (
+    Check("settings", "settings", "Settings"),
+    Check(
+        "parameter",
+        "receiver's settings",
+        "Settings",
+        "parameter",
+        ("ssm:GetParameter",),
+        "learn where the receiver's buckets are",
+    ),
+    Check("login", "login", "Login"),
+    Check("renewal", "renewal", "Login"),
+    Check("clock", "clock", "Store"),
+    Check(
+        "control-list",
+        "list",
+        "Control bucket",
+        "control",
+        ("s3:ListBucket",),
+        "read the logs",
+    ),
+    Check(
+        "control-delete",
+        "delete",
+        "Control bucket",
+        "control",
+        ("s3:DeleteObject",),
+        "throw away its own trial objects and old checkpoints",
+        needed=False,
+    ),
+    Check(
+        "control-write",
+        "write",
+        "Control bucket",
+        "control",
+        ("s3:PutObject",),
+        "take the lock",
+    ),
+    Check("control-read", "read", "Control bucket", "control", ("s3:GetObject",), "read lock and logs"),
+    Check("conditional-writes", "conditional writes", "Control bucket"),
+    Check(
+        "landing-list",
+        "list",
+        "Landing bucket",
+        "landing",
+        ("s3:ListBucket",),
+        "see what has arrived",
+    ),
+    Check(
+        "landing-read",
+        "read",
+        "Landing bucket",
+        "landing",
+        ("s3:GetObject",),
+        "compare what has arrived with what was sent",
+    ),
+    Check(
+        "landing-write",
+        "write",
+        "Landing bucket",
+        "landing",
+        ("s3:PutObject",),
+        "send files",
+    ),
+    Check(
+        "landing-abort",
+        "abandon uploads",
+        "Landing bucket",
+        "landing",
+        ("s3:AbortMultipartUpload",),
+        "throw away the parts of a large file that changed while it was sent",
+        needed=False,
+    ),
+    Check(
+        "landing-uploads",
+        "list uploads",
+        "Landing bucket",
+        "landing",
+        ("s3:ListBucketMultipartUploads",),
+        "find large files that an interrupted run has sent in part",
+    ),
+    Check(
+        "landing-parts",
+        "list parts",
+        "Landing bucket",
+        "landing",
+        ("s3:ListMultipartUploadParts",),
+        "go on within a large file",
+    ),
+    Check(
+        "landing-multipart",
+        "send in parts",
+        "Landing bucket",
+        "landing",
+        ("s3:PutObject",),
+        "send large files",
+    ),
+    Check(
+        "source-list",
+        "list",
+        "Source bucket",
+        "source",
+        ("s3:ListBucket",),
+        "see which files there are",
+    ),
+    Check("source-read", "read", "Source bucket", "source", ("s3:GetObject",), "read the files"),
+    Check("source-copy", "copy", "Source bucket", "source", ("s3:GetObject",), "have S3 copy the files"),
+    Check(
+        "start-function",
+        "start the validator",
+        "Validator",
+        "function",
+        ("lambda:InvokeFunction",),
+        "have anything judged",
+    ),
+    Check("delivery", "name", "Delivery"),
+    Check("lock", "lock", "Delivery"),
+    Check("leftovers", "unfinished uploads", "Delivery"),
+    Check("index", "index", "Data"),
+    Check("names", "names", "Data"),
+    Check("files", "files", "Data"),
+    Check("empty", "empty files", "Data"),
+    Check("content", "content", "Data"),
+    Check("disk", "disk", "This machine"),
+    Check("time", "time", "This machine"),
+)
+"""All there is to look at, in the order in which it is shown."""
+
+BY_NAME: Final[Mapping[str, Check]] = {check.name: check for check in CHECKS}
+
+_OPTIONS: Final = {
+    "Tagging": ("s3:PutObjectTagging",),
+    "SSEKMSKeyId": ("kms:GenerateDataKey", "kms:Decrypt"),
+}
+_WRITES: Final = frozenset({"landing-write", "landing-multipart", "source-copy"})
+_OF_BUCKETS: Final = frozenset({"s3:ListBucket", "s3:ListBucketMultipartUploads"})
+
+
+def actions_of(check: Check, options: Iterable[str] = ()) -> tuple[str, ...]:
+    """The actions a check needs.
+
+    Args:
+        check: which one.
+        options: names of the settings' ``object_options``, some of which need more for each object made.
+    """
+    more = [action for option in options for action in _OPTIONS.get(option, ())]
+    return (*check.actions, *more) if check.name in _WRITES else check.actions
+
+
+def resource(action: str, bucket: str, prefix: str) -> str:
+    """The resource on which a policy has to allow an S3 action, as an ARN.
+
+    Args:
+        action: such as ``s3:PutObject``.
+        bucket: its name.
+        prefix: what the keys concerned begin with.
+    """
+    arn = f"arn:aws:s3:::{bucket}"
+    return arn if action in _OF_BUCKETS else f"{arn}/{prefix}*"
+
+
+class Access(Enum):
+    """What an answer to a harmless trial says."""
+
+    ALLOWED = "allowed"
+    DENIED = "not allowed"
+    NO_BUCKET = "there is no such bucket"
+    ELSEWHERE = "the bucket is in another region"
+    ENDED = "the credentials have ended"
+    UNKNOWN_KEYS = "the store does not know these credentials"
+    CLOCK = "this machine's clock is wrong"
+    NO_ANSWER = "no answer"
+    ODD = "an answer that says nothing about permissions"
+
+
+_BY_CODE: Final = {
+    "NoSuchBucket": Access.NO_BUCKET,
+    "PermanentRedirect": Access.ELSEWHERE,
+    "AuthorizationHeaderMalformed": Access.ELSEWHERE,
+    "IllegalLocationConstraintException": Access.ELSEWHERE,
+    "ExpiredToken": Access.ENDED,
+    "ExpiredTokenException": Access.ENDED,
+    "TokenRefreshRequired": Access.ENDED,
+    "InvalidAccessKeyId": Access.UNKNOWN_KEYS,
+    "InvalidClientTokenId": Access.UNKNOWN_KEYS,
+    "InvalidToken": Access.UNKNOWN_KEYS,
+    "NoCredentials": Access.UNKNOWN_KEYS,
+    "SignatureDoesNotMatch": Access.UNKNOWN_KEYS,
+    "UnrecognizedClientException": Access.UNKNOWN_KEYS,
+    "RequestTimeTooSkewed": Access.CLOCK,
+    "RequestExpired": Access.CLOCK,
+    "RequestInTheFuture": Access.CLOCK,
+}
+
+
+def access(status: int, code: str) -> Access:
+    """What the answer to a trial says about the permission for it.
+
+    A trial asks for something that would be refused even to whoever may do it: a write on an ETag that
+    nothing has (412, or 404 where there is no object), the end of an upload that nobody began (404). S3 looks
+    at the permission first: 403 means that it is missing.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+
+    Args:
+        status: HTTP status; 0: no answer.
+        code: the store's error code; empty on success.
+    """
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if status in {401, 403}:
+        return Access.DENIED
+    if status in {0, 429} or status >= 500:
+        return Access.NO_ANSWER
+    if status < 300 or status in {404, 409, 412}:
+        return Access.ALLOWED
+    return Access.ELSEWHERE if status in {301, 307} else Access.ODD
+
+
+CLOCK_OFF: Final = 60.0
+"""Seconds a clock may be off without a word."""
+CLOCK_WRONG: Final = 240.0
+"""Seconds off at which requests begin to be refused soon: AWS allows 5 minutes, S3 15."""
+
+
+def clock_status(seconds: float) -> Status:
+    """How bad it is that this machine's clock is off by so many seconds, ahead or behind."""
+    off = abs(seconds)
+    return "ok" if off < CLOCK_OFF else "warning" if off < CLOCK_WRONG else "problem"
+
+
+def close_name(name: str, known: Iterable[str]) -> str | None:
+    """A name that is there, and of which `name` may be a misspelling; None if `name` is there, or none is."""
+    names = list(known)
+    if name in names:
+        return None
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.75)), None)
+
+
+_ROW: Final = 160
+"""Bytes of a row of the state dump beside its two paths, with some room."""
+
+
+def dump_bytes(n_files: int, path_bytes: int, root_bytes: int) -> int:
+    """About how large the state dump will be.
+
+    Args:
+        n_files: rows.
+        path_bytes: of all relative paths together.
+        root_bytes: of what stands before them in an absolute path.
+    """
+    return 2 * path_bytes + n_files * (root_bytes + _ROW)
+
+
+FIRST_PROBE: Final = 64 * 1024
+LONGEST_PROBE: Final = 1.0
+"""Seconds after which a round of the measurement was long enough to tell the rate."""
+LARGEST_PROBE: Final = 32 * 1024 * 1024
+"""Bytes, of all connections together, of the last round."""
+
+
+def next_probe(n_bytes: int, seconds: float, *, most: int = LARGEST_PROBE) -> int | None:
+    """How many bytes the next round of the measurement sends; None: this one has told the rate.
+
+    Args:
+        n_bytes: of the round before, all connections together.
+        seconds: it took.
+        most: bytes a round may send.
+    """
+    if seconds >= LONGEST_PROBE / 2 or n_bytes >= most:
+        return None
+    larger = int(n_bytes * LONGEST_PROBE / max(seconds, 0.001))
+    return min(larger, 16 * n_bytes, most)
+
+
+@value
+class Estimate:
+    """How long sending takes.
+
+    Attributes:
+        seconds: in all.
+        by: ``bytes`` or ``requests``, whichever takes longer.
+    """
+
+    seconds: float
+    by: Literal["bytes", "requests"]
+
+
+def estimate(n_files: int, n_bytes: int, *, rate: float, latency: float, n_threads: int) -> Estimate:
+    """How long it takes to send a delivery. Many small files take their time by their number.
+
+    Args:
+        n_files: to send.
+        n_bytes: to send.
+        rate: bytes a second, of all connections together.
+        latency: seconds from a small request to its answer.
+        n_threads: requests under way at once.
+    """
+    by_bytes = n_bytes / rate
+    by_requests = n_files * latency / n_threads
+    return Estimate(max(by_bytes, by_requests), "bytes" if by_bytes >= by_requests else "requests")
+
+
+def in_words(seconds: float) -> str:
+    """A time as people say it: ``40 s``, ``5 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    if seconds < 100:
+        return f"{max(seconds, 0):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours = round(minutes / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came out of one check. Texts may quote names from outside.
+
+    Attributes:
+        check: name of the check.
+        status: ``skipped`` where it could not be tried.
+        found: what was found, in one sentence or less.
+        todo: what to do about it; empty where there is nothing to do.
+        details: more lines, for example the first files concerned.
+        actions: IAM actions that are missing.
+    """
+
+    check: str
+    status: Status
+    found: str
+    todo: str = ""
+    details: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
