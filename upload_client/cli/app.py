@@ -14,6 +14,7 @@ from upload_client.cli.deliver import deliver
 from upload_client.cli.failure import Failure
 from upload_client.cli.index import index
 from upload_client.cli.sandbox import sandbox
+from upload_client.cli.status import status
 from upload_client.cli.unlock import unlock
 
 __all__ = ["main"]
@@ -23,6 +24,7 @@ deliver.add_command(sandbox)
 deliver.add_command(check)
 deliver.add_command(completion)
 deliver.add_command(unlock)
+deliver.add_command(status)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

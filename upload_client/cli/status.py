@@ -1,0 +1,144 @@
+"""``upload-client status``: where a delivery stands, from any machine that may read it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from upload_client.cli.help import Command, Section
+from upload_client.cli.place import delivery_options, log_in
+from upload_client.core.text import for_terminal
+
+if TYPE_CHECKING:
+    from upload_client.core.status import DeliveryStatus
+    from upload_client.status import Onlooker
+
+__all__ = ["status"]
+
+WATCH_SECONDS = 5.0
+"""Between two looks, if a look takes no longer than a tenth of that."""
+
+
+@click.command(
+    cls=Command,
+    short_help="Say where a delivery stands: who is at it, how far, what went wrong.",
+    sections=(
+        Section(
+            "Examples",
+            (
+                (
+                    "upload-client status --dataset survey7 --delivery-id 2 --watch",
+                    "",
+                ),
+                (
+                    "upload-client status --dataset survey7 --delivery-id 2 --json | jq .files",
+                    "for a script; every field is in docs/reference/status.md",
+                ),
+            ),
+        ),
+        Section(
+            "Exit codes",
+            (
+                ("0", "told, whatever became of the delivery; also after Ctrl-C"),
+                ("1", "its log is broken, or the store cannot be reached"),
+                ("2", "wrong usage or input, or there is no such delivery"),
+                ("10", "login refused"),
+            ),
+        ),
+    ),
+)
+@delivery_options
+@click.option("--watch", is_flag=True, help="Look again and again, until it is complete or Ctrl-C.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+def status(
+    *, dataset: str, delivery_id: str, sample: bool, profile: str | None, watch: bool, as_object: bool
+) -> int:
+    """Say where a delivery stands, from any machine that may read the control bucket.
+
+    Who holds the lock, how far it is, how fast, what went wrong and what to do about it. It reads only, so it
+    may be asked at any time, during a delivery and after it.
+    """
+    from upload_client.status import Onlooker  # noqa: PLC0415 # imports boto3
+
+    _, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
+    onlooker = Onlooker(places.control, places.layout)
+    if watch:
+        try:
+            return _watch(onlooker, as_object=as_object)
+        except KeyboardInterrupt:
+            return 0
+    seen = onlooker.look()
+    if as_object:
+        _print_json(seen)
+    else:
+        from rich.console import Console  # noqa: PLC0415 # not for --help
+
+        from upload_client.ui.onlooker import screen  # noqa: PLC0415 # not for --help
+
+        Console(emoji=False, markup=False, highlight=False).print(screen(seen))
+    return _exit_code(seen)
+
+
+def _watch(onlooker: Onlooker, *, as_object: bool) -> int:
+    """Look again and again: a screen on a terminal, elsewhere a line for each change."""
+    from contextlib import ExitStack  # noqa: PLC0415 # beside the others
+
+    from rich.console import Console  # noqa: PLC0415 # not for --help
+    from rich.live import Live  # noqa: PLC0415 # not for --help
+
+    from upload_client.aws.bucket import AccessDenied, StoreError  # noqa: PLC0415 # imports boto3
+    from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
+    from upload_client.ui.onlooker import line, screen  # noqa: PLC0415 # not for --help
+
+    console = Console(emoji=False, markup=False, highlight=False)
+    drawn = console.is_terminal and not as_object
+    told = ""
+    seen: DeliveryStatus | None = None
+    with ExitStack() as stack:
+        live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        if drawn:
+            stack.enter_context(live)
+        while True:
+            began = time.monotonic()
+            trouble = ""
+            try:
+                seen = onlooker.look()
+            except AccessDenied:
+                raise
+            except StoreError as error:
+                if seen is None:
+                    raise
+                trouble = str(error)
+            if drawn:
+                live.update(screen(seen, trouble), refresh=True)
+            elif as_object:
+                _print_json(seen)
+            elif (now := line(seen) if not trouble else f"not reached: {for_terminal(trouble)}") != told:
+                click.echo(f"{seen.at[:19]}Z {now}")
+                told = now
+            if seen.phase in {Phase.COMPLETE, Phase.LOG_BROKEN}:
+                return _exit_code(seen)
+            _wait(began)
+
+
+def _wait(began: float) -> None:
+    """Let time pass since a look that began then: it takes little of anybody's time, however long it took."""
+    time.sleep(max(WATCH_SECONDS, 10 * (time.monotonic() - began)))
+
+
+def _print_json(seen: DeliveryStatus) -> None:
+    import json  # noqa: PLC0415 # not for --help
+
+    from upload_client.core.status import as_json  # noqa: PLC0415 # not for --help
+
+    click.echo(json.dumps(as_json(seen), allow_nan=False))
+    sys.stdout.flush()
+
+
+def _exit_code(seen: DeliveryStatus) -> int:
+    from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
+
+    return {Phase.MISSING: 2, Phase.LOG_BROKEN: 1}.get(seen.phase, 0)
