@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import pandas as pd
 
+from upload_client import telling
 from upload_client.aws import pipeline
 from upload_client.aws.auth import Prompt, open_session
 from upload_client.aws.bucket import (
@@ -82,8 +83,8 @@ from upload_client.events import (
     FileChanged,
     Message,
     MessageType,
+    Phase,
     Planned,
-    Progress,
     Reporter,
     Summary,
 )
@@ -97,6 +98,7 @@ from upload_client.source import Source
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.elsewhere import ExecutorEngine, LockSeen, Place
 from upload_client.transfer.engine import TransferEngine, TransferOutcome, TransferTask
+from upload_client.ui import Calling
 from upload_client.ui.plain import PlainReporter
 from upload_client.validation import BUSY_RETRY, Validation
 
@@ -178,6 +180,7 @@ class _Delivery:
         announce: rows that are done and await a verdict of which nobody has been asked in this run.
         said_at: when the log was last written to, by the monotonic clock.
         told_at: when progress was last told, the same.
+        bytes_before: bytes of the files that were in place before this run.
         index: key and SHA-256 of the index of this run.
         chain: the client's log, as the writer has it.
         history: both logs, as far as they were read and written, for the next checkpoint.
@@ -201,6 +204,7 @@ class _Delivery:
     announce: deque[int]
     said_at: float
     told_at: float = -math.inf
+    bytes_before: int = 0
     engine: TransferEngine | ExecutorEngine | None = None
     index: tuple[str, str] | None = None
     receipt: str | None = None
@@ -386,6 +390,11 @@ class UploadClient:
         return iter(self._delivery.ledger) if self._delivery else iter(())
 
     @property
+    def frame(self) -> pd.DataFrame:
+        """All files as they stand now; for columns and types see `upload_client.telling.frame`."""
+        return telling.frame(self.files)
+
+    @property
     def counts(self) -> dict[State, int]:
         """Files in each state."""
         return self._delivery.ledger.counts() if self._delivery else dict.fromkeys(STATES, 0)
@@ -402,8 +411,12 @@ class UploadClient:
 
     # --- the way of a delivery ---
 
-    def run(self) -> Outcome:
+    def run(self, *, reporter: Reporter | Callable[[Event], object] | None = None) -> Outcome:
         """Deliver: everything from `connect` to `quit`.
+
+        Args:
+            reporter: is told what happens, in place of the one given before; a function is called with each
+                event.
 
         Returns:
             How it ended. What can come of a delivery that has begun (files invalid, not transferred, not
@@ -413,6 +426,8 @@ class UploadClient:
             DeliveryError: it did not begin: login refused, locked, pipeline refused, bad input, …; its
                 ``exit_code`` says which.
         """
+        if reporter is not None:
+            self._reporter = Calling(reporter) if callable(reporter) else reporter
         try:
             self.connect()
             self.write_index()
@@ -450,6 +465,7 @@ class UploadClient:
         if self.state is not ClientState.UNCONNECTED:
             raise InvalidState(f"a client connects once; this one is {self.state}")
         with self._ending_on_error():
+            self._tell(Phase("connecting"))
             self._connect()
 
     def write_index(self) -> None:
@@ -493,10 +509,12 @@ class UploadClient:
             if delivery.ledger.next_row(math.inf) is None and not delivery.announce:
                 self._finish()
                 return
+            self._tell(Phase("starting"))
             while not delivery.validation.start():
                 self._clock.sleep(BUSY_RETRY)
                 delivery.lock.check_held()
             self._move("started")
+            self._tell(Phase("sending"))
 
     def transfer_next_file(self) -> ClientFile | None:
         """Queue the next file.
@@ -688,6 +706,7 @@ class UploadClient:
             may_write=lambda: lock.may_write,
         )
         writer.fence()
+        self._tell(Phase("planning"))
         survey = self._survey(places, lock.epoch)
         writer.check_owner(survey.logs.history.last_client)
         history, reader = survey.logs.history, survey.logs.reader
@@ -725,6 +744,7 @@ class UploadClient:
             )
         )
         plan = delivery.plan
+        delivery.bytes_before = telling.bytes_before(plan)
         self._tell(Planned(counts=plan.reasons, n_files=plan.n_to_send, n_bytes=plan.n_bytes))
         if delivery.ledger.all_valid:
             init = history.last_client.init if history.last_client else None
@@ -883,6 +903,7 @@ class UploadClient:
             return
         if self.state is ClientState.RUNNING and ledger.transfer_complete:
             self._move("all_sent")
+            self._tell(Phase("judging"))
         delivery.validation.keep()
         self._write_checkpoint(delivery, _CHECKPOINT_EVERY)
         if now - delivery.said_at >= records.KEEPALIVE_SECONDS:
@@ -910,7 +931,7 @@ class UploadClient:
         lines: list[records.Record] = []
         refused: TransferOutcome | None = None
         for outcome in outcomes:
-            row = outcome.row
+            row, again = outcome.row, False
             if outcome.ok:
                 delivery.n_uploads += 1
                 upload = Upload(
@@ -946,7 +967,7 @@ class UploadClient:
                     lines.append(records.Failed(at, outcome.relpath, error, retries))
                 if outcome.credentials:
                     refused = outcome
-            self._tell_file(ledger, row)
+            self._tell_file(ledger, row, again=again)
         self._append(lines)
         if refused is not None:
             raise LoginRefused(f"S3 no longer accepts the credentials: {refused.error}")
@@ -998,6 +1019,7 @@ class UploadClient:
     def _finish(self) -> None:
         """Everything is judged or given up: check it against the bucket, leave a receipt, end."""
         delivery = self._connected()
+        self._tell(Phase("finishing"))
         self._verify(delivery)
         self._sweep(delivery)
         if delivery.ledger.all_valid:
@@ -1106,6 +1128,8 @@ class UploadClient:
             return
         self._ending = True
         delivery = self._delivery
+        if delivery is not None and self.state is not ClientState.COMPLETE:
+            self._tell(Phase("finishing"))
         if delivery is not None:
             self._try_to("take back what was being sent", lambda: self._stop_sending(delivery))
             if not crashed and not isinstance(error, Interrupted | LoginRefused):  # they do not want to wait
@@ -1146,6 +1170,8 @@ class UploadClient:
                 seconds=seconds,
                 state_csv=path,
                 headline=headline,
+                hint=error.hint if isinstance(error, DeliveryError) else "",
+                problems=telling.problems(delivery.ledger) if delivery is not None else (),
             )
         )
         with contextlib.suppress(OSError):
@@ -1226,18 +1252,30 @@ class UploadClient:
         with contextlib.suppress(OSError):
             self._reporter.handle(event)
 
-    def _tell_file(self, ledger: FileLedger, row: int) -> None:
-        self._tell(
-            FileChanged(ledger.relpath(row), ledger.state(row), ledger.message(row), ledger.retries(row))
-        )
+    def _tell_file(self, ledger: FileLedger, row: int, *, again: bool = False) -> None:
+        state, message = ledger.state(row), ledger.message(row)
+        self._tell(FileChanged(ledger.relpath(row), state, message, ledger.retries(row), again))
 
     def _tell_progress(self, delivery: _Delivery) -> None:
+        seconds = self._clock.monotonic() - self._began
         self._tell(
-            Progress(
-                counts=delivery.ledger.counts(),
-                bytes_sent=0 if delivery.engine is None else delivery.engine.bytes_sent,
-                bytes_total=delivery.plan.n_bytes,
+            telling.progress(
+                delivery.ledger,
+                delivery.plan,
+                delivery.engine,
+                before=delivery.bytes_before,
                 files_sent=delivery.files_sent,
-                seconds=self._clock.monotonic() - self._began,
+                seconds=seconds,
+            )
+        )
+        validation = delivery.validation
+        self._tell(
+            telling.health(
+                delivery.lock,
+                delivery.writer,
+                validation.reader,
+                validation.watch,
+                silence=delivery.places.settings.validator_silence,
+                seconds=seconds,
             )
         )

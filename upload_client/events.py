@@ -1,4 +1,4 @@
-"""What happens during a delivery, told to whoever reports it: a terminal, a log, a machine.
+"""What happens during a delivery, told to whoever reports it: a terminal, a log, a machine, a notebook.
 
 Events carry raw data. Paths and messages may hold anything a file name or a stranger can hold;
 each reporter makes them safe for its own medium (`upload_client.core.text`).
@@ -12,21 +12,34 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from upload_client.core.files import State
+from upload_client.core.problems import Problem
 
 __all__ = [
     "Connected",
     "Event",
     "FileChanged",
+    "Health",
     "InFlight",
     "Message",
     "MessageType",
+    "Phase",
+    "PhaseName",
     "Planned",
+    "Problem",
     "Progress",
     "Reporter",
     "Summary",
+    "ValidatorState",
 ]
 
 MessageType: TypeAlias = Literal["warning", "error", "info", "complete", "success"]
+
+PhaseName: TypeAlias = Literal["connecting", "planning", "starting", "sending", "judging", "finishing"]
+"""Where a run is: logging in and taking the lock; finding out what is there; waiting for the validator to be
+started; sending (and hearing verdicts); waiting for the last verdicts; checking the bucket and ending."""
+
+ValidatorState: TypeAlias = Literal["starting", "working", "silent", "left"]
+"""Asked for and not heard yet; heard lately; not heard for longer than half of its patience; gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,13 @@ class Message:
 
     text: str
     mtype: MessageType
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The run has come to its next phase."""
+
+    name: PhaseName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +94,21 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class FileChanged:
-    """A file is in another state."""
+    """A file is in another state.
+
+    Attributes:
+        relpath: its name.
+        state: the state.
+        message: why it failed or is invalid.
+        retries: second and later tries made.
+        again: whether it has failed and is tried again by itself.
+    """
 
     relpath: str
     state: str
     message: str | None = None
     retries: int = 0
+    again: bool = False
 
 
 class InFlight(NamedTuple):
@@ -131,13 +160,38 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How lock and validator are, with each `Progress`.
+
+    Attributes:
+        lease_left: seconds for which the lock still holds if it is not refreshed; None: it is not held.
+        validator: how the validator is.
+        validator_heard: seconds since it gave a sign of life; None: it has not given one in this run.
+        trouble: what keeps lock or logs from being written or read at this moment; None: nothing.
+        seconds: since the run began.
+    """
+
+    lease_left: float | None
+    validator: ValidatorState
+    validator_heard: float | None
+    trouble: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The end: the last event there is.
 
     Attributes:
         exit_code: what the process will say.
-        headline: the outcome in one sentence.
+        counts: files in each state.
+        bytes_sent: of content, by this run.
+        files_sent: that this run has brought over.
+        seconds: that the run took.
         state_csv: the state dump; None if it could not be written.
+        headline: the outcome in one sentence.
+        hint: what to do about it, if an error has ended the run; else empty.
+        problems: files that failed, are invalid or could not be judged, by reason.
     """
 
     exit_code: int
@@ -147,9 +201,11 @@ class Summary:
     seconds: float
     state_csv: Path | None
     headline: str
+    hint: str = ""
+    problems: tuple[Problem, ...] = ()
 
 
-Event: TypeAlias = Message | Connected | Planned | FileChanged | Progress | Summary
+Event: TypeAlias = Message | Phase | Connected | Planned | FileChanged | Progress | Health | Summary
 
 
 class Reporter(Protocol):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import sys
 
 import pytest
 
-from upload_client.ui import Several, headline, people_reporter
+from upload_client.ui import Calling, Several, people_reporter
 from upload_client.ui.jsonl import JsonlReporter
 from upload_client.ui.plain import PlainReporter
 from upload_client.ui.rich import RichReporter
@@ -66,7 +65,7 @@ def test_beside_json_in_a_file_a_terminal_is_drawn_on(where, delivery):
     people = people_reporter(beside_json=True)
     assert isinstance(people, RichReporter)
     told(delivery, Several([people, JsonlReporter()]))
-    assert len(sys.stdout.getvalue().splitlines()) == 10
+    assert len(sys.stdout.getvalue().splitlines()) == 15
     assert "\x1b[?25h" in sys.stderr.getvalue()
 
 
@@ -90,20 +89,10 @@ def test_whoever_hands_events_on_knows_whether_the_summary_was_among_them(delive
     assert several.ended
 
 
-@pytest.mark.parametrize(
-    ("exit_code", "is_error"),
-    [
-        (0, False),
-        (3, False),
-        (4, False),
-        (5, False),
-        (6, False),
-        (1, True),
-        (2, True),
-        (10, True),
-        (130, True),
-    ],
-)
-def test_an_outcome_is_no_error_but_what_kept_a_delivery_from_one_is(delivery, exit_code, is_error):
-    said = headline(dataclasses.replace(delivery[-1], exit_code=exit_code, headline="so it ended"))
-    assert said == ("error: so it ended" if is_error else "so it ended")
+def test_a_function_is_called_with_each_event(delivery):
+    seen = []
+    calling = Calling(seen.append)
+    for event in delivery:
+        calling.handle(event)
+    calling.close()
+    assert seen == delivery

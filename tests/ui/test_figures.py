@@ -61,49 +61,102 @@ def test_a_plan_says_how_much_there_is_to_send():
     assert figures.plan(Planned(counts={}, n_files=1, n_bytes=2048)) == "1 file to send, 2.0 KiB."
 
 
-def progress(seconds, bytes_sent, files_sent, bytes_total=10_000):
-    return Progress(
-        counts={}, bytes_sent=bytes_sent, bytes_total=bytes_total, files_sent=files_sent, seconds=seconds
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, " 0 %"), (0.056, " 5 %"), (0.999, "99 %"), (1.0, "100%"), (2.0, "100%")]
+)
+def test_a_share_is_rounded_down_and_takes_four_columns(share, text):
+    assert figures.percent(share) == text
+
+
+def test_of_nothing_all_is_done():
+    assert (figures.share(0, 0), figures.share(1, 2), figures.share(3, 2), figures.share(-1, 2)) == (
+        1,
+        0.5,
+        1,
+        0,
     )
 
 
+def progress(seconds, done=0, sent=0, *, kept=0, judged=0, bytes_total=10_000, files_total=10):
+    return Progress(
+        counts={"valid": judged, "ready": 10 - judged},
+        bytes_sent=done,
+        bytes_done=done,
+        bytes_kept=kept,
+        bytes_total=bytes_total,
+        files_sent=sent,
+        files_total=files_total,
+        seconds=seconds,
+    )
+
+
+def pace(*seen):
+    made = figures.Pace()
+    for one in seen:
+        made.see(one)
+    return made
+
+
 def test_before_anything_moved_nobody_knows_how_long_it_takes():
-    pace = figures.Pace()
-    assert pace.seconds_left(10) == float("inf")
-    pace.see(progress(0, 0, 0))
-    assert (pace.bytes_per_second, pace.seconds_left(10)) == (0, float("inf"))
+    assert pace().seconds_left == float("inf")
+    assert pace().idle == 0
+    started = pace(progress(0))
+    assert (started.bytes_per_second, started.seconds_left) == (0, float("inf"))
 
 
-def test_the_slower_of_bytes_and_files_says_how_long_it_takes():
-    pace = figures.Pace()
-    pace.see(progress(0, 0, 0))
-    pace.see(progress(10, 5_000, 1))
-    assert pace.bytes_per_second == 500
-    assert pace.seconds_left(2) == 10
-    assert pace.seconds_left(11) == 100
+def test_the_slowest_of_bytes_files_and_verdicts_says_how_long_it_takes():
+    assert pace(progress(0), progress(10, 5_000, 1, files_total=2)).bytes_per_second == 500
+    assert pace(progress(0), progress(10, 5_000, 1, files_total=2)).seconds_left == 10
+    assert pace(progress(0), progress(10, 5_000, 1, files_total=11)).seconds_left == 100
+    assert pace(progress(0), progress(10, 5_000, 1, judged=1)).seconds_left == 90
 
 
-def test_when_all_is_sent_nothing_is_left():
-    pace = figures.Pace()
-    pace.see(progress(0, 0, 0))
-    pace.see(progress(10, 10_000, 4))
-    assert pace.seconds_left(4) == 0
+def test_when_all_is_sent_and_judged_nothing_is_left():
+    assert pace(progress(0), progress(10, 10_000, 10, judged=10)).seconds_left == 0
 
 
-def test_the_pace_is_that_of_the_last_seconds():
-    pace = figures.Pace()
-    for second in range(100):
-        pace.see(progress(second, second * 1000, second, bytes_total=10**9))
-    for second in range(100, 130):
-        pace.see(progress(second, 100_000 + (second - 100) * 10, 100, bytes_total=10**9))
-    assert pace.bytes_per_second == pytest.approx(10)
+def test_the_pace_is_that_of_the_last_seconds_and_changes_gently():
+    made = pace(*[progress(second, second * 1000, bytes_total=10**9) for second in range(100)])
+    assert made.bytes_per_second == pytest.approx(1000)
+    made.see(progress(100, 99_000, bytes_total=10**9))
+    assert 900 < made.bytes_per_second < 1000
+    for second in range(101, 200):
+        made.see(progress(second, 99_000 + (second - 100) * 10, bytes_total=10**9))
+    assert made.bytes_per_second == pytest.approx(10, rel=0.05)
+
+
+def test_what_was_kept_is_no_part_of_the_pace():
+    assert pace(progress(0), progress(1, 5_000, kept=5_000)).bytes_per_second == 0
 
 
 def test_a_file_sent_again_takes_its_bytes_back_but_the_pace_is_never_negative():
-    pace = figures.Pace()
-    pace.see(progress(0, 5_000, 0))
-    pace.see(progress(1, 0, 0))
-    assert pace.bytes_per_second == 0
+    assert pace(progress(0, 5_000), progress(1, 0)).bytes_per_second == 0
+
+
+def test_how_long_nothing_has_moved_is_known():
+    made = pace(progress(0), progress(1, 10), progress(9, 10))
+    assert made.idle == 8
+    made.see(progress(10, 10, judged=1))
+    assert made.idle == 0
+
+
+@given(
+    st.lists(
+        st.builds(
+            progress,
+            st.floats(0, 1e6),
+            st.integers(0, 10**15),
+            st.integers(0, 10**7),
+            kept=st.integers(0, 10**15),
+            judged=st.integers(0, 10),
+        )
+    )
+)
+def test_whatever_is_seen_rates_are_finite_and_nothing_takes_less_than_no_time(seen):
+    made = pace(*seen)
+    for rate in (made.bytes_per_second, made.files_per_second, made.verdicts_per_second):
+        assert 0 <= rate < float("inf")
+    assert made.seconds_left >= 0
 
 
 def test_a_hundred_files_gone_wrong_are_told_and_then_that_there_are_more():

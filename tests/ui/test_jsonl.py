@@ -10,10 +10,11 @@ from types import MappingProxyType
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from ui.strategies import a_delivery
 
 from upload_client.clock import Clock
-from upload_client.events import FileChanged, Message, Planned, Progress
+from upload_client.events import FileChanged, Health, Message, Planned, Progress
 from upload_client.ui.jsonl import JsonlReporter
 
 
@@ -33,18 +34,15 @@ def objects(text):
 def test_each_event_is_one_object_and_the_last_is_the_summary(delivery, shown):
     found = objects(shown(delivery, lines))
     assert [one["kind"] for one in found] == [
-        "message",
-        "connected",
-        "planned",
-        "file",
-        "file",
-        "file",
-        "progress",
-        "message",
-        "progress",
-        "summary",
+        *("phase", "message", "phase", "connected", "planned", "phase", "phase"),
+        *("file", "file", "file"),
+        *("progress", "health", "message", "progress", "summary"),
     ]
     assert all(one["schema_version"] == 1 and one["t"] == "2026-01-02T12:00:00.250Z" for one in found)
+    assert found[0]["phase"] == "connecting"
+    assert found[10]["in_flight"] == [
+        {"relpath": "a.fits", "bytes_done": 2**20, "size": 2**22, "parts_done": 1, "parts": 4}
+    ]
     assert found[-1] == {
         "schema_version": 1,
         "kind": "summary",
@@ -61,10 +59,45 @@ def test_each_event_is_one_object_and_the_last_is_the_summary(delivery, shown):
         },
         "bytes_sent": 2**30,
         "files_sent": 899,
-        "seconds": 20.0,
+        "seconds": 60.0,
         "state_csv": "upload-client_survey_d1_20260102T030405Z.csv",
-        "headline": "996 of 1,000 files valid, 1 invalid, 1 not transferred",
+        "headline": "996 of 1,000 files valid; 1 invalid; 1 not transferred",
+        "hint": "",
+        "problems": [
+            {
+                "state": "failed",
+                "reason": "may not be read: permission denied",
+                "todo": "Make it readable for you, then run the command again.",
+                "n": 1,
+                "relpaths": ["b.fits"],
+            },
+            {
+                "state": "invalid",
+                "reason": "not a FITS file",
+                "todo": "Mend the file.",
+                "n": 1,
+                "relpaths": ["c.fits"],
+            },
+        ],
     }
+
+
+def test_health_is_told_every_30_seconds_and_when_it_changes(shown):
+    def at(seconds, validator="working", trouble=None):
+        return Health(
+            lease_left=300.0 - seconds,
+            validator=validator,
+            validator_heard=1.0,
+            trouble=trouble,
+            seconds=seconds,
+        )
+
+    told = objects(shown([at(n / 10) for n in range(650)], lines))
+    assert [one["seconds"] for one in told] == [0, 30, 60]
+    told = objects(
+        shown([at(0.0), at(0.1, "silent"), at(0.2, "silent"), at(0.3, "silent", "no answer")], lines)
+    )
+    assert [one["seconds"] for one in told] == [0, 0.1, 0.3]
 
 
 def test_a_file_is_told_of_when_it_has_come_to_something(delivery, shown):
@@ -74,7 +107,7 @@ def test_a_file_is_told_of_when_it_has_come_to_something(delivery, shown):
         if one["kind"] == "file"
     ]
     assert told == [
-        ("b.fits", "failed", "permission denied"),
+        ("b.fits", "failed", "may not be read: permission denied"),
         ("c.fits", "invalid", "not a FITS file"),
         ("d.fits", "valid", None),
     ]
@@ -107,6 +140,7 @@ def test_counts_of_any_mapping_are_written(shown):
     assert one["counts"] == {"new": 3}
 
 
+@limits(max_examples=40)
 @given(a_delivery)
 def test_any_delivery_is_json_for_a_strict_reader_and_ends_in_its_summary(delivery):
     stream = io.StringIO()

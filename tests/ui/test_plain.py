@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 from ui.strategies import a_delivery
 
 from upload_client.clock import Clock
-from upload_client.events import FileChanged, Message, Progress
+from upload_client.events import FileChanged, Health, Message, Progress
+from upload_client.ui.ending import Command
 from upload_client.ui.plain import PlainReporter
 
 
@@ -33,7 +36,9 @@ def test_a_delivery_is_a_few_lines_each_with_its_time(delivery, shown):
     text = shown(delivery, log())
     assert text.count("2026-01-02T12:00:00Z ") == len(text.splitlines())
     assert lines(text) == [
+        "connecting to the receiver",
         "logged in as ada",
+        "looking at what is there already",
         (
             "survey/d1 (staging), going on where an earlier run stopped:"
             " from /data/survey to s3://landing/survey/d1/staging/"
@@ -41,40 +46,73 @@ def test_a_delivery_is_a_few_lines_each_with_its_time(delivery, shown):
         "900 files, new",
         "100 files, delivered and valid",
         "900 files to send, 1.0 GiB.",
-        "failed b.fits: permission denied",
+        "starting the receiver's validator",
+        "sending",
+        "failed b.fits: may not be read: permission denied",
         "invalid c.fits: not a FITS file",
         "warning: the validator is started again",
         (
-            "sent 450 of 900 files, 512.0 MiB of 1.0 GiB (51.1 MiB/s, 0:10 left);"
+            "75 % sent: 1.5 GiB of 2.0 GiB (17.0 MiB/s, 0:30 left); judged 997 of 1,000 files;"
             " failed 1, transferring 1, done 1, valid 996, invalid 1"
         ),
-        "996 of 1,000 files valid, 1 invalid, 1 not transferred",
-        "failed 1, transferring 1, done 1, valid 996, invalid 1; sent 899 files, 1.0 GiB in 0:20",
-        "state of every file: upload-client_survey_d1_20260102T030405Z.csv",
+        "1 file failed: may not be read: permission denied",
+        "    b.fits",
+        "  -> Make it readable for you, then run the command again.",
+        "1 file invalid: not a FITS file",
+        "    c.fits",
+        "  -> Mend the file.",
+        "996 of 1,000 files valid; 1 invalid; 1 not transferred",
+        "this run: sent 899 files, 1.0 GiB in 1:00 (17.1 MiB/s)",
+        "next: See to these files, then run it again: only they are sent.",
+        "details: upload-client_survey_d1_20260102T030405Z.csv",
     ]
 
 
-def test_quiet_tells_what_went_wrong_and_the_outcome(delivery, shown):
-    told = lines(shown(delivery, log(-1)))
-    assert told[:3] == [
-        "failed b.fits: permission denied",
-        "invalid c.fits: not a FITS file",
-        "warning: the validator is started again",
-    ]
-    assert told[3].startswith("996 of 1,000")
-    assert len(told) == 6
+def test_the_command_to_type_next_is_the_last_line(delivery, shown):
+    command = Command(("upload-client", "--dataset", "my data"))
+    told = lines(shown(delivery, lambda stream: PlainReporter(stream=stream, clock=Noon(), command=command)))
+    assert told[-1] == f"command: {command.line()}"
+
+
+def test_quiet_tells_of_errors_and_a_bad_end_alone(delivery, shown):
+    told = lines(shown([*delivery[:-1], Message("no", "error"), delivery[-1]], log(-1)))
+    assert told[:2] == ["error: no", "1 file failed: may not be read: permission denied"]
+    assert "996 of 1,000 files valid; 1 invalid; 1 not transferred" in told
+    assert not any(line.startswith("warning") for line in told)
+
+
+def test_quiet_says_nothing_where_all_is_well(delivery, shown):
+    assert shown([*delivery[:-1], dataclasses.replace(delivery[-1], exit_code=0)], log(-1)) == ""
 
 
 def test_verbose_tells_of_every_file(delivery, shown):
     assert "valid d.fits" in lines(shown(delivery, log(1)))
 
 
-def test_how_far_it_is_is_told_at_most_every_ten_seconds(shown):
+def test_how_far_it_is_is_told_every_thirty_seconds(shown):
     def at(seconds):
         return Progress(counts={"ready": 1}, bytes_sent=0, bytes_total=1, files_sent=0, seconds=seconds)
 
     told = shown([at(n / 10) for n in range(1000)], log())
-    assert told.count("sent 0 of") == 9
+    assert told.count("sent: 0 B of") == 3
+
+
+def test_health_is_told_when_it_gets_better_or_worse(shown):
+    def health(validator="working", trouble=None):
+        return Health(lease_left=9.0, validator=validator, validator_heard=1.0, trouble=trouble, seconds=0.0)
+
+    events = [health(), health(), health("silent"), health("silent"), health(), health(trouble="no answer")]
+    assert lines(shown([*events, health(trouble="still none"), health()], log())) == [
+        "warning: the validator is silent",
+        "the validator is at work again",
+        "warning: trying again: no answer",
+        "it goes on again",
+    ]
+
+
+def test_a_file_that_is_tried_again_is_told_so(shown):
+    told = lines(shown([FileChanged("a", "failed", "no answer", 0, again=True)], log()))
+    assert told == ["failed a: no answer (it is tried again by itself)"]
 
 
 def test_a_hundred_files_gone_wrong_are_named_and_then_no_more(shown):
@@ -91,6 +129,7 @@ def test_further_lines_of_a_message_cannot_be_taken_for_lines_of_ours(shown):
     ]
 
 
+@limits(max_examples=40)
 @given(delivery=a_delivery, verbosity=st.sampled_from([-1, 0, 1]))
 def test_any_delivery_gives_printable_lines_with_a_time_or_an_indent(delivery, verbosity):
     stream = io.StringIO()

@@ -1,35 +1,42 @@
-"""Telling people and machines what happens: three reporters of the same events.
+"""Telling people and machines what happens: four reporters of the same events.
 
-`rich` draws on a terminal, `plain` writes log lines where there is none, `jsonl` writes for programs.
-People's output goes to stderr, the programs' to stdout.
+`rich` draws on a terminal, `plain` writes log lines where there is none, `notebook` shows HTML in Jupyter,
+`jsonl` writes for programs. People's output goes to stderr, the programs' to stdout.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from upload_client.events import Event, Reporter, Summary
 
-__all__ = ["Several", "headline", "is_terminal", "people_reporter", "restore_terminal"]
+if TYPE_CHECKING:
+    from upload_client.ui.ending import Command
+
+__all__ = ["Calling", "Several", "is_terminal", "people_reporter", "restore_terminal"]
 
 
-def people_reporter(*, verbosity: int = 0, beside_json: bool = False) -> Reporter:
+def people_reporter(
+    *, verbosity: int = 0, beside_json: bool = False, command: Command | None = None
+) -> Reporter:
     """The reporter for people that fits where stderr leads.
 
     Args:
-        verbosity: -1 for warnings, errors and the outcome alone, 0 as usual, 1 for every file.
+        verbosity: -1 for errors alone, 0 as usual, 1 for every file.
         beside_json: JSON lines are written to stdout as well.
+        command: What was typed, for the command to type next.
     """
     # Two writers on one screen would spoil each other's lines: beside JSON on a terminal nothing is drawn.
     if is_terminal() and not (beside_json and sys.stdout.isatty()):
         from upload_client.ui.rich import RichReporter  # noqa: PLC0415 # slow to import
 
-        return RichReporter(verbosity=verbosity)
+        return RichReporter(verbosity=verbosity, command=command)
     from upload_client.ui.plain import PlainReporter  # noqa: PLC0415 # only where it is needed
 
-    return PlainReporter(verbosity=verbosity)
+    return PlainReporter(verbosity=verbosity, command=command)
 
 
 def is_terminal() -> bool:
@@ -66,10 +73,19 @@ class Several:
             reporter.close()
 
 
-def headline(summary: Summary) -> str:
-    """The outcome for a person: what kept a delivery from coming to its own end is an error."""
-    return (
-        f"error: {summary.headline}"
-        if summary.exit_code in {1, 2} or summary.exit_code >= 10
-        else summary.headline
-    )
+class Calling:
+    """Hands each event to a function.
+
+    Args:
+        function: Called with one event, from the thread that runs the delivery.
+    """
+
+    def __init__(self, function: Callable[[Event], object]) -> None:
+        self._function = function
+
+    def handle(self, event: Event) -> None:
+        """Call it."""
+        self._function(event)
+
+    def close(self) -> None:
+        """Nothing is held back."""

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from collections.abc import Mapping
 
 from upload_client.core.files import STATES, State
 from upload_client.events import FileChanged, Planned, Progress
 
-__all__ = ["FilesTold", "Pace", "count", "counts", "duration", "files", "plan", "size"]
+__all__ = [
+    "FilesTold",
+    "Pace",
+    "count",
+    "counts",
+    "duration",
+    "files",
+    "judged",
+    "percent",
+    "plan",
+    "share",
+    "size",
+]
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
-_WINDOW_SECONDS = 15.0
+_HALF_LIFE = 8.0
 _FILES_TOLD = 100
 
 
@@ -55,6 +67,21 @@ def counts(by_state: Mapping[State, int]) -> list[tuple[State, int]]:
     return [(state, by_state[state]) for state in STATES if by_state.get(state)]
 
 
+def judged(by_state: Mapping[State, int]) -> int:
+    """Files that have a verdict."""
+    return by_state.get("valid", 0) + by_state.get("invalid", 0)
+
+
+def share(done: float, total: float) -> float:
+    """From 0 to 1; of nothing, all is done."""
+    return min(max(done / total, 0.0), 1.0) if total > 0 else 1.0
+
+
+def percent(of_one: float) -> str:
+    """Four columns, rounded down, as nothing is done before it is: `` 7 %``, ``99 %``, ``100%``."""
+    return "100%" if of_one >= 1 else f"{int(of_one * 100):2} %"
+
+
 def plan(planned: Planned) -> str:
     """What will be sent, in one sentence."""
     if not planned.n_files:
@@ -63,48 +90,82 @@ def plan(planned: Planned) -> str:
 
 
 class Pace:
-    """How fast bytes and files go, over the last seconds, and how long the rest takes."""
+    """How fast bytes, files and verdicts go lately, and how long the rest takes.
+
+    Each rate is an average over this run in which what was long ago counts less and less: by half after
+    `_HALF_LIFE` seconds. What was in place before the run, and parts that were kept, are no part of it.
+    """
 
     def __init__(self) -> None:
-        self._seen: deque[Progress] = deque()
+        self._last: Progress | None = None
+        self._seconds = 0.0
+        self._bytes = self._files = self._verdicts = 0.0
+        self._moved_at = 0.0
 
     def see(self, progress: Progress) -> None:
         """Take note of how far it is."""
-        self._seen.append(progress)
-        # One older than the window stays, so that it is always spanned.
-        while len(self._seen) > 2 and progress.seconds - self._seen[1].seconds >= _WINDOW_SECONDS:
-            self._seen.popleft()
+        last, self._last = self._last, progress
+        if last is None:
+            self._moved_at = progress.seconds
+            return
+        seconds = max(progress.seconds - last.seconds, 0.0)
+        fading = 0.5 ** (seconds / _HALF_LIFE)
+        # A file that is sent again takes its bytes back.
+        n_bytes = max(_moved(progress) - _moved(last), 0)
+        n_files = max(progress.files_sent - last.files_sent, 0)
+        n_verdicts = max(judged(progress.counts) - judged(last.counts), 0)
+        self._seconds = self._seconds * fading + seconds
+        self._bytes = self._bytes * fading + n_bytes
+        self._files = self._files * fading + n_files
+        self._verdicts = self._verdicts * fading + n_verdicts
+        if n_bytes or n_files or n_verdicts:
+            self._moved_at = progress.seconds
 
     @property
     def bytes_per_second(self) -> float:
         """0.0 while nobody knows."""
-        return self._rate(self._seen[-1].bytes_sent - self._seen[0].bytes_sent) if self._seen else 0.0
+        return self._rate(self._bytes)
 
     @property
     def files_per_second(self) -> float:
+        """Files brought over; 0.0 while nobody knows."""
+        return self._rate(self._files)
+
+    @property
+    def verdicts_per_second(self) -> float:
         """0.0 while nobody knows."""
-        return self._rate(self._seen[-1].files_sent - self._seen[0].files_sent) if self._seen else 0.0
+        return self._rate(self._verdicts)
 
-    def seconds_left(self, n_files: int) -> float:
-        """Until all `n_files` of this run are sent; infinite while nobody knows.
+    @property
+    def idle(self) -> float:
+        """Seconds since anything moved."""
+        return 0.0 if self._last is None else self._last.seconds - self._moved_at
 
-        Many small files take their time by their number, large ones by their bytes: the longer counts.
+    @property
+    def seconds_left(self) -> float:
+        """Until all is sent and judged; infinite while nobody knows.
+
+        Many small files take their time by their number, large ones by their bytes, and the validator its
+        own: the longest counts.
         """
-        if not self._seen:
-            return float("inf")
-        last = self._seen[-1]
+        last = self._last
+        if last is None:
+            return math.inf
         rests = (
-            (last.bytes_total - last.bytes_sent, self.bytes_per_second),
-            (n_files - last.files_sent, self.files_per_second),
+            (last.bytes_total - last.bytes_done, self.bytes_per_second),
+            (last.files_total - last.files_sent, self.files_per_second),
+            (sum(last.counts.values()) - judged(last.counts), self.verdicts_per_second),
         )
         # A large file counts as sent at its end only: with none sent lately, its bytes alone tell.
         known = [rest / rate for rest, rate in rests if rest > 0 and rate > 0]
-        return max(known) if known else float("inf") if any(rest > 0 for rest, _ in rests) else 0.0
+        return max(known) if known else math.inf if any(rest > 0 for rest, _ in rests) else 0.0
 
-    def _rate(self, amount: int) -> float:
-        span = self._seen[-1].seconds - self._seen[0].seconds
-        # A file that is sent again takes its bytes back.
-        return max(amount, 0) / span if span > 0 else 0.0
+    def _rate(self, amount: float) -> float:
+        return amount / self._seconds if self._seconds > 0 else 0.0
+
+
+def _moved(progress: Progress) -> int:
+    return progress.bytes_done - progress.bytes_kept
 
 
 class FilesTold:

@@ -1,20 +1,31 @@
 r"""For programs: one JSON object a line, the last of them the summary.
 
-Every object has ``schema_version``, ``kind`` (``message``, ``connected``, ``planned``, ``file``,
-``progress``, ``summary``; in a dry run ``plan``), ``t`` (UTC) and the event's own fields. The text is ASCII.
-Paths and messages are exact, but for lone surrogates, which not every reader takes: they become visible as
-``\udcff``. Within a version, kinds and fields may be added.
+Every object has ``schema_version``, ``kind``, ``t`` (UTC) and the event's own fields: all kinds and fields
+are in ``docs/events.md``. The text is ASCII. Paths and messages are exact, but for lone surrogates, which not
+every reader takes: they become visible as ``\udcff``. Within a version, kinds and fields may be added.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from upload_client.clock import SYSTEM, Clock
+from upload_client.core.problems import Problem
 from upload_client.core.times import timestamp
-from upload_client.events import Connected, Event, FileChanged, Message, Planned, Progress, Summary
+from upload_client.events import (
+    Connected,
+    Event,
+    FileChanged,
+    Health,
+    InFlight,
+    Message,
+    Phase,
+    Planned,
+    Progress,
+    Summary,
+)
 from upload_client.ui.lines import Lines
 
 __all__ = ["SCHEMA_VERSION", "JsonlReporter"]
@@ -23,10 +34,12 @@ SCHEMA_VERSION = 1
 
 KINDS: dict[type[Event], str] = {
     Message: "message",
+    Phase: "phase",
     Connected: "connected",
     Planned: "planned",
     FileChanged: "file",
     Progress: "progress",
+    Health: "health",
     Summary: "summary",
 }
 
@@ -34,12 +47,15 @@ OUTCOMES = frozenset({"failed", "done", "valid", "invalid"})
 """The states a program is told of; the others are passed within moments."""
 
 PROGRESS_SECONDS = 1.0
+HEALTH_SECONDS = 30.0
 
 _encode = json.JSONEncoder(allow_nan=False).encode
 
 
 class JsonlReporter:
-    """Writes each event as a line; how far it is at most every second.
+    """Writes each event as a line.
+
+    How far it is comes at most every second; how lock and validator are, every 30 seconds and at changes.
 
     Args:
         stream: Where to write, instead of stdout.
@@ -50,6 +66,7 @@ class JsonlReporter:
         self._lines = Lines(stream or "stdout")
         self._clock = clock
         self._told_at = -PROGRESS_SECONDS
+        self._health: Health | None = None
 
     def handle(self, event: Event) -> None:
         """Write this, or leave it out."""
@@ -59,10 +76,24 @@ class JsonlReporter:
                 self._write("file", _fields(event), flush=False)
         elif isinstance(event, Progress) and event.seconds - self._told_at < PROGRESS_SECONDS:
             self._lines.flush()
+        elif isinstance(event, Health) and not self._is_news(event):
+            pass
         else:
             if isinstance(event, Progress):
                 self._told_at = event.seconds
             self._write(KINDS[type(event)], _fields(event), flush=True)
+
+    def _is_news(self, event: Health) -> bool:
+        before = self._health
+        if (
+            before is not None
+            and (before.validator, before.trouble) == (event.validator, event.trouble)
+            and (before.lease_left is None) == (event.lease_left is None)
+            and event.seconds - before.seconds < HEALTH_SECONDS
+        ):
+            return False
+        self._health = event
+        return True
 
     def planned(self, relpath: str, state: str, reason: str) -> None:
         """Write what a dry run has found out about a file, as a line of the kind ``plan``."""
@@ -80,13 +111,22 @@ class JsonlReporter:
 
 
 def _fields(event: Event) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in event.__dataclass_fields__}
+    fields = {name: getattr(event, name) for name in event.__dataclass_fields__}
+    if isinstance(event, Phase):
+        fields = {"phase": event.name}
+    return fields
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 # any JSON value, and paths
     """The same in JSON's types, in text that every JSON reader takes."""
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, InFlight):
+        value = value._asdict()
+    elif isinstance(value, Problem):
+        value = {name: getattr(value, name) for name in Problem.__dataclass_fields__}
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(one) for one in value]
     if isinstance(value, Mapping):
         return {str(_plain(key)): _plain(one) for key, one in value.items()}
     text = str(value)

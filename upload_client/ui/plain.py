@@ -7,39 +7,62 @@ from typing import TextIO
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
-from upload_client.events import Connected, Event, FileChanged, Message, Planned, Progress, Summary
-from upload_client.ui import figures, headline
+from upload_client.events import (
+    Connected,
+    Event,
+    FileChanged,
+    Health,
+    Message,
+    Phase,
+    Planned,
+    Progress,
+    Summary,
+)
+from upload_client.ui import figures
+from upload_client.ui.ending import Command, ending, problem_lines
 from upload_client.ui.lines import Lines
+from upload_client.ui.told import PHASES
 
 __all__ = ["PlainReporter"]
 
-PROGRESS_SECONDS = 10.0
+PROGRESS_SECONDS = 30.0
 
 
 class PlainReporter:
-    """Writes a delivery as lines, each with the time in UTC; how far it is at most every ten seconds.
+    """Writes a delivery as lines, each with the time in UTC; how far it is every 30 seconds.
 
     Args:
-        verbosity: -1 for warnings, errors and the outcome alone, 0 as usual, 1 for every file.
+        verbosity: -1 for errors alone, 0 as usual, 1 for every file.
         stream: Where to write, instead of stderr.
+        command: What was typed, for the command to type next.
         clock: Gives each line its time.
     """
 
-    def __init__(self, *, verbosity: int = 0, stream: TextIO | None = None, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        *,
+        verbosity: int = 0,
+        stream: TextIO | None = None,
+        command: Command | None = None,
+        clock: Clock = SYSTEM,
+    ) -> None:
         self._lines = Lines(stream or "stderr")
         self._verbosity = verbosity
+        self._command = command
         self._clock = clock
         self._pace = figures.Pace()
         self._told = figures.FilesTold(verbosity)
-        self._n_files = 0
         self._told_at = 0.0
+        self._well = ("", "")
 
     def handle(self, event: Event) -> None:
         """Write this, or leave it out."""
         match event:
             case Message(text, mtype):
                 level = mtype if mtype in {"warning", "error"} else ""
-                self._say(f"{level}: {text}" if level else text, quiet=bool(level))
+                self._say(f"{level}: {text}" if level else text, quiet=mtype == "error")
+            case Phase(name):
+                self._say(PHASES[name])
             case Connected():
                 resumed = ", going on where an earlier run stopped" if event.resumed else ""
                 self._say(
@@ -47,7 +70,6 @@ class PlainReporter:
                     f" from {for_terminal(event.source)} to {for_terminal(event.landing)}"
                 )
             case Planned():
-                self._n_files = event.n_files
                 for reason, n in event.counts.items():
                     if n:
                         self._say(f"{figures.files(n)}, {reason}")
@@ -55,11 +77,14 @@ class PlainReporter:
             case FileChanged(relpath, state, message):
                 if self._told.tell(event):
                     why = f": {for_terminal(message)}" if message else ""
-                    self._say(f"{state} {for_terminal(relpath)}{why}", quiet=True)
+                    again = " (it is tried again by itself)" if event.again else ""
+                    self._say(f"{state} {for_terminal(relpath)}{why}{again}")
                 elif self._told.left_out:
-                    self._say(self._told.MORE, quiet=True)
+                    self._say(self._told.MORE)
             case Progress():
                 self._progress(event)
+            case Health():
+                self._health(event)
             case Summary():
                 self._summary(event)
 
@@ -71,27 +96,40 @@ class PlainReporter:
         if event.seconds - self._told_at < PROGRESS_SECONDS:
             return
         self._told_at = event.seconds
-        states = ", ".join(f"{state} {figures.count(n)}" for state, n in figures.counts(event.counts))
+        total = event.bytes_before + event.bytes_total
+        done = min(event.bytes_before + event.bytes_done, total)
+        left = self._pace.seconds_left
         line = (
-            f"sent {figures.count(event.files_sent)} of {figures.files(self._n_files)},"
-            f" {figures.size(event.bytes_sent)} of {figures.size(event.bytes_total)}"
-            f" ({figures.size(self._pace.bytes_per_second)}/s"
+            f"{figures.percent(figures.share(done, total)).strip()} sent: {figures.size(done)}"
+            f" of {figures.size(total)} ({figures.size(self._pace.bytes_per_second)}/s"
         )
-        left = self._pace.seconds_left(self._n_files)
-        line += f", {figures.duration(left)} left); {states}" if left > 0 else f"); {states}"
-        self._say(line)
+        line += f", {figures.duration(left)} left)" if left > 0 else ")"
+        n_files = sum(event.counts.values())
+        line += f"; judged {figures.count(figures.judged(event.counts))} of {figures.files(n_files)}"
+        states = ", ".join(f"{state} {figures.count(n)}" for state, n in figures.counts(event.counts))
+        self._say(f"{line}; {states}" if states else line)
+
+    def _health(self, event: Health) -> None:
+        """Say when it gets better or worse, and nothing in between."""
+        validator = event.validator if event.validator in {"silent", "left"} else ""
+        before, self._well = self._well, (validator, event.trouble or "")
+        if validator != before[0]:
+            words = {"silent": "the validator is silent", "left": "the validator has left"}
+            self._say(f"warning: {words[validator]}" if validator else "the validator is at work again")
+        if bool(event.trouble) != bool(before[1]):
+            self._say(f"warning: trying again: {event.trouble}" if event.trouble else "it goes on again")
 
     def _summary(self, event: Summary) -> None:
-        self._say(headline(event), quiet=True)
-        states = ", ".join(f"{state} {figures.count(n)}" for state, n in figures.counts(event.counts))
-        if states:
-            self._say(
-                f"{states}; sent {figures.files(event.files_sent)}, {figures.size(event.bytes_sent)}"
-                f" in {figures.duration(event.seconds)}",
-                quiet=True,
-            )
-        if event.state_csv is not None:
-            self._say(f"state of every file: {event.state_csv}", quiet=True)
+        if self._verbosity < 0 and event.exit_code == 0:
+            return
+        for kind, text in problem_lines(event.problems):
+            indent = {"name": "    ", "more": "    ", "todo": "  -> "}.get(kind, "")
+            self._say(f"{indent}{for_terminal(text)}", quiet=True)
+        end = ending(event, self._command)
+        self._say(end.title, quiet=True)
+        for label, text in (*end.rows, ("details", end.path), ("command", end.command)):
+            if text:
+                self._say(f"{label}: {text}", quiet=True)
 
     def _say(self, text: str, *, quiet: bool = False) -> None:
         """Write it; with -q only what is said even then. Further lines are indented, so none looks new."""
