@@ -22,6 +22,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from botocore.exceptions import BotoCoreError
+
 from upload_client.aws import clients
 from upload_client.aws.auth import SET_CLOCK, CognitoLogin, Prompt, open_session
 from upload_client.aws.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge, StoreError, store_errors
@@ -70,6 +72,7 @@ __all__ = ["Order", "preflight"]
 T = TypeVar("T")
 Steps = Generator[Finding, None, T]
 
+_NETWORK = "Check the network (proxy, firewall), region and endpoint_url; then run this again."
 _SHOWN = 5
 _NO_ETAG = "0" * 32
 _TIMEOUT = 20.0  # seconds
@@ -122,12 +125,11 @@ def preflight(
         One finding for each of `upload_client.core.preflight.CHECKS` that concerns this delivery.
     """
     run = _Preflight(order, tell, clock)
-    seen = set()
     for finding in run.steps():
-        seen.add(finding.check)
+        run.seen.add(finding.check)
         yield finding
     for check in CHECKS:
-        if check.name not in seen and (check.place != "source" or run.from_bucket):
+        if check.name not in run.seen and (check.place != "source" or run.from_bucket):
             yield Finding(check.name, "skipped", run.why_not or "not tried")
 
 
@@ -162,6 +164,7 @@ class _Preflight:
     Attributes:
         why_not: why what has no finding was not tried.
         from_bucket: whether the source is a bucket.
+        seen: checks that have a finding.
     """
 
     def __init__(self, order: Order, tell: Callable[[str], None], clock: Clock) -> None:
@@ -170,8 +173,10 @@ class _Preflight:
         self._clock = clock
         self.why_not = ""
         self.from_bucket = False
+        self.seen: set[str] = set()
         self._denied: set[str] = set()
         self._data: _Data | None = None
+        self._a_source_key: str | None = None
         self._measured: _Measured | None = None
 
     def steps(self) -> Iterator[Finding]:
@@ -196,11 +201,14 @@ class _Preflight:
             self._tell("reading the receiver's settings")
         try:
             settings = complete_settings(session, order.settings)
-        except DeliveryError as error:
+        except (DeliveryError, BotoCoreError) as error:
             yield self._settings(order.settings)
-            yield self._parameter_refused(error)
-            if error.hint == SET_CLOCK:
-                yield Finding("clock", "problem", str(error), error.hint)
+            if isinstance(error, BotoCoreError):
+                yield Finding("parameter", "problem", f"no answer: {error}", _NETWORK)
+            else:
+                yield self._parameter_refused(error)
+                if error.hint == SET_CLOCK:
+                    yield Finding("clock", "problem", str(error), error.hint)
             self.why_not = "not tried: the receiver's settings are not known"
             return
         try:
@@ -228,18 +236,19 @@ class _Preflight:
         yield from self._contained("landing-list", self._landing(places, settings, source, safe=bool(safe)))
 
     def _contained(self, name: str, steps: Steps[T]) -> Steps[T | None]:
-        """Go on with the rest, whatever happens in these steps."""
+        """Go on with the rest, whatever happens in these steps, of which `name` is the first check."""
         try:
             return (yield from steps)
         except DeliveryError as error:
-            yield Finding(name, "problem", str(error), error.hint)
+            found, todo = str(error), error.hint
+        except BotoCoreError as error:
+            found, todo = f"no answer: {error}", _NETWORK
         except Exception as error:  # noqa: BLE001 - a check must not keep the others from being made
-            yield Finding(
-                name,
-                "problem",
-                f"unexpected: {type(error).__name__}: {error}",
-                "This is a fault of upload-client: report it.",
-            )
+            found = f"unexpected: {type(error).__name__}: {error}"
+            todo = "This is a fault of upload-client: report it."
+        names = [check.name for check in CHECKS]
+        left = (one for one in names[names.index(name) :] if one not in self.seen)
+        yield Finding(next(left, name), "problem", found, todo)
         return None
 
     # --- settings and login ---
@@ -331,7 +340,7 @@ class _Preflight:
             Access.ENDED: "Log in anew, then run this again.",
             Access.UNKNOWN_KEYS: "Check whose credentials these are, and endpoint_url in the profile.",
             Access.CLOCK: SET_CLOCK,
-            Access.NO_ANSWER: "Check the network (proxy, firewall), region, endpoint_url; then run it again.",
+            Access.NO_ANSWER: _NETWORK,
             Access.ODD: "Tell the receiver what it says.",
         }[said]
         return Finding(name, "problem", f"s3://{bucket}: {said.value}: {message}", todo)
@@ -384,14 +393,16 @@ class _Preflight:
         elif access(status, code) is Access.ALLOWED:
             yield Finding(name, "ok", f"{function} may be called (a dry run: nothing was started)")
         else:
-            yield Finding(
-                name, "problem", message, "Check the network and region; else tell the receiver what it says."
-            )
+            yield Finding(name, "problem", message, _NETWORK)
 
     def _source(self, source: Bucket) -> Steps[None]:
         where = (source.name, source.prefix)
         self._tell(f"looking at {source}")
-        answer = _asked(f"LIST {source}", lambda: _list_one(source))
+        listed: dict[str, Any] = {}
+        answer = _asked(f"LIST {source}", lambda: listed.update(_list_one(source)))
+        self._a_source_key = next(
+            (entry["Key"].removeprefix(source.prefix) for entry in listed.get("Contents", ())), None
+        )
         yield self._answer("source-list", *answer, where, found=f"allowed in {source}")
 
     # --- the control bucket ---
@@ -628,7 +639,7 @@ class _Preflight:
     ) -> Steps[None]:
         """Copy on two conditions that cannot hold, so that nothing is copied."""
         where = (source.name, source.prefix)
-        some = self._data.paths[0] if self._data and self._data.paths else None
+        some = self._data.paths[0] if self._data and self._data.paths else self._a_source_key
         if some is None:
             yield Finding("source-read", "skipped", "not tried: no file is there")
             yield Finding("source-copy", "skipped", "not tried: no file is there")

@@ -40,16 +40,18 @@ def probe_store(bucket: Bucket, layout: Layout, agent_id: str, *, clock: Clock =
         StoreError: It could not be asked.
     """
     probe = _Probe(bucket, layout.probe(agent_id), clock)
-    first = probe.write("create", if_none_match=True)
-    if first is None:
-        raise StoreUnsafe(f"{bucket} refuses to create an object where there is none")
-    if probe.write("create again", if_none_match=True) is not None:
-        raise StoreUnsafe(f"{bucket} ignores If-None-Match: a second create replaced the first")
-    if probe.write("replace another", if_match=_NO_ETAG) is not None:
-        raise StoreUnsafe(f"{bucket} ignores If-Match: a write on a wrong ETag passed")
-    if probe.write("replace", if_match=first) is None:
-        raise StoreUnsafe(f"{bucket} refuses a write on the right ETag")
-    probe.clean()
+    try:
+        first = probe.write("create", if_none_match=True)
+        if first is None:
+            raise StoreUnsafe(f"{bucket} refuses to create an object where there is none")
+        if probe.write("create again", if_none_match=True) is not None:
+            raise StoreUnsafe(f"{bucket} ignores If-None-Match: a second create replaced the first")
+        if probe.write("replace another", if_match=_NO_ETAG) is not None:
+            raise StoreUnsafe(f"{bucket} ignores If-Match: a write on a wrong ETag passed")
+        if probe.write("replace", if_match=first) is None:
+            raise StoreUnsafe(f"{bucket} refuses a write on the right ETag")
+    finally:
+        probe.clean()
 
 
 class _Probe:
