@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,9 +18,11 @@ import pytest
 
 import upload_client.client
 from upload_client.aws.bucket import Bucket
+from upload_client.cli.deliver import _program
 from upload_client.core.files import STATES
 from upload_client.errors import Interrupted, Locked, UsageError
 from upload_client.events import Message, Summary
+from upload_client.ui.ending import Command
 
 
 class StandIn:
@@ -45,6 +49,7 @@ class StandIn:
                 seconds=0.0,
                 state_csv=Path("state.csv"),
                 headline=headline,
+                hint=getattr(error, "hint", ""),
             )
         )
         return SimpleNamespace(exit_code=exit_code, error=error)
@@ -173,6 +178,35 @@ def test_the_exit_code_is_the_outcomes(run, stand_in, data, monkeypatch):
     assert said.out == ""
 
 
+def test_the_command_to_type_next_is_the_one_that_was_typed(run, stand_in, data, monkeypatch):
+    monkeypatch.setattr(StandIn, "run", lambda self: self.end(3, "1 of 2 files valid; 1 invalid"))
+    folder = data.rename(data.with_name("my data"))
+    said = run("--threads", 3, "-v", "--source", folder, *NAMED)
+    command = Command(
+        ("upload-client", *NAMED, "--source", str(folder), "--threads", "3", "--verbose")
+    ).line()
+    assert said.err.splitlines()[-1].endswith(f"command: {command}")
+
+
+@pytest.mark.parametrize(
+    ("called", "words"),
+    [
+        ("/somewhere/.venv/bin/upload-client", ("/somewhere/.venv/bin/upload-client",)),
+        ("/x/upload_client/__main__.py", (sys.executable, "-m", "upload_client")),
+        ("/x/bin/pytest", ("upload-client",)),
+    ],
+)
+def test_the_program_is_called_as_it_was(monkeypatch, called, words):
+    monkeypatch.setattr(sys, "argv", [called])
+    assert _program() == tuple(str(Path(word)) if "/somewhere" in word else word for word in words)
+
+
+def test_a_program_on_the_path_is_called_by_its_name(monkeypatch, tmp_path):
+    monkeypatch.setattr(shutil, "which", lambda name: str(tmp_path / name))
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "upload-client")])
+    assert _program() == ("upload-client",)
+
+
 @pytest.mark.parametrize("raised", [True, False])
 def test_what_ended_a_delivery_is_told_once_with_its_hint(run, stand_in, data, monkeypatch, raised):
     error = Locked("toy/d1", agent_id="abcdefghijk", host="there", user="ada", since="now", until="then")
@@ -187,7 +221,7 @@ def test_what_ended_a_delivery_is_told_once_with_its_hint(run, stand_in, data, m
     said = run(*NAMED, "--source", data, "--json")
     assert said.code == 11
     assert said.err.count("error: toy/d1 is locked by agent abcdefghijk (ada on there)") == 1
-    assert said.err.count("hint: ") == 1
+    assert said.err.count(error.hint) == 1
     assert [json.loads(line)["kind"] for line in said.out.splitlines()] == ["summary"]
 
 
@@ -232,7 +266,7 @@ def test_quiet_and_verbose_reach_the_reporter(run, stand_in, data, monkeypatch, 
     monkeypatch.setattr(StandIn, "run", talk)
     said = run(*NAMED, "--source", data, flag)
     assert ("by the way" in said.err) is told
-    assert "1 of 1 files valid" in said.err
+    assert ("1 of 1 files valid" in said.err) is told
 
 
 # --- a dry run -----------------------------------------------------------------------------------

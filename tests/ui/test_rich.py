@@ -211,7 +211,7 @@ def test_when_all_is_sent_the_verdicts_are_awaited():
     drawn = Drawn(Phase("judging"), figures(**done), figures(**done, seconds=1.0))
     assert "all is sent; 3 files to be judged" in drawn.text
     drawn.take(Phase("finishing"))
-    assert "the last look at the bucket" in drawn.text
+    assert "coming to an end" in drawn.text
 
 
 def test_no_state_is_cut_off_where_the_terminal_is_narrow():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +172,7 @@ class _Order:
     help="Send from the workers of this Dask scheduler (tcp://host:8786), which see the same files.",
 )
 @click.option("--json", is_flag=True, help="Print one JSON object a line on stdout, the last one a summary.")
-@click.option("-q", "--quiet", is_flag=True, help="Only warnings, errors and the outcome.")
+@click.option("-q", "--quiet", is_flag=True, help="Errors alone; nothing where all is well.")
 @click.option("-v", "--verbose", is_flag=True, help="Every file.")
 @click.option("--debug", is_flag=True, help="Tracebacks, for a report.")
 @click.option(
@@ -194,16 +197,39 @@ def deliver(ctx: click.Context, /, **options: Any) -> int | None:  # noqa: ANN40
                 f"--{given[0].replace('_', '-')} is for a delivery, not for {ctx.invoked_subcommand!r}"
             )
         return None
-    return _run(_Order(**options))
+    return _run(_Order(**options), (*_program(), *_typed(ctx)))
 
 
-def _run(order: _Order) -> int:
+def _program() -> tuple[str, ...]:
+    """How this program is called here."""
+    called = Path(sys.argv[0])
+    if called.parts[-2:] == ("upload_client", "__main__.py"):
+        return sys.executable, "-m", "upload_client"
+    found = shutil.which("upload-client")
+    if called.stem != "upload-client" or (found is not None and Path(found).absolute() == called.absolute()):
+        return ("upload-client",)
+    return (str(called),)
+
+
+def _typed(ctx: click.Context) -> Iterator[str]:
+    """The options that were given, in the order in which ``--help`` has them."""
+    for option in ctx.command.params:
+        name = option.name or ""
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            yield next(spelt for spelt in option.opts if spelt.startswith("--"))
+            if not (isinstance(option, click.Option) and option.is_flag):
+                yield str(ctx.params[name])
+
+
+def _run(order: _Order, typed: tuple[str, ...]) -> int:
     """Deliver, and tell people and programs how it went."""
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
     from upload_client.ui import Several, people_reporter  # noqa: PLC0415 # not for --help
+    from upload_client.ui.ending import Command  # noqa: PLC0415 # not for --help
     from upload_client.ui.jsonl import JsonlReporter  # noqa: PLC0415 # not for --help
 
-    people = people_reporter(beside_json=order.json, verbosity=order.verbose - order.quiet)
+    verbosity = order.verbose - order.quiet
+    people = people_reporter(beside_json=order.json, verbosity=verbosity, command=Command(typed))
     machine = JsonlReporter() if order.json else None
     reporter = Several([people] if machine is None else [people, machine])
     try:
@@ -221,7 +247,8 @@ def _run(order: _Order) -> int:
         reporter.close()
         if order.debug:
             failure.print_traceback(error)
-        failure.print(hint_only=reporter.ended)
+        if not reporter.ended:  # else the summary has told it
+            failure.print()
         return failure.exit_code
     finally:
         reporter.close()

@@ -36,7 +36,7 @@ PHASES: dict[PhaseName, str] = {
     "starting": "starting the receiver's validator",
     "sending": "sending",
     "judging": "all is sent; waiting for verdicts",
-    "finishing": "ending: the last look at the bucket, the last records, the lock",
+    "finishing": "coming to an end",
 }
 
 
