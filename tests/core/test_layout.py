@@ -28,6 +28,7 @@ def test_every_key_of_the_protocol_has_its_place(layout):
     assert layout.root == "control/survey/d-7/"
     assert layout.landing == "landing/survey/d-7/sample/"
     assert layout.owned == "owned"
+    assert layout.expectations == "expectations.yaml"
     assert layout.validator_lock == "sample/validator"
     assert layout.index(12) == "sample/index/00000012.csv"
     assert layout.client_log() == "sample/log/client/"

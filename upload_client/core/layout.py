@@ -21,6 +21,10 @@ OWNED: Final = "owned"
 """The client's lock. One per delivery: `staging` and `sample` never run at once."""
 
 
+EXPECTATIONS: Final = "expectations.yaml"
+"""What belongs in the delivery: the receiver's word. The validator reads it, and nobody here writes it."""
+
+
 class InvalidName(ValueError):  # noqa: N818 - it reads as what it says
     """A name, prefix or template that must not become part of a key."""
 
@@ -136,6 +140,11 @@ class Layout:
     def owned(self) -> str:
         """The client's lock."""
         return OWNED
+
+    @property
+    def expectations(self) -> str:
+        """The document that says what belongs in the delivery."""
+        return EXPECTATIONS
 
     @property
     def validator_lock(self) -> str:

@@ -26,10 +26,12 @@ from upload_client.core.paths import check_relpath
 from upload_client.core.records import Found, VerdictStatus
 from upload_client.core.text import for_log
 from upload_client.core.values import value
+from upload_client.expectations.expected import ContentRules, Expected
+from upload_client.expectations.findings import Undecided
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
 from upload_client.validator.opening import LIBRARIES, Openers, is_installed
 
-__all__ = ["Abandoned", "Checker", "Judgement", "format_of"]
+__all__ = ["Abandoned", "Checker", "Judgement", "Stream", "format_of"]
 
 _SUFFIXES = {
     "csv": "csv",
@@ -47,7 +49,7 @@ _SUFFIXES = {
 _BLOCK = 256 * 1024
 _IN_MEMORY = 8 * 1024 * 1024
 """Bytes of the largest file that is fetched whole for a library; of larger ones it gets what it asks for."""
-_MAX_MESSAGE = 500
+_MAX_MESSAGE = 1000
 _METADATA = ("size", "etag", "crc32")
 
 
@@ -82,12 +84,24 @@ class Checker:
         landing: the landing bucket, its prefix that of the delivery.
         openers: open what Python alone cannot.
         max_read: text files of more bytes are not read through.
+        expected: what belongs in the delivery; None: nobody has said.
+        unusable: why that cannot be used, though somebody has said: then nothing can be judged.
     """
 
-    def __init__(self, landing: Bucket, openers: Openers, *, max_read: int) -> None:
+    def __init__(
+        self,
+        landing: Bucket,
+        openers: Openers,
+        *,
+        max_read: int,
+        expected: Expected | None = None,
+        unusable: str = "",
+    ) -> None:
         self._landing = landing
         self._openers = openers
         self._max_read = max_read
+        self._expected = expected
+        self._unusable = unusable
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -108,17 +122,22 @@ class Checker:
         refused = check_relpath(path, self._landing.prefix)
         if refused is not None:
             return Judgement("failure", f"the path {refused}", None, ("path",))
+        if self._unusable:
+            return Judgement("error", _for_record(f"it could not be judged: {self._unusable}"))
         found: Found | None = None
         checks = list(_METADATA)
         try:
             found = _found(self._landing.head(path))
             _compare(found, announced)
+            if self._expected is not None:
+                checks.append("expected")
+                _refuse(self._expected.refusal(path, announced.size))
             return Judgement("ok", "", self._check_content(path, announced, checks, found), tuple(checks))
         except _Failure as failure:
             return Judgement("failure", _for_record(str(failure)), found, tuple(checks))
         except (NotFound, PreconditionFailed):
             return self._replaced(path, checks)
-        except StoreError as error:
+        except (StoreError, Undecided) as error:
             return Judgement("error", _for_record(f"it could not be judged: {error}"), found, tuple(checks))
 
     def _replaced(self, path: str, checks: list[str]) -> Judgement:
@@ -137,6 +156,9 @@ class Checker:
             What was found, with the CRC32, which may have had to be computed.
         """
         assert found is not None  # or it would be a failure already
+        rules = None if self._expected is None else self._expected.content(path)
+        if rules is not None:
+            return self._check_rules(rules, path, announced, checks, found)
         kind = format_of(path)
         if kind is not None:
             skipped = self._why_skipped(kind, announced.size)
@@ -167,17 +189,41 @@ class Checker:
                 raise _Failure(str(error)) from None
         return found
 
+    def _check_rules(
+        self, rules: ContentRules, path: str, announced: Upload, checks: list[str], found: Found
+    ) -> Found:
+        """The same where a document says what the content should be."""
+        checks.append(f"{rules.format} as expected of {rules.type_name!r}")
+        opaque = rules.format == "opaque"
+        whole = bytearray() if not opaque and announced.size <= _IN_MEMORY else None
+        if whole is not None or found.crc32 is None:
+            with self._stream(path, announced) as stream:
+                stream.read_on(whole)
+                if stream.crc32 != announced.crc32:
+                    raise _Failure(
+                        f"its content has CRC32 {stream.crc32} where {announced.crc32} was announced"
+                    )
+                found = Found(found.size, stream.crc32, found.etag)
+        if not opaque:
+            try:
+                self._openers.judge(
+                    rules.document, rules.format, announced.size, self._blocks(path, announced, whole)
+                )
+            except Unreadable as error:
+                raise _Failure(str(error)) from None
+        return found
+
     def _why_skipped(self, kind: str, size: int) -> str | None:
         if kind in TEXT_FORMATS:
             return f"larger than {self._max_read} bytes" if size > self._max_read else None
         return None if is_installed(LIBRARIES[kind]) else f"{LIBRARIES[kind]} is not installed"
 
-    def _stream(self, path: str, announced: Upload) -> _Stream:
+    def _stream(self, path: str, announced: Upload) -> Stream:
         with store_errors(f"GET {self._landing.prefix}{path}"):
             answer = self._landing.client.get_object(
                 Bucket=self._landing.name, Key=self._landing.prefix + path, IfMatch=f'"{announced.etag}"'
             )
-        return _Stream(answer["Body"], self._stopping, f"GET {self._landing.prefix}{path}")
+        return Stream(answer["Body"], self._stopping, f"GET {self._landing.prefix}{path}")
 
     def _blocks(self, path: str, announced: Upload, whole: bytearray | None) -> Callable[[int, int], bytes]:
         """Gives parts of the file: of what is in memory, or from the store."""
@@ -204,7 +250,7 @@ class Checker:
         return read
 
 
-class _Stream(io.RawIOBase):
+class Stream(io.RawIOBase):
     """An object's content as it comes, and the CRC32 of what has come."""
 
     def __init__(self, body: Any, stopping: threading.Event, doing: str) -> None:  # noqa: ANN401 — untyped
@@ -219,9 +265,11 @@ class _Stream(io.RawIOBase):
         return checksums.encode(self._crc32)
 
     def readable(self) -> bool:
+        """It can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
+        """Read the next bytes."""
         block = self._next(len(buffer))
         buffer[: len(block)] = block
         return len(block)
@@ -265,6 +313,11 @@ def _compare(found: Found | None, announced: Upload) -> None:
     ]
     if wrong:
         raise _Failure(f"it is not what was announced: {', '.join(wrong)}")
+
+
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
+        raise _Failure(reason)
 
 
 def _for_record(message: str) -> str:

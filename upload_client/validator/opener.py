@@ -1,12 +1,18 @@
-"""Opens Parquet, FITS and ASDF files for the validator, in a process that may be killed.
+"""Reads files for the validator, in a process that may be killed.
 
 Libraries in C that read untrusted files may need any memory and any time. So they run here, without
-credentials and without a network: standard input and output lead to the validator, which hands in the
-bytes that are asked for (`upload_client.validator.opening` is the other end).
+credentials: standard input and output lead to the validator, which hands in the bytes that are asked for
+(`upload_client.validator.opening` is the other end). No socket is opened by anything here, and no file.
 
-From the validator, one JSON line for each file: ``{"kind": "fits", "size": bytes}``. To it, any number
-of ``{"read": [offset, n]}``, each answered with exactly n bytes; then ``{"opens": true}`` or
-``{"opens": false, "why": text}``.
+The arguments: bytes of memory, seconds of CPU time for each file, bytes that a compressed file may unpack to.
+
+From the validator, one JSON line for each file: ``{"kind": "fits", "size": bytes}`` to see whether it opens,
+or ``{"expected": document, "size": bytes}`` to judge it by the one type of an expectations document. To it,
+any number of ``{"read": [offset, n]}``, each answered with exactly n bytes; then one of
+
+- ``{"opens": true}``;
+- ``{"opens": false, "why": text}``, with ``"spent": true`` where memory has run out: end this process;
+- ``{"undecided": text}``: it cannot be judged here.
 """
 
 from __future__ import annotations
@@ -15,21 +21,21 @@ import contextlib
 import io
 import json
 import os
+import sys
 import warnings
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from functools import lru_cache
+from typing import Any, BinaryIO, cast
 
-__all__ = ["CPU_SECONDS", "MEMORY", "main"]
+from upload_client.expectations.findings import Undecided
 
-MEMORY = 2 * 1024**3
-"""Bytes of memory one opener may take, where the system can see to it."""
-CPU_SECONDS = 60
-"""CPU time one file may take, where the system can see to it."""
+__all__ = ["main"]
 
 _BLOCK = 256 * 1024
+_AHEAD = 4 * 1024 * 1024
+"""Bytes that are fetched at once at the most, while a file is read from its start to its end."""
 _MAX_WHY = 300
-_FITS_BLOCK = 2880
-_FITS_UNIT = b"XTENSION="
+_MAX_FINDINGS = 2000
 _ASDF_WHOLE = 16 * 1024**2
 """Files up to this size are read whole; of larger ones the tree and where their blocks are."""
 
@@ -45,6 +51,8 @@ class _Remote(io.RawIOBase):
         self._questions = questions
         self._answers = answers
         self._position = 0
+        self._fetched = b""
+        self._fetched_at = 0
 
     def readable(self) -> bool:
         return True
@@ -62,15 +70,30 @@ class _Remote(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
         n = max(0, min(len(buffer), self._size - self._position))
-        if n:
-            self._questions.write(b'{"read": [%d, %d]}\n' % (self._position, n))
-            self._questions.flush()
-            data = self._answers.read(n)
-            if len(data) < n:
-                raise SystemExit(1)  # the validator is gone
-            buffer[:n] = data
-            self._position += n
+        done = 0
+        while done < n:  # all of it: some libraries take less for the end of the file
+            skip = self._position - self._fetched_at
+            if not 0 <= skip < len(self._fetched):
+                self._fetch(n - done, goes_on=skip == len(self._fetched) > 0)
+                skip = 0
+            piece = memoryview(self._fetched)[skip : skip + n - done]
+            buffer[done : done + len(piece)] = piece
+            self._position += len(piece)
+            done += len(piece)
         return n
+
+    def _fetch(self, n: int, *, goes_on: bool) -> None:
+        """Ask for what is at the position; for more and more while one block follows the other."""
+        if goes_on:
+            n = max(n, min(2 * len(self._fetched), _AHEAD))
+        n = min(n, self._size - self._position, 8 * _AHEAD)
+        self._questions.write(b'{"read": [%d, %d]}\n' % (self._position, n))
+        self._questions.flush()
+        self._fetched = b""  # before the next: not both at once
+        self._fetched = self._answers.read(n)
+        self._fetched_at = self._position
+        if len(self._fetched) < n:
+            raise SystemExit(1)  # the validator is gone
 
 
 def _open_parquet(file: BinaryIO, _size: int) -> None:
@@ -81,22 +104,10 @@ def _open_parquet(file: BinaryIO, _size: int) -> None:
 
 
 def _open_fits(file: BinaryIO, size: int) -> None:
-    from astropy.io import fits  # noqa: PLC0415 — an extra, and slow to import
+    from upload_client.expectations.formats.fits import open_units  # noqa: PLC0415 — an extra, and slow to import
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with fits.open(file, mode="readonly", memmap=False, lazy_load_hdus=True) as units:
-            end = 0
-            for unit in units:
-                place = unit.fileinfo()
-                end = place["datLoc"] + place["datSpan"]
-            # Padding to whole blocks of 2,880 bytes is often left out at the very end.
-            if end - size >= _FITS_BLOCK:
-                raise ValueError(f"the last {end - size} bytes are missing")
-            # It stops at a unit that it cannot read, as other things may follow the last one.
-            file.seek(end)
-            if file.read(len(_FITS_UNIT)) == _FITS_UNIT:
-                raise ValueError(f"the unit at byte {end} is damaged or cut")
+    with open_units(file, size):
+        pass
 
 
 def _open_asdf(file: BinaryIO, size: int) -> None:
@@ -116,44 +127,68 @@ _OPEN: dict[str, Callable[[BinaryIO, int], None]] = {
 }
 
 
-def _limit_memory() -> None:
+def _limit_memory(memory: int) -> None:
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 — POSIX only
 
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _limit_time() -> None:
+def _limit_time(cpu_seconds: int) -> None:
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 — POSIX only
 
         used = resource.getrusage(resource.RUSAGE_SELF)
-        soft = int(used.ru_utime + used.ru_stime) + CPU_SECONDS + 1
+        soft = int(used.ru_utime + used.ru_stime) + cpu_seconds + 1
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
         resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
-def _outcome(kind: str, file: BinaryIO, size: int) -> dict[str, Any]:
+@lru_cache(maxsize=64)
+def _content(document: str) -> Any:  # noqa: ANN401 — one of many classes
+    from upload_client.expectations.document import load  # noqa: PLC0415 — imports pydantic
+
+    return load(document.encode(), "of the validator").types[0].content
+
+
+def _judged(document: str, file: BinaryIO, size: int, max_unpacked: int) -> dict[str, Any]:
+    from upload_client.expectations.content import judge  # noqa: PLC0415 — after the memory is limited
+
+    findings = judge(_content(document), file, size, max_unpacked=max_unpacked)
+    return {"opens": False, "why": str(findings)[:_MAX_FINDINGS]} if findings.n else {"opens": True}
+
+
+def _outcome(order: dict[str, Any], file: BinaryIO, max_unpacked: int) -> dict[str, Any]:
     try:
-        _OPEN[kind](file, size)
+        if "expected" in order:
+            return _judged(order["expected"], file, order["size"], max_unpacked)
+        _OPEN[order["kind"]](file, order["size"])
+    except Undecided as error:
+        return {"undecided": str(error)[:_MAX_WHY]}
+    except MemoryError:
+        return {"opens": False, "why": "it takes too much memory", "spent": True}
     except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
-        return {"opens": False, "why": f"{type(error).__name__}: {error}"[:_MAX_WHY]}
+        if "MemoryError" in type(error).__name__:  # numpy and pyarrow have their own
+            return {"opens": False, "why": "it takes too much memory", "spent": True}
+        said = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        return {"opens": False, "why": f"it does not open as {order.get('kind')}: {said}"[:_MAX_WHY]}
     return {"opens": True}
 
 
 def main() -> None:
-    """Open files until standard input ends."""
-    _limit_memory()
+    """Read files until standard input ends."""
+    memory, cpu_seconds, max_unpacked = map(int, sys.argv[1:])
+    _limit_memory(memory)
     answers = os.fdopen(os.dup(0), "rb", _BLOCK)
     questions = os.fdopen(os.dup(1), "wb")
     # What the libraries print must not be taken for an answer.
     os.dup2(2, 1)
     while line := answers.readline():
         order = json.loads(line)
-        _limit_time()
+        _limit_time(cpu_seconds)
         remote = io.BufferedReader(_Remote(order["size"], questions, answers), _BLOCK)
-        outcome = _outcome(order["kind"], remote, order["size"])
+        outcome = _outcome(order, cast("BinaryIO", remote), max_unpacked)
         questions.write(json.dumps(outcome).encode() + b"\n")
         questions.flush()
 

@@ -30,6 +30,8 @@ class ValidatorSettings(BaseModel):
     landing_prefix: str = "{dataset}/{delivery_id}/{transfer_type}/"
     worker_function: str
     """Name or ARN of the function that runs `upload_client.validator.handlers.work`."""
+    outcome_topic: str | None = None
+    """ARN of an SNS topic that is told how each run of a delivery has ended."""
 
     endpoint_url: str | None = None
     """Where all AWS services are, when not at AWS."""
@@ -39,7 +41,17 @@ class ValidatorSettings(BaseModel):
     threads: int = Field(default=16, ge=1, le=256)
     """Uploads that are judged at the same time."""
     openers: int = Field(default=2, ge=1, le=64)
-    """Processes that open Parquet, FITS and ASDF files."""
+    """Processes that read files with the libraries of their formats."""
+    opener_memory: int = Field(default=2 * 1024**3, ge=256 * 1024**2)
+    """Bytes of memory that such a process may take, its libraries included (where the system sees to it)."""
+    opener_cpu_seconds: int = Field(default=60, ge=1)
+    """Seconds of computing that one file may take there (where the system sees to it)."""
+    opener_seconds: float = Field(default=300.0, gt=0)
+    """Seconds that one file may take there, the reading of its bytes included."""
+    max_unpacked: int = Field(default=4 * 1024**3, ge=0)
+    """Bytes that a compressed file may unpack to."""
+    require_expectations: bool = False
+    """Refuse a delivery for which no document says what belongs in it."""
     max_read: int = Field(default=2 * 1024**3, ge=0)
     """Text files larger than this are not read through; their checksum is all that is judged."""
     lease_seconds: int = Field(default=120, ge=30, le=3600)

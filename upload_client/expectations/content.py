@@ -1,0 +1,164 @@
+"""Is the content of one file as its type expects: which library looks at it, and what its complaints mean.
+
+It reads what somebody else wrote: call it where that may take a process down
+(`upload_client.validator.opener`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import importlib.util
+import io
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, BinaryIO, cast
+
+from upload_client.core.text import for_log
+from upload_client.expectations.findings import Findings, Undecided
+from upload_client.expectations.model import Custom
+
+__all__ = ["CHECKS", "LIBRARIES", "Check", "judge"]
+
+CHECKS = "upload_client.checks"
+"""The group of entry points with checks of the receiver's own."""
+
+Check = Callable[[BinaryIO, int, Mapping[str, Any]], Iterable[str]]
+"""Gets the file, its size in bytes and the document's ``options``; gives a sentence for each thing amiss."""
+
+_JUDGES = {
+    "csv": ("pyarrow", "tables", "judge_csv"),
+    "tsv": ("pyarrow", "tables", "judge_csv"),
+    "parquet": ("pyarrow", "tables", "judge_parquet"),
+    "fits": ("astropy", "fits", "judge_fits"),
+    "asdf": ("asdf", "asdf", "judge_asdf"),
+    "json": ("jsonschema", "json", "judge_json"),
+    "jsonl": ("jsonschema", "json", "judge_json"),
+    "image": ("PIL", "image", "judge_image"),
+    "npy": ("numpy", "arrays", "judge_npy"),
+    "npz": ("numpy", "arrays", "judge_npz"),
+}
+LIBRARIES = {name: library for name, (library, *_) in _JUDGES.items()}
+"""Which library judges what. All are in the extra ``formats``."""
+
+_BLOCK = 256 * 1024
+_MAX_WHY = 300
+
+
+@cache
+def _is_installed(library: str) -> bool:
+    return importlib.util.find_spec(library) is not None
+
+
+def judge(content: Any, file: BinaryIO, size: int, *, max_unpacked: int) -> Findings:  # noqa: ANN401 — any content
+    """Judge the content of a file.
+
+    Args:
+        content: what it should be, one of the classes in `upload_client.expectations.model.Content`.
+        file: binary and seekable.
+        size: of the file, in bytes.
+        max_unpacked: bytes that a compressed file may unpack to.
+
+    Raises:
+        Undecided: it cannot be judged here.
+    """
+    findings = Findings()
+    name: str = content.format
+    if name == "opaque":
+        return findings
+    check = _custom(content) if isinstance(content, Custom) else _built_in(name)
+    if getattr(content, "compression", None) == "gzip":
+        unpacked = _Unpacked(file, max_unpacked)
+        file, size = cast("BinaryIO", io.BufferedReader(unpacked, _BLOCK)), unpacked.size
+    try:
+        check(content, file, size, findings)
+    except (Undecided, MemoryError):
+        raise
+    except RecursionError:
+        findings.add("", f"it does not open as {name}: nested too deeply")
+    except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
+        if "MemoryError" in type(error).__name__ or isinstance(error.__cause__, MemoryError):
+            raise MemoryError from None  # numpy and pyarrow have their own
+        said = f"{type(error).__name__}: {error}" if not _is_ours(error) else str(error)
+        findings.add("", for_log(f"it does not open as {name}: {said}", _MAX_WHY))
+    return findings
+
+
+def _is_ours(error: Exception) -> bool:
+    return type(error) in (ValueError, _TooMuch)
+
+
+def _built_in(name: str) -> Callable[..., None]:
+    library, module, function = _JUDGES[name]
+    if not _is_installed(library):
+        raise Undecided(
+            f"judging {name} needs {library}, which is not installed here:"
+            " pip install 'upload-client[formats]'"
+        )
+    judges: Callable[..., None] = getattr(
+        importlib.import_module(f"upload_client.expectations.formats.{module}"), function
+    )
+    return judges
+
+
+def _custom(content: Custom) -> Callable[..., None]:
+    found = entry_points(group=CHECKS, name=content.check)
+    if not found:
+        raise Undecided(f"the check {content.check!r} is not installed here (entry points {CHECKS!r})")
+    try:
+        check: Check = next(iter(found)).load()
+    except Exception as error:
+        # Somebody else's module.
+        raise Undecided(
+            f"the check {content.check!r} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+
+    def run(content: Custom, file: BinaryIO, size: int, findings: Findings) -> None:
+        for sentence in check(file, size, content.options):
+            findings.add("", str(sentence))
+
+    return run
+
+
+class _TooMuch(Exception):  # noqa: N818 — it never leaves this package
+    """A file unpacks to more than it may."""
+
+
+class _Unpacked(io.RawIOBase):
+    """What is in a gzip file, as a seekable file that ends with `_TooMuch` where it is too large.
+
+    A read backwards unpacks from the beginning; what reads here goes forwards.
+    """
+
+    def __init__(self, file: BinaryIO, limit: int) -> None:
+        self._limit = limit
+        self._packed = gzip.GzipFile(fileobj=file, mode="rb")
+        self.size = 0
+        # The last four bytes tell the size modulo 4 GiB at best: it is counted.
+        while piece := self._read(_BLOCK):
+            self.size += len(piece)
+            if self.size > limit:
+                raise _TooMuch(f"it unpacks to more than {limit:,} bytes")
+        self._packed.seek(0)
+
+    def _read(self, n: int) -> bytes:
+        return self._packed.read(n)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._packed.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self.size}[whence]
+        return self._packed.seek(max(0, start + offset))
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
+        data = self._read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

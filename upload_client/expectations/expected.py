@@ -1,0 +1,50 @@
+"""What a document says about one file: whether it belongs there, and how its content is to be judged."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from upload_client.expectations.document import dump
+from upload_client.expectations.model import Expectations, Opaque
+
+__all__ = ["ContentRules", "Expected"]
+
+
+class ContentRules(NamedTuple):
+    """How the content of a file is to be judged.
+
+    Attributes:
+        type_name: of the file's type.
+        format: what it should be; ``opaque``: it is not looked at.
+        document: a document with this type alone, for who judges it.
+    """
+
+    type_name: str
+    format: str
+    document: str
+
+
+class Expected:
+    """A document, ready to be asked about files."""
+
+    def __init__(self, expectations: Expectations) -> None:
+        self.rules = expectations.rules
+        self._contents = [
+            None
+            if one.content is None
+            else ContentRules(
+                one.name,
+                one.content.format,
+                "" if isinstance(one.content, Opaque) else dump(Expectations(version=1, types=(one,))),
+            )
+            for one in expectations.types
+        ]
+
+    def refusal(self, path: str, size: int) -> str | None:
+        """Why a file does not belong in the delivery, whatever its content; None if it does."""
+        return self.rules.refusal(path, size)
+
+    def content(self, path: str) -> ContentRules | None:
+        """How its content is to be judged; None: as what its suffix says, as without a document."""
+        number = self.rules.type_of(path)
+        return None if number is None else self._contents[number]

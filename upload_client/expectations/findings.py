@@ -1,0 +1,46 @@
+"""What is wrong with the content of one file: sentences, few and short, however much is wrong."""
+
+from __future__ import annotations
+
+from upload_client.core.text import for_log
+
+__all__ = ["Findings", "Undecided", "shown"]
+
+MAX_SENTENCES = 10
+MAX_SENTENCE = 240
+_MAX_VALUE = 60
+
+
+class Undecided(Exception):  # noqa: N818 — it reads as what it says
+    """A file could not be judged, through no fault of its own; the text says why."""
+
+
+class Findings:
+    """Collects what is wrong.
+
+    Attributes:
+        sentences: the first ones.
+        n: how many there are.
+    """
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+        self.n = 0
+
+    def add(self, where: str, what: str) -> None:
+        """Something is wrong at a place in the file (empty: with all of it)."""
+        self.n += 1
+        if len(self.sentences) < MAX_SENTENCES:
+            self.sentences.append(for_log(f"{where}: {what}" if where else what, MAX_SENTENCE))
+
+    def __str__(self) -> str:
+        more = self.n - len(self.sentences)
+        return "; ".join(self.sentences) + (f"; and {more:,} more" if more else "")
+
+
+def shown(value: object) -> str:
+    """A value of the file as it stands in a sentence: texts in quotes, and nothing long."""
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "backslashreplace")
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + "…"

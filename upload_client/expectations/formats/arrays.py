@@ -1,0 +1,124 @@
+"""NPY and NPZ, by numpy. Objects, which numpy would unpickle, are refused by the header alone.
+
+https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import numpy as np
+from numpy.lib import format as npy
+
+from upload_client.expectations.findings import Findings, Undecided, shown
+from upload_client.expectations.model import Array, Npy, Npz
+from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
+
+__all__ = ["MAX_MEMBERS", "judge_npy", "judge_npz", "members", "read_header"]
+
+MAX_MEMBERS = 10_000
+_PIECE = 8 * 1024 * 1024
+
+
+class Header(NamedTuple):
+    """What an array's header says."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+
+
+def read_header(file: BinaryIO) -> Header:
+    """The header of an array.
+
+    Raises:
+        ValueError: it is none, or one of Python objects.
+    """
+    version = npy.read_magic(file)
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"version {version[0]}.{version[1]} of the format is not read")
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects (a pickle), which are never loaded")
+    return Header(shape, dtype, fortran)
+
+
+def members(file: BinaryIO) -> zipfile.ZipFile:
+    """The ZIP file that an NPZ is.
+
+    Raises:
+        ValueError: it has too many members, or they are packed in ways that only few programs read.
+    """
+    packed = zipfile.ZipFile(file)
+    if len(packed.infolist()) > MAX_MEMBERS:
+        raise ValueError(f"it has more than {MAX_MEMBERS:,} members")
+    for info in packed.infolist():
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"the member {shown(info.filename)} is packed in an unknown way")
+    return packed
+
+
+def judge_npy(content: Npy, file: BinaryIO, size: int, findings: Findings) -> None:
+    """Judge a file with one array."""
+    _judge(content, "", file, size, findings)
+
+
+def judge_npz(content: Npz, file: BinaryIO, _size: int, findings: Findings) -> None:
+    """Judge a file with several arrays."""
+    with members(file) as packed:
+        found = {info.filename.removesuffix(".npy"): info for info in packed.infolist()}
+        rules = {rule.name: rule for rule in content.arrays}
+        for name, rule in rules.items():
+            if name not in found and rule.required:
+                findings.add(f"array {shown(name)}", "it is missing")
+        for name, info in found.items():
+            array = rules.get(name)
+            if array is None and content.others == "refuse":
+                findings.add(f"array {shown(name)}", "no such array is expected")
+            with packed.open(info) as file_in:
+                where = f"array {shown(name)}"
+                try:
+                    _judge(
+                        array or Array(name=name), where, cast("BinaryIO", file_in), info.file_size, findings
+                    )
+                except ValueError as error:
+                    findings.add(where, str(error))
+
+
+def _judge(rules: Npy | Array, where: str, file: BinaryIO, size: int, findings: Findings) -> None:
+    header = read_header(file)
+    shape, dtype, fortran = header
+    found = (
+        "string"
+        if dtype.kind in "SU"
+        else "structured"
+        if dtype.kind == "V"
+        else str(dtype.newbyteorder("="))
+    )
+    if not is_of_type(rules.dtype, found):
+        findings.add(where, f"{found} where {rules.dtype} is expected")
+    if rules.shape is not None:
+        check_shape(findings, where, shape, rules.shape)
+    n = math.prod(shape)
+    there = size - file.tell()
+    if there != n * dtype.itemsize:
+        findings.add(where, f"it has {there:,} bytes of data where its header says {n * dtype.itemsize:,}")
+        return
+    if not rules.judges_values:
+        return
+    if dtype.kind in "VO":
+        raise Undecided(f"{where}: values of a structured array cannot be judged")
+    judge = ValueJudge(rules, where, index_place(shape, fortran=fortran))
+    first = 0
+    while first < n:
+        count = min(n - first, max(1, _PIECE // max(1, dtype.itemsize)))
+        raw = file.read(count * dtype.itemsize)
+        if len(raw) < count * dtype.itemsize:
+            raise ValueError("it is cut")
+        values = np.frombuffer(raw, dtype)
+        judge.feed(values.astype(dtype.newbyteorder("=")), None, first)
+        first += count
+    judge.close(findings)

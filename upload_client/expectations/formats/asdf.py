@@ -1,0 +1,173 @@
+"""ASDF, by asdf: the tree as it is in the file, without what other packages would make of it.
+
+ASDF standard, https://www.asdf-format.org/projects/asdf-standard. A file may name arrays in other files,
+which asdf would fetch from wherever it says: such a file is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+import asdf
+import numpy as np
+from asdf.tags.core import NDArrayType
+
+from upload_client.expectations.findings import Findings, Undecided
+from upload_client.expectations.formats.scalars import check_scalar, kind_of
+from upload_client.expectations.model import Asdf, Node, Step, parse_tree_path
+from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
+
+__all__ = ["MISSING", "array_type", "is_array", "judge_asdf", "open_tree", "step_into"]
+
+MAX_ARRAY = 512 * 1024 * 1024
+"""Bytes of the largest array whose values are judged: asdf reads it whole."""
+_WHOLE = 16 * 1024 * 1024
+"""Files up to this size are read with all their blocks, so that damage in one shows."""
+_PIECE = 1024 * 1024
+MISSING = object()
+
+
+@contextlib.contextmanager
+def open_tree(file: BinaryIO, size: int) -> Iterator[Mapping[str, Any]]:
+    """The tree of a file, its arrays unread where it is large.
+
+    Raises:
+        ValueError: it is no ASDF file, or one that leads elsewhere.
+    """
+    if file.read(5) != b"#ASDF":
+        raise ValueError("it does not begin as ASDF does")
+    with warnings.catch_warnings(), asdf.config_context() as config:
+        # Of tags whose extension is not installed here: the file opens all the same.
+        warnings.simplefilter("ignore")
+        for extension in list(config.extensions):
+            if extension.package_name not in (None, "asdf"):
+                config.remove_extension(extension)
+        file.seek(0)
+        # It closes what it reads from.
+        _refuse_elsewhere(asdf.util.load_yaml(_Open(file), tagged=True))
+        file.seek(0)
+        with asdf.open(_Open(file), mode="r", lazy_load=size > _WHOLE, memmap=False) as opened:
+            yield opened.tree
+
+
+class _Open(io.RawIOBase):
+    """The file under a name of its own, so that closing it leaves the file open."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _refuse_elsewhere(tree: object) -> None:
+    seen: set[int] = set()
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen or not isinstance(node, (dict, list)):
+            continue  # by identity: aliases make a small tree endless
+        seen.add(id(node))
+        tag = str(getattr(node, "_tag", ""))
+        if isinstance(node, dict):
+            elsewhere = "core/externalarray" in tag or (
+                "core/ndarray" in tag and isinstance(node.get("source"), str)
+            )
+            if elsewhere:
+                raise ValueError("an array of it lies in another file")
+            stack.extend(node.values())
+        else:
+            stack.extend(node)
+
+
+def is_array(value: object) -> bool:
+    """Whether it is an array."""
+    return isinstance(value, (NDArrayType, np.ndarray))
+
+
+def array_type(array: Any) -> str:  # noqa: ANN401 — asdf's or numpy's
+    """The plain name of an array's type."""
+    kind = array.dtype.kind
+    return "string" if kind in "SU" else "structured" if kind == "V" else str(array.dtype.newbyteorder("="))
+
+
+def step_into(value: object, step: Step) -> object:
+    """What is one step further down a tree; `MISSING` where there is nothing."""
+    if isinstance(step, str):
+        return value.get(step, MISSING) if isinstance(value, dict) else MISSING
+    if not isinstance(value, list):
+        return MISSING
+    if isinstance(step, int):
+        return value[step] if step < len(value) else MISSING
+    name, wanted = step
+    return next(
+        (one for one in value if isinstance(one, dict) and str(one.get(name, MISSING)) == wanted), MISSING
+    )
+
+
+def judge_asdf(content: Asdf, file: BinaryIO, size: int, findings: Findings) -> None:
+    """Judge an ASDF file."""
+    with open_tree(file, size) as tree:
+        for node in content.tree:
+            value: object = tree if isinstance(tree, dict) else dict(tree)
+            for step in parse_tree_path(node.path):
+                value = step_into(value, step)
+            if value is MISSING:
+                if node.required:
+                    findings.add(node.path, "it is missing")
+            elif is_array(value):
+                _judge_array(node, value, findings)
+            elif node.type == "array" or node.dtype != "any" or node.shape is not None:
+                findings.add(node.path, f"{kind_of(value)} where an array is expected")
+            else:
+                check_scalar(findings, node.path, value, node, node.type)
+
+
+def _judge_array(node: Node, array: Any, findings: Findings) -> None:  # noqa: ANN401 — asdf's
+    if node.type not in ("any", "array"):
+        findings.add(node.path, f"array where a {node.type} is expected")
+        return
+    found = array_type(array)
+    if not is_of_type(node.dtype, found):
+        findings.add(node.path, f"{found} where {node.dtype} is expected")
+    shape = tuple(int(n) for n in array.shape)
+    if node.shape is not None:
+        check_shape(findings, node.path, shape, node.shape)
+    if not node.judges_values:
+        return
+    if found == "structured":
+        raise Undecided(f"{node.path}: values of a structured array cannot be judged")
+    if math.prod(shape) * array.dtype.itemsize > MAX_ARRAY:
+        raise Undecided(f"{node.path}: values in an array of more than {MAX_ARRAY:,} bytes cannot be judged")
+    data = np.asarray(array)
+    mask = getattr(array, "mask", None)
+    missing = None if mask is None or mask is np.ma.nomask else np.broadcast_to(mask, shape).reshape(-1)
+    flat = data.reshape(-1)
+    judge = ValueJudge(node, node.path, index_place(shape))
+    for start in range(0, len(flat), _PIECE):
+        piece = flat[start : start + _PIECE]
+        judge.feed(
+            piece.astype(piece.dtype.newbyteorder("=")),
+            None if missing is None else missing[start : start + _PIECE],
+            start,
+        )
+    judge.close(findings)

@@ -1,0 +1,93 @@
+"""Single values: cards of a FITS header, leaves of an ASDF tree."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from upload_client.expectations.findings import Findings, shown
+from upload_client.expectations.model import Limit, Values
+
+__all__ = ["check_scalar", "kind_of"]
+
+_KINDS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
+    ("bool", bool),
+    ("integer", int),
+    ("number", float),
+    ("string", str),
+    ("mapping", dict),
+    ("list", (list, tuple)),
+    ("timestamp", dt.date),
+)
+
+
+def kind_of(value: object) -> str:
+    """What a value is, as a document calls it."""
+    if value is None:
+        return "null"
+    return next((kind for kind, cls in _KINDS if isinstance(value, cls)), type(value).__name__)
+
+
+def check_scalar(findings: Findings, where: str, value: object, rules: Values, expected: str) -> None:
+    """Judge one value.
+
+    Args:
+        findings: get what is wrong.
+        where: it is.
+        value: None where it is missing.
+        rules: what it may be.
+        expected: its kind; ``any`` for any.
+    """
+    kind = kind_of(value)
+    if value is None and expected not in ("any", "null"):
+        if not rules.nulls:
+            findings.add(where, "it has no value")
+        return
+    if expected not in ("any", kind) and (kind, expected) != ("integer", "number"):
+        findings.add(where, f"{kind} {shown(value)} where a {expected} is expected")
+        return
+    for limit, below in ((rules.min, True), (rules.max, False)):
+        if limit is None:
+            continue
+        wrong = _beyond(value, limit, below=below)
+        if wrong is None:
+            findings.add(where, f"{shown(value)} cannot be compared with {limit}")
+            return
+        if wrong:
+            findings.add(where, f"{shown(value)} is {'below' if below else 'above'} {limit}")
+    if rules.values is not None and not any(
+        type(value) is type(one) and value == one
+        if isinstance(value, (bool, str)) or isinstance(one, (bool, str))
+        else value == one
+        for one in rules.values
+    ):
+        findings.add(where, f"{shown(value)} is none of {', '.join(shown(one) for one in rules.values[:5])}")
+    if rules.pattern is not None and re.fullmatch(rules.pattern, str(value), re.DOTALL) is None:
+        findings.add(where, f"{shown(value)} does not match {shown(rules.pattern)}")
+
+
+def _beyond(value: object, limit: Limit, *, below: bool) -> bool | None:
+    """Whether it is below (above) the limit; None where they cannot be compared."""
+    if isinstance(limit, dt.date):
+        moment = _moment(value)
+        bound = _moment(limit)
+        if moment is None or bound is None:
+            return None
+        return moment < bound if below else moment > bound
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value < limit if below else value > limit
+
+
+def _moment(value: object) -> dt.datetime | None:
+    """A moment or a text that names one, in UTC."""
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if isinstance(value, dt.datetime):
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+    if isinstance(value, dt.date):
+        return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
+    return None

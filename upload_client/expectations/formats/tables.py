@@ -1,0 +1,211 @@
+"""CSV, TSV and Parquet, by pyarrow: a block or a row group at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from upload_client.expectations.findings import Findings, shown
+from upload_client.expectations.model import Column, Csv, Parquet
+from upload_client.expectations.values import TableJudge, row_place
+
+__all__ = ["judge_csv", "judge_parquet", "plain_type"]
+
+BLOCK = 4 * 1024 * 1024
+"""Bytes of CSV that are read at once; no row may be longer."""
+_HEADER = 1024 * 1024
+_BATCH_ROWS = 64 * 1024
+_MAX_INVALID = 1000
+
+_PLAIN = {
+    "double": "float64",
+    "float": "float32",
+    "halffloat": "float16",
+    "large_string": "string",
+    "string_view": "string",
+    "large_binary": "binary",
+    "date32[day]": "date",
+    "date64[ms]": "date",
+}
+
+
+def plain_type(arrow: pa.DataType) -> str:
+    """The plain name of a type of Arrow's."""
+    if pa.types.is_dictionary(arrow):
+        return plain_type(arrow.value_type)
+    for plain, is_it in (
+        ("timestamp", pa.types.is_timestamp),
+        ("time", pa.types.is_time),
+        ("duration", pa.types.is_duration),
+        ("decimal", pa.types.is_decimal),
+    ):
+        if is_it(arrow):
+            return plain
+    return _PLAIN.get(str(arrow), str(arrow))
+
+
+def judge_parquet(content: Parquet, file: BinaryIO, _size: int, findings: Findings) -> None:
+    """Judge a Parquet file: its schema and, of columns with rules for values, the values."""
+    with pq.ParquetFile(file) as parquet:
+        table = TableJudge(content, findings)
+        schema = parquet.schema_arrow
+        found = [(field.name, plain_type(field.type), str(field.type)) for field in schema]
+        there = table.take_schema(found)
+        # What the footer says about rows is said before any is read: there may be billions.
+        if not table.check_rows(parquet.metadata.num_rows):
+            return
+        watched = [
+            column for column in there if column.judges_values and _is_flat(schema.field(column.name).type)
+        ]
+        for column in watched:
+            table.watch(column)
+        if watched:
+            names = [column.name for column in watched]
+            for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, columns=names, use_threads=False):
+                for name in names:
+                    table.feed(name, *as_numpy(batch.column(name)))
+                table.rows(batch.num_rows)
+        table.close(parquet.metadata.num_rows)
+
+
+def _is_flat(arrow: pa.DataType) -> bool:
+    return not pa.types.is_nested(arrow)
+
+
+def as_numpy(array: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
+    """The values and where they are missing."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    arrow = array.type
+    if pa.types.is_date(arrow) or pa.types.is_timestamp(arrow):
+        moments = array.cast(pa.timestamp("us"), safe=False)
+        return moments.to_numpy(zero_copy_only=False).astype("datetime64[us]"), missing
+    if pa.types.is_decimal(arrow):
+        array = array.cast(pa.float64())
+        arrow = array.type
+    if missing is not None and (pa.types.is_integer(arrow) or pa.types.is_boolean(arrow)):
+        array = pc.fill_null(array, pa.scalar(0, pa.int8()).cast(arrow))
+    return array.to_numpy(zero_copy_only=False), missing
+
+
+def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> None:
+    """Judge a CSV or TSV file: its header, the number of fields in each row, the values."""
+    delimiter = content.delimiter or ("\t" if content.format == "tsv" else ",")
+    names = _header(file, delimiter)
+    if names is None:
+        findings.add("", "it is empty, and should have a header")
+        return
+    table = TableJudge(content, findings)
+    n_before = findings.n
+    there = table.take_schema([(name, None, "") for name in names])
+    if findings.n > n_before and len(set(names)) < len(names):
+        return
+    wrong_rows = _WrongRows()
+    file.seek(0)
+    reader = pa_csv.open_csv(
+        file,
+        pa_csv.ReadOptions(use_threads=False, block_size=BLOCK),
+        pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=wrong_rows),
+        pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=list(content.missing),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    typed = {column.name: column for column in there if column.type != "any" or column.judges_values}
+    for column in typed.values():
+        table.watch(column)
+    for batch in reader:
+        for name, column in typed.items():
+            if table.watches(name):
+                _feed_text(table, column, batch.column(name))
+        table.rows(batch.num_rows)
+        if content.rows.max is not None and table.n_rows > content.rows.max:
+            break  # what follows changes nothing
+    wrong_rows.tell(findings)
+    table.close()
+
+
+def _header(file: BinaryIO, delimiter: str) -> list[str] | None:
+    head = file.read(_HEADER)
+    # Cut within a character is no fault of the file.
+    text = head.decode("utf-8-sig", "strict" if len(head) < _HEADER else "ignore")
+    return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), None)
+
+
+class _WrongRows:
+    """Rows with another number of fields than the header; pyarrow calls it for each."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._first = ""
+
+    def __call__(self, row: Any) -> str:  # noqa: ANN401 — pyarrow.csv.InvalidRow
+        if not self._n:
+            where = "a row" if row.number is None else row_place(row.number - 2)
+            self._first = f"{where}: {row.actual_columns} fields where the header has {row.expected_columns}"
+        self._n += 1
+        return "skip" if self._n < _MAX_INVALID else "error"
+
+    def tell(self, findings: Findings) -> None:
+        if self._n:
+            findings.add("", self._first + (f" ({self._n:,} such rows)" if self._n > 1 else ""))
+
+
+_INTEGERS: dict[str, pa.DataType] = {
+    name: getattr(pa, name)()
+    for name in (f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+}
+_TARGETS: dict[str, tuple[pa.DataType, ...]] = {
+    **{name: (arrow,) for name, arrow in _INTEGERS.items()},
+    "integer": (pa.int64(), pa.uint64()),
+    "number": (pa.float64(),),
+    "float64": (pa.float64(),),
+    "float32": (pa.float32(),),
+    "bool": (pa.bool_(),),
+    "date": (pa.date32(),),
+    "timestamp": (pa.timestamp("us"), pa.timestamp("us", "UTC")),
+    "time": (pa.time64("us"),),
+    "decimal": (pa.float64(),),
+}
+
+
+def _feed_text(table: TableJudge, column: Column, texts: pa.Array) -> None:
+    targets = _TARGETS.get(column.type, (texts.type,))
+    values = _cast(texts, targets)
+    if values is None:
+        at = _first_not(texts, targets)
+        value = shown(texts[at].as_py())
+        table.note(column.name, f"{value} in {row_place(table.n_rows + at)} is no {column.type}")
+    elif not pa.types.is_time(values.type):
+        table.feed(column.name, *as_numpy(values))
+
+
+def _cast(texts: pa.Array, targets: Sequence[pa.DataType]) -> pa.Array | None:
+    for target in targets:
+        with contextlib.suppress(pa.ArrowInvalid):
+            return texts.cast(target)
+    return None
+
+
+def _first_not(texts: pa.Array, targets: Sequence[pa.DataType]) -> int:
+    """The first of them that cannot be cast; there is one."""
+    low, high = 0, len(texts)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _cast(texts.slice(low, middle - low), targets) is None:
+            high = middle
+        else:
+            low = middle
+    return low

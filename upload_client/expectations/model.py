@@ -1,0 +1,435 @@
+"""`Expectations`: what belongs in a delivery, as its document says it.
+
+Each class is one mapping of the document, and its fields are the keys; a key that is not among them is an
+error. What they mean for a reader is in ``docs/expectations.md``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
+
+from upload_client.core.expectations import FileType as FileTypeRule
+from upload_client.core.expectations import Range, Rules, glob_problem
+
+__all__ = [
+    "Array",
+    "Asdf",
+    "Bounds",
+    "Card",
+    "Column",
+    "Content",
+    "Csv",
+    "Custom",
+    "Expectations",
+    "FileType",
+    "Fits",
+    "Hdu",
+    "Image",
+    "Json",
+    "Node",
+    "Npy",
+    "Npz",
+    "Opaque",
+    "Parquet",
+    "Sizes",
+]
+
+Scalar = bool | int | float | str | dt.datetime | dt.date
+Limit = int | float | dt.datetime | dt.date
+Policy = Literal["refuse", "allow"]
+
+_PLAIN_TYPES = frozenset(
+    {
+        *("any", "bool", "integer", "number", "string", "binary", "decimal"),
+        *("date", "time", "timestamp", "duration"),
+        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64", "complex64", "complex128"),
+    }
+)
+_ARROW_TYPE = re.compile(
+    r"(?:list|large_list|fixed_size_list|struct|map|dictionary|decimal128|decimal256|timestamp|time32|time64"
+    r"|duration|date32|date64|fixed_size_binary)\b.*"
+)
+_MAX_PATTERN = 1000
+
+
+def _type(name: str) -> str:
+    if name not in _PLAIN_TYPES and _ARROW_TYPE.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is no type; the plain ones are {', '.join(sorted(_PLAIN_TYPES))}")
+    return name
+
+
+def _glob(glob: str) -> str:
+    reason = glob_problem(glob)
+    if reason is not None:
+        raise ValueError(f"the glob {glob!r} {reason}")
+    return glob
+
+
+def _pattern(pattern: str) -> str:
+    if len(pattern) > _MAX_PATTERN:
+        raise ValueError(f"a pattern of more than {_MAX_PATTERN} characters")
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    return pattern
+
+
+def _as_list(one_or_more: object) -> object:
+    return [one_or_more] if isinstance(one_or_more, str) else one_or_more
+
+
+TypeName = Annotated[str, AfterValidator(_type)]
+Glob = Annotated[str, AfterValidator(_glob)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Shape = tuple[Annotated[int, Field(ge=0)] | None, ...]
+"""Lengths of the axes, the slowest first as numpy has them; None: any."""
+
+
+class _Mapping(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
+
+
+class Bounds(_Mapping):
+    """From ``min`` to ``max``, both included."""
+
+    min: int | None = Field(default=None, ge=0)
+    max: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min}) is above max ({self.max})")
+        return self
+
+    @property
+    def range(self) -> Range:
+        """The rule."""
+        return Range(self.min, self.max)
+
+
+class Sizes(Bounds):
+    """The same of bytes, which may be written as ``2 GB`` or ``64 MiB``."""
+
+    min: ByteSize | None = Field(default=None, ge=0)
+    max: ByteSize | None = Field(default=None, ge=0)
+
+
+class Values(_Mapping):
+    """What values may be. A missing value (null, NaN, blank) is judged by ``nulls`` alone."""
+
+    nulls: bool = True
+    min: Limit | None = None
+    max: Limit | None = None
+    values: tuple[Scalar, ...] | None = Field(default=None, min_length=1)
+    pattern: Pattern | None = None
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> Self:
+        if self.min is not None and self.max is not None:
+            try:
+                wrong = self.min > self.max  # type: ignore[operator] # what cannot be compared raises
+            except TypeError:
+                raise ValueError("min and max are not of one kind") from None
+            if wrong:
+                raise ValueError(f"min ({self.min}) is above max ({self.max})")
+        return self
+
+    @property
+    def judges_values(self) -> bool:
+        """Whether single values have to be looked at."""
+        return not self.nulls or any(
+            rule is not None for rule in (self.min, self.max, self.values, self.pattern)
+        )
+
+
+class Column(Values):
+    """A column of a table."""
+
+    name: str
+    type: TypeName = "any"
+    required: bool = True
+    unique: bool = False
+    unit: str | None = None
+    """FITS: TUNIT."""
+    shape: Shape | None = None
+    """FITS: of one cell."""
+
+    @property
+    def judges_values(self) -> bool:
+        """Whether single values have to be looked at."""
+        return self.unique or super().judges_values
+
+
+class _Table(_Mapping):
+    rows: Bounds = Bounds()
+    columns: tuple[Column, ...] = ()
+    others: Policy = "refuse"
+    """Columns that are not named."""
+    order: bool = False
+    """Whether the columns stand in this order."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [column.name for column in self.columns]
+        twice = (
+            sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        )
+        if twice:
+            raise ValueError(f"the column {twice[0]!r} stands there twice")
+        return self
+
+
+class _Content(_Mapping):
+    compression: Literal["gzip"] | None = None
+    """How the whole file is packed."""
+
+
+class Csv(_Content, _Table):
+    """CSV (RFC 4180) or TSV, in UTF-8, with a header."""
+
+    format: Literal["csv", "tsv"]
+    delimiter: str = Field(default="", max_length=1)
+    """Between fields; by default a comma, and a tab in TSV."""
+    missing: tuple[str, ...] = ("",)
+    """How a missing value is written."""
+
+
+class Parquet(_Table):
+    """Apache Parquet."""
+
+    format: Literal["parquet"]
+
+
+class Card(Values):
+    """A card of a FITS header."""
+
+    card: str = Field(min_length=1, max_length=68)
+    required: bool = True
+    type: Literal["any", "string", "integer", "number", "bool"] = "any"
+
+
+class Hdu(Values, _Table):
+    """An HDU of a FITS file. Rules about columns are for tables, about values and shape for images."""
+
+    name: str | Annotated[int, Field(ge=0)]
+    """EXTNAME; ``PRIMARY`` or 0 for the first one; a number for what has no name."""
+    type: Literal["any", "image", "table"] = "any"
+    required: bool = True
+    header: tuple[Card, ...] = ()
+    dtype: TypeName = "any"
+    shape: Shape | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        of_tables = bool(self.columns) or self.rows != Bounds()
+        of_images = self.dtype != "any" or self.shape is not None or self.judges_values
+        if of_tables and (of_images or self.type == "image"):
+            raise ValueError("rules for tables (rows, columns) and for images do not go together")
+        if of_images and self.type == "table":
+            raise ValueError("dtype, shape and values are rules for images, and this is a table")
+        return self
+
+
+class Fits(_Content):
+    """FITS."""
+
+    format: Literal["fits"]
+    hdus: tuple[Hdu, ...] = ()
+    others: Policy = "allow"
+    """HDUs that are not named."""
+
+
+class Node(Values):
+    """A place in an ASDF tree: names with dots between, ``[0]`` or ``[name=a]`` for elements of a list."""
+
+    path: str = Field(min_length=1)
+    required: bool = True
+    type: Literal["any", "array", "mapping", "list", "string", "integer", "number", "bool", "null"] = "any"
+    dtype: TypeName = "any"
+    shape: Shape | None = None
+
+    @model_validator(mode="after")
+    def _path_is_one(self) -> Self:
+        parse_tree_path(self.path)
+        return self
+
+
+class Asdf(_Content):
+    """ASDF."""
+
+    format: Literal["asdf"]
+    tree: tuple[Node, ...] = ()
+
+
+class Json(_Content):
+    """JSON, or one JSON value on each line, by JSON Schema."""
+
+    format: Literal["json", "jsonl"]
+    json_schema: Annotated[dict[str, Any], Field(alias="schema")] = Field(default_factory=dict)
+    rows: Bounds = Bounds()
+    """JSON lines: how many."""
+
+
+class Image(_Mapping):
+    """An image that Pillow reads."""
+
+    format: Literal["image"]
+    formats: tuple[Literal["PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP"], ...] = (
+        "PNG",
+        "JPEG",
+        "TIFF",
+        "GIF",
+        "WEBP",
+        "BMP",
+    )
+    width: Bounds = Bounds()
+    height: Bounds = Bounds()
+    modes: tuple[str, ...] | None = None
+    """Of pixels, as Pillow calls them: L, RGB, RGBA, I;16 …"""
+
+
+class _Array(Values):
+    dtype: TypeName = "any"
+    shape: Shape | None = None
+
+
+class Npy(_Array):
+    """One array of numpy."""
+
+    format: Literal["npy"]
+
+
+class Array(_Array):
+    """An array in an NPZ file."""
+
+    name: str
+    required: bool = True
+
+
+class Npz(_Mapping):
+    """Arrays of numpy."""
+
+    format: Literal["npz"]
+    arrays: tuple[Array, ...] = ()
+    others: Policy = "allow"
+
+
+class Opaque(_Mapping):
+    """Anything: it is not looked at."""
+
+    format: Literal["opaque"]
+
+
+class Custom(_Content):
+    """What a check of the receiver's own says (entry points ``upload_client.checks``)."""
+
+    format: Literal["custom"]
+    check: str = Field(min_length=1, max_length=100)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+Content = Annotated[
+    Csv | Parquet | Fits | Asdf | Json | Image | Npy | Npz | Opaque | Custom, Field(discriminator="format")
+]
+
+
+class FileType(_Mapping):
+    """One type of files."""
+
+    name: str = Field(min_length=1, max_length=100)
+    files: Annotated[tuple[Glob, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    count: Bounds = Bounds()
+    bytes: Sizes = Sizes()
+    """Of each file."""
+    total_bytes: Sizes = Sizes()
+    content: Content | None = None
+    """None: it opens as what its suffix says, as without a document."""
+
+
+class Delivery(_Mapping):
+    """The delivery as a whole."""
+
+    files: Bounds = Bounds()
+    bytes: Sizes = Sizes()
+    required: Annotated[tuple[Glob, ...], BeforeValidator(_as_list)] = ()
+    forbidden: Annotated[tuple[Glob, ...], BeforeValidator(_as_list)] = ()
+    others: Policy = "refuse"
+    """Files that no type matches."""
+
+
+class Expectations(_Mapping):
+    """The whole document."""
+
+    version: Literal[1]
+    delivery: Delivery = Delivery()
+    types: tuple[FileType, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [file_type.name for file_type in self.types]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two types are called {name!r}")
+        return self
+
+    @property
+    def rules(self) -> Rules:
+        """What it says about names, numbers and sizes."""
+        delivery = self.delivery
+        return Rules(
+            (
+                FileTypeRule(one.name, one.files, one.count.range, one.bytes.range, one.total_bytes.range)
+                for one in self.types
+            ),
+            number=delivery.files.range,
+            total=delivery.bytes.range,
+            required=delivery.required,
+            forbidden=delivery.forbidden,
+            others=delivery.others == "allow",
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """The document as plain values, with what is said by default left out."""
+        data = self.model_dump(mode="python", by_alias=True, exclude_defaults=True)
+        return {"version": self.version, **data}
+
+
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]|\[([^\[\]=]+)=([^\[\]]*)\]")
+
+Step = str | int | tuple[str, str]
+
+
+def parse_tree_path(path: str) -> tuple[Step, ...]:
+    """The steps of a path in a tree: a key, a number, or the name and value by which an element is chosen.
+
+    Raises:
+        ValueError: it is no path.
+    """
+    steps: list[Step] = []
+    at = 0
+    while at < len(path):
+        match = _STEP.match(path, at)
+        if match is None or (match.start(1) > at) != (at > 0 and match[1] is not None):
+            raise ValueError(
+                f"{path!r} is no path in a tree, such as data.tables[0].x or columns[name=a].data"
+            )
+        key, number, name, wanted = match.groups()
+        steps.append(key if key is not None else int(number) if number is not None else (name, wanted))
+        at = match.end()
+    return tuple(steps)
+
+
+def content_of(data: Mapping[str, Any]) -> Any:  # noqa: ANN401 — one of the classes in `Content`
+    """The content rules in a plain mapping that `FileType.content` was dumped to."""
+    return _OnlyContent.model_validate({"content": data}).content
+
+
+class _OnlyContent(_Mapping):
+    content: Content

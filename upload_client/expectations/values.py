@@ -1,0 +1,372 @@
+"""Are values as they should be: columns of tables, images, arrays, in pieces of bounded size.
+
+What is collected is counted: the same trouble in a million rows is one sentence, with its first place.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from upload_client.expectations.findings import Findings, Undecided, shown
+from upload_client.expectations.model import Column, Values
+
+__all__ = ["TableJudge", "ValueJudge", "check_shape", "index_place", "is_of_type", "row_place"]
+
+MAX_UNIQUE = 20_000_000
+"""Values of which it can be told whether they differ: they are kept in memory, 16 bytes each."""
+
+Array = npt.NDArray[Any]
+
+_GROUPS = {
+    "integer": re.compile(r"u?int\d+"),
+    "number": re.compile(r"u?int\d+|float\d+|decimal.*"),
+    "timestamp": re.compile(r"timestamp\b.*"),
+    "duration": re.compile(r"duration\b.*"),
+    "decimal": re.compile(r"decimal\b.*|decimal\d+.*"),
+}
+
+
+def is_of_type(expected: str, name: str, exact: str = "") -> bool:
+    """Whether a type is the one expected, or of its group.
+
+    Args:
+        expected: as a document says it.
+        name: the type by its plain name, such as ``float64``.
+        exact: the same as its format spells it, such as ``double``.
+    """
+    if expected in ("any", name, exact):
+        return True
+    group = _GROUPS.get(expected)
+    return group is not None and group.fullmatch(name) is not None
+
+
+def check_shape(findings: Findings, where: str, shape: Sequence[int], expected: Sequence[int | None]) -> None:
+    """Compare a shape with the one expected, None for any length."""
+    fits = len(shape) == len(expected) and all(
+        want in (None, n) for n, want in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        wanted = " by ".join("any" if n is None else str(n) for n in expected) or "a single value"
+        found = " by ".join(map(str, shape)) or "a single value"
+        findings.add(where, f"shape {found} where {wanted} is expected")
+
+
+def row_place(row: int) -> str:
+    """Rows as people count them; a header is none."""
+    return f"row {row + 1:,}"
+
+
+def index_place(shape: Sequence[int], *, fortran: bool = False) -> Callable[[int], str]:
+    """Names the place of an element of an array by its index, as numpy writes it.
+
+    Args:
+        shape: of the array.
+        fortran: whether the elements come with the first axis the fastest.
+    """
+
+    def place(number: int) -> str:
+        index = np.unravel_index(number, tuple(shape), order="F" if fortran else "C")
+        return f"element [{', '.join(str(int(one)) for one in index)}]"
+
+    return place
+
+
+class _Hits:
+    """How often a rule was broken, and where first."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.place = ""
+        self.value = ""
+
+
+class ValueJudge:
+    """Judges values that come in pieces.
+
+    Args:
+        rules: what they may be.
+        where: they are, for sentences.
+        place: names a place by its number.
+        unique: whether no value may be there twice.
+    """
+
+    def __init__(
+        self,
+        rules: Values,
+        where: str,
+        place: Callable[[int], str] = row_place,
+        *,
+        unique: bool = False,
+    ) -> None:
+        self._rules = rules
+        self._where = where
+        self._place = place
+        self._hits: dict[str, _Hits] = {}
+        self._seen: _Seen | None = _Seen() if unique else None
+        self._allowed: dict[str, Any] = {}
+        self._pattern = None if rules.pattern is None else re.compile(rules.pattern, re.DOTALL)
+
+    def feed(self, values: Array, missing: npt.NDArray[np.bool_] | None, first: int) -> None:
+        """Take a piece.
+
+        Args:
+            values: one-dimensional.
+            missing: where values are missing beside NaN and NaT; None: nowhere.
+            first: number of the first of them.
+        """
+        gone = _missing(values, missing)
+        some_gone = gone is not None and bool(gone.any())
+        rules = self._rules
+        if some_gone and not rules.nulls:
+            assert gone is not None
+            self._note("is missing, where none may be", gone, values, first)
+        there = ~gone if some_gone and gone is not None else None
+        kind = values.dtype.kind
+        if rules.min is not None or rules.max is not None:
+            if kind in "biufM":
+                for limit, below in ((rules.min, True), (rules.max, False)):
+                    if limit is not None:
+                        bound = _comparable(limit, kind)
+                        if bound is None:
+                            self._note(
+                                f"is not of the kind of {limit}", np.ones(len(values), bool), values, first
+                            )
+                            continue
+                        with np.errstate(invalid="ignore"):
+                            wrong = values < bound if below else values > bound
+                        what = f"is {'below' if below else 'above'} {shown(limit)}"
+                        self._note(what, wrong if there is None else wrong & there, values, first)
+            else:
+                every = np.ones(len(values), bool) if there is None else there
+                self._note("is no number", every, values, first)
+        if rules.values is not None:
+            wrong = self._not_allowed(values, kind)
+            listed = ", ".join(shown(value) for value in rules.values[:5])
+            listed += ", …" if len(rules.values) > 5 else ""
+            self._note(f"is none of {listed}", wrong if there is None else wrong & there, values, first)
+        if self._pattern is not None:
+            matches = self._pattern.fullmatch
+            wrong = np.fromiter(
+                (matches(_text(value)) is None for value in values.tolist()), bool, len(values)
+            )
+            what = f"does not match {shown(rules.pattern)}"
+            self._note(what, wrong if there is None else wrong & there, values, first)
+        if self._seen is not None:
+            self._seen.add(values, there, first)
+
+    def close(self, findings: Findings) -> None:
+        """Tell what was wrong."""
+        for what, hits in self._hits.items():
+            n = f" ({hits.n:,} such values)" if hits.n > 1 else ""
+            gone = what.startswith("is missing")
+            lead = "a value" if gone else hits.value
+            findings.add(self._where, f"{lead} in {hits.place} {what}{n}")
+        if self._seen is not None and (twice := self._seen.twice()) is not None:
+            value, one, other, n_twice = twice
+            more = f" ({n_twice:,} such values)" if n_twice > 1 else ""
+            findings.add(
+                self._where, f"{value} in {self._place(other)} is in {self._place(one)} already{more}"
+            )
+
+    def _note(self, what: str, wrong: npt.NDArray[np.bool_], values: Array, first: int) -> None:
+        n = int(np.count_nonzero(wrong))
+        if not n:
+            return
+        hits = self._hits.setdefault(what, _Hits())
+        if not hits.n:
+            at = int(np.argmax(wrong))
+            hits.place = self._place(first + at)
+            hits.value = shown(values[at].item() if hasattr(values[at], "item") else values[at])
+        hits.n += n
+
+    def _not_allowed(self, values: Array, kind: str) -> npt.NDArray[np.bool_]:
+        assert self._rules.values is not None
+        if kind not in self._allowed:
+            given = self._rules.values
+            if kind == "M":
+                moments = [_comparable(value, "M") for value in given if isinstance(value, dt.date)]
+                self._allowed[kind] = np.array(moments, "datetime64[us]")
+            elif kind in "biufc":
+                self._allowed[kind] = np.array([value for value in given if isinstance(value, (int, float))])
+            else:
+                self._allowed[kind] = {str(value) for value in given}
+        allowed = self._allowed[kind]
+        if isinstance(allowed, set):
+            return np.fromiter((_text(value) not in allowed for value in values.tolist()), bool, len(values))
+        if not len(allowed):
+            return np.ones(len(values), bool)
+        return ~np.isin(values, allowed)
+
+
+class _Seen:
+    """All values so far: as numbers where they are such, else by a hash of 128 bits."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Array] = []
+        self._rows: list[npt.NDArray[np.int64]] = []
+        self._texts: dict[int, str] = {}
+        self._n = 0
+
+    def add(self, values: Array, there: npt.NDArray[np.bool_] | None, first: int) -> None:
+        rows = np.arange(first, first + len(values), dtype=np.int64)
+        if there is not None:
+            values, rows = values[there], rows[there]
+        self._n += len(values)
+        if self._n > MAX_UNIQUE:
+            raise Undecided(f"whether more than {MAX_UNIQUE:,} values are unique cannot be told")
+        if values.dtype.kind not in "biufM":
+            digests = b"".join(
+                hashlib.blake2b(_text(value).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+                for value in values.tolist()
+            )
+            values = np.frombuffer(digests, "S16")
+        self._pieces.append(values)
+        self._rows.append(rows)
+
+    def twice(self) -> tuple[str, int, int, int] | None:
+        """A value that is there twice: itself, two rows; and how many such there are."""
+        if not self._n:
+            return None
+        values, rows = np.concatenate(self._pieces), np.concatenate(self._rows)
+        order = np.argsort(values, kind="stable")
+        ordered = values[order]
+        same = ordered[1:] == ordered[:-1]
+        n = int(np.count_nonzero(same))
+        if not n:
+            return None
+        later = rows[order[1:][same]]
+        at = int(np.argmin(later))
+        one, other = order[:-1][same][at], order[1:][same][at]
+        value = "the value" if values.dtype.kind == "S" else shown(values[other].item())
+        return value, int(rows[one]), int(rows[other]), n
+
+
+def _missing(values: Array, missing: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_] | None:
+    if values.dtype.kind in "fcmM":
+        nan: npt.NDArray[np.bool_] = np.isnat(values) if values.dtype.kind in "mM" else np.isnan(values)
+        return nan if missing is None else nan | missing
+    return missing
+
+
+def _comparable(limit: object, kind: str) -> Any:  # noqa: ANN401 — a number or a numpy moment
+    """A limit as numpy compares it with values of a kind; None where it cannot be compared."""
+    if kind == "M":
+        if isinstance(limit, dt.datetime):
+            if limit.tzinfo is not None:
+                limit = limit.astimezone(dt.UTC).replace(tzinfo=None)
+            return np.datetime64(limit, "us")
+        return np.datetime64(limit, "us") if isinstance(limit, dt.date) else None
+    return limit if isinstance(limit, (int, float)) else None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return value if isinstance(value, str) else str(value)
+
+
+class TableJudge:
+    """Judges a table that comes in pieces of rows.
+
+    Args:
+        spec: has ``rows``, ``columns``, ``others``, ``order`` as `upload_client.expectations.model` says.
+        findings: get what is wrong.
+        where: the table is within the file; empty: it is the file.
+    """
+
+    def __init__(self, spec: Any, findings: Findings, where: str = "") -> None:  # noqa: ANN401 — Csv, Parquet, Hdu
+        self._spec = spec
+        self._findings = findings
+        self._lead = f"{where}, " if where else ""
+        self._where = where
+        self._judges: dict[str, ValueJudge] = {}
+        self._per_row: dict[str, int] = {}
+        self.n_rows = 0
+
+    def take_schema(self, found: Sequence[tuple[str, str | None, str]]) -> list[Column]:
+        """Compare the columns that are there, as name, plain type (None: text, which is typed later), type.
+
+        Returns:
+            Those whose values have to be fed.
+        """
+        spec, findings = self._spec, self._findings
+        types = {name: (plain, exact) for name, plain, exact in found}
+        if len(types) < len(found):
+            names = [name for name, *_ in found]
+            twice = next(name for name in names if names.count(name) > 1)
+            findings.add(self._column(twice), "it is there twice")
+        named = {column.name for column in spec.columns}
+        for column in spec.columns:
+            if column.name not in types:
+                if column.required:
+                    findings.add(self._column(column.name), "it is missing")
+                continue
+            plain, exact = types[column.name]
+            if plain is not None and not is_of_type(column.type, plain, exact):
+                findings.add(self._column(column.name), f"{plain} where {column.type} is expected")
+        if spec.others == "refuse" and spec.columns:
+            for name in types:
+                if name not in named:
+                    findings.add(self._column(name), "no such column is expected")
+        if spec.order:
+            there = [name for name, *_ in found if name in named]
+            wanted = [column.name for column in spec.columns if column.name in types]
+            for one, other in zip(there, wanted, strict=False):
+                if one != other:
+                    findings.add(self._column(one), f"it stands where {shown(other)} is expected")
+                    break
+        return [column for column in spec.columns if column.name in types]
+
+    def watch(self, column: Column, *, per_row: int = 1) -> None:
+        """Values of this column will be fed, so many of each row."""
+        self._per_row[column.name] = per_row
+        self._judges[column.name] = ValueJudge(
+            column,
+            self._column(column.name),
+            lambda number: row_place(number // per_row),
+            unique=column.unique,
+        )
+
+    def feed(self, name: str, values: Array, missing: npt.NDArray[np.bool_] | None) -> None:
+        """Take the next values of a watched column; `rows` follows once all of them are in."""
+        self._judges[name].feed(values, missing, self.n_rows * self._per_row[name])
+
+    def note(self, name: str, what: str) -> None:
+        """Something else is wrong with a column, which is then not watched any more."""
+        self._findings.add(self._column(name), what)
+        self._judges.pop(name, None)
+
+    def watches(self, name: str) -> bool:
+        """Whether a column is still watched."""
+        return name in self._judges
+
+    def rows(self, n: int) -> None:
+        """All values of so many rows have been fed."""
+        self.n_rows += n
+
+    def close(self, n_rows: int | None = None) -> None:
+        """Tell what was wrong with the values, and with the number of rows."""
+        for judge in self._judges.values():
+            judge.close(self._findings)
+        self.check_rows(self.n_rows if n_rows is None else n_rows)
+
+    def check_rows(self, n: int) -> bool:
+        """Whether so many rows are in order."""
+        reason = self._spec.rows.range.refusal(n, _rows)
+        if reason is not None:
+            self._findings.add(self._where, f"it has {reason}")
+        return reason is None
+
+    def _column(self, name: str) -> str:
+        return f"{self._lead}column {shown(name)}"
+
+
+def _rows(n: int) -> str:
+    return f"{n:,} row{'s' * (n != 1)}"

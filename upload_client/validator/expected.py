@@ -1,0 +1,82 @@
+"""The receiver's word on what belongs in a delivery: found in the control bucket, compared with the index."""
+
+from __future__ import annotations
+
+import csv
+import io
+import threading
+from collections.abc import Iterator
+
+from upload_client.aws.bucket import Bucket, NotFound, ObjectTooLarge, store_errors
+from upload_client.core.expectations import Tally
+from upload_client.core.layout import Layout
+from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
+from upload_client.expectations.expected import Expected
+from upload_client.validator.checks import Stream
+
+__all__ = ["InvalidExpectations", "MalformedIndex", "index_problems", "read_expected"]
+
+_BLOCK = 256 * 1024
+_MAX_DIGITS = 18
+
+
+class MalformedIndex(Exception):  # noqa: N818 — it reads as what it says
+    """The index that a client has written is none."""
+
+
+def read_expected(control: Bucket, layout: Layout) -> Expected | None:
+    """What the delivery's document says; None where there is no document.
+
+    Raises:
+        InvalidExpectations: there is one, and it cannot be used.
+        StoreError: the store cannot be asked.
+    """
+    try:
+        data = control.get(layout.expectations, limit=MAX_BYTES).body
+    except NotFound:
+        return None
+    except ObjectTooLarge:
+        raise InvalidExpectations(layout.expectations, [f"it has more than {MAX_BYTES:,} bytes"]) from None
+    return Expected(load(data, layout.expectations))
+
+
+def index_problems(control: Bucket, key: str, expected: Expected, *, complete: bool) -> list[str]:
+    """What is wrong with a delivery as a whole, by its index.
+
+    Args:
+        control: the control bucket, at the delivery's root.
+        key: of the index.
+        expected: what belongs in the delivery.
+        complete: False: the index lists a part of it, so nothing is missing.
+
+    Raises:
+        MalformedIndex: it is no index.
+        StoreError: the store cannot be asked, or there is none.
+    """
+    tally = Tally(expected.rules)
+    with store_errors(f"GET {control.prefix}{key}"):
+        answer = control.client.get_object(Bucket=control.name, Key=control.prefix + key)
+    with Stream(answer["Body"], threading.Event(), f"GET {control.prefix}{key}") as stream:
+        for path, size in _rows(stream):
+            tally.add(path, size)
+    return tally.problems(complete=complete)
+
+
+def _rows(stream: Stream) -> Iterator[tuple[str, int | None]]:
+    """Path and size of each file, read a row at a time: there may be millions, and a provider wrote them."""
+    text = io.TextIOWrapper(io.BufferedReader(stream, _BLOCK), encoding="utf-8", newline="")
+    rows = csv.reader(text, strict=True)
+    try:
+        header = next(rows, [])
+        if "path" not in header:
+            raise MalformedIndex("it names no column 'path'")
+        path_at = header.index("path")
+        size_at = header.index("size") if "size" in header else None
+        for row in rows:
+            if len(row) != len(header):
+                raise MalformedIndex(f"line {rows.line_num} has {len(row)} cells instead of {len(header)}")
+            size = "" if size_at is None else row[size_at]
+            known = size.isascii() and size.isdigit() and len(size) <= _MAX_DIGITS
+            yield row[path_at], int(size) if known else None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise MalformedIndex(f"line {rows.line_num} cannot be read: {error}") from None
