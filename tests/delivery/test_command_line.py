@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from delivery.conftest import Delivery, content
+from faults.privileges import without_privileges
 
 from upload_client.core.files import STATES
 
@@ -176,9 +177,9 @@ def test_more_invalid_files_than_allowed_end_the_run_early(delivery: Delivery, d
     assert said.exit_code == 6, said
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_file_is_not_transferred_and_exit_4(delivery: Delivery, data: Path) -> None:
     (data / "part0" / "table_00000.csv").chmod(0)
-    said = delivery.run("--source", data)
+    said = without_privileges(lambda: delivery.run("--source", data))
     assert said.exit_code == 4, said
+    assert "permission denied" in said.stderr
     assert said.summary["counts"]["valid"] == 11

@@ -43,7 +43,7 @@ from upload_client.transfer import buffers, dataroot, engine
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.wire import BotoWire
 from upload_client.validator import checks, handlers, pipeline
-from upload_client.validator.checks import Checker, Judgement
+from upload_client.validator.checks import Abandoned, Checker, Judgement
 from upload_client.validator.pipeline import Validator
 from upload_client.validator.settings import ValidatorSettings
 
@@ -207,6 +207,9 @@ class Lambda:
             process.spawn(call)
             return {}
 
+        if FunctionName == "start" and world.deaf:
+            world.deaf = False
+            world.lose()
         world.store.ask("Invoke", FunctionName, carry_out, attempts=1)
         if FunctionName == "start" and not answer:
             # A starter that dies is as one whose answer is lost.
@@ -221,7 +224,7 @@ class Lambda:
 
 
 class Judge(Checker):
-    """The real one, but for a liar's, while there is trouble."""
+    """The real one, but slow with some and a liar's with others, while there is trouble."""
 
     def __init__(self, world: World, landing: Bucket) -> None:
         super().__init__(landing, cast("Any", None), max_read=10**6)
@@ -229,6 +232,14 @@ class Judge(Checker):
 
     def judge(self, path: str, announced: Upload) -> Judgement:
         judgement, world = super().judge(path, announced), self.world
+        if world.chaos and world.rng.random() < world.slow:
+            # A large file takes its time: long enough for its client to die, and for the next one to send it.
+            if world.rng.random() < 0.1:
+                world.scheduler.call_at(world.scheduler.now + 1.0, lambda: world.change_hands(path))
+            for _ in range(world.rng.choice([4, 12, 40])):
+                if self._stopping.is_set():
+                    raise Abandoned
+                world.scheduler.wait(1.0)
         if not (world.liar and world.chaos):
             return judgement
         lie = world.rng.choice(["ok", "failure", "error", "truth", "truth"])
@@ -270,6 +281,8 @@ class World:
         self.finished: set[str] = set()
         self.chaos = True
         self.fickle = 0.0
+        self.slow = 0.0
+        self.deaf = False
         self.liar = False
         self.revenants = False
         self.promises = Promises(self)
@@ -289,6 +302,7 @@ class World:
         self.store.latency = rng.choice([0.03, 0.03, 0.3, 1.0, 3.0])
         self.fickle = rng.choice([0.0, 0.0, 0.02, 0.2])
         self.liar = rng.random() < 0.1
+        self.slow = rng.choice([0.0, 0.0, 0.2, 0.8])
         when, starts = 0.0, []
         for _ in range(rng.choice([1, 2, 2, 3, 3])):
             self._at(when, self._launch)
@@ -454,6 +468,19 @@ class World:
         if body is not None and body.state == "held":
             self.store.count("steals")
             self._launch(steal=body.agent_id)
+
+    def change_hands(self, path: str) -> None:
+        """A client dies, what is being judged changes, and the next client sends it before a validator looks.
+
+        It does so where it has lost the answer of the starter, which told it to wait for that validator.
+        """
+        if self.chaos:
+            self.store.count("hands change")
+            self._pause(self._some(self.validators), asleep=False)
+            self._kill(self._some(self.clients))
+            self._change(path)
+            self.deaf = True
+            self._steal()
 
     def _change_source(self) -> None:
         self._change(self.rng.choice(self.source.paths))
