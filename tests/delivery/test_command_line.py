@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pandas as pd
-import pytest
 from delivery.conftest import Delivery, content
 from faults.privileges import without_privileges
 

@@ -21,8 +21,8 @@ _VERSION_3 = 0x20080522
 def without_privileges(call: Callable[[], T]) -> T:
     """Call it, in a thread that has no right to read what permissions forbid.
 
-    On Linux such rights are a thread's own (capabilities(7)); the threads and processes it starts have no more.
-    The test is skipped where that cannot be done.
+    On Linux such rights are a thread's own (capabilities(7)), and what it starts has no more. The test is
+    skipped where they cannot be given up.
     """
     if not hasattr(os, "geteuid"):
         pytest.skip("Windows knows no such permissions")
