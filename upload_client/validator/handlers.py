@@ -15,7 +15,6 @@ import string
 import sys
 import traceback
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, cast
 
 import boto3
@@ -45,10 +44,9 @@ from upload_client.core.records import (
 )
 from upload_client.core.text import for_log
 from upload_client.errors import Locked
-from upload_client.validator.checks import Checker
-from upload_client.validator.opening import Openers
-from upload_client.validator.pipeline import Validator
+from upload_client.validator.serving import serve
 from upload_client.validator.settings import ValidatorSettings
+from upload_client.validator.telemetry import count_failed_start
 
 __all__ = ["Context", "start", "work"]
 
@@ -62,6 +60,8 @@ ErrorCode = Literal[
     "misconfigured",
 ]
 """Why a validator was not started. Only after `validator_busy` is it worth asking again soon."""
+
+_OUR_FAULT = ("validator_not_started", "store_error", "misconfigured")
 
 _LOOK_SECONDS = 0.25
 _MARGIN_SECONDS = 5.0
@@ -109,6 +109,8 @@ def start(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — a
     except StoreError as error:
         traceback.print_exc()
         code, message = "store_error", str(error)
+    if code in _OUR_FAULT:
+        count_failed_start(code, for_log(message, _MAX_MESSAGE))
     return {"status": "failure", "errors": [{"code": code, "message": for_log(message, _MAX_MESSAGE)}]}
 
 
@@ -124,32 +126,19 @@ def work(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — `s
     """
     settings = ValidatorSettings.from_environment()
     layout = _layout(event, settings)
-    session = boto3.Session()
-    client = clients.s3_client(session, settings, pool=settings.threads + 4)
-    control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client)
-    landing = Bucket(layout.fill(settings.landing_bucket), prefix=layout.landing, client=client)
-    seconds = context.get_remaining_time_in_millis() / 1000
-    with Openers(settings.openers) as openers, ThreadPoolExecutor(settings.threads) as threads:
-        validator = Validator(
-            control,
+    try:
+        outcome = serve(
+            settings,
             layout,
-            Checker(landing, openers, max_read=settings.max_read),
-            threads,
             validator_id=event["validator_id"],
             client_epoch=event["epoch"],
             seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
-            leave_seconds=min(settings.leave_seconds, seconds / 4),
-            width=2 * settings.threads,
-            lease_seconds=settings.lease_seconds,
-            poll_seconds=settings.poll_seconds,
-            poll_longest_seconds=settings.poll_longest_seconds,
         )
-        try:
-            return {"outcome": validator.run()}
-        except Locked as error:
-            # Another one serves, or is still leaving: of two that were started, one is right.
-            sys.stderr.write(f"{for_log(str(error))}\n")
-            return {"outcome": "locked"}
+    except Locked as error:
+        # Another one serves, or is still leaving: of two that were started, one is right.
+        sys.stderr.write(f"{for_log(str(error))}\n")
+        return {"outcome": "locked"}
+    return {"outcome": outcome}
 
 
 def _layout(event: Mapping[str, Any], settings: ValidatorSettings) -> Layout:

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
 from typing import Literal, NamedTuple, Protocol
@@ -28,6 +29,7 @@ from upload_client.core.records import (
     STOPPED_EARLY,
     Cursor,
     Found,
+    Init,
     Keepalive,
     LogChain,
     Segment,
@@ -40,10 +42,11 @@ from upload_client.core.records import (
     timestamp,
 )
 from upload_client.core.text import for_log
+from upload_client.core.values import value
 from upload_client.errors import Locked, LockLost
 from upload_client.validator.checks import Abandoned, Judgement
 
-__all__ = ["MAX_UNJUDGED", "Judge", "Outcome", "Validator"]
+__all__ = ["MAX_UNJUDGED", "Judge", "Outcome", "Tally", "Validator"]
 
 MAX_UNJUDGED = 10_000
 """Announced uploads that wait for a verdict; with more, the client's log is not read on."""
@@ -57,6 +60,7 @@ _MAX_PAUSE = 1.0
 _MAX_POLL_GAP = 30.0
 _WIND_UP_SECONDS = 5.0
 """For what is being judged when the time runs out; what is not done by then is for the next validator."""
+_EXAMPLES = 10
 
 
 class Judge(Protocol):
@@ -126,6 +130,8 @@ class Validator:
         # By path, each with the number of the segment that announces it; what was announced first is first.
         self._waiting: dict[str, int] = {}
         self._judging: dict[str, _UnderWay] = {}
+        # When each segment of the client's log was read, for those that are not all judged.
+        self._read_at: dict[int, float] = {}
         self._wake = threading.Event()
         self._poll_pause = poll_seconds
         self._next_poll = -math.inf
@@ -197,6 +203,7 @@ class Validator:
         self._cursor = self._history.cursor
         # Which segment announced them is not known any more, only that it lies beyond the cursor.
         self._waiting = {path: self._cursor + 1 for path, _ in self._history.unjudged()}
+        self._read_at[self._cursor + 1] = self._clock.monotonic()
         self._say(ValidatorInit(self._now(), self._validator_id, self._client_epoch))
         writer.flush(timeout=_FLUSH_SECONDS)
 
@@ -240,6 +247,49 @@ class Validator:
         return max(0.0, min(waits))
 
     @property
+    def silence(self) -> float:
+        """Seconds since this validator last said something in its log."""
+        return self._clock.monotonic() - self._said_at
+
+    @property
+    def backlog(self) -> int:
+        """Uploads that have been read of and not judged."""
+        return len(self._waiting) + len(self._judging)
+
+    @property
+    def lag(self) -> float:
+        """Seconds since the oldest announcement that is not judged was read; 0 where all is judged."""
+        oldest = min(
+            self._read_at.copy().values(), default=None
+        )  # a copy: others may ask, in their own thread
+        return self._clock.monotonic() - oldest if oldest is not None and self.backlog else 0.0
+
+    def tally(self) -> Tally:
+        """How the delivery stands, as both logs say."""
+        words: Counter[str | None] = Counter()
+        n_bytes = 0
+        examples: list[tuple[str, str]] = []
+        for row, path in enumerate(self._history.paths()):
+            _, size, _, word, _ = self._history.glance(row)
+            words[word] += 1
+            if word == "ok":
+                n_bytes += size
+            elif word == "failure" and len(examples) < _EXAMPLES:
+                examples.append((path, self._history.message(row) or ""))
+        client = self._history.clients.get(self._client_epoch)
+        init = None if client is None else client.init
+        return Tally(
+            n_files=init.n_files if isinstance(init, Init) else None,
+            valid=words["ok"],
+            invalid=words["failure"],
+            not_judged=words["error"] + words[None],
+            n_bytes_valid=n_bytes,
+            invalid_first=tuple(examples),
+            client_ended=None if client is None else client.ended,
+            client_said="" if client is None else client.reason,
+        )
+
+    @property
     def _is_full(self) -> bool:
         return len(self._waiting) + len(self._judging) >= MAX_UNJUDGED
 
@@ -279,6 +329,7 @@ class Validator:
         self._history.add_client(segment)
         if segment.superseded:
             return
+        self._read_at[segment.header.seq] = self._clock.monotonic()
         for record in segment.records:
             if type(record) is Transferred:
                 latest = self._history.latest(record.path)
@@ -359,6 +410,8 @@ class Validator:
         cursor = min(beyond, default=self._reader.chain.next_seq) - 1
         if cursor > self._cursor:
             self._cursor = cursor
+            for seq in [seq for seq in self._read_at if seq <= cursor]:
+                del self._read_at[seq]
             self._say(Cursor(self._now(), cursor))
 
     def _consider_leaving(self) -> None:
@@ -409,6 +462,31 @@ class Validator:
 
     def _now(self) -> str:
         return timestamp(self._clock.wall())
+
+
+@value
+class Tally:
+    """How a delivery stands.
+
+    Attributes:
+        n_files: files in the index of the client's run; None where it has not said.
+        valid: files whose latest upload was judged good.
+        invalid: files whose latest upload was judged bad.
+        not_judged: files that were uploaded, and neither.
+        n_bytes_valid: bytes of the valid files.
+        invalid_first: paths of the first invalid files, and why.
+        client_ended: how the client's run has ended; None where it has not said.
+        client_said: and why.
+    """
+
+    n_files: int | None
+    valid: int
+    invalid: int
+    not_judged: int
+    n_bytes_valid: int
+    invalid_first: tuple[tuple[str, str], ...]
+    client_ended: str | None
+    client_said: str
 
 
 class _UnderWay(NamedTuple):

@@ -1,0 +1,151 @@
+"""One run of the validator with all that belongs to it: buckets, judges, metrics, and the word at its end.
+
+A Lambda function and an ordinary process (`upload-client receiver validate`) both serve like this.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from upload_client.aws import clients
+from upload_client.aws.bucket import Bucket
+from upload_client.core.layout import Layout
+from upload_client.core.text import for_log, for_terminal
+from upload_client.validator.checks import Checker
+from upload_client.validator.opening import Openers
+from upload_client.validator.pipeline import Outcome, Tally, Validator
+from upload_client.validator.settings import ValidatorSettings
+from upload_client.validator.telemetry import Telemetry
+
+__all__ = ["serve"]
+
+_MAX_SUBJECT = 100
+"""Characters, https://docs.aws.amazon.com/sns/latest/api/API_Publish.html."""
+
+
+def serve(
+    settings: ValidatorSettings,
+    layout: Layout,
+    *,
+    validator_id: str,
+    client_epoch: int,
+    seconds_left: Callable[[], float] = lambda: math.inf,
+) -> Outcome:
+    """Be a delivery's validator until it is time to leave.
+
+    Args:
+        settings: the receiver's.
+        layout: where the delivery is.
+        validator_id: this run's name.
+        client_epoch: the client that it serves.
+        seconds_left: how long this run may still take.
+
+    Raises:
+        Locked: another validator is there; nothing was done.
+        StoreError: the store cannot be asked whether there is one.
+    """
+    session = boto3.Session()
+    client = clients.s3_client(session, settings, pool=settings.threads + 4)
+    control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client)
+    landing = Bucket(layout.fill(settings.landing_bucket), prefix=layout.landing, client=client)
+    telemetry = Telemetry(
+        dataset=layout.dataset,
+        delivery_id=layout.delivery_id,
+        transfer_type=layout.transfer_type,
+        validator_id=validator_id,
+        client_epoch=client_epoch,
+    )
+    with Openers(settings.openers) as openers, ThreadPoolExecutor(settings.threads) as threads:
+        checker = Checker(landing, openers, max_read=settings.max_read)
+        validator = Validator(
+            control,
+            layout,
+            telemetry.counting(checker),
+            threads,
+            validator_id=validator_id,
+            client_epoch=client_epoch,
+            seconds_left=seconds_left,
+            leave_seconds=min(settings.leave_seconds, seconds_left() / 4),
+            width=2 * settings.threads,
+            lease_seconds=settings.lease_seconds,
+            poll_seconds=settings.poll_seconds,
+            poll_longest_seconds=settings.poll_longest_seconds,
+        )
+        telemetry.info("the validator begins")
+        with telemetry.watching(validator):
+            outcome = validator.run()
+            if outcome in ("stop", "error"):  # else another validator goes on with it
+                tally = validator.tally()
+                told = _told(layout, outcome, tally)
+                telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
+                telemetry.info("the run of the delivery has ended", **told)
+                try:
+                    _publish(session, settings, told)
+                except (
+                    BotoCoreError,
+                    ClientError,
+                ) as error:  # the log has it, and the delivery is none the worse
+                    telemetry.count("MessagesNotSent")
+                    telemetry.info("the message about it was not sent", why=for_log(str(error)))
+    telemetry.info("the validator leaves", outcome=outcome)
+    return outcome
+
+
+def _told(layout: Layout, outcome: Outcome, tally: Tally) -> dict[str, object]:
+    """What is told about a run that has ended: docs/receiver.md lists it."""
+    return {
+        "version": 1,
+        "dataset": layout.dataset,
+        "delivery_id": layout.delivery_id,
+        "transfer_type": layout.transfer_type,
+        "complete": outcome == "stop" and tally.client_ended == "stop" and tally.client_said == "complete",
+        "validator": outcome,
+        "client": for_log(tally.client_said, 300) if tally.client_ended else "gone without a word",
+        "n_files": tally.n_files,
+        "valid": tally.valid,
+        "invalid": tally.invalid,
+        "not_judged": tally.not_judged,
+        "n_bytes_valid": tally.n_bytes_valid,
+        "invalid_first": [
+            {"path": for_terminal(path)[:500], "why": for_log(why, 300)} for path, why in tally.invalid_first
+        ],
+    }
+
+
+def _publish(session: boto3.Session, settings: ValidatorSettings, told: dict[str, object]) -> None:
+    """One message for the whole run: for people by mail, and as JSON for programs."""
+    if settings.outcome_topic is None:
+        return
+    how = "complete" if told["complete"] else "not complete"
+    name = f"{told['dataset']}/{told['delivery_id']}"
+    lines = [
+        f"The delivery {name} ({told['transfer_type']}) is {how}.",
+        "",
+        f"valid       {told['valid']} of {told['n_files'] or '?'} files, {told['n_bytes_valid']} bytes",
+        f"invalid     {told['invalid']}",
+        f"not judged  {told['not_judged']}",
+        f"the client  {told['client']}",
+    ]
+    invalid = told["invalid_first"]
+    assert isinstance(invalid, list)
+    lines += [f"  {file['path']}: {file['why']}" for file in invalid]
+    text = "\n".join(lines)
+    clients.client(session, "sns", settings).publish(
+        TopicArn=settings.outcome_topic,
+        Subject=f"{how}: {name}"[:_MAX_SUBJECT],
+        MessageStructure="json",
+        Message=json.dumps({"default": json.dumps(told), "email": text}),
+        MessageAttributes={
+            key: {
+                "DataType": "String",
+                "StringValue": str(told[key]).lower() if key == "complete" else told[key],
+            }
+            for key in ("dataset", "delivery_id", "transfer_type", "complete")
+        },
+    )

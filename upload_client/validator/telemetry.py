@@ -1,0 +1,157 @@
+"""What the receiver's operator sees of a validator while it runs: structured logs and metrics.
+
+Both are `aws-lambda-powertools`' (extra ``receiver``), written to standard output: logs as JSON, metrics in
+CloudWatch's embedded format, which need no permission and no request. Without it nothing is written.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from upload_client.core.files import Upload
+from upload_client.core.text import for_log
+from upload_client.validator.checks import Judgement
+from upload_client.validator.pipeline import Judge, Validator
+
+__all__ = ["Telemetry", "count_failed_start"]
+
+TICK_SECONDS = 60.0
+"""Between two times that metrics are written."""
+NAMESPACE = "upload-client"
+
+_MAX_LOGGED = 1000
+"""Lines about single files that one run writes."""
+_MAX_TEXT = 500
+
+
+class Telemetry:
+    """Counts and logs what one validator does.
+
+    Args:
+        names: what each log line is to name: the delivery, the validator.
+    """
+
+    def __init__(self, **names: object) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._n_logged = 0
+        self._logger: Any = None
+        self._metrics: Any = None
+        with contextlib.suppress(ImportError):
+            from aws_lambda_powertools import Logger, Metrics  # noqa: PLC0415 — an extra
+
+            self._logger = Logger(serialize_stacktrace=True)
+            self._logger.append_keys(**names)
+            self._metrics = Metrics(namespace=NAMESPACE)
+
+    def counting(self, judge: Judge) -> Judge:
+        """The same judge, with what comes out counted and logged."""
+        return _Counting(judge, self)
+
+    def info(self, message: str, **more: object) -> None:
+        """Log something."""
+        if self._logger is not None:
+            self._logger.info(message, extra=more)
+
+    def count(self, metric: str) -> None:
+        """Count something that happened, for the next time metrics are written."""
+        with self._lock:
+            self._counts[metric] += 1
+
+    @contextlib.contextmanager
+    def watching(self, validator: Validator) -> Iterator[None]:
+        """Write metrics once a minute while the block runs, at its start and at its end."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while True:
+                self._write(validator)
+                if done.wait(TICK_SECONDS):
+                    return
+
+        thread = threading.Thread(target=watch, name="telemetry", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            self._write(validator)
+
+    def judged(self, path: str, came_out: Judgement) -> None:
+        """One file was judged."""
+        with self._lock:
+            self._counts["FilesJudged"] += 1
+            if came_out.status == "failure":
+                self._counts["FilesInvalid"] += 1
+                self._reasons[_reason(came_out)] += 1
+            elif came_out.status == "error":
+                self._counts["FilesNotJudged"] += 1
+            log = came_out.status != "ok" and self._n_logged < _MAX_LOGGED
+            self._n_logged += log
+        if log and self._logger is not None:
+            self._logger.warning(
+                "a file is invalid" if came_out.status == "failure" else "a file could not be judged",
+                extra={"path": for_log(path, _MAX_TEXT), "why": came_out.message, "checks": came_out.checks},
+            )
+
+    def _write(self, validator: Validator) -> None:
+        if self._metrics is None:
+            return
+        with self._lock:
+            counts, reasons = self._counts, self._reasons
+            self._counts, self._reasons = Counter(), Counter()
+        for name, n in counts.items():
+            self._metrics.add_metric(name, "Count", n)
+        if validator.silence < TICK_SECONDS:
+            self._metrics.add_metric("ValidatorAlive", "Count", 1)
+        self._metrics.add_metric("LagSeconds", "Seconds", round(validator.lag, 3))
+        self._metrics.add_metric("Backlog", "Count", validator.backlog)
+        self._metrics.flush_metrics()
+        for reason, n in reasons.items():
+            self._metrics.add_metric("FilesInvalidByReason", "Count", n)
+            self._metrics.add_dimension("reason", reason)
+            self._metrics.flush_metrics()
+
+
+class _Counting:
+    """A judge whose judgements are counted."""
+
+    def __init__(self, judge: Judge, telemetry: Telemetry) -> None:
+        self._judge = judge
+        self._telemetry = telemetry
+
+    def judge(self, path: str, announced: Upload) -> Judgement:
+        came_out = self._judge.judge(path, announced)
+        self._telemetry.judged(path, came_out)
+        return came_out
+
+    def stop(self) -> None:
+        self._judge.stop()
+
+
+def count_failed_start(code: str, message: str) -> None:
+    """A validator could not be started, by the receiver's own fault."""
+    with contextlib.suppress(ImportError):
+        from aws_lambda_powertools import Logger, Metrics  # noqa: PLC0415 — an extra
+
+        Logger().error("a validator was not started", extra={"code": code, "why": message})
+        metrics = Metrics(namespace=NAMESPACE)
+        metrics.add_metric("FailedStarts", "Count", 1)
+        metrics.flush_metrics()
+
+
+def _reason(failure: Judgement) -> str:
+    """Why a file is invalid, in one of a few words that can be counted by."""
+    last = failure.checks[-1] if failure.checks else ""
+    if last == "path":
+        return "path"
+    if failure.found is None:
+        return "missing"
+    return "not as announced" if last in ("size", "etag", "crc32") else "content"
