@@ -1,8 +1,7 @@
-"""The state dump and the receipt."""
+"""The state dump."""
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 
@@ -15,7 +14,7 @@ from upload_client.atomic import replacing
 from upload_client.core import checksums
 from upload_client.core.files import STATES, ClientFile
 from upload_client.core.text import from_csv_cell
-from upload_client.report import COLUMNS, LogTail, Receipt, dump_name, is_dump, write_dump
+from upload_client.report import COLUMNS, dump_name, is_dump, write_dump
 
 WALL = 1767323045.678
 ODD = st.sampled_from("=+-@'\";,\t\r\n\0\x1a\x1b\u202e\ufeff\ud800NA01 /\\é")
@@ -157,41 +156,6 @@ def test_what_an_interrupted_dump_leaves_is_known_as_one(tmp_path):
     with replacing(tmp_path / dump_name("D", "Y", WALL)):
         (left,) = tmp_path.iterdir()
         assert is_dump(left.name)
-
-
-def test_a_receipt_says_what_was_delivered():
-    receipt = Receipt(
-        dataset="D",
-        delivery_id="Y",
-        transfer_type="staging",
-        epoch=3,
-        agent_id="abcdefghijk",
-        counts={"valid": 2, "invalid": 1},
-        n_bytes=12,
-        index_key="D/Y/staging/index/00000003.csv",
-        index_sha256="0" * 64,
-        client_log=LogTail(4, "1" * 64),
-        validator_log=None,
-        finished_at="2026-01-02T03:04:05.678Z",
-        versions={"upload_client": "0.1.0"},
-    )
-    assert json.loads(receipt.encode()) == {
-        "version": 1,
-        "dataset": "D",
-        "delivery_id": "Y",
-        "transfer_type": "staging",
-        "epoch": 3,
-        "agent_id": "abcdefghijk",
-        "counts": {"valid": 2, "invalid": 1},
-        "n_bytes": 12,
-        "index_key": "D/Y/staging/index/00000003.csv",
-        "index_sha256": "0" * 64,
-        "client_log": {"seq": 4, "sha256": "1" * 64},
-        "validator_log": None,
-        "finished_at": "2026-01-02T03:04:05.678Z",
-        "versions": {"upload_client": "0.1.0"},
-    }
-    assert receipt.encode().isascii()
 
 
 def test_a_dump_does_not_hold_all_files_in_memory(tmp_path):

@@ -63,6 +63,7 @@ from upload_client.core.files import (
 )
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, check_name
+from upload_client.core.receipt import IndexNamed, LogTail, ReceiptHead, encode_receipt
 from upload_client.core.records import LogChain
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
@@ -92,7 +93,8 @@ from upload_client.index import encode_index
 from upload_client.landed import lost, sweep
 from upload_client.places import complete_settings, open_places, usage_errors
 from upload_client.plan import Plan, make_plan
-from upload_client.report import LogTail, Receipt, write_dump
+from upload_client.receipt import deliveries, put_receipt, runs, save_receipt, standing_receipt
+from upload_client.report import write_dump
 from upload_client.settings import Settings, load_settings
 from upload_client.source import Source
 from upload_client.transfer.dataroot import DataRoot
@@ -136,7 +138,9 @@ class Outcome:
         files_sent: files that this run brought into the landing bucket.
         seconds: how long the run took.
         state_csv: the state dump; None if it could not be written.
-        receipt: key of the receipt in the control bucket; None unless this run finished the delivery.
+        receipt: key of the receipt in the control bucket; None unless all is delivered.
+        receipt_file: the same receipt as a file; None where this run has not written it, or not there.
+        receipt_sha256: of the receipt, hex; None where this run has not written it.
         error: what ended the run, if something did.
     """
 
@@ -148,6 +152,8 @@ class Outcome:
     seconds: float
     state_csv: Path | None
     receipt: str | None
+    receipt_file: Path | None = None
+    receipt_sha256: str | None = None
     error: BaseException | None = field(default=None, repr=False)
 
 
@@ -181,7 +187,7 @@ class _Delivery:
         said_at: when the log was last written to, by the monotonic clock.
         told_at: when progress was last told, the same.
         bytes_before: bytes of the files that were in place before this run.
-        index: key and SHA-256 of the index of this run.
+        index: the index of this run.
         chain: the client's log, as the writer has it.
         history: both logs, as far as they were read and written, for the next checkpoint.
         header: under which this run's own records are folded into it.
@@ -206,8 +212,10 @@ class _Delivery:
     told_at: float = -math.inf
     bytes_before: int = 0
     engine: TransferEngine | ExecutorEngine | None = None
-    index: tuple[str, str] | None = None
+    index: IndexNamed | None = None
     receipt: str | None = None
+    receipt_file: Path | None = None
+    receipt_sha256: str | None = None
     n_uploads: int = 0
     files_sent: int = 0
     outage: bool = False
@@ -221,8 +229,9 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _tail(chain: LogChain) -> LogTail | None:
-    return None if chain.tail_sha is None else LogTail(chain.next_seq - 1, chain.tail_sha)
+def _tail(chain: LogChain) -> LogTail:
+    assert chain.tail_sha is not None  # something was written to it
+    return LogTail(chain.next_seq - 1, chain.tail_sha)
 
 
 def _exit_code(error: BaseException | None, counts: Mapping[State, int]) -> ExitCode:
@@ -472,26 +481,29 @@ class UploadClient:
         """Put the index, with the column ``will_transfer``, into the control bucket; tell the log."""
         delivery = self._connected(ClientState.READY)
         with self._ending_on_error():
-            ledger = delivery.ledger
-            will = [state == "ready" for state in ledger.states()]
-            body = encode_index(self._source.index, will)
-            key = delivery.places.layout.index(delivery.lock.epoch)
-            delivery.index = (key, hashlib.sha256(body).hexdigest())
-            self._create(key, body, "text/csv")
-            n_bytes = sum(size for size in ledger.sizes() if size > 0)
-            self._append(
-                [
-                    records.Init(
-                        self._now(),
-                        delivery.lock.epoch,
-                        key,
-                        delivery.index[1],
-                        len(ledger),
-                        n_bytes,
-                        _versions(),
-                    )
-                ]
-            )
+            self._write_index(delivery)
+
+    def _write_index(self, delivery: _Delivery) -> None:
+        ledger = delivery.ledger
+        will = [state == "ready" for state in ledger.states()]
+        body = encode_index(self._source.index, will)
+        key = delivery.places.layout.index(delivery.lock.epoch)
+        delivery.index = IndexNamed(key, hashlib.sha256(body).hexdigest())
+        self._create(key, body, "text/csv")
+        n_bytes = sum(size for size in ledger.sizes() if size > 0)
+        self._append(
+            [
+                records.Init(
+                    self._now(),
+                    delivery.lock.epoch,
+                    key,
+                    delivery.index.sha256,
+                    len(ledger),
+                    n_bytes,
+                    _versions(),
+                )
+            ]
+        )
 
     def initiate_transfer(self) -> None:
         """Start the validation pipeline; files may be sent from here on.
@@ -747,9 +759,10 @@ class UploadClient:
         delivery.bytes_before = telling.bytes_before(plan)
         self._tell(Planned(counts=plan.reasons, n_files=plan.n_to_send, n_bytes=plan.n_bytes))
         if delivery.ledger.all_valid:
-            init = history.last_client.init if history.last_client else None
-            if isinstance(init, records.Init) and not control.ls(layout.receipt_prefix):
-                delivery.index = (init.index, init.index_sha256)
+            files = deliveries(delivery.ledger, history)
+            delivery.receipt = insist(lambda: standing_receipt(control, layout, files), self._clock)
+            if delivery.receipt is None:  # an earlier run got as far as the last verdict
+                self._write_index(delivery)
                 self._sweep(delivery)
                 self._write_receipt(delivery)
             self._move("all_judged")
@@ -1066,41 +1079,60 @@ class UploadClient:
             raise (
                 writer.error or writer.trouble or LockLost("the lock was lost before the receipt was written")
             )
-        key = places.layout.receipt(delivery.lock.epoch)
-        receipt = Receipt(
+        clients, validators = runs(delivery.history)
+        head = ReceiptHead(
             dataset=self.dataset,
             delivery_id=self.delivery_id,
             transfer_type=self.transfer_type,
             epoch=delivery.lock.epoch,
             agent_id=self.agent_id,
-            counts=ledger.counts(),
-            n_bytes=sum(upload.size for row in range(len(ledger)) if (upload := ledger.upload(row))),
-            index_key=delivery.index[0],
-            index_sha256=delivery.index[1],
-            client_log=_tail(delivery.chain),
-            validator_log=_tail(delivery.validation.reader.chain),
             finished_at=self._now(),
+            n_files=len(ledger),
+            n_bytes=sum(upload.size for row in range(len(ledger)) if (upload := ledger.upload(row))),
+            landing=str(places.landing),
+            control=str(places.control),
+            index=delivery.index,
+            client_log=_tail(delivery.chain),
+            validator_log=_tail(delivery.validator_chain),
+            clients=clients,
+            validators=validators,
             versions=_versions(),
         )
-        self._create(key, receipt.encode(), "application/json")
+        key = places.layout.receipt(head.epoch)
+        lines = encode_receipt(head, deliveries(ledger, delivery.history))
+        delivery.receipt_sha256 = put_receipt(places.control, key, lines, self._writing)
         delivery.receipt = key
+        files = deliveries(ledger, delivery.history)
+        try:
+            delivery.receipt_file, _ = save_receipt(head, files, self.output_dir)
+        except OSError as error:
+            where = f"the receipt could not be written to {self.output_dir}"
+            self.cmessage(f"{where}: {error.strerror}; it is in the control bucket, {key}", "warning")
 
     def _create(self, key: str, body: bytes, content_type: str) -> None:
         """Write a control object that must not be there yet; the same one, by a lost answer, may."""
-        delivery = self._connected()
-        control = delivery.places.control
+        control = self._connected().places.control
 
         def create() -> None:
-            if not delivery.lock.may_write:
-                delivery.lock.refresh()
             try:
-                with asking(self._may_write):
-                    control.put(key, body, if_none_match=True, content_type=content_type)
+                control.put(key, body, if_none_match=True, content_type=content_type)
             except PreconditionFailed:  # perhaps by an attempt the answer to which was lost
                 if control.read(key, limit=len(body)) != body:
                     raise
 
-        self._patiently(create)
+        self._writing(create)
+
+    def _writing(self, write: Callable[[], object]) -> None:
+        """Write something, while the lock is ours, until the store answers."""
+        lock = self._connected().lock
+
+        def careful() -> None:
+            if not lock.may_write:
+                lock.refresh()
+            with asking(self._may_write):
+                write()
+
+        self._patiently(careful)
 
     @contextlib.contextmanager
     def _ending_on_error(self) -> Iterator[None]:
@@ -1159,6 +1191,8 @@ class UploadClient:
             seconds=seconds,
             state_csv=path,
             receipt=delivery.receipt if delivery is not None else None,
+            receipt_file=delivery.receipt_file if delivery is not None else None,
+            receipt_sha256=delivery.receipt_sha256 if delivery is not None else None,
             error=None if isinstance(error, NothingToDoError) else error,
         )
         self._tell(
@@ -1172,6 +1206,9 @@ class UploadClient:
                 headline=headline,
                 hint=error.hint if isinstance(error, DeliveryError) else "",
                 problems=telling.problems(delivery.ledger) if delivery is not None else (),
+                receipt=self._outcome.receipt,
+                receipt_file=self._outcome.receipt_file,
+                receipt_sha256=self._outcome.receipt_sha256,
             )
         )
         with contextlib.suppress(OSError):

@@ -192,6 +192,9 @@ class Summary:
         headline: the outcome in one sentence.
         hint: what to do about it, if an error has ended the run; else empty.
         problems: files that failed, are invalid or could not be judged, by reason.
+        receipt: key of the receipt in the control bucket; None unless all is delivered.
+        receipt_file: the same receipt as a file, if this run has written one.
+        receipt_sha256: of that receipt, hex.
     """
 
     exit_code: int
@@ -203,6 +206,9 @@ class Summary:
     headline: str
     hint: str = ""
     problems: tuple[Problem, ...] = ()
+    receipt: str | None = None
+    receipt_file: Path | None = None
+    receipt_sha256: str | None = None
 
 
 Event: TypeAlias = Message | Phase | Connected | Planned | FileChanged | Progress | Health | Summary

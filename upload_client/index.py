@@ -31,6 +31,7 @@ from upload_client.atomic import replacing
 from upload_client.core import checksums as crc
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpath, check_relpaths, collisions
+from upload_client.core.receipt import is_receipt
 from upload_client.core.text import for_terminal
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.report import is_dump
@@ -552,7 +553,7 @@ def scan(
 ) -> pd.DataFrame:
     """Make an index of all files below a directory, sorted by path.
 
-    Left out are state dumps of this program, and ``index.csv`` at the top.
+    Left out are state dumps and receipts of this program, and ``index.csv`` at the top.
 
     Patterns: ``*`` and ``?`` stand for characters of one name, ``[a-z]`` for one of them, ``**`` for any
     number of folders. One without ``/`` means names anywhere, one with it the path from the top; one that
@@ -660,7 +661,12 @@ def _wanted(include: Sequence[str]) -> Callable[[str], bool]:
 
 def _unwanted(exclude: Sequence[str]) -> Callable[[str], bool]:
     matches = _patterns([*exclude, "/index.csv"]).fullmatch
-    return lambda path: matches(path) is not None or is_dump(path.rpartition("/")[2])
+
+    def leaves_out(path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return matches(path) is not None or is_dump(name) or is_receipt(name)
+
+    return leaves_out
 
 
 _TOKEN = re.compile(

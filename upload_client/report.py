@@ -1,16 +1,14 @@
-"""What a delivery leaves behind: the state of every file as CSV, and the receipt.
+"""The state of every file of a delivery, as CSV.
 
-The CSV is for auditors. Read with ``pandas.read_csv(path, dtype=str, keep_default_na=False)`` it gives every
+It is for auditors. Read with ``pandas.read_csv(path, dtype=str, keep_default_na=False)`` it gives every
 text as it was; only the few that a spreadsheet would calculate differ, by a ``'``
 (`upload_client.core.text.from_csv_cell` takes it away).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +17,9 @@ from upload_client.core.text import for_csv_cell
 from upload_client.core.times import timestamp
 
 if TYPE_CHECKING:
-    from upload_client.core.files import ClientFile, State
+    from upload_client.core.files import ClientFile
 
-__all__ = ["COLUMNS", "LogTail", "Receipt", "dump_name", "is_dump", "write_dump"]
+__all__ = ["COLUMNS", "dump_name", "is_dump", "write_dump"]
 
 COLUMNS = (
     "relpath",
@@ -101,46 +99,3 @@ def _row(file: ClientFile) -> str:
 
 def _quoted(text: str) -> str:
     return f'''"{for_csv_cell(text).replace('"', '""')}"'''
-
-
-@dataclass(frozen=True, slots=True)
-class LogTail:
-    """Where a log ended: number of its last segment, and SHA-256 of that segment's bytes in hexadecimal."""
-
-    seq: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """Says that a delivery is finished, and what was delivered.
-
-    Attributes:
-        counts: files in each state.
-        n_bytes: of the valid files.
-        index_key: key of the file index in the control bucket.
-        index_sha256: of its bytes, as hexadecimal text.
-        client_log: where the client's log ended; None where there is none.
-        validator_log: the same of the validator's.
-        finished_at: UTC text with milliseconds.
-        versions: of the programs that took part, by name.
-    """
-
-    dataset: str
-    delivery_id: str
-    transfer_type: str
-    epoch: int
-    agent_id: str
-    counts: Mapping[State, int]
-    n_bytes: int
-    index_key: str
-    index_sha256: str
-    client_log: LogTail | None
-    validator_log: LogTail | None
-    finished_at: str
-    versions: Mapping[str, str]
-
-    def encode(self) -> bytes:
-        """ASCII JSON, one object."""
-        fields = {"version": 1} | asdict(self)
-        return json.dumps(fields, ensure_ascii=True, indent=1).encode("ascii") + b"\n"

@@ -34,6 +34,8 @@ from upload_client.core.receipt import (
     digest_in_trailer,
     digest_of_files,
     encode_receipt,
+    is_receipt,
+    receipt_name,
 )
 
 T = "2026-01-02T03:04:05.678Z"
@@ -122,6 +124,14 @@ def test_the_order_is_that_of_a_listing():
     names = ["\U0001f600", "\uffee", "z", "ä", "Z", "a/b", "a-b"]  # UTF-16 would have it another way
     files = [file(name) for name in sorted(names)]
     assert [each.path for each in read(written(files))[1]] == sorted(names, key=str.encode)
+
+
+def test_its_file_is_known_by_its_name():
+    name = receipt_name(head())
+    assert name == "upload-client_D_Y_staging_00000003.receipt.json"
+    assert is_receipt(name)
+    assert is_receipt(f".{name}.0a1b2c3d.tmp")
+    assert not is_receipt("a.receipt.json")
 
 
 def test_the_end_of_something_else_names_no_files():

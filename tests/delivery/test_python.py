@@ -69,7 +69,7 @@ def test_the_index_in_the_control_bucket_says_what_is_sent(delivery: Delivery, d
     assert index[0] == "path,checksum,size,will_transfer"
     assert all(line.endswith(",true") for line in index[1:])
     assert outcome.receipt == "staging/receipt/00000001.json"
-    assert b'"valid": 12' in delivery.control(outcome.receipt)
+    assert b'"n_files":12' in delivery.control(outcome.receipt)
 
 
 def test_a_file_replaced_at_the_receiving_end_before_its_verdict_is_invalid_and_named(

@@ -79,6 +79,9 @@ def test_each_event_is_one_object_and_the_last_is_the_summary(delivery, shown):
                 "relpaths": ["c.fits"],
             },
         ],
+        "receipt": None,
+        "receipt_file": None,
+        "receipt_sha256": None,
     }
 
 

@@ -110,6 +110,9 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
         rows.append(("this run", f"sent {sent} in {took} ({figures.size(rate)}/s)"))
     elif sum(summary.counts.values()):
         rows.append(("this run", f"sent nothing, took {took}"))
+    if summary.receipt_file is not None:
+        rows.append(("receipt", f"{summary.receipt_file}"))
+        rows.append(("its SHA-256", f"{summary.receipt_sha256}"))
     todo, more = _todo(summary)
     if todo:
         rows.append(("next", todo))

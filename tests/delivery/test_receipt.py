@@ -1,0 +1,188 @@
+"""The receipt of a delivery: written once, of every file, as the schema says, and where it belongs."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from delivery.conftest import Delivery, content
+from delivery.test_python import client_of
+
+from upload_client import NothingToDoError
+from upload_client.aws.bucket import Bucket, PreconditionFailed
+from upload_client.core.receipt import ReceiptReader, encode_receipt, is_receipt
+from upload_client.index import scan
+from upload_client.receipt import put_receipt, sha256_of
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "receipt.schema.json"
+KEY = "staging/receipt/00000001.json"
+
+
+def delivered(delivery: Delivery, data: Path, **options):
+    with client_of(delivery, data, scan(data), **options) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 0
+    return outcome
+
+
+def receipts(delivery: Delivery) -> list[str]:
+    s3, bucket = delivery.receiver.sandbox.client("s3"), delivery.receiver.sandbox.control_bucket
+    prefix = f"{delivery.dataset}/{delivery.delivery_id}/"
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}staging/receipt/").get("Contents", ())
+    return [entry["Key"].removeprefix(prefix) for entry in found]
+
+
+def test_it_names_every_file_and_who_sent_and_judged_it_as_the_schema_says(
+    delivery: Delivery, data: Path
+) -> None:
+    outcome = delivered(delivery, data)
+    body = delivery.control(KEY)
+    assert outcome.receipt == KEY
+    assert outcome.receipt_file is not None
+    assert outcome.receipt_file.read_bytes() == body
+    assert is_receipt(outcome.receipt_file.name)
+    assert outcome.receipt_sha256 == hashlib.sha256(body).hexdigest()
+
+    reader = ReceiptReader(io.BytesIO(body).readline)
+    files = list(reader)
+    assert {each.path: each.size for each in files} == {
+        path: len(data) for path, data in content(data).items()
+    }
+    head = reader.head
+    assert [(run.epoch, run.agent_id) for run in head.clients] == [(1, head.agent_id)]
+    assert {each.judged_by for each in files} == {run.validator_id for run in head.validators}
+    for key, sha256 in [
+        (head.index.key, head.index.sha256),
+        (f"staging/log/client/{head.client_log.seq:010d}.jsonl", head.client_log.sha256),
+        (f"staging/log/validator/0000/{head.validator_log.seq:010d}.jsonl", head.validator_log.sha256),
+    ]:
+        assert hashlib.sha256(delivery.control(key)).hexdigest() == sha256
+    as_the_schema_says(json.loads(body))
+
+
+def as_the_schema_says(receipt: dict) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.validate(receipt)
+    for part in (
+        receipt,
+        receipt["files"][0],
+        receipt["index"],
+        receipt["client_log"],
+        receipt["clients"][0],
+    ):
+        for name in list(part):
+            said = part.pop(name)
+            assert not validator.is_valid(receipt), f"{name} may be left out"
+            part[name] = said
+        part["x"] = 1
+        assert not validator.is_valid(receipt), "anything may be added"
+        del part["x"]
+
+
+def test_a_run_that_finds_all_delivered_keeps_it_or_writes_it_where_it_is_missing(
+    delivery: Delivery, data: Path
+) -> None:
+    first = delivered(delivery, data)
+    again = delivered(delivery, data)
+    assert (again.receipt, again.receipt_file) == (first.receipt, None)
+    assert receipts(delivery) == [KEY]
+
+    s3, bucket = delivery.receiver.sandbox.client("s3"), delivery.receiver.sandbox.control_bucket
+    s3.delete_object(Bucket=bucket, Key=f"{delivery.dataset}/{delivery.delivery_id}/{KEY}")
+    again = delivered(delivery, data)
+    assert again.headline.startswith("nothing to do")
+    assert receipts(delivery) == [again.receipt]
+    with again.receipt_file.open("rb") as file:
+        reader = ReceiptReader(file.readline)
+        assert len(list(reader)) == 12
+    assert [run.epoch for run in reader.head.clients] == [1, 2, 3]
+    index = delivery.control(reader.head.index.key)
+    assert hashlib.sha256(index).hexdigest() == reader.head.index.sha256
+
+    # One of other files does not stand for these.
+    with pytest.raises(NothingToDoError), client_of(delivery, data, scan(data)[:5]) as client:
+        client.connect()
+    assert len(receipts(delivery)) == 2
+    assert b'"n_files":5,' in delivery.control(receipts(delivery)[-1])
+
+
+def test_it_is_no_part_of_the_next_delivery_of_its_folder_and_need_not_be_a_file(
+    delivery: Delivery, data: Path, tmp_path: Path
+) -> None:
+    with client_of(delivery, data, scan(data)) as client:
+        client.output_dir = data
+        outcome = client.run()
+    assert outcome.receipt_file.parent == data
+    assert len(scan(data, checksums=False)) == 12
+    with client_of(delivery, data, scan(data)[:5]) as client:
+        client.output_dir = tmp_path / "none"
+        outcome = client.run()
+    assert (outcome.exit_code, outcome.receipt_file) == (0, None)
+    assert b'"n_files":5,' in delivery.control(outcome.receipt)
+
+
+# ------------------------------------------------------------------------------- more than one piece
+
+
+@pytest.fixture(scope="session")
+def large() -> list[bytes]:
+    """The lines of a receipt of 10 MB."""
+    reader = ReceiptReader(io.BytesIO(_SMALL).readline)
+    (one,) = reader
+    files = [replace(one, path=f"{n:05d}/{'x' * 1000}") for n in range(9_000)]
+    head = replace(reader.head, n_files=len(files), n_bytes=len(files))
+    return list(encode_receipt(head, files))
+
+
+_SMALL = (
+    b'{"kind":"receipt","schema_version":1,"dataset":"D","delivery_id":"Y","transfer_type":"staging","epoch":1,'
+    b'"agent_id":"a","finished_at":"2026-01-02T03:04:05.678Z","n_files":1,"n_bytes":1,"landing":"s3://l/D/Y/",'
+    b'"control":"s3://c/D/Y/","index":{"key":"staging/index/00000001.csv","sha256":"' + b"0" * 64 + b'"},'
+    b'"client_log":{"seq":4,"sha256":"'
+    + b"1" * 64
+    + b'"},"validator_log":{"seq":4,"sha256":"'
+    + b"2" * 64
+    + b'"},"clients":[],"validators":[],"versions":{},\n"files":[\n{"path":"a","size":1,"crc32":"yH2GHg==",'
+    b'"etag":"abc","version_id":null,"upload":"1-0","sent_at":"2026-01-02T03:04:05.678Z",'
+    b'"judged_at":"2026-01-02T03:04:05.678Z","judged_by":"v"}\n],\n"files_sha256":'
+    b'"' + b"%s" + b'"}\n'
+)
+_SMALL = _SMALL % hashlib.sha256(_SMALL.split(b"[\n")[1].split(b"\n]")[0] + b"\n").hexdigest().encode()
+
+
+def test_a_large_one_goes_in_parts(bucket: Bucket, large) -> None:
+    sha256 = put_receipt(bucket, KEY, iter(large))
+    body = bucket.read(KEY)
+    assert len(body) > 8 * 1024 * 1024
+    assert body == b"".join(large)
+    assert sha256 == hashlib.sha256(body).hexdigest() == sha256_of(bucket, KEY)
+    assert bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", []) == []
+
+
+def test_no_answer_may_come_to_any_request_of_a_large_one(bucket: Bucket, large) -> None:
+    """Each request is done twice: once for nothing, as it seems."""
+
+    def twice(ask):
+        ask()
+        return ask()
+
+    assert put_receipt(bucket, KEY, iter(large), twice) == hashlib.sha256(b"".join(large)).hexdigest()
+    assert bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", []) == []
+
+
+@pytest.mark.parametrize("n_lines", [9_004, 3])
+def test_one_that_is_there_is_not_replaced(bucket: Bucket, large, store, n_lines) -> None:
+    if n_lines > 3 and store.name == "moto":
+        pytest.skip("moto does not honour If-None-Match on CompleteMultipartUpload")
+    bucket.put(KEY, b"another one")
+    with pytest.raises(PreconditionFailed):
+        put_receipt(bucket, KEY, iter(large[:n_lines]))
+    assert bucket.read(KEY) == b"another one"
+    assert bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", []) == []
