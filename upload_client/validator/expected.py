@@ -12,9 +12,20 @@ from upload_client.core.expectations import Tally
 from upload_client.core.layout import Layout
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
 from upload_client.expectations.expected import Expected
-from upload_client.validator.checks import Stream
+from upload_client.validator.checks import Checker, Stream
+from upload_client.validator.opening import Limits, Openers
+from upload_client.validator.settings import ValidatorSettings
 
-__all__ = ["InvalidExpectations", "MalformedIndex", "index_problems", "read_expected"]
+__all__ = [
+    "InvalidExpectations",
+    "MalformedIndex",
+    "delivery_problems",
+    "limits",
+    "make_checker",
+    "read_expected",
+]
+
+NO_DOCUMENT = "there is none, and this receiver takes no delivery without"
 
 _BLOCK = 256 * 1024
 _MAX_DIGITS = 18
@@ -38,6 +49,55 @@ def read_expected(control: Bucket, layout: Layout) -> Expected | None:
     except ObjectTooLarge:
         raise InvalidExpectations(layout.expectations, [f"it has more than {MAX_BYTES:,} bytes"]) from None
     return Expected(load(data, layout.expectations))
+
+
+def make_checker(
+    settings: ValidatorSettings, layout: Layout, control: Bucket, landing: Bucket, openers: Openers
+) -> Checker:
+    """What judges the files of a delivery, by the delivery's document where there is one.
+
+    A document that cannot be used makes every verdict an `error`: nothing is judged as if there were none.
+    """
+    expected, unusable = None, ""
+    try:
+        expected = read_expected(control, layout)
+        if expected is None and settings.require_expectations:
+            unusable = NO_DOCUMENT
+    except InvalidExpectations as error:
+        unusable = str(error)
+    return Checker(landing, openers, max_read=settings.max_read, expected=expected, unusable=unusable)
+
+
+def limits(settings: ValidatorSettings) -> Limits:
+    """What one file may take of the process that reads it."""
+    return Limits(
+        memory=settings.opener_memory,
+        cpu_seconds=settings.opener_cpu_seconds,
+        wall_seconds=settings.opener_seconds,
+        unpacked=settings.max_unpacked,
+    )
+
+
+def delivery_problems(control: Bucket, layout: Layout, epoch: int, *, required: bool) -> list[str]:
+    """What is wrong with a delivery as a whole, before a file of it is sent.
+
+    Args:
+        control: the control bucket, at the delivery's root.
+        layout: where things are.
+        epoch: of the client, whose index is looked at.
+        required: whether there must be a document.
+
+    Raises:
+        InvalidExpectations: the document cannot be used.
+        MalformedIndex: the index is none.
+        StoreError: the store cannot be asked.
+    """
+    expected = read_expected(control, layout)
+    if expected is None:
+        if required:
+            raise InvalidExpectations(layout.expectations, [NO_DOCUMENT])
+        return []
+    return index_problems(control, layout.index(epoch), expected, complete=layout.transfer_type == "staging")
 
 
 def index_problems(control: Bucket, key: str, expected: Expected, *, complete: bool) -> list[str]:

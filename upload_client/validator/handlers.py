@@ -44,6 +44,7 @@ from upload_client.core.records import (
 )
 from upload_client.core.text import for_log
 from upload_client.errors import Locked
+from upload_client.validator.expected import InvalidExpectations, MalformedIndex, delivery_problems
 from upload_client.validator.serving import serve
 from upload_client.validator.settings import ValidatorSettings
 from upload_client.validator.telemetry import count_failed_start
@@ -58,6 +59,7 @@ ErrorCode = Literal[
     "validator_not_started",
     "store_error",
     "misconfigured",
+    "not_expected",
 ]
 """Why a validator was not started. Only after `validator_busy` is it worth asking again soon."""
 
@@ -67,6 +69,7 @@ _LOOK_SECONDS = 0.25
 _MARGIN_SECONDS = 5.0
 _MAX_KEY = 200
 _MAX_MESSAGE = 500
+_MAX_MESSAGES = 10
 
 
 class Context(Protocol):
@@ -79,9 +82,10 @@ class Context(Protocol):
 class _Refused(Exception):  # noqa: N818 — it never leaves this module
     """A validator is not started; the answer says why."""
 
-    def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: ErrorCode, *messages: str) -> None:
+        super().__init__("; ".join(messages))
         self.code = code
+        self.messages = messages[:_MAX_MESSAGES]
 
 
 def start(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — anything may come
@@ -105,13 +109,14 @@ def start(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — a
             ) from None
         return {"status": "success", "validator_id": _Starter(event, context, settings).start()}
     except _Refused as refusal:
-        code, message = refusal.code, str(refusal)
+        code, messages = refusal.code, refusal.messages
     except StoreError as error:
         traceback.print_exc()
-        code, message = "store_error", str(error)
+        code, messages = "store_error", (str(error),)
     if code in _OUR_FAULT:
-        count_failed_start(code, for_log(message, _MAX_MESSAGE))
-    return {"status": "failure", "errors": [{"code": code, "message": for_log(message, _MAX_MESSAGE)}]}
+        count_failed_start(code, for_log("; ".join(messages), _MAX_MESSAGE))
+    errors = [{"code": code, "message": for_log(message, _MAX_MESSAGE)} for message in messages]
+    return {"status": "failure", "errors": errors}
 
 
 def work(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — `start` made it
@@ -199,6 +204,7 @@ class _Starter:
             if last.state == "held":
                 self._await_first_word(-1)
             return self._validator_id
+        self._check_expected()
         self._invoke()
         self._await_first_word(log_end)
         return self._validator_id
@@ -212,6 +218,23 @@ class _Starter:
             raise _Refused("not_the_owner", f"agent {self._agent_id} does not hold the lock of this delivery")
         if found.date - found.last_modified > owner.lease_seconds + GRACE:
             raise _Refused("not_the_owner", f"the lease of agent {self._agent_id} has ended")
+
+    def _check_expected(self) -> None:
+        """Refuse what as a whole is not the delivery that was agreed on, before a file of it is sent."""
+        assert self._epoch is not None  # or it would be refused already
+        try:
+            problems = delivery_problems(
+                self._control,
+                self._layout,
+                self._epoch,
+                required=self._settings.require_expectations,
+            )
+        except InvalidExpectations as error:
+            raise _Refused("misconfigured", str(error)) from None
+        except MalformedIndex as error:
+            raise _Refused("invalid_request", f"the index of the delivery: {error}") from None
+        if problems:
+            raise _Refused("not_expected", *problems)
 
     def _make_room(self) -> LockBody | None:
         """Wait a little for an old validator to leave; give what its lock says then."""

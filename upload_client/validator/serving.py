@@ -17,7 +17,7 @@ from upload_client.aws import clients
 from upload_client.aws.bucket import Bucket
 from upload_client.core.layout import Layout
 from upload_client.core.text import for_log, for_terminal
-from upload_client.validator.checks import Checker
+from upload_client.validator.expected import limits, make_checker
 from upload_client.validator.opening import Openers
 from upload_client.validator.pipeline import Outcome, Tally, Validator
 from upload_client.validator.settings import ValidatorSettings
@@ -61,8 +61,11 @@ def serve(
         validator_id=validator_id,
         client_epoch=client_epoch,
     )
-    with Openers(settings.openers) as openers, ThreadPoolExecutor(settings.threads) as threads:
-        checker = Checker(landing, openers, max_read=settings.max_read)
+    with (
+        Openers(settings.openers, limits(settings)) as openers,
+        ThreadPoolExecutor(settings.threads) as threads,
+    ):
+        checker = make_checker(settings, layout, control, landing, openers)
         validator = Validator(
             control,
             layout,
