@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import stat
 import sys
 import unicodedata
 from pathlib import Path
@@ -10,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from delivery.conftest import Delivery, Said, content
-from faults.conftest import BOTH
+from faults.conftest import BOTH, client_of
+from faults.privileges import without_privileges
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows knows no such names")
 
@@ -128,6 +131,75 @@ def test_what_cannot_be_delivered_is_refused_by_name_and_reason_and_nothing_is_s
     for name, reason in reasons.items():
         assert any(name in line and reason in line for line in lines), (name, said.stderr)
     assert delivery.landed() == {}
+    assert delivery.lock() is None
+
+
+def device(path: Path) -> None:
+    """What reads as zeros without end."""
+    os.mknod(path, stat.S_IFCHR | 0o644, os.makedev(1, 5))
+    path.open("rb").close()
+
+
+def listening(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.path.relpath(path))  # a socket's path may be no longer than some 100 characters
+
+
+def linked_out(path: Path) -> None:
+    path.symlink_to("/etc/hostname")
+
+
+def locked_away(path: Path) -> None:
+    path.write_bytes(b"1")
+    path.chmod(0)
+
+
+BECOMES = {
+    "fifo.bin": (os.mkfifo if hasattr(os, "mkfifo") else None, "is a FIFO"),
+    "device.bin": (device, "not a regular file"),
+    "socket.bin": (listening, "not a regular file"),
+    "folder.bin": (Path.mkdir, "is a directory"),
+    "link.bin": (linked_out, "lies outside the source"),
+    "locked.bin": (locked_away, "permission denied"),
+    "gone.bin": (Path.exists, "is not there"),
+}
+
+
+def test_what_is_no_file_any_more_when_it_is_sent_is_refused_and_nothing_waits_for_it(
+    delivery: Delivery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = made(tmp_path / "data", ["fine.bin", *BECOMES])
+    client = client_of(delivery, folder)
+    reasons = {}
+    for name, (become, reason) in BECOMES.items():
+        (folder / name).unlink()
+        reasons[name] = reason
+        try:
+            become(folder / name)
+        except PermissionError:  # not everybody may make a device
+            (folder / name).unlink(missing_ok=True)
+            reasons[name] = "is not there"
+    with client:
+        outcome = without_privileges(client.run)
+    assert outcome.exit_code == 4, outcome
+    messages = {file.relpath: file.message for file in client.files}
+    assert messages.pop("fine.bin") is None
+    for name, reason in reasons.items():
+        assert reason in messages[name]
+    assert delivery.landed() == {"fine.bin": b"0"}
+
+
+def test_a_device_is_not_indexed(delivery: Delivery, tmp_path: Path) -> None:
+    folder = made(tmp_path / "data", ["fine.bin"])
+    try:
+        device(folder / "device.bin")
+    except PermissionError as error:
+        pytest.skip(f"no device can be made and opened here: {error}")
+    said = delivery.run("--source", folder)
+    check_quiet(said)
+    assert said.exit_code == 2, said
+    assert any("device.bin" in line and "not a regular file" in line for line in said.stderr.splitlines())
     assert delivery.lock() is None
 
 

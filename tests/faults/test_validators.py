@@ -20,7 +20,16 @@ from faults.handlers import ANSWERS
 from upload_client import UploadClient
 from upload_client.core.files import Upload
 from upload_client.core.layout import segment_key
-from upload_client.core.records import Found, LogChain, Record, ValidatorInit, Verdict, encode, encode_segment
+from upload_client.core.records import (
+    Found,
+    LogChain,
+    Record,
+    Shutdown,
+    ValidatorInit,
+    Verdict,
+    encode,
+    encode_segment,
+)
 from upload_client.errors import DeliveryError, LogBroken, PipelineRefused
 
 LOG = "staging/log/validator/0000/"
@@ -139,6 +148,15 @@ def test_a_validator_that_dies_is_started_again(receiver: Receiver, data: Path) 
     with client_of(delivery, data, more={"validator_silence": 3.0}) as client:
         assert client.run().exit_code == 0, client.outcome
     assert len(records_of(delivery, "validator", ValidatorInit)) == 2
+
+
+def test_one_whose_time_is_over_in_mid_judging_is_started_again(receiver: Receiver, data: Path) -> None:
+    delivery = delivery_to(receiver, "hangs")
+    with client_of(delivery, data, more={"validator_silence": 3.0}) as client:
+        assert client.run().exit_code == 0, client.outcome
+    assert len(records_of(delivery, "validator", ValidatorInit)) == 2
+    assert not records_of(delivery, "validator", Shutdown), "it had no time to say goodbye"
+    assert len(records_of(delivery, "validator", Verdict)) == len(content(data))
 
 
 def test_one_that_never_comes_is_waited_for_twice_and_the_files_are_safe(
