@@ -147,7 +147,9 @@ class Locked(DeliveryError):
         message = f"{delivery} is locked by {holder if agent_id else 'somebody whose lock cannot be read'}"
         message += f" since {since}" * bool(since) + f", until {until} at least" * bool(until)
         super().__init__(f"{message}: {why}" if why else message)
-        self.hint = "Wait until that run has ended" + (f", or until {until} if it has died" if until else "")
+        self.hint = "Wait until that run has ended (`upload-client status` says how far it is)" + (
+            f", or until {until} if it has died" if until else ""
+        )
         if agent_id:
             self.hint += f"; if you know it is dead: `upload-client unlock --steal {agent_id}`"
         self.hint += "."
@@ -158,7 +160,7 @@ class LockLost(DeliveryError):
 
     exit_code = ExitCode.LOCK_LOST
     hint = (
-        "See who delivers this now; if nobody does, run the same command again: "
+        "See who delivers this now: `upload-client status`; if nobody does, run the same command again: "
         "what was confirmed is not sent again."
     )
 
@@ -207,7 +209,10 @@ class TooManyInvalid(DeliveryError):
     """So many files were judged invalid that sending more would help nobody."""
 
     exit_code = ExitCode.STOPPED_EARLY
-    hint = "See in the state dump what is wrong, mend it, and run the same command again."
+    hint = (
+        "See in the state dump what is wrong, and mend it (`upload-client check --content` says whether "
+        "files open, without sending them); then run the same command again."
+    )
 
     def __init__(self, n_invalid: int = 0) -> None:
         # Not above: slow to import, and the client that raises this has done so.
@@ -228,7 +233,10 @@ class StoreUnsafe(DeliveryError):
     """The store ignores conditions on writes, so two runs could own one delivery."""
 
     exit_code = ExitCode.STORE_UNSAFE
-    hint = "Use a store that honours If-Match and If-None-Match on PutObject, as Amazon S3 does."
+    hint = (
+        "Tell the receiver that their store has to honour If-Match and If-None-Match on PutObject, as Amazon "
+        "S3 does; a proxy in between may also be what takes them away."
+    )
 
 
 class Interrupted(DeliveryError):

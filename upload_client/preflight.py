@@ -334,16 +334,10 @@ class _Preflight:
         if said is Access.DENIED:
             actions = actions_of(BY_NAME[name], options)
             return self._denial(name, [(one, rules.resource(one, bucket, prefix)) for one in actions])
-        todo = {
-            Access.NO_BUCKET: "Check --dataset, --delivery-id and the profile; else tell the receiver.",
-            Access.ELSEWHERE: "Set `region` in the profile to the bucket's region, which the receiver knows.",
-            Access.ENDED: "Log in anew, then run this again.",
-            Access.UNKNOWN_KEYS: "Check whose credentials these are, and endpoint_url in the profile.",
-            Access.CLOCK: SET_CLOCK,
-            Access.NO_ANSWER: _NETWORK,
-            Access.ODD: "Tell the receiver what it says.",
-        }[said]
-        return Finding(name, "problem", f"s3://{bucket}: {said.value}: {message}", todo)
+        found = f"{said.value}: {message}"
+        if said is Access.NO_BUCKET:
+            found = f"there is no bucket {bucket}"
+        return Finding(name, "problem", found, rules.advice(status, code))
 
     def _denial(self, name: str, missing: Sequence[tuple[str, str]]) -> Finding:
         check = BY_NAME[name]
@@ -420,7 +414,7 @@ class _Preflight:
         finding = self._answer("control-list", *answer, where, found=f"allowed in {control}")
         yield finding
         if access(*answer[:2]) not in {Access.ALLOWED, Access.DENIED}:
-            self.why_not = f"not tried: {finding.found}"
+            self.why_not = "not tried: the bucket cannot be used"
             return False
         yield from self._contained("delivery", self._delivery(places, begun=bool(listed.get("Contents"))))
         yield from self._contained("lock", self._lock(places))
@@ -524,7 +518,7 @@ class _Preflight:
         finding = self._answer("landing-list", *answer, where, found=f"allowed in {landing}")
         yield finding
         if access(*answer[:2]) not in {Access.ALLOWED, Access.DENIED}:
-            self.why_not = f"not tried: {finding.found}"
+            self.why_not = "not tried: the bucket cannot be used"
             return
 
         there = next((entry["Key"] for entry in listed.get("Contents", ())), None)

@@ -315,7 +315,8 @@ def require(settings: Settings, *names: str) -> None:
         variables = " ".join(ENVIRONMENT_PREFIX + name.upper() for name in missing)
         raise SettingsError(
             f"not set: {', '.join(missing)}",
-            hint=f"Name a profile that sets it (--profile), or set it in the environment: {variables}",
+            hint="The receiver gives you a small TOML file, a profile, that sets this: name it by --profile."
+            f" (Or set it in the environment: {variables})",
         )
 
 
@@ -335,7 +336,11 @@ def profile_path(profile: str | os.PathLike[str] | None) -> Path | None:
     if text.endswith(".toml") or "/" in text or os.sep in text:
         path = Path(text).expanduser()
         if not path.is_file():
-            raise SettingsError(f"the profile {path} is not there")
+            raise SettingsError(
+                f"the profile {path} is not there",
+                hint="Check its path, then run the same command again: --profile takes a TOML file, or the"
+                f" name of one in {folder}.",
+            )
         return path
     path = folder / f"{text}.toml"
     if not path.is_file():
@@ -343,7 +348,7 @@ def profile_path(profile: str | os.PathLike[str] | None) -> Path | None:
         there = f"there: {', '.join(known)}" if known else "there is none yet"
         raise SettingsError(
             f"no profile {text!r} in {folder} ({there}){_did_you_mean(text, known)}",
-            hint="--profile takes the name of a profile there, or the path of a TOML file.",
+            hint="Put the file that the receiver gave you there, or name its path: --profile FILE.toml.",
         )
     return path
 

@@ -6,7 +6,7 @@ import pytest
 from faults import proxy as net
 from faults.memory import MemoryBucket, MemoryStore
 
-from upload_client.aws.bucket import AccessDenied, AnswerLost, PreconditionFailed
+from upload_client.aws.bucket import AccessDenied, AnswerLost, Bucket, NotFound, PreconditionFailed
 from upload_client.aws.probe import probe_store
 from upload_client.core.layout import Layout
 from upload_client.errors import StoreUnsafe
@@ -90,3 +90,16 @@ def test_who_may_not_delete_may_deliver(bucket, through, proxy):
     assert bucket.ls() == ("probe/abcdefghijk",)
     with pytest.raises(PreconditionFailed):
         bucket.put("probe/abcdefghijk", b"", if_none_match=True)
+
+
+def test_a_bucket_that_is_not_there_is_named_and_is_not_an_unsafe_store(bucket):
+    with pytest.raises(NotFound, match="not-there-at-all") as refused:
+        probe_store(Bucket("not-there-at-all", client=bucket.client), LAYOUT, "abcdefghijk")
+    assert "--dataset" in refused.value.hint
+
+
+def test_the_object_is_taken_away_also_where_the_store_is_unsafe(clock):
+    careless = Careless(clock, if_none_match=False)
+    with pytest.raises(StoreUnsafe):
+        probe_store(careless, LAYOUT, "abcdefghijk", clock=clock)
+    assert careless.ls() == ()

@@ -58,6 +58,28 @@ def test_anything_else_is_called_a_fault_of_ours_with_where_to_look():
     assert "--debug" in failure.hint
 
 
+def test_without_a_network_the_hint_is_to_look_there():
+    failure = Failure.of(botocore.exceptions.EndpointConnectionError(endpoint_url="https://x"))
+    assert "network" in failure.hint
+
+
+def test_a_wrong_option_of_a_command_leads_to_the_help_of_that_command(run):
+    assert "`upload-client check --help`" in run("check", "--profil", "x").err
+    assert "`upload-client --help`" in run("--profil", "x").err
+
+
+def test_a_command_in_a_hint_names_the_delivery_that_was_asked_for(run, monkeypatch):
+    def locked(**_):
+        raise errors.Locked("toy/d1", agent_id="abcdefghijk")
+
+    monkeypatch.setattr("upload_client.cli.check.log_in", lambda *_, **__: locked())
+    said = run("check", "--clean", "--dataset", "toy", "--delivery-id", "d1", "--profile", "a b.toml")
+    assert said.code == 11
+    named = "--dataset toy --delivery-id d1 --profile 'a b.toml'"
+    assert f"`upload-client status {named}`" in said.err
+    assert f"`upload-client unlock {named} --steal abcdefghijk`" in said.err
+
+
 def test_a_failure_is_printed_safely(capsys):
     Failure(1, "a\x1b[2Jb\nc", "\u202ehint").print()
     assert capsys.readouterr().err == "error: a\\x1b[2Jb\nc\nhint: \\u202ehint\n"

@@ -16,6 +16,7 @@ from upload_client.core.preflight import (
     Access,
     access,
     actions_of,
+    advice,
     clock_status,
     close_name,
     dump_bytes,
@@ -83,6 +84,13 @@ def test_a_listing_is_allowed_on_the_bucket_and_the_rest_on_its_objects():
 )
 def test_an_answer_says_whether_it_is_allowed_or_what_is_in_the_way(status, code, said):
     assert access(status, code) is said
+
+
+def test_each_refusal_comes_with_what_to_do():
+    for status, code in ((403, "AccessDenied"), (404, "NoSuchBucket"), (0, ""), (301, ""), (400, "X")):
+        assert advice(status, code).endswith(".")
+    assert "upload-client check" in advice(403, "AccessDenied")
+    assert advice(412, "PreconditionFailed") == advice(400, "InvalidRequest")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from upload_client.aws.leave import Withdrawn
 from upload_client.aws.skew import is_skew, wrong_clock
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core import checksums
+from upload_client.core.preflight import advice
 from upload_client.core.values import value
 from upload_client.errors import DeliveryError
 
@@ -145,7 +146,9 @@ def store_errors(doing: str) -> Iterator[None]:
         if is_skew(code, text):
             date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
             text = f"{wrong_clock(date)}. {text}"
-        refusal = _kind(status, code)(f"{doing}: {code} {text}"[:1000])
+        if name := answer.get("Error", {}).get("BucketName"):
+            text = f"{text} ({name})"
+        refusal = _kind(status, code)(f"{doing}: {code} {text}"[:1000], hint=advice(status, code))
         refusal.code, refusal.status = code, status
         raise refusal from error
     except _CREDENTIAL_ERRORS as error:

@@ -77,7 +77,7 @@ class _Probe:
                 found = self._read()
                 if found is not None and found.body == body:
                     return found.etag
-                if isinstance(error, PreconditionFailed | NotFound):
+                if isinstance(error, PreconditionFailed | NotFound) and error.code != "NoSuchBucket":
                     return None
                 raise
             except StoreError as error:

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from upload_client.cli.completion import folders
+from upload_client.cli.failure import GIVEN
 from upload_client.cli.help import Command, Section
 from upload_client.cli.place import delivery_options, log_in
+from upload_client.core.hints import complete
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -250,7 +252,7 @@ def _tell_program(finding: Finding) -> None:
         title=check.title,
         status=finding.status,
         found=finding.found,
-        todo=finding.todo,
+        todo=complete(finding.todo, GIVEN.get()),
         details=list(finding.details),
         actions=list(actions_of(check)),
         missing_actions=list(finding.actions),
@@ -328,7 +330,10 @@ class _Table:
             said = Text(for_terminal(finding.found), style="dim" if finding.status == "skipped" else "")
             for detail in finding.details:
                 said.append("\n" + for_terminal(detail), style="dim")
-            todo = Text(for_terminal(finding.todo), style=style if finding.status != "ok" else "dim")
+            todo = Text(
+                for_terminal(complete(finding.todo, GIVEN.get())),
+                style=style if finding.status != "ok" else "dim",
+            )
             if todo and not wide:
                 said.append(f"\n{self._arrow} ").append_text(todo)
             cells = [Text(_WORDS[finding.status], style=style), Text(check.title), said]

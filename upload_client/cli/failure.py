@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import traceback
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import click
 
+from upload_client.core.hints import complete
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
     from upload_client.events import Summary
 
-__all__ = ["EXIT_CODES", "Failure"]
+__all__ = ["EXIT_CODES", "GIVEN", "Failure"]
 
 EXIT_CODES = (
     (0, "all files valid, or nothing left to do"),
@@ -31,6 +33,23 @@ EXIT_CODES = (
     (130, "interrupted"),
 )
 """What the process may exit with. Where several apply: the first of 12, 6, 5, 4, 3."""
+
+
+_CONNECTION_ERRORS = frozenset(  # of botocore, which is slow to import
+    {
+        "ConnectTimeoutError",
+        "ConnectionClosedError",
+        "EndpointConnectionError",
+        "ReadTimeoutError",
+        "SSLError",
+    }
+)
+_NETWORK = (
+    "Check the network (proxy, firewall), region and endpoint_url; then run the same command again: what was"
+    " confirmed is not sent again."
+)
+GIVEN: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
+"""The command line that is being run: what stands after the program's name."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +72,14 @@ class Failure:
             case InvalidName():
                 return cls.of(UsageError(str(error)))
             case click.ClickException():
-                return cls(2, error.format_message(), "`upload-client --help` says what there is.")
+                ctx = error.ctx if isinstance(error, click.UsageError) else None
+                command = ctx.command_path if ctx is not None else "upload-client"
+                return cls(2, error.format_message(), f"`{command} --help` says what there is.")
             case KeyboardInterrupt() | click.Abort():
                 return cls.of(Interrupted())
         name = type(error).__name__
+        if name in _CONNECTION_ERRORS:
+            return cls(1, f"{error} ({name})", _NETWORK)
         told_by_aws = any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__)
         if told_by_aws or isinstance(error, OSError):
             return cls(1, f"{error} ({name})", DeliveryError.hint)
@@ -88,7 +111,8 @@ class Failure:
             word = "error: " if self.exit_code else ""
             click.echo(f"{word}{for_terminal(self.sentence, lines=True)}", err=True)
         if self.hint:
-            click.echo(f"hint: {for_terminal(self.hint, lines=True)}", err=True)
+            hint = complete(self.hint, GIVEN.get())
+            click.echo(f"hint: {for_terminal(hint, lines=True)}", err=True)
 
     @staticmethod
     def print_traceback(error: BaseException) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "Status",
     "access",
     "actions_of",
+    "advice",
     "clock_status",
     "close_name",
     "dump_bytes",
@@ -279,6 +280,28 @@ def access(status: int, code: str) -> Access:
     if status < 300 or status in {404, 409, 412}:
         return Access.ALLOWED
     return Access.ELSEWHERE if status in {301, 307} else Access.ODD
+
+
+_ADVICE: Final = {
+    Access.DENIED: "See which permission is missing, to tell the receiver: `upload-client check`.",
+    Access.NO_BUCKET: "Check --dataset, --delivery-id and --profile; if they are right, tell the receiver.",
+    Access.ELSEWHERE: "Set `region` in the profile to the bucket's region, which the receiver knows.",
+    Access.ENDED: "Log in anew, then run the same command again: it goes on where it was.",
+    Access.UNKNOWN_KEYS: "Check whose credentials these are, and endpoint_url in the profile.",
+    Access.CLOCK: "Set this machine's clock (have it set by NTP), and run the same command again.",
+    Access.NO_ANSWER: "Check the network (proxy, firewall), region and endpoint_url; then run it again.",
+    Access.ODD: "Run the same command again; if it fails again, tell the receiver what it says.",
+}
+
+
+def advice(status: int, code: str) -> str:
+    """What a person can do about the refusal of a request.
+
+    Args:
+        status: HTTP status; 0: no answer.
+        code: the store's error code.
+    """
+    return _ADVICE.get(access(status, code), _ADVICE[Access.ODD])
 
 
 CLOCK_OFF: Final = 60.0

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from upload_client.core.hints import complete
 from upload_client.core.text import for_terminal
 from upload_client.events import Problem, Summary
 from upload_client.ui import figures
@@ -115,7 +116,7 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
         rows.append(("its SHA-256", f"{summary.receipt_sha256}"))
     todo, more = _todo(summary)
     if todo:
-        rows.append(("next", todo))
+        rows.append(("next", todo if command is None else complete(todo, command.words)))
     typed = "" if command is None or more is None else command.line(*more)
     return Ending(
         "well" if code == 0 else "error" if code in {1, 2} or 10 <= code < 130 else "todo",

@@ -1,0 +1,47 @@
+"""Commands named in a hint, completed so that they can be typed as they stand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+
+__all__ = ["complete", "place_of"]
+
+_COMMAND = re.compile(r"`upload-client (check|status|unlock)((?: [^`]*)?)`")
+_NAMING = ("--profile", "--dataset", "--delivery-id")
+
+
+def place_of(words: Sequence[str]) -> tuple[str, ...]:
+    """Those words of a command line that say which delivery is meant, as they were given.
+
+    Args:
+        words: what stands after the program's name.
+    """
+    found: list[str] = []
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        if word in _NAMING and following:
+            found += [word, following]
+        elif word == "--sample" or ("=" in word and word.partition("=")[0] in _NAMING):
+            found.append(word)
+    return tuple(found)
+
+
+def complete(hint: str, words: Sequence[str], *, line: Callable[[Sequence[str]], str] = shlex.join) -> str:
+    """A hint whose commands about a delivery name the delivery.
+
+    Args:
+        hint: commands in it stand in backticks: ```upload-client check```.
+        words: the command line that was typed.
+        line: how words become what is typed into a shell.
+    """
+    place = place_of(words)
+    if not place:
+        return hint
+
+    def completed(command: re.Match[str]) -> str:
+        if "--dataset" in command[2]:
+            return command[0]
+        return f"`{line(['upload-client', command[1], *place])}{command[2]}`"
+
+    return _COMMAND.sub(completed, hint)
