@@ -14,7 +14,7 @@ from upload_client.atomic import replacing
 from upload_client.core import checksums
 from upload_client.core.files import STATES, ClientFile
 from upload_client.core.text import from_csv_cell
-from upload_client.report import COLUMNS, dump_name, is_dump, write_dump
+from upload_client.report import COLUMNS, dump_name, is_dump, is_page, page_name, write_dump
 
 WALL = 1767323045.678
 ODD = st.sampled_from("=+-@'\";,\t\r\n\0\x1a\x1b\u202e\ufeff\ud800NA01 /\\é")
@@ -108,6 +108,13 @@ def test_a_dump_is_named_after_its_delivery_and_time(tmp_path):
 )
 def test_other_names_are_not_taken_for_dumps(name):
     assert not is_dump(name)
+
+
+def test_the_report_of_a_delivery_is_known_by_its_name():
+    assert page_name("D", "Y") == "upload-client_D_Y_report.html"
+    assert is_page(page_name("D", "Y"))
+    assert not is_page("my_report.html")
+    assert not is_dump(page_name("D", "Y"))
 
 
 def test_a_dump_that_fails_leaves_no_trace(tmp_path):

@@ -91,7 +91,7 @@ from upload_client.events import (
 )
 from upload_client.index import encode_index
 from upload_client.landed import lost, sweep
-from upload_client.places import complete_settings, open_places, usage_errors
+from upload_client.places import Places, complete_settings, open_places, usage_errors
 from upload_client.plan import Plan, make_plan
 from upload_client.receipt import deliveries, put_receipt, runs, save_receipt, standing_receipt
 from upload_client.report import write_dump
@@ -412,6 +412,12 @@ class UploadClient:
     def outcome(self) -> Outcome | None:
         """How the run ended; None while it has not."""
         return self._outcome
+
+    @property
+    def places(self) -> Places | None:
+        """The delivery's keys and buckets; None before the login."""
+        own = self._places
+        return None if own is None else Places(own.layout, own.control, own.landing)
 
     @property
     def reader(self) -> LogReader:

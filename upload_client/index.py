@@ -34,7 +34,7 @@ from upload_client.core.paths import check_relpath, check_relpaths, collisions
 from upload_client.core.receipt import is_receipt
 from upload_client.core.text import for_terminal
 from upload_client.errors import InvalidIndex, UsageError
-from upload_client.report import is_dump
+from upload_client.report import is_dump, is_page
 
 __all__ = [
     "MAX_FILES",
@@ -664,7 +664,7 @@ def _unwanted(exclude: Sequence[str]) -> Callable[[str], bool]:
 
     def leaves_out(path: str) -> bool:
         name = path.rpartition("/")[2]
-        return matches(path) is not None or is_dump(name) or is_receipt(name)
+        return matches(path) is not None or is_dump(name) or is_page(name) or is_receipt(name)
 
     return leaves_out
 

@@ -19,7 +19,7 @@ from upload_client.core.times import timestamp
 if TYPE_CHECKING:
     from upload_client.core.files import ClientFile
 
-__all__ = ["COLUMNS", "dump_name", "is_dump", "write_dump"]
+__all__ = ["COLUMNS", "dump_name", "is_dump", "is_page", "page_name", "write_dump"]
 
 COLUMNS = (
     "relpath",
@@ -38,6 +38,7 @@ COLUMNS = (
 
 # With what is left of one whose writing was interrupted.
 _DUMP = re.compile(r"upload-client_.+_[0-9]{8}T[0-9]{9}Z\.csv|\.upload-client_.+\.csv\..+\.tmp", re.DOTALL)
+_PAGE = re.compile(r"upload-client_.+_report\.html|\.upload-client_.+_report\.html\..+\.tmp", re.DOTALL)
 # One in 64 begins with "+", and none of them is a formula: they stay comparable with the index.
 _CRC32 = re.compile(r"[A-Za-z0-9+/]{6}==")
 
@@ -56,6 +57,16 @@ def dump_name(dataset: str, delivery_id: str, wall: float) -> str:
 def is_dump(name: str) -> bool:
     """Whether a file has the name of a state dump: no part of a delivery, though it may lie in its folder."""
     return _DUMP.fullmatch(name) is not None
+
+
+def page_name(dataset: str, delivery_id: str) -> str:
+    """Name of the HTML report of a delivery, where nobody names another."""
+    return f"upload-client_{dataset}_{delivery_id}_report.html"
+
+
+def is_page(name: str) -> bool:
+    """Whether a file has the name of such a report: no part of a delivery either."""
+    return _PAGE.fullmatch(name) is not None
 
 
 def write_dump(

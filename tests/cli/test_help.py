@@ -67,9 +67,11 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
         (
             [],
             """--dataset --delivery-id --source --index --sample --profile --threads --max-rate
-            --engine --max-retries --resend-invalid --dry-run --output-dir --sandbox --dask
+            --engine --max-retries --resend-invalid --dry-run --output-dir --report --sandbox --dask
             --json -q -v --debug --version""",
         ),
+        (["status"], "--dataset --delivery-id --sample --watch --json"),
+        (["report"], "--dataset --delivery-id --sample -o"),
         (["index"], "-o --no-checksums --include --exclude"),
         (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out"),
         (

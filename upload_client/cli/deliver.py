@@ -17,6 +17,7 @@ from click.core import ParameterSource
 from upload_client.cli.completion import folders, profiles
 from upload_client.cli.failure import EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
+from upload_client.cli.report import check_target, write_report_of
 from upload_client.cli.version import show_versions
 from upload_client.core.text import for_terminal
 
@@ -64,6 +65,7 @@ class _Order:
     resend_invalid: bool
     dry_run: bool
     output_dir: Path | None
+    report: Path | None
     sandbox: bool
     dask: str | None
     json: bool
@@ -88,7 +90,7 @@ class _Order:
             "dask",
         ),
         "To try it out": ("dry_run", "sandbox"),
-        "What it says": ("output_dir", "json", "quiet", "verbose", "debug"),
+        "What it says": ("output_dir", "report", "json", "quiet", "verbose", "debug"),
     },
     sections=(
         Section(
@@ -165,6 +167,12 @@ class _Order:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Where the CSV with the state of every file goes.  [default: the current directory]",
 )
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a report of the delivery at its end: one HTML page.",
+)
 @click.option("--sandbox", is_flag=True, help="Deliver to a receiver on this machine, to try it out.")
 @click.option(
     "--dask",
@@ -234,10 +242,14 @@ def _run(order: _Order, typed: tuple[str, ...]) -> int:
     reporter = Several([people] if machine is None else [people, machine])
     try:
         with interruptible(), ExitStack() as stack:
+            if order.report is not None:
+                check_target(order.report, order.source)
             client = _client(order, reporter, stack)
             if order.dry_run:
                 return _dry_run(client, order, machine)
             outcome = client.run()
+            if order.report is not None:
+                write_report_of(client, order.report, quiet=order.quiet)
         if outcome.error is not None:
             raise outcome.error  # noqa: TRY301 # to be told as any other
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 # each is put into words

@@ -1,0 +1,157 @@
+"""``upload-client report``: a delivery as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from upload_client.cli.help import Command, Section
+from upload_client.cli.place import delivery_options, log_in
+from upload_client.core.text import for_terminal
+
+if TYPE_CHECKING:
+    from upload_client.aws.bucket import Bucket
+    from upload_client.client import UploadClient
+    from upload_client.core.layout import Layout
+    from upload_client.core.status import DeliveryStatus
+
+__all__ = ["check_target", "report", "write_report", "write_report_of"]
+
+
+@click.command(
+    cls=Command,
+    short_help="Write a report of a delivery: one HTML page, for people.",
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client report --dataset survey7 --delivery-id 2 -o report.html", ""),
+                (
+                    "upload-client --dataset survey7 --delivery-id 2 --report report.html",
+                    "deliver, and write it",
+                ),
+            ),
+        ),
+        Section(
+            "Exit codes",
+            (
+                ("0", "written, whatever became of the delivery"),
+                ("1", "the log is broken, the store cannot be reached, or the page not be written"),
+                ("2", "wrong usage or input, or there is no such delivery"),
+                ("10", "login refused"),
+            ),
+        ),
+    ),
+)
+@delivery_options
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write it.  [default: upload-client_D_Y_report.html]",
+)
+def report(*, dataset: str, delivery_id: str, sample: bool, profile: str | None, output: Path | None) -> int:
+    """Write a report of a delivery as one HTML page, from any machine that may read the control bucket.
+
+    It needs nothing else, and can be mailed, printed and read on a phone: outcome, what to do, throughput and
+    verdicts over time, what went wrong by reason, and a table to search. Nothing is changed anywhere else.
+    """
+    from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.report import page_name  # noqa: PLC0415 # not for --help
+
+    _, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
+    target = output or Path(page_name(dataset, delivery_id))
+    seen = write_report(places.control, places.layout, target)
+    if seen is None:
+        raise UsageError(
+            f"there is no delivery {dataset}/{delivery_id}: nothing of it lies in the control bucket",
+            hint="Check the names and the profile; nothing was written.",
+        )
+    click.echo(f"{for_terminal(str(target))}: {for_terminal(seen.headline)}", err=True)
+    return 1 if seen.phase is Phase.LOG_BROKEN else 0
+
+
+def check_target(target: Path, source: str) -> None:
+    """Refuse, before anything is sent, a place where the report cannot or must not lie.
+
+    Args:
+        target: The file to write.
+        source: Where the delivery's files are: the next run would take the report for one of them.
+
+    Raises:
+        UsageError: There is no such folder, or it is the delivery's own.
+    """
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.report import is_page  # noqa: PLC0415 # not for --help
+
+    folder = target.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"the report cannot be written to {target}: there is no such folder")
+    inside = not source.startswith("s3://") and folder.resolve().is_relative_to(Path(source).resolve())
+    if inside and not is_page(target.name):
+        raise UsageError(
+            f"the report {target} would lie among the files of the delivery, and the next run would send it",
+            hint="Name another folder, or a file like upload-client_NAME_report.html, which is never sent.",
+        )
+
+
+def write_report_of(client: UploadClient, target: Path, *, quiet: bool) -> None:
+    """Write the report of what a client has just delivered. That it fails changes nothing about the delivery.
+
+    Args:
+        client: At its end.
+        target: The file to write.
+        quiet: Tell of trouble alone.
+    """
+    from upload_client.aws.bucket import StoreError  # noqa: PLC0415 # imports boto3
+    from upload_client.errors import DeliveryError, Interrupted  # noqa: PLC0415 # not for --help
+
+    outcome, places = client.outcome, client.places
+    if places is None or (outcome is not None and isinstance(outcome.error, Interrupted)):
+        return  # who interrupts a run does not want to wait
+    try:
+        write_report(places.control, places.layout, target)
+    except (DeliveryError, StoreError) as error:
+        click.echo(f"warning: there is no report: {for_terminal(str(error))}", err=True)
+    else:
+        if not quiet:
+            click.echo(f"report: {for_terminal(str(target))}", err=True)
+
+
+def write_report(control: Bucket, layout: Layout, target: Path) -> DeliveryStatus | None:
+    """Write the report of a delivery, whole or not at all.
+
+    Args:
+        control: The control bucket, at the delivery's root. It is only read.
+        layout: Of the delivery.
+        target: The file to write; one that is there is replaced.
+
+    Returns:
+        Where the delivery stands; None where there is none, and nothing was written.
+
+    Raises:
+        DeliveryError: It cannot be written there.
+        StoreError: The store cannot be asked.
+    """
+    from upload_client.atomic import replacing  # noqa: PLC0415 # not for --help
+    from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
+    from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
+    from upload_client.html import page  # noqa: PLC0415 # not for --help
+    from upload_client.status import Onlooker  # noqa: PLC0415 # imports boto3
+
+    onlooker = Onlooker(control, layout)
+    seen = onlooker.look()
+    if seen.phase is Phase.MISSING:
+        return None
+    try:
+        with replacing(target) as file:
+            file.writelines(page(seen, onlooker.files(live=seen.phase.live), onlooker.history))
+    except OSError as error:
+        raise DeliveryError(
+            f"the report cannot be written to {target}: {error.strerror}", hint="Name another place for it."
+        ) from error
+    return seen
