@@ -71,7 +71,7 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
             --json -q -v --debug --version""",
         ),
         (["status"], "--dataset --delivery-id --sample --watch --json"),
-        (["report"], "--dataset --delivery-id --sample -o"),
+        (["report"], "--dataset --delivery-id --sample -o --report"),
         (["index"], "-o --no-checksums --include --exclude"),
         (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out"),
         (
