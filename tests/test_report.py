@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from upload_client.atomic import replacing
 from upload_client.core import checksums
-from upload_client.core.files import STATES, ClientFile
+from upload_client.core.files import STATES, ClientFile, FileLedger, Upload
 from upload_client.core.text import from_csv_cell
 from upload_client.report import COLUMNS, dump_name, is_dump, is_page, page_name, write_dump
 
@@ -70,6 +70,25 @@ def test_no_cell_of_a_dump_is_a_formula(tmp_path_factory, rows):
         for cell in frame[column]:
             crc = column == "checksum" and len(cell) == 8 and cell.endswith("==")
             assert crc or not cell.strip('"\0\x1a \u202e\ufeff').startswith(tuple("=+-@"))
+
+
+@given(
+    st.lists(st.one_of(texts, st.sampled_from(["a/b.csv", "c d", ".e"])), min_size=1, max_size=6, unique=True)
+)
+@example(["a", "b\nc"])
+@example(["a"] + [f"b{n}" for n in range(5000)] + ['"'])
+def test_all_files_of_a_ledger_are_written_as_one_by_one(tmp_path_factory, names):
+    ledger = FileLedger(names, abspaths="/data/", checksums=["+H2GHg=="] * len(names))
+    ledger.place(
+        0,
+        "invalid",
+        upload=Upload(1, 1, 3, "yH2GHg==", "ab-2"),
+        message="=1",
+        judged_at="2026-01-02T03:04:06.000Z",
+    )
+    directory = tmp_path_factory.mktemp("dump")
+    whole = dump(directory, ledger).read_bytes()
+    assert dump(directory, iter(list(ledger))).read_bytes() == whole
 
 
 def test_names_that_are_no_formula_need_no_decoding(tmp_path):

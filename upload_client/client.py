@@ -1006,14 +1006,11 @@ class UploadClient:
                     f" (segment {segment.header.seq}: {'; '.join(segment.problems)})",
                     "warning",
                 )
-            for record in segment.records:
-                if not isinstance(record, records.Verdict):
-                    continue
-                ruling = verdicts.apply(ledger, record, epoch=epoch, now=now)
+            for path, ruling in verdicts.apply_all(ledger, segment.records, epoch=epoch, now=now):
                 if ruling.action == "warn":
-                    self.cmessage(f"{ruling.message}: {record.path}", "warning")
+                    self.cmessage(f"{ruling.message}: {path}", "warning")
                 elif ruling.action != "ignore":
-                    row = ledger.row(record.path)
+                    row = ledger.row(path)
                     assert row is not None
                     self._tell_file(ledger, row)
 
@@ -1281,7 +1278,7 @@ class UploadClient:
         if lines:
             delivery = self._connected()
             delivery.writer.append_many(lines)
-            delivery.history.add_client(records.Segment(delivery.header, tuple(lines), ""))
+            delivery.history.add_client(records.Segment(delivery.header, records.Records(lines), ""))
             delivery.said_at = self._clock.monotonic()
 
     def _now(self) -> str:

@@ -80,7 +80,7 @@ def test_what_is_appended_is_read_in_order(bucket):
     segments = list(reader_of(bucket).read_all())
     assert notes_of(segments) == list(range(13))
     assert segments[0].records == ()
-    assert segments[-1].records[-1] == Stop(T, "done")
+    assert segments[-1].records.others[-1] == Stop(T, "done")
     assert [segment.header.seq for segment in segments] == list(range(len(segments)))
     assert len(segments) == writer.seq
 

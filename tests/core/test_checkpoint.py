@@ -19,6 +19,7 @@ from upload_client.core.records import (
     Found,
     Init,
     LogChain,
+    Records,
     Segment,
     SegmentHeader,
     Shutdown,
@@ -75,12 +76,12 @@ validator_records = st.one_of(
 
 
 def client_segment(epoch: int, records: list) -> tuple[str, Segment]:
-    return "client", Segment(SegmentHeader(1, 0, f"client{epoch}", epoch, None), tuple(records), "")
+    return "client", Segment(SegmentHeader(1, 0, f"client{epoch}", epoch, None), Records(records), "")
 
 
 def validator_segment(epoch: int, records: list) -> tuple[str, Segment]:
     header = SegmentHeader(1, 0, f"validator{epoch}", epoch, None, epoch)
-    return "validator", Segment(header, tuple(records), "")
+    return "validator", Segment(header, Records(records), "")
 
 
 segments = st.lists(

@@ -23,6 +23,7 @@ from upload_client.core.files import STATES
 from upload_client.core.records import (
     Cursor,
     Keepalive,
+    Records,
     Segment,
     SegmentHeader,
     Shutdown,
@@ -124,7 +125,7 @@ def test_a_client_that_has_ended_does_nothing_more():
 
 def wrote(*said, serves=MINE, superseded=False) -> Segment:
     header = SegmentHeader(1, 0, "validator", 1, None, client_epoch=serves)
-    return Segment(header, said, "", superseded=superseded)
+    return Segment(header, Records(said), "", superseded=superseded)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from base64 import b64encode
 
 import pytest
@@ -16,6 +17,7 @@ from upload_client.core.files import (
     ClientFile,
     FileLedger,
     IllegalTransition,
+    OkVerdicts,
     Upload,
     UploadTable,
     parse_upload_id,
@@ -309,24 +311,68 @@ def test_only_a_file_that_is_done_can_be_asked_about():
         ledger(1).ask_again(0, 0.0)
 
 
-def test_only_the_upload_that_awaits_a_verdict_is_accepted_by_all_it_announced():
-    files = ledger(1)
-    assert not files.accept(0, "1-0", 9, CRC, ETAG, T)
+def oks(*verdicts: tuple[str, str, int, str, str]) -> OkVerdicts:
+    """Verdicts, each of path, upload, size, CRC32 and ETag."""
+    paths, uploads, sizes, crc32s, etags = zip(*verdicts, strict=True)
+    n = len(verdicts)
+    return OkVerdicts((T,) * n, paths, uploads, ("0",) * n, tuple(map(str, sizes)), crc32s, etags, ("",) * n)
+
+
+GOOD = ("f0", "1-0", 9, CRC, ETAG)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("f0", "1-1", 9, CRC, ETAG),
+        ("f0", "2-0", 9, CRC, ETAG),
+        ("f0", "1-0", 8, CRC, ETAG),
+        ("f0", "1-0", 9, "AAAAAA==", ETAG),
+        ("f0", "1-0", 9, CRC, "ac" * 16),
+        ("f0", "1-0", 9, CRC, "bb" + "ab" * 15),
+    ],
+)
+def test_only_the_upload_that_awaits_a_verdict_is_accepted_by_all_it_announced(other):
+    files = ledger(2)
+    assert files.accept(oks(GOOD)) == ([], [0])
     send(files, 0)
-    for other in (
-        ("1-1", 9, CRC, ETAG),
-        ("1-0", 8, CRC, ETAG),
-        ("1-0", 9, "AAAAAA==", ETAG),
-        ("1-0", 9, CRC, "x"),
-        ("1-0", 9, None, ETAG),
-    ):
-        assert not files.accept(0, *other, T)
-    assert files.state(0) == "done"
+    send(files, 1, 1)
+    good = ("f1", "1-1", 9, CRC, ETAG)
+    assert files.accept(oks(other, good)) == ([1], [0])
+    assert [files.state(row) for row in (0, 1)] == ["done", "valid"]
     files.give_up_judging(0, "no")
-    assert files.accept(0, "1-0", 9, CRC, ETAG, T)
+    assert files.accept(oks(GOOD)) == ([0], [])
     assert (files.state(0), files.verdict(0), files.file(0).judged_at) == ("valid", "ok", T)
-    assert (files.n_unjudged, files.message(0), files.counts()["valid"]) == (0, None, 1)
-    assert not files.accept(0, "1-0", 9, CRC, ETAG, T)
+    assert (files.n_unjudged, files.message(0), files.counts()["valid"]) == (0, None, 2)
+    assert files.accept(oks(GOOD, good)) == ([], [0, 1])
+
+
+def test_an_object_in_parts_is_not_the_one_whose_etag_lacks_their_number():
+    files = ledger(1)
+    files.queue(0)
+    files.start(0)
+    files.transferred(0, upload(etag=f"{ETAG}-2"), T)
+    assert files.accept(oks(GOOD)) == ([], [0])
+
+
+def test_of_verdicts_with_one_for_an_unknown_file_none_is_accepted_at_once():
+    files = ledger(1)
+    send(files, 0)
+    assert files.accept(oks(GOOD, ("x", "1-0", 9, CRC, ETAG))) == ([], [0, 1])
+    assert files.accept(OkVerdicts()) == ([], [])
+
+
+def test_the_columns_of_all_files_say_what_each_file_does():
+    files = ledger(5000, checksums=[None, CRC] * 2500, sizes=[None, 9, 9, None] * 1250)
+    files.place(0, "valid", upload=upload(0), transferred_at=T, judged_at=T)
+    files.place(4097, "invalid", upload=upload(1, etag="odd"), message="why", transferred_at=T)
+    files.place(4098, "done", upload=upload(2, etag=f"{ETAG}-7"))
+    files.place(4099, "ready", upload=upload(3))
+    fail(files, 1)
+    rows = [row for columns in files.columns() for row in zip(*columns, strict=True)]
+    names = [each.name for each in dataclasses.fields(ClientFile)]
+    assert [dict(zip(names, row, strict=True)) for row in rows] == list(map(dataclasses.asdict, files))
+    assert (rows[4097][8], rows[4098][8], rows[4099][8]) == ("odd", f"{ETAG}-7", None)
 
 
 def test_a_file_has_landed_with_the_etag_of_its_upload_only():
@@ -672,6 +718,17 @@ def test_a_column_gives_back_what_was_put_in(make, values, data):
     for row, each in data.draw(st.lists(st.tuples(st.integers(0, 4), values), max_size=12)):
         column[row] = expected[row] = each
     assert [column[row] for row in range(5)] == expected
+    assert [*column.values(0, 2), *column.values(2, 2), *column.values(2, 5)] == expected
+
+
+def test_moments_are_put_and_messages_taken_at_many_rows_at_once():
+    moments, messages = TimeColumn(), TextColumn()
+    moments.extend(3)
+    moments.put([2, 0], [T, "1969-12-31T23:59:59.999Z"])
+    assert moments.values(0, 3) == ["1969-12-31T23:59:59.999Z", None, T]
+    messages[1] = messages[2] = "why"
+    messages.clear([0, 1])
+    assert messages.values(0, 3) == [None, None, "why"]
 
 
 @given(st.lists(CRC32S), st.lists(st.none() | CRC32S), st.lists(st.none() | INT64))

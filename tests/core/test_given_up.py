@@ -10,7 +10,16 @@ import pytest
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
 from upload_client.core.columns import TimeColumn
 from upload_client.core.history import PACKED, DeliveryHistory
-from upload_client.core.records import Failed, Found, LogChain, Segment, SegmentHeader, Transferred, Verdict
+from upload_client.core.records import (
+    Failed,
+    Found,
+    LogChain,
+    Records,
+    Segment,
+    SegmentHeader,
+    Transferred,
+    Verdict,
+)
 from upload_client.core.times import milliseconds
 
 T = "2026-01-02T03:04:05.678Z"
@@ -20,11 +29,11 @@ ETAG = "ab" * 16
 
 
 def client(*records, epoch=1) -> Segment:
-    return Segment(SegmentHeader(1, 0, f"client{epoch}", epoch, None), tuple(records), "")
+    return Segment(SegmentHeader(1, 0, f"client{epoch}", epoch, None), Records(records), "")
 
 
 def validator(*records) -> Segment:
-    return Segment(SegmentHeader(1, 0, "validator", 1, None, 1), tuple(records), "")
+    return Segment(SegmentHeader(1, 0, "validator", 1, None, 1), Records(records), "")
 
 
 def sent(path: str, n: int, epoch: int = 1) -> Transferred:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core.files import Upload
@@ -15,6 +15,7 @@ from upload_client.core.records import (
     Found,
     Init,
     Keepalive,
+    Records,
     Segment,
     SegmentHeader,
     Shutdown,
@@ -22,6 +23,9 @@ from upload_client.core.records import (
     Transferred,
     ValidatorInit,
     Verdict,
+    decode_segment,
+    encode,
+    encode_segment,
 )
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
 
@@ -34,12 +38,12 @@ AS_ANNOUNCED = Found(9, CRC, ETAG)
 
 def client(*written, epoch=1, superseded=False) -> Segment:
     header = SegmentHeader(1, 0, f"client{epoch}", epoch, None)
-    return Segment(header, written, "", superseded=superseded)
+    return Segment(header, Records(written), "", superseded=superseded)
 
 
 def validator(*written, epoch=1, serves=1, superseded=False) -> Segment:
     header = SegmentHeader(1, 0, f"validator{epoch}", epoch, None, client_epoch=serves)
-    return Segment(header, written, "", superseded=superseded)
+    return Segment(header, Records(written), "", superseded=superseded)
 
 
 def sent(path="a", upload="1-0", ask=0, t=T, etag=ETAG) -> Transferred:
@@ -339,3 +343,40 @@ def test_files_known_beforehand_keep_their_rows_and_others_follow():
         assert known.latest(path) == plain.latest(path)
     assert list(known.unjudged()) == list(plain.unjudged())
     assert len(known) == len(plain) == 2
+
+
+VERDICTS = st.builds(
+    said,
+    st.sampled_from(["ok", "ok", "ok", "failure", "error"]),
+    st.sampled_from(["a", "b", "c", "d"]),
+    st.sampled_from(["1-0", "1-0", "1-1"]),
+    st.integers(0, 1),
+    st.just(""),
+    st.sampled_from([AS_ANNOUNCED, AS_ANNOUNCED, Found(9, CRC, "cd" * 16), None]),
+)
+
+
+@given(
+    st.lists(VERDICTS, max_size=3),
+    st.lists(VERDICTS, max_size=6),
+    st.sampled_from([{}, {"a": 0, "b": 1}, {"a": 0, "b": 1, "c": 2, "d": 3}]),
+    st.integers(0, 1),
+)
+@example([], [said(path="b", ask=0)], {}, 1)
+@example([], [said(path="b", ask=0)], {}, 0)
+def test_verdicts_read_together_are_folded_as_one_by_one(before, together, known, ask):
+    header = SegmentHeader(1, 0, "validator1", 1, None, client_epoch=1)
+    read = decode_segment(encode_segment(header, map(encode, together)), writer="validator")
+    folded = []
+    for records in (read.records, Records(together)):
+        history = DeliveryHistory(known)
+        history.add_client(client(sent("a"), sent("b", ask=ask), sent("c", upload="1-1")))
+        history.add_validator(validator(*before))
+        history.add_validator(Segment(header, records, ""))
+        folded.append(history)
+    packed = [history.packed() for history in folded]
+    for each in packed:
+        each["early"] = b"\n".join(sorted(each["early"].split(b"\n")))  # in order for each file
+    assert packed[0] == packed[1]
+    assert folded[0].n_unjudged == folded[1].n_unjudged == len(list(folded[0].unjudged()))
+    assert folded[0].validators == folded[1].validators

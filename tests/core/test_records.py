@@ -219,6 +219,66 @@ def test_a_damaged_usual_line_is_read_as_json_has_it_or_not_at_all(writer, data,
         assert records._decode_line(damaged, kinds) == read
 
 
+OKS = st.builds(
+    Verdict,
+    st.sampled_from([T, "2026-01-02T03:04:06.000Z", "1969-12-31T23:59:59.999Z"]),
+    st.sampled_from(["a", "b", "c d.csv", "e" * 1024]) | PATHS,
+    UPLOADS,
+    SMALL,
+    st.just("ok"),
+    st.sampled_from(["", "", "", "fine"]),
+    st.builds(Found, COUNTS, CRC32S, st.binary(min_size=16, max_size=16).map(bytes.hex)) | FOUND,
+    st.sampled_from([(), ("present",), ("present", "opens"), ("a\\b", "]")]),
+)
+ODD_LINES = st.one_of(
+    OKS.map(lambda ok: encode(ok).replace(b"2026-01-02", b"2026-02-30")),
+    OKS.map(lambda ok: encode(ok).replace(b'"checks":[', b'"checks":[1,')),
+    OKS.map(lambda ok: encode(ok).replace(b'"checks":[', b'"checks":["x"],"path":["y",')),
+    OKS.map(lambda ok: encode(ok).replace(b'"path":"', b'"path":"' + b"e" * 1024)),
+    OKS.map(lambda ok: encode(ok) + b"\r"),
+    OKS.map(lambda ok: encode(ok)[:-1]),
+    st.sampled_from(
+        [b"", b"\xff", b'{"kind":"verdict"}', b'{"kind":"weather"}', b"}" * 100, b"\xe2\x80\xa8"]
+    ),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.one_of(OKS, OKS, OKS, OF_A_VALIDATOR).map(encode) | ODD_LINES, max_size=12))
+def test_a_segment_read_in_one_go_is_what_its_lines_are_by_way_of_json(lines):
+    expected, problems = [], []
+    for number, one in enumerate(lines, 2):
+        try:
+            text = one.decode("utf-8", "surrogateescape")
+            record = records._decode_line(text, records._VALIDATOR_KINDS)
+        except ValueError as error:
+            problems.append(f"line {number}: {error}")
+        else:
+            expected += [] if record is None else [record]
+    segment = decode("validator", *lines)
+    assert segment.records == tuple(expected)
+    assert (segment.n_ignored, segment.problems) == (len(problems), tuple(problems[:10]))
+    assert (len(segment.records), hash(segment.records)) == (len(expected), hash(tuple(expected)))
+    assert segment.records.written_at == (expected[-1].t if expected else None)
+    # What is taken in columns is about files of which nothing more is said.
+    oks, others = segment.records.oks, segment.records.others
+    everything = list(segment.records.but(range(len(oks.paths))))
+    assert sorted(map(repr, everything)) == sorted(map(repr, expected))
+    named = [record.path for record in others if isinstance(record, Verdict)]
+    assert len({*oks.paths, *named}) == len(oks.paths) + len(set(named))
+
+
+def test_what_nearly_all_lines_say_is_taken_in_columns():
+    lines = [encode(Verdict(T, f"{n}", f"3-{n}", 0, "ok", "", VERDICT.found, ("present",))) for n in range(9)]
+    mixed = [*lines[:4], encode(Cursor(T, 1)), *lines[4:], encode(Verdict(T, "x", "3-9", 0, "failure", "no"))]
+    read = decode("validator", *mixed).records
+    assert read.oks.paths == tuple(map(str, range(9)))
+    assert read.others == [Cursor(T, 1), Verdict(T, "x", "3-9", 0, "failure", "no")]
+    again = decode("validator", *lines, encode(Verdict(T, "8", "3-8", 0, "failure"))).records
+    assert (again.oks.paths, len(again.others)) == ((), 10)
+    assert decode("validator", *lines, lines[0]).records.oks.paths == ()
+
+
 def test_a_line_may_have_fields_and_kinds_of_a_later_version():
     segment = decode("validator", line(VERDICT, colour="blue"), b'{"kind":"weather","t":1}')
     assert segment.records == (VERDICT,)

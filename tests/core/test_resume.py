@@ -8,7 +8,7 @@ import pytest
 
 from upload_client.core.files import FileLedger, Upload
 from upload_client.core.history import DeliveryHistory, PathHistory
-from upload_client.core.records import Found, Segment, SegmentHeader, Transferred, Verdict
+from upload_client.core.records import Found, Records, Segment, SegmentHeader, Transferred, Verdict
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, Start, decide, place, place_valid
 
 T = "2026-01-02T03:04:05.678Z"
@@ -265,9 +265,9 @@ def test_the_short_way_of_a_valid_file_ends_where_the_table_does(upload, said):
         short, long = (FileLedger(["a"], abspaths="/", checksums=[checksum]) for _ in range(2))
         history = DeliveryHistory(short.rows)
         header = SegmentHeader(1, 0, "x", 2, None, 2)
-        history.add_client(Segment(header, (Transferred.of(T, "a", upload, 0),), ""))
+        history.add_client(Segment(header, Records((Transferred.of(T, "a", upload, 0),)), ""))
         verdicts = tuple(Verdict(T, "a", upload.id, 0, status, "m", found) for status in said)
-        history.add_validator(Segment(header, verdicts, ""))
+        history.add_validator(Segment(header, Records(verdicts), ""))
         start = decide(history.latest("a"), listed, local, checksum=checksum)
         settled = place_valid(short, 0, history, listed, local)
         assert settled == (start == Start("valid", Reason.VALID))

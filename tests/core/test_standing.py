@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from upload_client.core import standing
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.records import Failed, Found, Init, Segment, SegmentHeader, Transferred, Verdict
+from upload_client.core.records import (
+    Failed,
+    Found,
+    Init,
+    Records,
+    Segment,
+    SegmentHeader,
+    Transferred,
+    Verdict,
+)
 from upload_client.core.standing import FileState, file_states, last_run, parse_index, tally
 from upload_client.core.times import milliseconds
 
@@ -19,7 +28,7 @@ FOUND = Found(9, CRC, ETAG)
 
 
 def client(epoch: int, *records) -> Segment:
-    return Segment(SegmentHeader(1, 0, f"client{epoch}", epoch, None), tuple(records), "")
+    return Segment(SegmentHeader(1, 0, f"client{epoch}", epoch, None), Records(records), "")
 
 
 def init(epoch: int, t: str = T[0], n_files: int = 3, n_bytes: int = 30) -> Init:
@@ -32,7 +41,7 @@ def sent(path: str, upload: str, t: str = T[1]) -> Transferred:
 
 def verdict(path: str, upload: str, status: str = "ok", message: str = "", t: str = T[2]) -> Segment:
     said = Verdict(t, path, upload, 0, status, message, FOUND)
-    return Segment(SegmentHeader(1, 0, "validator", 1, None, 1), (said,), "")
+    return Segment(SegmentHeader(1, 0, "validator", 1, None, 1), Records((said,)), "")
 
 
 def index(*rows: tuple[str, str, bool]) -> standing.IndexRows:

@@ -17,6 +17,7 @@ from upload_client.core.records import (
     Found,
     Init,
     Keepalive,
+    Records,
     Segment,
     SegmentHeader,
     Shutdown,
@@ -48,11 +49,11 @@ def at(seconds: float) -> str:
 
 
 def client(epoch: int, *records) -> Segment:
-    return Segment(SegmentHeader(1, 0, f"client{epoch}", epoch, None), tuple(records), "")
+    return Segment(SegmentHeader(1, 0, f"client{epoch}", epoch, None), Records(records), "")
 
 
 def validator(epoch: int, *records, serves: int = 1) -> Segment:
-    return Segment(SegmentHeader(1, 0, f"validator{epoch}", epoch, None, serves), tuple(records), "")
+    return Segment(SegmentHeader(1, 0, f"validator{epoch}", epoch, None, serves), Records(records), "")
 
 
 def init(epoch: int = 1, seconds: float = 0, n_files: int = 4, n_bytes: int = 400) -> Init:

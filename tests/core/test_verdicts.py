@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core.files import FileLedger, Upload
-from upload_client.core.records import Found, Segment, SegmentHeader, Verdict
+from upload_client.core.records import (
+    Found,
+    Records,
+    Segment,
+    SegmentHeader,
+    Verdict,
+    decode_segment,
+    encode,
+    encode_segment,
+)
 from upload_client.core.verdicts import (
     ASK_AGAIN_AFTER,
     BEFORE_TRANSFER,
@@ -15,6 +24,7 @@ from upload_client.core.verdicts import (
     NOT_IN_INDEX,
     SOMETHING_ELSE,
     apply,
+    apply_all,
     heard,
     judge,
 )
@@ -228,7 +238,9 @@ def test_a_judge_that_invented_an_upload_is_not_believed_about_the_real_one():
     [(1, False, True), (EPOCH, False, True), (EPOCH + 1, False, False), (EPOCH, True, False)],
 )
 def test_verdicts_count_from_any_validator_but_a_dead_one_and_a_later_clients(serves, superseded, counts):
-    segment = Segment(SegmentHeader(1, 0, "v", 1, None, serves), (verdict(),), "", superseded=superseded)
+    segment = Segment(
+        SegmentHeader(1, 0, "v", 1, None, serves), Records((verdict(),)), "", superseded=superseded
+    )
     assert heard(segment, EPOCH) is counts
 
 
@@ -289,3 +301,30 @@ def test_the_short_way_of_the_usual_verdict_is_the_table(before, said):
     told = files.state(row) == "invalid" and files.message(row) == ruling.message
     done = give(files, said)
     assert done.action == ("ignore" if told and ruling.action == "invalid" else ruling.action)
+
+
+SOON_OK = st.lists(ANY_VERDICT | st.sampled_from([verdict(), verdict(path="b")]), max_size=6)
+
+
+@given(st.lists(ANY_VERDICT, max_size=2), SOON_OK, st.booleans())
+@example([], [verdict()], False)
+def test_verdicts_that_come_together_do_what_they_do_one_by_one(before, together, unjudged):
+    data = encode_segment(SegmentHeader(1, 0, "v", 1, None, 1), map(encode, together))
+    read = decode_segment(data, writer="validator").records
+    at_once, one_by_one = sent(), sent()
+    for files in (at_once, one_by_one):
+        for said in before:
+            give(files, said)
+        if unjudged and files.state(0) == "done" and not files.n_unjudged:
+            files.give_up_judging(0, "why")
+    done = list(apply_all(at_once, read, epoch=EPOCH, now=0.0))
+    expected = [(said.path, give(one_by_one, said)) for said in together]
+    for path in ("a", "b", "c"):
+        assert [each for each in done if each[0] == path] == [each for each in expected if each[0] == path]
+    assert list(at_once) == list(one_by_one)
+    for row in (0, 1):
+        for fact in ("upload", "ask", "errors", "verdict"):
+            assert getattr(at_once, fact)(row) == getattr(one_by_one, fact)(row)
+    for number in ("n_unjudged", "n_given_up", "n_invalid_this_run", "n_complete"):
+        assert getattr(at_once, number) == getattr(one_by_one, number)
+    assert at_once.counts() == one_by_one.counts()

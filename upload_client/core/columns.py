@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from array import array
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from upload_client.core.times import EARLIEST, LATEST, from_milliseconds, milliseconds
 
@@ -45,6 +45,16 @@ class ChecksumColumn:
         for row, value in zip(range(n), values, strict=True):
             self[row] = value
 
+    def values(self, start: int, stop: int) -> list[str | None]:
+        """The rows from one to before another."""
+        n = stop - start
+        six = bytearray(6 * n)  # as above: 6 bytes make 8 digits, of which the last two are for the padding
+        for each in range(4):
+            six[each::6] = self._bytes[4 * start + each : 4 * stop : 4]
+        text = b2a_base64(six, newline=False).decode("ascii")
+        known = self._known[start:stop]
+        return [f"{text[8 * i : 8 * i + 6]}==" if known[i] else None for i in range(n)]
+
     def __getitem__(self, row: int) -> str | None:
         if not self._known[row]:
             return None
@@ -71,6 +81,16 @@ class TextColumn:
 
     def extend(self, n_rows: int) -> None:
         """Add rows that hold None."""
+
+    def values(self, start: int, stop: int) -> list[str | None]:
+        """The rows from one to before another."""
+        texts = self._texts
+        return [texts.get(row) for row in range(start, stop)] if texts else [None] * (stop - start)
+
+    def clear(self, rows: Iterable[int]) -> None:
+        """Set rows to None."""
+        for row in rows if self._texts else ():
+            self._texts.pop(row, None)
 
     def __getitem__(self, row: int) -> str | None:
         return self._texts.get(row)
@@ -137,6 +157,11 @@ class NumberColumn:
                     numbers[row] = none
         return numbers
 
+    def values(self, start: int, stop: int) -> list[int | None]:
+        """The rows from one to before another."""
+        none = self._NONE
+        return [None if number == none else number for number in self._numbers[start:stop]]
+
     def __getitem__(self, row: int) -> int | None:
         number = self._numbers[row]
         return None if number == self._NONE else number
@@ -158,6 +183,19 @@ class TimeColumn:
     def extend(self, n_rows: int) -> None:
         """Add rows that hold None."""
         self._ms.extend(array("q", (self._NONE,)) * n_rows)
+
+    def values(self, start: int, stop: int) -> list[str | None]:
+        """The rows from one to before another."""
+        moments = self._ms[start:stop]
+        texts = {ms: None if ms == self._NONE else from_milliseconds(ms) for ms in set(moments)}
+        return [texts[ms] for ms in moments]
+
+    def put(self, rows: Iterable[int], values: Sequence[str]) -> None:
+        """Set rows, each to its value."""
+        moments = {text: milliseconds(text) for text in set(values)}
+        column = self._ms
+        for row, text in zip(rows, values, strict=True):
+            column[row] = moments[text]
 
     def __getitem__(self, row: int) -> str | None:
         ms = self._ms[row]

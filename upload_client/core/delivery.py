@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from upload_client.core.files import State
-from upload_client.core.records import Segment, Shutdown, Stop, ValidatorInit, Verdict
+from upload_client.core.records import Segment, Shutdown, Stop, ValidatorInit
 
 MAX_POLL_GAP: Final = 30.0
 """Seconds. Between two polls of a reader that polls at all there are fewer, unless the machine was asleep."""
@@ -222,9 +222,7 @@ class ValidatorWatch:
         if segment.superseded or segment.header.client_epoch != self.client_epoch:
             return
         self.silent_for = 0.0
-        for record in segment.records:
-            if type(record) is Verdict:
-                continue
+        for record in segment.records.others:
             if isinstance(record, ValidatorInit):
                 self.validator_id = record.validator_id
                 self.gone = None

@@ -13,15 +13,17 @@ import re
 import struct
 from array import array
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from heapq import heappop, heappush
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal, get_args
+from typing import Any, ClassVar, Final, Literal, TypeVar, cast, get_args
 
 from upload_client.core.columns import ChecksumColumn, NumberColumn, TextColumn, TimeColumn
 from upload_client.core.values import value
 
+T = TypeVar("T")
 TransferType = Literal["staging", "sample"]
 """`staging` is the whole delivery, `sample` a small one agreed on first."""
 TRANSFER_TYPES: Final[tuple[TransferType, ...]] = get_args(TransferType)
@@ -64,6 +66,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
 _CODES: Final[Mapping[State, int]] = {state: code for code, state in enumerate(STATES)}
 _READY, _FAILED, _DONE = _CODES["ready"], _CODES["failed"], _CODES["done"]
 _VALID, _INVALID = _CODES["valid"], _CODES["invalid"]
+_LANDED: Final = (_DONE, _VALID, _INVALID)
 _NOWHERE: Final = 255
 _MOVES: Final[Mapping[Event, bytes]] = {
     event: bytes(
@@ -168,13 +171,63 @@ def retry_delay(retries: int, jitter: float) -> float:
 _NO_UPLOAD: Final = (-1, -1)
 # An upload in 64 bytes: epoch, number, size, mtime, CRC32, and two ETags, each as MD5 and number of parts.
 _PACKED: Final = struct.Struct("=iiqq4s16sH16sH")
+_BRIEF: Final = struct.Struct("=i4xq8x4s16sH18x")
 _IDENTITY: Final = struct.Struct("=ii")
 _EPOCHS: Final = struct.Struct(f"=i{_PACKED.size - 4}x")
 _NO_MTIME: Final = -(2**63)  # no record holds that number: they are symmetric around 0
 _MAX_PARTS: Final = 10_000  # of a multipart upload
 _UNUSUAL: Final = 0xFFFE  # in place of the parts: the ETag is kept as text
 _NO_ETAG: Final = 0xFFFF
+_AT_ONCE: Final = 4096  # files whose fields are worked out together
 _EMPTY_ROW: Final = _PACKED.pack(*_NO_UPLOAD, 0, _NO_MTIME, b"", b"", _NO_ETAG, b"", _NO_ETAG)
+
+
+@dataclass(frozen=True)
+class OkVerdicts:
+    """Verdicts as nearly all files get one: `ok`, and an ETag of 32 hexadecimal digits, in columns.
+
+    They are texts as they stood in the log, which `core.records` has checked. No file has two of them.
+
+    Attributes:
+        at: when each was judged, UTC with milliseconds.
+        paths: the files.
+        uploads: identities of the uploads judged.
+        asks: which announcement of it each one answers.
+        sizes: bytes found.
+        crc32s: CRC32s found.
+        etags: ETags found.
+        checks: what was checked, as JSON without the brackets.
+    """
+
+    at: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    uploads: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    crc32s: tuple[str, ...] = ()
+    etags: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+
+    @cached_property
+    def numbers(self) -> tuple[list[int], list[int], bytes, bytes]:
+        """Epochs and numbers in turns; sizes; CRC32s, the first 4 of each 6 bytes; ETags, 16 bytes each."""
+        return (
+            list(map(int, ",".join(self.uploads).replace("-", ",").split(","))),
+            list(map(int, self.sizes)),
+            a2b_base64("".join(self.crc32s).replace("==", "AA")),
+            bytes.fromhex("".join(self.etags)),
+        )
+
+
+NO_VERDICTS: Final = OkVerdicts()
+
+
+def without(values: Sequence[T], left: Sequence[int]) -> Sequence[T]:
+    """The values at all other places than these."""
+    if not left:
+        return values
+    places = set(left)
+    return [value for i, value in enumerate(values) if i not in places]
 
 
 class UploadTable:
@@ -219,6 +272,30 @@ class UploadTable:
             and etag == (_etag_text(md5, parts) or self._etags[row])
         )
 
+    def announce(self, rows: Sequence[int], oks: OkVerdicts) -> list[bool]:
+        """For each of the rows whether `announces` is true of it and the verdict at its place."""
+        if not rows:
+            return []
+        size = _PACKED.size
+        with memoryview(self._rows) as held:
+            packed = b"".join([held[size * row : size * row + size] for row in rows])
+        identities, sizes, crc32s, md5s = oks.numbers
+        # Nearly always it is true of all of them: compare field by field, each at its place in `_PACKED`.
+        with memoryview(packed) as fields:
+            of_32_bits, of_64_bits = fields.cast("i"), fields.cast("q")
+            if (
+                of_32_bits[0 :: size // 4].tolist() == identities[0::2]
+                and of_32_bits[1 :: size // 4].tolist() == identities[1::2]
+                and of_64_bits[1 :: size // 8].tolist() == sizes
+                and all(packed[24 + i :: size] == crc32s[i::6] for i in range(4))
+                and all(packed[28 + i :: size] == md5s[i::16] for i in range(16))
+                and not any(packed[44::size])
+                and not any(packed[45::size])
+            ):
+                return [True] * len(rows)
+        each = zip(rows, oks.uploads, sizes, oks.crc32s, oks.etags, strict=True)
+        return [self.announces(*one) for one in each]
+
     def is_unchanged(self, row: int, size: int, etag: str, mtime_ns: int | None, crc32: str | None) -> bool:
         """Whether the row's upload has this size and ETag, and was read from a file of this time.
 
@@ -245,6 +322,31 @@ class UploadTable:
         if epoch < 0:
             return None
         return size, _crc32_text(crc32), _etag_text(md5, parts) or self._etags[row] or ""
+
+    def enter(
+        self,
+        start: int,
+        wanted: Sequence[object],
+        sizes: MutableSequence[int | None],
+        crc32s: MutableSequence[str | None],
+        etags: MutableSequence[str | None],
+    ) -> None:
+        """Write into columns what the uploads of some rows say.
+
+        Args:
+            start: the first of the rows.
+            wanted: whether to write anything, for each of them.
+            sizes: where the size goes.
+            crc32s: where the CRC32 goes, if there is none.
+            etags: where the ETag goes.
+        """
+        packed = self._rows[_PACKED.size * start : _PACKED.size * (start + len(wanted))]
+        for i, (epoch, size, crc32, md5, parts) in enumerate(_BRIEF.iter_unpack(packed)):
+            if epoch >= 0 and wanted[i]:
+                sizes[i] = size
+                etags[i] = md5.hex() if parts == 0 else _etag_text(md5, parts) or self._etags[start + i] or ""
+                if crc32s[i] is None:
+                    crc32s[i] = _crc32_text(crc32)
 
     PACKED: ClassVar[tuple[str, ...]] = ("uploads", "etags", "versions", "source_etags", "source_versions")
 
@@ -464,23 +566,35 @@ class FileLedger:
 
     def file(self, row: int) -> ClientFile:
         """The file as it stands now."""
-        state = STATES[self._state[row]]
+        *known, size, etag, transferred_at, judged_at = (value for (value,) in self._columns(row, row + 1))
+        return ClientFile(*known, size=size, etag=etag, transferred_at=transferred_at, judged_at=judged_at)
+
+    def columns(self) -> Iterator[tuple[Sequence[Any], ...]]:
+        """What `file` says of each file, for some thousands at once: a column for each field."""
+        for start in range(0, len(self), _AT_ONCE):
+            yield self._columns(start, min(start + _AT_ONCE, len(self)))
+
+    def _columns(self, start: int, stop: int) -> tuple[Sequence[Any], ...]:
+        relpaths = self._relpaths[start:stop]
+        states = self._state[start:stop]
+        checksums = self._checksums.values(start, stop)
+        sizes = self._sizes.values(start, stop)
+        etags: list[str | None] = [None] * len(states)
         # The upload of an earlier run says nothing about a file that is to be sent again.
-        upload = self._uploads.brief(row) if state in ("done", "valid", "invalid") else None
-        size, crc32, etag = upload or (self._sizes[row], None, None)
-        relpath = self._relpaths[row]
-        return ClientFile(
-            self._abspath(relpath),
-            relpath,
-            state,
-            self._retries[row],
-            self.max_retries,
-            self._messages[row],
-            self._checksums[row] or crc32,
-            size=size,
-            etag=etag,
-            transferred_at=self._transferred_at[row],
-            judged_at=self._judged_at[row],
+        landed = [code in _LANDED for code in states]
+        self._uploads.enter(start, landed, sizes, checksums, etags)
+        return (
+            list(map(self._abspath, relpaths)),
+            relpaths,
+            [STATES[code] for code in states],
+            self._retries[start:stop],
+            [self.max_retries] * len(states),
+            self._messages.values(start, stop),
+            checksums,
+            sizes,
+            etags,
+            self._transferred_at.values(start, stop),
+            self._judged_at.values(start, stop),
         )
 
     def relpath(self, row: int) -> str:
@@ -761,28 +875,37 @@ class FileLedger:
         self._messages[row] = message
         self._judged_at[row] = at
 
-    def accept(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str, at: str) -> bool:
-        """The file is valid, if it awaits a verdict and its upload is the one described: see `judge`.
+    def accept(self, oks: OkVerdicts) -> tuple[list[int], list[int]]:
+        """Those files are valid that await a verdict, and whose upload is the one described: see `judge`.
 
-        This is what a million files do.
+        This is what a million files do, and so it is done to many at once.
 
         Returns:
-            Whether that was so; if not, nothing has happened.
+            The rows of these files, and the numbers of the verdicts that are left, to which nothing was done.
         """
-        if (
-            self._state[row] != _DONE
-            or self._verdicts[row]
-            or not self._uploads.announces(row, upload_id, size, crc32, etag)
-        ):
-            return False
-        self._move(row, "accept")
-        self._verdicts[row] = 1
-        if self._unjudged[row]:
-            self._unjudged[row] = 0
-            self.n_unjudged -= 1
-        self._messages[row] = None
-        self._judged_at[row] = at
-        return True
+        everyone = list(map(self._rows.get, oks.paths))
+        if None in everyone:
+            return [], list(range(len(everyone)))
+        rows = cast("list[int]", everyone)
+        state, verdicts = self._state, self._verdicts
+        accepted: list[int] = []
+        left: list[int] = []
+        for i, is_same in enumerate(self._uploads.announce(rows, oks)):
+            row = rows[i]
+            if is_same and state[row] == _DONE and not verdicts[row]:
+                state[row], verdicts[row] = _VALID, 1
+                accepted.append(row)
+            else:
+                left.append(i)
+        self._counts[_DONE] -= len(accepted)
+        self._counts[_VALID] += len(accepted)
+        if self.n_unjudged:
+            for row in accepted:
+                self.n_unjudged -= self._unjudged[row]
+                self._unjudged[row] = 0
+        self._messages.clear(accepted)
+        self._judged_at.put(accepted, without(oks.at, left))
+        return accepted, left
 
     def ask_again(self, row: int, at: float) -> None:
         """The file could not be judged: its upload is to be announced again, as the next `ask`.

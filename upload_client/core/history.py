@@ -11,10 +11,10 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from upload_client.core.columns import TextColumn, TimeColumn
-from upload_client.core.files import Upload, UploadTable
+from upload_client.core.files import OkVerdicts, Upload, UploadTable, without
 from upload_client.core.records import (
     VERSION,
     Crash,
@@ -151,8 +151,7 @@ class DeliveryHistory:
                 life.ended, life.reason = "stop", record.reason
             elif isinstance(record, Crash):
                 life.ended, life.reason = "crash", record.error
-        if segment.records:
-            life.seen = segment.records[-1].t
+        life.seen = segment.records.written_at or life.seen
 
     def add_validator(self, segment: Segment) -> None:
         """Fold in the next segment of the validator log."""
@@ -160,7 +159,7 @@ class DeliveryHistory:
             return
         self._begin()
         life = _life(self.validators, segment.header)
-        for record in segment.records:
+        for record in segment.records.but(self._judge_all(segment.records.oks, segment.header.epoch)):
             if type(record) is Verdict:
                 self.add_verdict(record, segment.header.epoch)
             elif isinstance(record, Cursor):
@@ -171,8 +170,7 @@ class DeliveryHistory:
                 life.ended, life.reason = "stop", record.reason
             elif isinstance(record, Shutdown):
                 life.ended, life.reason = "shutdown", record.reason
-        if segment.records:
-            life.seen = segment.records[-1].t
+        life.seen = segment.records.written_at or life.seen
 
     def add_verdict(self, verdict: Verdict, judge: int = _NO_JUDGE) -> None:
         """Fold in one verdict: what a validator does with those it is about to write.
@@ -434,6 +432,32 @@ class DeliveryHistory:
             self._irregular[row] = 1
             self._messages[row] = SOMETHING_ELSE
 
+    def _judge_all(self, oks: OkVerdicts, judge: int) -> list[int]:
+        """`add_verdict` many at once, where they mean what they say; which of them are left to it."""
+        everyone = list(map(self.row, oks.paths)) if self._others else list(map(self._known.get, oks.paths))
+        if None in everyone:
+            return list(range(len(everyone)))
+        rows = cast("list[int]", everyone)
+        said, is_open, asks, judges = self._said, self._open, self._asks, self._judges
+        judged: list[int] = []
+        left: list[int] = []
+        n_open = self.n_unjudged
+        same = self.uploads.announce(rows, oks)
+        for i, (row, ask, is_same) in enumerate(zip(rows, oks.asks, same, strict=True)):
+            if is_same and said[row] in _OPEN_WORDS:
+                said[row] = _OK
+                judges[row] = judge
+                judged.append(row)
+                if is_open[row] and int(ask) >= asks[row]:
+                    is_open[row] = 0
+                    n_open -= 1
+            else:
+                left.append(i)
+        self.n_unjudged = n_open
+        self._messages.clear(judged)
+        self.judged_at.put(judged, without(oks.at, left))
+        return left
+
     def _new_row(self, path: str) -> int:
         row = len(self._known) + len(self._others)
         if row == len(self._said):
@@ -480,6 +504,7 @@ _NOBODY: Final = SegmentHeader(VERSION, 0, "nobody", 0, None, 0)
 _WORDS: Final[tuple[VerdictStatus | None, ...]] = (None, "ok", "failure", "error")
 _CODES: Final[dict[VerdictStatus, int]] = {"ok": 1, "failure": 2, "error": 3}
 _OK: Final = _CODES["ok"]
+_OPEN_WORDS: Final = (0, _CODES["error"])
 
 
 def _identity(upload_id: str) -> tuple[int, int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
 from upload_client.core.files import FileLedger, State, Upload, parse_upload_id
-from upload_client.core.records import Segment, Verdict
+from upload_client.core.records import Records, Segment, Verdict
 from upload_client.core.values import value
 
 ASK_AGAIN_AFTER: Final = (5.0, 30.0, 120.0)
@@ -109,6 +110,23 @@ def _unable(verdict: Verdict, ask: int, errors: int) -> Ruling:
     return Ruling("ask_again", message, wait=ASK_AGAIN_AFTER[errors])
 
 
+def apply_all(
+    ledger: FileLedger, records: Records, *, epoch: int, now: float
+) -> Iterator[tuple[str, Ruling]]:
+    """`apply` all verdicts of a segment, as far as they are taken from this iterator.
+
+    Yields:
+        The path and what was done, for each of them; the order is that of the log for each file.
+    """
+    # The one row of the table that a million files take, without making the objects it is about.
+    accepted, left = ledger.accept(records.oks)
+    for row in accepted:
+        yield ledger.relpath(row), _VALID
+    for record in records.but(left):
+        if type(record) is Verdict:
+            yield record.path, apply(ledger, record, epoch=epoch, now=now)
+
+
 def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ruling:
     """Judge `verdict` and write what follows from it into the ledger, as fast for however many files.
 
@@ -124,14 +142,6 @@ def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ru
     row = ledger.row(verdict.path)
     if row is None:
         return judge(verdict, epoch=epoch, state=None, latest=None)
-    found = verdict.found
-    # The one row of the table that a million files take, without making the objects it is about.
-    if (
-        verdict.status == "ok"
-        and found is not None
-        and ledger.accept(row, verdict.upload, found.size, found.crc32, found.etag, verdict.t)
-    ):
-        return _VALID
     ruling = judge(
         verdict,
         epoch=epoch,
@@ -141,7 +151,9 @@ def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ru
         errors=ledger.errors(row),
         previous=ledger.verdict(row),
     )
-    if ruling.action == "invalid":
+    if ruling.action == "valid":
+        ledger.judge(row, "valid", None, verdict.t, verdict="ok")
+    elif ruling.action == "invalid":
         if ledger.state(row) == "invalid" and ledger.message(row) == ruling.message:
             return _SAME
         ledger.judge(row, "invalid", ruling.message, verdict.t, verdict=ruling.verdict)
