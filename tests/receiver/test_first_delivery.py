@@ -1,0 +1,57 @@
+"""As docs/receiver.md says it: template, stack, invitation, a provider's delivery, verdicts, a message."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from upload_client.aws.auth import open_session
+from upload_client.sandbox import sample
+from upload_client.settings import load_settings
+
+TEMPORARY, CHOSEN = "Temporary-1-password", "Chosen-1-by-maria"
+
+
+def test_from_the_template_to_the_message_that_a_delivery_is_complete(deployed, tmp_path):
+    outcomes = deployed.subscribe()
+    profile = tmp_path / "maria.toml"
+    deployed.cli(
+        *("invite", "--dataset", "survey7", "--delivery-id", "2026-11", "--user", "maria"),
+        *("--ask-password", "-o", profile),
+        answers=f"{TEMPORARY}\n{TEMPORARY}\n",
+    )
+    assert TEMPORARY not in profile.read_text(encoding="utf-8")
+
+    # At the first login the temporary password is replaced.
+    questions = []
+
+    def maria(question, *, secret):
+        questions.append(question)
+        return TEMPORARY if len(questions) == 1 else CHOSEN
+
+    open_session(load_settings(profile=profile, environ={}), prompt=maria)
+    assert [question.partition(" ")[0] for question in questions] == ["Password", "New", "The"]
+
+    sample(tmp_path / "data", n_files=8)
+    (tmp_path / "data" / "harbour" / "broken.json").write_text("{", encoding="utf-8")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "upload_client", "--profile", profile, "--json"),
+            *("--dataset", "survey7", "--delivery-id", "2026-11", "--source", tmp_path / "data"),
+        ],
+        env={**os.environ, "UPLOAD_CLIENT_PASSWORD": CHOSEN},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 3, f"{done.stdout}\n{done.stderr}\n{deployed.aws.log.read_text()}"
+    assert json.loads(done.stdout.splitlines()[-1])["counts"]["valid"] == 8
+
+    told = outcomes.next()
+    assert (told["dataset"], told["delivery_id"], told["n_files"]) == ("survey7", "2026-11", 9)
+    assert (told["valid"], told["invalid"], told["not_judged"]) == (8, 1, 0)
+    assert [file["path"] for file in told["invalid_first"]] == ["harbour/broken.json"]

@@ -1,0 +1,81 @@
+"""The templates by themselves: sound by CloudFormation's own schemas, and as safe as they say."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from cfnlint import decode
+from cfnlint.api import lint
+from receiver.policies import allows
+
+from upload_client.receiver import delivery_template, receiver_template
+
+
+def resources(text: str) -> dict:
+    template, problems = decode.decode_str(text)
+    assert not problems
+    return template["Resources"]
+
+
+def filled_in(value: dict) -> str:
+    return re.sub(r"\$\{[^}]*\}", "x", value["Fn::Sub"])
+
+
+@pytest.mark.parametrize("template", [receiver_template, delivery_template])
+def test_cloudformation_would_find_nothing_wrong(template):
+    assert [str(finding) for finding in lint(template())] == []
+
+
+def test_both_buckets_keep_old_versions_and_let_nobody_in_from_outside():
+    for name in ("LandingBucket", "ControlBucket"):
+        bucket = resources(receiver_template())[name]
+        assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+        bucket = bucket["Properties"]
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["BucketEncryption"]
+        rules = bucket["LifecycleConfiguration"]["Rules"]
+        assert {"DaysAfterInitiation": 7} in [rule.get("AbortIncompleteMultipartUpload") for rule in rules]
+        assert not any(
+            "Expiration" in key for rule in rules for key in rule if not key.startswith("Noncurrent")
+        )
+
+
+@pytest.mark.parametrize("name", ["LandingBucketPolicy", "ControlBucketPolicy"])
+@pytest.mark.parametrize(("tls", "allowed"), [("true", True), ("false", False)])
+def test_only_tls_reaches_a_bucket(name, tls, allowed):
+    """By the documents alone: moto looks at no condition, and there is no TLS in the sandbox."""
+    properties = resources(receiver_template())[name]["Properties"]
+    policy = json.loads(json.dumps(properties["PolicyDocument"]))
+    bucket = "arn:aws:s3:::b"
+    for statement in policy["Statement"]:
+        assert len(statement["Resource"]) == 2  # the bucket, and what is in it
+        statement["Resource"] = [bucket, f"{bucket}/*"]
+    whoever = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    assert allows([whoever, policy], "s3:GetObject", f"{bucket}/key", {"aws:SecureTransport": tls}) is allowed
+    assert allows([whoever, policy], "s3:ListBucket", bucket, {"aws:SecureTransport": tls}) is allowed
+
+
+def test_what_clients_and_functions_are_told_fits_their_settings():
+    from upload_client.settings import Settings, with_parameter
+    from upload_client.validator import ValidatorSettings
+
+    made = resources(receiver_template())
+    told = with_parameter(Settings(), filled_in(made["Settings"]["Properties"]["Value"]))
+    assert told.start_function == "x"
+    for function in ("StartFunction", "WorkFunction"):
+        variables = made[function]["Properties"]["Environment"]["Variables"]
+        settings = ValidatorSettings.model_validate_json(filled_in(variables["UPLOAD_CLIENT_VALIDATOR"]))
+        assert settings.landing_prefix == told.landing_prefix
+
+
+def test_nobody_reaches_a_role_but_by_what_their_token_says():
+    made = resources(receiver_template())
+    pool, identities = made["Providers"]["Properties"], made["Identities"]["Properties"]
+    assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
+    assert identities["AllowUnauthenticatedIdentities"] is False
+    assert identities["AllowClassicFlow"] is False
+    (mapping,) = made["IdentityRoles"]["Properties"]["RoleMappings"].values()
+    assert (mapping["Type"], mapping["AmbiguousRoleResolution"]) == ("Token", "Deny")

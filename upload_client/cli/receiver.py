@@ -1,0 +1,228 @@
+"""``upload-client receiver …``: put up the receiving end, invite providers to it, judge what they deliver."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from upload_client.core.text import for_terminal
+
+if TYPE_CHECKING:
+    from upload_client.receiver.stack import Delivery, Receiver
+
+__all__ = ["receiver"]
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_debug = click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+
+
+@click.group(short_help="For receivers: deploy the receiving end, invite providers, judge.")
+def receiver() -> None:
+    """Put up the receiving end at AWS, invite providers to it, and see who may deliver what.
+
+    docs/receiver.md goes through it from the first command to the first delivery.
+    """
+
+
+def _of_a_stack(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which receiver is meant."""
+    options = (
+        click.option(
+            "--stack",
+            default="upload-client",
+            show_default=True,
+            metavar="NAME",
+            help="The receiver's CloudFormation stack.",
+        ),
+        click.option("--region", metavar="NAME", help="AWS region  [default: that of your AWS setup]"),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+        _debug,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _of_a_delivery(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which delivery is meant."""
+    command = click.option("--delivery-id", required=True, metavar="Y", help="Name of the delivery.")(command)
+    return click.option("--dataset", required=True, metavar="D", help="Name of the data set.")(command)
+
+
+def _open(stack: str, region: str | None) -> Receiver:
+    from upload_client.receiver.stack import Receiver  # noqa: PLC0415 # imports boto3
+
+    return Receiver(stack, region=region)
+
+
+def _print(kind: str, values: Mapping[str, Any]) -> None:
+    click.echo(json.dumps({"schema_version": 1, "kind": kind, **values}))
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        click.echo(for_terminal(line))
+
+
+@receiver.command(short_help="Write the CloudFormation template.")
+@click.option("-o", "--output", metavar="FILE", type=_FILE, help="Where  [default: standard output]")
+@click.option("--delivery", is_flag=True, help="What `invite` deploys for each delivery.")
+@_debug
+def template(*, output: Path | None, delivery: bool) -> None:
+    """Write the template of the receiving end: buckets, login, validator, alarms.
+
+    It is to be read: each part says what it is for.
+    """
+    from upload_client.receiver import delivery_template, receiver_template  # noqa: PLC0415 # not for --help
+
+    text = delivery_template() if delivery else receiver_template()
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8", newline="\n")
+
+
+@receiver.command(short_help="Build the zip of the validator's functions.")
+@click.option("-o", "--output", metavar="ZIP", type=_FILE, help="Where  [default: named by its content]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_debug
+def package(*, output: Path | None, as_json: bool) -> None:
+    """Build the zip that the validator's Lambda functions run from.
+
+    It holds upload_client's validator and what that needs of upload_client. What else it needs comes with
+    layers, which are named. The same code makes the same zip, under the same name.
+    """
+    from upload_client.receiver import packaging  # noqa: PLC0415 # not for --help
+
+    content = packaging.lambda_zip()
+    path = output or Path(packaging.default_name(content))
+    path.write_bytes(content)
+    if as_json:
+        _print("package", {"path": str(path), "n_bytes": len(content), "layers": packaging.LAYERS})
+        return
+    _say(f"{path}  {len(content):,} bytes", "beside boto3, which Lambda has, it needs")
+    _say(*(f"  {brings}: {layer}" for layer, brings in packaging.LAYERS.items()))
+
+
+@receiver.command(short_help="Let somebody deliver.")
+@_of_a_delivery
+@click.option("--user", required=True, metavar="NAME", help="Who. A user who is not there yet is made.")
+@click.option("--email", metavar="ADDRESS", help="Where Cognito mails a new user's temporary password.")
+@click.option("--ask-password", is_flag=True, help="Ask for a temporary password, and mail nothing.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=_FILE, help="The profile  [default: DATASET_DELIVERY_USER.toml]"
+)
+@_of_a_stack
+def invite(
+    *,
+    dataset: str,
+    delivery_id: str,
+    user: str,
+    email: str | None,
+    ask_password: bool,
+    output: Path | None,
+    stack: str,
+    region: str | None,
+    as_json: bool,
+) -> None:
+    """Let somebody deliver one delivery, and write the profile to send to them.
+
+    They may write and read what is theirs of this delivery, and nothing else. The profile holds no password.
+    It may be repeated: what is as it should be is left so.
+    """
+    from upload_client.atomic import replacing  # noqa: PLC0415 # not for --help
+
+    path = output or Path(re.sub(r"[^\w.@+-]", "_", f"{dataset}_{delivery_id}_{user}.toml"))
+    _check_free(path)
+    opened = _open(stack, region)
+    password = None
+    if ask_password:
+        password = click.prompt("Temporary password", hide_input=True, confirmation_prompt=True, err=True)
+    done = opened.invite(dataset, delivery_id, user, email=email, temporary_password=password)
+    with replacing(path) as file:
+        file.write(done.profile)
+    if as_json:
+        _print("invitation", {**vars(done.delivery), "user": user, "profile": str(path), "did": done.did})
+        return
+    _say(*done.did, f"wrote {path}: send it to them")
+
+
+def _check_free(path: Path) -> None:
+    """Refuse to write over what is no profile of ours."""
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+
+    try:
+        ours = path.read_text(encoding="utf-8", errors="replace").startswith("# Your login for delivering ")
+    except FileNotFoundError:
+        return
+    if not ours:
+        raise UsageError(f"{path} is there, and is no profile of ours", hint="Name another file with -o.")
+
+
+@receiver.command("list", short_help="List the deliveries somebody is invited to.")
+@_of_a_stack
+def list_(*, stack: str, region: str | None, as_json: bool) -> None:
+    """List the deliveries somebody is invited to, and since when."""
+    found = list(_open(stack, region).deliveries())
+    if as_json:
+        _print("deliveries", {"deliveries": [vars(delivery) for delivery in found]})
+        return
+    width = max((len(f"{one.dataset}/{one.delivery_id}") for one in found), default=0)
+    _say(*(f"{one.dataset + '/' + one.delivery_id:<{width}}  {one.invited}" for one in found))
+    click.echo(f"{len(found)} {'delivery' if len(found) == 1 else 'deliveries'}", err=True)
+
+
+@receiver.command(short_help="Show who may deliver a delivery, and where it goes.")
+@_of_a_delivery
+@_of_a_stack
+def show(*, dataset: str, delivery_id: str, stack: str, region: str | None, as_json: bool) -> None:
+    """Show who may deliver a delivery, with which role, and where it goes."""
+    opened = _open(stack, region)
+    delivery = opened.delivery(dataset, delivery_id)
+    users = opened.users(delivery)
+    places = _places(opened, delivery)
+    if as_json:
+        _print("delivery", {**vars(delivery), **places, "users": [vars(user) for user in users]})
+        return
+    _say(f"delivery  {dataset}/{delivery_id}, invited {delivery.invited}", f"role      {delivery.role_arn}")
+    _say(f"landing   {places['landing']}", f"control   {places['control']}")
+    status = {"CONFIRMED": "has logged in", "FORCE_CHANGE_PASSWORD": "has not logged in yet"}
+    disabled = {True: "", False: ", disabled"}
+    _say(
+        *(
+            f"user      {user.name}: {status.get(user.status, user.status)}{disabled[user.enabled]}"
+            for user in users
+        )
+    )
+
+
+def _places(opened: Receiver, delivery: Delivery) -> dict[str, str]:
+    below = f"{delivery.dataset}/{delivery.delivery_id}/"
+    return {
+        "landing": f"s3://{opened.outputs['LandingBucket']}/{below}",
+        "control": f"s3://{opened.outputs['ControlBucket']}/{below}",
+    }
+
+
+@receiver.command(short_help="Let somebody, or nobody any more, deliver.")
+@_of_a_delivery
+@click.option("--user", metavar="NAME", help="Whose invitation ends  [default: everybody's]")
+@_of_a_stack
+def revoke(
+    *, dataset: str, delivery_id: str, user: str | None, stack: str, region: str | None, as_json: bool
+) -> None:
+    """End the invitation of one user to a delivery, or of all. What has landed stays.
+
+    Without --user the delivery's role goes too, and with it at once whatever was logged in. A user whose last
+    delivery this was can no longer log in.
+    """
+    did = _open(stack, region).revoke(dataset, delivery_id, user)
+    if as_json:
+        _print("revocation", {"dataset": dataset, "delivery_id": delivery_id, "user": user, "did": did})
+    else:
+        _say(*did)
