@@ -14,6 +14,7 @@ from upload_client.cli.deliver import deliver
 from upload_client.cli.failure import Failure
 from upload_client.cli.index import index
 from upload_client.cli.report import report
+from upload_client.cli.receiver import receiver
 from upload_client.cli.sandbox import sandbox
 from upload_client.cli.status import status
 from upload_client.cli.unlock import unlock
@@ -26,6 +27,7 @@ deliver.add_command(check)
 deliver.add_command(completion)
 deliver.add_command(unlock)
 deliver.add_command(status)
+deliver.add_command(receiver)
 deliver.add_command(report)
 
 
