@@ -16,16 +16,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client import index as index_module
 from upload_client.core import checksums
 from upload_client.core.paths import check_relpath
 from upload_client.errors import ExitCode, InvalidIndex, UsageError
 from upload_client.index import (
     check_index,
+    checking,
     encode_index,
+    folder,
+    problems,
     read_index,
     scan,
     scan_listing,
+    scanning,
+    tables,
     write_index,
 )
 
@@ -73,7 +77,7 @@ def test_a_scan_finds_every_file_with_its_checksum_and_size(source):
 
 
 def test_a_scan_without_checksums_reads_no_file(source, monkeypatch):
-    monkeypatch.setattr(index_module, "_crc32_and_size", lambda _: pytest.fail("a file was read"))
+    monkeypatch.setattr(scanning, "_crc32_and_size", lambda _: pytest.fail("a file was read"))
     found = scan(str(source), checksums=False)
     assert found["checksum"].tolist() == [None] * 4
     assert found["size"].tolist() == [1, 2, 0, 3_000_000]
@@ -232,22 +236,22 @@ def test_a_source_that_is_itself_a_symlink_is_fine(source, tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_named(source, monkeypatch):
-    measure = index_module._crc32_and_size
+    measure = scanning._crc32_and_size
 
     def vanishing(path):
         if path.endswith("c.csv"):
             Path(path).unlink()
         return measure(path)
 
-    monkeypatch.setattr(index_module, "_crc32_and_size", vanishing)
+    monkeypatch.setattr(scanning, "_crc32_and_size", vanishing)
     assert problems_of(scan, source).problems == ("'b/c.csv' cannot be read: No such file or directory",)
     (source / "b" / "c.csv").touch()
-    monkeypatch.setattr(index_module, "_size", lambda path: measure(path + "x"))
+    monkeypatch.setattr(scanning, "_size", lambda path: measure(path + "x"))
     assert problems_of(scan, source, checksums=False).n_problems == 4
 
 
 def test_a_vanished_file_has_no_size(tmp_path):
-    assert index_module._size(str(tmp_path / "x")) == "cannot be looked at: No such file or directory"
+    assert scanning._size(str(tmp_path / "x")) == "cannot be looked at: No such file or directory"
 
 
 def test_a_folder_that_cannot_be_listed_is_named(source, monkeypatch):
@@ -402,7 +406,8 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path):
 
 
 def test_more_files_than_a_delivery_may_have_are_refused(tmp_path, source, monkeypatch):
-    monkeypatch.setattr(index_module, "MAX_FILES", 1)
+    monkeypatch.setattr(checking, "MAX_FILES", 1)
+    monkeypatch.setattr(tables, "MAX_FILES", 1)
     assert "too many files: split" in problems_of(read_index, write(tmp_path, "path\na\nb\n")).problems[0]
     assert "has 2 files: split" in problems_of(check_index, frame("a.csv", "z"), source).problems[0]
 
@@ -595,9 +600,9 @@ def test_junctions_of_windows_are_treated_as_symlinks():
         st_mode = stat.S_IFDIR
         st_file_attributes = stat.FILE_ATTRIBUTE_REPARSE_POINT
 
-    assert index_module._leads_on(Status)
-    assert not index_module._leads_on(Path("/").stat())
-    assert index_module._kind(0o160000) == "something else"
+    assert folder._leads_on(Status)
+    assert not folder._leads_on(Path("/").stat())
+    assert folder._kind(0o160000) == "something else"
 
 
 def test_a_bucket_is_checked_by_its_listing():
@@ -651,8 +656,8 @@ def test_the_data_set_made_elsewhere_is_indexed():
 
 
 def test_a_million_problems_are_not_all_kept():
-    problems = index_module._Problems("i")
+    some = problems.Problems("i")
     for row in range(10_000, 0, -1):
-        problems.add(row, "x", "is wrong")
-        assert len(problems._first) <= 1000
-    assert problems_of(problems.raise_them).problems[0] == "row 1: 'x' is wrong"
+        some.add(row, "x", "is wrong")
+        assert len(some._first) <= 1000
+    assert problems_of(some.raise_them).problems[0] == "row 1: 'x' is wrong"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from delivery.test_python import client_of
 
 from upload_client import NothingToDoError
 from upload_client.aws.bucket import Bucket, PreconditionFailed
+from upload_client.cli.app import main
+from upload_client.core.checksums import encode
 from upload_client.core.receipt import ReceiptReader, encode_receipt, is_receipt
 from upload_client.index import scan
 from upload_client.receipt import put_receipt, sha256_of
@@ -126,6 +129,74 @@ def test_it_is_no_part_of_the_next_delivery_of_its_folder_and_need_not_be_a_file
         outcome = client.run()
     assert (outcome.exit_code, outcome.receipt_file) == (0, None)
     assert b'"n_files":5,' in delivery.control(outcome.receipt)
+
+
+# ------------------------------------------------------------------------------------ verified online
+
+
+def test_the_buckets_are_held_against_it(delivery: Delivery, data: Path, capsys, s3_endpoint) -> None:
+    receipt = delivered(delivery, data).receipt_file
+    sandbox = delivery.receiver.sandbox
+    s3, landing, control = sandbox.client("s3"), sandbox.landing_bucket, sandbox.control_bucket
+    root = f"{delivery.dataset}/{delivery.delivery_id}/"
+
+    def verify(*arguments) -> tuple[int, list[dict]]:
+        code = main(["verify", *map(str, arguments), "--online", "--profile", str(sandbox.profile), "--json"])
+        return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    code, (summary,) = verify(f"s3://{control}/{root}{KEY}", "--source", data)
+    assert (code, summary["online"], summary["sha256"]) == (
+        0,
+        True,
+        hashlib.sha256(receipt.read_bytes()).hexdigest(),
+    )
+
+    paths = sorted(content(data))
+    s3.delete_object(Bucket=landing, Key=delivery.landing + paths[0])
+    s3.put_object(Bucket=landing, Key=delivery.landing + paths[1], Body=b"longer or shorter")
+    same_size = bytes(len(content(data)[paths[2]]))
+    s3.put_object(Bucket=landing, Key=delivery.landing + paths[2], Body=same_size, ChecksumAlgorithm="CRC32")
+    s3.put_object(Bucket=landing, Key=delivery.landing + "of the receiver", Body=b"nobody's business")
+    if s3_endpoint is not None:  # moto tells no checksum of what was written in parts
+        written_anew(s3, landing, delivery.landing + paths[3], content(data)[paths[3]])
+    s3.delete_object(Bucket=control, Key=f"{root}staging/index/00000001.csv")
+    reader = ReceiptReader(io.BytesIO(receipt.read_bytes()).readline)
+    s3.put_object(
+        Bucket=control, Key=f"{root}staging/log/client/{reader.head.client_log.seq:010d}.jsonl", Body=b"{}"
+    )
+    s3.put_object(Bucket=control, Key=root + KEY, Body=receipt.read_bytes() + b" ")
+    code, (*lines, summary) = verify(receipt)
+    assert code == 3
+    assert {(line["path"], line["difference"]) for line in lines} == {
+        (paths[0], "gone"),
+        (paths[1], "replaced"),
+        (paths[2], "replaced"),
+        ("staging/index/00000001.csv", "record missing"),
+        (f"staging/log/client/{reader.head.client_log.seq:010d}.jsonl", "record changed"),
+        (KEY, "record changed"),
+    }
+    assert sum(summary["counts"].values()) == 6
+
+    elsewhere = receipt.with_name("elsewhere.json")
+    elsewhere.write_bytes(receipt.read_bytes().replace(f"s3://{landing}/".encode(), b"s3://x/", 1))
+    assert verify(elsewhere)[0] == 2
+
+
+def written_anew(s3, bucket: str, key: str, body: bytes) -> None:
+    """The same content under another ETag."""
+    crc32 = encode(zlib.crc32(body))
+    to = {"Bucket": bucket, "Key": key}
+    upload = s3.create_multipart_upload(**to, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")[
+        "UploadId"
+    ]
+    part = s3.upload_part(**to, UploadId=upload, PartNumber=1, Body=body, ChecksumCRC32=crc32)
+    s3.complete_multipart_upload(
+        **to,
+        UploadId=upload,
+        ChecksumCRC32=crc32,
+        ChecksumType="FULL_OBJECT",
+        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumCRC32": crc32}]},
+    )
 
 
 # ------------------------------------------------------------------------------- more than one piece

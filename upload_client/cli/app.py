@@ -18,6 +18,7 @@ from upload_client.cli.receiver import receiver
 from upload_client.cli.sandbox import sandbox
 from upload_client.cli.status import status
 from upload_client.cli.unlock import unlock
+from upload_client.cli.verify import verify
 
 __all__ = ["main"]
 
@@ -29,6 +30,7 @@ deliver.add_command(unlock)
 deliver.add_command(status)
 deliver.add_command(receiver)
 deliver.add_command(report)
+deliver.add_command(verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

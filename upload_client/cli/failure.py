@@ -21,7 +21,7 @@ EXIT_CODES = (
     (0, "all files valid, or nothing left to do"),
     (1, "unexpected error"),
     (2, "wrong usage or input"),
-    (3, "some files were judged invalid"),
+    (3, "some files were judged invalid; of `verify`: something is not as the receipt says"),
     (4, "some files could not be transferred"),
     (5, "all transferred, but not all judged: the validator was silent or left"),
     (6, "stopped early: too many invalid files"),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 
 import click
 
+from upload_client.cli.told import Told
 from upload_client.core.text import for_terminal
 
 __all__ = ["index"]
-
-TOLD_EVERY = 0.2  # seconds
 
 
 @click.command(short_help="Write the file index of a directory.")
@@ -57,7 +54,7 @@ def index(
         target, no_checksums = output or Path(sources.INDEX), True
     else:
         folder = Path(source)
-        told = _Told()
+        told = Told()
         frame = scan(folder, include=include, exclude=exclude, checksums=not no_checksums, on_progress=told)
         told.wipe()
         target = output or folder / sources.INDEX
@@ -65,25 +62,3 @@ def index(
     size = figures.size(int(frame["size"].sum()))
     kind = "without checksums" if no_checksums else "with checksums"
     click.echo(f"{for_terminal(str(target))}: {figures.files(len(frame))}, {size}, {kind}", err=True)
-
-
-class _Told:
-    """Says on a terminal how far reading is."""
-
-    def __init__(self) -> None:
-        self._at = 0.0
-        self._wide = 0
-
-    def __call__(self, n_files: int, n_bytes: int) -> None:
-        from upload_client.ui import figures  # noqa: PLC0415 # not for --help
-
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - self._at >= TOLD_EVERY:
-            self._at = now
-            line = f"{figures.files(n_files)}, {figures.size(n_bytes)} read"
-            click.echo("\r" + line.ljust(self._wide), err=True, nl=False)
-            self._wide = len(line)
-
-    def wipe(self) -> None:
-        if self._wide:
-            click.echo("\r" + " " * self._wide + "\r", err=True, nl=False)

@@ -1,0 +1,200 @@
+"""``upload-client verify``: hold a receipt against a folder, and against the bucket."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from upload_client.cli.told import Told
+from upload_client.core.text import for_csv_cell, for_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from upload_client.core.receipt import Difference, Findings
+    from upload_client.verify import Checked
+
+__all__ = ["verify"]
+
+SCHEMA_VERSION = 1
+"""Of the lines of --json."""
+NAMED = 10
+"""Files that are named for each kind of difference."""
+
+
+@click.command(short_help="Prove by a receipt that all is as it was delivered.")
+@click.argument("receipt")
+@click.option(
+    "--source",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Read this folder: is it exactly what was delivered?",
+)
+@click.option("--online", is_flag=True, help="Ask the buckets: do they still hold it, and its records?")
+@click.option("--profile", metavar="NAME|FILE", help="Settings from the receiver, a TOML file; for --online.")
+@click.option("--all", "names_all", is_flag=True, help="Name every file that differs, not the first ten.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all that differs as CSV: difference, path, message.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout, the last a summary.")
+@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+def verify(
+    *,
+    receipt: str,
+    source: Path | None,
+    online: bool,
+    profile: str | None,
+    names_all: bool,
+    output: Path | None,
+    as_json: bool,
+) -> int:
+    """Hold RECEIPT, a file or s3://bucket/key, against what is there now.
+
+    Alone, the receipt itself is checked: its form, its totals, and that nobody has changed a file record.
+
+    \b
+    Exit codes:
+      0  all is as the receipt says
+      2  RECEIPT is no receipt, or cannot be read
+      3  something differs: it is named
+
+    \b
+    Examples:
+      upload-client verify upload-client_D_Y_staging_00000001.receipt.json
+      upload-client verify RECEIPT --source /data/survey7
+      upload-client verify RECEIPT --online --profile archive.toml
+    """  # noqa: D301 # click's mark for a paragraph that stays as it is
+    from upload_client.atomic import replacing  # noqa: PLC0415 # not for --help
+    from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
+    from upload_client.verify import check_buckets, check_folder, read_receipt  # noqa: PLC0415 # imports boto3
+
+    findings = Findings(None if names_all else NAMED)
+    with ExitStack() as stack:
+        path = _fetched(receipt, profile, stack) if receipt.startswith("s3://") else Path(receipt)
+        checked = read_receipt(path)
+        if not as_json:
+            _say_what_it_is(checked)
+        reports: list[Callable[[Difference], Any]] = [findings.add]
+        if as_json:
+            reports.append(_print_json)
+        if output is not None:
+            file = stack.enter_context(replacing(output))
+            file.write("difference,path,message\r\n")
+            reports.append(lambda each: file.write(_row(each)))
+
+        def report(difference: Difference) -> None:
+            for tell in reports:
+                tell(difference)
+
+        told = Told()
+        if source is not None:
+            check_folder(path, source, report, on_progress=told)
+            told.wipe()
+            _say_result(f"folder {source}", findings.n, as_json=as_json)
+        if online:
+            from upload_client.cli.place import log_in  # noqa: PLC0415 # not for --help
+
+            head, before = checked.head, findings.n
+            _, places = log_in(
+                head.dataset, head.delivery_id, sample=head.transfer_type == "sample", profile=profile
+            )
+            check_buckets(path, checked, places, report, on_progress=told)
+            told.wipe()
+            _say_result("buckets", findings.n - before, as_json=as_json)
+    code = 3 if findings.n else 0
+    if as_json:
+        head = checked.head
+        _print_line(
+            "summary",
+            exit_code=code,
+            dataset=head.dataset,
+            delivery_id=head.delivery_id,
+            transfer_type=head.transfer_type,
+            finished_at=head.finished_at,
+            n_files=head.n_files,
+            n_bytes=head.n_bytes,
+            sha256=checked.sha256,
+            source=None if source is None else str(source),
+            online=online,
+            counts=findings.counts,
+        )
+    else:
+        _say_differences(findings, output)
+    return code
+
+
+def _fetched(url: str, profile: str | None, stack: ExitStack) -> Path:
+    """A copy of a receipt that lies in a bucket."""
+    import tempfile  # noqa: PLC0415 # not for --help
+
+    from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
+    from upload_client.aws.bucket import NotFound  # noqa: PLC0415 # imports boto3
+    from upload_client.cli import source as sources  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.receipt import fetch_receipt  # noqa: PLC0415 # imports boto3
+    from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
+
+    place, _, name = url.rpartition("/")
+    settings = load_settings(profile=profile)
+    bucket = sources.bucket_of(place, open_session(settings, prompt=find_prompt()), settings)
+    copy = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "receipt.json"
+    try:
+        fetch_receipt(bucket, name, copy)
+    except NotFound:
+        raise UsageError(f"there is no receipt {url}", hint="Look for it under …/receipt/.") from None
+    return copy
+
+
+def _say_what_it_is(checked: Checked) -> None:
+    from upload_client.ui import figures  # noqa: PLC0415 # not for --help
+
+    head = checked.head
+    what = f"{head.dataset}/{head.delivery_id} ({head.transfer_type})"
+    click.echo(f"receipt of {what}: {figures.files(head.n_files)}, {figures.size(head.n_bytes)}")
+    click.echo(f"finished {head.finished_at}; SHA-256 {checked.sha256}")
+
+
+def _say_result(what: str, n: int, *, as_json: bool) -> None:
+    if not as_json:
+        n_differ = f"{n:,} difference{'s' * (n != 1)}"
+        click.echo(for_terminal(f"{what}: {n_differ if n else 'as the receipt says'}"))
+
+
+def _say_differences(findings: Findings, output: Path | None) -> None:
+    from upload_client.core.receipt import DIFFERENCES  # noqa: PLC0415 # not for --help
+
+    for kind, n in findings.counts.items():
+        if not n:
+            continue
+        click.echo(f"{n:,} {DIFFERENCES[kind]}")
+        for each in findings.first[kind]:
+            click.echo(for_terminal(f"  {each.path}" + f": {each.message}" * bool(each.message)))
+        if more := n - len(findings.first[kind]):
+            where = f"see {output}" if output is not None else "--all names all, -o FILE writes them down"
+            click.echo(for_terminal(f"  and {more:,} more ({where})"))
+
+
+def _row(each: Difference) -> str:
+    cells = (for_csv_cell(text).replace('"', '""') for text in (each.kind, each.path, each.message))
+    return '"' + '","'.join(cells) + '"\r\n'
+
+
+def _print_json(each: Difference) -> None:
+    _print_line("difference", difference=each.kind, path=each.path, message=each.message)
+
+
+def _print_line(kind: str, **fields: object) -> None:
+    line: dict[str, object] = {"schema_version": SCHEMA_VERSION, "kind": kind}
+    for name, value in fields.items():
+        # A lone surrogate, of a name that is not UTF-8, is not for every reader of JSON.
+        line[name] = value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    click.echo(json.dumps(line))

@@ -1,0 +1,30 @@
+"""The file index: which files a delivery has, with their checksums and sizes.
+
+As CSV it is ``path[,checksum[,size]]`` with a header, in UTF-8; as a DataFrame it has the columns
+
+- ``path`` (object): str, relative to the source, components separated by ``/``;
+- ``checksum`` (object): CRC32 as base64 of its four big-endian bytes, None where there is none;
+- ``size`` (Int64): bytes, `pandas.NA` where it is not known.
+
+An index is refused as a whole, and with all that is wrong in it: what is delivered must be what was meant.
+Its paths are exact; unlike the cells of a state dump they are not defused for spreadsheets.
+"""
+
+from __future__ import annotations
+
+from upload_client.index.checking import check_index
+from upload_client.index.frames import MAX_FILES, CheckedIndex, known_sizes
+from upload_client.index.scanning import scan, scan_listing
+from upload_client.index.tables import encode_index, read_index, write_index
+
+__all__ = [
+    "MAX_FILES",
+    "CheckedIndex",
+    "check_index",
+    "encode_index",
+    "known_sizes",
+    "read_index",
+    "scan",
+    "scan_listing",
+    "write_index",
+]

@@ -1,0 +1,157 @@
+"""Making sure that an index can be delivered."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from upload_client.core.parts import MAX_OBJECT
+from upload_client.core.paths import check_relpaths, collisions
+from upload_client.index.folder import Folder
+from upload_client.index.frames import MAX_FILES, READ_FROM, TOO_MANY, CheckedIndex, make_frame
+from upload_client.index.problems import SHOWN, Problems, shown
+
+__all__ = ["check_index"]
+
+_CRC32 = re.compile(r"[A-Za-z0-9+/]{5}[AQgw]==")  # what `crc.decode` reads
+_CRC32S = re.compile(rf"(?:{_CRC32.pattern},)+")  # many at once
+_CHUNK = 1000
+
+
+def check_index(
+    index: pd.DataFrame, source: str | Path | Mapping[str, int], *, prefix: str = ""
+) -> CheckedIndex:
+    """Make sure that an index can be delivered: each path legal and unique, each file there.
+
+    A file may be there through symlinks, as long as these stay inside the source. Files are not opened, and
+    their sizes not compared; that is done when they are sent.
+
+    Rows are counted from 0, as in ``iloc``; those `read_index` has read as a spreadsheet does: the header is
+    row 1.
+
+    Args:
+        index: the column ``path`` and, as one likes, ``checksum`` and ``size``, of any dtype; other columns
+            are left out.
+        source: the directory the paths are relative to; or, where it is not a directory, the size in bytes of
+            each file that is there, by its path.
+        prefix: what stands before the path in the S3 key.
+
+    Raises:
+        InvalidIndex: it cannot; with all that is wrong, by row.
+        UsageError: the source is no directory.
+    """
+    problems = Problems(index.attrs.get(READ_FROM, "the file index"))
+    first_row = 2 if READ_FROM in index.attrs else 0
+    if "path" not in index.columns:
+        problems.add(None, None, "has no column 'path'")
+        problems.raise_them()
+    if not 0 < len(index) <= MAX_FILES:
+        problems.add(None, None, f"has {len(index):,} files" + f": {TOO_MANY}" * (len(index) > 0))
+        problems.raise_them()
+    paths: list[str] = index["path"].tolist()
+    checksums = _checked_checksums(index, paths, first_row, problems)
+    sizes, unknown = _checked_sizes(index, paths, first_row, problems)
+    legal = array("I", _legal(paths, prefix, first_row, problems))
+    if isinstance(source, Mapping):
+        refused = _not_listed(paths, legal, source, sizes, unknown)
+    else:
+        refused = Folder(source).refuses(paths, legal)
+    for row, reason in refused:
+        problems.add(first_row + row, paths[row], reason)
+    problems.raise_them()
+    return CheckedIndex(make_frame(paths, checksums, sizes, unknown), _collision_warnings(paths, first_row))
+
+
+def _legal(paths: Sequence[object], prefix: str, first_row: int, problems: Problems) -> Iterator[int]:
+    """Rows whose path may be delivered, each path once."""
+    texts = [path if isinstance(path, str) else "" for path in paths]
+    refused = dict(check_relpaths(texts, prefix))
+    # Nearly always there are no twins, and then nobody needs to know where they are.
+    first: dict[str, int] | None = {} if len(set(texts)) < len(texts) else None
+    for row, text in enumerate(texts):
+        if row in refused:
+            is_text = isinstance(paths[row], str)
+            reason = refused[row] if is_text else "is not text; read paths as text (dtype=str)"
+            problems.add(first_row + row, str(paths[row]), reason)
+        elif first is not None and (other := first.setdefault(text, row)) != row:
+            problems.add(first_row + row, text, f"is there twice, first in row {first_row + other}")
+        else:
+            yield row
+
+
+def _checked_checksums(
+    index: pd.DataFrame, paths: Sequence[str], first_row: int, problems: Problems
+) -> list[str | None]:
+    if "checksum" not in index.columns:
+        return [None] * len(paths)
+    column = index["checksum"].astype(object)
+    checksums: list[str | None] = column.mask(column.isna(), None).tolist()
+    for start in range(0, len(checksums), _CHUNK):
+        chunk = checksums[start : start + _CHUNK]
+        joined = ",".join(map(str, chunk)) + ","
+        if len(joined) == 9 * len(chunk) and _CRC32S.fullmatch(joined):
+            continue
+        for row, checksum in enumerate(chunk, start):
+            if checksum is None or checksum == "":
+                checksums[row] = None
+            elif not _CRC32.fullmatch(str(checksum)):
+                says = shown(checksum)
+                reason = f"has no CRC32 as checksum (base64 of 4 bytes, such as yH2GHg==), but {says}"
+                problems.add(first_row + row, paths[row], reason)
+    return checksums
+
+
+def _checked_sizes(
+    index: pd.DataFrame, paths: Sequence[str], first_row: int, problems: Problems
+) -> tuple[array[int], bytearray]:
+    n = len(paths)
+    if "size" not in index.columns:
+        return array("q", bytes(8 * n)), bytearray(b"\1" * n)
+    column = index["size"].mask(index["size"].isin([""]), None)
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    unknown = column.isna().to_numpy(dtype=np.bool_)
+    # Sizes are below 2**53: a float holds them exactly.
+    with np.errstate(invalid="ignore"):
+        wrong = ~unknown & ~((numbers >= 0) & (numbers <= MAX_OBJECT) & (numbers == np.floor(numbers)))
+    for row in np.flatnonzero(wrong).tolist():
+        reason = f"has no number of bytes as size, but {shown(column.iloc[row])}"
+        problems.add(first_row + row, paths[row], reason)
+    numbers[unknown | wrong] = 0
+    return array("q", numbers.astype(np.int64).tobytes()), bytearray(unknown.tobytes())
+
+
+def _not_listed(
+    paths: Sequence[str],
+    rows: Iterable[int],
+    listing: Mapping[str, int],
+    sizes: array[int],
+    unknown: bytearray,
+) -> Iterator[tuple[int, str]]:
+    """Rows that are not listed, or with another size. Sizes that are not known are filled in."""
+    for row in rows:
+        size = listing.get(paths[row])
+        if size is None:
+            yield row, "is not there"
+        elif unknown[row]:
+            sizes[row] = size
+            unknown[row] = 0
+        elif sizes[row] != size:
+            yield row, f"has {size} bytes, and the index says {sizes[row]}"
+
+
+def _collision_warnings(paths: Sequence[str], first_row: int) -> tuple[str, ...]:
+    how = {"case": "in case", "unicode": "in Unicode form"}
+    found = collisions(paths)
+    told = [
+        f"row {first_row + row}: {shown(paths[row])} differs only {how[kind]} from row {first_row + other}, "
+        f"{shown(paths[other])}: some file systems take both for one"
+        for row, other, kind in found[:SHOWN]
+    ]
+    if more := len(found) - len(told):
+        told.append(f"and {more} more pairs of this kind")
+    return tuple(told)

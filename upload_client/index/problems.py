@@ -1,0 +1,48 @@
+"""What is wrong with an index."""
+
+from __future__ import annotations
+
+from upload_client.core.text import for_terminal
+from upload_client.errors import InvalidIndex
+
+__all__ = ["SHOWN", "Problems", "shown"]
+
+SHOWN = 20
+"""Problems that are told one by one."""
+
+
+class Problems:
+    """All that is wrong with an index; the first ones are kept."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._n = 0
+        self._first: list[tuple[int, int, str | None, str]] = []
+
+    def add(self, row: int | None, path: str | None, reason: str) -> None:
+        """Note one, of a row (or of the whole) and a path (or of no certain one)."""
+        self._first.append((-1 if row is None else row, self._n, path, reason))
+        self._n += 1
+        if len(self._first) > 50 * SHOWN:
+            self._first = self._kept()
+
+    def _kept(self) -> list[tuple[int, int, str | None, str]]:
+        return sorted(self._first)[:SHOWN]
+
+    def raise_them(self) -> None:
+        """Raise `InvalidIndex` if there are any."""
+        if not self._n:
+            return
+        lines = []
+        for row, _, path, reason in self._kept():
+            what = [] if row < 0 else [f"row {row}:" if path is not None else f"row {row}"]
+            lines.append(" ".join([*what, *([] if path is None else [shown(path)]), reason]))
+        raise InvalidIndex(self._where, lines, self._n)
+
+
+def shown(name: object) -> str:
+    """A name or value in quotes, safe for a terminal, not too long."""
+    text = str(name)
+    if len(text) > 120:
+        text = f"{text[:80]}…{text[-30:]}"
+    return f"'{for_terminal(text)}'"
