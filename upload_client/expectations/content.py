@@ -19,7 +19,7 @@ from upload_client.core.text import for_log
 from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.model import Custom
 
-__all__ = ["CHECKS", "LIBRARIES", "Check", "judge"]
+__all__ = ["CHECKS", "LIBRARIES", "Check", "is_installed", "judge"]
 
 CHECKS = "upload_client.checks"
 """The group of entry points with checks of the receiver's own."""
@@ -47,7 +47,8 @@ _MAX_WHY = 300
 
 
 @cache
-def _is_installed(library: str) -> bool:
+def is_installed(library: str) -> bool:
+    """Whether a library can be imported here."""
     return importlib.util.find_spec(library) is not None
 
 
@@ -91,7 +92,7 @@ def _is_ours(error: Exception) -> bool:
 
 def _built_in(name: str) -> Callable[..., None]:
     library, module, function = _JUDGES[name]
-    if not _is_installed(library):
+    if not is_installed(library):
         raise Undecided(
             f"judging {name} needs {library}, which is not installed here:"
             " pip install 'upload-client[formats]'"

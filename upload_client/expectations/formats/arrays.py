@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.model import Array, Npy, Npz
 from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
 
-__all__ = ["MAX_MEMBERS", "judge_npy", "judge_npz", "members", "read_header"]
+__all__ = ["MAX_MEMBERS", "headers", "judge_npy", "judge_npz", "members", "read_header"]
 
 MAX_MEMBERS = 10_000
 _PIECE = 8 * 1024 * 1024
@@ -61,6 +62,23 @@ def members(file: BinaryIO) -> zipfile.ZipFile:
     return packed
 
 
+def headers(file: BinaryIO, *, packed: bool) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Name (empty where it has none), plain type and shape of each array."""
+    if not packed:
+        header = read_header(file)
+        yield "", _plain(header.dtype), header.shape
+        return
+    with members(file) as inside:
+        for info in inside.infolist():
+            with inside.open(info) as member:
+                header = read_header(cast("BinaryIO", member))
+                yield info.filename.removesuffix(".npy"), _plain(header.dtype), header.shape
+
+
+def _plain(dtype: np.dtype[Any]) -> str:
+    return "string" if dtype.kind in "SU" else "any" if dtype.kind == "V" else str(dtype.newbyteorder("="))
+
+
 def judge_npy(content: Npy, file: BinaryIO, size: int, findings: Findings) -> None:
     """Judge a file with one array."""
     _judge(content, "", file, size, findings)
@@ -91,13 +109,7 @@ def judge_npz(content: Npz, file: BinaryIO, _size: int, findings: Findings) -> N
 def _judge(rules: Npy | Array, where: str, file: BinaryIO, size: int, findings: Findings) -> None:
     header = read_header(file)
     shape, dtype, fortran = header
-    found = (
-        "string"
-        if dtype.kind in "SU"
-        else "structured"
-        if dtype.kind == "V"
-        else str(dtype.newbyteorder("="))
-    )
+    found = _plain(dtype)
     if not is_of_type(rules.dtype, found):
         findings.add(where, f"{found} where {rules.dtype} is expected")
     if rules.shape is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
@@ -22,13 +23,14 @@ from upload_client.expectations.formats.scalars import check_scalar, kind_of
 from upload_client.expectations.model import Asdf, Node, Step, parse_tree_path
 from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
 
-__all__ = ["MISSING", "array_type", "is_array", "judge_asdf", "open_tree", "step_into"]
+__all__ = ["MISSING", "array_type", "is_array", "judge_asdf", "leaves", "open_tree", "step_into"]
 
 MAX_ARRAY = 512 * 1024 * 1024
 """Bytes of the largest array whose values are judged: asdf reads it whole."""
 _WHOLE = 16 * 1024 * 1024
 """Files up to this size are read with all their blocks, so that damage in one shows."""
 _PIECE = 1024 * 1024
+_MAX_DEPTH = 20
 MISSING = object()
 
 
@@ -122,6 +124,46 @@ def step_into(value: object, step: Step) -> object:
     return next(
         (one for one in value if isinstance(one, dict) and str(one.get(name, MISSING)) == wanted), MISSING
     )
+
+
+_OWN = ("asdf_library", "history")
+_PLAIN_KEY = re.compile(r"[^.\[\]]+")
+_PLAIN_VALUE = re.compile(r"[^\[\]]+")
+
+
+def leaves(tree: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Path, kind and value of what a tree holds, but for what asdf itself has written there.
+
+    Elements of a list have paths where a name tells them apart; else the list is told as one.
+    """
+    seen: set[int] = set()
+    yield from _leaves({key: value for key, value in tree.items() if key not in _OWN}, "", seen)
+
+
+def _leaves(value: object, path: str, above: set[int]) -> Iterator[tuple[str, str, Any]]:
+    if is_array(value):
+        yield path, "array", value
+        return
+    if not isinstance(value, (dict, list)):
+        yield path, kind_of(value), value
+        return
+    if id(value) in above or len(above) > _MAX_DEPTH:
+        return
+    above = above | {id(value)}
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if isinstance(key, str) and _PLAIN_KEY.fullmatch(key):
+                yield from _leaves(inner, f"{path}.{key}" if path else key, above)
+        return
+    names = [one.get("name") for one in value if isinstance(one, dict)]
+    named = [name for name in names if isinstance(name, str) and _PLAIN_VALUE.fullmatch(name)]
+    if value and len(set(named)) == len(value):
+        for one, name in zip(value, named, strict=True):
+            yield from _leaves(
+                {key: inner for key, inner in one.items() if key != "name"}, f"{path}[name={name}]", above
+            )
+    else:
+        yield path, "list", None
 
 
 def judge_asdf(content: Asdf, file: BinaryIO, size: int, findings: Findings) -> None:

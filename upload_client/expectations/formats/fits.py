@@ -23,6 +23,7 @@ from upload_client.expectations.values import TableJudge, ValueJudge, check_shap
 
 __all__ = [
     "BLOCK",
+    "cards_of",
     "columns_of",
     "data_end",
     "image_type",
@@ -148,6 +149,15 @@ def columns_of(unit: Any) -> list[Column]:  # noqa: ANN401 — astropy's
     """The columns of a table."""
     ascii_table = isinstance(unit, fits.TableHDU)
     return [Column(column, ascii_table=ascii_table) for column in unit.columns]
+
+
+def cards_of(unit: Any) -> dict[str, object]:  # noqa: ANN401 — astropy's
+    """The cards of a header with their values; None where a card has none."""
+    found: dict[str, object] = {}
+    for card in unit.header.cards:
+        value = card.value
+        found[card.keyword] = None if isinstance(value, fits.card.Undefined) else value
+    return found
 
 
 def judge_fits(content: Fits, file: BinaryIO, size: int, findings: Findings) -> None:

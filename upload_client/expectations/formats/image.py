@@ -11,7 +11,7 @@ from PIL import UnidentifiedImageError
 from upload_client.expectations.findings import Findings
 from upload_client.expectations.model import Image
 
-__all__ = ["MAX_PIXELS", "judge_image"]
+__all__ = ["MAX_PIXELS", "judge_image", "learn_image"]
 
 MAX_PIXELS = 200_000_000
 """Pixels of the largest image that is unpacked."""
@@ -40,3 +40,10 @@ def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) 
                 findings.add("", f"it has {width:,} by {height:,} pixels, more than {MAX_PIXELS:,}")
                 return
             image.load()
+
+
+def learn_image(file: BinaryIO) -> tuple[str, str, tuple[int, int]]:
+    """Format, mode, width and height of an image that can be unpacked."""
+    with Pillow.open(file, formats=Image.model_fields["formats"].default) as image:
+        image.load()
+        return str(image.format), image.mode, image.size

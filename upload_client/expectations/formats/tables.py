@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Sequence
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from upload_client.expectations.findings import Findings, shown
 from upload_client.expectations.model import Column, Csv, Parquet
 from upload_client.expectations.values import TableJudge, row_place
 
-__all__ = ["judge_csv", "judge_parquet", "plain_type"]
+__all__ = ["TextColumn", "judge_csv", "judge_parquet", "learn_csv", "learn_parquet", "plain_type"]
 
 BLOCK = 4 * 1024 * 1024
 """Bytes of CSV that are read at once; no row may be longer."""
@@ -111,18 +111,7 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
     if findings.n > n_before and len(set(names)) < len(names):
         return
     wrong_rows = _WrongRows()
-    file.seek(0)
-    reader = pa_csv.open_csv(
-        file,
-        pa_csv.ReadOptions(use_threads=False, block_size=BLOCK),
-        pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=wrong_rows),
-        pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=list(content.missing),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
+    reader = _reader(file, delimiter, names, content.missing, wrong_rows)
     typed = {column.name: column for column in there if column.type != "any" or column.judges_values}
     for column in typed.values():
         table.watch(column)
@@ -135,6 +124,29 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
             break  # what follows changes nothing
     wrong_rows.tell(findings)
     table.close()
+
+
+def _reader(
+    file: BinaryIO, delimiter: str, names: Sequence[str], missing: Sequence[str], wrong_rows: _WrongRows
+) -> Iterable[pa.RecordBatch]:
+    """The rows as text, in batches."""
+    file.seek(0)
+    try:
+        yield from pa_csv.open_csv(
+            file,
+            pa_csv.ReadOptions(use_threads=False, block_size=BLOCK),
+            pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=wrong_rows),
+            pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=list(missing),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if "straddling" in str(error):
+            raise ValueError(f"a row has more than {BLOCK:,} bytes, or a quote is not closed") from None
+        raise
 
 
 def _header(file: BinaryIO, delimiter: str) -> list[str] | None:
@@ -209,3 +221,93 @@ def _first_not(texts: pa.Array, targets: Sequence[pa.DataType]) -> int:
         else:
             low = middle
     return low
+
+
+class TextColumn:
+    """Learns what the texts of a column are, of many files.
+
+    Attributes:
+        type: ``integer``, ``number``, ``bool``, ``date``, ``timestamp``, ``string``; empty: nothing so far.
+    """
+
+    _NEXT: Final[dict[str, tuple[str, ...]]] = {
+        "": ("integer", "number", "bool", "date", "timestamp", "string"),
+        "integer": ("integer", "number", "string"),
+    }
+
+    def __init__(self) -> None:
+        self.type = ""
+
+    def learn(self, texts: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None] | None:
+        """Take a batch; give its values, or None where nothing is there."""
+        if texts.null_count == len(texts):
+            return None
+        for kind in self._NEXT.get(self.type, (self.type, "string")):
+            targets = _TARGETS.get(kind, (pa.string(),))
+            values = _cast(texts, targets[:1] if kind == "integer" else targets)
+            if values is not None:
+                self.type = kind
+                return as_numpy(values)
+        raise AssertionError("every text is a text")
+
+
+def learn_csv(
+    file: BinaryIO,
+    delimiter: str,
+    columns: Callable[[str], TextColumn],
+    take: Callable[[str, Any, Any], None],
+) -> tuple[list[str], int]:
+    """Learn from a CSV file.
+
+    Args:
+        file: seekable.
+        delimiter: between fields.
+        columns: gives a column by its name.
+        take: gets the values of a piece of a column, and where they are missing (None, None: all of them).
+
+    Returns:
+        The columns' names, and the number of rows.
+
+    Raises:
+        ValueError: it is no table.
+    """
+    file.seek(0)
+    names = _header(file, delimiter)
+    if names is None or len(set(names)) < len(names):
+        raise ValueError("it has no header" if names is None else "two of its columns have one name")
+    wrong_rows, findings = _WrongRows(), Findings()
+    n_rows = 0
+    for batch in _reader(file, delimiter, names, ("",), wrong_rows):
+        for name in names:
+            values = columns(name).learn(batch.column(name))
+            if batch.num_rows:
+                take(name, *(values or (None, None)))
+        n_rows += batch.num_rows
+    wrong_rows.tell(findings)
+    if findings.n:
+        raise ValueError(str(findings))
+    return names, n_rows
+
+
+def learn_parquet(file: BinaryIO, take: Callable[[str, str, Any, Any], None]) -> int:
+    """Learn from a Parquet file.
+
+    Args:
+        file: seekable.
+        take: gets name and type of a column, and of each piece of it the values and where they are missing
+            (None, None: there are none that can be judged).
+
+    Returns:
+        The number of rows.
+    """
+    with pq.ParquetFile(file) as parquet:
+        schema = parquet.schema_arrow
+        types = {field.name: plain_type(field.type) for field in schema}
+        flat = [field.name for field in schema if _is_flat(field.type)]
+        for name, plain in types.items():
+            take(name, plain, None, None)
+        for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, columns=flat, use_threads=False):
+            for name in flat:
+                take(name, types[name], *as_numpy(batch.column(name)))
+        n_rows: int = parquet.metadata.num_rows
+        return n_rows
