@@ -52,7 +52,7 @@ def test_with_nothing_said_the_defaults_hold():
         2,
         10,
     )
-    assert settings.multipart_threshold == 64 * 1024**2
+    assert settings.multipart_threshold == 16 * 1024**2
 
 
 def test_it_can_be_told_which_setting_is_taken_from_where(tmp_path):

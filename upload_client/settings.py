@@ -211,7 +211,7 @@ class Settings(BaseModel):
     validator_silence: float = Field(default=120, gt=0, allow_inf_nan=False)
     part_size: Annotated[ByteSize, AfterValidator(_part_size)] | None = None
     """Of multipart uploads; by default it follows from the file's size."""
-    multipart_threshold: Annotated[ByteSize, AfterValidator(_part_size)] = ByteSize(64 * MIB)
+    multipart_threshold: Annotated[ByteSize, AfterValidator(_part_size)] = ByteSize(16 * MIB)
     """Files of this size and above go up in parts."""
 
     @property

@@ -9,6 +9,7 @@ import zlib
 import pytest
 
 from upload_client.transfer import DataRoot, FileRefused, TransferEngine, TransferTask, upload
+from upload_client.transfer.buffers import Buffers
 from upload_client.transfer.dataroot import CAN_SEND_FILES, LocalFile, Stretch
 from upload_client.transfer.lean import LeanWire
 from upload_client.transfer.wire import BotoWire, PutObject
@@ -203,3 +204,16 @@ def test_sending_a_stretch_of_a_shortened_file_is_refused(tmp_path):
         assert stretch.send(here, 0, 200) == 100
         with pytest.raises(FileRefused):
             stretch.send(here, 100, 200)
+
+
+def test_what_lies_unused_makes_room_for_what_is_wanted():
+    buffers = Buffers(lambda: 4 * MIB)
+    small, large = buffers.take(1), buffers.take(2 * MIB)
+    assert (len(small), len(large), buffers.held) == (MIB, 2 * MIB, 3 * MIB)
+    buffers.give_back(large)
+    buffers.give_back(small)
+    assert buffers.take(MIB).obj is small.obj
+    larger = buffers.take(3 * MIB)  # there is room for it only without `large`
+    assert buffers.held == 4 * MIB
+    buffers.give_back(larger)
+    assert buffers.take(2 * MIB).obj is larger.obj

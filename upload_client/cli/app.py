@@ -13,8 +13,8 @@ from upload_client.cli.completion import completion
 from upload_client.cli.deliver import deliver
 from upload_client.cli.failure import Failure
 from upload_client.cli.index import index
-from upload_client.cli.report import report
 from upload_client.cli.receiver import receiver
+from upload_client.cli.report import report
 from upload_client.cli.sandbox import sandbox
 from upload_client.cli.status import status
 from upload_client.cli.unlock import unlock

@@ -14,24 +14,27 @@ class Buffers:
     """Buffers that are lent and given back. Safe to share between threads.
 
     Args:
-        keep: Says how many bytes may lie unused; more is let go. How much is lent is for the caller to bound.
+        limit: Says how many bytes may be there at once. What lies unused is let go for that; how much is lent
+            is for the caller to bound.
     """
 
-    def __init__(self, keep: Callable[[], int]) -> None:
-        self._keep = keep
-        self._lying = 0
-        self._free: list[bytearray] = []
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self._limit = limit
+        self._free: list[bytearray] = []  # the smallest first
         self._lock = threading.Lock()
+        self.held = 0
+        """Bytes lent, or lying unused."""
 
     def take(self, size: int) -> memoryview:
         """A buffer of at least `size` bytes."""
+        size = -(-size // _STEP) * _STEP
         with self._lock:
             for i, buffer in enumerate(self._free):
                 if len(buffer) >= size:
-                    del self._free[i]
-                    self._lying -= len(buffer)
-                    return memoryview(buffer)
-        return memoryview(bytearray(-(-size // _STEP) * _STEP))
+                    return memoryview(self._free.pop(i))
+            self.held += size
+            self._let_go()
+        return memoryview(bytearray(size))
 
     def give_back(self, view: memoryview) -> None:
         """Return a buffer; the caller must not touch it again."""
@@ -40,6 +43,8 @@ class Buffers:
         with self._lock:
             self._free.append(buffer)
             self._free.sort(key=len)
-            self._lying += len(buffer)
-            while self._lying > self._keep():
-                self._lying -= len(self._free.pop(0))
+            self._let_go()
+
+    def _let_go(self) -> None:
+        while self._free and self.held > self._limit():
+            self.held -= len(self._free.pop(0))
