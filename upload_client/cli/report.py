@@ -140,7 +140,7 @@ def write_report(control: Bucket, layout: Layout, target: Path) -> DeliveryStatu
     from upload_client.atomic import replacing  # noqa: PLC0415 # not for --help
     from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
-    from upload_client.html import page  # noqa: PLC0415 # not for --help
+    from upload_client.html import render  # noqa: PLC0415 # not for --help
     from upload_client.status import Onlooker  # noqa: PLC0415 # imports boto3
 
     onlooker = Onlooker(control, layout)
@@ -149,7 +149,7 @@ def write_report(control: Bucket, layout: Layout, target: Path) -> DeliveryStatu
         return None
     try:
         with replacing(target) as file:
-            file.writelines(page(seen, onlooker.files(live=seen.phase.live), onlooker.history))
+            file.writelines(render(seen, onlooker.files(live=seen.phase.live), onlooker.history))
     except OSError as error:
         raise DeliveryError(
             f"the report cannot be written to {target}: {error.strerror}", hint="Name another place for it."

@@ -58,7 +58,7 @@
       cell(line, "Judged", when(judged), "when");
     }
     found.textContent = view.rows.length
-      ? `${count(first + 1)}–${count(first + shown.length)} of ${count(view.rows.length)} rows`
+      ? `${count(first + 1)} to ${count(first + shown.length)} of ${count(view.rows.length)} rows`
       : "No file matches.";
     before.disabled = view.page === 0;
     after.disabled = view.page === pages - 1;

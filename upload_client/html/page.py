@@ -28,7 +28,7 @@ from upload_client.core.times import milliseconds
 from upload_client.html.charts import chart, clock, share, swatch, widths
 from upload_client.ui import figures
 
-__all__ = ["MAX_ROWS", "page"]
+__all__ = ["MAX_ROWS", "render"]
 
 MAX_ROWS = 20_000
 """Files in the table: those that went wrong first, then those in doubt, then the others."""
@@ -107,7 +107,7 @@ def _keep(heap: list[tuple[int, int, FileState]], entry: tuple[int, int, FileSta
     (heappush if len(heap) < NAMED else heappushpop)(heap, entry)
 
 
-def page(
+def render(
     status: DeliveryStatus, files: Iterable[FileState], history: DeliveryHistory | None
 ) -> Iterator[str]:
     """The page, piece by piece.
