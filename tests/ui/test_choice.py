@@ -89,6 +89,25 @@ def test_whoever_hands_events_on_knows_whether_the_summary_was_among_them(delive
     assert several.ended
 
 
+def test_a_display_that_fails_is_replaced_by_log_lines_and_ends_nothing(where, delivery):
+    where(out=False, err=False)
+
+    class Broken:
+        def handle(self, event):
+            raise IndexError("no such line")
+
+        def close(self):
+            raise RuntimeError
+
+    told(delivery, Several([Broken(), JsonlReporter()]))
+    assert (
+        "error: the display has failed (IndexError: no such line); the delivery goes on"
+        in sys.stderr.getvalue()
+    )
+    assert "996 of 1,000 files valid" in sys.stderr.getvalue()
+    assert '"kind": "summary"' in sys.stdout.getvalue().splitlines()[-1]
+
+
 def test_a_function_is_called_with_each_event(delivery):
     seen = []
     calling = Calling(seen.append)

@@ -105,10 +105,18 @@ def test_before_anything_moved_nobody_knows_how_long_it_takes():
 
 
 def test_the_slowest_of_bytes_files_and_verdicts_says_how_long_it_takes():
-    assert pace(progress(0), progress(10, 5_000, 1, files_total=2)).bytes_per_second == 500
-    assert pace(progress(0), progress(10, 5_000, 1, files_total=2)).seconds_left == 10
-    assert pace(progress(0), progress(10, 5_000, 1, files_total=11)).seconds_left == 100
-    assert pace(progress(0), progress(10, 5_000, 1, judged=1)).seconds_left == 90
+    assert pace(progress(0), progress(1, 5_000, 2, files_total=3)).bytes_per_second == 5_000
+    assert pace(progress(0), progress(1, 5_000, 2, files_total=3)).seconds_left == 1
+    assert pace(progress(0), progress(1, 5_000, 2, files_total=202)).seconds_left == 100
+    assert pace(progress(0), progress(1, 5_000, 2, judged=2)).seconds_left == 4
+
+
+def test_few_large_files_say_nothing_about_how_long_many_small_ones_take():
+    assert pace(progress(0), progress(10, 5_000, 1, files_total=1000)).seconds_left == 10
+
+
+def test_when_all_is_sent_the_verdicts_say_how_long_it_takes_however_slow():
+    assert pace(progress(0), progress(10, 10_000, 10, judged=1)).seconds_left == 90
 
 
 def test_when_all_is_sent_and_judged_nothing_is_left():

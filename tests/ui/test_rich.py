@@ -289,6 +289,14 @@ def test_a_file_keeps_its_line_until_it_has_arrived():
     assert " d " in after[place - 1]  # where a was
 
 
+def test_a_gap_that_nobody_fills_is_closed_by_the_last_file():
+    drawn = twice(Drawn(Phase("sending")), flying(*"abcd"))
+    drawn.take(figures(in_flight=flying(*"bcd")))
+    assert [place and place.relpath for place in drawn.told.places] == [None, "b", "c", "d"]
+    drawn.take(figures(in_flight=flying(*"bcd")))
+    assert [place and place.relpath for place in drawn.told.places] == ["d", "b", "c"]
+
+
 def test_the_height_of_what_is_drawn_never_shrinks():
     drawn = twice(Drawn(Phase("sending")), flying(*"abc"))
     high = len(drawn.lines)

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from upload_client.events import Event, Reporter, Summary
+from upload_client.events import Event, Message, Reporter, Summary
 
 if TYPE_CHECKING:
     from upload_client.ui.ending import Command
@@ -51,21 +52,38 @@ def restore_terminal() -> None:
 
 
 class Several:
-    """Hands each event to several reporters.
+    """Hands each event to several reporters. A fault of one of them ends neither the others nor a delivery.
 
     Attributes:
         ended: Whether the summary, the last event, was among them.
     """
 
     def __init__(self, reporters: Sequence[Reporter]) -> None:
-        self._reporters = tuple(reporters)
+        self._reporters = list(reporters)
         self.ended = False
 
     def handle(self, event: Event) -> None:
         """Show this everywhere."""
         self.ended = self.ended or isinstance(event, Summary)
-        for reporter in self._reporters:
-            reporter.handle(event)
+        for reporter in tuple(self._reporters):
+            try:
+                reporter.handle(event)
+            except Exception as error:  # noqa: BLE001 - whatever it is, ten hours of upload are worth more
+                self._replace(reporter, error, event)
+
+    def _replace(self, broken: Reporter, error: Exception, event: Event) -> None:
+        """Log lines are all that is left to somebody whose display has failed."""
+        from upload_client.ui.plain import PlainReporter  # noqa: PLC0415 # only where it is needed
+
+        self._reporters.remove(broken)
+        with contextlib.suppress(Exception):
+            broken.close()
+        why = f"the display has failed ({type(error).__name__}: {error}); the delivery goes on"
+        lines = PlainReporter()
+        lines.handle(Message(why, "error"))
+        if not any(isinstance(one, PlainReporter) for one in self._reporters):
+            lines.handle(event)
+            self._reporters.append(lines)
 
     def close(self) -> None:
         """Close each."""

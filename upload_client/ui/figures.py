@@ -146,19 +146,21 @@ class Pace:
         """Until all is sent and judged; infinite while nobody knows.
 
         Many small files take their time by their number, large ones by their bytes, and the validator its
-        own: the longest counts.
+        own: the longest counts. Few large files say nothing about how long the many small ones will take
+        that come after them, nor about the verdicts on these.
         """
         last = self._last
         if last is None:
             return math.inf
+        n_files = last.files_total - last.files_sent
+        many = 1.0 if n_files > 0 else 0.0
         rests = (
-            (last.bytes_total - last.bytes_done, self.bytes_per_second),
-            (last.files_total - last.files_sent, self.files_per_second),
-            (sum(last.counts.values()) - judged(last.counts), self.verdicts_per_second),
+            (last.bytes_total - last.bytes_done, self.bytes_per_second, 0.0),
+            (n_files, self.files_per_second, many),
+            (sum(last.counts.values()) - judged(last.counts), self.verdicts_per_second, many),
         )
-        # A large file counts as sent at its end only: with none sent lately, its bytes alone tell.
-        known = [rest / rate for rest, rate in rests if rest > 0 and rate > 0]
-        return max(known) if known else math.inf if any(rest > 0 for rest, _ in rests) else 0.0
+        known = [rest / rate for rest, rate, least in rests if rest > 0 and rate > least]
+        return max(known) if known else math.inf if any(rest > 0 for rest, *_ in rests) else 0.0
 
     def _rate(self, amount: float) -> float:
         return amount / self._seconds if self._seconds > 0 else 0.0

@@ -183,7 +183,7 @@ class RichReporter:
     def _row(self, label: str, text: str, *, wrap: bool) -> None:
         head, body = Text(f"  {label:<9}", style="dim"), Text(for_terminal(text))
         if not wrap:
-            self.console.print(head.append_text(body), soft_wrap=True)
+            self.console.print(Text.assemble(head, body), soft_wrap=True)
             return
         for part in body.wrap(self.console, max(self.console.width - len(head), 8)):
             part.rstrip()

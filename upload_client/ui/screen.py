@@ -51,13 +51,13 @@ class Screen:
     """
 
     def __init__(self, told: Told, *, ascii_only: bool = False) -> None:
-        self._told = told
+        self.told = told
         self._ascii = ascii_only
         self._files = self._problems = 0
 
     def lines(self, width: int, height: int) -> list[Text]:
         """The lines to be seen now: none wider than `width`, and fewer than `height`."""
-        told, progress = self._told, self._told.progress
+        told, progress = self.told, self.told.progress
         width, room = min(width, WIDEST), max(height - 1, 1)
         lines = [Text()] if room > 12 else []
         if progress is None:
@@ -83,7 +83,7 @@ class Screen:
         return shorten(for_terminal(text), width, "~" if self._ascii else "…")
 
     def _waiting(self) -> Text:
-        told = self._told
+        told = self.told
         what = PHASES.get(told.phase, "") if told.phase else ""
         text = f"{(what or 'starting')[:1].upper()}{(what or 'starting')[1:]} {self._dots()}"
         return Text(f" {text}  {figures.duration(told.seconds)}", style="cyan")
@@ -112,7 +112,7 @@ class Screen:
             ),
         )
         room = max(len(row[3]) for row in rows)
-        widest = min(width - _LABEL - room - 8, 72)
+        widest = min(width - _LABEL - room - 9, 72)
         for label, share, style, figure in rows:
             line = Text(f" {label:<{_LABEL - 1}}")
             if width >= NARROW:
@@ -124,7 +124,7 @@ class Screen:
         yield from states(progress, width)
 
     def _pace(self, progress: Progress, n_unjudged: int, width: int) -> Text:
-        told = self._told
+        told = self.told
         words: list[str | tuple[str, str]] = []
         idle = told.idle + told.since
         if told.phase == "judging":
@@ -154,7 +154,7 @@ class Screen:
     # files on their way
 
     def _on_their_way(self, width: int, room: int) -> list[Text]:
-        told = self._told
+        told = self.told
         told.room = max(min(_FILES, room - 2), 0)
         shown = told.places[: told.room]
         while shown and shown[-1] is None:
@@ -199,7 +199,7 @@ class Screen:
     def _troubles(self, width: int, room: int) -> list[Text]:
         """The last problems, as many as there is room for."""
         for n in range(_PROBLEMS, 0, -1):
-            if len(lines := list(self._lines_about(self._told.troubles[-n:], width))) <= room:
+            if len(lines := list(self._lines_about(self.told.troubles[-n:], width))) <= room:
                 return lines
         return []
 
@@ -220,7 +220,7 @@ class Screen:
     # health
 
     def _health(self, width: int) -> list[Text]:
-        told, health = self._told, self._told.health
+        told, health = self.told, self.told.health
         if health is None or told.progress is None:
             return []
         line = Text(" ")

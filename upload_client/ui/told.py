@@ -136,13 +136,18 @@ class Told:
             self.idle = self._pace.idle
         del self.places[self.room :]
         now = {file.relpath: file for file in event.in_flight}
+        were_free = [place is None for place in self.places]
         self.places = [None if place is None else now.pop(place.relpath, None) for place in self.places]
         # Who is gone before the next look would only flicker by.
         newcomers = [file for file in now.values() if file.relpath in self._before]
         self._before = frozenset(file.relpath for file in event.in_flight)
-        for number, place in enumerate(self.places):
-            if place is None and newcomers:
-                self.places[number] = newcomers.pop(0)
+        for number, was_free in enumerate(were_free):
+            if number < len(self.places) and self.places[number] is None:
+                if newcomers:
+                    self.places[number] = newcomers.pop(0)
+                elif was_free:  # for longer than a newcomer is waited for: the last one closes the gap
+                    last = self.places.pop()
+                    self.places[number : number + 1] = [last] if number < len(self.places) else []
         self.places += newcomers[: max(self.room - len(self.places), 0)]
 
     def _file(self, event: FileChanged) -> None:
