@@ -16,10 +16,12 @@ import pytest
 from faults import proxy as net
 from faults.proxy import Exchange, Proxy, Request
 
-from upload_client import content, preflight
+from upload_client import preflight
 from upload_client.cli import source as sources
+from upload_client.clock import Clock
 from upload_client.core.lease import LockBody
 from upload_client.core.preflight import CHECKS, Finding
+from upload_client.preflight import content, control
 from upload_client.sandbox import Sandbox
 from upload_client.settings import load_settings
 
@@ -342,7 +344,7 @@ def test_a_store_that_ignores_conditions_is_a_problem_and_nothing_remains(look, 
 
 @pytest.mark.parametrize(("ahead", "status"), [(0, "ok"), (100, "warning"), (-900, "problem")])
 def test_a_clock_that_is_off_is_told_with_its_figure(look, network, sandbox, monkeypatch, ahead, status):
-    class Off(preflight.Clock):
+    class Off(Clock):
         def wall(self) -> float:
             return super().wall() + ahead
 
@@ -472,7 +474,7 @@ def test_a_disk_without_room_for_the_state_is_a_problem(look, monkeypatch):
 
 
 def test_a_fault_of_our_own_keeps_nothing_else_from_being_looked_at(look, monkeypatch):
-    monkeypatch.setattr(preflight, "probe_store", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(control, "probe_store", lambda *_, **__: 1 / 0)
     found = look()
     assert found.of("problem") == {"conditional-writes"}
     assert "division by zero" in found["conditional-writes"].found

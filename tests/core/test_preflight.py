@@ -138,7 +138,8 @@ def test_many_small_files_take_their_time_by_their_number_and_large_ones_by_thei
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (-1, "0 s"),
+        (0.9, "less than 1 s"),
+        (1, "1 s"),
         (99, "99 s"),
         (100, "2 min"),
         (5940, "99 min"),

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +25,7 @@ from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from upload_client.core.preflight import Finding
     from upload_client.settings import Settings
@@ -32,6 +34,7 @@ __all__ = ["check"]
 
 WIDE = 120
 """Columns from which what to do has a column of its own."""
+_UNKNOWN_WIDTH = 100  # columns, where nothing tells how many there are
 _TOLD_EVERY = 0.2  # seconds
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}
 _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "not done"}
@@ -301,7 +304,8 @@ class _Table:
 
         self._console: Console = Console(emoji=False, markup=False, highlight=False)
         if not self._console.is_terminal and "COLUMNS" not in os.environ:
-            self._console.width = 100
+            self._console.width = _UNKNOWN_WIDTH
+        self._wide = self._console.width >= WIDE
         self._arrow = "→" if self._console.encoding.startswith("utf") else ">"
 
     def show(self, findings: Sequence[Finding]) -> None:
@@ -309,36 +313,46 @@ class _Table:
         from rich.table import Table  # noqa: PLC0415 # slow to import
         from rich.text import Text  # noqa: PLC0415 # slow to import
 
-        from upload_client.core.preflight import CHECKS  # noqa: PLC0415 # not for --help
+        from upload_client.core.preflight import BY_NAME, CHECKS  # noqa: PLC0415 # not for --help
 
-        by_name = {finding.check: finding for finding in findings}
-        wide = self._console.width >= WIDE
-        sections: dict[str, Table] = {}
-        for check in CHECKS:
-            finding = by_name.get(check.name)
-            if finding is None:
-                continue
-            table = sections.get(check.section)
-            if table is None:
-                table = sections[check.section] = Table.grid(padding=(0, 2, 0, 0), expand=True)
-                table.add_column(width=8)
-                table.add_column(width=19)
-                table.add_column(ratio=3)
-                if wide:
-                    table.add_column(ratio=2)
-            style = _STYLES[finding.status]
-            said = Text(for_terminal(finding.found), style="dim" if finding.status == "skipped" else "")
-            for detail in finding.details:
-                said.append("\n" + for_terminal(detail), style="dim")
-            todo = Text(
-                for_terminal(complete(finding.todo, GIVEN.get())),
-                style=style if finding.status != "ok" else "dim",
-            )
-            if todo and not wide:
-                said.append(f"\n{self._arrow} ").append_text(todo)
-            cells = [Text(_WORDS[finding.status], style=style), Text(check.title), said]
-            table.add_row(*cells, *([todo] if wide else []))
-        for section, table in sections.items():
+        order = [check.name for check in CHECKS]
+        by_section = groupby(
+            sorted(findings, key=lambda finding: order.index(finding.check)),
+            key=lambda finding: BY_NAME[finding.check].section,
+        )
+        for section, of_section in by_section:
             self._console.print(Text(section, style="bold"))
+            table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+            table.add_column(width=8)
+            table.add_column(width=19)
+            table.add_column(ratio=3)
+            if self._wide:
+                table.add_column(ratio=2)
+            for (status, found), alike in groupby(
+                of_section, key=lambda finding: (finding.status, finding.found)
+            ):
+                some = list(alike)
+                if status == "skipped":  # what was not tried for one reason stands in one row
+                    titles = ", ".join(BY_NAME[finding.check].title for finding in some)
+                    table.add_row(*self._cells(status, titles, found))
+                else:
+                    for one in some:
+                        table.add_row(
+                            *self._cells(status, BY_NAME[one.check].title, found, one.details, one.todo)
+                        )
             self._console.print(table)
         self._console.print()
+
+    def _cells(
+        self, status: str, title: str, found: str, details: Sequence[str] = (), todo: str = ""
+    ) -> list[Text]:
+        from rich.text import Text  # noqa: PLC0415 # slow to import
+
+        said = Text(for_terminal(found), style="dim" if status == "skipped" else "")
+        for detail in details:
+            said.append("\n" + for_terminal(detail), style="dim")
+        style = _STYLES[status]
+        do = Text(for_terminal(complete(todo, GIVEN.get())), style="dim" if status == "ok" else style)
+        if do and not self._wide:
+            said.append(f"\n{self._arrow} ").append_text(do)
+        return [Text(_WORDS[status], style=style), Text(title), said, *([do] if self._wide else [])]

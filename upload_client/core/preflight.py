@@ -389,9 +389,11 @@ def estimate(n_files: int, n_bytes: int, *, rate: float, latency: float, n_threa
 
 
 def in_words(seconds: float) -> str:
-    """A time as people say it: ``40 s``, ``5 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    """A time as people say it: ``less than 1 s``, ``40 s``, ``5 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    if seconds < 1:
+        return "less than 1 s"
     if seconds < 100:
-        return f"{max(seconds, 0):.0f} s"
+        return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     if minutes < 100:
         return f"{minutes} min"

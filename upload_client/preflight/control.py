@@ -1,0 +1,148 @@
+"""The control bucket: its permissions, conditional writes, the delivery's name, and its lock."""
+
+from __future__ import annotations
+
+import email.utils
+from contextlib import ExitStack
+from typing import Any
+
+from upload_client.aws.auth import SET_CLOCK
+from upload_client.aws.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge
+from upload_client.aws.identity import current_process, is_running, new_agent_id
+from upload_client.aws.probe import probe_store
+from upload_client.core import preflight as rules
+from upload_client.core.lease import MAX_BODY, LockBody, Take, WhyRefused, WhyTaken, may_take
+from upload_client.core.preflight import Access, Finding, access
+from upload_client.errors import StoreUnsafe
+from upload_client.places import Places
+from upload_client.preflight.run import Run, Steps, asked, list_one, ok
+
+__all__ = ["look_at_control"]
+
+_NO_ETAG = "0" * 32
+
+
+def look_at_control(run: Run, places: Places) -> Steps[bool]:
+    """Returns whether the store honours conditional writes, as far as that could be tried."""
+    control, layout = places.control, places.layout
+    where = (control.name, control.prefix)
+    run.tell(f"trying out {control}")
+    before = run.clock.wall()
+    listed: dict[str, Any] = {}
+    answer = asked(f"LIST {control}", lambda: listed.update(list_one(control)), date=listed)
+    if "Date" in listed:
+        yield _clock_finding(listed["Date"], (before + run.clock.wall()) / 2)
+    finding = run.answer("control-list", *answer, where, found=f" in {control}")
+    yield finding
+    if access(*answer[:2]) not in {Access.ALLOWED, Access.DENIED}:
+        run.why_not = "not tried: the bucket cannot be used"
+        return False
+    yield from run.contained("delivery", _delivery(run, places, begun=bool(listed.get("Contents"))))
+    yield from run.contained("lock", _lock(places))
+
+    probe = layout.probe(new_agent_id())
+    answer = asked(f"DELETE {probe}", lambda: control.rm(probe))
+    yield run.answer("control-delete", *answer, where)
+    if not ok(answer):
+        # What cannot be taken away again is not written.
+        answer = asked(f"PUT {probe}", lambda: control.put(probe, b"", if_match=_NO_ETAG))
+        yield run.answer("control-write", *answer, where)
+        answer = asked(f"GET {probe}", lambda: control.get(probe, limit=1024))
+        yield run.read_answer("control-read", answer, where, exists=False)
+        yield Finding("conditional-writes", "skipped", "not tried: the trial object could not be removed")
+        return False
+    with ExitStack() as exit_stack:
+        exit_stack.callback(asked, f"DELETE {probe}", lambda: control.rm(probe))
+        wrote = asked(f"PUT {probe}", lambda: control.put(probe, b"trial\n", if_none_match=True))
+        yield run.answer("control-write", *wrote, where)
+        read = asked(f"GET {probe}", lambda: control.get(probe, limit=1024))
+        yield run.read_answer("control-read", read, where, exists=ok(wrote))
+    if not (ok(wrote) and ok(read)):
+        yield Finding("conditional-writes", "skipped", "not tried: that needs reading and writing")
+        return False
+    name = "conditional-writes"
+    try:
+        probe_store(control, layout, new_agent_id(), clock=run.clock)
+    except StoreUnsafe as error:
+        yield Finding(name, "problem", str(error), error.hint)
+        return False
+    yield Finding(name, "ok", "the store honours If-None-Match and If-Match")
+    return True
+
+
+def _delivery(run: Run, places: Places, *, begun: bool) -> Steps[None]:
+    """Is this a new delivery, one to go on with, or a misspelt one."""
+    layout, order = places.layout, run.order
+    name = f"{order.dataset}/{order.delivery_id} ({order.transfer_type})"
+    if begun:
+        yield Finding("delivery", "ok", f"{name} was begun before and goes on")
+        return
+    for prefix, given, what in (
+        (layout.fill(layout.control_prefix), order.dataset, "dataset"),
+        (layout.fill(layout.control_prefix) + order.dataset + "/", order.delivery_id, "delivery id"),
+    ):
+        if other := rules.close_name(
+            given, _folders(Bucket(places.control.name, client=places.control.client), prefix)
+        ):
+            yield Finding(
+                "delivery",
+                "warning",
+                f"{name} is new, and there is a {what} {other!r}: is {given!r} misspelt?",
+                f"If so, write {other!r}; else there is nothing to do.",
+            )
+            return
+    yield Finding("delivery", "ok", f"{name} is new")
+
+
+def _folders(bucket: Bucket, prefix: str) -> list[str]:
+    """Names of the first folders below a prefix; none where they may not be listed."""
+    found: dict[str, Any] = {}
+    asked(
+        f"LIST {prefix}",
+        lambda: found.update(bucket.client.list_objects_v2(Bucket=bucket.name, Prefix=prefix, Delimiter="/")),
+    )
+    return [entry["Prefix"][len(prefix) : -1] for entry in found.get("CommonPrefixes", ())]
+
+
+def _lock(places: Places) -> Steps[None]:
+    try:
+        fetched = places.control.get(places.layout.owned, limit=MAX_BODY)
+        body = LockBody.decode(fetched.body)
+    except NotFound:
+        yield Finding("lock", "ok", "free: nobody has ever held it")
+        return
+    except ObjectTooLarge as error:
+        fetched, body = error.found, None
+    except AccessDenied:
+        yield Finding("lock", "skipped", "it may not be read")
+        return
+    decision = may_take(
+        body, age=fetched.date - fetched.last_modified, identity=current_process(), is_running=is_running
+    )
+    holder = "somebody whose lock cannot be read"
+    if body is not None:
+        who = f"{body.user or 'unknown user'} on {body.host or 'unknown host'}"
+        holder = f"agent {body.agent_id} ({who}, since {body.acquired_at})"
+    if isinstance(decision, Take):
+        found = "free" if decision.why is WhyTaken.RELEASED else f"left by {holder}, whose run has died"
+        yield Finding("lock", "ok", found)
+        return
+    todo = "Wait until that run has ended."
+    if decision.why is WhyRefused.NEWER:
+        todo = "Install the newer version of upload-client that holds it."
+    elif body is not None:
+        todo += f" If you know that it is dead: `upload-client unlock --steal {body.agent_id}`."
+    yield Finding("lock", "problem", f"held by {holder}", todo)
+
+
+def _clock_finding(date: str, wall: float) -> Finding:
+    """How far this machine's clock is off, by an answer's ``Date``, which is cut to whole seconds."""
+    try:
+        off = wall - (email.utils.parsedate_to_datetime(date).timestamp() + 0.5)
+    except (TypeError, ValueError):
+        return Finding("clock", "skipped", "the store does not say what time it is")
+    status = rules.clock_status(off)
+    found = "as the store's, to a second"
+    if abs(off) > 1.5:
+        found = f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the store's"
+    return Finding("clock", status, found, "" if status == "ok" else SET_CLOCK)

@@ -1,0 +1,243 @@
+"""The files to be sent: index, names, whether each is there and can be read, content."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from upload_client.aws.bucket import Bucket
+from upload_client.core.parts import MAX_OBJECT
+from upload_client.core.paths import check_relpaths, collisions
+from upload_client.core.preflight import Finding
+from upload_client.errors import InvalidIndex, UsageError
+from upload_client.index import check_index, known_sizes
+from upload_client.preflight.content import check_contents, unopened
+from upload_client.preflight.run import SHOWN, Data, Run, Steps, more, quoted
+from upload_client.transfer.dataroot import DataRoot, FileRefused
+from upload_client.ui import figures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["look_at_files"]
+
+_LOOKS = 512  # files looked at before progress is told
+
+
+def look_at_files(run: Run, source: Path | Bucket) -> Steps[None]:
+    """Look at the index, and at each file it names."""
+    run.tell("reading the index")
+    try:
+        frame = run.order.read_files(source)
+    except InvalidIndex as error:
+        yield Finding(
+            "index",
+            "problem",
+            f"{error.n_problems} problem{'s' * (error.n_problems != 1)} in {error.where}",
+            error.hint,
+            details=(*error.problems[:SHOWN], *more(error.n_problems)),
+        )
+        _no_files(run)
+        return
+    except UsageError as error:
+        yield Finding("index", "problem", str(error), error.hint)
+        _no_files(run)
+        return
+    if "path" not in frame.columns:
+        yield Finding("index", "problem", "it has no column 'path'", InvalidIndex.hint)
+        _no_files(run)
+        return
+    paths: list[str] = frame["path"].astype(str).tolist()
+    first_row = 2 if frame.attrs else 0  # rows as a spreadsheet counts them, where there was a file
+    unsafe = dict(check_relpaths(paths))
+    checked = yield from _index(frame, paths, unsafe)
+    yield _names(paths, unsafe, first_row)
+    known = checked and "size" in frame.columns
+    expected = known_sizes(frame) if known else [None] * len(paths)
+    yield from _look(run, source, paths, unsafe, expected)
+
+
+def _no_files(run: Run) -> None:
+    run.why_not = run.why_not or "not tried: the index cannot be read"
+
+
+def _index(frame: pd.DataFrame, paths: Sequence[str], unsafe: Mapping[int, str]) -> Steps[bool]:
+    """Is each row of the index as it should be, whatever its file is like."""
+    mark = secrets.token_hex(8)
+    # Names have a finding of their own. What replaces them keeps the number of each row.
+    stand_ins = [f"{mark}/{row}" if row in unsafe else path for row, path in enumerate(paths)]
+    table = frame.drop(columns="size", errors="ignore").assign(path=stand_ins)
+    table.attrs = frame.attrs
+    try:
+        check_index(table, dict.fromkeys(stand_ins, 0))
+    except InvalidIndex as error:
+        yield Finding(
+            "index",
+            "problem",
+            f"{error.n_problems} of {figures.count(len(paths))} rows cannot be delivered",
+            error.hint,
+            details=(*error.problems[:SHOWN], *more(error.n_problems)),
+        )
+        return False
+    given = frame["checksum"].notna().sum() if "checksum" in frame.columns else 0
+    how = (
+        "with checksums"
+        if given == len(paths)
+        else "without checksums"
+        if not given
+        else f"{given} with checksums"
+    )
+    yield Finding("index", "ok", f"{figures.files(len(paths))}, {how}")
+    return True
+
+
+def _names(paths: Sequence[str], unsafe: Mapping[int, str], first_row: int) -> Finding:
+    if unsafe:
+        shown = [
+            f"row {first_row + row}: {quoted(paths[row])} {reason}"
+            for row, reason in islice(unsafe.items(), SHOWN)
+        ]
+        return Finding(
+            "names",
+            "problem",
+            f"{figures.files(len(unsafe))} with a name that cannot be delivered",
+            "Rename these files, and write the index anew: `upload-client index DIR`.",
+            details=(*shown, *more(len(unsafe))),
+        )
+    pairs = collisions(paths)
+    if pairs:
+        shown = [f"{quoted(paths[other])} and {quoted(paths[row])}" for row, other, _ in pairs[:SHOWN]]
+        return Finding(
+            "names",
+            "warning",
+            f"{figures.count(len(pairs))} differ from another only in case or Unicode form:"
+            " some file systems take both for one",
+            "Ask the receiver whether theirs does, or rename them.",
+            details=(*shown, *more(len(pairs))),
+        )
+    return Finding("names", "ok", "all can be delivered, none can be taken for another")
+
+
+def _look(
+    run: Run,
+    source: Path | Bucket,
+    paths: Sequence[str],
+    unsafe: Mapping[int, str],
+    expected: Sequence[int | None],
+) -> Steps[None]:
+    look = _local(source) if isinstance(source, Path) else _listed(source)
+    run.data = data = Data()
+    wrong: list[tuple[str, str]] = []
+    rows = [row for row in range(len(paths)) if row not in unsafe]
+    batches = [rows[start : start + _LOOKS] for start in range(0, len(rows), _LOOKS)]
+    with ThreadPoolExecutor(8, "look") as pool:
+        n = 0
+        for batch, found in zip(
+            batches, pool.map(lambda batch: [look(paths[row]) for row in batch], batches), strict=True
+        ):
+            for row, size in zip(batch, found, strict=True):
+                path = paths[row]
+                if isinstance(size, str):
+                    wrong.append((path, size))
+                    continue
+                if size > MAX_OBJECT:
+                    wrong.append((path, f"is larger than S3 can hold ({figures.size(MAX_OBJECT)})"))
+                elif expected[row] not in (None, size):
+                    wrong.append((path, f"has {size} bytes, and the index says {expected[row]}"))
+                data.paths.append(path)
+                data.sizes.append(size)
+            n += len(batch)
+            run.tell(f"{figures.files(n)} of {figures.count(len(rows))} looked at")
+    yield _of_files(
+        "files",
+        wrong,
+        len(rows),
+        "cannot be sent",
+        f"{figures.files(len(data.paths))}, {figures.size(sum(data.sizes))}, all there and readable",
+        "Mend these files, or take them out of the index: `upload-client index DIR` writes a new one.",
+    )
+    empty = [path for path, size in zip(data.paths, data.sizes, strict=True) if size == 0]
+    if empty:
+        shown = map(quoted, empty[:SHOWN])
+        yield Finding(
+            "empty",
+            "warning",
+            f"{figures.files(len(empty))}",
+            "Make sure that they are meant to be empty; they are delivered as they are.",
+            details=(*shown, *more(len(empty))),
+        )
+    else:
+        yield Finding("empty", "ok", "none")
+    yield from run.contained("content", _content(run, source, data))
+
+
+def _local(folder: Path) -> Callable[[str], int | str]:
+    """Opens files: the only way to know that they can be read."""
+    root = DataRoot(folder)
+
+    def look(path: str) -> int | str:
+        try:
+            with root.open(path) as file:
+                return file.fingerprint.size
+        except FileRefused as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot be opened: {error.strerror or error}"
+
+    return look
+
+
+def _listed(bucket: Bucket) -> Callable[[str], int | str]:
+    sizes = {entry.key: entry.size for entry in bucket.list()}
+    return lambda path: sizes.get(path, "is not there")
+
+
+def _of_files(
+    name: str, wrong: Sequence[tuple[str, str]], n: int, what: str, right: str, todo: str
+) -> Finding:
+    if not wrong:
+        return Finding(name, "ok", right)
+    shown = [f"{quoted(path)} {reason}" for path, reason in sorted(wrong)[:SHOWN]]
+    return Finding(
+        name,
+        "problem",
+        f"{figures.count(len(wrong))} of {figures.files(n)} {what}",
+        todo,
+        details=(*shown, *more(len(wrong))),
+    )
+
+
+def _content(run: Run, source: Path | Bucket, data: Data) -> Steps[None]:
+    if not run.order.content:
+        yield Finding("content", "skipped", "not looked at: --content opens each file as the validator will")
+        return
+    if not isinstance(source, Path):
+        yield Finding(
+            "content", "skipped", "not looked at: the bytes of a bucket do not pass through this machine"
+        )
+        return
+    why = {path: unopened(path, size) for path, size in zip(data.paths, data.sizes, strict=True)}
+    files = [(path, size) for path, size in zip(data.paths, data.sizes, strict=True) if why[path] is None]
+    done = 0
+
+    def told(n: int) -> None:
+        nonlocal done
+        done += n
+        run.tell(f"{figures.files(done)} of {figures.count(len(files))} opened")
+
+    told(0)
+    wrong = list(check_contents(source, files, on_progress=told))
+    left = sorted({reason for reason in why.values() if reason})
+    tail = f"; {figures.files(len(why) - len(files))} not opened ({', '.join(left)})" if left else ""
+    yield _of_files(
+        "content",
+        wrong,
+        len(files),
+        "do not open as what their names say" + tail,
+        f"{figures.files(len(files))} open as what their names say{tail}",
+        "Mend them: the receiver's validator would judge them invalid.",
+    )

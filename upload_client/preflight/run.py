@@ -1,0 +1,277 @@
+"""What the parts of a check share: what is asked for, what is known so far, what an answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import BotoCoreError
+
+from upload_client.aws.auth import Prompt
+from upload_client.aws.bucket import AccessDenied, Bucket, StoreError, store_errors
+from upload_client.clock import Clock
+from upload_client.core import preflight as rules
+from upload_client.core.files import TransferType
+from upload_client.core.preflight import BY_NAME, CHECKS, Access, Finding, access, actions_of
+from upload_client.core.text import for_terminal
+from upload_client.errors import DeliveryError
+from upload_client.settings import Settings
+from upload_client.transfer.wire import (
+    Answer,
+)
+from upload_client.ui import figures
+
+if TYPE_CHECKING:
+    import boto3
+    import pandas as pd
+
+__all__ = [
+    "NETWORK",
+    "SHOWN",
+    "TIMEOUT",
+    "Data",
+    "Measured",
+    "Order",
+    "Run",
+    "Steps",
+    "asked",
+    "date_of",
+    "list_one",
+    "more",
+    "n_threads",
+    "ok",
+    "parts_of",
+    "quoted",
+]
+
+T = TypeVar("T")
+Steps = Generator[Finding, None, T]
+
+NETWORK = "Check the network (proxy, firewall), region and endpoint_url; then run this again."
+SHOWN = 5
+"""Files that are named."""
+TIMEOUT = 20.0
+"""Seconds to wait for an answer."""
+_AUTO_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be delivered, and how.
+
+    Attributes:
+        dataset: name of the data set.
+        delivery_id: name of the delivery.
+        transfer_type: ``staging`` or ``sample``.
+        settings: known before the login.
+        sources: which of them come from where, see `upload_client.settings.where_from`.
+        open_source: gives the source; a bucket needs the session, which is None before a login.
+        read_files: gives the index of a source.
+        output_dir: where the state dump will go.
+        content: open the files as the validator will.
+        prompt: asks the person for what a login needs.
+    """
+
+    dataset: str
+    delivery_id: str
+    transfer_type: TransferType
+    settings: Settings
+    sources: Mapping[str, Sequence[str]]
+    open_source: Callable[[boto3.Session | None], Path | Bucket | None]
+    read_files: Callable[[Path | Bucket], pd.DataFrame]
+    output_dir: Path
+    content: bool = False
+    prompt: Prompt | None = None
+
+
+@dataclass(slots=True)
+class Measured:
+    """What the store can do.
+
+    Attributes:
+        rate: bytes a second, all connections together; None: not measured.
+        latency: seconds from a small request to its answer.
+        how: how the rate was measured, for people.
+        n_threads: connections used.
+    """
+
+    latency: float
+    n_threads: int
+    rate: float | None = None
+    how: str = ""
+
+
+@dataclass(slots=True)
+class Data:
+    """The files of a delivery that can be read."""
+
+    paths: list[str] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+
+
+class Run:
+    """One look at everything.
+
+    Attributes:
+        order: what is to be delivered.
+        tell: is told what is being done now.
+        clock: time.
+        seen: checks that have a finding.
+        why_not: why what has no finding was not tried.
+        from_bucket: whether the source is a bucket.
+        denied: checks whose permission is missing.
+        data: the files that can be read, once they were looked at.
+        a_source_key: some object of the source bucket.
+        measured: what the landing bucket can do, once that was measured.
+    """
+
+    def __init__(self, order: Order, tell: Callable[[str], None], clock: Clock) -> None:
+        self.order = order
+        self.tell = tell
+        self.clock = clock
+        self.seen: set[str] = set()
+        self.why_not = ""
+        self.from_bucket = False
+        self.denied: set[str] = set()
+        self.data: Data | None = None
+        self.a_source_key: str | None = None
+        self.measured: Measured | None = None
+
+    def contained(self, name: str, steps: Steps[T]) -> Steps[T | None]:
+        """Go on with the rest, whatever happens in these steps, of which `name` is the first check."""
+        try:
+            return (yield from steps)
+        except DeliveryError as error:
+            found, todo = str(error), error.hint
+        except BotoCoreError as error:
+            found, todo = f"no answer: {error}", NETWORK
+        except Exception as error:  # noqa: BLE001 - a check must not keep the others from being made
+            found = f"unexpected: {type(error).__name__}: {error}"
+            todo = "This is a fault of upload-client: report it."
+        names = [check.name for check in CHECKS]
+        left = (one for one in names[names.index(name) :] if one not in self.seen)
+        yield Finding(next(left, name), "problem", found, todo)
+        return None
+
+    def answer(
+        self,
+        name: str,
+        status: int,
+        code: str,
+        message: str,
+        where: tuple[str, str],
+        options: Sequence[str] = (),
+        *,
+        found: str = "",
+    ) -> Finding:
+        """What the answer to the trial of a check means.
+
+        Args:
+            name: of the check.
+            status: HTTP status, 0 for no answer.
+            code: the store's error code.
+            message: what it said.
+            where: bucket and prefix.
+            options: names of the settings' object options.
+            found: more to be said where it is allowed.
+        """
+        bucket, prefix = where
+        said = access(status, code)
+        actions = actions_of(BY_NAME[name], options)
+        if said is Access.ALLOWED:
+            return Finding(name, "ok", f"{' and '.join(actions)} allowed{found}")
+        if said is Access.DENIED:
+            return self.denial(name, [(one, rules.resource(one, bucket, prefix)) for one in actions])
+        found = f"{said.value}: {message}"
+        if said is Access.NO_BUCKET:
+            found = f"there is no bucket {bucket}"
+        return Finding(name, "problem", found, rules.advice(status, code))
+
+    def denial(self, name: str, missing: Sequence[tuple[str, str]]) -> Finding:
+        """Permissions are missing: each as its action, and on what it has to be allowed."""
+        check = BY_NAME[name]
+        self.denied.add(name)
+        actions = tuple(action for action, _ in missing)
+        asked = "; ".join(f"{action} on {arn}" for action, arn in missing)
+        return Finding(
+            name,
+            "problem" if check.needed else "warning",
+            f"{' or '.join(actions)} is not allowed: a delivery could not {check.without}",
+            f"If dataset and delivery are spelled right, ask the receiver to allow {asked}.",
+            actions=actions,
+        )
+
+    def read_answer(
+        self, name: str, answer: tuple[int, str, str], where: tuple[str, str], *, exists: bool
+    ) -> Finding:
+        """What the answer to a look at an object says.
+
+        Of an object that is not there S3 says 404 only to whoever may list the bucket, and 403 to others.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        """
+        listing = f"{name.partition('-')[0]}-list"
+        if access(*answer[:2]) is Access.DENIED and listing in self.denied and not exists:
+            return Finding(name, "skipped", "cannot be told while s3:ListBucket is missing")
+        return self.answer(name, *answer, where)
+
+
+def asked(
+    doing: str, ask: Callable[[], object], *, date: dict[str, Any] | None = None
+) -> tuple[int, str, str]:
+    """Make a request: its HTTP status (0: no answer), error code and message.
+
+    Args:
+        doing: what it is, for the message.
+        ask: makes it.
+        date: gets the answer's ``Date`` where it is a refusal.
+    """
+    try:
+        with store_errors(doing):
+            ask()
+    except StoreError as error:
+        response = getattr(error.__cause__, "response", {})
+        if date is not None and (said := date_of(response)):
+            date["Date"] = said
+        code = error.code or ("NoCredentials" if isinstance(error, AccessDenied) else "")
+        return error.status, code, str(error)
+    return 200, "", ""
+
+
+def parts_of(answer: Answer) -> tuple[int, str, str]:
+    """HTTP status, error code and message, as `asked` gives them."""
+    return answer.status, answer.code, f"{answer.code} {answer.message}".strip()
+
+
+def ok(answer: tuple[int, str, str]) -> bool:
+    """Whether it is allowed."""
+    return access(*answer[:2]) is Access.ALLOWED
+
+
+def date_of(answer: Mapping[str, Any]) -> str:
+    """The ``Date`` of an answer of botocore; empty where it has none."""
+    date: str = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    return date
+
+
+def list_one(bucket: Bucket) -> dict[str, Any]:
+    """One key below the bucket's prefix, and the ``Date`` of the answer."""
+    answer: Any = bucket.client.list_objects_v2(Bucket=bucket.name, Prefix=bucket.prefix, MaxKeys=1)
+    return {**answer, "Date": date_of(answer)}
+
+
+def n_threads(settings: Settings) -> int:
+    """Connections to measure with."""
+    return _AUTO_THREADS if settings.threads == "auto" else settings.threads
+
+
+def quoted(path: str) -> str:
+    """A path in quotes, safe for a terminal, not too long."""
+    text = path if len(path) <= 100 else f"{path[:60]}…{path[-35:]}"
+    return f"'{for_terminal(text)}'"
+
+
+def more(n: int) -> tuple[str, ...]:
+    """The line that says how many are not named."""
+    return (f"and {figures.count(n - SHOWN)} more",) if n > SHOWN else ()
