@@ -26,7 +26,7 @@ from moto.cloudformation.parsing import ResourceMap
 from moto.cognitoidentity.models import cognitoidentity_backends
 from moto.cognitoidp.models import cognitoidp_backends
 from moto.core.common_models import CloudFormationModel
-from moto.iam.models import iam_backends
+from moto.iam.models import Role, iam_backends
 from moto.s3.exceptions import S3ClientError
 from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
@@ -156,6 +156,22 @@ def _booleans(value: Any) -> Any:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
+_made_role = Role.create_from_cloudformation_json
+
+
+def _role_of_stack(*args, **kwargs):
+    """moto keeps a stack's policies as objects, and gives them out as Python's text for them."""
+    role = _made_role(*args, **kwargs)
+    role.policies = {name: _text(document) for name, document in role.policies.items()}
+    role.assume_role_policy_document = _text(role.assume_role_policy_document)
+    return role
+
+
+def _text(document: str | dict) -> str:
+    return document if isinstance(document, str) else json.dumps(document)
+
+
+Role.create_from_cloudformation_json = staticmethod(_role_of_stack)
 ResourceMap.parse_ssm_parameter = lambda *_: LAYER  # AWS' own public parameters are not in moto
 
 
@@ -200,12 +216,7 @@ def _check(environ) -> None:
 def role_policies(arn: str) -> list[dict]:
     backend = iam_backends[ACCOUNT]["aws"]
     role = next((role for role in backend.roles.values() if role.arn == arn), None)
-    return [] if role is None else [_document(policy) for policy in role.policies.values()]
-
-
-def _document(policy: str | dict) -> dict:
-    """A policy as a call has left it in moto, or as a stack has."""
-    return json.loads(policy) if isinstance(policy, str) else policy
+    return [] if role is None else [json.loads(policy) for policy in role.policies.values()]
 
 
 def _needed(service: str, environ):
@@ -244,6 +255,8 @@ def _needed_of_s3(method: str, path: str, environ):
     reads = "s3:ListMultipartUploadParts" if "uploadId" in query else "s3:GetObject"
     actions = {"GET": reads, "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject"}
     yield actions.get(method, writes), f"{arn}/{key}", {}
+    if method == "PUT" and "HTTP_IF_MATCH" in environ:
+        yield "s3:GetObject", f"{arn}/{key}", {}
     if source := environ.get("HTTP_X_AMZ_COPY_SOURCE"):
         yield "s3:GetObject", f"arn:aws:s3:::{urllib.parse.unquote(source).lstrip('/').partition('?')[0]}", {}
     if method in ("GET", "HEAD") and "uploadId" not in query and not _is_there(bucket, key):
@@ -282,7 +295,7 @@ def _credentials(request: dict) -> dict:
     if asked not in roles:
         raise Refused("the token gives no such role, or several")
     role = next(role for role in iam_backends[ACCOUNT]["aws"].roles.values() if role.arn == asked)
-    trust = _document(role.assume_role_policy_document)
+    trust = json.loads(role.assume_role_policy_document)
     says = {
         "cognito-identity.amazonaws.com:aud": identities,
         "cognito-identity.amazonaws.com:amr": "authenticated",
@@ -310,11 +323,12 @@ def _refuse(environ, start_response, why: str):
         return _json(
             start_response, "403 Forbidden", {"Message": why}, ("x-amzn-ErrorType", "AccessDeniedException")
         )
-    kind = (
-        "NotAuthorizedException"
-        if "CognitoIdentity" in environ["HTTP_X_AMZ_TARGET"]
-        else "AccessDeniedException"
-    )
+    target = environ.get("HTTP_X_AMZ_TARGET")
+    if target is None:
+        start_response("403 Forbidden", [("Content-Type", "text/xml")])
+        error = f"<Type>Sender</Type><Code>AccessDenied</Code><Message>{why}</Message>"
+        return [f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()]
+    kind = "NotAuthorizedException" if "CognitoIdentity" in target else "AccessDeniedException"
     return _json(start_response, "400 Bad Request", {"__type": kind, "message": why})
 
 

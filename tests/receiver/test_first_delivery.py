@@ -34,6 +34,7 @@ def test_from_the_template_to_the_message_that_a_delivery_is_complete(deployed, 
     open_session(load_settings(profile=profile, environ={}), prompt=maria)
     assert [question.partition(" ")[0] for question in questions] == ["Password", "New", "The"]
 
+    before = deployed.aws.log.read_text(encoding="utf-8")
     sample(tmp_path / "data", n_files=8)
     (tmp_path / "data" / "harbour" / "broken.json").write_text("{", encoding="utf-8")
     done = subprocess.run(
@@ -50,6 +51,9 @@ def test_from_the_template_to_the_message_that_a_delivery_is_complete(deployed, 
     )
     assert done.returncode == 3, f"{done.stdout}\n{done.stderr}\n{deployed.aws.log.read_text()}"
     assert json.loads(done.stdout.splitlines()[-1])["counts"]["valid"] == 8
+
+    said = deployed.aws.log.read_text(encoding="utf-8")
+    assert "refused:" not in said[len(before) :]  # the roles allow all that a delivery needs
 
     told = outcomes.next()
     assert (told["dataset"], told["delivery_id"], told["n_files"]) == ("survey7", "2026-11", 9)

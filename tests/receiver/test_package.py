@@ -41,8 +41,8 @@ def test_it_holds_the_validator_and_nothing_of_the_client():
     )
 
 
-def test_the_same_code_makes_the_same_zip_and_other_code_another_name():
-    content = lambda_zip()
+def test_the_same_code_makes_the_same_zip_and_other_code_another_name(archive):
+    content = archive.read_bytes()
     assert lambda_zip() == content
     assert default_name(content) != default_name(content + b" ")
     with zipfile.ZipFile(io.BytesIO(content)) as opened:
