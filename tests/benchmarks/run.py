@@ -318,12 +318,7 @@ def main() -> None:
                 )
     report = {
         "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "cpus": os.cpu_count(),
-            "processor": _processor(),
-            "system": platform.platform(),
-            "python": platform.python_version(),
-        },
+        "machine": machine(),
         "clients": {
             client.name: {"version": folders[client.name][1], "hashes": client.hashes} for client in chosen
         },
@@ -334,6 +329,17 @@ def main() -> None:
     if options.out:
         options.out.write_text(json.dumps(report, indent=1))
     show(report)
+
+
+def machine() -> dict[str, object]:
+    """What figures depend on, and how busy it is."""
+    return {
+        "cpus": os.cpu_count(),
+        "processor": _processor(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load": [round(each, 1) for each in os.getloadavg()],
+    }
 
 
 def _processor() -> str:
