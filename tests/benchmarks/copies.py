@@ -1,11 +1,11 @@
-"""How many requests a delivery from bucket to bucket takes, from the login to the receipt: each attempt counts.
+"""How many requests a delivery from bucket to bucket takes, from login to receipt: each attempt counts.
 
     python tests/benchmarks/copies.py [--objects N] [--out FILE.json]
 
-The delivery runs against the sandbox, validator included. What is counted is what the client sends, by operation
-and bucket, as botocore sends it; the store's own record of copies has to agree with that. Two figures: what is
-asked about the objects (copies, listings of both buckets), which the goal is about; and everything, with lock,
-log and polls of the validator's log, of which there are more the longer it takes.
+The delivery runs against the sandbox, validator included. What is counted is what the client sends, by
+operation and bucket, as botocore sends it; the store's own record of copies has to agree with that. Two
+figures: what is asked about the objects (copies, listings of both buckets), which the goal is about; and
+everything, with lock, log and polls of the validator's log, of which there are more the longer it takes.
 """
 
 from __future__ import annotations

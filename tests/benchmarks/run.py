@@ -11,7 +11,8 @@ virtual environment of its own below ``--home`` (by default in the user's cache 
 
 What is compared is said with each client: who hashes content for the signature (SHA-256, by SigV4 over plain
 HTTP), who sends a checksum. ``seconds`` is the time of the transfer, as far as a client tells it from its own
-start-up (the Python ones do), and ``process seconds`` that of the whole process.
+start-up (the Python ones do), and ``process seconds`` that of the whole process. CPU is that of the whole
+process too; ours, of which half a second goes into importing boto3, is also given without its start-up.
 """
 
 from __future__ import annotations
@@ -260,6 +261,7 @@ def measure(client: Client, folder: str, data: Path, url: str, trust: str | None
         "seconds": told.get("seconds", whole),
         "process_seconds": whole,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "transfer_cpu_seconds": told.get("transfer_cpu_seconds", usage.ru_utime + usage.ru_stime),
         "rss_mib": usage.ru_maxrss / 1024,
     }
 
@@ -370,14 +372,17 @@ def _goal(results, title, case, store, ours, theirs, least):
 def _cpu(results, case, store, ours, theirs):
     for one in results:
         if (one["case"], one["store"]) == (case, store):
-            ratios = compare(one["rounds"], ours, theirs, "cpu_seconds")
-            if ratios:
+            whole = compare(one["rounds"], ours, theirs, "cpu_seconds")
+            transfer = compare(one["rounds"], ours, theirs, "transfer_cpu_seconds")
+            if whole:
                 return {
                     "case": case,
                     "store": store,
                     "ours": ours,
                     "peer": theirs,
-                    "cpu_ours_over_peer": 1 / statistics.median(ratios),
+                    "at_most": 0.4,
+                    "cpu_ours_over_peer": 1 / statistics.median(whole),
+                    "without_start_up": 1 / statistics.median(transfer),
                 }
     return None
 
@@ -408,7 +413,8 @@ def show(report) -> None:
         )
     for one in report["cpu"]:
         pair = f"{one['ours']} / {one['peer']}, {one['case']} {one['store']}"
-        print(f"CPU of {pair}: {one['cpu_ours_over_peer']:.2f}")
+        told = f"{one['cpu_ours_over_peer']:.2f}, without our start-up {one['without_start_up']:.2f}"
+        print(f"CPU of {pair}: {told} (at most {one['at_most']})")
 
 
 if __name__ == "__main__":
