@@ -1,0 +1,243 @@
+"""What is drafted from a sample accepts all of the sample."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from upload_client.core.expectations import Tally
+from upload_client.errors import UsageError
+from upload_client.expectations.content import judge as judge_content
+from upload_client.expectations.document import load
+from upload_client.expectations.infer import PoorSample, infer
+from upload_client.expectations.model import Expectations
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("jsonschema")
+
+
+def listed(root: Path) -> list[tuple[str, int]]:
+    return [
+        (path.relative_to(root).as_posix(), path.stat().st_size) for path in root.rglob("*") if path.is_file()
+    ]
+
+
+def drafted(root: Path) -> Expectations:
+    return load(infer(root, listed(root)).encode(), "draft")
+
+
+def wrong(expectations: Expectations, root: Path) -> dict[str, str]:
+    """What is wrong with the files below `root`, by path; under ``""`` with all of them."""
+    rules, found, tally = expectations.rules, {}, Tally(expectations.rules)
+    for path, size in listed(root):
+        tally.add(path, size)
+        number = rules.type_of(path)
+        reason = rules.refusal(path, size)
+        if reason is None and number is not None:
+            with (root / path).open("rb") as file:
+                content = expectations.types[number].content
+                reason = str(judge_content(content, file, size, max_unpacked=10**8))
+        if reason:
+            found[path] = reason
+    if problems := tally.problems():
+        found[""] = "; ".join(problems)
+    return found
+
+
+cells = st.one_of(
+    st.just(""),
+    st.integers().map(str),
+    st.floats().map(str),
+    st.sampled_from(
+        ["true", "false", "2024-01-02", "2024-01-02T03:04:05", "2024-01-02T03:04:05Z", " 1", "1e400"]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6),
+)
+
+
+@st.composite
+def tables(draw) -> bytes:
+    names = draw(
+        st.lists(st.text(st.sampled_from('abc,"# ä\x85:'), min_size=1, max_size=4), min_size=1, unique=True)
+    )
+    kinds = [draw(st.sampled_from([cells, st.integers().map(str), st.floats().map(str)])) for _ in names]
+    rows = draw(st.lists(st.tuples(*kinds), max_size=6))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL)
+    writer.writerow(names)
+    # A row of one empty field is an empty line, which is no row.
+    writer.writerows(row for row in rows if any(row) or len(names) > 1)
+    return text.getvalue().encode()
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(["a.csv", "b.csv", "x/a.csv", "x/c.csv"]), tables(), min_size=1))
+def test_csv_that_something_was_drafted_from_is_as_it_should_be(files):
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for path, data in files.items():
+            (root / path).parent.mkdir(exist_ok=True)
+            (root / path).write_bytes(data)
+        try:
+            expectations = drafted(root)
+        except PoorSample:
+            return  # such as names of a header that pyarrow and Python do not read alike
+        assert wrong(expectations, root) == {}
+
+
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(trees, min_size=1, max_size=4), st.lists(trees, max_size=4))
+def test_json_that_something_was_drafted_from_is_as_it_should_be(values, lines):
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for n, value in enumerate(values):
+            (root / f"{n}.json").write_text(json.dumps(value))
+        (root / "x.jsonl").write_text("".join(f"{json.dumps(value)}\n" for value in lines))
+        assert wrong(drafted(root), root) == {}
+
+
+def make_everything(root: Path) -> None:
+    """A sample of each format, by its own library."""
+    np = pytest.importorskip("numpy")
+    fits = pytest.importorskip("astropy.io.fits")
+    asdf = pytest.importorskip("asdf")
+    pillow = pytest.importorskip("PIL.Image")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for n in (1, 2):
+        image = fits.PrimaryHDU(np.full((4, 3 + n), 7, ">i2"))
+        image.header["TELESCOP"] = "VLT"
+        image.header["EXPTIME"] = 1.5 * n
+        image.header["EMPTY"] = None
+        table = fits.BinTableHDU.from_columns(
+            [
+                fits.Column("id", "J", array=np.arange(5)),
+                fits.Column("flux", "3E", unit="Jy", array=np.ones((5, 3))),
+                fits.Column("name", "4A", array=np.array(["a", "b", "", "d", "e"])),
+                fits.Column("good", "L", array=np.array([True, False, True, True, True])),
+                fits.Column("u", "I", bzero=32768, array=np.arange(5, dtype="uint16")),
+            ],
+            name="STARS",
+        )
+        packed = fits.CompImageHDU(np.arange(600.0, dtype="f4").reshape(20, 30), name="PACKED")
+        units = fits.HDUList([image, table, fits.ImageHDU(np.zeros(3)), packed])
+        units.writeto(root / f"{n}.fits")
+        (root / f"{n}.fits.gz").write_bytes(gzip.compress((root / f"{n}.fits").read_bytes()))
+        tree = {"a": {"x": np.arange(n + 3), "n": n}, "rows": [{"name": "p", "v": np.ones(2)}], "l": [1, 2]}
+        asdf.AsdfFile(tree).write_to(root / f"{n}.asdf")
+        columns = {
+            "i": pa.array([1, None, 3], pa.int16()),
+            "s": ["x", "y", None],
+            "t": pa.array([1, 2, 3], pa.timestamp("us", "UTC")),
+            "l": [[1], [2, 3], []],
+            "d": pa.array(["a", "b", "a"]).dictionary_encode(),
+            "c": pa.array(["1.5", "2.5", None]).cast(pa.decimal128(5, 2)),
+        }
+        pq.write_table(pa.table(columns), root / f"{n}.parquet")
+        pillow.new("RGB" if n == 1 else "L", (10 * n, 5)).save(root / f"{n}.png")
+        np.save(root / f"{n}.npy", np.arange(6, dtype="i4").reshape(2, 3))
+        np.savez(root / f"{n}.npz", x=np.arange(n), **({"y": np.array(["s"])} if n == 1 else {}))
+        (root / f"{n}.tsv").write_text("a\tb\n1\t2\n")
+        (root / f"{n}.csv.gz").write_bytes(gzip.compress(b"a;b\n1;x\n"))
+        (root / f"{n}.mystery").write_bytes(b"\0\1")
+    (root / "README").write_text("hello")
+    (root / ".hidden").write_text("hello")
+
+
+def test_what_is_drafted_from_a_sample_of_each_format_accepts_it(tmp_path):
+    make_everything(tmp_path)
+    expectations = drafted(tmp_path)
+    assert wrong(expectations, tmp_path) == {}
+    formats = {one.content.format for one in expectations.types}
+    assert formats == {"fits", "asdf", "parquet", "image", "npy", "npz", "tsv", "csv", "opaque"}
+
+
+def test_a_draft_says_what_is_common_as_a_rule_and_what_may_be_chance_as_a_comment(tmp_path):
+    make_everything(tmp_path)
+    text = infer(tmp_path, listed(tmp_path))
+    assert "- {name: flux, type: float32, unit: Jy, shape: [3]}" in text
+    assert "- {name: u, type: uint16}" in text
+    assert "- {card: EXPTIME, type: number}  # 1.5 to 3 in the sample" in text
+    assert "- {card: TELESCOP, type: string}  # 'VLT' in the sample" in text
+    assert "shape: [null, null]  # not all alike in the sample" in text
+    assert "- {path: 'rows[name=p].v', type: array, dtype: float64, shape: [null]}  # 2 in the sample" in text
+    assert "- {name: i, type: int16}  # 1 to 3 in the sample" in text
+    assert "# count: {min: 2, max: 2}" in text
+    assert "modes: [L, RGB]" in text
+    assert 'delimiter: ";"' in text
+
+
+def test_tables_that_have_little_in_common_are_types_of_their_own(tmp_path):
+    for folder, header in (
+        ("stars", "id,ra,dec\n1,2,3\n"),
+        ("nights", "night,seeing\n1,0.8\n"),
+        ("", "a,b\n1,2\n"),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "x.csv").write_text(header)
+    expectations = drafted(tmp_path)
+    assert [one.files for one in expectations.types] == [("nights/*.csv",), ("stars/*.csv",), ("*.csv",)]
+    assert wrong(expectations, tmp_path) == {}
+    (tmp_path / "stars" / "x.csv").write_text("night,seeing\n1,0.8\n")
+    assert "column 'id': it is missing" in wrong(expectations, tmp_path)["stars/x.csv"]
+
+
+def test_a_column_that_only_some_files_have_is_not_required(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,\n")
+    (tmp_path / "b.csv").write_text("x\n2.5\n")
+    (csv_type,) = drafted(tmp_path).types
+    x, y = csv_type.content.columns
+    assert (x.type, x.required, x.nulls) == ("number", True, False)
+    assert (y.type, y.required, y.nulls) == ("any", False, True)
+
+
+def test_a_file_that_cannot_be_read_is_no_sample(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1\n")
+    (tmp_path / "b.json").write_text("{")
+    with pytest.raises(PoorSample) as caught:
+        infer(tmp_path, listed(tmp_path))
+    assert str(caught.value).startswith("2 files of the sample cannot be read\n  a.csv: ")
+    assert "row 1: 1 fields where the header has 2" in str(caught.value)
+
+
+def test_an_empty_folder_is_no_sample(tmp_path):
+    with pytest.raises(UsageError, match="no file in the sample"):
+        infer(tmp_path, [])
+
+
+def test_without_its_library_nothing_is_drafted_of_a_format(tmp_path, monkeypatch):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr("upload_client.expectations.infer.is_installed", lambda _: False)
+    with pytest.raises(UsageError, match="cannot be learned without pyarrow"):
+        infer(tmp_path, listed(tmp_path))
+
+
+def test_a_document_drafted_of_good_files_rejects_each_bad_one_and_says_where(toy):
+    expectations = drafted(toy / "data")
+    assert wrong(expectations, toy / "data") == {}
+    found = wrong(expectations, toy / "bad_data")
+    assert len(found) == 6
+    assert found["parquet/data_0.parquet"] == "column 'a': int64 where int32 is expected"
+    assert found["fits/data_0.fits"] == "HDU TABLE, column 'a': int64 where int32 is expected"
+    assert found["asdf/data_0.asdf"] == "data.table.columns[name=a].data: int64 where int32 is expected"
+    for path in ("parquet/data_1.parquet", "fits/data_1.fits", "asdf/data_1.asdf"):
+        assert "int64 where int32 is expected" in found[path]
+        assert found[path].count("float32 where float64 is expected") == 2
+        assert "b_0" in found[path]
+        assert "b_1" in found[path]
