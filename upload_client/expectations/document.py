@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
-from upload_client.expectations.model import Expectations
+from upload_client.expectations.content import is_installed
+from upload_client.expectations.model import Expectations, Json
 
 __all__ = ["MAX_BYTES", "InvalidExpectations", "dump", "load", "load_file"]
 
@@ -24,6 +25,7 @@ MAX_BYTES = 256 * 1024
 _MAX_NODES = 50_000
 _MAX_DEPTH = 40
 _SHOWN = 20
+_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _MAX_TEXT = 200
 
 
@@ -98,14 +100,19 @@ def load(data: bytes, where: str) -> Expectations:
     if not isinstance(content, dict):
         raise InvalidExpectations(where, ["it is no mapping that begins with 'version: 1'"])
     try:
-        return Expectations.model_validate(content)
+        expectations = Expectations.model_validate(content)
     except ValidationError as error:
         raise InvalidExpectations(where, list(_problems(error, root))) from None
+    problems = list(_schema_problems(expectations, root))
+    if problems:
+        raise InvalidExpectations(where, problems)
+    return expectations
 
 
 def dump(expectations: Expectations) -> str:
     """A document of which `load` makes the same expectations."""
-    text: str = yaml.safe_dump(_plain(expectations.as_data()), sort_keys=False, allow_unicode=True, width=110)
+    # All in ASCII: some characters PyYAML writes as they are, and reads as a line's end.
+    text: str = yaml.safe_dump(_plain(expectations.as_data()), sort_keys=False, width=110)
     return text
 
 
@@ -143,6 +150,8 @@ class _Builder:
             )
         if depth > _MAX_DEPTH:
             raise _Bad(f"nested deeper than {_MAX_DEPTH}", node)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _TAGS:
+            raise _Bad(f"the tag {str(node.tag)[:_MAX_TEXT]!r} means nothing here", node)
         if isinstance(node, yaml.MappingNode):
             made: dict[str, Any] = {}
             for key_node, value_node in node.value:
@@ -166,6 +175,20 @@ def _problems(error: ValidationError, root: yaml.Node) -> Iterator[str]:
         line, key = _place(root, problem["loc"])
         where = f"line {line}" + (f", {key}" if key else "")
         yield f"{where}: {_says(problem)}"[:_MAX_TEXT]
+
+
+def _schema_problems(expectations: Expectations, root: yaml.Node) -> Iterator[str]:
+    """What is wrong with JSON Schemas, where somebody is there who can tell."""
+    if not is_installed("jsonschema"):
+        return
+    for number, one in enumerate(expectations.types):
+        if isinstance(one.content, Json) and one.content.json_schema:
+            from upload_client.expectations.formats.json import schema_problem  # noqa: PLC0415 — an extra
+
+            reason = schema_problem(one.content.json_schema)
+            if reason is not None:
+                line, key = _place(root, ("types", number, "content", "schema"))
+                yield f"line {line}, {key}: it is no JSON Schema: {reason}"[:_MAX_TEXT]
 
 
 def _place(root: yaml.Node, loc: Sequence[str | int]) -> tuple[int, str]:

@@ -651,8 +651,7 @@ class _JsonSeen(_Seen):
         schema = self._shape.schema()
         if not schema:
             return ["schema: {}"]
-        text = yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110)
-        return ["schema:", *(f"  {line}" for line in text.splitlines())]
+        return ["schema:", *(f"  {line}" for line in _yaml(schema, width=100).splitlines())]
 
 
 class _JsonShape:
@@ -808,9 +807,14 @@ def _document(sample: Sequence[tuple[str, int]], drafts: Sequence[_Draft], *, ot
 
 
 def _flow(data: Any) -> str:  # noqa: ANN401 — plain values
-    text: str = yaml.safe_dump(
-        data, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf")
-    )
+    return _yaml(data, default_flow_style=True, width=float("inf"))
+
+
+def _yaml(data: Any, **style: Any) -> str:  # noqa: ANN401 — plain values, PyYAML's options
+    """YAML in letters people read, unless there are some that PyYAML takes for a line's end."""
+    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, **style)
+    if not text.replace("\n", "").isprintable():
+        text = yaml.safe_dump(data, sort_keys=False, **style)
     return text.strip()
 
 

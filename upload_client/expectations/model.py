@@ -81,6 +81,15 @@ def _pattern(pattern: str) -> str:
     return pattern
 
 
+def as_moment(day_or_moment: dt.date) -> dt.datetime:
+    """A moment in UTC: of a day its beginning; one that names no zone is in UTC."""
+    if not isinstance(day_or_moment, dt.datetime):
+        return dt.datetime(day_or_moment.year, day_or_moment.month, day_or_moment.day, tzinfo=dt.UTC)
+    if day_or_moment.tzinfo is None:
+        return day_or_moment.replace(tzinfo=dt.UTC)
+    return day_or_moment.astimezone(dt.UTC)
+
+
 def _as_list(one_or_more: object) -> object:
     return [one_or_more] if isinstance(one_or_more, str) else one_or_more
 
@@ -133,8 +142,9 @@ class Values(_Mapping):
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:
         if self.min is not None and self.max is not None:
+            low, high = (as_moment(one) if isinstance(one, dt.date) else one for one in (self.min, self.max))
             try:
-                wrong = self.min > self.max  # type: ignore[operator] # what cannot be compared raises
+                wrong = low > high  # type: ignore[operator] # what cannot be compared raises
             except TypeError:
                 raise ValueError("min and max are not of one kind") from None
             if wrong:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from upload_client.expectations.findings import Findings, Undecided, shown
-from upload_client.expectations.model import Column, Values
+from upload_client.expectations.model import Column, Values, as_moment
 
 __all__ = ["TableJudge", "ValueJudge", "check_shape", "index_place", "is_of_type", "row_place"]
 
@@ -258,11 +258,9 @@ def _missing(values: Array, missing: npt.NDArray[np.bool_] | None) -> npt.NDArra
 def _comparable(limit: object, kind: str) -> Any:  # noqa: ANN401 — a number or a numpy moment
     """A limit as numpy compares it with values of a kind; None where it cannot be compared."""
     if kind == "M":
-        if isinstance(limit, dt.datetime):
-            if limit.tzinfo is not None:
-                limit = limit.astimezone(dt.UTC).replace(tzinfo=None)
-            return np.datetime64(limit, "us")
-        return np.datetime64(limit, "us") if isinstance(limit, dt.date) else None
+        if not isinstance(limit, dt.date):
+            return None
+        return np.datetime64(as_moment(limit).replace(tzinfo=None), "us")
     return limit if isinstance(limit, (int, float)) else None
 
 

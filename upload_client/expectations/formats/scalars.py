@@ -6,7 +6,7 @@ import datetime as dt
 import re
 
 from upload_client.expectations.findings import Findings, shown
-from upload_client.expectations.model import Limit, Values
+from upload_client.expectations.model import Limit, Values, as_moment
 
 __all__ = ["check_scalar", "kind_of"]
 
@@ -86,8 +86,4 @@ def _moment(value: object) -> dt.datetime | None:
             value = dt.datetime.fromisoformat(value.strip())
         except ValueError:
             return None
-    if isinstance(value, dt.datetime):
-        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
-    if isinstance(value, dt.date):
-        return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
-    return None
+    return as_moment(value) if isinstance(value, dt.date) else None
