@@ -43,6 +43,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
 @click.command(
     cls=Command,
     short_help="Look at everything before a delivery; change nothing.",
+    synopsis=("--dataset D --delivery-id Y [OPTIONS]",),
     groups={
         "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "profile"),
         "What to look at": ("content", "clean"),

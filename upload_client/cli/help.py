@@ -63,6 +63,15 @@ class _Manual(click.Command):
         for n, form in enumerate(self._synopsis):
             formatter.write_usage(ctx.command_path, form, prefix="       " if n else "Usage: ")
 
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """What has to be given, then what may be."""
+        needed = [
+            f"{param.opts[0]} {param.make_metavar(ctx)}"
+            for param in self.params
+            if isinstance(param, click.Option) and param.required
+        ]
+        return [*needed, *super().collect_usage_pieces(ctx)]
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options, by what they are about."""
         records = {param.name: param.get_help_record(ctx) for param in self.get_params(ctx)}
@@ -72,7 +81,8 @@ class _Manual(click.Command):
 
     @staticmethod
     def _write(formatter: click.HelpFormatter, title: str, records: Sequence[tuple[str, str] | None]) -> None:
-        if rows := [record for record in records if record is not None]:
+        # An argument without a text of its own is told of in the first paragraph.
+        if rows := [record for record in records if record is not None and record[1]]:
             with formatter.section(title):
                 formatter.write_dl(rows)
 

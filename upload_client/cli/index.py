@@ -6,14 +6,29 @@ from pathlib import Path
 
 import click
 
+from upload_client.cli.completion import folders
+from upload_client.cli.help import Command, Section
 from upload_client.cli.told import Told
 from upload_client.core.text import for_terminal
 
 __all__ = ["index"]
 
 
-@click.command(short_help="Write the file index of a directory.")
-@click.argument("source")
+@click.command(
+    cls=Command,
+    short_help="Write the file index of a directory.",
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client index /data/survey7", "as index.csv in that folder"),
+                ("upload-client index . --exclude '*.tmp' --exclude drafts/ -o index.csv", ""),
+            ),
+        ),
+        Section("Exit codes", (("0", "written"), ("2", "some file cannot be delivered, or wrong usage"))),
+    ),
+)
+@click.argument("source", shell_complete=folders)
 @click.option(
     "-o",
     "--output",

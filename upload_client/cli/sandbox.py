@@ -6,10 +6,28 @@ from pathlib import Path
 
 import click
 
+from upload_client.cli.help import Command, Section
+
 __all__ = ["sandbox"]
 
 
-@click.command(short_help="Run AWS and a receiver on this machine, until Ctrl-C.")
+@click.command(
+    cls=Command,
+    short_help="Run AWS and a receiver on this machine, until Ctrl-C.",
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client sandbox --profile-out sandbox.toml", "in one terminal"),
+                (
+                    "upload-client --profile sandbox.toml --dataset sample --delivery-id 1",
+                    "in another",
+                ),
+            ),
+        ),
+        Section("Exit codes", (("0", "it was stopped"), ("1", "it does not start"), ("2", "wrong usage"))),
+    ),
+)
 @click.option("--dataset", default="sample", show_default=True, metavar="D", help="Name of the dataset.")
 @click.option("--delivery-id", default="1", show_default=True, metavar="Y", help="Name of the delivery.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="[default: a free one]")

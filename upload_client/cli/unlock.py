@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import click
 
+from upload_client.cli.help import Command, Section
 from upload_client.cli.place import delivery_options, log_in
 from upload_client.core.text import for_terminal
 
 __all__ = ["unlock"]
 
 
-@click.command(short_help="Give back the lock of a run that is dead.")
+@click.command(
+    cls=Command,
+    short_help="Give back the lock of a run that is dead.",
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client status --dataset survey7 --delivery-id 1", "who holds it, and for how long"),
+                ("upload-client unlock --dataset survey7 --delivery-id 1 --steal fkzqbwmpdrt", ""),
+            ),
+        ),
+        Section(
+            "Exit codes",
+            (
+                ("0", "the lock is free"),
+                ("2", "wrong usage, or there was nothing to give back"),
+                ("10", "login refused"),
+                ("11", "somebody else holds it"),
+            ),
+        ),
+    ),
+)
 @delivery_options
 @click.option("--steal", required=True, metavar="AGENT", help="Who holds the lock, as exit code 11 said it.")
 def unlock(*, dataset: str, delivery_id: str, sample: bool, profile: str | None, steal: str) -> int:
