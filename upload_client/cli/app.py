@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from upload_client.cli.check import check
 from upload_client.cli.completion import completion
 from upload_client.cli.deliver import deliver
-from upload_client.cli.failure import Failure
+from upload_client.cli.expectations import expectations
+from upload_client.cli.failure import GIVEN, Failure
 from upload_client.cli.index import index
 from upload_client.cli.receiver import receiver
 from upload_client.cli.report import report
@@ -26,6 +27,7 @@ deliver.add_command(index)
 deliver.add_command(sandbox)
 deliver.add_command(check)
 deliver.add_command(completion)
+deliver.add_command(expectations)
 deliver.add_command(unlock)
 deliver.add_command(status)
 deliver.add_command(receiver)
@@ -43,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, see ``--help``. A failure is one sentence and a hint on stderr, no traceback.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    GIVEN.set(tuple(given))
     try:
         code = deliver.main(given, prog_name="upload-client", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 # the last place where it can be told

@@ -2,7 +2,8 @@
 
 They are the validator's own (`upload_client.validator.content`, `upload_client.validator.opening`), so that
 what passes here opens there too, provided that the receiver uses the reference validator and has the same
-libraries. Reading text is Python's own work: it is spread over processes.
+libraries. Where the receiver has said what belongs in the delivery (`upload_client.expectations`), the files
+are judged by that. Reading text is Python's own work: it is spread over processes.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from pathlib import Path
 from typing import cast
 
 from upload_client.errors import DeliveryError
+from upload_client.expectations.expected import Expected
+from upload_client.expectations.model import Expectations
 from upload_client.transfer.dataroot import DataRoot, FileRefused, LocalFile
 from upload_client.validator.checks import format_of
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.opening import LIBRARIES, Openers, is_installed
+from upload_client.validator.opening import LIBRARIES, Openers, Undecided, is_installed
 from upload_client.validator.settings import ValidatorSettings
 
 __all__ = ["MAX_READ", "check_contents", "unopened"]
@@ -34,13 +37,20 @@ _BATCH_BYTES = 64 * 1024 * 1024
 _BLOCK = 256 * 1024
 
 
-def unopened(path: str, size: int) -> str | None:
+def unopened(path: str, size: int, expected: Expected | None = None) -> str | None:
     """Why the content of a file is not looked at; None if it is.
 
     Args:
         path: its name tells what it should open as.
         size: in bytes.
+        expected: what belongs in the delivery.
     """
+    if expected is not None:
+        if expected.refusal(path, size) is not None:
+            return None  # that is said of it
+        rules = expected.content(path)
+        if rules is not None:
+            return "expected to hold anything" if rules.format == "opaque" else None
     kind = format_of(path)
     if kind is None:
         return "a format that the validator does not open"
@@ -53,39 +63,54 @@ def check_contents(
     root: Path,
     files: Iterable[tuple[str, int]],
     *,
+    expectations: Expectations | None = None,
     n_processes: int | None = None,
     on_progress: Callable[[int], None] | None = None,
+    on_undecided: Callable[[str, str], None] | None = None,
 ) -> Iterator[tuple[str, str]]:
-    """Open files as what their suffixes say.
+    """Open files as what their suffixes say, or judge them by what is expected of them.
 
     Args:
         root: the directory that `files` are relative to.
         files: path and size in bytes of each file for which `unopened` gives None.
+        expectations: what belongs in the delivery.
         n_processes: None: one for each processor.
         on_progress: called with the number of files looked at since its last call.
 
+        on_undecided: called with path and reason of a file that cannot be judged here, for example because a
+            library is missing; without it, such a file is among those that are wrong.
+
     Yields:
-        Path and reason of each file that does not open, or cannot be read, in no certain order.
+        Path and reason of each file that is not as it should be, or cannot be read, in no certain order.
 
     Raises:
         DeliveryError: a process that reads was killed.
     """
     batches = list(_batches(files))
+
+    def tell(looked_at: Sequence[_Wrong]) -> Iterator[tuple[str, str]]:
+        for path, reason, undecided in looked_at:
+            if undecided and on_undecided:
+                on_undecided(path, reason)
+            else:
+                yield path, reason
+
     n = min(n_processes or os.cpu_count() or 1, len(batches))
     if n <= 1:
-        for batch in batches:
-            yield from _check(str(root), batch)
-            if on_progress:
-                on_progress(len(batch))
+        with Openers(1) as openers:
+            for batch in batches:
+                yield from tell(_look(DataRoot(root), batch, _ready(expectations), openers))
+                if on_progress:
+                    on_progress(len(batch))
         return
     # Spawned: a fork would share the connections and locks of this process' threads.
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(n, context, initializer=_leave_ctrl_c_to_the_parent)
+    pool = ProcessPoolExecutor(n, context, initializer=_Process.begin, initargs=(root, expectations))
     try:
-        futures = {pool.submit(_check, str(root), batch): len(batch) for batch in batches}
+        futures = {pool.submit(_Process.look, batch): len(batch) for batch in batches}
         for future in as_completed(futures):
-            yield from future.result()
+            yield from tell(future.result())
             if on_progress:
                 on_progress(futures[future])
     except BrokenProcessPool as error:
@@ -114,36 +139,70 @@ def _batches(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
         yield batch
 
 
-def _leave_ctrl_c_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+_Wrong = tuple[str, str, bool]
+"""Path, reason, and whether nobody can tell."""
 
 
-def _check(root: str, paths: Sequence[str]) -> list[tuple[str, str]]:
-    """What is wrong with these files. Runs in a process of its own."""
+def _ready(expectations: Expectations | None) -> Expected | None:
+    return None if expectations is None else Expected(expectations)
+
+
+class _Process:
+    """What a process that looks at files keeps from one batch to the next."""
+
+    source: DataRoot
+    expected: Expected | None
+    openers: Openers
+
+    @classmethod
+    def begin(cls, root: Path, expectations: Expectations | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the parent, which ends this process
+        cls.source, cls.expected, cls.openers = DataRoot(root), _ready(expectations), Openers(1)
+
+    @classmethod
+    def look(cls, paths: Sequence[str]) -> list[_Wrong]:
+        return _look(cls.source, paths, cls.expected, cls.openers)
+
+
+def _look(
+    source: DataRoot, paths: Sequence[str], expected: Expected | None, openers: Openers
+) -> list[_Wrong]:
+    """What is wrong with these files."""
     wrong = []
-    source = DataRoot(Path(root))
-    with Openers(1) as openers:
-        for path in paths:
-            try:
-                with source.open(path) as file:
-                    _open(path, file, openers)
-            except (Unreadable, FileRefused) as error:
-                wrong.append((path, str(error)))
-            except OSError as error:
-                wrong.append((path, f"cannot be read: {error.strerror or error}"))
+    for path in paths:
+        try:
+            with source.open(path) as file:
+                _judge(path, file, expected, openers)
+        except (Unreadable, FileRefused) as error:
+            wrong.append((path, str(error), False))
+        except Undecided as error:
+            wrong.append((path, f"it could not be judged: {error}", True))
+        except OSError as error:
+            wrong.append((path, f"cannot be read: {error.strerror or error}", False))
     return wrong
 
 
-def _open(path: str, file: LocalFile, openers: Openers) -> None:
-    kind = format_of(path)
-    assert kind is not None
-    if kind in LIBRARIES:
-        openers.open(kind, file.fingerprint.size, lambda offset, n: file.read(n, offset))
+def _judge(path: str, file: LocalFile, expected: Expected | None, openers: Openers) -> None:
+    size = file.fingerprint.size
+    rules = None
+    if expected is not None:
+        unexpected = expected.refusal(path, size)
+        if unexpected is not None:
+            raise Unreadable(unexpected)
+        rules = expected.content(path)
+    if rules is not None:
+        if rules.format != "opaque":
+            openers.judge(rules.document, rules.format, size, lambda offset, n: file.read(n, offset))
         return
-    try:
-        check_text(kind, cast("io.BufferedReader", io.BufferedReader(_Content(file), _BLOCK)))
-    except Unreadable as error:
-        raise Unreadable(f"it does not open as {kind}: {error}") from None
+    kind = format_of(path)
+    if kind in LIBRARIES:
+        if is_installed(LIBRARIES[kind]):
+            openers.open(kind, size, lambda offset, n: file.read(n, offset))
+    elif kind is not None:
+        try:
+            check_text(kind, cast("io.BufferedReader", io.BufferedReader(_Content(file), _BLOCK)))
+        except Unreadable as error:
+            raise Unreadable(f"it does not open as {kind}: {error}") from None
 
 
 class _Content(io.RawIOBase):

@@ -1,0 +1,246 @@
+"""``upload-client expectations``: draft the document that says what belongs in a delivery, and try it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from upload_client.cli.help import Command, Group, Section
+from upload_client.core.text import for_terminal
+
+if TYPE_CHECKING:
+    from upload_client.core.problems import Problem
+
+__all__ = ["expectations"]
+
+TOLD_EVERY = 0.2  # seconds
+
+_SEE = Section("See also", (("docs/expectations.md", "all that may stand in the document"),))
+
+
+@click.group(
+    cls=Group, short_help="Say what belongs in a delivery: draft the document, try it.", sections=(_SEE,)
+)
+def expectations() -> None:
+    """Say what belongs in a delivery: which files, how many, and what is in them.
+
+    A receiver writes that into a YAML document, by which the validator judges what arrives.
+    """
+
+
+@expectations.command(
+    "infer",
+    cls=Command,
+    short_help="Draft the document from a good sample.",
+    sections=(
+        Section("Examples", (("upload-client expectations infer sample/ -o agreed.yaml", ""),)),
+        _SEE,
+    ),
+)
+@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write it.  [default: stdout]",
+)
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+def infer(*, source: Path, output: Path | None, force: bool) -> None:
+    """Draft the document from SOURCE, a folder with files as they should be.
+
+    What all of them have in common becomes a rule, what may be chance a comment; every file of the sample is
+    accepted by what is drafted. Read it before you use it.
+    """
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.expectations.infer import infer as draft  # noqa: PLC0415 # imports pydantic
+
+    if output is not None and output.exists() and not force:
+        raise UsageError(f"{output} is there", hint="Name another file, or write over it with --force.")
+    files = _files(source)
+    told = _Told(len(files))
+    text = draft(source, files, on_progress=told)
+    told.wipe()
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    from upload_client.atomic import replacing  # noqa: PLC0415 # not for --help
+
+    with replacing(output) as file:
+        file.write(text)
+    click.echo(
+        f"{for_terminal(str(output))}: drafted from {_n_files(len(files))}; read it before use", err=True
+    )
+
+
+@expectations.command(
+    "check",
+    cls=Command,
+    short_help="Judge a folder by the document, as the validator will.",
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client expectations check data/ --expectations agreed.yaml", ""),
+                (
+                    "upload-client expectations check data/ --expectations agreed.yaml --json | jq .problems",
+                    "for a script",
+                ),
+            ),
+        ),
+        Section(
+            "Exit codes",
+            (
+                ("0", "all is as expected"),
+                ("2", "wrong usage, or a document that is none"),
+                ("3", "some files, or the delivery as a whole, are not as expected"),
+                ("5", "nothing is wrong, but some files cannot be judged here (a library is missing)"),
+            ),
+        ),
+        _SEE,
+    ),
+)
+@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--expectations",
+    "document",
+    metavar="FILE",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The document.",
+)
+@click.option("--sample", is_flag=True, help="SOURCE is a part of a delivery: nothing is missing in it.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int:
+    """Judge the files of SOURCE by the document, as the receiver's validator will."""
+    from upload_client.core.expectations import Tally  # noqa: PLC0415 # not for --help
+    from upload_client.core.problems import group  # noqa: PLC0415 # not for --help
+    from upload_client.expectations.document import load_file  # noqa: PLC0415 # imports pydantic
+    from upload_client.expectations.expected import Expected  # noqa: PLC0415 # imports pydantic
+    from upload_client.preflight.content import check_contents, unopened  # noqa: PLC0415 # imports boto3
+
+    agreed = load_file(document)
+    expected = Expected(agreed)
+    files = _files(source)
+    tally = Tally(expected.rules)
+    for path, size in files:
+        tally.add(path, size)
+    delivery = tally.problems(complete=not sample)
+    looked_at = [(path, size) for path, size in files if unopened(path, size, expected) is None]
+    told = _Told(len(looked_at))
+    undecided: list[tuple[str, str]] = []
+    wrong = list(
+        check_contents(
+            source,
+            looked_at,
+            expectations=agreed,
+            on_progress=told,
+            on_undecided=lambda path, reason: undecided.append((path, reason)),
+        )
+    )
+    told.wipe()
+    code = 3 if wrong or delivery else 5 if undecided else 0
+    problems = group((path, "invalid", reason) for path, reason in sorted(wrong))
+    unknown = group((path, "done", reason) for path, reason in sorted(undecided))
+    if as_object:
+        import json  # noqa: PLC0415 # not for --help
+
+        click.echo(
+            json.dumps(
+                {
+                    "schema_version": 1,
+                    "kind": "expectations",
+                    "exit_code": code,
+                    "n_files": len(files),
+                    "n_wrong": len(wrong),
+                    "n_undecided": len(undecided),
+                    "delivery": delivery,
+                    "problems": [_object(problem) for problem in problems],
+                    "undecided": [_object(problem) for problem in unknown],
+                }
+            )
+        )
+        return code
+    _print("The delivery as a whole", [(sentence, ()) for sentence in delivery])
+    _print("Files that are not as expected", [_told_of(problem) for problem in problems])
+    _print("Files that cannot be judged here", [_told_of(problem) for problem in unknown])
+    good = len(files) - len(wrong) - len(undecided)
+    click.echo(f"{good:,} of {_n_files(len(files))} as expected")
+    return code
+
+
+def _files(source: Path) -> list[tuple[str, int]]:
+    from upload_client.cli.source import read_files  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.index import check_index, known_sizes  # noqa: PLC0415 # imports pandas
+
+    frame = check_index(read_files(source, None), source).frame
+    found = []
+    for path, size in zip(frame["path"].tolist(), known_sizes(frame), strict=True):
+        try:
+            found.append((path, int(size) if size is not None else (source / path).stat().st_size))
+        except OSError as error:
+            raise UsageError(f"{source / path} cannot be read: {error.strerror or error}") from error
+    return found
+
+
+def _object(problem: Problem) -> dict[str, Any]:
+    return {"reason": problem.reason, "n": problem.n, "paths": list(problem.relpaths)}
+
+
+def _told_of(problem: Problem) -> tuple[str, tuple[str, ...]]:
+    more = problem.n - len(problem.relpaths)
+    names = tuple(for_terminal(path) for path in problem.relpaths)
+    return f"{_n_files(problem.n)}: {problem.reason}", (*names, *([f"and {more:,} more"] if more else []))
+
+
+def _print(title: str, rows: list[tuple[str, tuple[str, ...]]]) -> None:
+    """A heading, and under it each reason with the files concerned."""
+    if not rows:
+        return
+    width = max(40, min(shutil.get_terminal_size().columns, 120))
+    click.echo(title)
+    for reason, names in rows:
+        text = for_terminal(reason)
+        click.echo(
+            textwrap.fill(text, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+        )
+        for name in names:
+            click.echo(f"      {name}")
+    click.echo()
+
+
+def _n_files(n: int) -> str:
+    return f"{n:,} file{'s' * (n != 1)}"
+
+
+class _Told:
+    """Says on a terminal how many files have been read."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._done = 0
+        self._at = 0.0
+        self._wide = 0
+
+    def __call__(self, n: int) -> None:
+        self._done += n
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - self._at >= TOLD_EVERY:
+            self._at = now
+            line = f"{self._done:,} of {_n_files(self._n)} read"
+            click.echo("\r" + line.ljust(self._wide), err=True, nl=False)
+            self._wide = len(line)
+
+    def wipe(self) -> None:
+        """Take the line away."""
+        if self._wide:
+            click.echo("\r" + " " * self._wide + "\r", err=True, nl=False)
