@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -58,7 +59,7 @@ def screen(status: DeliveryStatus, trouble: str = "") -> RenderableType:
         parts += [
             Text(),
             Text(f"{problem.severity}: {for_terminal(problem.what)}", style=style),
-            Text(f"  what to do: {for_terminal(problem.todo)}"),
+            Padding(Text(for_terminal(problem.todo)), (0, 0, 0, 2)),
         ]
     if status.last:
         wrong = Table.grid(padding=(0, 1))
@@ -93,7 +94,10 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
         judged = files["valid"] + files["invalid"]
         speed = f"  {figures.size(rate.bytes_per_second)}/s" if rate is not None else ""
         left = status.eta_seconds
-        yield "", ProgressBar(total=total, completed=judged, width=BAR_WIDTH, complete_style="green")
+        yield (
+            f"{100 * judged // total} %",
+            ProgressBar(total=total, completed=judged, width=BAR_WIDTH, complete_style="green"),
+        )
         in_bytes = f"{figures.size(landed_bytes)} of {figures.size(n_bytes['total'])}"
         yield "sent", f"{figures.count(landed)} of {figures.files(total)}, {in_bytes}{speed}"
         pace = f"  {rate.verdicts_per_second:,.1f} files/s" if rate is not None else ""
@@ -107,10 +111,11 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
             yield "failed", Text(f"{figures.files(files['failed'])} could not be sent", style="red")
         if left is not None and status.phase is not Phase.FINISHING:
             yield "time left", f"{figures.duration(left)}, at the rate of the last {_span(status)}"
+    today = status.at[:10]
     if status.lock is not None:
-        yield "lock", _lock(status.lock)
+        yield "lock", _lock(status.lock, today)
     if status.run is not None:
-        yield "last run", _run(status.run)
+        yield "last run", _run(status.run, today)
     if status.validator is not None:
         yield "validator", _validator(status.validator)
     if status.receipt is not None:
@@ -121,30 +126,27 @@ def _span(status: DeliveryStatus) -> str:
     return figures.duration(0 if status.rate is None else status.rate.seconds)
 
 
-def _lock(lock: LockStatus) -> Text:
+def _lock(lock: LockStatus, today: str) -> Text:
     if lock.state == "unreadable":
-        return Text(f"unreadable, written {_clock(lock.refreshed_at)}", style="red")
+        return Text(f"unreadable, written at {_time(lock.refreshed_at, today)}", style="red")
     whom = f"{lock.user or 'unknown user'}@{lock.host or 'unknown host'}"
-    who = (
-        f"agent {lock.agent_id}, {whom}, epoch {lock.epoch}, since {_clock(lock.since or 'an unknown time')}"
-    )
     if lock.state == "released":
-        return Text(for_terminal(f"free; given back by {whom}, {_clock(lock.refreshed_at)}"))
+        return Text(for_terminal(f"free; given back by {whom} at {_time(lock.refreshed_at, today)}"))
+    since = _time(lock.since or "an unknown time", today)
+    who = f"{whom}, agent {lock.agent_id}, epoch {lock.epoch}, since {since}"
     if lock.state == "expired":
         return Text(for_terminal(f"expired, so free to take; held last by {who}"), style="yellow")
-    left = figures.duration(lock.seconds_left or 0)
-    return Text(
-        for_terminal(f"held by {who}; free at {_clock(lock.until or '')} if not refreshed ({left} left)")
-    )
+    until = f"{_time(lock.until or '', today)} if not refreshed ({figures.duration(lock.seconds_left or 0)})"
+    return Text(for_terminal(f"held by {who}, until {until}"))
 
 
-def _run(run: RunStatus) -> Text:
-    ended = {"stop": "ended", "crash": "crashed"}.get(run.ended or "")
+def _run(run: RunStatus, today: str) -> Text:
     text = f"number {run.epoch}, agent {run.agent_id}"
     if run.began_at:
-        text += f", began {_clock(run.began_at)}"
-    if ended:
-        text += f", {ended} {_clock(run.last_seen or '')}: {run.reason or 'no reason given'}"
+        text += f", began {_time(run.began_at, today)}"
+    if run.ended is not None:
+        word = "crashed" if run.ended == "crash" else "ended"
+        text += f", {word} {_time(run.last_seen or '', today)}: {run.reason or 'no reason given'}"
     elif run.silent_seconds is not None:
         text += f", wrote {figures.duration(run.silent_seconds)} ago"
     return Text(for_terminal(text))
@@ -162,6 +164,11 @@ def _validator(validator: ValidatorStatus) -> Text:
 def _clock(moment: str) -> str:
     """A moment to the second, as people write it; what is none stays what it is."""
     return f"{moment[:10]} {moment[11:19]} UTC" if moment[10:11] == "T" and moment.endswith("Z") else moment
+
+
+def _time(moment: str, today: str) -> str:
+    """The same, of today without the date."""
+    return moment[11:19] if moment[:11] == f"{today}T" else _clock(moment)
 
 
 def _sentence(text: str) -> str:
