@@ -15,20 +15,46 @@ if TYPE_CHECKING:
     from upload_client.client import Outcome, UploadClient
     from upload_client.core.files import ClientFile, TransferType
     from upload_client.errors import DeliveryError, NothingToDoError
+    from upload_client.events import (
+        Connected,
+        FileChanged,
+        Health,
+        InFlight,
+        Message,
+        Phase,
+        Planned,
+        Problem,
+        Progress,
+        Reporter,
+        Summary,
+    )
     from upload_client.plan import Plan
     from upload_client.settings import Settings, load_settings
     from upload_client.transfer import TransferOutcome, send_files
     from upload_client.transfer.dataroot import DataRoot
+    from upload_client.ui.notebook import NotebookReporter
 
 __all__ = [
     "Bucket",
     "ClientFile",
+    "Connected",
     "DataRoot",
     "DeliveryError",
+    "FileChanged",
+    "Health",
+    "InFlight",
+    "Message",
+    "NotebookReporter",
     "NothingToDoError",
     "Outcome",
+    "Phase",
     "Plan",
+    "Planned",
+    "Problem",
+    "Progress",
+    "Reporter",
     "Settings",
+    "Summary",
     "TransferOutcome",
     "TransferType",
     "UploadClient",
@@ -40,12 +66,24 @@ __all__ = [
 _HOMES = {
     "Bucket": "aws.bucket",
     "ClientFile": "core.files",
+    "Connected": "events",
     "DataRoot": "transfer.dataroot",
     "DeliveryError": "errors",
+    "FileChanged": "events",
+    "Health": "events",
+    "InFlight": "events",
+    "Message": "events",
+    "NotebookReporter": "ui.notebook",
     "NothingToDoError": "errors",
     "Outcome": "client",
+    "Phase": "events",
     "Plan": "plan",
+    "Planned": "events",
+    "Problem": "events",
+    "Progress": "events",
+    "Reporter": "events",
     "Settings": "settings",
+    "Summary": "events",
     "TransferOutcome": "transfer",
     "TransferType": "core.files",
     "UploadClient": "client",

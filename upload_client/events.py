@@ -54,7 +54,7 @@ class Message:
 class Phase:
     """The run has come to its next phase."""
 
-    name: PhaseName
+    phase: PhaseName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

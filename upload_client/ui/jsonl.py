@@ -111,10 +111,7 @@ class JsonlReporter:
 
 
 def _fields(event: Event) -> dict[str, Any]:
-    fields = {name: getattr(event, name) for name in event.__dataclass_fields__}
-    if isinstance(event, Phase):
-        fields = {"phase": event.name}
-    return fields
+    return {name: getattr(event, name) for name in event.__dataclass_fields__}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 # any JSON value, and paths

@@ -88,8 +88,8 @@ class Told:
     def take(self, event: Event) -> None:
         """Hear this."""
         match event:
-            case Phase(name):
-                self.phase = name
+            case Phase(phase):
+                self.phase = phase
             case Connected() | Planned() | Summary():
                 self._seen_at = self._clock.monotonic()
             case Progress():

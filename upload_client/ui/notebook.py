@@ -1,0 +1,145 @@
+"""In a notebook: bars, figures and problems as HTML in a cell's output, which is replaced as things go on.
+
+The HTML loads nothing, runs nothing and needs no widgets. Every text from outside goes through `_safe`.
+"""
+
+from __future__ import annotations
+
+import html
+from collections import deque
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+from upload_client.clock import SYSTEM, Clock
+from upload_client.core.text import for_terminal
+from upload_client.events import Event, Health, Message, Phase, Planned, Progress, Summary
+from upload_client.ui import figures
+from upload_client.ui.ending import ending, problem_lines
+from upload_client.ui.told import PHASES, Told
+
+__all__ = ["NotebookReporter"]
+
+SHOWN_EVERY = 0.5
+"""Seconds between two pictures: each is a message to a browser that may be far away."""
+_MESSAGES = 5
+_FILES = 8
+_MARKS = {"well": "✅", "todo": "⚠️", "error": "❌"}
+
+
+class NotebookReporter:
+    """Shows a delivery in the output of a notebook's cell.
+
+    Args:
+        show: Shows HTML in place of what it showed before; None: as IPython does.
+        clock: Counts seconds between events.
+
+    Raises:
+        ImportError: There is no IPython here, and no `show` was given.
+    """
+
+    def __init__(self, *, show: Callable[[str], object] | None = None, clock: Clock = SYSTEM) -> None:
+        self._show = show or _in_place()
+        self._told = Told(clock)
+        self._told.room = _FILES
+        self._clock = clock
+        self._shown_at = float("-inf")
+        self._messages: deque[str] = deque(maxlen=_MESSAGES)
+
+    def handle(self, event: Event) -> None:
+        """Show this, soon."""
+        self._told.take(event)
+        match event:
+            case Message(text, mtype) if mtype in {"warning", "error"}:
+                self._messages.append(f"{mtype}: {text}")
+            case Planned():
+                self._messages.append(figures.plan(event))
+            case Summary():
+                self._show("".join(self._ended(event)))
+                return
+            case _:
+                pass
+        now = self._clock.monotonic()
+        if isinstance(event, Phase) or now - self._shown_at >= SHOWN_EVERY:
+            self._shown_at = now
+            self._show("".join(self._picture()))
+
+    def close(self) -> None:
+        """What is shown stays."""
+
+    def _picture(self) -> Iterator[str]:
+        told, progress = self._told, self._told.progress
+        phase = PHASES[told.phase] if told.phase else "starting"
+        yield f"<p>{_safe(phase[:1].upper() + phase[1:])} … {figures.duration(told.seconds)}</p>"
+        if progress is not None:
+            yield from self._figures(progress)
+        if told.troubles:
+            yield "<ul>"
+            for trouble in told.troubles:
+                yield f"<li><b>{_safe(trouble.state)}</b> <code>{_safe(trouble.relpath)}</code>: "
+                yield f"{_safe(trouble.message)}. <i>{_safe(trouble.todo)}</i></li>"
+            yield "</ul>"
+        yield from (f"<p>{_safe(message)}</p>" for message in self._messages)
+        if told.health is not None and progress is not None:
+            yield f"<p><small>{_safe(_health(told.health))}</small></p>"
+
+    def _figures(self, progress: Progress) -> Iterator[str]:
+        told = self._told
+        total = progress.bytes_before + progress.bytes_total
+        done = min(progress.bytes_before + progress.bytes_done, total)
+        n_files, n_judged = sum(progress.counts.values()), figures.judged(progress.counts)
+        pace = f"{figures.size(told.rate)}/s"
+        if told.left > 0:
+            pace += f", {figures.duration(told.left)} left"
+        yield "<table>"
+        yield _row("sent", figures.share(done, total), f"{figures.size(done)} of {figures.size(total)}", pace)
+        judged = f"{figures.count(n_judged)} of {figures.files(n_files)}"
+        yield _row("judged", figures.share(n_judged, n_files), judged, "")
+        for file in told.places:
+            if file is not None:
+                part = f"part {file.parts_done} of {file.parts}" if file.parts else ""
+                share = figures.share(file.bytes_done, file.size) if file.size else 0.0
+                yield _row(f"<code>{_safe(file.relpath)}</code>", share, figures.size(file.size), part)
+        yield "</table>"
+        states = ", ".join(f"{state} {figures.count(n)}" for state, n in figures.counts(progress.counts))
+        yield f"<p>{states}</p>"
+
+    def _ended(self, summary: Summary) -> Iterator[str]:
+        end = ending(summary)
+        yield f"<p>{_MARKS[end.kind]} <b>{_safe(end.title)}</b></p><table>"
+        rows = (*end.rows, ("details", end.path)) if end.path else end.rows
+        for label, text in rows:
+            yield f'<tr><td style="text-align:left">{_safe(label)}</td>'
+            yield f'<td style="text-align:left">{_safe(text)}</td></tr>'
+        yield "</table>"
+        tags = {"name": "code", "more": "span", "todo": "i"}
+        for kind, text in problem_lines(summary.problems):
+            tag = tags.get(kind, "b")
+            yield f"<div><{tag}>{_safe(text)}</{tag}></div>"
+
+
+def _row(label: str, share: float, figure: str, more: str) -> str:
+    return (
+        f'<tr><td style="text-align:left">{label}</td>'
+        f'<td><progress max="1" value="{share:.3f}"></progress></td>'
+        f"<td>{figures.percent(share)}</td><td>{_safe(figure)}</td><td>{_safe(more)}</td></tr>"
+    )
+
+
+def _health(health: Health) -> str:
+    lock = "the lock is not held"
+    if health.lease_left is not None:
+        lock = f"lock is ours for {figures.duration(health.lease_left)}"
+    heard = "" if health.validator_heard is None else f", heard {health.validator_heard:.0f} s ago"
+    trouble = "" if health.trouble is None else f"; trying again: {health.trouble}"
+    return f"{lock}; validator: {health.validator}{heard}{trouble}"
+
+
+def _safe(text: str) -> str:
+    return html.escape(for_terminal(text))
+
+
+def _in_place() -> Callable[[str], object]:
+    ipython: Any = import_module("IPython.display")  # in notebooks alone
+    handle = ipython.display(ipython.HTML(""), display_id=True)
+    return lambda page: handle.update(ipython.HTML(page))
