@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -129,3 +131,10 @@ def test_what_is_asked_for_wrongly_is_said(run, arguments, sentence):
     assert said.out == ""
     assert sentence in said.err
     assert "hint: " in said.err
+
+
+def test_the_documentation_names_each_permission():
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "check.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if re.search("`(s3|ssm|lambda):", line) and line[0] == "|"]
+    told = [tuple(re.findall(r"`([^`]+)`", row)) for row in rows]
+    assert told == [(check.name, *check.actions) for check in CHECKS if check.actions]
