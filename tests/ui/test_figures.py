@@ -107,12 +107,19 @@ def test_before_anything_moved_nobody_knows_how_long_it_takes():
 def test_the_slowest_of_bytes_files_and_verdicts_says_how_long_it_takes():
     assert pace(progress(0), progress(1, 5_000, 2, files_total=3)).bytes_per_second == 5_000
     assert pace(progress(0), progress(1, 5_000, 2, files_total=3)).seconds_left == 1
-    assert pace(progress(0), progress(1, 5_000, 2, files_total=202)).seconds_left == 100
+    assert pace(progress(0), progress(1, 5_000, 2, files_total=8)).seconds_left == 3
     assert pace(progress(0), progress(1, 5_000, 2, judged=2)).seconds_left == 4
 
 
 def test_few_large_files_say_nothing_about_how_long_many_small_ones_take():
     assert pace(progress(0), progress(10, 5_000, 1, files_total=1000)).seconds_left == 10
+
+
+def test_many_small_files_behind_large_ones_are_taken_to_go_as_fast_as_such_files_have_gone():
+    small = [progress(second, 100 * second, 50 * second, files_total=1000) for second in range(4)]
+    large = [progress(second, 1000 * (second - 3), 150, files_total=1000) for second in range(4, 9)]
+    assert pace(*small).seconds_left == pytest.approx(9700 / 100)
+    assert pace(*small, *large).seconds_left == pytest.approx(850 / 50)
 
 
 def test_when_all_is_sent_the_verdicts_say_how_long_it_takes_however_slow():

@@ -24,6 +24,7 @@ __all__ = [
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 _HALF_LIFE = 8.0
+_TELLING = 2.0  # seconds that a rate has to be seen for to tell anything
 _FILES_TOLD = 100
 
 
@@ -100,6 +101,7 @@ class Pace:
         self._last: Progress | None = None
         self._seconds = 0.0
         self._bytes = self._files = self._verdicts = 0.0
+        self._best_files = self._best_verdicts = 0.0
         self._moved_at = 0.0
 
     def see(self, progress: Progress) -> None:
@@ -118,6 +120,9 @@ class Pace:
         self._bytes = self._bytes * fading + n_bytes
         self._files = self._files * fading + n_files
         self._verdicts = self._verdicts * fading + n_verdicts
+        if self._seconds >= _TELLING:
+            self._best_files = max(self._best_files, self.files_per_second)
+            self._best_verdicts = max(self._best_verdicts, self.verdicts_per_second)
         if n_bytes or n_files or n_verdicts:
             self._moved_at = progress.seconds
 
@@ -146,18 +151,22 @@ class Pace:
         """Until all is sent and judged; infinite while nobody knows.
 
         Many small files take their time by their number, large ones by their bytes, and the validator its
-        own: the longest counts. Few large files say nothing about how long the many small ones will take
-        that come after them, nor about the verdicts on these.
+        own: the longest counts. While larger files are sent than those that are left, the many small ones
+        that come after them are taken to go as fast as such files have gone at best.
         """
         last = self._last
         if last is None:
             return math.inf
         n_files = last.files_total - last.files_sent
+        n_bytes = last.bytes_total - last.bytes_done
+        alike = self._bytes * n_files <= 4 * n_bytes * self._files
+        files_rate = self.files_per_second if alike else self._best_files
+        verdict_rate = self.verdicts_per_second if alike or n_files <= 0 else self._best_verdicts
         many = 1.0 if n_files > 0 else 0.0
         rests = (
-            (last.bytes_total - last.bytes_done, self.bytes_per_second, 0.0),
-            (n_files, self.files_per_second, many),
-            (sum(last.counts.values()) - judged(last.counts), self.verdicts_per_second, many),
+            (n_bytes, self.bytes_per_second, 0.0),
+            (n_files, files_rate, many),
+            (sum(last.counts.values()) - judged(last.counts), verdict_rate, many),
         )
         known = [rest / rate for rest, rate, least in rests if rest > 0 and rate > least]
         return max(known) if known else math.inf if any(rest > 0 for rest, *_ in rests) else 0.0
