@@ -28,6 +28,7 @@ class Expected:
     """A document, ready to be asked about files."""
 
     def __init__(self, expectations: Expectations) -> None:
+        self.expectations = expectations
         self.rules = expectations.rules
         self._contents = [
             None

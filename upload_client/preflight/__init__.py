@@ -26,7 +26,7 @@ from upload_client.core.preflight import CHECKS, Access, Finding, access
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.places import complete_settings, open_places
 from upload_client.preflight.control import look_at_control
-from upload_client.preflight.files import look_at_files
+from upload_client.preflight.files import look_at_content, look_at_files
 from upload_client.preflight.landing import look_at_landing, look_at_source
 from upload_client.preflight.run import NETWORK, TIMEOUT, Data, Order, Run, Steps, asked, n_threads
 from upload_client.settings import Settings
@@ -73,6 +73,8 @@ def _steps(run: Run) -> Iterator[Finding]:
         run.why_not = "not tried: there is no login"
     else:
         yield from run.contained("settings", _with_session(run, session))
+    folder = source if isinstance(source, Path) else None
+    yield from run.contained("content", look_at_content(run, folder, run.places))
     yield from run.contained("disk", _disk(run))
     yield from run.contained("time", _time(run))
 
@@ -106,6 +108,7 @@ def _with_session(run: Run, session: boto3.Session) -> Steps[None]:
         yield Finding("settings", "problem", str(error), error.hint)
         run.why_not = "not tried: the settings are wrong"
         return
+    run.places = places
     yield _settings(run, settings)
     found = "not needed: the settings say everything"
     if order.settings.needs_parameter:

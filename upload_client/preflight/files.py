@@ -9,21 +9,25 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upload_client.aws.bucket import Bucket
+from upload_client.aws.bucket import Bucket, StoreError
+from upload_client.core.expectations import Tally
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
 from upload_client.core.preflight import Finding
 from upload_client.errors import InvalidIndex, UsageError
+from upload_client.expectations.expected import Expected
 from upload_client.index import check_index, known_sizes
+from upload_client.places import Places
 from upload_client.preflight.content import check_contents, unopened
 from upload_client.preflight.run import SHOWN, Data, Run, Steps, more, quoted
 from upload_client.transfer.dataroot import DataRoot, FileRefused
 from upload_client.ui import figures
+from upload_client.validator.expected import InvalidExpectations, read_expected
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["look_at_files"]
+__all__ = ["look_at_content", "look_at_files"]
 
 _LOOKS = 512  # files looked at before progress is told
 
@@ -172,7 +176,20 @@ def _look(
         )
     else:
         yield Finding("empty", "ok", "none")
-    yield from run.contained("content", _content(run, source, data))
+
+
+def _expected(places: Places | None) -> tuple[Expected | None, str]:
+    """What the receiver expects, and how to say of files that they are as they should be."""
+    if places is not None:
+        try:
+            expected = read_expected(places.control, places.layout)
+        except StoreError:
+            expected = None  # it may be there for the validator alone
+        except InvalidExpectations:
+            return None, "open as what their names say; the receiver's document cannot be used: tell them"
+        if expected is not None:
+            return expected, "as the receiver expects"
+    return None, "open as what their names say"
 
 
 def _local(folder: Path) -> Callable[[str], int | str]:
@@ -211,16 +228,40 @@ def _of_files(
     )
 
 
-def _content(run: Run, source: Path | Bucket, data: Data) -> Steps[None]:
+def look_at_content(run: Run, source: Path | None, places: Places | None) -> Steps[None]:
+    """Judge the files as the validator will: by the receiver's document, where it can be read.
+
+    Args:
+        run: the files were looked at.
+        source: the folder with the files; None: they are in a bucket.
+        places: the receiver's, if they are known.
+    """
+    data = run.data
+    if data is None:
+        return
     if not run.order.content:
         yield Finding("content", "skipped", "not looked at: --content opens each file as the validator will")
         return
-    if not isinstance(source, Path):
+    if source is None:
         yield Finding(
             "content", "skipped", "not looked at: the bytes of a bucket do not pass through this machine"
         )
         return
-    why = {path: unopened(path, size) for path, size in zip(data.paths, data.sizes, strict=True)}
+    expected, by = _expected(places)
+    if expected is not None:
+        tally = Tally(expected.rules)
+        for path, size in zip(data.paths, data.sizes, strict=True):
+            tally.add(path, size)
+        if problems := tally.problems(complete=run.order.transfer_type == "staging"):
+            yield Finding(
+                "content",
+                "problem",
+                "as a whole it is not the delivery that the receiver expects",
+                "Mend it: the receiver's pipeline would refuse to start.",
+                details=(*problems[:SHOWN], *more(len(problems))),
+            )
+            return
+    why = {path: unopened(path, size, expected) for path, size in zip(data.paths, data.sizes, strict=True)}
     files = [(path, size) for path, size in zip(data.paths, data.sizes, strict=True) if why[path] is None]
     done = 0
 
@@ -230,14 +271,16 @@ def _content(run: Run, source: Path | Bucket, data: Data) -> Steps[None]:
         run.tell(f"{figures.files(done)} of {figures.count(len(files))} opened")
 
     told(0)
-    wrong = list(check_contents(source, files, on_progress=told))
+    agreed = None if expected is None else expected.expectations
+    wrong = list(check_contents(source, files, expectations=agreed, on_progress=told))
     left = sorted({reason for reason in why.values() if reason})
     tail = f"; {figures.files(len(why) - len(files))} not opened ({', '.join(left)})" if left else ""
     yield _of_files(
         "content",
         wrong,
         len(files),
-        "do not open as what their names say" + tail,
-        f"{figures.files(len(files))} open as what their names say{tail}",
+        ("do not open as what their names say" if agreed is None else "are not as the receiver expects")
+        + tail,
+        f"{figures.files(len(files))} {by}{tail}",
         "Mend them: the receiver's validator would judge them invalid.",
     )

@@ -17,6 +17,7 @@ from upload_client.core.files import TransferType
 from upload_client.core.preflight import BY_NAME, CHECKS, Access, Finding, access, actions_of
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError
+from upload_client.places import Places
 from upload_client.settings import Settings
 from upload_client.transfer.wire import (
     Answer,
@@ -125,6 +126,7 @@ class Run:
         data: the files that can be read, once they were looked at.
         a_source_key: some object of the source bucket.
         measured: what the landing bucket can do, once that was measured.
+        places: the receiver's, once they are known.
     """
 
     def __init__(self, order: Order, tell: Callable[[str], None], clock: Clock) -> None:
@@ -138,6 +140,7 @@ class Run:
         self.data: Data | None = None
         self.a_source_key: str | None = None
         self.measured: Measured | None = None
+        self.places: Places | None = None
 
     def contained(self, name: str, steps: Steps[T]) -> Steps[T | None]:
         """Go on with the rest, whatever happens in these steps, of which `name` is the first check."""
