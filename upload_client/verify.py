@@ -7,14 +7,11 @@ often as that is needed, and never kept as a whole.
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from upload_client.aws.bucket import Bucket, NotFound, insist
 from upload_client.core import checksums
@@ -32,19 +29,15 @@ from upload_client.errors import UsageError
 from upload_client.index.folder import Folder
 from upload_client.index.scanning import unwanted
 from upload_client.places import Places
+from upload_client.reading import blocks, in_order
 from upload_client.receipt import open_receipt, sha256_of
 from upload_client.transfer.dataroot import DataRoot, FileRefused
 
 __all__ = ["Checked", "check_buckets", "check_folder", "read_receipt"]
 
-T = TypeVar("T")
-U = TypeVar("U")
-
 Report = Callable[[Difference], None]
 Progress = Callable[[int, int], None]
 
-_BLOCK = 1024 * 1024
-_BATCH = 64
 _LOOKS = 16  # objects asked for at once
 
 
@@ -98,17 +91,13 @@ def check_folder(
     n_files = n_bytes = 0
     n_threads = n_threads or os.cpu_count() or 1
     with open_receipt(path) as files, ThreadPoolExecutor(n_threads, "verify") as pool:
-        batches = _batches(files, _BATCH)
         try:
-            for batch, found in _mapped(
-                pool, partial(_each, partial(_compare, root)), batches, 4 * n_threads
-            ):
-                for each, difference in zip(batch, found, strict=True):
-                    extra.pop(each.path, None)
-                    if difference is not None:
-                        report(difference)
-                    n_files += 1
-                    n_bytes += each.size
+            for each, difference in in_order(pool, partial(_compare, root), files, ahead=4 * n_threads):
+                extra.pop(each.path, None)
+                if difference is not None:
+                    report(difference)
+                n_files += 1
+                n_bytes += each.size
                 if on_progress:
                     on_progress(n_files, n_bytes)
         except BaseException:
@@ -119,28 +108,14 @@ def check_folder(
         report(Difference("unreadable" if why.startswith("cannot be") else "extra", relpath, why))
 
 
-def _each(do: Callable[[T], U], batch: Iterable[T]) -> list[U]:
-    """What comes of each."""
-    return [do(each) for each in batch]
-
-
-_buffers = threading.local()
-
-
 def _compare(root: DataRoot, each: Delivered) -> Difference | None:
-    try:
-        buffer: memoryview = _buffers.view
-    except AttributeError:
-        buffer = _buffers.view = memoryview(bytearray(_BLOCK))
     try:
         with root.open(each.path) as file:
             size = file.fingerprint.size
             if size != each.size:
                 return compare_size(each, size)
             crc = 0
-            for start in range(0, size, _BLOCK):
-                block = buffer[: min(_BLOCK, size - start)]
-                file.read_into(block, start)
+            for block in blocks(file):
                 crc = checksums.crc32(block, crc)
     except FileRefused as error:
         kind = str(error)
@@ -242,27 +217,3 @@ def _check_record(control: Bucket, key: str, sha256: str, report: Report) -> Non
 
 def _check_tail(control: Bucket, log: str, tail: LogTail, report: Report) -> None:
     _check_record(control, segment_key(log, tail.seq), tail.sha256, report)
-
-
-# ----------------------------------------------------------------------------------------- many at a time
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    there = iter(items)
-    while batch := list(islice(there, size)):
-        yield batch
-
-
-def _mapped(
-    pool: ThreadPoolExecutor, do: Callable[[T], U], items: Iterable[T], ahead: int
-) -> Iterator[tuple[T, U]]:
-    """Each item and what comes of it, in order; no more than so many are taken ahead of time."""
-    waiting: deque[tuple[T, Future[U]]] = deque()
-    for item in items:
-        waiting.append((item, pool.submit(do, item)))
-        if len(waiting) >= ahead:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    while waiting:
-        first, future = waiting.popleft()
-        yield first, future.result()

@@ -66,13 +66,13 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
     [
         (
             [],
-            """--dataset --delivery-id --source --index --sample --profile --threads --max-rate
+            """--dataset --delivery-id --source --index --index-format --sample --profile --threads --max-rate
             --engine --max-retries --resend-invalid --dry-run --output-dir --report --sandbox --dask
             --json -q -v --debug --version""",
         ),
         (["status"], "--dataset --delivery-id --sample --watch --json"),
         (["report"], "--dataset --delivery-id --sample -o --report"),
-        (["index"], "-o --no-checksums --include --exclude"),
+        (["index"], "-o --format --no-checksums --include --exclude"),
         (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out"),
         (
             ["check"],

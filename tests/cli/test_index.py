@@ -85,3 +85,38 @@ def test_a_bucket_without_a_name_is_bad_input(run, source, monkeypatch):
     said = run("index", source)
     assert said.code == 2
     assert "names no bucket" in said.err
+
+
+def test_the_kind_of_list_is_told_by_the_name_or_by_its_option(run, data, tmp_path):
+    assert run("index", data, "-o", tmp_path / "x.tsv").code == 0
+    assert (tmp_path / "x.tsv").read_text("utf-8").startswith("path\tchecksum\tsize\na.csv\t")
+    assert run("index", data, "-o", tmp_path / "x.parquet").code == 0
+    assert (tmp_path / "x.parquet").read_bytes().startswith(b"PAR1")
+    said = run("index", data, "-o", tmp_path / "manifest-md5.txt")
+    assert said.err == f"{tmp_path / 'manifest-md5.txt'}: 3 files, 6 B, with digests\n"
+    assert "  data/b/d.txt" in (tmp_path / "manifest-md5.txt").read_text("utf-8")
+    assert run("index", data, "-o", tmp_path / "x.txt", "--format", "tsv").code == 0
+    assert (tmp_path / "x.txt").read_bytes() == (tmp_path / "x.tsv").read_bytes()
+
+
+def test_of_a_bag_only_its_payload_is_listed_and_that_is_said(run, data, tmp_path):
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    data.rename(bag / "data")
+    (bag / "bagit.txt").write_text("BagIt-Version: 1.0\n")
+    said = run("index", bag, "-o", bag / "manifest-sha256.txt")
+    assert said.err.endswith(": 3 files of 4 files, with digests\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--format", "parquet"], "where to write the parquet list is not said"),
+        (["--format", "bagit", "-o", "x.txt"], "cannot be called 'x.txt'"),
+        (["--format", "s3", "-o", "x.csv"], "names objects of a bucket"),
+    ],
+)
+def test_a_list_that_cannot_be_made_is_bad_usage(run, data, arguments, says):
+    said = run("index", data, *arguments)
+    assert said.code == 2
+    assert says in said.err

@@ -19,6 +19,7 @@ from upload_client.cli.failure import EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
 from upload_client.cli.report import check_target, write_report_of
 from upload_client.cli.version import show_versions
+from upload_client.core.manifests import FORMATS, Format
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class _Order:
     delivery_id: str | None
     source: str
     index: Path | None
+    index_format: Format | None
     sample: bool
     profile: str | None
     threads: int | str | None
@@ -80,7 +82,7 @@ class _Order:
     context_settings={"help_option_names": ["-h", "--help"]},
     synopsis=("--dataset D --delivery-id Y [OPTIONS]", "COMMAND [OPTIONS]"),
     groups={
-        "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "profile"),
+        "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "index_format", "profile"),
         "What is sent, and how": (
             "resend_invalid",
             "max_retries",
@@ -132,7 +134,12 @@ class _Order:
     "--index",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="CSV: path[,checksum[,size]].  [default: index.csv in the source, else all files]",
+    help="List of files: CSV, TSV, Parquet, BagIt or S3.  [default: index.csv in the source, else all files]",
+)
+@click.option(
+    "--index-format",
+    type=click.Choice(FORMATS),
+    help="What kind of list it is, where that cannot be told from it.",
 )
 @click.option("--sample", is_flag=True, help="Deliver the small sample agreed on first.")
 @click.option(
@@ -274,6 +281,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     from upload_client.cli.cluster import dask_executor  # noqa: PLC0415 # not for --help
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.client import UploadClient  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.events import Message  # noqa: PLC0415 # not for --help
 
     dataset, delivery_id, settings = _settings(order, reporter, stack)
     prompt = find_prompt()
@@ -289,7 +297,12 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     return UploadClient(
         dataset=dataset,
         delivery_id=delivery_id,
-        file_index=sources.read_files(source, order.index),
+        file_index=sources.read_files(
+            source,
+            order.index,
+            as_format=order.index_format,
+            tell=lambda note: reporter.handle(Message(note, "info")),
+        ),
         transfer_type=transfer_type,
         source=source,
         n_threads=None,

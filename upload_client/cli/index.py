@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, Section
 from upload_client.cli.told import Told
+from upload_client.core.manifests import FORMATS, Format, named_format
 from upload_client.core.text import for_terminal
+
+if TYPE_CHECKING:
+    from upload_client.aws.bucket import Bucket
 
 __all__ = ["index"]
 
@@ -36,6 +41,12 @@ __all__ = ["index"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write it.  [default: index.csv in SOURCE]",
 )
+@click.option(
+    "--format",
+    "as_format",
+    type=click.Choice(FORMATS),
+    help="What kind of list; s3: for S3 Batch.  [default: by FILE's name]",
+)
 @click.option("--no-checksums", is_flag=True, help="No CRC32: names and sizes alone, without reading files.")
 @click.option("--include", multiple=True, metavar="GLOB", help="Only files that match.  [repeatable]")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="No files that match.  [repeatable]")
@@ -44,36 +55,52 @@ def index(
     *,
     source: str,
     output: Path | None,
+    as_format: Format | None,
     no_checksums: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
 ) -> None:
-    """Write the file index of SOURCE: path, CRC32 and size of each file, as CSV.
+    """Write the file index of SOURCE: path, CRC32 and size of each file.
 
     With it, what is delivered is proven to be what was indexed. SOURCE is a directory or s3://bucket/prefix
     (that without checksums). In a GLOB, * and ? stand for characters of one name and ** for any number of
     folders; without a / it is looked for in every folder.
     """
     from upload_client.cli import source as sources  # noqa: PLC0415 # imports pandas and boto3
-    from upload_client.index import scan, write_index  # noqa: PLC0415 # imports pandas
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.index import scan  # noqa: PLC0415 # imports pandas
+    from upload_client.manifests import write_manifest  # noqa: PLC0415 # imports pandas
     from upload_client.ui import figures  # noqa: PLC0415 # not for --help
 
+    kind = as_format or (named_format(output.name) if output is not None else None) or "csv"
+    if output is None and kind != "csv":
+        raise UsageError(
+            f"where to write the {kind} list is not said",
+            hint="Name it with -o, outside SOURCE unless it belongs to the delivery.",
+        )
+    told = Told()
+    place: Path | Bucket
     if sources.is_bucket(source):
         from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
         from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
         from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
         settings = load_settings()
-        bucket = sources.bucket_of(source, open_session(settings, prompt=find_prompt()), settings)
+        place = bucket = sources.bucket_of(source, open_session(settings, prompt=find_prompt()), settings)
         frame = sources.list_bucket(bucket, include, exclude)
         target, no_checksums = output or Path(sources.INDEX), True
     else:
-        folder = Path(source)
-        told = Told()
+        place = folder = Path(source)
+        no_checksums = no_checksums or kind == "bagit"  # which reads all files for other digests
         frame = scan(folder, include=include, exclude=exclude, checksums=not no_checksums, on_progress=told)
-        told.wipe()
         target = output or folder / sources.INDEX
-    write_index(frame, target)
-    size = figures.size(int(frame["size"].sum()))
-    kind = "without checksums" if no_checksums else "with checksums"
-    click.echo(f"{for_terminal(str(target))}: {figures.files(len(frame))}, {size}, {kind}", err=True)
+    n_files = write_manifest(frame, target, place, as_format=kind, on_progress=told)
+    told.wipe()
+    with_what = {"bagit": "with digests", "s3": "as bucket and key"}.get(
+        kind, "without checksums" if no_checksums else "with checksums"
+    )
+    left_out = f" of {figures.files(len(frame))}" if n_files != len(frame) else ""
+    size = "" if left_out else f"{figures.size(int(frame['size'].sum()))}, "
+    click.echo(
+        f"{for_terminal(str(target))}: {figures.files(n_files)}{left_out}, {size}{with_what}", err=True
+    )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upload_client.aws.bucket import Bucket
 from upload_client.aws.clients import s3_client
+from upload_client.core.manifests import Format
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index import read_index, scan, scan_listing
+from upload_client.manifests import Progress, read_manifest
 from upload_client.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,14 +52,31 @@ def list_bucket(source: Bucket, include: Sequence[str] = (), exclude: Sequence[s
     return scan_listing(listing, include=include, exclude=exclude)
 
 
-def read_files(source: Path | Bucket, index: Path | None) -> pd.DataFrame:
+def read_files(
+    source: Path | Bucket,
+    index: Path | None,
+    *,
+    as_format: Format | None = None,
+    tell: Callable[[str], object] = lambda _: None,
+    on_progress: Progress | None = None,
+) -> pd.DataFrame:
     """The index to deliver: the one named, else the source's own ``index.csv``, else what is found there.
+
+    Args:
+        source: Where the files are.
+        index: A list of any kind that `upload_client.manifests` reads.
+        as_format: Its kind; None: that is found out.
+        tell: Is told what a person should know about its reading.
+        on_progress: Of a list that has to be held against the files.
 
     Raises:
         UsageError: The index or the source cannot be read (`InvalidIndex`: with what is wrong).
     """
     if index is not None:
-        return read_index(index)
+        frame, notes = read_manifest(index, source, as_format=as_format, on_progress=on_progress)
+        for note in notes:
+            tell(note)
+        return frame
     if isinstance(source, Path):
         own = source / INDEX
         # Checksums are computed while the files are sent, in the same read.

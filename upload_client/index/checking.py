@@ -13,7 +13,7 @@ import pandas as pd
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
 from upload_client.index.folder import Folder
-from upload_client.index.frames import MAX_FILES, READ_FROM, TOO_MANY, CheckedIndex, make_frame
+from upload_client.index.frames import MAX_FILES, READ_FROM, ROWS, TOO_MANY, CheckedIndex, make_frame
 from upload_client.index.problems import SHOWN, Problems, shown
 
 __all__ = ["check_index"]
@@ -31,8 +31,8 @@ def check_index(
     A file may be there through symlinks, as long as these stay inside the source. Files are not opened, and
     their sizes not compared; that is done when they are sent.
 
-    Rows are counted from 0, as in ``iloc``; those `read_index` has read as a spreadsheet does: the header is
-    row 1.
+    Rows are counted from 0, as in ``iloc``; those that were read from a file, as they are counted there: the
+    header of a CSV is row 1.
 
     Args:
         index: the column ``path`` and, as one likes, ``checksum`` and ``size``, of any dtype; other columns
@@ -46,7 +46,9 @@ def check_index(
         UsageError: the source is no directory.
     """
     problems = Problems(index.attrs.get(READ_FROM, "the file index"))
-    first_row = 2 if READ_FROM in index.attrs else 0
+    at: Sequence[int] = index.attrs.get(ROWS, ())
+    if len(at) != len(index):  # somebody has cut it out of what was read, or put it together
+        at = range(len(index))
     if "path" not in index.columns:
         problems.add(None, None, "has no column 'path'")
         problems.raise_them()
@@ -54,20 +56,20 @@ def check_index(
         problems.add(None, None, f"has {len(index):,} files" + f": {TOO_MANY}" * (len(index) > 0))
         problems.raise_them()
     paths: list[str] = index["path"].tolist()
-    checksums = _checked_checksums(index, paths, first_row, problems)
-    sizes, unknown = _checked_sizes(index, paths, first_row, problems)
-    legal = array("I", _legal(paths, prefix, first_row, problems))
+    checksums = _checked_checksums(index, paths, at, problems)
+    sizes, unknown = _checked_sizes(index, paths, at, problems)
+    legal = array("I", _legal(paths, prefix, at, problems))
     if isinstance(source, Mapping):
         refused = _not_listed(paths, legal, source, sizes, unknown)
     else:
         refused = Folder(source).refuses(paths, legal)
     for row, reason in refused:
-        problems.add(first_row + row, paths[row], reason)
+        problems.add(at[row], paths[row], reason)
     problems.raise_them()
-    return CheckedIndex(make_frame(paths, checksums, sizes, unknown), _collision_warnings(paths, first_row))
+    return CheckedIndex(make_frame(paths, checksums, sizes, unknown), _collision_warnings(paths, at))
 
 
-def _legal(paths: Sequence[object], prefix: str, first_row: int, problems: Problems) -> Iterator[int]:
+def _legal(paths: Sequence[object], prefix: str, at: Sequence[int], problems: Problems) -> Iterator[int]:
     """Rows whose path may be delivered, each path once."""
     texts = [path if isinstance(path, str) else "" for path in paths]
     refused = dict(check_relpaths(texts, prefix))
@@ -77,15 +79,15 @@ def _legal(paths: Sequence[object], prefix: str, first_row: int, problems: Probl
         if row in refused:
             is_text = isinstance(paths[row], str)
             reason = refused[row] if is_text else "is not text; read paths as text (dtype=str)"
-            problems.add(first_row + row, str(paths[row]), reason)
+            problems.add(at[row], str(paths[row]), reason)
         elif first is not None and (other := first.setdefault(text, row)) != row:
-            problems.add(first_row + row, text, f"is there twice, first in row {first_row + other}")
+            problems.add(at[row], text, f"is there twice, first in row {at[other]}")
         else:
             yield row
 
 
 def _checked_checksums(
-    index: pd.DataFrame, paths: Sequence[str], first_row: int, problems: Problems
+    index: pd.DataFrame, paths: Sequence[str], at: Sequence[int], problems: Problems
 ) -> list[str | None]:
     if "checksum" not in index.columns:
         return [None] * len(paths)
@@ -102,12 +104,12 @@ def _checked_checksums(
             elif not _CRC32.fullmatch(str(checksum)):
                 says = shown(checksum)
                 reason = f"has no CRC32 as checksum (base64 of 4 bytes, such as yH2GHg==), but {says}"
-                problems.add(first_row + row, paths[row], reason)
+                problems.add(at[row], paths[row], reason)
     return checksums
 
 
 def _checked_sizes(
-    index: pd.DataFrame, paths: Sequence[str], first_row: int, problems: Problems
+    index: pd.DataFrame, paths: Sequence[str], at: Sequence[int], problems: Problems
 ) -> tuple[array[int], bytearray]:
     n = len(paths)
     if "size" not in index.columns:
@@ -120,7 +122,7 @@ def _checked_sizes(
         wrong = ~unknown & ~((numbers >= 0) & (numbers <= MAX_OBJECT) & (numbers == np.floor(numbers)))
     for row in np.flatnonzero(wrong).tolist():
         reason = f"has no number of bytes as size, but {shown(column.iloc[row])}"
-        problems.add(first_row + row, paths[row], reason)
+        problems.add(at[row], paths[row], reason)
     numbers[unknown | wrong] = 0
     return array("q", numbers.astype(np.int64).tobytes()), bytearray(unknown.tobytes())
 
@@ -144,11 +146,11 @@ def _not_listed(
             yield row, f"has {size} bytes, and the index says {sizes[row]}"
 
 
-def _collision_warnings(paths: Sequence[str], first_row: int) -> tuple[str, ...]:
+def _collision_warnings(paths: Sequence[str], at: Sequence[int]) -> tuple[str, ...]:
     how = {"case": "in case", "unicode": "in Unicode form"}
     found = collisions(paths)
     told = [
-        f"row {first_row + row}: {shown(paths[row])} differs only {how[kind]} from row {first_row + other}, "
+        f"row {at[row]}: {shown(paths[row])} differs only {how[kind]} from row {at[other]}, "
         f"{shown(paths[other])}: some file systems take both for one"
         for row, other, kind in found[:SHOWN]
     ]

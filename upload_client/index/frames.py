@@ -13,6 +13,7 @@ __all__ = [
     "COLUMNS",
     "MAX_FILES",
     "READ_FROM",
+    "ROWS",
     "TOO_MANY",
     "CheckedIndex",
     "known_sizes",
@@ -27,6 +28,8 @@ TOO_MANY = f"split what has more than {MAX_FILES:,} files into several deliverie
 COLUMNS = ("path", "checksum", "size")
 READ_FROM = "upload_client.read_from"
 """Attribute of a frame that was read from a file: how to name that file."""
+ROWS = "upload_client.rows"
+"""Attribute of such a frame: the number of each row in that file, a sequence of integers."""
 
 
 class CheckedIndex(NamedTuple):

@@ -14,7 +14,7 @@ import pandas as pd
 
 from upload_client.atomic import replacing
 from upload_client.errors import UsageError
-from upload_client.index.frames import COLUMNS, MAX_FILES, READ_FROM, TOO_MANY, make_frame, sizes_of
+from upload_client.index.frames import COLUMNS, MAX_FILES, READ_FROM, ROWS, TOO_MANY, make_frame, sizes_of
 from upload_client.index.problems import Problems, shown
 
 __all__ = ["encode_index", "read_index", "write_index"]
@@ -23,18 +23,19 @@ _WILL_TRANSFER = "will_transfer"
 _CHUNK = 1000
 
 
-def read_index(path: Path) -> pd.DataFrame:
+def read_index(path: Path, *, delimiter: str = ",") -> pd.DataFrame:
     """Read an index file. What it says about files is for `check_index`.
 
     Args:
         path: a CSV with the columns ``path`` and, as one likes, ``checksum`` and ``size``.
+        delimiter: what stands between its cells; they are quoted as in any CSV.
 
     Raises:
         InvalidIndex: it is not such a CSV. Rows are counted as a spreadsheet does: the header is row 1.
         UsageError: it cannot be read.
     """
     problems = Problems(shown(path))
-    table = _Table(problems)
+    table = _Table(problems, delimiter)
     try:
         # A name that is not UTF-8 is read anyhow, so that it can be refused with its row.
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -43,23 +44,24 @@ def read_index(path: Path) -> pd.DataFrame:
         raise UsageError(f"the index {shown(path)} cannot be read: {error.strerror or error}") from error
     problems.raise_them()
     frame = make_frame(table.paths, table.checksums, table.sizes, table.unknown)
-    frame.attrs[READ_FROM] = shown(path)
+    frame.attrs |= {READ_FROM: shown(path), ROWS: range(2, len(frame) + 2)}
     return frame
 
 
 class _Table:
     """The rows of an index file, by column. What is no table is a problem."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, delimiter: str) -> None:
         self.paths: list[str] = []
         self.checksums: list[str | None] = []
         self.sizes = array("q")
         self.unknown = bytearray()
         self._problems = problems
+        self._delimiter = delimiter
 
     def read(self, file: TextIO) -> None:
         """Read a file to its end, a thousand rows at a time: that is twice as fast as one by one."""
-        reader = csv.reader(file, strict=True)
+        reader = csv.reader(file, strict=True, delimiter=self._delimiter)
         rows = _without_blank_end(reader)
         try:
             header = next(rows, [])
@@ -135,27 +137,34 @@ def encode_index(frame: pd.DataFrame, will_transfer: Sequence[bool] | None = Non
     return "".join(_lines(frame, will_transfer)).encode()
 
 
-def write_index(frame: pd.DataFrame, path: Path) -> None:
+def write_index(frame: pd.DataFrame, path: Path, *, delimiter: str = ",") -> None:
     """Write an index as a CSV file, whole or not at all.
+
+    Args:
+        frame: as `check_index` or `scan` returns it.
+        path: where.
+        delimiter: what to put between the cells.
 
     Raises:
         OSError: it cannot be written there.
     """
     with replacing(path) as file:
-        file.writelines(_lines(frame))
+        file.writelines(_lines(frame, delimiter=delimiter))
 
 
-def _lines(frame: pd.DataFrame, will_transfer: Sequence[bool] | None = None) -> Iterator[str]:
+def _lines(
+    frame: pd.DataFrame, will_transfer: Sequence[bool] | None = None, delimiter: str = ","
+) -> Iterator[str]:
     sizes, unknown = sizes_of(frame["size"])
     rows = zip(frame["path"].tolist(), frame["checksum"].tolist(), sizes, unknown, strict=True)
     ends = ["\n"] * len(frame)
-    header = ",".join(COLUMNS)
+    header = delimiter.join(COLUMNS)
     if will_transfer is not None:
         header += f",{_WILL_TRANSFER}"
         ends = [",true\n" if will else ",false\n" for will in will_transfer]
     yield header + "\n"
-    to_quote = re.compile(r'[",\r\n]').search
+    to_quote = re.compile(rf'["{delimiter}\r\n]').search
     for (path, checksum, size, no_size), end in zip(rows, ends, strict=True):
         if to_quote(path):
             path = '"' + path.replace('"', '""') + '"'  # noqa: PLW2901 - the same, quoted
-        yield f"{path},{checksum or ''},{'' if no_size else size}{end}"
+        yield f"{path}{delimiter}{checksum or ''}{delimiter}{'' if no_size else size}{end}"
