@@ -64,17 +64,19 @@ def deliveries(ledger: FileLedger, history: DeliveryHistory) -> Iterator[Deliver
         history: both logs; of the ledger's files, by the same rows.
     """
     for row in sorted(range(len(ledger)), key=ledger.relpath):
-        upload, file, judge = ledger.upload(row), ledger.file(row), history.judge(row)
-        assert upload is not None and file.transferred_at and file.judged_at and judge  # noqa: PT018 - it is valid
+        # The times are the log's: a file that was found in place was never sent, as far as the ledger knows.
+        upload, judge = ledger.upload(row), history.judge(row)
+        transferred_at, judged_at = history.transferred_at[row], history.judged_at[row]
+        assert upload is not None and transferred_at and judged_at and judge  # noqa: PT018 - it is valid
         yield Delivered(
-            file.relpath,
+            ledger.relpath(row),
             upload.size,
             upload.crc32,
             upload.etag,
             upload.version_id,
             upload.id,
-            file.transferred_at,
-            file.judged_at,
+            transferred_at,
+            judged_at,
             judge,
         )
 
