@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,7 @@ from faults.proxy import Proxy
 
 from upload_client import Bucket, UploadClient
 from upload_client.aws.log import LogReader
+from upload_client.clock import Clock
 from upload_client.core.records import Segment, Writer
 from upload_client.events import Event, Message
 from upload_client.index import scan
@@ -31,6 +33,32 @@ PART = 5 * 1024 * 1024
 THREADS = 4
 FAST = {"lease_seconds": 30, "multipart_threshold": PART, "part_size": PART, "threads": THREADS}
 """What the receiver sets: the shortest lease, and parts so small that a test's files have some."""
+
+
+PATIENT = {"lease_seconds": 3600, "validator_silence": 25.0}
+"""For a client whose clock a test moves: nothing is too late only because this machine is slow."""
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients in this process wait little between two looks and two attempts: no attack is in the waiting."""
+    monkeypatch.setattr("upload_client.aws.log._POLL_FIRST", 0.2)
+    monkeypatch.setattr("upload_client.aws.log._POLL_LAST", 1.0)
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.05)
+
+
+class Movable(Clock):
+    """The machine's clocks, that a test can move."""
+
+    def __init__(self, wall: float = 0.0, monotonic: float = 0.0) -> None:
+        self.ahead = wall
+        self.slept = monotonic
+
+    def wall(self) -> float:
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.slept
 
 
 class Sandboxes(contextlib.ExitStack):
@@ -139,6 +167,44 @@ def client_of(delivery: Delivery, source: Path, settings: Settings | None = None
         reporter=options.pop("reporter", None) or Told(),
         **options,
     )
+
+
+def all_sent(delivery: Delivery, data: Path, settings: Settings | None = None, **options) -> UploadClient:
+    """A client that has sent everything, and waits for verdicts."""
+    client = client_of(delivery, data, settings, **options)
+    client.connect()
+    client.write_index()
+    client.initiate_transfer()
+    while not client.transfer_complete:
+        if client.next_file is not None:
+            client.transfer_next_file()
+        client.update()
+        time.sleep(0.005)
+    return client
+
+
+def until(client: UploadClient, so: Callable[[], object], seconds: float = 120.0) -> None:
+    """Update a client until something is so."""
+    deadline = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < deadline, "it never comes to that"
+        client.update()
+        time.sleep(0.01)
+
+
+def until_done(client: UploadClient) -> None:
+    """Update a client until it has ended."""
+    until(client, lambda: client.done)
+
+
+def silence(client: UploadClient, clock: Movable) -> None:
+    """So much time passes without a word from a validator that the client starts one again."""
+    assert client._delivery is not None
+    validation = client._delivery.validation
+    attempt = validation.watch.attempt
+    client.update()
+    clock.slept += 60.0
+    until(client, lambda: client.done or (validation.watch.attempt > attempt and not validation._starting))
 
 
 def control_bucket(delivery: Delivery) -> Bucket:

@@ -61,24 +61,33 @@ def twice(event: Any) -> Any:
 
 def work(event: Any, context: Any) -> Any:
     if event["dataset"] == "dies" and not _died_before(event):
-        Validator._say_verdict = lambda *_: os._exit(9)  # type: ignore[method-assign]
+        Validator._say_verdict = lambda *_: _die(event)  # type: ignore[method-assign]
     if event["dataset"] == "silent" and not _died_before(event):
         Validator.step = lambda *_: time.sleep(1) or 1.0  # type: ignore[method-assign]
         Lock.step = lambda *_: 1.0  # type: ignore[method-assign]
     if event["dataset"] == "hangs" and not _died_before(event):
         # A judgement that nothing can interrupt: when its time has run out, Lambda ends it where it is.
         Checker.judge = lambda *_: time.sleep(3600)  # type: ignore[method-assign]
-        threading.Timer(3.0, os._exit, (9,)).start()
+        threading.Timer(3.0, _die, (event,)).start()
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: 1000)
     return handlers.work(event, context)
 
 
+def _die(event: Any) -> None:
+    """End this process, and let the test know just before."""
+    _control().put(f"died/{event['delivery_id']}", b"")
+    os._exit(9)
+
+
 def _died_before(event: Any) -> bool:
-    """Whether another worker of this delivery was here already; it has died since."""
-    settings = ValidatorSettings.from_environment()
-    bucket = Bucket(settings.control_bucket, client=clients.s3_client(boto3.Session(), settings))
+    """Whether another worker of this delivery was here already; it dies, or is silent for ever."""
     try:
-        bucket.put(f"died/{event['delivery_id']}", event["validator_id"].encode(), if_none_match=True)
+        _control().put(f"was-here/{event['delivery_id']}", b"", if_none_match=True)
     except PreconditionFailed:
         return True
     return False
+
+
+def _control() -> Bucket:
+    settings = ValidatorSettings.from_environment()
+    return Bucket(settings.control_bucket, client=clients.s3_client(boto3.Session(), settings))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 from pathlib import Path
 
 import boto3
@@ -74,12 +73,10 @@ def test_a_login_that_is_not_renewed_ends_the_run_with_exit_10_and_the_next_goes
     client = client_of(
         delivery, data, network.settings, session=login.session, reporter=told, n_threads=1, more=more
     )
-    began = time.monotonic()
     with client:
         outcome = client.run()
     assert outcome.exit_code == 10, outcome
     assert REFUSAL in str(outcome.error)
-    assert time.monotonic() - began < 60
     assert 0 < len(delivery.landed()) < 60
     assert all(file.state != "failed" or file.retries == 0 for file in client.files)
     with client_of(delivery, data, steal=client.agent_id) as following:

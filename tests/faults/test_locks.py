@@ -16,25 +16,10 @@ from pathlib import Path
 
 import pytest
 from delivery.conftest import Delivery, content
-from faults.conftest import Network, client_of, control_bucket, log_of, start
+from faults.conftest import Movable, Network, client_of, control_bucket, log_of, start
 from faults.proxy import Exchange, Fault
 
 from upload_client import UploadClient
-from upload_client.clock import Clock
-
-
-class Movable(Clock):
-    """The machine's clocks, that a test can move."""
-
-    def __init__(self, wall: float = 0.0, monotonic: float = 0.0) -> None:
-        self.ahead = wall
-        self.slept = monotonic
-
-    def wall(self) -> float:
-        return time.time() + self.ahead
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.slept
 
 
 def later(seconds: float) -> Fault:

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 from delivery.conftest import Delivery, content, make_data
 from faults import proxy as net
-from faults.conftest import BOTH, PART, Network, client_of, log_of, records_of, unfinished
+from faults.conftest import (
+    BOTH,
+    PART,
+    PATIENT,
+    Movable,
+    Network,
+    all_sent,
+    log_of,
+    records_of,
+    silence,
+    unfinished,
+    until_done,
+)
 
 from upload_client.core.records import Transferred, ValidatorInit, Verdict
 
@@ -21,12 +33,13 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
+UNHEARD = "reset before it was heard"
 FAULTS = {
     "swallowed": net.swallow_answer,
     "cut": net.cut_answer,
     "reset": net.reset,
     "half-closed": lambda: net.half_close(after=9, hold=0.5),
-    "reset before it was heard": lambda: net.reset(forward=False),
+    UNHEARD: lambda: net.reset(forward=False),
     "delayed": lambda: net.delay(0.3),
 }
 
@@ -66,8 +79,13 @@ def test_nor_where_the_store_checks_checksums(delivery: Delivery, data: Path, ne
 
 def deliver_through(delivery: Delivery, data: Path, network: Network, how: str) -> None:
     n_kinds = break_once_each(network, FAULTS[how])
-    with client_of(delivery, data, network.settings, more={"validator_silence": 6.0}) as client:
-        outcome = client.run()
+    clock = Movable()
+    client = all_sent(delivery, data, network.settings, clock=clock, more=PATIENT)
+    if how == UNHEARD:  # so was the starter, and only silence tells
+        silence(client, clock)
+    until_done(client)
+    outcome = client.outcome
+    assert outcome is not None
     hit = [request for request in (*network.s3.requests, *network.rest.requests) if request.fault]
     assert len(hit) == n_kinds
     assert outcome.exit_code == 0, outcome

@@ -8,16 +8,28 @@ Silence for as long as a lease:
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from delivery.conftest import Delivery, Receiver, content, make_data
-from faults.conftest import Sandboxes, Told, client_of, control_bucket, log_of, records_of
+from faults.conftest import (
+    PATIENT,
+    Movable,
+    Sandboxes,
+    Told,
+    all_sent,
+    client_of,
+    control_bucket,
+    log_of,
+    records_of,
+    silence,
+    until,
+    until_done,
+)
 from faults.handlers import ANSWERS
 
-from upload_client import UploadClient
+from upload_client import Bucket, UploadClient
 from upload_client.core.files import Upload
 from upload_client.core.layout import segment_key
 from upload_client.core.records import (
@@ -78,27 +90,6 @@ class Prankster:
         self.bucket.put(segment_key(LOG, seq), data)
 
 
-def all_sent(delivery: Delivery, data: Path, **options) -> UploadClient:
-    """A client that has sent everything and waits for a validator that will never come."""
-    client = client_of(delivery, data, **options)
-    client.connect()
-    client.write_index()
-    client.initiate_transfer()
-    while not client.transfer_complete:
-        if client.next_file is not None:
-            client.transfer_next_file()
-        client.update()
-        time.sleep(0.005)
-    return client
-
-
-def until_done(client: UploadClient, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not client.update():
-        assert time.monotonic() < deadline, "it never ends"
-        time.sleep(0.01)
-
-
 def uploads(client: UploadClient) -> dict[str, Upload]:
     assert client._delivery is not None
     ledger = client._delivery.ledger
@@ -143,19 +134,22 @@ def test_two_workers_started_at_once_are_one_validator(receiver: Receiver, data:
     assert len(records_of(delivery, "validator", Verdict)) == len(content(data))
 
 
-def test_a_validator_that_dies_is_started_again(receiver: Receiver, data: Path) -> None:
-    delivery = delivery_to(receiver, "dies")
-    with client_of(delivery, data, more={"validator_silence": 3.0}) as client:
-        assert client.run().exit_code == 0, client.outcome
+@pytest.mark.parametrize("dataset", ["dies", "hangs"])
+def test_one_that_dies_or_whose_time_is_over_in_mid_judging_is_started_again(
+    receiver: Receiver, data: Path, dataset: str
+) -> None:
+    delivery, clock = delivery_to(receiver, dataset), Movable()
+    client = all_sent(delivery, data, clock=clock, more=PATIENT)
+    bucket = Bucket(receiver.sandbox.control_bucket, client=receiver.sandbox.client("s3"))
+    until(client, lambda: bucket.ls(f"died/{delivery.delivery_id}"))
+    silence(client, clock)
+    until_done(client)
+    assert client.outcome is not None
+    assert client.outcome.exit_code == 0, client.outcome
     assert len(records_of(delivery, "validator", ValidatorInit)) == 2
-
-
-def test_one_whose_time_is_over_in_mid_judging_is_started_again(receiver: Receiver, data: Path) -> None:
-    delivery = delivery_to(receiver, "hangs")
-    with client_of(delivery, data, more={"validator_silence": 3.0}) as client:
-        assert client.run().exit_code == 0, client.outcome
-    assert len(records_of(delivery, "validator", ValidatorInit)) == 2
-    assert not records_of(delivery, "validator", Shutdown), "it had no time to say goodbye"
+    first, _ = {segment.header.agent_id: None for segment in log_of(delivery, "validator")}
+    last_words = [s.records for s in log_of(delivery, "validator") if s.header.agent_id == first]
+    assert not any(isinstance(record, Shutdown | Verdict) for records in last_words for record in records)
     assert len(records_of(delivery, "validator", Verdict)) == len(content(data))
 
 
@@ -163,17 +157,19 @@ def test_one_that_never_comes_is_waited_for_twice_and_the_files_are_safe(
     receiver: Receiver, data: Path
 ) -> None:
     delivery = delivery_to(receiver, "never")
-    with client_of(delivery, data, more={"validator_silence": 1.5}) as client:
-        outcome = client.run()
-    assert outcome.exit_code == 5, outcome
-    assert outcome.counts["done"] == len(content(data))
-    assert delivery.landed() == content(data)
-    assert delivery.lock()["state"] == "released"
-    asked = [request for request in receiver.sandbox.requests if request.path.endswith("/invocations")]
-    assert len(asked) >= 2
-    with client_of(delivery, data, more={"validator_silence": 0.5}) as client:
-        again = client.run()
-    assert (again.exit_code, again.files_sent) == (5, 0)
+    for n_sent in (len(content(data)), 0):
+        clock = Movable()
+        client = all_sent(delivery, data, clock=clock, more=PATIENT)
+        silence(client, clock)
+        assert not client.done
+        silence(client, clock)
+        outcome = client.outcome
+        assert outcome is not None
+        assert (outcome.exit_code, outcome.files_sent) == (5, n_sent), outcome
+        assert client._delivery.validation.watch.attempt == 2
+        assert outcome.counts["done"] == len(content(data))
+        assert delivery.landed() == content(data)
+        assert delivery.lock()["state"] == "released"
 
 
 # --- saying odd things ---
@@ -217,7 +213,7 @@ def test_an_answer_for_an_older_upload_is_ignored(receiver: Receiver, data: Path
     prankster = Prankster(delivery)
     prankster.say(*[verdict(path, upload) for path, upload in old.items()])
     prankster.say(*[verdict(path, upload, "failure", "bad") for path, upload in old.items()])
-    time.sleep(2)
+    until(second, lambda: second.reader.chain.next_seq == prankster.chain.next_seq)
     second.update()
     assert second.counts["done"] == len(old)
     prankster.say(*good(second))
@@ -301,5 +297,5 @@ def test_one_that_goes_silent_and_keeps_its_lock_is_replaced_after_its_lease(
     receiver: Receiver, data: Path
 ) -> None:
     delivery = delivery_to(receiver, "silent")
-    with client_of(delivery, data, more={"validator_silence": 3.0}) as client:
+    with client_of(delivery, data, more={"validator_silence": 10.0}) as client:
         assert client.run().exit_code == 0, client.outcome

@@ -233,11 +233,11 @@ def test_without_a_worker_function_it_is_a_failure_in_words():
         assert site_in(sandbox).refusal() == "validator_not_started"
 
 
-def test_workers_whose_time_runs_out_say_so_and_the_next_ones_go_on_without_judging_twice():
+def test_a_worker_whose_time_runs_out_says_so_and_the_next_one_goes_on_without_judging_twice():
     with Sandbox(validator=QUICK, lambda_seconds=6) as sandbox:
         site = site_in(sandbox)
         paths = []
-        for attempt in (1, 2, 3):
+        for attempt in (1, 2):
             name = site.start(idempotency_key=f"{AGENT}-1-{attempt}")
             for n in range(3):
                 paths.append(f"{attempt}/{n}.csv")
@@ -247,7 +247,7 @@ def test_workers_whose_time_runs_out_say_so_and_the_next_ones_go_on_without_judg
             assert site.heard(ValidatorInit)[-1].validator_id == name
         assert Counter(verdict.path for verdict in site.heard(Verdict)) == dict.fromkeys(paths, 1)
         lock = LockBody.decode(site.client.control.read("staging/validator"))
-        assert (lock.state, lock.epoch) == ("released", 3)
+        assert (lock.state, lock.epoch) == ("released", 2)
         assert "timed out" not in sandbox.log.read_text()
 
 
