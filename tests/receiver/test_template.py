@@ -20,7 +20,9 @@ def resources(text: str) -> dict:
 
 
 def filled_in(value: dict) -> str:
-    return re.sub(r"\$\{[^}]*\}", "x", value["Fn::Sub"])
+    text = value["Fn::Sub"]
+    text = text[0].replace("${Worker}", "null") if isinstance(text, list) else text
+    return re.sub(r"\$\{[^}]*\}", "x", text)
 
 
 @pytest.mark.parametrize("template", [receiver_template, delivery_template])

@@ -226,3 +226,58 @@ def revoke(
         _print("revocation", {"dataset": dataset, "delivery_id": delivery_id, "user": user, "did": did})
     else:
         _say(*did)
+
+
+_EXIT_CODES = {"stop": 0, "superseded": 0, "time": 130, "error": 5, "lock lost": 12}
+
+
+@receiver.command(short_help="Be the validator of a delivery, here.")
+@_of_a_delivery
+@click.option("--sample", is_flag=True, help="The small sample agreed on first.")
+@click.option("--watch", is_flag=True, help="Go on for every client that comes, until Ctrl-C or SIGTERM.")
+@_of_a_stack
+def validate(
+    *,
+    dataset: str,
+    delivery_id: str,
+    sample: bool,
+    watch: bool,
+    stack: str,
+    region: str | None,
+    as_json: bool,
+) -> int:
+    """Judge a delivery in this process, as the Lambda function would.
+
+    Without --watch: for the client that is there, until it ends; or what the last one has left unjudged. The
+    settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR (JSON) where that is set.
+    """
+    import os  # noqa: PLC0415 # not for --help
+    import signal  # noqa: PLC0415
+
+    from upload_client.core.layout import Layout  # noqa: PLC0415
+    from upload_client.receiver.process import Process, settings_of  # noqa: PLC0415 # imports boto3
+    from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
+
+    if ENVIRONMENT_VARIABLE in os.environ:
+        settings = ValidatorSettings.from_environment()
+    else:
+        settings = settings_of(_open(stack, region))
+    layout = Layout(
+        dataset,
+        delivery_id,
+        "sample" if sample else "staging",
+        settings.control_prefix,
+        settings.landing_prefix,
+    )
+    process = Process(settings, layout)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: process.stop())
+    if watch:
+        process.watch()
+        return 0
+    outcome = process.once()
+    if as_json:
+        _print("validation", {"dataset": dataset, "delivery_id": delivery_id, "outcome": outcome})
+    else:
+        _say(f"the validator left: {outcome}" if outcome else "there is nothing to judge")
+    return _EXIT_CODES[outcome] if outcome else 0

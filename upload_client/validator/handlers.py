@@ -32,7 +32,7 @@ from upload_client.aws.bucket import (
 from upload_client.aws.identity import current_process, is_running
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.files import TransferType
-from upload_client.core.layout import InvalidName, Layout, check_name, segment_seq
+from upload_client.core.layout import InvalidName, Layout, check_name, segment_key, segment_seq
 from upload_client.core.lease import GRACE, MAX_BODY, LockBody, Take, may_take
 from upload_client.core.records import (
     MAX_SEGMENT,
@@ -197,6 +197,9 @@ class _Starter:
     def start(self) -> str:
         """Start the worker unless that has been done; return its name once it is at work."""
         self._check_owner()
+        if self._settings.worker_function is None:
+            self._check_expected()
+            return self._await_process()
         log_end = self._log_end()
         last = self._make_room()
         if last is not None and last.agent_id == self._validator_id:
@@ -309,6 +312,28 @@ class _Starter:
             if self._clock.monotonic() >= self._deadline:
                 raise _Refused("validator_not_started", "the validator was started, and says nothing")
             self._clock.sleep(_LOOK_SECONDS)
+
+    def _await_process(self) -> str:
+        """Wait until a validator that nobody starts from here serves this client; return its name."""
+        while True:
+            found = self._read(self._layout.validator_lock)
+            lock = None if found is None else LockBody.decode(found.body)
+            if lock is not None and lock.state == "held" and self._serves(lock.agent_id):
+                return lock.agent_id
+            if self._clock.monotonic() >= self._deadline:
+                raise _Refused("validator_not_started", "no process has begun to validate this delivery")
+            self._clock.sleep(_LOOK_SECONDS)
+
+    def _serves(self, validator_id: str) -> bool:
+        """Whether the last to write in the validator's log is this validator, for this client."""
+        try:
+            last = self._control.get(
+                segment_key(self._layout.validator_log(), self._log_end()), limit=MAX_SEGMENT
+            )
+            header = decode_segment(last.body, writer="validator").header
+        except (NotFound, ObjectTooLarge, MalformedSegment):
+            return False
+        return (header.agent_id, header.client_epoch) == (validator_id, self._epoch)
 
     def _is_first_word(self, key: str) -> bool:
         try:

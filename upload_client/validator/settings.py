@@ -28,8 +28,9 @@ class ValidatorSettings(BaseModel):
     control_prefix: str = ""
     landing_bucket: str
     landing_prefix: str = "{dataset}/{delivery_id}/{transfer_type}/"
-    worker_function: str
-    """Name or ARN of the function that runs `upload_client.validator.handlers.work`."""
+    worker_function: str | None
+    """Name or ARN of the function that runs `upload_client.validator.handlers.work`. None: a process is the
+    validator (`upload-client receiver validate --watch`), and the starter waits for it."""
     outcome_topic: str | None = None
     """ARN of an SNS topic that is told how each run of a delivery has ended."""
 

@@ -1,0 +1,112 @@
+"""The validator as an ordinary process: for a client that is there, and for what one has left."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from upload_client import UploadClient
+from upload_client.core.layout import Layout
+from upload_client.index import scan
+from upload_client.receiver.process import Process
+from upload_client.sandbox import sample
+from upload_client.settings import load_settings
+from upload_client.validator import ValidatorSettings
+
+QUICK = {"poll_seconds": 0.1, "poll_longest_seconds": 0.3}
+
+
+@pytest.fixture
+def settings(deployed, monkeypatch) -> ValidatorSettings:
+    """Of a receiver whose starter starts nothing."""
+    for name, value in deployed.aws.environment().items():
+        monkeypatch.setenv(name, value)
+    settings = ValidatorSettings(
+        control_bucket="archive-control",
+        landing_bucket="archive-landing",
+        worker_function=None,
+        outcome_topic=deployed.outputs["OutcomeTopic"],
+        **QUICK,
+    )
+    variables = {"UPLOAD_CLIENT_VALIDATOR": settings.model_dump_json(), "PATH": "/usr/bin:/bin"}
+    starter = {
+        "handler": "upload_client.validator.handlers:start",
+        "seconds": 60,
+        "environment": {**deployed.aws.environment(), **variables},
+    }
+    deployed.aws.order({"functions": {"starts-nothing": starter}})
+    return settings
+
+
+@pytest.fixture
+def deliver(tmp_path):
+    """Deliver a folder to a delivery, and give the outcome."""
+    flags = {
+        "auth": "aws",
+        "control_bucket": "archive-control",
+        "landing_bucket": "archive-landing",
+        "start_function": "starts-nothing",
+    }
+
+    def deliver(delivery_id: str):
+        with UploadClient(
+            dataset="process",
+            delivery_id=delivery_id,
+            file_index=scan(tmp_path / "data"),
+            transfer_type="staging",
+            source=tmp_path / "data",
+            settings=load_settings(flags=flags),
+        ) as client:
+            return client.run()
+
+    sample(tmp_path / "data", n_files=3)
+    (tmp_path / "run").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path / "run")
+        yield deliver
+
+
+def test_a_process_that_watches_judges_for_whoever_comes_and_then_rests(
+    settings, deliver, deployed, tmp_path
+):
+    outcomes = deployed.subscribe()
+    delivery_id = f"w{secrets.token_hex(4)}"
+    process = Process(settings, Layout("process", delivery_id, "staging", "", settings.landing_prefix))
+    assert process.once() is None  # nobody has come
+    watching = threading.Thread(target=process.watch)
+    watching.start()
+    try:
+        assert deliver(delivery_id).exit_code == 0
+        told = outcomes.next()
+        assert (told["complete"], told["valid"], told["validator"]) == (True, 3, "stop")
+    finally:
+        process.stop()
+        watching.join()
+    assert process.once() is None  # all is judged, and nobody is told twice
+
+
+def test_a_process_may_serve_the_one_client_that_is_there(settings, deliver, deployed, monkeypatch):
+    delivery_id = f"o{secrets.token_hex(4)}"
+    process = Process(settings, Layout("process", delivery_id, "staging", "", settings.landing_prefix))
+
+    def serve() -> str:
+        while (outcome := process.once()) is None:
+            pass
+        return outcome
+
+    with ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(serve)
+        assert deliver(delivery_id).exit_code == 0
+        assert serving.result() == "stop"
+    # From the command line, with the settings in the environment, as a container has them.
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # nothing of this process is to be changed
+    said = deployed.cli(
+        *("validate", "--dataset", "process", "--delivery-id", delivery_id),
+        env={"UPLOAD_CLIENT_VALIDATOR": settings.model_dump_json()},
+    )
+    assert said == "there is nothing to judge\n"
+    said = deployed.cli("validate", "--dataset", "process", "--delivery-id", delivery_id)  # with the stack's
+    assert said == "there is nothing to judge\n"

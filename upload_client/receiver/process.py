@@ -1,0 +1,118 @@
+"""The validator as an ordinary process: in a container, from cron, on a machine with a GPU.
+
+It is the same code as the Lambda function's. Where the receiver is deployed with ``ValidatorRuns=elsewhere``,
+a process that watches is the validator; else one can still judge, afterwards, what was left unjudged.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import boto3
+
+from upload_client.aws import clients
+from upload_client.aws.bucket import Bucket, NotFound, ObjectTooLarge
+from upload_client.aws.identity import new_agent_id
+from upload_client.core.layout import Layout, segment_key, segment_seq
+from upload_client.core.lease import MAX_BODY, LockBody
+from upload_client.core.records import MAX_SEGMENT, MalformedSegment, Stop, decode_segment
+from upload_client.errors import Locked
+from upload_client.receiver.stack import Receiver
+from upload_client.validator import ValidatorSettings
+from upload_client.validator.pipeline import Outcome
+from upload_client.validator.serving import serve
+
+__all__ = ["Process", "settings_of"]
+
+
+def settings_of(receiver: Receiver) -> ValidatorSettings:
+    """The settings that the stack gives to its own validator."""
+    return ValidatorSettings(
+        control_bucket=receiver.outputs["ControlBucket"],
+        landing_bucket=receiver.outputs["LandingBucket"],
+        worker_function=None,
+        outcome_topic=receiver.outputs["OutcomeTopic"],
+    )
+
+
+class Process:
+    """Validates one delivery.
+
+    Args:
+        settings: the receiver's.
+        layout: which delivery.
+    """
+
+    def __init__(self, settings: ValidatorSettings, layout: Layout) -> None:
+        layout.check_places(settings.control_bucket, settings.landing_bucket)
+        self._settings = settings
+        self._layout = layout
+        client = clients.s3_client(boto3.Session(), settings)
+        self._control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client)
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Leave soon, in order."""
+        self._stopping.set()
+
+    def once(self) -> Outcome | None:
+        """Judge for the client that is there, until it ends, or what the last one has left.
+
+        Returns:
+            How it ended; None where there is nothing to judge.
+
+        Raises:
+            Locked: another validator is at it.
+        """
+        client = self._client()
+        if client is None or self._is_settled(client.epoch):
+            return None
+        return self._serve(client.epoch)
+
+    def watch(self) -> None:
+        """Judge for every client that comes, until `stop`."""
+        seen: LockBody | None = (
+            None  # what there is nothing more to do for; a live client's changes all the time
+        )
+        while not self._stopping.wait(self._settings.poll_longest_seconds):
+            client = self._client()
+            if client is None or client == seen:
+                continue
+            if self._is_settled(client.epoch):
+                seen = client
+                continue
+            try:
+                outcome = self._serve(client.epoch)
+            except Locked:
+                continue
+            if outcome == "error":
+                seen = self._client()
+
+    def _serve(self, epoch: int) -> Outcome:
+        return serve(
+            self._settings,
+            self._layout,
+            validator_id=new_agent_id(),
+            client_epoch=epoch,
+            seconds_left=lambda: 0.0 if self._stopping.is_set() else float("inf"),
+        )
+
+    def _client(self) -> LockBody | None:
+        try:
+            return LockBody.decode(self._control.get(self._layout.owned, limit=MAX_BODY).body)
+        except (NotFound, ObjectTooLarge):
+            return None
+
+    def _is_settled(self, epoch: int) -> bool:
+        """Whether the last word in the validator's log is that all this client has sent is judged."""
+        log = self._layout.validator_log()
+        seqs = [segment_seq(log, info.key) for info in self._control.list(log)]
+        end = max((seq for seq in seqs if seq is not None), default=-1)
+        try:
+            last = decode_segment(
+                self._control.get(segment_key(log, end), limit=MAX_SEGMENT).body, writer="validator"
+            )
+        except (NotFound, ObjectTooLarge, MalformedSegment):
+            return False
+        ended = any(isinstance(record, Stop) for record in last.records.others)
+        return ended and last.header.client_epoch == epoch
