@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from upload_client.core.files import State
 from upload_client.core.problems import Problem
+from upload_client.core.values import value
 
 __all__ = [
     "Connected",
@@ -92,7 +93,7 @@ class Planned:
     n_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@value  # one for each of a million files: four times as quick to make as a frozen dataclass
 class FileChanged:
     """A file is in another state.
 
