@@ -87,8 +87,10 @@ Look = Callable[..., Found]
 
 
 @pytest.fixture
-def look(network: Proxy, sandbox: Sandbox, data: Path, tmp_path: Path) -> Look:
+def look(network, sandbox, data, tmp_path, session, monkeypatch) -> Look:
     """Check a new delivery: ``look(delivery_id="d2", threads=2)``."""
+    # One session for all: a new one reads the descriptions of all services anew.
+    monkeypatch.setattr(preflight, "open_session", lambda *_, **__: session)
 
     def look(
         source: Path | str = data,

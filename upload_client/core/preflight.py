@@ -52,7 +52,8 @@ class Check:
         place: where its actions must be allowed.
         actions: the IAM actions it needs; none where no permission is concerned.
         without: what a delivery cannot do without these actions.
-        needed: whether a delivery fails without them; else it only does less.
+        needed: whether a delivery fails without them, always or only after an interruption or a lost answer;
+            else it only does less.
     """
 
     name: str
