@@ -283,6 +283,22 @@ def test_a_run_of_which_nothing_came_has_no_rate(history):
     assert (found.phase, found.rate, found.eta_seconds) == (Phase.TRANSFERRING, None, None)
 
 
+@pytest.mark.parametrize("hours", [-2, -1, 1, 2])
+def test_whichever_way_the_clocks_are_wrong_the_last_minutes_are_the_same(hours):
+    off = hours * 3600
+    made = DeliveryHistory()
+    early, late = sent("a", "1-0", 100 + off), sent("b", "1-1", 880 + off)
+    made.add_client(client(1, init(seconds=off), early, late))
+    made.add_validator(validator(1, verdict("a", "1-0", 110 - off), verdict("b", "1-1", 890 - off)))
+    judge = lock(written=895, date=900, said=895 - off)
+    found = status(
+        made, lock(written=899, date=900, said=899 + off), 900, validator_lock=judge, index=index(*"abc")
+    )
+    assert found.rate is not None
+    assert (found.rate.seconds, found.rate.files_per_second) == (300, pytest.approx(1 / 300))
+    assert found.rate.verdicts_per_second == pytest.approx(1 / 300)
+
+
 def test_clocks_that_are_wrong_on_either_side_change_no_rate(history):
     """The client's clock is an hour ahead, the validator's an hour behind: their locks say so."""
     made = DeliveryHistory()

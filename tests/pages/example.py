@@ -30,7 +30,8 @@ from upload_client.html import render
 IMG = "<img src=x onerror=alert(1)>.csv"
 END = "</script><script>alert(2)</script>\u2028<!--<script>.csv"
 BIDI = "fdp\u202egnp.exe"
-HOSTILE = (IMG, END, BIDI, "'\"&amp;<b>.json", "\x1b[31mred.txt", "__proto__", "\U0001f600/\u00e4.csv")
+LONG = "x" * 180 + ".csv"
+HOSTILE = (IMG, END, BIDI, LONG, "'\"&amp;<b>.json", "\x1b[31mred.txt", "__proto__", "\U0001f600/\u00e4.csv")
 BEGAN = 1_795_000_000
 CRC, ETAG = "yH2GHg==", "ab" * 16
 
