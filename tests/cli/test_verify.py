@@ -71,10 +71,10 @@ def test_every_difference_is_found_and_named(run, receipt, data, tmp_path):
     lines = said.out.splitlines()
     assert f"folder {data}: 4 differences" in lines
     assert [line for line in lines if line.startswith("1 ")] == [
-        "1 delivered, and not in the folder",
-        "1 in the folder, and not delivered",
-        "1 of another size than delivered",
-        "1 of another content than delivered",
+        "1 file delivered, and not in the folder",
+        "1 file in the folder, and not delivered",
+        "1 file of another size than delivered",
+        "1 file of another content than delivered",
     ]
     assert "  b/c.json: has 3 bytes; delivered were 2" in lines
     with (tmp_path / "differs.csv").open(encoding="utf-8", newline="") as file:
@@ -97,7 +97,7 @@ def test_what_is_no_file_leads_out_or_has_an_odd_name_is_told_and_not_followed(r
     (data / os.fsdecode(b"=\xff\x1b[31m")).touch()
     said = run("verify", receipt, "--source", data, "--all", "-o", tmp_path / "differs.csv")
     assert said.code == 3
-    assert "2 not to be read" in said.out
+    assert "2 files not to be read" in said.out
     assert "a symlink leads out of it" in said.out
     assert r"  =\udcff\x1b[31m" in said.out
     assert "'=" in (tmp_path / "differs.csv").read_text("utf-8")

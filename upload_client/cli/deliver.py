@@ -18,6 +18,7 @@ from upload_client.cli.completion import folders, profiles
 from upload_client.cli.failure import EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
 from upload_client.cli.report import check_target, write_report_of
+from upload_client.cli.told import Told
 from upload_client.cli.version import show_versions
 from upload_client.core.manifests import FORMATS, Format
 from upload_client.core.text import for_terminal
@@ -294,15 +295,19 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
         source = Path(order.source)
     transfer_type: TransferType = "sample" if order.sample else "staging"
     executor, n_batches = stack.enter_context(dask_executor(order.dask)) if order.dask else (None, 1)
+    told = Told()
+    index = sources.read_files(
+        source,
+        order.index,
+        as_format=order.index_format,
+        tell=lambda note: reporter.handle(Message(note, "info")),
+        on_progress=told,
+    )
+    told.wipe()
     return UploadClient(
         dataset=dataset,
         delivery_id=delivery_id,
-        file_index=sources.read_files(
-            source,
-            order.index,
-            as_format=order.index_format,
-            tell=lambda note: reporter.handle(Message(note, "info")),
-        ),
+        file_index=index,
         transfer_type=transfer_type,
         source=source,
         n_threads=None,

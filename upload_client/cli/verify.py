@@ -171,11 +171,13 @@ def _say_result(what: str, n: int, *, as_json: bool) -> None:
 
 def _say_differences(findings: Findings, output: Path | None) -> None:
     from upload_client.core.receipt import DIFFERENCES  # noqa: PLC0415 # not for --help
+    from upload_client.ui import figures  # noqa: PLC0415 # not for --help
 
     for kind, n in findings.counts.items():
         if not n:
             continue
-        click.echo(f"{n:,} {DIFFERENCES[kind]}")
+        what = f"{n:,} record{'s' * (n != 1)}" if kind.startswith("record") else figures.files(n)
+        click.echo(f"{what} {DIFFERENCES[kind]}")
         for each in findings.first[kind]:
             click.echo(for_terminal(f"  {each.path}" + f": {each.message}" * bool(each.message)))
         if more := n - len(findings.first[kind]):

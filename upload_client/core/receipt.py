@@ -497,10 +497,10 @@ DIFFERENCES: Final[Mapping[Kind, str]] = {
     "unreadable": "not to be read",
     "gone": "delivered, and no longer in the bucket",
     "replaced": "replaced in the bucket",
-    "record missing": "records of the delivery that are no longer there",
-    "record changed": "records of the delivery that are not what the receipt says",
+    "record missing": "of the delivery, no longer in the control bucket",
+    "record changed": "of the delivery, not what the receipt says",
 }
-"""What may differ, in the order of telling; each completes "files that are …"."""
+"""What may differ, in the order of telling; each goes on after "3 files " (or "records ")."""
 assert tuple(DIFFERENCES) == get_args(Kind)
 
 
