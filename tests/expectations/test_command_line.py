@@ -1,0 +1,119 @@
+"""``upload-client expectations`` as people and programs call it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from upload_client.cli.app import main
+
+pytest.importorskip("pyarrow")
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code = main(["expectations", *map(str, arguments)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    (folder / "x").mkdir(parents=True)
+    for n in range(12):
+        (folder / "x" / f"{n:02}.csv").write_text("a,b\n1,2.5\n")
+    (folder / "notes.txt").write_text("hello")
+    return folder
+
+
+def test_a_draft_is_written_and_accepts_its_sample(run, data):
+    code, out, err = run("infer", data, "-o", "agreed.yaml")
+    assert (code, out) == (0, "")
+    assert "agreed.yaml: drafted from 13 files; read it before use" in err
+    code, out, err = run("check", data, "--expectations", "agreed.yaml")
+    assert (code, out, err) == (0, "13 of 13 files as expected\n", "")
+
+
+def test_a_draft_goes_to_stdout_and_over_no_file_that_is_there(run, data, tmp_path):
+    (tmp_path / "agreed.yaml").write_text("mine")
+    code, _, err = run("infer", data, "-o", "agreed.yaml")
+    assert code == 2
+    assert "agreed.yaml is there" in err
+    assert (tmp_path / "agreed.yaml").read_text() == "mine"
+    assert run("infer", data, "-o", "agreed.yaml", "--force")[0] == 0
+    assert run("infer", data)[1] == (tmp_path / "agreed.yaml").read_text()
+
+
+def test_failures_are_grouped_by_reason_and_ten_are_named(run, data):
+    run("infer", data, "-o", "agreed.yaml")
+    for n in range(11):
+        (data / "x" / f"{n:02}.csv").write_text(f"a,b\nx{n},2.5\n")
+    (data / "what\u202e.bin").write_text("")
+    code, out, _ = run("check", data, "--expectations", "agreed.yaml")
+    assert code == 3
+    assert "  11 files: column 'a': 'x0' in row 1 is no integer\n" in out
+    assert "      x/09.csv\n      and 1 more\n" in out
+    assert "x/10.csv" not in out
+    assert "  1 file: no type of files that is expected here has such a name\n      what\\u202e.bin\n" in out
+    assert out.endswith("2 of 14 files as expected\n")
+
+
+def test_a_program_gets_one_object(run, data):
+    run("infer", data, "-o", "agreed.yaml")
+    (data / "x" / "00.csv").write_text("a,b\nx,2.5\n")
+    code, out, _ = run("check", data, "--expectations", "agreed.yaml", "--json")
+    said = json.loads(out)
+    assert code == said["exit_code"] == 3
+    assert (said["n_files"], said["n_wrong"], said["n_undecided"], said["delivery"]) == (13, 1, 0, [])
+    (problem,) = said["problems"]
+    assert problem == {"reason": "column 'a': 'x' in row 1 is no integer", "n": 1, "paths": ["x/00.csv"]}
+
+
+def test_the_delivery_as_a_whole_is_judged_unless_it_is_a_sample(run, data, tmp_path):
+    (tmp_path / "agreed.yaml").write_text("version: 1\ndelivery: {required: [m.json], others: allow}\n")
+    code, out, _ = run("check", data, "--expectations", "agreed.yaml")
+    assert code == 3
+    assert "no file matches 'm.json', which is required" in out
+    assert run("check", data, "--expectations", "agreed.yaml", "--sample")[0] == 0
+
+
+def test_a_document_that_is_none_is_told_with_line_and_key(run, data, tmp_path):
+    (tmp_path / "agreed.yaml").write_text("version: 1\ntypes: [{name: a, fils: x}]\n")
+    code, _, err = run("check", data, "--expectations", "agreed.yaml")
+    assert code == 2
+    assert "line 2, types[0].fils: there is no such key here; did you mean 'files'?" in err
+
+
+def test_what_cannot_be_judged_here_is_told_apart_from_what_is_wrong(run, data, tmp_path):
+    (tmp_path / "agreed.yaml").write_text(
+        "version: 1\ntypes:\n"
+        "  - {name: a, files: '*.txt', content: {format: custom, check: nobody-has-it}}\n"
+        "  - {name: b, files: '*.csv'}\n"
+    )
+    code, out, _ = run("check", data, "--expectations", "agreed.yaml")
+    assert code == 5
+    assert (
+        "Files that cannot be judged here\n  1 file: it could not be judged: the check 'nobody-has-it'" in out
+    )
+
+
+@pytest.mark.parametrize("words", ["--help", "infer --help", "check --help"])
+def test_help_imports_nothing_heavy(words):
+    program = f"""
+import sys
+from upload_client.cli.app import main
+main(["expectations", *{words.split()}])
+heavy = set("pandas numpy boto3 botocore pydantic rich yaml pyarrow".split())
+print(sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,141 @@
+"""The receiver's document through a whole delivery: refused at the start, checked before it, judged by."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from upload_client.expectations.infer import infer
+from upload_client.sandbox import Sandbox
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("astropy")
+pytest.importorskip("asdf")
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox() as made:
+        yield made
+
+
+@pytest.fixture
+def delivery(sandbox, tmp_path):
+    """A delivery of its own name, with a document of the receiver's: ``delivery(document, *arguments)``."""
+    name = f"d{secrets.token_hex(4)}"
+
+    def run(document: str | None, *arguments: str | Path):
+        if document is not None:
+            key = f"toy/{name}/expectations.yaml"
+            sandbox.client("s3").put_object(Bucket=sandbox.control_bucket, Key=key, Body=document.encode())
+        first = [arguments[0]] if arguments[0] == "check" else []
+        rest = arguments[len(first) :]
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "upload_client", *first, "--profile", str(sandbox.profile)),
+                *("--dataset", "toy", "--delivery-id", name, "--json", *map(str, rest)),
+            ],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            cwd=tmp_path,
+            timeout=240,
+            check=False,
+        )
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    return run
+
+
+def drafted(folder: Path) -> str:
+    files = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in folder.rglob("*.*")]
+    return infer(folder, files)
+
+
+def test_good_files_are_judged_valid_by_a_document_drafted_of_them(delivery, toy):
+    code, events, said = delivery(drafted(toy / "data"), "--source", toy / "data")
+    assert code == 0, said
+    assert events[-1]["counts"]["valid"] == 6
+
+
+def test_each_bad_file_is_judged_invalid_with_what_is_wrong_and_where(delivery, toy, tmp_path):
+    code, events, said = delivery(
+        drafted(toy / "data"), "--source", toy / "bad_data", "--output-dir", tmp_path
+    )
+    assert code == 3, said
+    assert events[-1]["counts"]["invalid"] == 6
+    (dump,) = tmp_path.glob("*.csv")
+    import pandas as pd
+
+    frame = pd.read_csv(dump, dtype=str, keep_default_na=False).set_index("relpath")
+    messages = frame["message"].to_dict()
+    for path, place in (
+        ("parquet/data_0.parquet", "column 'a'"),
+        ("fits/data_0.fits", "HDU TABLE, column 'a'"),
+        ("asdf/data_0.asdf", "data.table.columns[name=a].data"),
+    ):
+        assert messages[path] == f"{place}: int64 where int32 is expected"
+    for path in ("parquet/data_1.parquet", "fits/data_1.fits", "asdf/data_1.asdf"):
+        assert messages[path].count("float32 where float64 is expected") == 2
+
+
+DOCUMENT = """
+version: 1
+delivery:
+  required: [manifest.json]
+  forbidden: ["*.tmp"]
+types:
+  - name: tables
+    files: "*.csv"
+    count: {min: 2}
+    content: {format: csv, columns: [{name: x, type: integer}]}
+  - {name: manifest, files: manifest.json}
+"""
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a.csv").write_text("x\n1\n")
+    (folder / "b.csv").write_text("x\n2\n")
+    (folder / "manifest.json").write_text("{}")
+    return folder
+
+
+def test_what_as_a_whole_is_not_the_delivery_is_refused_before_a_file_is_sent(delivery, sandbox, data):
+    (data / "manifest.json").rename(data / "x.tmp")
+    (data / "b.csv").unlink()
+    code, events, said = delivery(DOCUMENT, "--source", data)
+    assert code == 13
+    for sentence in (
+        "no file matches 'manifest.json', which is required (not_expected)",
+        "x.tmp: forbidden by '*.tmp' (not_expected)",
+        "type 'tables' has 1 file, where there should be 2 files at least (not_expected)",
+    ):
+        assert sentence in said
+    assert events[-1]["counts"]["ready"] == 2
+
+
+def test_a_document_that_is_none_is_refused_and_said_to_be_the_receivers(delivery, data):
+    code, _, said = delivery("version: 1\ntypes: [{name: a, fils: x}]", "--source", data)
+    assert code == 13
+    assert "(misconfigured)" in said
+    assert "types[0].fils: there is no such key here" in said
+
+
+def test_check_content_judges_by_the_receivers_document_where_it_can_be_read(delivery, data):
+    (data / "b.csv").write_text("x\nhello\n")
+    code, events, said = delivery(DOCUMENT, "check", "--source", data, "--content")
+    found = json.dumps(events)
+    assert code != 0, said
+    assert "1 of 3 files are not as the receiver expects" in found
+    assert "'hello' in row 1 is no integer" in found
+    (data / "manifest.json").unlink()
+    _, events, _ = delivery(None, "check", "--source", data, "--content")
+    assert "no file matches 'manifest.json', which is required" in json.dumps(events)
