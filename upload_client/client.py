@@ -1006,12 +1006,10 @@ class UploadClient:
                     f" (segment {segment.header.seq}: {'; '.join(segment.problems)})",
                     "warning",
                 )
-            for path, ruling in verdicts.apply_all(ledger, segment.records, epoch=epoch, now=now):
-                if ruling.action == "warn":
+            for row, path, ruling in verdicts.apply_all(ledger, segment.records, epoch=epoch, now=now):
+                if row is None:
                     self.cmessage(f"{ruling.message}: {path}", "warning")
                 elif ruling.action != "ignore":
-                    row = ledger.row(path)
-                    assert row is not None
                     self._tell_file(ledger, row)
 
     def _announce_again(self, delivery: _Delivery) -> None:

@@ -317,7 +317,7 @@ def test_verdicts_that_come_together_do_what_they_do_one_by_one(before, together
             give(files, said)
         if unjudged and files.state(0) == "done" and not files.n_unjudged:
             files.give_up_judging(0, "why")
-    done = list(apply_all(at_once, read, epoch=EPOCH, now=0.0))
+    done = [(path, what) for _, path, what in apply_all(at_once, read, epoch=EPOCH, now=0.0)]
     expected = [(said.path, give(one_by_one, said)) for said in together]
     for path in ("a", "b", "c"):
         assert [each for each in done if each[0] == path] == [each for each in expected if each[0] == path]

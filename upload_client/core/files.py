@@ -199,14 +199,14 @@ class OkVerdicts:
         checks: what was checked, as JSON without the brackets.
     """
 
-    at: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    uploads: tuple[str, ...] = ()
-    asks: tuple[str, ...] = ()
-    sizes: tuple[str, ...] = ()
-    crc32s: tuple[str, ...] = ()
-    etags: tuple[str, ...] = ()
-    checks: tuple[str, ...] = ()
+    at: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    uploads: Sequence[str] = ()
+    asks: Sequence[str] = ()
+    sizes: Sequence[str] = ()
+    crc32s: Sequence[str] = ()
+    etags: Sequence[str] = ()
+    checks: Sequence[str] = ()
 
     @cached_property
     def numbers(self) -> tuple[list[int], list[int], bytes, bytes]:

@@ -918,15 +918,19 @@ _OK_OR_OTHER = re.compile(
     rf',"upload":"({_UPLOAD})","ask":({_ASK}),"status":"ok","message":"","found":\{{"size":({_SIZE}),"crc32":"({_CRC32})"'
     rf',"etag":"([0-9a-f]{{32}})"\}},"checks":\[([ -~]{{0,1000}})\]\}}|(.*))$',
     re.MULTILINE,
-).findall
+).split
 
 
 def _oks(text: str) -> tuple[OkVerdicts, list[tuple[int, str]]]:
     """The lines of a segment that say `ok` as `encode` writes it; and all others, with their numbers."""
-    found = _OK_OR_OTHER(text)
-    others = [(number, line[8]) for number, line in enumerate(found, 2) if not line[0]]
-    lines = found if not others else [line for line in found if line[0]]
-    oks = OkVerdicts(*list(zip(*lines, strict=True))[:8])
+    # One flat list, as a tuple for each line would keep the garbage collector busy: what is between the lines
+    # and the groups of each. Those of `ok` are None in any other line; in these, the last one is.
+    found: list[Any] = _OK_OR_OTHER(text)
+    others = [(number, line) for number, line in enumerate(found[9::10], 2) if line is not None]
+    columns = [found[group::10] for group in range(1, 9)]
+    if others:
+        columns = [[value for value in column if value is not None] for column in columns]
+    oks = OkVerdicts(*columns)
     try:
         for prefix in {at[:17] for at in oks.at}:
             minute(prefix)

@@ -112,19 +112,19 @@ def _unable(verdict: Verdict, ask: int, errors: int) -> Ruling:
 
 def apply_all(
     ledger: FileLedger, records: Records, *, epoch: int, now: float
-) -> Iterator[tuple[str, Ruling]]:
+) -> Iterator[tuple[int | None, str, Ruling]]:
     """`apply` all verdicts of a segment, as far as they are taken from this iterator.
 
     Yields:
-        The path and what was done, for each of them; the order is that of the log for each file.
+        Row, path and what was done, for each of them; the order is that of the log for each file.
     """
     # The one row of the table that a million files take, without making the objects it is about.
     accepted, left = ledger.accept(records.oks)
     for row in accepted:
-        yield ledger.relpath(row), _VALID
+        yield row, ledger.relpath(row), _VALID
     for record in records.but(left):
         if type(record) is Verdict:
-            yield record.path, apply(ledger, record, epoch=epoch, now=now)
+            yield ledger.row(record.path), record.path, apply(ledger, record, epoch=epoch, now=now)
 
 
 def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ruling:
