@@ -2,9 +2,9 @@
 
     python tests/benchmarks/judging.py [--files N] [--out FILE.json]
 
-A delivery of N small CSV files has landed and is announced; a validator, in a process of its own, judges it in front
-of a store in memory that answers each request after 1, 10 or 100 ms. Prints a table in Markdown: verdicts a second,
-CPU time of the validator for each verdict, and requests for each file.
+A delivery of N small CSV files has landed and is announced; a validator, in a process of its own, judges it
+in front of a store in memory that answers each request after 1, 10 or 100 ms. Prints a table in Markdown:
+verdicts a second, CPU time of the validator for each verdict, and requests for each file.
 """
 
 from __future__ import annotations
