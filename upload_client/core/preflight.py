@@ -152,7 +152,8 @@ CHECKS: Final = (
         "Landing bucket",
         "landing",
         ("s3:ListMultipartUploadParts",),
-        "go on within a large file",
+        "go on within a large file, and would send it anew",
+        needed=False,
     ),
     Check(
         "landing-multipart",
