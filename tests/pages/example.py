@@ -119,7 +119,7 @@ def delivered(folder: Path, target: Path) -> Iterator[str]:
             file_index=pd.DataFrame({"path": paths}),
             transfer_type="staging",
             source=folder / "data",
-            settings=sandbox.settings,
+            settings=sandbox.settings.model_copy(update={"max_rate": 40_000}),  # there is something to see
             session=boto3.Session("sandbox", "sandbox", region_name="us-east-1"),
             output_dir=folder,
         )
