@@ -15,7 +15,7 @@ from typing import TypeVar
 import boto3
 import pytest
 from delivery.conftest import Delivery, Receiver, make_data
-from faults.proxy import Proxy
+from faults.proxy import Exchange, Proxy
 
 from upload_client import Bucket, UploadClient
 from upload_client.aws.log import LogReader
@@ -28,6 +28,8 @@ from upload_client.settings import Settings
 
 R = TypeVar("R")
 BOTH = ["moto", "real"]
+BEST = ["best"]
+"""The S3 that checks, where there is one: what it sees there need not be seen again with moto."""
 
 PART = 5 * 1024 * 1024
 THREADS = 4
@@ -68,10 +70,36 @@ class Sandboxes(contextlib.ExitStack):
         super().__init__()
         self._made: dict[str, Sandbox] = {}
 
-    def get(self, name: str, **options) -> Sandbox:
+    def get(self, name: str, *, s3_endpoint: str | None = None, **options) -> Sandbox:
         if name not in self._made:
-            self._made[name] = self.enter_context(Sandbox(settings=FAST, **options))
+            seen = Seen()
+            if s3_endpoint is not None:
+                proxy = self.enter_context(Proxy(s3_endpoint))
+                proxy.on(seen, times=None)
+                s3_endpoint = proxy.url
+            made = self.enter_context(Sandbox(settings=FAST, s3_endpoint=s3_endpoint, **options))
+            self._made[name] = made
+            if s3_endpoint is not None:
+                _SEEN[made.endpoint_url] = seen
         return self._made[name]
+
+
+class Seen:
+    """Passes on what an S3 that is none of the sandbox's is asked, and notes it down, without its content."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def __call__(self, x: Exchange) -> None:
+        answered, asked = x.forward(), x.request
+        self.requests.append(
+            Request(asked.method, f"{asked.path}?{asked.query}", answered.status, len(asked.body))
+        )
+        asked.body = b""
+        x.send(answered.raw)
+
+
+_SEEN: dict[str, Seen] = {}  # by the sandbox's URL
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +116,8 @@ def calm(request: pytest.FixtureRequest, sandboxes: Sandboxes) -> Sandbox:
     ``@pytest.mark.parametrize("calm", BOTH, indirect=True)`` runs a test against both.
     """
     name = getattr(request, "param", "moto")
+    if name == "best":
+        name = "real" if os.environ.get("UPLOAD_CLIENT_TEST_S3") else "moto"
     endpoint = request.getfixturevalue("real_s3") if name == "real" else None
     return sandboxes.get(name, s3_endpoint=endpoint)
 
@@ -226,13 +256,18 @@ def records_of(delivery: Delivery, writer: Writer, kind: type[R]) -> list[R]:
     return [record for segment in segments for record in segment.records if isinstance(record, kind)]
 
 
+def requests_to(sandbox: Sandbox) -> list[Request]:
+    """What the sandbox's S3 was asked so far, with decoded paths."""
+    seen = _SEEN.get(sandbox.endpoint_url)
+    if seen is not None:
+        return list(seen.requests)
+    return [request._replace(path=urllib.parse.unquote(request.path)) for request in sandbox.requests]
+
+
 def requests_of(delivery: Delivery, since: int = 0) -> list[Request]:
-    """What the sandbox's server was asked about this delivery, with decoded paths."""
+    """What S3 was asked about this delivery, with decoded paths."""
     mine = f"/{delivery.dataset}/{delivery.delivery_id}/"
-    decoded = [
-        request._replace(path=urllib.parse.unquote(request.path))
-        for request in delivery.receiver.sandbox.requests[since:]
-    ]
+    decoded = requests_to(delivery.receiver.sandbox)[since:]
     return [request for request in decoded if mine in request.path or mine[1:] in request.path]
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from delivery.conftest import Delivery, content
-from faults.conftest import Movable, Network, client_of, control_bucket, log_of, start
+from faults.conftest import BOTH, Movable, Network, client_of, control_bucket, log_of, start
 from faults.proxy import Exchange, Fault
 
 from upload_client import UploadClient
@@ -54,7 +54,11 @@ def expired(delivery: Delivery, network: Network, old: UploadClient) -> dict:
     return {}
 
 
-@pytest.mark.parametrize("happen", [stolen, deleted, garbled, expired])
+@pytest.mark.parametrize(
+    ("happen", "calm"),
+    [(stolen, "best"), (deleted, "best"), (garbled, "best"), (expired, "moto")],
+    indirect=["calm"],
+)
 def test_who_lost_the_lock_writes_nothing_more_and_the_next_one_ends_all_valid(
     delivery: Delivery, data: Path, network: Network, happen
 ) -> None:
@@ -127,6 +131,7 @@ def test_a_wrong_clock_takes_no_live_lock(delivery: Delivery, data: Path, minute
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("calm", BOTH, indirect=True)
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot stop a process")
 def test_a_process_that_was_stopped_for_longer_than_its_lease(
     delivery: Delivery, data: Path, network: Network

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from delivery.conftest import Delivery, content, make_data
 from faults import proxy as net
-from faults.conftest import Network, client_of
+from faults.conftest import BEST, BOTH, Network, client_of
 from faults.proxy import Exchange, Request
 
 
@@ -85,12 +85,14 @@ def weather(delivery: Delivery, data: Path, network: Network, storm: Storm, seco
     print(f"{storm.asked / storm.done:.2f} requests for each success")
 
 
+@pytest.mark.parametrize("calm", BEST, indirect=True)
 def test_a_storm_passes(delivery: Delivery, tmp_path: Path, network: Network) -> None:
     data = make_data(tmp_path / "data", 240)
     weather(delivery, data, network, Storm(slower=0.05), (0.0, 2.0))
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("calm", BOTH, indirect=True)
 def test_a_storm_of_a_minute_and_a_half_passes(delivery: Delivery, tmp_path: Path, network: Network) -> None:
     data = make_data(tmp_path / "data", 1500)
     weather(delivery, data, network, Storm(slower=0.15), (60.0, 30.0))
@@ -136,5 +138,6 @@ def test_an_outage_in_mid_delivery_is_survived_and_costs_no_file_its_tries(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("calm", BOTH, indirect=True)
 def test_two_minutes_of_outage_are_survived(delivery: Delivery, tmp_path: Path, network: Network) -> None:
     outage(delivery, make_data(tmp_path / "data", 60), network, 120.0, more={"lease_seconds": 300})
