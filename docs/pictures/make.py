@@ -66,7 +66,7 @@ def data_set(folder: Path) -> None:
         ("orbit/2026-11-03/panorama-from-the-northern-ridge.mosaic", 150, b""),
         ("orbit/2026-11-03/night-0001.cube", 40, b""),
         ("orbit/2026-11-03/night-0002.cube", 40, b""),
-        ("радар/夜の観測-0001.raw", 15, b""),
+        ("радар/обзор-0001.raw", 15, b""),
         *((f"radar/sweep-{n:04}.raw", 14, b"") for n in range(12)),
     ):
         path = folder / name
