@@ -76,6 +76,8 @@ def judge(content: Any, file: BinaryIO, size: int, *, max_unpacked: int) -> Find
         check(content, file, size, findings)
     except (Undecided, MemoryError):
         raise
+    except UnicodeDecodeError as error:
+        findings.add("", f"it does not open as {name}: not UTF-8 ({error.reason})")
     except RecursionError:
         findings.add("", f"it does not open as {name}: nested too deeply")
     except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open

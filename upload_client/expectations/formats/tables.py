@@ -115,13 +115,17 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
     typed = {column.name: column for column in there if column.type != "any" or column.judges_values}
     for column in typed.values():
         table.watch(column)
-    for batch in reader:
-        for name, column in typed.items():
-            if table.watches(name):
-                _feed_text(table, column, batch.column(name))
-        table.rows(batch.num_rows)
-        if content.rows.max is not None and table.n_rows > content.rows.max:
-            break  # what follows changes nothing
+    try:
+        for batch in reader:
+            for name, column in typed.items():
+                if table.watches(name):
+                    _feed_text(table, column, batch.column(name))
+            table.rows(batch.num_rows)
+            if content.rows.max is not None and table.n_rows > content.rows.max:
+                break  # what follows changes nothing
+    except pa.ArrowInvalid:
+        if not wrong_rows.too_many:
+            raise
     wrong_rows.tell(findings)
     table.close()
 
@@ -170,9 +174,16 @@ class _WrongRows:
         self._n += 1
         return "skip" if self._n < _MAX_INVALID else "error"
 
+    @property
+    def too_many(self) -> bool:
+        """Whether reading was ended for them."""
+        return self._n >= _MAX_INVALID
+
     def tell(self, findings: Findings) -> None:
+        """Say what is wrong."""
         if self._n:
-            findings.add("", self._first + (f" ({self._n:,} such rows)" if self._n > 1 else ""))
+            many = "at least " if self.too_many else ""
+            findings.add("", self._first + (f" ({many}{self._n:,} such rows)" if self._n > 1 else ""))
 
 
 _INTEGERS: dict[str, pa.DataType] = {
