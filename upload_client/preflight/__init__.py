@@ -244,6 +244,6 @@ def _time(run: Run) -> Steps[None]:
     yield Finding(
         "time",
         "ok",
-        f"about {rules.in_words(told.seconds)} to send {what}, {limit}",
+        f"{'about ' * (told.seconds >= 1)}{rules.in_words(told.seconds)} to send {what}, {limit}",
         details=(f"Measured: {how}; {measured.latency * 1000:.0f} ms for a small request.",),
     )
