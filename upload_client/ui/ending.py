@@ -113,7 +113,7 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
         rows.append(("this run", f"sent nothing, took {took}"))
     if summary.receipt_file is not None:
         rows.append(("receipt", f"{summary.receipt_file}"))
-        rows.append(("its SHA-256", f"{summary.receipt_sha256}"))
+        rows.append(("SHA-256", f"{summary.receipt_sha256}"))
     todo, more = _todo(summary)
     if todo:
         rows.append(("next", todo if command is None else complete(todo, command.words)))
