@@ -243,7 +243,7 @@ def _needed_of_s3(method: str, path: str, environ):
     if not key:
         prefix = {"s3:prefix": query["prefix"][0]} if "prefix" in query else {}
         if method == "GET" and "uploads" in query:
-            yield "s3:ListBucketMultipartUploads", arn, prefix
+            yield "s3:ListBucketMultipartUploads", arn, {}  # it has no condition key for the prefix
         elif method == "GET" and "list-type" in query:
             yield "s3:ListBucket", arn, prefix
         elif method == "HEAD":

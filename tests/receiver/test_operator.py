@@ -32,6 +32,10 @@ class Validator:
     silence, lag, backlog = 3.0, 7.5, 12
 
 
+class Beginning(Validator):
+    silence = float("inf")
+
+
 class Judge:
     def judge(self, path, announced):
         return CAME_OUT[path]
@@ -75,11 +79,21 @@ def test_files_are_counted_by_how_they_were_judged_and_why_not_well(written):
     lines = written(run)
     found = metrics(lines)
     assert (found["FilesJudged"], found["FilesInvalid"], found["FilesNotJudged"]) == (6, 4, 1)
-    assert found["ValidatorAlive"] >= 1
+    assert {line["SilenceSeconds"][0] for line in lines if "SilenceSeconds" in line} == {3.0}
     assert {line["LagSeconds"][0] for line in lines if "LagSeconds" in line} == {7.5}
     assert {line["Backlog"][0] for line in lines if "Backlog" in line} == {12}
     by_reason = {name.partition(" ")[2]: n for name, n in found.items() if name.startswith("FilesInvalidBy")}
     assert by_reason == {"missing": 1, "not as announced": 1, "content": 1, "path": 1}
+
+
+def test_a_validator_that_has_not_yet_spoken_is_not_called_silent(written):
+    def run():
+        with Telemetry(dataset="d").watching(Beginning()):
+            pass
+
+    lines = written(run)
+    assert lines
+    assert not any("SilenceSeconds" in line for line in lines)
 
 
 def test_each_file_that_is_not_valid_is_a_line_that_names_it_and_the_delivery(written):

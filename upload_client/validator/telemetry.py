@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -109,8 +110,9 @@ class Telemetry:
             self._counts, self._reasons = Counter(), Counter()
         for name, n in counts.items():
             self._metrics.add_metric(name, "Count", n)
-        if validator.silence < TICK_SECONDS:
-            self._metrics.add_metric("ValidatorAlive", "Count", 1)
+        # Told from a thread of its own, so that it is told of one that hangs, too.
+        if math.isfinite(validator.silence):  # before its first word it is not silent, it begins
+            self._metrics.add_metric("SilenceSeconds", "Seconds", round(validator.silence, 3))
         self._metrics.add_metric("LagSeconds", "Seconds", round(validator.lag, 3))
         self._metrics.add_metric("Backlog", "Count", validator.backlog)
         self._metrics.flush_metrics()
