@@ -55,7 +55,7 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
             raise PackageNotFoundError
         return "1"
 
-    monkeypatch.setattr("upload_client.cli.version.version", missing)
+    monkeypatch.setattr("importlib.metadata.version", missing)
     said = run("--version").out
     assert "zlib (isal is not installed: slower)" in said
     assert "moto not installed (extra: sandbox)" in said

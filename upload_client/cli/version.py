@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 
@@ -34,6 +33,8 @@ def show_versions(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 
 
 def _version(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 # 20 ms, for this alone
+
     try:
         return version(name)
     except PackageNotFoundError:
