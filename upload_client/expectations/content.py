@@ -69,10 +69,10 @@ def judge(content: Any, file: BinaryIO, size: int, *, max_unpacked: int) -> Find
     if name == "opaque":
         return findings
     check = _custom(content) if isinstance(content, Custom) else _built_in(name)
-    if getattr(content, "compression", None) == "gzip":
-        unpacked = _Unpacked(file, max_unpacked)
-        file, size = cast("BinaryIO", io.BufferedReader(unpacked, _BLOCK)), unpacked.size
     try:
+        if getattr(content, "compression", None) == "gzip":
+            unpacked = _Unpacked(file, max_unpacked)
+            file, size = cast("BinaryIO", io.BufferedReader(unpacked, _BLOCK)), unpacked.size
         check(content, file, size, findings)
     except (Undecided, MemoryError):
         raise

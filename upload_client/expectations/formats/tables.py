@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import datetime as dt
 import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO, Final
@@ -205,14 +206,23 @@ _TARGETS: dict[str, tuple[pa.DataType, ...]] = {
 
 
 def _feed_text(table: TableJudge, column: Column, texts: pa.Array) -> None:
-    targets = _TARGETS.get(column.type, (texts.type,))
+    kind = _kind(column)
+    targets = _TARGETS.get(kind, (texts.type,))
     values = _cast(texts, targets)
     if values is None:
         at = _first_not(texts, targets)
         value = shown(texts[at].as_py())
-        table.note(column.name, f"{value} in {row_place(table.n_rows + at)} is no {column.type}")
+        table.note(column.name, f"{value} in {row_place(table.n_rows + at)} is no {kind}")
     elif not pa.types.is_time(values.type):
         table.feed(column.name, *as_numpy(values))
+
+
+def _kind(column: Column) -> str:
+    """What a column of text is: where only limits are named, what these are."""
+    limit = column.min if column.min is not None else column.max
+    if column.type != "any" or limit is None:
+        return column.type
+    return "timestamp" if isinstance(limit, dt.date) else "number"
 
 
 def _cast(texts: pa.Array, targets: Sequence[pa.DataType]) -> pa.Array | None:
