@@ -27,6 +27,7 @@ __all__ = ["index"]
             "Examples",
             (
                 ("upload-client index /data/survey7", "as index.csv in that folder"),
+                ("upload-client index . -o ../manifest-sha256.txt", "for BagIt; also .tsv, .parquet"),
                 ("upload-client index . --exclude '*.tmp' --exclude drafts/ -o index.csv", ""),
             ),
         ),

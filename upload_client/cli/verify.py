@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from upload_client.cli.completion import folders, profiles
+from upload_client.cli.help import Command, Section
 from upload_client.cli.told import Told
 from upload_client.core.text import for_csv_cell, for_terminal
 
@@ -26,16 +28,43 @@ NAMED = 10
 """Files that are named for each kind of difference."""
 
 
-@click.command(short_help="Prove by a receipt that all is as it was delivered.")
+@click.command(
+    cls=Command,
+    short_help="Prove by a receipt that all is as it was delivered.",
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client verify upload-client_D_Y_staging_00000001.receipt.json", ""),
+                ("upload-client verify RECEIPT --source /data/survey7", ""),
+                ("upload-client verify RECEIPT --online --profile archive.toml", ""),
+            ),
+        ),
+        Section(
+            "Exit codes",
+            (
+                ("0", "all is as the receipt says"),
+                ("2", "RECEIPT is none, or cannot be read; or wrong usage"),
+                ("3", "something differs: it is named"),
+            ),
+        ),
+    ),
+)
 @click.argument("receipt")
 @click.option(
     "--source",
     metavar="DIR",
     type=click.Path(path_type=Path),
+    shell_complete=folders,
     help="Read this folder: is it exactly what was delivered?",
 )
 @click.option("--online", is_flag=True, help="Ask the buckets: do they still hold it, and its records?")
-@click.option("--profile", metavar="NAME|FILE", help="Settings from the receiver, a TOML file; for --online.")
+@click.option(
+    "--profile",
+    metavar="NAME|FILE",
+    shell_complete=profiles,
+    help="Settings from the receiver, a TOML file; for --online.",
+)
 @click.option("--all", "names_all", is_flag=True, help="Name every file that differs, not the first ten.")
 @click.option(
     "-o",
@@ -59,19 +88,7 @@ def verify(
     """Hold RECEIPT, a file or s3://bucket/key, against what is there now.
 
     Alone, the receipt itself is checked: its form, its totals, and that nobody has changed a file record.
-
-    \b
-    Exit codes:
-      0  all is as the receipt says
-      2  RECEIPT is no receipt, or cannot be read
-      3  something differs: it is named
-
-    \b
-    Examples:
-      upload-client verify upload-client_D_Y_staging_00000001.receipt.json
-      upload-client verify RECEIPT --source /data/survey7
-      upload-client verify RECEIPT --online --profile archive.toml
-    """  # noqa: D301 # click's mark for a paragraph that stays as it is
+    """
     from upload_client.atomic import replacing  # noqa: PLC0415 # not for --help
     from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
     from upload_client.verify import check_buckets, check_folder, read_receipt  # noqa: PLC0415 # imports boto3
