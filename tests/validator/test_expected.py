@@ -1,0 +1,168 @@
+"""The validator judges by the receiver's document, and by nothing where that cannot be used."""
+
+from __future__ import annotations
+
+import pytest
+from validator.by_hand import LAYOUT
+from validator.test_checks import found_of, send
+
+from upload_client.core.layout import Layout
+from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
+from upload_client.expectations.expected import Expected
+from upload_client.validator.checks import Checker
+from upload_client.validator.expected import (
+    MalformedIndex,
+    delivery_problems,
+    limits,
+    make_checker,
+    read_expected,
+)
+from upload_client.validator.settings import ValidatorSettings
+
+pytest.importorskip("pyarrow")
+
+DOCUMENT = b"""
+version: 1
+delivery:
+  files: {max: 3}
+  required: [manifest.json]
+  forbidden: ["*.tmp"]
+types:
+  - name: tables
+    files: "*.csv"
+    bytes: {max: 1 kB}
+    content: {format: csv, columns: [{name: x, type: integer}]}
+  - {name: manifest, files: "manifest.json"}
+  - {name: raw, files: "*.fits", content: {format: opaque}}
+  - {name: strange, files: "*.x", content: {format: custom, check: nobody-has-it}}
+"""
+SETTINGS = ValidatorSettings(control_bucket="c", landing_bucket="l", worker_function="w")
+
+
+@pytest.fixture
+def checker(landing, openers):
+    return Checker(landing, openers, max_read=10**6, expected=Expected(load(DOCUMENT, "x")))
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "status", "says", "checked"),
+    [
+        ("a.csv", b"x\n1\n", "ok", "", "csv as expected of 'tables'"),
+        (
+            "a.csv",
+            b"x\ny\n",
+            "failure",
+            "column 'x': 'y' in row 1 is no integer",
+            "csv as expected of 'tables'",
+        ),
+        ("a.csv", b"x\n" + b"1\n" * 999, "failure", "it has 2,000 bytes, where", "expected"),
+        ("a.tmp", b"", "failure", "it is forbidden here: the expectations forbid '*.tmp'", "expected"),
+        ("a.bin", b"", "failure", "no type of files that is expected here", "expected"),
+        ("manifest.json", b"{", "failure", "it does not open as json", "json"),
+        ("a.fits", b"no fits at all", "ok", "", "opaque as expected of 'raw'"),
+        (
+            "a.x",
+            b"x",
+            "error",
+            "it could not be judged: the check 'nobody-has-it'",
+            "custom as expected of 'strange'",
+        ),
+    ],
+)
+def test_a_file_is_judged_by_the_document(landing, checker, path, data, status, says, checked):
+    upload = send(landing, path, data)
+    judgement = checker.judge(path, upload)
+    assert judgement.status == status, judgement.message
+    assert judgement.message.startswith(says)
+    assert judgement.checks[-1] == checked
+    assert judgement.found == found_of(upload)
+
+
+def test_a_large_file_is_read_through_in_few_requests(landing, checker, monkeypatch):
+    from upload_client.validator import checks
+
+    monkeypatch.setattr(checks, "_IN_MEMORY", 0)
+    document = DOCUMENT.replace(b"bytes: {max: 1 kB}", b"")
+    checker = Checker(landing, checker._openers, max_read=10**6, expected=Expected(load(document, "x")))
+    data = b"x\n" + b"1234567\n" * 2_000_000
+    upload = send(landing, "a.csv", data)
+    asked = []
+    landing.client.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name))
+    assert checker.judge("a.csv", upload).status == "ok"
+    assert asked.count("GetObject") < 20
+
+
+def test_where_the_document_cannot_be_used_nothing_is_ok(landing, control, openers):
+    upload = send(landing, "a.csv", b"x\n1\n")
+    control.put(LAYOUT.expectations, b"version: 1\ntypes: 7\n")
+    judgement = make_checker(SETTINGS, LAYOUT, control, landing, openers).judge("a.csv", upload)
+    assert judgement.status == "error"
+    assert "line 2, types" in judgement.message
+
+
+def test_where_there_is_no_document_files_open_as_their_names_say(landing, control, openers):
+    upload = send(landing, "a.csv", b"x\n1,2\n")
+    judgement = make_checker(SETTINGS, LAYOUT, control, landing, openers).judge("a.csv", upload)
+    assert judgement.message.startswith("it does not open as csv: line 2")
+
+
+def test_where_there_must_be_a_document_and_is_none_nothing_is_ok(landing, control, openers):
+    upload = send(landing, "a.csv", b"x\n1\n")
+    settings = SETTINGS.model_copy(update={"require_expectations": True})
+    judgement = make_checker(settings, LAYOUT, control, landing, openers).judge("a.csv", upload)
+    assert judgement.status == "error"
+    assert "takes no delivery without" in judgement.message
+
+
+def test_a_document_that_is_too_large_is_not_read(control):
+    control.put(LAYOUT.expectations, b"#" * (MAX_BYTES + 1))
+    with pytest.raises(InvalidExpectations, match="more than 262,144 bytes"):
+        read_expected(control, LAYOUT)
+
+
+def index(control, layout: Layout, *lines: str, header: str = "path,checksum,size,will_transfer") -> None:
+    control.put(layout.index(1), "".join(f"{line}\n" for line in (header, *lines)).encode())
+
+
+def test_the_index_is_compared_with_the_document(control):
+    control.put(LAYOUT.expectations, DOCUMENT)
+    index(control, LAYOUT, "manifest.json,,2,true", '"a,b.csv",,10,true')
+    assert delivery_problems(control, LAYOUT, 1, required=True) == []
+    index(control, LAYOUT, *(f"{n}.tmp,,,true" for n in range(4)))
+    assert delivery_problems(control, LAYOUT, 1, required=False) == [
+        "no file matches 'manifest.json', which is required",
+        "0.tmp, 1.tmp, 2.tmp and 1 more: forbidden by '*.tmp'",
+        "the delivery has 4 files, where there should be 3 files at most",
+    ]
+
+
+def test_a_sample_lacks_nothing(control):
+    sample = Layout("toy", "d1", "sample", "control/", "{dataset}/{delivery_id}/{transfer_type}/")
+    control.put(sample.expectations, DOCUMENT)
+    index(control, sample, "a.csv,,10,true")
+    assert delivery_problems(control, sample, 1, required=True) == []
+
+
+def test_without_a_document_no_index_is_read(control):
+    assert delivery_problems(control, LAYOUT, 1, required=False) == []
+    with pytest.raises(InvalidExpectations, match="takes no delivery without"):
+        delivery_problems(control, LAYOUT, 1, required=True)
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [("name,size", "a.csv,1"), ("path,size", "a.csv"), ("path,size", '"a.csv,1'), ("path", "\udcff.csv")],
+)
+def test_an_index_that_is_none_is_said_to_be(control, header, line):
+    control.put(LAYOUT.expectations, DOCUMENT)
+    control.put(LAYOUT.index(1), f"{header}\n{line}\n".encode("utf-8", "surrogateescape"))
+    with pytest.raises(MalformedIndex):
+        delivery_problems(control, LAYOUT, 1, required=False)
+
+
+def test_the_limits_are_the_settings():
+    settings = SETTINGS.model_copy(
+        update={"opener_memory": 1, "opener_cpu_seconds": 2, "opener_seconds": 3.0, "max_unpacked": 4}
+    )
+    found = limits(settings)
+    assert (found.memory, found.cpu_seconds, found.wall_seconds, found.unpacked) == (1, 2, 3.0, 4)
