@@ -151,7 +151,10 @@ def test_a_file_that_is_not_what_its_digest_says_is_found_on_the_disk_of_the_pro
     path = tmp_path / "manifest-md5.txt"
     write_manifest(scan(source), path, source, as_format="bagit")
     (source / "a.csv").write_bytes(b"b")
-    assert problems_of(path, source) == ("row 1: 'a.csv' has changed: its md5 is not what the manifest says",)
+    with pytest.raises(InvalidIndex) as caught:
+        read_manifest(path, source)
+    assert caught.value.problems == ("row 1: 'a.csv' has changed: its md5 is not what the manifest says",)
+    assert caught.value.hint.startswith("Restore these files")
 
 
 def test_a_manifest_that_would_lead_out_is_refused_before_anything_is_read(source, tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ from upload_client.core.manifests import (
     detect,
     parse_bagit_line,
 )
-from upload_client.errors import UsageError
+from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index import MAX_FILES, check_index, read_index, write_index
 from upload_client.index.frames import COLUMNS, READ_FROM, ROWS, TOO_MANY, make_frame
 from upload_client.index.problems import Problems, shown
@@ -184,7 +184,13 @@ def _read_bagit(path: Path, source: Path | Bucket, on_progress: Progress | None)
             problems.add(row + 1, paths[row], f"has changed: its {algorithm} is not what the manifest says")
         sizes.append(read.size)
         crcs.append(read.crc32)
-    problems.raise_them()
+    try:
+        problems.raise_them()
+    except InvalidIndex as error:
+        error.hint = (
+            "Restore these files from a good copy, or write a new manifest of them; nothing was sent."
+        )
+        raise
     texts: list[str | None] = [checksums.encode(crc) for crc in crcs]
     proven = _named(make_frame(paths, texts, sizes, bytearray(n)), path, lines)
     return Manifest(proven, (f"{n:,} files have the {algorithm} that {shown(path)} says",))
