@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from upload_client.cli.help import Command, Group, Section
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -18,10 +20,25 @@ if TYPE_CHECKING:
 __all__ = ["receiver"]
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_A_DELIVERY = "--dataset survey7 --delivery-id 1"
+_HOW = "\\\n    --user maria"  # on a second line
 _debug = click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 
 
-@click.group(short_help="For receivers: deploy the receiving end, invite providers, judge.")
+def _examples(*rows: tuple[str, str]) -> tuple[Section, ...]:
+    return (Section("Examples", rows),)
+
+
+@click.group(
+    cls=Group,
+    short_help="For receivers: deploy the receiving end, invite providers, judge.",
+    sections=_examples(
+        ("upload-client receiver template -o receiver.yaml", "what CloudFormation deploys"),
+        ("upload-client receiver package", "the code of its functions"),
+        (f"upload-client receiver invite {_A_DELIVERY} {_HOW} --email maria@provider.example", ""),
+        (f"upload-client receiver show {_A_DELIVERY}", ""),
+    ),
+)
 def receiver() -> None:
     """Put up the receiving end at AWS, invite providers to it, and see who may deliver what.
 
@@ -57,7 +74,12 @@ def _of_a_delivery(command: Callable[..., Any]) -> Callable[..., Any]:
 def _open(stack: str, region: str | None) -> Receiver:
     from upload_client.receiver.stack import Receiver  # noqa: PLC0415 # imports boto3
 
-    return Receiver(stack, region=region)
+    return Receiver(stack, region=_region(region))
+
+
+def _region(given: str | None) -> str | None:
+    """Which region; boto3 by itself does not look at the first of AWS' variables for it."""
+    return given or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
 def _print(kind: str, values: Mapping[str, Any]) -> None:
@@ -69,7 +91,11 @@ def _say(*lines: str) -> None:
         click.echo(for_terminal(line))
 
 
-@receiver.command(short_help="Write the CloudFormation template.")
+@receiver.command(
+    cls=Command,
+    short_help="Write the CloudFormation template.",
+    sections=_examples(("upload-client receiver template -o receiver.yaml", "")),
+)
 @click.option("-o", "--output", metavar="FILE", type=_FILE, help="Where  [default: standard output]")
 @click.option("--delivery", is_flag=True, help="What `invite` deploys for each delivery.")
 @_debug
@@ -87,7 +113,11 @@ def template(*, output: Path | None, delivery: bool) -> None:
         output.write_text(text, encoding="utf-8", newline="\n")
 
 
-@receiver.command(short_help="Build the zip of the validator's functions.")
+@receiver.command(
+    cls=Command,
+    short_help="Build the zip of the validator's functions.",
+    sections=_examples(("upload-client receiver package", "")),
+)
 @click.option("-o", "--output", metavar="ZIP", type=_FILE, help="Where  [default: named by its content]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_debug
@@ -109,7 +139,17 @@ def package(*, output: Path | None, as_json: bool) -> None:
     _say(*(f"  {brings}: {layer}" for layer, brings in packaging.LAYERS.items()))
 
 
-@receiver.command(short_help="Let somebody deliver.")
+@receiver.command(
+    cls=Command,
+    short_help="Let somebody deliver.",
+    sections=_examples(
+        (
+            f"upload-client receiver invite {_A_DELIVERY} {_HOW} --email maria@provider.example",
+            "a temporary password is mailed",
+        ),
+        (f"upload-client receiver invite {_A_DELIVERY} {_HOW} --ask-password", "you set one"),
+    ),
+)
 @_of_a_delivery
 @click.option("--user", required=True, metavar="NAME", help="Who. A user who is not there yet is made.")
 @click.option("--email", metavar="ADDRESS", help="Where Cognito mails a new user's temporary password.")
@@ -164,7 +204,12 @@ def _check_free(path: Path) -> None:
         raise UsageError(f"{path} is there, and is no profile of ours", hint="Name another file with -o.")
 
 
-@receiver.command("list", short_help="List the deliveries somebody is invited to.")
+@receiver.command(
+    "list",
+    cls=Command,
+    short_help="List the deliveries somebody is invited to.",
+    sections=_examples(("upload-client receiver list --json", "")),
+)
 @_of_a_stack
 def list_(*, stack: str, region: str | None, as_json: bool) -> None:
     """List the deliveries somebody is invited to, and since when."""
@@ -177,7 +222,11 @@ def list_(*, stack: str, region: str | None, as_json: bool) -> None:
     click.echo(f"{len(found)} {'delivery' if len(found) == 1 else 'deliveries'}", err=True)
 
 
-@receiver.command(short_help="Show who may deliver a delivery, and where it goes.")
+@receiver.command(
+    cls=Command,
+    short_help="Show who may deliver a delivery, and where it goes.",
+    sections=_examples((f"upload-client receiver show {_A_DELIVERY}", "")),
+)
 @_of_a_delivery
 @_of_a_stack
 def show(*, dataset: str, delivery_id: str, stack: str, region: str | None, as_json: bool) -> None:
@@ -209,7 +258,14 @@ def _places(opened: Receiver, delivery: Delivery) -> dict[str, str]:
     }
 
 
-@receiver.command(short_help="Let somebody, or nobody any more, deliver.")
+@receiver.command(
+    cls=Command,
+    short_help="Let somebody, or nobody any more, deliver.",
+    sections=_examples(
+        (f"upload-client receiver revoke {_A_DELIVERY} --user maria", "one user"),
+        (f"upload-client receiver revoke {_A_DELIVERY}", "all of them"),
+    ),
+)
 @_of_a_delivery
 @click.option("--user", metavar="NAME", help="Whose invitation ends  [default: everybody's]")
 @_of_a_stack
@@ -231,7 +287,14 @@ def revoke(
 _EXIT_CODES = {"stop": 0, "superseded": 0, "time": 130, "error": 5, "lock lost": 12}
 
 
-@receiver.command(short_help="Be the validator of a delivery, here.")
+@receiver.command(
+    cls=Command,
+    short_help="Be the validator of a delivery, here.",
+    sections=_examples(
+        (f"upload-client receiver validate {_A_DELIVERY}", "once, for example from cron"),
+        (f"upload-client receiver validate {_A_DELIVERY} --watch", "in a container"),
+    ),
+)
 @_of_a_delivery
 @click.option("--sample", is_flag=True, help="The small sample agreed on first.")
 @click.option("--watch", is_flag=True, help="Go on for every client that comes, until Ctrl-C or SIGTERM.")
@@ -251,13 +314,14 @@ def validate(
     Without --watch: for the client that is there, until it ends; or what the last one has left unjudged. The
     settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR (JSON) where that is set.
     """
-    import os  # noqa: PLC0415 # not for --help
-    import signal  # noqa: PLC0415
+    import signal  # noqa: PLC0415 # not for --help
 
     from upload_client.core.layout import Layout  # noqa: PLC0415
     from upload_client.receiver.process import Process, settings_of  # noqa: PLC0415 # imports boto3
     from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
 
+    if name := _region(region):
+        os.environ["AWS_DEFAULT_REGION"] = name  # for all the clients of this process
     if ENVIRONMENT_VARIABLE in os.environ:
         settings = ValidatorSettings.from_environment()
     else:

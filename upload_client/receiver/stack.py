@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError, NoCredentialsError, WaiterError
 
 from upload_client.aws import clients
 from upload_client.core.layout import check_name
 from upload_client.core.text import for_log
-from upload_client.errors import DeliveryError, UsageError
+from upload_client.errors import DeliveryError, LoginRefused, UsageError
 from upload_client.receiver import delivery_template
 
 __all__ = ["Delivery", "Invitation", "Receiver", "User"]
@@ -104,6 +104,7 @@ class Receiver:
 
     Raises:
         UsageError: there is no such stack, or it is none of a receiver.
+        LoginRefused: boto3 finds no credentials.
     """
 
     def __init__(self, stack: str, *, region: str | None = None) -> None:
@@ -114,7 +115,12 @@ class Receiver:
         self.region = session.region_name
         self._stacks: Any = clients.client(session, "cloudformation")
         self._users: Any = clients.client(session, "cognito-idp")
-        described = self._describe(stack)
+        try:
+            described = self._describe(stack)
+        except NoCredentialsError:
+            raise LoginRefused(
+                "no AWS credentials were found", hint="Log in as for the AWS command line (`aws configure`)."
+            ) from None
         if described is None:
             raise UsageError(
                 f"there is no stack {stack!r} in {self.region}",
