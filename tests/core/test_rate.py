@@ -24,6 +24,12 @@ def test_what_is_owed_beyond_a_burst_is_waited_for() -> None:
     assert limit.wait(2.0) == 0.0
 
 
+def test_a_piece_is_a_tenth_of_a_second_but_neither_tiny_nor_huge() -> None:
+    assert RateLimit(1000_000).piece == 100_000
+    assert RateLimit(1024).piece == 1024
+    assert RateLimit(10**12).piece == 1024**2
+
+
 def test_a_quiet_time_is_not_saved_up() -> None:
     limit = RateLimit(1000)
     limit.spend(1000, 0.0)

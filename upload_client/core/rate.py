@@ -2,6 +2,7 @@
 
 Pure: times come in as arguments. What is sent is spent at once and paid off at the allowed rate; while more
 than a short burst is owed, nothing new may begin. So the average holds however large single requests are.
+Who sends them in pieces of `RateLimit.piece` leaves room on the line at every moment, too.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ class RateLimit:
 
     Args:
         bytes_per_second: the cap, above 0.
+
+    Attributes:
+        piece: bytes that may go at once: a tenth of a second's worth. Less would be many small packets, more
+            would let S3 wait for too long when many connections share little.
     """
 
-    __slots__ = ("_free_at", "_rate")
+    __slots__ = ("_free_at", "_rate", "piece")
 
     def __init__(self, bytes_per_second: float) -> None:
         self._rate = bytes_per_second
         self._free_at = 0.0
+        self.piece = max(1024, min(int(bytes_per_second / 10), 1024 * 1024))
 
     def wait(self, now: float) -> float:
         """Seconds until something new may begin; 0 if it may now."""

@@ -25,7 +25,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from hashlib import sha256
 from typing import Any, TypeVar
 from xml.sax.saxutils import unescape
@@ -35,7 +35,7 @@ from upload_client.transfer.route import Address, Route
 from upload_client.transfer.sigv4 import UNSIGNED_PAYLOAD
 from upload_client.transfer.wire import Answer, Body, PutObject, UploadPart
 
-__all__ = ["READ", "WRITE", "Connection", "Lean", "Waits"]
+__all__ = ["READ", "WRITE", "Connection", "Lean", "Turn", "Waits"]
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -44,6 +44,9 @@ Waits = Generator[int, int, T]
 """Yields what is waited for, is told what has happened (0: for too long, nothing), returns a T."""
 
 Lean = PutObject | UploadPart
+
+Turn = Callable[[int], int]
+"""Is told how many bytes are to go, waits until some may, and says how many of them: at least one."""
 
 _ONE_SEND = 64 * 1024  # up to here, copying a body behind its head is cheaper than a second call
 _RECORDS = 256 * 1024  # of plain text for TLS at a time: OpenSSL wants the same bytes again after a wait
@@ -116,9 +119,11 @@ class Connection:
         sock: What `exchange` waits on; it may be another one after each step.
         patience: Seconds to wait for what `exchange` waits for.
         sent: Bytes of a long request that are on the wire, for whoever wants to show it.
+        turn: Where bytes are capped: waits until so many more may go. Its thread waits, so it is for
+            connections that have a thread of their own.
     """
 
-    __slots__ = ("_buffer", "_names", "_reused", "_route", "patience", "sent", "sock")
+    __slots__ = ("_buffer", "_names", "_reused", "_route", "patience", "sent", "sock", "turn")
 
     def __init__(self, route: Route, names: Names) -> None:
         self._route = route
@@ -128,6 +133,7 @@ class Connection:
         self.sock: socket.socket | None = None
         self.patience = OPENING
         self.sent = 0
+        self.turn: Turn | None = None
 
     def close(self) -> None:
         """Close it; it opens again when it is needed."""
@@ -154,7 +160,7 @@ class Connection:
                 self.patience = SENDING
                 head = route.head(request, payload)
                 body = request.body
-                if len(body) <= _ONE_SEND and not isinstance(body, Stretch):
+                if len(body) <= _ONE_SEND and not isinstance(body, Stretch) and self.turn is None:
                     data = b"".join((head, body))
                     n = self._send_now(data)
                     whole = n == len(data) or (yield from self._send_all(memoryview(data)[n:]))
@@ -255,11 +261,23 @@ class Connection:
         size = len(request.body)
         if unchanged is not None and size > _TAIL:
             # While a long body was on its way, its file may have changed; what lacks its end is no object.
-            if not (yield from self._send_body(request.body, 0, size - _TAIL)):
+            if not (yield from self._send_in_turn(request.body, 0, size - _TAIL)):
                 return False
             unchanged()
-            return (yield from self._send_body(request.body, size - _TAIL, size))
-        return (yield from self._send_body(request.body, 0, size))
+            return (yield from self._send_in_turn(request.body, size - _TAIL, size))
+        return (yield from self._send_in_turn(request.body, 0, size))
+
+    def _send_in_turn(self, body: Body, start: int, end: int) -> Waits[bool]:
+        """Send a part of a body, as fast as it may go; says whether all of it went."""
+        turn = self.turn
+        if turn is None:
+            return (yield from self._send_body(body, start, end))
+        while start < end:
+            stop = start + turn(end - start)
+            if not (yield from self._send_body(body, start, stop)):
+                return False
+            start = stop
+        return True
 
     def _send_body(self, body: Body, start: int, end: int) -> Waits[bool]:
         """Send a part of a body; says whether all of it went."""

@@ -198,6 +198,8 @@ class TransferEngine:
         self._workers: list[threading.Thread] = []
         self._lane: Lane | None = None
         if isinstance(self._wire, LeanWire):
+            if self._rate is not None:
+                self._wire.turn = self._wait_for_turn
             self._lane = Lane(self._wire, self)
             self._lane.start()  # now that its thread finds it here
 
@@ -735,8 +737,9 @@ class TransferEngine:
         """Make a request, when it may be made."""
         if isinstance(request, READS):
             return self._wire.perform(request)
-        if self._rate is not None and isinstance(request, PutObject | UploadPart):
-            self._wait_for_turn(len(request.body))
+        whole = not isinstance(self._wire, LeanWire)  # not piece by piece, as our own connections send
+        if self._rate is not None and whole and isinstance(request, PutObject | UploadPart):
+            self._pay(len(request.body))
         self._wait_for_leave()
         with asking(self.may_write):
             return self._wire.perform(request)
@@ -758,7 +761,14 @@ class TransferEngine:
             return Answer(0, "GivenUp")
         return Answer(200)
 
-    def _wait_for_turn(self, n_bytes: int) -> None:
+    def _wait_for_turn(self, n_bytes: int) -> int:
+        """Wait until some of so many bytes may go; says how many."""
+        assert self._rate is not None
+        some = min(n_bytes, self._rate.piece)
+        self._pay(some)
+        return some
+
+    def _pay(self, n_bytes: int) -> None:
         assert self._rate is not None
         with self._lock:
             seconds = self._rate.spend(n_bytes, self._clock.monotonic())

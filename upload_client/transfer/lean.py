@@ -17,7 +17,7 @@ import botocore.exceptions
 
 from upload_client import failpoints
 from upload_client.errors import LoginRefused
-from upload_client.transfer.connection import Connection, Lean, Names, Waits
+from upload_client.transfer.connection import Connection, Lean, Names, Turn, Waits
 from upload_client.transfer.dataroot import CAN_SEND_FILES
 from upload_client.transfer.route import NoRoute, Route
 from upload_client.transfer.wire import Answer, BotoWire, PutObject, Request, UploadPart
@@ -67,6 +67,9 @@ class LeanWire:
         options: As for `BotoWire`.
         unsigned_payload: As for `Route`.
 
+    Attributes:
+        turn: Of each connection that a thread carries; see `Connection`.
+
     Raises:
         NoRoute: Botocore would send PutObject in a way that is not known here.
     """
@@ -82,6 +85,7 @@ class LeanWire:
         self._names = Names()
         self._idle: deque[Connection] = deque()
         self._busy: dict[int, tuple[str, Connection]] = {}  # by thread: the key, and what carries it
+        self.turn: Turn | None = None
         self._closed = threading.Event()
         threading.Thread(target=self._keep_keys_fresh, name="transfer-keys", daemon=True).start()
 
@@ -103,6 +107,7 @@ class LeanWire:
             connection = self._idle.pop()
         except IndexError:
             connection = self.connection()
+            connection.turn = self.turn
         connection.sent = 0
         self._busy[threading.get_ident()] = request.key, connection
         try:
