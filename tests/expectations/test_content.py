@@ -425,3 +425,16 @@ def test_the_document_in_the_documentation_is_one():
     whole = page.split("```yaml\n")[1].split("```")[0]
     expectations = load(whole.encode(), "the documentation")
     assert [one.name for one in expectations.types] == ["catalogues", "images", "manifest", "logs"]
+
+
+def test_a_library_that_cannot_be_loaded_decides_nothing(judge, monkeypatch):
+    monkeypatch.setitem(sys.modules, "upload_client.expectations.formats.tables", None)
+    with pytest.raises(Undecided, match="judging csv: pyarrow cannot be loaded here"):
+        judge(table(), b"a\n1\n")
+
+
+def test_all_that_judges_is_in_the_zip_for_lambda():
+    from upload_client.receiver.packaging import modules
+
+    formats = {path.name for path in (ROOT / "upload_client/expectations/formats").glob("*.py")}
+    assert {f"upload_client/expectations/formats/{name}" for name in formats} <= set(modules())

@@ -162,7 +162,16 @@ def test_an_index_that_is_none_is_said_to_be(control, header, line):
 
 def test_the_limits_are_the_settings():
     settings = SETTINGS.model_copy(
-        update={"opener_memory": 1, "opener_cpu_seconds": 2, "opener_seconds": 3.0, "max_unpacked": 4}
+        update={"opener_memory": 2**30, "opener_cpu_seconds": 2, "opener_seconds": 3.0, "max_unpacked": 4}
     )
-    found = limits(settings)
-    assert (found.memory, found.cpu_seconds, found.wall_seconds, found.unpacked) == (1, 2, 3.0, 4)
+    found = limits(settings, {})
+    assert (found.memory, found.cpu_seconds, found.wall_seconds, found.unpacked) == (2**30, 2, 3.0, 4)
+
+
+def test_on_lambda_the_readers_share_what_the_function_has():
+    def memory(function_mib: int) -> int:
+        return limits(SETTINGS, {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function_mib)}).memory
+
+    assert memory(10_240) == SETTINGS.opener_memory
+    assert SETTINGS.openers * memory(2048) < 2048 * 1024**2
+    assert memory(512) == 256 * 1024**2  # no library could be loaded with less

@@ -7,7 +7,6 @@ It reads what somebody else wrote: call it where that may take a process down
 from __future__ import annotations
 
 import gzip
-import importlib
 import importlib.util
 import io
 from collections.abc import Callable, Iterable, Mapping
@@ -27,19 +26,18 @@ CHECKS = "upload_client.checks"
 Check = Callable[[BinaryIO, int, Mapping[str, Any]], Iterable[str]]
 """Gets the file, its size in bytes and the document's ``options``; gives a sentence for each thing amiss."""
 
-_JUDGES = {
-    "csv": ("pyarrow", "tables", "judge_csv"),
-    "tsv": ("pyarrow", "tables", "judge_csv"),
-    "parquet": ("pyarrow", "tables", "judge_parquet"),
-    "fits": ("astropy", "fits", "judge_fits"),
-    "asdf": ("asdf", "asdf", "judge_asdf"),
-    "json": ("jsonschema", "json", "judge_json"),
-    "jsonl": ("jsonschema", "json", "judge_json"),
-    "image": ("PIL", "image", "judge_image"),
-    "npy": ("numpy", "arrays", "judge_npy"),
-    "npz": ("numpy", "arrays", "judge_npz"),
+LIBRARIES = {
+    "csv": "pyarrow",
+    "tsv": "pyarrow",
+    "parquet": "pyarrow",
+    "fits": "astropy",
+    "asdf": "asdf",
+    "json": "jsonschema",
+    "jsonl": "jsonschema",
+    "image": "PIL",
+    "npy": "numpy",
+    "npz": "numpy",
 }
-LIBRARIES = {name: library for name, (library, *_) in _JUDGES.items()}
 """Which library judges what. All are in the extra ``formats``."""
 
 _BLOCK = 256 * 1024
@@ -76,6 +74,8 @@ def judge(content: Any, file: BinaryIO, size: int, *, max_unpacked: int) -> Find
         check(content, file, size, findings)
     except (Undecided, MemoryError):
         raise
+    except ImportError as error:  # such as that of a compression's own library
+        raise Undecided(f"judging {name} needs what is not installed here: {error}") from error
     except UnicodeDecodeError as error:
         findings.add("", f"it does not open as {name}: not UTF-8 ({error.reason})")
     except RecursionError:
@@ -93,16 +93,52 @@ def _is_ours(error: Exception) -> bool:
 
 
 def _built_in(name: str) -> Callable[..., None]:
-    library, module, function = _JUDGES[name]
-    if not is_installed(library):
+    if not is_installed(LIBRARIES[name]):
         raise Undecided(
-            f"judging {name} needs {library}, which is not installed here:"
+            f"judging {name} needs {LIBRARIES[name]}, which is not installed here:"
             " pip install 'upload-client[formats]'"
         )
-    judges: Callable[..., None] = getattr(
-        importlib.import_module(f"upload_client.expectations.formats.{module}"), function
-    )
-    return judges
+    try:
+        return _judge_of(name)
+    except (ImportError, MemoryError, OSError) as error:  # no fault of any file
+        raise Undecided(f"judging {name}: {LIBRARIES[name]} cannot be loaded here: {error}") from error
+
+
+def _judge_of(name: str) -> Callable[..., None]:
+    """What judges a format. Each library is slow to import, and may be missing."""
+    match name:
+        case "csv" | "tsv":
+            from upload_client.expectations.formats.tables import judge_csv  # noqa: PLC0415
+
+            return judge_csv
+        case "parquet":
+            from upload_client.expectations.formats.tables import judge_parquet  # noqa: PLC0415
+
+            return judge_parquet
+        case "fits":
+            from upload_client.expectations.formats.fits import judge_fits  # noqa: PLC0415
+
+            return judge_fits
+        case "asdf":
+            from upload_client.expectations.formats.asdf import judge_asdf  # noqa: PLC0415
+
+            return judge_asdf
+        case "json" | "jsonl":
+            from upload_client.expectations.formats.json import judge_json  # noqa: PLC0415
+
+            return judge_json
+        case "image":
+            from upload_client.expectations.formats.image import judge_image  # noqa: PLC0415
+
+            return judge_image
+        case "npy":
+            from upload_client.expectations.formats.arrays import judge_npy  # noqa: PLC0415
+
+            return judge_npy
+        case _:
+            from upload_client.expectations.formats.arrays import judge_npz  # noqa: PLC0415
+
+            return judge_npz
 
 
 def _custom(content: Custom) -> Callable[..., None]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from upload_client.aws.bucket import Bucket, NotFound, ObjectTooLarge, store_errors
 from upload_client.core.expectations import Tally
@@ -28,6 +29,11 @@ __all__ = [
 NO_DOCUMENT = "there is none, and this receiver takes no delivery without"
 
 _BLOCK = 256 * 1024
+_MIB = 1024 * 1024
+_OWN = 320 * _MIB
+"""Bytes of memory that the validator takes itself, with files of some MiB for each of its threads."""
+_LEAST = 256 * _MIB
+"""With less, a reader cannot even load its libraries."""
 _MAX_DIGITS = 18
 
 
@@ -68,10 +74,18 @@ def make_checker(
     return Checker(landing, openers, max_read=settings.max_read, expected=expected, unusable=unusable)
 
 
-def limits(settings: ValidatorSettings) -> Limits:
-    """What one file may take of the process that reads it."""
+def limits(settings: ValidatorSettings, environ: Mapping[str, str] = os.environ) -> Limits:
+    """What one file may take of the process that reads it.
+
+    Of a Lambda function's memory the readers together may take what the validator leaves: a function that
+    needs more is ended, with all that is under way.
+    """
+    memory = settings.opener_memory
+    function_mib = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    if function_mib.isdecimal():
+        memory = min(memory, (int(function_mib) * _MIB - _OWN) // settings.openers)
     return Limits(
-        memory=settings.opener_memory,
+        memory=max(memory, _LEAST),
         cpu_seconds=settings.opener_cpu_seconds,
         wall_seconds=settings.opener_seconds,
         unpacked=settings.max_unpacked,

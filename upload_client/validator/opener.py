@@ -166,6 +166,8 @@ def _outcome(order: dict[str, Any], file: BinaryIO, max_unpacked: int) -> dict[s
         _OPEN[order["kind"]](file, order["size"])
     except Undecided as error:
         return {"undecided": str(error)[:_MAX_WHY]}
+    except ImportError as error:  # a library that is broken, or that of a compression
+        return {"undecided": f"what is needed is not installed here: {error}"[:_MAX_WHY]}
     except MemoryError:
         return {"opens": False, "why": "it takes too much memory", "spent": True}
     except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
