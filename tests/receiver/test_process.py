@@ -10,6 +10,7 @@ import pytest
 
 from upload_client import UploadClient
 from upload_client.core.layout import Layout
+from upload_client.errors import PipelineRefused
 from upload_client.index import scan
 from upload_client.receiver.process import Process
 from upload_client.sandbox import sample
@@ -31,13 +32,21 @@ def settings(deployed, monkeypatch) -> ValidatorSettings:
         outcome_topic=deployed.outputs["OutcomeTopic"],
         **QUICK,
     )
-    variables = {"UPLOAD_CLIENT_VALIDATOR": settings.model_dump_json(), "PATH": "/usr/bin:/bin"}
-    starter = {
-        "handler": "upload_client.validator.handlers:start",
-        "seconds": 60,
-        "environment": {**deployed.aws.environment(), **variables},
+    functions = {
+        "starts-nothing": settings,
+        "soon-gives-up": settings.model_copy(update={"start_seconds": 0.5}),
     }
-    deployed.aws.order({"functions": {"starts-nothing": starter}})
+    for name, its in functions.items():
+        starter = {
+            "handler": "upload_client.validator.handlers:start",
+            "seconds": 120,
+            "environment": {
+                **deployed.aws.environment(),
+                "UPLOAD_CLIENT_VALIDATOR": its.model_dump_json(),
+                "PATH": "/usr/bin:/bin",
+            },
+        }
+        deployed.aws.order({"functions": {name: starter}})
     return settings
 
 
@@ -48,17 +57,16 @@ def deliver(tmp_path):
         "auth": "aws",
         "control_bucket": "archive-control",
         "landing_bucket": "archive-landing",
-        "start_function": "starts-nothing",
     }
 
-    def deliver(delivery_id: str):
+    def deliver(delivery_id: str, start: str = "starts-nothing"):
         with UploadClient(
             dataset="process",
             delivery_id=delivery_id,
             file_index=scan(tmp_path / "data"),
             transfer_type="staging",
             source=tmp_path / "data",
-            settings=load_settings(flags=flags),
+            settings=load_settings(flags=flags | {"start_function": start}),
         ) as client:
             return client.run()
 
@@ -88,9 +96,16 @@ def test_a_process_that_watches_judges_for_whoever_comes_and_then_rests(
     assert process.once() is None  # all is judged, and nobody is told twice
 
 
+def test_where_no_process_comes_the_client_is_told_so(settings, deliver):
+    with pytest.raises(PipelineRefused, match="no process has begun to validate this delivery"):
+        deliver(f"n{secrets.token_hex(4)}", start="soon-gives-up")
+
+
 def test_a_process_may_serve_the_one_client_that_is_there(settings, deliver, deployed, monkeypatch):
     delivery_id = f"o{secrets.token_hex(4)}"
-    process = Process(settings, Layout("process", delivery_id, "staging", "", settings.landing_prefix))
+    # That nobody can be told of the outcome is no reason to judge less.
+    mute = settings.model_copy(update={"outcome_topic": f"{settings.outcome_topic}-that-is-gone"})
+    process = Process(mute, Layout("process", delivery_id, "staging", "", settings.landing_prefix))
 
     def serve() -> str:
         while (outcome := process.once()) is None:
