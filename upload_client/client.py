@@ -401,7 +401,7 @@ class UploadClient:
     @property
     def frame(self) -> pd.DataFrame:
         """All files as they stand now; for columns and types see `upload_client.telling.frame`."""
-        return telling.frame(self.files)
+        return telling.frame(self._delivery.ledger if self._delivery else None)
 
     @property
     def counts(self) -> dict[State, int]:

@@ -6,8 +6,7 @@ except for those that are asked for once, about all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from operator import attrgetter
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -120,8 +119,8 @@ def problems(ledger: FileLedger) -> tuple[Problem, ...]:
     )
 
 
-def frame(files: Iterable[ClientFile]) -> pd.DataFrame:
-    """All files as they stand now, in the order of the index.
+def frame(ledger: FileLedger | None) -> pd.DataFrame:
+    """All files as they stand now, in the order of the index; None: there are none yet.
 
     Returns:
         One row a file, with the columns of the state CSV: ``relpath``, ``abspath``, ``message``,
@@ -129,11 +128,11 @@ def frame(files: Iterable[ClientFile]) -> pd.DataFrame:
         file's life is; ``retries``, ``max_retries`` as int64; ``size`` as Int64, in bytes;
         ``transferred_at``, ``judged_at`` as datetime64[ms, UTC].
     """
-    rows = list(map(attrgetter(*COLUMNS), files))
-    columns = zip(*rows, strict=True) if rows else ((),) * len(COLUMNS)
-    return pd.DataFrame(
-        {name: _column(name, list(values)) for name, values in zip(COLUMNS, columns, strict=True)}
-    )
+    found: dict[str, list[object]] = {field.name: [] for field in fields(ClientFile)}
+    for some in () if ledger is None else ledger.columns():
+        for values, more in zip(found.values(), some, strict=True):
+            values.extend(more)
+    return pd.DataFrame({name: _column(name, found[name]) for name in COLUMNS})
 
 
 def _column(name: str, values: list[object]) -> pd.Series:
