@@ -46,8 +46,8 @@ def send(home: Path, url: str, size: int, threads: str, delay: float, seconds: f
 def cost(n_files: int) -> dict[str, float]:
     """Requests and dollars for a delivery of small files, by what makes them.
 
-    One PutObject a file; log segments of up to 5,000 records on both sides, each read by the other; one LIST of
-    1,000 keys at the beginning and at the end; the validator's HeadObject and GetObject.
+    One PutObject a file; log segments of up to 5,000 records on both sides, each read by the other; one LIST
+    of 1,000 keys at the beginning and at the end; the validator's HeadObject and GetObject.
     """
     segments, pages = -(-n_files // 5_000), -(-n_files // 1_000)
     writes = n_files + 2 * segments + 2 * pages  # S3 counts LIST as a write
@@ -62,6 +62,7 @@ def cost(n_files: int) -> dict[str, float]:
 
 
 Line = tuple[str, Sequence[tuple[float, float]]]
+STYLE = 'font-family="sans-serif" font-size="12" fill="#333" role="img"'
 COLOURS = ("#2b7bba", "#d9762b", "#3a9a5c", "#8a5fb0")
 
 
@@ -85,8 +86,7 @@ def chart(
         return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}"{more}>{said}</text>'
 
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
-        f' font-size="12" fill="#333" role="img" aria-label="{title}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {STYLE}>',
         '<rect width="100%" height="100%" fill="#fff"/>',
         text(left, 22, title, "start", ' font-size="15" font-weight="bold"'),
         text((left + width - right) / 2, height - 8, x_title),
@@ -134,12 +134,10 @@ def main() -> None:
     small, large, sizes = [], [], []
     for delay in DELAYS:
         with sink("--delay", str(delay)) as url:
-            for threads in THREADS:
-                small.append(send(options.home, url, SMALL, threads, delay, options.seconds))
-            for threads in FEWER_THREADS:
-                large.append(send(options.home, url, LARGE, threads, delay, options.seconds))
-            for size in SIZES:
-                sizes.append(send(options.home, url, size, "auto", delay, options.seconds))
+            more = (delay, options.seconds)
+            small += [send(options.home, url, SMALL, threads, *more) for threads in THREADS]
+            large += [send(options.home, url, LARGE, threads, *more) for threads in FEWER_THREADS]
+            sizes += [send(options.home, url, size, "auto", *more) for size in SIZES]
     report = {"machine": machine(), "small": small, "large": large, "sizes": sizes, "cost": cost(1_000_000)}
     if options.out:
         options.out.write_text(json.dumps(report, indent=1))

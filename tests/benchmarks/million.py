@@ -43,8 +43,10 @@ PHASES = {
     "resume": "resume: all valid",
     "resume unjudged": "resume: all sent, none judged",
     "verdicts": "verdicts applied, state dumped (after the above)",
+    "from checkpoint": "resume from the checkpoint that the above has left: all valid",
 }
-GOALS = {"plan": "<= 10 s, <= 600 MB", "resume": "requests <= N/1000 + log segments", "verdicts": "<= 10 s"}
+_FEW = "requests <= N/1000 + log segments"
+GOALS = {"plan": "<= 10 s, <= 600 MB", "resume": _FEW, "from checkpoint": _FEW, "verdicts": "<= 10 s"}
 
 
 def crc32(number: int) -> str:
@@ -277,6 +279,10 @@ def main() -> None:
                     0 if phase == "plan" else fill(endpoint_url, options.files, judged=phase == "resume")
                 )
                 laps = run(phase, folder, endpoint_url)
+                if phase == "resume unjudged":  # its end has left a checkpoint
+                    laps += [
+                        lap | {"phase": "from checkpoint"} for lap in run("resume", folder, endpoint_url)
+                    ]
             for lap in laps:
                 lap["log_segments"] = n_segments
                 found.append(lap)

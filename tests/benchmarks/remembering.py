@@ -50,6 +50,7 @@ class Store:
         self.n_landed = n_landed
         self.landing = landing
         self.objects: dict[str, bytes] = {}
+        self.parts: dict[str, dict[int, bytes]] = {}
         self.counts: Counter[str] = Counter()
         self.lock = threading.Lock()
 
@@ -151,8 +152,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.count("PUT")
-        key = self.place()[1]
+        _, key, query = self.place()
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if "partNumber" in query:
+            self.store.parts[key][int(query["partNumber"])] = body
+            self.answer(200, ETag=f'"{md5(body)}"', x_amz_checksum_crc32=self.headers["x-amz-checksum-crc32"])
+            return
+        self.put(key, body)
+
+    def put(self, key: str, body: bytes, answer: bytes = b"") -> None:
         with self.store.lock:
             there = self.store.objects.get(key)
             wanted = self.headers.get("If-Match")
@@ -164,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
         if refused:
             self.answer(412, f"<Error {NS}><Code>PreconditionFailed</Code></Error>".encode())
         else:
-            self.answer(200, ETag=f'"{md5(body)}"')
+            self.answer(200, answer, ETag=f'"{md5(body)}"')
 
     def do_DELETE(self) -> None:
         self.count("DELETE")
@@ -172,8 +180,25 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(204)
 
     def do_POST(self) -> None:
-        self.count("Invoke")
+        _, key, query = self.place()
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if "uploads" in query:
+            self.count("POST")
+            self.store.parts[key] = {}
+            begun = "InitiateMultipartUploadResult"
+            self.answer(200, f"<{begun} {NS}><UploadId>1</UploadId></{begun}>".encode())
+            return
+        if "uploadId" in query:
+            self.count("POST")
+            body = b"".join(part for _, part in sorted(self.store.parts.pop(key).items()))
+            etag = f"<ETag>&quot;{md5(body)}&quot;</ETag>"
+            self.put(
+                key,
+                body,
+                f"<CompleteMultipartUploadResult {NS}>{etag}</CompleteMultipartUploadResult>".encode(),
+            )
+            return
+        self.count("Invoke")
         self.store.reveal()
         self.answer(
             200, b'{"status": "success", "validator_id": "benchmark"}', Content_Type="application/json"
