@@ -119,16 +119,26 @@ def open_receipt(path: Path) -> Iterator[ReceiptReader]:
     Raises:
         UsageError: it cannot be read, or is no receipt; also while its files are read inside.
     """
+
+    def unreadable(error: OSError) -> UsageError:
+        why = error.strerror or error
+        return UsageError(f"the receipt {path} cannot be read: {why}", hint="Give the path of a receipt.")
+
+    def readline(limit: int) -> bytes:
+        try:
+            return file.readline(limit)
+        except OSError as error:
+            raise unreadable(error) from error
+
     try:
-        with path.open("rb") as file:
-            yield ReceiptReader(file.readline)
-    except BadReceipt as error:
-        raise UsageError(f"{path} is no receipt that can be used: {error}", hint=_ANOTHER) from None
+        file = path.open("rb")
     except OSError as error:
-        raise UsageError(
-            f"the receipt {path} cannot be read: {error.strerror or error}",
-            hint="Give the path of a receipt.",
-        ) from error
+        raise unreadable(error) from error
+    with file:
+        try:
+            yield ReceiptReader(readline)
+        except BadReceipt as error:
+            raise UsageError(f"{path} is no receipt that can be used: {error}", hint=_ANOTHER) from None
 
 
 _ANOTHER = "Take the receipt as upload-client has written it; there is one more in the control bucket."

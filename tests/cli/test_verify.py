@@ -159,3 +159,18 @@ def test_what_cannot_be_read_is_told(run, receipt, tmp_path):
     said = run("verify", receipt, "--source", tmp_path / "none")
     assert said.code == 2
     assert "is not a directory" in said.err
+
+
+def test_a_full_disk_is_not_the_fault_of_the_receipt(run, receipt, data, monkeypatch):
+    (data / "new").touch()
+    (data / "a.csv").unlink()
+
+    def full(difference):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("upload_client.cli.verify._row", full)
+    said = run("verify", receipt, "--source", data, "-o", receipt.with_name("differs.csv"))
+    assert said.code == 1
+    assert "No space left" in said.err
+    assert "cannot be read" not in said.err
+    assert not receipt.with_name("differs.csv").exists()
