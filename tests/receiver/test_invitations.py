@@ -6,8 +6,10 @@ import json
 import tomllib
 
 import pytest
+from botocore.stub import Stubber
 
-from upload_client.errors import UsageError
+from upload_client.errors import DeliveryError, UsageError
+from upload_client.receiver.stack import Receiver
 from upload_client.settings import load_settings
 
 PASSWORD = "Temporary-1-password"
@@ -82,6 +84,36 @@ def test_a_first_password_may_be_mailed(deployed, invite):
         UserPoolId=deployed.outputs["UserPoolId"], Username="fay"
     )
     assert {"Name": "email", "Value": "fay@example.org"} in user["UserAttributes"]
+    again = invite("survey", "mailed", "fay", "--email", "fay@example.org")
+    assert not any("mails" in line for line in again["did"])
+    again = invite("survey", "mailed", "fay", "--resend")
+    assert "Cognito mails fay another temporary password" in again["did"]
+
+
+def test_what_cloudformation_could_not_make_is_said_with_its_reason(deployed, monkeypatch):
+    for name, value in deployed.aws.environment().items():
+        monkeypatch.setenv(name, value)
+    receiver = Receiver("upload-client")
+    stack = {"StackName": "s", "CreationTime": "2026-11-20", "StackStatus": "ROLLBACK_COMPLETE"}
+    event = {"StackId": "s", "EventId": "e", "StackName": "s", "Timestamp": "2026-11-20"}
+    failed = {
+        "LogicalResourceId": "Role",
+        "ResourceStatus": "CREATE_FAILED",
+        "ResourceStatusReason": "no\x1b[2J more roles",
+    }
+    with Stubber(receiver._stacks) as stub:
+        stub.add_client_error("describe_stacks", "ValidationError")
+        stub.add_response("create_stack", {"StackId": "s"})
+        stub.add_response("describe_stacks", {"Stacks": [stack]})
+        stub.add_response("describe_stack_events", {"StackEvents": [event | failed]})
+        with pytest.raises(
+            DeliveryError, match=r"could not finish the stack .*: Role: no\\x1b\[2J more roles"
+        ):
+            receiver.invite("survey", "failing", "kim", temporary_password=PASSWORD)
+        stub.add_response("describe_stacks", {"Stacks": [stack]})
+        stub.add_response("get_template", {"TemplateBody": "x"})
+        with pytest.raises(DeliveryError, match="is in the state ROLLBACK_COMPLETE"):
+            receiver.invite("survey", "failing", "kim", temporary_password=PASSWORD)
 
 
 def test_a_file_that_is_no_profile_is_not_written_over(deployed, invite, tmp_path):

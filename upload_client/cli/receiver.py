@@ -153,6 +153,7 @@ def package(*, output: Path | None, as_json: bool) -> None:
 @_of_a_delivery
 @click.option("--user", required=True, metavar="NAME", help="Who. A user who is not there yet is made.")
 @click.option("--email", metavar="ADDRESS", help="Where Cognito mails a new user's temporary password.")
+@click.option("--resend", is_flag=True, help="Mail another one to a user who has never logged in.")
 @click.option("--ask-password", is_flag=True, help="Ask for a temporary password, and mail nothing.")
 @click.option(
     "-o", "--output", metavar="FILE", type=_FILE, help="The profile  [default: DATASET_DELIVERY_USER.toml]"
@@ -164,6 +165,7 @@ def invite(
     delivery_id: str,
     user: str,
     email: str | None,
+    resend: bool,
     ask_password: bool,
     output: Path | None,
     stack: str,
@@ -183,7 +185,7 @@ def invite(
     password = None
     if ask_password:
         password = click.prompt("Temporary password", hide_input=True, confirmation_prompt=True, err=True)
-    done = opened.invite(dataset, delivery_id, user, email=email, temporary_password=password)
+    done = opened.invite(dataset, delivery_id, user, email=email, temporary_password=password, resend=resend)
     with replacing(path) as file:
         file.write(done.profile)
     if as_json:

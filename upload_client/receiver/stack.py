@@ -146,6 +146,7 @@ class Receiver:
         *,
         email: str | None = None,
         temporary_password: str | None = None,
+        resend: bool = False,
     ) -> Invitation:
         """Let somebody deliver. May be repeated: what is as it should be already is left so.
 
@@ -153,8 +154,9 @@ class Receiver:
             dataset: name of the data set.
             delivery_id: name of the delivery.
             user: who; made where there is no such user yet.
-            email: where Cognito mails a new user's temporary password; again, where it has never been used.
+            email: where Cognito mails a new user's temporary password.
             temporary_password: given to the user, known or new, in place of that; replaced at the next login.
+            resend: mail another one to a user who has never logged in.
 
         Raises:
             InvalidName: the names cannot be those of a delivery.
@@ -170,7 +172,7 @@ class Receiver:
                 hint="--email ADDRESS has it mailed to them; --ask-password asks you for one.",
             )
         did = [self._make_delivery(dataset, delivery_id)]
-        did += self._welcome(user, known, email, temporary_password)
+        did += self._welcome(user, known, email, temporary_password, resend=resend)
         delivery = self.delivery(dataset, delivery_id)
         self._users.admin_add_user_to_group(
             UserPoolId=self._pool, Username=user, GroupName=_group(dataset, delivery_id)
@@ -343,7 +345,13 @@ class Receiver:
         return [group["GroupName"] for page in pages for group in page["Groups"]]
 
     def _welcome(
-        self, name: str, known: User | None, email: str | None, temporary_password: str | None
+        self,
+        name: str,
+        known: User | None,
+        email: str | None,
+        temporary_password: str | None,
+        *,
+        resend: bool,
     ) -> Iterator[str]:
         """See to it that there is such a user, who can log in."""
         who = {"UserPoolId": self._pool, "Username": name}
@@ -367,9 +375,9 @@ class Receiver:
         if temporary_password is not None:
             self._users.admin_set_user_password(**who, Password=temporary_password, Permanent=False)
             yield f"{name} has a new temporary password"
-        elif email is not None and known.status == "FORCE_CHANGE_PASSWORD":
+        elif resend and known.status == "FORCE_CHANGE_PASSWORD":
             self._users.admin_create_user(**who, MessageAction="RESEND", **mailed)
-            yield f"Cognito mails {name} a temporary password once more"
+            yield f"Cognito mails {name} another temporary password"
 
     def _profile(self, delivery: Delivery, user: str) -> str:
         """What the provider needs to know beside the names and their password."""
