@@ -20,6 +20,9 @@ from faults.conftest import BOTH, Movable, Network, client_of, control_bucket, l
 from faults.proxy import Exchange, Fault
 
 from upload_client import UploadClient
+from upload_client.core.layout import segment_key
+from upload_client.core.records import encode_segment
+from upload_client.errors import Superseded
 
 
 def later(seconds: float) -> Fault:
@@ -94,6 +97,30 @@ def test_who_lost_the_lock_writes_nothing_more_and_the_next_one_ends_all_valid(
     assert lock["state"] == "released"
     assert lock["epoch"] == 2
     assert lock["agent_id"] == new.agent_id
+
+
+def test_an_epoch_that_was_given_before_is_noticed_before_anything_counts_under_it(
+    delivery: Delivery, data: Path
+) -> None:
+    first = client_of(delivery, data)
+    first.connect()
+    first.quit()
+    second = client_of(delivery, data)
+    second.connect()
+    bucket, chain = control_bucket(delivery), second._delivery.chain
+    header = chain.header(agent_id=first.agent_id, epoch=1)  # late, as of a request that was long on its way
+    bucket.put(segment_key("staging/log/client/", header.seq), encode_segment(header, []))
+    bucket.rm("owned")
+    third = client_of(delivery, data)
+    with pytest.raises(Superseded, match=second.agent_id), third:
+        third.run()
+    assert delivery.lock()["epoch"] == 2
+    assert delivery.landed() == {}
+    with client_of(delivery, data) as fourth:
+        assert fourth.run().exit_code == 0, fourth.outcome
+    assert delivery.lock()["epoch"] == 3
+    assert delivery.landed() == content(data)
+    second.quit()
 
 
 def test_a_laptop_that_slept_goes_on_if_nobody_came(delivery: Delivery, data: Path) -> None:

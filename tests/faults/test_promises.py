@@ -13,7 +13,7 @@ def test_every_promise_names_tests_that_there_are() -> None:
     _, _, promises = readme.partition("\n## Promises\n")
     promises, _, _ = promises.partition("\n## ")
     made = set(re.findall(r"^([0-9]+)\. ", promises, re.MULTILINE))
-    kept = {number: row for number, row in re.findall(r"^\| ([0-9]+) \| (.*)\|$", promises, re.MULTILINE)}
+    kept = dict(re.findall(r"^\| ([0-9]+) \| (.*)\|$", promises, re.MULTILINE))
     assert made == kept.keys()
     for row in kept.values():
         named = re.findall(r"`(\w+\.py)::(\w+)`", row)

@@ -56,7 +56,6 @@ class Promises:
         self._root = "sim/d1/"
         self._landing = "sim/d1/staging/"
         self._highest_epoch = 0
-        self._highest_appended = 0
         self._owners: dict[tuple[str, int], str] = {}
         self._taken_over: dict[str, str] = {}
         """Agents whose lock somebody else has taken after their lease, and who that was."""
@@ -147,10 +146,9 @@ class Promises:
         if agent in self._lock_begun:
             self._confirmed[agent] = self._lock_begun[agent]
         if was is None or (was["agent_id"], was["epoch"]) != (agent, epoch):
-            # A spoilt lock says nothing; those who have appended to the log are not forgotten for that.
-            highest = self._highest_appended if self.spoilt else self._highest_epoch
-            if epoch <= highest:
-                self.broken(f"{by.name} takes the lock with epoch {epoch}, after {highest}")
+            # A spoilt lock says nothing. Who then gets an epoch that was given before must not append.
+            if epoch <= self._highest_epoch and not self.spoilt:
+                self.broken(f"{by.name} takes the lock with epoch {epoch}, after {self._highest_epoch}")
             if was is not None and was["state"] == "held" and was["agent_id"] != agent:
                 self.world.store.count("takeovers")
                 self._took_over(by, was, old)
@@ -176,12 +174,13 @@ class Promises:
         if seq != self._next_seq.get(prefix, 0):
             self.broken(f"{by.name} appends {name} where {self._next_seq.get(prefix, 0)} comes next")
         self._next_seq[prefix] = seq + 1
-        if prefix == CLIENT_LOG:
-            self._highest_appended = max(self._highest_appended, header["epoch"])
         prev = None if previous is None else hashlib.sha256(previous).hexdigest()
         if (header["seq"], header["prev"]) != (seq, prev):
             self.broken(f"{by.name} breaks the chain with {name}")
         epoch = header["epoch"]
+        late = self.spoilt and self.world.revenants and by.name != "revenant"
+        if late and epoch <= self._highest.get(prefix, 0) and b"\n" not in new.body.rstrip():
+            return  # a fence: whoever puts it up finds out then that its epoch was given before
         if by.name == "revenant":
             self._ousted.update({(prefix, epoch)} if epoch == self._highest[prefix] else ())
             return

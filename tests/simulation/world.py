@@ -500,7 +500,7 @@ class World:
     def _spoil_lock(self) -> None:
         """Somebody deletes or garbles the lock; rarely."""
         key = ("control", LAYOUT.root + LAYOUT.owned)
-        if self.rng.random() < 0.3 and key in self.store.objects and not self.revenants:
+        if self.rng.random() < 0.3 and key in self.store.objects:
             self.trace("world", "the lock is spoilt")
             self.store.count("spoilt locks")
             self.promises.spoilt = True
@@ -546,7 +546,7 @@ class World:
         was there before must append no more.
         """
         header, data = self.promises.tail(CLIENT_LOG)
-        if header is None or self.promises.spoilt or header["agent_id"] == "revenant":
+        if header is None or header["agent_id"] == "revenant":
             return
         epoch = header["epoch"] - self.rng.choice([0, 1, 1])
         if epoch < 1:
