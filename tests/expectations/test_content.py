@@ -17,8 +17,8 @@ from upload_client.expectations.findings import Findings, Undecided
 np = pytest.importorskip("numpy")
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
-fits = pytest.importorskip("astropy.io.fits")
-asdf = pytest.importorskip("asdf")
+fits = io_fits = pytest.importorskip("astropy.io.fits")
+asdf = io_asdf = pytest.importorskip("asdf")
 
 ROOT = Path(__file__).parents[2]
 
@@ -438,3 +438,36 @@ def test_all_that_judges_is_in_the_zip_for_lambda():
 
     formats = {path.name for path in (ROOT / "upload_client/expectations/formats").glob("*.py")}
     assert {f"upload_client/expectations/formats/{name}" for name in formats} <= set(modules())
+
+
+def test_what_is_read_in_many_pieces_is_the_same_as_in_one(judge, monkeypatch):
+    from upload_client.expectations.formats import arrays, asdf, fits, tables
+
+    for module in (arrays, asdf, fits):
+        monkeypatch.setattr(module, "_PIECE", 64)
+    monkeypatch.setattr(tables, "_BATCH_ROWS", 3)
+    n = 100
+    values = np.arange(n, dtype="f8")
+    unit = io_fits.BinTableHDU.from_columns(
+        [io_fits.Column("x", "2D", array=np.c_[values, values])], name="T"
+    )
+    data = fits_of(unit, io_fits.ImageHDU(values.reshape(10, 10), name="I"))
+    rules = [{"name": "T", "columns": [{"name": "x", "max": 97}]}, {"name": "I", "max": 97}]
+    assert judge({"format": "fits", "hdus": rules}, data) == (
+        "HDU T, column 'x': 98.0 in row 99 is above 97 (4 such values);"
+        " HDU I: 98.0 in pixel (9, 10) is above 97 (2 such values)"
+    )
+    made = io.BytesIO()
+    np.save(made, values.reshape(10, 10))
+    assert judge({"format": "npy", "max": 97}, made.getvalue()).startswith("98.0 in element [9, 8] is above")
+    made = io.BytesIO()
+    io_asdf.AsdfFile({"x": values}).write_to(made)
+    rules = {"format": "asdf", "tree": [{"path": "x", "max": 97}]}
+    assert judge(rules, made.getvalue()).startswith("x: 98.0 in element [98] is above 97")
+    said = judge(
+        {"format": "parquet", "columns": [{"name": "x", "max": 97, "unique": True}]}, parquet(x=values)
+    )
+    assert said == "column 'x': 98.0 in row 99 is above 97 (2 such values)"
+    twice = np.r_[values, 5.0]
+    said = judge({"format": "parquet", "columns": [{"name": "x", "unique": True}]}, parquet(x=twice))
+    assert said == "column 'x': 5.0 in row 101 is in row 6 already"
