@@ -20,11 +20,9 @@ from upload_client.validator import ValidatorSettings
 QUICK = {"poll_seconds": 0.1, "poll_longest_seconds": 0.3}
 
 
-@pytest.fixture
-def settings(deployed, monkeypatch) -> ValidatorSettings:
-    """Of a receiver whose starter starts nothing."""
-    for name, value in deployed.aws.environment().items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(scope="module")
+def starters(deployed) -> ValidatorSettings:
+    """Two starters that start nothing, one of which has little patience; their settings."""
     settings = ValidatorSettings(
         control_bucket="archive-control",
         landing_bucket="archive-landing",
@@ -48,6 +46,14 @@ def settings(deployed, monkeypatch) -> ValidatorSettings:
         }
         deployed.aws.order({"functions": {name: starter}})
     return settings
+
+
+@pytest.fixture
+def settings(starters, deployed, monkeypatch) -> ValidatorSettings:
+    """Of a receiver whose validator is a process, which has the operator's credentials."""
+    for name, value in deployed.aws.environment().items():
+        monkeypatch.setenv(name, value)
+    return starters
 
 
 @pytest.fixture

@@ -93,4 +93,5 @@ def _imported(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         yield from (name for name in names if name.partition(".")[0] == _PACKAGE)
-        yield from _imported(node)
+        if not isinstance(node, ast.expr):  # in which nothing is imported
+            yield from _imported(node)
