@@ -134,6 +134,10 @@ def test_a_posix_shell_takes_printable_words_as_they_are(words):
         assert shlex.split(line) == words
 
 
+def test_what_cannot_be_shown_is_typed_as_bytes():
+    assert Command(("it's\x1b7\udcff",)).line(windows=False) == r"$'it\'s\0337\377'"
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 @limits(max_examples=15)
 @given(

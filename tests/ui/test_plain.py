@@ -93,7 +93,7 @@ def test_how_far_it_is_is_told_every_thirty_seconds(shown):
     def at(seconds):
         return Progress(counts={"ready": 1}, bytes_sent=0, bytes_total=1, files_sent=0, seconds=seconds)
 
-    told = shown([at(n / 10) for n in range(1000)], log())
+    told = shown([at(n / 10) for n in range(1190)], log())
     assert told.count("sent: 0 B of") == 3
 
 

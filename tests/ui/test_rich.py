@@ -334,6 +334,13 @@ def test_a_problem_that_has_solved_itself_is_gone():
     assert "tried again" not in drawn.text
 
 
+def test_the_lines_below_do_not_jump_up_when_a_problem_has_gone():
+    drawn = Drawn(Phase("sending"), figures(), FileChanged("x", "failed", "no answer from S3", 0, again=True))
+    high = len(drawn.lines)
+    drawn.take(FileChanged("x", "done"))
+    assert len(drawn.lines) == high
+
+
 def test_what_to_do_is_said_once_for_problems_of_one_kind():
     drawn = Drawn(figures())
     for name in "abc":
