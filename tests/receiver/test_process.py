@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -34,14 +35,15 @@ def starters(deployed) -> ValidatorSettings:
         "starts-nothing": settings,
         "soon-gives-up": settings.model_copy(update={"start_seconds": 0.5}),
     }
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     for name, its in functions.items():
         starter = {
             "handler": "upload_client.validator.handlers:start",
             "seconds": 120,
             "environment": {
+                **inherited,
                 **deployed.aws.environment(),
                 "UPLOAD_CLIENT_VALIDATOR": its.model_dump_json(),
-                "PATH": "/usr/bin:/bin",
             },
         }
         deployed.aws.order({"functions": {name: starter}})
