@@ -1,6 +1,7 @@
 """What stands in the validator's place when a test wants a bad one: the data set's name says which.
 
-Run by the sandbox, in processes of their own.
+Run by the sandbox, in processes of their own. What is slow to import is imported where it is needed: most of
+these validators never do anything.
 """
 
 from __future__ import annotations
@@ -11,16 +12,6 @@ import threading
 import time
 from types import SimpleNamespace
 from typing import Any
-
-import boto3
-
-from upload_client.aws import clients
-from upload_client.aws.bucket import Bucket, PreconditionFailed
-from upload_client.aws.lock import Lock
-from upload_client.validator import handlers
-from upload_client.validator.checks import Checker
-from upload_client.validator.pipeline import Validator
-from upload_client.validator.settings import ValidatorSettings
 
 ANSWERS: dict[str, Any] = {
     "answers-list": ["success"],
@@ -45,11 +36,18 @@ def start(event: Any, context: Any) -> Any:
         raise RuntimeError("no \x1b[31mstart")
     if dataset == "twice":
         return twice(event)
+    from upload_client.validator import handlers
+
     return handlers.start(event, context)
 
 
 def twice(event: Any) -> Any:
     """Start two workers; tell of one."""
+    import boto3
+
+    from upload_client.aws import clients
+    from upload_client.validator.settings import ValidatorSettings
+
     settings = ValidatorSettings.from_environment()
     lambdas = clients.client(boto3.Session(), "lambda", settings)
     keys = ("dataset", "delivery_id", "transfer_type", "epoch")
@@ -60,6 +58,11 @@ def twice(event: Any) -> Any:
 
 
 def work(event: Any, context: Any) -> Any:
+    from upload_client.aws.lock import Lock
+    from upload_client.validator import handlers
+    from upload_client.validator.checks import Checker
+    from upload_client.validator.pipeline import Validator
+
     if event["dataset"] == "dies" and not _died_before(event):
         Validator._say_verdict = lambda *_: _die(event)  # type: ignore[method-assign]
     if event["dataset"] == "silent" and not _died_before(event):
@@ -81,6 +84,8 @@ def _die(event: Any) -> None:
 
 def _died_before(event: Any) -> bool:
     """Whether another worker of this delivery was here already; it dies, or is silent for ever."""
+    from upload_client.aws.bucket import PreconditionFailed
+
     try:
         _control().put(f"was-here/{event['delivery_id']}", b"", if_none_match=True)
     except PreconditionFailed:
@@ -88,6 +93,12 @@ def _died_before(event: Any) -> bool:
     return False
 
 
-def _control() -> Bucket:
+def _control() -> Any:
+    import boto3
+
+    from upload_client.aws import clients
+    from upload_client.aws.bucket import Bucket
+    from upload_client.validator.settings import ValidatorSettings
+
     settings = ValidatorSettings.from_environment()
     return Bucket(settings.control_bucket, client=clients.s3_client(boto3.Session(), settings))
