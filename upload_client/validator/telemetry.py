@@ -47,7 +47,7 @@ class Telemetry:
         with contextlib.suppress(ImportError):
             from aws_lambda_powertools import Logger, Metrics  # noqa: PLC0415 — an extra
 
-            self._logger = Logger(serialize_stacktrace=True)
+            self._logger = Logger(location=None)  # it would always be here
             self._logger.append_keys(**names)
             self._metrics = Metrics(namespace=NAMESPACE)
 
