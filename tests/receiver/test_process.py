@@ -8,8 +8,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from validator.by_hand import Client
 
 from upload_client import UploadClient
+from upload_client.aws.bucket import Bucket
 from upload_client.core.layout import Layout
 from upload_client.errors import PipelineRefused
 from upload_client.index import scan
@@ -102,6 +104,14 @@ def test_a_process_that_watches_judges_for_whoever_comes_and_then_rests(
         process.stop()
         watching.join()
     assert process.once() is None  # all is judged, and nobody is told twice
+
+
+def test_a_client_that_delivers_the_sample_is_not_served_as_if_it_delivered_all(settings, deployed):
+    root = f"process/s{secrets.token_hex(4)}/"
+    control = Bucket("archive-control", prefix=root, client=deployed.aws.client("s3"))
+    Client(control, control).own()  # the lock is the same for both
+    process = Process(settings, Layout("process", root.split("/")[1], "staging", "", settings.landing_prefix))
+    assert process.once() is None
 
 
 def test_where_no_process_comes_the_client_is_told_so(settings, deliver):

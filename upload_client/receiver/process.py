@@ -13,6 +13,7 @@ import boto3
 from upload_client.aws import clients
 from upload_client.aws.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.aws.identity import new_agent_id
+from upload_client.aws.log import last_epoch
 from upload_client.core.layout import Layout, segment_key, segment_seq
 from upload_client.core.lease import MAX_BODY, LockBody
 from upload_client.core.records import MAX_SEGMENT, MalformedSegment, Stop, decode_segment
@@ -98,10 +99,13 @@ class Process:
         )
 
     def _client(self) -> LockBody | None:
+        """The last client, where it has come to this log: `staging` and `sample` share one lock."""
         try:
-            return LockBody.decode(self._control.get(self._layout.owned, limit=MAX_BODY).body)
+            client = LockBody.decode(self._control.get(self._layout.owned, limit=MAX_BODY).body)
         except (NotFound, ObjectTooLarge):
             return None
+        here = last_epoch(self._control, self._layout.client_log(), writer="client")
+        return client if client is not None and client.epoch == here else None
 
     def _is_settled(self, epoch: int) -> bool:
         """Whether the last word in the validator's log is that all this client has sent is judged."""
