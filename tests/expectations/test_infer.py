@@ -171,8 +171,10 @@ def test_what_is_drafted_from_a_sample_of_each_format_accepts_it(tmp_path):
 def test_a_draft_says_what_is_common_as_a_rule_and_what_may_be_chance_as_a_comment(tmp_path):
     make_everything(tmp_path)
     text = infer(tmp_path, listed(tmp_path))
-    assert "- {name: flux, type: float32, unit: Jy, shape: [3]}" in text
-    assert "- {name: u, type: uint16}" in text
+    assert "- {name: flux, type: float32, nulls: false, unit: Jy, shape: [3]}  # 1 in the sample" in text
+    assert "- {name: u, type: uint16, nulls: false}  # 0 to 4 in the sample" in text
+    assert "- {name: name, type: string}  # 'a', 'b', 'd', 'e' in the sample" in text
+    assert "dtype: int16  # 7 in the sample" in text
     assert "- {card: EXPTIME, type: number}  # 1.5 to 3 in the sample" in text
     assert "- {card: TELESCOP, type: string}  # 'VLT' in the sample" in text
     assert "shape: [null, null]  # not all alike in the sample" in text

@@ -19,7 +19,7 @@ import yaml
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.expectations.content import LIBRARIES, is_installed
-from upload_client.expectations.findings import shown
+from upload_client.expectations.findings import Undecided, shown
 
 __all__ = ["PoorSample", "infer"]
 
@@ -534,10 +534,18 @@ class _FitsSeen(_Seen):
                         values.types.add(column.type)
                         values.shapes.add(column.shape)
                         values.units.add(column.unit)
+                    self._values(fits, unit, file, seen.columns)
                 elif unit.shape:
                     seen.image.n_files += 1
                     seen.image.types.add(fits.image_type(unit))
                     seen.image.shapes.add(tuple(unit.shape))
+                    self._values(fits, unit, file, {"": seen.image})
+
+    @staticmethod
+    def _values(fits: Any, unit: Any, file: BinaryIO, places: Mapping[str, _Values]) -> None:  # noqa: ANN401
+        # What cannot be judged is not learned from either.
+        with contextlib.suppress(Undecided):
+            fits.learn_values(unit, file, lambda name, values, gone: places[name].feed(values, gone))
 
     @staticmethod
     def _cards(seen: _Unit, cards: Mapping[str, object], *, first: bool) -> None:
@@ -578,7 +586,7 @@ class _FitsSeen(_Seen):
 
 
 def _array_lines(values: _Values) -> list[str]:
-    lines = [f"dtype: {values.type}"] if values.type != "any" else []
+    lines = [_noted(f"dtype: {values.type}", values.comment())] if values.type != "any" else []
     if len({len(shape) for shape in values.shapes}) == 1:
         shape = next(iter(values.shapes))
         sizes = " by ".join(map(str, shape))

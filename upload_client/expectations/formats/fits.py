@@ -10,7 +10,7 @@ import contextlib
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "image_type",
     "is_table",
     "judge_fits",
+    "learn_values",
     "open_units",
     "unit_name",
 ]
@@ -63,6 +64,7 @@ _BINARY = {
     "Q": "variable",
 }
 _ASCII = {"A": "string", "I": "int64", "F": "float64", "E": "float64", "D": "float64"}
+_NO_VALUES = ("bits", "variable", "unknown")
 _FORMAT = re.compile(r"\s*(\d*)([A-Z])")
 
 
@@ -104,11 +106,14 @@ def open_units(file: BinaryIO, size: int) -> Iterator[list[Any]]:
         with fits.open(file, mode="readonly", memmap=False, lazy_load_hdus=True) as opened:
             units: list[Any] = []
             end = 0
-            for unit in opened:
-                if len(units) >= MAX_UNITS:
-                    raise ValueError(f"it has more than {MAX_UNITS:,} HDUs")
-                units.append(unit)
-                end = data_end(unit)
+            try:
+                for unit in opened:
+                    if len(units) >= MAX_UNITS:
+                        raise ValueError(f"it has more than {MAX_UNITS:,} HDUs")
+                    units.append(unit)
+                    end = data_end(unit)
+            except (KeyError, TypeError, AttributeError) as error:  # of what astropy does not expect
+                raise ValueError(f"the header of HDU {len(units)} says what cannot be ({error})") from None
             # Before anybody looks at data, which may be said to be larger than anything.
             if end - size >= BLOCK:
                 raise ValueError(f"the last {end - size} bytes are missing")
@@ -276,7 +281,7 @@ def _judge_table(spec: Hdu, unit: Any, where: str, file: BinaryIO, findings: Fin
     if not watched:
         return
     for rule in watched:
-        if columns[rule.name].type in ("bits", "variable", "unknown"):
+        if columns[rule.name].type in _NO_VALUES:
             raise Undecided(
                 f"{where}, column {rule.name!r}: values of type {columns[rule.name].code} cannot be judged"
             )
@@ -319,15 +324,41 @@ def _judge_binary(
         raise Undecided(f"{where}: values in rows of more than {_MAX_WHOLE:,} bytes cannot be judged")
     for rule, _ in watched:
         table.watch(rule, per_row=max(1, math.prod(stored[rule.name].shape)))
-    at, left = unit.fileinfo()["datLoc"], n_rows
-    while left and row_bytes:
-        n = min(left, max(1, _PIECE // row_bytes))
-        rows = np.frombuffer(_read(file, at, n * row_bytes), stored)
+    for rows in _row_pieces(unit, stored, n_rows, file):
         for rule, column in watched:
             table.feed(rule.name, *_decoded(rows[rule.name].reshape(-1), column))
-        table.rows(n)
-        at += n * row_bytes
+        table.rows(len(rows))
+
+
+def _row_pieces(unit: Any, stored: Any, n_rows: int, file: BinaryIO) -> Iterator[Any]:  # noqa: ANN401 — numpy's
+    """The rows of a binary table as they are stored, in pieces."""
+    at, left = unit.fileinfo()["datLoc"], n_rows
+    while left and stored.itemsize:
+        n = min(left, max(1, _PIECE // stored.itemsize))
+        yield np.frombuffer(_read(file, at, n * stored.itemsize), stored)
+        at += n * stored.itemsize
         left -= n
+
+
+def learn_values(unit: Any, file: BinaryIO, take: Callable[[str, Any, Any], None]) -> None:  # noqa: ANN401
+    """Read the values of an image or a binary table.
+
+    Args:
+        unit: astropy's.
+        file: it is from.
+        take: gets the name of a column (empty: pixels), values in pieces, and where they are missing.
+    """
+    if not is_table(unit):
+        for values, missing in _pixels(unit, tuple(unit.shape or ()), file) if unit.shape else ():
+            take("", values, missing)
+    elif isinstance(unit, fits.BinTableHDU):
+        stored = unit.columns.dtype.newbyteorder(">")
+        columns = [one for one in columns_of(unit) if one.type not in _NO_VALUES]
+        if stored.itemsize != int(unit.header["NAXIS1"]) or stored.itemsize > _MAX_WHOLE:
+            return
+        for rows in _row_pieces(unit, stored, int(unit.header["NAXIS2"]), file):
+            for column in columns:
+                take(column.name, *_decoded(rows[column.name].reshape(-1), column))
 
 
 def _decoded(raw: Any, column: Column) -> tuple[Any, Any]:  # noqa: ANN401 — arrays of any type
