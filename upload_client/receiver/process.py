@@ -27,13 +27,10 @@ __all__ = ["Process", "settings_of"]
 
 
 def settings_of(receiver: Receiver) -> ValidatorSettings:
-    """The settings that the stack gives to its own validator."""
-    return ValidatorSettings(
-        control_bucket=receiver.outputs["ControlBucket"],
-        landing_bucket=receiver.outputs["LandingBucket"],
-        worker_function=None,
-        outcome_topic=receiver.outputs["OutcomeTopic"],
-    )
+    """The settings that the stack gives to its own start function."""
+    functions = clients.client(boto3.Session(region_name=receiver.region), "lambda")
+    made = functions.get_function_configuration(FunctionName=receiver.outputs["StartFunction"])
+    return ValidatorSettings.from_environment(made["Environment"]["Variables"])
 
 
 class Process:
