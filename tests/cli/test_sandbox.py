@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -33,3 +34,23 @@ def test_it_says_when_it_is_ready_and_runs_until_it_is_stopped(tmp_path, number)
     child.send_signal(number)
     out, err = child.communicate(timeout=60)
     assert (out, err, child.returncode) == ("", "", 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+def test_on_a_terminal_it_says_how_to_deliver_to_it(tmp_path):
+    import pty
+
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "upload_client", "sandbox", "--profile-out", str(tmp_path / "p.toml")],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    said = b""
+    while b"--source DIR" not in said:
+        said += os.read(ours, 1000)
+    child.send_signal(signal.SIGINT)
+    child.wait(timeout=60)
+    os.close(ours)
+    assert f"--profile {tmp_path / 'p.toml'} --dataset sample --delivery-id 1" in said.decode()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM."""
+"""Ctrl-C, SIGTERM and a closed terminal."""
 
 from __future__ import annotations
 
@@ -45,6 +45,29 @@ def test_the_second_signal_ends_the_process_at_once(number):
     child.stdout.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGHUP")
+def test_a_closed_terminal_ends_it_in_order_however_often_it_is_told():
+    child = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGHUP)
+    assert child.stdout.readline() == "ending\n"
+    child.send_signal(signal.SIGHUP)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=30) == 130
+    child.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGHUP")
+def test_a_closed_terminal_is_nothing_to_who_was_started_with_nohup():
+    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    tried = 'signal.raise_signal(signal.SIGHUP); print("on", flush=True); raise SystemExit(7)'
+    program = ignoring + PROGRAM.replace("threading.Event().wait(60)", tried, 1)
+    child = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (child.stdout.split(), child.returncode) == (["ready", "on"], 7)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
 def test_an_end_at_once_gives_the_cursor_back():
     import pty
@@ -64,5 +87,7 @@ def test_an_end_at_once_gives_the_cursor_back():
     child.send_signal(signal.SIGINT)
     child.wait(timeout=30)
     child.stdout.close()
-    assert b"\x1b[?25h" in os.read(ours, 100)
+    said = os.read(ours, 100)
+    assert b"\x1b[?25h" in said
+    assert b"stopped at once" in said
     os.close(ours)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from upload_client.cli.help import Command, Section
+from upload_client.core.text import for_terminal
+
+if TYPE_CHECKING:
+    from upload_client.sandbox import Sandbox
 
 __all__ = ["sandbox"]
 
@@ -49,8 +56,8 @@ def sandbox(
 ) -> None:
     """Run S3, Cognito, SSM, Lambda and a validator on 127.0.0.1, until Ctrl-C or SIGTERM.
 
-    When it is ready it prints one line of JSON; its `profile` is for `upload-client --profile`, and asks for
-    no password. Needs the extra: pip install 'upload-client[sandbox]'.
+    When it is ready it prints, on a terminal, how to deliver to it, and elsewhere one line of JSON. Its
+    profile asks for no password. Needs the extra: pip install 'upload-client[sandbox]'.
     """
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
     from upload_client.sandbox import Sandbox  # noqa: PLC0415 # imports boto3
@@ -60,8 +67,22 @@ def sandbox(
     )
     try:
         with interruptible(), made as running:
-            click.echo(running.ready_line())
+            click.echo(
+                _how_to_deliver(running, dataset, delivery_id)
+                if sys.stdout.isatty()
+                else running.ready_line()
+            )
             running.wait()
     except KeyboardInterrupt:
         # Being stopped is how it ends.
         return
+
+
+def _how_to_deliver(running: Sandbox, dataset: str, delivery_id: str) -> str:
+    """What a person is told when it is ready."""
+    place = ["--profile", str(running.profile), "--dataset", dataset, "--delivery-id", delivery_id]
+    return (
+        f"A receiver runs on this machine, at {running.endpoint_url}, until Ctrl-C.\n"
+        "In another terminal, deliver a folder to it:\n"
+        f"  upload-client {for_terminal(shlex.join(place))} --source DIR"
+    )

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends the work in order, the second at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first ends the work in order, the second at once."""
 
 from __future__ import annotations
 
@@ -13,25 +13,34 @@ from upload_client.ui import restore_terminal
 
 __all__ = ["interruptible"]
 
+_AT_ONCE = b"stopped at once; the same command goes on from here\r\n"
+
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Within this, the first signal raises KeyboardInterrupt here and the second ends the process.
 
-    Call it from the main thread.
+    A closed terminal (SIGHUP) is a first signal, never a second: the shell and the kernel may both send it.
+    Where it is ignored already, as `nohup` has it, it stays so. Call it from the main thread.
     """
     asked = False
+    hung_up = getattr(signal, "SIGHUP", None)  # not on Windows
 
-    def handle(_signum: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
+        if asked and number == hung_up:
+            return
         if asked:
-            restore_terminal()
+            restore_terminal(_AT_ONCE)
             # Not sys.exit: threads in the middle of a transfer would be waited for.
             os._exit(int(ExitCode.INTERRUPTED))
         asked = True
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hung_up is not None and signal.getsignal(hung_up) is not signal.SIG_IGN:
+        numbers.append(hung_up)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

@@ -45,10 +45,15 @@ def is_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
 
 
-def restore_terminal() -> None:
-    """Show the cursor again when there is no time to end a reporter in order. Safe in a signal handler."""
+def restore_terminal(last_words: bytes) -> None:
+    """Show the cursor again when there is no time to end a reporter in order. Safe in a signal handler.
+
+    Args:
+        last_words: What is said below what is drawn, with its line end.
+    """
     if is_terminal():
-        os.write(2, b"\x1b[?25h\r\n")
+        with contextlib.suppress(OSError):  # it may be the terminal's end that is signalled
+            os.write(2, b"\x1b[?25h\r\n" + last_words)
 
 
 class Several:
