@@ -64,16 +64,24 @@ def test_good_files_are_judged_valid_by_a_document_drafted_of_them(delivery, toy
 
 
 def test_each_bad_file_is_judged_invalid_with_what_is_wrong_and_where(delivery, toy, tmp_path):
-    code, events, said = delivery(
-        drafted(toy / "data"), "--source", toy / "bad_data", "--output-dir", tmp_path
-    )
+    data = tmp_path / "data"
+    for path in (toy / "bad_data").glob("*/*.*"):  # content alone: the shared folders are read-only
+        (data / path.parent.name).mkdir(parents=True, exist_ok=True)
+        (data / path.parent.name / path.name).write_bytes(path.read_bytes())
+    # One that breaks its reader down, before others that are judged by the next one.
+    head = b"#ASDF 1.0.0\n#ASDF_STANDARD 1.5.0\n%YAML 1.1\n--- !<tag:stsci.edu:asdf/core/asdf-1.1.0>\nx: "
+    (data / "a.asdf").write_bytes(head + b"[" * 100_000)
+    (data / "z.parquet").write_bytes((toy / "data" / "parquet" / "data_0.parquet").read_bytes())
+    code, events, said = delivery(drafted(toy / "data"), "--source", data, "--output-dir", tmp_path)
     assert code == 3, said
-    assert events[-1]["counts"]["invalid"] == 6
+    assert (events[-1]["counts"]["invalid"], events[-1]["counts"]["valid"]) == (7, 1)
     (dump,) = tmp_path.glob("*.csv")
     import pandas as pd
 
     frame = pd.read_csv(dump, dtype=str, keep_default_na=False).set_index("relpath")
     messages = frame["message"].to_dict()
+    if sys.platform == "linux":
+        assert messages["a.asdf"] == "reading it as asdf makes its reader break down"
     for path, place in (
         ("parquet/data_0.parquet", "column 'a'"),
         ("fits/data_0.fits", "HDU TABLE, column 'a'"),

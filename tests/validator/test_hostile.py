@@ -401,3 +401,17 @@ def test_a_message_is_short_and_safe(judge):
     assert len(said) <= 2000
     assert "\x1b" not in said
     assert said.endswith("; and 41 more")
+
+
+def test_parquet_pages_that_unpack_to_more_than_there_is_memory():
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    made = io.BytesIO()
+    table = pa.table({"x": pa.array([bytes(48 * 1024**2)] * 4, pa.binary())})
+    pq.write_table(table, made, compression="zstd", use_dictionary=False, data_page_size=1024**3)
+    assert len(made.getvalue()) < 100_000
+    with Openers(1, Limits(memory=256 * 1024**2)) as openers:
+        said = judged(openers, "{format: parquet, columns: [{name: x, nulls: false}]}", made.getvalue())
+        assert said in ("it takes too much memory", "reading it as parquet makes its reader break down")
+        assert judged(openers, "{format: parquet}", _sound()[1](0, 10**6)) == ""
