@@ -57,5 +57,6 @@ def test_from_the_template_to_the_message_that_a_delivery_is_complete(deployed, 
 
     told = outcomes.next()
     assert (told["dataset"], told["delivery_id"], told["n_files"]) == ("survey7", "2026-11", 9)
-    assert (told["valid"], told["invalid"], told["not_judged"]) == (8, 1, 0)
+    assert (told["valid"], told["invalid"], told["not_judged"], told["not_delivered"]) == (8, 1, 0, 0)
+    assert told["complete"] is False
     assert [file["path"] for file in told["invalid_first"]] == ["harbour/broken.json"]

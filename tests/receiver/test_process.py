@@ -100,6 +100,16 @@ def test_a_process_that_watches_judges_for_whoever_comes_and_then_rests(
         assert deliver(delivery_id).exit_code == 0
         told = outcomes.next()
         assert (told["complete"], told["valid"], told["validator"]) == (True, 3, "stop")
+        bad = tmp_path / "data" / "bad.json"
+        bad.write_text("{", encoding="utf-8")
+        assert deliver(delivery_id).exit_code == 3
+        told = outcomes.next()
+        assert (told["complete"], told["n_files"], told["invalid"]) == (False, 4, 1)
+        # What is no longer in the index is no longer in the count.
+        bad.rename(bad.with_name("good.json")).write_text("{}", encoding="utf-8")
+        assert deliver(delivery_id).exit_code == 0
+        told = outcomes.next()
+        assert (told["complete"], told["n_files"], told["valid"], told["invalid"]) == (True, 4, 4, 0)
     finally:
         process.stop()
         watching.join()

@@ -21,6 +21,7 @@ __all__ = [
     "InvalidExpectations",
     "MalformedIndex",
     "delivery_problems",
+    "index_rows",
     "limits",
     "make_checker",
     "read_expected",
@@ -128,12 +129,22 @@ def index_problems(control: Bucket, key: str, expected: Expected, *, complete: b
         StoreError: the store cannot be asked, or there is none.
     """
     tally = Tally(expected.rules)
+    for path, size in index_rows(control, key):
+        tally.add(path, size)
+    return tally.problems(complete=complete)
+
+
+def index_rows(control: Bucket, key: str) -> Iterator[tuple[str, int | None]]:
+    """Path and size of each file of an index, as they come.
+
+    Raises:
+        MalformedIndex: it is no index.
+        StoreError: the store cannot be asked, or there is none.
+    """
     with store_errors(f"GET {control.prefix}{key}"):
         answer = control.client.get_object(Bucket=control.name, Key=control.prefix + key)
     with Stream(answer["Body"], threading.Event(), f"GET {control.prefix}{key}") as stream:
-        for path, size in _rows(stream):
-            tally.add(path, size)
-    return tally.problems(complete=complete)
+        yield from _rows(stream)
 
 
 def _rows(stream: Stream) -> Iterator[tuple[str, int | None]]:

@@ -12,7 +12,7 @@ import itertools
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Executor, Future
 from typing import Literal, NamedTuple, Protocol
 
@@ -29,7 +29,6 @@ from upload_client.core.records import (
     STOPPED_EARLY,
     Cursor,
     Found,
-    Init,
     Keepalive,
     LogChain,
     Segment,
@@ -264,25 +263,29 @@ class Validator:
         )  # a copy: others may ask, in their own thread
         return self._clock.monotonic() - oldest if oldest is not None and self.backlog else 0.0
 
-    def tally(self) -> Tally:
-        """How the delivery stands, as both logs say."""
+    def tally(self, paths: Iterable[str] | None = None) -> Tally:
+        """How the delivery stands, as both logs say.
+
+        Args:
+            paths: the files that belong to it; all that were ever announced, where nobody knows.
+        """
         words: Counter[str | None] = Counter()
         n_bytes = 0
         examples: list[tuple[str, str]] = []
-        for row, path in enumerate(self._history.paths()):
-            _, size, _, word, _ = self._history.glance(row)
-            words[word] += 1
+        for path in self._history.paths() if paths is None else paths:
+            row = self._history.row(path)
+            epoch, size, _, word, _ = (-1, 0, None, None, None) if row is None else self._history.glance(row)
+            words[word if epoch >= 0 else "not delivered"] += 1
             if word == "ok":
                 n_bytes += size
-            elif word == "failure" and len(examples) < _EXAMPLES:
+            elif word == "failure" and row is not None and len(examples) < _EXAMPLES:
                 examples.append((path, self._history.message(row) or ""))
         client = self._history.clients.get(self._client_epoch)
-        init = None if client is None else client.init
         return Tally(
-            n_files=init.n_files if isinstance(init, Init) else None,
             valid=words["ok"],
             invalid=words["failure"],
             not_judged=words["error"] + words[None],
+            not_delivered=words["not delivered"],
             n_bytes_valid=n_bytes,
             invalid_first=tuple(examples),
             client_ended=None if client is None else client.ended,
@@ -469,20 +472,20 @@ class Tally:
     """How a delivery stands.
 
     Attributes:
-        n_files: files in the index of the client's run; None where it has not said.
         valid: files whose latest upload was judged good.
         invalid: files whose latest upload was judged bad.
         not_judged: files that were uploaded, and neither.
+        not_delivered: files that were not uploaded.
         n_bytes_valid: bytes of the valid files.
         invalid_first: paths of the first invalid files, and why.
         client_ended: how the client's run has ended; None where it has not said.
         client_said: and why.
     """
 
-    n_files: int | None
     valid: int
     invalid: int
     not_judged: int
+    not_delivered: int
     n_bytes_valid: int
     invalid_first: tuple[tuple[str, str], ...]
     client_ended: str | None

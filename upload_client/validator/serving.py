@@ -14,10 +14,10 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.aws import clients
-from upload_client.aws.bucket import Bucket
+from upload_client.aws.bucket import Bucket, StoreError
 from upload_client.core.layout import Layout
 from upload_client.core.text import for_log, for_terminal
-from upload_client.validator.expected import limits, make_checker
+from upload_client.validator.expected import MalformedIndex, index_rows, limits, make_checker
 from upload_client.validator.opening import Openers
 from upload_client.validator.pipeline import Outcome, Tally, Validator
 from upload_client.validator.settings import ValidatorSettings
@@ -84,8 +84,7 @@ def serve(
         with telemetry.watching(validator):
             outcome = validator.run()
             if outcome in ("stop", "error"):  # else another validator goes on with it
-                tally = validator.tally()
-                told = _told(layout, outcome, tally)
+                told = _told(layout, outcome, _tally(validator, control, layout.index(client_epoch)))
                 telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
                 telemetry.info("the run of the delivery has ended", **told)
                 try:
@@ -100,6 +99,14 @@ def serve(
     return outcome
 
 
+def _tally(validator: Validator, control: Bucket, index: str) -> Tally:
+    """How the files of a client's index stand; not those that earlier runs have delivered beside them."""
+    try:
+        return validator.tally(path for path, _ in index_rows(control, index))
+    except (StoreError, MalformedIndex):
+        return validator.tally()
+
+
 def _told(layout: Layout, outcome: Outcome, tally: Tally) -> dict[str, object]:
     """What is told about a run that has ended: docs/receiver.md lists it."""
     return {
@@ -107,13 +114,15 @@ def _told(layout: Layout, outcome: Outcome, tally: Tally) -> dict[str, object]:
         "dataset": layout.dataset,
         "delivery_id": layout.delivery_id,
         "transfer_type": layout.transfer_type,
-        "complete": outcome == "stop" and tally.client_ended == "stop" and tally.client_said == "complete",
+        "complete": (outcome, tally.client_ended, tally.client_said) == ("stop", "stop", "complete")
+        and not tally.invalid + tally.not_judged + tally.not_delivered,
         "validator": outcome,
         "client": for_log(tally.client_said, 300) if tally.client_ended else "gone without a word",
-        "n_files": tally.n_files,
+        "n_files": tally.valid + tally.invalid + tally.not_judged + tally.not_delivered,
         "valid": tally.valid,
         "invalid": tally.invalid,
         "not_judged": tally.not_judged,
+        "not_delivered": tally.not_delivered,
         "n_bytes_valid": tally.n_bytes_valid,
         "invalid_first": [
             {"path": for_terminal(path)[:500], "why": for_log(why, 300)} for path, why in tally.invalid_first
@@ -130,10 +139,11 @@ def _publish(session: boto3.Session, settings: ValidatorSettings, told: dict[str
     lines = [
         f"The delivery {name} ({told['transfer_type']}) is {how}.",
         "",
-        f"valid       {told['valid']} of {told['n_files'] or '?'} files, {told['n_bytes_valid']} bytes",
-        f"invalid     {told['invalid']}",
-        f"not judged  {told['not_judged']}",
-        f"the client  {told['client']}",
+        f"valid          {told['valid']} of {told['n_files']} files, {told['n_bytes_valid']} bytes",
+        f"invalid        {told['invalid']}",
+        f"not judged     {told['not_judged']}",
+        f"not delivered  {told['not_delivered']}",
+        f"the client     {told['client']}",
     ]
     invalid = told["invalid_first"]
     assert isinstance(invalid, list)
