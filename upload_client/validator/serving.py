@@ -117,7 +117,7 @@ def _told(layout: Layout, outcome: Outcome, tally: Tally) -> dict[str, object]:
         "complete": (outcome, tally.client_ended, tally.client_said) == ("stop", "stop", "complete")
         and not tally.invalid + tally.not_judged + tally.not_delivered,
         "validator": outcome,
-        "client": for_log(tally.client_said, 300) if tally.client_ended else "gone without a word",
+        "client": for_log(tally.client_said, 300) if tally.client_ended else "no last word",
         "n_files": tally.valid + tally.invalid + tally.not_judged + tally.not_delivered,
         "valid": tally.valid,
         "invalid": tally.invalid,
