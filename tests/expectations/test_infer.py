@@ -78,7 +78,7 @@ def tables(draw) -> bytes:
     return text.getvalue().encode()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["a.csv", "b.csv", "x/a.csv", "x/c.csv"]), tables(), min_size=1))
 def test_csv_that_something_was_drafted_from_is_as_it_should_be(files):
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +100,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(trees, min_size=1, max_size=4), st.lists(trees, max_size=4))
 def test_json_that_something_was_drafted_from_is_as_it_should_be(values, lines):
     with tempfile.TemporaryDirectory() as folder:
