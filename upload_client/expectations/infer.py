@@ -613,6 +613,8 @@ class _AsdfSeen(_Seen):
                 if kind == "array":
                     values.units.add(asdf.array_type(value))
                     values.shapes.add(tuple(int(n) for n in value.shape))
+                    if value.dtype.kind in "iuf" and value.size * value.dtype.itemsize <= asdf.MAX_ARRAY:
+                        values.feed(asdf.values_of(value), None)
                 else:
                     values.take(value)
 
@@ -635,7 +637,7 @@ class _AsdfSeen(_Seen):
                     shape = next(iter(values.shapes))
                     rule["shape"] = [None] * len(shape)
                     if len(values.shapes) == 1 and shape:
-                        note = f"{' by '.join(map(str, shape))} in the sample"
+                        note = f"{' by '.join(map(str, shape))}{', ' * bool(note)}{note or ' in the sample'}"
             elif values.type not in ("any", "null", "array", "timestamp"):
                 rule["type"] = values.type
             lines.append(_noted(f"  - {_flow(rule)}", note))

@@ -23,7 +23,17 @@ from upload_client.expectations.formats.scalars import check_scalar, kind_of
 from upload_client.expectations.model import Asdf, Node, Step, parse_tree_path
 from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
 
-__all__ = ["MISSING", "array_type", "is_array", "judge_asdf", "leaves", "open_tree", "step_into"]
+__all__ = [
+    "MAX_ARRAY",
+    "MISSING",
+    "array_type",
+    "is_array",
+    "judge_asdf",
+    "leaves",
+    "open_tree",
+    "step_into",
+    "values_of",
+]
 
 MAX_ARRAY = 512 * 1024 * 1024
 """Bytes of the largest array whose values are judged: asdf reads it whole."""
@@ -110,6 +120,12 @@ def array_type(array: Any) -> str:  # noqa: ANN401 — asdf's or numpy's
     """The plain name of an array's type."""
     kind = array.dtype.kind
     return "string" if kind in "SU" else "structured" if kind == "V" else str(array.dtype.newbyteorder("="))
+
+
+def values_of(array: Any) -> Any:  # noqa: ANN401 — asdf's, numpy's
+    """All values of an array, in a row and in this machine's order of bytes."""
+    flat = np.asarray(array).reshape(-1)
+    return flat.astype(flat.dtype.newbyteorder("="), copy=False)
 
 
 def step_into(value: object, step: Step) -> object:
