@@ -178,7 +178,7 @@ def test_a_draft_says_what_is_common_as_a_rule_and_what_may_be_chance_as_a_comme
     assert "- {card: EXPTIME, type: number}  # 1.5 to 3 in the sample" in text
     assert "- {card: TELESCOP, type: string}  # 'VLT' in the sample" in text
     assert "shape: [null, null]  # not all alike in the sample" in text
-    assert "- {path: 'rows[name=p].v', type: array, dtype: float64, shape: [null]}  # 2, 1 in the sample" in text
+    assert "'rows[name=p].v', type: array, dtype: float64, shape: [null]}  # 2, 1 in the sample" in text
     assert "- {name: i, type: int16}  # 1 to 3 in the sample" in text
     assert "# count: {min: 2, max: 2}" in text
     assert "modes: [L, RGB]" in text
