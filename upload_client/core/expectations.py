@@ -81,7 +81,7 @@ class Range:
     max: int | None = None
 
     def refusal(self, n: int, what: Callable[[int], str]) -> str | None:
-        """Why `n` is not in it, in words such as ``3 files, where 4 files are the fewest``."""
+        """Why `n` is not in it, such as ``3 files, where there should be 4 files at least``."""
         if self.min is not None and n < self.min:
             return f"{what(n)}, where there should be {what(self.min)} at least"
         if self.max is not None and n > self.max:
@@ -188,9 +188,9 @@ class Tally:
         self._n_bytes += size or 0
         for glob in [glob for glob, match in self._missing.items() if match(path)]:
             del self._missing[glob]
-        glob = self._rules.forbids(path)
-        if glob is not None:
-            named, n = self._forbidden.setdefault(glob, ([], [0]))
+        forbidden_by = self._rules.forbids(path)
+        if forbidden_by is not None:
+            named, n = self._forbidden.setdefault(forbidden_by, ([], [0]))
             n[0] += 1
             if len(named) < MAX_NAMED:
                 named.append(for_log(path, _MAX_PATH))
