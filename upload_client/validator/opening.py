@@ -8,7 +8,6 @@ about its file along: whatever killed it is said, and the next file gets another
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import signal
@@ -17,10 +16,10 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Self
 
 from upload_client.core.text import for_log
+from upload_client.expectations.content import is_installed
 from upload_client.expectations.findings import Undecided
 from upload_client.validator.content import Unreadable
 
@@ -50,12 +49,6 @@ class Limits:
     cpu_seconds: int = 60
     wall_seconds: float = 300.0
     unpacked: int = 4 * 1024**3
-
-
-@cache
-def is_installed(library: str) -> bool:
-    """Whether a library can be imported here."""
-    return importlib.util.find_spec(library) is not None
 
 
 class Openers:
