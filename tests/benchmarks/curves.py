@@ -26,7 +26,7 @@ FEWER_THREADS = ("1", "4", "16", "64", "auto")
 SIZES = (1024, 16 * 1024, 256 * 1024, 4 * MIB, 64 * MIB)
 SMALL, LARGE = 4096, 8 * MIB
 
-# Dollars for 1,000 requests: us-east-1, S3 Standard, https://aws.amazon.com/s3/pricing/ in November 2026.
+# Dollars for 1,000 requests: us-east-1, S3 Standard, as quoted in November 2026.
 WRITE, READ = 0.005, 0.0004
 
 
