@@ -279,6 +279,12 @@ def test_what_nearly_all_lines_say_is_taken_in_columns():
     assert not decode("validator", *lines, lines[0]).records.oks.paths
 
 
+@pytest.mark.parametrize("record", [TRANSFERRED, VERDICT])
+def test_a_usual_line_of_a_day_that_never_was_is_passed_over(record):
+    bad = encode(record).replace(b"2026-01-02", b"2026-02-30")
+    assert decode("client" if record is TRANSFERRED else "validator", bad).n_ignored == 1
+
+
 def test_a_line_may_have_fields_and_kinds_of_a_later_version():
     segment = decode("validator", line(VERDICT, colour="blue"), b'{"kind":"weather","t":1}')
     assert segment.records == (VERDICT,)

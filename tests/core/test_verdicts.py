@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from upload_client.core.files import FileLedger, Upload
 from upload_client.core.records import (
     Found,
+    Keepalive,
     Records,
     Segment,
     SegmentHeader,
@@ -309,7 +310,7 @@ SOON_OK = st.lists(ANY_VERDICT | st.sampled_from([verdict(), verdict(path="b")])
 @given(st.lists(ANY_VERDICT, max_size=2), SOON_OK, st.booleans())
 @example([], [verdict()], False)
 def test_verdicts_that_come_together_do_what_they_do_one_by_one(before, together, unjudged):
-    data = encode_segment(SegmentHeader(1, 0, "v", 1, None, 1), map(encode, together))
+    data = encode_segment(SegmentHeader(1, 0, "v", 1, None, 1), map(encode, [Keepalive(T), *together]))
     read = decode_segment(data, writer="validator").records
     at_once, one_by_one = sent(), sent()
     for files in (at_once, one_by_one):
