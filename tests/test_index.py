@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 import socket
@@ -268,8 +269,8 @@ def test_a_folder_that_cannot_be_listed_is_named(source, monkeypatch):
 
 @pytest.mark.parametrize("call", [scan, lambda path: check_index(frame("a"), path)])
 def test_a_source_that_is_no_folder_is_refused(source, call):
-    for path in (source / "a.csv", source / "nowhere"):
-        with pytest.raises(UsageError, match="is not a directory"):
+    for path, why in ((source / "a.csv", "is not a directory"), (source / "nowhere", "is not there")):
+        with pytest.raises(UsageError, match=why):
             call(path)
 
 
@@ -370,7 +371,7 @@ def test_what_is_not_in_the_file_is_unknown(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "row 1 must name the columns, path[,checksum[,size]], and says ''"),
+        ("", "row 1 must name the columns, path[,checksum[,size]], and is empty"),
         ("a.csv\nb.csv\n", "row 1 must name the columns, path[,checksum[,size]], and says 'a.csv'"),
         ("path;size\na;1\n", "row 1 must name the columns, path[,checksum[,size]], and says 'path;size'"),
         (
@@ -380,15 +381,15 @@ def test_what_is_not_in_the_file_is_unknown(tmp_path):
         ("path,path\na,b\n", "row 1 must name the columns, path[,checksum[,size]], and says 'path,path'"),
         ("path,size\na,1\nb\n", "row 3: 'b' has 1 cells instead of 2"),
         ("path\na\nb,c\n", "row 3: 'b' has 2 cells instead of 1"),
-        ("path\na\n\nb\n", "row 3: '' has 0 cells instead of 1"),
+        ("path\na\n\nb\n", "row 3 is empty"),
         ("path,size\na,x\n", "row 2: 'a' has no number of bytes as size, but 'x'"),
         ("path,size\na,-1\n", "row 2: 'a' has no number of bytes as size, but '-1'"),
         ("path,size\na,1.5\n", "row 2: 'a' has no number of bytes as size, but '1.5'"),
         ("path,size\na,\u0661\n", "row 2: 'a' has no number of bytes as size, but '\u0661'"),
         ("path,size\na," + "9" * 19, "row 2: 'a' has no number of bytes as size, but '9999999999999999999'"),
-        ('path\n"a', "line 2 cannot be read: unexpected end of data"),
+        ('path\n"a', "line 2 cannot be read: a cell begins with a quotation mark and never ends"),
         ('path\na\n"b"c\n', "line 3 cannot be read: ',' expected after '\"'"),
-        ('"path', "line 1 cannot be read: unexpected end of data"),
+        ('"path', "line 1 cannot be read: a cell begins with a quotation mark and never ends"),
         ("path\n" + "a" * 200_000, "line 2 cannot be read: field larger than field limit (131072)"),
     ],
 )
@@ -398,6 +399,21 @@ def test_a_file_that_is_no_index_is_refused_with_the_place(tmp_path, text, probl
         assert problems_of(read_index, write(tmp_path, text)).problems == (problem,)
     finally:
         csv.field_size_limit(limit)
+
+
+@pytest.mark.parametrize(
+    ("start", "problem"),
+    [
+        (b"PK\x03\x04\x14", "is a workbook of a spreadsheet, or a ZIP file: save it as CSV in UTF-8"),
+        (bytes.fromhex("d0cf11e0a1b11ae1"), "is a workbook of an old Excel: save it as CSV in UTF-8"),
+        ("path\na\n".encode("utf-16"), "is UTF-16: save it as UTF-8"),
+        (codecs.BOM_UTF16_BE + "path\na\n".encode("utf-16-be"), "is UTF-16: save it as UTF-8"),
+    ],
+)
+def test_what_a_spreadsheet_has_saved_as_something_else_is_told_by_its_kind(tmp_path, start, problem):
+    path = tmp_path / "index.csv"
+    path.write_bytes(start)
+    assert problems_of(read_index, path).problems == (problem,)
 
 
 def test_a_file_that_cannot_be_opened_is_named(tmp_path):

@@ -46,6 +46,7 @@ MIB = 1024**2
 GIB = 1024**3
 
 ENVIRONMENT_PREFIX = "UPLOAD_CLIENT_"
+_TOML = 'Write one setting a line, texts in quotes: region = "eu-central-1".'
 NOT_SETTINGS = re.compile("PROFILE|VALIDATOR|FAILPOINT.*|TEST_.*", re.IGNORECASE)
 """What follows the prefix in variables that are none of our settings; only the first is the provider's."""
 
@@ -374,6 +375,8 @@ class _Layer:
                 message = f"is not a setting{_did_you_mean(key, Settings.model_fields)}"
             else:
                 message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+                message = message.removesuffix(", unable to parse string as an integer")
+                message += ", or auto" * (key == "threads")
             raise SettingsError(f"{self.source}: {self.names.get(key, key)}: {message}") from None
 
 
@@ -384,7 +387,7 @@ def _read_profile(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: is not TOML: {error}") from None
+        raise SettingsError(f"{path}: is not TOML: {error}", hint=_TOML) from None
     if "password" in values:
         raise SettingsError(
             f"{path}: password: a password does not belong in a file",

@@ -158,7 +158,7 @@ def test_what_cannot_be_read_is_told(run, receipt, tmp_path):
     assert run("verify", tmp_path / "none").code == 2
     said = run("verify", receipt, "--source", tmp_path / "none")
     assert said.code == 2
-    assert "is not a directory" in said.err
+    assert "none' is not there" in said.err
 
 
 def test_a_full_disk_is_not_the_fault_of_the_receipt(run, receipt, data, monkeypatch):

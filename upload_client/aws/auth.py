@@ -170,7 +170,8 @@ class CognitoLogin:
             ) from error
         except BotoCoreError as error:
             raise DeliveryError(
-                f"the login server cannot be reached: {error}", hint="Check the network, and the region."
+                f"the login server cannot be reached: {error}",
+                hint="Check the network (proxy, firewall), region and endpoint_url.",
             ) from error
         return _bare_session(self._settings.region or self._region, credentials)
 

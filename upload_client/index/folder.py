@@ -22,7 +22,8 @@ class Folder:
     def __init__(self, path: str | Path) -> None:
         self.root = os.path.realpath(path)
         if not os.path.isdir(self.root):  # noqa: PTH112 - os.path throughout: there are a million of them
-            raise UsageError(f"the source {shown(path)} is not a directory")
+            missing = not os.path.lexists(path)
+            raise UsageError(f"the source {shown(path)} is {'not there' if missing else 'not a directory'}")
         self._base = self.root.rstrip("/" + os.sep)
         self._inside = os.path.normcase(self._base + os.sep)
         self._folders: dict[str, str | None] = {"": None}

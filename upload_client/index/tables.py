@@ -21,6 +21,14 @@ __all__ = ["encode_index", "read_index", "write_index"]
 
 _WILL_TRANSFER = "will_transfer"
 _CHUNK = 1000
+_OTHER_KINDS = {
+    b"PK\x03\x04": "is a workbook of a spreadsheet, or a ZIP file: save it as CSV in UTF-8",
+    b"\xd0\xcf\x11\xe0": "is a workbook of an old Excel: save it as CSV in UTF-8",
+    b"\xff\xfe": "is UTF-16: save it as UTF-8",
+    b"\xfe\xff": "is UTF-16: save it as UTF-8",
+}
+"""What is called CSV and is none, by its first bytes."""
+_UNCLOSED = ("unexpected end of data", "a cell begins with a quotation mark and never ends")
 
 
 def read_index(path: Path, *, delimiter: str = ",") -> pd.DataFrame:
@@ -37,6 +45,12 @@ def read_index(path: Path, *, delimiter: str = ",") -> pd.DataFrame:
     problems = Problems(shown(path))
     table = _Table(problems, delimiter)
     try:
+        with path.open("rb") as start:
+            first = start.read(4)
+        for magic, kind in _OTHER_KINDS.items():
+            if first.startswith(magic):
+                problems.add(None, None, kind)
+                problems.raise_them()
         # A name that is not UTF-8 is read anyhow, so that it can be refused with its row.
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             table.read(file)
@@ -77,18 +91,22 @@ class _Table:
                     self._problems.add(None, None, f"it has too many files: {TOO_MANY}")
                     return
         except csv.Error as error:
-            self._problems.add(None, None, f"line {reader.line_num} cannot be read: {error}")
+            self._problems.add(
+                None, None, f"line {reader.line_num} cannot be read: {str(error).replace(*_UNCLOSED)}"
+            )
 
     def _is_header(self, header: Sequence[str]) -> bool:
         names = set(header)
         if "path" in names and len(names) == len(header) and names <= {*COLUMNS, _WILL_TRANSFER}:
             return True
-        says = shown(",".join(header))
-        self._problems.add(1, None, f"must name the columns, path[,checksum[,size]], and says {says}")
+        says = f"says {shown(','.join(header))}" if header else "is empty"
+        self._problems.add(1, None, f"must name the columns, path[,checksum[,size]], and {says}")
         return False
 
     def _whole(self, row: list[str], n_columns: int, number: int) -> list[str]:
-        if len(row) != n_columns:
+        if not row:
+            self._problems.add(number, None, "is empty")
+        elif len(row) != n_columns:
             self._problems.add(number, "".join(row[:1]), f"has {len(row)} cells instead of {n_columns}")
         return [*row, *[""] * n_columns][:n_columns]
 
