@@ -19,7 +19,7 @@ __all__ = ["Withdrawn", "asking", "check", "watch"]
 _leave: ContextVar[Callable[[], bool] | None] = ContextVar("leave", default=None)
 
 
-class Withdrawn(botocore.exceptions.BotoCoreError):  # type: ignore[misc] # botocore has no types
+class Withdrawn(botocore.exceptions.BotoCoreError):
     """It was not sent, or not again: the lock is not confirmed at this moment."""
 
     fmt = "not sent: the lock is not confirmed at this moment"
