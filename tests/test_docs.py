@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import click
+import pytest
+import yaml
+
+from upload_client.cli.app import deliver, main
 from upload_client.settings import Settings
 
 ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_every_setting_is_explained():
@@ -15,3 +25,91 @@ def test_every_setting_is_explained():
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
     explained = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert explained == set(Settings.model_fields) - {"password"}
+
+
+def unknown_options(words: list[str]) -> list[str]:
+    """The options among what stands after the program's name that the command named there does not have."""
+    command: click.Command = deliver
+    unknown = []
+    for word in words:
+        if isinstance(command, click.Group) and word in command.commands:
+            command = command.commands[word]
+        elif re.match(r"--?[a-z]", word):
+            known = {"--help", *(spelt for param in command.params for spelt in param.opts)}
+            unknown += [word] if word.partition("=")[0] not in known else []
+    return unknown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_option_that_a_page_types_is_there(page):
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for typed in re.findall(r"(?<!--stack-name )upload-client ([^\n`;|&<>#…\[()]*)", text):
+        try:
+            words = shlex.split(typed)
+        except ValueError:  # a quotation mark of the sentence around it
+            words = typed.split()
+        assert unknown_options(words) == [], typed
+
+
+def test_an_option_that_is_not_there_is_found():
+    assert unknown_options(["status", "--watch", "--resend-invalid"]) == ["--resend-invalid"]
+    assert unknown_options(["-v", "--datasett=x", "-z"]) == ["--datasett=x", "-z"]
+
+
+def test_every_page_can_be_found_from_the_menu():
+    entries: list[object] = [yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]]
+    listed = set()
+    while entries:
+        match entries.pop():
+            case str(page):
+                listed.add(page)
+            case dict(titled):
+                entries += titled.values()
+            case list(several):
+                entries += several
+    assert listed == {page.relative_to(ROOT / "docs").as_posix() for page in PAGES[1:]}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_a_page_links_to_is_there(page):
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the tutorial is typed into a POSIX shell")
+def test_the_tutorial_can_be_typed_as_it_stands(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("moto")
+    from upload_client.sandbox import Sandbox
+
+    page = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+    steps = [re.findall(r"```sh\n(.*?)```", step, re.DOTALL) for step in re.split(r"\n## \d\. ", page)]
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "examples/dataset", "examples/dataset")
+
+    def typed(step: int, block: int = 0) -> tuple[int, str]:
+        """The last exit code of a block, and what all of it said."""
+        capsys.readouterr()
+        code = 0
+        for line in steps[step][block].splitlines():
+            if line.startswith("upload-client "):
+                code = main(shlex.split(line)[1:])
+            else:
+                subprocess.run(line, shell=True, check=True)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    assert "--profile-out sandbox.toml" in steps[2][0]
+    with Sandbox(dataset="demo", delivery_id="first", profile_out=tmp_path / "sandbox.toml"):
+        code, said = typed(3)
+        assert (code, "24 files, never sent" in said) == (0, True)
+        code, said = typed(4)
+        assert (code, "24 of 24 files valid" in said) == (0, True)
+        assert len(list(tmp_path.glob("upload-client_demo_first_*"))) == 2
+        code, said = typed(4)  # step 5: the same again
+        assert (code, "nothing to do" in said) == (0, True)
+        code, said = typed(5)
+        assert (code, "Complete: 24 of 24" in said) == (0, True)
+        code, said = typed(6)
+        assert (code, "broken.json" in said) == (3, True)
+        code, said = typed(6, 1)
+        assert (code, "1 file to send" in said, "25 of 25 files valid" in said) == (0, True, True)

@@ -243,7 +243,7 @@ def _exit_code(error: BaseException | None, counts: Mapping[State, int]) -> Exit
 def _headline(counts: Mapping[State, int], error: BaseException | None) -> str:
     """The outcome in one sentence."""
     n = sum(counts.values())
-    judged = f"{counts['valid']} of {n} files valid"
+    judged = f"{counts['valid']:,} of {n:,} files valid"
     if isinstance(error, NothingToDoError):
         return f"nothing to do: {judged}"
     if error is not None:
@@ -253,7 +253,7 @@ def _headline(counts: Mapping[State, int], error: BaseException | None) -> str:
         "not judged": counts["done"],
         "not transferred": n - counts["valid"] - counts["invalid"] - counts["done"],
     }
-    return "; ".join([judged, *(f"{number} {what}" for what, number in rest.items() if number)])
+    return "; ".join([judged, *(f"{number:,} {what}" for what, number in rest.items() if number)])
 
 
 class UploadClient:
