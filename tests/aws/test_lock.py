@@ -75,6 +75,7 @@ def test_the_second_is_told_who_has_it_and_until_when(bucket):
         second.acquire(0)
     holder = body_of(bucket)
     assert refused.value.exit_code == 11
+    assert refused.value.delivery == bucket.prefix.rstrip("/")
     assert refused.value.agent_id == "holder"
     assert (refused.value.host, refused.value.user) == (holder.host, holder.user)
     assert refused.value.since == holder.acquired_at

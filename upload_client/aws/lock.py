@@ -27,7 +27,7 @@ from upload_client.aws.identity import current_process, is_running
 from upload_client.aws.log import last_epoch
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.files import TRANSFER_TYPES
-from upload_client.core.layout import Layout, number
+from upload_client.core.layout import OWNED, Layout, number
 from upload_client.core.lease import (
     MAX_BODY,
     Lease,
@@ -381,7 +381,7 @@ class Lock:
 
     def _locked(self, refusal: Refuse, date: float) -> Locked:
         """Say who has the lock, and until when at least, by the store's clock."""
-        where = self._where.rstrip("/")
+        where = self._where.rstrip("/").removesuffix(f"/{OWNED}")  # people know the delivery, not its lock
         until = "" if math.isinf(refusal.seconds_left) else timestamp(date + refusal.seconds_left)
         why = "" if refusal.why is WhyRefused.HELD else refusal.why.value
         holder = refusal.holder
