@@ -76,6 +76,15 @@ def test_what_a_page_links_to_is_there(page):
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
+def test_the_page_on_the_structure_names_every_room():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    package = ROOT / "upload_client"
+    folders = [package, *(package / name for name in ("core", "aws", "transfer", "ui"))]
+    rooms = {path.name for folder in folders for path in folder.glob("[!_]*.py")}
+    rooms |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert sorted(room for room in rooms if room not in page) == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the tutorial is typed into a POSIX shell")
 def test_the_tutorial_can_be_typed_as_it_stands(tmp_path, monkeypatch, capsys):
     pytest.importorskip("moto")
