@@ -53,3 +53,14 @@ def test_a_question_is_asked_on_the_terminal_and_a_secret_is_not_shown(secret):
     os.close(ours)
     assert b"Code\\x1b[2J: " in seen
     assert (b"hunter2" in seen) is not secret
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, EOFError])
+def test_who_does_not_want_to_answer_has_interrupted_it(monkeypatch, end):
+    def refuse(_prompt):
+        raise end
+
+    monkeypatch.setattr(sys, "stdin", type("Terminal", (), {"isatty": staticmethod(lambda: True)})())
+    monkeypatch.setattr("click.termui.visible_prompt_func", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        find_prompt()("User name", secret=False)

@@ -18,5 +18,9 @@ def find_prompt() -> Prompt | None:
 
 
 def _ask(question: str, *, secret: bool) -> str:
-    answer: str = click.prompt(for_terminal(question), hide_input=secret, err=True)
+    try:
+        answer: str = click.prompt(for_terminal(question), hide_input=secret, err=True)
+    except click.Abort:
+        # Ctrl-C, or the end of the input: click has a name of its own for it, which is no error of ours.
+        raise KeyboardInterrupt from None
     return answer
