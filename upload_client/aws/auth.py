@@ -409,7 +409,10 @@ def _password_from_command(command: list[str] | str) -> str:
     except OSError as error:
         raise LoginRefused(f"the password command ({name}) cannot be run: {error.strerror}") from None
     if done.returncode:
-        raise LoginRefused(f"the password command ({name}) ended with {done.returncode}")
+        raise LoginRefused(
+            f"the password command ({name}) ended with {done.returncode}",
+            hint="Try the command in a terminal; password_command in the profile names it.",
+        )
     lines = done.stdout.decode(errors="surrogateescape").splitlines()
     if not lines or not lines[0]:
         raise LoginRefused(f"the password command ({name}) printed nothing")

@@ -22,5 +22,6 @@ def _ask(question: str, *, secret: bool) -> str:
         answer: str = click.prompt(for_terminal(question), hide_input=secret, err=True)
     except click.Abort:
         # Ctrl-C, or the end of the input: click has a name of its own for it, which is no error of ours.
+        click.echo(err=True)  # below the question
         raise KeyboardInterrupt from None
     return answer
