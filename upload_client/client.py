@@ -859,6 +859,7 @@ class UploadClient:
                 expect_etag=plan.landed.get(row),
                 source_etag=None if sources is None else sources[relpath][1],
                 leftover=plan.leftover.get(relpath, ()),
+                size_to_be=self._source.size_to_be(row),
             )
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +14,7 @@ from upload_client.core.files import FileLedger
 from upload_client.core.paths import check_relpaths
 from upload_client.errors import UsageError
 from upload_client.index import check_index, known_sizes
+from upload_client.index.frames import SIZES_SEEN
 from upload_client.transfer.dataroot import DataRoot
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Source:
         self.name = str(place)
         self._place = place if isinstance(place, Bucket) else _place(place)
         self.index = index
+        self._sizes_seen = bool(index.attrs.get(SIZES_SEEN))
+        self._sizes: Sequence[int | None] = ()
         self.warnings: tuple[str, ...] = ()
         self.entries: dict[str, tuple[int, str]] | None = None
         if isinstance(self._place, Path):
@@ -83,13 +86,18 @@ class Source:
 
     def ledger(self, max_retries: int) -> FileLedger:
         """The files of the index, none of which has moved yet."""
+        self._sizes = known_sizes(self.index)
         return FileLedger(
             self.index["path"].tolist(),
             abspaths=self._before_paths(),
             checksums=self.index["checksum"].tolist(),
-            sizes=known_sizes(self.index),
+            sizes=self._sizes,
             max_retries=max_retries,
         )
+
+    def size_to_be(self, row: int) -> int | None:
+        """Bytes that a local file must have, since the index says so; None: as many as are found."""
+        return None if self._sizes_seen or self.entries is not None else self._sizes[row]
 
     def _check(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
         checked = check_index(self.index, source, prefix=prefix)

@@ -52,6 +52,30 @@ def test_step_by_step_a_program_sends_each_file_itself(delivery: Delivery, data:
     assert len(list(delivery.receiver.output.glob("*.csv"))) == 1
 
 
+def test_a_file_of_another_size_than_the_index_says_is_not_delivered(delivery: Delivery, data: Path) -> None:
+    paths = sorted(content(data))
+    index = pd.DataFrame({"path": paths, "size": [(data / path).stat().st_size for path in paths]})
+    size = int(index["size"][3])
+    index.loc[3, "size"] = size + 1
+    with client_of(delivery, data, index, n_threads=4) as client:
+        assert client.run().exit_code == 4
+    (failed,) = [file for file in client.files if file.state == "failed"]
+    assert failed.relpath == paths[3]
+    assert failed.message == f"the file has {size} bytes, {size + 1} is its size in the index"
+    assert failed.retries == 0
+    assert sorted(delivery.landed()) == [path for path in paths if path != paths[3]]
+
+
+def test_without_an_index_a_file_that_has_grown_since_is_sent_as_it_is(
+    delivery: Delivery, data: Path
+) -> None:
+    index = scan(data, checksums=False)
+    (data / index["path"][3]).open("ab").write(b"\n")
+    with client_of(delivery, data, index, n_threads=4) as client:
+        client.run()
+    assert delivery.landed() == content(data)
+
+
 def test_all_valid_means_nothing_to_do(delivery: Delivery, data: Path) -> None:
     with client_of(delivery, data, scan(data), n_threads=4) as client:
         assert client.run().exit_code == 0

@@ -87,7 +87,7 @@ _FAILED: Final = (
     (r"permission denied", "Make it readable for you, then run the command again."),
     (r"is not there|vanished", "Put it back or take it out of the index, then run the command again."),
     (r"changed while", "Run the command again when nothing writes to it any more."),
-    (r"checksum in the index", "Mend the file or write the index anew, then run the command again."),
+    (r"(?:checksum|size) in the index", "Mend the file or write the index anew, then run the command again."),
     (r"since it was indexed", "Write the index anew, then run the command again."),
     (
         r"^lies outside|^is (?:a|not a) ",

@@ -29,7 +29,7 @@ def check_index(
     """Make sure that an index can be delivered: each path legal and unique, each file there.
 
     A file may be there through symlinks, as long as these stay inside the source. Files are not opened, and
-    their sizes not compared; that is done when they are sent.
+    their sizes not compared; that is done when they are sent (`Source.size_to_be`).
 
     Rows are counted from 0, as in ``iloc``; those that were read from a file, as they are counted there: the
     header of a CSV is row 1.

@@ -31,6 +31,9 @@ READ_FROM = "upload_client.read_from"
 ROWS = "upload_client.rows"
 """Attribute of such a frame: the number of each row in that file, a sequence of integers."""
 
+SIZES_SEEN = "upload_client.sizes_seen"
+"""Attribute of a frame whose sizes are what somebody has seen in passing: no file has to have them."""
+
 
 class CheckedIndex(NamedTuple):
     """An index that can be delivered.

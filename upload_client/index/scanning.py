@@ -16,7 +16,7 @@ from upload_client.core import checksums as crc
 from upload_client.core.receipt import is_receipt
 from upload_client.errors import UsageError
 from upload_client.index.folder import Folder
-from upload_client.index.frames import make_frame
+from upload_client.index.frames import SIZES_SEEN, make_frame
 from upload_client.index.problems import Problems, shown
 from upload_client.report import is_dump, is_page
 
@@ -92,7 +92,10 @@ def scan(
             raise
     problems.raise_them()
     texts: list[str | None] = [crc.encode(value) for value in crcs] if checksums else []
-    return make_frame(paths, texts, sizes, bytearray(len(sizes)))
+    frame = make_frame(paths, texts, sizes, bytearray(len(sizes)))
+    if not checksums:  # as with their content: it is what is found when they are sent
+        frame.attrs[SIZES_SEEN] = True
+    return frame
 
 
 def scan_listing(

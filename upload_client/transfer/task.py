@@ -32,6 +32,7 @@ class TransferTask(NamedTuple):
         expect_etag: ETag (without quotes) of the object it replaces; None: nothing may be there.
         source_etag: ETag a source object must have; None: asked for.
         leftover: Upload ids of unfinished multipart uploads to this key, as ListMultipartUploads found them.
+        size_to_be: Bytes a local file must have; None: as many as are found.
     """
 
     row: int
@@ -43,6 +44,7 @@ class TransferTask(NamedTuple):
     expect_etag: str | None = None
     source_etag: str | None = None
     leftover: tuple[str, ...] = ()
+    size_to_be: int | None = None
 
 
 class TransferOutcome(NamedTuple):
