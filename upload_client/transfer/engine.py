@@ -625,9 +625,7 @@ class TransferEngine:
         try:
             size = file.fingerprint.size
             if task.size_to_be not in (None, size):
-                raise FileRefused(
-                    f"the file has {size} bytes, and {task.size_to_be} as its size in the index"
-                )
+                raise FileRefused(f"the file has {size} bytes, {task.size_to_be} is its size in the index")
             if size > max(task.size or 0, SMALL - 1):
                 raise _Larger(size)
             if size < self._threshold:
