@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -342,36 +339,3 @@ def test_a_large_file_begun_elsewhere_goes_on_with_its_parts(moto_bucket, tmp_pa
     drain(engine)
     assert batches[0].tasks[0].leftover == ()
     assert len(batches[1].tasks[0].leftover) == 1
-
-
-# Dask
-
-
-def test_a_dask_cluster_loses_a_worker_in_the_middle(moto_bucket, tmp_path):
-    distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
-    tasks = []
-    for row in range(600):
-        path = tmp_path / f"{row:03d}"
-        path.write_bytes(b"%d" % row * 100)
-        tasks.append(TransferTask(row, path.name, str(path), path.name, size=path.stat().st_size))
-    with (
-        distributed.LocalCluster(
-            n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        engine = ExecutorEngine(client.get_executor(), DataRoot(tmp_path), moto_bucket, n_threads=1)
-        for task in tasks:
-            engine.submit(task)
-        outcomes = []
-        killed = False
-        end = time.monotonic() + 240
-        while engine.in_flight and time.monotonic() < end:
-            outcomes += engine.poll(0.2)[1]
-            if not killed and outcomes:
-                victim = next(iter(client.run(os.getpid).values()))
-                os.kill(victim, signal.SIGKILL)
-                killed = True
-        engine.close()
-    assert killed
-    check(moto_bucket, tmp_path, tasks, outcomes)
