@@ -77,6 +77,7 @@ from upload_client.errors import (
     NothingToDoError,
     TooManyInvalid,
     UsageError,
+    ValidatorSilent,
 )
 from upload_client.events import (
     Connected,
@@ -924,7 +925,13 @@ class UploadClient:
         if self.state is ClientState.RUNNING and ledger.transfer_complete:
             self._move("all_sent")
             self._tell(Phase("judging"))
-        delivery.validation.keep()
+        try:
+            delivery.validation.keep()
+        except ValidatorSilent:
+            # Whoever has taken the lock has taken the validator, too: that comes first.
+            with contextlib.suppress(StoreError):
+                delivery.lock.refresh()
+            raise
         self._write_checkpoint(delivery, _CHECKPOINT_EVERY)
         if now - delivery.said_at >= records.KEEPALIVE_SECONDS:
             self._append([records.Keepalive(self._now())])

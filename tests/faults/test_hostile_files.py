@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from delivery.conftest import Delivery, Said, content
-from faults.conftest import BOTH, client_of
+from faults.conftest import BEST, client_of
 from faults.privileges import without_privileges
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows knows no such names")
@@ -74,7 +74,7 @@ def check_quiet(said: Said) -> None:
     assert "Traceback" not in said.stderr
 
 
-@pytest.mark.parametrize("calm", BOTH, indirect=True)
+@pytest.mark.parametrize("calm", BEST, indirect=True)
 def test_strange_names_are_delivered_exactly(
     delivery: Delivery, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
