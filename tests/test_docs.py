@@ -86,6 +86,7 @@ def test_the_page_on_the_structure_names_every_room():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the tutorial is typed into a POSIX shell")
+@pytest.mark.long
 def test_the_tutorial_can_be_typed_as_it_stands(tmp_path, monkeypatch, capsys):
     pytest.importorskip("moto")
     from upload_client.sandbox import Sandbox

@@ -24,6 +24,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
 
 
+@pytest.mark.long
 def test_worker_processes_deliver_small_files_and_large_ones(delivery: Delivery, tmp_path: Path) -> None:
     data = make_data(tmp_path / "data", 40)
     (data / "large.bin").write_bytes(os.urandom(11 * 1024**2))
@@ -43,6 +44,7 @@ def test_worker_processes_deliver_small_files_and_large_ones(delivery: Delivery,
         assert again.run().files_sent == 0
 
 
+@pytest.mark.long
 def test_all_workers_gone_is_no_crash(delivery: Delivery, data: Path) -> None:
     executor = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
     executor.shutdown()

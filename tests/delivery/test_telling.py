@@ -118,6 +118,7 @@ def test_before_it_is_connected_the_table_is_empty_and_has_its_columns(delivery,
     assert str(frame["judged_at"].dtype) == "datetime64[ms, UTC]"
 
 
+@pytest.mark.long
 def test_after_a_resume_what_was_there_counts_as_there_before(delivery, data):
     mended = data / "part0" / "broken.json"
     mended.write_text("{not json")

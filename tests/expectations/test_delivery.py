@@ -130,6 +130,7 @@ def test_what_as_a_whole_is_not_the_delivery_is_refused_before_a_file_is_sent(de
     assert events[-1]["counts"]["ready"] == 2
 
 
+@pytest.mark.long
 def test_a_document_that_is_none_is_refused_and_said_to_be_the_receivers(delivery, data):
     code, _, said = delivery("version: 1\ntypes: [{name: a, fils: x}]", "--source", data)
     assert code == 13
@@ -137,6 +138,7 @@ def test_a_document_that_is_none_is_refused_and_said_to_be_the_receivers(deliver
     assert "types[0].fils: there is no such key here" in said
 
 
+@pytest.mark.long
 def test_check_content_judges_by_the_receivers_document_where_it_can_be_read(delivery, data):
     (data / "b.csv").write_text("x\nhello\n")
     code, events, said = delivery(DOCUMENT, "check", "--source", data, "--content")

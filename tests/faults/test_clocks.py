@@ -65,6 +65,7 @@ def test_a_signature_refused_for_its_time_is_explained_by_the_clock(
     assert delivery.landed() == {}
 
 
+@pytest.mark.long
 def test_credentials_that_have_ended_by_a_wrong_clock_are_a_refused_login_that_says_why(
     delivery: Delivery, data: Path, faketime: dict[str, str]
 ) -> None:

@@ -35,8 +35,8 @@ from upload_client import Bucket
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 
 KINDS = [
-    ("after:PutObject:owned", "moto"),
-    ("after:Invoke", "moto"),
+    pytest.param("after:PutObject:owned", "moto", marks=pytest.mark.long),
+    pytest.param("after:Invoke", "moto", marks=pytest.mark.long),
     ("after:PutObject:landing", "best"),
     ("after:UploadPart:landing:2", "best"),
     ("after:CompleteMultipartUpload:landing", "best"),

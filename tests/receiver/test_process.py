@@ -87,6 +87,7 @@ def deliver(tmp_path):
         yield deliver
 
 
+@pytest.mark.long
 def test_a_process_that_watches_judges_for_whoever_comes_and_then_rests(
     settings, deliver, deployed, tmp_path
 ):

@@ -130,6 +130,7 @@ def test_without_ipython_it_says_so(monkeypatch):
         NotebookReporter()
 
 
+@pytest.mark.long
 def test_the_example_runs_in_a_notebook_as_it_stands(tmp_path):
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
