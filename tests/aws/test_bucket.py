@@ -287,6 +287,7 @@ def test_a_read_cut_short_is_a_lost_answer_never_a_short_one(bucket, through, pr
 
 @pytest.mark.filterwarnings("ignore:tzname")  # botocore's parser of times, of "GM"
 @pytest.mark.parametrize("operation", ["get", "head", "put", "list"])
+@pytest.mark.long
 def test_an_answer_cut_in_any_header_raises_nothing_unforeseen(moto_bucket_through, operation):
     far, proxy = moto_bucket_through
     stored = far.put("a", b"hello world")

@@ -20,12 +20,14 @@ def test_both_stores_are_safe(bucket):
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3, 4])
+@pytest.mark.long
 def test_a_lost_answer_makes_no_store_unsafe(bucket, through, proxy, clock, lost_answer, nth):
     proxy.on(lost_answer, method="PUT", nth=nth)
     probe_store(through(bucket), LAYOUT, "abcdefghijk", clock=clock)
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3, 4])
+@pytest.mark.long
 def test_a_lost_request_makes_no_store_unsafe(bucket, through, proxy, clock, lost_request, nth):
     proxy.on(lost_request, method="PUT", nth=nth)
     probe_store(through(bucket), LAYOUT, "abcdefghijk", clock=clock)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from delivery.conftest import Delivery, content
 from faults.privileges import without_privileges
 
@@ -93,6 +94,7 @@ def test_a_dry_run_changes_nothing_anywhere(delivery: Delivery, data: Path) -> N
     assert list(delivery.receiver.output.iterdir()) == []
 
 
+@pytest.mark.long
 def test_only_the_first_of_two_clients_delivers_and_the_second_names_it(
     delivery: Delivery, data: Path
 ) -> None:

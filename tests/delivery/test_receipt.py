@@ -90,6 +90,7 @@ def as_the_schema_says(receipt: dict) -> None:
         del part["x"]
 
 
+@pytest.mark.long
 def test_a_run_that_finds_all_delivered_keeps_it_or_writes_it_where_it_is_missing(
     delivery: Delivery, data: Path
 ) -> None:

@@ -123,6 +123,7 @@ def test_a_file_that_is_no_profile_is_not_written_over(deployed, invite, tmp_pat
     assert (tmp_path / "gus.toml").read_text(encoding="utf-8") == "precious"
 
 
+@pytest.mark.long
 def test_who_is_not_invited_any_more_is_out_and_others_stay(deployed, invite):
     invite("survey", "two", "hal", "--ask-password")
     invite("survey", "two", "ivy", "--ask-password")

@@ -233,6 +233,7 @@ def test_without_a_worker_function_it_is_a_failure_in_words():
         assert site_in(sandbox).refusal() == "validator_not_started"
 
 
+@pytest.mark.long
 def test_a_worker_whose_time_runs_out_says_so_and_the_next_one_goes_on_without_judging_twice():
     with Sandbox(validator=QUICK, lambda_seconds=6) as sandbox:
         site = site_in(sandbox)
@@ -252,6 +253,7 @@ def test_a_worker_whose_time_runs_out_says_so_and_the_next_one_goes_on_without_j
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL on this system")
+@pytest.mark.long
 def test_after_a_worker_was_killed_the_next_one_judges_what_it_left(tmp_path, monkeypatch):
     monkeypatch.setenv("TEST_WAS_KILLED", str(tmp_path / "was killed"))
     with Sandbox(validator=QUICK, work_handler=f"{MEDDLING}:killed_at_first") as sandbox:

@@ -295,6 +295,7 @@ def test_millions_of_rows_that_take_no_room_are_refused_by_their_number_or_in_ti
     ],
     ids=["pattern", "laughs"],
 )
+@pytest.mark.long
 def test_what_takes_for_ever_is_given_up(content, data):
     with Openers(1, Limits(cpu_seconds=2)) as openers:
         said = judged(openers, content, data)
