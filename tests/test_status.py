@@ -263,7 +263,7 @@ def test_who_may_not_read_the_validators_lock_sees_the_rest(world, monkeypatch):
         return get(key, **options)
 
     monkeypatch.setattr(world.bucket, "get", refuse)
-    forbidden = LAYOUT.validator_lock
+    forbidden = LAYOUT.validator_lock()
     assert world.look().phase is Phase.TRANSFERRING
     forbidden = LAYOUT.owned
     with pytest.raises(AccessDenied):

@@ -60,7 +60,7 @@ class Onlooker:
         self._read_logs()
         if self._history is not None:
             self._read_index(self._history)
-        validator_lock = self._lock(self._layout.validator_lock)
+        validator_lock = self._lock(self._layout.validator_lock())
         receipts = insist(lambda: list(self._control.list(self._layout.receipt_prefix)), self._clock)
         known = [(number(info.key), info) for info in receipts]
         self.receipt = max(

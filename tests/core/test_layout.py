@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client.core.layout import (
+    MAX_SHARDS,
     InvalidName,
     Layout,
     check_name,
@@ -14,6 +17,7 @@ from upload_client.core.layout import (
     number,
     segment_key,
     segment_seq,
+    shard_of,
 )
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True)
@@ -29,7 +33,8 @@ def test_every_key_of_the_protocol_has_its_place(layout):
     assert layout.landing == "landing/survey/d-7/sample/"
     assert layout.owned == "owned"
     assert layout.expectations == "expectations.yaml"
-    assert layout.validator_lock == "sample/validator"
+    assert layout.validator_lock() == "sample/validator"
+    assert layout.validator_lock(3) == "sample/validator-0003"
     assert layout.index(12) == "sample/index/00000012.csv"
     assert layout.client_log() == "sample/log/client/"
     assert layout.validator_log() == "sample/log/validator/0000/"
@@ -44,6 +49,18 @@ def test_keys_begin_with_the_prefix_they_are_listed_by(layout):
     assert layout.index(1).startswith(layout.index_prefix)
     assert layout.receipt(1).startswith(layout.receipt_prefix)
     assert layout.checkpoint(1).startswith(layout.checkpoint_prefix)
+    assert layout.validator_log(63).startswith(layout.validator_logs)
+
+
+@given(st.text(), st.integers(1, MAX_SHARDS))
+def test_each_file_is_judged_by_one_of_the_shards(path, shards):
+    assert 0 <= shard_of(path, shards) < shards
+
+
+def test_the_shards_share_the_files_about_evenly():
+    share = Counter(shard_of(f"night-{n % 7}/frame-{n:05d}.fits", 8) for n in range(8000))
+    assert len(share) == 8
+    assert max(share.values()) < 1.2 * min(share.values())
 
 
 def test_the_other_transfer_type_has_a_log_of_its_own_under_the_same_lock(layout):

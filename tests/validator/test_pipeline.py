@@ -588,18 +588,18 @@ def test_a_validator_that_has_lost_its_lock_writes_nothing_more(memory, clock):
     validator = memory.validator(executor=executor)
     validator.begin()
     validator.step()
-    lock = LockBody.decode(memory.control.read(LAYOUT.validator_lock))
+    lock = LockBody.decode(memory.control.read(LAYOUT.validator_lock()))
     import dataclasses
 
     stolen = dataclasses.replace(lock, agent_id="thief", epoch=lock.epoch + 1, nonce="other")
-    memory.control.put(LAYOUT.validator_lock, stolen.encode())
+    memory.control.put(LAYOUT.validator_lock(), stolen.encode())
     clock.advance(40)  # a refresh is due
     n = len(memory.client.heard())
     executor.do()
     work(validator, clock)
     assert validator.outcome == "lock lost"
     assert len(memory.client.heard()) == n
-    assert LockBody.decode(memory.control.read(LAYOUT.validator_lock)).agent_id == "thief"
+    assert LockBody.decode(memory.control.read(LAYOUT.validator_lock())).agent_id == "thief"
 
 
 def test_while_its_lock_is_not_confirmed_it_writes_nothing_and_afterwards_it_does(memory, clock):
@@ -609,7 +609,7 @@ def test_while_its_lock_is_not_confirmed_it_writes_nothing_and_afterwards_it_doe
     validator = memory.validator(executor=executor, lease_seconds=60)
     validator.begin()
     validator.step()
-    memory.store.fate = lambda operation, key: "lost" if key == LAYOUT.validator_lock else "ok"
+    memory.store.fate = lambda operation, key: "lost" if key == LAYOUT.validator_lock() else "ok"
     clock.advance(31)
     validator.step()
     executor.do()
@@ -662,16 +662,16 @@ def test_the_lock_is_given_back_and_refreshed_before_that(memory, clock):
     memory.client.own(lease_seconds=3600)
     validator = memory.validator(lease_seconds=60)
     validator.begin()
-    first = LockBody.decode(memory.control.read(LAYOUT.validator_lock))
+    first = LockBody.decode(memory.control.read(LAYOUT.validator_lock()))
     began = clock.monotonic()
     while clock.monotonic() - began < 200:
         clock.advance(min(validator.step(), 1.0) + 0.001)
-    later = LockBody.decode(memory.control.read(LAYOUT.validator_lock))
+    later = LockBody.decode(memory.control.read(LAYOUT.validator_lock()))
     assert (later.epoch, later.state) == (first.epoch, "held")
     assert later.nonce != first.nonce
     memory.client.stop()
     work(validator, clock)
-    assert LockBody.decode(memory.control.read(LAYOUT.validator_lock)).state == "released"
+    assert LockBody.decode(memory.control.read(LAYOUT.validator_lock())).state == "released"
 
 
 def test_nothing_is_announced_of_an_epoch_above_the_clients_own(memory, clock):

@@ -7,6 +7,7 @@ root; its files under the landing prefix in the landing bucket. The keys made he
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _SEGMENT_NAME: Final = re.compile(r"([0-9]{10})\.jsonl")
 _NUMBERED: Final = re.compile(r"([0-9]{8})\.(?:csv|json)")
+
+MAX_SHARDS: Final = 64
+"""Validators that may be at work on one delivery at once. The client polls the log of each."""
 
 OWNED: Final = "owned"
 """The client's lock. One per delivery: `staging` and `sample` never run at once."""
@@ -146,10 +150,9 @@ class Layout:
         """The document that says what belongs in the delivery."""
         return EXPECTATIONS
 
-    @property
-    def validator_lock(self) -> str:
-        """The validator's lock."""
-        return f"{self.transfer_type}/validator"
+    def validator_lock(self, shard: int = 0) -> str:
+        """The lock of the validator of a shard."""
+        return f"{self.transfer_type}/validator" + (f"-{shard:04d}" if shard else "")
 
     @property
     def index_prefix(self) -> str:
@@ -182,13 +185,23 @@ class Layout:
         """What the client log's segments begin with, of this or of the named transfer type."""
         return f"{transfer_type or self.transfer_type}/log/client/"
 
+    @property
+    def validator_logs(self) -> str:
+        """What the log of every shard begins with."""
+        return f"{self.transfer_type}/log/validator/"
+
     def validator_log(self, shard: int = 0) -> str:
-        """What the validator log's segments begin with."""
-        return f"{self.transfer_type}/log/validator/{shard:04d}/"
+        """What the segments of a shard's log begin with."""
+        return f"{self.validator_logs}{shard:04d}/"
 
     def probe(self, agent_id: str) -> str:
         """Where `agent_id` tries out whether the store keeps its promises."""
         return f"probe/{check_name(agent_id, 'agent id')}"
+
+
+def shard_of(path: str, shards: int) -> int:
+    """Which of so many validators judges the file: by hash of its path, so that all agree without a word."""
+    return zlib.crc32(path.encode("utf-8", "surrogatepass")) % shards
 
 
 def segment_key(log_prefix: str, seq: int) -> str:

@@ -243,7 +243,7 @@ class _Starter:
         """Wait a little for an old validator to leave; give what its lock says then."""
         patience = min(self._deadline, self._clock.monotonic() + self._settings.busy_seconds)
         while True:
-            found = self._read(self._layout.validator_lock)
+            found = self._read(self._layout.validator_lock())
             if found is None:
                 return None
             lock = LockBody.decode(found.body)
@@ -316,7 +316,7 @@ class _Starter:
     def _await_process(self) -> str:
         """Wait until a validator that nobody starts from here serves this client; return its name."""
         while True:
-            found = self._read(self._layout.validator_lock)
+            found = self._read(self._layout.validator_lock())
             lock = None if found is None else LockBody.decode(found.body)
             if lock is not None and lock.state == "held" and self._serves(lock.agent_id):
                 return lock.agent_id

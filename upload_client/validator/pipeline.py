@@ -121,7 +121,7 @@ class Validator:
         self._poll_longest_seconds = poll_longest_seconds
         self._clock = clock
         self._lock = Lock(
-            control, layout.validator_lock, agent_id=validator_id, lease_seconds=lease_seconds, clock=clock
+            control, layout.validator_lock(), agent_id=validator_id, lease_seconds=lease_seconds, clock=clock
         )
         self._history = DeliveryHistory()
         self._reader = LogReader(control, layout.client_log(), writer="client", clock=clock)
