@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +39,28 @@ def test_a_store_that_becomes_faster_is_noticed():
     slow = pace.limit
     play(pace, 40, latency=0.03, capacity=5_000, start=now)
     assert pace.limit >= 4 * slow
+
+
+@pytest.mark.parametrize("at", [0.05, 0.1, 0.3])
+def test_one_stumble_of_the_machine_does_not_keep_it_low(at):
+    pace = Pace()
+    now = play(pace, at, latency=0.03, capacity=10_000)
+    now = play(pace, 0.25, latency=0.25, capacity=10_000, start=now)
+    play(pace, 2.5, latency=0.03, capacity=10_000, start=now)
+    assert pace.limit >= 128
+
+
+def test_what_brings_nothing_is_tried_ever_less_often():
+    pace = Pace()
+    tried, now = [], 0.0
+    while now < 120.0:
+        before = pace.limit
+        now = play(pace, 0.01, latency=0.001, capacity=5_000, start=now)
+        if pace.limit > before:
+            tried.append(now)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tried)]
+    assert pauses[-1] > 14.0
+    assert len(tried) < 20
 
 
 def test_it_is_lowered_when_s3_asks_for_it_and_comes_back():

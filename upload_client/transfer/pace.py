@@ -2,8 +2,9 @@
 
 Pure: times come in as arguments. A fixed number is only ever lowered, when S3 asks to be asked less often,
 and raised again when it has stopped. An automatic one doubles as long as that brings more: each round is as
-many answers as there are requests under way; when a round of twice as many is hardly faster than the one
-before, more does not help, and the number goes back by one step and stays, to be tried again later.
+many answers as there are requests under way; when two rounds of twice as many are hardly faster than the one
+before, more does not help, and the number goes back by one step and stays, to be tried again later. One round
+says too little: it lasts milliseconds, and the machine or the network may have stumbled just then.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ FIRST = 8
 MOST = 1024
 _WORTH_IT = 1.2
 _ROUND = 0.02
-_TRY_AGAIN = 15.0
+_ROUNDS = 2  # that have to agree
+_TRY_FIRST, _TRY_LAST = 1.0, 15.0  # seconds until more are tried again: at first, and after many vain trials
 _BREATH = 1.0
 _REQUEST_IS_WORTH = 256 * 1024
 
@@ -31,6 +33,8 @@ class Pace:
         self._ceiling = most if n is None else min(n, most)
         self.limit = min(FIRST, most) if n is None else self._ceiling
         self._growing = n is None
+        self._vain = 0  # rounds that brought no more
+        self._patience = _TRY_FIRST
         self._automatic = n is None
         self._answers = 0
         self._work = 0
@@ -69,11 +73,12 @@ class Pace:
             return
         if self._growing:
             if rate > self._rate * _WORTH_IT:
-                self._rate = rate
+                self._rate, self._vain = rate, 0
                 self.limit = min(self._ceiling, self.limit * 2)
-            else:
-                self._growing = False
-                self._try_at = now + _TRY_AGAIN
+                return
+            self._vain += 1
+            if self._vain == _ROUNDS:
+                self._settle(now)
                 self.limit = max(min(FIRST, self._ceiling), self.limit // 2)
         elif now >= self._try_at:
             self._rate = rate
@@ -88,8 +93,12 @@ class Pace:
         self.limit = max(1, self.limit // 2)
         self._since = None
         if self._automatic:
-            self._growing = False
-            self._try_at = now + _TRY_AGAIN
+            self._settle(now)
+
+    def _settle(self, now: float) -> None:
+        self._growing, self._vain = False, 0
+        self._try_at = now + self._patience
+        self._patience = min(2 * self._patience, _TRY_LAST)
 
     def _recover(self, now: float) -> None:
         """A fixed number comes back by a sixteenth for each second of calm."""
