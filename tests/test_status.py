@@ -161,8 +161,8 @@ def test_a_long_log_is_read_from_its_checkpoint(world):
     world.append("client", Failed(world.now(), "f55", "no permission", 0))
     world.judge(0)
     history = read_logs(world.bucket, LAYOUT, {}, world.clock).history
-    chains = [world.chains[writer].copy() for writer in ("client", "validator")]
-    made = write_checkpoint(world.bucket, LAYOUT, Checkpoint(history, *chains), world.now())
+    client, validator = (world.chains[writer].copy() for writer in ("client", "validator"))
+    made = write_checkpoint(world.bucket, LAYOUT, Checkpoint(history, client, {0: validator}), world.now())
     world.append("client", made, Stop(world.now(), "interrupted"))
     found = world.look()
     assert found.files == {"ready": 9, "failed": 1, "done": 49, "valid": 1, "invalid": 0, "total": 60}

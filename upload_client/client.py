@@ -34,7 +34,7 @@ from upload_client.aws.bucket import (
     StoreError,
     insist,
 )
-from upload_client.aws.checkpoints import Folded, read_logs, write_checkpoint
+from upload_client.aws.checkpoints import Folded, read_logs, validator_reader, write_checkpoint
 from upload_client.aws.identity import new_agent_id
 from upload_client.aws.leave import asking
 from upload_client.aws.lock import Lock, epoch_floor
@@ -103,7 +103,7 @@ from upload_client.transfer.elsewhere import ExecutorEngine, LockSeen, Place
 from upload_client.transfer.engine import TransferEngine, TransferOutcome, TransferTask
 from upload_client.ui import Calling
 from upload_client.ui.plain import PlainReporter
-from upload_client.validation import BUSY_RETRY, Validation
+from upload_client.validation import BUSY_RETRY, Request, Validation
 
 if TYPE_CHECKING:
     import boto3
@@ -192,8 +192,7 @@ class _Delivery:
         chain: the client's log, as the writer has it.
         history: both logs, as far as they were read and written, for the next checkpoint.
         header: under which this run's own records are folded into it.
-        validator_chain: the validator's log, as far as it was folded into it.
-        checkpoint_at: segments in both logs together that the last checkpoint covers.
+        checkpoint_at: segments in all logs together that the last checkpoint covers.
         outage: nothing is sent until the validator's log can be read again.
     """
 
@@ -204,7 +203,6 @@ class _Delivery:
     validation: Validation
     history: DeliveryHistory
     header: records.SegmentHeader
-    validator_chain: LogChain
     checkpoint_at: int
     ledger: FileLedger
     plan: Plan
@@ -230,9 +228,9 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _tail(chain: LogChain) -> LogTail:
+def _tail(chain: LogChain, shard: int = 0) -> LogTail:
     assert chain.tail_sha is not None  # something was written to it
-    return LogTail(chain.next_seq - 1, chain.tail_sha)
+    return LogTail(chain.next_seq - 1, chain.tail_sha, shard)
 
 
 def _exit_code(error: BaseException | None, counts: Mapping[State, int]) -> ExitCode:
@@ -524,7 +522,7 @@ class UploadClient:
         if delivery.index is None:
             self.write_index()
         with self._ending_on_error():
-            delivery.validation.reader.start()
+            delivery.validation.follow()
             if delivery.ledger.next_row(math.inf) is None and not delivery.announce:
                 self._finish()
                 return
@@ -728,20 +726,25 @@ class UploadClient:
         self._tell(Phase("planning"))
         survey = self._survey(places, lock.epoch)
         writer.check_owner(survey.logs.history.last_client)
-        history, reader = survey.logs.history, survey.logs.reader
-        watch = ValidatorWatch(
-            lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + BUSY_RETRY
+        history = survey.logs.history
+        validation = Validation(
+            survey.logs.validators,
+            lambda shard: validator_reader(control, layout, shard, self._clock),
+            lambda: ValidatorWatch(
+                lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + BUSY_RETRY
+            ),
+            self._ask_for_validator,
+            self._clock,
         )
         self._delivery = delivery = _Delivery(
             places=places,
             lock=lock,
             writer=writer,
             chain=chain,
-            validation=Validation(reader, watch, self._ask_for_validator, self._clock),
+            validation=validation,
             history=history,
             header=chain.header(agent_id=self.agent_id, epoch=lock.epoch),
-            validator_chain=reader.chain.copy(),
-            checkpoint_at=chain.next_seq + reader.chain.next_seq - survey.logs.n_segments,
+            checkpoint_at=chain.next_seq + validation.n_segments - survey.logs.n_segments,
             ledger=survey.ledger,
             plan=survey.plan,
             announce=deque(survey.plan.announced),
@@ -826,7 +829,7 @@ class UploadClient:
             **options,
         )
 
-    def _ask_for_validator(self, attempt: int) -> None:
+    def _ask_for_validator(self, wanted: Request) -> pipeline.Started:
         """Ask the starter once."""
         delivery = self._connected()
         settings = delivery.places.settings
@@ -837,10 +840,12 @@ class UploadClient:
             "transfer_type": self.transfer_type,
             "agent_id": self.agent_id,
             "epoch": delivery.lock.epoch,
-            "idempotency_key": f"{self.agent_id}-{delivery.lock.epoch}-{attempt}",
+            "idempotency_key": f"{self.agent_id}-{delivery.lock.epoch}-{wanted.attempt}",
         }
+        if wanted.shards is not None and wanted.shards > 1:
+            request |= {"shard": wanted.shard, "shards": wanted.shards}
         client = pipeline.lambda_client(self._session, settings, self._lambda_config)
-        pipeline.start(client, settings.start_function or "", request)
+        return pipeline.start(client, settings.start_function or "", request)
 
     # --- sending ---
 
@@ -867,7 +872,7 @@ class UploadClient:
     def _feed(self, delivery: _Delivery) -> None:
         """Give the workers files, as far as there is room."""
         if delivery.outage:
-            if delivery.validation.reader.trouble is not None:
+            if delivery.validation.trouble is not None:
                 return
             delivery.outage = False
         engine, ledger = delivery.engine, delivery.ledger
@@ -940,7 +945,7 @@ class UploadClient:
         if delivery.writer.error is not None:
             raise delivery.writer.error
         delivery.lock.check_held()
-        for part in (delivery.writer, delivery.lock, delivery.validation.reader):
+        for part in (delivery.writer, delivery.lock, delivery.validation):
             if isinstance(part.trouble, LoginRefused):
                 raise part.trouble
 
@@ -975,7 +980,7 @@ class UploadClient:
                 delivery.files_sent += 1
                 if ledger.transferred(row, upload, at):
                     lines.append(records.Transferred.of(at, outcome.relpath, upload, 0))
-            elif outcome.again and isinstance(delivery.validation.reader.trouble, AnswerLost):
+            elif outcome.again and isinstance(delivery.validation.trouble, AnswerLost):
                 # The validator's log cannot be read either: the network is at fault, and the file none the
                 # worse. The lock's lease bounds how long that can go on.
                 delivery.outage = True
@@ -1003,9 +1008,8 @@ class UploadClient:
         """Enter into the ledger what the validator said."""
         ledger, epoch = delivery.ledger, delivery.lock.epoch
         now = self._clock.monotonic()
-        for segment in delivery.validation.listen():
-            delivery.history.add_validator(segment)
-            delivery.validator_chain.follow(segment)
+        for shard, segment in delivery.validation.listen():
+            delivery.history.add_validator(segment, shard)
             if not verdicts.heard(segment, epoch):
                 continue
             if segment.n_ignored:
@@ -1102,7 +1106,11 @@ class UploadClient:
             control=str(places.control),
             index=delivery.index,
             client_log=_tail(delivery.chain),
-            validator_log=_tail(delivery.validator_chain),
+            validator_logs=tuple(
+                _tail(chain, shard)
+                for shard, chain in sorted(delivery.validation.chains.items())
+                if chain.next_seq
+            ),
             clients=clients,
             validators=validators,
             versions=_versions(),
@@ -1236,14 +1244,15 @@ class UploadClient:
         Where that is not possible, the next run reads them.
         """
         writer = delivery.writer
-        if writer.seq + delivery.validator_chain.next_seq - delivery.checkpoint_at < after:
+        n_segments = writer.seq + delivery.validation.n_segments
+        if n_segments - delivery.checkpoint_at < after:
             return
-        delivery.checkpoint_at = writer.seq + delivery.validator_chain.next_seq
+        delivery.checkpoint_at = n_segments
         if not self._may_write() or not writer.flush(
             timeout=_CLOSE_TIMEOUT
         ):  # what is in the history must be in the log
             return
-        checkpoint = Checkpoint(delivery.history, delivery.chain, delivery.validator_chain)
+        checkpoint = Checkpoint(delivery.history, delivery.chain, delivery.validation.chains)
         places = delivery.places
         with contextlib.suppress(StoreError, ValueError), asking(self._may_write):
             self._append([write_checkpoint(places.control, places.layout, checkpoint, self._now())])
@@ -1262,7 +1271,7 @@ class UploadClient:
 
     def _close_log(self, delivery: _Delivery, error: BaseException | None, *, crashed: bool) -> None:
         """Say why it ends, if anybody is still to read what this client writes."""
-        delivery.validation.reader.stop()
+        delivery.validation.stop()
         if not delivery.lock.may_write or delivery.writer.error is not None:
             delivery.writer.stop()
             return
@@ -1316,13 +1325,11 @@ class UploadClient:
                 seconds=seconds,
             )
         )
-        validation = delivery.validation
         self._tell(
             telling.health(
                 delivery.lock,
                 delivery.writer,
-                validation.reader,
-                validation.watch,
+                delivery.validation,
                 silence=delivery.places.settings.validator_silence,
                 seconds=seconds,
             )

@@ -82,12 +82,14 @@ def deliveries(ledger: FileLedger, history: DeliveryHistory) -> Iterator[Deliver
 
 
 def runs(history: DeliveryHistory) -> tuple[tuple[ClientRun, ...], tuple[ValidatorRun, ...]]:
-    """All who took part, by epoch."""
+    """All who took part, by epoch; the validators of each shard by theirs."""
     clients = (history.clients[epoch] for epoch in sorted(history.clients))
-    validators = (history.validators[epoch] for epoch in sorted(history.validators))
+    validators = (history.validators[number] for number in sorted(history.validators))
     return (
         tuple(ClientRun(life.epoch, life.agent_id) for life in clients),
-        tuple(ValidatorRun(life.epoch, life.client_epoch or 0, life.agent_id) for life in validators),
+        tuple(
+            ValidatorRun(life.epoch, life.client_epoch or 0, life.agent_id, life.shard) for life in validators
+        ),
     )
 
 

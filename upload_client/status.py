@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from upload_client.aws.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge, StoreError, insist
-from upload_client.aws.checkpoints import read_logs
+from upload_client.aws.checkpoints import find_shards, read_logs, validator_reader
 from upload_client.aws.log import LogReader, last_epoch
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.files import TransferType
@@ -41,7 +41,8 @@ class Onlooker:
         self._layout = layout
         self._clock = clock
         self._history: DeliveryHistory | None = None
-        self._readers: tuple[LogReader, LogReader] | None = None  # the client's, the validator's
+        self._client_log: LogReader | None = None
+        self._validator_logs: dict[int, LogReader] = {}  # by shard
         self._log_broken: str | None = None
         self._index: IndexRows | None = None
         self._index_of: tuple[str, str] | None = None  # key and SHA-256 of that index
@@ -60,7 +61,11 @@ class Onlooker:
         self._read_logs()
         if self._history is not None:
             self._read_index(self._history)
-        validator_lock = self._lock(self._layout.validator_lock())
+        validator_locks = {
+            shard: seen
+            for shard in sorted({0, *self._validator_logs})
+            if (seen := self._lock(self._layout.validator_lock(shard))) is not None
+        }
         receipts = insist(lambda: list(self._control.list(self._layout.receipt_prefix)), self._clock)
         known = [(number(info.key), info) for info in receipts]
         self.receipt = max(
@@ -70,11 +75,11 @@ class Onlooker:
         )
         history = self._history
         begun = history is not None and bool(history.clients)
-        dates = [seen.date for seen in (validator_lock, lock) if seen is not None]
+        dates = [seen.date for seen in (*validator_locks.values(), lock) if seen is not None]
         evidence = Evidence(
             now=max(dates, default=self._clock.wall()),
             lock=lock,
-            validator_lock=validator_lock,
+            validator_locks=validator_locks,
             history=history,
             log_broken=self._log_broken,
             index=self._index,
@@ -109,21 +114,25 @@ class Onlooker:
         return LockSeen(LockBody.decode(found.body), found.last_modified, found.date)
 
     def _read_logs(self) -> None:
-        """Fold in what is new in both logs. Once one is broken, nothing in them is believed any more."""
+        """Fold in what is new in the logs. Once one is broken, nothing in them is believed any more."""
         if self._log_broken is not None:
             return
         try:
-            if self._readers is None:
+            if self._client_log is None:
                 folded = read_logs(self._control, self._layout, {}, self._clock)
                 self._history = folded.history
-                self._readers = folded.client_reader, folded.reader
+                self._client_log, self._validator_logs = folded.client, folded.validators
                 return
             assert self._history is not None
-            client, validator = self._readers
-            for segment in client.read_all():
+            for segment in self._client_log.read_all():
                 self._history.add_client(segment)
-            for segment in validator.read_all():
-                self._history.add_validator(segment)
+            for shard in find_shards(self._control, self._layout, self._clock):
+                if shard not in self._validator_logs:
+                    self._validator_logs[shard] = validator_reader(
+                        self._control, self._layout, shard, self._clock
+                    )
+                for segment in self._validator_logs[shard].read_all():
+                    self._history.add_validator(segment, shard)
         except LogBroken as error:
             self._log_broken = str(error)
             self._history = None

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from upload_client.core.delivery import ValidatorWatch
 from upload_client.core.files import STATES, ClientFile, FileLedger, State
 from upload_client.core.problems import Problem, group
 from upload_client.events import Health, Progress, ValidatorState
@@ -19,10 +18,11 @@ from upload_client.report import COLUMNS
 
 if TYPE_CHECKING:
     from upload_client.aws.lock import Lock
-    from upload_client.aws.log import LogReader, LogWriter
+    from upload_client.aws.log import LogWriter
     from upload_client.plan import Plan
     from upload_client.transfer.elsewhere import ExecutorEngine
     from upload_client.transfer.engine import TransferEngine
+    from upload_client.validation import Validation
 
 __all__ = ["bytes_before", "frame", "health", "problems", "progress"]
 
@@ -72,8 +72,7 @@ def progress(
 def health(
     lock: Lock,
     writer: LogWriter,
-    reader: LogReader,
-    watch: ValidatorWatch,
+    validation: Validation,
     *,
     silence: float,
     seconds: float,
@@ -83,12 +82,12 @@ def health(
     Args:
         lock: the delivery's.
         writer: of the client's log.
-        reader: of the validator's log.
-        watch: over the validator.
+        validation: what is known of the validators.
         silence: seconds of silence after which the validator is started again.
         seconds: since the run began.
     """
-    trouble = lock.trouble or writer.trouble or reader.trouble
+    trouble = lock.trouble or writer.trouble or validation.trouble
+    watch = validation.watch
     validator: ValidatorState = "working"
     if watch.gone is not None:
         validator = "left"

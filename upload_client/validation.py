@@ -1,62 +1,196 @@
-"""The validator of a delivery, as the client sees it: asked for, listened to, asked for again.
+"""The validators of a delivery, as the client sees them: asked for, listened to, asked for again.
 
-The rules are `upload_client.core.delivery.ValidatorWatch`'s.
+There is one, or several share the files, each a shard of them with a log of its own. The rules are
+`upload_client.core.delivery.ValidatorWatch`'s, for each of them.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 from upload_client.aws.bucket import AnswerLost, StoreError
 from upload_client.aws.log import LogReader
+from upload_client.aws.pipeline import Started
 from upload_client.clock import Clock
 from upload_client.core.delivery import ValidatorWatch, Watch
-from upload_client.core.records import Segment
+from upload_client.core.records import LogChain, Segment
 from upload_client.errors import PipelineBusy, PipelineRefused, ValidatorSilent
 
-__all__ = ["BUSY_RETRY", "Validation"]
+__all__ = ["BUSY_RETRY", "Request", "Validation"]
 
 BUSY_RETRY = 5.0
 """Seconds between attempts to start a validator while an old one is leaving."""
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of the starter.
+
+    Attributes:
+        attempt: number of this attempt.
+        shard: which validator; where `shards` is not known yet, all that the receiver wants.
+        shards: how many share the files; None before the starter, or one of them, has said so.
+    """
+
+    attempt: int
+    shard: int
+    shards: int | None
+
+
 class Validation:
-    """Keeps a validator at work for one client.
+    """Keeps as many validators at work for one client as its receiver wants.
 
     Args:
-        reader: of the validator's log.
-        watch: the rules.
-        ask: ask the starter for a validator, under the number of this attempt. Raises `PipelineRefused`, or
-            what else becomes of a request.
+        readers: of the logs that there are, by shard.
+        open_reader: makes the reader of the log of another shard.
+        make_watch: makes the rules for one validator.
+        ask: asks the starter. Raises `PipelineRefused`, or what else becomes of a request.
         clock: time.
+
+    Attributes:
+        chains: the log of each shard that wrote anything ever, as far as it was listened to.
     """
 
     def __init__(
-        self, reader: LogReader, watch: ValidatorWatch, ask: Callable[[int], object], clock: Clock
+        self,
+        readers: Mapping[int, LogReader],
+        open_reader: Callable[[int], LogReader],
+        make_watch: Callable[[], ValidatorWatch],
+        ask: Callable[[Request], Started],
+        clock: Clock,
     ) -> None:
+        self._readers = readers
+        self._open_reader = open_reader
+        self._make_watch = make_watch
+        self._ask = ask
+        self._clock = clock
+        self.chains = {shard: reader.chain.copy() for shard, reader in readers.items()}
+        self._n_shards: int | None = None  # as far as the starter or a log has said so
+        self._shards = [self._make_shard(0)]
+
+    @property
+    def reader(self) -> LogReader:
+        """Of the log of the first shard, where most deliveries have their only one."""
+        return self._shards[0].reader
+
+    @property
+    def watch(self) -> ValidatorWatch:
+        """Over the validator that there is most reason to look at."""
+        return max((shard.watch for shard in self._shards), key=_concern)
+
+    @property
+    def trouble(self) -> Exception | None:
+        """Why one of the logs cannot be read at this moment; None where all can."""
+        return next((shard.reader.trouble for shard in self._shards if shard.reader.trouble), None)
+
+    @property
+    def n_segments(self) -> int:
+        """Segments in all logs, as far as they were listened to."""
+        return sum(chain.next_seq for chain in self.chains.values())
+
+    def start(self) -> bool:
+        """Ask for validators, and wait for the answer.
+
+        Returns:
+            Whether they run; False if an old one is still leaving: ask again, `BUSY_RETRY` seconds later.
+
+        Raises:
+            PipelineRefused: none will.
+        """
+        first = self._shards[0]
+        if not first.start():
+            return False
+        self._share(first.shards)
+        return True
+
+    def listen(self) -> Iterator[tuple[int, Segment]]:
+        """What the validators have written since the last time, with the shard of each."""
+        for shard in self._shards.copy():
+            for segment in shard.listen():
+                self.chains.setdefault(shard.number, LogChain("validator")).follow(segment)
+                self._share(shard.watch.shards)  # the answer that said so may have been lost
+                yield shard.number, segment
+
+    def keep(self) -> None:
+        """Start a validator again where that is right, without waiting for the answer.
+
+        Raises:
+            ValidatorSilent: one is gone for good.
+        """
+        for shard in self._shards:
+            shard.keep()
+        self._share(self._shards[0].shards)  # the answer that said so may have been to a later attempt
+
+    def follow(self) -> None:
+        """Begin to follow the logs."""
+        for shard in self._shards:
+            shard.reader.start()
+
+    def stop(self) -> None:
+        """Follow the logs no longer."""
+        for shard in self._shards:
+            shard.reader.stop()
+
+    def _share(self, shards: int) -> None:
+        """So many validators were started together with the first."""
+        self._n_shards = max(shards, len(self._shards))
+        for number in range(len(self._shards), shards):
+            shard = self._make_shard(number)
+            shard.watch.attempt = self._shards[0].watch.attempt
+            shard.watch.started()
+            shard.reader.start()
+            self._shards.append(shard)
+
+    def _make_shard(self, number: int) -> _Shard:
+        reader = self._readers.get(number) or self._open_reader(number)
+        return _Shard(
+            number,
+            reader,
+            self._make_watch(),
+            lambda attempt: self._ask(Request(attempt, number, self._n_shards)),
+            self._clock,
+        )
+
+
+class _Shard:
+    """Keeps one validator at work.
+
+    Args:
+        number: its shard.
+        reader: of its log.
+        watch: the rules.
+        ask: ask the starter for it, under the number of this attempt.
+        clock: time.
+
+    Attributes:
+        shards: how many share the files, as the starter said; 1 where it has not.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        reader: LogReader,
+        watch: ValidatorWatch,
+        ask: Callable[[int], Started],
+        clock: Clock,
+    ) -> None:
+        self.number = number
         self.reader = reader
         self.watch = watch
+        self.shards = 1
         self._ask = ask
         self._clock = clock
         self._start_at = -math.inf  # before this moment of the monotonic clock none is started again
         self._starting: Future[Exception | None] | None = None
 
     def start(self) -> bool:
-        """Ask for a validator, and wait for the answer.
-
-        Returns:
-            Whether one runs; False if an old one is still leaving: ask again, `BUSY_RETRY` seconds later.
-
-        Raises:
-            PipelineRefused: none will.
-        """
         return self._answered(self._invoke())
 
     def listen(self) -> list[Segment]:
-        """What the validator has written since the last time."""
         reader, watch = self.reader, self.watch
         if reader.trouble is not None:
             watch.poll_failed()
@@ -68,11 +202,6 @@ class Validation:
         return segments
 
     def keep(self) -> None:
-        """Start the validator again where that is right, without waiting for the answer.
-
-        Raises:
-            ValidatorSilent: it is gone for good.
-        """
         if self._starting is not None:
             if not self._starting.done():
                 return
@@ -81,24 +210,26 @@ class Validation:
                 if not self._answered(refusal):
                     self._start_at = self._clock.monotonic() + BUSY_RETRY
             except PipelineRefused as error:
-                raise ValidatorSilent(
-                    f"the validator has left and cannot be started again: {error}"
-                ) from error
+                raise ValidatorSilent(f"{self._who} has left and cannot be started again: {error}") from error
         advice = self.watch.advice()
         if advice is Watch.START_AGAIN:
             if self._clock.monotonic() >= self._start_at:
                 self._starting = _in_background(self._invoke)
         elif advice is Watch.SILENT:
             raise ValidatorSilent(
-                f"no sign of life from the validator for {self.watch.silent_for:.0f} seconds,"
+                f"no sign of life from {self._who} for {self.watch.silent_for:.0f} seconds,"
                 " though it was started twice"
             )
         elif advice is Watch.LEFT:
-            raise ValidatorSilent(f"the validator has left before all was judged: {self.watch.gone}")
+            raise ValidatorSilent(f"{self._who} has left before all was judged: {self.watch.gone}")
+
+    @property
+    def _who(self) -> str:
+        return f"the validator of shard {self.number}" if self.number else "the validator"
 
     def _invoke(self) -> Exception | None:
         try:
-            self._ask(self.watch.starting())
+            self.shards = self._ask(self.watch.starting()).shards
         except (PipelineRefused, StoreError) as error:
             return error
         return None
@@ -111,6 +242,11 @@ class Validation:
         if isinstance(refusal, PipelineBusy) and self.watch.busy(self._clock.monotonic()):
             return False
         raise refusal
+
+
+def _concern(watch: ValidatorWatch) -> tuple[bool, bool, float]:
+    """How much reason there is to look at one of several validators."""
+    return watch.gone is not None, watch.validator_id is None, watch.silent_for
 
 
 def _in_background(call: Callable[[], Exception | None]) -> Future[Exception | None]:

@@ -163,7 +163,8 @@ def check_buckets(
     _check_record(control, key, receipt.sha256, report)
     _check_record(control, head.index.key, head.index.sha256, report)
     _check_tail(control, layout.client_log(), head.client_log, report)
-    _check_tail(control, layout.validator_log(), head.validator_log, report)
+    for tail in head.validator_logs:
+        _check_tail(control, layout.validator_log(tail.shard), tail, report)
 
     n_files = n_bytes = 0
 

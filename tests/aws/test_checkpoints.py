@@ -61,7 +61,7 @@ class World:
     def folded(self) -> Checkpoint:
         """What an honest client would put into a checkpoint now."""
         found = read_logs(self.bucket, LAYOUT, ROWS, self.clock)
-        return Checkpoint(found.history, self.chains["client"].copy(), self.chains["validator"].copy())
+        return Checkpoint(found.history, self.chains["client"].copy(), {0: self.chains["validator"].copy()})
 
     def checkpoint(self) -> CheckpointMade:
         return write_checkpoint(self.bucket, LAYOUT, self.folded(), T)
@@ -69,7 +69,7 @@ class World:
     def says(self) -> object:
         found = read_logs(self.bucket, LAYOUT, ROWS, self.clock)
         history = found.history
-        chain = found.reader.chain
+        chain = found.validators[0].chain
         return (
             [history.at(row) for row in ROWS.values()],
             len(history),
@@ -111,7 +111,7 @@ def forged(world: World) -> bytes:
     history = DeliveryHistory(ROWS)
     return b"".join(
         encode_checkpoint(
-            Checkpoint(history, world.chains["client"].copy(), world.chains["validator"].copy())
+            Checkpoint(history, world.chains["client"].copy(), {0: world.chains["validator"].copy()})
         )
     )
 
@@ -145,7 +145,7 @@ def odd_names(world: World, key: str) -> None:
 def of_another_log(world: World, key: str) -> None:
     chain = world.chains["client"].copy()
     chain.next_seq, chain.tail_sha = 7, "0" * 64
-    checkpoint = Checkpoint(DeliveryHistory(ROWS), chain, LogChain("validator"))
+    checkpoint = Checkpoint(DeliveryHistory(ROWS), chain, {0: LogChain("validator")})
     world.bucket.put(world.made.key, b"".join(encode_checkpoint(checkpoint)))
 
 

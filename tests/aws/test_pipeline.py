@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_client.aws.bucket import AnswerLost
-from upload_client.aws.pipeline import READ_TIMEOUT, lambda_client, start
+from upload_client.aws.pipeline import READ_TIMEOUT, Started, lambda_client, start
 from upload_client.errors import PipelineBusy, PipelineRefused
 
 REQUEST = {
@@ -88,7 +88,7 @@ def refusal(starter, client, answer: object, **headers: str) -> PipelineRefused:
 
 
 def test_a_start_gives_the_validators_id(starter, client):
-    assert start(client, "starter", REQUEST) == "validatorxy"
+    assert start(client, "starter", REQUEST) == Started("validatorxy", 1)
     assert starter.asked == [("/2015-03-31/functions/starter/invocations", "RequestResponse", REQUEST)]
 
 

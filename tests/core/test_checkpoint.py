@@ -108,7 +108,7 @@ def chain(writer: str, n: int = 3) -> LogChain:
 
 
 def packed(history: DeliveryHistory) -> bytes:
-    return b"".join(encode_checkpoint(Checkpoint(history, chain("client"), chain("validator"))))
+    return b"".join(encode_checkpoint(Checkpoint(history, chain("client"), {0: chain("validator")})))
 
 
 def everything(history: DeliveryHistory) -> object:
@@ -116,7 +116,6 @@ def everything(history: DeliveryHistory) -> object:
         {path: history.latest(path) for path in [*PATHS, "new"]},
         sorted((path, repr(past)) for path, past in history.unjudged()),
         history.n_unjudged,
-        history.cursor,
         history.clients,
         history.validators,
         len(history),
@@ -143,9 +142,9 @@ def test_to_go_on_from_a_checkpoint_is_to_have_read_everything(before, after, fi
 
 def test_it_knows_where_both_logs_go_on():
     found = decode_checkpoint(packed(DeliveryHistory()), {})
-    for log in (found.client, found.validator):
+    for log in (found.client, found.validators[0]):
         assert (log.next_seq, log.tail_sha, log.highest_epoch, log.highest_agent) == (3, "0" * 64, 2, "agent")
-    assert (found.client.writer, found.validator.writer) == ("client", "validator")
+    assert (found.client.writer, found.validators[0].writer) == ("client", "validator")
 
 
 def some() -> DeliveryHistory:
@@ -263,8 +262,8 @@ def test_what_is_altered_to_the_same_is_read():
 @pytest.mark.parametrize(
     "made",
     [
-        lambda: altered({"cursor": "x"}),
-        lambda: altered({"cursor": -2}),
+        lambda: altered({"shards": "x"}),
+        lambda: altered({"shards": [[64, 0, None, 0, ""]]}),
         lambda: altered({"client": [0, "0" * 64, 1, "a"]}),
         lambda: altered({"client": [1, None, 1, "a"]}),
         lambda: altered({"client": [1, 7, 1, "a"]}),

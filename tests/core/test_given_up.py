@@ -41,7 +41,7 @@ def sent(path: str, n: int, epoch: int = 1) -> Transferred:
 
 
 def packed(history: DeliveryHistory) -> bytes:
-    return b"".join(encode_checkpoint(Checkpoint(history, LogChain("client"), LogChain("validator"))))
+    return b"".join(encode_checkpoint(Checkpoint(history, LogChain("client"), {0: LogChain("validator")})))
 
 
 def test_a_file_that_was_given_up_is_so_until_it_is_announced():

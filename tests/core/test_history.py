@@ -198,12 +198,6 @@ def test_an_announcement_that_is_read_twice_wants_no_second_answer(history):
     assert history.n_unjudged == 0
 
 
-def test_the_cursor_only_goes_on(history):
-    assert history.cursor == -1
-    history.add_validator(validator(Cursor(T, 4), Cursor(T, 3)))
-    assert history.cursor == 4
-
-
 # --- who was there ---
 
 
@@ -223,16 +217,27 @@ def test_the_lives_of_clients_are_told(history):
 def test_the_lives_of_validators_are_told_by_whom_they_serve(history):
     init = ValidatorInit(T, "v1", 1)
     assert history.last_client is None
-    assert history.last_validator is None
-    assert history.validator_of(1) is None
+    assert history.last_validator() is None
+    assert history.validators_of(1) == []
     history.add_validator(validator(init, Shutdown(LATER, "time"), epoch=4, serves=1))
     history.add_validator(validator(Keepalive(T), epoch=5, serves=1))
     history.add_validator(validator(Stop(T, "all judged"), epoch=6, serves=2))
     assert history.validators[4] == Life(4, "validator4", 1, init, LATER, "shutdown", "time")
-    assert history.validator_of(1) == Life(5, "validator5", 1, None, T)
-    assert history.validator_of(2) == Life(6, "validator6", 2, None, T, "stop", "all judged")
-    assert history.validator_of(3) is None
-    assert history.last_validator == history.validator_of(2)
+    assert history.validators_of(1) == [Life(5, "validator5", 1, None, T)]
+    assert history.validators_of(2) == [Life(6, "validator6", 2, None, T, "stop", "all judged")]
+    assert history.validators_of(3) == []
+    assert [history.last_validator()] == history.validators_of(2)
+
+
+def test_each_shard_counts_its_own_epochs(history):
+    history.add_client(client(sent(), sent("b", "1-1")))
+    history.add_validator(validator(said(), epoch=2, serves=1), 1)
+    history.add_validator(validator(said(path="b", upload="1-1"), epoch=2, serves=1))
+    history.add_validator(validator(Stop(T), epoch=1, serves=1), 2)
+    assert [(life.shard, life.epoch) for life in history.validators_of(1)] == [(0, 2), (1, 2), (2, 1)]
+    assert history.last_validator(2) == history.validators_of(1)[2]
+    assert history.last_validator(3) is None
+    assert history.judge(history.row("a")) == history.judge(history.row("b")) == "validator2"
 
 
 # --- properties ---

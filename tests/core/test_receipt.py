@@ -68,7 +68,7 @@ def head(files=(), **others) -> ReceiptHead:
         "control": "s3://control/D/Y/",
         "index": IndexNamed("staging/index/00000003.csv", "0" * 64),
         "client_log": LogTail(4, "1" * 64),
-        "validator_log": LogTail(2, "2" * 64),
+        "validator_logs": (LogTail(2, "2" * 64),),
         "clients": (ClientRun(1, "one"), ClientRun(3, "abcdefghijk")),
         "validators": (ValidatorRun(1, 3, "validator1"),),
         "versions": {"upload-client": "1", "boto3": "2"},
@@ -101,6 +101,16 @@ files = st.dictionaries(
     min_size=1,
     max_size=6,
 ).map(lambda found: [replace(found[path], path=path) for path in sorted(found)])
+
+
+def test_the_logs_of_all_shards_are_named():
+    logs = (LogTail(2, "2" * 64), LogTail(7, "3" * 64, 1), LogTail(0, "4" * 64, 63))
+    validators = (ValidatorRun(1, 3, "one"), ValidatorRun(1, 3, "other", 63))
+    data = written([file()], validator_logs=logs, validators=validators)
+    found, *_ = read(data)
+    assert (found.validator_logs, found.validators) == (logs, validators)
+    with pytest.raises(BadReceipt, match="head"):
+        read(data.replace(b'"shard":63', b'"shard":64'))
 
 
 @given(files, st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3), word)

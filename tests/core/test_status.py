@@ -292,7 +292,11 @@ def test_whichever_way_the_clocks_are_wrong_the_last_minutes_are_the_same(hours)
     made.add_validator(validator(1, verdict("a", "1-0", 110 - off), verdict("b", "1-1", 890 - off)))
     judge = lock(written=895, date=900, said=895 - off)
     found = status(
-        made, lock(written=899, date=900, said=899 + off), 900, validator_lock=judge, index=index(*"abc")
+        made,
+        lock(written=899, date=900, said=899 + off),
+        900,
+        validator_locks={0: judge},
+        index=index(*"abc"),
     )
     assert found.rate is not None
     assert (found.rate.seconds, found.rate.files_per_second) == (300, pytest.approx(1 / 300))
@@ -305,7 +309,9 @@ def test_clocks_that_are_wrong_on_either_side_change_no_rate(history):
     made.add_client(client(1, init(seconds=3600), sent("a", "1-0", 3650)))
     made.add_validator(validator(1, ValidatorInit(at(-3590), "v", 1), verdict("a", "1-0", -3540)))
     judge = lock(written=60, date=100, said=-3540)
-    found = status(made, lock(written=60, date=100, said=3660), 100, validator_lock=judge, index=index(*"ab"))
+    found = status(
+        made, lock(written=60, date=100, said=3660), 100, validator_locks={0: judge}, index=index(*"ab")
+    )
     assert found.rate is not None
     assert (found.rate.seconds, found.rate.files_per_second) == (100, pytest.approx(0.01))
     assert found.rate.verdicts_per_second == pytest.approx(0.01)
@@ -338,7 +344,7 @@ def test_a_validator_is_watched_while_somebody_waits_for_it(history):
     history.add_validator(validator(1, Shutdown(at(199), "error", "")))
     assert codes(status(history, lock(written=200, date=200), 200, index=rows)) == ["validator_left"]
     history.add_validator(validator(2, Keepalive(at(199))))
-    found = status(history, lock(written=200, date=200), 200, index=rows, validator_lock=lock(epoch=9))
+    found = status(history, lock(written=200, date=200), 200, index=rows, validator_locks={0: lock(epoch=9)})
     assert codes(found) == []
     assert found.validator is not None
     assert (found.validator.epoch, found.validator.validator_id) == (2, None)

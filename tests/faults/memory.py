@@ -126,8 +126,12 @@ class MemoryBucket:
 
         yield from self._ask("LIST", prefix, do)
 
-    def ls(self, prefix: str = "") -> tuple[str, ...]:
-        return tuple(entry.key for entry in self.list(prefix))
+    def ls(self, prefix: str = "", *, recursive: bool = True) -> tuple[str, ...]:
+        keys = [entry.key for entry in self.list(prefix)]
+        if not recursive:
+            n = len(prefix)
+            keys = sorted({key[: n + key[n:].find("/") + 1] if "/" in key[n:] else key for key in keys})
+        return tuple(keys)
 
     def rm(self, key: str) -> None:
         self._ask("DELETE", key, lambda: self.store.objects.pop(self.prefix + key, None))

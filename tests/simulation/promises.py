@@ -10,6 +10,7 @@ from simulation.store import WRITES, Object
 
 from upload_client.core import checksums
 from upload_client.core.files import STATES
+from upload_client.core.layout import shard_of
 
 if TYPE_CHECKING:
     from simulation.scheduling import Process
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 _LOCK = "owned"
 CLIENT_LOG = "staging/log/client/"
-_VALIDATOR_LOG = "staging/log/validator/0000/"
+MAX_SHARDS = 3
+_VALIDATOR_LOGS = tuple(f"staging/log/validator/{shard:04d}/" for shard in range(MAX_SHARDS))
+_VALIDATOR_LOCKS = ("/validator", *(f"/validator-{shard:04d}" for shard in range(1, MAX_SHARDS)))
 _RECEIPT = "staging/receipt/"
 _CHECKPOINT = "staging/checkpoint/"
 """Derived from the logs and believed only by the hash that a log has of it."""
@@ -56,6 +59,8 @@ class Promises:
         self._root = "sim/d1/"
         self._landing = "sim/d1/staging/"
         self._highest_epoch = 0
+        self._n_shards: dict[tuple[int, str], int] = {}
+        """How many share the files, by a validator's epoch and log."""
         self._owners: dict[tuple[str, int], str] = {}
         self._taken_over: dict[str, str] = {}
         """Agents whose lock somebody else has taken after their lease, and who that was."""
@@ -122,9 +127,9 @@ class Promises:
             self.broken(f"{by.name} deletes {name}")
         elif name == _LOCK:
             self._locked(old, new, by)
-        elif old is not None and not name.endswith("/validator"):
+        elif old is not None and not name.endswith(_VALIDATOR_LOCKS):
             self.broken(f"{by.name} overwrites {name}")
-        elif name.startswith((CLIENT_LOG, _VALIDATOR_LOG)):
+        elif name.startswith((CLIENT_LOG, *_VALIDATOR_LOGS)):
             self._appended(name, new, by)
         elif name.startswith(_RECEIPT):
             self.world.store.count("receipts")
@@ -191,16 +196,17 @@ class Promises:
         if epoch > self._highest.get(prefix, 0) and b"\n" in new.body.rstrip():
             self.broken(f"{by.name} appends {name} with no fence before it")
         self._highest[prefix] = epoch
-        if prefix == _VALIDATOR_LOG and not self.world.liar:
-            self._judged(new, by)
+        if prefix in _VALIDATOR_LOGS and not self.world.liar:
+            self._judged(prefix, new, by)
         owner = self._owners.setdefault((prefix, header["epoch"]), header["agent_id"])
         if owner != header["agent_id"]:
             self.broken(
                 f"{owner} and {header['agent_id']} both append to {prefix} in epoch {header['epoch']}"
             )
 
-    def _judged(self, segment: Object, by: Process) -> None:
-        """What a validator says is about what was announced, and what it found was the same."""
+    def _judged(self, prefix: str, segment: Object, by: Process) -> None:
+        """What a validator says is about what was announced to it, and what it found was the same."""
+        header = json.loads(segment.body.split(b"\n", 1)[0])
         uploads = {
             (record["path"], record["upload"]): (record["size"], record["crc32"], record["etag"])
             for record in self._counting(CLIENT_LOG)
@@ -208,8 +214,13 @@ class Promises:
         }
         for line in segment.body.splitlines()[1:]:
             record = json.loads(line)
+            if record["kind"] == "init":
+                self._n_shards[header["epoch"], prefix] = record.get("shards", 1)
             if record["kind"] != "verdict":
                 continue
+            shards = self._n_shards[header["epoch"], prefix]
+            if prefix != _VALIDATOR_LOGS[shard_of(record["path"], shards)]:
+                self.broken(f"{by.name}, one of {shards}, judges {record['path']} in {prefix}")
             said = uploads.get((record["path"], record["upload"]))
             found = record["found"] and tuple(record["found"][name] for name in ("size", "crc32", "etag"))
             if said is None:
@@ -261,7 +272,8 @@ class Promises:
                 record["upload"],
                 *((record["found"] or {}).get(name) for name in ("size", "crc32", "etag")),
             )
-            for record in self._counting(_VALIDATOR_LOG)
+            for log in _VALIDATOR_LOGS
+            for record in self._counting(log)
             if record["kind"] == "verdict" and record["status"] == status
         }
 

@@ -254,6 +254,12 @@ class Store:
         return "ok"
 
 
+def _grouped(key: str, start: int, delimiter: str) -> str:
+    """The key, or what all keys begin with that a listing with a delimiter shows as one."""
+    end = key.find(delimiter, start) + 1 if delimiter else 0
+    return key[:end] if end else key
+
+
 def etag_of(body: bytes) -> str:
     return hashlib.md5(body).hexdigest()
 
@@ -454,6 +460,7 @@ class Client:
         Bucket: str,  # noqa: N803
         Prefix: str,  # noqa: N803
         StartAfter: str = "",  # noqa: N803
+        Delimiter: str = "",  # noqa: N803
         **_: Any,
     ) -> Iterator[dict[str, Any]]:
         store = self._store
@@ -462,10 +469,16 @@ class Client:
         while more:
 
             def do() -> dict[str, Any]:
-                keys = [key for key in store.keys(Bucket, Prefix) if key > after]  # noqa: B023 - it is asked at once
-                page = [(key, store.objects[Bucket, key]) for key in keys[:size]]
+                named = dict.fromkeys(
+                    _grouped(key, len(Prefix), Delimiter) for key in store.keys(Bucket, Prefix)
+                )
+                keys = [key for key in named if key > after]  # noqa: B023 - it is asked at once
+                groups = [key for key in keys[:size] if (Bucket, key) not in store.objects]
+                page = [(key, store.objects[Bucket, key]) for key in keys[:size] if key not in groups]
                 return {
                     "IsTruncated": len(keys) > size,
+                    "CommonPrefixes": [{"Prefix": key} for key in groups],
+                    "Last": keys[:size][-1:],
                     "Contents": [
                         {
                             "Key": key,
@@ -481,7 +494,7 @@ class Client:
             yield answer
             more = answer["IsTruncated"]
             if more:
-                after = answer["Contents"][-1]["Key"]
+                (after,) = answer["Last"]
 
     def _list_multipart_uploads(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:  # noqa: N803
         def do() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from unittest import mock
 
 import pandas as pd
 from simulation import scheduling
-from simulation.promises import CLIENT_LOG, Promises
+from simulation.promises import CLIENT_LOG, MAX_SHARDS, Promises
 from simulation.scheduling import Process, Scheduler
 from simulation.store import Content, Faults, Object, Store
 
@@ -285,6 +285,7 @@ class World:
         self.deaf = False
         self.liar = False
         self.revenants = False
+        self.shards = self.rng.choice([1, 1, 2, MAX_SHARDS])
         self.promises = Promises(self)
 
     # --- what happens ---
@@ -322,6 +323,7 @@ class World:
                         self._pause_client,
                         self._pause_validator,
                         self._steal,
+                        self._change_shards,
                         self._change_source,
                         self._change_source,
                         self._change_source,
@@ -489,6 +491,11 @@ class World:
         self.source.change(path)
         self.trace("source", f"{path} changes")
 
+    def _change_shards(self) -> None:
+        """The receiver lets another number of validators share the files of whoever comes next."""
+        self.shards = self.rng.randint(1, MAX_SHARDS)
+        self.trace("world", f"{self.shards} validators share the files from now on")
+
     def _set_clock(self) -> None:
         process = self._some(self.clients)
         if process is not None and not process.slept:
@@ -570,13 +577,16 @@ class World:
 
     def be_start(self, event: Any, process: Process) -> Any:
         context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000)
+        wanted = VALIDATOR.model_copy(update={"shards": self.shards})
         try:
-            name = handlers._Starter(event, context, VALIDATOR, process.clock).start()
+            starter = handlers._Starter(event, context, wanted, process.clock)
+            name = starter.start()
         except handlers._Refused as refusal:
             return {"status": "failure", "errors": [{"code": refusal.code, "message": str(refusal)}]}
         except handlers.StoreError as error:
             return {"status": "failure", "errors": [{"code": "store_error", "message": str(error)}]}
-        return {"status": "success", "validator_id": name}
+        self.store.count(f"started with {starter.shards} shards")
+        return {"status": "success", "validator_id": name, "shards": starter.shards}
 
     def be_work(self, event: Any, process: Process) -> Any:
         client: Any = self.store.client()
@@ -591,6 +601,8 @@ class World:
             scheduling.Pool(),
             validator_id=event["validator_id"],
             client_epoch=event["epoch"],
+            shard=event["shard"],
+            shards=event["shards"],
             seconds_left=lambda: end - process.clock.monotonic(),
             leave_seconds=time_left / 4,
             lease_seconds=VALIDATOR.lease_seconds,

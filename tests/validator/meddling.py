@@ -21,3 +21,17 @@ def killed_at_first(event, context):
         flag.touch()
         Checker.judge = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     return handlers.work(event, context)
+
+
+def killed_by_a_deadly_file(event, context):
+    """Be killed in the middle of judging a file of that name, the first time."""
+    flag, judge = Path(os.environ["TEST_WAS_KILLED"]), Checker.judge
+
+    def meddled(self, path, announced):
+        if path == "deadly.csv" and not flag.exists():
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return judge(self, path, announced)
+
+    Checker.judge = meddled
+    return handlers.work(event, context)

@@ -11,7 +11,7 @@ from validator.by_hand import LAYOUT, Client, Inline, drive, raw
 from upload_client.aws.bucket import Bucket
 from upload_client.aws.log import LogReader, LogWriter
 from upload_client.core.files import Upload
-from upload_client.core.layout import segment_key
+from upload_client.core.layout import segment_key, shard_of
 from upload_client.core.lease import LockBody
 from upload_client.core.records import (
     Cursor,
@@ -22,6 +22,7 @@ from upload_client.core.records import (
     Stop,
     Transferred,
     ValidatorInit,
+    Verdict,
     encode,
     encode_segment,
 )
@@ -250,6 +251,74 @@ def test_two_validators_never_serve_at_once(client, make_validator):
     assert [type(record) for record in client.heard()].count(ValidatorInit) == 1
     third = make_validator("thirdvalid")
     assert third.run() == "stop"
+
+
+# --- several that share the files ---
+
+
+def verdicts_of(memory, shard: int) -> list[Verdict]:
+    reader = LogReader(memory.control, LAYOUT.validator_log(shard), writer="validator")
+    records = [record for segment in reader.read_all() for record in segment.records]
+    return [record for record in records if isinstance(record, Verdict)]
+
+
+def test_of_several_each_judges_its_share_and_knows_how_far_it_is(memory, clock):
+    paths = {shard: [f"{n}.csv" for n in range(20) if shard_of(f"{n}.csv", 2) == shard] for shard in (0, 1)}
+    validators = [memory.validator(f"validator{shard}", shard=shard, shards=2) for shard in (0, 1)]
+    for validator in validators:
+        validator.begin()
+    for n in range(20):
+        memory.client.deliver(f"{n}.csv")
+    memory.client.stop()
+    work(validators[1], clock)
+    assert validators[1].backlog == 0
+    assert {v.path for v in verdicts_of(memory, 1)} == set(paths[1])
+    assert memory.client.verdicts() == []
+    work(validators[0], clock)
+    assert [v.outcome for v in validators] == ["stop", "stop"]
+    assert sorted(v.path for v in memory.client.verdicts()) == sorted(paths[0])
+    assert max(memory.judge.judged.values()) == 1
+    inits = [record for record in memory.client.heard() if isinstance(record, ValidatorInit)]
+    assert [init.shards for init in inits] == [2]
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 1), (1, 3), (3, 2)])
+def test_what_more_or_fewer_of_them_have_judged_is_not_judged_again(memory, clock, before, after):
+    for n in range(12):
+        memory.client.deliver(f"{n}.csv")
+    for shard in range(before - 1):  # the last one never came
+        first = memory.validator(f"first{shard}", shard=shard, shards=before)
+        first.begin()
+        work(first, clock, lambda first=first: first.backlog == 0 and not first._writer.unflushed)
+        first._lock.release()
+    memory.client.stop()
+    for shard in range(after):
+        then = memory.validator(f"then{shard}", shard=shard, shards=after)
+        then.begin()
+        work(then, clock)
+        assert then.outcome == "stop"
+    assert Counter(path for path, _ in memory.judge.judged.elements()) == {f"{n}.csv": 1 for n in range(12)}
+
+
+def test_the_first_one_knows_how_the_delivery_stands_once_the_others_have_left(memory, clock):
+    for n in range(12):
+        memory.client.deliver(f"{n}.csv")
+    memory.client.stop()
+    validators = [memory.validator(f"validator{shard}", shard=shard, shards=3) for shard in range(3)]
+    for validator in validators:
+        validator.begin()
+    work(validators[0], clock)
+    work(validators[1], clock)
+    n_judged = len(verdicts_of(memory, 0)) + len(verdicts_of(memory, 1))
+    began = clock.monotonic()
+    validators[0].await_others(patience=60.0)  # the third says nothing
+    assert 60 <= clock.monotonic() - began < 70
+    assert validators[0].tally().valid == n_judged < 12
+    work(validators[2], clock)
+    began = clock.monotonic()
+    validators[0].await_others(patience=60.0)
+    assert clock.monotonic() == began
+    assert validators[0].tally().valid == 12
 
 
 # --- judging once ---

@@ -22,34 +22,51 @@ from upload_client.core.checkpoint import (
     encode_checkpoint,
 )
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.layout import Layout
+from upload_client.core.layout import Layout, shard_in
 from upload_client.core.records import CheckpointMade, LogChain
 from upload_client.errors import LogBroken
 
-__all__ = ["Folded", "read_logs", "write_checkpoint"]
+__all__ = ["Folded", "find_shards", "read_logs", "validator_reader", "write_checkpoint"]
 
 _KEPT = 2  # checkpoints: the newest may be one whose record never reached the log
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Both logs, read to their end.
+    """All logs, read to their end.
 
     Attributes:
         history: what they say.
-        reader: of the validator's log, ready to go on.
-        client_reader: the same of the client's log, for an onlooker.
-        n_segments: segments that had to be read for it, of both logs.
+        client: reader of the client's log, ready to go on.
+        validators: the same of each shard of the validator that wrote anything, by shard.
+        n_segments: segments that had to be read for it, of all logs.
     """
 
     history: DeliveryHistory
-    reader: LogReader
-    client_reader: LogReader
+    client: LogReader
+    validators: dict[int, LogReader]
     n_segments: int
 
 
+def validator_reader(
+    control: Bucket, layout: Layout, shard: int, clock: Clock = SYSTEM, chain: LogChain | None = None
+) -> LogReader:
+    """A reader of the log of a shard of the validator, from where its chain is known to have got."""
+    return LogReader(control, layout.validator_log(shard), writer="validator", clock=clock, chain=chain)
+
+
+def find_shards(control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> list[int]:
+    """The shards of the validator that ever wrote anything. One LIST.
+
+    Raises:
+        StoreError: That could not be found out.
+    """
+    logs = insist(lambda: control.ls(layout.validator_logs, recursive=False), clock)
+    return [shard for log in logs if (shard := shard_in(log)) is not None]
+
+
 def read_logs(control: Bucket, layout: Layout, rows: Mapping[str, int], clock: Clock = SYSTEM) -> Folded:
-    """Read and fold both logs, from the last checkpoint that can be used.
+    """Read and fold the logs of client and validator, from the last checkpoint that can be used.
 
     Args:
         control: The control bucket, at the delivery's root.
@@ -72,7 +89,7 @@ def read_logs(control: Bucket, layout: Layout, rows: Mapping[str, int], clock: C
             continue  # whatever is wrong with the logs themselves is met again below
         if folded is not None:
             return folded
-    start = Checkpoint(DeliveryHistory(rows), LogChain("client"), LogChain("validator"))
+    start = Checkpoint(DeliveryHistory(rows), LogChain("client"), {})
     folded = _fold(control, layout, start, clock, None)
     assert folded is not None  # nothing had to be named
     return folded
@@ -109,7 +126,7 @@ def _newest(control: Bucket, layout: Layout) -> list[str]:
 def _fold(
     control: Bucket, layout: Layout, start: Checkpoint, clock: Clock, named: tuple[str, str] | None
 ) -> Folded | None:
-    """Read both logs from there; None where the rest of the client log does not name that checkpoint."""
+    """Read all logs from there; None where the rest of the client log does not name that checkpoint."""
     n_segments = 0
     history = start.history
     client = LogReader(control, layout.client_log(), writer="client", clock=clock, chain=start.client)
@@ -124,10 +141,11 @@ def _fold(
             )
     if not is_named:
         return None
-    reader = LogReader(
-        control, layout.validator_log(), writer="validator", clock=clock, chain=start.validator
-    )
-    for segment in reader.read_all():
-        history.add_validator(segment)
-        n_segments += 1
-    return Folded(history, reader, client, n_segments)
+    validators = {}
+    for shard in sorted({*find_shards(control, layout, clock), *start.validators}):
+        reader = validator_reader(control, layout, shard, clock, start.validators.get(shard))
+        for segment in reader.read_all():
+            history.add_validator(segment, shard)
+            n_segments += 1
+        validators[shard] = reader
+    return Folded(history, client, validators, n_segments)

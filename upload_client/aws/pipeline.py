@@ -15,12 +15,14 @@ import boto3
 
 from upload_client.aws import clients
 from upload_client.aws.bucket import AnswerLost, StoreError, store_errors
+from upload_client.core.layout import MAX_SHARDS
+from upload_client.core.values import value
 from upload_client.errors import PipelineBusy, PipelineRefused
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
 
-__all__ = ["READ_TIMEOUT", "lambda_client", "start"]
+__all__ = ["READ_TIMEOUT", "Started", "lambda_client", "start"]
 
 READ_TIMEOUT = 300
 """Seconds to wait for the starter's answer; its own time ends before."""
@@ -51,17 +53,28 @@ def lambda_client(
     return made
 
 
-def start(client: LambdaClient, function_name: str, request: Mapping[str, Any]) -> str:
+@value
+class Started:
+    """What the starter says once a validator is at work.
+
+    Attributes:
+        validator_id: its name.
+        shards: how many validators share the files.
+    """
+
+    validator_id: str
+    shards: int
+
+
+def start(client: LambdaClient, function_name: str, request: Mapping[str, Any]) -> Started:
     """Ask the starter function to start a validator, and wait for its word that one is at work.
 
     Args:
         client: Made by `lambda_client`.
         function_name: Name or ARN of the starter.
         request: What it is told: ``protocol``, ``dataset``, ``delivery_id``, ``transfer_type``, ``agent_id``,
-            ``epoch`` and ``idempotency_key``.
-
-    Returns:
-        The validator's id.
+            ``epoch`` and ``idempotency_key``; where one of several validators is to be started again also
+            ``shard`` and ``shards``.
 
     Raises:
         PipelineBusy: An old validator is still leaving; ask again later.
@@ -89,8 +102,8 @@ def start(client: LambdaClient, function_name: str, request: Mapping[str, Any]) 
     return _understood(payload, failed="FunctionError" in answer)
 
 
-def _understood(payload: bytes, *, failed: bool) -> str:
-    """Make of a whole answer, which may hold anything, the validator's id or an error."""
+def _understood(payload: bytes, *, failed: bool) -> Started:
+    """Make of a whole answer, which may hold anything, the validator or an error."""
     try:
         said = json.loads(payload)
     except (ValueError, RecursionError):
@@ -101,7 +114,10 @@ def _understood(payload: bytes, *, failed: bool) -> str:
         raise PipelineRefused([_error(said.get("errorType", "FunctionError"), said.get("errorMessage", ""))])
     validator_id = said.get("validator_id")
     if said.get("status") == "success" and isinstance(validator_id, str) and validator_id:
-        return validator_id[:_MAX_TEXT]
+        shards = said.get("shards", 1)
+        if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
+            raise _misunderstood(f"no number of validators from 1 to {MAX_SHARDS}")
+        return Started(validator_id[:_MAX_TEXT], shards)
     if said.get("status") != "failure":
         raise _misunderstood("neither success nor failure")
     listed = said.get("errors")

@@ -15,7 +15,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from upload_client.core.history import PACKED, DeliveryHistory, Life
+from upload_client.core.history import PACKED, DeliveryHistory, Life, validator_number
+from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.records import (
     Init,
     LogChain,
@@ -30,7 +31,7 @@ from upload_client.core.values import value
 
 __all__ = ["MAX_CHECKPOINT", "BadCheckpoint", "Checkpoint", "decode_checkpoint", "encode_checkpoint"]
 
-VERSION: Final = 2
+VERSION: Final = 3
 MAX_CHECKPOINT: Final = 1024 * 1024 * 1024
 """Bytes, before and after unpacking: five million files take some 600 MB."""
 _MAX_HEAD: Final = 8 * 1024 * 1024
@@ -44,12 +45,12 @@ class Checkpoint:
     Attributes:
         history: both logs, folded.
         client: the client log up to there.
-        validator: the validator log up to there.
+        validators: the log of each shard of the validator up to there, by shard.
     """
 
     history: DeliveryHistory
     client: LogChain
-    validator: LogChain
+    validators: Mapping[int, LogChain]
 
 
 class BadCheckpoint(ValueError):  # noqa: N818 - it reads as what it says
@@ -70,9 +71,8 @@ def encode_checkpoint(checkpoint: Checkpoint) -> Iterator[bytes]:
         "kind": "checkpoint",
         "version": VERSION,
         "n_rows": len(columns["said"]),
-        "cursor": history.cursor,
         "client": _chain(checkpoint.client),
-        "validator": _chain(checkpoint.validator),
+        "shards": [[shard, *_chain(chain)] for shard, chain in checkpoint.validators.items()],
         "clients": [_life(life) for life in history.clients.values()],
         "validators": [_life(life) for life in history.validators.values()],
         "sizes": [len(columns[name]) for name in PACKED],
@@ -118,17 +118,15 @@ def _decode(data: bytes, rows: Mapping[str, int]) -> Checkpoint:
     columns = dict(zip(PACKED, _unpacked(data[end + 1 :], sizes), strict=True))
     history = DeliveryHistory(rows)
     history.unpack(_count(head["n_rows"]), columns)
-    if type(head["cursor"]) is not int or head["cursor"] < -1:
-        raise BadCheckpoint("no cursor")
-    history.cursor = head["cursor"]
-    for lives, told, writer in (
-        (history.clients, head["clients"], "client"),
-        (history.validators, head["validators"], "validator"),
-    ):
-        for each in told:
-            life = _lived(each, writer)
-            lives[life.epoch] = life
-    return Checkpoint(history, _chained("client", head["client"]), _chained("validator", head["validator"]))
+    for each in head["clients"]:
+        life = _lived(each, "client")
+        history.clients[life.epoch] = life
+    for each in head["validators"]:
+        life = _lived(each, "validator")
+        life.shard = _shard(each["shard"])
+        history.validators[validator_number(life.epoch, life.shard)] = life
+    validators = {_shard(shard): _chained("validator", told) for shard, *told in head["shards"]}
+    return Checkpoint(history, _chained("client", head["client"]), validators)
 
 
 def _unpacked(packed: bytes, sizes: list[int]) -> Iterator[bytes]:
@@ -148,6 +146,13 @@ def _count(number: object) -> int:
     if type(number) is not int or not 0 <= number <= MAX_CHECKPOINT:
         raise BadCheckpoint("no count")
     return number
+
+
+def _shard(number: object) -> int:
+    shard = _count(number)
+    if shard >= MAX_SHARDS:
+        raise BadCheckpoint("no shard")
+    return shard
 
 
 def _chain(chain: LogChain) -> list[Any]:
@@ -172,6 +177,7 @@ def _life(life: Life) -> dict[str, object]:
         "seen": life.seen,
         "ended": life.ended,
         "reason": life.reason,
+        "shard": life.shard,
     }
 
 

@@ -169,6 +169,7 @@ class ValidatorWatch:
     Attributes:
         attempt: number of the last start, from 1; 0 before the first. Part of its idempotency key.
         validator_id: of the one that serves now, as its log says; None until it does.
+        shards: how many validators share the files, as its log says.
         silent_for: seconds of silence.
         gone: why it left, in its own words; None while it has not.
     """
@@ -177,6 +178,7 @@ class ValidatorWatch:
         self.client_epoch = client_epoch
         self.attempt = 0
         self.validator_id: str | None = None
+        self.shards = 1
         self.silent_for = 0.0
         self.gone: str | None = None
         self._silence = silence
@@ -225,6 +227,7 @@ class ValidatorWatch:
         for record in segment.records.others:
             if isinstance(record, ValidatorInit):
                 self.validator_id = record.validator_id
+                self.shards = record.shards
                 self.gone = None
             elif isinstance(record, Shutdown):
                 self.gone = record.reason

@@ -18,7 +18,6 @@ from upload_client.core.files import OkVerdicts, Upload, UploadTable, without
 from upload_client.core.records import (
     VERSION,
     Crash,
-    Cursor,
     Failed,
     Init,
     Segment,
@@ -38,7 +37,8 @@ from upload_client.core.values import value
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
 
 _GROWTH: Final = 4096  # rows that a history grows by
-_NO_JUDGE: Final = -1  # no validator's epoch
+_NO_JUDGE: Final = -1  # no validator's number
+_EPOCHS: Final = 1 << 24  # of each shard; a validator is not started so often
 
 
 @value
@@ -75,6 +75,7 @@ class Life:
         seen: when it last wrote a record, UTC with milliseconds.
         ended: what it said at its end; None while that is not known.
         reason: why.
+        shard: a validator's; 0 for a client.
     """
 
     epoch: int
@@ -84,6 +85,7 @@ class Life:
     seen: str | None = None
     ended: Literal["stop", "crash", "shutdown"] | None = None
     reason: str = ""
+    shard: int = 0
 
 
 class DeliveryHistory:
@@ -95,8 +97,7 @@ class DeliveryHistory:
 
     Attributes:
         clients: each client that wrote anything, by epoch.
-        validators: each validator that wrote anything, by its own epoch.
-        cursor: all announced up to and with this client log segment is judged; -1 at first.
+        validators: each validator that wrote anything, by `validator_number`.
         n_unjudged: announcements of latest uploads that no verdict has answered.
         uploads: the latest upload of each file, by row.
         transferred_at: when it was first announced, by row.
@@ -107,7 +108,6 @@ class DeliveryHistory:
     def __init__(self, rows: Mapping[str, int] = MappingProxyType({})) -> None:
         self.clients: dict[int, Life] = {}
         self.validators: dict[int, Life] = {}
-        self.cursor = -1
         self.n_unjudged = 0
         self.uploads = UploadTable()
         self.transferred_at = TimeColumn()
@@ -119,10 +119,10 @@ class DeliveryHistory:
         self._asks = array("i")
         self._said = bytearray()  # code of the validator's word on the latest upload
         self._irregular = bytearray()  # 1 where that word must not be believed
-        self._judges = array("i")  # epoch of the validator whose word that is
+        self._judges = array("i")  # number of the validator whose word that is
         self._messages = TextColumn()
         self._open = bytearray()  # 1 where an announcement has no answer
-        # About one upload each, not announced so far; with the epoch of the validator.
+        # About one upload each, not announced so far; with the number of the validator.
         self._early: dict[str, list[tuple[Verdict, int]]] = {}
 
     def __len__(self) -> int:
@@ -139,7 +139,7 @@ class DeliveryHistory:
         if segment.superseded:
             return
         self._begin()
-        life = _life(self.clients, segment.header)
+        life = _life(self.clients, segment.header.epoch, segment.header)
         for record in segment.records:
             if type(record) is Transferred:
                 self._announce(record, segment.header.epoch)
@@ -153,17 +153,16 @@ class DeliveryHistory:
                 life.ended, life.reason = "crash", record.error
         life.seen = segment.records.written_at or life.seen
 
-    def add_validator(self, segment: Segment) -> None:
-        """Fold in the next segment of the validator log."""
+    def add_validator(self, segment: Segment, shard: int = 0) -> None:
+        """Fold in the next segment of the log of a shard of the validator."""
         if segment.superseded:
             return
         self._begin()
-        life = _life(self.validators, segment.header)
-        for record in segment.records.but(self._judge_all(segment.records.oks, segment.header.epoch)):
+        number = validator_number(segment.header.epoch, shard)
+        life = _life(self.validators, number, segment.header, shard)
+        for record in segment.records.but(self._judge_all(segment.records.oks, number)):
             if type(record) is Verdict:
-                self.add_verdict(record, segment.header.epoch)
-            elif isinstance(record, Cursor):
-                self.cursor = max(self.cursor, record.seq)
+                self.add_verdict(record, number)
             elif isinstance(record, ValidatorInit):
                 life.init = record
             elif isinstance(record, Stop):
@@ -177,7 +176,7 @@ class DeliveryHistory:
 
         Args:
             verdict: what was said.
-            judge: epoch of the validator that said it, where somebody will ask for it (`judge`).
+            judge: number of the validator that said it, where somebody will ask for it (`judge`).
         """
         self._begin()
         epoch, n = _identity(verdict.upload)
@@ -258,15 +257,19 @@ class DeliveryHistory:
         """The client with the highest epoch."""
         return self.clients[max(self.clients)] if self.clients else None
 
-    @property
-    def last_validator(self) -> Life | None:
-        """The validator with the highest epoch of its own."""
-        return self.validators[max(self.validators)] if self.validators else None
+    def last_validator(self, shard: int = 0) -> Life | None:
+        """The validator of a shard with the highest epoch of its own."""
+        lives = (life for life in self.validators.values() if life.shard == shard)
+        return max(lives, key=lambda life: life.epoch, default=None)
 
-    def validator_of(self, client_epoch: int) -> Life | None:
-        """The latest validator that serves the client of that epoch."""
-        serving = [epoch for epoch, life in self.validators.items() if life.client_epoch == client_epoch]
-        return self.validators[max(serving)] if serving else None
+    def validators_of(self, client_epoch: int) -> list[Life]:
+        """The latest validator of each shard that serves the client of that epoch, by shard."""
+        latest: dict[int, Life] = {}
+        for number in sorted(self.validators):
+            life = self.validators[number]
+            if life.client_epoch == client_epoch:
+                latest[life.shard] = life
+        return list(latest.values())
 
     # --- as bytes, for a checkpoint ---
 
@@ -513,8 +516,13 @@ def _identity(upload_id: str) -> tuple[int, int]:
     return int(epoch), int(n)
 
 
-def _life(lives: dict[int, Life], header: SegmentHeader) -> Life:
-    life = lives.get(header.epoch)
+def validator_number(epoch: int, shard: int = 0) -> int:
+    """One number for a validator's shard and its epoch there; for shard 0 the epoch itself."""
+    return shard * _EPOCHS + epoch
+
+
+def _life(lives: dict[int, Life], number: int, header: SegmentHeader, shard: int = 0) -> Life:
+    life = lives.get(number)
     if life is None:
-        life = lives[header.epoch] = Life(header.epoch, header.agent_id, header.client_epoch)
+        life = lives[number] = Life(header.epoch, header.agent_id, header.client_epoch, shard=shard)
     return life

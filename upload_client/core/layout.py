@@ -16,6 +16,7 @@ from upload_client.core.files import TRANSFER_TYPES, TransferType
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _SEGMENT_NAME: Final = re.compile(r"([0-9]{10})\.jsonl")
+_SHARD: Final = re.compile(r"/log/validator/([0-9]{4})/\Z")
 _NUMBERED: Final = re.compile(r"([0-9]{8})\.(?:csv|json)")
 
 MAX_SHARDS: Final = 64
@@ -197,6 +198,13 @@ class Layout:
     def probe(self, agent_id: str) -> str:
         """Where `agent_id` tries out whether the store keeps its promises."""
         return f"probe/{check_name(agent_id, 'agent id')}"
+
+
+def shard_in(log: str) -> int | None:
+    """The shard whose log begins with `log` (`Layout.validator_log`), None where that is no shard's."""
+    match = _SHARD.search(log)
+    shard = int(match[1]) if match else MAX_SHARDS
+    return shard if shard < MAX_SHARDS else None
 
 
 def shard_of(path: str, shards: int) -> int:

@@ -29,7 +29,7 @@ from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from upload_client.core.files import TRANSFER_TYPES, TransferType
-from upload_client.core.layout import check_name
+from upload_client.core.layout import MAX_SHARDS, check_name
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpath
 from upload_client.core.times import milliseconds
@@ -77,10 +77,17 @@ class BadReceipt(ValueError):  # noqa: N818 - it reads as what it says
 
 @value
 class LogTail:
-    """Where a log ended: number of its last segment, and SHA-256 of that segment's bytes, hex."""
+    """Where a log ended.
+
+    Attributes:
+        seq: number of its last segment.
+        sha256: of that segment's bytes, hex. By the chain, it stands for the whole log.
+        shard: of the validator, where the log is one of its.
+    """
 
     seq: int
     sha256: str
+    shard: int = 0
 
 
 @value
@@ -101,11 +108,12 @@ class ClientRun:
 
 @value
 class ValidatorRun:
-    """A run of the validator that took part, and the client it served."""
+    """A run of the validator that took part: its own epoch in its shard, and the client it served."""
 
     epoch: int
     client_epoch: int
     validator_id: str
+    shard: int = 0
 
 
 @value
@@ -124,8 +132,8 @@ class ReceiptHead:
         landing: where they are, ``s3://bucket/prefix/``.
         control: where the logs are, ``s3://bucket/root/``.
         index: the file index.
-        client_log: where the client's log ended. By the chain, its hash stands for the whole log.
-        validator_log: the same of the validator's.
+        client_log: where the client's log ended.
+        validator_logs: the same of the validator's, of each shard that wrote anything, at least one.
         clients: all clients that took part, by epoch.
         validators: all validators that took part, by epoch.
         versions: of the programs that finished it, by name.
@@ -143,7 +151,7 @@ class ReceiptHead:
     control: str
     index: IndexNamed
     client_log: LogTail
-    validator_log: LogTail
+    validator_logs: tuple[LogTail, ...]
     clients: tuple[ClientRun, ...]
     validators: tuple[ValidatorRun, ...]
     versions: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -237,7 +245,7 @@ def digest_in_trailer(line: bytes) -> str | None:
 
 
 def _encoded_head(head: ReceiptHead) -> bytes:
-    fields = {
+    fields: dict[str, Any] = {
         "kind": "receipt",
         "schema_version": SCHEMA_VERSION,
         "dataset": head.dataset,
@@ -251,16 +259,33 @@ def _encoded_head(head: ReceiptHead) -> bytes:
         "landing": head.landing,
         "control": head.control,
         "index": {"key": head.index.key, "sha256": head.index.sha256},
-        "client_log": {"seq": head.client_log.seq, "sha256": head.client_log.sha256},
-        "validator_log": {"seq": head.validator_log.seq, "sha256": head.validator_log.sha256},
+        "client_log": _encoded_tail(head.client_log),
+        "validator_log": _encoded_tail(head.validator_logs[0]),
+    }
+    if len(head.validator_logs) > 1:
+        fields["more_validator_logs"] = list(map(_encoded_tail, head.validator_logs[1:]))
+    fields |= {
         "clients": [{"epoch": run.epoch, "agent_id": run.agent_id} for run in head.clients],
         "validators": [
-            {"epoch": run.epoch, "client_epoch": run.client_epoch, "validator_id": run.validator_id}
+            {
+                "epoch": run.epoch,
+                "client_epoch": run.client_epoch,
+                "validator_id": run.validator_id,
+                **_encoded_shard(run.shard),
+            }
             for run in head.validators
         ],
         "versions": dict(sorted(head.versions.items())),
     }
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))[:-1].encode("ascii") + b",\n"
+
+
+def _encoded_tail(tail: LogTail) -> dict[str, object]:
+    return {"seq": tail.seq, "sha256": tail.sha256, **_encoded_shard(tail.shard)}
+
+
+def _encoded_shard(shard: int) -> dict[str, int]:
+    return {"shard": shard} if shard else {}  # most deliveries have one validator at a time
 
 
 def _encoded_file(each: Delivered) -> bytes:
@@ -423,8 +448,8 @@ def _built_head(fields: Mapping[str, Any]) -> ReceiptHead:
         IndexNamed(
             _matching(_INDEX_KEY, fields["index"]["key"], "key of an index"), _sha256(fields["index"])
         ),
-        LogTail(_count(fields["client_log"]["seq"], 10**10), _sha256(fields["client_log"])),
-        LogTail(_count(fields["validator_log"]["seq"], 10**10), _sha256(fields["validator_log"])),
+        _tail(fields["client_log"]),
+        (_tail(fields["validator_log"]), *map(_tail, fields.get("more_validator_logs", ()))),
         tuple(
             ClientRun(_count(run["epoch"], 10**8), check_name(run["agent_id"], "agent id"))
             for run in fields["clients"]
@@ -434,11 +459,16 @@ def _built_head(fields: Mapping[str, Any]) -> ReceiptHead:
                 _count(run["epoch"], 10**8),
                 _count(run["client_epoch"], 10**8),
                 check_name(run["validator_id"], "validator id"),
+                _count(run.get("shard", 0), MAX_SHARDS),
             )
             for run in fields["validators"]
         ),
         {_text(name): _text(version) for name, version in dict(fields["versions"]).items()},
     )
+
+
+def _tail(fields: Mapping[str, Any]) -> LogTail:
+    return LogTail(_count(fields["seq"], 10**10), _sha256(fields), _count(fields.get("shard", 0), MAX_SHARDS))
 
 
 def _matching(pattern: re.Pattern[str], text: object, what: str) -> str:

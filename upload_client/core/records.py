@@ -19,6 +19,7 @@ from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from upload_client.core.files import NO_VERDICTS, OkVerdicts, Upload, parse_upload_id
+from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.times import minute, timestamp
 from upload_client.core.values import value
 
@@ -282,11 +283,19 @@ class CheckpointMade:
 
 @value
 class ValidatorInit:
-    """A validator has begun to serve the client of `client_epoch`."""
+    """A validator has begun to serve the client of `client_epoch`.
+
+    Attributes:
+        t: when.
+        validator_id: its name.
+        client_epoch: the client.
+        shards: how many validators share the files of that client, this one among them.
+    """
 
     t: str
     validator_id: str
     client_epoch: int
+    shards: int = 1
 
 
 @value
@@ -474,6 +483,8 @@ def encode(record: Record | SegmentHeader) -> bytes:
                 "validator_id": _sound(record.validator_id),
                 "client_epoch": record.client_epoch,
             }
+            if record.shards > 1:
+                line["shards"] = record.shards
         case Cursor():
             line = {"kind": "cursor", "t": record.t, "seq": record.seq}
         case _:
@@ -781,6 +792,7 @@ _status = _matching("|".join(_STATUSES), "status")
 _count = _integer(0, _MAX_INT, "count")
 _small = _integer(0, 10**9 - 1, "small number")
 _epoch = _integer(0, 10**8 - 1, "epoch")  # index and receipt keys have room for eight digits
+_shards = _integer(1, MAX_SHARDS, "number of shards")
 _nanoseconds = _integer(-_MAX_INT, _MAX_INT, "time of the file")
 
 
@@ -832,7 +844,9 @@ _CLIENT_KINDS = {
     "stop": _builder(Stop, {"t": _time}, {"reason": _text}),
 }
 _VALIDATOR_KINDS = {
-    "init": _builder(ValidatorInit, {"t": _time, "validator_id": _agent, "client_epoch": _epoch}, {}),
+    "init": _builder(
+        ValidatorInit, {"t": _time, "validator_id": _agent, "client_epoch": _epoch}, {"shards": _shards}
+    ),
     "verdict": _builder(
         Verdict,
         {"t": _time, "path": _path, "upload": _upload_id, "ask": _small, "status": _status},

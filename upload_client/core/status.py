@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, field, replace
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -137,8 +137,8 @@ class Evidence:
     Attributes:
         now: by the store's clock, in seconds since 1970.
         lock: the client's lock; None where there is none.
-        validator_lock: the validator's.
-        history: both logs, folded; None where they cannot be believed.
+        validator_locks: the locks of the validator's shards, by shard.
+        history: all logs, folded; None where they cannot be believed.
         log_broken: why; None unless that is so.
         index: of the last run that got so far; None where it is not there, or not what the log says.
         receipt: the last one.
@@ -148,7 +148,7 @@ class Evidence:
 
     now: float
     lock: LockSeen | None = None
-    validator_lock: LockSeen | None = None
+    validator_locks: Mapping[int, LockSeen] = field(default_factory=dict, hash=False)
     history: DeliveryHistory | None = None
     log_broken: str | None = None
     index: IndexRows | None = None
@@ -220,6 +220,9 @@ class RunStatus:
 class ValidatorStatus:
     """The last validator that served the last run, by its own log.
 
+    Where several share the files, it is the one that there is most reason to look at: one that left because
+    of an error, or else the one that has been silent for the longest.
+
     Attributes:
         validator_id: its name; None: it has written nothing of itself.
         epoch: its own fencing number.
@@ -228,6 +231,8 @@ class ValidatorStatus:
         silent_seconds: since then.
         ended: `stop` (all is judged), `shutdown`; None: it said nothing of its end.
         reason: why it left, in its own words.
+        shard: which of those that share the files, from 0.
+        shards: how many have begun to.
     """
 
     validator_id: str | None
@@ -237,6 +242,8 @@ class ValidatorStatus:
     silent_seconds: float | None
     ended: str | None
     reason: str
+    shard: int = 0
+    shards: int = 1
 
 
 @value
@@ -462,10 +469,20 @@ def _validator(
     seen: Evidence, history: DeliveryHistory | None, life: Life | None
 ) -> tuple[ValidatorStatus | None, float]:
     """The validator that serves the last run, and the seconds by which its clock is ahead."""
-    found = None if history is None or life is None else history.validator_of(life.epoch)
-    if found is None:
-        return None, 0.0
-    ahead, lock = 0.0, seen.validator_lock
+    serving = [] if history is None or life is None else history.validators_of(life.epoch)
+    told = [_validator_status(each, len(serving), seen) for each in serving]
+    return max(told, key=lambda each: _concern(each[0]), default=(None, 0.0))
+
+
+def _concern(validator: ValidatorStatus) -> tuple[int, float]:
+    """How much reason there is to look at one of several validators."""
+    left = validator.ended == "shutdown" and validator.reason == "error"
+    rank = 2 if left else 1 if validator.ended is None else 0
+    return rank, math.inf if validator.silent_seconds is None else validator.silent_seconds
+
+
+def _validator_status(found: Life, shards: int, seen: Evidence) -> tuple[ValidatorStatus, float]:
+    ahead, lock = 0.0, seen.validator_locks.get(found.shard)
     if lock is not None and lock.body is not None and lock.body.epoch == found.epoch:
         ahead = lock.skew or 0.0
     return ValidatorStatus(
@@ -476,6 +493,8 @@ def _validator(
         _since(found.seen, seen.now + ahead),
         found.ended,
         found.reason,
+        found.shard,
+        shards,
     ), ahead
 
 

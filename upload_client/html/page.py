@@ -381,11 +381,11 @@ def _runs(history: DeliveryHistory | None) -> Iterator[str]:
     for life in lives:
         began = milliseconds(life.init.t) if isinstance(life.init, Init) else None
         seen = None if life.seen is None else milliseconds(life.seen)
-        judge = history.validator_of(life.epoch)
+        judges = ", ".join(judge.agent_id for judge in history.validators_of(life.epoch))
         yield (
             f'<tr><td data-label="Run">{life.epoch}</td><td class="path">{_text(life.agent_id)}</td>'
             f"{_when('Began', began)}{_when('Last seen', seen)}<td>{_ending(life)}</td>"
-            f'<td class="path">{"" if judge is None else _text(judge.agent_id)}</td></tr>'
+            f'<td class="path">{_text(judges)}</td></tr>'
         )
     yield "</tbody></table></section>\n"
 

@@ -158,6 +158,8 @@ def _validator(validator: ValidatorStatus) -> Text:
         text += f", left ({validator.ended}{': ' + validator.reason if validator.reason else ''})"
     if validator.silent_seconds is not None:
         text += f", last sign of life {figures.duration(validator.silent_seconds)} ago"
+    if validator.shards > 1:
+        text += f" (shard {validator.shard} of {validator.shards})"
     return Text(for_terminal(text))
 
 

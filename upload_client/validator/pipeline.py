@@ -17,12 +17,13 @@ from concurrent.futures import CancelledError, Executor, Future
 from typing import Literal, NamedTuple, Protocol
 
 from upload_client.aws.bucket import Bucket, NotFound, ObjectTooLarge, StoreError
+from upload_client.aws.checkpoints import find_shards, validator_reader
 from upload_client.aws.lock import Lock
 from upload_client.aws.log import LogReader, LogWriter, last_epoch
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.files import Upload
 from upload_client.core.history import DeliveryHistory, PathHistory
-from upload_client.core.layout import Layout
+from upload_client.core.layout import Layout, shard_of
 from upload_client.core.lease import DEFAULT_LEASE, MAX_BODY, LockBody
 from upload_client.core.records import (
     KEEPALIVE_SECONDS,
@@ -82,6 +83,8 @@ class Validator:
         executor: runs the judgements.
         validator_id: this run's name.
         client_epoch: the client that it serves.
+        shard: which share of the files it judges (`shard_of`), from 0.
+        shards: how many validators share them.
         seconds_left: how long this run may still take.
         leave_seconds: it leaves when no more than these are left.
         width: how many judgements are handed to the executor at once.
@@ -100,6 +103,8 @@ class Validator:
         *,
         validator_id: str,
         client_epoch: int,
+        shard: int = 0,
+        shards: int = 1,
         seconds_left: Callable[[], float] = lambda: math.inf,
         leave_seconds: float = 30.0,
         width: int = 32,
@@ -114,6 +119,8 @@ class Validator:
         self._executor = executor
         self._validator_id = validator_id
         self._client_epoch = client_epoch
+        self._shard = shard
+        self._shards = shards
         self._seconds_left = seconds_left
         self._leave_seconds = leave_seconds
         self._width = width
@@ -121,10 +128,15 @@ class Validator:
         self._poll_longest_seconds = poll_longest_seconds
         self._clock = clock
         self._lock = Lock(
-            control, layout.validator_lock(), agent_id=validator_id, lease_seconds=lease_seconds, clock=clock
+            control,
+            layout.validator_lock(shard),
+            agent_id=validator_id,
+            lease_seconds=lease_seconds,
+            clock=clock,
         )
         self._history = DeliveryHistory()
         self._reader = LogReader(control, layout.client_log(), writer="client", clock=clock)
+        self._validator_logs: dict[int, LogReader] = {}  # by shard
         self._writer: LogWriter | None = None
         # By path, each with the number of the segment that announces it; what was announced first is first.
         self._waiting: dict[str, int] = {}
@@ -178,7 +190,7 @@ class Validator:
             Locked: another validator is there.
             DeliveryError: a log is broken, a newer validator has come, or the store cannot be asked.
         """
-        log = self._layout.validator_log()
+        log = self._layout.validator_log(self._shard)
         self._lock.acquire(last_epoch(self._control, log, writer="validator"))
         writer = self._writer = LogWriter(
             self._control,
@@ -196,14 +208,14 @@ class Validator:
         # The announcements first, so that each verdict finds its upload.
         for segment in self._reader.read_all():
             self._history.add_client(segment)
-        for segment in LogReader(self._control, log, writer="validator", clock=self._clock).read_all():
-            self._history.add_validator(segment)
-        writer.check_owner(self._history.last_validator)
-        self._cursor = self._history.cursor
+        self._hear_validators()
+        writer.check_owner(self._history.last_validator(self._shard))
         # Which segment announced them is not known any more, only that it lies beyond the cursor.
-        self._waiting = {path: self._cursor + 1 for path, _ in self._history.unjudged()}
+        self._waiting = {
+            path: self._cursor + 1 for path, _ in self._history.unjudged() if self._is_mine(path)
+        }
         self._read_at[self._cursor + 1] = self._clock.monotonic()
-        self._say(ValidatorInit(self._now(), self._validator_id, self._client_epoch))
+        self._say(ValidatorInit(self._now(), self._validator_id, self._client_epoch, self._shards))
         writer.flush(timeout=_FLUSH_SECONDS)
 
     def step(self) -> float:
@@ -263,6 +275,27 @@ class Validator:
         )  # a copy: others may ask, in their own thread
         return self._clock.monotonic() - oldest if oldest is not None and self.backlog else 0.0
 
+    def await_others(self, patience: float = 120.0) -> None:
+        """Once this one has left: wait for the other shards' validators, and take in what they said.
+
+        Args:
+            patience: seconds for which none of them says anything, after which they are not waited for.
+        """
+        heard_at = self._clock.monotonic()
+        while True:
+            if self._hear_validators():
+                heard_at = self._clock.monotonic()
+            serving = self._history.validators_of(self._client_epoch)
+            n_ended = sum(life.ended is not None for life in serving if life.shard < self._shards)
+            silent = self._clock.monotonic() - heard_at
+            if (
+                n_ended == self._shards
+                or silent >= patience
+                or self._seconds_left() <= self._leave_seconds / 2
+            ):
+                return
+            self._clock.sleep(self._poll_seconds)
+
     def tally(self, paths: Iterable[str] | None = None) -> Tally:
         """How the delivery stands, as both logs say.
 
@@ -291,6 +324,30 @@ class Validator:
             client_ended=None if client is None else client.ended,
             client_said="" if client is None else client.reason,
         )
+
+    def _is_mine(self, path: str) -> bool:
+        return shard_of(path, self._shards) == self._shard
+
+    def _hear_validators(self) -> int:
+        """Take in what is new in the logs of all shards: once, there may have been more or fewer of them.
+
+        Returns:
+            How many segments that was.
+        """
+        n_segments = 0
+        for shard in find_shards(self._control, self._layout, self._clock):
+            if shard not in self._validator_logs:
+                self._validator_logs[shard] = validator_reader(
+                    self._control, self._layout, shard, self._clock
+                )
+            for segment in self._validator_logs[shard].read_all():
+                n_segments += 1
+                self._history.add_validator(segment, shard)
+                if shard == self._shard and not segment.superseded:
+                    for record in segment.records.others:
+                        if isinstance(record, Cursor):
+                            self._cursor = max(self._cursor, record.seq)
+        return n_segments
 
     @property
     def _is_full(self) -> bool:
@@ -334,7 +391,7 @@ class Validator:
             return
         self._read_at[segment.header.seq] = self._clock.monotonic()
         for record in segment.records:
-            if type(record) is Transferred:
+            if type(record) is Transferred and self._is_mine(record.path):
                 latest = self._history.latest(record.path)
                 if latest is not None and (latest.upload.id, latest.ask) == (record.upload, record.ask):
                     self._waiting.pop(record.path, None)

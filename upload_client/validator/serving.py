@@ -35,6 +35,8 @@ def serve(
     *,
     validator_id: str,
     client_epoch: int,
+    shard: int = 0,
+    shards: int = 1,
     seconds_left: Callable[[], float] = lambda: math.inf,
 ) -> Outcome:
     """Be a delivery's validator until it is time to leave.
@@ -44,6 +46,8 @@ def serve(
         layout: where the delivery is.
         validator_id: this run's name.
         client_epoch: the client that it serves.
+        shard: which share of the files it judges, from 0.
+        shards: how many validators share them. The first tells how the run of the delivery has ended.
         seconds_left: how long this run may still take.
 
     Raises:
@@ -73,6 +77,8 @@ def serve(
             threads,
             validator_id=validator_id,
             client_epoch=client_epoch,
+            shard=shard,
+            shards=shards,
             seconds_left=seconds_left,
             leave_seconds=min(settings.leave_seconds, seconds_left() / 4),
             width=2 * settings.threads,
@@ -83,7 +89,9 @@ def serve(
         telemetry.info("the validator begins")
         with telemetry.watching(validator):
             outcome = validator.run()
-            if outcome in ("stop", "error"):  # else another validator goes on with it
+            if shard == 0 and outcome in ("stop", "error"):  # else another validator goes on with it
+                if outcome == "stop" and shards > 1:
+                    validator.await_others()
                 told = _told(layout, outcome, _tally(validator, control, layout.index(client_epoch)))
                 telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
                 telemetry.info("the run of the delivery has ended", **told)
