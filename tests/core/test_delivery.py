@@ -257,7 +257,9 @@ def test_a_validator_that_is_done_or_serves_a_later_client_is_not_started_again(
 def test_a_new_validator_takes_the_place_of_one_that_left(watch):
     watch.hear(wrote(ValidatorInit(T, "v1", MINE), Shutdown(T, "time")))
     assert (watch.validator_id, watch.gone) == ("v1", "time")
-    watch.hear(wrote(ValidatorInit(T, "v2", MINE)))
+    assert watch.shards == 1
+    watch.hear(wrote(ValidatorInit(T, "v2", MINE, 4)))
+    assert watch.shards == 4
     assert (watch.validator_id, watch.gone) == ("v2", None)
     assert watch.advice() is Watch.WAIT
 

@@ -10,7 +10,6 @@ from upload_client.core.files import Upload
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.records import (
     Crash,
-    Cursor,
     Failed,
     Found,
     Init,

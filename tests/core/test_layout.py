@@ -17,6 +17,7 @@ from upload_client.core.layout import (
     number,
     segment_key,
     segment_seq,
+    shard_in,
     shard_of,
 )
 
@@ -50,6 +51,14 @@ def test_keys_begin_with_the_prefix_they_are_listed_by(layout):
     assert layout.receipt(1).startswith(layout.receipt_prefix)
     assert layout.checkpoint(1).startswith(layout.checkpoint_prefix)
     assert layout.validator_log(63).startswith(layout.validator_logs)
+
+
+@pytest.mark.parametrize(
+    "log", ["sample/log/validator/0064/", "sample/log/validator/1/", "sample/log/client/"]
+)
+def test_what_is_no_shards_log_is_none(layout, log):
+    assert shard_in(log) is None
+    assert shard_in(layout.validator_log(63)) == 63
 
 
 @given(st.text(), st.integers(1, MAX_SHARDS))

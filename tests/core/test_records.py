@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from upload_client.core import records
 from upload_client.core.files import Upload
+from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.records import (
     MAX_NESTING,
     MAX_RECORD,
@@ -101,7 +102,7 @@ OF_A_CLIENT = st.one_of(
 )
 OF_A_VALIDATOR = st.one_of(
     VERDICTS,
-    st.builds(ValidatorInit, TIMES, NAMES, EPOCHS),
+    st.builds(ValidatorInit, TIMES, NAMES, EPOCHS, st.integers(1, MAX_SHARDS)),
     st.builds(Cursor, TIMES, COUNTS),
     st.builds(Keepalive, TIMES),
     st.builds(Shutdown, TIMES, TEXT, TEXT),
@@ -369,6 +370,9 @@ def test_what_may_be_missing_may_be_null(changes):
         ("validator", VERDICT, {"checks": "present"}),
         ("validator", VERDICT, {"checks": [1]}),
         ("validator", ValidatorInit(T, "v", 1), {"validator_id": "a/b"}),
+        ("validator", ValidatorInit(T, "v", 1), {"shards": 0}),
+        ("validator", ValidatorInit(T, "v", 1), {"shards": MAX_SHARDS + 1}),
+        ("validator", ValidatorInit(T, "v", 1), {"shards": True}),
         ("validator", Cursor(T, 1), {"seq": -1}),
         ("validator", Shutdown(T, "time"), {"reason": None}),
     ],

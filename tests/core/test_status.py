@@ -354,6 +354,22 @@ def test_a_validator_is_watched_while_somebody_waits_for_it(history):
     assert codes(status(mute, lock(written=200, date=200), 200, index=rows)) == []
 
 
+def test_of_several_validators_the_one_is_told_of_that_there_is_most_reason_to_look_at(history):
+    def told():
+        found = status(history, lock(written=200, date=200), 200, index=index("a", "b")).validator
+        assert found is not None
+        return found.validator_id, found.shard, found.shards
+
+    history.add_client(client(1, sent("a", "1-0", 5), Keepalive(at(190))))
+    for shard in range(3):
+        history.add_validator(validator(1, ValidatorInit(at(6), f"v{shard}", 1, 3)), shard)
+    history.add_validator(validator(1, Stop(at(9))), 0)
+    history.add_validator(validator(1, Keepalive(at(190))), 1)
+    assert told() == ("v2", 2, 3)  # silent for longer than the other that has not left
+    history.add_validator(validator(1, Shutdown(at(195), "error", "")), 1)
+    assert told() == ("v1", 1, 3)
+
+
 def test_where_the_index_is_not_there_the_log_says_how_many_files_there_are(history):
     history.add_client(client(1, sent("a", "1-0", 5)))
     found = status(history, lock())
