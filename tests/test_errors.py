@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from upload_client import errors
-from upload_client.core.delivery import ExitCode
+from upload_client.core.exits import ExitCode
 from upload_client.errors import UploadClientError
 
 EXAMPLES = {

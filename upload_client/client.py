@@ -46,12 +46,11 @@ from upload_client.core.checkpoint import Checkpoint
 from upload_client.core.delivery import (
     ClientEvent,
     ClientState,
-    ExitCode,
     ValidatorWatch,
-    exit_code,
     next_client_state,
     too_many_invalid,
 )
+from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.files import (
     STATES,
     ClientFile,

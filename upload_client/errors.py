@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from upload_client.core.delivery import ExitCode
+from upload_client.core.exits import ExitCode
 
 if TYPE_CHECKING:
     from upload_client.aws.errors import UploadClientError

@@ -13,7 +13,7 @@ import pytest
 
 from upload_client.cli.deliver import deliver
 from upload_client.cli.failure import EXIT_CODES
-from upload_client.core.delivery import ExitCode
+from upload_client.core.exits import ExitCode
 
 ROOT = Path(__file__).parents[2]
 

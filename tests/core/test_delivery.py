@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from upload_client.core.delivery import (
     CLIENT_TRANSITIONS,
     ClientState,
-    ExitCode,
     IllegalMove,
     ValidatorWatch,
     Watch,
-    exit_code,
     next_client_state,
     too_many_invalid,
 )
+from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.files import STATES
 from upload_client.core.records import (
     Cursor,

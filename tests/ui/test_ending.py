@@ -16,7 +16,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from ui.strategies import hostile
 
-from upload_client.core.delivery import ExitCode
+from upload_client.core.exits import ExitCode
 from upload_client.events import Problem, Summary
 from upload_client.ui.ending import Command, ending, headline, problem_lines
 

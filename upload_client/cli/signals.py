@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from upload_client.core.delivery import ExitCode
+from upload_client.core.exits import ExitCode
 from upload_client.ui import restore_terminal
 
 __all__ = ["interruptible"]

@@ -1,4 +1,4 @@
-"""The life of a delivery's run: the client's states, its watch over the validator, and how it ends.
+"""The life of a delivery's run: the client's states, and its watch over the validator.
 
 ```
 initializing → unconnected → ready → running → pending_validation → complete
@@ -10,64 +10,14 @@ From each of them a run may be `quit` before its end, or crash.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from upload_client.core.files import State
 from upload_client.core.records import Segment, Shutdown, Stop, ValidatorInit
 
 MAX_POLL_GAP: Final = 30.0
 """Seconds. Between two polls of a reader that polls at all there are fewer, unless the machine was asleep."""
-
-
-class ExitCode(IntEnum):
-    """What the process says at its end."""
-
-    OK = 0
-    """All valid, or nothing left to do."""
-    UNEXPECTED = 1
-    USAGE = 2
-    """Usage or bad input."""
-    INVALID = 3
-    """Some files are invalid."""
-    NOT_TRANSFERRED = 4
-    """Some files were not transferred."""
-    NOT_JUDGED = 5
-    """Transferred, but not all judged: the validator is silent or has left."""
-    STOPPED_EARLY = 6
-    """Too many files are invalid."""
-    LOGIN_REFUSED = 10
-    LOCKED = 11
-    """Someone else delivers this."""
-    LOCK_LOST = 12
-    PIPELINE_REFUSED = 13
-    STORE_UNSAFE = 14
-    """The store does not honour conditional writes."""
-    INTERRUPTED = 130
-
-
-def exit_code(
-    counts: Mapping[State, int], *, lock_lost: bool = False, stopped_early: bool = False
-) -> ExitCode:
-    """How a run ended that no error has ended. Where several codes apply: the first of 12, 6, 5, 4, 3.
-
-    Args:
-        counts: files in each state.
-        lock_lost: somebody else owns the delivery now.
-        stopped_early: there were too many invalid files.
-    """
-    if lock_lost:
-        return ExitCode.LOCK_LOST
-    if stopped_early:
-        return ExitCode.STOPPED_EARLY
-    if counts["done"]:
-        return ExitCode.NOT_JUDGED
-    if counts["ready"] or counts["pending"] or counts["transferring"] or counts["failed"]:
-        return ExitCode.NOT_TRANSFERRED
-    if counts["invalid"]:
-        return ExitCode.INVALID
-    return ExitCode.OK
 
 
 def too_many_invalid(n_invalid_this_run: int, max_invalid: int) -> bool:
