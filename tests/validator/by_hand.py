@@ -57,7 +57,7 @@ class Client:
     def now(self) -> str:
         return timestamp(self.clock.wall())
 
-    def own(self, **changes) -> None:
+    def own(self, at: str = LAYOUT.owned, **changes) -> None:
         body = LockBody(
             agent_id=self.agent,
             nonce="n",
@@ -73,7 +73,7 @@ class Client:
             acquired_at=self.now(),
             refreshed_at=self.now(),
         )
-        self.control.put(LAYOUT.owned, replace(body, **changes).encode())
+        self.control.put(at, replace(body, **changes).encode())
 
     def write(self, *records: Record | bytes) -> int:
         """Append a segment of records, or of lines as they are; its number."""

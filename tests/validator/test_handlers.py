@@ -20,7 +20,7 @@ from upload_client.aws import pipeline
 from upload_client.aws.bucket import Bucket
 from upload_client.core.lease import LockBody
 from upload_client.core.records import Shutdown, Stop, ValidatorInit, Verdict
-from upload_client.errors import PipelineBusy, PipelineRefused
+from upload_client.errors import PipelineRefused
 from upload_client.sandbox import Sandbox
 from upload_client.sandbox.sandbox import START_FUNCTION, WORK_FUNCTION
 
@@ -48,7 +48,8 @@ class Site:
         } | changes
 
     def start(self, **changes) -> str:
-        return pipeline.start(self.sandbox.client("lambda"), START_FUNCTION, self.request(**changes))
+        lambdas = self.sandbox.client("lambda")
+        return pipeline.start(lambdas, START_FUNCTION, self.request(**changes)).validator_id
 
     def refusal(self, **changes) -> str:
         with pytest.raises(PipelineRefused) as caught:
@@ -117,11 +118,18 @@ def test_a_start_that_is_repeated_says_the_same_and_starts_no_second_worker(site
     assert len(site.heard(ValidatorInit)) == 1
 
 
-def test_while_a_validator_is_there_another_start_is_told_that_it_is_busy(site):
-    site.start()
-    with pytest.raises(PipelineBusy):
-        site.start(idempotency_key=f"{AGENT}-1-2")
+def test_who_asks_again_while_their_validator_is_at_work_is_told_its_name(site):
+    """Another attempt than the first: its answer came too late, or was lost."""
+    before = site.workers_started()
+    name = site.start()
+    assert site.start(idempotency_key=f"{AGENT}-1-2") == name
+    assert site.workers_started() == before + 1
     assert len(site.heard(ValidatorInit)) == 1
+
+
+def test_while_the_validator_of_another_client_is_there_a_start_is_told_that_it_is_busy(refusing, site):
+    site.client.own(at="staging/validator", agent_id="oldvalidator")
+    assert refusing({}) == "validator_busy"
 
 
 def test_a_later_client_gets_its_own_validator_once_the_old_one_has_left(site):
@@ -168,6 +176,7 @@ def refusing(site, monkeypatch) -> Callable[[dict], str]:
         "landing_bucket": site.sandbox.landing_bucket,
         "worker_function": WORK_FUNCTION,
         "endpoint_url": site.sandbox.endpoint_url,
+        "busy_seconds": 0,
     }
     monkeypatch.setenv("UPLOAD_CLIENT_VALIDATOR", json.dumps(settings))
 

@@ -3,8 +3,11 @@
 Both read `upload_client.validator.ValidatorSettings` from the environment. Where things are is the
 receiver's to say: of an event only the names of the delivery are used, and those are checked.
 
-`start` may be repeated under its idempotency key: the worker's name is derived from it, and of two workers
-of one name only one gets the validator's lock.
+A delivery has one validator, or several that share its files, each a shard of them with a lock and a log of
+its own. `start` sees to all of them at a client's first start, and later to the one that is asked for.
+
+`start` may be repeated under its idempotency key: the workers' names are derived from it, and of two workers
+of one shard only one gets the lock.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import json
 import string
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 import boto3
@@ -32,13 +36,23 @@ from upload_client.aws.bucket import (
 from upload_client.aws.identity import current_process, is_running
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.files import TransferType
-from upload_client.core.layout import InvalidName, Layout, check_name, segment_key, segment_seq
+from upload_client.core.layout import (
+    MAX_SHARDS,
+    InvalidName,
+    Layout,
+    check_name,
+    segment_key,
+    segment_seq,
+)
 from upload_client.core.lease import GRACE, MAX_BODY, LockBody, Take, may_take
 from upload_client.core.records import (
+    KEEPALIVE_SECONDS,
     MAX_SEGMENT,
     VERSION,
     MalformedSegment,
+    Segment,
     Shutdown,
+    Stop,
     ValidatorInit,
     decode_segment,
 )
@@ -70,6 +84,11 @@ _MARGIN_SECONDS = 5.0
 _MAX_KEY = 200
 _MAX_MESSAGE = 500
 _MAX_MESSAGES = 10
+_ALIVE_SECONDS = 3 * KEEPALIVE_SECONDS
+"""A validator that has written in its log since then is at work."""
+_NAME_LENGTH = 60
+_NEVER_REPEATED = {"mode": "standard", "total_max_attempts": 1}
+"""The SDK's retries where a second request could start a second worker."""
 
 
 class Context(Protocol):
@@ -89,15 +108,18 @@ class _Refused(Exception):  # noqa: N818 — it never leaves this module
 
 
 def start(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — anything may come
-    """Start a validator for the client that owns the delivery, and wait for its first word.
+    """Start the validators for the client that owns the delivery, and wait for their first words.
 
     Args:
-        event: ``{protocol, dataset, delivery_id, transfer_type, agent_id, epoch, idempotency_key}``.
+        event: ``{protocol, dataset, delivery_id, transfer_type, agent_id, epoch, idempotency_key}``; where
+            one of several is to be started again, also ``shards``, as this function has answered before,
+            and ``shard``, from 0.
         context: Lambda's.
 
     Returns:
-        ``{"status": "success", "validator_id": …}`` or
-        ``{"status": "failure", "errors": [{"code": …, "message": …}]}`` with an `ErrorCode`.
+        ``{"status": "success", "validator_id": …, "shards": …}`` with the name of the one that was asked
+        for, else of the first; or ``{"status": "failure", "errors": [{"code": …, "message": …}]}`` with an
+        `ErrorCode`.
     """
     try:
         try:
@@ -107,7 +129,8 @@ def start(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — a
             raise _Refused(
                 "misconfigured", "the receiver's settings are wrong, as its own log says"
             ) from None
-        return {"status": "success", "validator_id": _Starter(event, context, settings).start()}
+        starter = _Starter(event, context, settings)
+        return {"status": "success", "validator_id": starter.start(), "shards": starter.shards}
     except _Refused as refusal:
         code, messages = refusal.code, refusal.messages
     except StoreError as error:
@@ -137,6 +160,8 @@ def work(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — `s
             layout,
             validator_id=event["validator_id"],
             client_epoch=event["epoch"],
+            shard=event.get("shard", 0),
+            shards=event.get("shards", 1),
             seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
         )
     except Locked as error:
@@ -158,8 +183,36 @@ def _layout(event: Mapping[str, Any], settings: ValidatorSettings) -> Layout:
     return layout
 
 
+@dataclass
+class _Shard:
+    """One of the validators that are to be at work.
+
+    Attributes:
+        number: which.
+        worker: the name of the worker that this request would start.
+        lock: key of its lock.
+        log: what the segments of its log begin with.
+        log_end: number of the last segment before anything was started.
+        read: number of the last segment that was looked into for its first word.
+        started: its worker was started before, by this very request.
+        validator_id: who is at work; None as long as nobody is known to be.
+    """
+
+    number: int
+    worker: str
+    lock: str
+    log: str
+    log_end: int = -1
+    read: int = -1
+    started: bool = False
+    validator_id: str | None = None
+
+
 class _Starter:
-    """One request to start a validator.
+    """One request to start validators.
+
+    Attributes:
+        shards: how many share the files.
 
     Raises:
         _Refused: it is no sound request.
@@ -175,7 +228,7 @@ class _Starter:
         if event.get("protocol") != VERSION:
             raise _Refused("unsupported_protocol", f"this receiver speaks protocol {VERSION}")
         try:
-            self._layout = _layout(event, settings)
+            self._layout = layout = _layout(event, settings)
             self._agent_id = check_name(event.get("agent_id", ""), "agent id")
         except InvalidName as error:
             raise _Refused("invalid_request", str(error)) from None
@@ -184,33 +237,46 @@ class _Starter:
             raise _Refused("invalid_request", "epoch is no number above 0")
         if not isinstance(key, str) or not 0 < len(key) <= _MAX_KEY:
             raise _Refused("invalid_request", f"idempotency_key is no text of 1 to {_MAX_KEY} characters")
-        self._validator_id = _worker_name(f"{self._layout.root}{self._layout.transfer_type} {key}")
+        told = _number(event, "shards", 1, MAX_SHARDS)
+        self.shards = told or settings.shards
+        shard = _number(event, "shard", 0, self.shards - 1)
+        if shard is not None and told is None:
+            raise _Refused("invalid_request", "shard says nothing without shards")
+        key = f"{layout.root}{layout.transfer_type} {key}"
+        self._asked = [
+            _Shard(
+                number,
+                _worker_name(f"{number} of {key}" if number else key),
+                layout.validator_lock(number),
+                layout.validator_log(number),
+            )
+            for number in (range(self.shards) if shard is None else [shard])
+        ]
         self._session = boto3.Session()
         self._control = Bucket(
-            self._layout.fill(settings.control_bucket),
-            prefix=self._layout.root,
+            layout.fill(settings.control_bucket),
+            prefix=layout.root,
             client=clients.s3_client(self._session, settings),
         )
         left = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
         self._deadline = clock.monotonic() + min(settings.start_seconds, left)
 
     def start(self) -> str:
-        """Start the worker unless that has been done; return its name once it is at work."""
+        """Start what has not been started; give the name of the first that was asked for, once all work."""
         self._check_owner()
         if self._settings.worker_function is None:
             self._check_expected()
-            return self._await_process()
-        log_end = self._log_end()
-        last = self._make_room()
-        if last is not None and last.agent_id == self._validator_id:
-            # This very start was carried out before, and its answer was lost.
-            if last.state == "held":
-                self._await_first_word(-1)
-            return self._validator_id
-        self._check_expected()
-        self._invoke()
-        self._await_first_word(log_end)
-        return self._validator_id
+            self._await(self._process, "no process has begun to validate this delivery")
+        else:
+            for shard in self._asked:
+                shard.log_end = self._log_end(shard)
+            if missing := self._make_room():
+                self._check_expected()
+                self._start_workers(missing)
+            self._await(self._first_word, "the validator was started, and says nothing")
+        first = self._asked[0].validator_id
+        assert first is not None  # it was waited for
+        return first
 
     def _check_owner(self) -> None:
         found = self._read(self._layout.owned)
@@ -239,26 +305,42 @@ class _Starter:
         if problems:
             raise _Refused("not_expected", *problems)
 
-    def _make_room(self) -> LockBody | None:
-        """Wait a little for an old validator to leave; give what its lock says then."""
+    def _make_room(self) -> list[_Shard]:
+        """Wait a little for old validators to leave; give the shards for which one is to be started."""
         patience = min(self._deadline, self._clock.monotonic() + self._settings.busy_seconds)
+        waiting = self._asked
         while True:
-            found = self._read(self._layout.validator_lock())
-            if found is None:
-                return None
-            lock = LockBody.decode(found.body)
-            if lock is not None and lock.agent_id == self._validator_id:
-                return lock
-            age = found.date - found.last_modified
-            decision = may_take(lock, age=age, identity=current_process(), is_running=is_running)
-            if isinstance(decision, Take):
-                return lock
+            found = [(shard, self._in_the_way(shard)) for shard in waiting]
+            busy = [(shard, who) for shard, who in found if who is not None]
+            if not busy:
+                return [shard for shard in self._asked if not shard.started and shard.validator_id is None]
+            waiting = [shard for shard, _ in busy]
             if self._clock.monotonic() >= patience:
-                who = (
-                    "a validator whose lock cannot be read" if lock is None else f"validator {lock.agent_id}"
-                )
-                raise _Refused("validator_busy", f"{who} is there for {decision.seconds_left:.0f} s at most")
+                raise _Refused("validator_busy", f"{busy[0][1]}{self._which(waiting)}")
             self._clock.sleep(_LOOK_SECONDS)
+
+    def _in_the_way(self, shard: _Shard) -> str | None:
+        """Look at a shard's lock: who has to leave first, None where nobody has; note who is at work."""
+        found = self._read(shard.lock)
+        if found is None:
+            return None
+        lock = LockBody.decode(found.body)
+        if lock is not None and lock.agent_id == shard.worker:
+            # This very start was carried out before, and its answer was lost.
+            shard.started = True
+            if lock.state == "released":
+                shard.validator_id = shard.worker
+            return None
+        age = found.date - found.last_modified
+        decision = may_take(lock, age=age, identity=current_process(), is_running=is_running)
+        if isinstance(decision, Take):
+            return None
+        if lock is not None and self._serves(shard, lock.agent_id):
+            # An earlier start got so far, or the state machine has run it again.
+            shard.validator_id = lock.agent_id
+            return None
+        who = "a validator whose lock cannot be read" if lock is None else f"validator {lock.agent_id}"
+        return f"{who} is there for {decision.seconds_left:.0f} s at most"
 
     def _read(self, lock: str) -> Fetched | None:
         try:
@@ -268,86 +350,147 @@ class _Starter:
         except ObjectTooLarge as error:
             return error.found  # its body is empty, as good as one that cannot be read
 
-    def _log_end(self) -> int:
-        log = self._layout.validator_log()
-        seqs = [segment_seq(log, info.key) for info in self._control.list(log)]
+    def _log_end(self, shard: _Shard) -> int:
+        seqs = [segment_seq(shard.log, info.key) for info in self._control.list(shard.log)]
         return max((seq for seq in seqs if seq is not None), default=-1)
 
-    def _invoke(self) -> None:
-        """Start the worker: one asynchronous invoke, never repeated."""
-        lambdas = clients.client(
-            self._session, "lambda", self._settings, retries={"mode": "standard", "total_max_attempts": 1}
-        )
-        event = {
-            "dataset": self._layout.dataset,
-            "delivery_id": self._layout.delivery_id,
-            "transfer_type": self._layout.transfer_type,
-            "epoch": self._epoch,
-            "validator_id": self._validator_id,
-        }
+    def _start_workers(self, missing: Sequence[_Shard]) -> None:
+        """Start a worker for each: by one execution of the state machine, or by itself."""
+        for shard in missing:
+            shard.read = shard.log_end
+        events = [
+            {
+                "dataset": self._layout.dataset,
+                "delivery_id": self._layout.delivery_id,
+                "transfer_type": self._layout.transfer_type,
+                "epoch": self._epoch,
+                "validator_id": shard.worker,
+                "shard": shard.number,
+                "shards": self.shards,
+            }
+            for shard in missing
+        ]
+        if self._settings.state_machine is None:
+            self._invoke(events)
+        else:
+            self._execute(events)
+
+    def _invoke(self, events: Sequence[Mapping[str, object]]) -> None:
+        """Start the workers: one asynchronous invoke for each, never repeated."""
+        lambdas = clients.client(self._session, "lambda", self._settings, retries=_NEVER_REPEATED)
+        for event in events:
+            try:
+                with store_errors("starting the worker"):
+                    lambdas.invoke(
+                        FunctionName=self._settings.worker_function,
+                        InvocationType="Event",
+                        Payload=json.dumps(event).encode(),
+                    )
+            except AnswerLost:
+                pass  # it may have been started all the same: its first word tells
+            except StoreError as error:
+                traceback.print_exc()
+                raise _Refused("validator_not_started", str(error)) from None
+
+    def _execute(self, events: Sequence[Mapping[str, object]]) -> None:
+        """Start the workers: one execution, whose name follows from the idempotency key.
+
+        So one that is started again is the same:
+        https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+        """
+        machines = clients.client(self._session, "stepfunctions", self._settings, retries=_NEVER_REPEATED)
+        readable = f"{self._layout.dataset}-{self._layout.delivery_id}".replace(".", "_")
         try:
-            with store_errors("starting the worker"):
-                lambdas.invoke(
-                    FunctionName=self._settings.worker_function,
-                    InvocationType="Event",
-                    Payload=json.dumps(event).encode(),
+            with store_errors("starting the workers"):
+                machines.start_execution(
+                    stateMachineArn=self._settings.state_machine,
+                    name=f"{readable[:_NAME_LENGTH]}-{self._asked[0].worker}",
+                    input=json.dumps({"workers": events}),
                 )
         except AnswerLost:
-            pass  # it may have been started all the same: its first word tells
+            pass  # as above
         except StoreError as error:
+            if error.code == "ExecutionAlreadyExists":
+                return
             traceback.print_exc()
             raise _Refused("validator_not_started", str(error)) from None
 
-    def _await_first_word(self, behind: int) -> None:
-        """Wait for the worker's `init` in the validator's log behind segment `behind`."""
-        log = self._layout.validator_log()
+    def _await(self, look: Callable[[_Shard], str | None], silence: str) -> None:
+        """Wait until each shard has somebody at work, as `look` says; else it is as `silence` says."""
         while True:
-            for info in self._control.list(log, None if behind < 0 else f"{log}{behind:010d}.jsonl"):
-                seq = segment_seq(log, info.key)
-                if seq is None:
-                    continue
-                if self._is_first_word(info.key):
-                    return
-                behind = seq
+            for shard in self._asked:
+                shard.validator_id = shard.validator_id or look(shard)
+            missing = [shard for shard in self._asked if shard.validator_id is None]
+            if not missing:
+                return
             if self._clock.monotonic() >= self._deadline:
-                raise _Refused("validator_not_started", "the validator was started, and says nothing")
+                raise _Refused("validator_not_started", f"{silence}{self._which(missing)}")
             self._clock.sleep(_LOOK_SECONDS)
 
-    def _await_process(self) -> str:
-        """Wait until a validator that nobody starts from here serves this client; return its name."""
-        while True:
-            found = self._read(self._layout.validator_lock())
-            lock = None if found is None else LockBody.decode(found.body)
-            if lock is not None and lock.state == "held" and self._serves(lock.agent_id):
-                return lock.agent_id
-            if self._clock.monotonic() >= self._deadline:
-                raise _Refused("validator_not_started", "no process has begun to validate this delivery")
-            self._clock.sleep(_LOOK_SECONDS)
+    def _which(self, shards: Sequence[_Shard]) -> str:
+        """Which of several validators something is said about."""
+        if self.shards == 1:
+            return ""
+        return f" (shard {', '.join(str(shard.number) for shard in shards)} of {self.shards}, from 0)"
 
-    def _serves(self, validator_id: str) -> bool:
-        """Whether the last to write in the validator's log is this validator, for this client."""
+    def _first_word(self, shard: _Shard) -> str | None:
+        """Who has said in the log that they begin: the worker, or one that was started beside it."""
+        after = None if shard.read < 0 else segment_key(shard.log, shard.read)
+        for info in self._control.list(shard.log, after):
+            seq = segment_seq(shard.log, info.key)
+            if seq is None:
+                continue
+            segment = self._segment(info.key)
+            if segment is not None:
+                header = segment.header
+                ours = header.agent_id == shard.worker
+                if ours or (seq > shard.log_end and header.client_epoch == self._epoch):
+                    for record in segment.records.others:
+                        if isinstance(record, ValidatorInit):
+                            return header.agent_id
+                        if isinstance(record, Shutdown) and ours:
+                            raise _Refused(
+                                "validator_not_started", f"the validator left at once: {record.message}"
+                            )
+            shard.read = seq
+        return None
+
+    def _segment(self, key: str) -> Segment | None:
         try:
-            last = self._control.get(
-                segment_key(self._layout.validator_log(), self._log_end()), limit=MAX_SEGMENT
-            )
-            header = decode_segment(last.body, writer="validator").header
+            return decode_segment(self._control.get(key, limit=MAX_SEGMENT).body, writer="validator")
+        except (NotFound, ObjectTooLarge, MalformedSegment):
+            return None  # who reads the log as a chain will say so
+
+    def _process(self, shard: _Shard) -> str | None:
+        """Which validator that nobody starts from here serves this client."""
+        found = self._read(shard.lock)
+        lock = None if found is None else LockBody.decode(found.body)
+        if lock is not None and lock.state == "held" and self._serves(shard, lock.agent_id):
+            return lock.agent_id
+        return None
+
+    def _serves(self, shard: _Shard, validator_id: str) -> bool:
+        """Whether the last to write in the log is this validator, for this client, lately, and no goodbye."""
+        try:
+            last = self._control.get(segment_key(shard.log, self._log_end(shard)), limit=MAX_SEGMENT)
+            segment = decode_segment(last.body, writer="validator")
         except (NotFound, ObjectTooLarge, MalformedSegment):
             return False
-        return (header.agent_id, header.client_epoch) == (validator_id, self._epoch)
+        return (
+            (segment.header.agent_id, segment.header.client_epoch) == (validator_id, self._epoch)
+            and last.date - last.last_modified <= _ALIVE_SECONDS
+            and not any(isinstance(record, Shutdown | Stop) for record in segment.records.others)
+        )
 
-    def _is_first_word(self, key: str) -> bool:
-        try:
-            segment = decode_segment(self._control.get(key, limit=MAX_SEGMENT).body, writer="validator")
-        except (NotFound, ObjectTooLarge, MalformedSegment):
-            return False  # who reads the log as a chain will say so
-        if segment.header.agent_id != self._validator_id:
-            return False
-        for record in segment.records:
-            if isinstance(record, ValidatorInit):
-                return True
-            if isinstance(record, Shutdown):
-                raise _Refused("validator_not_started", f"the validator left at once: {record.message}")
-        return False
+
+def _number(event: Mapping[str, object], name: str, least: int, most: int) -> int | None:
+    """A whole number of the event, None where it holds none under this name."""
+    given = event.get(name)
+    if given is None:
+        return None
+    if type(given) is not int or not least <= given <= most:
+        raise _Refused("invalid_request", f"{name} is no number from {least} to {most}")
+    return given
 
 
 def _worker_name(key: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from upload_client.core.layout import MAX_SHARDS
+
 __all__ = ["ENVIRONMENT_VARIABLE", "ValidatorSettings"]
 
 ENVIRONMENT_VARIABLE = "UPLOAD_CLIENT_VALIDATOR"
@@ -31,6 +33,11 @@ class ValidatorSettings(BaseModel):
     worker_function: str | None
     """Name or ARN of the function that runs `upload_client.validator.handlers.work`. None: a process is the
     validator (`upload-client receiver validate --watch`), and the starter waits for it."""
+    state_machine: str | None = None
+    """ARN of the state machine that runs that function once for each shard (`upload-client receiver template
+    --fan-out`). None: the starter invokes it itself."""
+    shards: int = Field(default=1, ge=1, le=MAX_SHARDS)
+    """How many validators share the files of a delivery. A client keeps the number it was told first."""
     outcome_topic: str | None = None
     """ARN of an SNS topic that is told how each run of a delivery has ended."""
 
