@@ -70,6 +70,11 @@ class Store:
             keys
         )
 
+    def groups(self, prefix: str) -> list[str]:
+        """What a listing of the control bucket with a delimiter shows, where nothing lies beside folders."""
+        n = len(prefix)
+        return sorted({key[: n + key[n:].index("/") + 1] for key in self.objects if key.startswith(prefix)})
+
     def number_after(self, after: str) -> int:
         if not after.startswith(self.landing) or len(after) <= len(self.landing):
             return 0
@@ -122,7 +127,11 @@ class Handler(BaseHTTPRequestHandler):
             self.count("LIST")
             prefix = query.get("prefix", "")
             after = query.get("continuation-token") or query.get("start-after", "")
-            entries, more = self.store.page(bucket, prefix, after)
+            if query.get("delimiter"):
+                groups, entries, more = self.store.groups(prefix), [], False
+            else:
+                groups = []
+                entries, more = self.store.page(bucket, prefix, after)
             token = f"<NextContinuationToken>{entries[-1][0]}</NextContinuationToken>" if more else ""
             body = "".join(
                 f"<Contents><Key>{quote(name)}</Key><LastModified>{WHEN}</LastModified>"
@@ -130,6 +139,8 @@ class Handler(BaseHTTPRequestHandler):
                 f"<ChecksumType>FULL_OBJECT</ChecksumType><Size>{size}</Size>"
                 "<StorageClass>STANDARD</StorageClass></Contents>"
                 for name, size, etag in entries
+            ) + "".join(
+                f"<CommonPrefixes><Prefix>{quote(group)}</Prefix></CommonPrefixes>" for group in groups
             )
             self.answer(
                 200,

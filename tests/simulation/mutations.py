@@ -231,6 +231,18 @@ MUTATIONS = (
         "entry is None",
     ),
     Mutation(
+        "a validator judges what is another's",
+        "upload_client.validator.pipeline:Validator._is_mine",
+        "shard_of(path, self._shards) == self._shard",
+        "True",
+    ),
+    Mutation(
+        "of several validators only the first is heard",
+        "upload_client.validation:Validation._share",
+        "range(len(self._shards), shards)",
+        "range(0)",
+    ),
+    Mutation(
         "what is read of the logs holds what does not count",
         f"{_CORE}.history:DeliveryHistory.add_client",
         "if segment.superseded:",
