@@ -450,6 +450,27 @@ def test_a_long_log_is_read_in_order_by_many(bucket, through, proxy, monkeypatch
     segments = list(reader_of(far).read_all())
     assert notes_of(segments) == list(range(20))
     assert proxy.count("GET", "jsonl$") == 20
+    assert proxy.count("GET") - proxy.count("GET", "jsonl$") == 1  # LIST
+
+
+def test_what_was_listed_and_then_could_not_be_read_is_listed_again(bucket, clock, monkeypatch):
+    monkeypatch.setattr(log, "_MAX_FETCHED", 3)
+    fill(bucket, 10)
+    reader = reader_of(bucket, clock=clock)
+    assert reader.step() == 0
+    get = bucket.get
+    monkeypatch.setattr(bucket, "get", unanswered)
+    reader.step()
+    assert isinstance(reader.trouble, AnswerLost)
+    monkeypatch.setattr(bucket, "get", get)
+    clock.advance(10)
+    while reader.step() == 0:
+        clock.advance(0.1)
+    assert notes_of(reader.update()) == list(range(10))
+
+
+def unanswered(*_: object, **__: object) -> None:
+    raise AnswerLost("no answer")
 
 
 def test_one_poll_takes_no_more_than_its_budget(bucket, clock, monkeypatch):

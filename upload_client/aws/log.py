@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import itertools
 import math
 import threading
 from collections import deque
@@ -431,6 +432,7 @@ class LogReader:
         self._next_poll = -math.inf  # by the monotonic clock
         self._pause = _POLL_FIRST
         self._found: deque[Segment] = deque()
+        self._listing: Iterator[ObjectInfo] | None = None  # what the last poll left of a listing
         self._background = Background(self.step, f"reader {prefix}", longest=_POLL_LAST)
         self.chain = LogChain(writer) if chain is None else chain
         self.error: LogBroken | None = None
@@ -527,6 +529,7 @@ class LogReader:
             broken = _named(self._bucket, self._prefix, error)
             more = False
         except StoreError:
+            self._listing = None
             if not segments:
                 raise
             more = True  # what is linked in must be given out; the next poll meets the error again
@@ -540,7 +543,8 @@ class LogReader:
         budget = READ_BUDGET
         expected = self.chain.next_seq
         n_strange = 0
-        for info in _listed(self._bucket, self._prefix, expected):
+        listing, self._listing = self._listing or _listed(self._bucket, self._prefix, expected), None
+        for info in listing:
             seq = segment_seq(self._prefix, info.key)
             if seq is None:
                 n_strange += 1
@@ -555,6 +559,8 @@ class LogReader:
                 return entries, True
             budget -= info.size
             if entries and (budget < 0 or len(entries) == _MAX_FETCHED):
+                # Segments stay where they are: the rest of this listing is as good as a new one.
+                self._listing = itertools.chain((info,), listing)
                 return entries, True
             entries.append((seq, info))
             expected += 1
