@@ -841,7 +841,7 @@ class UploadClient:
             "epoch": delivery.lock.epoch,
             "idempotency_key": f"{self.agent_id}-{delivery.lock.epoch}-{wanted.attempt}",
         }
-        if wanted.shards is not None and wanted.shards > 1:
+        if wanted.shards > 1:
             request |= {"shard": wanted.shard, "shards": wanted.shards}
         client = pipeline.lambda_client(self._session, settings, self._lambda_config)
         return pipeline.start(client, settings.start_function or "", request)

@@ -32,13 +32,13 @@ class Request:
 
     Attributes:
         attempt: number of this attempt.
-        shard: which validator; where `shards` is not known yet, all that the receiver wants.
-        shards: how many share the files; None before the starter, or one of them, has said so.
+        shard: which validator; where it is not known that there are several, as many as the receiver wants.
+        shards: how many share the files; 1 until the starter, or one of them, has said otherwise.
     """
 
     attempt: int
     shard: int
-    shards: int | None
+    shards: int
 
 
 class Validation:
@@ -69,8 +69,8 @@ class Validation:
         self._ask = ask
         self._clock = clock
         self.chains = {shard: reader.chain.copy() for shard, reader in readers.items()}
-        self._n_shards: int | None = None  # as far as the starter or a log has said so
-        self._shards = [self._make_shard(0)]
+        self._shards: list[_Shard] = []
+        self._shards.append(self._make_shard(0))
 
     @property
     def reader(self) -> LogReader:
@@ -137,7 +137,6 @@ class Validation:
 
     def _share(self, shards: int) -> None:
         """So many validators were started together with the first."""
-        self._n_shards = max(shards, len(self._shards))
         for number in range(len(self._shards), shards):
             shard = self._make_shard(number)
             shard.watch.attempt = self._shards[0].watch.attempt
@@ -151,7 +150,7 @@ class Validation:
             number,
             reader,
             self._make_watch(),
-            lambda attempt: self._ask(Request(attempt, number, self._n_shards)),
+            lambda attempt: self._ask(Request(attempt, number, len(self._shards))),
             self._clock,
         )
 
