@@ -230,11 +230,11 @@ def until_done(client: UploadClient) -> None:
 def silence(client: UploadClient, clock: Movable) -> None:
     """So much time passes without a word from a validator that the client starts one again."""
     assert client._delivery is not None
-    validation = client._delivery.validation
-    attempt = validation.watch.attempt
+    shard = client._delivery.validation._shards[0]
+    attempt = shard.watch.attempt
     client.update()
     clock.slept += 60.0
-    until(client, lambda: client.done or (validation.watch.attempt > attempt and not validation._starting))
+    until(client, lambda: client.done or (shard.watch.attempt > attempt and not shard._starting))
 
 
 def control_bucket(delivery: Delivery) -> Bucket:
