@@ -4,6 +4,7 @@ Run as ``python -m receiver DIRECTORY`` in ``tests/``, it obeys as `upload_clien
 Beyond that one and moto
 
 - stacks may hold user pools, identity pools, groups and bucket policies, which moto leaves out;
+- state machines run, and invoke functions if their own role may;
 - Cognito gives the credentials of the role that the user's groups call for, not a fixed text;
 - each request is judged by `policies.allows` under the policies of its role and of its bucket, conditions
   included; requests with the sandbox's own key, the operator's, are not. Plain HTTP counts as TLS here.
@@ -26,10 +27,15 @@ from moto.cloudformation.parsing import ResourceMap
 from moto.cognitoidentity.models import cognitoidentity_backends
 from moto.cognitoidp.models import cognitoidp_backends
 from moto.core.common_models import CloudFormationModel
+from moto.core.config import default_user_config
 from moto.iam.models import Role, iam_backends
 from moto.s3.exceptions import S3ClientError
 from moto.s3.models import s3_backends
+from moto.stepfunctions.models import StateMachine
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.sts.models import sts_backends
+from receiver.definitions import as_moto_reads_it
 from receiver.policies import allows
 
 from upload_client.sandbox import server
@@ -172,6 +178,20 @@ def _text(document: str | dict) -> str:
 
 
 Role.create_from_cloudformation_json = staticmethod(_role_of_stack)
+
+
+def _state_machine_of_stack(name, definition, account_id, region_name, **_):
+    """moto knows definitions as text only; and what it runs is kept apart from what it does not."""
+    properties = definition["Properties"]
+    text = as_moto_reads_it(_booleans(properties["Definition"]))
+    for key, value in properties["DefinitionSubstitutions"].items():
+        text = text.replace(f"${{{key}}}", value)
+    backend = stepfunctions_parser_backends[account_id][region_name]
+    return backend.create_state_machine(properties["StateMachineName"], text, properties["RoleArn"])
+
+
+StateMachine.create_from_cloudformation_json = staticmethod(_state_machine_of_stack)
+default_user_config["stepfunctions"]["execute_state_machine"] = True
 ResourceMap.parse_ssm_parameter = lambda *_: LAYER  # AWS' own public parameters are not in moto
 
 
@@ -181,6 +201,20 @@ class Refused(Exception):  # noqa: N818 # it reads as what it says
 
 class Site(server.Site):
     """The sandbox's site behind IAM."""
+
+    def __init__(self, functions) -> None:
+        super().__init__(functions)
+        lambda_eval_utils._invoke_lambda_function = self._invoke_for_state_machine
+
+    def _invoke_for_state_machine(self, parameters, region, state_credentials):
+        function = parameters["FunctionName"]
+        if not allows(role_policies(state_credentials.role_arn), "lambda:InvokeFunction", function):
+            sys.stderr.write(f"refused: {state_credentials.role_arn} may not invoke {function}\n")
+            raise Refused(function)
+        path = f"/2015-03-31/functions/{function.rpartition(':')[2]}/invocations"
+        answer = self._functions.invoke(path, "RequestResponse", parameters["Payload"])
+        failed = {"FunctionError": "Unhandled"} if "X-Amz-Function-Error" in answer.headers else {}
+        return {"StatusCode": 200, "Payload": json.loads(answer.body), **failed}
 
     def __call__(self, environ, start_response):
         path = environ["PATH_INFO"]
@@ -230,6 +264,8 @@ def _needed(service: str, environ):
         yield "lambda:InvokeFunction", f"{arn}function:{path.split('/')[3]}", {}
     elif service == "ssm" and target.endswith(".GetParameter"):
         yield "ssm:GetParameter", f"{arn}parameter{json.loads(body)['Name']}", {}
+    elif service == "states" and target.endswith(".StartExecution"):
+        yield "states:StartExecution", json.loads(body)["stateMachineArn"], {}
     elif service == "sns" and b"Action=Publish" in body:
         yield "sns:Publish", urllib.parse.parse_qs(body.decode())["TopicArn"][0], {}
     else:

@@ -85,35 +85,47 @@ class Aws:
 
 
 class Deployed:
-    """The receiver's stack, and what an operator does with it."""
+    """A receiver's stack, and what an operator does with it.
 
-    def __init__(self, aws: Aws, directory: Path) -> None:
+    Args:
+        aws: where.
+        directory: for the template and the code.
+        stack: its name.
+        archive: what the names of its buckets begin with.
+        options: more for ``upload-client receiver template``.
+    """
+
+    def __init__(
+        self, aws: Aws, directory: Path, *options: str, stack: str = STACK, archive: str = "archive"
+    ) -> None:
         self.aws = aws
         self.directory = directory
+        self.stack = stack
         template, code = directory / "receiver.yaml", directory / "validator.zip"
-        self.cli("template", "-o", template)
+        self.cli("template", *options, "-o", template)
         self.cli("package", "-o", code)
         s3 = aws.client("s3")
         s3.create_bucket(Bucket="code")
         s3.put_object(Bucket="code", Key="validator.zip", Body=code.read_bytes())
         stacks = aws.client("cloudformation")
         stacks.create_stack(
-            StackName=STACK,
+            StackName=stack,
             TemplateBody=template.read_text(encoding="utf-8"),
             Capabilities=["CAPABILITY_IAM"],
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value}
                 for key, value in {
-                    "LandingBucketName": "archive-landing",
-                    "ControlBucketName": "archive-control",
+                    "LandingBucketName": f"{archive}-landing",
+                    "ControlBucketName": f"{archive}-control",
+                    "SettingsParameterName": f"/{stack}/settings",
                     "CodeBucket": "code",
                     "CodeKey": "validator.zip",
                 }.items()
             ],
         )
-        (stack,) = stacks.describe_stacks(StackName=STACK)["Stacks"]
-        assert stack["StackStatus"] == "CREATE_COMPLETE", aws.log.read_text()
-        self.outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stack["Outputs"]}
+        (made,) = stacks.describe_stacks(StackName=stack)["Stacks"]
+        assert made["StackStatus"] == "CREATE_COMPLETE", aws.log.read_text()
+        self.outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in made["Outputs"]}
         self._define_functions()
 
     def cli(self, *arguments: object, answers: str = "", env: dict[str, str] | None = None) -> str:
@@ -144,7 +156,7 @@ class Deployed:
     def _define_functions(self) -> None:
         """Let the functions run as the template says: its handler, environment, time, and role."""
         functions = {}
-        for name in (f"{STACK}-start", f"{STACK}-work"):
+        for name in (f"{self.stack}-start", f"{self.stack}-work"):
             made = self.aws.client("lambda").get_function_configuration(FunctionName=name)
             package, _, handler = made["Handler"].rpartition(".")
             variables = dict(made["Environment"]["Variables"])
@@ -192,6 +204,13 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 @pytest.fixture(scope="session")
 def deployed(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     return Deployed(aws, tmp_path_factory.mktemp("receiver"))
+
+
+@pytest.fixture(scope="session")
+def fanned_out(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """A second receiver beside it, with two validators for each delivery."""
+    directory = tmp_path_factory.mktemp("fan-out")
+    return Deployed(aws, directory, "--fan-out", "2", stack="fan-out", archive="shared")
 
 
 def modules_of(archive: Path) -> list[str]:

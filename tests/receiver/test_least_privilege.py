@@ -116,7 +116,9 @@ def test_what_is_not_there_is_said_to_be_not_there_but_only_of_ones_own(deployed
     [
         "staging/log/validator/0000/0000000001.jsonl",
         "sample/log/validator/0000/0000000000.jsonl",
+        "staging/log/validator/0001/0000000000.jsonl",
         "staging/validator",
+        "staging/validator-0001",
         "expectations.yaml",
         "staging/expectations.yaml",
         "anything",

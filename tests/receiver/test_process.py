@@ -8,12 +8,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from click.testing import CliRunner
 from validator.by_hand import Client
 
 from upload_client import UploadClient
 from upload_client.aws.bucket import Bucket
-from upload_client.core.layout import Layout
-from upload_client.errors import PipelineRefused
+from upload_client.cli.receiver import receiver
+from upload_client.core.layout import Layout, shard_of
+from upload_client.core.records import Verdict, decode_segment
+from upload_client.errors import PipelineRefused, UsageError
 from upload_client.index import scan
 from upload_client.receiver.process import Process
 from upload_client.sandbox import sample
@@ -154,3 +157,47 @@ def test_a_process_may_serve_the_one_client_that_is_there(settings, deliver, dep
     assert said == "there is nothing to judge\n"
     said = deployed.cli("validate", "--dataset", "process", "--delivery-id", delivery_id)  # with the stack's
     assert said == "there is nothing to judge\n"
+
+
+def test_processes_that_share_a_delivery_judge_each_file_once_between_them(settings, deployed):
+    delivery_id = f"h{secrets.token_hex(4)}"
+    layout = Layout("process", delivery_id, "staging", "", settings.landing_prefix)
+    s3 = deployed.aws.client("s3")
+    control = Bucket("archive-control", prefix=layout.root, client=s3)
+    client = Client(control, Bucket("archive-landing", prefix=layout.landing, client=s3))
+    client.begin()
+    paths = [f"{n:02}.csv" for n in range(4, 10)]
+    for path in paths:
+        client.deliver(path)
+    client.stop()
+    shared = settings.model_copy(update={"shards": 2, "openers": 1, "outcome_topic": None})
+    for shard in (1, 0):  # the first one waits for the others
+        process = Process(shared, layout, shard=shard)
+        assert process.once() == "stop"
+        assert process.once() is None
+        log = (
+            decode_segment(control.read(key), writer="validator")
+            for key in control.ls(layout.validator_log(shard))
+        )
+        judged = [record.path for segment in log for record in segment.records if isinstance(record, Verdict)]
+        assert sorted(judged) == [path for path in paths if shard_of(path, 2) == shard]
+        assert judged
+
+
+@pytest.mark.parametrize("shard", ["2/2", "0/0", "-1/2", "0/65", "1", "a/b", "0/2/3", "00001/2"])
+def test_what_is_no_shard_is_refused_by_the_command(shard):
+    ran = CliRunner().invoke(receiver, ["validate", "--dataset", "d", "--delivery-id", "y", "--shard", shard])
+    assert ran.exit_code == 2
+    assert "0/3, 1/3, 2/3" in " ".join(ran.output.split())
+
+
+@pytest.mark.parametrize(("shard", "shards"), [("0/2", 1), ("0/1", 3), ("1/4", 3)])
+def test_a_process_that_counts_otherwise_than_its_receiver_refuses_to_judge(
+    settings, deployed, shard, shards
+):
+    told = settings.model_copy(update={"shards": shards}).model_dump_json()
+    with pytest.raises(UsageError, match=f"this receiver has {shards} for each delivery"):
+        deployed.cli(
+            *("validate", "--dataset", "process", "--delivery-id", "y", "--shard", shard),
+            env={"UPLOAD_CLIENT_VALIDATOR": told},
+        )

@@ -22,12 +22,28 @@ def resources(text: str) -> dict:
 def filled_in(value: dict) -> str:
     text = value["Fn::Sub"]
     text = text[0].replace("${Worker}", "null") if isinstance(text, list) else text
+    text = text.replace("${Shards}", "8")
     return re.sub(r"\$\{[^}]*\}", "x", text)
 
 
-@pytest.mark.parametrize("template", [receiver_template, delivery_template])
+TEMPLATES = {
+    "one validator": receiver_template(),
+    "several": receiver_template(8),
+    "delivery": delivery_template(),
+}
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
 def test_cloudformation_would_find_nothing_wrong(template):
-    assert [str(finding) for finding in lint(template())] == []
+    assert [str(finding) for finding in lint(template)] == []
+
+
+def test_with_several_validators_all_else_is_as_with_one():
+    one, several = (resources(receiver_template(shards)) for shards in (None, 8))
+    assert several.keys() - one.keys() == {"StateMachine", "StateMachineRole"}
+    changed = {name for name in one if one[name] != several[name]}
+    assert changed == {"StartFunction", "StartRole", "WorkRole"}
+    assert not any("#if" in text or "#else" in text or "#end" in text for text in TEMPLATES.values())
 
 
 def test_both_buckets_keep_old_versions_and_let_nobody_in_from_outside():
@@ -60,17 +76,20 @@ def test_only_tls_reaches_a_bucket(name, tls, allowed):
     assert allows([whoever, policy], "s3:ListBucket", bucket, {"aws:SecureTransport": tls}) is allowed
 
 
-def test_what_clients_and_functions_are_told_fits_their_settings():
+@pytest.mark.parametrize("shards", [None, 8])
+def test_what_clients_and_functions_are_told_fits_their_settings(shards):
     from upload_client.settings import Settings, with_parameter
     from upload_client.validator import ValidatorSettings
 
-    made = resources(receiver_template())
+    made = resources(receiver_template(shards))
     told = with_parameter(Settings(), filled_in(made["Settings"]["Properties"]["Value"]))
     assert told.start_function == "x"
     for function in ("StartFunction", "WorkFunction"):
         variables = made[function]["Properties"]["Environment"]["Variables"]
         settings = ValidatorSettings.model_validate_json(filled_in(variables["UPLOAD_CLIENT_VALIDATOR"]))
         assert settings.landing_prefix == told.landing_prefix
+        if function == "StartFunction":
+            assert (settings.shards, settings.state_machine) == ((1, None) if shards is None else (8, "x"))
 
 
 def test_nobody_reaches_a_role_but_by_what_their_token_says():

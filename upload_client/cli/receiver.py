@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.help import Command, Group, Section
+from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -94,19 +95,43 @@ def _say(*lines: str) -> None:
 @receiver.command(
     cls=Command,
     short_help="Write the CloudFormation template.",
-    sections=_examples(("upload-client receiver template -o receiver.yaml", "")),
+    sections=_examples(
+        ("upload-client receiver template -o receiver.yaml", "one validator for each delivery"),
+        ("upload-client receiver template --fan-out 8 -o receiver.yaml", "eight, which share its files"),
+        ("upload-client receiver template --definition", "what runs the eight, by itself"),
+    ),
 )
 @click.option("-o", "--output", metavar="FILE", type=_FILE, help="Where  [default: standard output]")
+@click.option(
+    "--fan-out",
+    type=click.IntRange(1, MAX_SHARDS),
+    metavar="N",
+    help=f"Let N validators (at most {MAX_SHARDS}) share the files of a delivery, run by Step Functions.",
+)
+@click.option(
+    "--definition", is_flag=True, help="Only the state machine that runs them, as JSON, to deploy otherwise."
+)
 @click.option("--delivery", is_flag=True, help="What `invite` deploys for each delivery.")
 @_debug
-def template(*, output: Path | None, delivery: bool) -> None:
+def template(*, output: Path | None, fan_out: int | None, definition: bool, delivery: bool) -> None:
     """Write the template of the receiving end: buckets, login, validator, alarms.
 
     It is to be read: each part says what it is for.
     """
-    from upload_client.receiver import delivery_template, receiver_template  # noqa: PLC0415 # not for --help
+    from upload_client import receiver as templates  # noqa: PLC0415 # not for --help
+    from upload_client.errors import UsageError  # noqa: PLC0415
 
-    text = delivery_template() if delivery else receiver_template()
+    if definition + delivery + (fan_out is not None) > 1:
+        raise UsageError(
+            "--fan-out, --definition and --delivery are three different things",
+            hint="Name one of them. The definition is the same for every number of validators.",
+        )
+    if definition:
+        text = templates.state_machine()
+    elif delivery:
+        text = templates.delivery_template()
+    else:
+        text = templates.receiver_template(fan_out)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -289,17 +314,41 @@ def revoke(
 _EXIT_CODES = {"stop": 0, "superseded": 0, "time": 130, "error": 5, "lock lost": 12}
 
 
+def _shard(_context: click.Context, _parameter: click.Parameter, given: str) -> tuple[int, int]:
+    """Which of how many, of ``K/N``."""
+    match = re.fullmatch("([0-9]{1,2})/([0-9]{1,2})", given)
+    shard, shards = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 0 <= shard < shards <= MAX_SHARDS:
+        raise click.BadParameter(
+            f"{given!r} is none of 0/N to N-1/N, with N from 1 to {MAX_SHARDS}. Of three: 0/3, 1/3, 2/3."
+        )
+    return shard, shards
+
+
 @receiver.command(
     cls=Command,
     short_help="Be the validator of a delivery, here.",
     sections=_examples(
         (f"upload-client receiver validate {_A_DELIVERY}", "once, for example from cron"),
         (f"upload-client receiver validate {_A_DELIVERY} --watch", "in a container"),
+        (
+            f"upload-client receiver validate {_A_DELIVERY} \\\n    --watch --shard 0/2",
+            "one of two containers",
+        ),
     ),
 )
 @_of_a_delivery
 @click.option("--sample", is_flag=True, help="The small sample agreed on first.")
 @click.option("--watch", is_flag=True, help="Go on for every client that comes, until Ctrl-C or SIGTERM.")
+@click.option(
+    "--shard",
+    metavar="K/N",
+    default="0/1",
+    show_default=True,
+    callback=_shard,
+    help="Be one of N validators, number K (from 0): run one process for each, 0/N to N-1/N. Each judges its"
+    " own part of the files. N is the receiver's `shards`.",
+)
 @_of_a_stack
 def validate(
     *,
@@ -307,6 +356,7 @@ def validate(
     delivery_id: str,
     sample: bool,
     watch: bool,
+    shard: tuple[int, int],
     stack: str,
     region: str | None,
     as_json: bool,
@@ -319,6 +369,7 @@ def validate(
     import signal  # noqa: PLC0415 # not for --help
 
     from upload_client.core.layout import Layout  # noqa: PLC0415
+    from upload_client.errors import UsageError  # noqa: PLC0415
     from upload_client.receiver.process import Process, settings_of  # noqa: PLC0415 # imports boto3
     from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
 
@@ -328,6 +379,15 @@ def validate(
         settings = ValidatorSettings.from_environment()
     else:
         settings = settings_of(_open(stack, region))
+    number, shards = shard
+    if shards != settings.shards:
+        raise UsageError(
+            f"--shard {number}/{shards}: this receiver has {settings.shards} for each delivery",
+            hint=f"Run one process for each, --shard 0/{settings.shards} to"
+            f" {settings.shards - 1}/{settings.shards}."
+            if settings.shards > 1
+            else "Leave --shard out, or set the receiver's `shards`.",
+        )
     layout = Layout(
         dataset,
         delivery_id,
@@ -335,7 +395,7 @@ def validate(
         settings.control_prefix,
         settings.landing_prefix,
     )
-    process = Process(settings, layout)
+    process = Process(settings, layout, shard=number)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: process.stop())
     if watch:

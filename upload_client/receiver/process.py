@@ -34,17 +34,19 @@ def settings_of(receiver: Receiver) -> ValidatorSettings:
 
 
 class Process:
-    """Validates one delivery.
+    """Validates one delivery, or its share of one.
 
     Args:
         settings: the receiver's.
         layout: which delivery.
+        shard: which of the `settings.shards` validators that share its files.
     """
 
-    def __init__(self, settings: ValidatorSettings, layout: Layout) -> None:
+    def __init__(self, settings: ValidatorSettings, layout: Layout, *, shard: int = 0) -> None:
         layout.check_places(settings.control_bucket, settings.landing_bucket)
         self._settings = settings
         self._layout = layout
+        self._shard = shard
         client = clients.s3_client(boto3.Session(), settings)
         self._control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client)
         self._stopping = threading.Event()
@@ -92,6 +94,8 @@ class Process:
             self._layout,
             validator_id=new_agent_id(),
             client_epoch=epoch,
+            shard=self._shard,
+            shards=self._settings.shards,
             seconds_left=lambda: 0.0 if self._stopping.is_set() else float("inf"),
         )
 
@@ -106,7 +110,7 @@ class Process:
 
     def _is_settled(self, epoch: int) -> bool:
         """Whether the last word in the validator's log is that all this client has sent is judged."""
-        log = self._layout.validator_log()
+        log = self._layout.validator_log(self._shard)
         seqs = [segment_seq(log, info.key) for info in self._control.list(log)]
         end = max((seq for seq in seqs if seq is not None), default=-1)
         try:
