@@ -7,6 +7,7 @@ from pathlib import Path
 
 def echo(event, context):
     print("said to nobody")
+    time.sleep(event.get("seconds", 0))
     return {
         "event": event,
         "pid": os.getpid(),

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,20 @@ def test_a_function_runs_in_a_process_of_its_own_with_its_context(failing):
     assert 0 < said["remaining"] <= 120_000
     assert said["pid"] != os.getpid()
     again = json.loads(invoke(failing, START_FUNCTION, {})["Payload"])
-    assert said["pid"] != again["pid"]
+    assert said["pid"] == again["pid"]  # which waits for the next invocation
     assert said["request"] != again["request"]
+
+
+def test_what_runs_at_the_same_time_runs_in_processes_of_its_own(failing):
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda n: invoke(failing, START_FUNCTION, {"seconds": 1.0}), range(3)))
+    assert len({json.loads(answer["Payload"])["pid"] for answer in answers}) == 3
+
+
+def test_one_that_raised_is_followed_by_another(failing):
+    for _ in range(2):
+        answer = json.loads(invoke(failing, WORK_FUNCTION, {"why": "because"})["Payload"])
+        assert answer["errorMessage"] == "no: because"
 
 
 def test_a_function_sees_nothing_of_the_persons_own_aws_settings(monkeypatch):

@@ -1,4 +1,7 @@
-"""Lambda's Invoke, on this machine: each invocation in a process of its own.
+"""Lambda's Invoke, on this machine: each invocation in a process that no other has at the same time.
+
+As at AWS, a process that has answered waits for the next invocation of its function; here, one that has raised
+ends. See https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 
 Of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html this knows ``RequestResponse``,
 ``Event`` (with no retries, as the functions of a delivery are set up) and ``DryRun``, a function that raises
@@ -66,7 +69,7 @@ class Functions:
     def __init__(self, log: Path) -> None:
         self._log = log
         self._functions: dict[str, Function] = {}
-        self._spares: dict[str, subprocess.Popen[bytes]] = {}
+        self._idle: dict[str, list[subprocess.Popen[bytes]]] = {}
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -74,9 +77,8 @@ class Functions:
     def define(self, name: str, function: Function) -> None:
         """Make `name` mean `function`, and have a first process ready for it, all it needs imported."""
         self._functions[name] = function
-        spare = self._spawn(function)
-        if spare is not None:
-            self._spares[name] = spare
+        first = self._spawn(function)
+        self._idle[name] = [] if first is None else [first]
 
     @staticmethod
     def is_invocation(path: str) -> bool:
@@ -121,7 +123,7 @@ class Functions:
             "seconds": function.seconds,
             "memory_mb": function.memory_mb,
         }
-        process = self._spares.pop(name, None) or self._spawn(function)
+        process = self._idle_process(name) or self._spawn(function)
         if process is None:
             return {"error": {"errorType": "Runtime.ExitError", "errorMessage": "the sandbox is closing"}}
         assert process.stdin is not None
@@ -135,16 +137,13 @@ class Functions:
                 # An OSError: it is gone already, which its empty answer says.
                 process.stdin.write(json.dumps(invocation).encode() + b"\n")
                 process.stdin.flush()
-                answer = process.stdout.read()
-                process.wait()
+                answer = process.stdout.readline()
         finally:
-            process.kill()
-            process.wait()
-            with self._lock:
-                self._running.discard(process)
-            for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):  # the other end closed first
-                    pipe.close()
+            if answer.startswith(b'{"result"') and not timed_out.is_set():
+                with self._lock:
+                    self._idle[name].append(process)
+            else:
+                self._end(process, seconds=0.0 if answer else 1.0)
         if timed_out.is_set():
             now = dt.datetime.now(tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
             message = f"{now}Z {request_id} Task timed out after {function.seconds:.2f} seconds"
@@ -155,6 +154,30 @@ class Functions:
             message = f"RequestId: {request_id} Error: Runtime exited with status {process.returncode}"
             return {"error": {"errorType": "Runtime.ExitError", "errorMessage": message}}
         return result
+
+    def _idle_process(self, name: str) -> subprocess.Popen[bytes] | None:
+        """A process that waits; none that was killed meanwhile."""
+        with self._lock:
+            idle = self._idle[name]
+            while idle:
+                process = idle.pop()
+                if process.poll() is None:
+                    return process
+        return None
+
+    def _end(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        """End a process, with so much time to do it by itself, so that it can say why."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.kill()
+        process.wait()
+        with self._lock:
+            self._running.discard(process)
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):  # the other end closed first
+                pipe.close()
 
     def _spawn(self, function: Function) -> subprocess.Popen[bytes] | None:
         with self._lock, self._log.open("ab") as log:

@@ -1,10 +1,11 @@
-"""One Lambda invocation: read it from standard input, run its handler, write what it answered.
+"""Lambda invocations, one after the other: read one from standard input, run the handler, write its answer.
 
-Run as ``python -m upload_client.sandbox.lambda_runtime HANDLER``. It imports the handler, says so with an
-empty line, and waits. The first line of standard input is the invocation, in JSON: ``event, function,
-request_id, seconds`` and ``memory_mb``. Standard output gets one JSON line, ``{"result": …}`` or
-``{"error": …}``. Standard input stays open for as long as whoever started this process lives: when it
-closes, this process ends too, wherever it is. What a handler prints goes to standard error.
+Run as ``python -m upload_client.sandbox.lambda_runtime HANDLER``. It imports the handler, and whenever it is
+ready it says so with an empty line. Each line of standard input is an invocation, in JSON: ``event, function,
+request_id, seconds`` and ``memory_mb``. For each, standard output gets one JSON line, ``{"result": …}`` or
+``{"error": …}``; after an error this process ends. Standard input stays open for as long as whoever started
+this process lives: when it closes, this process ends too, wherever it is. What a handler prints goes to
+standard error.
 
 The handler gets what AWS gives it: the event and a context
 (https://docs.aws.amazon.com/lambda/latest/dg/python-context.html).
@@ -16,6 +17,7 @@ import importlib
 import importlib.util
 import json
 import os
+import queue
 import signal
 import sys
 import threading
@@ -67,26 +69,20 @@ def load_handler(name: str) -> Handler:
     return cast("Handler", getattr(module, function))
 
 
-def _end_with_parent() -> None:
+def _listen(lines: queue.SimpleQueue[bytes]) -> None:
+    """Take lines from standard input, and end this process when it closes."""
     # os.read, not sys.stdin: a thread blocked inside the buffered reader holds its lock and makes
     # the interpreter abort when it shuts down.
-    while os.read(0, 4096):
-        pass
+    rest = b""
+    while block := os.read(0, 65536):
+        *whole, rest = (rest + block).split(b"\n")
+        for line in whole:
+            lines.put(line)
     os._exit(1)
 
 
-def _first_line() -> bytes:
-    line = bytearray()
-    while not line.endswith(b"\n"):
-        block = os.read(0, 1)
-        if not block:
-            raise SystemExit(1)
-        line += block
-    return bytes(line)
-
-
 def main(name: str) -> int:
-    """Run one invocation of the handler `name`; always 0, as an error of the handler is an answer too."""
+    """Run invocations of the handler `name` until one fails; 0, as that is an answer too."""
     # Ctrl-C in a terminal reaches every process there; whoever started us decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with os.fdopen(os.dup(1), "wb") as answer_to:
@@ -95,33 +91,39 @@ def main(name: str) -> int:
             handler = load_handler(name)
         except Exception as error:  # noqa: BLE001 — told to whoever invokes it
             handler = _raising(error)
-        answer_to.write(b"\n")
-        answer_to.flush()
-        invocation = json.loads(_first_line())
-        threading.Thread(target=_end_with_parent, daemon=True, name="parent-watch").start()
-        context = Context(
-            function_name=invocation["function"],
-            aws_request_id=invocation["request_id"],
-            seconds=invocation["seconds"],
-            memory_limit_in_mb=invocation["memory_mb"],
-        )
-        try:
-            answer = {"result": handler(invocation["event"], context)}
-            data = json.dumps(answer)
-        except Exception as error:  # noqa: BLE001 — whatever a handler raises is the answer
-            traceback.print_exc()
-            data = json.dumps(
-                {
-                    "error": {
-                        "errorMessage": str(error),
-                        "errorType": type(error).__name__,
-                        "requestId": context.aws_request_id,
-                        "stackTrace": traceback.format_tb(error.__traceback__),
-                    }
+        lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=_listen, args=(lines,), daemon=True, name="listen").start()
+        while True:
+            answer_to.write(b"\n")
+            answer_to.flush()
+            answer = _invoke(handler, json.loads(lines.get()))
+            answer_to.write(answer.encode() + b"\n")
+            answer_to.flush()
+            if not answer.startswith('{"result"'):
+                return 0
+
+
+def _invoke(handler: Handler, invocation: dict[str, Any]) -> str:
+    context = Context(
+        function_name=invocation["function"],
+        aws_request_id=invocation["request_id"],
+        seconds=invocation["seconds"],
+        memory_limit_in_mb=invocation["memory_mb"],
+    )
+    try:
+        return json.dumps({"result": handler(invocation["event"], context)})
+    except Exception as error:  # noqa: BLE001 — whatever a handler raises is the answer
+        traceback.print_exc()
+        return json.dumps(
+            {
+                "error": {
+                    "errorMessage": str(error),
+                    "errorType": type(error).__name__,
+                    "requestId": context.aws_request_id,
+                    "stackTrace": traceback.format_tb(error.__traceback__),
                 }
-            )
-        answer_to.write(data.encode() + b"\n")
-    return 0
+            }
+        )
 
 
 def _raising(error: Exception) -> Handler:
