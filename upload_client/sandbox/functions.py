@@ -1,7 +1,7 @@
 """Lambda's Invoke, on this machine: each invocation in a process that no other has at the same time.
 
-As at AWS, a process that has answered waits for the next invocation of its function; here, one that has raised
-ends. See https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+As at AWS, a process that has answered waits for the next invocation of its function; one that raised ends.
+See https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 
 Of https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html this knows ``RequestResponse``,
 ``Event`` (with no retries, as the functions of a delivery are set up) and ``DryRun``, a function that raises
