@@ -1020,6 +1020,8 @@ class UploadClient:
             for row, path, ruling in verdicts.apply_all(ledger, segment.records, epoch=epoch, now=now):
                 if row is None:
                     self.cmessage(f"{ruling.message}: {path}", "warning")
+                elif ruling.action == "valid":  # as nearly all are: told of without another look
+                    self._tell(FileChanged(path, "valid", None, ledger.retries(row)))
                 elif ruling.action != "ignore":
                     self._tell_file(ledger, row)
 

@@ -193,10 +193,10 @@ class FilesTold:
     def tell(self, event: FileChanged) -> bool:
         """Whether to tell of this one."""
         self.left_out = False
-        if self._verbosity > 0:
-            return event.state in {"done", "valid", "failed", "invalid"}
         if event.state not in {"failed", "invalid"}:
-            return False
+            return self._verbosity > 0 and event.state in {"done", "valid"}
+        if self._verbosity > 0:
+            return True
         # A file that fails at each of its tries is told of at the first.
         wrong = (event.relpath, event.state)
         if wrong in self._wrong or len(self._wrong) > _FILES_TOLD:

@@ -58,6 +58,13 @@ class PlainReporter:
     def handle(self, event: Event) -> None:
         """Write this, or leave it out."""
         match event:
+            case FileChanged():  # first: there are millions of them
+                if self._told.tell(event):
+                    why = f": {for_terminal(event.message)}" if event.message else ""
+                    again = " (it is tried again by itself)" if event.again else ""
+                    self._say(f"{event.state} {for_terminal(event.relpath)}{why}{again}")
+                elif self._told.left_out:
+                    self._say(self._told.MORE)
             case Message(text, mtype):
                 level = mtype if mtype in {"warning", "error"} else ""
                 self._say(f"{level}: {text}" if level else text, quiet=mtype == "error")
@@ -74,13 +81,6 @@ class PlainReporter:
                     if n:
                         self._say(f"{figures.files(n)}, {reason}")
                 self._say(figures.plan(event))
-            case FileChanged(relpath, state, message):
-                if self._told.tell(event):
-                    why = f": {for_terminal(message)}" if message else ""
-                    again = " (it is tried again by itself)" if event.again else ""
-                    self._say(f"{state} {for_terminal(relpath)}{why}{again}")
-                elif self._told.left_out:
-                    self._say(self._told.MORE)
             case Progress():
                 self._progress(event)
             case Health():

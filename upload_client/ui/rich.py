@@ -89,6 +89,9 @@ class RichReporter:
         with self._lock:
             self._told.take(event)
         match event:
+            case FileChanged():  # first: there are millions of them
+                if self._verbosity > 0:
+                    self._file(event)
             case Message(text, mtype):
                 if self._verbosity >= 0 or mtype == "error":
                     self._say(text, STYLES[mtype])
@@ -98,8 +101,6 @@ class RichReporter:
                 self._connected(event)
             case Planned() if self._verbosity >= 0:
                 self._planned(event)
-            case FileChanged() if self._verbosity > 0:
-                self._file(event)
             case Progress() | Health() if self._verbosity >= 0:
                 self._live.start()
             case Summary():

@@ -88,6 +88,8 @@ class Told:
     def take(self, event: Event) -> None:
         """Hear this."""
         match event:
+            case FileChanged():  # first: there are millions of them
+                self._file(event)
             case Phase(phase):
                 self.phase = phase
             case Connected() | Planned() | Summary():
@@ -96,8 +98,6 @@ class Told:
                 self._progress(event)
             case Health():
                 self.health = event
-            case FileChanged():
-                self._file(event)
             case _:
                 pass
 
