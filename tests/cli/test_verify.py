@@ -32,7 +32,7 @@ def receipt_of(folder, where):
     head = ReceiptHead(
         *("D", "Y", "staging", 1, "a", T, len(files), sum(each.size for each in files)),
         *("s3://l/D/Y/", "s3://c/D/Y/", IndexNamed("staging/index/00000001.csv", "0" * 64)),
-        *(LogTail(0, "1" * 64), LogTail(0, "2" * 64), (), ()),
+        *(LogTail(0, "1" * 64), (LogTail(0, "2" * 64),), (), ()),
     )
     return save_receipt(head, files, where)
 

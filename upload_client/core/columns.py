@@ -102,8 +102,9 @@ class TextColumn:
             self._texts.pop(row, None)
 
     def packed(self) -> bytes:
-        """All texts as ASCII JSON: rows, and the text of each."""
-        return json.dumps([list(self._texts), list(self._texts.values())]).encode("ascii")
+        """All texts as ASCII JSON: rows in their order, and the text of each."""
+        rows = sorted(self._texts)
+        return json.dumps([rows, [self._texts[row] for row in rows]]).encode("ascii")
 
     def unpack(self, n_rows: int, data: bytes) -> None:
         """Become what `packed` gave, of so many rows.
