@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import boto3
 import click
@@ -16,6 +18,7 @@ from botocore.exceptions import ClientError
 from cfnlint.api import lint
 from click.testing import CliRunner
 from moto import mock_aws
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from receiver.definitions import as_moto_reads_it
 from statelint.linter import Linter
@@ -82,7 +85,7 @@ def run(monkeypatch) -> Callable[..., tuple[str, list[dict]]]:
             return {"StatusCode": 200, **work(got[-1])}
 
         monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", invoke)
-        monkeypatch.setattr("time.sleep", lambda _: None)
+        monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None))
         with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
             machines = boto3.client("stepfunctions", region_name="us-east-1")
             text = as_moto_reads_it(json.loads(state_machine())).replace("${WorkFunction}", "work")
@@ -90,10 +93,11 @@ def run(monkeypatch) -> Callable[..., tuple[str, list[dict]]]:
             workers = [{"shard": shard, "shards": n} for shard in range(n)]
             given = {"stateMachineArn": machine["stateMachineArn"], "name": "one"}
             made = machines.start_execution(**given, input=json.dumps({"workers": workers}))
-            while (ran := machines.describe_execution(executionArn=made["executionArn"]))[
-                "status"
-            ] == "RUNNING":
-                pass
+            while True:
+                ran = machines.describe_execution(executionArn=made["executionArn"])
+                if ran["status"] != "RUNNING":
+                    break
+                time.sleep(0.02)
         return ran["status"], got
 
     return run
@@ -193,6 +197,7 @@ def test_the_roles_let_each_do_its_part_and_no_more(fanned_out):
         assert refused("work", "s3", "put_object", **lock, Key=f"survey8/1/{key}")
 
 
+@pytest.mark.long
 def test_a_delivery_that_two_validators_share_is_complete(fanned_out, tmp_path):
     outcomes = fanned_out.subscribe()
     profile = tmp_path / "maria.toml"
