@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from upload_client.cli.completion import folders
 from upload_client.cli.failure import GIVEN
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import delivery_options, log_in
+from upload_client.cli.place import delivery_options, index_option, log_in, source_option
 from upload_client.core.hints import complete
 from upload_client.core.text import for_terminal
 
@@ -65,19 +64,8 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
     ),
 )
 @delivery_options(required=False)
-@click.option(
-    "--source",
-    default=".",
-    metavar="SOURCE",
-    shell_complete=folders,
-    help="A directory, or s3://bucket/prefix.  [default: the current directory]",
-)
-@click.option(
-    "--index",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The file index.  [default: index.csv in the source, else all files]",
-)
+@source_option
+@index_option
 @click.option("--content", is_flag=True, help="Open each file here as the receiver's validator will.")
 @click.option(
     "--clean",

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from upload_client.cli.completion import folders, profiles
+from upload_client.cli.completion import profiles
 from upload_client.cli.failure import EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
+from upload_client.cli.place import index_option, source_option
 from upload_client.cli.report import check_target, write_report_of
 from upload_client.cli.told import Told
 from upload_client.cli.version import show_versions
@@ -124,19 +125,8 @@ class _Order:
 )
 @click.option("--dataset", metavar="D", help="Name of the data set, as agreed with the receiver.")
 @click.option("--delivery-id", metavar="Y", help="Name of this delivery.")
-@click.option(
-    "--source",
-    default=".",
-    metavar="SOURCE",
-    shell_complete=folders,
-    help="A directory, or s3://bucket/prefix.  [default: the current directory]",
-)
-@click.option(
-    "--index",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="List of files: CSV, TSV, Parquet, BagIt or S3.  [default: index.csv in the source, else all files]",
-)
+@source_option
+@index_option
 @click.option(
     "--index-format",
     type=click.Choice(FORMATS),

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_client.cli.completion import profiles
+from upload_client.cli.completion import folders, profiles
 
 if TYPE_CHECKING:
     from upload_client.places import Places
     from upload_client.settings import Settings
 
-__all__ = ["delivery_options", "log_in"]
+__all__ = ["delivery_options", "index_option", "log_in", "source_option"]
+
+
+source_option = click.option(
+    "--source",
+    default=".",
+    metavar="SOURCE",
+    shell_complete=folders,
+    help="A directory, or s3://bucket/prefix.  [default: the current directory]",
+)
+index_option = click.option(
+    "--index",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="List of files: CSV, TSV, Parquet, BagIt or S3.  [default: index.csv in the source, else all files]",
+)
 
 
 def delivery_options(
