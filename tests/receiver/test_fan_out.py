@@ -147,10 +147,16 @@ def test_only_what_is_lambdas_own_fault_is_tried_again(run, code, times):
 
 def test_a_worker_that_dies_is_left_to_its_client_and_stops_no_other(run):
     died = {"FunctionError": "Unhandled", "Payload": {"errorType": "Runtime.ExitError", "errorMessage": ""}}
-    _, got = run(lambda _: died, n=1)
-    assert len(got) == 1
-    # moto stops the others all the same; AWS does what is written here.
-    assert json.loads(state_machine())["States"]["Shards"]["ToleratedFailurePercentage"] == 100
+    others: list[int] = []
+
+    def work(event):
+        if event["shard"] == 0:
+            return died
+        others.append(event["shard"])
+        return {"Payload": {"outcome": "time" if others.count(event["shard"]) < 3 else "stop"}}
+
+    status, got = run(work)
+    assert (status, Counter(event["shard"] for event in got)) == ("SUCCEEDED", {0: 1, 1: 3, 2: 3})
 
 
 @pytest.mark.parametrize("n", [1, MAX_SHARDS])
