@@ -286,10 +286,11 @@ class Validator:
             if self._hear_validators():
                 heard_at = self._clock.monotonic()
             serving = self._history.validators_of(self._client_epoch)
-            n_ended = sum(life.ended is not None for life in serving if life.shard < self._shards)
+            # One whose time was up may be followed by another.
+            left = {life.shard for life in serving if life.ended is not None and life.reason != "time"}
             silent = self._clock.monotonic() - heard_at
             if (
-                n_ended == self._shards
+                left.issuperset(range(self._shards))
                 or silent >= patience
                 or self._seconds_left() <= self._leave_seconds / 2
             ):
