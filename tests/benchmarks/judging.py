@@ -1,10 +1,11 @@
 """How fast one validator judges, by the store's latency and by how many files it judges at once.
 
-    python tests/benchmarks/judging.py [--files N] [--out FILE.json]
+    python tests/benchmarks/judging.py [--files N] [--shards K] [--out FILE.json]
 
-A delivery of N small CSV files has landed and is announced; a validator, in a process of its own, judges it
-in front of a store in memory that answers each request after 1, 10 or 100 ms. Prints a table in Markdown:
-verdicts a second, CPU time of the validator for each verdict, and requests for each file.
+A delivery of N small CSV files has landed and is announced; a validator, in a process of its own, or K that
+share the files, judge it in front of a store in memory that answers each request after 1, 10 or 100 ms.
+Prints a table in Markdown: verdicts a second, CPU time of the validators for each verdict, and requests for
+each file.
 """
 
 from __future__ import annotations
@@ -109,6 +110,12 @@ class Store:
     def _listing(self, bucket: str, asked: dict[str, str]) -> bytes:
         prefix, after = asked.get("prefix", ""), asked.get("start-after", "")
         keys = sorted(key.partition("/")[2] for key in self._objects if key.startswith(f"{bucket}/{prefix}"))
+        if asked.get("delimiter"):
+            folders = sorted({prefix + key.removeprefix(prefix).partition("/")[0] + "/" for key in keys})
+            found = "".join(
+                f"<CommonPrefixes><Prefix>{escape(one)}</Prefix></CommonPrefixes>" for one in folders
+            )
+            return f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>".encode()
         entries = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{len(self._objects[f'{bucket}/{key}'])}</Size>"
             "<LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;0&quot;</ETag></Contents>"
@@ -140,7 +147,7 @@ def _run_store(n_files: int, seconds: float, pipe) -> None:
     asyncio.run(main())
 
 
-def _judge(port: int, threads: int, pipe) -> None:
+def _judge(port: int, threads: int, shard: int, shards: int, pipe) -> None:
     import os
 
     os.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -157,29 +164,38 @@ def _judge(port: int, threads: int, pipe) -> None:
         threads=threads,
     )
     began, cpu = time.monotonic(), time.process_time()
-    outcome = serve(settings, LAYOUT, validator_id="benchmarkvv", client_epoch=1)
+    outcome = serve(
+        settings, LAYOUT, validator_id=f"benchmarkv{shard}", client_epoch=1, shard=shard, shards=shards
+    )
     pipe.send((outcome, time.monotonic() - began, time.process_time() - cpu))
 
 
-def measure(n_files: int, latency: float, threads: int) -> dict[str, float]:
+def measure(n_files: int, latency: float, threads: int, shards: int) -> dict[str, float]:
     here, there = multiprocessing.Pipe()
     store = multiprocessing.Process(target=_run_store, args=(n_files, latency, there))
     store.start()
     port = here.recv()
-    mine, theirs = multiprocessing.Pipe()
-    judge = multiprocessing.Process(target=_judge, args=(port, threads, theirs))
-    judge.start()
-    outcome, seconds, cpu = mine.recv()
-    judge.join()
+    pipes = [multiprocessing.Pipe() for _ in range(shards)]
+    judges = [
+        multiprocessing.Process(target=_judge, args=(port, threads, shard, shards, theirs))
+        for shard, (_, theirs) in enumerate(pipes)
+    ]
+    for judge in judges:
+        judge.start()
+    results = [mine.recv() for mine, _ in pipes]
+    for judge in judges:
+        judge.join()
     here.send(None)
     n_requests = here.recv()
     store.join()
-    assert outcome == "stop", outcome
+    outcomes, seconds, cpu = zip(*results, strict=True)
+    assert set(outcomes) == {"stop"}, outcomes
     return {
         "latency": latency,
         "threads": threads,
-        "verdicts_per_second": n_files / seconds,
-        "cpu_ms_per_verdict": 1000 * cpu / n_files,
+        "shards": shards,
+        "verdicts_per_second": n_files / max(seconds),
+        "cpu_ms_per_verdict": 1000 * sum(cpu) / n_files,
         "requests_per_file": n_requests / n_files,
     }
 
@@ -187,10 +203,11 @@ def measure(n_files: int, latency: float, threads: int) -> dict[str, float]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--files", type=int, default=5000)
+    arguments.add_argument("--shards", type=int, default=1)
     arguments.add_argument("--out", type=Path)
     given = arguments.parse_args()
     points = [
-        measure(min(given.files, int(10 * threads / latency)), latency, threads)
+        measure(min(given.files, int(10 * threads / latency)), latency, threads, given.shards)
         for latency in LATENCIES
         for threads in THREADS
     ]
