@@ -225,6 +225,8 @@ def test_a_validator_whose_time_runs_out_is_started_again_however_often(watch):
         watch.hear(wrote(Verdict(T, "a", "1-1", 0, "ok"), Shutdown(T, "time")))
         assert watch.advice() is Watch.START_AGAIN
         assert watch.starting() == attempt
+        if attempt % 2:
+            watch.hear(wrote(ValidatorInit(T, f"v{attempt}", MINE)))  # before the starter's answer
         watch.started()
         assert watch.advice() is Watch.WAIT
     wait(watch, 0.0, 130.0)
@@ -235,6 +237,7 @@ def test_a_validator_whose_time_runs_out_is_started_again_however_often(watch):
 def test_a_validator_that_left_because_of_an_error_is_started_once_more(watch, reason):
     watch.hear(wrote(Shutdown(T, reason, "out of memory")))
     assert watch.advice() is Watch.START_AGAIN
+    watch.starting()
     watch.started()
     watch.hear(wrote(Shutdown(T, reason)))
     assert watch.advice() is Watch.LEFT
@@ -242,6 +245,7 @@ def test_a_validator_that_left_because_of_an_error_is_started_once_more(watch, r
 
 def test_silence_and_error_share_the_one_restart(watch):
     wait(watch, 0.0, 130.0)
+    watch.starting()
     watch.started()
     watch.hear(wrote(Shutdown(T, "error")))
     assert watch.advice() is Watch.LEFT

@@ -136,11 +136,14 @@ class ValidatorWatch:
         self._busy_since: float | None = None
         self._polled_at: float | None = None
         self._running = False
+        self._counts = False  # whether the start that was asked for last is the only one that is made again
         self._may_restart = True
 
     def starting(self) -> int:
         """A start is about to be asked for; the number of this attempt, to be told to the starter."""
         self.attempt += 1
+        # Now, not with the answer: the new one may be heard before that.
+        self._counts = self._running and self.gone != "time"
         return self.attempt
 
     def busy(self, now: float) -> bool:
@@ -151,7 +154,7 @@ class ValidatorWatch:
 
     def started(self) -> None:
         """The starter says that a validator runs; or its answer was lost, and the log will tell."""
-        if self._running and self.gone != "time":
+        if self._counts:
             self._may_restart = False
         self._running = True
         self._busy_since = None

@@ -259,8 +259,8 @@ class Validator:
 
     @property
     def silence(self) -> float:
-        """Seconds since this validator last said something in its log."""
-        return self._clock.monotonic() - self._said_at
+        """Seconds since this validator last said something in its log; 0 once it has left."""
+        return self._clock.monotonic() - self._said_at if self.outcome is None else 0.0
 
     @property
     def backlog(self) -> int:
