@@ -263,6 +263,17 @@ def test_who_was_quicker_to_take_the_lock_counts_as_started(start, aws):
     assert start({"shard": 1, "shards": 3})["validator_id"] == "quicker"
 
 
+def test_where_the_validator_of_another_client_was_quicker_it_is_busy_and_may_be_asked_again(
+    start, aws, serving, monkeypatch
+):
+    """Its lock was free a moment ago: it was started again, or started late, by a client that has gone."""
+    monkeypatch.setattr(aws, "_run", lambda _: serving[1].begin("oldvalidator", client_epoch=9))
+    code, message = refusal(start({"shard": 1, "shards": 3}))
+    assert code == "validator_busy"
+    assert "oldvalidator" in message
+    assert "shard 1 of 3" in message
+
+
 def test_what_somebody_said_before_is_no_first_word(start, aws, serving, site):
     serving[1].begin("gone")
     serving[1].say(Shutdown(site.client.now(), "time"), name="gone")

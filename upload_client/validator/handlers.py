@@ -444,9 +444,16 @@ class _Starter:
             if segment is not None:
                 header = segment.header
                 ours = header.agent_id == shard.worker
-                if ours or (seq > shard.log_end and header.client_epoch == self._epoch):
+                if ours or seq > shard.log_end:
                     for record in segment.records.others:
                         if isinstance(record, ValidatorInit):
+                            if header.client_epoch != self._epoch:
+                                # It has the lock, so that the worker of this client has left.
+                                raise _Refused(
+                                    "validator_busy",
+                                    f"validator {header.agent_id}, of another client, was quicker"
+                                    f"{self._which([shard])}",
+                                )
                             return header.agent_id
                         if isinstance(record, Shutdown) and ours:
                             raise _Refused(
