@@ -50,6 +50,14 @@ def test_one_stumble_of_the_machine_does_not_keep_it_low(at):
     assert pace.limit >= 128
 
 
+def test_as_many_as_there_may_be_stay_where_all_of_them_bring_more():
+    pace = Pace(most=128)
+    now = play(pace, 5, latency=0.1, capacity=10_000)
+    for _ in range(40):
+        assert pace.limit == 128
+        now = play(pace, 0.5, latency=0.1, capacity=10_000, start=now)
+
+
 def test_what_brings_nothing_is_tried_ever_less_often():
     pace = Pace()
     tried, now = [], 0.0

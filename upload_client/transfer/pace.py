@@ -74,13 +74,15 @@ class Pace:
         if self._growing:
             if rate > self._rate * _WORTH_IT:
                 self._rate, self._vain = rate, 0
+                if self.limit == self._ceiling:
+                    self._settle(now)  # that was the last step, and worth it
                 self.limit = min(self._ceiling, self.limit * 2)
                 return
             self._vain += 1
             if self._vain == _ROUNDS:
                 self._settle(now)
                 self.limit = max(min(FIRST, self._ceiling), self.limit // 2)
-        elif now >= self._try_at:
+        elif now >= self._try_at and self.limit < self._ceiling:
             self._rate = rate
             self._growing = True
             self.limit = min(self._ceiling, self.limit * 2)
