@@ -106,6 +106,7 @@ from upload_client.validation import BUSY_RETRY, Request, Validation
 
 if TYPE_CHECKING:
     import boto3
+    from mypy_boto3_lambda.client import LambdaClient
 
 __all__ = ["Outcome", "UploadClient"]
 
@@ -340,6 +341,7 @@ class UploadClient:
         self.state = ClientState.INITIALIZING
 
         self._lambda_config = lambda_client_config
+        self._lambda: LambdaClient | None = None
         self._n_threads = n_threads
         self._max_retries = max_retries
         self._given_settings = settings
@@ -419,7 +421,7 @@ class UploadClient:
 
     @property
     def reader(self) -> LogReader:
-        """Follows the validator's log."""
+        """Follows the validator's log; where several share the files, that of the first shard."""
         return self._connected().validation.reader
 
     # --- the way of a delivery ---
@@ -841,10 +843,13 @@ class UploadClient:
             "epoch": delivery.lock.epoch,
             "idempotency_key": f"{self.agent_id}-{delivery.lock.epoch}-{wanted.attempt}",
         }
-        if wanted.shards > 1:
+        if wanted.shards is not None:
             request |= {"shard": wanted.shard, "shards": wanted.shards}
-        client = pipeline.lambda_client(self._session, settings, self._lambda_config)
-        return pipeline.start(client, settings.start_function or "", request)
+        if (
+            self._lambda is None
+        ):  # once, and first in the caller's thread: a session is not for several at once
+            self._lambda = pipeline.lambda_client(self._session, settings, self._lambda_config)
+        return pipeline.start(self._lambda, settings.start_function or "", request)
 
     # --- sending ---
 

@@ -33,12 +33,12 @@ class Request:
     Attributes:
         attempt: number of this attempt.
         shard: which validator; where it is not known that there are several, as many as the receiver wants.
-        shards: how many share the files; 1 until the starter, or one of them, has said otherwise.
+        shards: how many share the files; None until the starter, or one of them, has said so.
     """
 
     attempt: int
     shard: int
-    shards: int
+    shards: int | None
 
 
 class Validation:
@@ -68,6 +68,7 @@ class Validation:
         self._make_watch = make_watch
         self._ask = ask
         self._clock = clock
+        self._n_shards: int | None = None
         self.chains = {shard: reader.chain.copy() for shard, reader in readers.items()}
         self._shards: list[_Shard] = []
         self._shards.append(self._make_shard(0))
@@ -104,7 +105,8 @@ class Validation:
         first = self._shards[0]
         if not first.start():
             return False
-        self._share(first.shards)
+        if first.shards is not None:
+            self._share(first.shards)
         return True
 
     def listen(self) -> Iterator[tuple[int, Segment]]:
@@ -112,18 +114,21 @@ class Validation:
         for shard in self._shards.copy():
             for segment in shard.listen():
                 self.chains.setdefault(shard.number, LogChain("validator")).follow(segment)
-                self._share(shard.watch.shards)  # the answer that said so may have been lost
+                if shard.watch.validator_id is not None:
+                    self._share(shard.watch.shards)  # the answer that said so may have been lost
                 yield shard.number, segment
 
     def keep(self) -> None:
         """Start a validator again where that is right, without waiting for the answer.
 
         Raises:
-            ValidatorSilent: one is gone for good.
+            ValidatorSilent: one is gone for good, or they do not agree on whose file is whose.
         """
         for shard in self._shards:
             shard.keep()
-        self._share(self._shards[0].shards)  # the answer that said so may have been to a later attempt
+            shard.check_share(self._n_shards)
+        if (shards := self._shards[0].shards) is not None:
+            self._share(shards)  # the answer that said so may have been to a later attempt
 
     def follow(self) -> None:
         """Begin to follow the logs."""
@@ -137,6 +142,7 @@ class Validation:
 
     def _share(self, shards: int) -> None:
         """So many validators were started together with the first."""
+        self._n_shards = max(shards, len(self._shards))
         for number in range(len(self._shards), shards):
             shard = self._make_shard(number)
             shard.watch.attempt = self._shards[0].watch.attempt
@@ -150,7 +156,8 @@ class Validation:
             number,
             reader,
             self._make_watch(),
-            lambda attempt: self._ask(Request(attempt, number, len(self._shards))),
+            lambda attempt: Request(attempt, number, self._n_shards),
+            self._ask,
             self._clock,
         )
 
@@ -162,11 +169,12 @@ class _Shard:
         number: its shard.
         reader: of its log.
         watch: the rules.
-        ask: ask the starter for it, under the number of this attempt.
+        request: what to ask of the starter, under the number of this attempt.
+        ask: asks it, perhaps in a thread of its own.
         clock: time.
 
     Attributes:
-        shards: how many share the files, as the starter said; 1 where it has not.
+        shards: how many share the files, as the starter said; None where it has not.
     """
 
     def __init__(
@@ -174,20 +182,22 @@ class _Shard:
         number: int,
         reader: LogReader,
         watch: ValidatorWatch,
-        ask: Callable[[int], Started],
+        request: Callable[[int], Request],
+        ask: Callable[[Request], Started],
         clock: Clock,
     ) -> None:
         self.number = number
         self.reader = reader
         self.watch = watch
-        self.shards = 1
+        self.shards: int | None = None
+        self._request = request
         self._ask = ask
         self._clock = clock
         self._start_at = -math.inf  # before this moment of the monotonic clock none is started again
         self._starting: Future[Exception | None] | None = None
 
     def start(self) -> bool:
-        return self._answered(self._invoke())
+        return self._answered(self._asking()())
 
     def listen(self) -> list[Segment]:
         reader, watch = self.reader, self.watch
@@ -213,7 +223,7 @@ class _Shard:
         advice = self.watch.advice()
         if advice is Watch.START_AGAIN:
             if self._clock.monotonic() >= self._start_at:
-                self._starting = _in_background(self._invoke)
+                self._starting = _in_background(self._asking())
         elif advice is Watch.SILENT:
             raise ValidatorSilent(
                 f"no sign of life from {self._who} for {self.watch.silent_for:.0f} seconds,"
@@ -222,16 +232,34 @@ class _Shard:
         elif advice is Watch.LEFT:
             raise ValidatorSilent(f"{self._who} has left before all was judged: {self.watch.gone}")
 
+    def check_share(self, shards: int | None) -> None:
+        """Raise `ValidatorSilent` if it judges another share of the files than the client thinks.
+
+        Some files would never be judged, although all validators are at work.
+        """
+        if self.watch.validator_id is not None and self.watch.shards != shards:
+            raise ValidatorSilent(
+                f"{self._who} is one of {self.watch.shards} that share the files, and others are of {shards}:"
+                " the receiver has to start all of them with the same number"
+            )
+
     @property
     def _who(self) -> str:
-        return f"the validator of shard {self.number}" if self.number else "the validator"
+        several = self.number or self.watch.shards > 1
+        return f"the validator of shard {self.number}" if several else "the validator"
 
-    def _invoke(self) -> Exception | None:
-        try:
-            self.shards = self._ask(self.watch.starting()).shards
-        except (PipelineRefused, StoreError) as error:
-            return error
-        return None
+    def _asking(self) -> Callable[[], Exception | None]:
+        """The next request, made up here, to be sent in whatever thread; what that gives is the refusal."""
+        request = self._request(self.watch.starting())
+
+        def invoke() -> Exception | None:
+            try:
+                self.shards = self._ask(request).shards
+            except (PipelineRefused, StoreError) as error:
+                return error
+            return None
+
+        return invoke
 
     def _answered(self, refusal: Exception | None) -> bool:
         """What the starter's answer means: whether a validator runs. Raises the refusal if it is final."""

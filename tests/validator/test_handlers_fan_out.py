@@ -44,10 +44,11 @@ class Serving:
         self.chain = LogChain("validator")
         self.epoch = 0
 
-    def begin(self, name: str, client_epoch: int = 1) -> None:
+    def begin(self, name: str, client_epoch: int = 1, shards: int = 3) -> None:
         self.epoch += 1
         self.client.own(at=LAYOUT.validator_lock(self.shard), agent_id=name, epoch=self.epoch)
-        self.say(ValidatorInit(self.client.now(), name, client_epoch), name=name, client_epoch=client_epoch)
+        init = ValidatorInit(self.client.now(), name, client_epoch, shards)
+        self.say(init, name=name, client_epoch=client_epoch)
 
     def say(self, record: Record, *, name: str, client_epoch: int = 1) -> None:
         header = self.chain.header(agent_id=name, epoch=self.epoch, client_epoch=client_epoch)
@@ -212,15 +213,19 @@ def test_the_first_shard_is_served_under_the_name_that_a_single_validator_would_
     assert start(shards=1) == {"status": "success", "validator_id": name, "shards": 1}
 
 
-def test_the_one_that_is_missed_is_started_again_alone_whatever_the_settings_say_by_now(start, aws):
+def test_the_one_that_is_missed_is_started_again_alone_whatever_the_settings_say_by_now(start, aws, serving):
+    serving[0].begin("atworkalready")
     answer = start({"shard": 2, "shards": 3, "idempotency_key": f"{AGENT}-1-2"}, shards=1)
     assert aws.started == [2]
     assert answer == {"status": "success", "validator_id": aws.invoked[0]["validator_id"], "shards": 3}
 
 
-def test_a_client_that_knows_the_number_and_names_none_gets_all_of_them(start, aws):
-    assert start({"shards": 2})["shards"] == 2
-    assert aws.started == [0, 1]
+def test_how_many_there_are_is_not_the_clients_to_say(start, aws, serving):
+    serving[0].begin("of another client", client_epoch=9, shards=60)
+    code, message = refusal(start({"shard": 1, "shards": 60}))
+    assert code == "invalid_request"
+    assert "not 60" in message
+    assert aws.started == []
 
 
 def test_a_start_that_is_repeated_says_the_same_and_starts_nothing_again(start, aws):
@@ -321,16 +326,17 @@ def test_the_name_of_an_execution_is_one_whatever_the_delivery_is_called(aws, st
 @pytest.mark.parametrize(
     "ask",
     [
-        {"shards": 0},
-        {"shards": MAX_SHARDS + 1},
-        {"shards": "2"},
-        {"shards": True},
-        {"shards": 2.0},
+        {"shard": 0, "shards": 0},
+        {"shard": 0, "shards": MAX_SHARDS + 1},
+        {"shard": 0, "shards": "3"},
+        {"shard": 0, "shards": True},
+        {"shard": 0, "shards": 3.0},
         {"shard": 0},
-        {"shard": -1, "shards": 2},
-        {"shard": 2, "shards": 2},
-        {"shard": "0", "shards": 2},
-        {"shard": False, "shards": 2},
+        {"shards": 3},
+        {"shard": -1, "shards": 3},
+        {"shard": 3, "shards": 3},
+        {"shard": "0", "shards": 3},
+        {"shard": False, "shards": 3},
     ],
     ids=str,
 )

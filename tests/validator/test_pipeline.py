@@ -328,6 +328,19 @@ def test_the_first_one_knows_how_the_delivery_stands_once_the_others_have_left(m
     assert validators[0].tally().valid == 12
 
 
+def test_an_outage_while_it_waits_for_the_others_is_waited_through(memory, clock):
+    memory.client.deliver("a.csv")
+    memory.client.stop()
+    first, other = (memory.validator(f"validator{shard}", shard=shard, shards=2) for shard in (0, 1))
+    for validator in (first, other):
+        validator.begin()
+        work(validator, clock)
+    until = clock.monotonic() + 5
+    memory.store.fate = lambda *_: "lost" if clock.monotonic() < until else "ok"
+    first.await_others()
+    assert first.tally().valid == 1
+
+
 # --- judging once ---
 
 

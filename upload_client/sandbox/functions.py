@@ -157,13 +157,14 @@ class Functions:
 
     def _idle_process(self, name: str) -> subprocess.Popen[bytes] | None:
         """A process that waits; none that was killed meanwhile."""
-        with self._lock:
-            idle = self._idle[name]
-            while idle:
-                process = idle.pop()
-                if process.poll() is None:
-                    return process
-        return None
+        while True:
+            with self._lock:
+                if not self._idle[name]:
+                    return None
+                process = self._idle[name].pop()
+            if process.poll() is None:
+                return process
+            self._end(process, seconds=0.0)
 
     def _end(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         """End a process, with so much time to do it by itself, so that it can say why."""
@@ -218,3 +219,4 @@ def _time_limit(process: subprocess.Popen[bytes], seconds: float) -> Iterator[th
         yield timed_out
     finally:
         timer.cancel()
+        timer.join()  # if it has just gone off, the process is dead when this ends

@@ -240,8 +240,8 @@ class _Starter:
         told = _number(event, "shards", 1, MAX_SHARDS)
         self.shards = told or settings.shards
         shard = _number(event, "shard", 0, self.shards - 1)
-        if shard is not None and told is None:
-            raise _Refused("invalid_request", "shard says nothing without shards")
+        if (shard is None) is not (told is None):
+            raise _Refused("invalid_request", "shard and shards say nothing without each other")
         key = f"{layout.root}{layout.transfer_type} {key}"
         self._asked = [
             _Shard(
@@ -264,6 +264,7 @@ class _Starter:
     def start(self) -> str:
         """Start what has not been started; give the name of the first that was asked for, once all work."""
         self._check_owner()
+        self._check_shards()
         if self._settings.worker_function is None:
             self._check_expected()
             self._await(self._process, "no process has begun to validate this delivery")
@@ -287,6 +288,25 @@ class _Starter:
             raise _Refused("not_the_owner", f"agent {self._agent_id} does not hold the lock of this delivery")
         if found.date - found.last_modified > owner.lease_seconds + GRACE:
             raise _Refused("not_the_owner", f"the lease of agent {self._agent_id} has ended")
+
+    def _check_shards(self) -> None:
+        """Refuse another number than the receiver's, unless this client was given it before that was changed.
+
+        How many workers run is the receiver's to say. Its own validators have written down what was said.
+        """
+        if self.shards == self._settings.shards:
+            return
+        for log in {self._layout.validator_log(), self._asked[0].log}:
+            for info in reversed(list(self._control.list(log))):
+                segment = self._segment(info.key)
+                if segment is not None and segment.header.client_epoch == self._epoch:
+                    for record in segment.records.others:
+                        if isinstance(record, ValidatorInit) and record.shards == self.shards:
+                            return
+        raise _Refused(
+            "invalid_request",
+            f"{self._settings.shards} validators share the files of this client, not {self.shards}",
+        )
 
     def _check_expected(self) -> None:
         """Refuse what as a whole is not the delivery that was agreed on, before a file of it is sent."""

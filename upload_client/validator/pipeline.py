@@ -43,7 +43,7 @@ from upload_client.core.records import (
 )
 from upload_client.core.text import for_log
 from upload_client.core.values import value
-from upload_client.errors import Locked, LockLost
+from upload_client.errors import Locked, LockLost, LogBroken
 from upload_client.validator.checks import Abandoned, Judgement
 
 __all__ = ["MAX_UNJUDGED", "Judge", "Outcome", "Tally", "Validator"]
@@ -283,8 +283,9 @@ class Validator:
         """
         heard_at = self._clock.monotonic()
         while True:
-            if self._hear_validators():
-                heard_at = self._clock.monotonic()
+            with contextlib.suppress(StoreError, LogBroken):  # the operator is told all the same
+                if self._hear_validators():
+                    heard_at = self._clock.monotonic()
             serving = self._history.validators_of(self._client_epoch)
             # One whose time was up may be followed by another.
             left = {life.shard for life in serving if life.ended is not None and life.reason != "time"}

@@ -64,6 +64,7 @@ def serve(
         transfer_type=layout.transfer_type,
         validator_id=validator_id,
         client_epoch=client_epoch,
+        shard=shard,
     )
     with (
         Openers(settings.openers, limits(settings)) as openers,
@@ -90,8 +91,9 @@ def serve(
         with telemetry.watching(validator):
             outcome = validator.run()
             if shard == 0 and outcome in ("stop", "error"):  # else another validator goes on with it
-                if outcome == "stop" and shards > 1:
-                    validator.await_others()
+                if shards > 1:
+                    # After an error they may go on for long: what they have said so far is told.
+                    validator.await_others(patience=120.0 if outcome == "stop" else 0.0)
                 told = _told(layout, outcome, _tally(validator, control, layout.index(client_epoch)))
                 telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
                 telemetry.info("the run of the delivery has ended", **told)
