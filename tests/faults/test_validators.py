@@ -297,5 +297,6 @@ def test_one_that_goes_silent_and_keeps_its_lock_is_replaced_after_its_lease(
     receiver: Receiver, data: Path
 ) -> None:
     delivery = delivery_to(receiver, "silent")
-    with client_of(delivery, data, more={"validator_silence": 10.0}) as client:
+    # Longer than the starter takes one that has said something for alive.
+    with client_of(delivery, data, more={"validator_silence": 35.0}) as client:
         assert client.run().exit_code == 0, client.outcome
