@@ -50,6 +50,10 @@ class Serving:
         init = ValidatorInit(self.client.now(), name, client_epoch, shards)
         self.say(init, name=name, client_epoch=client_epoch)
 
+    def leave(self) -> None:
+        lock = LAYOUT.validator_lock(self.shard)
+        self.client.own(at=lock, agent_id="gone", epoch=self.epoch, state="released")
+
     def say(self, record: Record, *, name: str, client_epoch: int = 1) -> None:
         header = self.chain.header(agent_id=name, epoch=self.epoch, client_epoch=client_epoch)
         data = encode_segment(header, [encode(record)])
@@ -208,6 +212,8 @@ def test_a_client_that_begins_gets_a_validator_for_each_shard(start, aws, site):
 
 def test_the_first_shard_is_served_under_the_name_that_a_single_validator_would_have(start, aws, monkeypatch):
     start()
+    for shard in (1, 2):
+        aws.serving[shard].leave()
     monkeypatch.setattr(handlers, "_ALIVE_SECONDS", -1)  # of another name, it would be in the way
     name = aws.invoked[0]["validator_id"]
     assert start(shards=1) == {"status": "success", "validator_id": name, "shards": 1}
@@ -218,6 +224,17 @@ def test_the_one_that_is_missed_is_started_again_alone_whatever_the_settings_say
     answer = start({"shard": 2, "shards": 3, "idempotency_key": f"{AGENT}-1-2"}, shards=1)
     assert aws.started == [2]
     assert answer == {"status": "success", "validator_id": aws.invoked[0]["validator_id"], "shards": 3}
+
+
+def test_where_there_were_more_those_beyond_have_to_leave_first(start, aws, serving):
+    serving[2].begin("oldvalidator", client_epoch=9)
+    code, message = refusal(start(shards=2))
+    assert code == "validator_busy"
+    assert "oldvalidator" in message
+    assert aws.started == []
+    serving[2].leave()
+    assert start(shards=2)["shards"] == 2
+    assert aws.started == [0, 1]
 
 
 def test_how_many_there_are_is_not_the_clients_to_say(start, aws, serving):

@@ -33,6 +33,7 @@ from upload_client.aws.bucket import (
     StoreError,
     store_errors,
 )
+from upload_client.aws.checkpoints import find_shards
 from upload_client.aws.identity import current_process, is_running
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.files import TransferType
@@ -243,13 +244,9 @@ class _Starter:
         if (shard is None) is not (told is None):
             raise _Refused("invalid_request", "shard and shards say nothing without each other")
         key = f"{layout.root}{layout.transfer_type} {key}"
+        self._is_first = shard is None
         self._asked = [
-            _Shard(
-                number,
-                _worker_name(f"{number} of {key}" if number else key),
-                layout.validator_lock(number),
-                layout.validator_log(number),
-            )
+            self._shard(number, _worker_name(f"{number} of {key}" if number else key))
             for number in (range(self.shards) if shard is None else [shard])
         ]
         self._session = boto3.Session()
@@ -260,6 +257,9 @@ class _Starter:
         )
         left = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
         self._deadline = clock.monotonic() + min(settings.start_seconds, left)
+
+    def _shard(self, number: int, worker: str) -> _Shard:
+        return _Shard(number, worker, self._layout.validator_lock(number), self._layout.validator_log(number))
 
     def start(self) -> str:
         """Start what has not been started; give the name of the first that was asked for, once all work."""
@@ -329,6 +329,10 @@ class _Starter:
         """Wait a little for old validators to leave; give the shards for which one is to be started."""
         patience = min(self._deadline, self._clock.monotonic() + self._settings.busy_seconds)
         waiting = self._asked
+        if self._is_first:
+            # Where there were more before, each of them has files that another one is to judge now.
+            numbers = find_shards(self._control, self._layout, self._clock)
+            waiting = [*waiting, *(self._shard(number, "") for number in numbers if number >= self.shards)]
         while True:
             found = [(shard, self._in_the_way(shard)) for shard in waiting]
             busy = [(shard, who) for shard, who in found if who is not None]
@@ -449,9 +453,10 @@ class _Starter:
 
     def _which(self, shards: Sequence[_Shard]) -> str:
         """Which of several validators something is said about."""
-        if self.shards == 1:
+        numbers = [str(shard.number) for shard in shards if shard.number < self.shards]
+        if self.shards == 1 or not numbers:
             return ""
-        return f" (shard {', '.join(str(shard.number) for shard in shards)} of {self.shards}, from 0)"
+        return f" (shard {', '.join(numbers)} of {self.shards}, from 0)"
 
     def _first_word(self, shard: _Shard) -> str | None:
         """Who has said in the log that they begin: the worker, or one that was started beside it."""
