@@ -368,6 +368,7 @@ VERDICTS = st.builds(
 )
 @example([], [said(path="b", ask=0)], {}, 1)
 @example([], [said(path="b", ask=0)], {}, 0)
+@example([], [said(path="d")], {}, 0)
 @example([], [said(found=None), said(path="b", found=Found(9, CRC, "cd" * 16))], {}, 0)
 def test_verdicts_read_together_are_folded_as_one_by_one(before, together, known, ask):
     header = SegmentHeader(1, 0, "validator1", 1, None, client_epoch=1)

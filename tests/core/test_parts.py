@@ -73,6 +73,11 @@ def test_an_interrupted_upload_is_resumed_with_its_own_part_size(size, part_size
         assert set(kept_parts(listed, cut)) == {part.number for part in done}
 
 
+def test_the_largest_part_that_is_there_tells_how_the_file_was_cut():
+    listed = [ListedPart(2, 4 * MIB, "b"), ListedPart(1, 8 * MIB, "a")]
+    assert part_size_of(listed, 12 * MIB) == 8 * MIB
+
+
 @pytest.mark.parametrize(
     ("listed_sizes", "size"),
     [
