@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from upload_client.core import receipt as module
@@ -297,6 +297,9 @@ def test_only_the_first_differences_are_kept_and_all_are_counted():
     st.dictionaries(
         st.sampled_from("abcdefgh"), st.tuples(st.integers(2, 4), st.sampled_from(["ab" * 16, "x"]))
     ),
+)
+@example(
+    ["b", "c", "d", "e"], {"a": (3, "ab" * 16), "b": (3, "ab" * 16), "c": (4, "ab" * 16), "d": (3, "cd" * 16)}
 )
 def test_a_listing_is_held_against_the_receipt_file_by_file(names, objects):
     listed = [(name, *objects[name]) for name in sorted(objects)]
