@@ -190,7 +190,7 @@ class _Delivery:
         bytes_before: bytes of the files that were in place before this run.
         index: the index of this run.
         chain: the client's log, as the writer has it.
-        history: both logs, as far as they were read and written, for the next checkpoint.
+        history: all logs, as far as they were read and written, for the next checkpoint.
         header: under which this run's own records are folded into it.
         checkpoint_at: segments in all logs together that the last checkpoint covers.
         outage: nothing is sent until the validator's log can be read again.
@@ -845,9 +845,8 @@ class UploadClient:
         }
         if wanted.shards is not None:
             request |= {"shard": wanted.shard, "shards": wanted.shards}
-        if (
-            self._lambda is None
-        ):  # once, and first in the caller's thread: a session is not for several at once
+        # Once, and first in the caller's thread: a session is not for several threads at once.
+        if self._lambda is None:
             self._lambda = pipeline.lambda_client(self._session, settings, self._lambda_config)
         return pipeline.start(self._lambda, settings.start_function or "", request)
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from upload_client.aws.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge, StoreError, insist
-from upload_client.aws.checkpoints import find_shards, read_logs, validator_reader
+from upload_client.aws.checkpoints import read_logs, read_validators
 from upload_client.aws.log import LogReader, last_epoch
 from upload_client.clock import SYSTEM, Clock
 from upload_client.core.files import TransferType
@@ -126,13 +126,10 @@ class Onlooker:
             assert self._history is not None
             for segment in self._client_log.read_all():
                 self._history.add_client(segment)
-            for shard in find_shards(self._control, self._layout, self._clock):
-                if shard not in self._validator_logs:
-                    self._validator_logs[shard] = validator_reader(
-                        self._control, self._layout, shard, self._clock
-                    )
-                for segment in self._validator_logs[shard].read_all():
-                    self._history.add_validator(segment, shard)
+            for shard, segment in read_validators(
+                self._control, self._layout, self._validator_logs, self._clock
+            ):
+                self._history.add_validator(segment, shard)
         except LogBroken as error:
             self._log_broken = str(error)
             self._history = None

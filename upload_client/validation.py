@@ -81,7 +81,7 @@ class Validation:
     @property
     def watch(self) -> ValidatorWatch:
         """Over the validator that there is most reason to look at."""
-        return max((shard.watch for shard in self._shards), key=_concern)
+        return max((shard.watch for shard in self._shards), key=lambda watch: watch.concern)
 
     @property
     def trouble(self) -> Exception | None:
@@ -269,11 +269,6 @@ class _Shard:
         if isinstance(refusal, PipelineBusy) and self.watch.busy(self._clock.monotonic()):
             return False
         raise refusal
-
-
-def _concern(watch: ValidatorWatch) -> tuple[bool, bool, float]:
-    """How much reason there is to look at one of several validators."""
-    return watch.gone is not None, watch.validator_id is None, watch.silent_for
 
 
 def _in_background(call: Callable[[], Exception | None]) -> Future[Exception | None]:

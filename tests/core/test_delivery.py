@@ -267,6 +267,15 @@ def test_a_new_validator_takes_the_place_of_one_that_left(watch):
     assert watch.advice() is Watch.WAIT
 
 
+def test_one_that_left_concerns_more_than_one_that_never_came_and_that_more_than_a_silent_one():
+    left, absent, silent, well = (ValidatorWatch(MINE) for _ in range(4))
+    for each in (left, silent, well):
+        each.hear(wrote(ValidatorInit(T, "v", MINE)))
+    left.hear(wrote(Shutdown(T, "error")))
+    wait(silent, 0.0, 50.0)
+    assert sorted((well, left, silent, absent), key=lambda each: each.concern) == [well, silent, absent, left]
+
+
 def test_a_start_is_tried_again_while_an_old_validator_is_leaving_and_no_longer(watch):
     assert watch.busy(1000.0)
     assert watch.busy(1299.0)

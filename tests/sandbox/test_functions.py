@@ -58,9 +58,10 @@ def test_a_function_runs_in_a_process_of_its_own_with_its_context(failing):
     assert said["request"] != again["request"]
 
 
-def test_what_runs_at_the_same_time_runs_in_processes_of_its_own(failing):
+def test_what_runs_at_the_same_time_runs_in_processes_of_its_own(failing, tmp_path):
+    event = {"meet": str(tmp_path), "n": 3}
     with ThreadPoolExecutor(3) as pool:
-        answers = list(pool.map(lambda n: invoke(failing, START_FUNCTION, {"seconds": 1.0}), range(3)))
+        answers = list(pool.map(lambda _: invoke(failing, START_FUNCTION, event), range(3)))
     assert len({json.loads(answer["Payload"])["pid"] for answer in answers}) == 3
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from upload_client.aws.bucket import Bucket, StoreError, insist
@@ -23,10 +23,17 @@ from upload_client.core.checkpoint import (
 )
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, shard_in
-from upload_client.core.records import CheckpointMade, LogChain
+from upload_client.core.records import CheckpointMade, LogChain, Segment
 from upload_client.errors import LogBroken
 
-__all__ = ["Folded", "find_shards", "read_logs", "validator_reader", "write_checkpoint"]
+__all__ = [
+    "Folded",
+    "find_shards",
+    "read_logs",
+    "read_validators",
+    "validator_reader",
+    "write_checkpoint",
+]
 
 _KEPT = 2  # checkpoints: the newest may be one whose record never reached the log
 
@@ -63,6 +70,28 @@ def find_shards(control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> list[
     """
     logs = insist(lambda: control.ls(layout.validator_logs, recursive=False), clock)
     return [shard for log in logs if (shard := shard_in(log)) is not None]
+
+
+def read_validators(
+    control: Bucket, layout: Layout, readers: dict[int, LogReader], clock: Clock = SYSTEM
+) -> Iterator[tuple[int, Segment]]:
+    """What is new in the logs of all shards of the validator, with the shard of each segment.
+
+    Args:
+        control: The control bucket, at the delivery's root.
+        layout: Of the delivery.
+        readers: By shard; those of shards that have begun since are added.
+        clock: The machine's.
+
+    Raises:
+        LogBroken: A log is no chain, as far as it had to be read.
+        StoreError: A log could not be read.
+    """
+    for shard in find_shards(control, layout, clock):
+        if shard not in readers:
+            readers[shard] = validator_reader(control, layout, shard, clock)
+        for segment in readers[shard].read_all():
+            yield shard, segment
 
 
 def read_logs(control: Bucket, layout: Layout, rows: Mapping[str, int], clock: Clock = SYSTEM) -> Folded:
@@ -141,11 +170,11 @@ def _fold(
             )
     if not is_named:
         return None
-    validators = {}
-    for shard in sorted({*find_shards(control, layout, clock), *start.validators}):
-        reader = validator_reader(control, layout, shard, clock, start.validators.get(shard))
-        for segment in reader.read_all():
-            history.add_validator(segment, shard)
-            n_segments += 1
-        validators[shard] = reader
+    validators = {
+        shard: validator_reader(control, layout, shard, clock, chain)
+        for shard, chain in start.validators.items()
+    }
+    for shard, segment in read_validators(control, layout, validators, clock):
+        history.add_validator(segment, shard)
+        n_segments += 1
     return Folded(history, client, validators, n_segments)

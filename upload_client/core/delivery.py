@@ -139,6 +139,11 @@ class ValidatorWatch:
         self._counts = False  # whether the start that was asked for last is the only one that is made again
         self._may_restart = True
 
+    @property
+    def concern(self) -> tuple[bool, bool, float]:
+        """How much reason there is to look at it, where there are several: it left, never came, is silent."""
+        return self.gone is not None, self.validator_id is None, self.silent_for
+
     def starting(self) -> int:
         """A start is about to be asked for; the number of this attempt, to be told to the starter."""
         self.attempt += 1

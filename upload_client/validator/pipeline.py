@@ -17,7 +17,7 @@ from concurrent.futures import CancelledError, Executor, Future
 from typing import Literal, NamedTuple, Protocol
 
 from upload_client.aws.bucket import Bucket, NotFound, ObjectTooLarge, StoreError
-from upload_client.aws.checkpoints import find_shards, validator_reader
+from upload_client.aws.checkpoints import read_validators
 from upload_client.aws.lock import Lock
 from upload_client.aws.log import LogReader, LogWriter, last_epoch
 from upload_client.clock import SYSTEM, Clock
@@ -337,18 +337,13 @@ class Validator:
             How many segments that was.
         """
         n_segments = 0
-        for shard in find_shards(self._control, self._layout, self._clock):
-            if shard not in self._validator_logs:
-                self._validator_logs[shard] = validator_reader(
-                    self._control, self._layout, shard, self._clock
-                )
-            for segment in self._validator_logs[shard].read_all():
-                n_segments += 1
-                self._history.add_validator(segment, shard)
-                if shard == self._shard and not segment.superseded:
-                    for record in segment.records.others:
-                        if isinstance(record, Cursor):
-                            self._cursor = max(self._cursor, record.seq)
+        for shard, segment in read_validators(self._control, self._layout, self._validator_logs, self._clock):
+            n_segments += 1
+            self._history.add_validator(segment, shard)
+            if shard == self._shard and not segment.superseded:
+                for record in segment.records.others:
+                    if isinstance(record, Cursor):
+                        self._cursor = max(self._cursor, record.seq)
         return n_segments
 
     @property
