@@ -216,3 +216,21 @@ def fanned_out(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
 def modules_of(archive: Path) -> list[str]:
     with zipfile.ZipFile(archive) as opened:
         return opened.namelist()
+
+
+def deliver(
+    profile: Path, folder: Path, dataset: str, delivery_id: str, password: str
+) -> subprocess.CompletedProcess[str]:
+    """Deliver a folder as a provider does, with the profile that was sent to them."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "upload_client", "--profile", profile, "--json"),
+            *("--dataset", dataset, "--delivery-id", delivery_id, "--source", folder),
+        ],
+        env={**os.environ, "UPLOAD_CLIENT_PASSWORD": password},
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +17,7 @@ from click.testing import CliRunner
 from moto import mock_aws
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from receiver.conftest import deliver
 from receiver.definitions import as_moto_reads_it
 from statelint.linter import Linter
 
@@ -221,18 +219,7 @@ def test_a_delivery_that_two_validators_share_is_complete(fanned_out, tmp_path):
     sample(tmp_path / "data", n_files=8)
     paths = [path.relative_to(tmp_path / "data").as_posix() for path in (tmp_path / "data").rglob("*.*")]
     assert {shard_of(path, 2) for path in paths} == {0, 1}
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "upload_client", "--profile", profile, "--json"),
-            *("--dataset", "survey9", "--delivery-id", "1", "--source", tmp_path / "data"),
-        ],
-        env={**os.environ, "UPLOAD_CLIENT_PASSWORD": PASSWORD},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    done = deliver(profile, tmp_path / "data", "survey9", "1", PASSWORD)
     said = fanned_out.aws.log.read_text(encoding="utf-8")[len(before) :]
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{said}"
     assert "refused:" not in said  # the roles allow all that such a delivery needs

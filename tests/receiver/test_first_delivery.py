@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+
+from receiver.conftest import deliver
 
 from upload_client.aws.auth import open_session
 from upload_client.sandbox import sample
@@ -37,18 +36,7 @@ def test_from_the_template_to_the_message_that_a_delivery_is_complete(deployed, 
     before = deployed.aws.log.read_text(encoding="utf-8")
     sample(tmp_path / "data", n_files=8)
     (tmp_path / "data" / "harbour" / "broken.json").write_text("{", encoding="utf-8")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "upload_client", "--profile", profile, "--json"),
-            *("--dataset", "survey7", "--delivery-id", "2026-11", "--source", tmp_path / "data"),
-        ],
-        env={**os.environ, "UPLOAD_CLIENT_PASSWORD": CHOSEN},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    done = deliver(profile, tmp_path / "data", "survey7", "2026-11", CHOSEN)
     assert done.returncode == 3, f"{done.stdout}\n{done.stderr}\n{deployed.aws.log.read_text()}"
     assert json.loads(done.stdout.splitlines()[-1])["counts"]["valid"] == 8
 
