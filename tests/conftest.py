@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests of all folders share fau
 
 from faults.proxy import Proxy
 
-from upload_client.aws.bucket import Bucket
-from upload_client.aws.clients import s3_client
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.clients import s3_client
 
 REGION = "us-east-1"
 

@@ -18,12 +18,12 @@ from faults.proxy import Exchange, Proxy, Request
 
 from upload_client import preflight
 from upload_client.cli import source as sources
-from upload_client.clock import Clock
 from upload_client.core.lease import LockBody
 from upload_client.core.preflight import CHECKS, Finding
 from upload_client.preflight import content, control
 from upload_client.sandbox import Sandbox
 from upload_client.settings import load_settings
+from upload_client.support.clock import Clock
 
 ACTIONS = [
     pytest.param(*needed, id=" ".join(needed))

@@ -10,10 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from upload_client.aws.bucket import Bucket
-    from upload_client.aws.errors import UploadClientError
     from upload_client.client import Outcome, UploadClient
     from upload_client.core.files import ClientFile, TransferType
+    from upload_client.delivery.plan import Plan
     from upload_client.errors import DeliveryError, NothingToDoError
     from upload_client.events import (
         Connected,
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
         Reporter,
         Summary,
     )
-    from upload_client.plan import Plan
+    from upload_client.s3.bucket import Bucket
+    from upload_client.s3.errors import UploadClientError
     from upload_client.settings import Settings, load_settings
     from upload_client.transfer import TransferOutcome, send_files
     from upload_client.transfer.dataroot import DataRoot

@@ -24,23 +24,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import pandas as pd
 
-from upload_client import telling
 from upload_client.aws import pipeline
 from upload_client.aws.auth import Prompt, open_session
-from upload_client.aws.bucket import (
-    AnswerLost,
-    Bucket,
-    PreconditionFailed,
-    StoreError,
-    insist,
-)
-from upload_client.aws.checkpoints import Folded, read_logs, validator_reader, write_checkpoint
-from upload_client.aws.identity import new_agent_id
-from upload_client.aws.leave import asking
-from upload_client.aws.lock import Lock, epoch_floor
-from upload_client.aws.log import LogReader, LogWriter
-from upload_client.aws.probe import probe_store
-from upload_client.clock import SYSTEM, Clock
+from upload_client.control.checkpoints import Folded, read_logs, validator_reader, write_checkpoint
+from upload_client.control.identity import new_agent_id
+from upload_client.control.lock import Lock, epoch_floor
+from upload_client.control.log import LogReader, LogWriter
+from upload_client.control.places import Places, complete_settings, open_places, usage_errors
+from upload_client.control.probe import probe_store
 from upload_client.core import records, verdicts
 from upload_client.core.checkpoint import Checkpoint
 from upload_client.core.delivery import (
@@ -66,6 +57,11 @@ from upload_client.core.receipt import IndexNamed, LogTail, ReceiptHead, encode_
 from upload_client.core.records import LogChain
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
+from upload_client.delivery import progress
+from upload_client.delivery.final_check import lost, sweep
+from upload_client.delivery.plan import Plan, make_plan
+from upload_client.delivery.source import Source
+from upload_client.delivery.validation import BUSY_RETRY, Request, Validation
 from upload_client.errors import (
     DeliveryError,
     Interrupted,
@@ -90,19 +86,23 @@ from upload_client.events import (
     Summary,
 )
 from upload_client.index import encode_index
-from upload_client.landed import lost, sweep
-from upload_client.places import Places, complete_settings, open_places, usage_errors
-from upload_client.plan import Plan, make_plan
-from upload_client.receipt import deliveries, put_receipt, runs, save_receipt, standing_receipt
-from upload_client.report import write_dump
+from upload_client.receipts.store import deliveries, put_receipt, runs, save_receipt, standing_receipt
+from upload_client.reports.state_csv import write_dump
+from upload_client.s3.bucket import (
+    AnswerLost,
+    Bucket,
+    PreconditionFailed,
+    StoreError,
+    insist,
+)
+from upload_client.s3.write_guard import asking
 from upload_client.settings import Settings, load_settings
-from upload_client.source import Source
+from upload_client.support.clock import SYSTEM, Clock
 from upload_client.transfer.dataroot import DataRoot
-from upload_client.transfer.elsewhere import ExecutorEngine, LockSeen, Place
 from upload_client.transfer.engine import TransferEngine, TransferOutcome, TransferTask
+from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
 from upload_client.ui import Calling
 from upload_client.ui.plain import PlainReporter
-from upload_client.validation import BUSY_RETRY, Request, Validation
 
 if TYPE_CHECKING:
     import boto3
@@ -400,8 +400,8 @@ class UploadClient:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """All files as they stand now; for columns and types see `upload_client.telling.frame`."""
-        return telling.frame(self._delivery.ledger if self._delivery else None)
+        """All files as they stand now; for columns and types see `upload_client.delivery.progress.frame`."""
+        return progress.frame(self._delivery.ledger if self._delivery else None)
 
     @property
     def counts(self) -> dict[State, int]:
@@ -767,7 +767,7 @@ class UploadClient:
             )
         )
         plan = delivery.plan
-        delivery.bytes_before = telling.bytes_before(plan)
+        delivery.bytes_before = progress.bytes_before(plan)
         self._tell(Planned(counts=plan.reasons, n_files=plan.n_to_send, n_bytes=plan.n_bytes))
         if delivery.ledger.all_valid:
             files = deliveries(delivery.ledger, history)
@@ -1227,7 +1227,7 @@ class UploadClient:
                 state_csv=path,
                 headline=headline,
                 hint=error.hint if isinstance(error, DeliveryError) else "",
-                problems=telling.problems(delivery.ledger) if delivery is not None else (),
+                problems=progress.problems(delivery.ledger) if delivery is not None else (),
                 receipt=self._outcome.receipt,
                 receipt_file=self._outcome.receipt_file,
                 receipt_sha256=self._outcome.receipt_sha256,
@@ -1321,7 +1321,7 @@ class UploadClient:
     def _tell_progress(self, delivery: _Delivery) -> None:
         seconds = self._clock.monotonic() - self._began
         self._tell(
-            telling.progress(
+            progress.progress(
                 delivery.ledger,
                 delivery.plan,
                 delivery.engine,
@@ -1331,7 +1331,7 @@ class UploadClient:
             )
         )
         self._tell(
-            telling.health(
+            progress.health(
                 delivery.lock,
                 delivery.writer,
                 delivery.validation,

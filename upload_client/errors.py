@@ -3,7 +3,8 @@
 ``str(error)`` says what happened and where; ``error.hint`` is one sentence that says what to do. Both may
 quote names and texts from outside: escape them for the medium (`upload_client.core.text`).
 
-`UploadClientError` needs botocore, which is slow to import, and is loaded when it is first asked for.
+The one that is also botocore's, `upload_client.UploadClientError`, is in `upload_client.s3.errors`: botocore
+is slow to import.
 """
 
 # ruff: noqa: N818 - an error is named for what happened; the given names keep their suffix
@@ -11,12 +12,9 @@ quote names and texts from outside: escape them for the medium (`upload_client.c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from upload_client.core.exits import ExitCode
-
-if TYPE_CHECKING:
-    from upload_client.aws.errors import UploadClientError
 
 __all__ = [
     "DeliveryError",
@@ -33,7 +31,6 @@ __all__ = [
     "StoreUnsafe",
     "Superseded",
     "TooManyInvalid",
-    "UploadClientError",
     "UsageError",
     "ValidatorSilent",
 ]
@@ -247,12 +244,3 @@ class Interrupted(DeliveryError):
 
     def __init__(self, message: str = "interrupted") -> None:
         super().__init__(message)
-
-
-def __getattr__(name: str) -> type[Exception]:
-    if name == "UploadClientError":
-        from upload_client.aws.errors import UploadClientError  # noqa: PLC0415 - slow: it needs botocore
-
-        globals()[name] = UploadClientError
-        return UploadClientError
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

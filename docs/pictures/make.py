@@ -27,8 +27,8 @@ from upload_client.sandbox import Sandbox, sample
 from upload_client.settings import load_settings
 from upload_client.ui.ending import Command
 from upload_client.ui.rich import RichReporter
+from upload_client.ui.run_view import Told
 from upload_client.ui.screen import Screen
-from upload_client.ui.told import Told
 
 FOLDER = Path(__file__).resolve().parent
 SIZES = {80: 24, 200: 50}

@@ -18,12 +18,13 @@ from botocore.credentials import RefreshableCredentials
 from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
-from upload_client.aws import auth, clients
+from upload_client.aws import auth
 from upload_client.aws.auth import CognitoLogin, fetch_parameter, find_password, open_session
-from upload_client.aws.bucket import Bucket
-from upload_client.clock import Clock
 from upload_client.errors import DeliveryError, LoginRefused
+from upload_client.s3 import clients
+from upload_client.s3.bucket import Bucket
 from upload_client.settings import Settings, SettingsError
+from upload_client.support.clock import Clock
 
 REGION = "eu-west-1"
 PASSWORD = "Quiet-Harbour-7"

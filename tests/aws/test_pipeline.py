@@ -12,9 +12,9 @@ from faults import proxy as net
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from upload_client.aws.bucket import AnswerLost
 from upload_client.aws.pipeline import READ_TIMEOUT, Started, lambda_client, start
 from upload_client.errors import PipelineBusy, PipelineRefused
+from upload_client.s3.bucket import AnswerLost
 
 REQUEST = {
     "protocol": 1,

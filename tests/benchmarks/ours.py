@@ -13,8 +13,8 @@ from pathlib import Path
 
 import boto3
 
-from upload_client.aws import clients
-from upload_client.aws.bucket import Bucket
+from upload_client.s3 import clients
+from upload_client.s3.bucket import Bucket
 from upload_client.transfer import DataRoot, TransferTask, send_files
 
 

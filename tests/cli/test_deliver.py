@@ -17,11 +17,11 @@ import boto3
 import pytest
 
 import upload_client.client
-from upload_client.aws.bucket import Bucket
 from upload_client.cli.deliver import _program
 from upload_client.core.files import STATES
 from upload_client.errors import Interrupted, Locked, UsageError
 from upload_client.events import Message, Summary
+from upload_client.s3.bucket import Bucket
 from upload_client.ui.ending import Command
 
 

@@ -11,7 +11,7 @@ from pages.example import embedded, spoil
 
 from upload_client.cli import deliver as delivering
 from upload_client.cli import report as command
-from upload_client.places import open_places
+from upload_client.control.places import open_places
 from upload_client.sandbox import Sandbox
 
 NAMES = ("--dataset", "toy", "--delivery-id")

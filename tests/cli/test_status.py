@@ -15,7 +15,7 @@ from faults.proxy import Proxy
 
 from upload_client import UploadClient
 from upload_client.cli import status as command
-from upload_client.places import open_places
+from upload_client.control.places import open_places
 from upload_client.sandbox import Sandbox
 from upload_client.ui.plain import PlainReporter
 

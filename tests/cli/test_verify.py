@@ -16,7 +16,7 @@ from upload_client.core.receipt import (
     ReceiptHead,
 )
 from upload_client.index import scan
-from upload_client.receipt import save_receipt
+from upload_client.receipts.store import save_receipt
 
 T = "2026-01-02T03:04:05.678Z"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs names that are not UTF-8")
@@ -124,7 +124,7 @@ def test_ten_are_named_and_the_rest_on_request(run, receipt, data):
 
 
 def test_on_a_terminal_it_says_how_far_it_is_and_wipes_that_away(run, receipt, data, monkeypatch):
-    monkeypatch.setattr("upload_client.cli.told.TOLD_EVERY", 0.0)
+    monkeypatch.setattr("upload_client.cli.reading_progress.TOLD_EVERY", 0.0)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     said = run("verify", receipt, "--source", data)
     assert "3 files, 6 B read" in said.err

@@ -97,9 +97,10 @@ def test_about_a_file_that_is_tried_again_nothing_is_to_be_done():
 
 def test_the_words_are_those_that_are_written_elsewhere():
     from upload_client.core import verdicts
-    from upload_client.transfer import copy, dataroot, upload
+    from upload_client.support import local_file
+    from upload_client.transfer import copy, upload
 
     for message in (verdicts.BEFORE_TRANSFER, verdicts.SOMETHING_ELSE, verdicts.CONTRADICTORY):
         assert "contradicts itself" in what_to_do("invalid", message)
-    for message in (dataroot.CHANGED, copy.CHANGED, upload.MISMATCH):
+    for message in (local_file.CHANGED, copy.CHANGED, upload.MISMATCH):
         assert what_to_do("failed", message) != what_to_do("failed", "something new")

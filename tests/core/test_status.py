@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.lease import LockBody
+from upload_client.core.observed import parse_index
 from upload_client.core.records import (
     Crash,
     Failed,
@@ -26,7 +27,6 @@ from upload_client.core.records import (
     ValidatorInit,
     Verdict,
 )
-from upload_client.core.standing import parse_index
 from upload_client.core.status import (
     DeliveryStatus,
     Evidence,

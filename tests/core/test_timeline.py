@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.core.standing import FileState
+from upload_client.core.observed import FileState
 from upload_client.core.timeline import MAX_STEPS, MAX_STRETCHES, timeline
 from upload_client.core.times import EARLIEST, LATEST
 

@@ -14,12 +14,12 @@ from delivery.conftest import Delivery, content
 from delivery.test_python import client_of
 
 from upload_client import NothingToDoError
-from upload_client.aws.bucket import Bucket, PreconditionFailed
 from upload_client.cli.app import main
 from upload_client.core.checksums import encode
 from upload_client.core.receipt import ReceiptReader, encode_receipt, is_receipt
 from upload_client.index import scan
-from upload_client.receipt import put_receipt, sha256_of
+from upload_client.receipts.store import put_receipt, sha256_of
+from upload_client.s3.bucket import Bucket, PreconditionFailed
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "receipt.schema.json"
 KEY = "staging/receipt/00000001.json"

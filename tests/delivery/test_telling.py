@@ -12,7 +12,7 @@ from delivery.conftest import Receiver, content, make_data
 from upload_client import FileChanged, Health, Phase, Progress, Summary, UploadClient
 from upload_client.core.files import STATES
 from upload_client.index import scan
-from upload_client.report import COLUMNS
+from upload_client.reports.state_csv import COLUMNS
 
 
 def client_of(delivery, data, **options):

@@ -405,7 +405,7 @@ def test_a_check_of_the_receivers_own_runs_where_the_validator_reads(own_check):
     from upload_client.expectations.document import dump
     from upload_client.expectations.model import Expectations
     from upload_client.validator.content import Unreadable
-    from upload_client.validator.opening import Openers
+    from upload_client.validator.readers import Openers
 
     document = dump(
         Expectations.model_validate(

@@ -18,13 +18,13 @@ from delivery.conftest import Delivery, Receiver, make_data
 from faults.proxy import Exchange, Proxy
 
 from upload_client import Bucket, UploadClient
-from upload_client.aws.log import LogReader
-from upload_client.clock import Clock
+from upload_client.control.log import LogReader
 from upload_client.core.records import Segment, Writer
 from upload_client.events import Event, Message
 from upload_client.index import scan
 from upload_client.sandbox import Request, Sandbox
 from upload_client.settings import Settings
+from upload_client.support.clock import Clock
 
 R = TypeVar("R")
 BOTH = ["moto", "real"]
@@ -44,8 +44,8 @@ PATIENT = {"lease_seconds": 3600, "validator_silence": 25.0}
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients in this process wait little between two looks and two attempts: no attack is in the waiting."""
-    monkeypatch.setattr("upload_client.aws.log._POLL_FIRST", 0.2)
-    monkeypatch.setattr("upload_client.aws.log._POLL_LAST", 1.0)
+    monkeypatch.setattr("upload_client.control.log._POLL_FIRST", 0.2)
+    monkeypatch.setattr("upload_client.control.log._POLL_LAST", 1.0)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.05)
 
 

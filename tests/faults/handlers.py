@@ -45,7 +45,7 @@ def twice(event: Any) -> Any:
     """Start two workers; tell of one."""
     import boto3
 
-    from upload_client.aws import clients
+    from upload_client.s3 import clients
     from upload_client.validator.settings import ValidatorSettings
 
     settings = ValidatorSettings.from_environment()
@@ -58,7 +58,7 @@ def twice(event: Any) -> Any:
 
 
 def work(event: Any, context: Any) -> Any:
-    from upload_client.aws.lock import Lock
+    from upload_client.control.lock import Lock
     from upload_client.validator import handlers
     from upload_client.validator.checks import Checker
     from upload_client.validator.pipeline import Validator
@@ -84,7 +84,7 @@ def _die(event: Any) -> None:
 
 def _died_before(event: Any) -> bool:
     """Whether another worker of this delivery was here already; it dies, or is silent for ever."""
-    from upload_client.aws.bucket import PreconditionFailed
+    from upload_client.s3.bucket import PreconditionFailed
 
     try:
         _control().put(f"was-here/{event['delivery_id']}", b"", if_none_match=True)
@@ -96,8 +96,8 @@ def _died_before(event: Any) -> bool:
 def _control() -> Any:
     import boto3
 
-    from upload_client.aws import clients
-    from upload_client.aws.bucket import Bucket
+    from upload_client.s3 import clients
+    from upload_client.s3.bucket import Bucket
     from upload_client.validator.settings import ValidatorSettings
 
     settings = ValidatorSettings.from_environment()

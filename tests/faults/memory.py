@@ -1,6 +1,6 @@
 """An S3 in memory that loses requests and answers as it is told: for properties with thousands of examples.
 
-It stands in for `upload_client.aws.bucket.Bucket` where a real store cannot be made to misbehave fast enough.
+It stands in for `upload_client.s3.bucket.Bucket` where a real store cannot be made to misbehave fast enough.
 Conditional writes, listings and times are as S3 documents them.
 """
 
@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from upload_client.aws.bucket import (
+from upload_client.s3.bucket import (
     AnswerLost,
     Fetched,
     NotFound,
@@ -19,7 +19,7 @@ from upload_client.aws.bucket import (
     PreconditionFailed,
     Stored,
 )
-from upload_client.clock import Clock
+from upload_client.support.clock import Clock
 
 
 class VirtualClock(Clock):

@@ -16,7 +16,7 @@ from faults.proxy import Exchange
 
 from upload_client.core import checksums
 from upload_client.core.records import Transferred
-from upload_client.transfer.dataroot import LocalFile
+from upload_client.support.local_file import LocalFile
 
 
 def overwrite(path: Path) -> None:

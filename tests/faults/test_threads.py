@@ -9,7 +9,7 @@ from delivery.conftest import Delivery, content
 from faults.conftest import client_of
 
 from upload_client.transfer.engine import TransferEngine
-from upload_client.transfer.lane import Lane
+from upload_client.transfer.small_files import Lane
 
 
 @pytest.mark.parametrize(

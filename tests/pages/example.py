@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from upload_client.core.history import DeliveryHistory
+from upload_client.core.observed import IndexRows, file_states
 from upload_client.core.records import (
     Failed,
     Found,
@@ -22,10 +23,9 @@ from upload_client.core.records import (
     ValidatorInit,
     Verdict,
 )
-from upload_client.core.standing import IndexRows, file_states
 from upload_client.core.status import Evidence, status_of
 from upload_client.core.times import timestamp
-from upload_client.html import render
+from upload_client.reports.html import render
 
 IMG = "<img src=x onerror=alert(1)>.csv"
 END = "</script><script>alert(2)</script>\u2028<!--<script>.csv"

@@ -150,7 +150,7 @@ def test_it_can_be_used_without_eyes_or_a_mouse(page):
 
 
 def test_of_very_many_files_the_page_holds_some_and_stays_quick_to_use(page, tmp_path, monkeypatch):
-    monkeypatch.setattr("upload_client.html.page.MAX_ROWS", 2000)
+    monkeypatch.setattr("upload_client.reports.html.page.MAX_ROWS", 2000)
     large = tmp_path / "large.html"
     large.write_text(made(9000), encoding="utf-8")
     page.open(large)

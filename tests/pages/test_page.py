@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from pages.example import END, HOSTILE, IMG, embedded, made
 
 from upload_client.core.history import DeliveryHistory
+from upload_client.core.observed import FileState, IndexRows
 from upload_client.core.records import Init, Records, Segment, SegmentHeader
-from upload_client.core.standing import FileState, IndexRows
 from upload_client.core.status import Evidence, Phase, status_of
-from upload_client.html import page as module
-from upload_client.html import render
+from upload_client.reports.html import page as module
+from upload_client.reports.html import render
 
 
 class Parsed(html.parser.HTMLParser):

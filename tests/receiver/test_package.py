@@ -73,7 +73,8 @@ sys.meta_path.insert(0, Lambda)
 sys.path.insert(0, {str(archive)!r})
 import json
 import yaml
-from upload_client.validator import handlers, opener
+from upload_client.validator import handlers
+from upload_client.validator import reader_worker
 for module in (yaml, handlers, opener):
     assert module.__file__.startswith({str(archive)!r}), module.__file__
 print(json.dumps(handlers.start({{"protocol": 1}}, Context)))

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from validator.by_hand import Client
 
 from upload_client import UploadClient
-from upload_client.aws.bucket import Bucket
 from upload_client.cli.receiver import receiver
 from upload_client.core.layout import Layout, shard_of
 from upload_client.core.records import Verdict, decode_segment
 from upload_client.errors import PipelineRefused, UsageError
 from upload_client.index import scan
 from upload_client.receiver.process import Process
+from upload_client.s3.bucket import Bucket
 from upload_client.sandbox import sample
 from upload_client.settings import load_settings
 from upload_client.validator import ValidatorSettings

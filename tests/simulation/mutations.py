@@ -66,10 +66,10 @@ def _product() -> Iterator[Any]:
     return (module for name, module in sys.modules.items() if name.startswith("upload_client"))
 
 
-_LOCK = "upload_client.aws.lock"
-_LOG = "upload_client.aws.log"
+_LOCK = "upload_client.control.lock"
+_LOG = "upload_client.control.log"
 _UPLOAD = "upload_client.transfer.upload"
-_WIRE = "upload_client.transfer.wire"
+_WIRE = "upload_client.s3.wire"
 _CORE = "upload_client.core"
 
 MUTATIONS = (
@@ -82,7 +82,7 @@ MUTATIONS = (
     # Log and engine ask before that, too; here, where all goes through botocore, one of the two is enough.
     Mutation(
         "a write is sent, or sent again, although the lease is not confirmed",
-        "upload_client.aws.leave:check",
+        "upload_client.s3.write_guard:check",
         "if may_write is not None and not may_write():",
         "if False:",
     ),
@@ -238,7 +238,7 @@ MUTATIONS = (
     ),
     Mutation(
         "of several validators only the first is heard",
-        "upload_client.validation:Validation._share",
+        "upload_client.delivery.validation:Validation._share",
         "range(len(self._shards), shards)",
         "range(0)",
     ),
@@ -250,7 +250,7 @@ MUTATIONS = (
     ),
     Mutation(
         "there is no last look before the receipt",
-        "upload_client.landed:lost",
+        "upload_client.delivery.final_check:lost",
         "if what < 2 and ledger",
         "if False and ledger",
     ),

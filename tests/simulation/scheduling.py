@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from upload_client.clock import Clock
+from upload_client.support.clock import Clock
 
 START = 1_800_000_000.0
 """The true time at which every simulation begins, Unix seconds."""

@@ -20,8 +20,8 @@ from typing import Any
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from simulation.scheduling import Process, Scheduler, Task
 
-from upload_client.aws import leave
 from upload_client.core import checksums
+from upload_client.s3 import write_guard
 
 WRITES = frozenset(
     {
@@ -160,7 +160,7 @@ class Store:
         process = self.process
         for attempt in range(1, attempts + 1):
             if operation in WRITES:
-                leave.check()
+                write_guard.check()
             for told in self.begun:
                 told(process, operation, key)
             try:

@@ -4,11 +4,11 @@ import os
 
 from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 
-from upload_client.aws.bucket import ObjectInfo
 from upload_client.core import checksums
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
-from upload_client.plan import make_plan
+from upload_client.delivery.plan import make_plan
+from upload_client.s3.bucket import ObjectInfo
 from upload_client.transfer.dataroot import DataRoot
 
 CONTENT, CHANGED = b"the first", b"the other"

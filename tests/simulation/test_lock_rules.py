@@ -8,11 +8,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from upload_client.aws.bucket import StoreError
-from upload_client.aws.lock import Lock
-from upload_client.clock import Clock
+from upload_client.control.lock import Lock
 from upload_client.core.lease import LockBody, ProcessIdentity
 from upload_client.errors import Locked, LockLost
+from upload_client.s3.bucket import StoreError
+from upload_client.support.clock import Clock
 
 LEASE = 30
 FATES = st.sampled_from(["ok", "ok", "ok", "lost", "mute"])

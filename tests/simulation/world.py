@@ -26,22 +26,23 @@ from simulation.scheduling import Process, Scheduler
 from simulation.store import Content, Faults, Object, Store
 
 import upload_client.client as client_module
-import upload_client.source as source_module
-from upload_client import places, validation
-from upload_client.aws import background, lock, log, probe
-from upload_client.aws.bucket import Bucket
+import upload_client.delivery.source as source_module
 from upload_client.client import Outcome, UploadClient
+from upload_client.control import lock, log, places, probe
 from upload_client.core import checksums, parts, records
 from upload_client.core.files import Upload
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody, ProcessIdentity
 from upload_client.core.records import Found
+from upload_client.delivery import validation
 from upload_client.errors import DeliveryError
 from upload_client.events import Connected, Event, FileChanged
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.wire import BotoWire
 from upload_client.settings import Settings
-from upload_client.transfer import buffers, dataroot, engine
+from upload_client.support import background, local_file
+from upload_client.transfer import buffers, engine
 from upload_client.transfer.dataroot import DataRoot
-from upload_client.transfer.wire import BotoWire
 from upload_client.validator import checks, handlers, pipeline
 from upload_client.validator.checks import Abandoned, Checker, Judgement
 from upload_client.validator.pipeline import Validator
@@ -130,7 +131,7 @@ class Source:
         return frame
 
 
-class SlowFile(dataroot.LocalFile):
+class SlowFile(local_file.LocalFile):
     """A file on a disk that takes its time, so that it can change while it is read."""
 
     __slots__ = ()
@@ -151,11 +152,11 @@ class SlowFile(dataroot.LocalFile):
 class Root(DataRoot):
     """Remembers what it opened, as a process that dies does not close it."""
 
-    def __init__(self, folder: Path, opened: list[dataroot.LocalFile]) -> None:
+    def __init__(self, folder: Path, opened: list[local_file.LocalFile]) -> None:
         super().__init__(folder)
         self._opened = opened
 
-    def open(self, path: str) -> dataroot.LocalFile:
+    def open(self, path: str) -> local_file.LocalFile:
         file = super().open(path)
         self._opened.append(file)
         return file
@@ -274,7 +275,7 @@ class World:
         self.store.told = self._request
         self.folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=_fast_folder()))
         self.source = Source(self.folder, self.rng)
-        self.opened: list[dataroot.LocalFile] = []
+        self.opened: list[local_file.LocalFile] = []
         self.clients: list[Process] = []
         self.validators: list[Process] = []
         self.outcomes: dict[str, tuple[int, str]] = {}
@@ -703,7 +704,7 @@ class World:
                     (client_module, "save_receipt", lambda *_, **__: (None, "")),
                     (client_module, "_versions", dict),
                     (client_module.pipeline, "lambda_client", lambda *_: Lambda(world)),
-                    (dataroot, "LocalFile", SlowFile),
+                    (local_file, "LocalFile", SlowFile),
                     (engine, "SMALL", _SMALL),
                     (handlers, "boto3", SimpleNamespace(Session=lambda: None)),
                     (handlers, "clients", clients),

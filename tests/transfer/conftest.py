@@ -16,8 +16,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from upload_client.aws import clients
-from upload_client.aws.bucket import Bucket
+from upload_client.s3 import clients
+from upload_client.s3.bucket import Bucket
 
 
 class At:

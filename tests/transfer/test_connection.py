@@ -10,11 +10,11 @@ import threading
 
 import pytest
 
-from upload_client.aws.bucket import Bucket
-from upload_client.transfer import connection
-from upload_client.transfer.dataroot import FileRefused
-from upload_client.transfer.lean import LeanWire
-from upload_client.transfer.wire import Answer, PutObject, UploadPart
+from upload_client.s3 import connection
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.direct import LeanWire
+from upload_client.s3.wire import Answer, PutObject, UploadPart
+from upload_client.support.local_file import FileRefused
 
 MIB = 1024**2
 FINE = b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 0\r\n\r\n'

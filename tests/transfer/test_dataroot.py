@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from upload_client.aws.bucket import Bucket
 from upload_client.core.files import ClientFile
-from upload_client.transfer import DataRoot, FileRefused, dataroot
+from upload_client.s3.bucket import Bucket
+from upload_client.support import local_file
+from upload_client.transfer import DataRoot, FileRefused
 
 CRC = base64.b64encode(zlib.crc32(b"content").to_bytes(4, "big")).decode()
 
@@ -140,7 +141,7 @@ def test_what_must_not_be_opened_leaves_no_descriptor_open(tmp_path):
 
 @pytest.mark.parametrize("outside", [False, True])
 def test_where_descriptors_have_no_path_the_path_is_resolved(tmp_path, monkeypatch, outside):
-    monkeypatch.setattr(dataroot, "_path_of", lambda fd: None)  # Windows, the BSDs
+    monkeypatch.setattr(local_file, "_path_of", lambda fd: None)  # Windows, the BSDs
     root = tmp_path / "root"
     (tmp_path / "other").mkdir()
     root.mkdir()
@@ -158,7 +159,7 @@ def test_where_descriptors_have_no_path_the_path_is_resolved(tmp_path, monkeypat
 
 @pytest.mark.parametrize("offset", [0, 3])
 def test_reading_where_there_is_no_preadv(tmp_path, monkeypatch, offset):
-    monkeypatch.setattr(dataroot, "_HAS_PREADV", False)
+    monkeypatch.setattr(local_file, "_HAS_PREADV", False)
     (tmp_path / "a").write_bytes(b"0123456789")
     buffer = bytearray(4)
     with DataRoot(tmp_path).open("a") as file:
@@ -177,7 +178,7 @@ def test_reading_beyond_the_end_is_a_change(tmp_path):
 
 def test_reads_may_come_in_pieces(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(bytes(range(100)))
-    read = dataroot._pread
-    monkeypatch.setattr(dataroot, "_pread", lambda fd, size, offset: read(fd, min(size, 7), offset))
+    read = local_file._pread
+    monkeypatch.setattr(local_file, "_pread", lambda fd, size, offset: read(fd, min(size, 7), offset))
     with DataRoot(tmp_path).open("a") as file:
         assert file.read(90, 5) == bytes(range(5, 95))

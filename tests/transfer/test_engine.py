@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from faults.privileges import without_privileges
 
-from upload_client.transfer import DataRoot, TransferEngine, TransferTask, send_files
-from upload_client.transfer.lean import LeanWire
-from upload_client.transfer.wire import (
+from upload_client.s3.direct import LeanWire
+from upload_client.s3.wire import (
     AbortUpload,
     Answer,
     BotoWire,
@@ -26,6 +25,7 @@ from upload_client.transfer.wire import (
     PutObject,
     UploadPart,
 )
+from upload_client.transfer import DataRoot, TransferEngine, TransferTask, send_files
 
 MIB = 1024**2
 
@@ -300,9 +300,9 @@ def test_a_source_that_changes_after_its_last_part_is_never_completed(bucket, tm
 def test_a_source_that_changes_between_reading_and_sending_is_not_sent(bucket, tmp_path, monkeypatch):
     path = tmp_path / "a"
     path.write_bytes(b"before")
-    from upload_client.transfer import dataroot
+    from upload_client.support import local_file
 
-    read = dataroot.LocalFile.read
+    read = local_file.LocalFile.read
 
     def read_then_change(file, size, offset=0):
         data = read(file, size, offset)
@@ -310,7 +310,7 @@ def test_a_source_that_changes_between_reading_and_sending_is_not_sent(bucket, t
         _touch(path)
         return data
 
-    monkeypatch.setattr(dataroot.LocalFile, "read", read_then_change)
+    monkeypatch.setattr(local_file.LocalFile, "read", read_then_change)
     (outcome,), wire = transfer(tmp_path, bucket, task(path))
     assert outcome.error == "changed while it was being sent"
     assert wire.asked == []
@@ -698,7 +698,7 @@ def test_stopping_leaves_parts_for_the_next_run(bucket, tmp_path):
 
 @pytest.fixture
 def source(bucket):
-    from upload_client.aws.bucket import Bucket
+    from upload_client.s3.bucket import Bucket
 
     return Bucket(bucket.name, prefix="source/", client=bucket.client)
 
@@ -714,7 +714,7 @@ def copy_task(source, key, row=0, **details):
 
 
 def test_an_object_is_copied_in_one_request(checking_bucket, tmp_path):
-    from upload_client.aws.bucket import Bucket
+    from upload_client.s3.bucket import Bucket
 
     source = Bucket(checking_bucket.name, prefix="source/", client=checking_bucket.client)
     etag = source.put("a b+é", b"content").etag
@@ -743,7 +743,7 @@ def test_a_copy_that_is_not_what_the_index_says_is_no_success(source, bucket):
 
 
 def test_a_source_object_that_changed_since_the_listing_is_not_copied(checking_bucket):
-    from upload_client.aws.bucket import Bucket
+    from upload_client.s3.bucket import Bucket
 
     source = Bucket(checking_bucket.name, prefix="source/", client=checking_bucket.client)
     source.put("a", b"before")
@@ -764,7 +764,7 @@ def test_a_source_object_that_is_gone_is_told(source, bucket):
 
 
 def test_a_copy_replaces_what_nobody_expected_on_its_etag(checking_bucket):
-    from upload_client.aws.bucket import Bucket
+    from upload_client.s3.bucket import Bucket
 
     source = Bucket(checking_bucket.name, prefix="source/", client=checking_bucket.client)
     source.put("a", b"content")
@@ -776,7 +776,7 @@ def test_a_copy_replaces_what_nobody_expected_on_its_etag(checking_bucket):
 
 
 def test_a_copy_above_the_limit_goes_in_parts(checking_bucket, monkeypatch):
-    from upload_client.aws.bucket import Bucket
+    from upload_client.s3.bucket import Bucket
     from upload_client.transfer import copy, engine
 
     monkeypatch.setattr(engine, "MULTIPART_COPY_LIMIT", 10 * MIB)
@@ -791,7 +791,7 @@ def test_a_copy_above_the_limit_goes_in_parts(checking_bucket, monkeypatch):
 
 
 def test_a_crowd_of_copies_takes_hardly_more_than_one_request_each(checking_bucket):
-    from upload_client.aws.bucket import Bucket
+    from upload_client.s3.bucket import Bucket
 
     source = Bucket(checking_bucket.name, prefix="source/", client=checking_bucket.client)
     for row in range(100):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from upload_client.aws.bucket import Bucket
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.wire import BotoWire, UploadPart
 from upload_client.transfer import DataRoot, TransferEngine, TransferTask
-from upload_client.transfer.wire import BotoWire, UploadPart
 
 MIB = 1024**2
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from upload_client.aws.bucket import Bucket
 from upload_client.core.checksums import crc32, encode
 from upload_client.core.rate import BURST, RateLimit
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.direct import LeanWire
+from upload_client.s3.wire import PutObject
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine, TransferTask
-from upload_client.transfer.lean import LeanWire
-from upload_client.transfer.wire import PutObject
 
 MIB = 1024**2
 

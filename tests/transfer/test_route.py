@@ -15,12 +15,12 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 
-from upload_client.aws.bucket import Bucket
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.direct import LeanWire
+from upload_client.s3.route import NoRoute, Route
+from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
+from upload_client.s3.wire import PutObject, UploadPart
 from upload_client.transfer import DataRoot, TransferTask, send_files
-from upload_client.transfer.lean import LeanWire
-from upload_client.transfer.route import NoRoute, Route
-from upload_client.transfer.sigv4 import UNSIGNED_PAYLOAD
-from upload_client.transfer.wire import PutObject, UploadPart
 
 KEY = "a folder/ü + %41~"
 CRC = "yH2GHg=="

@@ -11,7 +11,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.transfer.sigv4 import UNSIGNED_PAYLOAD, Form, Keys, Signer, quote_key, quote_value
+from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD, Form, Keys, Signer, quote_key, quote_value
 
 secrets = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=60)
 printable = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=40)

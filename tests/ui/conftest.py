@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from upload_client.clock import Clock
 from upload_client.events import (
     Connected,
     FileChanged,
@@ -20,6 +19,7 @@ from upload_client.events import (
     Progress,
     Summary,
 )
+from upload_client.support.clock import Clock
 
 
 class StandingClock(Clock):

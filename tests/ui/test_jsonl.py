@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import settings as limits
 from ui.strategies import a_delivery
 
-from upload_client.clock import Clock
 from upload_client.events import FileChanged, Health, Message, Planned, Progress
+from upload_client.support.clock import Clock
 from upload_client.ui.jsonl import JsonlReporter
 
 

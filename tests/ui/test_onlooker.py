@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
+from upload_client.core.observed import NamedFile
 from upload_client.core.problems import Problem
-from upload_client.core.standing import NamedFile
 from upload_client.core.status import (
     DeliveryStatus,
     LockStatus,
@@ -19,7 +19,7 @@ from upload_client.core.status import (
     RunStatus,
     ValidatorStatus,
 )
-from upload_client.ui.onlooker import line, screen
+from upload_client.ui.observer import line, screen
 
 AT = "2026-01-02T03:04:05.678Z"
 HOSTILE = "[red]\x1b[2J\u202e.csv"

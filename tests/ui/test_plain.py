@@ -12,8 +12,8 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from ui.strategies import a_delivery
 
-from upload_client.clock import Clock
 from upload_client.events import FileChanged, Health, Message, Progress
+from upload_client.support.clock import Clock
 from upload_client.ui.ending import Command
 from upload_client.ui.plain import PlainReporter
 

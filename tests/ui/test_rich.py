@@ -19,8 +19,8 @@ from upload_client.core.files import STATES
 from upload_client.events import FileChanged, Health, InFlight, Message, Phase, Planned, Progress, Summary
 from upload_client.ui.ending import Command
 from upload_client.ui.rich import RichReporter
+from upload_client.ui.run_view import Told
 from upload_client.ui.screen import Screen, bar, shorten
-from upload_client.ui.told import Told
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 
-from upload_client.aws.bucket import Bucket
-from upload_client.aws.log import LogReader
-from upload_client.clock import SYSTEM
+from upload_client.control.log import LogReader
 from upload_client.core import checksums
 from upload_client.core.files import Upload
 from upload_client.core.layout import Layout, segment_key
@@ -26,6 +24,8 @@ from upload_client.core.records import (
     encode_segment,
     timestamp,
 )
+from upload_client.s3.bucket import Bucket
+from upload_client.support.clock import SYSTEM
 from upload_client.validator.pipeline import Validator
 
 LAYOUT = Layout("toy", "d1", "staging", "control/", "{dataset}/{delivery_id}/{transfer_type}/")

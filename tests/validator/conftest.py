@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from validator.by_hand import LAYOUT, Client, Inline
 
-from upload_client.aws.bucket import Bucket
+from upload_client.s3.bucket import Bucket
 from upload_client.validator.checks import Checker
-from upload_client.validator.opening import Openers
 from upload_client.validator.pipeline import Validator
+from upload_client.validator.readers import Openers
 
 
 @pytest.fixture(scope="session")

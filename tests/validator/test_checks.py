@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 from faults.proxy import cut_answer
 
-from upload_client.aws.bucket import Bucket
-from upload_client.aws.clients import s3_client
 from upload_client.core import checksums
 from upload_client.core.files import Upload
 from upload_client.core.records import Found
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.clients import s3_client
 from upload_client.validator import checks
 from upload_client.validator.checks import Abandoned, Checker, format_of
 

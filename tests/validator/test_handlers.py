@@ -17,10 +17,10 @@ from validator.by_hand import AGENT, Client
 pytest.importorskip("moto")
 
 from upload_client.aws import pipeline
-from upload_client.aws.bucket import Bucket
 from upload_client.core.lease import LockBody
 from upload_client.core.records import Shutdown, Stop, ValidatorInit, Verdict
 from upload_client.errors import PipelineRefused
+from upload_client.s3.bucket import Bucket
 from upload_client.sandbox import Sandbox
 from upload_client.sandbox.sandbox import START_FUNCTION, WORK_FUNCTION
 

@@ -15,8 +15,6 @@ from validator.by_hand import AGENT, LAYOUT, Client
 
 pytest.importorskip("moto")
 
-from upload_client.aws import clients
-from upload_client.aws.bucket import Bucket
 from upload_client.core.layout import MAX_SHARDS, segment_key
 from upload_client.core.records import (
     LogChain,
@@ -26,6 +24,8 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.s3 import clients
+from upload_client.s3.bucket import Bucket
 from upload_client.validator import handlers
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:shards"

@@ -25,7 +25,7 @@ from upload_client.expectations.document import load
 from upload_client.expectations.expected import Expected
 from upload_client.expectations.findings import Undecided
 from upload_client.validator.content import Unreadable
-from upload_client.validator.opening import Limits, Openers
+from upload_client.validator.readers import Limits, Openers
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("astropy")

@@ -8,8 +8,7 @@ import pytest
 from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 from validator.by_hand import LAYOUT, Client, Inline, drive, raw
 
-from upload_client.aws.bucket import Bucket
-from upload_client.aws.log import LogReader, LogWriter
+from upload_client.control.log import LogReader, LogWriter
 from upload_client.core.files import Upload
 from upload_client.core.layout import segment_key, shard_of
 from upload_client.core.lease import LockBody
@@ -27,6 +26,7 @@ from upload_client.core.records import (
     encode_segment,
 )
 from upload_client.errors import Locked, TooManyInvalid
+from upload_client.s3.bucket import Bucket
 from upload_client.validator import pipeline
 from upload_client.validator.checks import Abandoned, Judgement
 from upload_client.validator.pipeline import Validator

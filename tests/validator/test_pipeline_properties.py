@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from validator.by_hand import LAYOUT, Client, Inline
 
-from upload_client.aws.log import LogReader
+from upload_client.control.log import LogReader
 from upload_client.core.files import Upload
 from upload_client.core.records import Cursor, Found, Record, Stop, Transferred, Verdict
 from upload_client.errors import DeliveryError

@@ -24,11 +24,11 @@ from botocore import UNSIGNED
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
-from upload_client.aws.clients import client
-from upload_client.aws.skew import SET_CLOCK, explain_expiry, is_skew, wrong_clock
-from upload_client.clock import SYSTEM, Clock
 from upload_client.errors import DeliveryError, LoginRefused
+from upload_client.s3.clients import client
+from upload_client.s3.skew import SET_CLOCK, explain_expiry, is_skew, wrong_clock
 from upload_client.settings import Settings, SettingsError, require
+from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = ["SET_CLOCK", "CognitoLogin", "Prompt", "fetch_parameter", "find_password", "open_session"]
 

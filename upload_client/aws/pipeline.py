@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from upload_client.aws import clients
-from upload_client.aws.bucket import AnswerLost, StoreError, store_errors
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.values import value
 from upload_client.errors import PipelineBusy, PipelineRefused
+from upload_client.s3 import clients
+from upload_client.s3.bucket import AnswerLost, StoreError, store_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient

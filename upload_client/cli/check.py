@@ -177,10 +177,10 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None)
     This is for a delivery that nobody goes on with: parts cost the receiver money, and no listing of objects
     shows them.
     """
-    from upload_client.aws.identity import new_agent_id  # noqa: PLC0415 # not for --help
-    from upload_client.aws.leftover import abort, leftovers  # noqa: PLC0415 # imports boto3
-    from upload_client.aws.lock import Lock, epoch_floor  # noqa: PLC0415 # imports boto3
+    from upload_client.control.identity import new_agent_id  # noqa: PLC0415 # not for --help
+    from upload_client.control.lock import Lock, epoch_floor  # noqa: PLC0415 # imports boto3
     from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
+    from upload_client.s3.unfinished import abort, leftovers  # noqa: PLC0415 # imports boto3
 
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
     lock = Lock(

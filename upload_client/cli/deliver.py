@@ -18,8 +18,8 @@ from upload_client.cli.completion import profiles
 from upload_client.cli.failure import EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
 from upload_client.cli.place import index_option, source_option
+from upload_client.cli.reading_progress import Told
 from upload_client.cli.report import check_target, write_report_of
-from upload_client.cli.told import Told
 from upload_client.cli.version import show_versions
 from upload_client.core.manifests import FORMATS, Format
 from upload_client.core.text import for_terminal
@@ -27,10 +27,10 @@ from upload_client.core.text import for_terminal
 if TYPE_CHECKING:
     import boto3
 
-    from upload_client.aws.bucket import Bucket
     from upload_client.client import UploadClient
     from upload_client.core.files import TransferType
     from upload_client.events import Reporter
+    from upload_client.s3.bucket import Bucket
     from upload_client.settings import Settings
     from upload_client.ui.jsonl import JsonlReporter
 
@@ -349,7 +349,7 @@ def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None)
     """Say what a delivery would do. People read it on stdout, or on stderr where stdout is for a program."""
     from upload_client.core.files import STATES  # noqa: PLC0415 # not for --help
     from upload_client.events import Summary  # noqa: PLC0415 # not for --help
-    from upload_client.ui import figures  # noqa: PLC0415 # not for --help
+    from upload_client.support import figures  # noqa: PLC0415 # not for --help
 
     plan = client.plan()
     states: Counter[str] = Counter()

@@ -71,7 +71,7 @@ def infer(*, source: Path, output: Path | None, force: bool) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    from upload_client.atomic import replacing  # noqa: PLC0415 # not for --help
+    from upload_client.support.atomic import replacing  # noqa: PLC0415 # not for --help
 
     with replacing(output) as file:
         file.write(text)

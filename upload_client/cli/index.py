@@ -9,12 +9,12 @@ import click
 
 from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, Section
-from upload_client.cli.told import Told
+from upload_client.cli.reading_progress import Told
 from upload_client.core.manifests import FORMATS, Format, named_format
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
-    from upload_client.aws.bucket import Bucket
+    from upload_client.s3.bucket import Bucket
 
 __all__ = ["index"]
 
@@ -70,8 +70,8 @@ def index(
     from upload_client.cli import source as sources  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import scan  # noqa: PLC0415 # imports pandas
-    from upload_client.manifests import write_manifest  # noqa: PLC0415 # imports pandas
-    from upload_client.ui import figures  # noqa: PLC0415 # not for --help
+    from upload_client.index.manifests import write_manifest  # noqa: PLC0415 # imports pandas
+    from upload_client.support import figures  # noqa: PLC0415 # not for --help
 
     kind = as_format or (named_format(output.name) if output is not None else None) or "csv"
     if output is None and kind != "csv":

@@ -12,7 +12,7 @@ import click
 from upload_client.cli.completion import folders, profiles
 
 if TYPE_CHECKING:
-    from upload_client.places import Places
+    from upload_client.control.places import Places
     from upload_client.settings import Settings
 
 __all__ = ["delivery_options", "index_option", "log_in", "source_option"]
@@ -69,7 +69,7 @@ def log_in(dataset: str, delivery_id: str, *, sample: bool, profile: str | None)
     """
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
-    from upload_client.places import complete_settings, open_places  # noqa: PLC0415 # imports boto3
+    from upload_client.control.places import complete_settings, open_places  # noqa: PLC0415 # imports boto3
     from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
     settings = load_settings(profile=profile)

@@ -202,7 +202,7 @@ def invite(
     They may write and read what is theirs of this delivery, and nothing else. The profile holds no password.
     It may be repeated: what is as it should be is left so.
     """
-    from upload_client.atomic import replacing  # noqa: PLC0415 # not for --help
+    from upload_client.support.atomic import replacing  # noqa: PLC0415 # not for --help
 
     path = output or Path(re.sub(r"[^\w.@+-]", "_", f"{dataset}_{delivery_id}_{user}.toml"))
     _check_free(path)

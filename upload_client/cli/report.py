@@ -12,10 +12,10 @@ from upload_client.cli.place import delivery_options, log_in
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
-    from upload_client.aws.bucket import Bucket
     from upload_client.client import UploadClient
     from upload_client.core.layout import Layout
     from upload_client.core.status import DeliveryStatus
+    from upload_client.s3.bucket import Bucket
 
 __all__ = ["check_target", "report", "write_report", "write_report_of"]
 
@@ -61,7 +61,7 @@ def report(*, dataset: str, delivery_id: str, sample: bool, profile: str | None,
     """
     from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.report import page_name  # noqa: PLC0415 # not for --help
+    from upload_client.reports.state_csv import page_name  # noqa: PLC0415 # not for --help
 
     _, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
     target = output or Path(page_name(dataset, delivery_id))
@@ -86,7 +86,7 @@ def check_target(target: Path, source: str) -> None:
         UsageError: There is no such folder, or it is the delivery's own.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.report import is_page  # noqa: PLC0415 # not for --help
+    from upload_client.reports.state_csv import is_page  # noqa: PLC0415 # not for --help
 
     folder = target.absolute().parent
     if not folder.is_dir():
@@ -107,8 +107,8 @@ def write_report_of(client: UploadClient, target: Path, *, quiet: bool) -> None:
         target: The file to write.
         quiet: Tell of trouble alone.
     """
-    from upload_client.aws.bucket import StoreError  # noqa: PLC0415 # imports boto3
     from upload_client.errors import DeliveryError, Interrupted  # noqa: PLC0415 # not for --help
+    from upload_client.s3.bucket import StoreError  # noqa: PLC0415 # imports boto3
 
     outcome, places = client.outcome, client.places
     if places is None or (outcome is not None and isinstance(outcome.error, Interrupted)):
@@ -137,11 +137,11 @@ def write_report(control: Bucket, layout: Layout, target: Path) -> DeliveryStatu
         DeliveryError: It cannot be written there.
         StoreError: The store cannot be asked.
     """
-    from upload_client.atomic import replacing  # noqa: PLC0415 # not for --help
     from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
-    from upload_client.html import render  # noqa: PLC0415 # not for --help
-    from upload_client.status import Onlooker  # noqa: PLC0415 # imports boto3
+    from upload_client.reports.html import render  # noqa: PLC0415 # not for --help
+    from upload_client.reports.observer import Onlooker  # noqa: PLC0415 # imports boto3
+    from upload_client.support.atomic import replacing  # noqa: PLC0415 # not for --help
 
     onlooker = Onlooker(control, layout)
     seen = onlooker.look()

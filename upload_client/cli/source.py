@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upload_client.aws.bucket import Bucket
-from upload_client.aws.clients import s3_client
 from upload_client.core.manifests import Format
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index import read_index, scan, scan_listing
-from upload_client.manifests import Progress, read_manifest
+from upload_client.index.manifests import Progress, read_manifest
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.clients import s3_client
 from upload_client.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def read_files(
 
     Args:
         source: Where the files are.
-        index: A list of any kind that `upload_client.manifests` reads.
+        index: A list of any kind that `upload_client.index.manifests` reads.
         as_format: Its kind; None: that is found out.
         tell: Is told what a person should know about its reading.
         on_progress: Of a list that has to be held against the files.

@@ -14,7 +14,7 @@ from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
     from upload_client.core.status import DeliveryStatus
-    from upload_client.status import Onlooker
+    from upload_client.reports.observer import Onlooker
 
 __all__ = ["status"]
 
@@ -61,7 +61,7 @@ def status(
     Who holds the lock, how far it is, how fast, what went wrong and what to do about it. It reads only, so it
     may be asked at any time, during a delivery and after it.
     """
-    from upload_client.status import Onlooker  # noqa: PLC0415 # imports boto3
+    from upload_client.reports.observer import Onlooker  # noqa: PLC0415 # imports boto3
 
     _, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
     onlooker = Onlooker(places.control, places.layout)
@@ -76,7 +76,7 @@ def status(
     else:
         from rich.console import Console  # noqa: PLC0415 # not for --help
 
-        from upload_client.ui.onlooker import screen  # noqa: PLC0415 # not for --help
+        from upload_client.ui.observer import screen  # noqa: PLC0415 # not for --help
 
         Console(emoji=False, markup=False, highlight=False).print(screen(seen))
     return _exit_code(seen)
@@ -89,9 +89,9 @@ def _watch(onlooker: Onlooker, *, as_object: bool) -> int:
     from rich.console import Console  # noqa: PLC0415 # not for --help
     from rich.live import Live  # noqa: PLC0415 # not for --help
 
-    from upload_client.aws.bucket import AccessDenied, StoreError  # noqa: PLC0415 # imports boto3
     from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
-    from upload_client.ui.onlooker import line, screen  # noqa: PLC0415 # not for --help
+    from upload_client.s3.bucket import AccessDenied, StoreError  # noqa: PLC0415 # imports boto3
+    from upload_client.ui.observer import line, screen  # noqa: PLC0415 # not for --help
 
     console = Console(emoji=False, markup=False, highlight=False)
     drawn = console.is_terminal and not as_object

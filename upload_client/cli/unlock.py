@@ -41,11 +41,11 @@ def unlock(*, dataset: str, delivery_id: str, sample: bool, profile: str | None,
     Only for a run that is known to be dead. Should it live after all, it stops at its next look at the lock,
     and nothing it writes counts any more.
     """
-    from upload_client.aws.bucket import NotFound, ObjectTooLarge  # noqa: PLC0415 # imports boto3
-    from upload_client.aws.identity import new_agent_id  # noqa: PLC0415 # not for --help
-    from upload_client.aws.lock import Lock, epoch_floor  # noqa: PLC0415 # imports boto3
+    from upload_client.control.identity import new_agent_id  # noqa: PLC0415 # not for --help
+    from upload_client.control.lock import Lock, epoch_floor  # noqa: PLC0415 # imports boto3
     from upload_client.core.lease import MAX_BODY, LockBody  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.s3.bucket import NotFound, ObjectTooLarge  # noqa: PLC0415 # imports boto3
 
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
     try:

@@ -11,14 +11,14 @@ import click
 
 from upload_client.cli.completion import folders, profiles
 from upload_client.cli.help import Command, Section
-from upload_client.cli.told import Told
+from upload_client.cli.reading_progress import Told
 from upload_client.core.text import for_csv_cell, for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from upload_client.core.receipt import Difference, Findings
-    from upload_client.verify import Checked
+    from upload_client.receipts.verify import Checked
 
 __all__ = ["verify"]
 
@@ -89,9 +89,9 @@ def verify(
 
     Alone, the receipt itself is checked: its form, its totals, and that nobody has changed a file record.
     """
-    from upload_client.atomic import replacing  # noqa: PLC0415 # not for --help
     from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
-    from upload_client.verify import check_buckets, check_folder, read_receipt  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.verify import check_buckets, check_folder, read_receipt  # noqa: PLC0415 # imports boto3
+    from upload_client.support.atomic import replacing  # noqa: PLC0415 # not for --help
 
     findings = Findings(None if names_all else NAMED)
     with ExitStack() as stack:
@@ -153,11 +153,11 @@ def _fetched(url: str, profile: str | None, stack: ExitStack) -> Path:
     import tempfile  # noqa: PLC0415 # not for --help
 
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
-    from upload_client.aws.bucket import NotFound  # noqa: PLC0415 # imports boto3
     from upload_client.cli import source as sources  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.receipt import fetch_receipt  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.store import fetch_receipt  # noqa: PLC0415 # imports boto3
+    from upload_client.s3.bucket import NotFound  # noqa: PLC0415 # imports boto3
     from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
     place, _, name = url.rpartition("/")
@@ -172,7 +172,7 @@ def _fetched(url: str, profile: str | None, stack: ExitStack) -> Path:
 
 
 def _say_what_it_is(checked: Checked) -> None:
-    from upload_client.ui import figures  # noqa: PLC0415 # not for --help
+    from upload_client.support import figures  # noqa: PLC0415 # not for --help
 
     head = checked.head
     what = f"{head.dataset}/{head.delivery_id} ({head.transfer_type})"
@@ -188,7 +188,7 @@ def _say_result(what: str, n: int, *, as_json: bool) -> None:
 
 def _say_differences(findings: Findings, output: Path | None) -> None:
     from upload_client.core.receipt import DIFFERENCES  # noqa: PLC0415 # not for --help
-    from upload_client.ui import figures  # noqa: PLC0415 # not for --help
+    from upload_client.support import figures  # noqa: PLC0415 # not for --help
 
     for kind, n in findings.counts.items():
         if not n:

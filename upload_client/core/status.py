@@ -17,9 +17,7 @@ from typing import Any, Final, Literal
 from upload_client.core.files import TransferType
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.lease import GRACE, LockBody
-from upload_client.core.problems import Problem
-from upload_client.core.records import Init, ValidatorInit
-from upload_client.core.standing import (
+from upload_client.core.observed import (
     IndexRows,
     NamedFile,
     Tally,
@@ -27,6 +25,8 @@ from upload_client.core.standing import (
     last_run,
     tally,
 )
+from upload_client.core.problems import Problem
+from upload_client.core.records import Init, ValidatorInit
 from upload_client.core.times import milliseconds, timestamp
 from upload_client.core.values import value
 

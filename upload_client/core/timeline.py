@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final
 
-from upload_client.core.standing import FileState
+from upload_client.core.observed import FileState
 from upload_client.core.values import value
 
 __all__ = ["MAX_STEPS", "Stretch", "Timeline", "timeline"]

@@ -1,7 +1,7 @@
 """Is the content of one file as its type expects: which library looks at it, and what its complaints mean.
 
 It reads what somebody else wrote: call it where that may take a process down
-(`upload_client.validator.opener`).
+(`upload_client.validator.reader_worker`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from upload_client.errors import UsageError
 from upload_client.index.folder import Folder
 from upload_client.index.frames import SIZES_SEEN, make_frame
 from upload_client.index.problems import Problems, shown
-from upload_client.report import is_dump, is_page
+from upload_client.reports.state_csv import is_dump, is_page
 
 __all__ = ["scan", "scan_listing", "unwanted"]
 

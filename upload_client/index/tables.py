@@ -12,10 +12,10 @@ from typing import TextIO
 
 import pandas as pd
 
-from upload_client.atomic import replacing
 from upload_client.errors import UsageError
 from upload_client.index.frames import COLUMNS, MAX_FILES, READ_FROM, ROWS, TOO_MANY, make_frame, sizes_of
 from upload_client.index.problems import Problems, shown
+from upload_client.support.atomic import replacing
 
 __all__ = ["encode_index", "read_index", "write_index"]
 

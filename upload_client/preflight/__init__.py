@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError
 
-from upload_client.aws import clients
 from upload_client.aws.auth import SET_CLOCK, CognitoLogin, open_session
-from upload_client.aws.bucket import Bucket
-from upload_client.clock import SYSTEM, Clock
+from upload_client.control.places import complete_settings, open_places
 from upload_client.core import preflight as rules
 from upload_client.core.preflight import CHECKS, Access, Finding, access
 from upload_client.errors import DeliveryError, UsageError
-from upload_client.places import complete_settings, open_places
 from upload_client.preflight.control import look_at_control
 from upload_client.preflight.files import look_at_content, look_at_files
 from upload_client.preflight.landing import look_at_landing, look_at_source
 from upload_client.preflight.run import NETWORK, TIMEOUT, Data, Order, Run, Steps, asked, n_threads
+from upload_client.s3 import clients
+from upload_client.s3.bucket import Bucket
 from upload_client.settings import Settings
-from upload_client.ui import figures
+from upload_client.support import figures
+from upload_client.support.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
     import boto3

@@ -1,6 +1,6 @@
 """The checks of content that the validator makes, made here, on local files, before anything is sent.
 
-They are the validator's own (`upload_client.validator.content`, `upload_client.validator.opening`), so that
+They are the validator's own (`upload_client.validator.content`, `upload_client.validator.readers`), so that
 what passes here opens there too, provided that the receiver uses the reference validator and has the same
 libraries. Where the receiver has said what belongs in the delivery (`upload_client.expectations`), the files
 are judged by that. Reading text is Python's own work: it is spread over processes.
@@ -21,10 +21,11 @@ from typing import cast
 from upload_client.errors import DeliveryError
 from upload_client.expectations.expected import Expected
 from upload_client.expectations.model import Expectations
-from upload_client.transfer.dataroot import DataRoot, FileRefused, LocalFile
+from upload_client.support.local_file import FileRefused, LocalFile
+from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator.checks import format_of
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.opening import LIBRARIES, Openers, Undecided, is_installed
+from upload_client.validator.readers import LIBRARIES, Openers, Undecided, is_installed
 from upload_client.validator.settings import ValidatorSettings
 
 __all__ = ["MAX_READ", "check_contents", "unopened"]

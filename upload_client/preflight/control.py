@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from typing import Any
 
 from upload_client.aws.auth import SET_CLOCK
-from upload_client.aws.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge
-from upload_client.aws.identity import current_process, is_running, new_agent_id
-from upload_client.aws.probe import probe_store
+from upload_client.control.identity import current_process, is_running, new_agent_id
+from upload_client.control.places import Places
+from upload_client.control.probe import probe_store
 from upload_client.core import preflight as rules
 from upload_client.core.lease import MAX_BODY, LockBody, Take, WhyRefused, WhyTaken, may_take
 from upload_client.core.preflight import Access, Finding, access
 from upload_client.errors import StoreUnsafe
-from upload_client.places import Places
 from upload_client.preflight.run import Run, Steps, asked, list_one, ok
+from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge
 
 __all__ = ["look_at_control"]
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upload_client.aws.bucket import Bucket, StoreError
+from upload_client.control.places import Places
 from upload_client.core.expectations import Tally
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
@@ -17,11 +17,12 @@ from upload_client.core.preflight import Finding
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.expectations.expected import Expected
 from upload_client.index import check_index, known_sizes
-from upload_client.places import Places
 from upload_client.preflight.content import check_contents, unopened
 from upload_client.preflight.run import SHOWN, Data, Run, Steps, more, quoted
-from upload_client.transfer.dataroot import DataRoot, FileRefused
-from upload_client.ui import figures
+from upload_client.s3.bucket import Bucket, StoreError
+from upload_client.support import figures
+from upload_client.support.local_file import FileRefused
+from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator.expected import InvalidExpectations, read_expected
 
 if TYPE_CHECKING:

@@ -11,15 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from upload_client.aws.bucket import Bucket
-from upload_client.aws.identity import new_agent_id
-from upload_client.aws.leftover import Leftover, leftovers
+from upload_client.control.identity import new_agent_id
+from upload_client.control.places import Places
 from upload_client.core import checksums
 from upload_client.core import preflight as rules
 from upload_client.core.preflight import Access, Finding, access
 from upload_client.core.times import timestamp
 from upload_client.errors import StoreUnsafe
-from upload_client.places import Places
 from upload_client.preflight.run import (
     SHOWN,
     Measured,
@@ -32,10 +30,11 @@ from upload_client.preflight.run import (
     ok,
     parts_of,
 )
-from upload_client.settings import Settings
-from upload_client.transfer.lean import LeanWire
-from upload_client.transfer.route import NoRoute
-from upload_client.transfer.wire import (
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.direct import LeanWire
+from upload_client.s3.route import NoRoute
+from upload_client.s3.unfinished import Leftover, leftovers
+from upload_client.s3.wire import (
     AbortUpload,
     Answer,
     BotoWire,
@@ -48,7 +47,8 @@ from upload_client.transfer.wire import (
     UploadPart,
     Wire,
 )
-from upload_client.ui import figures
+from upload_client.settings import Settings
+from upload_client.support import figures
 
 __all__ = ["look_at_landing", "look_at_source"]
 

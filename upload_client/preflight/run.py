@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError
 
 from upload_client.aws.auth import Prompt
-from upload_client.aws.bucket import AccessDenied, Bucket, StoreError, store_errors
-from upload_client.clock import Clock
+from upload_client.control.places import Places
 from upload_client.core import preflight as rules
 from upload_client.core.files import TransferType
 from upload_client.core.preflight import BY_NAME, CHECKS, Access, Finding, access, actions_of
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError
-from upload_client.places import Places
-from upload_client.settings import Settings
-from upload_client.transfer.wire import (
+from upload_client.s3.bucket import AccessDenied, Bucket, StoreError, store_errors
+from upload_client.s3.wire import (
     Answer,
 )
-from upload_client.ui import figures
+from upload_client.settings import Settings
+from upload_client.support import figures
+from upload_client.support.clock import Clock
 
 if TYPE_CHECKING:
     import boto3

@@ -10,15 +10,15 @@ import threading
 
 import boto3
 
-from upload_client.aws import clients
-from upload_client.aws.bucket import Bucket, NotFound, ObjectTooLarge
-from upload_client.aws.identity import new_agent_id
-from upload_client.aws.log import last_epoch
+from upload_client.control.identity import new_agent_id
+from upload_client.control.log import last_epoch
 from upload_client.core.layout import Layout, segment_key, segment_seq
 from upload_client.core.lease import MAX_BODY, LockBody
 from upload_client.core.records import MAX_SEGMENT, MalformedSegment, Stop, decode_segment
 from upload_client.errors import Locked
 from upload_client.receiver.stack import Receiver
+from upload_client.s3 import clients
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.validator import ValidatorSettings
 from upload_client.validator.pipeline import Outcome
 from upload_client.validator.serving import serve

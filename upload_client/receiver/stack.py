@@ -18,11 +18,11 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError, NoCredentialsError, WaiterError
 
-from upload_client.aws import clients
 from upload_client.core.layout import check_name
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, LoginRefused, UsageError
 from upload_client.receiver import delivery_template
+from upload_client.s3 import clients
 
 __all__ = ["Delivery", "Invitation", "Receiver", "User"]
 

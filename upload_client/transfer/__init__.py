@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
-from upload_client.transfer.dataroot import DataRoot, FileRefused, Fingerprint, LocalFile
-from upload_client.transfer.elsewhere import ExecutorEngine, LockSeen, Place
+from upload_client.support.local_file import FileRefused, Fingerprint, LocalFile
+from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
+from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
 from upload_client.transfer.task import TransferOutcome, TransferTask
 
 if TYPE_CHECKING:
-    from upload_client.aws.bucket import Bucket
     from upload_client.core.files import ClientFile
+    from upload_client.s3.bucket import Bucket
 
 __all__ = [
     "DataRoot",

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from upload_client.core import checksums
 from upload_client.core.parts import MULTIPART_COPY_LIMIT
-from upload_client.transfer.dataroot import FileRefused
-from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
-from upload_client.transfer.upload import Memory, Parted, persist, write
-from upload_client.transfer.wire import (
+from upload_client.s3.wire import (
     Answer,
     CopyObject,
     CopyPart,
@@ -20,6 +17,9 @@ from upload_client.transfer.wire import (
     SourceObject,
     Steps,
 )
+from upload_client.support.local_file import FileRefused
+from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
+from upload_client.transfer.upload import Memory, Parted, persist, write
 
 __all__ = ["PartedCopy", "copy_whole", "look_up"]
 

@@ -6,8 +6,8 @@ left to do. Larger files are begun before smaller ones among those that wait, so
 small pieces.
 
 Two kinds of threads take from it. Workers carry one request at a time and may wait: for the disk, for S3, for
-the lock. The lane (`upload_client.transfer.lane`) sends small files, hundreds at once; only the lean wire has
-one. What a lane does not understand becomes a worker's.
+the lock. The lane (`upload_client.transfer.small_files`) sends small files, hundreds at once; only the direct
+wire has one. What a lane does not understand becomes a worker's.
 
 The caller submits tasks and polls for what has begun and what is done; it is never called back. A file's
 outcome says that S3 acknowledged it, or why not. Nothing here knows of ledgers, logs or locks, but for
@@ -24,31 +24,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-from upload_client.aws.bucket import Bucket
-from upload_client.aws.leave import asking
-from upload_client.clock import SYSTEM, Clock
 from upload_client.core.parts import DEFAULT_PART, MULTIPART_COPY_LIMIT
 from upload_client.core.rate import RateLimit
 from upload_client.errors import DeliveryError
 from upload_client.events import InFlight
-from upload_client.transfer.buffers import Buffers
-from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
-from upload_client.transfer.dataroot import DataRoot, FileRefused
-from upload_client.transfer.lane import Errand, Lane
-from upload_client.transfer.lean import LeanWire
-from upload_client.transfer.pace import MOST, Pace
-from upload_client.transfer.route import NoRoute
-from upload_client.transfer.task import TransferOutcome, TransferProgress, TransferTask, failure
-from upload_client.transfer.upload import (
-    SCRATCH,
-    Memory,
-    Parted,
-    PartedUpload,
-    Scratch,
-    UploadLost,
-    send_whole,
-)
-from upload_client.transfer.wire import (
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.direct import LeanWire
+from upload_client.s3.route import NoRoute
+from upload_client.s3.wire import (
     READS,
     Answer,
     BotoWire,
@@ -58,6 +41,24 @@ from upload_client.transfer.wire import (
     Steps,
     UploadPart,
     Wire,
+)
+from upload_client.s3.write_guard import asking
+from upload_client.support.clock import SYSTEM, Clock
+from upload_client.support.local_file import FileRefused
+from upload_client.transfer.buffers import Buffers
+from upload_client.transfer.concurrency import MOST, Pace
+from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
+from upload_client.transfer.dataroot import DataRoot
+from upload_client.transfer.small_files import Errand, Lane
+from upload_client.transfer.task import TransferOutcome, TransferProgress, TransferTask, failure
+from upload_client.transfer.upload import (
+    SCRATCH,
+    Memory,
+    Parted,
+    PartedUpload,
+    Scratch,
+    UploadLost,
+    send_whole,
 )
 
 __all__ = ["Engine", "EngineFailed", "TransferEngine", "TransferOutcome", "TransferTask"]
@@ -549,7 +550,7 @@ class TransferEngine:
         self._outcomes.append(result)
         del self._rows[task.row]  # in this order: whoever counts them meanwhile finds one too many, not none
 
-    # What the lane asks for; see `upload_client.transfer.lane.Errands`
+    # What the lane asks for; see `upload_client.transfer.small_files.Errands`
 
     def room(self) -> int:
         """How many more small files may be on their way."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from upload_client.aws.skew import is_skew, wrong_clock
 from upload_client.errors import LoginRefused
 from upload_client.events import InFlight
-from upload_client.transfer.dataroot import FileRefused
-from upload_client.transfer.wire import Answer
+from upload_client.s3.skew import is_skew, wrong_clock
+from upload_client.s3.wire import Answer
+from upload_client.support.local_file import FileRefused
 
 __all__ = ["NotTaken", "TransferOutcome", "TransferProgress", "TransferTask", "failure"]
 

@@ -1,6 +1,6 @@
 """How a local file becomes an object: in one request, or in parts.
 
-Rules as generators: see `upload_client.transfer.wire`. A file is read once; its CRC32 is computed over the
+Rules as generators: see `upload_client.s3.wire`. A file is read once; its CRC32 is computed over the
 very bytes that are sent, and S3 refuses what does not have it. Nothing becomes an object whose content
 differs from the index's checksum, or whose file changed meanwhile.
 
@@ -27,9 +27,7 @@ from upload_client.core.parts import (
     part_size_for,
     part_size_of,
 )
-from upload_client.transfer.dataroot import FileRefused, LocalFile, Stretch
-from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
-from upload_client.transfer.wire import (
+from upload_client.s3.wire import (
     AbortUpload,
     Answer,
     Body,
@@ -44,6 +42,8 @@ from upload_client.transfer.wire import (
     Steps,
     UploadPart,
 )
+from upload_client.support.local_file import FileRange, FileRefused, LocalFile
+from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
 
 __all__ = [
     "SCRATCH",
@@ -392,7 +392,7 @@ def _load(file: LocalFile, offset: int, size: int, memory: Memory) -> tuple[Body
             crc = checksums.crc32(block, crc)
             if digest is not None:
                 digest.update(block)
-        return Stretch(file, offset, size, None if digest is None else digest.hexdigest()), crc
+        return FileRange(file, offset, size, None if digest is None else digest.hexdigest()), crc
     body = memory[:size]
     for start in range(0, size, _BLOCK):
         block = body[start : start + _BLOCK]
@@ -402,5 +402,5 @@ def _load(file: LocalFile, offset: int, size: int, memory: Memory) -> tuple[Body
 
 
 def _md5(body: Body) -> str:
-    data = body.read() if isinstance(body, Stretch) else body
+    data = body.read() if isinstance(body, FileRange) else body
     return hashlib.md5(data, usedforsecurity=False).hexdigest()

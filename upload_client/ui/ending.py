@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from upload_client.core.hints import complete
 from upload_client.core.text import for_terminal
 from upload_client.events import Problem, Summary
-from upload_client.ui import figures
+from upload_client.support import figures
 
 __all__ = ["Command", "Ending", "ending", "headline", "problem_lines"]
 

@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from upload_client.clock import SYSTEM, Clock
 from upload_client.core.problems import Problem
 from upload_client.core.times import timestamp
 from upload_client.events import (
@@ -26,6 +25,7 @@ from upload_client.events import (
     Progress,
     Summary,
 )
+from upload_client.support.clock import SYSTEM, Clock
 from upload_client.ui.lines import Lines
 
 __all__ = ["SCHEMA_VERSION", "JsonlReporter"]

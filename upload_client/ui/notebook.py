@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
-from upload_client.clock import SYSTEM, Clock
 from upload_client.core.text import for_terminal
 from upload_client.events import Event, Health, Message, Phase, Planned, Progress, Summary
-from upload_client.ui import figures
+from upload_client.support import figures
+from upload_client.support.clock import SYSTEM, Clock
 from upload_client.ui.ending import ending, problem_lines
-from upload_client.ui.told import PHASES, Told
+from upload_client.ui.run_view import PHASES, Told
 
 __all__ = ["NotebookReporter"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from upload_client.clock import SYSTEM, Clock
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
 from upload_client.events import (
@@ -18,10 +17,11 @@ from upload_client.events import (
     Progress,
     Summary,
 )
-from upload_client.ui import figures
+from upload_client.support import figures
+from upload_client.support.clock import SYSTEM, Clock
 from upload_client.ui.ending import Command, ending, problem_lines
 from upload_client.ui.lines import Lines
-from upload_client.ui.told import PHASES
+from upload_client.ui.run_view import PHASES
 
 __all__ = ["PlainReporter"]
 

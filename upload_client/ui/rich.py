@@ -14,7 +14,6 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from upload_client.clock import SYSTEM, Clock
 from upload_client.core.text import for_terminal
 from upload_client.events import (
     Connected,
@@ -27,10 +26,11 @@ from upload_client.events import (
     Progress,
     Summary,
 )
-from upload_client.ui import figures
+from upload_client.support import figures
+from upload_client.support.clock import SYSTEM, Clock
 from upload_client.ui.ending import Command, ending, problem_lines
+from upload_client.ui.run_view import PHASES, Told
 from upload_client.ui.screen import STATE_STYLES, Screen, shorten
-from upload_client.ui.told import PHASES, Told
 
 __all__ = ["RichReporter", "shorten"]
 

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from upload_client.core.text import for_terminal
 from upload_client.events import Health, InFlight, Progress
-from upload_client.ui import figures
-from upload_client.ui.told import PHASES, Told, Trouble
+from upload_client.support import figures
+from upload_client.ui.run_view import PHASES, Told, Trouble
 
 __all__ = ["STATE_STYLES", "Screen", "bar", "shorten", "states"]
 

@@ -11,15 +11,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
-from upload_client.aws.bucket import (
-    AnswerLost,
-    Bucket,
-    NotFound,
-    ObjectInfo,
-    PreconditionFailed,
-    StoreError,
-    store_errors,
-)
 from upload_client.core import checksums
 from upload_client.core.files import Upload
 from upload_client.core.paths import check_relpath
@@ -28,8 +19,17 @@ from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.expectations.expected import ContentRules, Expected
 from upload_client.expectations.findings import Undecided
+from upload_client.s3.bucket import (
+    AnswerLost,
+    Bucket,
+    NotFound,
+    ObjectInfo,
+    PreconditionFailed,
+    StoreError,
+    store_errors,
+)
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.opening import LIBRARIES, Openers, is_installed
+from upload_client.validator.readers import LIBRARIES, Openers, is_installed
 
 __all__ = ["Abandoned", "Checker", "Judgement", "Stream", "format_of"]
 

@@ -8,13 +8,13 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 
-from upload_client.aws.bucket import Bucket, NotFound, ObjectTooLarge, store_errors
 from upload_client.core.expectations import Tally
 from upload_client.core.layout import Layout
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
 from upload_client.expectations.expected import Expected
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, store_errors
 from upload_client.validator.checks import Checker, Stream
-from upload_client.validator.opening import Limits, Openers
+from upload_client.validator.readers import Limits, Openers
 from upload_client.validator.settings import ValidatorSettings
 
 __all__ = [

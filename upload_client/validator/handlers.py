@@ -23,19 +23,8 @@ from typing import Any, Literal, Protocol, cast
 
 import boto3
 
-from upload_client.aws import clients
-from upload_client.aws.bucket import (
-    AnswerLost,
-    Bucket,
-    Fetched,
-    NotFound,
-    ObjectTooLarge,
-    StoreError,
-    store_errors,
-)
-from upload_client.aws.checkpoints import find_shards
-from upload_client.aws.identity import current_process, is_running
-from upload_client.clock import SYSTEM, Clock
+from upload_client.control.checkpoints import find_shards
+from upload_client.control.identity import current_process, is_running
 from upload_client.core.files import TransferType
 from upload_client.core.layout import (
     MAX_SHARDS,
@@ -59,6 +48,17 @@ from upload_client.core.records import (
 )
 from upload_client.core.text import for_log
 from upload_client.errors import Locked
+from upload_client.s3 import clients
+from upload_client.s3.bucket import (
+    AnswerLost,
+    Bucket,
+    Fetched,
+    NotFound,
+    ObjectTooLarge,
+    StoreError,
+    store_errors,
+)
+from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.expected import InvalidExpectations, MalformedIndex, delivery_problems
 from upload_client.validator.serving import serve
 from upload_client.validator.settings import ValidatorSettings

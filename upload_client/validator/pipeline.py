@@ -16,11 +16,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Executor, Future
 from typing import Literal, NamedTuple, Protocol
 
-from upload_client.aws.bucket import Bucket, NotFound, ObjectTooLarge, StoreError
-from upload_client.aws.checkpoints import read_validators
-from upload_client.aws.lock import Lock
-from upload_client.aws.log import LogReader, LogWriter, last_epoch
-from upload_client.clock import SYSTEM, Clock
+from upload_client.control.checkpoints import read_validators
+from upload_client.control.lock import Lock
+from upload_client.control.log import LogReader, LogWriter, last_epoch
 from upload_client.core.files import Upload
 from upload_client.core.history import DeliveryHistory, PathHistory
 from upload_client.core.layout import Layout, shard_of
@@ -44,6 +42,8 @@ from upload_client.core.records import (
 from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.errors import Locked, LockLost, LogBroken
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, StoreError
+from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.checks import Abandoned, Judgement
 
 __all__ = ["MAX_UNJUDGED", "Judge", "Outcome", "Tally", "Validator"]

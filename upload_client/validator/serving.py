@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from upload_client.aws import clients
-from upload_client.aws.bucket import Bucket, StoreError
 from upload_client.core.layout import Layout
 from upload_client.core.text import for_log, for_terminal
+from upload_client.s3 import clients
+from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.validator.expected import MalformedIndex, index_rows, limits, make_checker
-from upload_client.validator.opening import Openers
 from upload_client.validator.pipeline import Outcome, Tally, Validator
+from upload_client.validator.readers import Openers
 from upload_client.validator.settings import ValidatorSettings
 from upload_client.validator.telemetry import Telemetry
 

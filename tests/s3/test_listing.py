@@ -1,0 +1,156 @@
+"""Listings are read as botocore reads them, only faster."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from urllib.parse import quote_plus
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_client.s3 import listing
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.listing import Entry
+
+HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+ENCODED = "<EncodingType>url</EncodingType>"
+END = "<IsTruncated>false</IsTruncated></ListBucketResult>"
+PLAIN = (
+    "<Contents><Key>a/b</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
+    "<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>7</Size>"
+    "<StorageClass>STANDARD</StorageClass></Contents>"
+)
+WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
+
+
+class Raw:
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, *_: object, **__: object) -> Iterator[bytes]:
+        yield self._body
+
+
+@pytest.fixture(scope="module")
+def ask():
+    """A listing, as it is read from an answer with this body: ``ask(body, lean=True)``."""
+    answers: list[bytes] = []
+
+    def answer(request, **_: object) -> AWSResponse:
+        return AWSResponse(request.url, 200, {}, Raw(answers[-1]))
+
+    clients = {}
+    for lean in (True, False):
+        client = boto3.client(
+            "s3",
+            region_name="us-east-1",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        client.meta.events.register("before-send.s3", answer)
+        if lean:
+            listing.watch(client)
+        clients[lean] = client
+
+    def ask(body: str | bytes, *, lean: bool) -> list[Entry] | type[Exception]:
+        answers.append(body.encode() if isinstance(body, str) else body)
+        try:
+            return [entry for _, entries in listing.pages(clients[lean], Bucket="b") for entry in entries]
+        except Exception as error:  # noqa: BLE001 - what it raises is to be the same
+            return type(error)
+
+    ask.clients = clients
+    ask.answers = answers
+    return ask
+
+
+def test_a_plain_page_is_read_without_botocore(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    take = listing._take
+    monkeypatch.setattr(listing, "_take", lambda body: taken.append(take(body)) or taken[-1])
+    expected = [Entry("a/b", 7, "d41d8cd98f00b204e9800998ecf8427e", WHEN)]
+    assert ask(HEAD + PLAIN + END, lean=True) == expected
+    assert taken[0] is not None
+    assert b"Contents" not in taken[0][0]
+
+
+def test_a_listing_that_nobody_asked_for_here_is_left_alone(ask) -> None:
+    ask.answers.append((HEAD + PLAIN + END).encode())
+    assert ask.clients[True].list_objects_v2(Bucket="b")["Contents"][0]["Key"] == "a/b"
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        PLAIN.replace("a/b", "a&amp;b"),
+        PLAIN.replace("a/b", "&#x1b;"),
+        PLAIN.replace("a/b", "ä"),
+        PLAIN.replace("a/b", "<!-- -->a"),
+        PLAIN.replace("a/b", "<![CDATA[<Contents>]]>"),
+        PLAIN.replace("a/b", ""),
+        PLAIN.replace("01-02", "02-30"),
+        PLAIN.replace("05.000Z", "05Z"),
+        PLAIN.replace("<Size>7</Size>", ""),
+        PLAIN.replace("7", "-7"),
+        PLAIN.replace("<StorageClass>STANDARD</StorageClass>", "<Owner><ID>x</ID><Size>9</Size></Owner>"),
+        PLAIN.replace("<StorageClass>STANDARD</StorageClass>", "<StorageClass>STANDARD</ChecksumType>"),
+        PLAIN + "<Prefix/>" + PLAIN,
+        PLAIN + PLAIN.replace("</Contents>", ""),
+        PLAIN.replace("<Contents>", "<Contents >"),
+        "",
+    ],
+)
+def test_whatever_is_not_plain_is_read_as_botocore_reads_it(ask, contents: str) -> None:
+    for encoded in ("", ENCODED):
+        body = HEAD + contents + encoded + END
+        assert ask(body, lean=True) == ask(body, lean=False)
+
+
+keys = st.text(st.characters(min_codepoint=0x20, codec="utf-8"), min_size=1, max_size=20)
+
+
+@given(
+    st.lists(st.tuples(keys, st.integers(0, 2**45), st.sampled_from(["", "\n  "])), max_size=5),
+    st.booleans(),
+    st.sampled_from(["&quot;", "&#34;", '"', ""]),
+)
+def test_any_page_is_read_as_botocore_reads_it(ask, objects, encoded: bool, mark: str) -> None:
+    contents = "".join(
+        f"<Contents>{space}<Key>{quote_plus(key, safe='/') if encoded else html.escape(key)}</Key>{space}"
+        f"<LastModified>2026-01-02T03:04:05.678Z</LastModified>{space}<ETag>{mark}0{size}-2{mark}</ETag>{space}"
+        f"<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><Size>{size}</Size>{space}"
+        f"<StorageClass>STANDARD</StorageClass></Contents>{space}"
+        for key, size, space in objects
+    )
+    body = HEAD + (ENCODED if encoded else "") + contents + END
+    found = ask(body, lean=True)
+    assert found == ask(body, lean=False)
+    if encoded and mark:
+        assert [(entry.key, entry.size) for entry in found] == [(key, size) for key, size, _ in objects]
+
+
+@given(st.data())
+def test_a_damaged_page_is_never_read_as_another(ask, data: st.DataObject) -> None:
+    body = bytearray((HEAD + ENCODED + PLAIN * 2 + END).encode())
+    at = data.draw(st.integers(0, len(body) - 1))
+    body[at] = data.draw(st.integers(0, 255))
+    found, expected = ask(bytes(body), lean=True), ask(bytes(body), lean=False)
+    assert found == expected
+
+
+def test_odd_names_are_listed_as_they_were_put(bucket: Bucket) -> None:
+    names = sorted({"a b", "a+b", "a%2Bb", "ä/ö", "a&b<c>", "'\"", "x" * 200}, key=str.encode)
+    for name in names:
+        bucket.put(name, name.encode())
+    found = list(bucket.list())
+    assert [entry.key for entry in found] == names
+    assert [entry.size for entry in found] == [len(name.encode()) for name in names]
+    assert bucket.ls("a") == tuple(name for name in names if name.startswith("a"))
+    assert {entry.etag for entry in found} == {bucket.head(name).etag for name in names}

@@ -1,0 +1,180 @@
+"""Checkpoints in the control bucket: written by a client, and read where its log names their hash.
+
+A checkpoint saves reading and folding both logs from their beginning. It decides nothing: one that is
+missing, damaged, forged or of another log is passed over, and the logs say the same at a higher cost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from upload_client.control.log import LogReader
+from upload_client.core.checkpoint import (
+    MAX_CHECKPOINT,
+    BadCheckpoint,
+    Checkpoint,
+    decode_checkpoint,
+    encode_checkpoint,
+)
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.layout import Layout, shard_in
+from upload_client.core.records import CheckpointMade, LogChain, Segment
+from upload_client.errors import LogBroken
+from upload_client.s3.bucket import Bucket, StoreError, insist
+from upload_client.support.clock import SYSTEM, Clock
+
+__all__ = [
+    "Folded",
+    "find_shards",
+    "read_logs",
+    "read_validators",
+    "validator_reader",
+    "write_checkpoint",
+]
+
+_KEPT = 2  # checkpoints: the newest may be one whose record never reached the log
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """All logs, read to their end.
+
+    Attributes:
+        history: what they say.
+        client: reader of the client's log, ready to go on.
+        validators: the same of each shard of the validator that wrote anything, by shard.
+        n_segments: segments that had to be read for it, of all logs.
+    """
+
+    history: DeliveryHistory
+    client: LogReader
+    validators: dict[int, LogReader]
+    n_segments: int
+
+
+def validator_reader(
+    control: Bucket, layout: Layout, shard: int, clock: Clock = SYSTEM, chain: LogChain | None = None
+) -> LogReader:
+    """A reader of the log of a shard of the validator, from where its chain is known to have got."""
+    return LogReader(control, layout.validator_log(shard), writer="validator", clock=clock, chain=chain)
+
+
+def find_shards(control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> list[int]:
+    """The shards of the validator that ever wrote anything. One LIST.
+
+    Raises:
+        StoreError: That could not be found out.
+    """
+    logs = insist(lambda: control.ls(layout.validator_logs, recursive=False), clock)
+    return [shard for log in logs if (shard := shard_in(log)) is not None]
+
+
+def read_validators(
+    control: Bucket, layout: Layout, readers: dict[int, LogReader], clock: Clock = SYSTEM
+) -> Iterator[tuple[int, Segment]]:
+    """What is new in the logs of all shards of the validator, with the shard of each segment.
+
+    Args:
+        control: The control bucket, at the delivery's root.
+        layout: Of the delivery.
+        readers: By shard; those of shards that have begun since are added.
+        clock: The machine's.
+
+    Raises:
+        LogBroken: A log is no chain, as far as it had to be read.
+        StoreError: A log could not be read.
+    """
+    for shard in find_shards(control, layout, clock):
+        if shard not in readers:
+            readers[shard] = validator_reader(control, layout, shard, clock)
+        for segment in readers[shard].read_all():
+            yield shard, segment
+
+
+def read_logs(control: Bucket, layout: Layout, rows: Mapping[str, int], clock: Clock = SYSTEM) -> Folded:
+    """Read and fold the logs of client and validator, from the last checkpoint that can be used.
+
+    Args:
+        control: The control bucket, at the delivery's root.
+        layout: Of the delivery.
+        rows: Files known beforehand, see `DeliveryHistory`.
+        clock: The machine's.
+
+    Raises:
+        LogBroken: A log is no chain, as far as it had to be read.
+        StoreError: A log could not be read.
+    """
+    for key in _newest(control, layout):
+        try:
+            data = insist(lambda key=key: control.read(key, MAX_CHECKPOINT), clock)  # type: ignore[misc]
+            named = key, hashlib.sha256(data).hexdigest()
+            found = decode_checkpoint(data, rows)
+            del data
+            folded = _fold(control, layout, found, clock, named)
+        except (BadCheckpoint, LogBroken, StoreError):
+            continue  # whatever is wrong with the logs themselves is met again below
+        if folded is not None:
+            return folded
+    start = Checkpoint(DeliveryHistory(rows), LogChain("client"), {})
+    folded = _fold(control, layout, start, clock, None)
+    assert folded is not None  # nothing had to be named
+    return folded
+
+
+def write_checkpoint(control: Bucket, layout: Layout, checkpoint: Checkpoint, at: str) -> CheckpointMade:
+    """Write a checkpoint, and remove those before the last one.
+
+    Returns:
+        The record that has to get into the client log for it to be of use.
+
+    Raises:
+        ValueError: This history cannot be put into that form.
+        StoreError: It could not be written.
+    """
+    key = layout.checkpoint(checkpoint.client.next_seq - 1)
+    body = b"".join(encode_checkpoint(checkpoint))
+    older = [other for other in _newest(control, layout) if other != key]
+    control.put(key, body, content_type="application/octet-stream")
+    for other in older[_KEPT - 1 :]:
+        with contextlib.suppress(StoreError):
+            control.rm(other)
+    return CheckpointMade(at, key, hashlib.sha256(body).hexdigest())
+
+
+def _newest(control: Bucket, layout: Layout) -> list[str]:
+    """Keys of checkpoints, the newest first; a few, however many somebody has put there."""
+    try:
+        return sorted(insist(lambda: control.ls(layout.checkpoint_prefix)), reverse=True)[: 2 * _KEPT]
+    except StoreError:
+        return []
+
+
+def _fold(
+    control: Bucket, layout: Layout, start: Checkpoint, clock: Clock, named: tuple[str, str] | None
+) -> Folded | None:
+    """Read all logs from there; None where the rest of the client log does not name that checkpoint."""
+    n_segments = 0
+    history = start.history
+    client = LogReader(control, layout.client_log(), writer="client", clock=clock, chain=start.client)
+    is_named = named is None
+    for segment in client.read_all():
+        history.add_client(segment)
+        n_segments += 1
+        if not is_named and not segment.superseded:
+            is_named = any(
+                isinstance(record, CheckpointMade) and (record.key, record.sha256) == named
+                for record in segment.records
+            )
+    if not is_named:
+        return None
+    validators = {
+        shard: validator_reader(control, layout, shard, clock, chain)
+        for shard, chain in start.validators.items()
+    }
+    for shard, segment in read_validators(control, layout, validators, clock):
+        history.add_validator(segment, shard)
+        n_segments += 1
+    return Folded(history, client, validators, n_segments)

@@ -1,0 +1,635 @@
+"""`LogWriter` and `LogReader`: logs as chains of small objects, appended to by compare-and-append.
+
+What a segment is, and how the chain is checked, is `upload_client.core.records`'s. Here it meets the store:
+one append in flight, repeated with identical bytes until its fate is known; readers that poll by one LIST.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import itertools
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from upload_client.core.history import Life
+from upload_client.core.layout import segment_key, segment_seq
+from upload_client.core.records import (
+    FLUSH_SECONDS,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_RECORDS,
+    MAX_SEGMENT,
+    LogChain,
+    MalformedSegment,
+    Record,
+    Segment,
+    SegmentHeader,
+    Writer,
+    decode_segment,
+    encode,
+    encode_segment,
+)
+from upload_client.core.records import LogBroken as ChainBroken
+from upload_client.errors import DeliveryError, LockLost, LogBroken, Superseded
+from upload_client.s3.bucket import (
+    Bucket,
+    ConditionalConflict,
+    NotFound,
+    ObjectInfo,
+    ObjectTooLarge,
+    PreconditionFailed,
+    StoreError,
+    insist,
+)
+from upload_client.s3.write_guard import asking
+from upload_client.support.background import Background
+from upload_client.support.clock import SYSTEM, Clock
+
+__all__ = ["READ_BUDGET", "LogReader", "LogWriter", "last_epoch"]
+
+READ_BUDGET = 16 * 1024 * 1024
+"""Bytes that a reader takes in one poll at most."""
+
+_POLL_FIRST, _POLL_LAST = 1.0, 10.0  # seconds between polls: while something comes, and after a long silence
+_RETRY_FIRST, _RETRY_LAST = 0.5, 10.0  # seconds between attempts of an append
+_STEPS_ASIDE = 16  # dead owners' segments to chain to in one go; there is hardly ever one
+_SEQUENTIAL = 2  # segments that are not worth the threads
+_MAX_FETCHED = 1000  # segments in one poll
+_MAX_STRANGE = 1000  # objects that are no segments; more of them would make each poll a long one
+_MAX_WAITING = 1000  # segments that nobody has taken yet; with more, polling waits
+
+
+@dataclass(frozen=True, slots=True)
+class _Append:
+    """A segment on its way. Until its fate is known the same bytes are sent again."""
+
+    header: SegmentHeader
+    data: bytes
+    lines: tuple[bytes, ...]
+
+
+class _MayNotWrite(Exception):  # noqa: N818 - never leaves this module
+    """The lease is not confirmed at this moment."""
+
+
+class LogWriter:
+    """Appends records to one log, in order, none lost and none twice, until somebody newer writes there.
+
+    `append` may be called from any thread and never waits for the store; `step` sends what is due.
+
+    Args:
+        bucket: The control bucket, at the delivery's root.
+        prefix: Of the log's keys, relative to the root (`Layout.client_log`, `Layout.validator_log`).
+        agent_id: Who writes.
+        epoch: The writer's fencing number.
+        chain: What is known of the log; that may be nothing. It grows with what is appended.
+        client_epoch: The client a validator serves; None in a client's log.
+        clock: The machine's.
+        may_write: Asked before each append; where it says no, nothing is sent and everything is kept.
+
+    Attributes:
+        error: Why nothing will be appended any more (`Superseded`, `LogBroken`), once that is so.
+        trouble: Why the last append found no answer; None once one is confirmed. It is tried again.
+        folded: Segments of dead owners that lay, after the fence, where this writer wanted to append.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        prefix: str,
+        *,
+        agent_id: str,
+        epoch: int,
+        chain: LogChain,
+        client_epoch: int | None = None,
+        clock: Clock = SYSTEM,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._agent_id = agent_id
+        self._epoch = epoch
+        self._chain = chain
+        self._client_epoch = client_epoch
+        self._clock = clock
+        self._may_write = may_write
+        # One append in flight: whoever has this lock may send, and may move the chain.
+        self._sending = threading.Lock()
+        self._next_try = -math.inf  # by the monotonic clock, as all times here
+        self._pause = _RETRY_FIRST
+        # Guards the queue and what is in flight; never held while waiting for the store.
+        self._queueing = threading.Lock()
+        self._lines: deque[bytes] = deque()
+        self._n_bytes = 0
+        self._oldest = math.inf  # when the first of the lines came
+        self._in_flight: _Append | None = None
+        self._background = Background(self.step, f"log {prefix}", longest=1.0)
+        self.error: DeliveryError | None = None
+        self.trouble: Exception | None = None
+        self.folded: list[Segment] = []
+
+    @property
+    def seq(self) -> int:
+        """Number of the segment that comes next."""
+        return self._chain.next_seq
+
+    @property
+    def unflushed(self) -> int:
+        """Records that are not known to be in the log yet."""
+        with self._queueing:
+            return len(self._lines) + (len(self._in_flight.lines) if self._in_flight else 0)
+
+    @property
+    def superseded(self) -> bool:
+        """Whether a newer owner writes to this log."""
+        return isinstance(self.error, Superseded)
+
+    def fence(self) -> None:
+        """Append a segment without records: from here on no older owner can append unnoticed.
+
+        It looks for the log's end by itself: the log is read only afterwards.
+
+        Raises:
+            Superseded: A newer owner was here.
+            LogBroken: The last segment cannot be read.
+            LockLost: `may_write` forbids it.
+            StoreError: The store could not be asked.
+        """
+        with self._sending:
+            if self.error is not None:
+                raise self.error
+            try:
+                if self._in_flight is not None:
+                    insist(self._send, self._clock)
+                insist(self._find_tail, self._clock)
+                self._check_allowed()
+                self._in_flight = self._made(())
+                insist(self._send, self._clock)
+            except (Superseded, LogBroken) as error:
+                self.error = error
+                raise
+            except _MayNotWrite:
+                raise LockLost("the lock was not confirmed in time to append to the log") from None
+            self.folded.clear()
+
+    def check_owner(self, newest: Life | None) -> None:
+        """Stop if the whole log, read after the fence, knows of an owner that this one does not come after.
+
+        An epoch is chosen by the last segments alone. Where a dead owner's late one is the last and the lock
+        is deleted at that very moment, it may be one that was given before; readers would pass over all that
+        is appended under it.
+
+        Args:
+            newest: Whoever has the highest epoch in the log, first of all who have it.
+
+        Raises:
+            Superseded: That is not this writer.
+        """
+        if newest is None or (newest.epoch, newest.agent_id) == (self._epoch, self._agent_id):
+            return
+        self.error = Superseded(
+            f"agent {newest.agent_id} has written to the log {self._bucket.prefix}{self._prefix} under epoch"
+            f" {newest.epoch}, and agent {self._agent_id} was given epoch {self._epoch}: the lock was deleted"
+            " or damaged"
+        )
+        raise self.error
+
+    def append(self, record: Record) -> None:
+        """Queue a record; see `append_many`."""
+        self.append_many((record,))
+
+    def append_many(self, records: Iterable[Record]) -> None:
+        """Queue records. After an `error` they are dropped: they would never be in the log.
+
+        Raises:
+            ValueError: A record cannot be written (a path with a lone surrogate).
+        """
+        lines = [encode(record) for record in records]
+        if self.error is not None or not lines:
+            return
+        with self._queueing:
+            first = not self._lines
+            if first:
+                self._oldest = self._clock.monotonic()
+            self._lines.extend(lines)
+            self._n_bytes += sum(map(len, lines))
+            wake = first or self._full
+        if wake:
+            self._background.wake()
+
+    def step(self) -> float:
+        """Send one segment if one is due. This is what the thread does again and again; it raises nothing.
+
+        Returns:
+            Seconds until there is something to do again; infinite where nothing waits.
+        """
+        with self._sending:
+            return self._step(now_or_never=False)
+
+    def flush(self, *, timeout: float = 30.0) -> bool:
+        """Send everything that waits, and try again where no answer comes.
+
+        Args:
+            timeout: Seconds after which no further attempt is made.
+
+        Returns:
+            Whether everything is in the log. If not, `error` or `trouble` says why, or it was `may_write`,
+            for which it does not wait.
+        """
+        deadline = self._clock.monotonic() + timeout
+        while self.unflushed and self.error is None:
+            left = deadline - self._clock.monotonic()
+            if left <= 0 or not self._sending.acquire(timeout=left):
+                break
+            try:
+                wait = self._step(now_or_never=True)
+            finally:
+                self._sending.release()
+            if wait > 0 and self.unflushed and self.error is None:
+                if not self._may_write():
+                    break
+                self._clock.sleep(min(wait, max(0.0, deadline - self._clock.monotonic())))
+        return not self.unflushed
+
+    def start(self) -> None:
+        """Start a daemon thread that calls `step` whenever it is due."""
+        self._background.start()
+
+    def stop(self) -> None:
+        """Stop the thread; it ends at the latest with the request it is waiting for."""
+        self._background.stop()
+
+    def close(self, final_records: Iterable[Record] = (), *, timeout: float = 30.0) -> bool:
+        """Append the last records, stop the thread and send everything; see `flush`."""
+        self.append_many(final_records)
+        self.stop()
+        return self.flush(timeout=timeout)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._lines) >= MAX_BATCH_RECORDS or self._n_bytes >= MAX_BATCH_BYTES
+
+    def _step(self, *, now_or_never: bool) -> float:
+        now = self._clock.monotonic()
+        with self._queueing:
+            if self.error is not None or not (self._lines or self._in_flight):
+                return math.inf
+            if not (self._in_flight or self._full or now_or_never):
+                wait = self._oldest + FLUSH_SECONDS - now
+                if wait > 0:
+                    return wait
+        if now < self._next_try:
+            return self._next_try - now
+        try:
+            if self._in_flight is None:
+                self._check_allowed()
+                self._take_batch()
+            self._send()
+        except (Superseded, LogBroken) as error:
+            self.error = error
+            return math.inf
+        except _MayNotWrite:
+            return FLUSH_SECONDS
+        except Exception as error:  # noqa: BLE001 - whatever it is, the records are kept and tried again
+            self.trouble = error
+            pause, self._pause = self._pause, min(2 * self._pause, _RETRY_LAST)
+            self._next_try = self._clock.monotonic() + pause
+            return pause
+        return 0.0
+
+    def _take_batch(self) -> None:
+        """Move what fits into one segment from the queue to what is in flight."""
+        with self._queueing:
+            batch: list[bytes] = []
+            n_bytes = 0
+            while self._lines and len(batch) < MAX_BATCH_RECORDS:
+                if batch and n_bytes + len(self._lines[0]) > MAX_BATCH_BYTES:
+                    break
+                batch.append(self._lines.popleft())
+                n_bytes += len(batch[-1])
+            self._n_bytes -= n_bytes
+            self._oldest = self._clock.monotonic() if self._lines else math.inf
+            self._in_flight = self._made(tuple(batch))
+
+    def _made(self, lines: tuple[bytes, ...]) -> _Append:
+        header = self._chain.header(
+            agent_id=self._agent_id, epoch=self._epoch, client_epoch=self._client_epoch
+        )
+        return _Append(header, encode_segment(header, lines), lines)
+
+    def _send(self) -> None:
+        """Append what is in flight.
+
+        Raises:
+            Superseded, LogBroken: It will never be in the log.
+            StoreError: It may be, or not.
+        """
+        for _ in range(_STEPS_ASIDE):
+            append = self._in_flight
+            assert append is not None
+            self._check_allowed()
+            key = segment_key(self._prefix, append.header.seq)
+            try:
+                with asking(self._may_write):
+                    self._bucket.put(
+                        key, append.data, if_none_match=True, content_type="application/x-ndjson"
+                    )
+            except PreconditionFailed:
+                occupant = self._read(append.header.seq)
+                if occupant != append.data:  # equal: an earlier attempt, the answer to which was lost
+                    self._step_aside(append, occupant)
+                    continue
+            with self._queueing:
+                self._chain.appended(append.header, append.data)
+                self._in_flight = None
+            self.trouble = None
+            self._pause, self._next_try = _RETRY_FIRST, -math.inf
+            return
+        raise ConditionalConflict(f"{self._bucket.prefix}{self._prefix}: others append again and again")
+
+    def _step_aside(self, append: _Append, occupant: bytes) -> None:
+        """Chain to somebody else's segment, which lies where ours should, and make ours follow it.
+
+        Raises:
+            Superseded, LogBroken: That must not be.
+        """
+        seq = append.header.seq
+        with _naming(self._bucket, self._prefix, seq):
+            self._check_rank(decode_segment(occupant, writer=self._chain.writer).header)
+            self.folded.append(self._chain.accept(seq, occupant))
+        with self._queueing:
+            self._in_flight = self._made(append.lines)
+
+    def _check_allowed(self) -> None:
+        if not self._may_write():
+            raise _MayNotWrite
+
+    def _check_rank(self, header: SegmentHeader) -> None:
+        if header.outranks(self._epoch, self._agent_id):
+            raise Superseded(
+                f"agent {header.agent_id}, epoch {header.epoch}, has taken over the log"
+                f" {self._bucket.prefix}{self._prefix} from agent {self._agent_id}, epoch {self._epoch}"
+            )
+
+    def _read(self, seq: int) -> bytes:
+        key = segment_key(self._prefix, seq)
+        try:
+            return self._bucket.get(key, limit=MAX_SEGMENT).body
+        except ObjectTooLarge as error:
+            raise _named(self._bucket, self._prefix, ChainBroken(seq, str(error))) from None
+        except NotFound:
+            raise ConditionalConflict(f"{self._bucket.prefix}{key} was there, and is gone") from None
+
+    def _find_tail(self) -> None:
+        """Let the chain end with the log's last segment, whatever lies before it."""
+        seq = _last_seq(self._bucket, self._prefix, self._chain.next_seq)
+        if seq is None:
+            return
+        data = self._read(seq)
+        with _naming(self._bucket, self._prefix, seq):
+            header = decode_segment(data, writer=self._chain.writer).header
+            self._check_rank(header)
+            self._chain.next_seq, self._chain.tail_sha = seq, header.prev
+            self._chain.accept(seq, data)
+
+
+class LogReader:
+    """Follows one log: finds new segments, checks that they are one chain, and gives them out in order.
+
+    Args:
+        bucket: The control bucket, at the delivery's root.
+        prefix: Of the log's keys, relative to the root.
+        writer: Whose log it is.
+        clock: The machine's.
+        chain: What is known of the log, to go on from there; None: nothing.
+        fetchers: How many segments are read at once when many have come.
+
+    Attributes:
+        chain: The chain so far.
+        error: `LogBroken`, once the log is; nothing is read any more.
+        trouble: Why the last poll failed; None after one that succeeded.
+        polls_ok_at: When the last poll succeeded, by the monotonic clock; None before the first.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        prefix: str,
+        *,
+        writer: Writer,
+        clock: Clock = SYSTEM,
+        chain: LogChain | None = None,
+        fetchers: int = 8,
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._clock = clock
+        self._fetchers = fetchers
+        self._polling = threading.Lock()  # one poll at a time: whoever has it may move the chain
+        self._next_poll = -math.inf  # by the monotonic clock
+        self._pause = _POLL_FIRST
+        self._found: deque[Segment] = deque()
+        self._listing: Iterator[ObjectInfo] | None = None  # what the last poll left of a listing
+        self._background = Background(self.step, f"reader {prefix}", longest=_POLL_LAST)
+        self.chain = LogChain(writer) if chain is None else chain
+        self.error: LogBroken | None = None
+        self.trouble: Exception | None = None
+        self.polls_ok_at: float | None = None
+
+    def update(self) -> list[Segment]:
+        """Take the segments that were found since the last call, in order. Does not wait for the store.
+
+        Those whose records must not count are marked `superseded`.
+
+        Raises:
+            LogBroken: The log ends in something that is no chain, and all before it was given out.
+        """
+        segments: list[Segment] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                segments.append(self._found.popleft())
+        if not segments and self.error is not None:
+            raise self.error
+        return segments
+
+    def read_all(self) -> Iterator[Segment]:
+        """Read, now, from where the reader stands to the end of the log.
+
+        Yields:
+            The segments in order; not those that `update` has given or will give.
+
+        Raises:
+            LogBroken: The log is no chain; all segments before were given.
+            StoreError: The store could not be asked. Called again, it goes on behind the last one given.
+        """
+        more = self.error is None
+        while more:
+            with self._polling:
+                segments, more, self.error = insist(self._poll, self._clock)
+            yield from segments
+        if self.error is not None:
+            raise self.error
+
+    def step(self) -> float:
+        """Poll if it is time to. This is what the thread does again and again; it raises nothing.
+
+        Returns:
+            Seconds until the next poll; infinite once the log is broken.
+        """
+        with self._polling:
+            now = self._clock.monotonic()
+            if self.error is not None:
+                return math.inf
+            if len(self._found) >= _MAX_WAITING:
+                return _POLL_FIRST
+            if now < self._next_poll:
+                return self._next_poll - now
+            more = False
+            try:
+                segments, more, broken = self._poll()
+            except Exception as error:  # noqa: BLE001 - whatever it is: tried again, and shown as `trouble`
+                self.trouble = error
+            else:
+                self._found.extend(segments)
+                self.error = broken  # only now: `update` gives out what was found before it raises this
+                if segments:
+                    self._pause = _POLL_FIRST
+            if self.error is not None:
+                return math.inf
+            wait = 0.0 if more else self._pause
+            self._pause = min(1.5 * self._pause, _POLL_LAST)
+            self._next_poll = self._clock.monotonic() + wait
+            return wait
+
+    def start(self) -> None:
+        """Start a daemon thread that calls `step` whenever it is due."""
+        self._background.start()
+
+    def stop(self) -> None:
+        """Stop the thread; it ends at the latest with the request it is waiting for."""
+        self._background.stop()
+
+    def _poll(self) -> tuple[list[Segment], bool, LogBroken | None]:
+        """Find and link in what has come, as much as the budget allows.
+
+        Returns:
+            The segments, whether there may be more right now, and how the log is broken behind them.
+        """
+        segments: list[Segment] = []
+        broken = None
+        try:
+            entries, more = self._behind()
+            with self._contents(entries) as contents:
+                for (seq, _), data in zip(entries, contents, strict=True):
+                    segments.append(self.chain.accept(seq, data))
+        except ChainBroken as error:
+            broken = _named(self._bucket, self._prefix, error)
+            more = False
+        except StoreError:
+            self._listing = None
+            if not segments:
+                raise
+            more = True  # what is linked in must be given out; the next poll meets the error again
+        self.trouble = None
+        self.polls_ok_at = self._clock.monotonic()
+        return segments, more, broken
+
+    def _behind(self) -> tuple[list[tuple[int, ObjectInfo | None]], bool]:
+        """List the segments to read next, in order and without a gap; and whether there are more."""
+        entries: list[tuple[int, ObjectInfo | None]] = []
+        budget = READ_BUDGET
+        expected = self.chain.next_seq
+        n_strange = 0
+        listing, self._listing = self._listing or _listed(self._bucket, self._prefix, expected), None
+        for info in listing:
+            seq = segment_seq(self._prefix, info.key)
+            if seq is None:
+                n_strange += 1
+                if n_strange > _MAX_STRANGE:
+                    raise ChainBroken(
+                        expected, f"more than {_MAX_STRANGE} objects lie there that are no segments"
+                    )
+                continue
+            if seq != expected:
+                # A listing is not said to be of one moment: a gap is one only if a GET says so too.
+                entries.append((expected, None))
+                return entries, True
+            budget -= info.size
+            if entries and (budget < 0 or len(entries) == _MAX_FETCHED):
+                # Segments stay where they are: the rest of this listing is as good as a new one.
+                self._listing = itertools.chain((info,), listing)
+                return entries, True
+            entries.append((seq, info))
+            expected += 1
+        return entries, False
+
+    @contextlib.contextmanager
+    def _contents(self, entries: list[tuple[int, ObjectInfo | None]]) -> Iterator[Iterable[bytes]]:
+        """Read segments: in order for whoever takes them, several at once where there are many."""
+        if len(entries) <= _SEQUENTIAL or self._fetchers == 1:
+            yield map(self._fetch, entries)
+            return
+        pool = concurrent.futures.ThreadPoolExecutor(self._fetchers, thread_name_prefix="fetch log")
+        try:
+            yield pool.map(self._fetch, entries)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _fetch(self, entry: tuple[int, ObjectInfo | None]) -> bytes:
+        seq, info = entry
+        if info is not None and info.size > MAX_SEGMENT:
+            raise ChainBroken(seq, f"{info.size} bytes, more than {MAX_SEGMENT}")
+        try:
+            return self._bucket.get(segment_key(self._prefix, seq), limit=MAX_SEGMENT).body
+        except NotFound:
+            raise ChainBroken(seq, "it is missing, and later ones are there") from None
+        except ObjectTooLarge as error:
+            raise ChainBroken(seq, str(error)) from None
+
+
+def last_epoch(bucket: Bucket, prefix: str, *, writer: Writer) -> int:
+    """Tell the epoch of a log's last segment; 0 if there is none, or none that can be read.
+
+    Args:
+        bucket: The control bucket, at the delivery's root.
+        prefix: Of the log's keys, relative to the root.
+        writer: Whose log it is.
+    """
+    seq = _last_seq(bucket, prefix, 0)
+    if seq is None:
+        return 0
+    try:
+        data = bucket.get(segment_key(prefix, seq), limit=MAX_SEGMENT).body
+        return decode_segment(data, writer=writer).header.epoch
+    except (ObjectTooLarge, MalformedSegment):
+        return 0
+
+
+def _listed(bucket: Bucket, prefix: str, from_seq: int) -> Iterator[ObjectInfo]:
+    return bucket.list(prefix, segment_key(prefix, from_seq - 1) if from_seq else None)
+
+
+def _last_seq(bucket: Bucket, prefix: str, from_seq: int) -> int | None:
+    last = None
+    for info in _listed(bucket, prefix, from_seq):
+        seq = segment_seq(prefix, info.key)
+        last = last if seq is None else seq
+    return last
+
+
+@contextlib.contextmanager
+def _naming(bucket: Bucket, prefix: str, seq: int) -> Iterator[None]:
+    """Raise what the chain says of a segment by number as something a person can look up, by its key."""
+    try:
+        yield
+    except MalformedSegment as error:
+        raise _named(bucket, prefix, ChainBroken(seq, str(error))) from None
+    except ChainBroken as error:
+        raise _named(bucket, prefix, error) from None
+
+
+def _named(bucket: Bucket, prefix: str, broken: ChainBroken) -> LogBroken:
+    return LogBroken(f"{bucket.prefix}{segment_key(prefix, broken.seq)}", broken.why)

@@ -1,0 +1,99 @@
+"""Where a delivery is, once somebody is logged in: its settings, its keys and its two buckets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from upload_client.aws.auth import fetch_parameter
+from upload_client.core.files import TransferType
+from upload_client.core.layout import InvalidName, Layout
+from upload_client.errors import UsageError
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.clients import s3_client
+from upload_client.settings import Settings, SettingsError, require, with_parameter
+
+if TYPE_CHECKING:
+    import boto3
+
+__all__ = ["Places", "complete_settings", "open_places", "usage_errors"]
+
+_CONTROL_TIMEOUT = 20.0  # seconds: a lock's refresh must not hang for longer than a short lease can wait
+_COPY_TIMEOUT = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it is done
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The keys of a delivery, and its buckets: `control` at its root, `landing` at its prefix."""
+
+    layout: Layout
+    control: Bucket
+    landing: Bucket
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """What is wrong with the settings is said in the form of this program's own errors."""
+    try:
+        yield
+    except SettingsError as error:
+        raise UsageError(str(error), hint=error.hint) from None
+    except InvalidName as error:
+        raise UsageError(str(error)) from None
+
+
+def complete_settings(session: boto3.Session, settings: Settings) -> Settings:
+    """The settings with what only the receiver's parameter can tell.
+
+    Raises:
+        UsageError: something is missing, or wrong.
+        LoginRefused: the parameter may not be read.
+    """
+    with usage_errors():
+        if settings.needs_parameter:
+            settings = with_parameter(settings, fetch_parameter(session, settings))
+        require(settings, "control_bucket", "landing_bucket", "start_function")
+    return settings
+
+
+def open_places(
+    session: boto3.Session,
+    settings: Settings,
+    *,
+    dataset: str,
+    delivery_id: str,
+    transfer_type: TransferType,
+    pool: int = 4,
+) -> Places:
+    """Find a delivery's buckets. Asks nobody anything.
+
+    Args:
+        session: whose credentials to use.
+        settings: complete ones.
+        dataset: name of the data set.
+        delivery_id: name of the delivery.
+        transfer_type: ``staging`` or ``sample``.
+        pool: connections to the landing bucket to keep open.
+
+    Raises:
+        UsageError: the names, or where the settings put them, cannot be used.
+    """
+    assert settings.control_bucket and settings.landing_bucket  # noqa: PT018 - for the type checker
+    with usage_errors():
+        layout = Layout(
+            dataset,
+            delivery_id,
+            transfer_type,
+            control_prefix=settings.control_prefix,
+            landing_prefix=settings.landing_prefix,
+        )
+        layout.check_places(settings.control_bucket, settings.landing_bucket)
+    control = s3_client(session, settings, read_timeout=_CONTROL_TIMEOUT)
+    data = s3_client(session, settings, pool=pool, read_timeout=_COPY_TIMEOUT)
+    return Places(
+        layout,
+        Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=control),
+        Bucket(layout.fill(settings.landing_bucket), prefix=layout.landing, client=data),
+    )

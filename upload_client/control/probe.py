@@ -1,0 +1,101 @@
+"""Is this store safe: does it honour the conditions that locks and logs are built on?"""
+
+from __future__ import annotations
+
+import secrets
+
+from upload_client.core.layout import Layout
+from upload_client.errors import StoreUnsafe
+from upload_client.s3.bucket import (
+    AnswerLost,
+    Bucket,
+    ConditionalConflict,
+    Fetched,
+    NotFound,
+    PreconditionFailed,
+    StoreError,
+    insist,
+)
+from upload_client.support.clock import SYSTEM, Clock
+
+__all__ = ["probe_store"]
+
+_NO_ETAG = "0" * 32
+
+
+def probe_store(bucket: Bucket, layout: Layout, agent_id: str, *, clock: Clock = SYSTEM) -> None:
+    """Prove that `bucket` honours ``If-None-Match`` and ``If-Match`` on PutObject.
+
+    A create passes, a second create is refused; a PUT on a wrong ETag is refused, one on the right ETag
+    passes. It writes one object, and deletes it if it may.
+
+    Args:
+        bucket: The control bucket, at the delivery's root.
+        layout: Says where the object lies.
+        agent_id: Of this run.
+        clock: Waits between attempts.
+
+    Raises:
+        StoreUnsafe: It does not honour them.
+        StoreError: It could not be asked.
+    """
+    probe = _Probe(bucket, layout.probe(agent_id), clock)
+    try:
+        first = probe.write("create", if_none_match=True)
+        if first is None:
+            raise StoreUnsafe(f"{bucket} refuses to create an object where there is none")
+        if probe.write("create again", if_none_match=True) is not None:
+            raise StoreUnsafe(f"{bucket} ignores If-None-Match: a second create replaced the first")
+        if probe.write("replace another", if_match=_NO_ETAG) is not None:
+            raise StoreUnsafe(f"{bucket} ignores If-Match: a write on a wrong ETag passed")
+        if probe.write("replace", if_match=first) is None:
+            raise StoreUnsafe(f"{bucket} refuses a write on the right ETag")
+    finally:
+        probe.clean()
+
+
+class _Probe:
+    """One object, and conditional writes to it whose outcome is certain."""
+
+    def __init__(self, bucket: Bucket, key: str, clock: Clock) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._clock = clock
+
+    def write(self, what: str, *, if_none_match: bool = False, if_match: str | None = None) -> str | None:
+        """Write; give the new ETag, or None where the write was refused.
+
+        Content tells whether a write that seems refused was carried out by an earlier attempt, the answer to
+        which was lost (on the way, and botocore asked again by itself).
+        """
+        body = f"{what} {secrets.token_hex(16)}\n".encode()
+
+        def attempt() -> str | None:
+            try:
+                return self._bucket.put(self._key, body, if_none_match=if_none_match, if_match=if_match).etag
+            except (PreconditionFailed, ConditionalConflict, NotFound, AnswerLost) as error:
+                found = self._read()
+                if found is not None and found.body == body:
+                    return found.etag
+                if isinstance(error, PreconditionFailed | NotFound) and error.code != "NoSuchBucket":
+                    return None
+                raise
+            except StoreError as error:
+                if error.status == 501:  # RFC 9110 section 15.6.2: the store knows no such requests
+                    raise StoreUnsafe(f"{self._bucket} does not know conditional writes: {error}") from error
+                raise
+
+        return insist(attempt, self._clock)
+
+    def _read(self) -> Fetched | None:
+        try:
+            return self._bucket.get(self._key, limit=1024)
+        except NotFound:
+            return None
+
+    def clean(self) -> None:
+        """Delete the object; that a provider may not delete is fine."""
+        try:
+            self._bucket.rm(self._key)
+        except StoreError:
+            return

@@ -1,0 +1,1 @@
+"""One run of a delivery, from the login to the receipt."""

@@ -1,0 +1,48 @@
+"""The last look into the landing bucket, before anybody is told that a delivery is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from upload_client.core.files import FileLedger
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.unfinished import abort, leftovers
+from upload_client.s3.write_guard import asking
+
+__all__ = ["lost", "sweep"]
+
+
+def lost(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str]]:
+    """Valid files that a LIST does not show with the ETag that was judged: their rows, and what is wrong.
+
+    Raises:
+        StoreError: the bucket could not be listed.
+    """
+    found = bytearray(len(ledger))  # 0: nothing is listed, 1: something else is, 2: what was judged is
+    for entry in landing.list():
+        if (row := ledger.row(entry.key)) is not None:
+            found[row] = 2 if ledger.has_landed(row, entry.etag) else 1
+    return [
+        (row, f"{_WRONG[what]} after it was judged")
+        for row, what in enumerate(found)
+        if what < 2 and ledger.state(row) == "valid"
+    ]
+
+
+_WRONG = ("is no longer in the bucket", "was replaced in the bucket")
+
+
+def sweep(ledger: FileLedger, landing: Bucket, may_write: Callable[[], bool]) -> None:
+    """Throw away what was begun in parts and will not be ended: the answer that named it was lost, say.
+
+    All unfinished uploads below the landing prefix are this delivery's, and while the lock is held nobody
+    else is at work on it. A file that could not be sent keeps its parts for the next run.
+
+    Raises:
+        StoreError: that could not be done.
+    """
+    for upload in list(leftovers(landing)):
+        row = ledger.row(upload.key)
+        if (row is None or ledger.state(row) in ("valid", "invalid", "done")) and may_write():
+            with asking(may_write):
+                abort(landing, upload)

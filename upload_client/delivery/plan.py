@@ -1,0 +1,302 @@
+"""What a run is going to do: each file's start, found from logs, landing listing and source.
+
+The table is `upload_client.core.resume`'s. Here it gets what it asks for: one LIST of what has landed, one of
+unfinished uploads, a look at each file's size and time; and, only where the table needs them, a file's
+checksum or an object's.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from upload_client.core import checksums
+from upload_client.core.files import FileLedger, State
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
+from upload_client.s3.bucket import Bucket, ObjectInfo, StoreError, insist
+from upload_client.s3.unfinished import leftovers
+from upload_client.support.local_file import FileRefused
+from upload_client.transfer.dataroot import DataRoot
+
+__all__ = ["Plan", "make_plan"]
+
+_REASONS = tuple(Reason)
+_CODES = {reason: code for code, reason in enumerate(_REASONS)}
+_NEW, _VALID = _CODES[Reason.NEW], _CODES[Reason.VALID]
+_UNDECIDED = 255
+_BLOCK = 1024 * 1024  # bytes read at once for a checksum
+_BATCH = 1000  # files whose checksums, or objects whose places in the listing, are asked for at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run is going to do.
+
+    Attributes:
+        reasons: files for each reason, as sentences, in the order of the table; only those there are.
+        n_to_send: files to be sent.
+        n_bytes: their bytes.
+        announced: rows of files that are in place and await a verdict.
+        n_found: how many of these are announced for the first time: numbers of uploads that are taken.
+        sizes: bytes of each file at its source, by row; -1 where it is not there.
+        landed: ETag (without quotes) of the object that a file to be sent replaces, by row.
+        leftover: ids of unfinished multipart uploads, by path.
+    """
+
+    reasons: Mapping[str, int]
+    n_to_send: int
+    n_bytes: int
+    announced: tuple[int, ...]
+    n_found: int
+    sizes: array[int]
+    landed: Mapping[int, str]
+    leftover: Mapping[str, tuple[str, ...]]
+    _ledger: FileLedger
+    _reasons: bytes
+
+    @property
+    def rows(self) -> Iterator[tuple[str, State, str]]:
+        """Path, state to start in, and reason (a sentence) of each file, in the order of the index."""
+        for row, reason in enumerate(self._reasons):
+            yield self._ledger.relpath(row), self._ledger.state(row), _REASONS[reason].sentence
+
+
+def make_plan(
+    ledger: FileLedger,
+    history: DeliveryHistory,
+    *,
+    epoch: int,
+    root: DataRoot,
+    sources: Mapping[str, tuple[int, str]] | None,
+    landing: Bucket,
+    resend_invalid: bool,
+    n_threads: int,
+) -> Plan:
+    """Find out where each file starts, and enter it into the ledger.
+
+    Args:
+        ledger: the files, none of which has moved yet.
+        history: both logs, folded; its rows are the ledger's.
+        epoch: of this run.
+        root: where files come from.
+        sources: size and ETag of each object, where they come from a bucket.
+        landing: where they go.
+        resend_invalid: send what was judged invalid although it has not changed.
+        n_threads: checksums found out at once.
+
+    Raises:
+        StoreError: the landing bucket could not be listed.
+    """
+    survey = _Survey(ledger, history, epoch, root, sources, landing, resend_invalid)
+    undecided = survey.look()
+    with ThreadPoolExecutor(max(n_threads, 1), "plan") as pool:
+        for first in range(0, len(undecided), _BATCH):
+            batch = undecided[first : first + _BATCH]
+            for (row, _), answer in zip(batch, pool.map(survey.find_out, batch), strict=True):
+                survey.settle(row, *answer)
+    return survey.plan()
+
+
+class _Survey:
+    """The state of affairs, file by file.
+
+    Files are looked at in the order of the listing, and what is not listed after that: so that of a million
+    listed objects none is held, but those that a question is open about.
+    """
+
+    def __init__(
+        self,
+        ledger: FileLedger,
+        history: DeliveryHistory,
+        epoch: int,
+        root: DataRoot,
+        sources: Mapping[str, tuple[int, str]] | None,
+        landing: Bucket,
+        resend_invalid: bool,
+    ) -> None:
+        self._ledger = ledger
+        self._history = history
+        self._epoch = epoch
+        self._root = root
+        self._folder = "" if root.path is None else os.path.join(root.path, "")  # noqa: PTH118 - text to add to
+        self._sources = sources
+        self._landing = landing
+        self._resend_invalid = resend_invalid
+        self._reasons = bytearray((_UNDECIDED,)) * len(ledger)
+        self._sizes = ledger.sizes()
+        self._open: dict[int, tuple[int, str]] = {}  # rows about which a question is open: what is listed
+        self._landed: dict[int, str] = {}
+        self._announced: list[int] = []
+        self._n_found = 0
+
+    def look(self) -> list[tuple[int, Need]]:
+        """Decide about all files by what is at hand; those about which that was not enough, and what is."""
+        undecided: list[tuple[int, Need]] = []
+        for entry in _listed(self._landing):
+            row = self._ledger.row(entry.key)
+            if row is None or self._reasons[row] != _UNDECIDED or row in self._open:
+                continue
+            local = self._local(entry.key)
+            self._sizes[row] = local.size
+            listed = entry.size, entry.etag
+            if place_valid(self._ledger, row, self._history, listed, local):
+                self._reasons[row] = _VALID
+            elif (need := self._decide(row, listed, local)) is not None:
+                self._open[row] = listed
+                undecided.append((row, need))
+        if any(size < 0 for size in self._sizes):  # else the index says it, and sending it will tell
+            for row, reason in enumerate(self._reasons):
+                if reason == _UNDECIDED and self._sizes[row] < 0:
+                    self._sizes[row] = self._local(self._ledger.relpath(row)).size
+        if not len(self._history):
+            # A million files at once: of what was never announced nor listed, the table knows one thing.
+            self._reasons = self._reasons.replace(bytes((_UNDECIDED,)), bytes((_NEW,)))
+            for row in self._open:
+                self._reasons[row] = _UNDECIDED
+        else:
+            row = self._reasons.find(_UNDECIDED)
+            while row >= 0:
+                if row not in self._open:
+                    self._decide(row, None, Local(self._sizes[row]))
+                row = self._reasons.find(_UNDECIDED, row + 1)
+        undecided.sort()
+        return undecided
+
+    def find_out(self, open_question: tuple[int, Need]) -> tuple[Local, Landed | None, str | None]:
+        """What `decide` needs to know about a file: checksums. Runs in many threads."""
+        row, need = open_question
+        relpath = self._ledger.relpath(row)
+        # Before its content is read: else the time of a file that changes meanwhile would vouch, in the log
+        # and for all runs to come, for content that it no longer has.
+        local = self._local(relpath)
+        head = None
+        if need is Need.HEAD:
+            found = insist(lambda: self._landing.head(relpath))
+            head = GONE if found is None else Landed(found.size, found.etag, found.crc32, found.version_id)
+            if head.crc32 is None:
+                return local, head, ""  # it will be sent, whatever the file's checksum is
+        return local, head, self._crc32(relpath)
+
+    def settle(self, row: int, local: Local, head: Landed | None, local_crc32: str | None) -> None:
+        """Decide about a file, all questions answered."""
+        need = self._decide(row, self._open.pop(row), local, head, local_crc32)
+        assert need is None
+
+    def _decide(
+        self,
+        row: int,
+        listed: tuple[int, str] | None,
+        local: Local,
+        head: Landed | None = None,
+        local_crc32: str | None = None,
+    ) -> Need | None:
+        """Place a file where it starts; or say what has to be known before."""
+        past = self._history.at(row)
+        start = decide(
+            past,
+            listed,
+            local,
+            checksum=self._ledger.checksum(row),
+            resend_invalid=self._resend_invalid,
+            local_crc32=local_crc32,
+            head=head,
+        )
+        if isinstance(start, Need):
+            return start
+        found = None
+        if start.reason is Reason.FOUND:
+            assert head is not None
+            self._n_found += 1
+            found = head.as_upload(self._epoch, self._n_found, local)
+        place(self._ledger, row, start, past, found=found)
+        self._reasons[row] = _CODES[start.reason]
+        if start.state == "done":
+            self._announced.append(row)
+        elif start.state == "ready" and listed is not None:
+            self._landed[row] = listed[1]
+        return None
+
+    def _local(self, relpath: str) -> Local:
+        """The file at its source now; of size -1 where it is not there (sending it will say so)."""
+        if self._sources is not None:
+            size, etag = self._sources.get(relpath, (-1, None))
+            return Local(size, etag=etag)
+        try:
+            status = os.stat(self._folder + relpath)  # noqa: PTH116 - once for each file
+        except OSError:
+            return Local(-1)
+        return Local(status.st_size, status.st_mtime_ns)
+
+    def _crc32(self, relpath: str) -> str:
+        """CRC32 of the file's content; empty where it cannot be told."""
+        if self._root.bucket is not None:
+            try:
+                found = self._root.bucket.head(relpath)
+            except StoreError:
+                return ""
+            return (found and found.crc32) or ""
+        crc, offset = 0, 0
+        try:
+            with self._root.open(relpath) as file:
+                while offset < file.fingerprint.size:
+                    block = file.read(min(_BLOCK, file.fingerprint.size - offset), offset)
+                    crc = checksums.crc32(block, crc)
+                    offset += len(block)
+        except (OSError, FileRefused):
+            return ""
+        return checksums.encode(crc)
+
+    def plan(self) -> Plan:
+        """All that was decided."""
+        counts = [self._reasons.count(code) for code in range(len(_REASONS))]
+        ready = self._ledger.counts()["ready"]
+        n_bytes = 0
+        if ready:
+            states = self._ledger.states()
+            n_bytes = sum(
+                size for size, state in zip(self._sizes, states, strict=True) if state == "ready" and size > 0
+            )
+        return Plan(
+            reasons={reason.sentence: n for reason, n in zip(_REASONS, counts, strict=True) if n},
+            n_to_send=ready,
+            n_bytes=n_bytes,
+            announced=tuple(sorted(self._announced)),
+            n_found=self._n_found,
+            sizes=self._sizes,
+            landed=self._landed,
+            leftover=_leftover(self._landing) if ready else {},
+            _ledger=self._ledger,
+            _reasons=bytes(self._reasons),
+        )
+
+
+def _listed(landing: Bucket) -> Iterator[ObjectInfo]:
+    """Everything that has landed. Answers that are lost are asked for again."""
+    after: str | None = None
+    entries = landing.list()
+
+    def some() -> list[ObjectInfo]:
+        nonlocal entries
+        try:
+            return list(islice(entries, _BATCH))
+        except StoreError:
+            entries = landing.list(start_after=after)
+            raise
+
+    while batch := insist(some):
+        yield from batch
+        after = batch[-1].key
+
+
+def _leftover(landing: Bucket) -> Mapping[str, tuple[str, ...]]:
+    """Ids of unfinished multipart uploads below the landing prefix, by path."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for upload in insist(lambda: list(leftovers(landing))):
+        found[upload.key].append(upload.upload_id)
+    return {relpath: tuple(ids) for relpath, ids in found.items()}

@@ -1,0 +1,125 @@
+"""What is to be delivered: the index, and where its files are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from upload_client.core.files import FileLedger
+from upload_client.core.paths import check_relpaths
+from upload_client.errors import UsageError
+from upload_client.index import check_index, known_sizes
+from upload_client.index.frames import SIZES_SEEN
+from upload_client.s3.bucket import Bucket
+from upload_client.transfer.dataroot import DataRoot
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["Source"]
+
+
+class _S3Place(NamedTuple):
+    """A source that is named by its URL; the bucket is opened after the login."""
+
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+class Source:
+    """The files of a delivery, as the provider has them.
+
+    Args:
+        place: a directory, a `Bucket`, or ``s3://bucket/prefix``.
+        index: one row a file, as `UploadClient` takes it.
+
+    Attributes:
+        name: the place, as its owner named it.
+        index: the index, checked as far as it can be by now.
+        warnings: what is odd about it and no error.
+        entries: size (bytes) and ETag of each object, by path, where the source is a bucket that has been
+            listed; None otherwise.
+
+    Raises:
+        InvalidIndex: the index cannot be used; it names every row that is wrong.
+        UsageError: the place is none.
+    """
+
+    def __init__(self, place: str | Path | Bucket, index: pd.DataFrame) -> None:
+        self.name = str(place)
+        self._place = place if isinstance(place, Bucket) else _place(place)
+        self.index = index
+        self._sizes_seen = bool(index.attrs.get(SIZES_SEEN))
+        self._sizes: Sequence[int | None] = ()
+        self.warnings: tuple[str, ...] = ()
+        self.entries: dict[str, tuple[int, str]] | None = None
+        if isinstance(self._place, Path):
+            self._check(self._place)
+
+    def open(self, client: S3Client) -> DataRoot:
+        """Where to read files, or what to copy them from, by the credentials of `client`."""
+        place = self._place
+        if isinstance(place, _S3Place):
+            place = Bucket(place.bucket, prefix=place.prefix, client=client)
+        return DataRoot(place)
+
+    def look(self, root: DataRoot, landing_prefix: str) -> None:
+        """List a bucket, and check what could not be checked before it was known where files go.
+
+        Raises:
+            InvalidIndex: the index cannot be used for that place.
+            StoreError: the bucket could not be listed.
+        """
+        if root.bucket is not None:
+            self.entries = {entry.key: (entry.size, entry.etag) for entry in root.bucket.list()}
+            self._check({key: size for key, (size, _) in self.entries.items()}, landing_prefix)
+        elif any(check_relpaths(self.index["path"].tolist(), landing_prefix)):
+            assert isinstance(self._place, Path)
+            self._check(self._place, landing_prefix)  # it names the keys that are too long
+
+    def ledger(self, max_retries: int) -> FileLedger:
+        """The files of the index, none of which has moved yet."""
+        self._sizes = known_sizes(self.index)
+        return FileLedger(
+            self.index["path"].tolist(),
+            abspaths=self._before_paths(),
+            checksums=self.index["checksum"].tolist(),
+            sizes=self._sizes,
+            max_retries=max_retries,
+        )
+
+    def size_to_be(self, row: int) -> int | None:
+        """Bytes that a local file must have, since the index says so; None: as many as are found."""
+        return None if self._sizes_seen or self.entries is not None else self._sizes[row]
+
+    def _check(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
+        checked = check_index(self.index, source, prefix=prefix)
+        self.index, self.warnings = checked.frame, checked.warnings
+
+    def _before_paths(self) -> str:
+        """What stands before a relative path to make it the path a person would use."""
+        if isinstance(self._place, Path):
+            return str(self._place.absolute()).rstrip("/\\") + os.sep
+        return str(self._place)
+
+
+def _place(source: str | Path) -> Path | _S3Place:
+    if isinstance(source, Path):
+        return source
+    if not isinstance(source, str):
+        raise TypeError(
+            f"a source is a directory, a Bucket or s3://bucket/prefix, not {type(source).__name__}"
+        )
+    if not source.startswith("s3://"):
+        return Path(source)
+    bucket, _, prefix = source.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise UsageError(f"the source {source!r} names no bucket: s3://bucket/prefix")
+    return _S3Place(bucket, prefix if not prefix or prefix.endswith("/") else prefix + "/")

@@ -1,5 +1,0 @@
-"""The report of a delivery: one HTML page that needs nothing else, made from what an onlooker sees."""
-
-from upload_client.html.page import MAX_ROWS, render
-
-__all__ = ["MAX_ROWS", "render"]

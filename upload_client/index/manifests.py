@@ -1,0 +1,405 @@
+"""Lists of files that people have already, read as an index, and an index written as one of them.
+
+`upload_client.core.manifests` says which kinds there are, and how to tell them. What an index must be like is
+`upload_client.index`'s to say: what is wrong with a list is told by file and row, whatever its kind.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, unquote_plus
+
+import pandas as pd
+
+from upload_client.core import checksums
+from upload_client.core.manifests import (
+    FORMATS,
+    PAYLOAD,
+    Format,
+    bagit_digest,
+    bagit_line,
+    detect,
+    parse_bagit_line,
+)
+from upload_client.errors import InvalidIndex, UsageError
+from upload_client.index import MAX_FILES, check_index, read_index, write_index
+from upload_client.index.frames import COLUMNS, READ_FROM, ROWS, TOO_MANY, make_frame
+from upload_client.index.problems import Problems, shown
+from upload_client.index.reading import blocks, in_order
+from upload_client.s3.bucket import Bucket
+from upload_client.support.atomic import replacing
+from upload_client.support.local_file import FileRefused
+from upload_client.transfer.dataroot import DataRoot
+
+__all__ = ["FORMATS", "Manifest", "read_manifest", "write_manifest"]
+
+Progress = Callable[[int, int], None]
+
+_START = 64 * 1024  # bytes that tell the format
+_MARK = "bagit.txt"  # what makes a folder a bag (RFC 8493, section 2.1.1)
+
+
+class Manifest(NamedTuple):
+    """An index that was read from a file.
+
+    Attributes:
+        frame: as `upload_client.index.read_index` gives it.
+        notes: what a person should know about the reading, a sentence each; safe for a terminal.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def read_manifest(
+    path: Path,
+    source: Path | Bucket,
+    *,
+    as_format: Format | None = None,
+    on_progress: Progress | None = None,
+) -> Manifest:
+    """Read a list of files of any kind as an index. What it says about files is for `check_index`.
+
+    A BagIt manifest holds no CRC32. Of a local source its digests are compared with the files here and now,
+    in one read that also computes their CRC32.
+
+    Args:
+        path: the file.
+        source: where its files are. Keys of S3 are relative to it, if it is a bucket.
+        as_format: what kind of list it is; None: that is found out.
+        on_progress: called now and then with the numbers of files and of bytes read.
+
+    Raises:
+        InvalidIndex: it is not such a list, or (BagIt) a file is not what it says; with row and reason.
+        UsageError: it cannot be read, or its kind cannot be told.
+    """
+    try:
+        with path.open("rb") as file:
+            found = as_format or detect(path.name, file.read(_START))
+        match found:
+            case "csv":
+                return Manifest(read_index(path))
+            case "tsv":
+                return Manifest(read_index(path, delimiter="\t"))
+            case "parquet":
+                return Manifest(_read_parquet(path))
+            case "bagit":
+                return _read_bagit(path, source, on_progress)
+            case "s3":
+                return _read_s3(path, source)
+    except OSError as error:
+        raise UsageError(f"the index {shown(path)} cannot be read: {error.strerror or error}") from error
+    raise UsageError(
+        f"it cannot be told what kind of list {shown(path)} is",
+        hint=f"Say it with --index-format, one of {', '.join(FORMATS)}; a table needs the column 'path'.",
+    )
+
+
+def _named(frame: pd.DataFrame, path: Path, rows: Sequence[int]) -> pd.DataFrame:
+    frame.attrs |= {READ_FROM: shown(path), ROWS: rows}
+    return frame
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+        import pyarrow.parquet as pq  # noqa: PLC0415
+    except ImportError:
+        raise UsageError(
+            f"to read {shown(path)}, pyarrow is needed",
+            hint="Install it with pip install 'upload-client[formats]'.",
+        ) from None
+    problems = Problems(shown(path))
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if "path" not in names:
+                problems.add(None, None, f"has no column 'path', but {shown(', '.join(names))}")
+            if file.metadata.num_rows > MAX_FILES:
+                problems.add(None, None, f"it has too many files: {TOO_MANY}")
+            problems.raise_them()
+            columns = [name for name in COLUMNS if name in names]
+            batches = file.iter_batches(columns=columns)
+            frames = [pd.DataFrame(batch.to_pydict(), dtype=object) for batch in batches]
+    except (pa.ArrowException, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"the index {shown(path)} is no sound Parquet file: {str(error)[:200]}") from None
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"path": []}, dtype=object)
+    return _named(frame, path, range(1, len(frame) + 1))
+
+
+# --- BagIt
+
+
+def _read_bagit(path: Path, source: Path | Bucket, on_progress: Progress | None) -> Manifest:
+    algorithm = bagit_digest(path.name)
+    if algorithm is None:
+        raise UsageError(
+            f"the name of {shown(path)} does not tell its algorithm",
+            hint="A BagIt manifest is called manifest-md5.txt, manifest-sha256.txt and so on.",
+        )
+    problems = Problems(shown(path))
+    paths: list[str] = []
+    digests: list[str] = []
+    # Lines end in LF, CR or CR LF (RFC 8493, section 2.1.3), which is what Python makes of them.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                relpath, digest = parse_bagit_line(line.removesuffix("\n"), algorithm)
+            except ValueError as error:
+                problems.add(number, None, str(error))
+                relpath, digest = "", ""
+            paths.append(relpath)
+            digests.append(digest)
+            if len(paths) > MAX_FILES:
+                problems.add(None, None, f"it has too many files: {TOO_MANY}")
+                break
+    problems.raise_them()
+    if isinstance(source, Path) and not _is_bag(source):
+        paths = [relpath.removeprefix(PAYLOAD) for relpath in paths]
+    n = len(paths)
+    lines = range(1, n + 1)
+    frame = _named(make_frame(paths, [], array("q", bytes(8 * n)), bytearray(b"\1" * n)), path, lines)
+    if not isinstance(source, Path):
+        note = f"the digests in {shown(path)} are not compared: that would mean to read the bucket"
+        return Manifest(frame, (note,))
+    check_index(frame, source)  # nothing is opened that lies outside
+    sizes, crcs = array("q"), array("L")
+    found = _digests(source, paths, algorithm, on_progress)
+    for row, (digest, read) in enumerate(zip(digests, found, strict=True)):
+        if isinstance(read, str):
+            problems.add(row + 1, paths[row], read)
+            continue
+        if read.digest != digest:
+            problems.add(row + 1, paths[row], f"has changed: its {algorithm} is not what the manifest says")
+        sizes.append(read.size)
+        crcs.append(read.crc32)
+    try:
+        problems.raise_them()
+    except InvalidIndex as error:
+        error.hint = (
+            "Restore these files from a good copy, or write a new manifest of them; nothing was sent."
+        )
+        raise
+    texts: list[str | None] = [checksums.encode(crc) for crc in crcs]
+    proven = _named(make_frame(paths, texts, sizes, bytearray(n)), path, lines)
+    return Manifest(proven, (f"{n:,} files have the {algorithm} that {shown(path)} says",))
+
+
+def _is_bag(folder: Path) -> bool:
+    return (folder / _MARK).is_file()
+
+
+class _Read(NamedTuple):
+    size: int
+    crc32: int
+    digest: str
+
+
+def _digests(
+    source: Path, paths: Sequence[str], algorithm: str, on_progress: Progress | None
+) -> Iterator[_Read | str]:
+    """What reading each file gives, or why it cannot be read."""
+    root = DataRoot(source)
+
+    def read(relpath: str) -> _Read | str:
+        try:
+            with root.open(relpath) as file:
+                crc, digest = 0, hashlib.new(algorithm, usedforsecurity=False)
+                for block in blocks(file):
+                    crc = checksums.crc32(block, crc)
+                    digest.update(block)
+                return _Read(file.fingerprint.size, crc, digest.hexdigest())
+        except FileRefused as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+
+    n_bytes = 0
+    n_threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(n_threads, "digests") as pool:
+        try:
+            for n_files, (_, found) in enumerate(in_order(pool, read, paths, ahead=4 * n_threads), 1):
+                n_bytes += 0 if isinstance(found, str) else found.size
+                if on_progress:
+                    on_progress(n_files, n_bytes)
+                yield found
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
+            raise
+
+
+# --- S3 Inventory, S3 Batch
+
+
+def _read_s3(path: Path, source: Path | Bucket) -> Manifest:
+    """Read bucket and key, and sizes where they can be told from versions.
+
+    Of S3 Batch the columns are bucket, key and perhaps a version; of S3 Inventory bucket, key and, where it
+    lists all versions, version, "is latest", "is delete marker"; then whatever was asked for, usually first
+    the size (S3 user guide, "Amazon S3 Inventory list" and "Specifying a manifest"). Keys are URL-encoded, as
+    in a form: a blank may be a plus sign.
+    """
+    problems = Problems(shown(path))
+    paths: list[str] = []
+    rows = array("L")
+    sizes, unknown = array("q"), bytearray()
+    versions = False
+    number = 0
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            for number, row in enumerate(reader, 1):
+                if not row:
+                    continue
+                if len(row) < 2:
+                    problems.add(number, row[0], "has no key beside the bucket")
+                    continue
+                flags = row[3:5]
+                if len(flags) == 2 and set(flags) <= {"true", "false"}:
+                    if flags != ["true", "false"]:
+                        continue  # a version of the past, or one that says that the object is gone
+                    size = row[5] if len(row) > 5 else ""
+                else:
+                    size = row[2] if len(row) > 2 else ""
+                    versions = versions or (bool(size) and not _is_size(size))
+                known = _is_size(size)
+                key = unquote_plus(row[1], errors="surrogateescape")
+                if key.endswith("/") and known and int(size) == 0:
+                    continue  # it stands for a folder
+                paths.append(_relative(row[0], key, source, number, problems))
+                rows.append(number)
+                sizes.append(int(size) if known else 0)
+                unknown.append(not known)
+                if len(paths) > MAX_FILES:
+                    problems.add(None, None, f"it has too many files: {TOO_MANY}")
+                    break
+        except csv.Error as error:
+            problems.add(None, None, f"line {reader.line_num} cannot be read: {error}")
+    problems.raise_them()
+    frame = _named(make_frame(paths, [], sizes, unknown), path, rows)
+    note = f"{shown(path)} names versions of objects: not they are sent, but the objects as they are now"
+    return Manifest(frame, (note,) if versions else ())
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
+def _relative(bucket: str, key: str, source: Path | Bucket, number: int, problems: Problems) -> str:
+    if isinstance(source, Path):
+        return key
+    if bucket != source.name:
+        problems.add(number, key, f"is in the bucket {shown(bucket)}, and the source is {source}")
+    elif not key.startswith(source.prefix):
+        problems.add(number, key, f"is not below the source {source}")
+    return key.removeprefix(source.prefix)
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def write_manifest(
+    frame: pd.DataFrame,
+    path: Path,
+    source: Path | Bucket,
+    *,
+    as_format: Format,
+    on_progress: Progress | None = None,
+) -> int:
+    """Write an index as a list of another kind, whole or not at all.
+
+    Args:
+        frame: as `upload_client.index.scan` gives it.
+        path: where; of a BagIt manifest its name tells the algorithm.
+        source: where the files are.
+        as_format: what kind of list. ``bagit`` reads all files for their digests; ``s3`` needs a bucket.
+        on_progress: called now and then with the numbers of files and of bytes read.
+
+    Returns:
+        How many files it names: of a bag, only those below ``data/``.
+
+    Raises:
+        UsageError: the source has no such list.
+        OSError: it cannot be written there.
+    """
+    match as_format:
+        case "csv":
+            write_index(frame, path)
+        case "tsv":
+            write_index(frame, path, delimiter="\t")
+        case "parquet":
+            _write_parquet(frame, path)
+        case "bagit":
+            return _write_bagit(frame, path, source, on_progress)
+        case "s3":
+            _write_s3(frame, path, source)
+    return len(frame)
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+        import pyarrow.parquet as pq  # noqa: PLC0415
+    except ImportError:
+        raise UsageError(
+            f"to write {shown(path)}, pyarrow is needed",
+            hint="Install it with pip install 'upload-client[formats]'.",
+        ) from None
+    schema = pa.schema([("path", pa.string()), ("checksum", pa.string()), ("size", pa.int64())])
+    table = pa.Table.from_pandas(frame[list(COLUMNS)], schema=schema, preserve_index=False)
+    with replacing(path) as file:
+        pq.write_table(table.replace_schema_metadata(None), file.buffer)
+
+
+def _write_bagit(frame: pd.DataFrame, path: Path, source: Path | Bucket, on_progress: Progress | None) -> int:
+    """Write a payload manifest (RFC 8493, section 2.1.3).
+
+    A folder with a ``bagit.txt`` is a bag, whose payload lies in its folder ``data``; any other is a payload,
+    and its files are named as they will be called in the bag.
+    """
+    algorithm = bagit_digest(path.name)
+    if algorithm is None:
+        raise UsageError(
+            f"a BagIt manifest cannot be called {shown(path.name)}",
+            hint="Name it by its algorithm: -o manifest-sha256.txt, or md5, sha1, sha512.",
+        )
+    if not isinstance(source, Path):
+        raise UsageError("a BagIt manifest is made of a directory: it needs the content of all files")
+    paths: list[str] = frame["path"].tolist()
+    before = PAYLOAD
+    if _is_bag(source):
+        paths = [relpath for relpath in paths if relpath.startswith(PAYLOAD)]
+        before = ""
+    problems = Problems(shown(source))
+    with replacing(path) as file:
+        for relpath, read in zip(paths, _digests(source, paths, algorithm, on_progress), strict=True):
+            if isinstance(read, str):
+                problems.add(None, relpath, read)
+            else:
+                file.write(bagit_line(before + relpath, read.digest))
+        problems.raise_them()
+    return len(paths)
+
+
+def _write_s3(frame: pd.DataFrame, path: Path, source: Path | Bucket) -> None:
+    """Write a manifest for S3 Batch: bucket and key, URL-encoded (S3 user guide, "Specifying a manifest")."""
+    if isinstance(source, Path):
+        raise UsageError(
+            "a manifest of S3 names objects of a bucket, and the source is a directory",
+            hint="Give s3://bucket/prefix as SOURCE.",
+        )
+    keys = (quote(source.prefix + relpath, safe="/") for relpath in frame["path"])
+    with replacing(path) as file:
+        file.writelines(f"{source.name},{key}\n" for key in keys)

@@ -1,0 +1,1 @@
+"""Receipts: where they are kept, and what they are held against."""

@@ -1,0 +1,327 @@
+"""Receipts where they lie: in the control bucket, and in a file beside the state dump.
+
+Their form is `upload_client.core.receipt`'s. Both are written from the same lines, piece by piece: a million
+files make a receipt of 250 MB, of which no more than two pieces are in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from upload_client.core import checksums
+from upload_client.core.files import FileLedger
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.layout import Layout, number
+from upload_client.core.receipt import (
+    TRAILER_BYTES,
+    BadReceipt,
+    ClientRun,
+    Delivered,
+    ReceiptHead,
+    ReceiptReader,
+    ValidatorRun,
+    digest_in_trailer,
+    digest_of_files,
+    encode_receipt,
+    receipt_name,
+)
+from upload_client.errors import UsageError
+from upload_client.s3.bucket import Bucket, NotFound, PreconditionFailed, StoreError, insist, store_errors
+from upload_client.s3.unfinished import abort, leftovers
+from upload_client.support.atomic import replacing
+
+__all__ = [
+    "deliveries",
+    "fetch_receipt",
+    "open_receipt",
+    "put_receipt",
+    "runs",
+    "save_receipt",
+    "sha256_of",
+    "standing_receipt",
+]
+
+BLOCK = 8 * 1024 * 1024
+"""Bytes that go to S3 in one request; a larger receipt goes in parts."""
+_READ = 1024 * 1024
+_JSON = "application/json"
+
+
+# ------------------------------------------------------------------------------------------- what goes in
+
+
+def deliveries(ledger: FileLedger, history: DeliveryHistory) -> Iterator[Delivered]:
+    """The files of a delivery as a receipt names them, in the order of their paths.
+
+    Args:
+        ledger: all files valid.
+        history: both logs; of the ledger's files, by the same rows.
+    """
+    for row in sorted(range(len(ledger)), key=ledger.relpath):
+        # The times are the log's: a file that was found in place was never sent, as far as the ledger knows.
+        upload, judge = ledger.upload(row), history.judge(row)
+        transferred_at, judged_at = history.transferred_at[row], history.judged_at[row]
+        assert upload is not None and transferred_at and judged_at and judge  # noqa: PT018 - it is valid
+        yield Delivered(
+            ledger.relpath(row),
+            upload.size,
+            upload.crc32,
+            upload.etag,
+            upload.version_id,
+            upload.id,
+            transferred_at,
+            judged_at,
+            judge,
+        )
+
+
+def runs(history: DeliveryHistory) -> tuple[tuple[ClientRun, ...], tuple[ValidatorRun, ...]]:
+    """All who took part, by epoch; the validators of each shard by theirs."""
+    clients = (history.clients[epoch] for epoch in sorted(history.clients))
+    validators = (history.validators[number] for number in sorted(history.validators))
+    return (
+        tuple(ClientRun(life.epoch, life.agent_id) for life in clients),
+        tuple(
+            ValidatorRun(life.epoch, life.client_epoch or 0, life.agent_id, life.shard) for life in validators
+        ),
+    )
+
+
+# ------------------------------------------------------------------------------------------------- a file
+
+
+def save_receipt(head: ReceiptHead, files: Iterable[Delivered], directory: Path) -> tuple[Path, str]:
+    """Write a receipt into a folder, whole or not at all.
+
+    Returns:
+        Its path, and its SHA-256, hex.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
+    path = directory / receipt_name(head)
+    digest = hashlib.sha256()
+    with replacing(path) as file:
+        for line in encode_receipt(head, files):
+            digest.update(line)
+            file.write(line.decode("ascii"))
+    return path, digest.hexdigest()
+
+
+@contextlib.contextmanager
+def open_receipt(path: Path) -> Iterator[ReceiptReader]:
+    """Read a receipt from a file.
+
+    Raises:
+        UsageError: it cannot be read, or is no receipt; also while its files are read inside.
+    """
+
+    def unreadable(error: OSError) -> UsageError:
+        why = error.strerror or error
+        return UsageError(f"the receipt {path} cannot be read: {why}", hint="Give the path of a receipt.")
+
+    def readline(limit: int) -> bytes:
+        try:
+            return file.readline(limit)
+        except OSError as error:
+            raise unreadable(error) from error
+
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise unreadable(error) from error
+    with file:
+        try:
+            yield ReceiptReader(readline)
+        except BadReceipt as error:
+            raise UsageError(f"{path} is no receipt that can be used: {error}", hint=_ANOTHER) from None
+
+
+_ANOTHER = "Take the receipt as upload-client has written it; there is one more in the control bucket."
+
+
+# ------------------------------------------------------------------------------------------- in the bucket
+
+Ask: TypeAlias = Callable[[Callable[[], object]], object]
+"""Does a request, and does it again where that helps."""
+
+
+def put_receipt(control: Bucket, key: str, lines: Iterable[bytes], ask: Ask = insist) -> str:
+    """Write a receipt into the control bucket where none is yet; the same one, by a lost answer, may be.
+
+    Args:
+        control: at the delivery's root.
+        key: the receipt's.
+        lines: of `encode_receipt`.
+        ask: how to do each request.
+
+    Returns:
+        Its SHA-256, hex.
+
+    Raises:
+        PreconditionFailed: another one is there.
+        StoreError: it could not be written.
+    """
+    digest = hashlib.sha256()
+    blocks = _blocks(lines, digest)
+    first = next(blocks)
+    second = next(blocks, None)
+
+    def unless_there(write: Callable[[], object]) -> None:
+        try:
+            write()
+        except (PreconditionFailed, NotFound):  # perhaps for an attempt the answer to which was lost
+            if sha256_of(control, key) != digest.hexdigest():
+                raise
+
+    if second is None:
+        put = partial(control.put, key, first, if_none_match=True, content_type=_JSON)
+        ask(partial(unless_there, put))
+        return digest.hexdigest()
+    parts = _Parts(control, key)
+    try:
+        ask(parts.begin)
+        for block in chain((first, second), blocks):
+            ask(partial(parts.send, block))
+            parts.sent()
+        ask(partial(unless_there, parts.complete))
+    finally:
+        parts.sweep()
+    return digest.hexdigest()
+
+
+def _blocks(lines: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    """The same bytes in pieces of `BLOCK` or a little more; the last one may be smaller."""
+    block = bytearray()
+    for line in lines:
+        block += line
+        if len(block) >= BLOCK:
+            digest.update(block)
+            yield bytes(block)
+            block.clear()
+    digest.update(block)
+    if block:
+        yield bytes(block)
+
+
+class _Parts:
+    """An object written in parts. Each step may be done again when its answer was lost."""
+
+    def __init__(self, bucket: Bucket, key: str) -> None:
+        self._bucket, self._key = bucket, key
+        self._to: dict[str, Any] = {"Bucket": bucket.name, "Key": bucket.prefix + key}
+        self._upload: dict[str, Any] = {}
+        self._parts: list[Any] = []
+        self._last: dict[str, Any] = {}
+        self._crc = self._size = 0
+        self._block: tuple[int, int] = (0, 0)  # CRC32 and bytes of the last part
+
+    def begin(self) -> None:
+        with store_errors(f"begin {self._key}"):
+            answer = self._bucket.client.create_multipart_upload(
+                **self._to, ContentType=_JSON, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
+            )
+            self._upload = self._to | {"UploadId": answer["UploadId"]}
+
+    def send(self, block: bytes) -> None:
+        self._block = checksums.crc32(block), len(block)
+        crc32, number = checksums.encode(self._block[0]), len(self._parts) + 1
+        with store_errors(f"write part {number} of {self._key}"):
+            answer = self._bucket.client.upload_part(
+                **self._upload, PartNumber=number, Body=block, ChecksumAlgorithm="CRC32", ChecksumCRC32=crc32
+            )
+            self._last = {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": crc32}
+
+    def sent(self) -> None:
+        self._parts.append(self._last)
+        crc, size = self._block
+        self._crc, self._size = checksums.combine(self._crc, crc, size), self._size + size
+
+    def complete(self) -> None:
+        with store_errors(f"complete {self._key}"):
+            self._bucket.client.complete_multipart_upload(
+                **self._upload,
+                IfNoneMatch="*",
+                ChecksumCRC32=checksums.encode(self._crc),
+                ChecksumType="FULL_OBJECT",
+                MpuObjectSize=self._size,
+                MultipartUpload={"Parts": self._parts},
+            )
+
+    def sweep(self) -> None:
+        """Throw away what is left unfinished, also by a `begin` the answer to which was lost."""
+        with contextlib.suppress(StoreError):
+            for upload in list(leftovers(self._bucket)):
+                if upload.key == self._key:
+                    abort(self._bucket, upload)
+
+
+def sha256_of(control: Bucket, key: str) -> str:
+    """SHA-256 of an object, hex, however large it is.
+
+    Raises:
+        StoreError: it could not be read.
+    """
+
+    def read() -> str:
+        digest = hashlib.sha256()
+        for block in _content(control, key):
+            digest.update(block)
+        return digest.hexdigest()
+
+    return insist(read)
+
+
+def fetch_receipt(control: Bucket, key: str, path: Path) -> None:
+    """Bring an object into a file.
+
+    Raises:
+        StoreError: it could not be read.
+        OSError: it could not be written there.
+    """
+
+    def fetch() -> None:
+        with path.open("wb") as file:
+            file.writelines(_content(control, key))
+
+    insist(fetch)
+
+
+def _content(bucket: Bucket, key: str) -> Iterator[bytes]:
+    with store_errors(f"GET {bucket.prefix}{key}"):
+        answer = bucket.client.get_object(Bucket=bucket.name, Key=bucket.prefix + key)
+        with contextlib.closing(answer["Body"]) as body:
+            while block := body.read(_READ):
+                yield block
+
+
+def standing_receipt(control: Bucket, layout: Layout, files: Iterable[Delivered]) -> str | None:
+    """Key of the last receipt of a delivery, if it names exactly these files; else None.
+
+    An older one does not stand: the files, or the index, were other ones.
+
+    Raises:
+        StoreError: it could not be read.
+    """
+    keys = [key for key in control.ls(layout.receipt_prefix) if number(key) is not None]
+    if not keys:
+        return None
+    last = max(keys, key=lambda key: number(key) or 0)
+    found = control.head(last, checksum=False)
+    if found is None or found.size <= TRAILER_BYTES:
+        return None
+    with store_errors(f"GET {control.prefix}{last}"):
+        answer = control.client.get_object(
+            Bucket=control.name,
+            Key=control.prefix + last,
+            Range=f"bytes={found.size - TRAILER_BYTES}-{found.size - 1}",
+        )
+        with contextlib.closing(answer["Body"]) as body:
+            names = digest_in_trailer(body.read())
+    return last if names is not None and names == digest_of_files(files) else None

@@ -1,0 +1,221 @@
+"""Holding a receipt against a folder, and against the buckets it speaks of.
+
+What counts as a difference is `upload_client.core.receipt`'s to say. The receipt is read from its file as
+often as that is needed, and never kept as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from upload_client.control.places import Places
+from upload_client.core import checksums
+from upload_client.core.layout import segment_key
+from upload_client.core.receipt import (
+    Delivered,
+    Difference,
+    LogTail,
+    ReceiptHead,
+    compare_content,
+    compare_listing,
+    compare_size,
+)
+from upload_client.errors import UsageError
+from upload_client.index.folder import Folder
+from upload_client.index.reading import blocks, in_order
+from upload_client.index.scanning import unwanted
+from upload_client.receipts.store import open_receipt, sha256_of
+from upload_client.s3.bucket import Bucket, NotFound, insist
+from upload_client.support.local_file import FileRefused
+from upload_client.transfer.dataroot import DataRoot
+
+__all__ = ["Checked", "check_buckets", "check_folder", "read_receipt"]
+
+Report = Callable[[Difference], None]
+Progress = Callable[[int, int], None]
+
+_LOOKS = 16  # objects asked for at once
+
+
+class Checked(NamedTuple):
+    """A receipt that is in order: what it says as a whole, and its SHA-256, hex."""
+
+    head: ReceiptHead
+    sha256: str
+
+
+def read_receipt(path: Path) -> Checked:
+    """Read all of a receipt, to be sure of it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    with open_receipt(path) as reader:
+        for _ in reader:
+            pass
+        return Checked(reader.head, reader.sha256)
+
+
+# ----------------------------------------------------------------------------------------------- a folder
+
+
+def check_folder(
+    path: Path,
+    source: Path,
+    report: Report,
+    *,
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
+) -> None:
+    """Find out whether a folder is exactly what was delivered. Reads every file.
+
+    Not looked for are state dumps, receipts and ``index.csv`` at the top, which no delivery takes by itself.
+
+    Args:
+        path: the receipt.
+        source: the folder.
+        report: is told each difference.
+        n_threads: files read at the same time; None: one for each processor.
+        on_progress: called now and then with the numbers of files and of bytes done.
+
+    Raises:
+        UsageError: the receipt or the folder cannot be read.
+    """
+    folder = Folder(source)
+    extra = dict(folder.walk(lambda _: True, unwanted(())))
+    root = DataRoot(Path(folder.root))
+    n_files = n_bytes = 0
+    n_threads = n_threads or os.cpu_count() or 1
+    with open_receipt(path) as files, ThreadPoolExecutor(n_threads, "verify") as pool:
+        try:
+            for each, difference in in_order(pool, partial(_compare, root), files, ahead=4 * n_threads):
+                extra.pop(each.path, None)
+                if difference is not None:
+                    report(difference)
+                n_files += 1
+                n_bytes += each.size
+                if on_progress:
+                    on_progress(n_files, n_bytes)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
+            raise
+    for relpath in sorted(extra):
+        why = extra[relpath] or ""
+        report(Difference("unreadable" if why.startswith("cannot be") else "extra", relpath, why))
+
+
+def _compare(root: DataRoot, each: Delivered) -> Difference | None:
+    try:
+        with root.open(each.path) as file:
+            size = file.fingerprint.size
+            if size != each.size:
+                return compare_size(each, size)
+            crc = 0
+            for block in blocks(file):
+                crc = checksums.crc32(block, crc)
+    except FileRefused as error:
+        kind = str(error)
+        return Difference("missing", each.path) if kind == "is not there" else _unreadable(each, kind)
+    except (OSError, ValueError) as error:
+        return _unreadable(each, getattr(error, "strerror", None) or str(error))
+    return compare_content(each, checksums.encode(crc))
+
+
+def _unreadable(each: Delivered, why: str) -> Difference:
+    return Difference("unreadable", each.path, why)
+
+
+# -------------------------------------------------------------------------------------------- the buckets
+
+
+def check_buckets(
+    path: Path, receipt: Checked, places: Places, report: Report, *, on_progress: Progress | None = None
+) -> None:
+    """Find out whether the buckets still hold what was delivered, and the records of it.
+
+    One LIST tells size and ETag of every object. Where an ETag is another one, a HEAD tells whether the
+    content is the same. Of the records these are looked at: the receipt, the file index, and the last segment
+    of each log, by whose hash the whole log is known.
+
+    Args:
+        path: the receipt.
+        receipt: what was found in it.
+        places: of the delivery.
+        report: is told each difference.
+        on_progress: called now and then with the numbers of files and of bytes done.
+
+    Raises:
+        UsageError: the settings lead to other places than the receipt.
+        StoreError: a bucket could not be read.
+    """
+    head, layout, control, landing = receipt.head, places.layout, places.control, places.landing
+    for what, says, bucket in (("landing", head.landing, landing), ("control", head.control, control)):
+        if str(bucket) != says:
+            raise UsageError(
+                f"the receipt's {what} place is {says}, and the settings lead to {bucket}",
+                hint="Use the profile of that receiver.",
+            )
+    key = layout.receipt(head.epoch)
+    _check_record(control, key, receipt.sha256, report)
+    _check_record(control, head.index.key, head.index.sha256, report)
+    _check_tail(control, layout.client_log(), head.client_log, report)
+    for tail in head.validator_logs:
+        _check_tail(control, layout.validator_log(tail.shard), tail, report)
+
+    n_files = n_bytes = 0
+
+    def seen(files: Iterable[Delivered]) -> Iterator[Delivered]:
+        nonlocal n_files, n_bytes
+        for each in files:
+            n_files += 1
+            n_bytes += each.size
+            if on_progress and n_files % 1000 == 0:
+                on_progress(n_files, n_bytes)
+            yield each
+
+    listed = ((entry.key, entry.size, entry.etag) for entry in landing.list())
+    with open_receipt(path) as files, ThreadPoolExecutor(_LOOKS, "verify") as pool:
+        doubtful = []
+        for each, difference in compare_listing(seen(files), listed):
+            if difference is not None:
+                report(difference)
+                continue
+            doubtful.append(each)
+            if len(doubtful) == 1000:
+                _look_closer(pool, landing, doubtful, report)
+                doubtful = []
+        _look_closer(pool, landing, doubtful, report)
+
+
+def _look_closer(
+    pool: ThreadPoolExecutor, landing: Bucket, doubtful: list[Delivered], report: Report
+) -> None:
+    for each, found in zip(
+        doubtful, pool.map(lambda each: insist(lambda: landing.head(each.path)), doubtful), strict=True
+    ):
+        if found is None:
+            report(Difference("gone", each.path))
+        elif found.size != each.size or found.crc32 is None:
+            why = "has another ETag, and the store tells no checksum" if found.crc32 is None else ""
+            report(Difference("replaced", each.path, why or f"has {found.size} bytes"))
+        elif found.crc32 != each.crc32:
+            report(Difference("replaced", each.path, f"has CRC32 {found.crc32}; delivered was {each.crc32}"))
+
+
+def _check_record(control: Bucket, key: str, sha256: str, report: Report) -> None:
+    try:
+        found = sha256_of(control, key)
+    except NotFound:
+        report(Difference("record missing", key))
+        return
+    if found != sha256:
+        report(Difference("record changed", key, f"has SHA-256 {found}; it should be {sha256}"))
+
+
+def _check_tail(control: Bucket, log: str, tail: LogTail, report: Report) -> None:
+    _check_record(control, segment_key(log, tail.seq), tail.sha256, report)

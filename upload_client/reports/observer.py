@@ -1,0 +1,171 @@
+"""An onlooker at a delivery: reads what lies in the control bucket, and writes nothing anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from upload_client.control.checkpoints import read_logs, read_validators
+from upload_client.control.log import LogReader, last_epoch
+from upload_client.core.files import TransferType
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.layout import Layout, number
+from upload_client.core.lease import MAX_BODY, LockBody
+from upload_client.core.observed import FileState, IndexRows, file_states, last_run, parse_index
+from upload_client.core.records import Init
+from upload_client.core.status import DeliveryStatus, Evidence, LockSeen, ReceiptSeen, status_of
+from upload_client.errors import LogBroken
+from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge, StoreError, insist
+from upload_client.support.clock import SYSTEM, Clock
+
+__all__ = ["MAX_INDEX", "Onlooker"]
+
+MAX_INDEX = 2 * 1024 * 1024 * 1024
+"""Bytes of an index that is read."""
+_OTHER: dict[TransferType, TransferType] = {"staging": "sample", "sample": "staging"}
+
+
+class Onlooker:
+    """Looks at a delivery, again and again: the first look reads the logs, each further one what is new.
+
+    Every method raises `StoreError` where the store cannot be asked.
+
+    Args:
+        control: The control bucket, at the delivery's root. It is only read.
+        layout: Of the delivery.
+        clock: The machine's; asked for the time only where the store has nothing that tells it.
+    """
+
+    def __init__(self, control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> None:
+        self._control = control
+        self._layout = layout
+        self._clock = clock
+        self._history: DeliveryHistory | None = None
+        self._client_log: LogReader | None = None
+        self._validator_logs: dict[int, LogReader] = {}  # by shard
+        self._log_broken: str | None = None
+        self._index: IndexRows | None = None
+        self._index_of: tuple[str, str] | None = None  # key and SHA-256 of that index
+        self._other: tuple[int, int] = (0, 0)  # epoch of a lock, and whose of the other transfer type it is
+        self.receipt: ReceiptSeen | None = None
+        """The last receipt, as of the last look."""
+
+    @property
+    def history(self) -> DeliveryHistory | None:
+        """Both logs as of the last look; None where there was none, or they cannot be believed."""
+        return self._history
+
+    def look(self) -> DeliveryStatus:
+        """Read what is new, and tell where the delivery stands."""
+        lock = self._lock(self._layout.owned)  # before the logs: who has it has written its fence
+        self._read_logs()
+        if self._history is not None:
+            self._read_index(self._history)
+        validator_locks = {
+            shard: seen
+            for shard in sorted({0, *self._validator_logs})
+            if (seen := self._lock(self._layout.validator_lock(shard))) is not None
+        }
+        receipts = insist(lambda: list(self._control.list(self._layout.receipt_prefix)), self._clock)
+        known = [(number(info.key), info) for info in receipts]
+        self.receipt = max(
+            (ReceiptSeen(info.key, epoch, info.last_modified) for epoch, info in known if epoch is not None),
+            key=lambda receipt: receipt.epoch,
+            default=None,
+        )
+        history = self._history
+        begun = history is not None and bool(history.clients)
+        dates = [seen.date for seen in (*validator_locks.values(), lock) if seen is not None]
+        evidence = Evidence(
+            now=max(dates, default=self._clock.wall()),
+            lock=lock,
+            validator_locks=validator_locks,
+            history=history,
+            log_broken=self._log_broken,
+            index=self._index,
+            receipt=self.receipt,
+            other_epoch=self._epoch_elsewhere(lock),
+            any_trace=begun or lock is not None or self._any_trace(),
+        )
+        layout = self._layout
+        return status_of(
+            evidence,
+            dataset=layout.dataset,
+            delivery_id=layout.delivery_id,
+            transfer_type=layout.transfer_type,
+        )
+
+    def files(self, *, live: bool) -> Iterator[FileState]:
+        """Every file, as of the last look; none where the logs cannot be believed. See `file_states`."""
+        return iter(()) if self._history is None else file_states(self._history, self._index, live=live)
+
+    def _lock(self, key: str) -> LockSeen | None:
+        """A lock, if there is one that this person may read."""
+        try:
+            found = insist(lambda: self._control.get(key, limit=MAX_BODY), self._clock)
+        except ObjectTooLarge as error:
+            return LockSeen(None, error.found.last_modified, error.found.date)
+        except NotFound:
+            return None
+        except AccessDenied:
+            if key == self._layout.owned:
+                raise
+            return None
+        return LockSeen(LockBody.decode(found.body), found.last_modified, found.date)
+
+    def _read_logs(self) -> None:
+        """Fold in what is new in the logs. Once one is broken, nothing in them is believed any more."""
+        if self._log_broken is not None:
+            return
+        try:
+            if self._client_log is None:
+                folded = read_logs(self._control, self._layout, {}, self._clock)
+                self._history = folded.history
+                self._client_log, self._validator_logs = folded.client, folded.validators
+                return
+            assert self._history is not None
+            for segment in self._client_log.read_all():
+                self._history.add_client(segment)
+            for shard, segment in read_validators(
+                self._control, self._layout, self._validator_logs, self._clock
+            ):
+                self._history.add_validator(segment, shard)
+        except LogBroken as error:
+            self._log_broken = str(error)
+            self._history = None
+
+    def _read_index(self, history: DeliveryHistory) -> None:
+        """Read the index of the last run, if it is another one now. What is not what the log says is none."""
+        run = last_run(history)
+        if run is None or not isinstance(run.init, Init):
+            return
+        named = run.init.index, run.init.index_sha256
+        if named == self._index_of:
+            return
+        self._index, self._index_of = None, named
+        key, sha256 = named
+        if not key.startswith(self._layout.index_prefix):
+            return
+        try:
+            data = insist(lambda: self._control.read(key, MAX_INDEX), self._clock)
+            if hashlib.sha256(data).hexdigest() == sha256:
+                self._index = parse_index(data)
+        except (NotFound, ObjectTooLarge, AccessDenied, ValueError):
+            pass  # then the log alone has to tell
+
+    def _epoch_elsewhere(self, lock: LockSeen | None) -> int:
+        """The last epoch of the other transfer type, where the lock is not of a run of this one."""
+        body = None if lock is None else lock.body
+        if body is None or (self._history is not None and body.epoch in self._history.clients):
+            return 0
+        if self._other[0] != body.epoch or self._other[1] != body.epoch:
+            log = self._layout.client_log(_OTHER[self._layout.transfer_type])
+            try:
+                epoch = insist(lambda: last_epoch(self._control, log, writer="client"), self._clock)
+            except StoreError:
+                return 0
+            self._other = body.epoch, epoch
+        return self._other[1]
+
+    def _any_trace(self) -> bool:
+        return next(iter(self._control.list()), None) is not None

@@ -1,0 +1,494 @@
+"""`Bucket`: one S3 bucket, or all keys of it below a prefix; and what S3's errors mean to this program."""
+
+# ruff: noqa: N818 - an error is named for what happened
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+import botocore.exceptions
+import botocore.parsers
+import urllib3.exceptions
+
+from upload_client.core import checksums
+from upload_client.core.preflight import advice
+from upload_client.core.values import value
+from upload_client.errors import DeliveryError
+from upload_client.s3 import clients, listing
+from upload_client.s3.errors import UploadClientError
+from upload_client.s3.skew import is_skew, wrong_clock
+from upload_client.s3.write_guard import Withdrawn
+from upload_client.support.clock import SYSTEM, Clock
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mypy_boto3_s3.client import S3Client
+
+__all__ = [
+    "AccessDenied",
+    "AnswerLost",
+    "Bucket",
+    "ConditionalConflict",
+    "Fetched",
+    "NotFound",
+    "ObjectInfo",
+    "ObjectTooLarge",
+    "PreconditionFailed",
+    "StoreError",
+    "Stored",
+    "insist",
+    "store_errors",
+]
+
+T = TypeVar("T")
+
+# A lock's refresh must not hang for longer than a short lease can wait.
+_READ_TIMEOUT = 20.0
+
+
+class StoreError(UploadClientError):
+    """S3 refused a request, or could not be asked. Botocore's own error is the cause.
+
+    Attributes:
+        code: S3's error code, for example ``"NoSuchKey"``; ``""`` where no answer came.
+        status: The HTTP status, 0 where no answer came.
+    """
+
+    code: str = ""
+    status: int = 0
+
+
+class PreconditionFailed(StoreError):
+    """412: ``If-Match`` or ``If-None-Match`` did not hold; nothing was written *by this request*.
+
+    An earlier request of the same content may have been carried out although its answer was lost: read back.
+    """
+
+
+class ConditionalConflict(StoreError):
+    """409: another conditional write to the key was under way; read back, then try again."""
+
+
+class NotFound(StoreError):
+    """404: there is no such object (or bucket, or upload)."""
+
+
+class AccessDenied(StoreError):
+    """403, or no valid credentials: asking again will not help."""
+
+
+class AnswerLost(StoreError):
+    """No answer to rely on, so it is unknown whether the request was carried out. Asking again may help.
+
+    The connection failed, was cut or timed out, the store answered 429 or 5xx, or a body arrived damaged.
+    """
+
+
+class ObjectTooLarge(StoreError):
+    """An object is larger than the caller is ready to read.
+
+    Attributes:
+        found: What is known of it all the same, with an empty body.
+    """
+
+    found: Fetched
+
+
+_CREDENTIAL_CODES = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"}
+)
+# Damaged or cut on the way: the store has refused the request, and the same one sent again may arrive whole.
+_DAMAGED_CODES = frozenset(
+    {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "RequestTimeout", "SlowDown"}
+)
+_CREDENTIAL_ERRORS = (
+    botocore.exceptions.NoCredentialsError,
+    botocore.exceptions.PartialCredentialsError,
+    botocore.exceptions.CredentialRetrievalError,
+    botocore.exceptions.TokenRetrievalError,
+    botocore.exceptions.NoAuthTokenError,
+    botocore.exceptions.SSOError,
+)
+_LOST_ERRORS = (
+    botocore.exceptions.FlexibleChecksumError,
+    botocore.exceptions.HTTPClientError,
+    botocore.exceptions.ConnectionError,
+    botocore.exceptions.IncompleteReadError,
+    botocore.parsers.ResponseParserError,
+    urllib3.exceptions.HTTPError,
+    Withdrawn,
+    OSError,
+    ValueError,  # from botocore's parser, of a header that was cut: ``Content-Length: ``
+)
+
+
+@contextlib.contextmanager
+def store_errors(doing: str) -> Iterator[None]:
+    """Raise what botocore raises inside as a `StoreError` of the kind that says what to do about it.
+
+    Args:
+        doing: What is being attempted, for the message: ``"PUT owned"``.
+    """
+    try:
+        yield
+    except DeliveryError:  # one of ours, from within: a refused login, for example
+        raise
+    except botocore.exceptions.ClientError as error:
+        answer = error.response
+        code = str(answer.get("Error", {}).get("Code", ""))
+        text = str(answer.get("Error", {}).get("Message", ""))
+        status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if is_skew(code, text):
+            date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
+            text = f"{wrong_clock(date)}. {text}"
+        if name := answer.get("Error", {}).get("BucketName"):
+            text = f"{text} ({name})"
+        refusal = _kind(status, code)(f"{doing}: {code} {text}"[:1000], hint=advice(status, code))
+        refusal.code, refusal.status = code, status
+        raise refusal from error
+    except _CREDENTIAL_ERRORS as error:
+        raise AccessDenied(f"{doing}: {error}") from error
+    except UnicodeError as error:
+        raise StoreError(f"{doing!a}: no key may hold this") from error
+    except _LOST_ERRORS as error:
+        raise AnswerLost(f"{doing}: {error}") from error
+    except botocore.exceptions.BotoCoreError as error:
+        raise StoreError(f"{doing}: {error}") from error
+
+
+def insist(ask: Callable[[], T], clock: Clock = SYSTEM) -> T:
+    """Call `ask`, and a few times more if its answer is lost or another write was in its way.
+
+    Args:
+        ask: What to try; it must be right to do it again.
+        clock: Waits 0.2, 0.5 and 1 s between attempts.
+    """
+    for pause in (0.2, 0.5, 1.0):
+        try:
+            return ask()
+        except (AnswerLost, ConditionalConflict):
+            clock.sleep(pause)
+    return ask()
+
+
+def _kind(status: int, code: str) -> type[StoreError]:
+    """Sort an answer by what it asks of the caller. 501 is final: it knows no such requests."""
+    if code in _CREDENTIAL_CODES or status in {401, 403}:
+        return AccessDenied
+    if code in _DAMAGED_CODES or status in {408, 429} or (status >= 500 and status != 501):
+        return AnswerLost
+    return {404: NotFound, 409: ConditionalConflict, 412: PreconditionFailed}.get(status, StoreError)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a write made: its ETag (without quotes), and its version where the bucket keeps versions."""
+
+    etag: str
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An object's content.
+
+    Attributes:
+        body: All of it.
+        etag: Without quotes.
+        last_modified: When it was written, by the store's clock: Unix seconds, resolution 1 s.
+        date: When this answer was made, by the same clock (``Date``, RFC 9110 section 6.6.1).
+    """
+
+    body: bytes
+    etag: str
+    last_modified: float
+    date: float
+
+
+@value
+class ObjectInfo:
+    """What S3 says about an object.
+
+    Attributes:
+        key: Relative to the prefix of the `Bucket` that was asked.
+        size: Bytes.
+        etag: Without quotes.
+        last_modified: Unix seconds, by the store's clock.
+        crc32: CRC32 of the whole object as base64, where the store knows one (never in a listing).
+        version_id: Where the bucket keeps versions (never in a listing).
+    """
+
+    key: str
+    size: int
+    etag: str
+    last_modified: float
+    crc32: str | None = None
+    version_id: str | None = None
+
+
+class Bucket:
+    """A handle on one S3 bucket, or on all keys of it that start with a prefix.
+
+    Making one does no network I/O. It may be shared between threads. Every method raises `StoreError`:
+    `NotFound`, `AccessDenied`, `AnswerLost`, …
+
+    Args:
+        name: The bucket's name.
+        session: Whose credentials and region to use; None: boto3's own chain.
+        prefix: What every key starts with; keys given to and by the methods are relative to it.
+        client: An S3 client to use in place of one made from `session`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        session: boto3.Session | None = None,
+        *,
+        prefix: str = "",
+        client: S3Client | None = None,
+    ) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.client: S3Client = client or clients.s3_client(session, read_timeout=_READ_TIMEOUT)
+
+    def __repr__(self) -> str:
+        return f"Bucket({self.name!r}, prefix={self.prefix!r})"
+
+    def __str__(self) -> str:
+        return f"s3://{self.name}/{self.prefix}"
+
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        if_none_match: bool = False,
+        if_match: str | None = None,
+        content_type: str | None = None,
+    ) -> Stored:
+        """Write an object, with its CRC32 so that the store refuses a damaged body.
+
+        Args:
+            key: Relative to the prefix.
+            body: All of it.
+            if_none_match: Only if there is no such object yet.
+            if_match: Only if the object has this ETag (given without quotes).
+            content_type: A MIME type to store with it.
+
+        Raises:
+            PreconditionFailed: There is one already, or it has another ETag.
+            ConditionalConflict: Another conditional write was faster.
+            NotFound: `if_match` was given and there is no such object.
+            AnswerLost: It may have been written, or not.
+
+        See https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        options: dict[str, Any] = {}
+        if if_none_match:
+            options["IfNoneMatch"] = "*"
+        if if_match is not None:
+            options["IfMatch"] = f'"{if_match}"'
+        if content_type is not None:
+            options["ContentType"] = content_type
+        with store_errors(f"PUT {self.prefix}{key}"):
+            answer = self.client.put_object(
+                Bucket=self.name,
+                Key=self.prefix + key,
+                Body=body,
+                ChecksumAlgorithm="CRC32",  # implied by the next line, but some stores want it said
+                ChecksumCRC32=checksums.encode(checksums.crc32(body)),
+                **options,
+            )
+            return Stored(_etag(answer), _version(answer))
+
+    def get(self, key: str, *, if_match: str | None = None, limit: int | None = None) -> Fetched:
+        """Read an object and the two times by which a lock's age is told.
+
+        Args:
+            key: Relative to the prefix.
+            if_match: Only if it has this ETag (given without quotes).
+            limit: The most bytes to read.
+
+        Raises:
+            ObjectTooLarge: It is longer than `limit`; it was not read.
+            NotFound: There is none.
+            PreconditionFailed: It has another ETag than `if_match`.
+        """
+        # Botocore compares what arrives with the checksum it was written with: a bit may flip on the way.
+        condition: dict[str, Any] = {"ChecksumMode": "ENABLED"}
+        if if_match is not None:
+            condition["IfMatch"] = f'"{if_match}"'
+        with store_errors(f"GET {self.prefix}{key}"):
+            answer = self.client.get_object(Bucket=self.name, Key=self.prefix + key, **condition)
+            with contextlib.closing(answer["Body"]) as body:
+                # An answer cut within its headers looks complete to http.client, only shorter.
+                size = answer.get("ContentLength")
+                headers = answer["ResponseMetadata"]["HTTPHeaders"]
+                if size is None or "LastModified" not in answer or "date" not in headers:
+                    raise AnswerLost(f"GET {self.prefix}{key}: the answer's headers are incomplete")
+                found = Fetched(
+                    b"",
+                    _etag(answer),
+                    answer["LastModified"].timestamp(),
+                    _http_date(headers["date"]),
+                )
+                if limit is not None and size > limit:
+                    error = ObjectTooLarge(f"{self.prefix}{key}: {size} bytes, more than {limit}")
+                    error.found = found
+                    raise error
+                return replace(found, body=body.read())
+
+    def read(self, key: str, limit: int | None = None) -> bytes:
+        """Read an object's content; see `get`."""
+        return self.get(key, limit=limit).body
+
+    def head(self, key: str, *, checksum: bool = True) -> ObjectInfo | None:
+        """Ask what S3 knows of an object, None if there is none.
+
+        Args:
+            key: Relative to the prefix.
+            checksum: Ask for its CRC32 too. One that covers parts instead of the whole is not given.
+        """
+        mode: dict[str, Any] = {"ChecksumMode": "ENABLED"} if checksum else {}
+        try:
+            with store_errors(f"HEAD {self.prefix}{key}"):
+                answer = self.client.head_object(Bucket=self.name, Key=self.prefix + key, **mode)
+                if "ContentLength" not in answer or "LastModified" not in answer:
+                    raise AnswerLost(f"HEAD {self.prefix}{key}: the answer's headers are incomplete")
+                etag = _etag(answer)
+        except NotFound:
+            return None
+        crc32: str | None = answer.get("ChecksumCRC32")
+        if crc32 is not None and (answer.get("ChecksumType") == "COMPOSITE" or "-" in crc32):
+            crc32 = None
+        return ObjectInfo(
+            key,
+            answer["ContentLength"],
+            etag,
+            answer["LastModified"].timestamp(),
+            crc32,
+            _version(answer),
+        )
+
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
+        """List objects in the order of their keys' UTF-8 bytes, one request for each 1,000.
+
+        Args:
+            prefix: What keys start with, relative to the bucket's own prefix.
+            start_after: Only keys after this one, relative as well.
+
+        Yields:
+            Each object, without `crc32` and `version_id`.
+
+        See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        """
+        own = self.prefix
+        for _, entries in self._pages(prefix, start_after=start_after):
+            for key, size, etag, last_modified in entries:
+                if key.startswith(own):
+                    yield ObjectInfo(key[len(own) :], size, etag, last_modified)
+
+    def ls(self, prefix: str = "", *, recursive: bool = True) -> tuple[str, ...]:
+        """List keys that start with `prefix`.
+
+        Args:
+            prefix: Relative to the bucket's own prefix.
+            recursive: False: what lies behind a further ``/`` appears once, as its name with that ``/``.
+
+        Returns:
+            Keys relative to the bucket's own prefix, sorted.
+        """
+        if recursive:
+            return tuple(entry.key for entry in self.list(prefix))
+        found: list[str] = []
+        for page, entries in self._pages(prefix, delimiter="/"):
+            found += (entry.key for entry in entries)
+            found += (entry["Prefix"] for entry in page.get("CommonPrefixes", ()))
+        return tuple(sorted(key[len(self.prefix) :] for key in found if key.startswith(self.prefix)))
+
+    def _pages(
+        self, prefix: str, *, start_after: str | None = None, delimiter: str | None = None
+    ) -> Iterator[tuple[Mapping[str, Any], Sequence[listing.Entry]]]:
+        options: dict[str, Any] = {}
+        if start_after is not None:
+            options["StartAfter"] = self.prefix + start_after
+        if delimiter is not None:
+            options["Delimiter"] = delimiter
+        with store_errors(f"LIST {self.prefix}{prefix}"):
+            pages = listing.pages(self.client, Bucket=self.name, Prefix=self.prefix + prefix, **options)
+            for page, entries in pages:
+                # Botocore takes an answer that was cut before its body for an empty listing.
+                if "IsTruncated" not in page:
+                    raise AnswerLost(f"LIST {self.prefix}{prefix}: the answer is incomplete")
+                yield page, entries
+
+    def cp(self, source_key: str, destination: Bucket, key: str) -> Stored:
+        """Copy an object of at most 5 GiB within S3; its bytes do not come here.
+
+        Args:
+            source_key: In this bucket, relative to its prefix.
+            destination: The bucket to write to, with credentials that may read this one.
+            key: In `destination`, relative to its prefix.
+
+        See https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        """
+        with store_errors(f"COPY {self.prefix}{source_key} to {destination.prefix}{key}"):
+            answer = destination.client.copy_object(
+                Bucket=destination.name,
+                Key=destination.prefix + key,
+                CopySource={"Bucket": self.name, "Key": self.prefix + source_key},
+            )
+            return Stored(_etag(answer.get("CopyObjectResult", {})), _version(answer))
+
+    def rm(self, key: str) -> None:
+        """Delete an object. That there is none is no error."""
+        with store_errors(f"DELETE {self.prefix}{key}"):
+            self.client.delete_object(Bucket=self.name, Key=self.prefix + key)
+
+    def df(self) -> pd.DataFrame:
+        """List all objects as a table.
+
+        Returns:
+            One row for each object, with columns ``key`` (str, relative to the prefix), ``size`` (int64,
+            bytes), ``etag`` (str, without quotes) and ``last_modified`` (datetime64[ns, UTC]).
+        """
+        import pandas as pd  # noqa: PLC0415 - 0.3 s that most commands need not spend
+
+        rows = list(self.list())
+        return pd.DataFrame(
+            {
+                "key": pd.Series([row.key for row in rows], dtype="str"),
+                "size": pd.Series([row.size for row in rows], dtype="int64"),
+                "etag": pd.Series([row.etag for row in rows], dtype="str"),
+                "last_modified": pd.to_datetime(
+                    pd.Series([row.last_modified for row in rows], dtype="float64"), unit="s", utc=True
+                ).astype("datetime64[ns, UTC]"),
+            }
+        )
+
+
+def _etag(answer: Mapping[str, Any]) -> str:
+    """Take the ETag off an answer, without its quotes, which show that it arrived whole."""
+    etag = answer.get("ETag", "")
+    if len(etag) < 3 or etag[0] != '"' or etag[-1] != '"':
+        raise AnswerLost(f"the answer has no ETag: {etag[:100]!r}")
+    return str(etag[1:-1])
+
+
+def _version(answer: Mapping[str, Any]) -> str | None:
+    """Take the version off an answer; ``null`` is what S3 calls an object of a bucket without versions."""
+    version = answer.get("VersionId")
+    return None if version in {None, "", "null"} else str(version)
+
+
+def _http_date(text: str) -> float:
+    """Read an HTTP date (RFC 9110 section 5.6.7) as Unix seconds."""
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError) as error:
+        raise AnswerLost(f"not a date: {text[:100]!r}") from error

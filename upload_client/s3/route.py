@@ -1,0 +1,314 @@
+"""`Route`: where and how requests go to a bucket, learned from botocore.
+
+Botocore is asked to make one PutObject and one UploadPart; just before it would send them they are taken
+from it, and nothing is sent. Whatever it has worked out is in them: host and path (endpoint, region,
+addressing style, dual-stack, FIPS, acceleration, access points), the headers of the options (encryption,
+storage class, tags, who pays, who owns), and the region and the credentials they are signed with. So what
+botocore reaches is reached here too; what is signed in another way than with S3's Signature Version 4 is
+left to botocore (`NoRoute`).
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import botocore.exceptions
+import botocore.session
+import botocore.utils
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+
+from upload_client.s3.sigv4 import Form, Keys, Signer, quote_key, quote_value
+from upload_client.s3.wire import PutObject, UploadPart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from upload_client.s3.bucket import Bucket
+
+__all__ = ["Address", "NoRoute", "Route"]
+
+# Botocore's bookkeeping of its own retries, and what each request says for itself.
+_DROPPED = frozenset(
+    {
+        "amz-sdk-invocation-id",
+        "amz-sdk-request",
+        "authorization",
+        "connection",
+        "content-length",
+        "date",
+        "expect",
+        "transfer-encoding",
+        "x-amz-content-sha256",
+        "x-amz-date",
+        "x-amz-sdk-checksum-algorithm",
+    }
+)
+_UNSIGNED = frozenset({"user-agent", "x-amzn-trace-id"})
+
+_GAPS = ("x-amz-checksum-crc32", "x-amz-content-sha256", "x-amz-date")
+
+
+class NoRoute(Exception):  # noqa: N818 - reads as what it says
+    """Botocore would send this in a way that is not known here."""
+
+
+class Address(NamedTuple):
+    """Where connections go.
+
+    Attributes:
+        host: Of the store; what TLS verifies.
+        port: Of the store.
+        tls: How to verify it; None: plain HTTP.
+        proxy: Host and port to connect to instead; None: directly.
+        proxy_headers: What the proxy is told besides.
+    """
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    proxy: tuple[str, int] | None
+    proxy_headers: Mapping[str, str]
+
+
+class _Seen(NamedTuple):
+    """A request as botocore would have sent it, and how it was signed."""
+
+    url: str
+    headers: dict[str, str]
+    auth: Any
+
+
+class Route:
+    """The way to a bucket. Safe to share between threads.
+
+    Args:
+        destination: The bucket.
+        options: As for `BotoWire`.
+        unsigned_payload: Over plain HTTP too, sign the headers only. The CRC32 among them still protects the
+            content from accidents, but no longer from an attacker on the way. Over TLS it is always so.
+
+    Raises:
+        NoRoute: Botocore is to be used.
+        botocore.exceptions.BotoCoreError: Botocore cannot make a request either: no credentials, no region.
+    """
+
+    def __init__(
+        self, destination: Bucket, options: Mapping[str, str] | None = None, *, unsigned_payload: bool = False
+    ) -> None:
+        self._bucket = destination
+        self._options = dict(options or {})
+        self._unsigned = unsigned_payload
+        self._learning = threading.Lock()
+        self.learn()
+
+    def learn(self) -> None:
+        """Ask botocore anew, for example after S3 said that the bucket is elsewhere."""
+        with self._learning:
+            prefix = self._bucket.prefix
+            put = self._see("PutObject", prefix + "k", IfNoneMatch="*")
+            part = self._see("UploadPart", prefix + "k", UploadId="u", PartNumber=1)
+            url = urlsplit(put.url)
+            if (
+                url.query
+                or urlsplit(part.url).path != url.path
+                or not url.path.endswith(quote_key(prefix) + "k")
+            ):
+                raise NoRoute(f"the path of {put.url!r} is not understood")
+            if url.scheme not in ("http", "https") or not url.hostname:
+                raise NoRoute(f"{put.url!r} is not understood")
+            config: Any = self._bucket.client.meta.config
+            if config.client_cert is not None:
+                raise NoRoute("a client certificate is configured")
+            secure = url.scheme == "https"
+            port = url.port or (443 if secure else 80)
+            self.address = _address(url.hostname, port, secure, put.url, config.proxies)
+            self.sign_payload = not secure and not self._unsigned
+            if secure and (config.s3 or {}).get("payload_signing_enabled"):
+                self.sign_payload = True
+            self._host = _host(url.hostname, None if port == (443 if secure else 80) else port)
+            self._path = url.path[:-1]
+            self._put_headers = put.headers
+            self._part_headers = part.headers
+            self._auth = put.auth
+            self._use(_keys(put.auth))
+
+    def renew(self) -> bool:
+        """Take refreshed credentials, where botocore has them; says whether they are new. May wait."""
+        with self._learning:
+            keys = _keys(self._auth)
+            if keys == self.signer.keys:
+                return False
+            self._use(keys)
+            return True
+
+    def _use(self, keys: Keys) -> None:
+        """Make the forms anew: the token of temporary credentials is a header."""
+        always = {"host": self._host}
+        if keys.token:
+            always["x-amz-security-token"] = keys.token
+
+        def form(headers: dict[str, str], *gaps: str) -> Form:
+            signed = {
+                name: value
+                for name, value in headers.items()
+                if name not in _UNSIGNED and name not in ("x-amz-security-token", "if-none-match")
+            }
+            unsigned = {name: value for name, value in headers.items() if name in _UNSIGNED}
+            origin = ""
+            if self.address.proxy is not None and self.address.tls is None:
+                # Without a tunnel, the proxy itself reads the request, and is told the whole URL.
+                origin = f"http://{self._host}"
+                unsigned |= self.address.proxy_headers
+            return Form("PUT", {**signed, **always}, (*gaps, *_GAPS), unsigned, origin)
+
+        signer = Signer(keys, self._auth.region_name, self._auth.service_name)
+        self._forms = (
+            signer,
+            form({**self._put_headers}, "if-none-match"),
+            form({**self._put_headers}, "if-match"),
+            form({**self._part_headers}),
+        )
+        self.signer = signer
+
+    def head(self, request: PutObject | UploadPart, payload: str) -> bytes:
+        """The head of a request, signed.
+
+        Args:
+            request: What is to be sent.
+            payload: SHA-256 of its body in hexadecimal, or `UNSIGNED_PAYLOAD`.
+        """
+        signer, create, replace, part = self._forms
+        stamp = signer.stamp()
+        path = self._path + quote_key(request.key)
+        if isinstance(request, PutObject):
+            if request.expect is None:
+                form, condition = create, "*"
+            else:
+                form, condition = replace, f'"{request.expect}"'
+            values: tuple[str, ...] = (condition, request.crc32, payload, stamp.time)
+            query = ""
+        else:
+            form = part
+            values = (request.crc32, payload, stamp.time)
+            query = f"partNumber={request.number}&uploadId={quote_value(request.upload_id)}"
+        return form.fill(signer, stamp, path, query, payload, len(request.body), values)
+
+    def _see(self, operation: str, key: str, **arguments: object) -> _Seen:
+        """Have botocore make a request, and take it before it is sent."""
+        client: Any = self._bucket.client
+        shape = client.meta.service_model.operation_model(operation).input_shape
+        arguments |= {name: value for name, value in self._options.items() if name in shape.members}
+        me = threading.get_ident()  # the client is shared: requests of other threads pass untouched
+        seen: dict[str, Any] = {}
+
+        def signing(**event: object) -> None:
+            if threading.get_ident() == me:
+                seen.update(event)
+
+        def sending(request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
+            if threading.get_ident() != me:
+                return None
+            seen["sent"] = request
+            headers: Any = {"ETag": '"e"'}
+            return AWSResponse(request.url, 200, headers, _NoBody())
+
+        events = client.meta.events
+        events.register_first(f"before-sign.s3.{operation}", signing)
+        events.register_first(f"before-send.s3.{operation}", sending)
+        try:
+            method = client.put_object if operation == "PutObject" else client.upload_part
+            method(Bucket=self._bucket.name, Key=key, Body=b"", ChecksumCRC32="AAAAAA==", **arguments)
+        finally:
+            events.unregister(f"before-sign.s3.{operation}", signing)
+            events.unregister(f"before-send.s3.{operation}", sending)
+        headers = {
+            name.lower(): value.decode("latin-1") if isinstance(value, bytes) else value
+            for name, value in seen["sent"].headers.items()
+        }
+        if not headers.get("authorization", "").startswith("AWS4-HMAC-SHA256 ") or not str(
+            seen["signature_version"]
+        ).startswith("s3v4"):
+            raise NoRoute(f"requests are signed as {seen['signature_version']!r}")
+        auth = _Auth(
+            seen["request_signer"], seen["signing_name"], seen["region_name"], seen["signature_version"]
+        )
+        if auth.scope not in headers["authorization"]:
+            raise NoRoute(f"requests are not signed for {auth.scope}")
+        kept = {name: value for name, value in headers.items() if name not in _DROPPED}
+        kept.pop("x-amz-checksum-crc32", None)
+        if not all(name in _UNSIGNED or _plain(value) for name, value in kept.items()):
+            raise NoRoute("a header holds characters that are not plain text")
+        return _Seen(seen["sent"].url, kept, auth)
+
+
+class _Auth(NamedTuple):
+    """How botocore signs, and the way to its credentials as they are now."""
+
+    signer: Any
+    service_name: str
+    region_name: str
+    version: str
+
+    @property
+    def scope(self) -> str:
+        return f"/{self.region_name}/{self.service_name}/aws4_request"
+
+
+class _NoBody:
+    """The body of an answer that never came."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        return iter(())
+
+
+def _keys(auth: _Auth) -> Keys:
+    """The credentials as they are now. Botocore refreshes them first, where they are about to expire."""
+    made = auth.signer.get_auth_instance(auth.service_name, auth.region_name, auth.version)
+    found = made.credentials
+    if found is None:
+        raise botocore.exceptions.NoCredentialsError
+    return Keys(found.access_key, found.secret_key, found.token)
+
+
+def _host(name: str, port: int | None) -> str:
+    """The Host header, as botocore signs it: the port only where it is not the usual one."""
+    text = f"[{name}]" if ":" in name else name
+    return text if port is None else f"{text}:{port}"
+
+
+def _plain(value: str) -> bool:
+    return value.isascii() and value.isprintable()
+
+
+def _address(host: str, port: int, secure: bool, url: str, proxies: Mapping[str, str] | None) -> Address:
+    if proxies is None:
+        proxies = botocore.utils.get_environ_proxies(url)
+    chosen = proxies.get("https" if secure else "http")
+    tls = _trust() if secure else None
+    if not chosen:
+        return Address(host, port, tls, None, {})
+    proxy = urlsplit(chosen if "://" in chosen else f"http://{chosen}")
+    if proxy.scheme != "http" or not proxy.hostname:
+        raise NoRoute("the proxy is not one of plain HTTP")
+    headers = {}
+    if proxy.username is not None:
+        login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        headers["proxy-authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+    return Address(host, port, tls, (proxy.hostname, proxy.port or 80), headers)
+
+
+def _trust() -> ssl.SSLContext:
+    """Whose certificates are believed: those of AWS_CA_BUNDLE, or else the system's and botocore's own."""
+    bundle = botocore.session.Session().get_config_variable("ca_bundle")
+    context = ssl.create_default_context(cafile=bundle)
+    if bundle is None:
+        from botocore.httpsession import where  # noqa: PLC0415 - reads files
+
+        context.load_verify_locations(cafile=where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context

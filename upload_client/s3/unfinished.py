@@ -1,0 +1,60 @@
+"""Multipart uploads that were begun and not ended: their parts cost money, and no listing shows them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from upload_client.s3.bucket import Bucket, NotFound, store_errors
+
+__all__ = ["Leftover", "abort", "leftovers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """One unfinished upload.
+
+    Attributes:
+        key: of the object it would become, relative to the bucket's prefix.
+        upload_id: S3's name for it.
+        initiated: when it was begun, Unix seconds by the store's clock.
+    """
+
+    key: str
+    upload_id: str
+    initiated: float
+
+
+def leftovers(bucket: Bucket) -> Iterator[Leftover]:
+    """Find all unfinished uploads below the bucket's prefix.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+
+    Raises:
+        StoreError: they could not be listed.
+    """
+    with store_errors(f"list unfinished uploads to {bucket}"):
+        pages = bucket.client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=bucket.name, Prefix=bucket.prefix
+        )
+        for page in pages:
+            for upload in page.get("Uploads", ()):
+                if upload["Key"].startswith(bucket.prefix):
+                    key = upload["Key"].removeprefix(bucket.prefix)
+                    yield Leftover(key, upload["UploadId"], upload["Initiated"].timestamp())
+
+
+def abort(bucket: Bucket, leftover: Leftover) -> None:
+    """Throw an unfinished upload and its parts away; that it is gone already is no error.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+
+    Raises:
+        StoreError: it could not be done.
+    """
+    doing = f"abort the unfinished upload of {leftover.key}"
+    with contextlib.suppress(NotFound), store_errors(doing):
+        bucket.client.abort_multipart_upload(
+            Bucket=bucket.name, Key=bucket.prefix + leftover.key, UploadId=leftover.upload_id
+        )

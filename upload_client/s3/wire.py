@@ -1,0 +1,551 @@
+"""What is asked of S3 to move a file, and what came back; and boto3 to carry it.
+
+The rules of a transfer (`upload`, `copy`) are generators: they yield a request and are given its answer.
+Who carries it out, on which thread and over which sockets, is none of their business; so one set of rules
+serves every wire, and a test can play the store. An answer is never an exception: status 0 means that none
+came, and then nobody knows whether the request was carried out.
+
+S3 API reference: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+import botocore.exceptions
+import botocore.parsers
+
+from upload_client.core.parts import ListedPart
+from upload_client.support.local_file import FileRange
+
+if TYPE_CHECKING:
+    from upload_client.s3.bucket import Bucket
+
+__all__ = [
+    "AbortUpload",
+    "Answer",
+    "Body",
+    "BotoWire",
+    "CompleteUpload",
+    "CopyObject",
+    "CopyPart",
+    "CreateUpload",
+    "HeadObject",
+    "ListParts",
+    "Pause",
+    "PutObject",
+    "ReadObject",
+    "Request",
+    "SourceObject",
+    "Steps",
+    "UploadPart",
+    "Wire",
+]
+
+Body = bytes | bytearray | memoryview | FileRange
+T = TypeVar("T")
+
+
+class PutObject(NamedTuple):
+    """Write an object in one request, if what is there now is what was expected.
+
+    `expect` is the ETag that must be there (without quotes); None: nothing may be there. `unchanged` is
+    called while a long body is on its way, before its end is sent; it raises to give up.
+    """
+
+    key: str
+    body: Body
+    crc32: str
+    expect: str | None
+    unchanged: Any = None
+
+
+class UploadPart(NamedTuple):
+    """Send one part of a multipart upload."""
+
+    key: str
+    upload_id: str
+    number: int
+    body: Body
+    crc32: str
+
+
+class CreateUpload(NamedTuple):
+    """Begin a multipart upload whose whole will have a CRC32."""
+
+    key: str
+
+
+class CompleteUpload(NamedTuple):
+    """Make the object of a multipart upload, on the same condition as `PutObject`.
+
+    `parts` holds an ETag (without quotes) and a CRC32 for each part, in order; `crc32` covers the whole.
+    """
+
+    key: str
+    upload_id: str
+    parts: tuple[tuple[str, str], ...]
+    crc32: str
+    size: int
+    expect: str | None
+
+
+class AbortUpload(NamedTuple):
+    """Throw a multipart upload and its parts away."""
+
+    key: str
+    upload_id: str
+
+
+class ListParts(NamedTuple):
+    """Ask which parts of a multipart upload are there; the answer holds all of them."""
+
+    key: str
+    upload_id: str
+
+
+class HeadObject(NamedTuple):
+    """Ask what an object is."""
+
+    key: str
+
+
+class SourceObject(NamedTuple):
+    """Ask what an object of the source bucket is."""
+
+    key: str
+
+
+class ReadObject(NamedTuple):
+    """Compute the CRC32 of an object by reading it, where the store knows none."""
+
+    key: str
+    etag: str
+
+
+class CopyObject(NamedTuple):
+    """Have S3 copy an object of the source bucket, if it has the ETag `source_etag`."""
+
+    source_key: str
+    source_etag: str | None
+    key: str
+    expect: str | None
+
+
+class CopyPart(NamedTuple):
+    """Have S3 copy a range of an object of the source bucket into a part."""
+
+    source_key: str
+    source_etag: str
+    key: str
+    upload_id: str
+    number: int
+    offset: int
+    size: int
+
+
+class Pause(NamedTuple):
+    """Not a request: come back after so many seconds."""
+
+    seconds: float
+
+
+Request = (
+    PutObject
+    | UploadPart
+    | CreateUpload
+    | CompleteUpload
+    | AbortUpload
+    | ListParts
+    | HeadObject
+    | SourceObject
+    | ReadObject
+    | CopyObject
+    | CopyPart
+    | Pause
+)
+
+READS = (HeadObject, SourceObject, ReadObject, ListParts, Pause)
+"""What changes nothing, and so needs no lock."""
+
+
+_CREDENTIAL_CODES = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        "NoCredentials",
+        "TokenRefreshRequired",
+        "UnrecognizedClientException",
+    }
+)
+_THROTTLE_CODES = frozenset(
+    {"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
+)
+# Damaged, or cut, on the way: the same request sent again may well arrive whole.
+_DAMAGED_CODES = frozenset(
+    {
+        "BadDigest",
+        "XAmzContentSHA256Mismatch",
+        "XAmzContentChecksumMismatch",
+        "IncompleteBody",
+        "RequestTimeout",
+    }
+)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: HTTP status; 0: no answer came, so it is unknown whether the request was carried out.
+        code: S3's error code, or the name of the exception; empty on success.
+        message: What S3 said about the error.
+        etag: Without quotes.
+        crc32: Of the whole object or the part, base64, where the store says it.
+        size: Of the object, bytes.
+        date: The store's clock, as it stands in the answer (RFC 9110, section 5.6.7).
+    """
+
+    status: int
+    code: str = ""
+    message: str = ""
+    etag: str = ""
+    crc32: str | None = None
+    size: int = 0
+    version_id: str | None = None
+    source_version: str | None = None
+    upload_id: str = ""
+    parts: tuple[ListedPart, ...] = ()
+    full_object: bool = False
+    date: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was carried out."""
+        return 200 <= self.status < 300
+
+    @property
+    def lost(self) -> bool:
+        """Whether no answer came."""
+        return self.status == 0 and self.code not in _CREDENTIAL_CODES
+
+    @property
+    def conflict(self) -> bool:
+        """Whether something else was there than expected, or may have been (412, 409, or 404 to If-Match).
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        return self.status in (409, 412) or (self.status == 404 and self.code == "NoSuchKey")
+
+    @property
+    def throttled(self) -> bool:
+        """Whether S3 asks to be asked less often."""
+        return self.status in (429, 503) or self.code in _THROTTLE_CODES
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed a little later."""
+        return self.lost or self.status in (408, 429) or self.status >= 500 or self.code in _DAMAGED_CODES
+
+    @property
+    def credentials_refused(self) -> bool:
+        """Whether the credentials are at fault, and so every request will fail."""
+        return self.code in _CREDENTIAL_CODES
+
+
+Steps = Generator[Request, Answer, T]
+"""Rules of a transfer: yields requests, is given their answers, returns a T."""
+
+
+class Wire(Protocol):
+    """Carries requests to S3. Safe to share between threads."""
+
+    def perform(self, request: Request) -> Answer:
+        """Carry out a request and wait for its answer. Raises nothing S3 or the network causes."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class BotoWire:
+    """Every request, through one boto3 client shared by all threads.
+
+    Args:
+        destination: Where objects are written; its client is used for everything.
+        source: Where copies come from.
+        options: Arguments of boto3 for every request that knows them: ``ServerSideEncryption``,
+            ``SSEKMSKeyId``, ``StorageClass``, ``Tagging``, ``RequestPayer``, ``ExpectedBucketOwner``, …
+    """
+
+    def __init__(
+        self, destination: Bucket, source: Bucket | None = None, options: Mapping[str, str] | None = None
+    ) -> None:
+        # Any: which options an operation takes is looked up, not known to the type checker.
+        self._client: Any = destination.client
+        self._bucket = destination.name
+        self._prefix = destination.prefix
+        self._source = source
+        model = self._client.meta.service_model
+        self._options: dict[str, dict[str, str]] = {}
+        for operation in (
+            "PutObject",
+            "UploadPart",
+            "CreateMultipartUpload",
+            "CompleteMultipartUpload",
+            "AbortMultipartUpload",
+            "ListParts",
+            "HeadObject",
+            "GetObject",
+            "CopyObject",
+            "UploadPartCopy",
+        ):
+            shape = model.operation_model(operation).input_shape
+            known = shape.members if shape is not None else {}
+            # A tag or a class of storage is the new object's; who pays and who owns concern every request.
+            self._options[operation] = {k: v for k, v in (options or {}).items() if k in known}
+
+    def close(self) -> None:
+        """Nothing: the client belongs to the bucket."""
+
+    def perform(self, request: Request) -> Answer:
+        """Carry out a request; see `Wire`."""
+        try:
+            return _PERFORM[type(request)](self, request)
+        except botocore.exceptions.ClientError as error:
+            response: Any = error.response
+            said = response.get("Error", {})
+            meta = response.get("ResponseMetadata", {})
+            return Answer(
+                status=meta.get("HTTPStatusCode", 0),
+                code=str(said.get("Code", "")),
+                message=str(said.get("Message", "")),
+                date=meta.get("HTTPHeaders", {}).get("date", ""),
+            )
+        except (
+            botocore.exceptions.NoCredentialsError,
+            botocore.exceptions.PartialCredentialsError,
+            botocore.exceptions.CredentialRetrievalError,
+            botocore.exceptions.TokenRetrievalError,
+            botocore.exceptions.SSOError,
+        ) as error:
+            return Answer(0, "NoCredentials", str(error))
+        except botocore.exceptions.ParamValidationError as error:
+            return Answer(400, type(error).__name__, str(error))
+        except (KeyError, botocore.parsers.ResponseParserError) as error:
+            return Answer(0, "MalformedAnswer", str(error))  # so cut or odd that it says nothing for certain
+        except (botocore.exceptions.BotoCoreError, OSError) as error:
+            return Answer(0, type(error).__name__, str(error))
+
+    def _to(self, operation: str, key: str) -> dict[str, Any]:
+        return {"Bucket": self._bucket, "Key": self._prefix + key, **self._options[operation]}
+
+    def _put(self, request: PutObject) -> Answer:
+        answer = self._client.put_object(
+            **self._to("PutObject", request.key),
+            **_fence(request.expect),
+            Body=_bytes(request.body),
+            ChecksumCRC32=request.crc32,
+        )
+        return _written(answer, crc32=request.crc32, size=len(request.body))
+
+    def _upload_part(self, request: UploadPart) -> Answer:
+        answer = self._client.upload_part(
+            **self._to("UploadPart", request.key),
+            UploadId=request.upload_id,
+            PartNumber=request.number,
+            Body=_bytes(request.body),
+            ChecksumCRC32=request.crc32,
+        )
+        return _written(answer, crc32=request.crc32, size=len(request.body))
+
+    def _create(self, request: CreateUpload) -> Answer:
+        answer = self._client.create_multipart_upload(
+            **self._to("CreateMultipartUpload", request.key),
+            ChecksumAlgorithm="CRC32",
+            ChecksumType="FULL_OBJECT",
+        )
+        return Answer(200, upload_id=answer["UploadId"])
+
+    def _complete(self, request: CompleteUpload) -> Answer:
+        answer = self._client.complete_multipart_upload(
+            **self._to("CompleteMultipartUpload", request.key),
+            **_fence(request.expect),
+            UploadId=request.upload_id,
+            ChecksumCRC32=request.crc32,
+            ChecksumType="FULL_OBJECT",
+            MpuObjectSize=request.size,
+            MultipartUpload={
+                "Parts": [
+                    {"PartNumber": number, "ETag": f'"{etag}"', "ChecksumCRC32": crc32}
+                    for number, (etag, crc32) in enumerate(request.parts, 1)
+                ]
+            },
+        )
+        return _written(answer, crc32=request.crc32, size=request.size)
+
+    def _abort(self, request: AbortUpload) -> Answer:
+        self._client.abort_multipart_upload(
+            **self._to("AbortMultipartUpload", request.key), UploadId=request.upload_id
+        )
+        return Answer(204)
+
+    def _list_parts(self, request: ListParts) -> Answer:
+        parts: list[ListedPart] = []
+        full = False
+        pages = self._client.get_paginator("list_parts").paginate(
+            **self._to("ListParts", request.key), UploadId=request.upload_id
+        )
+        for page in pages:
+            # A store that says nothing of it gets the benefit of the doubt; it can still refuse to complete.
+            algorithm, kind = page.get("ChecksumAlgorithm"), page.get("ChecksumType")
+            full = algorithm in (None, "CRC32") and kind in (None, "FULL_OBJECT")
+            parts += (
+                ListedPart(
+                    part["PartNumber"], part["Size"], part["ETag"].strip('"'), part.get("ChecksumCRC32")
+                )
+                for part in page.get("Parts", ())
+            )
+        return Answer(200, upload_id=request.upload_id, parts=tuple(parts), full_object=full)
+
+    def _head(self, request: HeadObject) -> Answer:
+        return _found(self._client.head_object(**self._to("HeadObject", request.key), ChecksumMode="ENABLED"))
+
+    def _read(self, request: ReadObject) -> Answer:
+        from upload_client.core import checksums  # noqa: PLC0415 - only where a store knows no checksums
+
+        answer = self._client.get_object(
+            **self._to("GetObject", request.key), IfMatch=f'"{request.etag}"', ChecksumMode="DISABLED"
+        )
+        crc = size = 0
+        for block in answer["Body"].iter_chunks(1 << 20):
+            crc = checksums.crc32(block, crc)
+            size += len(block)
+        return Answer(200, etag=request.etag, crc32=checksums.encode(crc), size=size)
+
+    def _head_source(self, request: SourceObject) -> Answer:
+        source = self._from()
+        client: Any = source.client
+        return _found(
+            client.head_object(
+                Bucket=source.name,
+                Key=source.prefix + request.key,
+                ChecksumMode="ENABLED",
+                **{k: v for k, v in self._options["HeadObject"].items() if k == "RequestPayer"},
+            )
+        )
+
+    def _copy(self, request: CopyObject) -> Answer:
+        source = self._from()
+        condition = {} if request.source_etag is None else {"CopySourceIfMatch": f'"{request.source_etag}"'}
+        answer = self._client.copy_object(
+            **self._to("CopyObject", request.key),
+            **_fence(request.expect),
+            **condition,
+            CopySource={"Bucket": source.name, "Key": source.prefix + request.source_key},
+            ChecksumAlgorithm="CRC32",
+        )
+        result = answer.get("CopyObjectResult", {})
+        return Answer(
+            200,
+            etag=result.get("ETag", "").strip('"'),
+            crc32=_whole(result),
+            version_id=_version(answer),
+            source_version=_null(answer.get("CopySourceVersionId")),
+        )
+
+    def _copy_part(self, request: CopyPart) -> Answer:
+        source = self._from()
+        answer = self._client.upload_part_copy(
+            **self._to("UploadPartCopy", request.key),
+            UploadId=request.upload_id,
+            PartNumber=request.number,
+            CopySource={"Bucket": source.name, "Key": source.prefix + request.source_key},
+            CopySourceIfMatch=f'"{request.source_etag}"',
+            CopySourceRange=f"bytes={request.offset}-{request.offset + request.size - 1}",
+        )
+        result = answer.get("CopyPartResult", {})
+        return Answer(
+            200,
+            etag=result.get("ETag", "").strip('"'),
+            crc32=result.get("ChecksumCRC32"),
+            source_version=_null(answer.get("CopySourceVersionId")),
+        )
+
+    def _from(self) -> Bucket:
+        assert self._source is not None, "a copy needs a source bucket"
+        return self._source
+
+
+_PERFORM: dict[type, Callable[[BotoWire, Any], Answer]] = {
+    PutObject: BotoWire._put,  # noqa: SLF001 - this module's own
+    UploadPart: BotoWire._upload_part,  # noqa: SLF001
+    CreateUpload: BotoWire._create,  # noqa: SLF001
+    CompleteUpload: BotoWire._complete,  # noqa: SLF001
+    AbortUpload: BotoWire._abort,  # noqa: SLF001
+    ListParts: BotoWire._list_parts,  # noqa: SLF001
+    HeadObject: BotoWire._head,  # noqa: SLF001
+    ReadObject: BotoWire._read,  # noqa: SLF001
+    SourceObject: BotoWire._head_source,  # noqa: SLF001
+    CopyObject: BotoWire._copy,  # noqa: SLF001
+    CopyPart: BotoWire._copy_part,  # noqa: SLF001
+}
+
+
+def _fence(expect: str | None) -> dict[str, str]:
+    return {"IfNoneMatch": "*"} if expect is None else {"IfMatch": f'"{expect}"'}
+
+
+def _bytes(body: Body) -> bytes | bytearray:
+    """What botocore takes. A view of a whole bytes object is that object."""
+    if isinstance(body, FileRange):
+        return body.read()
+    if isinstance(body, memoryview):
+        whole = body.obj
+        return whole if isinstance(whole, bytes) and len(whole) == len(body) else bytes(body)
+    return body
+
+
+def _written(answer: Mapping[str, Any], *, crc32: str, size: int) -> Answer:
+    """What a write made. A checksum that S3 acknowledges is the one it was sent, or it would have refused."""
+    return Answer(
+        answer["ResponseMetadata"]["HTTPStatusCode"],
+        etag=answer["ETag"].strip('"'),
+        crc32=crc32,
+        size=size,
+        version_id=_version(answer),
+    )
+
+
+def _found(answer: Mapping[str, Any]) -> Answer:
+    return Answer(
+        200,
+        etag=answer["ETag"].strip('"'),
+        crc32=_whole(answer),
+        size=answer["ContentLength"],
+        version_id=_version(answer),
+    )
+
+
+def _whole(answer: Mapping[str, Any]) -> str | None:
+    """The CRC32 of the whole object; one that covers parts (``…-3``) tells nothing here."""
+    crc32: str | None = answer.get("ChecksumCRC32")
+    if crc32 is None or "-" in crc32 or answer.get("ChecksumType") == "COMPOSITE":
+        return None
+    return crc32
+
+
+def _version(answer: Mapping[str, Any]) -> str | None:
+    return _null(answer.get("VersionId"))
+
+
+def _null(version: str | None) -> str | None:
+    """A bucket that keeps no versions calls them all "null"."""
+    return None if version == "null" else version

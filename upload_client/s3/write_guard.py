@@ -1,0 +1,52 @@
+"""Leave to write, asked for each attempt: botocore repeats a request by itself, long after it was allowed.
+
+A process may sleep between two attempts, or a time-out of a minute lie between them, and the lock be somebody
+else's meanwhile. What is not allowed any more is not sent; whether an earlier attempt was carried out is then
+as unknown as after any lost answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import botocore.exceptions
+
+__all__ = ["Withdrawn", "asking", "check", "watch"]
+
+_leave: ContextVar[Callable[[], bool] | None] = ContextVar("leave", default=None)
+
+
+class Withdrawn(botocore.exceptions.BotoCoreError):
+    """It was not sent, or not again: the lock is not confirmed at this moment."""
+
+    fmt = "not sent: the lock is not confirmed at this moment"
+
+
+@contextlib.contextmanager
+def asking(may_write: Callable[[], bool]) -> Iterator[None]:
+    """Ask `may_write` before each attempt of the requests this thread makes inside."""
+    before = _leave.set(may_write)
+    try:
+        yield
+    finally:
+        _leave.reset(before)
+
+
+def check() -> None:
+    """Raise `Withdrawn` unless an attempt may be made now."""
+    may_write = _leave.get()
+    if may_write is not None and not may_write():
+        raise Withdrawn
+
+
+def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `upload_client.s3.clients`
+    """Have every attempt of this client's requests ask."""
+    client.meta.events.register("before-send.s3.*", _ask)
+
+
+def _ask(**_: object) -> None:
+    """Botocore's event: an attempt is about to be sent."""
+    check()

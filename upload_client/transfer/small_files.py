@@ -1,0 +1,352 @@
+"""`Lane`: small files, hundreds at once, on one thread.
+
+For small files the time goes into waiting for answers and into the interpreter, and threads that take turns
+at the interpreter lock are slower than one that keeps it. So one thread reads and sends them all, each
+over a connection of its own. It does the usual case only: a file that needs more than its one PutObject
+(something else was there, no answer came, S3 is too busy) is handed over to a worker as it stands.
+
+Files go through the steps abreast: some are read, then all of these are signed and sent, then some answers
+are taken. A processor that does one thing many times over has it in its cache: a third of the time is saved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from upload_client.s3.connection import READ, Connection
+from upload_client.s3.direct import LeanWire, is_unusual
+from upload_client.s3.wire import Answer, PutObject, Request, Steps
+
+if TYPE_CHECKING:
+    from upload_client.s3.connection import Waits
+
+__all__ = ["Errand", "Errands", "Lane"]
+
+_TICK = 1.0
+_TELL_AFTER = 0.01
+_IDLE_LASTS = 15.0
+_CROWD = 32
+_ABREAST = 16  # files that go through each step together
+_READS_COMPARED = 32
+_SLOW_READ = 250e-6  # seconds to open and read a small file; from memory it is a tenth of that
+
+
+class Errand:
+    """One thing to do: rules, the request they wait with, and whom to tell their result, about what.
+
+    `memory` is the bytes of content it holds meanwhile.
+    """
+
+    __slots__ = ("about", "done", "memory", "request", "steps")
+
+    def __init__(
+        self,
+        steps: Steps[Any],
+        done: Callable[[Any, object], None],
+        about: Any,  # noqa: ANN401 - whatever `done` is to be told
+        memory: int = 0,
+    ) -> None:
+        self.steps = steps
+        self.done = done
+        self.about = about
+        self.memory = memory
+        self.request: Request | None = None
+
+
+class Errands(Protocol):
+    """Where a lane's errands come from and go to. Called often enough that all goes in crowds."""
+
+    def room(self) -> int:
+        """How many more small files may be on their way."""
+        ...
+
+    def take_small(self, most: int) -> list[Errand]:
+        """The next small files."""
+        ...
+
+    def report(self, begun: list[Errand], ended: list[tuple[Errand, object]]) -> None:
+        """Errands have begun, and ended: each with a result, or with the exception it raised."""
+        ...
+
+    def hand_over(self, errand: Errand, answer: Answer | None = None) -> None:
+        """Somebody who may wait has to go on with this, beginning with its request; `answer` is why."""
+        ...
+
+    def may_write(self) -> bool:
+        """Whether a request that changes something may begin."""
+        ...
+
+    def failed(self, error: BaseException) -> None:
+        """The lane ends by this; what it had to do is not done."""
+        ...
+
+    def tell(self, *, now: float) -> bool:
+        """Tell the caller what has happened, if it is time to; False: it is not, but soon."""
+        ...
+
+
+class _Ride:
+    """One connection, and the errand it is on."""
+
+    __slots__ = ("connection", "deadline", "errand", "interest", "steps", "watched")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.errand: Errand | None = None
+        self.steps: Waits[Answer] | None = None
+        self.watched: socket.socket | None = None
+        self.interest = 0
+        self.deadline = 0.0
+
+
+class Lane:
+    """The thread that sends small files.
+
+    Args:
+        wire: Whose connections and signatures to use.
+        errands: Where to get them.
+    """
+
+    def __init__(self, wire: LeanWire, errands: Errands) -> None:
+        self._wire = wire
+        self._errands = errands
+        self._selector = selectors.DefaultSelector()
+        self._here, self._there = socket.socketpair()
+        self._here.setblocking(False)  # noqa: FBT003 - takes no keyword
+        self._selector.register(self._here, READ, None)
+        self._idle: list[_Ride] = []
+        self._busy: set[_Ride] = set()
+        self._stopped = False
+        self._next: deque[Errand] = deque()
+        self._begun: list[Errand] = []
+        self._ended: list[tuple[Errand, object]] = []
+        self.flying = 0
+        """Small files on their way here."""
+        self.memory = 0
+        """Bytes they hold."""
+        self._reads = 0
+        self._quickest = float("inf")
+        self.asleep = False
+        self.disk_is_slow = False
+        """Whether even the quickest of the last reads took long: a network disk, that several should read."""
+        self.thread = threading.Thread(target=self._run, name="transfer-lane", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self.thread.start()
+
+    def wake(self) -> None:
+        """There may be something to do. From any thread."""
+        self.asleep = False
+        with contextlib.suppress(OSError):
+            self._there.send(b"\0")
+
+    def stop(self) -> None:
+        """End the thread, at once. From any thread."""
+        self._stopped = True
+        self.wake()
+
+    def some(self, most: int) -> list[Any]:
+        """What up to so many of the files on their way are about. From any thread."""
+        errands = (ride.errand for ride in list(self._busy)[:most])
+        return [errand.about for errand in errands if errand is not None]
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:  # noqa: BLE001 - whoever waits for these files is told
+            self.flying = self.memory = 0
+            with contextlib.suppress(Exception):
+                self._report()
+            self._errands.failed(error)
+        finally:
+            for ride in (*self._busy, *self._idle):
+                if ride.steps is not None:
+                    ride.steps.close()
+                ride.connection.close()
+            self._selector.close()
+            self._here.close()
+            self._there.close()
+
+    def _loop(self) -> None:
+        clock = time.perf_counter
+        tick = clock() + _TICK
+        while not self._stopped:
+            self.asleep = True  # said before looking: who puts something there afterwards wakes it up
+            while self._fill(_ABREAST):
+                pass
+            self._report()
+            told = self._errands.tell(now=clock())
+            events = self._selector.select(_TICK if told else _TELL_AFTER)
+            self.asleep = False
+            for start in range(0, len(events), _ABREAST):
+                self._hear(events[start : start + _ABREAST])
+                self._fill(_ABREAST)
+            if (now := clock()) >= tick:
+                tick = now + _TICK
+                self._expire(now)
+
+    def _hear(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
+        """Go on with the connections on which something has happened."""
+        answered: list[tuple[_Ride, Answer]] = []
+        for key, happened in events:
+            ride: _Ride | None = key.data
+            if ride is None:
+                self._here.recv(4096)
+            elif ride.steps is not None:
+                if (answer := self._step(ride, happened)) is not None:
+                    answered.append((ride, answer))
+            else:  # S3 has closed a connection that nobody uses
+                self._idle.remove(ride)
+                self._drop(ride)
+        for ride, answer in answered:
+            self._answered(ride, answer)
+
+    def _fill(self, most: int) -> int:
+        """Begin up to so many files: have all of them read, then all of them sent. How many were begun."""
+        begun: list[_Ride] = []
+        n = 0
+        while n < most and (errand := self._following()) is not None:
+            n += 1
+            request = self._begin(errand)
+            if request is not None:
+                ride = self._idle.pop() if self._idle else _Ride(self._wire.connection())
+                ride.errand = errand
+                ride.steps = ride.connection.exchange(request)
+                self._busy.add(ride)
+                begun.append(ride)
+        for ride in begun:
+            answer = self._step(ride, None)
+            if answer is not None:
+                self._answered(ride, answer)
+        return n
+
+    def _following(self) -> Errand | None:
+        """The next small file to send, if there is one and it may be sent now."""
+        if self._errands.room() <= 0:
+            return None
+        if not self._next:
+            self._report()
+            self._next.extend(self._errands.take_small(_CROWD))
+            if not self._next:
+                return None
+        errand = self._next.popleft()
+        self.flying += 1
+        self.memory += errand.memory
+        self._begun.append(errand)
+        return errand
+
+    def _left(self, errand: Errand) -> None:
+        """An errand is no longer this lane's."""
+        self.flying -= 1
+        self.memory -= errand.memory
+
+    def _end(self, errand: Errand, result: object) -> None:
+        self._left(errand)
+        self._ended.append((errand, result))
+
+    def _hand_over(self, errand: Errand, answer: Answer | None = None) -> None:
+        self._left(errand)
+        self._report()  # that it has begun is to be known before it can end
+        self._errands.hand_over(errand, answer)
+
+    def _report(self) -> None:
+        if self._begun or self._ended:
+            self._errands.report(self._begun, self._ended)
+            self._begun, self._ended = [], []
+
+    def _begin(self, errand: Errand) -> PutObject | None:
+        """Have a file read; what is to be sent, if it is for this lane to send it now."""
+        began = time.perf_counter()
+        try:
+            request = errand.steps.send(None)  # type: ignore[arg-type] # a generator begins with None
+        except StopIteration as end:
+            self._end(errand, end.value)
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this file only
+            self._end(errand, error)
+            return None
+        self._quickest = min(self._quickest, time.perf_counter() - began)
+        self._reads += 1
+        if self._reads == _READS_COMPARED:
+            self.disk_is_slow = self._quickest > _SLOW_READ
+            self._reads, self._quickest = 0, float("inf")
+        errand.request = request
+        if isinstance(request, PutObject) and self._errands.may_write():
+            return request
+        self._hand_over(errand)
+        return None
+
+    def _step(self, ride: _Ride, happened: int | None) -> Answer | None:
+        """Go on with a connection; its answer, when it is there."""
+        connection, steps = ride.connection, ride.steps
+        assert steps is not None
+        answer: Answer | None = None
+        try:
+            interest = steps.send(happened)  # type: ignore[arg-type] # a generator begins with None
+        except StopIteration as end:
+            answer, interest, ride.steps = end.value, READ, None
+        if connection.sock is not ride.watched or interest != ride.interest:
+            self._watch(ride, interest)
+        ride.deadline = time.perf_counter() + connection.patience
+        return answer
+
+    def _answered(self, ride: _Ride, answer: Answer) -> None:
+        """Take an answer to its errand."""
+        errand, ride.errand = ride.errand, None
+        assert errand is not None
+        self._busy.discard(ride)
+        self._rest(ride)
+        if is_unusual(answer):
+            self._hand_over(errand)
+            return
+        try:
+            errand.request = errand.steps.send(answer)
+        except StopIteration as end:
+            self._end(errand, end.value)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._end(errand, error)
+        else:
+            self._hand_over(errand, answer)
+
+    def _watch(self, ride: _Ride, interest: int) -> None:
+        """Have the selector watch the connection's socket, which may be another one than before."""
+        sock = ride.connection.sock
+        if sock is not ride.watched:
+            if ride.watched is not None:
+                self._selector.unregister(ride.watched)  # closed or not
+            if sock is not None:
+                self._selector.register(sock, interest, ride)
+                ride.interest = interest
+            ride.watched = sock
+        elif sock is not None and interest != ride.interest:
+            self._selector.modify(sock, interest, ride)
+            ride.interest = interest
+
+    def _rest(self, ride: _Ride) -> None:
+        """Keep a connection for later."""
+        if ride.connection.sock is None:
+            self._drop(ride)
+        else:
+            ride.deadline = time.perf_counter() + _IDLE_LASTS
+            self._idle.append(ride)
+
+    def _drop(self, ride: _Ride) -> None:
+        ride.connection.close()
+        self._watch(ride, 0)
+
+    def _expire(self, now: float) -> None:
+        for ride in [ride for ride in self._busy if ride.deadline < now]:
+            answer = self._step(ride, 0)
+            if answer is not None:
+                self._answered(ride, answer)
+        for ride in [ride for ride in self._idle if ride.deadline < now]:
+            self._idle.remove(ride)
+            self._drop(ride)

@@ -1,0 +1,199 @@
+"""Reads files for the validator, in a process that may be killed.
+
+Libraries in C that read untrusted files may need any memory and any time. So they run here, without
+credentials: standard input and output lead to the validator, which hands in the bytes that are asked for
+(`upload_client.validator.readers` is the other end). No socket is opened by anything here, and no file.
+
+The arguments: bytes of memory, seconds of CPU time for each file, bytes that a compressed file may unpack to.
+
+From the validator, one JSON line for each file: ``{"kind": "fits", "size": bytes}`` to see whether it opens,
+or ``{"expected": document, "size": bytes}`` to judge it by the one type of an expectations document. To it,
+any number of ``{"read": [offset, n]}``, each answered with exactly n bytes; then one of
+
+- ``{"opens": true}``;
+- ``{"opens": false, "why": text}``, with ``"spent": true`` where memory has run out: end this process;
+- ``{"undecided": text}``: it cannot be judged here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, BinaryIO, cast
+
+from upload_client.expectations.findings import Undecided
+
+__all__ = ["main"]
+
+_BLOCK = 256 * 1024
+_AHEAD = 4 * 1024 * 1024
+"""Bytes that are fetched at once at the most, while a file is read from its start to its end."""
+_MAX_WHY = 300
+_MAX_FINDINGS = 2000
+_ASDF_WHOLE = 16 * 1024**2
+"""Files up to this size are read whole; of larger ones the tree and where their blocks are."""
+
+
+class _Remote(io.RawIOBase):
+    """The file as the libraries see it: each read is a question to the validator."""
+
+    name = "the file"
+    mode = "rb"
+
+    def __init__(self, size: int, questions: BinaryIO, answers: BinaryIO) -> None:
+        self._size = size
+        self._questions = questions
+        self._answers = answers
+        self._position = 0
+        self._fetched = b""
+        self._fetched_at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
+        n = max(0, min(len(buffer), self._size - self._position))
+        done = 0
+        while done < n:  # all of it: some libraries take less for the end of the file
+            skip = self._position - self._fetched_at
+            if not 0 <= skip < len(self._fetched):
+                self._fetch(n - done, goes_on=skip == len(self._fetched) > 0)
+                skip = 0
+            piece = memoryview(self._fetched)[skip : skip + n - done]
+            buffer[done : done + len(piece)] = piece
+            self._position += len(piece)
+            done += len(piece)
+        return n
+
+    def _fetch(self, n: int, *, goes_on: bool) -> None:
+        """Ask for what is at the position; for more and more while one block follows the other."""
+        if goes_on:
+            n = max(n, min(2 * len(self._fetched), _AHEAD))
+        n = min(n, self._size - self._position, 8 * _AHEAD)
+        self._questions.write(b'{"read": [%d, %d]}\n' % (self._position, n))
+        self._questions.flush()
+        self._fetched = b""  # before the next: not both at once
+        self._fetched = self._answers.read(n)
+        self._fetched_at = self._position
+        if len(self._fetched) < n:
+            raise SystemExit(1)  # the validator is gone
+
+
+def _open_parquet(file: BinaryIO, _size: int) -> None:
+    import pyarrow.parquet  # noqa: PLC0415 — an extra, and slow to import
+
+    with pyarrow.parquet.ParquetFile(file) as parquet:
+        assert parquet.schema_arrow is not None
+
+
+def _open_fits(file: BinaryIO, size: int) -> None:
+    from upload_client.expectations.formats.fits import open_units  # noqa: PLC0415 — an extra, and slow to import
+
+    with open_units(file, size):
+        pass
+
+
+def _open_asdf(file: BinaryIO, size: int) -> None:
+    import asdf  # noqa: PLC0415 — an extra, and slow to import
+
+    with warnings.catch_warnings():
+        # Of tags whose extension is not installed here: the file opens all the same.
+        warnings.simplefilter("ignore")
+        with asdf.open(file, mode="r", lazy_load=size > _ASDF_WHOLE, memmap=False) as opened:
+            assert opened.tree is not None
+
+
+_OPEN: dict[str, Callable[[BinaryIO, int], None]] = {
+    "parquet": _open_parquet,
+    "fits": _open_fits,
+    "asdf": _open_asdf,
+}
+
+
+def _limit_memory(memory: int) -> None:
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 — POSIX only
+
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _limit_time(cpu_seconds: int) -> None:
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 — POSIX only
+
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        soft = int(used.ru_utime + used.ru_stime) + cpu_seconds + 1
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+@lru_cache(maxsize=64)
+def _content(document: str) -> Any:  # noqa: ANN401 — one of many classes
+    from upload_client.expectations.document import load  # noqa: PLC0415 — imports pydantic
+
+    return load(document.encode(), "of the validator").types[0].content
+
+
+def _judged(document: str, file: BinaryIO, size: int, max_unpacked: int) -> dict[str, Any]:
+    from upload_client.expectations.content import judge  # noqa: PLC0415 — after the memory is limited
+
+    findings = judge(_content(document), file, size, max_unpacked=max_unpacked)
+    return {"opens": False, "why": str(findings)[:_MAX_FINDINGS]} if findings.n else {"opens": True}
+
+
+def _outcome(order: dict[str, Any], file: BinaryIO, max_unpacked: int) -> dict[str, Any]:
+    try:
+        if "expected" in order:
+            return _judged(order["expected"], file, order["size"], max_unpacked)
+        _OPEN[order["kind"]](file, order["size"])
+    except Undecided as error:
+        return {"undecided": str(error)[:_MAX_WHY]}
+    except ImportError as error:  # a library that is broken, or that of a compression
+        return {"undecided": f"what is needed is not installed here: {error}"[:_MAX_WHY]}
+    except MemoryError:
+        return {"opens": False, "why": "it takes too much memory", "spent": True}
+    except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
+        if "MemoryError" in type(error).__name__:  # numpy and pyarrow have their own
+            return {"opens": False, "why": "it takes too much memory", "spent": True}
+        said = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        return {"opens": False, "why": f"it does not open as {order.get('kind')}: {said}"[:_MAX_WHY]}
+    return {"opens": True}
+
+
+def main() -> None:
+    """Read files until standard input ends."""
+    memory, cpu_seconds, max_unpacked = map(int, sys.argv[1:])
+    _limit_memory(memory)
+    answers = os.fdopen(os.dup(0), "rb", _BLOCK)
+    questions = os.fdopen(os.dup(1), "wb")
+    # What the libraries print must not be taken for an answer.
+    os.dup2(2, 1)
+    while line := answers.readline():
+        order = json.loads(line)
+        _limit_time(cpu_seconds)
+        remote = io.BufferedReader(_Remote(order["size"], questions, answers), _BLOCK)
+        outcome = _outcome(order, cast("BinaryIO", remote), max_unpacked)
+        questions.write(json.dumps(outcome).encode() + b"\n")
+        questions.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""Is the content of a file as it should be, by the libraries of its format, where these are installed.
+
+The libraries run in processes of their own (`upload_client.validator.reader_worker`), which are killed when
+they take too long, and get the file's bytes from here, block by block. A process that dies takes only the
+verdict about its file along: whatever killed it is said, and the next file gets another process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from upload_client.core.text import for_log
+from upload_client.expectations.content import is_installed
+from upload_client.expectations.findings import Undecided
+from upload_client.validator.content import Unreadable
+
+__all__ = ["LIBRARIES", "Limits", "Openers", "Undecided", "is_installed"]
+
+LIBRARIES = {"parquet": "pyarrow", "fits": "astropy", "asdf": "asdf"}
+"""Which library opens what. All are in the extra ``formats``."""
+
+_MAX_LINE = 64 * 1024
+_MAX_BLOCK = 64 * 1024 * 1024
+_MAX_WHY = 2000
+_END_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one file may take.
+
+    Attributes:
+        memory: bytes of a process, the libraries included, where the system can see to it (Linux).
+        cpu_seconds: where the system can see to it (not on Windows).
+        wall_seconds: the reading of the bytes included.
+        unpacked: bytes that a compressed file may unpack to.
+    """
+
+    memory: int = 2 * 1024**3
+    cpu_seconds: int = 60
+    wall_seconds: float = 300.0
+    unpacked: int = 4 * 1024**3
+
+
+class Openers:
+    """Up to `n` processes that read files.
+
+    They are started when they are needed, and kept. Safe to share between threads.
+
+    Args:
+        n: how many.
+        limits: of each.
+    """
+
+    def __init__(self, n: int, limits: Limits | None = None) -> None:
+        self._places = threading.Semaphore(n)
+        self._limits = limits or Limits()
+        self._lock = threading.Lock()
+        self._idle: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self, kind: str, size: int, read: Callable[[int, int], bytes]) -> None:
+        """Open a file.
+
+        Args:
+            kind: one of `LIBRARIES`; its library must be installed.
+            size: of the file, in bytes.
+            read: gives n bytes from an offset; what it raises passes through.
+
+        Raises:
+            Unreadable: it does not open, or takes more time or memory than a file may.
+            Undecided: the process was killed, and not for the file's sake.
+        """
+        self._have({"kind": kind, "size": size}, f"opening it as {kind}", read)
+
+    def judge(self, document: str, name: str, size: int, read: Callable[[int, int], bytes]) -> None:
+        """Judge a file by an expectations document.
+
+        Args:
+            document: as YAML, with one type and its content.
+            name: of the format, for sentences.
+            size: of the file, in bytes.
+            read: gives n bytes from an offset; what it raises passes through.
+
+        Raises:
+            Unreadable: it is not as expected, or takes more time or memory than a file may.
+            Undecided: it cannot be judged here: a library is missing, or the process was killed, and not for
+                the file's sake.
+        """
+        self._have({"expected": document, "size": size}, f"reading it as {name}", read)
+
+    def _have(self, order: dict[str, Any], doing: str, read: Callable[[int, int], bytes]) -> None:
+        with self._places:
+            process = self._take()
+            too_late = threading.Event()
+
+            def give_up() -> None:
+                too_late.set()
+                process.kill()
+
+            timer = threading.Timer(self._limits.wall_seconds, give_up)
+            timer.daemon = True
+            timer.start()
+            try:
+                outcome = _converse(process, order, read)
+            except _Died:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_END_SECONDS)
+                code = process.returncode
+                _end(process)
+                raise _why_it_died(code, doing, self._limits, too_late=too_late.is_set()) from None
+            except BaseException:
+                _end(process)
+                raise
+            finally:
+                timer.cancel()
+            if outcome.get("spent") is True:
+                _end(process)
+            else:
+                with self._lock:
+                    self._idle.append(process)
+        if "undecided" in outcome:
+            raise Undecided(for_log(str(outcome["undecided"]), _MAX_WHY))
+        if outcome.get("opens") is not True:
+            raise Unreadable(for_log(str(outcome.get("why")), _MAX_WHY))
+
+    def close(self) -> None:
+        """End all that are idle."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for process in idle:
+            _end(process)
+
+    def _take(self) -> subprocess.Popen[bytes]:
+        with self._lock:
+            while self._idle:
+                process = self._idle.pop()
+                if process.poll() is None:
+                    return process
+                _end(process)
+        limits = [str(n) for n in (self._limits.memory, self._limits.cpu_seconds, self._limits.unpacked)]
+        return subprocess.Popen(  # noqa: S603 — our own module, and numbers
+            [sys.executable, "-m", "upload_client.validator.reader_worker", *limits],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=_environment(),
+        )
+
+
+def _environment() -> dict[str, str]:
+    # A file must not be able to reach for the credentials, whatever it makes of its reader.
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("AWS_")}
+    # Lambda's runtime finds its modules through sys.path only.
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+
+
+class _Died(Exception):  # noqa: N818 — it never leaves this module
+    """The process has ended, or says what it never would."""
+
+
+def _converse(
+    process: subprocess.Popen[bytes], order: dict[str, Any], read: Callable[[int, int], bytes]
+) -> dict[str, Any]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    size = order["size"]
+    try:
+        _write(process, json.dumps(order).encode() + b"\n")
+        while line := process.stdout.readline(_MAX_LINE):
+            said = _understood(line)
+            if "read" not in said:
+                return said
+            offset, n = said["read"]
+            if not (0 <= offset <= offset + n <= size and n <= _MAX_BLOCK):
+                raise _Died
+            # What reading raises is no word of the process, so it stands outside what is taken for one.
+            _write(process, read(offset, n))
+    except BrokenPipeError:
+        raise _Died from None
+    raise _Died
+
+
+def _write(process: subprocess.Popen[bytes], data: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(data)
+        process.stdin.flush()
+    except OSError:  # Windows says more than BrokenPipeError
+        raise _Died from None
+
+
+def _understood(line: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(line)
+        if not isinstance(said, dict):
+            raise _Died
+        if "read" in said:
+            offset, n = said["read"]
+            if type(offset) is not int or type(n) is not int:
+                raise _Died
+    except (ValueError, TypeError, RecursionError):
+        raise _Died from None
+    return said
+
+
+def _why_it_died(code: int | None, doing: str, limits: Limits, *, too_late: bool) -> Unreadable | Undecided:
+    """What to say about a file whose reader has died; what kills others on this machine is not its fault."""
+    if too_late:
+        return Unreadable(f"{doing} takes longer than {limits.wall_seconds:g} seconds")
+    if code == -getattr(signal, "SIGXCPU", 0) != 0:
+        return Unreadable(f"{doing} takes more than {limits.cpu_seconds} seconds of computing")
+    if code == -getattr(signal, "SIGKILL", 0) != 0:
+        return Undecided(
+            f"{doing}: the process was killed; is there too little memory on the receiver's machine?"
+        )
+    return Unreadable(f"{doing} makes its reader break down")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # what was left to be written has nobody to read it
+                pipe.close()
