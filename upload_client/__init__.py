@@ -6,8 +6,13 @@ stand on.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+# Botocore asks once, when it is first imported, whether to sign through awscrt, and awscrt takes the body
+# of a plain-HTTP request in steps of 4 KiB: 2.8 times slower for large ones. Set to "false" it is used.
+os.environ.setdefault("BOTO_DISABLE_CRT", "true")
 
 if TYPE_CHECKING:
     from upload_client.client import Outcome, UploadClient
