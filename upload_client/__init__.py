@@ -69,7 +69,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Bucket": "aws.bucket",
+    "Bucket": "s3.bucket",
     "ClientFile": "core.files",
     "Connected": "events",
     "DataRoot": "transfer.dataroot",
@@ -82,7 +82,7 @@ _HOMES = {
     "NothingToDoError": "errors",
     "Outcome": "client",
     "Phase": "events",
-    "Plan": "plan",
+    "Plan": "delivery.plan",
     "Planned": "events",
     "Problem": "events",
     "Progress": "events",
@@ -92,7 +92,7 @@ _HOMES = {
     "TransferOutcome": "transfer",
     "TransferType": "core.files",
     "UploadClient": "client",
-    "UploadClientError": "aws.errors",
+    "UploadClientError": "s3.errors",
     "load_settings": "settings",
     "send_files": "transfer",
 }
