@@ -6,7 +6,7 @@ import botocore.exceptions
 import click
 import pytest
 
-from upload_client import errors
+from upload_client import UploadClientError, errors
 from upload_client.cli.failure import EXIT_CODES, Failure
 
 
@@ -40,7 +40,7 @@ def test_being_stopped_is_130_and_says_how_to_go_on(stop):
     [
         botocore.exceptions.EndpointConnectionError(endpoint_url="https://x"),
         botocore.exceptions.ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"),
-        errors.UploadClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"),
+        UploadClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"),
         OSError(28, "No space left on device"),
     ],
 )

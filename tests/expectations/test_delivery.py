@@ -80,8 +80,10 @@ def test_each_bad_file_is_judged_invalid_with_what_is_wrong_and_where(delivery, 
 
     frame = pd.read_csv(dump, dtype=str, keep_default_na=False).set_index("relpath")
     messages = frame["message"].to_dict()
-    if sys.platform == "linux":
-        assert messages["a.asdf"] == "reading it as asdf makes its reader break down"
+    if sys.platform == "linux":  # a newer PyYAML refuses it by itself
+        assert messages["a.asdf"].startswith(
+            ("reading it as asdf makes its reader break", "it does not open")
+        )
     for path, place in (
         ("parquet/data_0.parquet", "column 'a'"),
         ("fits/data_0.fits", "HDU TABLE, column 'a'"),

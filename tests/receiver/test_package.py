@@ -30,7 +30,9 @@ def test_it_is_small(archive):
 
 def test_it_holds_the_validator_and_nothing_of_the_client():
     names = set(modules())
-    assert {f"upload_client/validator/{name}.py" for name in ("handlers", "opener", "serving")} <= names
+    assert {
+        f"upload_client/validator/{name}.py" for name in ("handlers", "reader_worker", "serving")
+    } <= names
     assert not any(
         name.startswith(
             ("upload_client/cli", "upload_client/ui", "upload_client/transfer", "upload_client/client")
@@ -75,7 +77,7 @@ import json
 import yaml
 from upload_client.validator import handlers
 from upload_client.validator import reader_worker
-for module in (yaml, handlers, opener):
+for module in (yaml, handlers, reader_worker):
     assert module.__file__.startswith({str(archive)!r}), module.__file__
 print(json.dumps(handlers.start({{"protocol": 1}}, Context)))
 """
