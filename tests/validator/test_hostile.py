@@ -205,6 +205,36 @@ def test_an_asdf_tree_that_asks_for_what_it_must_not_have(judge, tree, says):
     assert says in judge(ANY_ARRAY, asdf_of(tree))
 
 
+ELSEWHERE = {
+    "array": NDARRAY.format("source: 'URL/x.asdf'"),
+    "external": "x: !core/externalarray-1.0.0 {fileuri: 'URL/x.asdf', target: 0, datatype: float64, shape: [3]}",
+    "part of the tree": "x: {$ref: 'URL/x.asdf#/x'}",
+    "part of an array": "x: !core/ndarray-1.0.0 {$ref: 'URL/x.asdf#/x'}",
+    "deep in it": "x: {y: [1, {z: !core/ndarray-1.0.0 {source: 'URL', datatype: float64, shape: [3]}}]}",
+}
+
+
+@pytest.mark.parametrize("tree", ELSEWHERE.values(), ids=ELSEWHERE)
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_an_asdf_that_names_what_lies_in_other_files_is_refused_and_nothing_is_fetched(
+    judge, openers, tmp_path, tree, scheme
+):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}" if scheme == "http" else tmp_path.as_uri()
+        data = asdf_of(tree.replace("URL", url))
+        assert "lies in another file" in judge("{format: asdf}", data)
+        assert "lies in another file" in judge(ANY_ARRAY, data)
+        with pytest.raises(Unreadable, match="lies in another file"):
+            openers.open("asdf", len(data), lambda offset, n: data[offset : offset + n])
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has come
+            listener.accept()
+
+
+def test_an_asdf_whose_tree_refers_to_itself_opens(judge):
+    assert judge("{format: asdf}", asdf_of("x: {$ref: '#/y'}\ny: [1, 2]")) == ""
+
+
 def block(data: bytes, *, says: int, compression: bytes = b"zlib") -> bytes:
     """A block of an ASDF file that claims to unpack to `says` bytes (ASDF standard, "Blocks")."""
     lengths = struct.pack(">I4sQQQ", 0, compression, len(data), len(data), says)

@@ -22,7 +22,6 @@ import io
 import json
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
@@ -36,8 +35,6 @@ _AHEAD = 4 * 1024 * 1024
 """Bytes that are fetched at once at the most, while a file is read from its start to its end."""
 _MAX_WHY = 300
 _MAX_FINDINGS = 2000
-_ASDF_WHOLE = 16 * 1024**2
-"""Files up to this size are read whole; of larger ones the tree and where their blocks are."""
 
 
 class _Remote(io.RawIOBase):
@@ -111,13 +108,10 @@ def _open_fits(file: BinaryIO, size: int) -> None:
 
 
 def _open_asdf(file: BinaryIO, size: int) -> None:
-    import asdf  # noqa: PLC0415 — an extra, and slow to import
+    from upload_client.expectations.formats.asdf import open_tree  # noqa: PLC0415 — an extra, and slow to import
 
-    with warnings.catch_warnings():
-        # Of tags whose extension is not installed here: the file opens all the same.
-        warnings.simplefilter("ignore")
-        with asdf.open(file, mode="r", lazy_load=size > _ASDF_WHOLE, memmap=False) as opened:
-            assert opened.tree is not None
+    with open_tree(file, size) as tree:
+        assert tree is not None
 
 
 _OPEN: dict[str, Callable[[BinaryIO, int], None]] = {

@@ -1,7 +1,7 @@
 """ASDF, by asdf: the tree as it is in the file, without what other packages would make of it.
 
-ASDF standard, https://www.asdf-format.org/projects/asdf-standard. A file may name arrays in other files,
-which asdf would fetch from wherever it says: such a file is refused.
+ASDF standard, https://www.asdf-format.org/projects/asdf-standard. A file may name arrays and parts of its tree
+in other files, which asdf would fetch from wherever it says: such a file is refused.
 """
 
 from __future__ import annotations
@@ -106,6 +106,9 @@ def _refuse_elsewhere(tree: object) -> None:
             )
             if elsewhere:
                 raise ValueError("an array of it lies in another file")
+            refers_to = node.get("$ref")
+            if isinstance(refers_to, str) and not refers_to.startswith("#"):
+                raise ValueError("a part of its tree lies in another file")
             stack.extend(node.values())
         else:
             stack.extend(node)
