@@ -207,7 +207,7 @@ def test_an_asdf_tree_that_asks_for_what_it_must_not_have(judge, tree, says):
 
 ELSEWHERE = {
     "array": NDARRAY.format("source: 'URL/x.asdf'"),
-    "external": "x: !core/externalarray-1.0.0 {fileuri: 'URL/x.asdf', target: 0, datatype: float64, shape: [3]}",
+    "external": "x: !core/externalarray-1.0.0 {fileuri: 'URL/x.asdf', target: 0, datatype: int8, shape: [3]}",
     "part of the tree": "x: {$ref: 'URL/x.asdf#/x'}",
     "part of an array": "x: !core/ndarray-1.0.0 {$ref: 'URL/x.asdf#/x'}",
     "deep in it": "x: {y: [1, {z: !core/ndarray-1.0.0 {source: 'URL', datatype: float64, shape: [3]}}]}",

@@ -1,7 +1,7 @@
 """ASDF, by asdf: the tree as it is in the file, without what other packages would make of it.
 
-ASDF standard, https://www.asdf-format.org/projects/asdf-standard. A file may name arrays and parts of its tree
-in other files, which asdf would fetch from wherever it says: such a file is refused.
+ASDF standard, https://www.asdf-format.org/projects/asdf-standard. A file may name arrays and parts of its
+tree in other files, which asdf would fetch from wherever it says: such a file is refused.
 """
 
 from __future__ import annotations
