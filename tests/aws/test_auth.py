@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import email.utils
 import os
 import sys
 import threading
@@ -56,7 +57,10 @@ def server():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        # Moto takes its own UTC for local time; and it is in this process, which is anywhere.
+        patch.setattr("moto.cognitoidentity.models.utcnow", lambda: dt.datetime.now(dt.UTC))
+        yield f"http://{host}:{port}"
     server.stop()
 
 
@@ -463,16 +467,36 @@ def test_a_throttled_refresh_is_tried_again(pools, clock):
 def test_credentials_that_have_ended_before_they_begin_are_explained_by_the_clock(pools):
     ahead = Ahead()
     ahead.seconds = 7200.0
-    with pytest.raises(LoginRefused, match=r"ada have ended .* it is 120 minutes ahead") as refused:
+    with pytest.raises(LoginRefused, match=r"ada have ended .* it is 2 h 0 min ahead") as refused:
         open_session(pools.settings(), clock=ahead)
     assert "Set this machine's clock" in refused.value.hint
+
+
+def test_where_the_clocks_agree_no_clock_is_called_wrong(pools):
+    login = CognitoLogin(pools.settings())
+    agreeing = {"date": email.utils.formatdate(usegmt=True)}
+    ended = {
+        "AccessKeyId": "A" * 16,
+        "SecretKey": "x",
+        "SessionToken": "x",
+        "Expiration": dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+    }
+    with Stubber(login._identities) as stub:
+        stub.add_response("get_id", {"IdentityId": "eu-west-1:1"})
+        stub.add_response(
+            "get_credentials_for_identity",
+            {"Credentials": ended, "ResponseMetadata": {"HTTPHeaders": agreeing}},
+        )
+        with pytest.raises(LoginRefused, match="have ended already: this machine's clock agrees") as refused:
+            login.session()
+    assert "clock" not in refused.value.hint
 
 
 def test_a_clock_that_jumps_past_the_end_of_all_credentials_is_a_refusal_until_it_is_set(pools):
     clock = Ahead()
     credentials = open_session(pools.settings(), clock=clock).get_credentials()
     clock.seconds = 7200.0
-    with pytest.raises(LoginRefused, match="120 minutes ahead"):
+    with pytest.raises(LoginRefused, match="2 h 0 min ahead"):
         credentials.get_frozen_credentials()
     clock.seconds = 0.0
     assert credentials.get_frozen_credentials().access_key == "TESTACCESSKEY12345"

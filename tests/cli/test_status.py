@@ -194,7 +194,7 @@ def working(sandbox: Sandbox, tmp_path) -> Iterator[UploadClient]:
 
 
 def test_a_run_is_watched_through_its_phases_in_lines(working, sandbox, run, at_once, monkeypatch):
-    """Between two looks, in place of waiting, the delivery goes on by a step."""
+    """Between two looks, in place of waiting, the delivery goes on by a step, and all of it is in the log."""
     steps = iter(
         [
             working.write_index,
@@ -204,7 +204,8 @@ def test_a_run_is_watched_through_its_phases_in_lines(working, sandbox, run, at_
             lambda: finish(working),
         ]
     )
-    monkeypatch.setattr(command, "_wait", lambda _began: next(steps)())
+    writer = working._delivery.writer
+    monkeypatch.setattr(command, "_wait", lambda _began: (next(steps)(), writer.flush()))
     names = ("--dataset", "toy", "--delivery-id", working.delivery_id, "--profile", sandbox.profile)
     said = run("status", *names, "--watch")
     assert said.code == 0, said.err

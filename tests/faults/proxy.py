@@ -266,6 +266,7 @@ class Proxy:
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._listener.settimeout(0.1)  # its close() does not wake an accept() that waits for ever
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._accepting = threading.Thread(target=self._accept, name="proxy", daemon=True)
         self._accepting.start()
@@ -346,8 +347,6 @@ class Proxy:
             thread.join(5)
 
     def _accept(self) -> None:
-        # A close() of the listener does not wake an accept() that waits for ever.
-        self._listener.settimeout(0.1)
         while not self.closing.is_set():
             try:
                 client, _ = self._listener.accept()

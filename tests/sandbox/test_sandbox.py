@@ -14,6 +14,7 @@ import pytest
 from upload_client.aws.auth import fetch_parameter, open_session
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.sandbox import Sandbox
+from upload_client.sandbox.sandbox import WORK_FUNCTION
 from upload_client.settings import load_settings, with_parameter
 
 
@@ -162,3 +163,14 @@ def test_an_s3_that_is_running_already_takes_motos_place():
         assert sandbox.settings.endpoints == {"s3": endpoint}
         sandbox.client("s3").put_object(Bucket=sandbox.landing_bucket, Key="here", Body=b"abc")
         assert not any(sandbox.landing_bucket in request.path for request in sandbox.requests)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "<+14>-14", "<-12>12"])
+def test_whoever_is_far_from_greenwich_logs_in_like_everybody(zone, monkeypatch):
+    monkeypatch.setenv("TZ", zone)
+    with Sandbox(work_handler=f"{Path(__file__).with_name('lambdas.py')}:echo") as sandbox:
+        session = open_session(load_settings(profile=sandbox.profile, environ={}), prompt=None)
+        ends = session.get_credentials()._expiry_time
+        assert 0 < ends.timestamp() - time.time() < 3600
+        answer = sandbox.client("lambda").invoke(FunctionName=WORK_FUNCTION, Payload="{}")
+        assert json.load(answer["Payload"])["environment"]["TZ"] == "UTC0"  # as at AWS

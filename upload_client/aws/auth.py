@@ -26,7 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.errors import DeliveryError, LoginRefused
 from upload_client.s3.clients import client
-from upload_client.s3.skew import SET_CLOCK, explain_expiry, is_skew, wrong_clock
+from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry, is_skew
 from upload_client.settings import Settings, SettingsError, require
 from upload_client.support.clock import SYSTEM, Clock
 
@@ -99,9 +99,8 @@ def fetch_parameter(session: boto3.Session, settings: Settings) -> str:
         code = error.response["Error"]["Code"]
         if is_skew(code, error.response["Error"].get("Message", "")):
             date = error.response["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
-            raise LoginRefused(
-                f"AWS refuses the request because {wrong_clock(date)}", hint=SET_CLOCK
-            ) from error
+            clock, hint = clock_and_hint(date)
+            raise LoginRefused(f"AWS refuses the time of the request: {clock}", hint=hint) from error
         raise SettingsError(
             f"SSM parameter {name}: cannot be read ({code})",
             hint="It holds what only the receiver can tell. Check settings_parameter and region, or set"
@@ -341,10 +340,9 @@ class CognitoLogin:
         now = self._clock.wall()
         if given["Expiration"].timestamp() <= now:
             date = found["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
+            clock, hint = clock_and_hint(date, now)
             raise LoginRefused(
-                f"the credentials given to {self._username} have ended by this machine's clock already:"
-                f" {wrong_clock(date, now)}",
-                hint=SET_CLOCK,
+                f"the credentials given to {self._username} have ended already: {clock}", hint=hint
             )
         return {
             "access_key": given["AccessKeyId"],

@@ -236,7 +236,7 @@ class Access(Enum):
     ELSEWHERE = "the bucket is in another region"
     ENDED = "the credentials have ended"
     UNKNOWN_KEYS = "the store does not know these credentials"
-    CLOCK = "this machine's clock is wrong"
+    CLOCK = "the time of the request is refused"
     NO_ANSWER = "no answer"
     ODD = "an answer that says nothing about permissions"
 
@@ -290,7 +290,7 @@ _ADVICE: Final = {
     Access.ELSEWHERE: "Set `region` in the profile to the bucket's region, which the receiver knows.",
     Access.ENDED: "Log in anew, then run the same command again: it goes on where it was.",
     Access.UNKNOWN_KEYS: "Check whose credentials these are, and endpoint_url in the profile.",
-    Access.CLOCK: "Set this machine's clock (have it set by NTP), and run the same command again.",
+    Access.CLOCK: "See that this machine's clock is right (set by NTP), then run the same command again.",
     Access.NO_ANSWER: "Check the network (proxy, firewall), region and endpoint_url; then run it again.",
     Access.ODD: "Run the same command again; if it fails again, tell the receiver what it says.",
 }

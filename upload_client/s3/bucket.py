@@ -21,7 +21,7 @@ from upload_client.core.values import value
 from upload_client.errors import DeliveryError
 from upload_client.s3 import clients, listing
 from upload_client.s3.errors import UploadClientError
-from upload_client.s3.skew import is_skew, wrong_clock
+from upload_client.s3.skew import clock_and_hint, is_skew
 from upload_client.s3.write_guard import Withdrawn
 from upload_client.support.clock import SYSTEM, Clock
 
@@ -143,12 +143,14 @@ def store_errors(doing: str) -> Iterator[None]:
         code = str(answer.get("Error", {}).get("Code", ""))
         text = str(answer.get("Error", {}).get("Message", ""))
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        hint = advice(status, code)
         if is_skew(code, text):
             date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
-            text = f"{wrong_clock(date)}. {text}"
+            clock, hint = clock_and_hint(date)
+            text = f"{clock}. {text}"
         if name := answer.get("Error", {}).get("BucketName"):
             text = f"{text} ({name})"
-        refusal = _kind(status, code)(f"{doing}: {code} {text}"[:1000], hint=advice(status, code))
+        refusal = _kind(status, code)(f"{doing}: {code} {text}"[:1000], hint=hint)
         refusal.code, refusal.status = code, status
         raise refusal from error
     except _CREDENTIAL_ERRORS as error:

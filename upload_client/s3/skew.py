@@ -14,10 +14,12 @@ from typing import Any
 
 from botocore.credentials import RefreshableCredentials
 
+from upload_client.core.preflight import CLOCK_OFF, in_words
 from upload_client.errors import LoginRefused
 
-__all__ = ["SET_CLOCK", "explain_expiry", "is_skew", "wrong_clock"]
+__all__ = ["ASK_RECEIVER", "SET_CLOCK", "clock_and_hint", "explain_expiry", "is_skew"]
 
+ASK_RECEIVER = "Run the same command again. If it says this again, show it to the receiver."
 SET_CLOCK = "Set this machine's clock (have it set by NTP), and run the same command again."
 
 _CODES = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
@@ -34,19 +36,25 @@ def is_skew(code: str, message: str) -> bool:
     )
 
 
-def wrong_clock(date: str, now: float | None = None) -> str:
-    """What is the matter, for people: how far this machine's clock is from the one in an answer.
+def clock_and_hint(date: str, now: float | None = None) -> tuple[str, str]:
+    """What this machine's clock has to do with a moment that does not fit, and what to do about it.
 
     Args:
         date: the answer's ``Date`` (RFC 9110, section 6.6.1); where it is none, no figure is given.
         now: the machine's time, Unix seconds; None: as it is now.
+
+    Returns:
+        A clause that calls the clock wrong only where the two differ by a minute or more, or where the answer
+        says no time; and a hint.
     """
-    text = "this machine's clock is wrong"
     try:
         seconds = (time.time() if now is None else now) - email.utils.parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError):
-        return text
-    return f"{text}: it is {abs(seconds) / 60:.0f} minutes {'ahead' if seconds > 0 else 'behind'}"
+        return "this machine's clock is wrong", SET_CLOCK
+    if abs(seconds) < CLOCK_OFF:
+        return "this machine's clock agrees with the service's, so it is not to blame", ASK_RECEIVER
+    off = f"{in_words(abs(seconds))} {'ahead' if seconds > 0 else 'behind'}"
+    return f"this machine's clock is wrong: it is {off}", SET_CLOCK
 
 
 def explain_expiry(credentials: Any) -> None:  # noqa: ANN401 - whatever botocore has found

@@ -332,7 +332,10 @@ class Sandbox:
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    """An environment for our processes: what this one has, but nothing about AWS or deliveries."""
+    """An environment for our processes: what this one has, but nothing about AWS or deliveries.
+
+    And in UTC, as at AWS, wherever the person is: moto takes some of its own moments for local time.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -340,6 +343,7 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
     }
     return {
         **kept,
+        "TZ": "UTC0",  # with its offset: needs no table of zones, and counts for more than /etc/localtime
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from upload_client.errors import LoginRefused
 from upload_client.events import InFlight
-from upload_client.s3.skew import is_skew, wrong_clock
+from upload_client.s3.skew import clock_and_hint, is_skew
 from upload_client.s3.wire import Answer
 from upload_client.support.local_file import FileRefused
 
@@ -133,7 +133,7 @@ def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> Tr
 
 def _said(answer: Answer) -> str:
     if is_skew(answer.code, answer.message):
-        return f"S3 refuses the request because {wrong_clock(answer.date)}"
+        return f"S3 refuses the time of the request: {clock_and_hint(answer.date)[0]}"
     if answer.code == "NoCredentials":
         return f"no valid credentials: {answer.message}"
     if answer.status == 0:
