@@ -22,6 +22,7 @@ EXAMPLES = {
     errors.InvalidState("not connected"): 1,
     errors.LoginRefused("no"): 10,
     errors.Locked("D/Y", agent_id="abcdefghijk", host="h", user="u", since="then", until="later"): 11,
+    errors.HolderAlive("D/Y", agent_id="abcdefghijk"): 11,
     errors.LockLost("gone"): 12,
     errors.Superseded("gone"): 12,
     errors.LogBroken("log/client/0000000003.jsonl", "wrong prev"): 1,
@@ -31,7 +32,7 @@ EXAMPLES = {
     errors.ValidatorSilent("silent"): 5,
     errors.StoreUnsafe("unsafe"): 14,
     errors.Interrupted(): 130,
-    UploadClientError("S3 said no"): 1,
+    UploadClientError("anything", 3): 1,
 }
 
 
@@ -132,6 +133,7 @@ def test_with_botocores_arguments_it_is_botocores_error():
 def test_it_can_be_raised_with_any_arguments(args, kwargs, text):
     error = UploadClientError(*args, **kwargs)
     assert str(error) == text
+    assert error.args == args
     assert error.response == {"Error": {"Code": "UploadClientError", "Message": text}}
     assert error.operation_name == ""
 

@@ -27,6 +27,7 @@ import pandas as pd
 from upload_client.aws import pipeline
 from upload_client.aws.auth import Prompt, open_session
 from upload_client.control.checkpoints import Folded, read_logs, validator_reader, write_checkpoint
+from upload_client.control.fence import fence_logs
 from upload_client.control.identity import new_agent_id
 from upload_client.control.lock import Lock, epoch_floor
 from upload_client.control.log import LogReader, LogWriter
@@ -44,6 +45,7 @@ from upload_client.core.delivery import (
 from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.files import (
     STATES,
+    TRANSFER_TYPES,
     ClientFile,
     FileLedger,
     State,
@@ -70,6 +72,7 @@ from upload_client.errors import (
     LogBroken,
     LoginRefused,
     NothingToDoError,
+    Superseded,
     TooManyInvalid,
     UsageError,
     ValidatorSilent,
@@ -724,6 +727,20 @@ class UploadClient:
             may_write=lambda: lock.may_write,
         )
         writer.fence()
+        # Whoever has taken the lock since then found no log to end, if this is its first segment.
+        lock.refresh()
+        if lock.stolen:
+            others = [of for of in TRANSFER_TYPES if of != self.transfer_type]
+            reason = f"agent {self.agent_id} took the lock, to deliver the {self.transfer_type}"
+            fence_logs(
+                control,
+                layout,
+                lock,
+                reason,
+                agent_id=self.agent_id,
+                transfer_types=others,
+                clock=self._clock,
+            )
         self._tell(Phase("planning"))
         survey = self._survey(places, lock.epoch)
         writer.check_owner(survey.logs.history.last_client)
@@ -775,8 +792,8 @@ class UploadClient:
             if delivery.receipt is None:  # an earlier run got as far as the last verdict
                 self._write_index(delivery)
                 self._sweep(delivery)
+                lock.refresh()
                 self._write_receipt(delivery)
-            self._move("all_judged")
             raise NothingToDoError
         writer.start()
         delivery.engine = self._make_engine(delivery)
@@ -1053,10 +1070,10 @@ class UploadClient:
         self._tell(Phase("finishing"))
         self._verify(delivery)
         self._sweep(delivery)
+        self._patiently(delivery.lock.refresh)  # nothing final is said by somebody who is the owner no more
         if delivery.ledger.all_valid:
             self._write_receipt(delivery)
-        self._move("all_judged")
-        self._end(None, crashed=False)
+        self._end(None, crashed=False, complete=True)
 
     def _verify(self, delivery: _Delivery) -> None:
         """A file is valid only while a LIST of the landing prefix shows it with the ETag that was judged."""
@@ -1162,7 +1179,7 @@ class UploadClient:
         try:
             yield
         except NothingToDoError as error:
-            self._end(error, crashed=False)
+            self._end(error, crashed=False, complete=True)
             raise
         except KeyboardInterrupt:
             self._end(Interrupted(), crashed=False)
@@ -1177,23 +1194,41 @@ class UploadClient:
             self.crash(error)
             raise
 
-    def _end(self, error: BaseException | None, *, crashed: bool) -> None:
+    def _end(self, error: BaseException | None, *, crashed: bool, complete: bool = False) -> None:
+        """End the run.
+
+        Args:
+            error: what ends it.
+            crashed: whether that was not to be expected.
+            complete: whether every file is judged or given up, and the lock was looked at since then.
+        """
         if self._outcome is not None or self._ending:
             return
         self._ending = True
         delivery = self._delivery
-        if delivery is not None and self.state is not ClientState.COMPLETE:
+        if delivery is not None and not complete:
             self._tell(Phase("finishing"))
         if delivery is not None:
             self._try_to("take back what was being sent", lambda: self._stop_sending(delivery))
-            if not crashed and not isinstance(error, Interrupted | LoginRefused):  # they do not want to wait
+            in_a_hurry = crashed or isinstance(error, Interrupted | LoginRefused)
+            if not in_a_hurry and not complete and (lost := self._lock_lost(delivery)) is not None:
+                error = lost
+            if not in_a_hurry:
                 self._try_to(
                     "write a checkpoint", lambda: self._write_checkpoint(delivery, _CHECKPOINT_AT_END)
                 )
-            self._try_to("close the log", lambda: self._close_log(delivery, error, crashed=crashed))
+            why = str(error) if error is not None else "complete" if complete else self.state
+            self._try_to(
+                "close the log",
+                lambda: self._close_log(delivery, why, crashed=crashed, now=isinstance(error, LoginRefused)),
+            )
+            if isinstance(delivery.writer.error, Superseded):  # somebody was faster than the last records
+                error, complete = delivery.writer.error, False
         self._try_to("give the lock back (it is free when its lease ends)", self.release_lock)
         if self._lock is not None:
             self._lock.stop()
+        if complete:
+            self._move("all_judged")
         self._move("crash" if crashed else "quit")
         counts = self.counts
         code = _exit_code(error, counts)
@@ -1274,17 +1309,26 @@ class UploadClient:
         for row in unfinished:
             ledger.abandon(row)
 
-    def _close_log(self, delivery: _Delivery, error: BaseException | None, *, crashed: bool) -> None:
-        """Say why it ends, if anybody is still to read what this client writes."""
+    def _close_log(self, delivery: _Delivery, why: str, *, crashed: bool, now: bool) -> None:
+        """Say why it ends, if anybody is still to read what this client writes; `now`: or not at all."""
         delivery.validation.stop()
         if not delivery.lock.may_write or delivery.writer.error is not None:
             delivery.writer.stop()
             return
-        at, why = self._now(), self.state if error is None else str(error)
+        at = self._now()
         last = records.Crash(at, why) if crashed else records.Stop(at, why)
-        timeout = 0.0 if isinstance(error, LoginRefused) else _CLOSE_TIMEOUT
-        if not delivery.writer.close([last], timeout=timeout):
+        if not delivery.writer.close([last], timeout=0.0 if now else _CLOSE_TIMEOUT):
             self.cmessage("the last records did not reach the log; the next run makes up for that", "warning")
+
+    def _lock_lost(self, delivery: _Delivery) -> LockLost | None:
+        """Look at the lock; the error, if it is no longer ours. Where nobody answers, nobody knows."""
+        try:
+            delivery.lock.refresh()
+        except LockLost as error:
+            return error
+        except StoreError:
+            pass
+        return None
 
     # --- small things ---
 

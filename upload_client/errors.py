@@ -18,6 +18,7 @@ from upload_client.core.exits import ExitCode
 
 __all__ = [
     "DeliveryError",
+    "HolderAlive",
     "Interrupted",
     "InvalidIndex",
     "InvalidState",
@@ -150,6 +151,17 @@ class Locked(DeliveryError):
         if agent_id:
             self.hint += f"; if you know it is dead: `upload-client unlock --steal {agent_id}`"
         self.hint += "."
+
+
+class HolderAlive(Locked):
+    """The holder, from whom somebody wants to take the lock, was heard of a moment ago."""
+
+    def __init__(self, delivery: str, **details: str) -> None:
+        super().__init__(delivery, **details)
+        self.hint = (
+            "Stop that run where it runs (Ctrl-C), or wait: one that is dead is silent for a minute. If it"
+            f" is to lose the lock all the same: `upload-client unlock --steal {self.agent_id} --yes`."
+        )
 
 
 class LockLost(DeliveryError):

@@ -28,6 +28,7 @@ from upload_client.core.lease import (
     WhyRefused,
     WhyTaken,
     may_take,
+    may_unlock,
     next_epoch,
     read_back,
 )
@@ -306,6 +307,49 @@ def test_the_lock_of_a_newer_version_is_not_touched_however_old(state):
     newer = LockBody.decode(encoded(version=2, state=state))
     decision = may_take(newer, age=10**6, identity=HERE, is_running=nobody_asks)
     assert decision == Refuse(WhyRefused.NEWER, newer, math.inf)
+
+
+@pytest.mark.parametrize("age", [0, 10_000])
+@pytest.mark.parametrize("state", ["held", "released"])
+def test_with_a_name_that_is_not_the_holders_nothing_is_taken_from_the_dead_either(age, state):
+    body = replace(HELD, state=state)
+    decision = may_take(
+        body, age=age, identity=HERE, is_running=is_dead, steal="zzzzzzzzzzz", from_nobody_else=True
+    )
+    assert decision == Refuse(WhyRefused.ANOTHER, body, max(302 - age, 0))
+    taken = may_take(
+        body, age=age, identity=HERE, is_running=is_dead, steal=HELD.agent_id, from_nobody_else=True
+    )
+    assert isinstance(taken, Take)
+
+
+# --------------------------------------------------------------------------------------- may a person unlock
+
+
+@pytest.mark.parametrize(
+    ("age", "heard", "alive"),
+    [
+        (0, None, True),
+        (59.9, None, True),
+        (60, None, False),
+        (200, 59, True),
+        (200, 60, False),
+        (10, 500, True),
+    ],
+)
+def test_a_holder_that_was_heard_of_within_a_minute_is_taken_for_alive(age, heard, alive):
+    refusal = may_unlock(HELD, age=age, heard=heard, agent=HELD.agent_id)
+    assert refusal == (Refuse(WhyRefused.ALIVE, HELD, 302 - age) if alive else None)
+
+
+@pytest.mark.parametrize("age", [0, 100, 10_000])
+def test_whoever_is_named_wrongly_is_refused_whether_the_holder_lives_or_not(age):
+    refusal = may_unlock(HELD, age=age, heard=age, agent="zzzzzzzzzzz")
+    assert refusal == Refuse(WhyRefused.ANOTHER, HELD, max(302 - age, 0))
+
+
+def test_of_a_lock_that_cannot_be_read_nobody_can_say_whose_it_is():
+    assert may_unlock(None, age=0, heard=0, agent=HELD.agent_id) is None
 
 
 # ------------------------------------------------------------------------------------------------ the epoch

@@ -188,7 +188,7 @@ def client_of(delivery: Delivery, source: Path, settings: Settings | None = None
         dataset=delivery.dataset,
         delivery_id=delivery.delivery_id,
         file_index=options.pop("index", None) if "index" in options else scan(source),
-        transfer_type="staging",
+        transfer_type=options.pop("transfer_type", "staging"),
         source=source,
         settings=(settings or delivery.receiver.sandbox.settings).model_copy(update=more),
         session=options.pop("session", None) or boto3.Session("sandbox", "sandbox", region_name="us-east-1"),

@@ -20,9 +20,10 @@ from faults.conftest import BOTH, Movable, Network, client_of, control_bucket, l
 from faults.proxy import Exchange, Fault
 
 from upload_client import UploadClient
-from upload_client.core.layout import segment_key
-from upload_client.core.records import encode_segment
-from upload_client.errors import Superseded
+from upload_client.control.fence import unlock
+from upload_client.core.layout import Layout, segment_key
+from upload_client.core.records import KEEPALIVE_SECONDS, encode_segment
+from upload_client.errors import DeliveryError, LockLost, Superseded
 
 
 def later(seconds: float) -> Fault:
@@ -97,6 +98,124 @@ def test_who_lost_the_lock_writes_nothing_more_and_the_next_one_ends_all_valid(
     assert lock["state"] == "released"
     assert lock["epoch"] == 2
     assert lock["agent_id"] == new.agent_id
+
+
+def connected(delivery: Delivery, data: Path, **options) -> UploadClient:
+    client = client_of(delivery, data, **options)
+    client.connect()
+    client.write_index()
+    client.initiate_transfer()
+    return client
+
+
+def taken_and_given_back(delivery: Delivery, old: UploadClient) -> None:
+    layout = Layout(delivery.dataset, delivery.delivery_id, "sample")
+    unlock(control_bucket(delivery), layout, holder=old.agent_id, lease_seconds=30, sure=True)
+
+
+def all_valid_but_for_the_end(client: UploadClient) -> None:
+    """Send and hear everything, up to the moment before the last look."""
+    finish, client._finish = client._finish, lambda: None
+    while not client.validation_complete:
+        if client.next_file is not None:
+            client.transfer_next_file()
+        client.update()
+        time.sleep(0.01)
+    client._finish = finish
+
+
+def test_who_was_unlocked_while_it_worked_finds_out_within_seconds_and_writes_no_receipt(
+    delivery: Delivery, data: Path
+) -> None:
+    old = connected(delivery, data)
+    old.transfer_next_file()
+    while not any(file.state in ("done", "valid") for file in old.files):
+        old.update()
+    assert old._delivery.writer.flush()
+    taken_and_given_back(delivery, old)
+    old._lock.stop()  # its next look at the lock is far away
+    began = time.monotonic()
+    outcome = _driven(old)
+    assert outcome.exit_code == 12, outcome
+    assert time.monotonic() - began < KEEPALIVE_SECONDS + 10
+    assert not [key for key in control_bucket(delivery).ls() if "/receipt/" in key]
+    with client_of(delivery, data) as new:
+        assert new.run().exit_code == 0, new.outcome
+
+
+def _driven(client: UploadClient):
+    while not client.done:
+        if client.next_file is not None:
+            client.transfer_next_file()
+        try:
+            client.update()
+        except DeliveryError:
+            assert client.done
+        time.sleep(0.01)
+    return client.outcome
+
+
+def test_who_was_unlocked_when_all_was_judged_writes_no_receipt_and_does_not_exit_0(
+    delivery: Delivery, data: Path
+) -> None:
+    old = connected(delivery, data)
+    all_valid_but_for_the_end(old)
+    old._lock.stop()
+    taken_and_given_back(delivery, old)
+    outcome = _driven(old)
+    assert outcome.exit_code == 12, outcome
+    assert outcome.receipt is None
+    assert not [key for key in control_bucket(delivery).ls() if "/receipt/" in key]
+
+
+def test_who_was_unlocked_between_the_receipt_and_the_last_word_does_not_exit_0(
+    delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = connected(delivery, data)
+    write = old._write_receipt
+
+    def then_unlocked(*arguments) -> None:
+        write(*arguments)
+        old._lock.stop()
+        taken_and_given_back(delivery, old)
+
+    monkeypatch.setattr(old, "_write_receipt", then_unlocked)
+    outcome = _driven(old)
+    assert outcome.exit_code == 12, outcome
+    assert old.state == "quit"
+
+
+def test_who_takes_the_lock_for_the_sample_ends_the_run_of_the_whole_delivery_at_once(
+    delivery: Delivery, data: Path
+) -> None:
+    old = connected(delivery, data)
+    old.transfer_next_file()
+    assert old._delivery.writer.flush()
+    old._lock.stop()
+    with client_of(delivery, data, steal=old.agent_id, transfer_type="sample") as new:
+        new.connect()
+        last = log_of(delivery, "client")[-1]
+        assert (last.header.agent_id, last.header.epoch) == (new.agent_id, 2)
+        assert "to deliver the sample" in next(iter(last.records)).reason
+        outcome = _driven(old)
+    assert outcome.exit_code == 12, outcome
+
+
+def test_who_was_unlocked_before_its_first_word_in_the_log_announces_nothing(
+    delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = client_of(delivery, data)
+    acquire = old.acquire_lock
+
+    def then_unlocked(**options) -> bool:
+        acquire(**options)
+        taken_and_given_back(delivery, old)
+        return True
+
+    monkeypatch.setattr(old, "acquire_lock", then_unlocked)
+    with pytest.raises(LockLost):
+        old.connect()
+    assert [len(segment.records) for segment in log_of(delivery, "client")] == [0]
 
 
 def test_an_epoch_that_was_given_before_is_noticed_before_anything_counts_under_it(

@@ -255,6 +255,18 @@ MUTATIONS = (
         "if False and ledger",
     ),
     Mutation(
+        "the lock is not looked at before the receipt",
+        "upload_client.client:UploadClient._finish",
+        "self._patiently(delivery.lock.refresh)",
+        "pass",
+    ),
+    Mutation(
+        "an unlock puts up no fence",
+        "upload_client.control.fence:fence_logs",
+        "writer.fence()",
+        "continue",
+    ),
+    Mutation(
         "a count is forgotten",
         f"{_CORE}.files:FileLedger._set",
         "self._counts[code] += 1",

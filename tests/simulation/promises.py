@@ -65,6 +65,10 @@ class Promises:
         self._taken_over: dict[str, str] = {}
         """Agents whose lock somebody else has taken after their lease, and who that was."""
         self._lock_begun: dict[str, float] = {}
+        self._sure: set[str] = set()
+        """Processes that have looked at their lock since they last looked at what has landed."""
+        self._unlocked: set[tuple[str, int]] = set()
+        """Agents, and their epochs, whose lock somebody has taken and given back, and whose log was ended."""
         self._confirmed: dict[str, float] = {}
         """When an agent began the last write of its lock that was carried out."""
         self._next_seq: dict[str, int] = {}
@@ -73,6 +77,17 @@ class Promises:
         world.store.observers.append(self._written)
         world.store.begun.append(self._begun)
         world.store.blind = self._blind
+
+    def unlocked(self, agent: str, epoch: int) -> None:
+        """A person has taken the lock of this agent, and given it back."""
+        self._unlocked.add((agent, epoch))
+
+    def _said_stop(self, agent: str) -> bool:
+        said = False
+        for seq in range(self._next_seq.get(CLIENT_LOG, 0)):
+            header, *lines = [json.loads(line) for line in self._segment(CLIENT_LOG, seq).splitlines()]
+            said |= header["agent_id"] == agent and any(line["kind"] == "stop" for line in lines)
+        return said
 
     def broken(self, what: str) -> None:
         """Note what does not hold; the scheduler raises it."""
@@ -86,6 +101,7 @@ class Promises:
         """A request has been carried out."""
         if operation == "ListObjectsV2" and key == self._landing:
             self._looked[process.name] = self.world.scheduler.now
+            self._sure.discard(process.name)
 
     def _begun(self, process: Process, operation: str, key: str) -> None:
         """After the lease is lost, no new write begins."""
@@ -97,6 +113,8 @@ class Promises:
             return
         if key.startswith(self._root + "probe/"):
             return
+        if key.startswith(self._root + _RECEIPT) and process.name not in self._sure:
+            self.broken(f"{process.name} begins {operation} {key}, and has not looked at its lock before")
         held = client._lock
         if held is None or not held.may_write:
             self.broken(f"{process.name} begins {operation} {key} although it may not write")
@@ -126,6 +144,7 @@ class Promises:
         if new is None:
             self.broken(f"{by.name} deletes {name}")
         elif name == _LOCK:
+            self._sure.add(by.name)
             self._locked(old, new, by)
         elif old is not None and not name.endswith(_VALIDATOR_LOCKS):
             self.broken(f"{by.name} overwrites {name}")
@@ -161,10 +180,10 @@ class Promises:
 
     def _took_over(self, by: Process, was: dict[str, Any], old: Object | None) -> None:
         assert old is not None
-        client, loser = by.client, was["agent_id"]
-        if client is not None and client._steal == loser:
+        loser = was["agent_id"]
+        if by.steals == loser:
             return
-        holder = next(p for p in self.world.clients if f"agent{p.pid}" == loser)
+        holder = next(p for p in self.world.owners if f"agent{p.pid}" == loser)
         gone = not holder.alive or holder.name in self.world.finished
         self._taken_over[loser] = by.name
         age = self.world.store.now - old.written
@@ -189,6 +208,12 @@ class Promises:
         if by.name == "revenant":
             self._ousted.update({(prefix, epoch)} if epoch == self._highest[prefix] else ())
             return
+        if (
+            by.name != "revenant"
+            and (header["agent_id"], header["epoch"]) in self._unlocked
+            and b"\n" in new.body.rstrip()
+        ):
+            self.broken(f"{by.name} appends {name} after its log was ended by whoever took its lock")
         if (prefix, epoch) in self._ousted:
             self.broken(f"{by.name} appends {name} after another agent of its epoch")
         if epoch < self._highest.get(prefix, 0):
@@ -345,6 +370,10 @@ class Promises:
         self.recount(client)
         if code == 0:
             self._delivered(process, "exits 0")
+            if (client.agent_id, client._lock.epoch) in self._unlocked and not self._said_stop(
+                client.agent_id
+            ):
+                self.broken(f"{process.name} exits 0 although its lock was taken before it had said its last")
         if not client.done:
             self.broken(f"{process.name} exits {code} as {client.state}")
         if code == 1:

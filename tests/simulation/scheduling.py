@@ -57,6 +57,8 @@ class Process:
         """Seconds for which its monotonic clock stood still."""
         self.clock = ProcessClock(self)
         self.client: Any = None
+        self.steals: str | None = None
+        """The agent whose lock it takes although that is held."""
 
     def spawn(self, call: Callable[[], object]) -> Task:
         """Run something as a task of this process, from now on."""

@@ -28,7 +28,7 @@ from simulation.store import Content, Faults, Object, Store
 import upload_client.client as client_module
 import upload_client.delivery.source as source_module
 from upload_client.client import Outcome, UploadClient
-from upload_client.control import lock, log, places, probe
+from upload_client.control import fence, lock, log, places, probe
 from upload_client.core import checksums, parts, records
 from upload_client.core.files import Upload
 from upload_client.core.layout import Layout, segment_key
@@ -277,6 +277,7 @@ class World:
         self.source = Source(self.folder, self.rng)
         self.opened: list[local_file.LocalFile] = []
         self.clients: list[Process] = []
+        self.unlockers: list[Process] = []
         self.validators: list[Process] = []
         self.outcomes: dict[str, tuple[int, str]] = {}
         self.finished: set[str] = set()
@@ -324,6 +325,7 @@ class World:
                         self._pause_client,
                         self._pause_validator,
                         self._steal,
+                        self._unlock,
                         self._change_shards,
                         self._change_source,
                         self._change_source,
@@ -387,6 +389,7 @@ class World:
         machine = rng.choice(["ada", "ada", "bob"])
         skew = rng.choice([0.0, 0.0, 1200.0, -1200.0])
         process = self.process("client", machine=machine, skew=skew)
+        process.steals = steal
         self.clients.append(process)
         options = {
             "file_index": self.source.index(checksums_too=rng.random() < 0.2 and not quietly),
@@ -471,6 +474,35 @@ class World:
         if body is not None and body.state == "held":
             self.store.count("steals")
             self._launch(steal=body.agent_id)
+
+    def _unlock(self) -> None:
+        """A person takes the lock of a run, sure that it is dead, and gives it back."""
+        found = self.store.objects.get(("control", LAYOUT.root + LAYOUT.owned))
+        body = None if found is None else LockBody.decode(found.body)
+        if body is None or body.state != "held":
+            return
+        process = self.process("unlock", machine="ada", skew=self.rng.choice([0.0, 1200.0, -1200.0]))
+        process.steals = body.agent_id
+        self.unlockers.append(process)
+        control = Bucket("control", prefix=LAYOUT.root, client=cast("Any", self.store.client()))
+
+        def take() -> None:
+            with contextlib.suppress(DeliveryError):
+                fence.unlock(
+                    control,
+                    LAYOUT,
+                    holder=body.agent_id,
+                    lease_seconds=LEASE,
+                    sure=self.rng.random() < 0.7,
+                    clock=process.clock,
+                )
+                self.store.count("unlocked")
+                self.promises.unlocked(body.agent_id, body.epoch)
+            process.alive = False
+
+        self.trace(process.name, f"unlocks {body.agent_id}")
+        self.store.count("unlocks")
+        process.spawn(take)
 
     def change_hands(self, path: str) -> None:
         """A client dies, what is being judged changes, and the next client sends it before a validator looks.
@@ -660,7 +692,7 @@ class World:
         def is_running(pid: int, _started: str | None) -> bool:
             return any(
                 process.pid == pid and process.alive and process.name not in world.finished
-                for process in world.clients
+                for process in world.owners
             )
 
         def transfer(source: DataRoot, destination: Bucket, **options: Any) -> engine.TransferEngine:
@@ -712,6 +744,7 @@ class World:
                     (lock, "current_process", identity),
                     (lock, "is_running", is_running),
                     (lock, "secrets", secret),
+                    (fence, "new_agent_id", lambda: f"agent{world.current.pid}"),
                     (parts, "MIB", 1),
                     (parts, "MIN_PART", _PART),
                     (probe, "secrets", secret),
@@ -732,6 +765,11 @@ class World:
             for file in self.opened:
                 file.close()
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def owners(self) -> list[Process]:
+        """All who may have had the lock."""
+        return self.clients + self.unlockers
 
     @property
     def current(self) -> Process:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from upload_client.cli.help import Command, Section
@@ -28,48 +30,42 @@ __all__ = ["unlock"]
                 ("0", "the lock is free"),
                 ("2", "wrong usage, or there was nothing to give back"),
                 ("10", "login refused"),
-                ("11", "somebody else holds it"),
+                ("11", "somebody else holds it; or AGENT lives, and nobody has said --yes"),
             ),
         ),
     ),
 )
 @delivery_options
 @click.option("--steal", required=True, metavar="AGENT", help="Who holds the lock, as exit code 11 said it.")
-def unlock(*, dataset: str, delivery_id: str, sample: bool, profile: str | None, steal: str) -> int:
+@click.option("--yes", is_flag=True, help="Do not ask, although AGENT was heard of within the last minute.")
+def unlock(
+    *, dataset: str, delivery_id: str, sample: bool, profile: str | None, steal: str, yes: bool
+) -> int:
     """Take the lock of a delivery from AGENT although its lease has not ended, and give it back.
 
-    Only for a run that is known to be dead. Should it live after all, it stops at its next look at the lock,
-    and nothing it writes counts any more.
+    Only for a run that is known to be dead; of one that was heard of within the last minute you are asked.
+    Should AGENT live after all, it stops at its next look at the lock or the log, with exit code 12, and
+    nothing it writes counts any more.
     """
-    from upload_client.control.identity import new_agent_id  # noqa: PLC0415 # not for --help
-    from upload_client.control.lock import Lock, epoch_floor  # noqa: PLC0415 # imports boto3
-    from upload_client.core.lease import MAX_BODY, LockBody  # noqa: PLC0415 # not for --help
-    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.s3.bucket import NotFound, ObjectTooLarge  # noqa: PLC0415 # imports boto3
+    from upload_client.control.fence import unlock as take_and_give_back  # noqa: PLC0415 # imports boto3
+    from upload_client.errors import HolderAlive  # noqa: PLC0415 # not for --help
 
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
-    try:
-        body = LockBody.decode(places.control.get(places.layout.owned, limit=MAX_BODY).body)
-    except NotFound:
-        raise UsageError("this delivery was never locked", hint="Nothing needs to be done.") from None
-    except ObjectTooLarge:
-        body = None
-    if body is not None and body.state == "released":
-        raise UsageError(
-            f"the lock is free: agent {body.agent_id} gave it back at {body.refreshed_at}",
-            hint="Nothing needs to be done.",
-        )
-    lock = Lock(
-        places.control,
-        places.layout.owned,
-        agent_id=new_agent_id(),
-        lease_seconds=settings.lease_seconds,
-    )
-    try:
-        lock.acquire(epoch_floor(places.control, places.layout), steal=steal)
-    finally:
-        lock.release()
-    whose = steal
+    body = None
+    for sure in (yes, True):
+        try:
+            body = take_and_give_back(
+                places.control,
+                places.layout,
+                holder=steal,
+                lease_seconds=settings.lease_seconds,
+                sure=sure,
+            )
+            break
+        except HolderAlive as alive:
+            if sure or not _confirmed(alive):
+                raise
+    whose = "somebody whose lock could not be read"
     if body is not None:
         whose = (
             f"agent {body.agent_id} ({body.user or 'unknown user'} on {body.host or 'unknown host'},"
@@ -77,3 +73,11 @@ def unlock(*, dataset: str, delivery_id: str, sample: bool, profile: str | None,
         )
     click.echo(for_terminal(f"unlocked: the lock was that of {whose}"), err=True)
     return 0
+
+
+def _confirmed(alive: Exception) -> bool:
+    """Whether the person, told that the holder lives, wants to take its lock all the same."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return False
+    click.echo(for_terminal(f"{alive}"), err=True)
+    return click.confirm("That run then ends without finishing. Take its lock all the same?", err=True)

@@ -25,13 +25,15 @@ from upload_client.core.lease import (
     ProcessIdentity,
     ReadBack,
     Refuse,
+    Take,
     WhyRefused,
+    WhyTaken,
     may_take,
     next_epoch,
     read_back,
 )
 from upload_client.core.times import timestamp
-from upload_client.errors import Locked, LockLost
+from upload_client.errors import HolderAlive, Locked, LockLost
 from upload_client.s3.bucket import (
     AnswerLost,
     Bucket,
@@ -44,7 +46,7 @@ from upload_client.s3.bucket import (
 from upload_client.support.background import Background
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["LAST_CHANCE", "Lock", "LockState", "epoch_floor"]
+__all__ = ["LAST_CHANCE", "Lock", "LockState", "epoch_floor", "locked"]
 
 LockState = Literal["free", "held", "released", "lost"]
 
@@ -84,6 +86,7 @@ class Lock:
     Attributes:
         epoch: The fencing number, 0 before the lock is held.
         state: ``free`` (not taken yet), ``held``, ``released`` or ``lost``.
+        stolen: Whether it was taken from a holder that may live, so that a fence is due in every log.
         lost: Why the lock is lost, once it is.
         trouble: Why the last refresh was not confirmed; None once one is.
     """
@@ -115,6 +118,7 @@ class Lock:
         self._background = Background(self.step, f"lock {key}", longest=1.0)
         self.epoch = 0
         self.state: LockState = "free"
+        self.stolen = False
         self.lost: LockLost | None = None
         self.trouble: Exception | None = None
 
@@ -142,12 +146,13 @@ class Lock:
         if self.state != "held":
             raise LockLost(f"the lock {self._where} is not held: it is {self.state}")
 
-    def acquire(self, floor: int, *, steal: str | None = None) -> int:
+    def acquire(self, floor: int, *, steal: str | None = None, from_nobody_else: bool = False) -> int:
         """Take the lock.
 
         Args:
             floor: The highest epoch that logs, indexes and receipts know of (`epoch_floor`).
             steal: The agent from whom to take the lock although it is held.
+            from_nobody_else: Whether to leave it alone where it is another agent's, held or not.
 
         Returns:
             The epoch: higher than any before.
@@ -160,7 +165,7 @@ class Lock:
         with self._mutex:
             if self.state != "held":
                 self._giving_back = False
-                insist(lambda: self._claim(floor, steal), self._clock)
+                insist(lambda: self._claim(floor, steal, from_nobody_else=from_nobody_else), self._clock)
             return self.epoch
 
     def refresh(self) -> None:
@@ -237,7 +242,7 @@ class Lock:
     def _where(self) -> str:
         return f"{self._bucket.prefix}{self._key}"
 
-    def _claim(self, floor: int, steal: str | None) -> None:
+    def _claim(self, floor: int, steal: str | None, *, from_nobody_else: bool) -> None:
         """Look at the lock, and take it if that is right.
 
         Raises:
@@ -251,8 +256,14 @@ class Lock:
             epoch = found.body.epoch  # written by an earlier attempt: its answer was lost
         else:
             decision = may_take(
-                found.body, age=found.age, identity=self._identity, is_running=is_running, steal=steal
+                found.body,
+                age=found.age,
+                identity=self._identity,
+                is_running=is_running,
+                steal=steal,
+                from_nobody_else=from_nobody_else,
             )
+            self.stolen = isinstance(decision, Take) and decision.why is WhyTaken.STOLEN
             if isinstance(decision, Refuse):
                 raise self._locked(decision, found.date)
             epoch = next_epoch(found.body, floor)
@@ -380,22 +391,7 @@ class Lock:
         return self.lost
 
     def _locked(self, refusal: Refuse, date: float) -> Locked:
-        """Say who has the lock, and until when at least, by the store's clock."""
-        where = self._where.rstrip("/").removesuffix(f"/{OWNED}")  # people know the delivery, not its lock
-        until = "" if math.isinf(refusal.seconds_left) else timestamp(date + refusal.seconds_left)
-        why = "" if refusal.why is WhyRefused.HELD else refusal.why.value
-        holder = refusal.holder
-        if holder is None:
-            return Locked(where, until=until, why=why)
-        return Locked(
-            where,
-            agent_id=holder.agent_id,
-            host=holder.host,
-            user=holder.user,
-            since=holder.acquired_at,
-            until=until,
-            why=why,
-        )
+        return locked(self._where, refusal, date)
 
     def _read(self) -> _Found | None:
         """Read the lock; None if there is none."""
@@ -410,6 +406,32 @@ class Lock:
 
     def _now(self) -> str:
         return timestamp(self._clock.wall())
+
+
+def locked(where: str, refusal: Refuse, date: float) -> Locked:
+    """Say who has a lock, and until when at least.
+
+    Args:
+        where: Key of the lock object.
+        refusal: Why it may not be taken.
+        date: When it was looked at, Unix seconds, by the store's clock.
+    """
+    where = where.rstrip("/").removesuffix(f"/{OWNED}")  # people know the delivery, not its lock
+    left, holder = refusal.seconds_left, refusal.holder
+    until = timestamp(date + left) if 0 < left < math.inf else ""
+    why = "" if refusal.why is WhyRefused.HELD else refusal.why.value
+    if holder is None:
+        return Locked(where, until=until, why=why)
+    kind = HolderAlive if refusal.why is WhyRefused.ALIVE else Locked
+    return kind(
+        where,
+        agent_id=holder.agent_id,
+        host=holder.host,
+        user=holder.user,
+        since=holder.acquired_at,
+        until=until,
+        why=why,
+    )
 
 
 def epoch_floor(bucket: Bucket, layout: Layout) -> int:

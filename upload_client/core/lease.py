@@ -18,6 +18,7 @@ from typing import Any, Literal
 __all__ = [
     "DEFAULT_LEASE",
     "GRACE",
+    "HEARD_LATELY",
     "MAX_BODY",
     "MAX_EPOCH",
     "MAX_LEASE",
@@ -33,6 +34,7 @@ __all__ = [
     "WhyRefused",
     "WhyTaken",
     "may_take",
+    "may_unlock",
     "next_epoch",
     "read_back",
 ]
@@ -44,6 +46,8 @@ MIN_LEASE, DEFAULT_LEASE, MAX_LEASE = 30, 300, 3600
 """Seconds. A lock that does not say how long it holds is given the default."""
 GRACE = 2
 """Seconds past the lease before others may take it: Date and Last-Modified are whole seconds each."""
+HEARD_LATELY = 60.0
+"""Seconds without a sign of life up to which a holder is taken for alive by whoever is to unlock it."""
 MAX_EPOCH = 99_999_999
 """Index and receipt keys have room for eight digits, and sort by them."""
 _MAX_NAME = 48
@@ -211,6 +215,8 @@ class WhyRefused(Enum):
     HELD = "its holder is alive, or was a moment ago"
     UNREADABLE = "it cannot be read, so it may be held"
     NEWER = "a newer version of this software holds it"
+    ANOTHER = "its holder is not the agent that was named"
+    ALIVE = "its holder was heard of a moment ago"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +248,7 @@ def may_take(
     identity: ProcessIdentity,
     is_running: Callable[[int, str | None], bool],
     steal: str | None = None,
+    from_nobody_else: bool = False,
 ) -> Take | Refuse:
     """Decide about a lock object that is there.
 
@@ -254,10 +261,13 @@ def may_take(
         is_running: whether a process with this id, and this start time if known, runs here now. Asked only
             where the holder shares the table of processes with the asking one.
         steal: the agent id from which the lock may be taken although it is held.
+        from_nobody_else: whether it must be left alone where another agent is named in it, dead or alive.
     """
     if body is None:
         left = DEFAULT_LEASE + GRACE - age
         return Take(WhyTaken.EXPIRED) if left < 0 else Refuse(WhyRefused.UNREADABLE, None, left)
+    if from_nobody_else and steal != body.agent_id:
+        return Refuse(WhyRefused.ANOTHER, body, max(body.lease_seconds + GRACE - age, 0.0))
     if steal is not None and steal == body.agent_id and body.state == "held":
         return Take(WhyTaken.STOLEN)
     if body.version > VERSION:
@@ -270,6 +280,27 @@ def may_take(
     if body.pid and identity.shares_processes_with(body.process) and not is_running(body.pid, body.started):
         return Take(WhyTaken.DEAD)
     return Refuse(WhyRefused.HELD, body, left)
+
+
+def may_unlock(body: LockBody | None, *, age: float, heard: float | None, agent: str) -> Refuse | None:
+    """Decide whether a person may have a lock that is held given back, unasked.
+
+    Args:
+        body: what the lock says; None if it is unreadable.
+        age: seconds since it was written, by the store's own clock.
+        heard: seconds since the last segment of its holder's log was, by the same; None: there is none.
+        agent: whom the person names as the holder.
+
+    Returns:
+        Why not; `WhyRefused.ALIVE` where the person may insist. None: it may be taken.
+    """
+    if body is None:
+        return None  # `may_take` has it wait
+    left = max(body.lease_seconds + GRACE - age, 0.0)
+    if body.agent_id != agent:
+        return Refuse(WhyRefused.ANOTHER, body, left)
+    lately = min(age, math.inf if heard is None else heard)
+    return Refuse(WhyRefused.ALIVE, body, left) if lately < HEARD_LATELY else None
 
 
 def next_epoch(body: LockBody | None, *seen: int | None) -> int:

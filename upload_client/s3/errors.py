@@ -21,6 +21,7 @@ class UploadClientError(DeliveryError, ClientError):
     raise. With others, ``response["Error"]`` holds the code "UploadClientError" and the text.
 
     Attributes:
+        args: the positional arguments as they were given; for botocore's own, its text.
         response: the error response, a dict with ``Error``: ``Code`` and ``Message``.
         operation_name: for example "PutObject"; empty where there was none.
     """
@@ -32,10 +33,15 @@ class UploadClientError(DeliveryError, ClientError):
         operation = details.pop("operation_name", args[1] if len(args) == 2 else None)
         if isinstance(response, dict) and isinstance(operation, str):
             ClientError.__init__(self, cast("_ClientErrorResponseTypeDef", response), operation)
+            text = Exception.__str__(self)
         else:
             text = ", ".join([*map(str, args), *(f"{name}={value}" for name, value in details.items())])
-            Exception.__init__(self, text)
+            Exception.__init__(self, *args)
             self.response = {"Error": {"Code": type(self).__name__, "Message": text}}
             self.operation_name = ""
+        self._text = text
         if hint is not None:
             self.hint = hint
+
+    def __str__(self) -> str:
+        return self._text

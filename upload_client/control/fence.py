@@ -1,0 +1,143 @@
+"""The lock taken from a holder that may live: whatever it writes from then on must not count.
+
+A holder looks at its lock every quarter of its lease. To its log it appends every few seconds, and there it
+is turned away at once where somebody has appended under a higher epoch: so a theft leaves a segment in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from upload_client.control.identity import new_agent_id
+from upload_client.control.lock import Lock, epoch_floor, locked
+from upload_client.control.log import LogWriter
+from upload_client.core.files import TRANSFER_TYPES, TransferType
+from upload_client.core.layout import Layout
+from upload_client.core.lease import MAX_BODY, LockBody, WhyRefused, may_unlock
+from upload_client.core.records import LogChain, Stop
+from upload_client.core.times import timestamp
+from upload_client.errors import UsageError
+from upload_client.s3.bucket import Bucket, NotFound, ObjectInfo, ObjectTooLarge
+from upload_client.support.clock import SYSTEM, Clock
+
+__all__ = ["fence_logs", "unlock"]
+
+
+def fence_logs(
+    control: Bucket,
+    layout: Layout,
+    lock: Lock,
+    reason: str,
+    *,
+    agent_id: str,
+    transfer_types: Iterable[TransferType] = TRANSFER_TYPES,
+    clock: Clock = SYSTEM,
+) -> None:
+    """End, in the client logs that somebody has begun, whatever an earlier owner of the lock is doing.
+
+    One that has the lock and has not begun its log yet finds out by looking at the lock once it has.
+
+    Args:
+        control: The control bucket, at the delivery's root.
+        layout: Of the delivery.
+        lock: Held.
+        reason: Why, for whoever reads the log.
+        agent_id: Who has the lock now.
+        transfer_types: Of the logs.
+        clock: The machine's.
+
+    Raises:
+        Superseded: Somebody newer was here.
+        StoreError: The store could not be asked.
+    """
+    for transfer_type in transfer_types:
+        prefix = replace(layout, transfer_type=transfer_type).client_log()
+        if next(iter(control.list(prefix)), None) is None:
+            continue
+        writer = LogWriter(
+            control,
+            prefix,
+            agent_id=agent_id,
+            epoch=lock.epoch,
+            chain=LogChain("client"),
+            clock=clock,
+            may_write=lambda: lock.may_write,
+        )
+        writer.fence()
+        writer.close([Stop(timestamp(clock.wall()), reason)])  # for people: the fence is what counts
+
+
+def unlock(
+    control: Bucket,
+    layout: Layout,
+    *,
+    holder: str,
+    lease_seconds: int,
+    sure: bool = False,
+    clock: Clock = SYSTEM,
+) -> LockBody | None:
+    """Take the lock of a delivery from its holder, end what that may still be doing, and give it back.
+
+    Args:
+        control: The control bucket, at the delivery's root.
+        layout: Of the delivery; its transfer type does not matter.
+        holder: The agent that has it.
+        lease_seconds: Of the lock, for as long as this takes.
+        sure: Do it although the holder was heard of a moment ago.
+        clock: The machine's.
+
+    Returns:
+        What the lock said; None where it could not be read.
+
+    Raises:
+        UsageError: It is nobody's.
+        Locked: It is another agent's than the one named.
+        HolderAlive: Its holder was heard of within the last minute, and `sure` was not given.
+        StoreError: The store could not be asked.
+    """
+    try:
+        found = control.get(layout.owned, limit=MAX_BODY)
+        body = LockBody.decode(found.body)
+    except NotFound:
+        raise UsageError("this delivery was never locked", hint="Nothing needs to be done.") from None
+    except ObjectTooLarge as error:
+        found, body = error.found, None
+    if body is not None and body.state == "released":
+        raise UsageError(
+            f"the lock is free: agent {body.agent_id} gave it back at {body.refreshed_at}",
+            hint="Nothing needs to be done.",
+        )
+    refusal = may_unlock(
+        body,
+        age=found.date - found.last_modified,
+        heard=_silence(control, layout, found.date),
+        agent=holder,
+    )
+    if refusal is not None and not (sure and refusal.why is WhyRefused.ALIVE):
+        raise locked(f"{control.prefix}{layout.owned}", refusal, found.date)
+    agent_id = new_agent_id()
+    lock = Lock(control, layout.owned, agent_id=agent_id, lease_seconds=lease_seconds, clock=clock)
+    try:
+        lock.acquire(epoch_floor(control, layout), steal=holder, from_nobody_else=True)
+        whose = f"agent {holder}" if body is not None else "somebody whose lock could not be read"
+        fence_logs(
+            control,
+            layout,
+            lock,
+            f"unlocked: the lock was taken from {whose}, and given back",
+            agent_id=agent_id,
+            clock=clock,
+        )
+    finally:
+        lock.release()
+    return body
+
+
+def _silence(control: Bucket, layout: Layout, date: float) -> float | None:
+    """Seconds since anybody appended to a client log of the delivery, by the store's clock."""
+    last: list[ObjectInfo] = []
+    for transfer_type in TRANSFER_TYPES:
+        prefix = replace(layout, transfer_type=transfer_type).client_log()
+        last += list(control.list(prefix))[-1:]
+    return min((date - segment.last_modified for segment in last), default=None)
