@@ -6,10 +6,12 @@ import io
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from upload_client.expectations.content import judge as judge_content
-from upload_client.expectations.model import content_of
+from upload_client.expectations.model import Content
 
+CONTENT = TypeAdapter(Content)
 TOY = Path(__file__).resolve().parents[3] / "shared" / "data" / "fast-toy"
 
 
@@ -18,7 +20,9 @@ def judge():
     """What is wrong with `data` by these rules: ``judge({"format": "csv"}, b"…")``; empty: nothing."""
 
     def run(content: dict, data: bytes) -> str:
-        return str(judge_content(content_of(content), io.BytesIO(data), len(data), max_unpacked=10**8))
+        return str(
+            judge_content(CONTENT.validate_python(content), io.BytesIO(data), len(data), max_unpacked=10**8)
+        )
 
     return run
 

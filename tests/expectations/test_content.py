@@ -13,6 +13,7 @@ import yaml
 from upload_client.expectations import content as contents
 from upload_client.expectations.document import load
 from upload_client.expectations.findings import Findings, Undecided
+from upload_client.expectations.model import Csv
 
 np = pytest.importorskip("numpy")
 pa = pytest.importorskip("pyarrow")
@@ -309,13 +310,62 @@ def test_json_by_its_schema(judge):
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["b"]}
     assert judge({"format": "json", "schema": schema}, b'{"a": 1, "b": 2}') == ""
     assert judge({"format": "json", "schema": schema}, b'{"a": "x"}') == (
-        "$.a: 'x' is not of type 'integer'; $: 'b' is a required property"
+        '$: "b" is a required property; $.a: "x" is not of type "integer"'
     )
     lines = {"format": "jsonl", "schema": {"type": "integer"}, "rows": {"min": 4}}
     assert judge(lines, b"1\n\n2\nx\n") == (
         "line 4: not JSON: Expecting value (line 1, column 1);"
         " it has 3 lines, where there should be 4 lines at least"
     )
+
+
+def test_json_by_its_schema_is_json(judge):
+    rules = {"format": "json", "schema": {"items": {"type": "number"}}}
+    assert judge(rules, b"[NaN]") == "not JSON that can be read: NaN, which JSON does not know (RFC 8259)"
+    text = {"format": "json", "schema": {"type": "string"}}
+    assert judge(text, b'"\\ud800"') == "a text in it holds half a surrogate pair"
+    assert judge(text, b"[" * 300 + b"]" * 300) == "not JSON that can be read: Recursion limit reached"
+
+
+def test_of_much_that_is_wrong_in_a_large_json_the_first_is_told(judge):
+    rules = {"format": "json", "schema": {"items": {"type": "string"}}}
+    assert judge(rules, b"[0" + b",0" * 1000 + b"]").endswith('$[9]: 0 is not of type "string"')
+    assert judge(rules, b"[0" + b",0" * 1_000_000 + b"]") == '$[0]: 0 is not of type "string"'
+
+
+PATIENT = r"(a+)+$"  # an engine that backtracks would look at a text of 40 for hours
+
+
+def test_patterns_that_would_be_slow_elsewhere(judge):
+    text = "a" * 40 + "!"
+    column = {"name": "a", "type": "string", "pattern": PATIENT}
+    table = {"format": "csv", "columns": [column]}
+    assert judge(table, f"a\n{text}\n".encode()).endswith("in row 1 does not match '(a+)+$'")
+    assert judge(table, b"a\naaa\n") == ""
+    tree = {"format": "json", "schema": {"pattern": PATIENT, "additionalProperties": False}}
+    assert "does not match" in judge(tree, f'"{text}"'.encode())
+    keys = {"format": "json", "schema": {"patternProperties": {PATIENT: {}}, "additionalProperties": False}}
+    assert "were unexpected" in judge(keys, f'{{"{text}": 1, "{text}!": 2}}'.encode())
+    made = io.BytesIO()
+    asdf.AsdfFile({"x": text}).write_to(made)
+    node = {"path": "x", "pattern": PATIENT}
+    assert "does not match" in judge({"format": "asdf", "tree": [node]}, made.getvalue())
+
+
+def test_without_the_engine_for_patterns_nothing_is_decided_by_one(judge, monkeypatch):
+    from upload_client.expectations import patterns
+
+    monkeypatch.setattr(patterns, "_engine", lambda: None)
+    rules = {"format": "csv", "columns": [{"name": "a", "pattern": "(?=x)"}]}
+    with pytest.raises(Undecided, match="google-re2, which is not installed here"):
+        judge(rules, b"a\n1\n")
+    monkeypatch.undo()
+    content = Csv.model_validate({"format": "csv", "columns": [{"name": "a", "pattern": "x"}]})
+    broken = content.columns[0].model_copy(update={"pattern": "(?=x)"})
+    with pytest.raises(Undecided, match="is no regular expression without look-around"):
+        contents.judge(
+            content.model_copy(update={"columns": (broken,)}), io.BytesIO(b"a\n1\n"), 4, max_unpacked=9
+        )
 
 
 def test_images(judge):
@@ -402,22 +452,15 @@ def test_a_check_that_is_not_installed_or_broken_decides_nothing(judge, own_chec
 
 
 def test_a_check_of_the_receivers_own_runs_where_the_validator_reads(own_check):
-    from upload_client.expectations.document import dump
-    from upload_client.expectations.model import Expectations
+    from upload_client.expectations.model import Custom
     from upload_client.validator.content import Unreadable
     from upload_client.validator.readers import Openers
 
-    document = dump(
-        Expectations.model_validate(
-            {"version": 1, "types": [{"name": "a", "files": "*", "content": own_check}]}
-        )
-    )
+    content = Custom.model_validate(own_check)
     with Openers(1) as openers:
-        openers.judge(document, "custom", 16, lambda offset, n: (b"SEED" + bytes(12))[offset : offset + n])
+        openers.judge(content, "custom", 16, lambda offset, n: (b"SEED" + bytes(12))[offset : offset + n])
         with pytest.raises(Unreadable, match="4 channels where 3 are expected"):
-            openers.judge(
-                document, "custom", 20, lambda offset, n: (b"SEED" + bytes(16))[offset : offset + n]
-            )
+            openers.judge(content, "custom", 20, lambda offset, n: (b"SEED" + bytes(16))[offset : offset + n])
 
 
 def test_the_document_in_the_documentation_is_one():

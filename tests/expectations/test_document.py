@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickle
+
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upload_client.errors import UsageError
-from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, dump, load, load_file
+from upload_client.expectations import document
+from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load, load_file
 from upload_client.expectations.model import Expectations, parse_tree_path
 
 WHOLE = """
@@ -83,7 +88,6 @@ def test_a_document_with_all_there_is_is_the_same_after_it_was_written():
     assert expectations.types[0].bytes.max == 64 * 1024**2
     assert expectations.types[0].files == ("*.csv", "x/*.tsv")
     assert expectations.types[1].content.hdus[0].shape == (None, 10)
-    assert load(dump(expectations).encode(), "again") == expectations
 
 
 names = st.text(min_size=1, max_size=8)
@@ -92,9 +96,9 @@ bounds = st.tuples(st.none() | st.integers(0, 10**9), st.none() | st.integers(10
         key: limit for key, limit in zip(("min", "max"), limits, strict=True) if limit is not None
     }
 )
-scalars = st.one_of(
-    names, st.integers(), st.floats(allow_nan=False), st.booleans(), st.dates(), st.datetimes()
-)
+integers = st.integers(-(2**63), 2**64 - 1)
+plain = st.one_of(names, integers, st.floats(allow_nan=False, allow_infinity=False), st.booleans())
+scalars = plain | st.dates() | st.datetimes()
 columns = st.fixed_dictionaries(
     {"name": names},
     optional={
@@ -102,7 +106,7 @@ columns = st.fixed_dictionaries(
         "required": st.booleans(),
         "nulls": st.booleans(),
         "unique": st.booleans(),
-        "min": st.integers() | st.floats(allow_nan=False) | st.dates(),
+        "min": integers | st.floats(allow_nan=False) | st.dates(),
         "values": st.lists(scalars, min_size=1, max_size=3),
         "pattern": st.sampled_from(["a+", "[0-9]{3}", ".*\n"]),
     },
@@ -123,7 +127,7 @@ contents = st.one_of(
     st.fixed_dictionaries(
         {
             "format": st.just("json"),
-            "schema": st.dictionaries(names, st.lists(scalars, max_size=2), max_size=2),
+            "schema": st.fixed_dictionaries({}, optional={"enum": st.lists(plain, min_size=1, max_size=2)}),
         }
     ),
 )
@@ -144,9 +148,10 @@ documents = st.fixed_dictionaries(
 
 @settings(max_examples=40)
 @given(documents)
-def test_every_document_is_the_same_after_it_was_written(data):
+def test_every_document_says_what_was_written(data):
     expectations = Expectations.model_validate(data)
-    assert load(dump(expectations).encode(), "x") == expectations
+    assert load(yaml.safe_dump(data).encode(), "x") == expectations
+    assert pickle.loads(pickle.dumps(expectations)) == expectations  # as it comes to the reader
 
 
 @pytest.mark.parametrize(
@@ -182,7 +187,7 @@ def test_every_document_is_the_same_after_it_was_written(data):
         ),
         ("version: 1\na: !!python/object:os.x y", "could not determine a constructor for the tag"),
         ("version: 1\n\0", "it is no YAML"),
-        ("x: " + "[" * 5000, "nested too deeply"),
+        ("x: " + "[" * 5000, "nested deeper than 40"),
         ("x: " + "[" * 60 + "]" * 60, "nested deeper than 40"),
         ("a: &a [*a]", "line 1"),
         ("x" * (MAX_BYTES + 1), "more than 262,144 bytes"),
@@ -204,6 +209,11 @@ def test_what_is_wrong_is_said_with_its_place(text, said):
             "{format: csv, columns: [{name: no}]}",
             "columns[0].name: input should be a valid string (it is 'False')",
         ),
+        ("{format: csv, columns: [{name: a, min: .nan}]}", "a limit is no number (NaN)"),
+        (
+            "{format: csv, columns: [{name: a, min: 0x1ffffffffffffffff}]}",
+            "a whole number of more than 64 bits",
+        ),
         ("{format: fits, hdus: [{name: A, dtype: int8, columns: [{name: x}]}]}", "do not go together"),
         ("{format: fits, hdus: [{name: A, type: table, shape: [1]}]}", "and this is a table"),
         ("{format: asdf, tree: [{path: a..b}]}", "'a..b' is no path in a tree"),
@@ -221,6 +231,94 @@ def test_a_small_document_that_means_a_billion_things_is_refused():
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     assert "it means more than 50,000 things" in says("\n".join(levels))
+
+
+def many(head: str, one, tail: str = "", size: int = MAX_BYTES) -> str:
+    """As many of `one(0)`, `one(1)`, … between head and tail as there is room for."""
+    n = (size - len(head) - len(tail)) // len(one(10_000))
+    return head + "".join(one(number) for number in range(n)) + tail
+
+
+CSV = "version: 1\ntypes: [{name: a, files: x, content: {format: csv, columns: ["
+SCHEMA = "version: 1\ntypes: [{name: a, files: x, content: {format: json, schema: "
+DRAFT_7 = "$schema: 'http://json-schema.org/draft-07/schema#'"
+COSTLY = {
+    "hexadecimal": "version: 0x" + "f" * 4000,
+    "decimal": "version: 1" + "0" * 200_000,
+    "by sixties": "version: 1" + ":1" * 100_000,
+    "by sixties with a point": "version: 1" + ":1" * 100_000 + ".5",
+    "mistagged moment": "version: !!timestamp x",
+    "mistagged word": "version: !!bool x",
+    "mistagged number": "version: !!int ''",
+    "before all moments": "version: 0001-01-01T00:00:00+14:00",
+    "after all moments": "version: 9999-12-31T23:59:59-14:00",
+    "size": f"version: 1\ndelivery: {{bytes: {{max: '{'9' * 200_000}'}}}}",
+    "text by aliases": f"version: 1\na: &a {'x' * 100_000}\nb: [{'*a,' * 40_000}]",
+    "unknown keys": many("version: 1\n", lambda n: f"k{n}: 1\n", size=200_000),
+    "unknown long key": f"version: 1\n? {'a' * 200_000}\n: 1",
+    "types": many("version: 1\ntypes:\n", lambda n: f"- {{name: t{n}, files: x}}\n", size=200_000),
+    "columns": many(CSV, lambda n: f"{{name: c{n}}},", "]}}]", 200_000),
+    "columns of one name": many(CSV, lambda _: "{name: c},", "]}}]", 200_000),
+    "patterns": many(CSV, lambda n: f"{{name: c{n}, pattern: '(.{{0,333}}){{3}}'}},", "]}}]"),
+    "globs": many("version: 1\ndelivery: {required: [", lambda n: f"'*{n}',", "]}"),
+    "long glob": f"version: 1\ndelivery: {{required: '{'**/a*' * 20_000}'}}",
+    "enum": many(f"{SCHEMA}{{enum: [", lambda n: f"{{a: {n}}},", "]}}}]", 150_000),
+    "enum of old": many(f"{SCHEMA}{{{DRAFT_7}, enum: [", lambda n: f"{{a: {n}}},", "]}}}]", 150_000),
+    "required": many(f"{SCHEMA}{{required: [", lambda n: f"a{n},", "]}}}]"),
+    "wrong types": many(f"{SCHEMA}{{properties: {{", lambda n: f"c{n}: {{type: x}},", "}}}}]", 200_000),
+    "references": many(
+        f"{SCHEMA}{{$defs: {{", lambda n: f"d{n}: {{$ref: '#/$defs/d{n + 1}'}},", "}}}}]", 200_000
+    ),
+    "half a character": f'{SCHEMA}{{"\\ud800": 1}}}}}}]',
+    "half a character in a pattern": f'{CSV}{{name: a, pattern: "\\ud800"}}]}}}}]',
+    "list in list": "[" * 200_000,
+    "anchors": many("version: 1\na: [", lambda n: f"&a{n} b,", "]"),
+    "directives": many("", lambda n: f"%TAG !{n}! x:\n", "---\nversion: 1"),
+    "long tag": f"version: !<{'x' * 200_000}> 1",
+}
+
+
+@pytest.mark.timeout(60)  # most of these took minutes, or raised something else
+@pytest.mark.parametrize("text", COSTLY.values(), ids=COSTLY)
+def test_a_document_of_any_kind_is_understood_or_refused_before_long(text):
+    assert len(text.encode()) <= MAX_BYTES
+    with contextlib.suppress(InvalidExpectations):
+        assert load(text.encode(), "agreed.yaml").rules is not None
+
+
+def test_a_document_that_takes_too_long_is_refused(monkeypatch):
+    monkeypatch.setattr(document, "MAX_SECONDS", 0.0)
+    assert "it takes longer than 0 seconds to understand" in says(WHOLE)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.sampled_from(
+            [*"[]{}:,&*!|>'\"%@`#-? \n01.eExXTZ_~<=", "a", "&a ", "*a", "!!int ", "0x", "\ud800", "é"]
+        ),
+        max_size=40,
+    ).map("".join),
+    st.sampled_from(
+        [
+            "{}",
+            "version: 1\n{}",
+            "version: 1\ndelivery: {}",
+            f"{CSV.replace('{', '{{')}{{{{name: a, {{}}}}}}]}}}}}}}}]",
+        ]
+    ),
+)
+def test_whatever_is_wrong_it_is_the_document(text, around):
+    with contextlib.suppress(InvalidExpectations):
+        load(around.format(text).encode("utf-8", "surrogatepass"), "agreed.yaml")
+
+
+@pytest.mark.parametrize("pattern", ["(?=a)b", "(?!a)b", "(?<=a)b", r"(a)\1", "(?P<x>a)(?P=x)", "(?>a)b"])
+def test_a_pattern_that_needs_an_engine_that_backtracks_is_refused(pattern):
+    said = "is no regular expression without look-around and back references"
+    assert said in says(f"{CSV}{{name: a, pattern: '{pattern}'}}]}}}}]")
+    assert "is no JSON Schema" in says(f"{SCHEMA}{{pattern: '{pattern}'}}}}}}]")
+    assert "is no JSON Schema" in says(f"{SCHEMA}{{patternProperties: {{'{pattern}': {{}}}}}}}}}}]")
 
 
 def test_many_problems_are_counted_and_the_first_are_told():

@@ -21,7 +21,7 @@ from upload_client.expectations.infer import PoorSample, infer
 from upload_client.expectations.model import Expectations
 
 pytest.importorskip("pyarrow")
-pytest.importorskip("jsonschema")
+pytest.importorskip("jsonschema_rs")
 
 
 def listed(root: Path) -> list[tuple[str, int]]:
@@ -94,10 +94,20 @@ def test_csv_that_something_was_drafted_from_is_as_it_should_be(files):
 
 
 trees = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+
+
+def test_json_that_is_none_is_no_sample(tmp_path):
+    (tmp_path / "a.json").write_text("[NaN]")
+    with pytest.raises(PoorSample, match="NaN, which JSON does not know"):
+        drafted(tmp_path)
 
 
 @settings(max_examples=30)

@@ -21,9 +21,10 @@ from functools import partial
 
 import pytest
 
-from upload_client.expectations.document import load
+from upload_client.expectations.document import InvalidExpectations, load
 from upload_client.expectations.expected import Expected
 from upload_client.expectations.findings import Undecided
+from upload_client.expectations.model import Json
 from upload_client.validator.content import Unreadable
 from upload_client.validator.readers import Limits, Openers
 
@@ -31,7 +32,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("astropy")
 pytest.importorskip("asdf")
 pytest.importorskip("PIL")
-pytest.importorskip("jsonschema")
+pytest.importorskip("jsonschema_rs")
 
 LIMITS = Limits(memory=512 * 1024**2, cpu_seconds=8, wall_seconds=120.0, unpacked=64 * 1024**2)
 
@@ -56,7 +57,7 @@ def judged(openers: Openers, content: str, data: bytes) -> str:
     text = f"version: 1\ntypes: [{{name: a, files: '*', content: {content}}}]"
     rules = Expected(load(text.encode(), "x")).content("a")
     try:
-        openers.judge(rules.document, rules.format, len(data), lambda offset, n: data[offset : offset + n])
+        openers.judge(rules.content, rules.format, len(data), lambda offset, n: data[offset : offset + n])
     except Unreadable as error:
         return str(error)
     return ""
@@ -365,12 +366,29 @@ def test_text_that_is_no_json(judge, data):
         assert judge(f"{{format: {kind}, schema: {{type: object}}}}", data) != ""
 
 
-def test_a_schema_fetches_nothing(judge):
+def test_a_schema_that_asks_for_work_without_end_is_not_the_fault_of_the_file():
+    twice = [
+        f"d{n}: {{allOf: [{{$ref: '#/$defs/d{n + 1}'}}, {{$ref: '#/$defs/d{n + 1}'}}]}}" for n in range(60)
+    ]
+    schema = f"{{$defs: {{{', '.join(twice)}, d60: {{type: integer}}}}, $ref: '#/$defs/d0'}}"
+    with (
+        Openers(1, Limits(cpu_seconds=1)) as openers,
+        pytest.raises(Undecided, match=r"more than 1 seconds of computing: .*JSON Schema asks for too much"),
+    ):
+        judged(openers, f"{{format: json, schema: {schema}}}", b"1")
+
+
+def test_a_schema_fetches_nothing(judge, openers):
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"
         server.setblocking(False)
-        with pytest.raises(Undecided, match="refers to what is not in it"):
+        with pytest.raises(InvalidExpectations, match="Retrieval is disabled"):
             judge(f"{{format: json, schema: {{$ref: '{url}'}}}}", b"{}")
+        unseen = Json.model_validate(
+            {"format": "json", "schema": {"$ref": url}}
+        )  # as where nobody could tell
+        with pytest.raises(Undecided, match="Retrieval is disabled"):
+            openers.judge(unseen, "json", 2, lambda _offset, _n: b"{}")
         with pytest.raises(BlockingIOError):
             server.accept()
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from upload_client.expectations.document import dump
-from upload_client.expectations.model import Expectations, Opaque
+from upload_client.expectations.model import Expectations
 
 __all__ = ["ContentRules", "Expected"]
 
@@ -16,12 +15,12 @@ class ContentRules(NamedTuple):
     Attributes:
         type_name: of the file's type.
         format: what it should be; ``opaque``: it is not looked at.
-        document: a document with this type alone, for who judges it.
+        content: one of the classes of `upload_client.expectations.model.Content`, for who judges it.
     """
 
     type_name: str
     format: str
-    document: str
+    content: Any
 
 
 class Expected:
@@ -31,13 +30,7 @@ class Expected:
         self.expectations = expectations
         self.rules = expectations.rules
         self._contents = [
-            None
-            if one.content is None
-            else ContentRules(
-                one.name,
-                one.content.format,
-                "" if isinstance(one.content, Opaque) else dump(Expectations(version=1, types=(one,))),
-            )
+            None if one.content is None else ContentRules(one.name, one.content.format, one.content)
             for one in expectations.types
         ]
 

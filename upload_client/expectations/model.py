@@ -7,14 +7,25 @@ error. What they mean for a reader is in ``docs/expectations.md``.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 
 from upload_client.core.expectations import FileType as FileTypeRule
 from upload_client.core.expectations import Range, Rules, glob_problem
+from upload_client.expectations.patterns import pattern_problem
 
 __all__ = [
     "Array",
@@ -55,7 +66,11 @@ _ARROW_TYPE = re.compile(
     r"(?:list|large_list|fixed_size_list|struct|map|dictionary|decimal128|decimal256|timestamp|time32|time64"
     r"|duration|date32|date64|fixed_size_binary)\b.*"
 )
-_MAX_PATTERN = 1000
+_MAX_GLOB = 1024
+"""Characters of a glob; a key of S3 has 1,024 bytes."""
+MAX_GLOBS = 1000
+"""In a document; each is compared with the path of each file."""
+_MAX_SIZE = 40
 
 
 def _type(name: str) -> str:
@@ -65,20 +80,33 @@ def _type(name: str) -> str:
 
 
 def _glob(glob: str) -> str:
+    if len(glob) > _MAX_GLOB:
+        raise ValueError(f"a glob of more than {_MAX_GLOB:,} characters")
     reason = glob_problem(glob)
     if reason is not None:
         raise ValueError(f"the glob {glob!r} {reason}")
     return glob
 
 
-def _pattern(pattern: str) -> str:
-    if len(pattern) > _MAX_PATTERN:
-        raise ValueError(f"a pattern of more than {_MAX_PATTERN} characters")
-    try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+def _pattern(pattern: str, info: ValidationInfo) -> str:
+    if info.context is not None:
+        info.context.check_time()
+    reason = pattern_problem(pattern)
+    if reason is not None:
+        raise ValueError(reason)
     return pattern
+
+
+def _size(size: object) -> object:
+    if isinstance(size, str) and len(size) > _MAX_SIZE:
+        raise ValueError(f"a size of more than {_MAX_SIZE} characters")
+    return size
+
+
+def _twice(names: Iterable[str]) -> str | None:
+    """The first name that is there more than once."""
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
 
 
 def as_moment(day_or_moment: dt.date) -> dt.datetime:
@@ -97,6 +125,7 @@ def _as_list(one_or_more: object) -> object:
 TypeName = Annotated[str, AfterValidator(_type)]
 Glob = Annotated[str, AfterValidator(_glob)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
+Size = Annotated[ByteSize, BeforeValidator(_size)]
 Shape = tuple[Annotated[int, Field(ge=0)] | None, ...]
 """Lengths of the axes, the slowest first as numpy has them; None: any."""
 
@@ -126,8 +155,8 @@ class Bounds(_Mapping):
 class Sizes(Bounds):
     """The same of bytes, which may be written as ``2 GB`` or ``64 MiB``."""
 
-    min: ByteSize | None = Field(default=None, ge=0)
-    max: ByteSize | None = Field(default=None, ge=0)
+    min: Size | None = Field(default=None, ge=0)
+    max: Size | None = Field(default=None, ge=0)
 
 
 class Values(_Mapping):
@@ -141,6 +170,8 @@ class Values(_Mapping):
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:
+        if any(isinstance(limit, float) and math.isnan(limit) for limit in (self.min, self.max)):
+            raise ValueError("a limit is no number (NaN)")
         if self.min is not None and self.max is not None:
             low, high = (as_moment(one) if isinstance(one, dt.date) else one for one in (self.min, self.max))
             try:
@@ -187,12 +218,9 @@ class _Table(_Mapping):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        names = [column.name for column in self.columns]
-        twice = (
-            sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        )
-        if twice:
-            raise ValueError(f"the column {twice[0]!r} stands there twice")
+        twice = _twice(column.name for column in self.columns)
+        if twice is not None:
+            raise ValueError(f"the column {twice!r} stands there twice")
         return self
 
 
@@ -383,10 +411,16 @@ class Expectations(_Mapping):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        names = [file_type.name for file_type in self.types]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two types are called {name!r}")
+        twice = _twice(file_type.name for file_type in self.types)
+        if twice is not None:
+            raise ValueError(f"two types are called {twice!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _few_globs(self) -> Self:
+        of_types = sum(len(file_type.files) for file_type in self.types)
+        if of_types + len(self.delivery.required) + len(self.delivery.forbidden) > MAX_GLOBS:
+            raise ValueError(f"more than {MAX_GLOBS:,} globs in all")
         return self
 
     @property
@@ -404,11 +438,6 @@ class Expectations(_Mapping):
             forbidden=delivery.forbidden,
             others=delivery.others == "allow",
         )
-
-    def as_data(self) -> dict[str, Any]:
-        """The document as plain values, with what is said by default left out."""
-        data = self.model_dump(mode="python", by_alias=True, exclude_defaults=True)
-        return {"version": self.version, **data}
 
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]|\[([^\[\]=]+)=([^\[\]]*)\]")
@@ -434,12 +463,3 @@ def parse_tree_path(path: str) -> tuple[Step, ...]:
         steps.append(key if key is not None else int(number) if number is not None else (name, wanted))
         at = match.end()
     return tuple(steps)
-
-
-def content_of(data: Mapping[str, Any]) -> Any:  # noqa: ANN401 — one of the classes in `Content`
-    """The content rules in a plain mapping that `FileType.content` was dumped to."""
-    return _OnlyContent.model_validate({"content": data}).content
-
-
-class _OnlyContent(_Mapping):
-    content: Content

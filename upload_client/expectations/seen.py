@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO
 
+from upload_client.expectations import strict_json
 from upload_client.expectations.findings import Undecided, shown
 from upload_client.expectations.lines import flow, noted, scalar, text_of
 
@@ -476,11 +477,11 @@ class _JsonSeen(Seen):
 
     def _read(self, file: BinaryIO) -> None:
         if self.kind == "json":
-            self._shape.take(json.loads(file.read().decode("utf-8-sig")))
+            self._shape.take(strict_json.loads(file.read()))
             return
         for number, line in enumerate(file):
             if not line.isspace():
-                self._shape.take(json.loads(line.decode("utf-8-sig" if number == 0 else "utf-8")))
+                self._shape.take(strict_json.loads(line, "utf-8-sig" if number == 0 else "utf-8"))
 
     def _rules(self) -> list[str]:
         schema = self._shape.schema()

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.model import Column, Values, as_moment
+from upload_client.expectations.patterns import matcher
 
 __all__ = ["TableJudge", "ValueJudge", "check_shape", "index_place", "is_of_type", "row_place"]
 
@@ -111,7 +112,7 @@ class ValueJudge:
         self._hits: dict[str, _Hits] = {}
         self._seen: _Seen | None = _Seen() if unique else None
         self._allowed: dict[str, Any] = {}
-        self._pattern = None if rules.pattern is None else re.compile(rules.pattern, re.DOTALL)
+        self._pattern = None if rules.pattern is None else matcher(rules.pattern)
 
     def feed(self, values: Array, missing: npt.NDArray[np.bool_] | None, first: int) -> None:
         """Take a piece.
@@ -152,10 +153,8 @@ class ValueJudge:
             listed += ", …" if len(rules.values) > 5 else ""
             self._note(f"is none of {listed}", wrong if there is None else wrong & there, values, first)
         if self._pattern is not None:
-            matches = self._pattern.fullmatch
-            wrong = np.fromiter(
-                (matches(_text(value)) is None for value in values.tolist()), bool, len(values)
-            )
+            matches = self._pattern
+            wrong = np.fromiter((not matches(_text(value)) for value in values.tolist()), bool, len(values))
             what = f"does not match {shown(rules.pattern)}"
             self._note(what, wrong if there is None else wrong & there, values, first)
         if self._seen is not None:

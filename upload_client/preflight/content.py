@@ -193,7 +193,7 @@ def _judge(path: str, file: LocalFile, expected: Expected | None, openers: Opene
         rules = expected.content(path)
     if rules is not None:
         if rules.format != "opaque":
-            openers.judge(rules.document, rules.format, size, lambda offset, n: file.read(n, offset))
+            openers.judge(rules.content, rules.format, size, lambda offset, n: file.read(n, offset))
         return
     kind = format_of(path)
     if kind in LIBRARIES:

@@ -207,7 +207,7 @@ class Checker:
         if not opaque:
             try:
                 self._openers.judge(
-                    rules.document, rules.format, announced.size, self._blocks(path, announced, whole)
+                    rules.content, rules.format, announced.size, self._blocks(path, announced, whole)
                 )
             except Unreadable as error:
                 raise _Failure(str(error)) from None

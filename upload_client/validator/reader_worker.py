@@ -7,7 +7,9 @@ credentials: standard input and output lead to the validator, which hands in the
 The arguments: bytes of memory, seconds of CPU time for each file, bytes that a compressed file may unpack to.
 
 From the validator, one JSON line for each file: ``{"kind": "fits", "size": bytes}`` to see whether it opens,
-or ``{"expected": document, "size": bytes}`` to judge it by the one type of an expectations document. To it,
+or ``{"expected": rules, "size": bytes}`` to judge it by the content rules of an expectations document: a
+class of `upload_client.expectations.model`, pickled, in base64. (Nothing is unpickled that comes from here.)
+To it,
 any number of ``{"read": [offset, n]}``, each answered with exactly n bytes; then one of
 
 - ``{"opens": true}``;
@@ -17,10 +19,12 @@ any number of ``{"read": [offset, n]}``, each answered with exactly n bytes; the
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
 import os
+import pickle
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -140,16 +144,14 @@ def _limit_time(cpu_seconds: int) -> None:
 
 
 @lru_cache(maxsize=64)
-def _content(document: str) -> Any:  # noqa: ANN401 — one of many classes
-    from upload_client.expectations.document import load  # noqa: PLC0415 — imports pydantic
-
-    return load(document.encode(), "of the validator").types[0].content
+def _content(pickled: str) -> Any:  # noqa: ANN401 — one of many classes
+    return pickle.loads(base64.b64decode(pickled))  # noqa: S301 — made by the validator, which this one serves
 
 
-def _judged(document: str, file: BinaryIO, size: int, max_unpacked: int) -> dict[str, Any]:
+def _judged(expected: str, file: BinaryIO, size: int, max_unpacked: int) -> dict[str, Any]:
     from upload_client.expectations.content import judge  # noqa: PLC0415 — after the memory is limited
 
-    findings = judge(_content(document), file, size, max_unpacked=max_unpacked)
+    findings = judge(_content(expected), file, size, max_unpacked=max_unpacked)
     return {"opens": False, "why": str(findings)[:_MAX_FINDINGS]} if findings.n else {"opens": True}
 
 
@@ -167,6 +169,8 @@ def _outcome(order: dict[str, Any], file: BinaryIO, max_unpacked: int) -> dict[s
     except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
         if "MemoryError" in type(error).__name__:  # numpy and pyarrow have their own
             return {"opens": False, "why": "it takes too much memory", "spent": True}
+        if "expected" in order:
+            return {"undecided": f"its reader failed: {type(error).__name__}: {error}"[:_MAX_WHY]}
         said = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         return {"opens": False, "why": f"it does not open as {order.get('kind')}: {said}"[:_MAX_WHY]}
     return {"opens": True}

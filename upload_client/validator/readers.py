@@ -7,9 +7,11 @@ verdict about its file along: whatever killed it is said, and the next file gets
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -87,11 +89,17 @@ class Openers:
         """
         self._have({"kind": kind, "size": size}, f"opening it as {kind}", read)
 
-    def judge(self, document: str, name: str, size: int, read: Callable[[int, int], bytes]) -> None:
+    def judge(
+        self,
+        content: Any,  # noqa: ANN401 — one of many classes
+        name: str,
+        size: int,
+        read: Callable[[int, int], bytes],
+    ) -> None:
         """Judge a file by an expectations document.
 
         Args:
-            document: as YAML, with one type and its content.
+            content: one of the classes of `upload_client.expectations.model.Content`.
             name: of the format, for sentences.
             size: of the file, in bytes.
             read: gives n bytes from an offset; what it raises passes through.
@@ -101,9 +109,15 @@ class Openers:
             Undecided: it cannot be judged here: a library is missing, or the process was killed, and not for
                 the file's sake.
         """
-        self._have({"expected": document, "size": size}, f"reading it as {name}", read)
+        expected = base64.b64encode(pickle.dumps(content)).decode("ascii")
+        # A JSON Schema may ask for work without end: that is no fault of the file.
+        schema = bool(getattr(content, "json_schema", None))
+        order = {"expected": expected, "size": size}
+        self._have(order, f"reading it as {name}", read, by="the document's JSON Schema" if schema else "")
 
-    def _have(self, order: dict[str, Any], doing: str, read: Callable[[int, int], bytes]) -> None:
+    def _have(
+        self, order: dict[str, Any], doing: str, read: Callable[[int, int], bytes], *, by: str = ""
+    ) -> None:
         with self._places:
             process = self._take()
             too_late = threading.Event()
@@ -122,7 +136,7 @@ class Openers:
                     process.wait(_END_SECONDS)
                 code = process.returncode
                 _end(process)
-                raise _why_it_died(code, doing, self._limits, too_late=too_late.is_set()) from None
+                raise _why_it_died(code, doing, self._limits, by, too_late=too_late.is_set()) from None
             except BaseException:
                 _end(process)
                 raise
@@ -217,12 +231,25 @@ def _understood(line: bytes) -> dict[str, Any]:
     return said
 
 
-def _why_it_died(code: int | None, doing: str, limits: Limits, *, too_late: bool) -> Unreadable | Undecided:
-    """What to say about a file whose reader has died; what kills others on this machine is not its fault."""
+def _why_it_died(
+    code: int | None, doing: str, limits: Limits, by: str, *, too_late: bool
+) -> Unreadable | Undecided:
+    """What to say about a file whose reader has died; what kills others on this machine is not its fault.
+
+    Args:
+        code: how the process ended.
+        doing: what it was doing.
+        limits: its limits.
+        by: what else than the file may be why it took so long; empty: nothing.
+        too_late: it was killed because it took too long.
+    """
+    slow = ""
     if too_late:
-        return Unreadable(f"{doing} takes longer than {limits.wall_seconds:g} seconds")
-    if code == -getattr(signal, "SIGXCPU", 0) != 0:
-        return Unreadable(f"{doing} takes more than {limits.cpu_seconds} seconds of computing")
+        slow = f"{doing} takes longer than {limits.wall_seconds:g} seconds"
+    elif code == -getattr(signal, "SIGXCPU", 0) != 0:
+        slow = f"{doing} takes more than {limits.cpu_seconds} seconds of computing"
+    if slow:
+        return Undecided(f"{slow}: {by} asks for too much") if by else Unreadable(slow)
     if code == -getattr(signal, "SIGKILL", 0) != 0:
         return Undecided(
             f"{doing}: the process was killed; is there too little memory on the receiver's machine?"

@@ -1,17 +1,17 @@
-"""JSON and JSON lines, by the standard library and jsonschema. Nothing outside a schema is ever fetched."""
+"""JSON and JSON lines, by the standard library and jsonschema-rs. Nothing outside a schema is ever fetched.
+
+Patterns are matched in a time that grows with the text alone, so look-around and back references are refused.
+"""
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-import jsonschema
-import referencing
-from jsonschema.exceptions import SchemaError, ValidationError
-from referencing.exceptions import Unresolvable
+import jsonschema_rs
 
+from upload_client.expectations import strict_json
 from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.model import Json
 
@@ -23,30 +23,43 @@ MAX_LINE = 4 * 1024 * 1024
 """Bytes of a line of JSON lines."""
 _MAX_ERRORS = 10
 _MAX_MESSAGE = 160
+_ALL_ERRORS = 1024 * 1024
+"""Bytes of a JSON text up to which all that is wrong is looked for; in larger ones the first is enough."""
 
 
-def _validator(schema: dict[str, Any]) -> Any:  # noqa: ANN401 — jsonschema's protocol
-    cls = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    registry: Any = referencing.Registry()  # with it, nothing is retrieved
-    return cls(schema, registry=registry)
+def _validator(schema: dict[str, Any]) -> Any:  # noqa: ANN401 — a class for each draft
+    return jsonschema_rs.validator_for(
+        schema,
+        offline=True,
+        validate_formats=False,
+        pattern_options=jsonschema_rs.RegexOptions(),
+    )
 
 
 def schema_problem(schema: dict[str, Any]) -> str | None:
-    """Why it is no JSON Schema; None if it is one."""
+    """Why it is no JSON Schema that can be used; None if it is one."""
     try:
-        jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator).check_schema(
-            schema
-        )
-    except SchemaError as error:
-        return f"{error.json_path}: {error.message}"[:_MAX_MESSAGE]
-    except RecursionError:
-        return "it is nested too deeply"
+        _validator(schema)
+    except jsonschema_rs.ValidationError as error:
+        return f"{_place(error.instance_path)}: {error.message}"[:_MAX_MESSAGE]
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        return str(error)[:_MAX_MESSAGE]
     return None
+
+
+def _place(path: Sequence[str | int]) -> str:
+    """A place in a JSON value as JSONPath (RFC 9535) has it: ``$.a[0]``."""
+    return "$" + "".join(
+        f".{step}" if isinstance(step, str) and step.isidentifier() else f"[{step!r}]" for step in path
+    )
 
 
 def judge_json(content: Json, file: BinaryIO, size: int, findings: Findings) -> None:
     """Judge a JSON file, or each line of JSON lines, by a schema."""
-    validator = _validator(content.json_schema)
+    reason = schema_problem(content.json_schema)
+    if reason is not None:  # where the document was read, nobody could tell
+        raise Undecided(f"it is no JSON Schema: {reason}")
+    validator = _validator(content.json_schema) if content.json_schema else None
     if content.format == "json":
         if size > MAX_JSON:
             raise Undecided(f"JSON of more than {MAX_JSON:,} bytes cannot be judged by a schema")
@@ -78,25 +91,31 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 def _judge(validator: Any, data: bytes, where: str, findings: Findings) -> None:  # noqa: ANN401 — as above
     try:
-        value = json.loads(data.decode("utf-8-sig"))
+        value = strict_json.loads(data)
+        errors = (
+            () if validator is None or validator.is_valid(value) else _errors(validator, value, len(data))
+        )
     except json.JSONDecodeError as error:
         findings.add(where, f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})")
-        return
     except UnicodeDecodeError as error:
         findings.add(where, f"not UTF-8 (byte {error.start})")
-        return
-    except ValueError as error:  # a number of thousands of digits
+    except UnicodeEncodeError:
+        findings.add(where, "a text in it holds half a surrogate pair")
+    except ValueError as error:  # a number of thousands of digits; nested deeper than it is judged
         findings.add(where, f"not JSON that can be read: {error}")
-        return
     except RecursionError:
         findings.add(where, "nested too deeply")
-        return
+    else:
+        for wrong in errors:
+            place = _place(wrong.instance_path)
+            findings.add(", ".join(filter(None, (where, place))), wrong.message[:_MAX_MESSAGE])
+
+
+def _errors(validator: Any, value: object, size: int) -> Sequence[Any]:  # noqa: ANN401 — as above
+    if size <= _ALL_ERRORS:
+        return list(validator.iter_errors(value))[:_MAX_ERRORS]
     try:
-        errors: list[ValidationError] = list(itertools.islice(validator.iter_errors(value), _MAX_ERRORS))
-    except Unresolvable as error:
-        raise Undecided(f"the schema refers to what is not in it: {error}"[:_MAX_MESSAGE]) from None
-    except RecursionError:
-        findings.add(where, "nested too deeply")
-        return
-    for wrong in errors:
-        findings.add(", ".join(filter(None, (where, wrong.json_path))), wrong.message[:_MAX_MESSAGE])
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        return [error]
+    return []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 
 from upload_client.expectations.findings import Findings, shown
 from upload_client.expectations.model import Limit, Values, as_moment
+from upload_client.expectations.patterns import matcher
 
 __all__ = ["check_scalar", "kind_of"]
 
@@ -62,7 +62,7 @@ def check_scalar(findings: Findings, where: str, value: object, rules: Values, e
         for one in rules.values
     ):
         findings.add(where, f"{shown(value)} is none of {', '.join(shown(one) for one in rules.values[:5])}")
-    if rules.pattern is not None and re.fullmatch(rules.pattern, str(value), re.DOTALL) is None:
+    if rules.pattern is not None and not matcher(rules.pattern)(str(value)):
         findings.add(where, f"{shown(value)} does not match {shown(rules.pattern)}")
 
 
