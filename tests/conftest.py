@@ -49,8 +49,8 @@ class Store:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _aws_environment() -> Iterator[None]:
-    """Nothing of the person's own AWS set-up may be used, or changed, by a test."""
+def _aws_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of the person's own AWS set-up, nor of their logs, may be used or changed by a test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             ours = name.startswith("UPLOAD_CLIENT_") and not name.startswith("UPLOAD_CLIENT_TEST_")
@@ -62,6 +62,7 @@ def _aws_environment() -> Iterator[None]:
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

@@ -140,8 +140,8 @@ def test_it_can_be_raised_with_any_arguments(args, kwargs, text):
 
 def test_importing_the_errors_does_not_import_botocore():
     code = (
-        "import sys, upload_client.errors as errors; assert 'botocore' not in sys.modules; "
-        "errors.UploadClientError; assert 'botocore' in sys.modules"
+        "import sys, upload_client, upload_client.errors; assert 'botocore' not in sys.modules; "
+        "upload_client.UploadClientError; assert 'botocore' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

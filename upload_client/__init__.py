@@ -6,6 +6,7 @@ stand on.
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING
 # Botocore asks once, when it is first imported, whether to sign through awscrt, and awscrt takes the body
 # of a plain-HTTP request in steps of 4 KiB: 2.8 times slower for large ones. Set to "false" it is used.
 os.environ.setdefault("BOTO_DISABLE_CRT", "true")
+
+# Silent, unless the program that uses this package asks for its log.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
     from upload_client.client import Outcome, UploadClient
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from upload_client.settings import Settings, load_settings
     from upload_client.transfer import TransferOutcome, send_files
     from upload_client.transfer.dataroot import DataRoot
+    from upload_client.ui.logs import LoggingReporter
     from upload_client.ui.notebook import NotebookReporter
 
 __all__ = [
@@ -48,6 +53,7 @@ __all__ = [
     "FileChanged",
     "Health",
     "InFlight",
+    "LoggingReporter",
     "Message",
     "NotebookReporter",
     "NothingToDoError",
@@ -77,6 +83,7 @@ _HOMES = {
     "FileChanged": "events",
     "Health": "events",
     "InFlight": "events",
+    "LoggingReporter": "ui.logs",
     "Message": "events",
     "NotebookReporter": "ui.notebook",
     "NothingToDoError": "errors",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import math
 import platform
 import random
@@ -112,6 +113,8 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
 
 __all__ = ["Outcome", "UploadClient"]
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -499,6 +502,7 @@ class UploadClient:
         key = delivery.places.layout.index(delivery.lock.epoch)
         delivery.index = IndexNamed(key, hashlib.sha256(body).hexdigest())
         self._create(key, body, "text/csv")
+        _log.info("index %s written: %d files", key, len(ledger))
         n_bytes = sum(size for size in ledger.sizes() if size > 0)
         self._append(
             [
@@ -710,6 +714,9 @@ class UploadClient:
         return self._places
 
     def _connect(self) -> None:
+        about = f"{self.dataset}/{self.delivery_id} ({self.transfer_type})"
+        versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
+        _log.info("agent %s begins %s; %s", self.agent_id, about, versions)
         places = self._open()
         settings, layout, control = places.settings, places.layout, places.control
         probe_store(control, layout, self.agent_id, clock=self._clock)
@@ -1233,6 +1240,7 @@ class UploadClient:
         counts = self.counts
         code = _exit_code(error, counts)
         headline = _headline(counts, error)
+        _log.info("agent %s ends, exit code %d", self.agent_id, code)
         path = self.dump_state()
         if delivery is not None:
             self._tell_progress(delivery)

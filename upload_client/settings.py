@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import os
 import re
 import string
@@ -30,6 +31,7 @@ from pydantic import (
     ValidationError,
 )
 
+from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 
 __all__ = [
@@ -41,6 +43,8 @@ __all__ = [
     "where_from",
     "with_parameter",
 ]
+
+_log = logging.getLogger(__name__)
 
 MIB = 1024**2
 GIB = 1024**3
@@ -242,6 +246,8 @@ def load_settings(
     merged: dict[str, Any] = {}
     for layer in _layers(flags, profile, environ):
         layer.check()
+        if layer.values:
+            _log.info("settings from %s: %s", for_terminal(layer.source), ", ".join(layer.values))
         merged = _over(merged, layer.values)
     return Settings.model_validate(merged)
 

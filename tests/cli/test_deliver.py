@@ -185,7 +185,9 @@ def test_the_command_to_type_next_is_the_one_that_was_typed(run, stand_in, data,
     command = Command(
         ("upload-client", *NAMED, "--source", str(folder), "--threads", "3", "--verbose")
     ).line()
-    assert said.err.splitlines()[-1].endswith(f"command: {command}")
+    *_, last, log = said.err.splitlines()
+    assert last.endswith(f"command: {command}")
+    assert log.startswith("log: ")
 
 
 @pytest.mark.parametrize(

@@ -68,16 +68,16 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
             [],
             """--dataset --delivery-id --source --index --index-format --sample --profile --threads --max-rate
             --engine --max-retries --resend-invalid --dry-run --output-dir --report --sandbox --dask
-            --json -q -v --debug --version""",
+            --json -q -v --log-file --debug --version""",
         ),
-        (["status"], "--dataset --delivery-id --sample --watch --json"),
-        (["report"], "--dataset --delivery-id --sample -o --report"),
+        (["status"], "--dataset --delivery-id --sample --watch --json --log-file"),
+        (["report"], "--dataset --delivery-id --sample -o --report --log-file"),
         (["index"], "-o --format --no-checksums --include --exclude"),
         (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out"),
         (
             ["check"],
             """--dataset --delivery-id --sample --source --index --content --clean --threads --max-rate
-            --output-dir --sandbox --json""",
+            --output-dir --sandbox --json --log-file""",
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_help_names_every_option(run, command, options):
     named = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", said.out))
     assert set(options.split()) <= named
     # `-o` and the like have a long form; of those nothing is missing above.
-    extra = {"--help", "-h", "--quiet", "--verbose", "--output", "--profile"}
+    extra = {"--help", "-h", "-vv", "--quiet", "--verbose", "--output", "--profile"}
     assert named - set(options.split()) <= extra
 
 

@@ -32,6 +32,7 @@ def test_the_most_frequent_trouble_comes_first_and_names_ten_of_its_files():
         ('no column "a"', 'no column "b"'),
         ("larger than 1,024 bytes", "larger than 12.5 bytes"),
         (f"etag {'0' * 32}", f"etag {'a' * 32}-7"),
+        ("S3 refuses it: 403 (request id 4A/b+c)", "S3 refuses it: 403 (request id Z9.x)"),
     ],
 )
 def test_messages_that_differ_in_particulars_tell_of_the_same_trouble(one, other):

@@ -43,10 +43,12 @@ def sentinels(delivery: Delivery, listener: Listener) -> set[str]:
     return {password[1], "sentinel-of-the-environment", *listener.heard}
 
 
-def everything(delivery: Delivery, said: Said) -> dict[str, str]:
+def everything(delivery: Delivery, said: Said, state: Path) -> dict[str, str]:
     """All that a run says and leaves behind."""
     found = {"stdout": said.stdout, "stderr": said.stderr}
-    for path in delivery.receiver.output.iterdir():
+    logs = list(state.rglob("*.log"))
+    assert logs, "a run keeps its log"
+    for path in (*logs, *delivery.receiver.output.iterdir()):
         found[path.name] = path.read_text("utf-8", "replace")
     bucket = control_bucket(delivery)
     for key in bucket.ls():
@@ -96,17 +98,17 @@ def gone(network: Network) -> None:
 
 
 @pytest.mark.parametrize("happen", [nothing, denied, unsigned, nonsense, no_settings])
-def test_no_secret_is_told(delivery: Delivery, data: Path, network: Network, happen) -> None:
-    no_secret_is_told(delivery, data, network, happen)
+def test_no_secret_is_told(delivery: Delivery, data: Path, network: Network, tmp_path: Path, happen) -> None:
+    no_secret_is_told(delivery, data, network, tmp_path, happen)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("happen", [expired, no_credentials, gone])
-def test_nor_in_rarer_cases(delivery: Delivery, data: Path, network: Network, happen) -> None:
-    no_secret_is_told(delivery, data, network, happen)
+def test_nor_in_rarer_cases(delivery: Delivery, data: Path, network: Network, tmp_path: Path, happen) -> None:
+    no_secret_is_told(delivery, data, network, tmp_path, happen)
 
 
-def no_secret_is_told(delivery: Delivery, data: Path, network: Network, happen) -> None:
+def no_secret_is_told(delivery: Delivery, data: Path, network: Network, tmp_path: Path, happen) -> None:
     listener = Listener()
     happen(network)
     network.rest.on(listener, when=lambda r: "invocations" not in r.path, times=None)
@@ -115,8 +117,10 @@ def no_secret_is_told(delivery: Delivery, data: Path, network: Network, happen) 
         "AWS_SECRET_ACCESS_KEY": "sentinel-of-the-environment",
         "AWS_SESSION_TOKEN": "sentinel-of-the-environment",
     }
-    said = delivery.run("--source", data, "--debug", "-v", "--max-retries", "0", env=environment)
+    state = tmp_path / "state"
+    environment["XDG_STATE_HOME"] = str(state)
+    said = delivery.run("--source", data, "--debug", "-vv", "--max-retries", "0", env=environment)
     assert (said.exit_code == 0) == (happen is nothing), said
     for secret in sentinels(delivery, listener):
-        for where, text in everything(delivery, said).items():
+        for where, text in everything(delivery, said, state).items():
             assert secret not in text, f"a secret in {where}"

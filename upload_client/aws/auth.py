@@ -11,6 +11,7 @@ verifies them itself, ever acts on them.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import subprocess
@@ -24,6 +25,7 @@ from botocore import UNSIGNED
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, LoginRefused
 from upload_client.s3.clients import client
 from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry, is_skew
@@ -31,6 +33,8 @@ from upload_client.settings import Settings, SettingsError, require
 from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = ["SET_CLOCK", "CognitoLogin", "Prompt", "fetch_parameter", "find_password", "open_session"]
+
+_log = logging.getLogger(__name__)
 
 
 class Prompt(Protocol):
@@ -82,6 +86,7 @@ def open_session(settings: Settings, *, prompt: Prompt | None = None, clock: Clo
         SettingsError: Ids that the login needs are not set.
     """
     if settings.auth == "aws":
+        _log.info("using this machine's AWS credentials, profile %s", settings.aws_profile or "default")
         return _own_session(settings)
     return CognitoLogin(settings, prompt=prompt, clock=clock).session()
 
@@ -207,6 +212,7 @@ class CognitoLogin:
         self._username = username
         assert username is not None
         password = find_password(self._settings, username, self._prompt)
+        _log.info("logging in to user pool %s as %s", self._settings.user_pool_id, for_terminal(username))
         self._keep(self._challenges(username, password))
 
     def _challenges(self, username: str, password: str) -> Mapping[str, Any]:
@@ -337,6 +343,7 @@ class CognitoLogin:
             IdentityId=self._identity_id, Logins=logins, **role
         )
         given = found["Credentials"]
+        _log.info("credentials were given, until %s", given["Expiration"].isoformat())
         now = self._clock.wall()
         if given["Expiration"].timestamp() <= now:
             date = found["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")

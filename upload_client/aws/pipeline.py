@@ -8,12 +8,14 @@ See https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from upload_client.core.layout import MAX_SHARDS
+from upload_client.core.text import for_terminal
 from upload_client.core.values import value
 from upload_client.errors import PipelineBusy, PipelineRefused
 from upload_client.s3 import clients
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
 
 __all__ = ["READ_TIMEOUT", "Started", "lambda_client", "start"]
+
+_log = logging.getLogger(__name__)
 
 READ_TIMEOUT = 300
 """Seconds to wait for the starter's answer; its own time ends before."""
@@ -81,6 +85,7 @@ def start(client: LambdaClient, function_name: str, request: Mapping[str, Any]) 
         PipelineRefused: The starter refused or failed, or must not be called.
         AnswerLost: It may have started one, or not.
     """
+    _log.info("asking %s for a validator, %s", function_name, request.get("idempotency_key"))
     try:
         with store_errors(f"Invoke {function_name}"):
             answer = client.invoke(
@@ -117,6 +122,7 @@ def _understood(payload: bytes, *, failed: bool) -> Started:
         shards = said.get("shards", 1)
         if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
             raise _misunderstood(f"no number of validators from 1 to {MAX_SHARDS}")
+        _log.info("validator %s is at work, one of %d", for_terminal(validator_id[:_MAX_TEXT]), shards)
         return Started(validator_id[:_MAX_TEXT], shards)
     if said.get("status") != "failure":
         raise _misunderstood("neither success nor failure")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from upload_client.ui.jsonl import JsonlReporter
 
 __all__ = ["deliver"]
+
+_log = logging.getLogger(__name__)
 
 SANDBOX_DATASET, SANDBOX_DELIVERY = "sample", "1"
 SHOWN = 10
@@ -74,7 +77,8 @@ class _Order:
     dask: str | None
     json: bool
     quiet: bool
-    verbose: bool
+    verbose: int
+    log_file: Path | None
     debug: bool
 
 
@@ -94,7 +98,7 @@ class _Order:
             "dask",
         ),
         "To try it out": ("dry_run", "sandbox"),
-        "What it says": ("output_dir", "report", "json", "quiet", "verbose", "debug"),
+        "What it says": ("output_dir", "report", "json", "quiet", "verbose", "log_file", "debug"),
     },
     sections=(
         Section(
@@ -179,7 +183,13 @@ class _Order:
 )
 @click.option("--json", is_flag=True, help="Print one JSON object a line on stdout, the last one a summary.")
 @click.option("-q", "--quiet", is_flag=True, help="Errors alone; nothing where all is well.")
-@click.option("-v", "--verbose", is_flag=True, help="Every file.")
+@click.option("-v", "--verbose", count=True, help="Every file; -vv: every step and request, too.")
+@click.option(
+    "--log-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write each step and request into this file.  [default: the steps into one that is kept, of ten]",
+)
 @click.option("--debug", is_flag=True, help="Tracebacks, for a report.")
 @click.option(
     "--version",
@@ -222,7 +232,11 @@ def _typed(ctx: click.Context) -> Iterator[str]:
     for option in ctx.command.params:
         name = option.name or ""
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            yield next(spelt for spelt in option.opts if spelt.startswith("--"))
+            spelt = next(spelt for spelt in option.opts if spelt.startswith("--"))
+            if isinstance(option, click.Option) and option.count:
+                yield from [spelt] * ctx.params[name]
+                continue
+            yield spelt
             if not (isinstance(option, click.Option) and option.is_flag):
                 yield str(ctx.params[name])
 
@@ -233,13 +247,18 @@ def _run(order: _Order, typed: tuple[str, ...]) -> int:
     from upload_client.ui import Several, people_reporter  # noqa: PLC0415 # not for --help
     from upload_client.ui.ending import Command  # noqa: PLC0415 # not for --help
     from upload_client.ui.jsonl import JsonlReporter  # noqa: PLC0415 # not for --help
+    from upload_client.ui.logs import LoggingReporter  # noqa: PLC0415 # not for --help
 
     verbosity = order.verbose - order.quiet
     people = people_reporter(beside_json=order.json, verbosity=verbosity, command=Command(typed))
     machine = JsonlReporter() if order.json else None
-    reporter = Several([people] if machine is None else [people, machine])
+    logged = LoggingReporter(verbosity=int(order.log_file is not None or order.verbose > 1))
+    reporter = Several([people, logged] if machine is None else [people, machine, logged])
+    log_path: Path | None = None
+    log = ExitStack()
     try:
         with interruptible(), ExitStack() as stack:
+            log_path = log.enter_context(_logging(order, typed))
             if order.report is not None:
                 check_target(order.report, order.source)
             client = _client(order, reporter, stack)
@@ -255,14 +274,34 @@ def _run(order: _Order, typed: tuple[str, ...]) -> int:
         if machine is not None and not reporter.ended:
             machine.handle(failure.summary())
         reporter.close()
+        _log.error("exit code %d: %s", failure.exit_code, failure.sentence, exc_info=error)
         if order.debug:
             failure.print_traceback(error)
         if not reporter.ended:  # else the summary has told it
             failure.print()
+        _name_log(log_path, failure.exit_code)
         return failure.exit_code
     finally:
         reporter.close()
+        log.close()
+    _name_log(log_path, int(outcome.exit_code))
     return int(outcome.exit_code)
+
+
+def _logging(order: _Order, typed: tuple[str, ...]) -> AbstractContextManager[Path | None]:
+    """The log of this run. One that is not even told which delivery is meant keeps none."""
+    from upload_client.cli.logs import logging_run  # noqa: PLC0415 # not for --help
+
+    names = (order.dataset or SANDBOX_DATASET, order.delivery_id or SANDBOX_DELIVERY)
+    if order.log_file is None and not (order.sandbox or (order.dataset and order.delivery_id)):
+        return nullcontext()
+    return logging_run(typed, names, log_file=order.log_file, on_stderr=order.verbose > 1)
+
+
+def _name_log(path: Path | None, exit_code: int) -> None:
+    """Say where the log of a run is that failed, unless by what was typed or by who stopped it."""
+    if path is not None and exit_code not in (0, 2, 130):
+        click.echo(f"log: {for_terminal(str(path))}", err=True)
 
 
 def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient:

@@ -33,6 +33,24 @@ index_option = click.option(
 )
 
 
+def _log_into(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """For ``--log-file``: log from here to the command's end."""
+    if path is not None:
+        from upload_client.cli.logs import log_into  # noqa: PLC0415 # not for --help
+
+        ctx.call_on_close(log_into(path))
+
+
+log_file_option = click.option(
+    "--log-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_log_into,
+    expose_value=False,
+    help="Write each step and request into this file.",
+)
+
+
 def delivery_options(
     command: Callable[..., Any] | None = None, *, required: bool = True
 ) -> Callable[..., Any]:
@@ -54,6 +72,7 @@ def delivery_options(
             shell_complete=profiles,
             help="Settings from the receiver, a TOML file.",
         ),
+        log_file_option,
         click.option("--debug", is_flag=True, hidden=True, expose_value=False),  # `main` looks for it
     )
     for option in reversed(options):

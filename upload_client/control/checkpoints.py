@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ __all__ = [
     "validator_reader",
     "write_checkpoint",
 ]
+
+_log = logging.getLogger(__name__)
 
 _KEPT = 2  # checkpoints: the newest may be one whose record never reached the log
 
@@ -114,13 +117,17 @@ def read_logs(control: Bucket, layout: Layout, rows: Mapping[str, int], clock: C
             found = decode_checkpoint(data, rows)
             del data
             folded = _fold(control, layout, found, clock, named)
-        except (BadCheckpoint, LogBroken, StoreError):
+        except (BadCheckpoint, LogBroken, StoreError) as error:
+            _log.info("checkpoint %s passed over: %s", key, error)
             continue  # whatever is wrong with the logs themselves is met again below
         if folded is not None:
+            _log.info("logs read: from checkpoint %s, and %d segments", key, folded.n_segments)
             return folded
+        _log.info("checkpoint %s passed over: the log does not name it", key)
     start = Checkpoint(DeliveryHistory(rows), LogChain("client"), {})
     folded = _fold(control, layout, start, clock, None)
     assert folded is not None  # nothing had to be named
+    _log.info("logs read: %d segments", folded.n_segments)
     return folded
 
 
@@ -138,6 +145,7 @@ def write_checkpoint(control: Bucket, layout: Layout, checkpoint: Checkpoint, at
     body = b"".join(encode_checkpoint(checkpoint))
     older = [other for other in _newest(control, layout) if other != key]
     control.put(key, body, content_type="application/octet-stream")
+    _log.info("checkpoint %s written, %d bytes", key, len(body))
     for other in older[_KEPT - 1 :]:
         with contextlib.suppress(StoreError):
             control.rm(other)

@@ -6,6 +6,7 @@ It carries out what `upload_client.core.lease` decides.
 from __future__ import annotations
 
 import getpass
+import logging
 import math
 import platform
 import secrets
@@ -47,6 +48,8 @@ from upload_client.support.background import Background
 from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = ["LAST_CHANCE", "Lock", "LockState", "epoch_floor", "locked"]
+
+_log = logging.getLogger(__name__)
 
 LockState = Literal["free", "held", "released", "lost"]
 
@@ -201,6 +204,7 @@ class Lock:
             if self.state in {"released", "lost"} or not self._nonces:
                 return
             insist(self._give_back, self._clock)
+            _log.info("lock %s given back", self._where)
         finally:
             self._mutex.release()
 
@@ -289,6 +293,7 @@ class Lock:
         self.epoch = epoch
         self.state = "held"
         self.lost = None
+        _log.info("lock %s taken, epoch %d", self._where, epoch)
 
     def _renew(self) -> None:
         """Write the lock again.
@@ -367,6 +372,7 @@ class Lock:
         """Note that a refresh found no answer; give the seconds until the next."""
         now = self._clock.monotonic()
         self.trouble = error
+        _log.info("lock %s not refreshed: %s", self._where, error)
         if self._expired_since is not None and now - self._expired_since >= LAST_CHANCE:
             self._lose(None, error)
             return math.inf
@@ -388,6 +394,7 @@ class Lock:
             why = f"agent {found.body.agent_id} has it, epoch {found.body.epoch}, {found.body.state}"
         self.lost = LockLost(f"the lock {self._where} of agent {self._agent_id} is lost: {why}")
         self.lost.__cause__ = trouble
+        _log.warning("%s", self.lost)
         return self.lost
 
     def _locked(self, refusal: Refuse, date: float) -> Locked:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import itertools
+import logging
 import math
 import threading
 from collections import deque
@@ -49,6 +50,8 @@ from upload_client.support.background import Background
 from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = ["READ_BUDGET", "LogReader", "LogWriter", "last_epoch"]
+
+_log = logging.getLogger(__name__)
 
 READ_BUDGET = 16 * 1024 * 1024
 """Bytes that a reader takes in one poll at most."""
@@ -174,6 +177,7 @@ class LogWriter:
             except _MayNotWrite:
                 raise LockLost("the lock was not confirmed in time to append to the log") from None
             self.folded.clear()
+            _log.info("log %s%s goes on at segment %d", self._bucket.prefix, self._prefix, self.seq)
 
     def check_owner(self, newest: Life | None) -> None:
         """Stop if the whole log, read after the fence, knows of an owner that this one does not come after.
@@ -290,11 +294,13 @@ class LogWriter:
             self._send()
         except (Superseded, LogBroken) as error:
             self.error = error
+            _log.warning("%s", error)
             return math.inf
         except _MayNotWrite:
             return FLUSH_SECONDS
         except Exception as error:  # noqa: BLE001 - whatever it is, the records are kept and tried again
             self.trouble = error
+            _log.info("log %s%s not appended to: %s", self._bucket.prefix, self._prefix, error)
             pause, self._pause = self._pause, min(2 * self._pause, _RETRY_LAST)
             self._next_try = self._clock.monotonic() + pause
             return pause

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import boto3
 
 __all__ = ["Places", "complete_settings", "open_places", "usage_errors"]
+
+_log = logging.getLogger(__name__)
 
 _CONTROL_TIMEOUT = 20.0  # seconds: a lock's refresh must not hang for longer than a short lease can wait
 _COPY_TIMEOUT = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it is done
@@ -92,8 +95,10 @@ def open_places(
         layout.check_places(settings.control_bucket, settings.landing_bucket)
     control = s3_client(session, settings, read_timeout=_CONTROL_TIMEOUT)
     data = s3_client(session, settings, pool=pool, read_timeout=_COPY_TIMEOUT)
-    return Places(
+    places = Places(
         layout,
         Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=control),
         Bucket(layout.fill(settings.landing_bucket), prefix=layout.landing, client=data),
     )
+    _log.info("control bucket %s, landing bucket %s", places.control, places.landing)
+    return places

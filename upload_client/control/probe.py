@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 
 from upload_client.core.layout import Layout
@@ -19,6 +20,8 @@ from upload_client.s3.bucket import (
 from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = ["probe_store"]
+
+_log = logging.getLogger(__name__)
 
 _NO_ETAG = "0" * 32
 
@@ -50,6 +53,7 @@ def probe_store(bucket: Bucket, layout: Layout, agent_id: str, *, clock: Clock =
             raise StoreUnsafe(f"{bucket} ignores If-Match: a write on a wrong ETag passed")
         if probe.write("replace", if_match=first) is None:
             raise StoreUnsafe(f"{bucket} refuses a write on the right ETag")
+        _log.info("%s honours conditional writes", bucket)
     finally:
         probe.clean()
 

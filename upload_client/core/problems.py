@@ -20,8 +20,14 @@ MAX_NAMED: Final = 10
 
 _MAX_KINDS = 1000
 _OTHER = "other reasons"
-# What differs from file to file in messages about the same trouble: numbers, quoted texts, checksums.
-_PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|[A-Za-z0-9+/]{6}==|[0-9a-f]{32}(?:-\d+)?|\d[\d,.]*")
+# What differs from file to file in messages about the same trouble.
+_PARTICULAR = re.compile(
+    r"""\(request\ id\ [^)]*\)
+    | '[^']*' | "[^"]*"
+    | [A-Za-z0-9+/]{6}== | [0-9a-f]{32}(?:-\d+)?  # checksums
+    | \d[\d,.]*""",
+    re.VERBOSE,
+)
 
 
 @value

@@ -6,6 +6,7 @@ There is one, or several share the files, each a shard of them with a log of its
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.support.clock import Clock
 
 __all__ = ["BUSY_RETRY", "Request", "Validation"]
+
+_log = logging.getLogger(__name__)
 
 BUSY_RETRY = 5.0
 """Seconds between attempts to start a validator while an old one is leaving."""
@@ -223,6 +226,7 @@ class _Shard:
         advice = self.watch.advice()
         if advice is Watch.START_AGAIN:
             if self._clock.monotonic() >= self._start_at:
+                _log.info("%s is started again", self._who)
                 self._starting = _in_background(self._asking())
         elif advice is Watch.SILENT:
             raise ValidatorSilent(
@@ -267,7 +271,9 @@ class _Shard:
             self.watch.started()  # where the answer was lost, the validator's log tells
             return True
         if isinstance(refusal, PipelineBusy) and self.watch.busy(self._clock.monotonic()):
+            _log.info("%s is not started yet: %s", self._who, refusal)
             return False
+        _log.info("%s is not started: %s", self._who, refusal)
         raise refusal
 
 

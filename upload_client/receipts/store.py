@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -46,6 +47,8 @@ __all__ = [
     "sha256_of",
     "standing_receipt",
 ]
+
+_log = logging.getLogger(__name__)
 
 BLOCK = 8 * 1024 * 1024
 """Bytes that go to S3 in one request; a larger receipt goes in parts."""
@@ -183,6 +186,7 @@ def put_receipt(control: Bucket, key: str, lines: Iterable[bytes], ask: Ask = in
     if second is None:
         put = partial(control.put, key, first, if_none_match=True, content_type=_JSON)
         ask(partial(unless_there, put))
+        _log.info("receipt %s written, SHA-256 %s", key, digest.hexdigest())
         return digest.hexdigest()
     parts = _Parts(control, key)
     try:
@@ -193,6 +197,7 @@ def put_receipt(control: Bucket, key: str, lines: Iterable[bytes], ask: Ask = in
         ask(partial(unless_there, parts.complete))
     finally:
         parts.sweep()
+    _log.info("receipt %s written, SHA-256 %s", key, digest.hexdigest())
     return digest.hexdigest()
 
 

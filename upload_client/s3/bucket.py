@@ -21,6 +21,7 @@ from upload_client.core.values import value
 from upload_client.errors import DeliveryError
 from upload_client.s3 import clients, listing
 from upload_client.s3.errors import UploadClientError
+from upload_client.s3.request_log import with_request_id
 from upload_client.s3.skew import clock_and_hint, is_skew
 from upload_client.s3.write_guard import Withdrawn
 from upload_client.support.clock import SYSTEM, Clock
@@ -150,7 +151,9 @@ def store_errors(doing: str) -> Iterator[None]:
             text = f"{clock}. {text}"
         if name := answer.get("Error", {}).get("BucketName"):
             text = f"{text} ({name})"
-        refusal = _kind(status, code)(f"{doing}: {code} {text}"[:1000], hint=hint)
+        request_id = answer.get("ResponseMetadata", {}).get("RequestId")
+        text = with_request_id(f"{doing}: {code} {text}"[:1000], request_id)
+        refusal = _kind(status, code)(text, hint=hint)
         refusal.code, refusal.status = code, status
         raise refusal from error
     except _CREDENTIAL_ERRORS as error:

@@ -10,6 +10,7 @@ A client made here
 * never sends ``Expect: 100-continue`` to S3. Botocore adds it to each body that is a file, which costs a
   round trip for each, and a whole second where the store does not answer it;
 * says what it means when credentials have ended as soon as they are renewed (`explain_expiry`);
+* has each attempt logged (`request_log`);
 * goes through no proxy to a service on this machine, such as a sandbox: a proxy would look on its own;
 * never signs through awscrt, which takes a plain-HTTP body in 4 KiB steps (`upload_client.aws` sees to it).
 """
@@ -24,7 +25,7 @@ import boto3
 import botocore.config
 import botocore.handlers
 
-from upload_client.s3 import listing, write_guard
+from upload_client.s3 import listing, request_log, write_guard
 from upload_client.s3.skew import explain_expiry
 from upload_client.support import failpoints
 
@@ -96,6 +97,7 @@ def client(
         made.meta.events.unregister("before-call.s3", botocore.handlers.add_expect_header)
         listing.watch(made)
         write_guard.watch(made)
+    request_log.watch(made)
     failpoints.watch(made)
     return made
 

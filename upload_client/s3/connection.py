@@ -30,6 +30,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 from xml.sax.saxutils import unescape
 
+from upload_client.s3 import request_log
 from upload_client.s3.route import Address, Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
 from upload_client.s3.wire import Answer, Body, PutObject, UploadPart
@@ -151,8 +152,11 @@ class Connection:
         """
         route = self._route
         payload = _sha256(request.body) if route.sign_payload else UNSIGNED_PAYLOAD
+        attempt = 0
         while True:
             reused = self._reused
+            attempt += 1
+            began = time.perf_counter()
             try:
                 if self.sock is None:
                     self.patience = OPENING
@@ -175,20 +179,32 @@ class Connection:
                     answer = self._usual(request)
                 if answer is None:
                     answer = yield from self._receive(request, whole=whole)
-            except _Closed as error:
-                self.close()
-                if reused:
-                    continue
-                return Answer(0, "ConnectionClosed", str(error))
             except (OSError, Broken) as error:
                 self.close()
-                if reused and isinstance(error, _CUT):
+                code = "ConnectionClosed" if isinstance(error, _Closed) else type(error).__name__
+                answer = Answer(0, code, str(error))
+                if reused and isinstance(error, (_Closed, *_CUT)):
+                    self._log(request, answer, attempt, began)
                     continue
-                return Answer(0, type(error).__name__, str(error))
             except BaseException:
                 self.close()
                 raise
+            if not answer.ok or request_log.all_logged():
+                self._log(request, answer, attempt, began)
             return answer
+
+    def _log(self, request: Lean, answer: Answer, attempt: int, began: float) -> None:
+        request_log.write_attempt(
+            "PUT",
+            type(request).__name__,
+            self._route.url(request),
+            status=answer.status,
+            code=answer.code,
+            attempt=attempt,
+            began=began,
+            request_id=answer.request_id,
+            host_id=answer.host_id,
+        )
 
     # Opening
 
@@ -534,6 +550,8 @@ def _answer(request: Lean, status: int, headers: dict[bytes, bytes], body: bytes
             crc32=request.crc32,
             size=len(request.body),
             version_id=None if version in (None, b"null") else version.decode("latin-1"),
+            request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
+            host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
         )
     code, message = _CODE.search(body), _MESSAGE.search(body)
     return Answer(
@@ -541,4 +559,6 @@ def _answer(request: Lean, status: int, headers: dict[bytes, bytes], body: bytes
         code=unescape(code[1].decode("utf-8", "replace")) if code else "",
         message=unescape(message[1].decode("utf-8", "replace")) if message else "",
         date=headers.get(b"date", b"").decode("latin-1"),
+        request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
+        host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
     )

@@ -22,6 +22,7 @@ import botocore.session
 import botocore.utils
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
+from upload_client.s3 import request_log
 from upload_client.s3.sigv4 import Form, Keys, Signer, quote_key, quote_value
 from upload_client.s3.wire import PutObject, UploadPart
 
@@ -198,6 +199,12 @@ class Route:
             query = f"partNumber={request.number}&uploadId={quote_value(request.upload_id)}"
         return form.fill(signer, stamp, path, query, payload, len(request.body), values)
 
+    def url(self, request: PutObject | UploadPart) -> str:
+        """Where a request goes, for the log."""
+        scheme = "http" if self.address.tls is None else "https"
+        query = f"?partNumber={request.number}" if isinstance(request, UploadPart) else ""
+        return f"{scheme}://{self._host}{self._path}{quote_key(request.key)}{query}"
+
     def _see(self, operation: str, key: str, **arguments: object) -> _Seen:
         """Have botocore make a request, and take it before it is sent."""
         client: Any = self._bucket.client
@@ -222,7 +229,8 @@ class Route:
         events.register_first(f"before-send.s3.{operation}", sending)
         try:
             method = client.put_object if operation == "PutObject" else client.upload_part
-            method(Bucket=self._bucket.name, Key=key, Body=b"", ChecksumCRC32="AAAAAA==", **arguments)
+            with request_log.not_sent():
+                method(Bucket=self._bucket.name, Key=key, Body=b"", ChecksumCRC32="AAAAAA==", **arguments)
         finally:
             events.unregister(f"before-sign.s3.{operation}", signing)
             events.unregister(f"before-send.s3.{operation}", sending)

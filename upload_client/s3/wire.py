@@ -210,6 +210,7 @@ class Answer:
         crc32: Of the whole object or the part, base64, where the store says it.
         size: Of the object, bytes.
         date: The store's clock, as it stands in the answer (RFC 9110, section 5.6.7).
+        request_id: Under which the store's own logs have the request; `host_id` likewise.
     """
 
     status: int
@@ -224,6 +225,8 @@ class Answer:
     parts: tuple[ListedPart, ...] = ()
     full_object: bool = False
     date: str = ""
+    request_id: str = ""
+    host_id: str = ""
 
     @property
     def ok(self) -> bool:
@@ -328,6 +331,8 @@ class BotoWire:
                 code=str(said.get("Code", "")),
                 message=str(said.get("Message", "")),
                 date=meta.get("HTTPHeaders", {}).get("date", ""),
+                request_id=meta.get("RequestId", ""),
+                host_id=meta.get("HostId", ""),
             )
         except (
             botocore.exceptions.NoCredentialsError,

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -62,6 +63,8 @@ from upload_client.transfer.upload import (
 )
 
 __all__ = ["Engine", "EngineFailed", "TransferEngine", "TransferOutcome", "TransferTask"]
+
+_log = logging.getLogger(__name__)
 
 Engine = Literal["auto", "lean", "boto3"]
 """Whose connections: our own where possible; our own or none; boto3's."""
@@ -335,6 +338,7 @@ class TransferEngine:
 
     def failed(self, error: BaseException) -> None:
         """A thread ends by this. From that thread, which does not hold the lock."""
+        _log.error("a thread of the engine has ended", exc_info=error)
         with self._lock:
             self._fault = self._fault or error
             self._stopping = True
@@ -807,8 +811,12 @@ def _wire(
     """The wire of that name. Copies need none of our own: S3 moves the bytes."""
     if engine != "boto3" and source.bucket is None:
         try:
-            return LeanWire(destination, options, unsigned_payload=unsigned_payload)
-        except NoRoute:
+            wire = LeanWire(destination, options, unsigned_payload=unsigned_payload)
+        except NoRoute as error:
             if engine == "lean":
                 raise
+            _log.info("files go through boto3: %s", error)
+        else:
+            _log.info("files go over direct connections to %s", wire.route.address.host)
+            return wire
     return BotoWire(destination, source.bucket, options)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from upload_client.errors import LoginRefused
 from upload_client.events import InFlight
+from upload_client.s3.request_log import with_request_id
 from upload_client.s3.skew import clock_and_hint, is_skew
 from upload_client.s3.wire import Answer
 from upload_client.support.local_file import FileRefused
@@ -17,6 +18,7 @@ from upload_client.support.local_file import FileRefused
 __all__ = ["NotTaken", "TransferOutcome", "TransferProgress", "TransferTask", "failure"]
 
 _MAX_TEXT = 500
+_MAX_SAID, _MAX_ID = 300, 100  # so that the request's id is not cut off
 
 
 class TransferTask(NamedTuple):
@@ -139,4 +141,6 @@ def _said(answer: Answer) -> str:
     if answer.status == 0:
         return f"no answer from S3: {answer.code}: {answer.message}"
     text = f"S3 refuses it: {answer.status} {answer.code}".rstrip()
-    return f"{text}: {answer.message}" if answer.message else text
+    if answer.message:
+        text = f"{text}: {answer.message[:_MAX_SAID]}"
+    return with_request_id(text, answer.request_id[:_MAX_ID])

@@ -26,12 +26,12 @@ def people_reporter(
     """The reporter for people that fits where stderr leads.
 
     Args:
-        verbosity: -1 for errors alone, 0 as usual, 1 for every file.
+        verbosity: -1 for errors alone, 0 as usual, 1 for every file; above that, a log goes to stderr too.
         beside_json: JSON lines are written to stdout as well.
         command: What was typed, for the command to type next.
     """
-    # Two writers on one screen would spoil each other's lines: beside JSON on a terminal nothing is drawn.
-    if is_terminal() and not (beside_json and sys.stdout.isatty()):
+    # Two writers on one screen would spoil each other's lines: beside JSON or a log on it nothing is drawn.
+    if is_terminal() and verbosity < 2 and not (beside_json and sys.stdout.isatty()):
         from upload_client.ui.rich import RichReporter  # noqa: PLC0415 # slow to import
 
         return RichReporter(verbosity=verbosity, command=command)
@@ -86,7 +86,7 @@ class Several:
         why = f"the display has failed ({type(error).__name__}: {error}); the delivery goes on"
         lines = PlainReporter()
         lines.handle(Message(why, "error"))
-        if not any(isinstance(one, PlainReporter) for one in self._reporters):
+        if not any(type(one) is PlainReporter for one in self._reporters):
             lines.handle(event)
             self._reporters.append(lines)
 

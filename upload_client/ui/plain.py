@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from typing import Literal, TextIO, TypeAlias
 
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
@@ -12,6 +12,7 @@ from upload_client.events import (
     FileChanged,
     Health,
     Message,
+    MessageType,
     Phase,
     Planned,
     Progress,
@@ -23,9 +24,15 @@ from upload_client.ui.ending import Command, ending, problem_lines
 from upload_client.ui.lines import Lines
 from upload_client.ui.run_view import PHASES
 
-__all__ = ["PlainReporter"]
+__all__ = ["Level", "PlainReporter"]
 
 PROGRESS_SECONDS = 30.0
+
+Level: TypeAlias = Literal["info", "warning", "error"]
+"""How much a line matters, for a log."""
+
+
+_LEVELS: dict[str, Level] = {"well": "info", "todo": "warning", "error": "error"}
 
 
 class PlainReporter:
@@ -50,6 +57,7 @@ class PlainReporter:
         self._verbosity = verbosity
         self._command = command
         self._clock = clock
+        self.progress_seconds = PROGRESS_SECONDS
         self._pace = figures.Pace()
         self._told = figures.FilesTold(verbosity)
         self._told_at = 0.0
@@ -62,12 +70,15 @@ class PlainReporter:
                 if self._told.tell(event):
                     why = f": {for_terminal(event.message)}" if event.message else ""
                     again = " (it is tried again by itself)" if event.again else ""
-                    self._say(f"{event.state} {for_terminal(event.relpath)}{why}{again}")
+                    level: Level = "warning" if event.state in {"failed", "invalid"} else "info"
+                    self._say(f"{event.state} {for_terminal(event.relpath)}{why}{again}", level)
                 elif self._told.left_out:
-                    self._say(self._told.MORE)
+                    self._say(self._told.MORE, "warning")
             case Message(text, mtype):
-                level = mtype if mtype in {"warning", "error"} else ""
-                self._say(f"{level}: {text}" if level else text, quiet=mtype == "error")
+                if mtype in {"warning", "error"}:
+                    self._warn(text, mtype)
+                else:
+                    self._say(text)
             case Phase(name):
                 self._say(PHASES[name])
             case Connected():
@@ -93,7 +104,7 @@ class PlainReporter:
 
     def _progress(self, event: Progress) -> None:
         self._pace.see(event)
-        if event.seconds - self._told_at < PROGRESS_SECONDS:
+        if event.seconds - self._told_at < self.progress_seconds:
             return
         self._told_at = event.seconds
         total = event.bytes_before + event.bytes_total
@@ -115,25 +126,40 @@ class PlainReporter:
         before, self._well = self._well, (validator, event.trouble or "")
         if validator != before[0]:
             words = {"silent": "the validator is silent", "left": "the validator has left"}
-            self._say(f"warning: {words[validator]}" if validator else "the validator is at work again")
+            if validator:
+                self._warn(words[validator])
+            else:
+                self._say("the validator is at work again")
         if bool(event.trouble) != bool(before[1]):
-            self._say(f"warning: trying again: {event.trouble}" if event.trouble else "it goes on again")
+            if event.trouble:
+                self._warn(f"trying again: {event.trouble}")
+            else:
+                self._say("it goes on again")
 
     def _summary(self, event: Summary) -> None:
         if self._verbosity < 0 and event.exit_code == 0:
             return
+        end = ending(event, self._command)
+        level = _LEVELS[end.kind]
         for kind, text in problem_lines(event.problems):
             indent = {"name": "    ", "more": "    ", "todo": "  -> "}.get(kind, "")
-            self._say(f"{indent}{for_terminal(text)}", quiet=True)
-        end = ending(event, self._command)
-        self._say(end.title, quiet=True)
+            self._say(f"{indent}{for_terminal(text)}", level, quiet=True)
+        self._say(end.title, level, quiet=True)
         for label, text in (*end.rows, ("details", end.path), ("command", end.command)):
             if text:
-                self._say(f"{label}: {text}", quiet=True)
+                self._say(f"{label}: {text}", level, quiet=True)
 
-    def _say(self, text: str, *, quiet: bool = False) -> None:
-        """Write it; with -q only what is said even then. Further lines are indented, so none looks new."""
+    def _say(self, text: str, level: Level = "info", *, quiet: bool = False) -> None:
+        """Write it; with -q only what is said even then."""
         if quiet or self._verbosity >= 0:
-            # Whole seconds: the date and the time up to the point.
-            now = timestamp(self._clock.wall())[:19] + "Z"
-            self._lines.write(f"{now} {for_terminal(text, lines=True)}".replace("\n", "\n    "))
+            # Further lines are indented, so that none looks like a new one.
+            self._write(for_terminal(text, lines=True).replace("\n", "\n    "), level)
+
+    def _warn(self, text: str, level: MessageType = "warning") -> None:
+        """Write what is a warning or an error by itself."""
+        self._say(f"{level}: {text}", "error" if level == "error" else "warning", quiet=level == "error")
+
+    def _write(self, text: str, level: Level) -> None:  # noqa: ARG002 # a line shows it in words
+        """Write a line, or several; safe for a terminal."""
+        # Whole seconds: the date and the time up to the point.
+        self._lines.write(f"{timestamp(self._clock.wall())[:19]}Z {text}")
