@@ -19,12 +19,12 @@ from botocore.credentials import RefreshableCredentials
 from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
-from upload_client.aws import auth
 from upload_client.aws.auth import CognitoLogin, fetch_parameter, find_password, open_session
 from upload_client.errors import DeliveryError, LoginRefused
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket
 from upload_client.settings import Settings, SettingsError
+from upload_client.support import password_command
 from upload_client.support.clock import Clock
 
 REGION = "eu-west-1"
@@ -564,7 +564,7 @@ def test_a_password_command_that_fails_is_named_but_not_what_it_printed(command,
 
 
 def test_a_password_command_that_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr(auth, "PASSWORD_COMMAND_SECONDS", 0.01)
+    monkeypatch.setattr(password_command, "PASSWORD_COMMAND_SECONDS", 0.01)
     with pytest.raises(LoginRefused, match="did not end in time") as caught:
         password(
             password_command=[

@@ -30,6 +30,7 @@ import sys
 from upload_client.cli.app import main
 code = main({words})
 heavy = set("pandas numpy boto3 botocore pydantic rich isal moto upload_client.errors".split())
+heavy |= set("apscheduler sqlalchemy tenacity requests paramiko upload_client.activities".split())
 print(sorted(heavy & set(sys.modules)), code)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

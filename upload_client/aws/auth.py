@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shlex
-import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -31,6 +28,7 @@ from upload_client.s3.clients import client
 from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry, is_skew
 from upload_client.settings import Settings, SettingsError, require
 from upload_client.support.clock import SYSTEM, Clock
+from upload_client.support.password_command import password_from_command
 
 __all__ = ["SET_CLOCK", "CognitoLogin", "Prompt", "fetch_parameter", "find_password", "open_session"]
 
@@ -68,7 +66,6 @@ https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_
 """
 
 PASSWORD_SOURCES = "Set UPLOAD_CLIENT_PASSWORD or password_command, or keep it in the keyring."  # noqa: S105 # a hint
-PASSWORD_COMMAND_SECONDS = 120.0
 
 
 def open_session(settings: Settings, *, prompt: Prompt | None = None, clock: Clock = SYSTEM) -> boto3.Session:
@@ -124,7 +121,7 @@ def find_password(settings: Settings, username: str, prompt: Prompt | None) -> s
     if settings.password is not None:
         return settings.password.get_secret_value()
     if settings.password_command is not None:
-        return _password_from_command(settings.password_command)
+        return password_from_command(settings.password_command)
     kept = _password_from_keyring(f"upload-client/{settings.user_pool_id}", username)
     if kept is not None:
         return kept
@@ -398,30 +395,6 @@ def _own_session(settings: Settings) -> boto3.Session:
     if session.region_name is None:
         require(settings, "region")
     return session
-
-
-def _password_from_command(command: list[str] | str) -> str:
-    # Windows takes a command line as it is; elsewhere it is split as a shell would, but no shell runs.
-    arguments = shlex.split(command) if isinstance(command, str) and os.name != "nt" else command
-    name = arguments.split()[0] if isinstance(arguments, str) else arguments[0]
-    try:
-        done = subprocess.run(  # noqa: S603 # the person's own choice of program
-            arguments, stdout=subprocess.PIPE, timeout=PASSWORD_COMMAND_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        # Not chained: the exception holds what the program has printed.
-        raise LoginRefused(f"the password command ({name}) did not end in time") from None
-    except OSError as error:
-        raise LoginRefused(f"the password command ({name}) cannot be run: {error.strerror}") from None
-    if done.returncode:
-        raise LoginRefused(
-            f"the password command ({name}) ended with {done.returncode}",
-            hint="Try the command in a terminal; password_command in the profile names it.",
-        )
-    lines = done.stdout.decode(errors="surrogateescape").splitlines()
-    if not lines or not lines[0]:
-        raise LoginRefused(f"the password command ({name}) printed nothing")
-    return lines[0]
 
 
 def _password_from_keyring(service: str, username: str) -> str | None:

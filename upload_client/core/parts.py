@@ -16,6 +16,7 @@ __all__ = [
     "MAX_OBJECT",
     "MAX_PART",
     "MAX_PARTS",
+    "MAX_STREAMED",
     "MIB",
     "MIN_PART",
     "MULTIPART_COPY_LIMIT",
@@ -28,6 +29,7 @@ __all__ = [
     "part_size_for",
     "part_size_of",
     "parts",
+    "streamed_part_size",
 ]
 
 MIB = 1024**2
@@ -141,3 +143,19 @@ def crc32_of_parts(sizes_and_crcs: Iterable[tuple[int, int]]) -> int:
     for size, crc in sizes_and_crcs:
         whole = checksums.combine(whole, crc, size)
     return whole
+
+
+def streamed_part_size(number: int) -> int:
+    """Bytes of a part of something whose size nobody knows before its end.
+
+    A part lies in memory as a whole, so it begins small; it grows so that the parts that an upload may have
+    are enough for `MAX_STREAMED` bytes.
+
+    Args:
+        number: of the part, from 1.
+    """
+    return min(8 * MIB << (number - 1) // 2000, 64 * MIB)
+
+
+MAX_STREAMED = sum(streamed_part_size(number) for number in range(1, MAX_PARTS + 1))
+"""Bytes of a stream of unknown size that can be sent as one object."""

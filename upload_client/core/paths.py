@@ -12,7 +12,15 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-__all__ = ["MAX_KEY", "Collision", "check_relpath", "check_relpaths", "collisions", "landing_key"]
+__all__ = [
+    "MAX_KEY",
+    "NOT_IN_XML",
+    "Collision",
+    "check_relpath",
+    "check_relpaths",
+    "collisions",
+    "landing_key",
+]
 
 MAX_KEY = 1024
 """Bytes of UTF-8 an S3 key may have (S3 user guide, "Naming Amazon S3 objects")."""
@@ -20,7 +28,7 @@ MAX_KEY = 1024
 Collision = tuple[int, int, Literal["case", "unicode"]]
 
 # S3 answers in XML 1.0, which has no way to spell these (XML 1.0, production 2 "Char").
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CHUNK = 1000
 _BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\\\\]")
 _BAD_COMPONENT = re.compile(r"/\.{0,2}(?:/|\Z)")
@@ -75,7 +83,7 @@ def check_relpaths(relpaths: Sequence[str], prefix: str = "") -> Iterator[tuple[
 def _refused(relpath: str) -> str:
     if "\0" in relpath:
         return "contains a NUL character"
-    if odd := _NOT_IN_XML.search(relpath):
+    if odd := NOT_IN_XML.search(relpath):
         return f"contains U+{ord(odd.group()):04X}, a character S3 cannot list"
     if relpath.startswith("/"):
         return "is absolute"

@@ -1,0 +1,98 @@
+"""Deliveries that happen by themselves: what is read, where it goes, how often it is tried, who is told.
+
+```python
+from upload_client.activities import (
+    ActivityRunner, DataSource, DeliveryActivity, EmailSuccessHandler, RetryingActivity,
+    S3Client, S3FileWriter,
+)
+
+data = DataSource(render_customers)
+writer = S3FileWriter(S3Client(), link_seconds=86_400)
+metadata = {"title": "Customers", "bucket": "dumps", "key": "customers.csv"}
+activity = RetryingActivity(DeliveryActivity(data, writer, metadata))
+told = EmailSuccessHandler(host="smtp.example.org", starttls=True, sender="robot@example.org",
+                           recipients=["maria@example.org"], body="It is here: {link}")
+ActivityRunner(activity, success_handler=told).run()
+```
+
+The public names, loaded when they are first asked for: who writes to a folder needs neither boto3 nor pandas.
+When such things are done, by themselves, a schedule says (``upload-client schedule``).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from upload_client.activities.activity import Activity, DeliveryActivity, Writer
+    from upload_client.activities.ftp import FtpClient, FtpFileWriter
+    from upload_client.activities.local import LocalFileWriter
+    from upload_client.activities.mail import EmailFailureHandler, EmailSuccessHandler
+    from upload_client.activities.retry import RetryingActivity
+    from upload_client.activities.runner import (
+        ActivityRunner,
+        FailureHandler,
+        LoggingFailureHandler,
+        LoggingSuccessHandler,
+        SuccessHandler,
+    )
+    from upload_client.activities.s3 import S3Client, S3FileWriter
+    from upload_client.activities.sftp import SftpClient, SftpFileWriter
+    from upload_client.activities.source import DataSource
+
+_HOMES = {
+    "Activity": "activity",
+    "ActivityRunner": "runner",
+    "DataSource": "source",
+    "DeliveryActivity": "activity",
+    "EmailFailureHandler": "mail",
+    "EmailSuccessHandler": "mail",
+    "FailureHandler": "runner",
+    "FtpClient": "ftp",
+    "FtpFileWriter": "ftp",
+    "LocalFileWriter": "local",
+    "LoggingFailureHandler": "runner",
+    "LoggingSuccessHandler": "runner",
+    "RetryingActivity": "retry",
+    "S3Client": "s3",
+    "S3FileWriter": "s3",
+    "SftpClient": "sftp",
+    "SftpFileWriter": "sftp",
+    "SuccessHandler": "runner",
+    "Writer": "activity",
+}
+
+__all__ = [
+    "Activity",
+    "ActivityRunner",
+    "DataSource",
+    "DeliveryActivity",
+    "EmailFailureHandler",
+    "EmailSuccessHandler",
+    "FailureHandler",
+    "FtpClient",
+    "FtpFileWriter",
+    "LocalFileWriter",
+    "LoggingFailureHandler",
+    "LoggingSuccessHandler",
+    "RetryingActivity",
+    "S3Client",
+    "S3FileWriter",
+    "SftpClient",
+    "SftpFileWriter",
+    "SuccessHandler",
+    "Writer",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

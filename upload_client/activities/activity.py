@@ -1,0 +1,111 @@
+"""`Activity`: something that is done as a whole, or fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, Protocol, cast
+
+from upload_client.activities.source import DataSource
+from upload_client.errors import Interrupted
+
+__all__ = ["Activity", "DeliveryActivity", "Writer"]
+
+
+class Writer(Protocol):
+    """Puts what a reader gives to its place.
+
+    It may have a method ``check`` as well, which is called with the metadata before anything is read.
+    """
+
+    def write(self, reader: BinaryIO, metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Write all of it, or nothing that anybody would take for it.
+
+        Args:
+            reader: read to its end, not closed.
+            metadata: says where it goes, and what is told about it.
+
+        Returns:
+            What may be told of it when it is there, such as ``link``; None: nothing.
+        """
+        ...
+
+
+class Activity:
+    """Something that is done as a whole, or fails with an exception.
+
+    Args:
+        metadata: what is told about it, to whoever is told how it ended. Each activity has a dict of its own.
+    """
+
+    def __init__(self, metadata: Mapping[str, Any] | None = None) -> None:
+        self._metadata: dict[str, Any] = dict(metadata or {})
+        self._stopping = threading.Event()
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What is told about it. May be changed."""
+        return self._metadata
+
+    def start(self) -> None:
+        """Do it. It may be started again after it has ended."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Have it end soon, in order: `start` raises `Interrupted`. May be called from any thread."""
+        self._stopping.set()
+
+
+class DeliveryActivity(Activity):
+    """Reads a source and writes it.
+
+    Args:
+        data_source: what is read; what is no `DataSource` is made one.
+        writer: where it goes.
+        metadata: says where it goes, and what is told about it. When it has been written, what the writer
+        tells
+            is added, such as ``link``.
+    """
+
+    def __init__(
+        self,
+        data_source: DataSource | object,
+        writer: Writer,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(metadata)
+        self.data_source = data_source if isinstance(data_source, DataSource) else DataSource(data_source)
+        self.writer = writer
+
+    def start(self) -> None:
+        """Read and write, once.
+
+        Raises:
+            Interrupted: it was stopped.
+            NotDelivered: it could not be read, or not be written.
+            UsageError: it can never be, as it is asked for.
+        """
+        if self._stopping.is_set():
+            raise Interrupted
+        if (check := getattr(self.writer, "check", None)) is not None:
+            check(self.metadata)
+        with self.data_source.get_reader() as reader:
+            until_stopped = cast("BinaryIO", _UntilStopped(reader, self._stopping.is_set))
+            told = self.writer.write(until_stopped, dict(self.metadata))
+        self.metadata.update(told or {})
+
+
+class _UntilStopped:
+    """A reader that gives nothing more once it is no longer wanted."""
+
+    def __init__(self, reader: BinaryIO, stopped: Callable[[], bool]) -> None:
+        self._reader = reader
+        self._stopped = stopped
+
+    def read(self, size: int = -1) -> bytes:
+        if self._stopped():
+            raise Interrupted
+        return self._reader.read(size)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a file has
+        return getattr(self._reader, name)

@@ -1,0 +1,46 @@
+"""What keeps an activity from its end, and words about it that hold no secret."""
+
+# ruff: noqa: N818 - an error is named for what happened
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from upload_client.core.exits import ExitCode
+from upload_client.core.text import for_terminal
+from upload_client.errors import DeliveryError, UsageError
+
+__all__ = ["NotDelivered", "missing_extra", "without_secrets"]
+
+_MAX_REASON = 500
+
+
+class NotDelivered(DeliveryError):
+    """Something could not be read, or not be written: nothing stands at its place that is not whole."""
+
+    exit_code = ExitCode.NOT_TRANSFERRED
+    hint = "Run it again: it begins anew, or goes on where the other side can."
+
+
+def missing_extra(what: str, extra: str) -> UsageError:
+    """The error for something that needs an extra which is not installed."""
+    command = f"pip install 'upload-client[{extra}]'"
+    return UsageError(f"{what} needs what is not installed: {command}", hint=command)
+
+
+def without_secrets(text: object, secrets: Iterable[str | None]) -> str:
+    """The words of a server or of a library, every secret blotted out, in each form in which it is sent.
+
+    Args:
+        text: the words, or the exception that has them.
+        secrets: passwords and keys; None and empty ones are passed over.
+    """
+    said = str(text) or type(text).__name__
+    for secret in secrets:
+        if secret:
+            encoded = base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode()
+            for form in (secret, quote(secret, safe=""), encoded, encoded.rstrip("=")):
+                said = said.replace(form, "…")
+    return for_terminal(said)[:_MAX_REASON]

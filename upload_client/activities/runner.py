@@ -1,0 +1,122 @@
+"""`ActivityRunner`: runs an activity and tells how it ended, once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from upload_client.activities.activity import Activity
+from upload_client.core.exits import ExitCode
+from upload_client.core.text import for_log
+from upload_client.errors import DeliveryError, Interrupted
+
+__all__ = [
+    "ActivityRunner",
+    "FailureHandler",
+    "LoggingFailureHandler",
+    "LoggingSuccessHandler",
+    "SuccessHandler",
+    "exit_code_of",
+    "in_words",
+]
+
+_log = logging.getLogger("upload_client.activities")
+
+
+class SuccessHandler(Protocol):
+    """Is told that an activity has succeeded."""
+
+    def handle_success(self, metadata: Mapping[str, Any]) -> None:
+        """Tell it."""
+        ...
+
+
+class FailureHandler(Protocol):
+    """Is told that an activity has failed, after all retries."""
+
+    def handle_failure(self, exception: BaseException, metadata: Mapping[str, Any]) -> None:
+        """Tell it."""
+        ...
+
+
+class LoggingSuccessHandler:
+    """Logs a success, to ``upload_client.activities``."""
+
+    def handle_success(self, metadata: Mapping[str, Any]) -> None:
+        """Log it."""
+        _log.info("succeeded: %s", for_log(_name(metadata)))
+
+
+class LoggingFailureHandler:
+    """Logs a failure, to ``upload_client.activities``."""
+
+    def handle_failure(self, exception: BaseException, metadata: Mapping[str, Any]) -> None:
+        """Log it."""
+        _log.error("failed: %s: %s", for_log(_name(metadata)), for_log(in_words(exception)))
+
+
+class ActivityRunner:
+    """Runs an activity and calls one of two handlers, once.
+
+    Args:
+        activity: what is run; a `RetryingActivity`, and what is told is what came of all tries.
+        success_handler: is told of success; None: it is logged.
+        failure_handler: is told of failure; None: it is logged.
+    """
+
+    def __init__(
+        self,
+        activity: Activity,
+        success_handler: SuccessHandler | None = None,
+        failure_handler: FailureHandler | None = None,
+    ) -> None:
+        self.activity = activity
+        self._success_handler = success_handler or LoggingSuccessHandler()
+        self._failure_handler = failure_handler or LoggingFailureHandler()
+        self.exception: Exception | None = None
+
+    def run(self) -> int:
+        """Run it, and tell how it ended. A handler that fails itself is logged, and changes nothing.
+
+        Returns:
+            The exit code that says how it ended; 0: it succeeded. `exception` has what it failed with.
+
+        Raises:
+            Interrupted: it was stopped before its end. So it has none, and nobody is told.
+        """
+        self.exception = None
+        try:
+            self.activity.start()
+        except Interrupted:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            self.exception = error
+        metadata = dict(self.activity.metadata)
+        try:
+            if self.exception is None:
+                self._success_handler.handle_success(metadata)
+            else:
+                self._failure_handler.handle_failure(self.exception, metadata)
+        except Exception as error:  # noqa: BLE001 - what came of the activity is as it was
+            _log.error("how it ended could not be told: %s", for_log(in_words(error)))
+        return 0 if self.exception is None else int(exit_code_of(self.exception))
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """The exit code of a failure."""
+    return ExitCode(error.exit_code) if isinstance(error, DeliveryError) else ExitCode.UNEXPECTED
+
+
+def in_words(error: BaseException) -> str:
+    """A failure in a sentence. It is not yet safe for a terminal."""
+    said = str(error)
+    return (
+        said if isinstance(error, DeliveryError) and said else f"{type(error).__name__}: {said}".rstrip(": ")
+    )
+
+
+def _name(metadata: Mapping[str, Any]) -> str:
+    """What an activity is called. Not all its metadata: a link in them lets in whoever reads it."""
+    named = [str(metadata[name]) for name in ("title", "bucket", "key", "filename") if metadata.get(name)]
+    return " ".join(named) or "an activity without a name"

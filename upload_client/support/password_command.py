@@ -1,0 +1,43 @@
+"""A password, from a program that prints it: so it stands in no file and in no command line."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+
+from upload_client.errors import LoginRefused
+
+__all__ = ["PASSWORD_COMMAND_SECONDS", "password_from_command"]
+
+PASSWORD_COMMAND_SECONDS = 120.0
+"""It may ask somebody to touch a key."""
+
+
+def password_from_command(command: list[str] | str) -> str:
+    """The first line that a program prints. It is run without a shell.
+
+    Raises:
+        LoginRefused: it failed, or printed nothing. What it printed is not told.
+    """
+    # Windows takes a command line as it is; elsewhere it is split as a shell would, but no shell runs.
+    arguments = shlex.split(command) if isinstance(command, str) and os.name != "nt" else command
+    name = arguments.split()[0] if isinstance(arguments, str) else arguments[0]
+    try:
+        done = subprocess.run(  # noqa: S603 # the person's own choice of program
+            arguments, stdout=subprocess.PIPE, timeout=PASSWORD_COMMAND_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        # Not chained: the exception holds what the program has printed.
+        raise LoginRefused(f"the password command ({name}) did not end in time") from None
+    except OSError as error:
+        raise LoginRefused(f"the password command ({name}) cannot be run: {error.strerror}") from None
+    if done.returncode:
+        raise LoginRefused(
+            f"the password command ({name}) ended with {done.returncode}",
+            hint="Try the command in a terminal; password_command in the profile names it.",
+        )
+    lines = done.stdout.decode(errors="surrogateescape").splitlines()
+    if not lines or not lines[0]:
+        raise LoginRefused(f"the password command ({name}) printed nothing")
+    return lines[0]
