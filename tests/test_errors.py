@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from upload_client import errors
+from upload_client.core.codes import is_code
 from upload_client.core.exits import ExitCode
 from upload_client.s3.errors import UploadClientError
 
@@ -144,6 +145,14 @@ def test_importing_the_errors_does_not_import_botocore():
         "upload_client.UploadClientError; assert 'botocore' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_each_has_a_code_that_is_its_own_and_has_the_form_of_one():
+    codes = [type(error).code for error in EXAMPLES]
+    assert len(set(codes)) == len(codes)
+    assert all(is_code(code) for code in codes)
+    assert errors.LockLost.code == "lock_lost"
+    assert errors.NothingToDoError.code == "nothing_to_do"
 
 
 def test_what_does_not_exist_is_not_found():

@@ -792,7 +792,13 @@ class UploadClient:
         )
         plan = delivery.plan
         delivery.bytes_before = progress.bytes_before(plan)
-        self._tell(Planned(counts=plan.reasons, n_files=plan.n_to_send, n_bytes=plan.n_bytes))
+        self._tell(
+            Planned(
+                counts={reason.value: n for reason, n in plan.reasons.items()},
+                n_files=plan.n_to_send,
+                n_bytes=plan.n_bytes,
+            )
+        )
         if delivery.ledger.all_valid:
             files = deliveries(delivery.ledger, history)
             delivery.receipt = insist(lambda: standing_receipt(control, layout, files), self._clock)
@@ -1021,9 +1027,10 @@ class UploadClient:
                     now=now,
                     again=outcome.again,
                     delay=retry_delay(retries, random.random()),  # noqa: S311 - no secret
+                    code=outcome.code,
                 )
                 if not again:
-                    lines.append(records.Failed(at, outcome.relpath, error, retries))
+                    lines.append(records.Failed(at, outcome.relpath, error, retries, outcome.code))
                 if outcome.credentials:
                     refused = outcome
             self._tell_file(ledger, row, again=again)
@@ -1087,8 +1094,8 @@ class UploadClient:
         ledger, at = delivery.ledger, self._now()
         if not ledger.counts()["valid"]:
             return
-        for row, why in self._patiently(lambda: lost(ledger, delivery.places.landing)):
-            ledger.judge(row, "invalid", why, at)
+        for row, why, code in self._patiently(lambda: lost(ledger, delivery.places.landing)):
+            ledger.judge(row, "invalid", why, at, code=code)
             self._tell_file(ledger, row)
 
     def _sweep(self, delivery: _Delivery) -> None:
@@ -1227,7 +1234,13 @@ class UploadClient:
             why = str(error) if error is not None else "complete" if complete else self.state
             self._try_to(
                 "close the log",
-                lambda: self._close_log(delivery, why, crashed=crashed, now=isinstance(error, LoginRefused)),
+                lambda: self._close_log(
+                    delivery,
+                    why,
+                    error.code if isinstance(error, DeliveryError) else None,
+                    crashed=crashed,
+                    now=isinstance(error, LoginRefused),
+                ),
             )
             if isinstance(delivery.writer.error, Superseded):  # somebody was faster than the last records
                 error, complete = delivery.writer.error, False
@@ -1270,6 +1283,7 @@ class UploadClient:
                 state_csv=path,
                 headline=headline,
                 hint=error.hint if isinstance(error, DeliveryError) else "",
+                code=error.code if isinstance(error, DeliveryError) else ExitCode(code).name.lower(),
                 problems=progress.problems(delivery.ledger) if delivery is not None else (),
                 receipt=self._outcome.receipt,
                 receipt_file=self._outcome.receipt_file,
@@ -1317,14 +1331,16 @@ class UploadClient:
         for row in unfinished:
             ledger.abandon(row)
 
-    def _close_log(self, delivery: _Delivery, why: str, *, crashed: bool, now: bool) -> None:
+    def _close_log(
+        self, delivery: _Delivery, why: str, code: str | None, *, crashed: bool, now: bool
+    ) -> None:
         """Say why it ends, if anybody is still to read what this client writes; `now`: or not at all."""
         delivery.validation.stop()
         if not delivery.lock.may_write or delivery.writer.error is not None:
             delivery.writer.stop()
             return
         at = self._now()
-        last = records.Crash(at, why) if crashed else records.Stop(at, why)
+        last = records.Crash(at, why, code) if crashed else records.Stop(at, why, code)
         if not delivery.writer.close([last], timeout=0.0 if now else _CLOSE_TIMEOUT):
             self.cmessage("the last records did not reach the log; the next run makes up for that", "warning")
 
@@ -1367,8 +1383,13 @@ class UploadClient:
             pass
 
     def _tell_file(self, ledger: FileLedger, row: int, *, again: bool = False) -> None:
-        state, message = ledger.state(row), ledger.message(row)
-        self._tell(FileChanged(ledger.relpath(row), state, message, ledger.retries(row), again))
+        path, state, message, retries = (
+            ledger.relpath(row),
+            ledger.state(row),
+            ledger.message(row),
+            ledger.retries(row),
+        )
+        self._tell(FileChanged(path, state, message, retries, again, ledger.code(row)))
 
     def _tell_progress(self, delivery: _Delivery) -> None:
         seconds = self._clock.monotonic() - self._began

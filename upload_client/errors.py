@@ -11,6 +11,7 @@ is slow to import.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -43,8 +44,11 @@ class DeliveryError(Exception):
     Attributes:
         exit_code: what the process says about it.
         hint: one sentence for the person: what to do about it.
+        code: what it is, for programs; it stays when sentences change. By default the name of the class:
+            ``LockLost`` is ``lock_lost``.
     """
 
+    code: str = "unexpected"
     exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
     hint: str = "Run the same command again to go on; with --debug it says more."
 
@@ -52,6 +56,11 @@ class DeliveryError(Exception):
         super().__init__(message)
         if hint is not None:
             self.hint = hint
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "code" not in cls.__dict__:
+            cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Error")).lower()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The way of BaseException calls the class with `args`, which keyword-only arguments defeat.
@@ -215,7 +224,10 @@ class PipelineBusy(PipelineRefused):
 
 
 class TooManyInvalid(DeliveryError):
-    """So many files were judged invalid that sending more would help nobody."""
+    """So many files were judged invalid that sending more would help nobody.
+
+    Its code ends the client's log: the validator judges no more.
+    """
 
     exit_code = ExitCode.STOPPED_EARLY
     hint = (
@@ -227,7 +239,6 @@ class TooManyInvalid(DeliveryError):
         # Not above: slow to import, and the client that raises this has done so.
         from upload_client.core.records import STOPPED_EARLY  # noqa: PLC0415
 
-        # Its text ends the client's log, where the validator looks for how it begins.
         super().__init__(f"{STOPPED_EARLY}: {n_invalid} files were judged invalid in this run")
 
 

@@ -83,7 +83,8 @@ class Planned:
     """What this run is going to do.
 
     Attributes:
-        counts: files for each reason ("new", "changed since", …), in the order to show them.
+        counts: files for each reason, by the code of a `upload_client.core.resume.Reason` (``new``,
+            ``valid``, …), in the order to show them.
         n_files: files that will be sent.
         n_bytes: bytes that will be sent, as far as sizes are known.
     """
@@ -103,6 +104,7 @@ class FileChanged:
         message: why it failed or is invalid.
         retries: second and later tries made.
         again: whether it has failed and is tried again by itself.
+        code: why, for programs: a `upload_client.core.codes.FileCode`, or a validator's own; None: no reason.
     """
 
     relpath: str
@@ -110,6 +112,7 @@ class FileChanged:
     message: str | None = None
     retries: int = 0
     again: bool = False
+    code: str | None = None
 
 
 class InFlight(NamedTuple):
@@ -196,6 +199,7 @@ class Summary:
         receipt: key of the receipt in the control bucket; None unless all is delivered.
         receipt_file: the same receipt as a file, if this run has written one.
         receipt_sha256: of that receipt, hex.
+        code: the outcome for programs: the code of the error that ended the run, or the exit code's name.
     """
 
     exit_code: int
@@ -210,6 +214,7 @@ class Summary:
     receipt: str | None = None
     receipt_file: Path | None = None
     receipt_sha256: str | None = None
+    code: str | None = None
 
 
 Event: TypeAlias = Message | Phase | Connected | Planned | FileChanged | Progress | Health | Summary

@@ -402,13 +402,14 @@ def test_as_json_it_is_one_object_that_any_reader_takes(history):
             "state": "invalid",
             "reason": "torn",
             "todo": told["wrong"][0]["todo"],
+            "code": None,
             "files": 1,
             "paths": ["a"],
         }
     ]
     assert told["receipt"] == {"key": RECEIPT.key, "epoch": 1, "written_at": at(9)}
     assert told["bytes"]["total"] == 200
-    assert told["last"] == [{"path": "a", "state": "invalid", "message": "torn", "at": at(7)}]
+    assert told["last"] == [{"path": "a", "state": "invalid", "message": "torn", "at": at(7), "code": None}]
     strange = as_json(replace(status(history, seen), eta_seconds=float("inf")))
     assert strange["eta_seconds"] is None
 

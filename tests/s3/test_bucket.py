@@ -109,7 +109,7 @@ def test_a_second_create_is_refused(bucket):
     with pytest.raises(PreconditionFailed) as refused:
         bucket.put("a", b"two", if_none_match=True)
     assert refused.value.status == 412
-    assert refused.value.code == "PreconditionFailed"
+    assert refused.value.s3_code == "PreconditionFailed"
     assert bucket.read("a") == b"one"
 
 
@@ -131,7 +131,7 @@ def test_a_write_on_an_etag_where_nothing_is_finds_nothing(bucket):
 def test_what_is_not_there_is_not_found(bucket):
     with pytest.raises(NotFound) as missing:
         bucket.get("a")
-    assert missing.value.code == "NoSuchKey"
+    assert missing.value.s3_code == "NoSuchKey"
     assert bucket.head("a") is None
     bucket.rm("a")
 
@@ -348,7 +348,7 @@ def test_every_refusal_has_its_kind(moto_bucket_through, status, code, kind):
     with pytest.raises(StoreError) as refused:
         far.put("a", b"")
     assert type(refused.value) is kind
-    assert (refused.value.status, refused.value.code) == (status, code)
+    assert (refused.value.status, refused.value.s3_code) == (status, code)
     assert code in str(refused.value)
     assert isinstance(refused.value.__cause__, ClientError)
 

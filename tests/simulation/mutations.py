@@ -209,7 +209,7 @@ MUTATIONS = (
     Mutation(
         "a verdict counts whatever was found",
         f"{_CORE}.verdicts:judge",
-        'return Ruling("invalid", SOMETHING_ELSE, verdict="ok")',
+        'return Ruling("invalid", SOMETHING_ELSE, verdict="ok", code=FileCode.JUDGED_SOMETHING_ELSE)',
         "return _VALID",
     ),
     Mutation(

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from upload_client.core.codes import FileCode
 from upload_client.s3 import connection
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.direct import LeanWire
@@ -414,7 +415,7 @@ def test_the_end_of_a_long_body_is_held_back_until_its_file_is_seen_unchanged(se
         received.put(len(body))
 
     def changed():
-        raise FileRefused("changed while it was being sent")
+        raise FileRefused("changed while it was being sent", FileCode.CHANGED)
 
     _, wire = serve(script)
     with pytest.raises(FileRefused):

@@ -44,7 +44,7 @@ EVENTS = {kind: event for event, kind in KINDS.items()}
 
 def fields_of(kind):
     if kind == "plan":  # of a dry run: no event of a delivery
-        return dict.fromkeys(("relpath", "state", "reason"), str)
+        return dict.fromkeys(("relpath", "state", "code", "reason"), str)
     return typing.get_type_hints(EVENTS[kind])
 
 

@@ -70,6 +70,7 @@ def test_each_event_is_one_object_and_the_last_is_the_summary(delivery, shown):
                 "todo": "Make it readable for you, then run the command again.",
                 "n": 1,
                 "relpaths": ["b.fits"],
+                "code": "unreadable",
             },
             {
                 "state": "invalid",
@@ -77,6 +78,7 @@ def test_each_event_is_one_object_and_the_last_is_the_summary(delivery, shown):
                 "todo": "Mend the file.",
                 "n": 1,
                 "relpaths": ["c.fits"],
+                "code": None,
             },
         ],
         "receipt": None,

@@ -43,7 +43,7 @@ def test_a_delivery_is_a_few_lines_each_with_its_time(delivery, shown):
             "survey/d1 (staging), going on where an earlier run stopped:"
             " from /data/survey to s3://landing/survey/d1/staging/"
         ),
-        "900 files, new",
+        "900 files, never sent: will be sent",
         "100 files, delivered and valid",
         "900 files to send, 1.0 GiB.",
         "starting the receiver's validator",

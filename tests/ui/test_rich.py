@@ -95,7 +95,7 @@ def test_a_delivery_is_told_from_its_plan_to_its_outcome(delivery, shown):
         "survey/d1  staging  going on where an earlier run stopped",
         "from /data/survey",
         "to   s3://landing/survey/d1/staging/",
-        "  900  new",
+        "  900  never sent: will be sent",
         "900 files to send, 1.0 GiB.",
         "the validator is started again",
     ):
@@ -320,7 +320,9 @@ def test_of_many_files_on_their_way_some_are_named_and_the_rest_counted():
 
 
 def test_the_last_problems_are_told_with_what_to_do():
-    drawn = Drawn(figures(), FileChanged("x.csv", "failed", "may not be read: permission denied"))
+    drawn = Drawn(
+        figures(), FileChanged("x.csv", "failed", "may not be read: permission denied", code="unreadable")
+    )
     drawn.take(FileChanged("y.json", "invalid", "line 3: it ends too early"))
     assert "failed  x.csv: may not be read: permission denied" in drawn.text
     assert "→ Make it readable for you" in drawn.text
@@ -344,7 +346,7 @@ def test_the_lines_below_do_not_jump_up_when_a_problem_has_gone():
 def test_what_to_do_is_said_once_for_problems_of_one_kind():
     drawn = Drawn(figures())
     for name in "abc":
-        drawn.take(FileChanged(name, "failed", "may not be read: permission denied"))
+        drawn.take(FileChanged(name, "failed", "may not be read: permission denied", code="unreadable"))
     assert drawn.text.count("Make it readable") == 1
 
 

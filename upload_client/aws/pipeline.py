@@ -97,7 +97,7 @@ def start(client: LambdaClient, function_name: str, request: Mapping[str, Any]) 
     except AnswerLost:
         raise
     except StoreError as error:
-        raise PipelineRefused([_error(error.code or "refused", error)]) from error
+        raise PipelineRefused([_error(error.s3_code or "refused", error)]) from error
     if len(payload) > _MAX_ANSWER:
         raise _misunderstood(f"more than {_MAX_ANSWER} bytes")
     length = answer["ResponseMetadata"]["HTTPHeaders"].get("content-length")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from upload_client.client import UploadClient
     from upload_client.core.files import TransferType
+    from upload_client.core.resume import Reason
     from upload_client.events import Reporter
     from upload_client.s3.bucket import Bucket
     from upload_client.settings import Settings
@@ -392,7 +393,7 @@ def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None)
 
     plan = client.plan()
     states: Counter[str] = Counter()
-    named: dict[str, list[str]] = {reason: [] for reason in plan.reasons}
+    named: dict[Reason, list[str]] = {reason: [] for reason in plan.reasons}
     for relpath, state, reason in plan.rows:
         states[state] += 1
         if order.verbose or (state != "valid" and len(named[reason]) < SHOWN):
@@ -400,7 +401,7 @@ def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None)
         if machine is not None:
             machine.planned(relpath, state, reason)
     for reason, n in plan.reasons.items():
-        click.echo(f"{figures.files(n)}, {for_terminal(reason)}", err=order.json)
+        click.echo(f"{figures.files(n)}, {reason.sentence}", err=order.json)
         if order.quiet or not named[reason]:
             continue
         for relpath in named[reason]:

@@ -121,6 +121,7 @@ def infer(*, source: Path, output: Path | None, force: bool) -> None:
 @click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int:
     """Judge the files of SOURCE by the document, as the receiver's validator will."""
+    from upload_client.core.codes import FileCode  # noqa: PLC0415 # not for --help
     from upload_client.core.expectations import Tally  # noqa: PLC0415 # not for --help
     from upload_client.core.problems import group  # noqa: PLC0415 # not for --help
     from upload_client.expectations.document import load_file  # noqa: PLC0415 # imports pydantic
@@ -148,8 +149,8 @@ def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int
     )
     told.wipe()
     code = 3 if wrong or delivery else 5 if undecided else 0
-    problems = group((path, "invalid", reason) for path, reason in sorted(wrong))
-    unknown = group((path, "done", reason) for path, reason in sorted(undecided))
+    problems = group((path, "invalid", reason, FileCode.CONTENT) for path, reason in sorted(wrong))
+    unknown = group((path, "done", reason, FileCode.NOT_JUDGED) for path, reason in sorted(undecided))
     if as_object:
         import json  # noqa: PLC0415 # not for --help
 

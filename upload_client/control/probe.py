@@ -81,7 +81,7 @@ class _Probe:
                 found = self._read()
                 if found is not None and found.body == body:
                     return found.etag
-                if isinstance(error, PreconditionFailed | NotFound) and error.code != "NoSuchBucket":
+                if isinstance(error, PreconditionFailed | NotFound) and error.s3_code != "NoSuchBucket":
                     return None
                 raise
             except StoreError as error:

@@ -139,6 +139,7 @@ class ClientFile:
         etag: ETag of its object in the landing bucket, without quotes, if it is there.
         transferred_at: when it was sent, UTC with milliseconds.
         judged_at: when it was judged, UTC with milliseconds.
+        code: why, for programs: a `upload_client.core.codes.FileCode`, or a validator's own.
     """
 
     abspath: str
@@ -152,6 +153,7 @@ class ClientFile:
     etag: str | None = field(default=None, kw_only=True)
     transferred_at: str | None = field(default=None, kw_only=True)
     judged_at: str | None = field(default=None, kw_only=True)
+    code: str | None = field(default=None, kw_only=True)
 
 
 class IllegalTransition(RuntimeError):  # noqa: N818 - it reads as what it says
@@ -530,6 +532,7 @@ class FileLedger:
         self._retries = array("H", (0,)) * n
         self._given_up = bytearray(n)
         self._messages = TextColumn()
+        self._why = TextColumn()
         self._uploads = UploadTable(n)
         self._asks = array("i", (0,)) * n
         self._errors = bytearray(n)
@@ -566,8 +569,11 @@ class FileLedger:
 
     def file(self, row: int) -> ClientFile:
         """The file as it stands now."""
-        *known, size, etag, transferred_at, judged_at = (value for (value,) in self._columns(row, row + 1))
-        return ClientFile(*known, size=size, etag=etag, transferred_at=transferred_at, judged_at=judged_at)
+        values = [value for (value,) in self._columns(row, row + 1)]
+        size, etag, transferred_at, judged_at, code = values[7:]
+        return ClientFile(
+            *values[:7], size=size, etag=etag, transferred_at=transferred_at, judged_at=judged_at, code=code
+        )
 
     def columns(self) -> Iterator[tuple[Sequence[Any], ...]]:
         """What `file` says of each file, for some thousands at once: a column for each field."""
@@ -595,6 +601,7 @@ class FileLedger:
             etags,
             self._transferred_at.values(start, stop),
             self._judged_at.values(start, stop),
+            self._why.values(start, stop),
         )
 
     def relpath(self, row: int) -> str:
@@ -620,6 +627,10 @@ class FileLedger:
     def message(self, row: int) -> str | None:
         """Why it failed or is invalid."""
         return self._messages[row]
+
+    def code(self, row: int) -> str | None:
+        """The same for programs: a `upload_client.core.codes.FileCode`, or a validator's own."""
+        return self._why[row]
 
     def checksum(self, row: int) -> str | None:
         """The index's CRC32 in base64."""
@@ -693,6 +704,7 @@ class FileLedger:
         upload: Upload | None = None,
         ask: int = 0,
         message: str | None = None,
+        code: str | None = None,
         verdict: Literal["ok", "failure"] | None = None,
         transferred_at: str | None = None,
         judged_at: str | None = None,
@@ -705,6 +717,7 @@ class FileLedger:
             upload: its latest upload; for a file that is `ready`, one that no longer counts.
             ask: how often that was announced again.
             message: why it is invalid.
+            code: the same for programs.
             verdict: what the validator said of that upload.
             transferred_at: when it was sent, UTC with milliseconds.
             judged_at: when it was judged, the same.
@@ -717,6 +730,7 @@ class FileLedger:
         self._set(row, _CODES[state])
         self._asks[row] = ask
         self._messages[row] = message
+        self._why[row] = code
         self._verdicts[row] = _VERDICTS.index(verdict)
         self._transferred_at[row] = transferred_at
         self._judged_at[row] = judged_at
@@ -769,7 +783,7 @@ class FileLedger:
         self._move(row, "queue")
         if retry:
             self._retries[row] += 1
-            self._messages[row] = None
+            self._messages[row] = self._why[row] = None
 
     def start(self, row: int) -> None:
         """A thread has begun to send the file.
@@ -792,13 +806,22 @@ class FileLedger:
             return False
         self._uploads[row] = upload
         self._asks[row] = 0
-        self._messages[row] = None
+        self._messages[row] = self._why[row] = None
         self._verdicts[row] = 0
         self._transferred_at[row] = at
         self._judged_at[row] = None
         return True
 
-    def fail(self, row: int, message: str, *, now: float, again: bool = True, delay: float = 0.0) -> bool:
+    def fail(
+        self,
+        row: int,
+        message: str,
+        *,
+        now: float,
+        again: bool = True,
+        delay: float = 0.0,
+        code: str | None = None,
+    ) -> bool:
         """The file did not reach the landing bucket.
 
         Args:
@@ -807,6 +830,7 @@ class FileLedger:
             now: seconds.
             again: False if another try would fail as well (no permission).
             delay: seconds before it may be tried again, see `retry_delay`.
+            code: why, for programs.
 
         Returns:
             Whether it will be tried again.
@@ -817,6 +841,7 @@ class FileLedger:
         if self._move(row, "fail") == _INVALID:
             return False
         self._messages[row] = message
+        self._why[row] = code
         if again and self._retries[row] < self.max_retries:
             self._n_failures += 1
             heappush(self._retry_queue, (now + delay, self._n_failures, row, self._retries[row]))
@@ -844,6 +869,7 @@ class FileLedger:
         at: str,
         *,
         verdict: Literal["ok", "failure"] | None = None,
+        code: str | None = None,
     ) -> None:
         """The file has been judged.
 
@@ -854,6 +880,7 @@ class FileLedger:
             at: when, UTC with milliseconds.
             verdict: what the validator said of the file's latest upload; None for an irregular verdict, which
                 leaves what it said before.
+            code: why it is invalid, for programs.
 
         Raises:
             IllegalTransition: `valid` for a file that is not done.
@@ -873,6 +900,7 @@ class FileLedger:
             self._unjudged[row] = 0
             self.n_unjudged -= 1
         self._messages[row] = message
+        self._why[row] = code
         self._judged_at[row] = at
 
     def accept(self, oks: OkVerdicts) -> tuple[list[int], list[int]]:
@@ -904,6 +932,7 @@ class FileLedger:
                 self.n_unjudged -= self._unjudged[row]
                 self._unjudged[row] = 0
         self._messages.clear(accepted)
+        self._why.clear(accepted)
         self._judged_at.put(accepted, without(oks.at, left))
         return accepted, left
 
@@ -932,8 +961,8 @@ class FileLedger:
                 return row
         return None
 
-    def give_up_judging(self, row: int, message: str) -> None:
-        """The file stays done, not judged.
+    def give_up_judging(self, row: int, message: str, code: str | None = None) -> None:
+        """The file stays done, not judged; message and code say why.
 
         Raises:
             IllegalTransition: it is not done, or no longer asked about.
@@ -943,6 +972,7 @@ class FileLedger:
         self._errors[row] += 1
         self.n_unjudged += 1
         self._messages[row] = message
+        self._why[row] = code
 
     def _check_asked_about(self, row: int) -> None:
         if self._state[row] != _DONE or self._unjudged[row]:

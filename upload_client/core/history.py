@@ -10,9 +10,10 @@ import json
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Final, Literal, cast
 
+from upload_client.core.codes import FileCode
 from upload_client.core.columns import TextColumn, TimeColumn
 from upload_client.core.files import OkVerdicts, Upload, UploadTable, without
 from upload_client.core.records import (
@@ -53,6 +54,7 @@ class PathHistory:
             `failure`, and so are contradictory verdicts.
         message: why not ok.
         judged_at: when, UTC with milliseconds.
+        code: why not ok, for programs.
     """
 
     upload: Upload
@@ -61,6 +63,7 @@ class PathHistory:
     verdict: VerdictStatus | None
     message: str | None
     judged_at: str | None
+    code: str | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ class Life:
         seen: when it last wrote a record, UTC with milliseconds.
         ended: what it said at its end; None while that is not known.
         reason: why.
+        code: the same for programs, or None.
         shard: a validator's; 0 for a client.
     """
 
@@ -86,6 +90,7 @@ class Life:
     ended: Literal["stop", "crash", "shutdown"] | None = None
     reason: str = ""
     shard: int = 0
+    code: str | None = None
 
 
 class DeliveryHistory:
@@ -121,6 +126,7 @@ class DeliveryHistory:
         self._irregular = bytearray()  # 1 where that word must not be believed
         self._judges = array("i")  # number of the validator whose word that is
         self._messages = TextColumn()
+        self._why = TextColumn()
         self._open = bytearray()  # 1 where an announcement has no answer
         # About one upload each, not announced so far; with the number of the validator.
         self._early: dict[str, list[tuple[Verdict, int]]] = {}
@@ -148,9 +154,9 @@ class DeliveryHistory:
             elif isinstance(record, Init):
                 life.init = record
             elif isinstance(record, Stop):
-                life.ended, life.reason = "stop", record.reason
+                life.ended, life.reason, life.code = "stop", record.reason, record.code
             elif isinstance(record, Crash):
-                life.ended, life.reason = "crash", record.error
+                life.ended, life.reason, life.code = "crash", record.error, record.code
         life.seen = segment.records.written_at or life.seen
 
     def add_validator(self, segment: Segment, shard: int = 0) -> None:
@@ -207,6 +213,7 @@ class DeliveryHistory:
             "failure" if self._irregular[row] else _WORDS[self._said[row]],
             self._messages[row],
             self.judged_at[row],
+            self._why[row],
         )
 
     def is_ok(self, row: int) -> bool:
@@ -234,6 +241,10 @@ class DeliveryHistory:
     def message(self, row: int) -> str | None:
         """Why the file in a row is not ok, where somebody said so."""
         return self._messages[row]
+
+    def code(self, row: int) -> str | None:
+        """The same for programs."""
+        return self._why[row]
 
     def paths(self) -> Iterator[str]:
         """All paths, in the order of their rows; also those that were known and never announced."""
@@ -297,9 +308,12 @@ class DeliveryHistory:
             "judges": self._judges[:n].tobytes(),
             "open": bytes(self._open[:n]),
             "messages": self._messages.packed(),
+            "codes": self._why.packed(),
             "early": encode_segment(_NOBODY, [encode(verdict) for verdict, _ in early]),
             "early_judges": array("i", [judge for _, judge in early]).tobytes(),
-            "failed": json.dumps([[f.t, f.path, f.error, f.retries] for f in self.failed.values()]).encode(),
+            "failed": json.dumps(
+                [[f.t, f.path, f.error, f.retries, f.code] for f in self.failed.values()]
+            ).encode(),
         }
 
     def unpack(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
@@ -341,6 +355,7 @@ class DeliveryHistory:
             self._judges[row] = before._judges[other_row]
             self._open[row] = before._open[other_row]
             self._messages[row] = before._messages[other_row]
+            self._why[row] = before._why[other_row]
         self._early, self.failed = before._early, before.failed
         self._n_files, self.n_unjudged = before._n_files, before.n_unjudged
 
@@ -360,17 +375,20 @@ class DeliveryHistory:
         if max(self._said, default=0) >= len(_WORDS):
             raise ValueError("a word that no validator says")
         self._messages.unpack(n_rows, columns["messages"])
+        self._why.unpack(n_rows, columns["codes"])
         self.n_unjudged = sum(self._open)
         early = decode_segment(columns["early"], writer="validator").records
         for verdict, judge in zip(early, early_judges, strict=True):
             if not isinstance(verdict, Verdict):
                 raise ValueError("something else than a verdict was said too early")  # noqa: TRY004
             self._early.setdefault(verdict.path, []).append((verdict, judge))
-        for at, path, error, retries in json.loads(columns["failed"]):
+        for at, path, error, retries, code in json.loads(columns["failed"]):
             milliseconds(at)
-            if not (type(path) is type(error) is str and type(retries) is int):
+            if not (
+                type(path) is type(error) is str and type(retries) is int and type(code) in (str, NoneType)
+            ):
                 raise ValueError("nothing that was given up")
-            self.failed[path] = Failed(at, path, error, retries)
+            self.failed[path] = Failed(at, path, error, retries, code)
 
     def _announce(self, record: Transferred, epoch: int) -> None:
         uploaded = _identity(record.upload)
@@ -403,7 +421,7 @@ class DeliveryHistory:
             self.transferred_at[row] = record.t
             if self._said[row]:
                 self._said[row] = self._irregular[row] = 0
-                self._messages[row] = None
+                self._messages[row] = self._why[row] = None
                 self.judged_at[row] = None
                 self._judges[row] = _NO_JUDGE
             self._set_open(row, 1)
@@ -419,21 +437,21 @@ class DeliveryHistory:
         if said in ("ok", "failure"):
             if verdict.status not in ("error", said) and not self._irregular[row]:
                 self._irregular[row] = 1
-                self._messages[row] = CONTRADICTORY
+                self._messages[row], self._why[row] = CONTRADICTORY, FileCode.CONTRADICTORY_VERDICTS.value
                 self.judged_at[row] = verdict.t
                 self._judges[row] = judge
             return
         self._said[row] = _CODES[verdict.status]
         self.judged_at[row] = verdict.t
         self._judges[row] = judge
-        self._messages[row] = verdict.message or None
+        self._messages[row], self._why[row] = verdict.message or None, verdict.code
         found = verdict.found
         if verdict.status == "ok" and not (
             found is not None
             and self.uploads.announces(row, verdict.upload, found.size, found.crc32, found.etag)
         ):
             self._irregular[row] = 1
-            self._messages[row] = SOMETHING_ELSE
+            self._messages[row], self._why[row] = SOMETHING_ELSE, FileCode.JUDGED_SOMETHING_ELSE.value
 
     def _judge_all(self, oks: OkVerdicts, judge: int) -> list[int]:
         """`add_verdict` many at once, where they mean what they say; which of them are left to it."""
@@ -458,6 +476,7 @@ class DeliveryHistory:
                 left.append(i)
         self.n_unjudged = n_open
         self._messages.clear(judged)
+        self._why.clear(judged)
         self.judged_at.put(judged, without(oks.at, left))
         return left
 
@@ -497,6 +516,7 @@ PACKED: Final = (
     "judges",
     "open",
     "messages",
+    "codes",
     "early",
     "early_judges",
     "failed",

@@ -84,6 +84,7 @@ class FileState(NamedTuple):
         sent: when it was announced.
         judged: when it was judged.
         message: why it is invalid, has failed, or could not be judged.
+        code: the same for programs.
     """
 
     path: str
@@ -92,6 +93,7 @@ class FileState(NamedTuple):
     sent: int | None = None
     judged: int | None = None
     message: str | None = None
+    code: str | None = None
 
 
 _STATES: Final[Mapping[str | None, SeenState]] = {"ok": "valid", "failure": "invalid"}
@@ -126,23 +128,30 @@ def file_states(history: DeliveryHistory, index: IndexRows | None, *, live: bool
         failed = history.failed.get(path) if history.failed else None
         if failed is not None and (to_send or index is None) and not (live and failed.t < since):
             known_size = size if size >= 0 else None
-            yield FileState(path, "failed", known_size, None, milliseconds(failed.t), failed.error)
+            at = milliseconds(failed.t)
+            yield FileState(path, "failed", known_size, None, at, failed.error, failed.code)
         elif to_send or row is None:
             yield FileState(path, "ready", size if size >= 0 else None)
         elif word == "ok":
             yield FileState(path, "valid", n_bytes, sent, judged)
         else:
-            yield FileState(path, _STATES.get(word, "done"), n_bytes, sent, judged, history.message(row))
+            state = _STATES.get(word, "done")
+            why = history.message(row), history.code(row)
+            yield FileState(path, state, n_bytes, sent, judged, *why)
 
 
 @value
 class NamedFile:
-    """A file that went wrong: its name, how, why, and when (UTC, by its writer's clock; None: not known)."""
+    """A file that went wrong: its name, how, why, and when (UTC, by its writer's clock; None: not known).
+
+    `code` says why for programs; None where nobody said.
+    """
 
     path: str
     state: SeenState
     message: str
     at: str | None
+    code: str | None = None
 
 
 @value
@@ -186,7 +195,7 @@ def tally(files: Iterable[FileState], recent: float, begun: float, *, validator_
     judged = [0, 0]
     latest: list[tuple[int, int, FileState]] = []
 
-    def count() -> Iterator[tuple[str, SeenState, str | None]]:
+    def count() -> Iterator[tuple[str, SeenState, str | None, str | None]]:
         """Count each, and give on those that went wrong."""
         for n, file in enumerate(files):
             state, size = file.state, file.size or 0
@@ -203,13 +212,13 @@ def tally(files: Iterable[FileState], recent: float, begun: float, *, validator_
                 judged[0] += file.judged - ahead >= recent_ms
             if state in ("invalid", "failed"):
                 (heappush if len(latest) < NAMED else heappushpop)(latest, (file.judged or 0, n, file))
-                yield file.path, state, file.message
+                yield file.path, state, file.message, file.code
             elif state == "done" and file.message:
-                yield file.path, state, file.message
+                yield file.path, state, file.message, file.code
 
     wrong = group(count())
     named = tuple(
-        NamedFile(file.path, file.state, file.message or "", timestamp(at / 1000) if at else None)
+        NamedFile(file.path, file.state, file.message or "", timestamp(at / 1000) if at else None, file.code)
         for at, _, file in sorted(latest, reverse=True)
     )
     return Tally(

@@ -18,6 +18,7 @@ from itertools import chain
 from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
+from upload_client.core.codes import is_code
 from upload_client.core.files import NO_VERDICTS, OkVerdicts, Upload, parse_upload_id
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.times import minute, timestamp
@@ -33,6 +34,7 @@ __all__ = [
     "MAX_SEGMENT",
     "MAX_UNFLUSHED",
     "STOPPED_EARLY",
+    "TOO_MANY_INVALID",
     "VERSION",
     "CheckpointMade",
     "ClientRecord",
@@ -83,7 +85,9 @@ KEEPALIVE_SECONDS: Final = 10.0
 MAX_UNFLUSHED: Final = 5000
 """`Transferred` records that may wait for a flush; with more, sending waits."""
 STOPPED_EARLY: Final = "stopped early"
-"""How the reason of a `Stop` begins where too many files are invalid: nobody waits for the rest."""
+"""How the reason of a `Stop` begins where too many files are invalid; for people, and for old validators."""
+TOO_MANY_INVALID: Final = "too_many_invalid"
+"""The code of such a `Stop`: nobody waits for the rest."""
 
 _MAX_TEXT = 4000  # characters of a message: what does not fit into a record would be lost to the reader
 _MAX_PROBLEMS = 10
@@ -241,12 +245,13 @@ class Transferred:
 
 @value
 class Failed:
-    """A file could not be sent; `retries` second and later tries were made."""
+    """A file could not be sent; `retries` second and later tries were made; `code` says why, for programs."""
 
     t: str
     path: str
     error: str
     retries: int
+    code: str | None = None
 
 
 @value
@@ -258,18 +263,26 @@ class Keepalive:
 
 @value
 class Crash:
-    """The client ends because of an error."""
+    """The client ends because of an error; `code` is that of the exception."""
 
     t: str
     error: str
+    code: str | None = None
 
 
 @value
 class Stop:
-    """The orderly end: a client's with its reason, a validator's when all is judged."""
+    """The orderly end: a client's with its reason, a validator's when all is judged.
+
+    Attributes:
+        t: when.
+        reason: for people.
+        code: the same for programs: `TOO_MANY_INVALID`, or None.
+    """
 
     t: str
     reason: str = ""
+    code: str | None = None
 
 
 @value
@@ -311,6 +324,7 @@ class Verdict:
         message: why not `ok`.
         found: what was there; None where nothing was.
         checks: what was checked.
+        code: why not `ok`, for programs: a `upload_client.core.codes.FileCode`, or the validator's own.
     """
 
     t: str
@@ -321,6 +335,7 @@ class Verdict:
     message: str = ""
     found: Found | None = None
     checks: tuple[str, ...] = ()
+    code: str | None = None
 
 
 @value
@@ -468,12 +483,18 @@ def encode(record: Record | SegmentHeader) -> bytes:
                 "error": _for_people(record.error),
                 "retries": record.retries,
             }
+            if record.code is not None:
+                line["code"] = record.code
         case Keepalive():
             line = {"kind": "keepalive", "t": record.t}
         case Crash():
             line = {"kind": "crash", "t": record.t, "error": _for_people(record.error)}
+            if record.code is not None:
+                line["code"] = record.code
         case Stop():
             line = {"kind": "stop", "t": record.t, "reason": _for_people(record.reason)}
+            if record.code is not None:
+                line["code"] = record.code
         case CheckpointMade():
             line = {"kind": "checkpoint", "t": record.t, "key": _sound(record.key), "sha256": record.sha256}
         case ValidatorInit():
@@ -526,10 +547,11 @@ def _verdict(record: Verdict) -> bytes:
         crc32 = "null" if record.found.crc32 is None else f'"{record.found.crc32}"'
         found = f'{{"size":{record.found.size},"crc32":{crc32},"etag":{_quote(_sound(record.found.etag))}}}'
     message = _quote(_for_people(record.message)) if record.message else '""'
+    code = "" if record.code is None else f',"code":"{record.code}"'
     return (
         f'{{"kind":"verdict","t":"{record.t}","path":{_quote(_sound(record.path))},"upload":"{record.upload}"'
         f',"ask":{record.ask},"status":"{record.status}","message":{message},"found":{found}'
-        f',"checks":{_quoted_checks(record.checks)}}}'
+        f',"checks":{_quoted_checks(record.checks)}{code}}}'
     ).encode("ascii")
 
 
@@ -708,6 +730,7 @@ _CRC32 = r"[A-Za-z0-9+/]{5}[AQgw]=="
 _VERSION_ID = r"[!#-\[\]-~]{1,1024}"
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{3}Z"
 _UPLOAD = r"(?:0|[1-9][0-9]{0,8})-(?:0|[1-9][0-9]{0,8})"
+_CODE = r"[a-z][a-z0-9_]{0,39}"
 _STATUSES = get_args(VerdictStatus)
 _MAX_PATH = 1024  # bytes of the longest key S3 takes
 
@@ -743,6 +766,11 @@ def _time(value: object) -> str:
     except ValueError:
         raise _Malformed("no time") from None
     return text
+
+
+def _code(value: object) -> str | None:
+    """A code of an odd form is none: what it stands beside is not lost by it."""
+    return value if isinstance(value, str) and is_code(value) else None
 
 
 def _path(value: object) -> str:
@@ -837,11 +865,13 @@ _CLIENT_KINDS = {
         },
         {"version_id": _version_id, "mtime_ns": _nanoseconds, "source": _source},
     ),
-    "failed": _builder(Failed, {"t": _time, "path": _path, "error": _text, "retries": _small}, {}),
+    "failed": _builder(
+        Failed, {"t": _time, "path": _path, "error": _text, "retries": _small}, {"code": _code}
+    ),
     "keepalive": _builder(Keepalive, {"t": _time}, {}),
     "checkpoint": _builder(CheckpointMade, {"t": _time, "key": _text, "sha256": _sha256}, {}),
-    "crash": _builder(Crash, {"t": _time, "error": _text}, {}),
-    "stop": _builder(Stop, {"t": _time}, {"reason": _text}),
+    "crash": _builder(Crash, {"t": _time, "error": _text}, {"code": _code}),
+    "stop": _builder(Stop, {"t": _time}, {"reason": _text, "code": _code}),
 }
 _VALIDATOR_KINDS = {
     "init": _builder(
@@ -850,12 +880,12 @@ _VALIDATOR_KINDS = {
     "verdict": _builder(
         Verdict,
         {"t": _time, "path": _path, "upload": _upload_id, "ask": _small, "status": _status},
-        {"message": _text, "found": _found, "checks": _texts},
+        {"message": _text, "found": _found, "checks": _texts, "code": _code},
     ),
     "cursor": _builder(Cursor, {"t": _time, "seq": _count}, {}),
     "keepalive": _builder(Keepalive, {"t": _time}, {}),
     "shutdown": _builder(Shutdown, {"t": _time, "reason": _text}, {"message": _text}),
-    "stop": _builder(Stop, {"t": _time}, {"reason": _text}),
+    "stop": _builder(Stop, {"t": _time}, {"reason": _text, "code": _code}),
 }
 
 # A million lines of a log are announcements or verdicts as `encode` writes them. These are read with one
@@ -875,7 +905,7 @@ _USUAL_VERDICT = re.compile(
     rf'\{{"kind":"verdict","t":"({_TIME})","path":"({_INNER})","upload":"({_UPLOAD})","ask":({_ASK})'
     rf',"status":"({"|".join(_STATUSES)})","message":"({_INNER})"'
     rf',"found":(?:null|\{{"size":({_SIZE}),"crc32":"({_CRC32})","etag":"({_ETAG})"\}})'
-    r',"checks":\[([ -~]*)\]\}'
+    rf',"checks":\[([ -~]*?)\](?:,"code":"({_CODE})")?\}}'
 ).fullmatch
 
 
@@ -908,7 +938,7 @@ def _usual_verdict(line: str) -> Record | None:
     match = _USUAL_VERDICT(line)
     if match is None or len(line) > MAX_RECORD:
         return None
-    t, path, upload, ask, status, message, size, crc32, etag, checks = match.groups()
+    t, path, upload, ask, status, message, size, crc32, etag, checks, code = match.groups()
     try:
         minute(t[:17])
         return Verdict(
@@ -920,6 +950,7 @@ def _usual_verdict(line: str) -> Record | None:
             _unquoted(message) if "\\" in message else message,
             None if size is None else Found(int(size), crc32, etag),
             _unquoted_checks(checks),
+            code,
         )
     except ValueError:
         return None

@@ -16,7 +16,7 @@ from upload_client.core.values import value
 
 
 class Reason(StrEnum):
-    """Why a file starts as it does; `sentence` says it to a person."""
+    """Why a file starts as it does: a code for programs, and its `sentence` for people."""
 
     sentence: str
 
@@ -266,6 +266,7 @@ def place(
             upload=past.upload,
             ask=past.ask,
             message=None if valid else past.message,
+            code=None if valid else past.code,
             verdict="ok" if valid else "failure",
             transferred_at=past.transferred_at,
             judged_at=past.judged_at,

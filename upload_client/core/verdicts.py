@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
+from upload_client.core.codes import FileCode
 from upload_client.core.files import FileLedger, State, Upload, parse_upload_id
 from upload_client.core.records import Records, Segment, Verdict
 from upload_client.core.values import value
@@ -30,12 +31,14 @@ class Ruling:
         message: why.
         wait: seconds until it is announced again.
         verdict: what now stands as the validator's word on the file's latest upload, where that is new.
+        code: why, for programs.
     """
 
     action: Action
     message: str | None = None
     wait: float = 0.0
     verdict: Literal["ok", "failure"] | None = None
+    code: str | None = None
 
 
 _VALID = Ruling("valid", verdict="ok")
@@ -82,21 +85,25 @@ def judge(
     # All uploads of earlier epochs are known from the log, and within an epoch a file is uploaded once. So
     # what comes after the latest, or beside it in this epoch, was never issued.
     if judged > issued or (judged != issued and judged[0] == epoch):
-        return Ruling("invalid", BEFORE_TRANSFER)
+        return Ruling("invalid", BEFORE_TRANSFER, code=FileCode.VERDICT_BEFORE_TRANSFER)
     if latest is None or judged != issued or state not in ("done", "valid", "invalid"):
         return _EARLIER
     if previous is not None:
-        return _SAME if verdict.status in ("error", previous) else Ruling("invalid", CONTRADICTORY)
+        if verdict.status in ("error", previous):
+            return _SAME
+        return Ruling("invalid", CONTRADICTORY, code=FileCode.CONTRADICTORY_VERDICTS)
     if state != "done":
         # An irregular verdict has made it invalid, and its judge is no longer believed.
         return Ruling("ignore", "the file is invalid already")
     if verdict.status == "failure":
-        return Ruling("invalid", verdict.message or "it is not as announced", verdict="failure")
+        return Ruling(
+            "invalid", verdict.message or "it is not as announced", verdict="failure", code=verdict.code
+        )
     if verdict.status == "error":
         return _unable(verdict, ask, errors)
     found = verdict.found
     if found is None or (found.size, found.crc32, found.etag) != (latest.size, latest.crc32, latest.etag):
-        return Ruling("invalid", SOMETHING_ELSE, verdict="ok")
+        return Ruling("invalid", SOMETHING_ELSE, verdict="ok", code=FileCode.JUDGED_SOMETHING_ELSE)
     return _VALID
 
 
@@ -106,7 +113,7 @@ def _unable(verdict: Verdict, ask: int, errors: int) -> Ruling:
         return _SAME
     message = f"not judged: {verdict.message}" if verdict.message else "not judged"
     if errors == len(ASK_AGAIN_AFTER):
-        return Ruling("unjudged", message)
+        return Ruling("unjudged", message, code=FileCode.NOT_JUDGED)
     return Ruling("ask_again", message, wait=ASK_AGAIN_AFTER[errors])
 
 
@@ -156,9 +163,9 @@ def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ru
     elif ruling.action == "invalid":
         if ledger.state(row) == "invalid" and ledger.message(row) == ruling.message:
             return _SAME
-        ledger.judge(row, "invalid", ruling.message, verdict.t, verdict=ruling.verdict)
+        ledger.judge(row, "invalid", ruling.message, verdict.t, verdict=ruling.verdict, code=ruling.code)
     elif ruling.action == "ask_again":
         ledger.ask_again(row, now + ruling.wait)
     elif ruling.action == "unjudged":
-        ledger.give_up_judging(row, ruling.message or "")
+        ledger.give_up_judging(row, ruling.message or "", ruling.code)
     return ruling

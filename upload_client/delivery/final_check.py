@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from upload_client.core.codes import FileCode
 from upload_client.core.files import FileLedger
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.unfinished import abort, leftovers
@@ -12,8 +13,8 @@ from upload_client.s3.write_guard import asking
 __all__ = ["lost", "sweep"]
 
 
-def lost(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str]]:
-    """Valid files that a LIST does not show with the ETag that was judged: their rows, and what is wrong.
+def lost(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str, FileCode]]:
+    """Valid files that a LIST does not show with the ETag that was judged: row, what is wrong, and its code.
 
     Raises:
         StoreError: the bucket could not be listed.
@@ -23,13 +24,14 @@ def lost(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str]]:
         if (row := ledger.row(entry.key)) is not None:
             found[row] = 2 if ledger.has_landed(row, entry.etag) else 1
     return [
-        (row, f"{_WRONG[what]} after it was judged")
-        for row, what in enumerate(found)
-        if what < 2 and ledger.state(row) == "valid"
+        (row, *_WRONG[what]) for row, what in enumerate(found) if what < 2 and ledger.state(row) == "valid"
     ]
 
 
-_WRONG = ("is no longer in the bucket", "was replaced in the bucket")
+_WRONG = (
+    ("is no longer in the bucket after it was judged", FileCode.OBJECT_GONE),
+    ("was replaced in the bucket after it was judged", FileCode.OBJECT_CHANGED),
+)
 
 
 def sweep(ledger: FileLedger, landing: Bucket, may_write: Callable[[], bool]) -> None:

@@ -39,7 +39,8 @@ class Plan:
     """What a run is going to do.
 
     Attributes:
-        reasons: files for each reason, as sentences, in the order of the table; only those there are.
+        reasons: files for each `upload_client.core.resume.Reason` (a code, with its `sentence`), in the order
+            of the table; only those there are.
         n_to_send: files to be sent.
         n_bytes: their bytes.
         announced: rows of files that are in place and await a verdict.
@@ -49,7 +50,7 @@ class Plan:
         leftover: ids of unfinished multipart uploads, by path.
     """
 
-    reasons: Mapping[str, int]
+    reasons: Mapping[Reason, int]
     n_to_send: int
     n_bytes: int
     announced: tuple[int, ...]
@@ -61,10 +62,10 @@ class Plan:
     _reasons: bytes
 
     @property
-    def rows(self) -> Iterator[tuple[str, State, str]]:
-        """Path, state to start in, and reason (a sentence) of each file, in the order of the index."""
+    def rows(self) -> Iterator[tuple[str, State, Reason]]:
+        """Path, state to start in, and reason of each file, in the order of the index."""
         for row, reason in enumerate(self._reasons):
-            yield self._ledger.relpath(row), self._ledger.state(row), _REASONS[reason].sentence
+            yield self._ledger.relpath(row), self._ledger.state(row), _REASONS[reason]
 
 
 def make_plan(
@@ -263,7 +264,7 @@ class _Survey:
                 size for size, state in zip(self._sizes, states, strict=True) if state == "ready" and size > 0
             )
         return Plan(
-            reasons={reason.sentence: n for reason, n in zip(_REASONS, counts, strict=True) if n},
+            reasons={reason: n for reason, n in zip(_REASONS, counts, strict=True) if n},
             n_to_send=ready,
             n_bytes=n_bytes,
             announced=tuple(sorted(self._announced)),

@@ -111,7 +111,7 @@ def problems(ledger: FileLedger) -> tuple[Problem, ...]:
         return ()
     rows = (row for row, state in enumerate(ledger.states()) if state in bad)
     return group(
-        (ledger.relpath(row), ledger.state(row), ledger.message(row))
+        (ledger.relpath(row), ledger.state(row), ledger.message(row), ledger.code(row))
         for row in rows
         # Most of those that are done have no trouble, only no verdict yet.
         if ledger.state(row) != "done" or ledger.message(row)
@@ -123,8 +123,8 @@ def frame(ledger: FileLedger | None) -> pd.DataFrame:
 
     Returns:
         One row a file, with the columns of the state CSV: ``relpath``, ``abspath``, ``message``,
-        ``checksum``, ``etag`` as str, missing where there is none; ``state`` as a category, ordered as a
-        file's life is; ``retries``, ``max_retries`` as int64; ``size`` as Int64, in bytes;
+        ``checksum``, ``etag``, ``code`` as str, missing where there is none; ``state`` as a category, ordered
+        as a file's life is; ``retries``, ``max_retries`` as int64; ``size`` as Int64, in bytes;
         ``transferred_at``, ``judged_at`` as datetime64[ms, UTC].
     """
     found: dict[str, list[object]] = {field.name: [] for field in fields(ClientFile)}

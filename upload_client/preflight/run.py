@@ -237,7 +237,7 @@ def asked(
         response = getattr(error.__cause__, "response", {})
         if date is not None and (said := date_of(response)):
             date["Date"] = said
-        code = error.code or ("NoCredentials" if isinstance(error, AccessDenied) else "")
+        code = error.s3_code or ("NoCredentials" if isinstance(error, AccessDenied) else "")
         return error.status, code, str(error)
     return 200, "", ""
 

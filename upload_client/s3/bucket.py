@@ -56,11 +56,11 @@ class StoreError(UploadClientError):
     """S3 refused a request, or could not be asked. Botocore's own error is the cause.
 
     Attributes:
-        code: S3's error code, for example ``"NoSuchKey"``; ``""`` where no answer came.
+        s3_code: S3's error code, for example ``"NoSuchKey"``; ``""`` where no answer came.
         status: The HTTP status, 0 where no answer came.
     """
 
-    code: str = ""
+    s3_code: str = ""
     status: int = 0
 
 
@@ -154,7 +154,7 @@ def store_errors(doing: str) -> Iterator[None]:
         request_id = answer.get("ResponseMetadata", {}).get("RequestId")
         text = with_request_id(f"{doing}: {code} {text}"[:1000], request_id)
         refusal = _kind(status, code)(text, hint=hint)
-        refusal.code, refusal.status = code, status
+        refusal.s3_code, refusal.status = code, status
         raise refusal from error
     except _CREDENTIAL_ERRORS as error:
         raise AccessDenied(f"{doing}: {error}") from error

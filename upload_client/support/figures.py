@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from upload_client.core.files import STATES, State
+from upload_client.core.resume import Reason
 from upload_client.events import FileChanged, Planned, Progress
 
 __all__ = [
@@ -18,10 +19,12 @@ __all__ = [
     "judged",
     "percent",
     "plan",
+    "reason",
     "share",
     "size",
 ]
 
+_SENTENCES = {one.value: one.sentence for one in Reason}
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 _HALF_LIFE = 8.0
 _TELLING = 2.0  # seconds that a rate has to be seen for to tell anything
@@ -81,6 +84,11 @@ def share(done: float, total: float) -> float:
 def percent(of_one: float) -> str:
     """Four columns, rounded down, as nothing is done before it is: `` 7 %``, ``99 %``, ``100%``."""
     return "100%" if of_one >= 1 else f"{int(of_one * 100):2} %"
+
+
+def reason(code: str) -> str:
+    """Why files start as they do, in a sentence, by the code of a `upload_client.core.resume.Reason`."""
+    return _SENTENCES.get(code, code)
 
 
 def plan(planned: Planned) -> str:

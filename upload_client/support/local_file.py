@@ -17,6 +17,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from upload_client.core.codes import FileCode
+
 __all__ = ["CAN_SEND_FILES", "CHANGED", "FileRange", "FileRefused", "Fingerprint", "LocalFile", "open_inside"]
 
 CHANGED = "changed while it was being sent"
@@ -35,7 +37,14 @@ _HAS_PREADV = hasattr(os, "preadv")
 
 
 class FileRefused(Exception):  # noqa: N818 - reads as what it says
-    """A file cannot be sent, and trying again will not help; its text is for people."""
+    """A file cannot be sent, and trying again will not help; its text is for people, `code` for programs."""
+
+    def __init__(self, text: str, code: FileCode) -> None:
+        super().__init__(text, code)  # both, so that it survives the way to another process
+        self.code = code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Fingerprint(NamedTuple):
@@ -76,7 +85,7 @@ class LocalFile:
         while missing:
             data = _pread(self._fd, missing, offset + size - missing)
             if not data:
-                raise FileRefused(CHANGED)
+                raise FileRefused(CHANGED, FileCode.CHANGED)
             blocks.append(data)
             missing -= len(data)
         return b"".join(blocks)
@@ -89,7 +98,7 @@ class LocalFile:
         while buffer:
             n = os.preadv(self._fd, [buffer], offset)
             if not n:
-                raise FileRefused(CHANGED)
+                raise FileRefused(CHANGED, FileCode.CHANGED)
             buffer = buffer[n:]
             offset += n
 
@@ -102,10 +111,10 @@ class LocalFile:
         try:
             status = os.stat(self.path)  # noqa: PTH116 - once per file; Path costs ten times more
         except FileNotFoundError:
-            raise FileRefused("vanished while it was being sent") from None
+            raise FileRefused("vanished while it was being sent", FileCode.MISSING) from None
         now = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
         if now != self.fingerprint:
-            raise FileRefused(CHANGED)
+            raise FileRefused(CHANGED, FileCode.CHANGED)
 
     def fileno(self) -> int:
         """Its descriptor."""
@@ -163,7 +172,7 @@ class FileRange:
         """
         n = os.sendfile(sock.fileno(), self._file.fileno(), self._offset + start, end - start)
         if not n:
-            raise FileRefused(CHANGED)
+            raise FileRefused(CHANGED, FileCode.CHANGED)
         return n
 
 
@@ -196,28 +205,33 @@ def _open_link(path: str, inside: str, error: OSError) -> int:
     if error.errno in (errno.ELOOP, errno.EMLINK) and os.path.islink(path):  # noqa: PTH114
         real = os.path.realpath(path)
         if not real.startswith(inside):
-            raise FileRefused("lies outside the source: a symlink leads out of it") from None
+            raise FileRefused(
+                "lies outside the source: a symlink leads out of it", FileCode.OUTSIDE_SOURCE
+            ) from None
         try:
             return os.open(real, _FLAGS)
         except OSError as again:
             error = again
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise FileRefused("is not there") from None
+        raise FileRefused("is not there", FileCode.MISSING) from None
     if error.errno == errno.ELOOP:
-        raise FileRefused("is a symlink that leads in a circle, or was put there meanwhile") from None
+        raise FileRefused(
+            "is a symlink that leads in a circle, or was put there meanwhile", FileCode.NOT_A_FILE
+        ) from None
     if isinstance(error, PermissionError):
-        reason = "is a directory" if os.path.isdir(path) else "may not be read: permission denied"  # noqa: PTH112
-        raise FileRefused(reason) from None
+        if os.path.isdir(path):  # noqa: PTH112
+            raise FileRefused("is a directory", FileCode.NOT_A_FILE) from None
+        raise FileRefused("may not be read: permission denied", FileCode.UNREADABLE) from None
     if error.errno in (errno.ENXIO, errno.ENODEV):
-        raise FileRefused("is not a regular file") from None
+        raise FileRefused("is not a regular file", FileCode.NOT_A_FILE) from None
     raise error
 
 
 def _check(inside: str, fd: int, path: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise FileRefused(_kind(status.st_mode))
+        raise FileRefused(_kind(status.st_mode), FileCode.NOT_A_FILE)
     if not _holds(inside, fd, path, status):
-        raise FileRefused("lies outside the source: a symlink leads out of it")
+        raise FileRefused("lies outside the source: a symlink leads out of it", FileCode.OUTSIDE_SOURCE)
 
 
 def _holds(inside: str, fd: int, path: str, status: os.stat_result) -> bool:

@@ -7,6 +7,7 @@ above, in parts. https://docs.aws.amazon.com/AmazonS3/latest/userguide/copy-obje
 from __future__ import annotations
 
 from upload_client.core import checksums
+from upload_client.core.codes import FileCode
 from upload_client.core.parts import MULTIPART_COPY_LIMIT
 from upload_client.s3.wire import (
     Answer,
@@ -37,11 +38,11 @@ def look_up(task: TransferTask) -> Steps[Answer]:
     """
     found = yield from persist(SourceObject(task.path))
     if found.status == 404:
-        raise FileRefused("is not there")
+        raise FileRefused("is not there", FileCode.MISSING)
     if not found.ok:
         raise NotTaken(found)
     if task.source_etag is not None and task.source_etag != found.etag:
-        raise FileRefused(CHANGED)
+        raise FileRefused(CHANGED, FileCode.CHANGED_SINCE_INDEXED)
     return found
 
 
@@ -57,7 +58,7 @@ def copy_whole(task: TransferTask, size: int, source_etag: str) -> Steps[Transfe
     if answer.status in (404, 412):
         # It was not the destination that S3 objected to, so it was the source.
         yield from look_up(task)
-        raise FileRefused(CHANGED)
+        raise FileRefused(CHANGED, FileCode.CHANGED_SINCE_INDEXED)
     if not answer.ok:
         raise NotTaken(answer)
     crc32 = answer.crc32
@@ -66,7 +67,7 @@ def copy_whole(task: TransferTask, size: int, source_etag: str) -> Steps[Transfe
     if task.checksum is not None and task.checksum != crc32:
         # It is not taken back: a provider may hold no right to delete, and a delete that is carried out late
         # would hit whatever a later owner has put there.
-        raise FileRefused(MISMATCH + STAYS)
+        raise FileRefused(MISMATCH + STAYS, FileCode.NOT_AS_INDEXED)
     return _outcome(task, size, crc32, source_etag, answer)
 
 
@@ -104,9 +105,11 @@ class PartedCopy(Parted):
         )
         answer = yield from persist(request)
         if answer.status == 412 or answer.code == "NoSuchKey":
-            raise FileRefused(CHANGED)
+            raise FileRefused(CHANGED, FileCode.CHANGED_SINCE_INDEXED)
         if answer.ok and answer.crc32 is None:
-            raise FileRefused("is too large to copy in a store that computes no CRC32 of parts")
+            raise FileRefused(
+                "is too large to copy in a store that computes no CRC32 of parts", FileCode.TOO_LARGE
+            )
         self._sent(index, answer, checksums.decode(answer.crc32) if answer.crc32 else 0)
         self._source_version = answer.source_version
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from upload_client.core.codes import FileCode
 from upload_client.s3.bucket import Bucket
 from upload_client.support.local_file import FileRefused, LocalFile, open_inside
 
@@ -81,7 +82,7 @@ class DataRoot:
             return outcome.etag
         if outcome.again:
             raise UploadClientError(outcome.error)
-        raise FileRefused(outcome.error)
+        raise FileRefused(outcome.error or "", outcome.code or FileCode.UNEXPECTED)
 
     def ls(self, key: str | Path | None = None) -> tuple[str, ...]:
         """List a directory or prefix.
@@ -102,7 +103,7 @@ class DataRoot:
             return tuple(self.bucket.ls(name))
         folder = os.path.realpath(os.path.join(self._real, name))  # noqa: PTH118
         if not (folder + os.sep).startswith(self._inside):
-            raise FileRefused("lies outside the source")
+            raise FileRefused("lies outside the source", FileCode.OUTSIDE_SOURCE)
         start = name.strip("/") + "/" if name.strip("/") not in ("", ".") else ""
         with os.scandir(folder) as entries:
             return tuple(sorted(start + entry.name + ("/" if entry.is_dir() else "") for entry in entries))

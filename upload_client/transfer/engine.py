@@ -25,6 +25,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+from upload_client.core.codes import FileCode
 from upload_client.core.parts import DEFAULT_PART, MULTIPART_COPY_LIMIT
 from upload_client.core.rate import RateLimit
 from upload_client.errors import DeliveryError
@@ -630,7 +631,10 @@ class TransferEngine:
         try:
             size = file.fingerprint.size
             if task.size_to_be not in (None, size):
-                raise FileRefused(f"the file has {size} bytes, {task.size_to_be} is its size in the index")
+                raise FileRefused(
+                    f"the file has {size} bytes, {task.size_to_be} is its size in the index",
+                    FileCode.NOT_AS_INDEXED,
+                )
             if size > max(task.size or 0, SMALL - 1):
                 raise _Larger(size)
             if size < self._threshold:

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 import boto3
 
+from upload_client.core.codes import FileCode
 from upload_client.core.lease import LockBody
 from upload_client.core.parts import MIN_PART
 from upload_client.s3 import clients
@@ -198,7 +199,7 @@ def send_batch(batch: Batch) -> list[TransferOutcome]:
 
 
 def _not_sent(task: TransferTask, why: str) -> TransferOutcome:
-    return TransferOutcome(task.row, task.relpath, ok=False, error=why, again=True)
+    return TransferOutcome(task.row, task.relpath, ok=False, error=why, again=True, code=FileCode.UNEXPECTED)
 
 
 class ExecutorEngine:

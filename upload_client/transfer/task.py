@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
+from upload_client.core.codes import FileCode
 from upload_client.errors import LoginRefused
 from upload_client.events import InFlight
 from upload_client.s3.request_log import with_request_id
@@ -64,6 +65,7 @@ class TransferOutcome(NamedTuple):
         error: Why not, for people.
         again: Whether a later try may succeed; False: the file itself is at fault.
         credentials: Whether the credentials were refused, so that nothing else can succeed either.
+        code: Why not, for programs; None where it is ok.
     """
 
     row: int
@@ -80,6 +82,7 @@ class TransferOutcome(NamedTuple):
     error: str | None = None
     again: bool = False
     credentials: bool = False
+    code: FileCode | None = None
 
 
 class TransferProgress(NamedTuple):
@@ -107,19 +110,21 @@ class NotTaken(Exception):  # noqa: N818 - reads as what it says
 
 def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> TransferOutcome:
     """The outcome of a file that could not be transferred for this reason."""
-    again, credentials = False, False
+    again, credentials, code = False, False, FileCode.UNEXPECTED
     if isinstance(error, FileRefused):
-        text = str(error)
+        text, code = str(error), error.code
     elif isinstance(error, NotTaken):
         text, again = str(error), error.answer.passing or error.answer.conflict
-        credentials = error.answer.credentials_refused
+        credentials, code = error.answer.credentials_refused, _code(error.answer)
     elif isinstance(error, LoginRefused):  # out of botocore, which wanted to renew the credentials
-        text, again, credentials = str(error), True, True
+        text, again, credentials, code = str(error), True, True, FileCode.CREDENTIALS
     elif isinstance(error, OSError):
         text = error.strerror or str(error)
         again = error.errno not in (errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
+        scarce = error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
+        code = FileCode.OUT_OF_RESOURCES if scarce else FileCode.READ_ERROR
     elif isinstance(error, MemoryError):
-        text, again = "not enough memory", True
+        text, again, code = "not enough memory", True, FileCode.OUT_OF_RESOURCES
     else:
         text = f"unexpected: {type(error).__name__}: {error}"
     return TransferOutcome(
@@ -130,7 +135,18 @@ def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> Tr
         again=again or credentials,
         credentials=credentials,
         bytes_sent=bytes_sent,
+        code=code,
     )
+
+
+def _code(answer: Answer) -> FileCode:
+    if is_skew(answer.code, answer.message):
+        return FileCode.CLOCK_WRONG
+    if answer.credentials_refused:
+        return FileCode.CREDENTIALS
+    if answer.status == 0:
+        return FileCode.NO_ANSWER
+    return FileCode.ACCESS_DENIED if answer.status in (401, 403) else FileCode.REFUSED_BY_STORE
 
 
 def _said(answer: Answer) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 from upload_client.core import checksums
+from upload_client.core.codes import FileCode
 from upload_client.core.parts import (
     ListedPart,
     Part,
@@ -164,7 +165,7 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
     crc32 = checksums.encode(crc)
     if task.checksum is not None and task.checksum != crc32:
         file.check_unchanged()  # the likelier explanation is the better message
-        raise FileRefused(MISMATCH)
+        raise FileRefused(MISMATCH, FileCode.NOT_AS_INDEXED)
     file.check_unchanged()
     request = PutObject(task.key, body, crc32, task.expect_etag, file.check_unchanged)
     answer = yield from write(request, size, crc32)
@@ -205,7 +206,7 @@ class Parted:
         try:
             self._cut(part_size_for(size, wanted=part_size))
         except TooLarge as error:
-            raise FileRefused(f"is too large: {error}") from None
+            raise FileRefused(f"is too large: {error}", FileCode.TOO_LARGE) from None
 
     def _cut(self, part_size: int) -> None:
         self.part_size = part_size
@@ -317,7 +318,7 @@ class Parted:
     def _check(self, crc32: str) -> None:
         """Raise FileRefused where the object must not be made."""
         if self.task.checksum is not None and self.task.checksum != crc32:
-            raise FileRefused(MISMATCH)
+            raise FileRefused(MISMATCH, FileCode.NOT_AS_INDEXED)
 
     def _outcome(self, answer: Answer, crc32: str) -> TransferOutcome:
         raise NotImplementedError

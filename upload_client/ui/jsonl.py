@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from upload_client.core.problems import Problem
+from upload_client.core.resume import Reason
 from upload_client.core.times import timestamp
 from upload_client.events import (
     Connected,
@@ -95,9 +96,10 @@ class JsonlReporter:
         self._health = event
         return True
 
-    def planned(self, relpath: str, state: str, reason: str) -> None:
+    def planned(self, relpath: str, state: str, reason: Reason) -> None:
         """Write what a dry run has found out about a file, as a line of the kind ``plan``."""
-        self._write("plan", {"relpath": relpath, "state": state, "reason": reason}, flush=False)
+        body = {"relpath": relpath, "state": state, "code": reason.value, "reason": reason.sentence}
+        self._write("plan", body, flush=False)
 
     def close(self) -> None:
         """Write what is held back."""

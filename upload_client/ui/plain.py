@@ -90,7 +90,7 @@ class PlainReporter:
             case Planned():
                 for reason, n in event.counts.items():
                     if n:
-                        self._say(f"{figures.files(n)}, {reason}")
+                        self._say(f"{figures.files(n)}, {figures.reason(reason)}")
                 self._say(figures.plan(event))
             case Progress():
                 self._progress(event)

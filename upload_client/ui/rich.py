@@ -145,7 +145,7 @@ class RichReporter:
         width = max((len(figures.count(n)) for n in event.counts.values()), default=0)
         for reason, n in event.counts.items():
             if n:
-                self._say(f"  {figures.count(n):>{width}}  {reason}")
+                self._say(f"  {figures.count(n):>{width}}  {figures.reason(reason)}")
         self._say(figures.plan(event))
 
     def _file(self, event: FileChanged) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from upload_client.core.problems import what_to_do
+from upload_client.core.codes import todo
 from upload_client.events import (
     Connected,
     Event,
@@ -154,8 +154,8 @@ class Told:
         if event.state in ("failed", "invalid"):
             self._troubles.pop(event.relpath, None)
             message = event.message or "no reason was given"
-            todo = what_to_do("failed" if event.state == "failed" else "invalid", message, again=event.again)
-            self._troubles[event.relpath] = Trouble(event.relpath, event.state, message, todo)
+            advice = todo(event.state, event.code, again=event.again)
+            self._troubles[event.relpath] = Trouble(event.relpath, event.state, message, advice)
             if len(self._troubles) > _PROBLEMS:
                 self._troubles.popitem(last=False)
         elif event.state in ("done", "valid"):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from upload_client.core import checksums
+from upload_client.core.codes import FileCode
 from upload_client.core.files import Upload
 from upload_client.core.paths import check_relpath
 from upload_client.core.records import Found, VerdictStatus
@@ -65,6 +66,7 @@ class Judgement:
     message: str = ""
     found: Found | None = None
     checks: tuple[str, ...] = ()
+    code: FileCode | None = None
 
 
 def format_of(path: str) -> str | None:
@@ -74,7 +76,11 @@ def format_of(path: str) -> str | None:
 
 
 class _Failure(Exception):  # noqa: N818 — it never leaves this module
-    """The object is not as it should be; the text says why."""
+    """The object is not as it should be; the text says why, and so does the code, for programs."""
+
+    def __init__(self, text: str, code: FileCode) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Checker:
@@ -121,7 +127,7 @@ class Checker:
         # The path decides what is looked at, so it is checked here, whoever has checked it before.
         refused = check_relpath(path, self._landing.prefix)
         if refused is not None:
-            return Judgement("failure", f"the path {refused}", None, ("path",))
+            return Judgement("failure", f"the path {refused}", None, ("path",), FileCode.ILLEGAL_PATH)
         if self._unusable:
             return Judgement("error", _for_record(f"it could not be judged: {self._unusable}"))
         found: Found | None = None
@@ -134,7 +140,7 @@ class Checker:
                 _refuse(self._expected.refusal(path, announced.size))
             return Judgement("ok", "", self._check_content(path, announced, checks, found), tuple(checks))
         except _Failure as failure:
-            return Judgement("failure", _for_record(str(failure)), found, tuple(checks))
+            return Judgement("failure", _for_record(str(failure)), found, tuple(checks), failure.code)
         except (NotFound, PreconditionFailed):
             return self._replaced(path, checks)
         except (StoreError, Undecided) as error:
@@ -146,8 +152,10 @@ class Checker:
             found = _found(self._landing.head(path))
         except StoreError as error:
             return Judgement("error", _for_record(f"it could not be judged: {error}"), None, tuple(checks))
-        message = "it is gone" if found is None else "another object has taken its place"
-        return Judgement("failure", message, found, tuple(checks))
+        if found is None:
+            return Judgement("failure", "it is gone", None, tuple(checks), FileCode.OBJECT_GONE)
+        message = "another object has taken its place"
+        return Judgement("failure", message, found, tuple(checks), FileCode.OBJECT_CHANGED)
 
     def _check_content(self, path: str, announced: Upload, checks: list[str], found: Found | None) -> Found:
         """Read what has to be read, at most once but for large files that a library opens.
@@ -177,16 +185,17 @@ class Checker:
                 stream.read_on(whole)
                 if stream.crc32 != announced.crc32:
                     raise _Failure(
-                        f"its content has CRC32 {stream.crc32} where {announced.crc32} was announced"
+                        f"its content has CRC32 {stream.crc32} where {announced.crc32} was announced",
+                        FileCode.DAMAGED,
                     )
                 if unreadable is not None:
-                    raise _Failure(f"it does not open as {kind}: {unreadable}")
+                    raise _Failure(f"it does not open as {kind}: {unreadable}", FileCode.CONTENT)
                 found = Found(found.size, stream.crc32, found.etag)
         if kind in LIBRARIES:
             try:
                 self._openers.open(kind, announced.size, self._blocks(path, announced, whole))
             except Unreadable as error:
-                raise _Failure(str(error)) from None
+                raise _Failure(str(error), FileCode.CONTENT) from None
         return found
 
     def _check_rules(
@@ -201,7 +210,8 @@ class Checker:
                 stream.read_on(whole)
                 if stream.crc32 != announced.crc32:
                     raise _Failure(
-                        f"its content has CRC32 {stream.crc32} where {announced.crc32} was announced"
+                        f"its content has CRC32 {stream.crc32} where {announced.crc32} was announced",
+                        FileCode.DAMAGED,
                     )
                 found = Found(found.size, stream.crc32, found.etag)
         if not opaque:
@@ -210,7 +220,7 @@ class Checker:
                     rules.content, rules.format, announced.size, self._blocks(path, announced, whole)
                 )
             except Unreadable as error:
-                raise _Failure(str(error)) from None
+                raise _Failure(str(error), FileCode.CONTENT) from None
         return found
 
     def _why_skipped(self, kind: str, size: int) -> str | None:
@@ -301,7 +311,7 @@ def _found(info: ObjectInfo | None) -> Found | None:
 
 def _compare(found: Found | None, announced: Upload) -> None:
     if found is None:
-        raise _Failure("it is not there")
+        raise _Failure("it is not there", FileCode.OBJECT_GONE)
     wrong = [
         f"{name} {is_there} where {said} was announced"
         for name, is_there, said in (
@@ -312,12 +322,12 @@ def _compare(found: Found | None, announced: Upload) -> None:
         if is_there not in (None, said)
     ]
     if wrong:
-        raise _Failure(f"it is not what was announced: {', '.join(wrong)}")
+        raise _Failure(f"it is not what was announced: {', '.join(wrong)}", FileCode.OBJECT_CHANGED)
 
 
 def _refuse(reason: str | None) -> None:
     if reason is not None:
-        raise _Failure(reason)
+        raise _Failure(reason, FileCode.NOT_EXPECTED)
 
 
 def _for_record(message: str) -> str:

@@ -434,7 +434,7 @@ class _Starter:
         except AnswerLost:
             pass  # as above
         except StoreError as error:
-            if error.code == "ExecutionAlreadyExists":
+            if error.s3_code == "ExecutionAlreadyExists":
                 return
             traceback.print_exc()
             raise _Refused("validator_not_started", str(error)) from None

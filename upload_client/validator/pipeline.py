@@ -25,7 +25,7 @@ from upload_client.core.layout import Layout, shard_of
 from upload_client.core.lease import DEFAULT_LEASE, MAX_BODY, LockBody
 from upload_client.core.records import (
     KEEPALIVE_SECONDS,
-    STOPPED_EARLY,
+    TOO_MANY_INVALID,
     Cursor,
     Found,
     Keepalive,
@@ -437,6 +437,7 @@ class Validator:
                     came_out.message,
                     came_out.found,
                     came_out.checks,
+                    came_out.code,
                 )
             )
 
@@ -446,7 +447,16 @@ class Validator:
         upload = entry.upload
         found = Found(upload.size, upload.crc32, upload.etag) if entry.verdict == "ok" else None
         self._say_verdict(
-            Verdict(self._now(), path, upload.id, entry.ask, entry.verdict, entry.message or "", found)
+            Verdict(
+                self._now(),
+                path,
+                upload.id,
+                entry.ask,
+                entry.verdict,
+                entry.message or "",
+                found,
+                code=entry.code,
+            )
         )
 
     def _say_verdict(self, verdict: Verdict) -> None:
@@ -478,7 +488,7 @@ class Validator:
         elif self._seconds_left() <= self._leave_seconds:
             self._leave("time")
         elif client is not None and client.ended is not None:
-            if self._is_idle or (client.ended == "stop" and client.reason.startswith(STOPPED_EARLY)):
+            if self._is_idle or (client.ended == "stop" and client.code == TOO_MANY_INVALID):
                 self._leave("stop")
         elif self._is_idle and self._client_silent > self._client_lease:
             self._leave("error", "the client has been silent for longer than its lease")

@@ -1,0 +1,144 @@
+"""The codes of what goes wrong with a file: stable words for programs, beside sentences for people.
+
+A code stands in events, in the state CSV, in JSON and in the logs; advice follows from it alone. Sentences
+may change from one version to the next, codes do not: one that is here stays, and means what it meant. A
+validator of another make may write codes of its own; they are kept, and have the advice that fits every file
+of that state.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final, Literal, Self
+
+__all__ = ["FileCode", "is_code", "todo"]
+
+is_code: Final = re.compile(r"[a-z][a-z0-9_]{0,39}").fullmatch
+"""Whether a text has the form of a code."""
+
+
+class FileCode(StrEnum):
+    """Why a file failed, is invalid or could not be judged.
+
+    Attributes:
+        state: which of the three: ``failed``, ``invalid``, or ``done`` (in S3, not judged).
+        todo: what a person does about it, a sentence.
+    """
+
+    state: Literal["failed", "invalid", "done"]
+    todo: str
+
+    def __new__(cls, code: str, state: Literal["failed", "invalid", "done"], todo: str) -> Self:
+        """A code with its advice."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.state = state
+        member.todo = todo
+        return member
+
+    UNREADABLE = "unreadable", "failed", "Make it readable for you, then run the command again."
+    MISSING = "missing", "failed", "Put it back or take it out of the index, then run the command again."
+    CHANGED = "changed", "failed", "Run the command again when nothing writes to it any more."
+    NOT_AS_INDEXED = (
+        "not_as_indexed",
+        "failed",
+        "Mend the file or write the index anew, then run the command again.",
+    )
+    CHANGED_SINCE_INDEXED = (
+        "changed_since_indexed",
+        "failed",
+        "Write the index anew, then run the command again.",
+    )
+    NOT_A_FILE = (
+        "not_a_file",
+        "failed",
+        "Put the file itself in its place or take it out of the index, then run the command again.",
+    )
+    OUTSIDE_SOURCE = (
+        "outside_source",
+        "failed",
+        "Put the file itself in its place or take it out of the index, then run the command again.",
+    )
+    TOO_LARGE = "too_large", "failed", "Cut it into smaller files, then run the command again."
+    READ_ERROR = "read_error", "failed", "See whether the disk is sound, then run the command again."
+    OUT_OF_RESOURCES = (
+        "out_of_resources",
+        "failed",
+        "Give it more memory, disk or open files, or use fewer threads; then run the command again.",
+    )
+    NO_ANSWER = "no_answer", "failed", "Look after the network, then run the command again."
+    CLOCK_WRONG = "clock_wrong", "failed", "Set this machine's clock, then run the command again."
+    CREDENTIALS = "credentials", "failed", "Log in anew: run the command again."
+    ACCESS_DENIED = "access_denied", "failed", "Ask the receiver for the permission to write there."
+    REFUSED_BY_STORE = (
+        "refused_by_store",
+        "failed",
+        "Run the command again; if that does not help, show the message to the receiver.",
+    )
+    UNEXPECTED = (
+        "unexpected",
+        "failed",
+        "Run the command again; if that does not help, show the message to the receiver.",
+    )
+
+    VERDICT_BEFORE_TRANSFER = (
+        "verdict_before_transfer",
+        "invalid",
+        "The receiver's validator contradicts itself: tell them, then send it with --resend-invalid.",
+    )
+    JUDGED_SOMETHING_ELSE = (
+        "judged_something_else",
+        "invalid",
+        "The receiver's validator contradicts itself: tell them, then send it with --resend-invalid.",
+    )
+    CONTRADICTORY_VERDICTS = (
+        "contradictory_verdicts",
+        "invalid",
+        "The receiver's validator contradicts itself: tell them, then send it with --resend-invalid.",
+    )
+    OBJECT_GONE = (
+        "object_gone",
+        "invalid",
+        "Somebody else has changed the bucket: tell the receiver, then send it with --resend-invalid.",
+    )
+    OBJECT_CHANGED = (
+        "object_changed",
+        "invalid",
+        "Somebody else has changed the bucket: tell the receiver, then send it with --resend-invalid.",
+    )
+    DAMAGED = "damaged", "invalid", "Send it with --resend-invalid; if that does not help, tell the receiver."
+    ILLEGAL_PATH = "illegal_path", "invalid", "Give it another name, then run the command again."
+    NOT_EXPECTED = (
+        "not_expected",
+        "invalid",
+        "Take it out of the delivery or give it the name that is expected, then run the command again.",
+    )
+    CONTENT = "content", "invalid", "Mend the file, then run the command again: it is sent and judged anew."
+
+    NOT_JUDGED = (
+        "not_judged",
+        "done",
+        "Nothing to mend: run the command again later, and it is judged; it is not sent again.",
+    )
+
+
+_OTHERWISE: Final = {
+    "failed": FileCode.UNEXPECTED.todo,
+    "invalid": FileCode.CONTENT.todo,
+    "done": FileCode.NOT_JUDGED.todo,
+}
+
+
+def todo(state: str, code: str | None, *, again: bool = False) -> str:
+    """What a person does about a file that went wrong, in a sentence.
+
+    Args:
+        state: the file's.
+        code: why, a `FileCode` or a code that a validator of another make has written; None: nobody said.
+        again: whether it will be tried again in this run.
+    """
+    if again:
+        return "Nothing yet: it is tried again by itself."
+    known = FileCode.__members__.get((code or "").upper())
+    return known.todo if known is not None and known.state == state else _OTHERWISE[state]
