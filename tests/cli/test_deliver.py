@@ -19,6 +19,7 @@ import pytest
 import upload_client.client
 from upload_client.cli.deliver import _program
 from upload_client.core.files import STATES
+from upload_client.core.resume import Reason
 from upload_client.errors import Interrupted, Locked, UsageError
 from upload_client.events import Message, Summary
 from upload_client.s3.bucket import Bucket
@@ -56,10 +57,10 @@ class StandIn:
 
     def plan(self):
         return SimpleNamespace(
-            reasons={"never sent: will be sent": 12, "valid: nothing to do": 3},
+            reasons={Reason.NEW: 12, Reason.VALID: 3},
             rows=[
-                *((f"{n}.csv", "ready", "never sent: will be sent") for n in range(12)),
-                *((f"v{n}.csv", "valid", "valid: nothing to do") for n in range(3)),
+                *((f"{n}.csv", "ready", Reason.NEW) for n in range(12)),
+                *((f"v{n}.csv", "valid", Reason.VALID) for n in range(3)),
             ],
         )
 
@@ -304,6 +305,7 @@ def test_a_dry_run_in_json_has_a_line_for_each_file_and_a_summary(run, stand_in,
         "t": "",
         "relpath": "0.csv",
         "state": "ready",
+        "code": "new",
         "reason": "never sent: will be sent",
     }
     assert (summary["kind"], summary["exit_code"], summary["state_csv"]) == ("summary", 0, None)

@@ -16,7 +16,7 @@ from upload_client.core.files import STATES
 
 COLUMNS = [
     "relpath", "abspath", "state", "retries", "max_retries", "message",
-    "checksum", "size", "etag", "transferred_at", "judged_at",
+    "checksum", "size", "etag", "transferred_at", "judged_at", "code",
 ]  # fmt: skip
 
 

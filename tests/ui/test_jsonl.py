@@ -84,6 +84,7 @@ def test_each_event_is_one_object_and_the_last_is_the_summary(delivery, shown):
         "receipt": None,
         "receipt_file": None,
         "receipt_sha256": None,
+        "code": None,
     }
 
 

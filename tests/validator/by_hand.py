@@ -103,8 +103,8 @@ class Client:
         self.announce(path, upload)
         return upload
 
-    def stop(self, reason: str = "complete") -> None:
-        self.write(Stop(self.now(), reason))
+    def stop(self, reason: str = "complete", code: str | None = None) -> None:
+        self.write(Stop(self.now(), reason, code))
 
     def crash(self) -> None:
         self.write(Crash(self.now(), "it broke"))

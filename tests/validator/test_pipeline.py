@@ -604,7 +604,7 @@ def test_after_a_crash_of_the_client_it_judges_what_was_announced_and_leaves(mem
 def test_after_an_early_stop_it_leaves_at_once(memory, clock):
     executor = Slow()
     memory.client.deliver("a.csv")
-    memory.client.stop(str(TooManyInvalid(11)))
+    memory.client.stop("too many of them", TooManyInvalid.code)
     validator = memory.validator(executor=executor, judge=(judge := Yes()))
     validator.begin()
     validator.step()

@@ -27,6 +27,7 @@ class UploadClientError(DeliveryError, ClientError):
     """
 
     hint = "Run the same command again; if it fails again, tell the receiver what it says."
+    _text = ""
 
     def __init__(self, *args: object, hint: str | None = None, **details: object) -> None:
         response = details.pop("error_response", args[0] if args else None)
