@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from upload_client import errors
+from upload_client.core import records
 from upload_client.core.codes import FileCode, is_code, todo
 from upload_client.core.exits import ExitCode
+from upload_client.core.files import FileLedger
+from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import Reason
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
@@ -51,3 +55,84 @@ def test_the_page_names_every_code_there_is():
     assert sorted(code for code in codes if f"| `{code}` |" not in page) == []
     assert all(code.todo in page for code in FileCode)
     assert all(reason.sentence in page for reason in Reason)
+
+
+# --- in the logs -------------------------------------------------------------------------------
+
+
+AT = "2026-01-02T03:04:05.678Z"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        records.Failed(AT, "a", "is not there", 0, "missing"),
+        records.Failed(AT, "a", "is not there", 0),
+        records.Crash(AT, "it broke", "log_broken"),
+        records.Crash(AT, "it broke"),
+        records.Stop(AT, "too many", "too_many_invalid"),
+        records.Stop(AT, "complete"),
+    ],
+    ids=repr,
+)
+def test_a_code_comes_back_from_the_clients_log(record):
+    assert read_back(record, "client") == [record]
+
+
+@pytest.mark.parametrize("code", [None, "content", "of_another_make"])
+def test_a_code_comes_back_from_the_validators_log(code):
+    verdict = records.Verdict(AT, "a", "1-0", 0, "failure", "torn", None, ("csv",), code)
+    assert read_back(verdict, "validator") == [verdict]
+
+
+def test_a_code_of_an_odd_form_is_none_and_what_it_stands_beside_is_kept():
+    header = records.SegmentHeader(1, 0, "agent", 1, None, 1)
+    line = (
+        f'{{"kind":"verdict","t":"{AT}","path":"a","upload":"1-0","ask":0,"status":"failure","message":"torn",'
+        '"found":null,"checks":[],"code":"\\u001b[2J"}'
+    )
+    (verdict,) = records.decode_segment(
+        records.encode_segment(header, [line.encode()]), writer="validator"
+    ).records
+    assert (verdict.message, verdict.code) == ("torn", None)
+
+
+def read_back(record, writer):
+    header = records.SegmentHeader(1, 0, "agent", 1, None, None if writer == "client" else 1)
+    segment = records.decode_segment(records.encode_segment(header, [records.encode(record)]), writer=writer)
+    return list(segment.records)
+
+
+# --- beside the message ------------------------------------------------------------------------
+
+
+def test_the_ledger_keeps_the_code_of_what_went_wrong_until_the_file_is_tried_again():
+    ledger = FileLedger(["a"], abspaths="/data/", max_retries=1)
+    ledger.queue(0)
+    ledger.start(0)
+    ledger.fail(0, "no answer", now=0.0, code=FileCode.NO_ANSWER)
+    assert (ledger.code(0), ledger.file(0).code) == ("no_answer", "no_answer")
+    ledger.queue(0)
+    assert (ledger.code(0), ledger.message(0)) == (None, None)
+
+
+def test_the_history_keeps_the_code_of_a_verdict():
+    history = DeliveryHistory()
+    upload = records.Transferred(AT, "a", "1-0", 0, 3, "yH2GHg==", "ab" * 16)
+    for record, writer in (
+        (upload, "client"),
+        (records.Verdict(AT, "a", "1-0", 0, "failure", "torn", None, (), "content"), "validator"),
+    ):
+        header = records.SegmentHeader(1, 0, "agent", 1, None, None if writer == "client" else 1)
+        data = records.encode_segment(header, [records.encode(record)])
+        segment = records.decode_segment(data, writer=writer)
+        (history.add_client if writer == "client" else history.add_validator)(segment)
+    assert history.code(0) == "content"
+    assert history.latest("a").code == "content"
+
+
+@pytest.mark.parametrize("failed", [[[AT, "a", "gone", 0, 7]], [[AT, "a", 7, 0, None]]])
+def test_a_checkpoint_with_a_code_that_is_no_text_is_refused(failed):
+    columns = DeliveryHistory().packed()
+    with pytest.raises(ValueError, match="nothing that was given up"):
+        DeliveryHistory().unpack(0, {**columns, "failed": json.dumps(failed).encode()})
