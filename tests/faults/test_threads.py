@@ -8,8 +8,8 @@ import pytest
 from delivery.conftest import Delivery, content
 from faults.conftest import client_of
 
+from upload_client.s3.lane import Lane
 from upload_client.transfer.engine import TransferEngine
-from upload_client.transfer.small_files import Lane
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -13,6 +13,7 @@ pytest.importorskip("aws_lambda_powertools")
 from upload_client.core.records import Found
 from upload_client.validator import handlers
 from upload_client.validator.checks import Judgement
+from upload_client.validator.judging import Judging
 from upload_client.validator.telemetry import Telemetry
 
 ELSEWHERE = Found(1, "AAAAAA==", "0" * 32)
@@ -72,9 +73,9 @@ def metrics(lines: list[dict]) -> dict[str, float]:
 def test_files_are_counted_by_how_they_were_judged_and_why_not_well(written):
     def run():
         telemetry = Telemetry(dataset="d", delivery_id="y")
-        judge = telemetry.counting(Judge())
         with telemetry.watching(Validator()), ThreadPoolExecutor(4) as pool:
-            list(pool.map(judge.judge, CAME_OUT, [None] * len(CAME_OUT)))
+            judging = Judging(Judge(), pool, heard=telemetry.judged)
+            wait([judging.submit(path, None) for path in CAME_OUT])
 
     lines = written(run)
     found = metrics(lines)

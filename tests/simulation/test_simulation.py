@@ -61,7 +61,7 @@ def test_a_seed_is_the_same_story_every_time_and_in_every_process():
 
 @pytest.mark.parametrize("name", [mutation.name for mutation in MUTATIONS if mutation.name in QUICK])
 def test_a_rule_that_is_dropped_is_noticed(name):
-    _, seed, _ = caught(name, range(150))
+    _, seed, _ = caught(name, range(SEEDS))
     assert seed is not None
 
 

@@ -45,6 +45,7 @@ from upload_client.transfer import buffers, engine
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator import checks, handlers, pipeline
 from upload_client.validator.checks import Abandoned, Checker, Judgement
+from upload_client.validator.judging import Judging
 from upload_client.validator.pipeline import Validator
 from upload_client.validator.settings import ValidatorSettings
 
@@ -630,8 +631,11 @@ class World:
         validator = Validator(
             Bucket("control", prefix=LAYOUT.root, client=client),
             LAYOUT,
-            Judge(self, Bucket("landing", prefix=LAYOUT.landing, client=client)),
-            scheduling.Pool(),
+            Judging(
+                Judge(self, Bucket("landing", prefix=LAYOUT.landing, client=client)),
+                scheduling.Pool(),
+                clock=process.clock,
+            ),
             validator_id=event["validator_id"],
             client_epoch=event["epoch"],
             shard=event["shard"],

@@ -10,11 +10,12 @@ import threading
 
 import pytest
 
+from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 from upload_client.s3 import connection
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.direct import LeanWire
-from upload_client.s3.wire import Answer, PutObject, UploadPart
+from upload_client.s3.direct import LeanWire, carry
+from upload_client.s3.wire import Answer, GetObject, HeadObject, PutObject, UploadPart
 from upload_client.support.local_file import FileRefused
 
 MIB = 1024**2
@@ -452,3 +453,164 @@ def test_an_unusual_answer_is_left_to_botocore(serve, status, code):
     )
     assert wire.perform(PUT).etag == "from botocore"
     assert asked == [PUT]
+
+
+# Fetching and looking
+
+GET = GetObject("key", "e1", 100)
+HEAD = HeadObject("key")
+CONTENT = b"content"
+FOUND = b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nContent-Length: 7\r\nx-amz-checksum-crc32: yH2GHg==\r\n\r\n'
+CRC32 = checksums.encode(checksums.crc32(CONTENT)).encode()
+FETCHED = FOUND.replace(b"yH2GHg==", CRC32) + CONTENT
+
+
+@pytest.fixture
+def read(serve):
+    """Serve an answer and ask for it: what came, the heads of the requests, and how many connections."""
+
+    def ask(request, *scripts, n=1):
+        server, wire = serve(*scripts)
+        with contextlib.closing(wire.connection()) as connection:
+            answers = [carry(connection, request) for _ in range(n)]
+        return answers, server
+
+    return ask
+
+
+def asked(answer):
+    """A script for requests that have no body."""
+
+    def script(server, sock):
+        while (got := read_head(sock)) is not None:
+            server.requests.append(got)
+            sock.sendall(answer)
+
+    return script
+
+
+def test_an_object_is_fetched_on_the_condition_that_it_is_the_one(read):
+    answers, server = read(GET, asked(FETCHED), n=3)
+    for answer in answers:
+        assert (answer.status, answer.etag, answer.crc32, answer.size) == (200, "e1", CRC32.decode(), 7)
+        assert answer.body == CONTENT
+    assert server.n == 1
+    lines = server.requests[0][0].decode().split("\r\n")
+    headers = dict(line.split(":", 1) for line in lines[1:])
+    assert lines[0] == "GET /bucket/p/key HTTP/1.1"
+    assert headers["if-match"] == '"e1"'
+    assert headers["x-amz-checksum-mode"] == "ENABLED"
+    assert "content-length" not in headers
+    assert "x-amz-checksum-crc32" not in headers
+
+
+def test_an_object_is_looked_at_without_its_content(read):
+    answers, server = read(HEAD, asked(FOUND), n=3)
+    for answer in answers:
+        assert (answer.status, answer.etag, answer.crc32, answer.size) == (200, "e1", "yH2GHg==", 7)
+        assert answer.body == b""
+    assert server.n == 1
+    head = server.requests[0][0]
+    assert head.startswith(b"HEAD /bucket/p/key HTTP/1.1\r\n")
+    assert b"if-match" not in head
+    assert b"\r\nx-amz-checksum-mode:ENABLED\r\n" in head
+
+
+@pytest.mark.parametrize("size", [0, 1, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 3 * MIB])
+@pytest.mark.parametrize("piece", [None, 10_007])
+def test_content_of_any_size_arrives_whole_in_pieces_or_not(read, size, piece):
+    content = (bytes(range(256)) * (size // 256 + 1))[:size]
+    head = b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nContent-Length: %d\r\n\r\n' % size
+
+    def script(server, sock):
+        while read_head(sock) is not None:
+            data = head + content
+            for start in range(0, len(data), piece or len(data)):
+                sock.sendall(data[start : start + (piece or len(data))])
+
+    answers, server = read(GET._replace(most=3 * MIB), script, n=3)
+    assert [bytes(answer.body) for answer in answers] == [content] * 3
+    assert {(answer.size, answer.crc32) for answer in answers} == {(size, None)}
+    assert server.n == 1
+
+
+def test_content_in_chunks_arrives_too(read):
+    head = b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nTransfer-Encoding: chunked\r\n\r\n'
+    answer = head + b"3\r\ncon\r\n4\r\ntent\r\n0\r\n\r\n"
+    (got,), _ = read(GET, asked(answer))
+    assert (got.body, got.size) == (CONTENT, 7)
+
+
+def test_of_an_object_that_is_too_large_only_that_is_told_and_the_connection_left(read):
+    large = b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nContent-Length: 101\r\n\r\n' + bytes(50)
+
+    def script(server, sock):
+        read_head(sock)
+        sock.sendall(large)
+        sock.recv(1)
+
+    answers, server = read(GET, script, n=2)
+    assert [(answer.status, answer.size, answer.body) for answer in answers] == [(200, 101, b"")] * 2
+    assert server.n == 2
+
+
+def test_content_that_is_not_what_its_checksum_says_is_no_answer(read):
+    (got,), _ = read(GET, asked(FETCHED.replace(b"content", b"contend")))
+    assert (got.lost, got.code, got.body) == (True, "DamagedAnswer", b"")
+
+
+@pytest.mark.parametrize("told", [b"AAAAAA==-3", b"AAAAAA==\r\nx-amz-checksum-type: COMPOSITE"])
+@pytest.mark.parametrize("request_", [GET, HEAD], ids=["get", "head"])
+def test_a_checksum_of_parts_says_nothing_of_the_whole(read, told, request_):
+    answer = (FETCHED if request_ is GET else FOUND).replace(b"32: " + CRC32, b"32: " + told)
+    (got,), _ = read(request_, asked(answer.replace(b"32: yH2GHg==", b"32: " + told)))
+    assert (got.status, got.crc32) == (200, None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nContent-Length: 8\r\n\r\ncontent',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontent",
+        b"HTTP/1.1 200 OK\r\nETag: e1\r\nContent-Length: 7\r\n\r\ncontent",
+        b'HTTP/1.1 206 Partial Content\r\nETag: "e1"\r\nContent-Length: 7\r\n\r\ncontent',
+        b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nContent-Length: x\r\n\r\ncontent',
+        b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nContent-Length: 7\r\nContent-Length: 7\r\n\r\ncontent',
+        b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n'
+        + bytes(103)
+        + b"0\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nETag: "e1"\r\n\r\n' + bytes(101),
+        b'HTTP/1.1 200 OK\r\nETag: "e1"',
+    ],
+)
+def test_content_that_is_not_fully_understood_is_no_answer(read, answer):
+    def script(server, sock):
+        read_head(sock)
+        sock.sendall(answer)
+
+    (got,), _ = read(GET, script)
+    assert got.lost, got
+
+
+def test_a_head_that_does_not_say_how_large_it_is_is_no_answer(read):
+    (got,), _ = read(HEAD, asked(b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nX-Is-It: all\r\n\r\n'))
+    assert got.lost
+
+
+@pytest.mark.parametrize(("request_", "status"), [(GET, 404), (GET, 412), (HEAD, 404), (HEAD, 403)])
+def test_a_no_is_an_answer_after_which_the_connection_goes_on(read, request_, status):
+    body = b"" if request_ is HEAD else b"<Error><Code>Why</Code></Error>"
+    said = b"HTTP/1.1 %d No\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+    answers, server = read(request_, asked(said), n=2)
+    assert [(answer.status, answer.code) for answer in answers] == [(status, "Why" if body else "")] * 2
+    assert server.n == 1
+
+
+def test_an_object_is_asked_for_once_more_where_a_kept_connection_was_closed(read):
+    def one_answer(server, sock):
+        server.requests.append(read_head(sock))
+        sock.sendall(FETCHED)
+
+    answers, server = read(GET, one_answer, n=3)
+    assert [bytes(answer.body) for answer in answers] == [CONTENT] * 3
+    assert server.n == 3

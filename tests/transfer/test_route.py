@@ -11,6 +11,7 @@ import boto3
 import botocore
 import botocore.session
 import pytest
+from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
@@ -19,7 +20,7 @@ from upload_client.s3.bucket import Bucket
 from upload_client.s3.direct import LeanWire
 from upload_client.s3.route import NoRoute, Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
-from upload_client.s3.wire import PutObject, UploadPart
+from upload_client.s3.wire import GetObject, HeadObject, PutObject, UploadPart
 from upload_client.transfer import DataRoot, TransferTask, send_files
 
 KEY = "a folder/ü + %41~"
@@ -54,7 +55,7 @@ def sent_by_botocore(client, operation, **arguments):
         return AWSResponse(request.url, 200, {"ETag": '"e"'}, NoBody())
 
     client.meta.events.register_first(f"before-send.s3.{operation}", stop)
-    {"PutObject": client.put_object, "UploadPart": client.upload_part}[operation](**arguments)
+    getattr(client, xform_name(operation))(**arguments)
     client.meta.events.unregister(f"before-send.s3.{operation}", stop)
     headers = {
         name.lower(): value.decode() if isinstance(value, bytes) else value
@@ -146,6 +147,17 @@ def test_requests_go_where_botocore_sends_them_and_say_the_same(client, config, 
     our_url, our_headers = sent_by_us(route, UploadPart(KEY, "u/+=", 12, b"xy", CRC))
     assert query(our_url) == query(url)
     assert strip(our_headers, OURS_ALONE) == strip(headers, THEIRS_ALONE)
+
+    common = {"Bucket": "my-bucket", "Key": key, "ChecksumMode": "ENABLED", **options}
+    for operation, condition, request in (
+        ("GetObject", {"IfMatch": '"e%1"'}, GetObject(KEY, "e%1", 10)),
+        ("HeadObject", {}, HeadObject(KEY)),
+    ):
+        url, headers = sent_by_botocore(made, operation, **common, **condition)
+        our_url, our_headers = sent_by_us(route, request)
+        assert our_url == url
+        assert strip(our_headers, OURS_ALONE) == strip(headers, THEIRS_ALONE)
+        assert scope(our_headers) == scope(headers)
 
 
 def strip(headers, names):

@@ -14,10 +14,10 @@ from urllib.parse import unquote
 import pytest
 
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.wire import HeadObject
+from upload_client.s3.lane import Errand, Lane
+from upload_client.s3.wire import CreateUpload
 from upload_client.transfer import DataRoot, TransferEngine, TransferTask, upload
 from upload_client.transfer.engine import EngineFailed
-from upload_client.transfer.small_files import Errand, Lane
 
 
 class Store:
@@ -297,7 +297,7 @@ def test_that_a_file_has_begun_is_told_before_somebody_else_can_end_it():
     calls = []
 
     def rules():
-        yield HeadObject("key")  # nothing for a lane
+        yield CreateUpload("key")  # nothing for a lane
 
     class Errands:
         waiting = [Errand(rules(), lambda *_: None, "about")]  # noqa: RUF012
@@ -332,9 +332,9 @@ def test_that_a_file_has_begun_is_told_before_somebody_else_can_end_it():
 
 def test_a_slow_disk_is_read_by_several(files, client_of, monkeypatch):
     """What matters is that help comes and nothing is lost or sent twice by it."""
-    from upload_client.transfer import small_files
+    from upload_client.s3 import lane
 
-    monkeypatch.setattr(small_files, "_SLOW_READ", 0.0)  # every disk is slow
+    monkeypatch.setattr(lane, "_SLOW_READ", 0.0)  # every disk is slow
     root, tasks = files
     store = Store()
     check(store, deliver(store, root, tasks, client_of, n_threads=8), root)

@@ -9,6 +9,7 @@ from validator.by_hand import LAYOUT, Client, Inline
 
 from upload_client.s3.bucket import Bucket
 from upload_client.validator.checks import Checker
+from upload_client.validator.judging import Judging
 from upload_client.validator.pipeline import Validator
 from upload_client.validator.readers import Openers
 
@@ -47,6 +48,6 @@ def make_validator(control, checker) -> Callable[..., Validator]:
 
     def make(name: str = "validatorxy", *, judge=None, **options) -> Validator:
         options = {"client_epoch": 1, "poll_seconds": 1e-9, "poll_longest_seconds": 1e-9} | options
-        return Validator(control, LAYOUT, judge or checker, Inline(), validator_id=name, **options)
+        return Validator(control, LAYOUT, Judging(judge or checker, Inline()), validator_id=name, **options)
 
     return make

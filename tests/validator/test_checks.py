@@ -70,15 +70,28 @@ def test_what_is_there_as_announced_and_opens_is_ok(landing, checker, path, data
     assert judgement.checks == checked
 
 
-def test_an_object_of_unknown_suffix_costs_one_request_and_a_text_two(landing, checker, requests):
+def test_whatever_is_judged_costs_one_request(landing, checker, requests):
     binary, text = send(landing, "a.bin", b"x"), send(landing, "a.csv", CSV)
     requests.clear()
     checker.judge("a.bin", binary)
     assert [name for name, _ in requests] == ["HeadObject"]
     requests.clear()
     checker.judge("a.csv", text)
+    assert [name for name, _ in requests] == ["GetObject"]
+    assert requests[0][1]["If-Match"] == f'"{text.etag}"'
+    assert requests[0][1]["x-amz-checksum-mode"] == "ENABLED"
+
+
+def test_a_large_text_is_looked_at_before_it_is_read(landing, checker, requests, monkeypatch):
+    monkeypatch.setattr(checks, "_IN_MEMORY", len(CSV) - 1)
+    text, other = send(landing, "a.csv", CSV), send(landing, "b.csv", CSV)
+    requests.clear()
+    assert checker.judge("a.csv", text).status == "ok"
     assert [name for name, _ in requests] == ["HeadObject", "GetObject"]
     assert requests[1][1]["If-Match"] == f'"{text.etag}"'
+    requests.clear()
+    assert checker.judge("b.csv", replace(other, etag="0" * 32)).status == "failure"
+    assert [name for name, _ in requests] == ["HeadObject"]
 
 
 def test_what_is_not_there_is_a_failure(landing, checker):
@@ -112,13 +125,16 @@ def test_content_that_was_corrupted_at_the_receivers_is_a_failure(landing, check
 
 
 def test_where_the_store_has_no_checksum_it_is_computed_in_the_one_read(landing, checker, requests):
-    for path, data in (("a.bin", b"\x00" * 300_000), ("a.csv", CSV)):
+    for path, data, asked in (
+        ("a.bin", b"\x00" * 300_000, ["HeadObject", "GetObject"]),
+        ("a.csv", CSV, ["GetObject"]),
+    ):
         upload = send_without_checksum(landing, path, data)
         assert landing.head(path).crc32 is None
         requests.clear()
         judgement = checker.judge(path, upload)
         assert (judgement.status, judgement.found) == ("ok", found_of(upload))
-        assert [name for name, _ in requests] == ["HeadObject", "GetObject"]
+        assert [name for name, _ in requests] == asked
 
 
 @pytest.mark.parametrize("path", ["a.bin", "a.csv", "a.json"])
@@ -153,7 +169,15 @@ class Meddler(Bucket):
         return info
 
 
-def test_an_object_that_is_replaced_between_two_looks_is_a_failure_with_what_is_there_now(landing, openers):
+@pytest.fixture
+def looks_first(monkeypatch):
+    """Every file is a large one."""
+    monkeypatch.setattr(checks, "_IN_MEMORY", 0)
+
+
+def test_an_object_that_is_replaced_between_two_looks_is_a_failure_with_what_is_there_now(
+    landing, openers, looks_first
+):
     upload = send(landing, "a.csv", CSV)
     meddler = Meddler(landing, lambda key: send(landing, key, b"a,b\n7,8\n"))
     judgement = Checker(meddler, openers, max_read=10**9).judge("a.csv", upload)
@@ -161,10 +185,36 @@ def test_an_object_that_is_replaced_between_two_looks_is_a_failure_with_what_is_
     assert judgement.found.crc32 == checksums.encode(checksums.crc32(b"a,b\n7,8\n"))
 
 
-def test_an_object_that_goes_between_two_looks_is_a_failure(landing, openers):
+def test_an_object_that_goes_between_two_looks_is_a_failure(landing, openers, looks_first):
     upload = send(landing, "a.csv", CSV)
     judgement = Checker(Meddler(landing, landing.rm), openers, max_read=10**9).judge("a.csv", upload)
     assert (judgement.status, judgement.message, judgement.found) == ("failure", "it is gone", None)
+
+
+def test_an_object_that_is_another_one_for_a_moment_is_judged_as_what_it_is_then(landing, openers, requests):
+    other = b"a,b\n7,8\n"
+    upload = send(landing, "a.csv", CSV)
+    send(landing, "a.csv", other)
+
+    class PutsBack(Bucket):
+        def head(self, key, *, checksum=True):
+            send(landing, key, CSV)
+            return super().head(key, checksum=checksum)
+
+    puts_back = PutsBack(landing.name, prefix=landing.prefix, client=landing.client)
+    requests.clear()
+    judgement = Checker(puts_back, openers, max_read=10**9).judge("a.csv", upload)
+    assert (judgement.status, judgement.found) == ("ok", found_of(upload))
+    names = [name for name, _ in requests if name != "PutObject"]
+    assert names == ["GetObject", "HeadObject", "GetObject"]
+
+
+def test_of_an_object_that_is_larger_than_announced_nothing_is_read(landing, openers, proxy, through):
+    data = b"a,b\n" + b"1,2\n" * 500_000
+    upload = send(landing, "a.csv", data)
+    proxy.on(cut_answer(after=100_000), method="GET", path=r"a\.csv$")
+    judgement = Checker(through(landing), openers, max_read=10**9).judge("a.csv", replace(upload, size=7))
+    assert judgement.message == f"it is not what was announced: size {len(data)} where 7 was announced"
 
 
 def test_a_store_that_cannot_be_reached_is_an_error_not_a_failure(session, openers):

@@ -29,6 +29,7 @@ from upload_client.errors import Locked, TooManyInvalid
 from upload_client.s3.bucket import Bucket
 from upload_client.validator import pipeline
 from upload_client.validator.checks import Abandoned, Judgement
+from upload_client.validator.judging import Judging
 from upload_client.validator.pipeline import Validator
 
 
@@ -98,8 +99,7 @@ def memory(clock):
             return Validator(
                 self.control,
                 LAYOUT,
-                options.pop("judge"),
-                options.pop("executor"),
+                Judging(options.pop("judge"), options.pop("executor"), clock=clock),
                 validator_id=name,
                 clock=clock,
                 **options,
@@ -802,7 +802,7 @@ def test_it_works_in_threads_as_it_does_step_by_step(client, checker, control):
     client.stop()
     with ThreadPoolExecutor(4) as threads:
         validator = Validator(
-            control, LAYOUT, checker, threads, validator_id="threads", client_epoch=1, width=8
+            control, LAYOUT, Judging(checker, threads), validator_id="threads", client_epoch=1, width=8
         )
         assert validator.run() == "stop"
     assert {v.path for v in client.verdicts()} == {f"{n}.csv" for n in range(40)}

@@ -14,6 +14,7 @@ from upload_client.core.files import Upload
 from upload_client.core.records import Cursor, Found, Record, Stop, Transferred, Verdict
 from upload_client.errors import DeliveryError
 from upload_client.validator.checks import Judgement
+from upload_client.validator.judging import Judging
 from upload_client.validator.pipeline import Validator
 
 LEASE = 60
@@ -60,8 +61,7 @@ class Delivery:
                 validator = Validator(
                     self.control,
                     LAYOUT,
-                    self,
-                    Inline(),
+                    Judging(self, Inline(), clock=self.clock),
                     validator_id=f"validator{self.n_validators}",
                     client_epoch=1,
                     lease_seconds=LEASE,

@@ -1,9 +1,9 @@
-"""One HTTP/1.1 connection, kept open, for PutObject and UploadPart: the fast path.
+"""One HTTP/1.1 connection, kept open, for PutObject, UploadPart, GetObject and HeadObject: the fast path.
 
 Why it exists: through botocore a request costs more than a millisecond under the GIL, through this some
-hundredth of that, so that the disk and the network are the limit, not Python. It does as little as S3's
-PutObject and UploadPart need, and does that strictly: an answer it does not fully understand is no answer,
-and whatever is unusual is handed to botocore by the caller.
+hundredth of that, so that the disk and the network are the limit, not Python. It does as little as these four
+requests need, and does that strictly: an answer it does not fully understand is no answer, and whatever is
+unusual is handed to botocore by the caller.
 
 `Connection.exchange` is a generator. It yields what it waits for (READ, WRITE or both) and is told what has
 happened; so the same code runs under a selector with hundreds of others, and alone in a thread.
@@ -11,6 +11,8 @@ happened; so the same code runs under a selector with hundreds of others, and al
 * HTTP/1.1 messages: RFC 9112; interim answers, connection persistence: RFC 9110, sections 15.2 and 7.6.1.
 * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 * https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+* https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+* https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
@@ -30,10 +32,11 @@ from hashlib import sha256
 from typing import Any, TypeVar
 from xml.sax.saxutils import unescape
 
+from upload_client.core import checksums
 from upload_client.s3 import request_log
 from upload_client.s3.route import Address, Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
-from upload_client.s3.wire import Answer, Body, PutObject, UploadPart
+from upload_client.s3.wire import Answer, Body, GetObject, HeadObject, PutObject, UploadPart
 from upload_client.support.local_file import FileRange
 
 __all__ = ["READ", "WRITE", "Connection", "Lean", "Turn", "Waits"]
@@ -44,7 +47,7 @@ T = TypeVar("T")
 Waits = Generator[int, int, T]
 """Yields what is waited for, is told what has happened (0: for too long, nothing), returns a T."""
 
-Lean = PutObject | UploadPart
+Lean = PutObject | UploadPart | GetObject | HeadObject
 
 Turn = Callable[[int], int]
 """Is told how many bytes are to go, waits until some may, and says how many of them: at least one."""
@@ -59,6 +62,8 @@ _SILENT = "S3 has been silent for too long"
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
 _SINGLE = frozenset({b"content-length", b"transfer-encoding", b"etag"})
 _CUT = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+_METHODS = {GetObject: "GET", HeadObject: "HEAD"}
 
 OPENING, SENDING, ANSWERING = 10.0, 60.0, 60.0
 """Seconds without progress after which each phase of a request is given up."""
@@ -195,7 +200,7 @@ class Connection:
 
     def _log(self, request: Lean, answer: Answer, attempt: int, began: float) -> None:
         request_log.write_attempt(
-            "PUT",
+            _METHODS.get(type(request), "PUT"),
             type(request).__name__,
             self._route.url(request),
             status=answer.status,
@@ -370,7 +375,7 @@ class Connection:
     # Receiving
 
     def _usual(self, request: Lean) -> Answer | None:
-        """The answer nearly every request gets: yes, in one piece, without a body. None: not yet, or another.
+        """The answer nearly every request gets: yes, in one piece. None: not yet, or another.
 
         What has been read of another one is in the buffer.
         """
@@ -382,11 +387,14 @@ class Connection:
         if not data:
             raise _Closed("S3 closed the connection without an answer")
         head, end, rest = data.partition(b"\r\n\r\n")
-        if end and not rest and head[:13] == b"HTTP/1.1 200 ":
+        most = request.most if isinstance(request, GetObject) else 0
+        if end and len(rest) <= most and head[:13] == b"HTTP/1.1 200 ":
             headers = _headers(head)
-            if headers.get(b"content-length") == b"0" and not _ELABORATE & headers.keys():
+            length = headers.get(b"content-length")
+            fits = length == b"%d" % len(rest) or (length is not None and isinstance(request, HeadObject))
+            if fits and not _ELABORATE & headers.keys():
                 self._reused = True
-                return _answer(request, 200, headers, b"", whole=True)
+                return _answer(request, 200, headers, rest, whole=True)
         self._buffer = data
         return None
 
@@ -397,7 +405,7 @@ class Connection:
             if status >= 200:
                 break
         headers = _headers(head)
-        body, ended = yield from self._body(status, headers)
+        body, ended = yield from self._body(request, status, headers)
         keep = (
             whole
             and not ended
@@ -427,34 +435,63 @@ class Connection:
                 raise Broken("the answer was cut")
             self._buffer += data
 
-    def _body(self, status: int, headers: dict[bytes, bytes]) -> Waits[tuple[bytes, bool]]:
+    def _body(
+        self, request: Lean, status: int, headers: dict[bytes, bytes]
+    ) -> Waits[tuple[bytes | bytearray, bool]]:
         """The answer's body, and whether only the connection's end has ended it (RFC 9112, section 6.3)."""
-        if status in (204, 304):
+        if status in (204, 304) or type(request) is HeadObject:
             return b"", False
+        most = request.most if type(request) is GetObject and status == 200 else _MAX_BODY
         encoding = headers.get(b"transfer-encoding")
         length = headers.get(b"content-length")
         if encoding is not None:
             if length is not None or encoding.lower() != b"chunked":
                 raise Broken("the answer's length is told in two ways")
-            return (yield from self._chunks()), False
+            return (yield from self._chunks(most)), False
         if length is not None:
-            if not length.isdigit() or len(length) > 9 or int(length) > _MAX_BODY:
+            if not length.isdigit() or len(length) > 15:
                 raise Broken("the answer's length is no sensible number")
-            return (yield from self._exactly(int(length))), False
+            if int(length) <= most:
+                return (yield from self._exactly(int(length))), False
+            if most is not _MAX_BODY:
+                return b"", True  # of an object larger than it should be, only that is of interest
+            raise Broken("the answer is too long")
         while data := (yield from self._recv()):
             self._buffer += data
-            if len(self._buffer) > _MAX_BODY:
+            if len(self._buffer) > most:
                 raise Broken("the answer has no end")
         body, self._buffer = self._buffer, b""
         return body, True
 
-    def _exactly(self, n: int) -> Waits[bytes]:
+    def _exactly(self, n: int) -> Waits[bytes | bytearray]:
+        if n > _MAX_HEAD + len(self._buffer):
+            return (yield from self._much(n))
         while len(self._buffer) < n:
             data = yield from self._recv()
             if not data:
                 raise Broken("the answer was cut")
             self._buffer += data
         data, self._buffer = self._buffer[:n], self._buffer[n:]
+        return data
+
+    def _much(self, n: int) -> Waits[bytearray]:
+        """As many bytes as are better not put together from pieces."""
+        data = bytearray(n)
+        done = len(self._buffer)
+        data[:done], self._buffer = self._buffer, b""
+        with memoryview(data) as view:
+            while done < n:
+                assert self.sock is not None
+                try:
+                    more = self.sock.recv_into(view[done:])
+                except (BlockingIOError, ssl.SSLWantReadError):
+                    yield from self._wait(READ)
+                except ssl.SSLWantWriteError:
+                    yield from self._wait(WRITE)
+                else:
+                    if not more:
+                        raise Broken("the answer was cut")
+                    done += more
         return data
 
     def _line(self) -> Waits[bytes]:
@@ -470,9 +507,9 @@ class Connection:
                 raise Broken("the answer was cut")
             self._buffer += data
 
-    def _chunks(self) -> Waits[bytes]:
+    def _chunks(self, most: int) -> Waits[bytes]:
         """A chunked body (RFC 9112, section 7.1)."""
-        blocks: list[bytes] = []
+        blocks: list[bytes | bytearray] = []
         total = 0
         while True:
             digits = (yield from self._line()).partition(b";")[0].strip()
@@ -482,7 +519,7 @@ class Connection:
             if size == 0:
                 break
             total += size
-            if total > _MAX_BODY:
+            if total > most:
                 raise Broken("the answer has no end")
             block = yield from self._exactly(size + 2)
             if block[-2:] != b"\r\n":
@@ -537,8 +574,12 @@ def _headers(head: bytes) -> dict[bytes, bytes]:
     return headers
 
 
-def _answer(request: Lean, status: int, headers: dict[bytes, bytes], body: bytes, *, whole: bool) -> Answer:
+def _answer(
+    request: Lean, status: int, headers: dict[bytes, bytes], body: bytes | bytearray, *, whole: bool
+) -> Answer:
     if 200 <= status < 300:
+        if isinstance(request, GetObject | HeadObject):
+            return _found(request, status, headers, body)
         etag = headers.get(b"etag", b"").strip(b'"').decode("latin-1")
         echoed = headers.get(b"x-amz-checksum-crc32")
         if not etag or not whole or (echoed is not None and echoed.decode("latin-1") != request.crc32):
@@ -559,6 +600,34 @@ def _answer(request: Lean, status: int, headers: dict[bytes, bytes], body: bytes
         code=unescape(code[1].decode("utf-8", "replace")) if code else "",
         message=unescape(message[1].decode("utf-8", "replace")) if message else "",
         date=headers.get(b"date", b"").decode("latin-1"),
+        request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
+        host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
+    )
+
+
+def _found(
+    request: GetObject | HeadObject, status: int, headers: dict[bytes, bytes], body: bytes | bytearray
+) -> Answer:
+    """What an answer says of an object."""
+    quoted, length = headers.get(b"etag", b""), headers.get(b"content-length", b"")
+    if isinstance(request, GetObject) and b"transfer-encoding" in headers:
+        length = b"%d" % len(body)
+    if status != 200 or len(quoted) < 3 or not quoted[0] == quoted[-1] == ord('"') or not length.isdigit():
+        return Answer(0, "MalformedAnswer", "the answer's headers are incomplete")
+    said: str | None = headers.get(b"x-amz-checksum-crc32", b"").decode("latin-1")
+    if not said or "-" in said or headers.get(b"x-amz-checksum-type") == b"COMPOSITE":
+        said = None  # none of the whole object
+    size = int(length)
+    if isinstance(request, GetObject) and size == len(body) and said is not None:
+        came = checksums.encode(checksums.crc32(body))
+        if came != said:
+            return Answer(0, "DamagedAnswer", f"what came has CRC32 {came}, where S3 says {said}")
+    return Answer(
+        200,
+        etag=quoted[1:-1].decode("latin-1"),
+        crc32=said,
+        size=size,
+        body=body,
         request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
         host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
     )

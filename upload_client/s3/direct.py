@@ -1,7 +1,8 @@
 """`LeanWire`: PutObject and UploadPart over connections of our own, everything else through boto3.
 
-What these two are answered in an unusual way (a redirect, a clock that is wrong, expired credentials, …) is
-asked once more through boto3, whose answer then counts: botocore knows what to do about it.
+(Its connections carry GetObject and HeadObject as well, for a lane: see `upload_client.s3.lane`.) What is
+answered in an unusual way (a redirect, a clock that is wrong, expired credentials, …) is asked once more
+through boto3, whose answer then counts: botocore knows what to do about it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from upload_client.support.local_file import CAN_SEND_FILES
 if TYPE_CHECKING:
     from upload_client.s3.bucket import Bucket
 
-__all__ = ["LeanWire", "is_unusual"]
+__all__ = ["LeanWire", "carry", "is_unusual"]
 
 _UNUSUAL_CODES = frozenset(
     {
@@ -111,7 +112,7 @@ class LeanWire:
         connection.sent = 0
         self._busy[threading.get_ident()] = request.key, connection
         try:
-            answer = _drive(connection, request)
+            answer = carry(connection, request)
         except BaseException:
             connection.close()
             raise
@@ -133,9 +134,13 @@ class LeanWire:
         """Let botocore make a request that was answered in an unusual way, and learn from it."""
         answer = self.boto.perform(request)
         if answer.ok:
-            with contextlib.suppress(botocore.exceptions.BotoCoreError, NoRoute):
-                self.route.learn()
+            self.learn()
         return answer
+
+    def learn(self) -> None:
+        """Ask botocore anew where the bucket is: it was answered better than these connections were."""
+        with contextlib.suppress(botocore.exceptions.BotoCoreError, NoRoute):
+            self.route.learn()
 
     def close(self) -> None:
         """Close all connections that are not in use, and those in use when they no longer are."""
@@ -167,7 +172,7 @@ class _Watched(Connection):
         return answer
 
 
-def _drive(connection: Connection, request: PutObject | UploadPart) -> Answer:
+def carry(connection: Connection, request: Lean) -> Answer:
     """Carry out one exchange on this thread."""
     steps = connection.exchange(request)
     try:

@@ -1,8 +1,8 @@
 """`Route`: where and how requests go to a bucket, learned from botocore.
 
-Botocore is asked to make one PutObject and one UploadPart; just before it would send them they are taken
-from it, and nothing is sent. Whatever it has worked out is in them: host and path (endpoint, region,
-addressing style, dual-stack, FIPS, acceleration, access points), the headers of the options (encryption,
+Botocore is asked to make one request of each kind; just before it would send it, it is taken from it, and
+nothing is sent. Whatever it has worked out is in them: host and path (endpoint, region, addressing style,
+dual-stack, FIPS, acceleration, access points), the headers of the options (encryption,
 storage class, tags, who pays, who owns), and the region and the credentials they are signed with. So what
 botocore reaches is reached here too; what is signed in another way than with S3's Signature Version 4 is
 left to botocore (`NoRoute`).
@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import botocore
 import botocore.exceptions
 import botocore.session
 import botocore.utils
@@ -24,7 +25,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from upload_client.s3 import request_log
 from upload_client.s3.sigv4 import Form, Keys, Signer, quote_key, quote_value
-from upload_client.s3.wire import PutObject, UploadPart
+from upload_client.s3.wire import GetObject, HeadObject, PutObject, UploadPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,8 @@ _DROPPED = frozenset(
 )
 _UNSIGNED = frozenset({"user-agent", "x-amzn-trace-id"})
 
-_GAPS = ("x-amz-checksum-crc32", "x-amz-content-sha256", "x-amz-date")
+_GAPS = ("x-amz-content-sha256", "x-amz-date")
+_CONTENT: dict[str, object] = {"Body": b"", "ChecksumCRC32": "AAAAAA=="}
 
 
 class NoRoute(Exception):  # noqa: N818 - reads as what it says
@@ -111,12 +113,16 @@ class Route:
         """Ask botocore anew, for example after S3 said that the bucket is elsewhere."""
         with self._learning:
             prefix = self._bucket.prefix
-            put = self._see("PutObject", prefix + "k", IfNoneMatch="*")
-            part = self._see("UploadPart", prefix + "k", UploadId="u", PartNumber=1)
+            put = self._see("PutObject", prefix + "k", IfNoneMatch="*", **_CONTENT)
+            part = self._see("UploadPart", prefix + "k", UploadId="u", PartNumber=1, **_CONTENT)
+            get = self._see("GetObject", prefix + "k", IfMatch='"e"', ChecksumMode="ENABLED")
+            look = self._see("HeadObject", prefix + "k", ChecksumMode="ENABLED")
             url = urlsplit(put.url)
             if (
                 url.query
-                or urlsplit(part.url).path != url.path
+                or any(urlsplit(other.url).path != url.path for other in (part, get, look))
+                or urlsplit(get.url).query
+                or urlsplit(look.url).query
                 or not url.path.endswith(quote_key(prefix) + "k")
             ):
                 raise NoRoute(f"the path of {put.url!r} is not understood")
@@ -133,8 +139,7 @@ class Route:
                 self.sign_payload = True
             self._host = _host(url.hostname, None if port == (443 if secure else 80) else port)
             self._path = url.path[:-1]
-            self._put_headers = put.headers
-            self._part_headers = part.headers
+            self._headers = put.headers, part.headers, get.headers, look.headers
             self._auth = put.auth
             self._use(_keys(put.auth))
 
@@ -153,11 +158,11 @@ class Route:
         if keys.token:
             always["x-amz-security-token"] = keys.token
 
-        def form(headers: dict[str, str], *gaps: str) -> Form:
+        def form(method: str, headers: dict[str, str], *gaps: str) -> Form:
             signed = {
                 name: value
                 for name, value in headers.items()
-                if name not in _UNSIGNED and name not in ("x-amz-security-token", "if-none-match")
+                if name not in _UNSIGNED and name not in ("x-amz-security-token", "if-none-match", "if-match")
             }
             unsigned = {name: value for name, value in headers.items() if name in _UNSIGNED}
             origin = ""
@@ -165,25 +170,28 @@ class Route:
                 # Without a tunnel, the proxy itself reads the request, and is told the whole URL.
                 origin = f"http://{self._host}"
                 unsigned |= self.address.proxy_headers
-            return Form("PUT", {**signed, **always}, (*gaps, *_GAPS), unsigned, origin)
+            return Form(method, {**signed, **always}, (*gaps, *_GAPS), unsigned, origin)
 
         signer = Signer(keys, self._auth.region_name, self._auth.service_name)
+        put, part, get, look = self._headers
         self._forms = (
             signer,
-            form({**self._put_headers}, "if-none-match"),
-            form({**self._put_headers}, "if-match"),
-            form({**self._part_headers}),
+            form("PUT", put, "if-none-match", "x-amz-checksum-crc32"),
+            form("PUT", put, "if-match", "x-amz-checksum-crc32"),
+            form("PUT", part, "x-amz-checksum-crc32"),
+            form("GET", get, "if-match"),
+            form("HEAD", look),
         )
         self.signer = signer
 
-    def head(self, request: PutObject | UploadPart, payload: str) -> bytes:
+    def head(self, request: PutObject | UploadPart | GetObject | HeadObject, payload: str) -> bytes:
         """The head of a request, signed.
 
         Args:
             request: What is to be sent.
             payload: SHA-256 of its body in hexadecimal, or `UNSIGNED_PAYLOAD`.
         """
-        signer, create, replace, part = self._forms
+        signer, create, replace, part, get, look = self._forms
         stamp = signer.stamp()
         path = self._path + quote_key(request.key)
         if isinstance(request, PutObject):
@@ -193,13 +201,18 @@ class Route:
                 form, condition = replace, f'"{request.expect}"'
             values: tuple[str, ...] = (condition, request.crc32, payload, stamp.time)
             query = ""
+        elif isinstance(request, GetObject):
+            values = f'"{request.etag}"', payload, stamp.time
+            return get.fill(signer, stamp, path, "", payload, None, values)
+        elif isinstance(request, HeadObject):
+            return look.fill(signer, stamp, path, "", payload, None, (payload, stamp.time))
         else:
             form = part
             values = (request.crc32, payload, stamp.time)
             query = f"partNumber={request.number}&uploadId={quote_value(request.upload_id)}"
         return form.fill(signer, stamp, path, query, payload, len(request.body), values)
 
-    def url(self, request: PutObject | UploadPart) -> str:
+    def url(self, request: PutObject | UploadPart | GetObject | HeadObject) -> str:
         """Where a request goes, for the log."""
         scheme = "http" if self.address.tls is None else "https"
         query = f"?partNumber={request.number}" if isinstance(request, UploadPart) else ""
@@ -228,9 +241,9 @@ class Route:
         events.register_first(f"before-sign.s3.{operation}", signing)
         events.register_first(f"before-send.s3.{operation}", sending)
         try:
-            method = client.put_object if operation == "PutObject" else client.upload_part
+            call = getattr(client, botocore.xform_name(operation))
             with request_log.not_sent():
-                method(Bucket=self._bucket.name, Key=key, Body=b"", ChecksumCRC32="AAAAAA==", **arguments)
+                call(Bucket=self._bucket.name, Key=key, **arguments)
         finally:
             events.unregister(f"before-sign.s3.{operation}", signing)
             events.unregister(f"before-send.s3.{operation}", sending)

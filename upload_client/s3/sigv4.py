@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for the two requests that are made often, computed from a form filled in.
+"""AWS Signature Version 4 for the requests that are made often, computed from a form filled in.
 
 A general signer sorts, joins and encodes all headers of each request. Here that is done once for each kind of
 request (`Form`); each request then costs one string formatting, one SHA-256 and one HMAC. The headers are
@@ -124,7 +124,7 @@ class Form:
         path: str,
         query: str,
         payload: str,
-        length: int,
+        length: int | None,
         values: tuple[str, ...],
     ) -> bytes:
         """The head of a request, signed.
@@ -135,7 +135,7 @@ class Form:
             path: As sent, already quoted.
             query: As sent: already quoted, sorted by name, without ``?``.
             payload: SHA-256 of the body in hexadecimal, or `UNSIGNED_PAYLOAD`.
-            length: Of the body, bytes.
+            length: Of the body, bytes; None: a request of this kind has none.
             values: Of the gaps, in their order.
         """
         headers = self._headers % values
@@ -149,4 +149,5 @@ class Form:
             f"authorization:AWS4-HMAC-SHA256 Credential={signer.keys.access_key}/{stamp.scope}, "
             f"SignedHeaders={self._names}, Signature={signature}\n"
         ).replace("\n", "\r\n")
-        return f"{signed}{self._unsigned}content-length:{length}\r\n\r\n".encode()
+        measured = "" if length is None else f"content-length:{length}\r\n"
+        return f"{signed}{self._unsigned}{measured}\r\n".encode()

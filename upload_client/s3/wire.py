@@ -32,6 +32,7 @@ __all__ = [
     "CopyObject",
     "CopyPart",
     "CreateUpload",
+    "GetObject",
     "HeadObject",
     "ListParts",
     "Pause",
@@ -42,6 +43,7 @@ __all__ = [
     "Steps",
     "UploadPart",
     "Wire",
+    "seen",
 ]
 
 Body = bytes | bytearray | memoryview | FileRange
@@ -110,6 +112,28 @@ class HeadObject(NamedTuple):
     """Ask what an object is."""
 
     key: str
+
+    @property
+    def body(self) -> bytes:
+        """Nothing is sent."""
+        return b""
+
+
+class GetObject(NamedTuple):
+    """Fetch an object, if it has the ETag `etag` (without quotes); not the content of more than `most` bytes.
+
+    It says as much of the object as `HeadObject` does. Connections of our own carry it (`direct`); who reads
+    through boto3 asks the bucket.
+    """
+
+    key: str
+    etag: str
+    most: int
+
+    @property
+    def body(self) -> bytes:
+        """Nothing is sent."""
+        return b""
 
 
 class SourceObject(NamedTuple):
@@ -211,6 +235,7 @@ class Answer:
         size: Of the object, bytes.
         date: The store's clock, as it stands in the answer (RFC 9110, section 5.6.7).
         request_id: Under which the store's own logs have the request; `host_id` likewise.
+        body: Content that was asked for. Where the store says its CRC32, this is it.
     """
 
     status: int
@@ -227,6 +252,7 @@ class Answer:
     date: str = ""
     request_id: str = ""
     host_id: str = ""
+    body: bytes | bytearray = b""
 
     @property
     def ok(self) -> bool:
@@ -421,7 +447,7 @@ class BotoWire:
         return Answer(200, upload_id=request.upload_id, parts=tuple(parts), full_object=full)
 
     def _head(self, request: HeadObject) -> Answer:
-        return _found(self._client.head_object(**self._to("HeadObject", request.key), ChecksumMode="ENABLED"))
+        return seen(self._client.head_object(**self._to("HeadObject", request.key), ChecksumMode="ENABLED"))
 
     def _read(self, request: ReadObject) -> Answer:
         from upload_client.core import checksums  # noqa: PLC0415 - only where a store knows no checksums
@@ -438,7 +464,7 @@ class BotoWire:
     def _head_source(self, request: SourceObject) -> Answer:
         source = self._from()
         client: Any = source.client
-        return _found(
+        return seen(
             client.head_object(
                 Bucket=source.name,
                 Key=source.prefix + request.key,
@@ -529,7 +555,8 @@ def _written(answer: Mapping[str, Any], *, crc32: str, size: int) -> Answer:
     )
 
 
-def _found(answer: Mapping[str, Any]) -> Answer:
+def seen(answer: Mapping[str, Any]) -> Answer:
+    """What boto3's answer says of an object. Raises `KeyError` where it is not all there."""
     return Answer(
         200,
         etag=answer["ETag"].strip('"'),

@@ -6,7 +6,7 @@ left to do. Larger files are begun before smaller ones among those that wait, so
 small pieces.
 
 Two kinds of threads take from it. Workers carry one request at a time and may wait: for the disk, for S3, for
-the lock. The lane (`upload_client.transfer.small_files`) sends small files, hundreds at once; only the direct
+the lock. The lane (`upload_client.s3.lane`) sends small files, hundreds at once; only the direct
 wire has one. What a lane does not understand becomes a worker's.
 
 The caller submits tasks and polls for what has begun and what is done; it is never called back. A file's
@@ -32,6 +32,8 @@ from upload_client.errors import DeliveryError
 from upload_client.events import InFlight
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.direct import LeanWire
+from upload_client.s3.lane import Errand, Lane
+from upload_client.s3.pace import MOST, Pace
 from upload_client.s3.route import NoRoute
 from upload_client.s3.wire import (
     READS,
@@ -48,10 +50,8 @@ from upload_client.s3.write_guard import asking
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.buffers import Buffers
-from upload_client.transfer.concurrency import MOST, Pace
 from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
 from upload_client.transfer.dataroot import DataRoot
-from upload_client.transfer.small_files import Errand, Lane
 from upload_client.transfer.task import TransferOutcome, TransferProgress, TransferTask, failure
 from upload_client.transfer.upload import (
     SCRATCH,
@@ -555,7 +555,7 @@ class TransferEngine:
         self._outcomes.append(result)
         del self._rows[task.row]  # in this order: whoever counts them meanwhile finds one too many, not none
 
-    # What the lane asks for; see `upload_client.transfer.small_files.Errands`
+    # What the lane asks for; see `upload_client.s3.lane.Errands`
 
     def room(self) -> int:
         """How many more small files may be on their way."""

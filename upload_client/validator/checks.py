@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
-from collections.abc import Callable
-from typing import Any, BinaryIO, cast
+from collections.abc import Callable, Generator
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
@@ -24,15 +24,15 @@ from upload_client.s3.bucket import (
     AnswerLost,
     Bucket,
     NotFound,
-    ObjectInfo,
     PreconditionFailed,
     StoreError,
     store_errors,
 )
+from upload_client.s3.wire import Answer, GetObject, HeadObject, seen
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
 from upload_client.validator.readers import LIBRARIES, Openers, is_installed
 
-__all__ = ["Abandoned", "Checker", "Judgement", "Stream", "format_of"]
+__all__ = ["Abandoned", "Ask", "Checker", "Judgement", "MayWait", "Steps", "Stream", "format_of"]
 
 _SUFFIXES = {
     "csv": "csv",
@@ -49,7 +49,7 @@ _SUFFIXES = {
 }
 _BLOCK = 256 * 1024
 _IN_MEMORY = 8 * 1024 * 1024
-"""Bytes of the largest file that is fetched whole for a library; of larger ones it gets what it asks for."""
+"""Bytes of the largest file that is fetched whole; of larger ones a library gets what it asks for."""
 _MAX_MESSAGE = 1000
 _METADATA = ("size", "etag", "crc32")
 
@@ -75,12 +75,37 @@ def format_of(path: str) -> str | None:
     return _SUFFIXES.get(name.rpartition(".")[2].lower()) if "." in name else None
 
 
+class MayWait(NamedTuple):
+    """Not a request: what follows reads for long or waits for others, so it is to go on where one may."""
+
+
+Ask = HeadObject | GetObject | MayWait
+Steps = Generator[Ask, Answer, Judgement]
+"""How one upload is judged: yields what is to be asked, is given the answer, returns what came out."""
+
+
 class _Failure(Exception):  # noqa: N818 — it never leaves this module
     """The object is not as it should be; the text says why, and so does the code, for programs."""
 
     def __init__(self, text: str, code: FileCode) -> None:
         super().__init__(text)
         self.code = code
+
+
+class _Reading(NamedTuple):
+    """What is to be read of a file, as far as that is known before a look at it.
+
+    Attributes:
+        check: what the verdict's record says of it; None: nothing is looked at but what the store says.
+        kind: one of the formats that are opened here; None: none.
+        rules: what the file should be, where a document says so; then `kind` is None.
+        whole: it is fetched whole, at once.
+    """
+
+    check: str | None
+    kind: str | None
+    rules: ContentRules | None
+    whole: bool
 
 
 class Checker:
@@ -111,11 +136,11 @@ class Checker:
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Let every judgement under way end with `Abandoned` at its next look at content."""
+        """Let every judgement under way end with `Abandoned` at its next look."""
         self._stopping.set()
 
     def judge(self, path: str, announced: Upload) -> Judgement:
-        """Judge one upload.
+        """Judge one upload, in a thread that may wait.
 
         Args:
             path: of the file, as announced; it need not be one that may be delivered.
@@ -124,6 +149,32 @@ class Checker:
         Raises:
             Abandoned: after `stop`.
         """
+        steps = self.steps(path, announced)
+        try:
+            request = next(steps)
+        except StopIteration as end:
+            return cast("Judgement", end.value)
+        return self.go_on(steps, request)
+
+    def go_on(self, steps: Steps, request: Ask) -> Judgement:
+        """Go on with the judging of one upload, in a thread that may wait, beginning with this request."""
+        try:
+            while True:
+                try:
+                    answer = self._perform(request)
+                except (StoreError, Abandoned) as error:
+                    request = steps.throw(error)
+                else:
+                    request = steps.send(answer)
+        except StopIteration as end:
+            return cast("Judgement", end.value)
+
+    def memory(self, path: str, announced: Upload) -> int:
+        """Bytes of content that are in memory while this is judged."""
+        return announced.size if self._reading(path, announced.size).whole else 0
+
+    def steps(self, path: str, announced: Upload) -> Steps:
+        """Judge one upload; see `Steps`. A request that fails raises `StoreError` where it was yielded."""
         # The path decides what is looked at, so it is checked here, whoever has checked it before.
         refused = check_relpath(path, self._landing.prefix)
         if refused is not None:
@@ -133,23 +184,50 @@ class Checker:
         found: Found | None = None
         checks = list(_METADATA)
         try:
-            found = _found(self._landing.head(path))
-            _compare(found, announced)
+            reading = self._reading(path, announced.size)
+            refusal = None if self._expected is None else self._expected.refusal(path, announced.size)
+            content: bytes | bytearray | None = None
+            if reading.whole and refusal is None:
+                # One request says what is there and brings it.
+                try:
+                    answer = yield GetObject(path, announced.etag, announced.size)
+                    found, content = _found(answer), answer.body
+                except (NotFound, PreconditionFailed):
+                    found = _found((yield HeadObject(path)))
+                    _compare(found, announced)
+                    answer = yield GetObject(path, announced.etag, announced.size)
+                    found, content = _found(answer), answer.body
+            else:
+                found = _found((yield HeadObject(path)))
+            found = _compare(found, announced)
             if self._expected is not None:
                 checks.append("expected")
-                _refuse(self._expected.refusal(path, announced.size))
-            return Judgement("ok", "", self._check_content(path, announced, checks, found), tuple(checks))
+                _refuse(refusal)
+            if reading.check is not None:
+                checks.append(reading.check)
+            if content is None and (reading.kind in TEXT_FORMATS or found.crc32 is None):
+                yield MayWait()
+                self._read_through(path, announced, reading)
+            elif content is not None:
+                _compare_content(checksums.encode(checksums.crc32(content)), announced)
+                if reading.kind in TEXT_FORMATS:
+                    _open(reading.kind, io.BytesIO(content))
+            found = Found(found.size, announced.crc32, found.etag)
+            if reading.kind in LIBRARIES or (reading.rules is not None and reading.rules.format != "opaque"):
+                yield MayWait()
+                self._open_elsewhere(path, announced, reading, content)
+            return Judgement("ok", "", found, tuple(checks))
         except _Failure as failure:
             return Judgement("failure", _for_record(str(failure)), found, tuple(checks), failure.code)
         except (NotFound, PreconditionFailed):
-            return self._replaced(path, checks)
+            return (yield from self._replaced(path, checks))
         except (StoreError, Undecided) as error:
             return Judgement("error", _for_record(f"it could not be judged: {error}"), found, tuple(checks))
 
-    def _replaced(self, path: str, checks: list[str]) -> Judgement:
+    def _replaced(self, path: str, checks: list[str]) -> Steps:
         """The object changed between two looks at it: say what is there now."""
         try:
-            found = _found(self._landing.head(path))
+            found = _found((yield HeadObject(path)))
         except StoreError as error:
             return Judgement("error", _for_record(f"it could not be judged: {error}"), None, tuple(checks))
         if found is None:
@@ -157,71 +235,78 @@ class Checker:
         message = "another object has taken its place"
         return Judgement("failure", message, found, tuple(checks), FileCode.OBJECT_CHANGED)
 
-    def _check_content(self, path: str, announced: Upload, checks: list[str], found: Found | None) -> Found:
-        """Read what has to be read, at most once but for large files that a library opens.
-
-        Returns:
-            What was found, with the CRC32, which may have had to be computed.
-        """
-        assert found is not None  # or it would be a failure already
+    def _reading(self, path: str, size: int) -> _Reading:
         rules = None if self._expected is None else self._expected.content(path)
         if rules is not None:
-            return self._check_rules(rules, path, announced, checks, found)
+            whole = rules.format != "opaque" and size <= _IN_MEMORY
+            return _Reading(f"{rules.format} as expected of {rules.type_name!r}", None, rules, whole)
         kind = format_of(path)
-        if kind is not None:
-            skipped = self._why_skipped(kind, announced.size)
-            checks.append(f"{kind} not opened: {skipped}" if skipped else kind)
-            kind = None if skipped else kind
-        whole = bytearray() if kind in LIBRARIES and announced.size <= _IN_MEMORY else None
-        if kind in TEXT_FORMATS or whole is not None or found.crc32 is None:
-            with self._stream(path, announced) as stream:
-                unreadable = None
-                if kind in TEXT_FORMATS:
-                    try:
-                        check_text(kind, cast("BinaryIO", io.BufferedReader(stream, _BLOCK)))
-                    except Unreadable as error:
-                        unreadable = error
-                # Where the store knows no checksum, damage is told from a provider's mistake only by this.
-                stream.read_on(whole)
-                if stream.crc32 != announced.crc32:
-                    raise _Failure(
-                        f"its content has CRC32 {stream.crc32} where {announced.crc32} was announced",
-                        FileCode.DAMAGED,
-                    )
-                if unreadable is not None:
-                    raise _Failure(f"it does not open as {kind}: {unreadable}", FileCode.CONTENT)
-                found = Found(found.size, stream.crc32, found.etag)
-        if kind in LIBRARIES:
-            try:
-                self._openers.open(kind, announced.size, self._blocks(path, announced, whole))
-            except Unreadable as error:
-                raise _Failure(str(error), FileCode.CONTENT) from None
-        return found
+        if kind is None:
+            return _Reading(None, None, None, whole=False)
+        skipped = self._why_skipped(kind, size)
+        if skipped is not None:
+            return _Reading(f"{kind} not opened: {skipped}", None, None, whole=False)
+        return _Reading(kind, kind, None, size <= _IN_MEMORY)
 
-    def _check_rules(
-        self, rules: ContentRules, path: str, announced: Upload, checks: list[str], found: Found
-    ) -> Found:
-        """The same where a document says what the content should be."""
-        checks.append(f"{rules.format} as expected of {rules.type_name!r}")
-        opaque = rules.format == "opaque"
-        whole = bytearray() if not opaque and announced.size <= _IN_MEMORY else None
-        if whole is not None or found.crc32 is None:
-            with self._stream(path, announced) as stream:
-                stream.read_on(whole)
-                if stream.crc32 != announced.crc32:
-                    raise _Failure(
-                        f"its content has CRC32 {stream.crc32} where {announced.crc32} was announced",
-                        FileCode.DAMAGED,
-                    )
-                found = Found(found.size, stream.crc32, found.etag)
-        if not opaque:
+    def _perform(self, request: Ask) -> Answer:
+        """Ask the store, and wait for its answer."""
+        if self._stopping.is_set():
+            raise Abandoned
+        if isinstance(request, GetObject):
+            return self._fetch(request)
+        if isinstance(request, HeadObject):
+            info = self._landing.head(request.key)
+            if info is None:
+                return Answer(404)
+            return Answer(200, etag=info.etag, crc32=info.crc32, size=info.size)
+        return Answer(200)
+
+    def _fetch(self, request: GetObject) -> Answer:
+        with store_errors(f"GET {self._landing.prefix}{request.key}"):
+            got = self._landing.client.get_object(
+                Bucket=self._landing.name,
+                Key=self._landing.prefix + request.key,
+                IfMatch=f'"{request.etag}"',
+                ChecksumMode="ENABLED",
+            )
+        with Stream(got["Body"], self._stopping, f"GET {self._landing.prefix}{request.key}") as stream:
             try:
-                self._openers.judge(
-                    rules.content, rules.format, announced.size, self._blocks(path, announced, whole)
-                )
-            except Unreadable as error:
-                raise _Failure(str(error), FileCode.CONTENT) from None
-        return found
+                answer = seen(got)
+            except KeyError:
+                raise AnswerLost(f"{stream.doing}: the answer's headers are incomplete") from None
+            if answer.size <= request.most:
+                answer.body = bytearray()
+                stream.read_on(answer.body)
+        return answer
+
+    def _read_through(self, path: str, announced: Upload, reading: _Reading) -> None:
+        """Read a large file, or one of which the store knows no checksum, from its start to its end, once."""
+        with self._stream(path, announced) as stream:
+            unreadable = None
+            if reading.kind in TEXT_FORMATS:
+                try:
+                    _open(reading.kind, cast("BinaryIO", io.BufferedReader(stream, _BLOCK)))
+                except _Failure as failure:
+                    unreadable = failure
+            # Where the store knows no checksum, damage is told from a provider's mistake only by this.
+            stream.read_on()
+            _compare_content(stream.crc32, announced)
+            if unreadable is not None:
+                raise unreadable
+
+    def _open_elsewhere(
+        self, path: str, announced: Upload, reading: _Reading, content: bytes | bytearray | None
+    ) -> None:
+        """Have a file opened or judged in a process of its own."""
+        blocks = self._blocks(path, announced, content)
+        try:
+            if reading.rules is not None:
+                rules = reading.rules
+                self._openers.judge(rules.content, rules.format, announced.size, blocks)
+            elif reading.kind is not None:
+                self._openers.open(reading.kind, announced.size, blocks)
+        except Unreadable as error:
+            raise _Failure(str(error), FileCode.CONTENT) from None
 
     def _why_skipped(self, kind: str, size: int) -> str | None:
         if kind in TEXT_FORMATS:
@@ -235,7 +320,9 @@ class Checker:
             )
         return Stream(answer["Body"], self._stopping, f"GET {self._landing.prefix}{path}")
 
-    def _blocks(self, path: str, announced: Upload, whole: bytearray | None) -> Callable[[int, int], bytes]:
+    def _blocks(
+        self, path: str, announced: Upload, whole: bytes | bytearray | None
+    ) -> Callable[[int, int], bytes]:
         """Gives parts of the file: of what is in memory, or from the store."""
         if whole is not None:
             return lambda offset, n: bytes(whole[offset : offset + n])
@@ -266,7 +353,7 @@ class Stream(io.RawIOBase):
     def __init__(self, body: Any, stopping: threading.Event, doing: str) -> None:  # noqa: ANN401 — untyped
         self._body = body
         self._stopping = stopping
-        self._doing = doing
+        self.doing = doing
         self._crc32 = 0
 
     @property
@@ -293,7 +380,7 @@ class Stream(io.RawIOBase):
     def _next(self, n: int) -> bytes:
         if self._stopping.is_set():
             raise Abandoned
-        with store_errors(self._doing):
+        with store_errors(self.doing):
             block: bytes = self._body.read(n)
         self._crc32 = checksums.crc32(block, self._crc32)
         return block
@@ -305,11 +392,11 @@ class Stream(io.RawIOBase):
         self._body.close()
 
 
-def _found(info: ObjectInfo | None) -> Found | None:
-    return None if info is None else Found(info.size, info.crc32, info.etag)
+def _found(answer: Answer) -> Found | None:
+    return None if answer.status == 404 else Found(answer.size, answer.crc32, answer.etag)
 
 
-def _compare(found: Found | None, announced: Upload) -> None:
+def _compare(found: Found | None, announced: Upload) -> Found:
     if found is None:
         raise _Failure("it is not there", FileCode.OBJECT_GONE)
     wrong = [
@@ -323,6 +410,21 @@ def _compare(found: Found | None, announced: Upload) -> None:
     ]
     if wrong:
         raise _Failure(f"it is not what was announced: {', '.join(wrong)}", FileCode.OBJECT_CHANGED)
+    return found
+
+
+def _compare_content(crc32: str, announced: Upload) -> None:
+    if crc32 != announced.crc32:
+        raise _Failure(
+            f"its content has CRC32 {crc32} where {announced.crc32} was announced", FileCode.DAMAGED
+        )
+
+
+def _open(kind: str, content: BinaryIO) -> None:
+    try:
+        check_text(kind, content)
+    except Unreadable as error:
+        raise _Failure(f"it does not open as {kind}: {error}", FileCode.CONTENT) from None
 
 
 def _refuse(reason: str | None) -> None:

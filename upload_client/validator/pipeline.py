@@ -1,8 +1,8 @@
 """`Validator`: follows a client's log and judges what it announces, for as long as it may.
 
 The synchronous `Validator.step` does one round of everything that is due; `Validator.run` calls it again
-and again. Judgements run on an executor. The client's log is hostile input: records come bounded and
-typed out of `upload_client.core.records`, and what they say is checked where it is used.
+and again. Judgements are made elsewhere (`judging`). The client's log is hostile input: records come bounded
+and typed out of `upload_client.core.records`, and what they say is checked where it is used.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import contextlib
 import itertools
 import math
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Future
+from functools import partial
 from typing import Literal, NamedTuple, Protocol
 
 from upload_client.control.checkpoints import read_validators
@@ -46,7 +47,7 @@ from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, StoreError
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.checks import Abandoned, Judgement
 
-__all__ = ["MAX_UNJUDGED", "Judge", "Outcome", "Tally", "Validator"]
+__all__ = ["MAX_UNJUDGED", "Judges", "Outcome", "Tally", "Validator"]
 
 MAX_UNJUDGED = 10_000
 """Announced uploads that wait for a verdict; with more, the client's log is not read on."""
@@ -63,11 +64,11 @@ _WIND_UP_SECONDS = 5.0
 _EXAMPLES = 10
 
 
-class Judge(Protocol):
-    """Judges single uploads; `upload_client.validator.checks.Checker` is the real one."""
+class Judges(Protocol):
+    """Judges uploads; `upload_client.validator.judging.Judging` is the real one."""
 
-    def judge(self, path: str, announced: Upload) -> Judgement:
-        """Judge one upload; `Abandoned` after `stop`. Called on the executor, several at a time."""
+    def submit(self, path: str, announced: Upload) -> Future[Judgement]:
+        """Begin to judge one upload. What comes out is `Abandoned` after `stop`."""
 
     def stop(self) -> None:
         """Let judgements that are under way end soon."""
@@ -79,15 +80,14 @@ class Validator:
     Args:
         control: the control bucket, at the delivery's root.
         layout: where everything is.
-        judge: judges single uploads.
-        executor: runs the judgements.
+        judges: judges uploads.
         validator_id: this run's name.
         client_epoch: the client that it serves.
         shard: which share of the files it judges (`shard_of`), from 0.
         shards: how many validators share them.
         seconds_left: how long this run may still take.
         leave_seconds: it leaves when no more than these are left.
-        width: how many judgements are handed to the executor at once.
+        width: how many uploads are handed out at once to be judged.
         lease_seconds: of its lock.
         poll_seconds: between two looks at the client's log while something comes.
         poll_longest_seconds: the same after a long silence.
@@ -98,8 +98,7 @@ class Validator:
         self,
         control: Bucket,
         layout: Layout,
-        judge: Judge,
-        executor: Executor,
+        judges: Judges,
         *,
         validator_id: str,
         client_epoch: int,
@@ -115,8 +114,7 @@ class Validator:
     ) -> None:
         self._control = control
         self._layout = layout
-        self._judge = judge
-        self._executor = executor
+        self._judges = judges
         self._validator_id = validator_id
         self._client_epoch = client_epoch
         self._shard = shard
@@ -141,6 +139,7 @@ class Validator:
         # By path, each with the number of the segment that announces it; what was announced first is first.
         self._waiting: dict[str, int] = {}
         self._judging: dict[str, _UnderWay] = {}
+        self._done: deque[str] = deque()  # paths of those of which something has come out
         # When each segment of the client's log was read, for those that are not all judged.
         self._read_at: dict[int, float] = {}
         self._wake = threading.Event()
@@ -178,7 +177,7 @@ class Validator:
             if self._writer is None:
                 raise
         finally:
-            self._judge.stop()
+            self._judges.stop()
             self._lock.stop()
         assert self.outcome is not None  # whatever happened, it has left
         return self.outcome
@@ -241,7 +240,7 @@ class Validator:
                 self._finish()
                 return math.inf
             if now >= self._leaving.by:
-                self._judge.stop()
+                self._judges.stop()
             else:
                 waits.append(self._leaving.by - now)
         else:
@@ -406,19 +405,20 @@ class Validator:
             if entry.verdict in ("ok", "failure"):
                 self._say_again(path, entry)
                 continue
-            future = self._executor.submit(self._judge.judge, path, entry.upload)
+            future = self._judges.submit(path, entry.upload)
             self._judging[path] = _UnderWay(seq, entry.upload, future)
-            future.add_done_callback(lambda _: self._wake.set())
+            future.add_done_callback(partial(self._ended, path))
 
     def _harvest(self) -> None:
         """Say what came out of the judgements that have ended."""
-        done = [(path, under_way) for path, under_way in self._judging.items() if under_way.future.done()]
-        for path, under_way in done:
-            del self._judging[path]
+        abandoned: dict[str, int] = {}
+        while self._done:
+            path = self._done.popleft()
+            under_way = self._judging.pop(path)
             try:
                 came_out = under_way.future.result()
             except (Abandoned, CancelledError):
-                self._waiting = {path: under_way.seq, **self._waiting}
+                abandoned[path] = under_way.seq
                 continue
             except Exception as error:  # noqa: BLE001 — one file must not end the judging of the others
                 came_out = Judgement("error", f"it could not be judged: {type(error).__name__}")
@@ -440,6 +440,14 @@ class Validator:
                     came_out.code,
                 )
             )
+
+        if abandoned:
+            self._waiting = {**abandoned, **self._waiting}
+
+    def _ended(self, path: str, _: object) -> None:
+        """Something has come out. In any thread."""
+        self._done.append(path)
+        self._wake.set()
 
     def _say_again(self, path: str, entry: PathHistory) -> None:
         """Repeat the verdict that the log has: no upload is judged twice."""
@@ -499,7 +507,7 @@ class Validator:
         patience = min(_WIND_UP_SECONDS, self._leave_seconds / 2)
         self._leaving = _Leaving(outcome, message, now + patience)
         if outcome not in ("time", "superseded"):
-            self._judge.stop()
+            self._judges.stop()
 
     def _finish(self) -> None:
         """Say goodbye, and give the lock back."""

@@ -5,6 +5,7 @@ A Lambda function and an ordinary process (`upload-client receiver validate`) bo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable
@@ -17,7 +18,10 @@ from upload_client.core.layout import Layout
 from upload_client.core.text import for_log, for_terminal
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError
+from upload_client.s3.direct import LeanWire
+from upload_client.s3.route import NoRoute
 from upload_client.validator.expected import MalformedIndex, index_rows, limits, make_checker
+from upload_client.validator.judging import AT_ONCE, Judging
 from upload_client.validator.pipeline import Outcome, Tally, Validator
 from upload_client.validator.readers import Openers
 from upload_client.validator.settings import ValidatorSettings
@@ -25,6 +29,8 @@ from upload_client.validator.telemetry import Telemetry
 
 __all__ = ["serve"]
 
+_WIDTH = 8 * AT_ONCE
+"""Uploads that are handed out to be judged, so that there are some while the log is read and written."""
 _MAX_SUBJECT = 100
 """Characters, https://docs.aws.amazon.com/sns/latest/api/API_Publish.html."""
 
@@ -69,20 +75,26 @@ def serve(
     with (
         Openers(settings.openers, limits(settings)) as openers,
         ThreadPoolExecutor(settings.threads) as threads,
+        contextlib.closing(
+            Judging(
+                make_checker(settings, layout, control, landing, openers),
+                threads,
+                _wire(landing),
+                heard=telemetry.judged,
+            )
+        ) as judging,
     ):
-        checker = make_checker(settings, layout, control, landing, openers)
         validator = Validator(
             control,
             layout,
-            telemetry.counting(checker),
-            threads,
+            judging,
             validator_id=validator_id,
             client_epoch=client_epoch,
             shard=shard,
             shards=shards,
             seconds_left=seconds_left,
             leave_seconds=min(settings.leave_seconds, seconds_left() / 4),
-            width=2 * settings.threads,
+            width=_WIDTH,
             lease_seconds=settings.lease_seconds,
             poll_seconds=settings.poll_seconds,
             poll_longest_seconds=settings.poll_longest_seconds,
@@ -107,6 +119,14 @@ def serve(
                     telemetry.info("the message about it was not sent", why=for_log(str(error)))
     telemetry.info("the validator leaves", outcome=outcome)
     return outcome
+
+
+def _wire(landing: Bucket) -> LeanWire | None:
+    """Connections of our own to the landing bucket; None where botocore asks in a way not known here."""
+    try:
+        return LeanWire(landing)
+    except NoRoute:
+        return None
 
 
 def _tally(validator: Validator, control: Bucket, index: str) -> Tally:

@@ -14,10 +14,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from upload_client.core.files import Upload
 from upload_client.core.text import for_log
 from upload_client.validator.checks import Judgement
-from upload_client.validator.pipeline import Judge, Validator
+from upload_client.validator.pipeline import Validator
 
 __all__ = ["Telemetry", "count_failed_start"]
 
@@ -50,10 +49,6 @@ class Telemetry:
             self._logger = Logger(location=None)  # it would always be here
             self._logger.append_keys(**names)
             self._metrics = Metrics(namespace=NAMESPACE)
-
-    def counting(self, judge: Judge) -> Judge:
-        """The same judge, with what comes out counted and logged."""
-        return _Counting(judge, self)
 
     def info(self, message: str, **more: object) -> None:
         """Log something."""
@@ -120,22 +115,6 @@ class Telemetry:
             self._metrics.add_metric("FilesInvalidByReason", "Count", n)
             self._metrics.add_dimension("reason", reason)
             self._metrics.flush_metrics()
-
-
-class _Counting:
-    """A judge whose judgements are counted."""
-
-    def __init__(self, judge: Judge, telemetry: Telemetry) -> None:
-        self._judge = judge
-        self._telemetry = telemetry
-
-    def judge(self, path: str, announced: Upload) -> Judgement:
-        came_out = self._judge.judge(path, announced)
-        self._telemetry.judged(path, came_out)
-        return came_out
-
-    def stop(self) -> None:
-        self._judge.stop()
 
 
 def count_failed_start(code: str, message: str) -> None:

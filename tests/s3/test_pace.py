@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.transfer.concurrency import FIRST, MOST, Pace
+from upload_client.s3.pace import FIRST, MOST, Pace
 
 
 def play(pace, seconds, *, latency, capacity, start=0.0, size=0):

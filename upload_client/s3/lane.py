@@ -1,9 +1,10 @@
-"""`Lane`: small files, hundreds at once, on one thread.
+"""`Lane`: small files, hundreds at once, on one thread: sent, or fetched and looked at.
 
 For small files the time goes into waiting for answers and into the interpreter, and threads that take turns
 at the interpreter lock are slower than one that keeps it. So one thread reads and sends them all, each
 over a connection of its own. It does the usual case only: a file that needs more than its one PutObject
-(something else was there, no answer came, S3 is too busy) is handed over to a worker as it stands.
+(something else was there, no answer came, S3 is too busy), or whose GetObject or HeadObject finds nothing, is
+handed over to a worker as it stands.
 
 Files go through the steps abreast: some are read, then all of these are signed and sent, then some answers
 are taken. A processor that does one thing many times over has it in its cache: a third of the time is saved.
@@ -17,12 +18,12 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from upload_client.s3.connection import READ, Connection
 from upload_client.s3.direct import LeanWire, is_unusual
-from upload_client.s3.wire import Answer, PutObject, Request, Steps
+from upload_client.s3.wire import Answer, GetObject, HeadObject, PutObject
 
 if TYPE_CHECKING:
     from upload_client.s3.connection import Waits
@@ -48,7 +49,7 @@ class Errand:
 
     def __init__(
         self,
-        steps: Steps[Any],
+        steps: Generator[Any, Answer, Any],
         done: Callable[[Any, object], None],
         about: Any,  # noqa: ANN401 - whatever `done` is to be told
         memory: int = 0,
@@ -57,7 +58,7 @@ class Errand:
         self.done = done
         self.about = about
         self.memory = memory
-        self.request: Request | None = None
+        self.request: Any = None
 
 
 class Errands(Protocol):
@@ -68,7 +69,7 @@ class Errands(Protocol):
         ...
 
     def take_small(self, most: int) -> list[Errand]:
-        """The next small files."""
+        """The next small files: as many as are there, up to `most`."""
         ...
 
     def report(self, begun: list[Errand], ended: list[tuple[Errand, object]]) -> None:
@@ -107,7 +108,7 @@ class _Ride:
 
 
 class Lane:
-    """The thread that sends small files.
+    """The thread that sends small files, or fetches them.
 
     Args:
         wire: Whose connections and signatures to use.
@@ -262,11 +263,11 @@ class Lane:
             self._errands.report(self._begun, self._ended)
             self._begun, self._ended = [], []
 
-    def _begin(self, errand: Errand) -> PutObject | None:
-        """Have a file read; what is to be sent, if it is for this lane to send it now."""
+    def _begin(self, errand: Errand) -> PutObject | GetObject | HeadObject | None:
+        """Have a file read; what is to be asked, if it is for this lane to ask it now."""
         began = time.perf_counter()
         try:
-            request = errand.steps.send(None)  # type: ignore[arg-type] # a generator begins with None
+            request = next(errand.steps)
         except StopIteration as end:
             self._end(errand, end.value)
             return None
@@ -279,6 +280,8 @@ class Lane:
             self.disk_is_slow = self._quickest > _SLOW_READ
             self._reads, self._quickest = 0, float("inf")
         errand.request = request
+        if isinstance(request, GetObject | HeadObject):
+            return request
         if isinstance(request, PutObject) and self._errands.may_write():
             return request
         self._hand_over(errand)
@@ -304,8 +307,9 @@ class Lane:
         assert errand is not None
         self._busy.discard(ride)
         self._rest(ride)
-        if is_unusual(answer):
-            self._hand_over(errand)
+        reads = isinstance(errand.request, GetObject | HeadObject)
+        if is_unusual(answer) or (reads and not answer.ok):
+            self._hand_over(errand, answer if reads else None)
             return
         try:
             errand.request = errand.steps.send(answer)
@@ -314,7 +318,7 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - as above
             self._end(errand, error)
         else:
-            self._hand_over(errand, answer)
+            self._hand_over(errand, None if reads else answer)
 
     def _watch(self, ride: _Ride, interest: int) -> None:
         """Have the selector watch the connection's socket, which may be another one than before."""

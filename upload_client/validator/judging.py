@@ -1,0 +1,250 @@
+"""`Judging`: many uploads judged at once.
+
+What one request answers is judged where its answer comes in: on one thread, over connections of our own,
+hundreds of them under way (`upload_client.s3.lane`). Threads that may wait take the rest, each as it stands:
+large files, those that a library opens, those of which the store says something unusual.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Protocol
+
+from upload_client.core.files import Upload
+from upload_client.s3.direct import LeanWire, is_unusual
+from upload_client.s3.lane import Errand, Lane
+from upload_client.s3.pace import Pace
+from upload_client.s3.wire import Answer
+from upload_client.support.clock import SYSTEM, Clock
+from upload_client.validator.checks import Abandoned, Ask, Judgement, Steps
+
+__all__ = ["AT_ONCE", "Judge", "Judging"]
+
+AT_ONCE = 256
+"""The most requests that are under way on the one thread."""
+_MEMORY = 64 * 1024 * 1024
+"""Bytes of content that are in memory, above which no further file is asked for."""
+_TELL_AT = 64
+_TELL_AFTER = 0.01
+
+
+class Judge(Protocol):
+    """Judges single uploads; `upload_client.validator.checks.Checker` is the real one."""
+
+    def judge(self, path: str, announced: Upload) -> Judgement:
+        """Judge one upload, in a thread that may wait; `Abandoned` after `stop`."""
+
+    def steps(self, path: str, announced: Upload) -> Steps:
+        """The same, request by request."""
+
+    def go_on(self, steps: Steps, request: Ask) -> Judgement:
+        """Go on with this, in a thread that may wait."""
+
+    def memory(self, path: str, announced: Upload) -> int:
+        """Bytes of content that are in memory meanwhile."""
+
+    def stop(self) -> None:
+        """Let judgements that are under way end soon."""
+
+
+class _Task:
+    """An upload, and whoever waits for what comes out."""
+
+    __slots__ = ("announced", "future", "path")
+
+    def __init__(self, path: str, announced: Upload) -> None:
+        self.path = path
+        self.announced = announced
+        self.future: Future[Judgement] = Future()
+
+
+class Judging:
+    """Judges uploads, in the order in which they come, as many at once as bring more.
+
+    Args:
+        judge: judges single ones.
+        executor: its threads may wait. It stays the caller's, to shut down too, after `close`.
+        wire: whose connections carry what the one thread asks; None: everything is left to the executor.
+        heard: is told each path and what came out, in any thread.
+        clock: the machine's.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        executor: Executor,
+        wire: LeanWire | None = None,
+        *,
+        heard: Callable[[str, Judgement], object] = lambda _path, _judgement: None,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self._judge = judge
+        self._executor = executor
+        self._wire = wire
+        self._heard = heard
+        self._clock = clock
+        self._pace = Pace(None, AT_ONCE)
+        self._lock = threading.Lock()
+        self._waiting: deque[Errand] = deque()
+        self._unfinished: set[_Task] = set()  # who takes one out of it may end its future
+        self._ended: list[tuple[_Task, object]] = []
+        self._told_at = 0.0
+        self._held = 0  # bytes of content that the executor's threads have
+        self._stopped = False
+        self._lane: Lane | None = None
+        if wire is not None:
+            self._lane = Lane(wire, self)
+            self._lane.start()
+
+    def submit(self, path: str, announced: Upload) -> Future[Judgement]:
+        """Have an upload judged. Returns at once.
+
+        Returns:
+            What comes out, one day; or `Abandoned`, after `stop`, or what else the judging ended with.
+        """
+        task = _Task(path, announced)
+        with self._lock:
+            lane = None if self._stopped else self._lane
+            self._unfinished.add(task)
+            if lane is not None:
+                memory = self._judge.memory(path, announced)
+                self._waiting.append(Errand(self._judge.steps(path, announced), _nobody, task, memory))
+        if lane is None:
+            self._executor.submit(self._do, task, partial(self._judge.judge, path, announced))
+        elif lane.asleep:
+            lane.wake()
+        return task.future
+
+    def stop(self) -> None:
+        """Let judgements that are under way end soon, and those that are not with `Abandoned`."""
+        self._judge.stop()
+        with self._lock:
+            lane, self._lane, self._stopped = self._lane, None, True
+        if lane is None:
+            return
+        lane.stop()
+        if threading.current_thread() is not lane.thread:
+            lane.thread.join()
+        self._tell()
+        for task in list(self._unfinished):
+            self._finish(task, Abandoned())
+
+    def close(self) -> None:
+        """Stop, and let go of connections."""
+        self.stop()
+        if self._wire is not None:
+            self._wire.close()
+
+    # What the lane asks for; see `upload_client.s3.lane.Errands`
+
+    def room(self) -> int:
+        """How many more may be under way."""
+        lane = self._lane
+        if lane is None or lane.memory + self._held > _MEMORY:
+            return 0
+        return self._pace.limit - lane.flying
+
+    def take_small(self, most: int) -> list[Errand]:
+        """The next ones."""
+        with self._lock:
+            return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+
+    def report(self, begun: list[Errand], ended: list[tuple[Errand, object]]) -> None:
+        """Some have begun, others are judged."""
+        del begun
+        now = self._clock.monotonic()
+        n_bytes = 0
+        for errand, result in ended:
+            n_bytes += errand.memory
+            self._ended.append((errand.about, result))
+        if ended:
+            self._pace.answered(n_bytes, now, busy=bool(self._waiting), n=len(ended))
+        if len(self._ended) >= _TELL_AT:
+            self._tell()
+
+    def hand_over(self, errand: Errand, answer: Answer | None = None) -> None:
+        """One that takes more than a request."""
+        if answer is not None and answer.throttled:
+            self._pace.throttled(self._clock.monotonic())
+        with self._lock:
+            self._held += errand.memory
+            stopped = self._stopped
+        if stopped:
+            self._finish(errand.about, Abandoned())
+        else:
+            unusual = answer is not None and is_unusual(answer)
+            self._executor.submit(self._do, errand.about, partial(self._go_on, errand, unusual=unusual))
+
+    def may_write(self) -> bool:
+        """Nothing is written."""
+        return False
+
+    def failed(self, error: BaseException) -> None:
+        """The lane has met what nobody foresaw: the executor goes on without it."""
+        del error
+        with self._lock:
+            if self._stopped:
+                return
+            self._lane = None
+            self._waiting.clear()
+            tasks = list(self._unfinished)
+        for task in tasks:
+            self._executor.submit(self._do, task, partial(self._judge.judge, task.path, task.announced))
+
+    def tell(self, *, now: float) -> bool:
+        """Tell whoever waits, if there is enough to tell, or nothing more to come soon."""
+        if not self._ended:
+            return True
+        lane = self._lane
+        if lane is not None and lane.flying and now - self._told_at < _TELL_AFTER:
+            return False
+        self._told_at = now
+        self._tell()
+        return True
+
+    def _tell(self) -> None:
+        ended, self._ended = self._ended, []
+        for task, result in ended:
+            self._finish(task, result)
+
+    def _go_on(self, errand: Errand, *, unusual: bool) -> Judgement:
+        try:
+            came_out = self._judge.go_on(errand.steps, errand.request)
+            if unusual and self._wire is not None:
+                self._wire.learn()
+            return came_out
+        finally:
+            with self._lock:
+                self._held -= errand.memory
+                lane = self._lane
+            if lane is not None:
+                lane.wake()
+
+    def _do(self, task: _Task, judge: Callable[[], Judgement]) -> None:
+        """In a thread that may wait."""
+        result: object
+        try:
+            result = judge()
+        except BaseException as error:  # noqa: BLE001 — it is what the future ends with
+            result = error
+        self._finish(task, result)
+
+    def _finish(self, task: _Task, result: object) -> None:
+        with self._lock:
+            if task not in self._unfinished:
+                return  # by somebody else, meanwhile
+            self._unfinished.remove(task)
+        if isinstance(result, BaseException):
+            task.future.set_exception(result)
+        else:
+            assert isinstance(result, Judgement)
+            self._heard(task.path, result)
+            task.future.set_result(result)
+
+
+def _nobody(_about: object, _result: object) -> None:
+    """A lane reports what has ended; nobody besides is told."""
