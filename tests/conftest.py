@@ -1,7 +1,7 @@
 """Stores to test against, with buckets of their own, and a network that can be broken.
 
-Two stores: moto, in this process, and, where ``UPLOAD_CLIENT_TEST_S3`` is the URL of one, an S3 that checks
-checksums. ``bucket`` and all that depends on ``store`` runs against both.
+Two stores: moto, in this process, and an S3 that checks checksums (`checking_store`). ``bucket`` and all that
+depends on ``store`` runs against both.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests of all folders share faults/proxy.py
 
+import checking_store
 from faults.proxy import Proxy
 
 from upload_client.s3.bucket import Bucket
@@ -36,12 +37,51 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
+_DOOR = pytest.StashKey[checking_store.Door]()
+_DOOR_PORT = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One door to the checking store for this run and all its workers."""
+    if hasattr(config, "workerinput"):
+        config.stash[_DOOR_PORT] = config.workerinput["checking_store"]
+    else:
+        door = config.stash[_DOOR] = checking_store.Door()
+        config.stash[_DOOR_PORT] = door.port
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    """Tell a worker of pytest-xdist where the door is."""
+    node.workerinput["checking_store"] = node.config.stash[_DOOR_PORT]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The store ends with the run that needed it."""
+    if _DOOR in config.stash:
+        config.stash[_DOOR].close()
+
+
 @dataclass(frozen=True)
 class Store:
     """An S3 to test against: ``moto`` or ``real``, and where it is."""
 
     name: str
     endpoint_url: str
+
+    @property
+    def is_seaweedfs(self) -> bool:
+        """Whether it is the one that the tests bring, which differs from S3 in some places."""
+        return checking_store.is_seaweedfs(self.endpoint_url)
+
+    def may_hold(self, key: str) -> bool:
+        """Whether the store takes a key that S3 takes."""
+        if self.name == "moto":
+            return "\n" not in key  # where its patterns of URLs end
+        if not self.is_seaweedfs:
+            return True
+        names = key.split("/")  # each is a file's or a folder's there; and it takes a backslash for a slash
+        return "\\" not in key and all(one not in (".", "..") and len(one) <= 255 for one in names)
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -92,11 +132,16 @@ def moto_server(_aws_environment: None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def real_s3() -> str:
-    """URL of an S3 that checks checksums, from the environment."""
-    url = os.environ.get("UPLOAD_CLIENT_TEST_S3")
+def real_s3(request: pytest.FixtureRequest) -> str:
+    """URL of an S3 that checks checksums."""
+    url = os.environ.get(checking_store.NAMED)
     if not url:
-        pytest.skip("UPLOAD_CLIENT_TEST_S3 is not set: not run against an S3 that checks checksums")
+        if not checking_store.WEED.exists():
+            pytest.skip(checking_store.MISSING)
+        url = checking_store.ask(request.config.stash[_DOOR_PORT])
+        if url.startswith("!"):
+            # A pass without it would prove less than it seems to.
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(url[1:])
     return url
 
 

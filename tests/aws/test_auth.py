@@ -1,4 +1,4 @@
-"""Logging in, against moto's user pool and identity pool. Moto lets any password pass."""
+"""Logging in, against moto's user pool and identity pool."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import checking_store
 import pytest
 
 from upload_client.sandbox import Sandbox
@@ -121,7 +122,7 @@ class Delivery:
 
 
 # The stricter store is enough where there is one: the examples, the tutorial and the attacks deliver to moto.
-STORES = ["real"] if os.environ.get("UPLOAD_CLIENT_TEST_S3") else ["moto", "real"]
+STORES = ["real"] if checking_store.is_here() else ["moto"]
 
 
 @pytest.fixture(scope="session", params=STORES)

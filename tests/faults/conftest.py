@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import boto3
+import checking_store
 import pytest
 from delivery.conftest import Delivery, Receiver, make_data
 from faults.proxy import Exchange, Proxy
@@ -117,7 +118,7 @@ def calm(request: pytest.FixtureRequest, sandboxes: Sandboxes) -> Sandbox:
     """
     name = getattr(request, "param", "moto")
     if name == "best":
-        name = "real" if os.environ.get("UPLOAD_CLIENT_TEST_S3") else "moto"
+        name = "real" if checking_store.is_here() else "moto"
     endpoint = request.getfixturevalue("real_s3") if name == "real" else None
     return sandboxes.get(name, s3_endpoint=endpoint)
 

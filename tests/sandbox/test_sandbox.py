@@ -154,13 +154,10 @@ def test_waiting_ends_when_the_server_does(sandbox):
             other.wait()
 
 
-def test_an_s3_that_is_running_already_takes_motos_place():
-    endpoint = os.environ.get("UPLOAD_CLIENT_TEST_S3")
-    if not endpoint:
-        pytest.skip("UPLOAD_CLIENT_TEST_S3 names no S3 that is running")
-    with Sandbox(s3_endpoint=endpoint) as sandbox:
-        assert sandbox.s3_endpoint_url == endpoint
-        assert sandbox.settings.endpoints == {"s3": endpoint}
+def test_an_s3_that_is_running_already_takes_motos_place(real_s3):
+    with Sandbox(s3_endpoint=real_s3) as sandbox:
+        assert sandbox.s3_endpoint_url == real_s3
+        assert sandbox.settings.endpoints == {"s3": real_s3}
         sandbox.client("s3").put_object(Bucket=sandbox.landing_bucket, Key="here", Body=b"abc")
         assert not any(sandbox.landing_bucket in request.path for request in sandbox.requests)
 

@@ -51,11 +51,8 @@ def moto_url():
 
 
 @pytest.fixture(scope="session")
-def checking_url():
-    url = os.environ.get("UPLOAD_CLIENT_TEST_S3")
-    if not url:
-        pytest.skip("UPLOAD_CLIENT_TEST_S3 names no S3 that checks checksums")
-    return url
+def checking_url(real_s3):
+    return real_s3
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import threading
 import zlib
 from pathlib import Path
 
+import checking_store
 import pytest
 from faults.privileges import without_privileges
 
@@ -713,7 +714,12 @@ def copy_task(source, key, row=0, **details):
     return TransferTask(row, key, key, key, size=listed.size, source_etag=listed.etag, **details)
 
 
-def test_an_object_is_copied_in_one_request(checking_bucket, tmp_path):
+def requests_of_a_copy(url):
+    """A store that does not say a copy's checksum when it is made, as S3 does, is asked for it."""
+    return 2 if checking_store.is_seaweedfs(url) else 1
+
+
+def test_an_object_is_copied_in_one_request(checking_bucket, checking_url, tmp_path):
     from upload_client.s3.bucket import Bucket
 
     source = Bucket(checking_bucket.name, prefix="source/", client=checking_bucket.client)
@@ -725,7 +731,7 @@ def test_an_object_is_copied_in_one_request(checking_bucket, tmp_path):
     assert checking_bucket.read("a b+é") == b"content"
     assert (outcome.crc32, outcome.source_etag, outcome.bytes_sent) == (crc32_of(b"content"), etag, 0)
     assert outcome.mtime_ns is None
-    assert len(wire.asked) == 1
+    assert len(wire.asked) == requests_of_a_copy(checking_url)
 
 
 def test_a_copy_says_its_checksum_whatever_the_store(source, bucket):
@@ -790,7 +796,7 @@ def test_a_copy_above_the_limit_goes_in_parts(checking_bucket, monkeypatch):
     assert wire.count(UploadPart) == wire.count(PutObject) == 0
 
 
-def test_a_crowd_of_copies_takes_hardly_more_than_one_request_each(checking_bucket):
+def test_a_crowd_of_copies_takes_hardly_more_than_one_request_each(checking_bucket, checking_url):
     from upload_client.s3.bucket import Bucket
 
     source = Bucket(checking_bucket.name, prefix="source/", client=checking_bucket.client)
@@ -802,7 +808,7 @@ def test_a_crowd_of_copies_takes_hardly_more_than_one_request_each(checking_buck
     ]
     outcomes, wire = copies(source, checking_bucket, *tasks, n_threads=8)
     assert all(outcome.ok for outcome in outcomes)
-    assert len(wire.asked) <= 1.05 * len(tasks)
+    assert len(wire.asked) <= 1.05 * requests_of_a_copy(checking_url) * len(tasks)
 
 
 # The data plane alone

@@ -63,7 +63,12 @@ def sandbox(
     from upload_client.sandbox import Sandbox  # noqa: PLC0415 # imports boto3
 
     made = Sandbox(
-        dataset=dataset, delivery_id=delivery_id, port=port, s3_endpoint=s3_endpoint, profile_out=profile_out
+        dataset=dataset,
+        delivery_id=delivery_id,
+        only_dataset=True,
+        port=port,
+        s3_endpoint=s3_endpoint,
+        profile_out=profile_out,
     )
     try:
         with interruptible(), made as running:

@@ -285,7 +285,8 @@ def access(status: int, code: str) -> Access:
 
 
 _ADVICE: Final = {
-    Access.DENIED: "See which permission is missing, to tell the receiver: `upload-client check`.",
+    Access.DENIED: "Check --dataset and --delivery-id. If they are right, see which permission is missing, to"
+    " tell the receiver: `upload-client check`.",
     Access.NO_BUCKET: "Check --dataset, --delivery-id and --profile; if they are right, tell the receiver.",
     Access.ELSEWHERE: "Set `region` in the profile to the bucket's region, which the receiver knows.",
     Access.ENDED: "Log in anew, then run the same command again: it goes on where it was.",

@@ -54,7 +54,7 @@ class Request(NamedTuple):
 
 
 class Sandbox:
-    """S3, Cognito, SSM and Lambda on one port of 127.0.0.1, ready to take a delivery of any name.
+    """S3, Cognito, SSM and Lambda on one port of 127.0.0.1, ready to take deliveries.
 
     A context manager. Inside there are a control and a landing bucket, a user pool with one user, an
     identity pool, the receiver's settings as an SSM parameter, the two functions of the validator, and
@@ -67,6 +67,8 @@ class Sandbox:
             made there, under new names, and stay there.
         dataset: for `ready_line` only.
         delivery_id: for `ready_line` only.
+        only_dataset: refuse deliveries of other data sets than `dataset`, as AWS does to who was not
+            invited to them. Not where `s3_endpoint` is given: that store knows nothing of it.
         lambda_seconds: how long one run of the validator may take.
         settings: more for the receiver's SSM parameter.
         validator: more for the validator's own settings (`upload_client.validator.ValidatorSettings`).
@@ -104,6 +106,7 @@ class Sandbox:
         s3_endpoint: str | None = None,
         dataset: str = "sample",
         delivery_id: str = "1",
+        only_dataset: bool = False,
         lambda_seconds: float = 900.0,
         settings: Mapping[str, Any] | None = None,
         validator: Mapping[str, Any] | None = None,
@@ -115,6 +118,7 @@ class Sandbox:
         self._s3_endpoint = s3_endpoint.rstrip("/") if s3_endpoint else None
         self._dataset = check_name(dataset, "dataset")
         self._delivery_id = check_name(delivery_id, "delivery id")
+        self._only_dataset = only_dataset
         self._seconds = {START_FUNCTION: _START_SECONDS, WORK_FUNCTION: lambda_seconds}
         self._handlers = {START_FUNCTION: start_handler, WORK_FUNCTION: work_handler}
         self._more_settings = dict(settings or {})
@@ -269,6 +273,9 @@ class Sandbox:
             "landing_bucket": self.landing_bucket,
             "landing_prefix": "{dataset}/{delivery_id}/{transfer_type}/",
         }
+        if self._only_dataset:
+            buckets = [self.control_bucket, self.landing_bucket]
+            self._order({"access": {"buckets": buckets, "datasets": [self._dataset]}})
         self._define_functions(places, endpoints)
         parameter = json.dumps({**places, "start_function": START_FUNCTION, **self._more_settings})
         self.client("ssm").put_parameter(Name=_PARAMETER, Value=parameter, Type="String")

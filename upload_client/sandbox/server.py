@@ -2,9 +2,10 @@
 
 Run as ``python -m upload_client.sandbox.server DIRECTORY``. It is told what to do on standard input,
 one JSON object a line, and answers on standard output: ``{"port": N}`` (0: any) → ``{"port": N}``;
-``{"functions": {name: {handler, seconds, environment}}}`` → ``{}``. When standard input closes,
-because whoever started it ended it or was itself killed, it ends every invocation, removes the
-directory, and ends itself. The functions' output goes to ``DIRECTORY/log``.
+``{"functions": {name: {handler, seconds, environment}}}`` → ``{}``;
+``{"access": {"buckets": […], "datasets": […]}}`` → ``{}``. When standard input closes, because whoever
+started it ended it or was itself killed, it ends every invocation, removes the directory, and ends itself.
+The functions' output goes to ``DIRECTORY/log``.
 Functions are defined here and not over HTTP, so that nobody who reaches the port can run programs.
 """
 
@@ -32,7 +33,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from upload_client.sandbox.functions import Function, Functions
-from upload_client.sandbox.store import BODY, Store, moto_s3
+from upload_client.sandbox.login import check_passwords
+from upload_client.sandbox.store import BODY, Access, Store, moto_s3
 
 __all__ = ["REQUESTS_PATH", "Site", "main", "serve"]
 
@@ -47,9 +49,10 @@ class Site:
     ``[method, path with query, status, bytes received]``.
     """
 
-    def __init__(self, functions: Functions) -> None:
+    def __init__(self, functions: Functions, access: Access) -> None:
+        check_passwords()
         self._functions = functions
-        self._store = Store(moto_s3())
+        self._store = Store(moto_s3(), access)
         self._others = DomainDispatcherApplication(create_backend_app)
         self._others_lock = threading.Lock()
         self._requests: deque[tuple[str, str, int, int]] = deque(maxlen=_REMEMBERED_REQUESTS)
@@ -148,9 +151,10 @@ class _RequestHandler(WSGIRequestHandler):
             self.wfile.write(content)
 
 
-def serve(port: int, functions: Functions) -> BaseWSGIServer:
+def serve(port: int, functions: Functions, access: Access) -> BaseWSGIServer:
     """Serve on 127.0.0.1:`port` (0: any free one) from threads of their own, from now on."""
-    server = make_server("127.0.0.1", port, Site(functions), threaded=True, request_handler=_RequestHandler)
+    site = Site(functions, access)
+    server = make_server("127.0.0.1", port, site, threaded=True, request_handler=_RequestHandler)
     threading.Thread(target=server.serve_forever, daemon=True, name="sandbox-server").start()
     return server
 
@@ -161,12 +165,14 @@ def main(directory: Path) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     _allow_many_files()
-    functions = Functions(directory / "log")
+    functions, access = Functions(directory / "log"), Access()
     for line in sys.stdin:
         order = json.loads(line)
         answer = {}
         if "port" in order:
-            answer["port"] = serve(order["port"], functions).server_port
+            answer["port"] = serve(order["port"], functions, access).server_port
+        if "access" in order:
+            access.limit(**order["access"])
         for name, function in order.get("functions", {}).items():
             functions.define(name, Function(**function))
         sys.stdout.write(json.dumps(answer) + "\n")

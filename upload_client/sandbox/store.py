@@ -9,6 +9,7 @@ at once, and holds five copies of an object while it completes a multipart uploa
   (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html);
 - a CRC32 that is announced is compared with the bytes that came
   (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html);
+- whoever is logged in as a provider may reach the data sets it was told of, and no other (`Access`);
 - requests run one at a time, parts of multipart uploads apart, as moto takes no care of threads.
 """
 
@@ -29,11 +30,12 @@ from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
 from upload_client.core import checksums
 
-__all__ = ["BODY", "Store", "moto_s3"]
+__all__ = ["BODY", "Access", "Store", "moto_s3"]
 
 BODY = "upload_client.body"
 """The key under which a WSGI environment holds the request's body, as bytes."""
 
+_PROVIDER = "Credential=TESTACCESSKEY12345/"
 _CRC32 = "HTTP_X_AMZ_CHECKSUM_CRC32"
 _SUBRESOURCES = frozenset({"acl", "tagging", "retention", "legal-hold", "partNumber"})
 
@@ -56,6 +58,7 @@ _NO_SUCH_UPLOAD = _Refusal(
     "The specified upload does not exist. The upload ID may be invalid, or the upload may have been"
     " aborted or completed.",
 )
+_ACCESS_DENIED = _Refusal("403 Forbidden", "AccessDenied", "Access Denied")
 _BAD_DIGEST = _Refusal(
     "400 Bad Request", "BadDigest", "The CRC32 you specified did not match the calculated checksum."
 )
@@ -69,18 +72,48 @@ def moto_s3() -> WSGIApplication:
     return app
 
 
+class Access:
+    """What a provider may reach: as much of two buckets as the role has that an invitation makes at AWS.
+
+    Told from the sandbox and its functions by the access key, which is moto's for every identity pool.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: frozenset[str] = frozenset()
+        self._datasets: frozenset[str] = frozenset()
+
+    def limit(self, buckets: Iterable[str], datasets: Iterable[str]) -> None:
+        """In these buckets, let a provider reach what belongs to these data sets only."""
+        self._buckets, self._datasets = frozenset(buckets), frozenset(datasets)
+
+    def is_allowed(self, environ: WSGIEnvironment) -> bool:
+        """May whoever signed this request make it?"""
+        bucket, key, query = _place(environ)
+        if bucket not in self._buckets or _PROVIDER not in environ.get("HTTP_AUTHORIZATION", ""):
+            return True
+        if key:
+            return key.partition("/")[0] in self._datasets
+        if "uploads" in query:
+            return True  # IAM has no condition for it
+        dataset, slash, _ = query.get("prefix", [""])[0].partition("/")
+        return bool(slash) and dataset in self._datasets
+
+
 class Store:
     """A WSGI application around that of moto.
 
     A request's body must be in memory: in ``environ[BODY]``, and as ``wsgi.input``.
     """
 
-    def __init__(self, moto: WSGIApplication) -> None:
+    def __init__(self, moto: WSGIApplication, access: Access | None = None) -> None:
         self._moto = moto
+        self._access = access or Access()
         self._lock = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
+        if not self._access.is_allowed(environ):
+            return _refuse(_ACCESS_DENIED, start_response)
         if environ["REQUEST_METHOD"] not in ("PUT", "POST"):
             with self._lock:
                 return self._moto(environ, start_response)
@@ -105,9 +138,7 @@ class _Write:
     def __init__(self, environ: WSGIEnvironment) -> None:
         self._environ = environ
         self._method = environ["REQUEST_METHOD"]
-        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        self._bucket, _, self._key = path.lstrip("/").partition("/")
-        self._query = urllib.parse.parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
+        self._bucket, self._key, self._query = _place(environ)
         self._upload_id = self._query.get("uploadId", [None])[0]
         self.is_part = self._method == "PUT" and "partNumber" in self._query and self._known_upload()
 
@@ -165,6 +196,13 @@ class _Write:
         """Is the object under this key the one this upload made, and this Complete a repeated one?"""
         found = _object(self._bucket, self._key)
         return found is not None and found.multipart is not None and found.multipart.id == self._upload_id
+
+
+def _place(environ: WSGIEnvironment) -> tuple[str, str, dict[str, list[str]]]:
+    """The bucket, the key and the query of a request."""
+    path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+    bucket, _, key = path.lstrip("/").partition("/")
+    return bucket, key, urllib.parse.parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
 
 
 def _refuse(refusal: _Refusal, start_response: StartResponse) -> list[bytes]:
