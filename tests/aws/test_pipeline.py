@@ -101,6 +101,19 @@ def test_a_refusal_names_its_reasons(starter, client):
     assert "who are you?" in str(refused)
 
 
+def test_what_a_starter_says_is_one_line_each(starter, client):
+    said = {"status": "failure", "errors": [{"code": "x\nFORGED", "message": "y\r\nFORGED\x1b[2J"}]}
+    starter.says = 200, {}, json.dumps(said).encode()
+    with pytest.raises(PipelineRefused) as caught:
+        start(client, "start", REQUEST)
+    assert list(caught.value.errors) == [{"code": r"x\nFORGED", "message": r"y\r\nFORGED\x1b[2J"}]
+    said = {"errorType": "x\nFORGED", "errorMessage": "y\nFORGED"}
+    starter.says = 200, {"X-Amz-Function-Error": "Unhandled"}, json.dumps(said).encode()
+    with pytest.raises(PipelineRefused) as caught:
+        start(client, "start", REQUEST)
+    assert str(caught.value).isprintable()
+
+
 def test_a_busy_validator_may_be_asked_for_again(starter, client):
     errors = [{"code": "validator_busy", "message": "still leaving"}]
     assert isinstance(refusal(starter, client, {"status": "failure", "errors": errors}), PipelineBusy)

@@ -61,11 +61,12 @@ verdicts = st.builds(
     st.sampled_from(["", "nö"]),
     st.none() | st.builds(Found, st.just(9), st.just(CRC), st.sampled_from(ETAGS)),
 )
+texts = st.text(max_size=5).filter(str.isprintable)  # as they come out of a log
 client_records = st.one_of(
     transferred,
     st.builds(Init, st.just(T), st.just(1), st.just("index"), st.just("0" * 64), st.just(3), st.just(4)),
-    st.builds(Stop, st.just(T), st.text(max_size=5)),
-    st.builds(Crash, st.just(T), st.text(max_size=5)),
+    st.builds(Stop, st.just(T), texts),
+    st.builds(Crash, st.just(T), texts),
 )
 validator_records = st.one_of(
     verdicts,
@@ -247,6 +248,24 @@ def altered(head: dict | None = None, **columns: bytes) -> bytes:
     return json.dumps(told).encode() + b"\n" + zlib.compress(b"".join(parts.values()))
 
 
+def lived(**changes: object) -> dict:
+    """The head of a checkpoint whose client has lived otherwise."""
+    told = json.loads(packed(some()).partition(b"\n")[0])
+    return {"clients": [told["clients"][0] | changes]}
+
+
+def test_what_people_read_of_one_is_in_one_line():
+    found = decode_checkpoint(
+        altered(
+            lived(ended="crash", reason="x\nFORGED"),
+            messages=json.dumps([[0], ["x\nFORGED"]]).encode(),
+            failed=json.dumps([[T, "b", "x\nFORGED", 0]]).encode(),
+        ),
+        {"a": 0},
+    ).history
+    assert found.clients[1].reason == found.message(0) == found.failed["b"].error == "x\\nFORGED"
+
+
 def test_what_is_said_to_be_open_without_an_upload_is_passed_over():
     uploads = DeliveryHistory({"a": 0, "b": 1})
     uploads._begin()
@@ -270,6 +289,9 @@ def test_what_is_altered_to_the_same_is_read():
         lambda: altered({"sizes": [module.MAX_CHECKPOINT] * len(PACKED)}),
         lambda: altered({"sizes": [10**6] * len(PACKED)}),
         lambda: altered({"n_rows": 3}),
+        lambda: altered(lived(ended="gone")),
+        lambda: altered(lived(seen="yesterday")),
+        lambda: altered(lived(seen=7)),
         lambda: altered(paths=b"a\0a"),
         lambda: altered(uploads=b""),
         lambda: altered(asks=bytes(4)),

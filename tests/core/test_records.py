@@ -39,6 +39,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.text import for_log
 from upload_client.core.times import from_milliseconds, milliseconds, timestamp
 
 T = "2026-01-02T03:04:05.678Z"
@@ -51,7 +52,8 @@ TRANSFERRED = Transferred(T, "a/b.csv", "3-17", 0, 9, "yH2GHg==", "ab" * 16, "v1
 
 # --- anything that may be in a record ---
 
-TEXT = st.text(max_size=60)
+ANYTHING = st.text(max_size=60)
+TEXT = ANYTHING.filter(str.isprintable)  # what else there is in it does not come out as it went in
 TIMES = st.integers(0, 4_000_000_000_000).map(from_milliseconds)
 PATHS = st.text(min_size=1, max_size=100).filter(lambda path: len(path.encode()) <= 1024)
 SMALL = st.integers(0, 10**9 - 1)
@@ -178,7 +180,30 @@ def test_a_message_of_the_operating_system_is_written_whatever_file_name_is_in_i
     assert record.error == "cannot open 'bad\\udcff'"
 
 
-@given(st.integers(3990, 4010), st.sampled_from("aä\x00\U0001f600"))
+@given(ANYTHING)
+def test_what_the_other_side_says_is_one_line_that_shows_what_it_holds(text):
+    said = [
+        *decode(
+            "client", encode(Stop(T, text)), encode(Crash(T, text)), encode(Failed(T, "p", text, 0))
+        ).records,
+        *decode("validator", encode(Shutdown(T, text, text)), encode(Stop(T, text))).records,
+        *decode("validator", encode(Verdict(T, "p", "1-1", 0, "failure", text, None, (text,)))).records,
+    ]
+    stop, crash, failed, shutdown, validators_stop, verdict = said
+    found = {stop.reason, crash.error, failed.error, shutdown.reason, shutdown.message, verdict.message}
+    assert found | {validators_stop.reason, *verdict.checks} == {for_log(text)}
+    init = Init(T, 1, "k", "0" * 64, 0, 0, {text: text})
+    assert decode("client", encode(init)).records.others[0].versions == {for_log(text): for_log(text)}
+
+
+@pytest.mark.parametrize("message", ["\nFORGED", "\rFORGED", "\x85FORGED", "\u2028FORGED"])
+def test_a_usual_verdict_is_one_line_too(message):
+    (record,) = decode("validator", encode(Verdict(T, "p", "1-1", 0, "failure", message))).records
+    assert "FORGED" in record.message
+    assert len(record.message.splitlines()) == 1
+
+
+@given(st.integers(3990, 4010), st.sampled_from("aä\U0001f600"))
 def test_a_long_message_is_cut_so_that_its_record_is_read(n, letter):
     (record,) = decode("validator", encode(Verdict(T, "p", "1-1", 0, "failure", letter * n))).records
     assert record.message == (letter * n if n <= 4000 else letter * 3999 + "…")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import secrets
 from concurrent.futures import ThreadPoolExecutor, wait
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("aws_lambda_powertools")
 
+from upload_client.core.layout import Layout
 from upload_client.core.records import Found
-from upload_client.validator import handlers
+from upload_client.validator import handlers, serving
 from upload_client.validator.checks import Judgement
 from upload_client.validator.judging import Judging
+from upload_client.validator.pipeline import Tally
 from upload_client.validator.telemetry import Telemetry
 
 ELSEWHERE = Found(1, "AAAAAA==", "0" * 32)
@@ -112,6 +115,38 @@ def test_what_a_file_name_holds_cannot_make_a_line_of_its_own(written):
     name = 'a\n{"level": "ERROR", "message": "all is lost"}\x1b[2J.csv'
     (line,) = written(lambda: Telemetry(dataset="d").judged(name, CAME_OUT["gone.csv"]))
     assert line["path"].endswith(r"\x1b[2J.csv")
+
+
+BREAKS = ["\n", "\r\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"]
+
+
+@pytest.mark.parametrize("line_break", BREAKS, ids=ascii)
+def test_what_others_say_makes_no_line_of_the_mail_or_of_the_message(monkeypatch, line_break):
+    forged = f"so it is{line_break}valid          9 of 9 files\x1b[2J"
+    tally = Tally(1, 1, 0, 0, 7, ((forged, forged),), "stop", forged)
+    told = serving._told(Layout("d", "y", "staging"), "stop", tally)
+    sent = []
+    sns = SimpleNamespace(publish=lambda **message: sent.append(message))
+    monkeypatch.setattr(serving.clients, "client", lambda *_: sns)
+    serving._publish(None, SimpleNamespace(outcome_topic="arn"), told)
+    message = json.loads(sent[0]["Message"])
+    mail = message["email"].splitlines()
+    assert len(mail) == 8
+    assert [line[:14] for line in mail if line.startswith("valid ")] == ["valid          1"[:14]]
+    for line in mail:
+        assert line.isprintable()
+    machine = json.loads(message["default"])
+    assert machine == told
+    assert machine["client"].isprintable()
+    assert all(text.isprintable() for file in machine["invalid_first"] for text in file.values())
+    assert sent[0]["Subject"].isprintable()
+
+
+def test_why_a_file_is_invalid_is_one_short_line_of_the_log(written):
+    bad = Judgement("failure", f"x\nFORGED{'y' * 5000}", None, ("path",))
+    (line,) = written(lambda: Telemetry(dataset="d").judged("a.csv", bad))
+    assert line["why"].isprintable()
+    assert len(line["why"]) == 500
 
 
 def test_a_million_bad_files_do_not_fill_the_log(written):

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import botocore.exceptions
 import pytest
 from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 from faults import proxy as net
@@ -359,6 +360,16 @@ def test_every_refusal_has_its_kind(moto_bucket_through, status, code, kind):
 def test_missing_credentials_are_no_lost_answer(error):
     with pytest.raises(AccessDenied), store_errors("PUT a"):
         raise error
+
+
+def test_what_a_store_says_is_one_line():
+    answer = {"Error": {"Code": "Slow\nDown", "Message": "wait\nFORGED\x1b[2J"}}
+    with pytest.raises(StoreError) as caught, store_errors("PUT a"):
+        raise botocore.exceptions.ClientError(answer, "PutObject")
+    assert str(caught.value) == r"PUT a: Slow\nDown wait\nFORGED\x1b[2J"
+    with pytest.raises(StoreError) as caught, store_errors("PUT a"):
+        raise botocore.exceptions.EndpointConnectionError(endpoint_url="http://x/\nFORGED", error="e")
+    assert str(caught.value).isprintable()
 
 
 def test_a_server_that_is_not_there_is_a_lost_answer(session):

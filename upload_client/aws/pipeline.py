@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from upload_client.core.layout import MAX_SHARDS
-from upload_client.core.text import for_terminal
+from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.errors import PipelineBusy, PipelineRefused
 from upload_client.s3 import clients
@@ -122,8 +122,9 @@ def _understood(payload: bytes, *, failed: bool) -> Started:
         shards = said.get("shards", 1)
         if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
             raise _misunderstood(f"no number of validators from 1 to {MAX_SHARDS}")
-        _log.info("validator %s is at work, one of %d", for_terminal(validator_id[:_MAX_TEXT]), shards)
-        return Started(validator_id[:_MAX_TEXT], shards)
+        started = Started(for_log(validator_id, _MAX_TEXT), shards)
+        _log.info("validator %s is at work, one of %d", started.validator_id, shards)
+        return started
     if said.get("status") != "failure":
         raise _misunderstood("neither success nor failure")
     listed = said.get("errors")
@@ -137,7 +138,7 @@ def _understood(payload: bytes, *, failed: bool) -> Started:
 
 
 def _error(code: object, message: object) -> dict[str, str]:
-    return {"code": str(code)[:_MAX_TEXT], "message": str(message)[:_MAX_TEXT]}
+    return {"code": for_log(str(code), _MAX_TEXT), "message": for_log(str(message), _MAX_TEXT)}
 
 
 def _misunderstood(why: str) -> PipelineRefused:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from upload_client.core.hints import complete
-from upload_client.core.text import for_terminal
+from upload_client.core.text import for_log, for_terminal
 
 if TYPE_CHECKING:
     from upload_client.events import Summary
@@ -79,13 +79,13 @@ class Failure:
                 return cls.of(Interrupted())
         name = type(error).__name__
         if name in _CONNECTION_ERRORS:
-            return cls(1, f"{error} ({name})", _NETWORK)
+            return cls(1, for_log(f"{error} ({name})"), _NETWORK)
         told_by_aws = any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__)
         if told_by_aws or isinstance(error, OSError):
-            return cls(1, f"{error} ({name})", DeliveryError.hint)
+            return cls(1, for_log(f"{error} ({name})"), DeliveryError.hint)
         return cls(
             1,
-            f"unexpected: {name}: {error}",
+            for_log(f"unexpected: {name}: {error}"),
             "This is a fault of upload-client. Run it again with --debug and report what it says;"
             " what was confirmed is not sent again.",
         )

@@ -27,6 +27,8 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.text import for_log
+from upload_client.core.times import from_milliseconds, milliseconds
 from upload_client.core.values import value
 
 __all__ = ["MAX_CHECKPOINT", "BadCheckpoint", "Checkpoint", "decode_checkpoint", "encode_checkpoint"]
@@ -36,6 +38,7 @@ MAX_CHECKPOINT: Final = 1024 * 1024 * 1024
 """Bytes, before and after unpacking: five million files take some 600 MB."""
 _MAX_HEAD: Final = 8 * 1024 * 1024
 _LITTLE_ENDIAN: Final = struct.pack("=H", 1)[0] == 1
+_ENDS: Final[dict[object, Any]] = {None: None, "stop": "stop", "crash": "crash", "shutdown": "shutdown"}
 
 
 @value
@@ -187,5 +190,7 @@ def _lived(told: dict[str, Any], writer: Any) -> Life:  # noqa: ANN401 - a `Writ
     life = Life(header.epoch, header.agent_id, header.client_epoch)
     inits = [record for record in said.records if isinstance(record, Init | ValidatorInit)]
     life.init = inits[-1] if inits else None
-    life.seen, life.ended, life.reason = told["seen"], told["ended"], told["reason"]
+    life.seen = None if told["seen"] is None else from_milliseconds(milliseconds(told["seen"]))
+    life.ended = _ENDS[told["ended"]]
+    life.reason = for_log(str(told["reason"]))
     return life

@@ -33,6 +33,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.text import for_log
 from upload_client.core.times import milliseconds
 from upload_client.core.values import value
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
@@ -240,7 +241,8 @@ class DeliveryHistory:
 
     def message(self, row: int) -> str | None:
         """Why the file in a row is not ok, where somebody said so."""
-        return self._messages[row]
+        message = self._messages[row]
+        return None if message is None else for_log(message)  # a checkpoint may hold anything
 
     def code(self, row: int) -> str | None:
         """The same for programs."""
@@ -388,7 +390,7 @@ class DeliveryHistory:
                 type(path) is type(error) is str and type(retries) is int and type(code) in (str, NoneType)
             ):
                 raise ValueError("nothing that was given up")
-            self.failed[path] = Failed(at, path, error, retries, code)
+            self.failed[path] = Failed(at, path, for_log(error), retries, code)
 
     def _announce(self, record: Transferred, epoch: int) -> None:
         uploaded = _identity(record.upload)

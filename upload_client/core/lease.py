@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any, Literal
 
+from upload_client.core.text import for_log
+
 __all__ = [
     "DEFAULT_LEASE",
     "GRACE",
@@ -50,6 +52,7 @@ HEARD_LATELY = 60.0
 """Seconds without a sign of life up to which a holder is taken for alive by whoever is to unlock it."""
 MAX_EPOCH = 99_999_999
 """Index and receipt keys have room for eight digits, and sort by them."""
+_MAX_AGENT = 63
 _MAX_NAME = 48
 """Characters of a host or user name that are kept, so that a body always fits."""
 
@@ -163,19 +166,19 @@ class LockBody:
         pid = fields.get("pid")
         return cls(
             version=version,
-            agent_id=agent_id,
+            agent_id=for_log(agent_id, _MAX_AGENT),
             nonce=nonce,
             epoch=epoch,
             state=state,
-            host=_text(fields.get("host")) or "",
+            host=for_log(_text(fields.get("host")) or "", _MAX_NAME),
             machine_id=_text(fields.get("machine_id")),
             boot_id=_text(fields.get("boot_id")),
             pid_ns=_text(fields.get("pid_ns")),
             pid=pid if type(pid) is int and pid > 0 else 0,
             started=_text(fields.get("started")),
-            user=_text(fields.get("user")) or "",
-            acquired_at=_text(fields.get("acquired_at")) or "",
-            refreshed_at=_text(fields.get("refreshed_at")) or "",
+            user=for_log(_text(fields.get("user")) or "", _MAX_NAME),
+            acquired_at=for_log(_text(fields.get("acquired_at")) or "", _MAX_NAME),
+            refreshed_at=for_log(_text(fields.get("refreshed_at")) or "", _MAX_NAME),
             lease_seconds=_lease_seconds(fields.get("lease_seconds")),
         )
 

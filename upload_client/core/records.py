@@ -21,6 +21,7 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from upload_client.core.codes import is_code
 from upload_client.core.files import NO_VERDICTS, OkVerdicts, Upload, parse_upload_id
 from upload_client.core.layout import MAX_SHARDS
+from upload_client.core.text import for_log
 from upload_client.core.times import minute, timestamp
 from upload_client.core.values import value
 
@@ -90,6 +91,7 @@ TOO_MANY_INVALID: Final = "too_many_invalid"
 """The code of such a `Stop`: nobody waits for the rest."""
 
 _MAX_TEXT = 4000  # characters of a message: what does not fit into a record would be lost to the reader
+_MAX_TEXTS = 100  # in a list of them
 _MAX_PROBLEMS = 10
 _MAX_LINES = 20 * MAX_BATCH_RECORDS  # of a segment: no writer comes near, and each costs the reader time
 _MAX_INT = 2**63 - 1
@@ -782,19 +784,25 @@ def _path(value: object) -> str:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise _Malformed("no text")
+    return for_log(value, _MAX_TEXT)
+
+
+def _key(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_PATH:
+        raise _Malformed("no key")
     return value
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
+    if not isinstance(value, list) or len(value) > _MAX_TEXTS:
         raise _Malformed("no list of texts")
     return tuple(_text(each) for each in value)
 
 
 def _versions(value: object) -> dict[str, str]:
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or len(value) > _MAX_TEXTS:
         raise _Malformed("no versions")
-    return {name: _text(version) for name, version in value.items()}
+    return {_text(name): _text(version) for name, version in value.items()}
 
 
 def _source(value: object) -> Source:
@@ -845,7 +853,7 @@ _CLIENT_KINDS = {
         {
             "t": _time,
             "epoch": _epoch,
-            "index": _text,
+            "index": _key,
             "index_sha256": _sha256,
             "n_files": _count,
             "n_bytes": _count,
@@ -869,7 +877,7 @@ _CLIENT_KINDS = {
         Failed, {"t": _time, "path": _path, "error": _text, "retries": _small}, {"code": _code}
     ),
     "keepalive": _builder(Keepalive, {"t": _time}, {}),
-    "checkpoint": _builder(CheckpointMade, {"t": _time, "key": _text, "sha256": _sha256}, {}),
+    "checkpoint": _builder(CheckpointMade, {"t": _time, "key": _key, "sha256": _sha256}, {}),
     "crash": _builder(Crash, {"t": _time, "error": _text}, {"code": _code}),
     "stop": _builder(Stop, {"t": _time}, {"reason": _text, "code": _code}),
 }
@@ -947,7 +955,7 @@ def _usual_verdict(line: str) -> Record | None:
             upload,
             int(ask),
             cast("VerdictStatus", status),
-            _unquoted(message) if "\\" in message else message,
+            _text(_unquoted(message) if "\\" in message else message),
             None if size is None else Found(int(size), crc32, etag),
             _unquoted_checks(checks),
             code,

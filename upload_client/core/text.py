@@ -95,13 +95,17 @@ def from_csv_cell(cell: str) -> str:
 
 
 def for_log(text: str, limit: int = MAX_LOGGED) -> str:
-    """Text for a record: safe for a terminal, with its lines kept, its middle left out if it is long.
+    r"""Text that somebody else said, or that is said to others: one line, its middle left out if it is long.
+
+    Whoever could put a line feed into it could write lines of their own into a mail, a log or a terminal.
 
     Args:
-        text: anything, for example a traceback.
+        text: anything; a traceback becomes one line, with ``\n`` where its lines ended.
         limit: characters it may have in the end.
     """
-    return _cut(for_terminal(_cut(text, limit), lines=True), limit)
+    if len(text) <= limit and text.isprintable():
+        return text
+    return _cut(for_terminal(_cut(text, limit)), limit)
 
 
 def _cut(text: str, limit: int) -> str:

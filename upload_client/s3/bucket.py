@@ -17,6 +17,7 @@ import urllib3.exceptions
 
 from upload_client.core import checksums
 from upload_client.core.preflight import advice
+from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.errors import DeliveryError
 from upload_client.s3 import clients, listing
@@ -152,18 +153,18 @@ def store_errors(doing: str) -> Iterator[None]:
         if name := answer.get("Error", {}).get("BucketName"):
             text = f"{text} ({name})"
         request_id = answer.get("ResponseMetadata", {}).get("RequestId")
-        text = with_request_id(f"{doing}: {code} {text}"[:1000], request_id)
+        text = with_request_id(for_log(f"{doing}: {code} {text}", 1000), request_id)
         refusal = _kind(status, code)(text, hint=hint)
         refusal.s3_code, refusal.status = code, status
         raise refusal from error
     except _CREDENTIAL_ERRORS as error:
-        raise AccessDenied(f"{doing}: {error}") from error
+        raise AccessDenied(for_log(f"{doing}: {error}")) from error
     except UnicodeError as error:
         raise StoreError(f"{doing!a}: no key may hold this") from error
     except _LOST_ERRORS as error:
-        raise AnswerLost(f"{doing}: {error}") from error
+        raise AnswerLost(for_log(f"{doing}: {error}")) from error
     except botocore.exceptions.BotoCoreError as error:
-        raise StoreError(f"{doing}: {error}") from error
+        raise StoreError(for_log(f"{doing}: {error}")) from error
 
 
 def insist(ask: Callable[[], T], clock: Clock = SYSTEM) -> T:

@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 from xml.sax.saxutils import unescape
 
 from upload_client.core import checksums
+from upload_client.core.text import for_log
 from upload_client.s3 import request_log
 from upload_client.s3.route import Address, Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
@@ -598,7 +599,7 @@ def _answer(
     return Answer(
         status,
         code=unescape(code[1].decode("utf-8", "replace")) if code else "",
-        message=unescape(message[1].decode("utf-8", "replace")) if message else "",
+        message=for_log(unescape(message[1].decode("utf-8", "replace"))) if message else "",
         date=headers.get(b"date", b"").decode("latin-1"),
         request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
         host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),

@@ -16,12 +16,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from upload_client.core.text import for_terminal
+from upload_client.core.text import for_log, for_terminal
 
 __all__ = ["all_logged", "not_sent", "watch", "with_request_id", "write_attempt"]
 
 log = logging.getLogger(__name__)
 
+_MAX_ID = 200
 _ATTEMPT = re.compile(r"attempt=(\d{1,4})")
 _QUERY = ("prefix", "start-after", "delimiter", "partNumber", "uploadId", "versionId")
 """Query parameters that say what a request is about."""
@@ -76,7 +77,7 @@ def write_attempt(
 
 def with_request_id(text: str, request_id: str | None) -> str:
     """An error's text, and the id under which the store's own logs have the request, where it gave one."""
-    return f"{text} (request id {request_id})" if request_id else text
+    return f"{text} (request id {for_log(request_id, _MAX_ID)})" if request_id else text
 
 
 def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `upload_client.s3.clients`

@@ -18,6 +18,7 @@ import botocore.exceptions
 import botocore.parsers
 
 from upload_client.core.parts import ListedPart
+from upload_client.core.text import for_log
 from upload_client.support.local_file import FileRange
 
 if TYPE_CHECKING:
@@ -355,7 +356,7 @@ class BotoWire:
             return Answer(
                 status=meta.get("HTTPStatusCode", 0),
                 code=str(said.get("Code", "")),
-                message=str(said.get("Message", "")),
+                message=for_log(str(said.get("Message", ""))),
                 date=meta.get("HTTPHeaders", {}).get("date", ""),
                 request_id=meta.get("RequestId", ""),
                 host_id=meta.get("HostId", ""),

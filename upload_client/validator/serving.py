@@ -15,7 +15,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.core.layout import Layout
-from upload_client.core.text import for_log, for_terminal
+from upload_client.core.text import for_log
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.s3.direct import LeanWire
@@ -155,7 +155,7 @@ def _told(layout: Layout, outcome: Outcome, tally: Tally) -> dict[str, object]:
         "not_delivered": tally.not_delivered,
         "n_bytes_valid": tally.n_bytes_valid,
         "invalid_first": [
-            {"path": for_terminal(path)[:500], "why": for_log(why, 300)} for path, why in tally.invalid_first
+            {"path": for_log(path, 500), "why": for_log(why, 300)} for path, why in tally.invalid_first
         ],
     }
 

@@ -94,7 +94,11 @@ class Telemetry:
         if log and self._logger is not None:
             self._logger.warning(
                 "a file is invalid" if came_out.status == "failure" else "a file could not be judged",
-                extra={"path": for_log(path, _MAX_TEXT), "why": came_out.message, "checks": came_out.checks},
+                extra={
+                    "path": for_log(path, _MAX_TEXT),
+                    "why": for_log(came_out.message, _MAX_TEXT),
+                    "checks": came_out.checks,
+                },
             )
 
     def _write(self, validator: Validator) -> None:
