@@ -62,6 +62,18 @@ def test_a_failure_is_mailed_with_what_to_do_about_it(server):
         assert words in mail.get_content()
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85"])
+def test_what_others_say_makes_no_line_of_a_mail(server, end):
+    box, options = server
+    forged = f"x{end}FORGED"
+    metadata = {"title": forged, "key": forged, forged: forged}
+    EmailFailureHandler(**options).handle_failure(NotDelivered(forged), metadata)
+    EmailSuccessHandler(**options).handle_success(metadata)
+    for _, mail in box.mails:
+        assert "FORGED" in mail.get_content()
+        assert not [line for line in mail.get_content().splitlines() if line.startswith("FORGED")]
+
+
 @pytest.mark.parametrize("tls", ["", "tls"])
 def test_a_server_may_have_tls_from_the_first_byte_or_none_at_all(mail_server, trusted, tls):
     box = mail_server(tls=tls)

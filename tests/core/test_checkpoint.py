@@ -259,7 +259,7 @@ def test_what_people_read_of_one_is_in_one_line():
         altered(
             lived(ended="crash", reason="x\nFORGED"),
             messages=json.dumps([[0], ["x\nFORGED"]]).encode(),
-            failed=json.dumps([[T, "b", "x\nFORGED", 0]]).encode(),
+            failed=json.dumps([[T, "b", "x\nFORGED", 0, None]]).encode(),
         ),
         {"a": 0},
     ).history

@@ -33,6 +33,7 @@ SUCCESS_BODY = "{title} has been delivered.\n\n{details}\n"
 FAILURE_SUBJECT = "Failed: {title}"
 FAILURE_BODY = "{title} has failed: {error}\n\n{hint}\n\n{details}\n"
 _NOT_DETAILS = frozenset({"title", "problems", "link"})
+_OF_LINES = frozenset({"details", "hint", "problems"})
 
 
 def check_address(text: str) -> str | None:
@@ -196,7 +197,12 @@ class _Mailing:
             _log.warning("the mail was not sent to %s: %s", for_log(who), for_log(said))
 
     def _message(self, metadata: Mapping[str, Any]) -> EmailMessage:
-        values = {name: value for name, value in metadata.items() if value is not None}
+        # What a value says must not look like a line of the template.
+        values = {
+            name: for_log(value) if isinstance(value, str) and name not in _OF_LINES else value
+            for name, value in metadata.items()
+            if value is not None
+        }
         message = EmailMessage()
         message["From"] = self._smtp.sender
         message["To"] = ", ".join(self._recipients)
@@ -215,7 +221,7 @@ class _Mailing:
 def _details(metadata: Mapping[str, Any]) -> str:
     """All that is told of an activity, in lines."""
     lines = [
-        f"{name}: {value}"
+        f"{for_log(name)}: {for_log(str(value))}"
         for name, value in metadata.items()
         if name not in _NOT_DETAILS and value not in {None, ""}
     ]
