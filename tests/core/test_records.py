@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from base64 import b64encode
+from typing import get_args
 
 import pytest
 from hypothesis import example, given, settings
@@ -28,6 +29,7 @@ from upload_client.core.records import (
     LogBroken,
     LogChain,
     MalformedSegment,
+    PassedOver,
     SegmentHeader,
     Shutdown,
     Source,
@@ -107,6 +109,7 @@ OF_A_VALIDATOR = st.one_of(
     st.builds(ValidatorInit, TIMES, NAMES, EPOCHS, st.integers(1, MAX_SHARDS)),
     st.builds(Cursor, TIMES, COUNTS),
     st.builds(Keepalive, TIMES),
+    st.builds(PassedOver, TIMES, COUNTS, COUNTS, st.lists(TEXT, max_size=4).map(tuple)),
     st.builds(Shutdown, TIMES, TEXT, TEXT),
     st.builds(Stop, TIMES, TEXT),
 )
@@ -134,6 +137,158 @@ def test_a_segment_is_read_back_as_it_was_written(writer, data):
     assert segment.header == HEADERS[writer]
     assert segment.records == tuple(written)
     assert (segment.n_ignored, segment.problems, segment.superseded) == (0, (), False)
+
+
+# Whatever a store, a file system or another program may come up with, in every field of every record.
+ODD_TEXT = st.text(
+    st.characters() | st.sampled_from('\ud800\udcff"\\\x00\n\U0001f600'), max_size=30
+) | st.sampled_from(["", "x" * 70_000, "\U0001f600" * 8000, "[" * 40])
+ODD_NUMBER = st.integers() | st.sampled_from([-1, 2**63 - 1, 2**63, -(2**63), 10**9])
+
+
+def odd_or(usual):
+    kind = int if usual in (SMALL, EPOCHS, COUNTS) else str
+    return st.one_of(usual, usual, usual, ODD_NUMBER if kind is int else ODD_TEXT)
+
+
+ODD_TEXTS = st.lists(ODD_TEXT, max_size=40).map(tuple) | st.just(("x",) * 150)
+ODD_FOUND = st.builds(Found, odd_or(COUNTS), st.none() | odd_or(CRC32S), odd_or(ETAGS))
+ODD_SOURCE = st.builds(Source, odd_or(ETAGS), st.none() | odd_or(VISIBLE))
+STATUSES = st.sampled_from(["ok", "failure", "error"])
+ODD = {
+    Transferred: (
+        odd_or(TIMES),
+        odd_or(PATHS),
+        odd_or(UPLOADS),
+        odd_or(SMALL),
+        odd_or(COUNTS),
+        odd_or(CRC32S),
+        odd_or(ETAGS),
+        st.none() | odd_or(VISIBLE),
+        st.none() | odd_or(COUNTS),
+        st.none() | ODD_SOURCE,
+    ),
+    Init: (
+        odd_or(TIMES),
+        odd_or(EPOCHS),
+        ODD_TEXT,
+        odd_or(HASHES),
+        odd_or(COUNTS),
+        odd_or(COUNTS),
+        st.dictionaries(ODD_TEXT, ODD_TEXT, max_size=30) | st.just({f"{n}": "x" for n in range(150)}),
+    ),
+    Failed: (odd_or(TIMES), odd_or(PATHS), ODD_TEXT, odd_or(SMALL)),
+    Keepalive: (odd_or(TIMES),),
+    CheckpointMade: (odd_or(TIMES), ODD_TEXT, odd_or(HASHES)),
+    Crash: (odd_or(TIMES), ODD_TEXT),
+    Stop: (odd_or(TIMES), ODD_TEXT),
+    ValidatorInit: (odd_or(TIMES), odd_or(NAMES), odd_or(EPOCHS), odd_or(COUNTS)),
+    Verdict: (
+        odd_or(TIMES),
+        odd_or(PATHS),
+        odd_or(UPLOADS),
+        odd_or(SMALL),
+        odd_or(STATUSES),
+        ODD_TEXT,
+        st.none() | ODD_FOUND,
+        ODD_TEXTS,
+    ),
+    Cursor: (odd_or(TIMES), odd_or(COUNTS)),
+    PassedOver: (odd_or(TIMES), odd_or(COUNTS), odd_or(COUNTS), ODD_TEXTS),
+    Shutdown: (odd_or(TIMES), ODD_TEXT, ODD_TEXT),
+}
+WRITES = {"client": records.ClientRecord, "validator": records.ValidatorRecord}
+
+
+def test_every_kind_of_record_is_among_those_that_are_tried():
+    assert {*get_args(records.ClientRecord), *get_args(records.ValidatorRecord)} == {*ODD}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@given(data=st.data())
+def test_a_writer_never_writes_what_its_reader_refuses(kind, data):
+    record = data.draw(st.builds(kind, *ODD[kind]))
+    try:
+        encoded = encode(record)
+    except ValueError:
+        return  # it is not written at all
+    for writer in (writer for writer, kinds in WRITES.items() if kind in get_args(kinds)):
+        segment = decode(writer, encoded)
+        assert segment.problems == ()
+        (again,) = segment.records
+        # Only what is there for people may have become shorter.
+        texts = {"message", "checks", "reason", "error", "problems", "versions", "code"}
+        kept = {name for name in kind.__slots__ if name not in texts}
+        assert {name: getattr(again, name) for name in kept} == {name: getattr(record, name) for name in kept}
+
+
+@given(
+    st.builds(
+        SegmentHeader,
+        odd_or(COUNTS),
+        odd_or(COUNTS),
+        odd_or(NAMES),
+        odd_or(EPOCHS),
+        st.none() | odd_or(HASHES),
+    )
+)
+def test_a_writer_begins_no_segment_that_its_reader_refuses(header):
+    try:
+        data = encode_segment(header, [])
+    except ValueError:
+        return
+    assert decode_segment(data, writer="client").header == header
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Verdict(T, "p", "1-1", 0, "failure", "\U0001f600" * 4000, None, ("\U0001f600" * 4000,) * 20),
+        Shutdown(T, "\U0001f600" * 4000, "\U0001f600" * 4000),
+        PassedOver(T, 3, 20, ("\U0001f600" * 4000,) * 20),
+    ],
+)
+def test_a_record_of_many_long_messages_is_cut_until_it_fits(record):
+    (again,) = decode("validator", encode(record)).records
+    assert type(again) is type(record)
+
+
+def test_an_init_of_many_long_versions_is_cut_until_it_fits():
+    versions = {f"{n}" * 100: "\U0001f600" * 4000 for n in range(30)}
+    (again,) = decode("client", encode(Init(T, 1, "index", "ab" * 32, 1, 1, versions))).records
+    assert len(again.versions) == 10
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Transferred(T, "p", "1-1", 0, 1, "yH2GHg==", ""),  # as Ceph RGW 16.2.15 answers Complete
+        Transferred(T, "p", "1-1", 0, 1, "yH2GHg==", "e f"),
+        Transferred(T, "p", "1-1", 0, 1, "", "e"),
+        Transferred(T, "", "1-1", 0, 1, "yH2GHg==", "e"),
+        Transferred(T, "p" * 1025, "1-1", 0, 1, "yH2GHg==", "e"),
+        Transferred(T, "p", "1-1", 0, -1, "yH2GHg==", "e"),
+        Transferred(T, "p", "1-1", 0, 1, "yH2GHg==", "e", mtime_ns=2**63),  # the year 2262
+        Transferred("2026-02-30T03:04:05.678Z", "p", "1-1", 0, 1, "yH2GHg==", "e"),
+        Verdict(T, "p", "1-1", 0, "ok", "", Found(1, "yH2GHg==", "")),
+        CheckpointMade(T, "k" * 70_000, "ab" * 32),
+        SegmentHeader(1, 0, "", 3, None),
+    ],
+)
+def test_what_no_reader_would_take_is_an_error_where_it_is_written(record):
+    with pytest.raises(ValueError, match=r"no \w|more than|month|too large"):
+        encode(record)
+
+
+@pytest.mark.parametrize(("text", "usable"), [("ab-3", True), ("", False), ('a"b', False), ("ä", False)])
+def test_what_a_store_says_is_an_etag_or_a_version_only_if_it_can_be_told(text, usable):
+    assert records.is_etag(text) is usable
+    assert records.is_version_id(text) is usable
+
+
+@pytest.mark.parametrize(("text", "usable"), [("yH2GHg==", True), ("", False), ("yH2GHg==-3", False)])
+def test_what_a_store_says_is_a_crc32_only_if_it_is_one(text, usable):
+    assert records.is_crc32(text) is usable
 
 
 @given(st.one_of(TRANSFERREDS, VERDICTS))

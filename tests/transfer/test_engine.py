@@ -485,6 +485,103 @@ def test_a_completion_finds_somebody_elses_object_and_replaces_it_on_its_etag(ch
     assert (wire.count(CompleteUpload), wire.count(UploadPart)) == (2, 1)
 
 
+def without_etag(request, perform):
+    """As Ceph RGW 16.2.15 answers Complete."""
+    answer = perform(request)
+    answer.etag = ""
+    return answer
+
+
+def test_a_write_that_is_acknowledged_without_an_etag_is_completed_by_a_look_at_the_object(bucket, tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"ours")
+    (outcome,), wire = transfer(tmp_path, bucket, task(path), script=once(PutObject, without_etag))
+    assert outcome.ok, outcome.error
+    assert outcome.etag == bucket.head("a").etag
+    assert (wire.count(PutObject), wire.count(HeadObject)) == (1, 1)
+
+
+def test_a_completion_that_is_acknowledged_without_an_etag_is_completed_too(bucket, tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(noise(6 * MIB))
+    (outcome,), wire = transfer(
+        tmp_path,
+        bucket,
+        task(path),
+        script=once(CompleteUpload, without_etag),
+        multipart_threshold=5 * MIB,
+    )
+    assert outcome.ok, outcome.error
+    assert outcome.etag == bucket.head("a").etag
+    assert wire.count(CompleteUpload) == 1
+
+
+def test_a_store_without_checksums_is_believed_that_it_has_what_it_acknowledged(bucket, tmp_path):
+    def forgetful(request, perform):
+        answer = perform(request)
+        answer.etag, answer.crc32 = ("" if isinstance(request, PutObject) else answer.etag), None
+        return answer
+
+    path = tmp_path / "a"
+    path.write_bytes(b"ours")
+    (outcome,), wire = transfer(tmp_path, bucket, task(path), script=forgetful)
+    assert outcome.ok, outcome.error
+    assert wire.count(PutObject) == 1
+
+
+def test_what_says_yes_to_everything_and_keeps_nothing_is_no_store(bucket, tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"ours")
+    portal = once(PutObject, lambda request, perform: Answer(200))
+    (outcome,), wire = transfer(tmp_path, bucket, task(path), script=portal)
+    assert outcome.ok, outcome.error
+    assert bucket.read("a") == b"ours"
+    assert wire.count(PutObject) == 2
+
+
+def test_an_object_that_has_been_there_all_the_time_is_not_taken_for_what_was_acknowledged(bucket, tmp_path):
+    def portal(request, perform):
+        answer = Answer(200) if isinstance(request, PutObject) and not asked else perform(request)
+        asked.append(request)
+        answer.crc32 = None
+        return answer
+
+    asked = []
+    path = tmp_path / "a"
+    path.write_bytes(b"ours")
+    there = bucket.put("a", b"old!").etag
+    (outcome,), _ = transfer(tmp_path, bucket, task(path, expect_etag=there), script=portal)
+    assert outcome.ok, outcome.error
+    assert bucket.read("a") == b"ours"
+
+
+def test_a_store_that_never_names_an_etag_is_told_as_that(bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr("upload_client.transfer.upload._TRIES", 2)
+
+    def nameless(request, perform):
+        answer = perform(request)
+        answer.etag = ""
+        return answer
+
+    path = tmp_path / "a"
+    path.write_bytes(b"ours")
+    (outcome,), _ = transfer(tmp_path, bucket, task(path), script=nameless)
+    assert not outcome.ok
+    assert "ETag" in outcome.error
+
+
+def test_a_file_dated_beyond_what_a_record_can_hold_is_announced_without_its_time(moto_bucket, tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"ours")
+    far = 32_503_680_000  # the year 3000: some file systems hold it
+    os.utime(path, (far, far))
+    if path.stat().st_mtime != far:
+        pytest.skip("this file system holds no such time")
+    (outcome,), _ = transfer(tmp_path, moto_bucket, task(path))
+    assert outcome.ok, outcome.error
+    assert outcome.mtime_ns is None
+
+
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_store_in_trouble_is_asked_again(moto_bucket, tmp_path, status):
     path = tmp_path / "a"

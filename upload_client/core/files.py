@@ -170,6 +170,11 @@ def retry_delay(retries: int, jitter: float) -> float:
     return float(min(2**retries, 60) * (0.5 + 0.5 * jitter))
 
 
+def kept_mtime(mtime_ns: int) -> int | None:
+    """The modification time of a file as a record may hold it; None beyond 64 bits: after the year 2262."""
+    return mtime_ns if abs(mtime_ns) < 2**63 else None
+
+
 _NO_UPLOAD: Final = (-1, -1)
 # An upload in 64 bytes: epoch, number, size, mtime, CRC32, and two ETags, each as MD5 and number of parts.
 _PACKED: Final = struct.Struct("=iiqq4s16sH16sH")

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
@@ -48,6 +48,7 @@ __all__ = [
     "LogBroken",
     "LogChain",
     "MalformedSegment",
+    "PassedOver",
     "Record",
     "Records",
     "Segment",
@@ -64,6 +65,9 @@ __all__ = [
     "decode_segment",
     "encode",
     "encode_segment",
+    "is_crc32",
+    "is_etag",
+    "is_version_id",
     "timestamp",
 ]
 
@@ -92,6 +96,8 @@ TOO_MANY_INVALID: Final = "too_many_invalid"
 
 _MAX_TEXT = 4000  # characters of a message: what does not fit into a record would be lost to the reader
 _MAX_TEXTS = 100  # in a list of them
+_BRIEF_TEXT = 200  # the same, in a record that has so many that it would be too long
+_FEW_CHECKS = 16
 _MAX_PROBLEMS = 10
 _MAX_LINES = 20 * MAX_BATCH_RECORDS  # of a segment: no writer comes near, and each costs the reader time
 _MAX_INT = 2**63 - 1
@@ -349,6 +355,23 @@ class Cursor:
 
 
 @value
+class PassedOver:
+    """Lines of the client's log are no records for this validator: what they announce is not judged.
+
+    Attributes:
+        t: when.
+        seq: number of the client log's segment.
+        lines: how many of its lines.
+        problems: why, of the first few of them.
+    """
+
+    t: str
+    seq: int
+    lines: int
+    problems: tuple[str, ...] = ()
+
+
+@value
 class Shutdown:
     """A validator leaves before all is judged: `time`, `superseded` or `error`."""
 
@@ -358,7 +381,7 @@ class Shutdown:
 
 
 ClientRecord: TypeAlias = Init | Transferred | Failed | Keepalive | CheckpointMade | Crash | Stop
-ValidatorRecord: TypeAlias = ValidatorInit | Verdict | Cursor | Keepalive | Shutdown | Stop
+ValidatorRecord: TypeAlias = ValidatorInit | Verdict | Cursor | PassedOver | Keepalive | Shutdown | Stop
 Record: TypeAlias = ClientRecord | ValidatorRecord
 
 
@@ -444,12 +467,21 @@ class Segment:
 def encode(record: Record | SegmentHeader) -> bytes:
     r"""`record` as one line of a log, without the line's end: ASCII JSON, so that nothing odd is in a log.
 
-    Texts meant for people are cut to 4,000 characters, and lone surrogates in them (file names in messages of
-    the operating system) written as `\udcff`.
+    Texts meant for people are cut to 4,000 characters, or more where the record would be too long, and lone
+    surrogates in them (file names in messages of the operating system) written as `\udcff`. A line that this
+    gives is one that every reader takes.
 
     Raises:
-        ValueError: a path, ETag or other name that no reader would accept as text (a lone surrogate).
+        ValueError: a path, ETag, number or other field that a reader would refuse.
     """
+    line = _encode(record)
+    if len(line) > MAX_RECORD:
+        line = _encode(_shorter(record))
+    _check(record, line)
+    return line
+
+
+def _encode(record: Record | SegmentHeader) -> bytes:
     match record:
         case Transferred():
             return _transferred(record)
@@ -475,7 +507,10 @@ def encode(record: Record | SegmentHeader) -> bytes:
                 "index_sha256": record.index_sha256,
                 "n_files": record.n_files,
                 "n_bytes": record.n_bytes,
-                "versions": {_for_people(name): _for_people(v) for name, v in record.versions.items()},
+                "versions": {
+                    _for_people(name): _for_people(v)
+                    for name, v in islice(record.versions.items(), _MAX_TEXTS)
+                },
             }
         case Failed():
             line = {
@@ -506,10 +541,18 @@ def encode(record: Record | SegmentHeader) -> bytes:
                 "validator_id": _sound(record.validator_id),
                 "client_epoch": record.client_epoch,
             }
-            if record.shards > 1:
+            if record.shards != 1:
                 line["shards"] = record.shards
         case Cursor():
             line = {"kind": "cursor", "t": record.t, "seq": record.seq}
+        case PassedOver():
+            line = {
+                "kind": "passed_over",
+                "t": record.t,
+                "seq": record.seq,
+                "lines": record.lines,
+                "problems": [_for_people(problem) for problem in record.problems[:_MAX_PROBLEMS]],
+            }
         case _:
             line = {
                 "kind": "shutdown",
@@ -518,6 +561,45 @@ def encode(record: Record | SegmentHeader) -> bytes:
                 "message": _for_people(record.message),
             }
     return json.dumps(line, separators=(",", ":")).encode("ascii")
+
+
+def _shorter(record: Record | SegmentHeader) -> Record | SegmentHeader:
+    """The record with less of what is there for people."""
+    match record:
+        case Verdict():
+            return replace(
+                record, message=_cut(record.message), checks=tuple(map(_cut, record.checks[:_FEW_CHECKS]))
+            )
+        case Shutdown():
+            return replace(record, reason=_cut(record.reason), message=_cut(record.message))
+        case PassedOver():
+            return replace(record, problems=tuple(map(_cut, record.problems)))
+        case Init():
+            few = list(record.versions.items())[:_MAX_PROBLEMS]
+            return replace(record, versions={_cut(name): _cut(version) for name, version in few})
+        case _:
+            return record
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _BRIEF_TEXT else text[: _BRIEF_TEXT - 1] + "…"
+
+
+def _check(record: Record | SegmentHeader, line: bytes) -> None:
+    """Raise ValueError for a line that a reader would refuse."""
+    text = line.decode("ascii")
+    kind = type(record)
+    if kind is Transferred or kind is Verdict:
+        # One for every file: the pattern by which they are read has looked at all but path and time.
+        usual = _USUAL_TRANSFERRED if kind is Transferred else _USUAL_VERDICT
+        if len(text) <= MAX_RECORD and usual(text) is not None:
+            _path(record.path)  # type: ignore[union-attr]
+            minute(record.t[:17])  # type: ignore[union-attr]
+            return
+    if kind is SegmentHeader:
+        _decode_header(text, "client" if record.client_epoch is None else "validator")  # type: ignore[union-attr]
+        return
+    _decode_line(text, _VALIDATOR_KINDS if kind in _OF_VALIDATORS else _CLIENT_KINDS)
 
 
 def encode_segment(header: SegmentHeader, lines: Iterable[bytes] = ()) -> bytes:
@@ -559,7 +641,7 @@ def _verdict(record: Verdict) -> bytes:
 
 @lru_cache(maxsize=64)
 def _quoted_checks(checks: tuple[str, ...]) -> str:
-    return json.dumps([_for_people(check) for check in checks], separators=(",", ":"))
+    return json.dumps([_for_people(check) for check in checks[:_MAX_TEXTS]], separators=(",", ":"))
 
 
 def _sound(text: str) -> str:
@@ -891,10 +973,33 @@ _VALIDATOR_KINDS = {
         {"message": _text, "found": _found, "checks": _texts, "code": _code},
     ),
     "cursor": _builder(Cursor, {"t": _time, "seq": _count}, {}),
+    "passed_over": _builder(PassedOver, {"t": _time, "seq": _count, "lines": _count}, {"problems": _texts}),
     "keepalive": _builder(Keepalive, {"t": _time}, {}),
     "shutdown": _builder(Shutdown, {"t": _time, "reason": _text}, {"message": _text}),
     "stop": _builder(Stop, {"t": _time}, {"reason": _text, "code": _code}),
 }
+
+_OF_VALIDATORS = frozenset({ValidatorInit, Verdict, Cursor, PassedOver, Shutdown})
+
+
+def is_etag(text: str) -> bool:
+    """Whether this can be told as an ETag, without its quotes: what a store says may be empty, or garbled."""
+    return _ETAG_WHOLE(text) is not None
+
+
+def is_version_id(text: str) -> bool:
+    """Whether this can be told as the version of an object."""
+    return _VERSION_WHOLE(text) is not None
+
+
+def is_crc32(text: str) -> bool:
+    """Whether this can be told as a CRC32: base64 of 4 bytes."""
+    return _CRC32_WHOLE(text) is not None
+
+
+_CRC32_WHOLE = re.compile(_CRC32).fullmatch
+_ETAG_WHOLE = re.compile(_ETAG).fullmatch
+_VERSION_WHOLE = re.compile(_VERSION_ID).fullmatch
 
 # A million lines of a log are announcements or verdicts as `encode` writes them. These are read with one
 # pattern each, three times as fast as by way of JSON. Whatever is spelled otherwise, or looks odd, goes that

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from upload_client.core import checksums
-from upload_client.core.files import FileLedger, State
+from upload_client.core.files import FileLedger, State, kept_mtime
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
 from upload_client.s3.bucket import Bucket, ObjectInfo, StoreError, insist
@@ -232,7 +232,7 @@ class _Survey:
             status = os.stat(self._folder + relpath)  # noqa: PTH116 - once for each file
         except OSError:
             return Local(-1)
-        return Local(status.st_size, status.st_mtime_ns)
+        return Local(status.st_size, kept_mtime(status.st_mtime_ns))
 
     def _crc32(self, relpath: str) -> str:
         """CRC32 of the file's content; empty where it cannot be told."""

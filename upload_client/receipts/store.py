@@ -33,7 +33,15 @@ from upload_client.core.receipt import (
     receipt_name,
 )
 from upload_client.errors import UsageError
-from upload_client.s3.bucket import Bucket, NotFound, PreconditionFailed, StoreError, insist, store_errors
+from upload_client.s3.bucket import (
+    AnswerLost,
+    Bucket,
+    NotFound,
+    PreconditionFailed,
+    StoreError,
+    insist,
+    store_errors,
+)
 from upload_client.s3.unfinished import abort, leftovers
 from upload_client.support.atomic import replacing
 
@@ -232,6 +240,8 @@ class _Parts:
             answer = self._bucket.client.create_multipart_upload(
                 **self._to, ContentType=_JSON, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
             )
+            if not answer.get("UploadId"):
+                raise AnswerLost(f"begin {self._key}: the answer names no upload")
             self._upload = self._to | {"UploadId": answer["UploadId"]}
 
     def send(self, block: bytes) -> None:
@@ -241,6 +251,8 @@ class _Parts:
             answer = self._bucket.client.upload_part(
                 **self._upload, PartNumber=number, Body=block, ChecksumAlgorithm="CRC32", ChecksumCRC32=crc32
             )
+            if not answer.get("ETag"):
+                raise AnswerLost(f"write part {number} of {self._key}: the answer names no ETag")
             self._last = {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": crc32}
 
     def sent(self) -> None:

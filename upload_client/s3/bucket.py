@@ -17,6 +17,7 @@ import urllib3.exceptions
 
 from upload_client.core import checksums
 from upload_client.core.preflight import advice
+from upload_client.core.records import is_etag
 from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.errors import DeliveryError
@@ -483,7 +484,7 @@ class Bucket:
 def _etag(answer: Mapping[str, Any]) -> str:
     """Take the ETag off an answer, without its quotes, which show that it arrived whole."""
     etag = answer.get("ETag", "")
-    if len(etag) < 3 or etag[0] != '"' or etag[-1] != '"':
+    if len(etag) < 3 or etag[0] != '"' or etag[-1] != '"' or not is_etag(etag[1:-1]):
         raise AnswerLost(f"the answer has no ETag: {etag[:100]!r}")
     return str(etag[1:-1])
 

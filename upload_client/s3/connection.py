@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 from xml.sax.saxutils import unescape
 
 from upload_client.core import checksums
+from upload_client.core.records import is_crc32, is_etag, is_version_id
 from upload_client.core.text import for_log
 from upload_client.s3 import request_log
 from upload_client.s3.route import Address, Route
@@ -583,15 +584,19 @@ def _answer(
             return _found(request, status, headers, body)
         etag = headers.get(b"etag", b"").strip(b'"').decode("latin-1")
         echoed = headers.get(b"x-amz-checksum-crc32")
-        if not etag or not whole or (echoed is not None and echoed.decode("latin-1") != request.crc32):
+        if not whole or (echoed is not None and echoed.decode("latin-1") != request.crc32):
             return Answer(0, "MalformedAnswer", "S3 says yes to something else than was asked")
-        version = headers.get(b"x-amz-version-id")
+        if not is_etag(etag):
+            if isinstance(request, UploadPart):
+                return Answer(0, "MalformedAnswer", "the store named no ETag for a part")
+            etag = ""  # `write` asks for it
+        version = headers.get(b"x-amz-version-id", b"null").decode("latin-1")
         return Answer(
             status,
             etag=etag,
             crc32=request.crc32,
             size=len(request.body),
-            version_id=None if version in (None, b"null") else version.decode("latin-1"),
+            version_id=None if version == "null" or not is_version_id(version) else version,
             request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
             host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
         )
@@ -615,8 +620,11 @@ def _found(
         length = b"%d" % len(body)
     if status != 200 or len(quoted) < 3 or not quoted[0] == quoted[-1] == ord('"') or not length.isdigit():
         return Answer(0, "MalformedAnswer", "the answer's headers are incomplete")
+    etag = quoted[1:-1].decode("latin-1")
+    if not is_etag(etag):
+        return Answer(0, "MalformedAnswer", "the store names no ETag that can be used")
     said: str | None = headers.get(b"x-amz-checksum-crc32", b"").decode("latin-1")
-    if not said or "-" in said or headers.get(b"x-amz-checksum-type") == b"COMPOSITE":
+    if not said or not is_crc32(said) or headers.get(b"x-amz-checksum-type") == b"COMPOSITE":
         said = None  # none of the whole object
     size = int(length)
     if isinstance(request, GetObject) and size == len(body) and said is not None:
@@ -625,7 +633,7 @@ def _found(
             return Answer(0, "DamagedAnswer", f"what came has CRC32 {came}, where S3 says {said}")
     return Answer(
         200,
-        etag=quoted[1:-1].decode("latin-1"),
+        etag=etag,
         crc32=said,
         size=size,
         body=body,

@@ -18,6 +18,7 @@ import botocore.exceptions
 import botocore.parsers
 
 from upload_client.core.parts import ListedPart
+from upload_client.core.records import is_crc32, is_etag, is_version_id
 from upload_client.core.text import for_log
 from upload_client.support.local_file import FileRange
 
@@ -231,7 +232,7 @@ class Answer:
         status: HTTP status; 0: no answer came, so it is unknown whether the request was carried out.
         code: S3's error code, or the name of the exception; empty on success.
         message: What S3 said about the error.
-        etag: Without quotes.
+        etag: Without quotes; empty where the store says none, or one that could not be told to anybody.
         crc32: Of the whole object or the part, base64, where the store says it.
         size: Of the object, bytes.
         date: The store's clock, as it stands in the answer (RFC 9110, section 5.6.7).
@@ -396,7 +397,7 @@ class BotoWire:
             Body=_bytes(request.body),
             ChecksumCRC32=request.crc32,
         )
-        return _written(answer, crc32=request.crc32, size=len(request.body))
+        return _part(_written(answer, crc32=request.crc32, size=len(request.body)))
 
     def _create(self, request: CreateUpload) -> Answer:
         answer = self._client.create_multipart_upload(
@@ -404,6 +405,8 @@ class BotoWire:
             ChecksumAlgorithm="CRC32",
             ChecksumType="FULL_OBJECT",
         )
+        if not answer["UploadId"]:
+            return Answer(0, "MalformedAnswer", "the store names no upload")
         return Answer(200, upload_id=answer["UploadId"])
 
     def _complete(self, request: CompleteUpload) -> Answer:
@@ -487,7 +490,7 @@ class BotoWire:
         result = answer.get("CopyObjectResult", {})
         return Answer(
             200,
-            etag=result.get("ETag", "").strip('"'),
+            etag=_etag(result),
             crc32=_whole(result),
             version_id=_version(answer),
             source_version=_null(answer.get("CopySourceVersionId")),
@@ -504,11 +507,13 @@ class BotoWire:
             CopySourceRange=f"bytes={request.offset}-{request.offset + request.size - 1}",
         )
         result = answer.get("CopyPartResult", {})
-        return Answer(
-            200,
-            etag=result.get("ETag", "").strip('"'),
-            crc32=result.get("ChecksumCRC32"),
-            source_version=_null(answer.get("CopySourceVersionId")),
+        return _part(
+            Answer(
+                200,
+                etag=_etag(result),
+                crc32=_whole(result),
+                source_version=_null(answer.get("CopySourceVersionId")),
+            )
         )
 
     def _from(self) -> Bucket:
@@ -549,7 +554,7 @@ def _written(answer: Mapping[str, Any], *, crc32: str, size: int) -> Answer:
     """What a write made. A checksum that S3 acknowledges is the one it was sent, or it would have refused."""
     return Answer(
         answer["ResponseMetadata"]["HTTPStatusCode"],
-        etag=answer["ETag"].strip('"'),
+        etag=_etag(answer),
         crc32=crc32,
         size=size,
         version_id=_version(answer),
@@ -560,17 +565,28 @@ def seen(answer: Mapping[str, Any]) -> Answer:
     """What boto3's answer says of an object. Raises `KeyError` where it is not all there."""
     return Answer(
         200,
-        etag=answer["ETag"].strip('"'),
+        etag=_etag(answer),
         crc32=_whole(answer),
         size=answer["ContentLength"],
         version_id=_version(answer),
     )
 
 
+def _etag(answer: Mapping[str, Any]) -> str:
+    """The ETag that an answer names; empty where it names none that could be told in a log or a condition."""
+    etag = str(answer.get("ETag") or "").strip('"')
+    return etag if is_etag(etag) else ""
+
+
+def _part(answer: Answer) -> Answer:
+    """The answer to a part. Nothing else says its ETag: without one it counts as lost."""
+    return answer if answer.etag else Answer(0, "MalformedAnswer", "the store named no ETag for a part")
+
+
 def _whole(answer: Mapping[str, Any]) -> str | None:
     """The CRC32 of the whole object; one that covers parts (``…-3``) tells nothing here."""
     crc32: str | None = answer.get("ChecksumCRC32")
-    if crc32 is None or "-" in crc32 or answer.get("ChecksumType") == "COMPOSITE":
+    if crc32 is None or not is_crc32(crc32) or answer.get("ChecksumType") == "COMPOSITE":
         return None
     return crc32
 
@@ -581,4 +597,4 @@ def _version(answer: Mapping[str, Any]) -> str | None:
 
 def _null(version: str | None) -> str | None:
     """A bucket that keeps no versions calls them all "null"."""
-    return None if version == "null" else version
+    return None if version in (None, "null") or not is_version_id(version) else version

@@ -9,6 +9,7 @@ from __future__ import annotations
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 from upload_client.core.parts import MULTIPART_COPY_LIMIT
+from upload_client.core.records import is_etag
 from upload_client.s3.wire import (
     Answer,
     CopyObject,
@@ -41,6 +42,8 @@ def look_up(task: TransferTask) -> Steps[Answer]:
         raise FileRefused("is not there", FileCode.MISSING)
     if not found.ok:
         raise NotTaken(found)
+    if not found.etag:
+        raise FileRefused("cannot be copied: its store names no ETag for it", FileCode.REFUSED_BY_STORE)
     if task.source_etag is not None and task.source_etag != found.etag:
         raise FileRefused(CHANGED, FileCode.CHANGED_SINCE_INDEXED)
     return found
@@ -131,6 +134,6 @@ def _outcome(task: TransferTask, size: int, crc32: str, source_etag: str, answer
         crc32=crc32,
         etag=answer.etag,
         version_id=answer.version_id,
-        source_etag=source_etag,
+        source_etag=source_etag if is_etag(source_etag) else None,
         source_version=answer.source_version,
     )

@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
+from upload_client.core.files import kept_mtime
 from upload_client.core.parts import (
     ListedPart,
     Part,
@@ -111,7 +112,8 @@ def write(request: Fenced, size: int, crc32: str | None) -> Steps[Answer]:
     """Make a request that makes an object, and find out what became of it.
 
     After a conflict or a lost answer, the object that is there is looked at: if it has our size and CRC32,
-    the write has succeeded. Otherwise the request is made again, on the ETag found.
+    the write has succeeded. Otherwise the request is made again, on the ETag found. So it is, too, after an
+    answer that says yes and names no ETag, as of some stores' Complete, and of what only looks like a store.
 
     Returns:
         The answer to the write, or to the HEAD that shows it has been carried out; else the error.
@@ -120,15 +122,28 @@ def write(request: Fenced, size: int, crc32: str | None) -> Steps[Answer]:
     conflicts = 0
     while True:
         answer = yield request
-        if answer.ok or not (answer.conflict or answer.passing):
+        if (answer.ok and answer.etag) or not (answer.ok or answer.conflict or answer.passing):
             return answer
+        said_yes, said = answer.ok, answer.crc32 if answer.ok else None
+        if said_yes:
+            answer = Answer(0, "MalformedAnswer", "the store said yes, and names no ETag that can be used")
         if answer.conflict or answer.lost:
             found = yield from persist(HeadObject(request.key))
-            if found.ok and crc32 is not None and (found.size, found.crc32) == (size, crc32):
+            if said_yes and found.ok and not found.etag:
+                return answer
+            if said_yes and found.ok and found.size == size:
+                acknowledged = said or crc32
+                if found.crc32 is not None and found.crc32 == acknowledged:
+                    return found
+                # A store that keeps no checksums, or a copy of which nobody knows it yet.
+                if (found.crc32 is None or acknowledged is None) and found.etag != request.expect:
+                    found.crc32 = found.crc32 or acknowledged
+                    return found
+            if found.ok and found.etag and crc32 is not None and (found.size, found.crc32) == (size, crc32):
                 return found
             if not found.ok and found.status != 404:
                 return answer if answer.lost else found
-            there = found.etag if found.ok else None
+            there = (found.etag or request.expect) if found.ok else None
             if answer.conflict:
                 conflicts += 1
                 if conflicts > _CONFLICTS or (answer.status != 409 and there == request.expect):
@@ -179,7 +194,7 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
         crc32=crc32,
         etag=answer.etag,
         version_id=answer.version_id,
-        mtime_ns=file.fingerprint.mtime_ns,
+        mtime_ns=kept_mtime(file.fingerprint.mtime_ns),
         bytes_sent=size,
     )
 
@@ -305,7 +320,7 @@ class Parted:
         if answer.code == "NoSuchUpload":
             # Completed by a request whose answer was lost, or thrown away by someone.
             found = yield from persist(HeadObject(self.task.key))
-            if not found.ok or (found.size, found.crc32) != (self.size, crc32):
+            if not (found.ok and found.etag) or (found.size, found.crc32) != (self.size, crc32):
                 raise UploadLost
             answer = found
         if answer.status == 409 or (self._kept and answer.status == 400):
@@ -367,7 +382,7 @@ class PartedUpload(Parted):
             crc32=crc32,
             etag=answer.etag,
             version_id=answer.version_id,
-            mtime_ns=self._file.fingerprint.mtime_ns,
+            mtime_ns=kept_mtime(self._file.fingerprint.mtime_ns),
             bytes_sent=self.bytes_sent,
         )
 
