@@ -37,6 +37,8 @@ __all__ = ["main"]
 _BLOCK = 256 * 1024
 _AHEAD = 4 * 1024 * 1024
 """Bytes that are fetched at once at the most, while a file is read from its start to its end."""
+_READ_WHOLE = 64 * 1024 * 1024
+"""Bytes of the largest Parquet file whose pages are decoded although nobody has said what is in them."""
 _MAX_WHY = 300
 _MAX_FINDINGS = 2000
 
@@ -97,18 +99,27 @@ class _Remote(io.RawIOBase):
             raise SystemExit(1)  # the validator is gone
 
 
-def _open_parquet(file: BinaryIO, _size: int) -> None:
-    import pyarrow.parquet  # noqa: PLC0415 — an extra, and slow to import
+def _open_parquet(file: BinaryIO, size: int) -> None:
+    from upload_client.expectations.formats.tables import (  # noqa: PLC0415 — an extra, and slow to import
+        check_pages,
+        open_parquet,
+    )
 
-    with pyarrow.parquet.ParquetFile(file) as parquet:
-        assert parquet.schema_arrow is not None
+    with open_parquet(file, size) as parquet:
+        if size <= _READ_WHOLE:
+            check_pages(parquet)
 
 
 def _open_fits(file: BinaryIO, size: int) -> None:
-    from upload_client.expectations.formats.fits import open_units  # noqa: PLC0415 — an extra, and slow to import
+    from upload_client.expectations.formats.fits import (  # noqa: PLC0415 — an extra, and slow to import
+        check_packed,
+        check_sums,
+        open_units,
+    )
 
-    with open_units(file, size):
-        pass
+    with open_units(file, size) as units:
+        check_sums(units, file)
+        check_packed(units, file)
 
 
 def _open_asdf(file: BinaryIO, size: int) -> None:

@@ -41,6 +41,11 @@ _WHOLE = 16 * 1024 * 1024
 """Files up to this size are read with all their blocks, so that damage in one shows."""
 _PIECE = 1024 * 1024
 _MAX_DEPTH = 20
+_MAX_WHY = 300
+# In the words of asdf 3 to 6.
+_TOO_NEW = re.compile(r"is not supported by asdf|Unsupported ASDF (?:file format|standard)")
+_UNKNOWN_CORE = re.compile(r"stsci\.edu:asdf/core/\S+ is not recognized")
+_DAMAGE = re.compile(r"might be corrupt|failed to convert")
 MISSING = object()
 
 
@@ -53,9 +58,8 @@ def open_tree(file: BinaryIO, size: int) -> Iterator[Mapping[str, Any]]:
     """
     if file.read(5) != b"#ASDF":
         raise ValueError("it does not begin as ASDF does")
-    with warnings.catch_warnings(), asdf.config_context() as config:
-        # Of tags whose extension is not installed here: the file opens all the same.
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(record=True) as told, asdf.config_context() as config:
+        warnings.simplefilter("always")
         for extension in list(config.extensions):
             if extension.package_name not in (None, "asdf"):
                 config.remove_extension(extension)
@@ -63,8 +67,33 @@ def open_tree(file: BinaryIO, size: int) -> Iterator[Mapping[str, Any]]:
         # It closes what it reads from.
         _refuse_elsewhere(asdf.util.load_yaml(_Open(file), tagged=True))
         file.seek(0)
-        with asdf.open(_Open(file), mode="r", lazy_load=size > _WHOLE, memmap=False) as opened:
-            yield opened.tree
+        try:
+            with asdf.open(
+                _Open(file),
+                mode="r",
+                lazy_load=size > _WHOLE,
+                memmap=False,
+                validate_checksums=size <= _WHOLE,
+            ) as opened:
+                _refuse_warnings(told)
+                yield opened.tree
+        except ValueError as error:
+            if _TOO_NEW.search(str(error)):
+                raise Undecided(f"asdf {asdf.__version__} is too old for it: {error}"[:_MAX_WHY]) from error
+            raise
+
+
+def _refuse_warnings(told: list[warnings.WarningMessage]) -> None:
+    """What asdf passes over with a warning is damage, or what it is too old for.
+
+    Not so a tag whose extension is not installed here: the file opens all the same.
+    """
+    for one in told:
+        text = str(one.message)
+        if _UNKNOWN_CORE.search(text):
+            raise Undecided(f"asdf {asdf.__version__} is too old for it: {text}"[:_MAX_WHY])
+        if _DAMAGE.search(text) or isinstance(one.message, asdf.exceptions.AsdfBlockIndexWarning):
+            raise ValueError(text[:_MAX_WHY])
 
 
 class _Open(io.RawIOBase):

@@ -24,6 +24,8 @@ from upload_client.expectations.values import TableJudge, ValueJudge, check_shap
 __all__ = [
     "BLOCK",
     "cards_of",
+    "check_packed",
+    "check_sums",
     "columns_of",
     "data_end",
     "image_type",
@@ -40,6 +42,11 @@ MAX_UNITS = 10_000
 _PIECE = 8 * 1024 * 1024
 _MAX_WHOLE = 256 * 1024 * 1024
 _UNIT = b"XTENSION="
+_MAX_TRAILER = 64 * 1024 * 1024  # bytes behind the last unit in which another one is looked for
+_MAX_UNPACKED = 256 * 1024 * 1024  # bytes of pixels that are unpacked only to see whether they can be
+_ALL_ONES = 0xFFFFFFFF
+_NO_UNITS = ("_ValidHDU", "_CorruptedHDU", "_BaseHDU")
+"""What astropy makes of a header that is none."""
 
 _BITPIX = {8: "uint8", 16: "int16", 32: "int32", 64: "int64", -32: "float32", -64: "float64"}
 _UNSIGNED = {
@@ -110,18 +117,106 @@ def open_units(file: BinaryIO, size: int) -> Iterator[list[Any]]:
                 for unit in opened:
                     if len(units) >= MAX_UNITS:
                         raise ValueError(f"it has more than {MAX_UNITS:,} HDUs")
+                    if type(unit).__name__ in _NO_UNITS:
+                        raise ValueError(f"the header of HDU {len(units)} is damaged")
                     units.append(unit)
                     end = data_end(unit)
             except (KeyError, TypeError, AttributeError) as error:  # of what astropy does not expect
                 raise ValueError(f"the header of HDU {len(units)} says what cannot be ({error})") from None
             # Before anybody looks at data, which may be said to be larger than anything.
-            if end - size >= BLOCK:
-                raise ValueError(f"the last {end - size} bytes are missing")
+            for number, unit in enumerate(units):
+                _check_extent(unit, number, file, size)
             # It stops at a unit that it cannot read, as other things may follow the last one.
-            file.seek(end)
-            if file.read(len(_UNIT)) == _UNIT:
-                raise ValueError(f"the unit at byte {end} is damaged or cut")
+            for at in range(end, min(size, end + _MAX_TRAILER), BLOCK):
+                file.seek(at)
+                if file.read(len(_UNIT)) == _UNIT:
+                    raise ValueError(f"the unit at byte {end} is damaged or cut")
             yield units
+
+
+def check_sums(units: list[Any], file: BinaryIO) -> None:
+    """Verify DATASUM and CHECKSUM where they are written (FITS standard, 4.4.2.7 and appendix J).
+
+    Raises:
+        ValueError: one of them is not that of the content.
+    """
+    for number, unit in enumerate(units):
+        header = _stored_header(unit, file)
+        wanted = {name: str(header.get(name, "")).strip() for name in ("DATASUM", "CHECKSUM")}
+        if not any(wanted.values()):
+            continue
+        place = unit.fileinfo()
+        data = _sum(file, place["datLoc"], place["datSpan"])
+        if wanted["DATASUM"].isascii() and wanted["DATASUM"].isdigit() and int(wanted["DATASUM"]) != data:
+            raise ValueError(f"the data of HDU {number} does not have the DATASUM its header says")
+        # Zeros: not computed. All together, with its complement in the card, is a sum of nothing but ones.
+        if wanted["CHECKSUM"].strip("0") and (
+            _sum(file, place["hdrLoc"], place["datLoc"] - place["hdrLoc"], data) != _ALL_ONES
+        ):
+            raise ValueError(f"HDU {number} does not have the CHECKSUM its header says")
+
+
+def check_packed(units: list[Any], file: BinaryIO) -> None:
+    """Unpack the tiles of packed images, as far as that takes moderate time.
+
+    Raises:
+        ValueError: a tile cannot be unpacked.
+    """
+    left = _MAX_UNPACKED
+    for number, unit in enumerate(units):
+        if not isinstance(unit, fits.CompImageHDU) or not unit.shape:
+            continue
+        left -= math.prod(unit.shape) * 8
+        if left < 0:
+            return
+        try:
+            for _ in _pixels(unit, tuple(unit.shape), file):
+                pass
+        except (Undecided, MemoryError):
+            return
+        except Exception as error:  # noqa: BLE001 — whatever a library raises
+            raise ValueError(f"a tile of the image packed in HDU {number} is damaged ({error})") from None
+
+
+def _stored_header(unit: Any, file: BinaryIO) -> Any:  # noqa: ANN401 — astropy's
+    """The header as it is in the file: of a packed image that of the table it is packed in."""
+    place = unit.fileinfo()
+    text = _read(file, place["hdrLoc"], place["datLoc"] - place["hdrLoc"])
+    return fits.Header.fromstring(text.decode("latin-1"))
+
+
+def _check_extent(unit: Any, number: int, file: BinaryIO, size: int) -> None:  # noqa: ANN401 — astropy's
+    """Hold the end of a unit against the file: padding may be missing at its very end, data may not."""
+    place = unit.fileinfo()
+    if place["datLoc"] + place["datSpan"] <= size:
+        return
+    header = _stored_header(unit, file)
+    axes = [int(header.get(f"NAXIS{n}", 0)) for n in range(1, int(header.get("NAXIS", 0)) + 1)]
+    if axes and axes[0] == 0 and header.get("GROUPS") is True:
+        axes = axes[1:]  # random groups, section 6
+    values = math.prod(axes) if axes else 0
+    n = (
+        abs(int(header["BITPIX"]))
+        // 8
+        * int(header.get("GCOUNT", 1))
+        * (int(header.get("PCOUNT", 0)) + values)
+    )
+    if place["datLoc"] + n > size:
+        raise ValueError(
+            f"the last {place['datLoc'] + n - size:,} bytes of the data of HDU {number} are missing"
+        )
+
+
+def _sum(file: BinaryIO, at: int, n: int, total: int = 0) -> int:
+    """The ones' complement sum of 32-bit words (appendix J); padding that is missing counts as zeros."""
+    file.seek(at)
+    while n > 0 and (piece := file.read(min(n, _PIECE))):
+        n -= len(piece)
+        words = np.frombuffer(piece + bytes(-len(piece) % 4), ">u4")
+        total += int(words.sum(dtype=np.uint64))
+        while total >> 32:
+            total = (total & _ALL_ONES) + (total >> 32)
+    return total
 
 
 def data_end(unit: Any) -> int:  # noqa: ANN401 — astropy's
@@ -169,6 +264,8 @@ def judge_fits(content: Fits, file: BinaryIO, size: int, findings: Findings) -> 
     """Judge a FITS file."""
     met: set[str | int] = set()
     with open_units(file, size) as units:
+        check_sums(units, file)
+        check_packed(units, file)
         for number, unit in enumerate(units):
             name = unit_name(unit)
             specs = [spec for spec in content.hdus if _means(spec.name, name, number)]
@@ -245,6 +342,11 @@ def _pixels(unit: Any, shape: tuple[int, ...], file: BinaryIO) -> Iterator[tuple
         if math.prod(shape[1:]) * 8 > _MAX_WHOLE:
             raise Undecided("the pixels of so large a compressed image cannot be judged")
         n = max(1, _PIECE // max(1, math.prod(shape[1:]) * 8))
+        # Whole tiles, each unpacked once: an image may be one.
+        tile = int((unit.tile_shape or (1,))[0])
+        n = -(-n // tile) * tile
+        if n * math.prod(shape[1:]) * 8 > 8 * _MAX_WHOLE:
+            raise Undecided("the pixels of a compressed image with so large tiles cannot be judged")
         for start in range(0, shape[0], n):
             yield np.asarray(unit.section[start : start + n]).ravel(), None
         return
@@ -300,7 +402,13 @@ def _judge_ascii(unit: Any, watched: list[Any], table: TableJudge) -> None:  # n
     data = unit.data
     for rule in watched:
         table.watch(rule)
-        table.feed(rule.name, np.asarray(data[rule.name]), None)
+        column = unit.columns[rule.name]
+        texts = np.char.strip(np.asarray(data.base[rule.name]).astype("S"))
+        # A blank field has no value, and neither has one that holds TNULL (sections 7.2.1 and 7.2.5).
+        missing = texts == b""
+        if column.null not in (None, ""):
+            missing |= texts == str(column.null).strip().encode("ascii", "replace")
+        table.feed(rule.name, np.asarray(data[rule.name]), missing if missing.any() else None)
     table.rows(len(data))
 
 

@@ -1,4 +1,8 @@
-"""Images, by Pillow: what is too large is refused by its header, before a pixel is unpacked."""
+"""Images, by Pillow: what is too large is refused by its header, before a pixel is unpacked.
+
+TIFF that Pillow does not know (float16 and float64, complex, many bands, planes, …) is read by tifffile,
+where that is installed.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,18 @@ from typing import BinaryIO
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
-from upload_client.expectations.findings import Findings
+from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.model import Image
 
-__all__ = ["MAX_PIXELS", "judge_image", "learn_image"]
+__all__ = ["MAX_FRAMES", "MAX_PIXELS", "judge_image", "learn_image"]
 
 MAX_PIXELS = 200_000_000
-"""Pixels of the largest image that is unpacked."""
+"""Pixels of the largest image that is unpacked, all its frames together."""
+MAX_FRAMES = 10_000
 
 
 def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) -> None:
-    """Judge an image: of what format, how large, and whether the first of its frames can be unpacked."""
+    """Judge an image: of what format, how large, and whether each of its frames can be unpacked."""
     Pillow.MAX_IMAGE_PIXELS = None  # its own limit is in the way of the one below, which says more
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -26,20 +31,85 @@ def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) 
             # Only these are tried: others of Pillow's formats start programs to read a file.
             opened = Pillow.open(file, formats=content.formats)
         except UnidentifiedImageError:
-            findings.add("", f"it is no image in {' or '.join(content.formats)}")
+            if "TIFF" in content.formats and _is_tiff(file):
+                _judge_tiff(content, file, findings)
+            else:
+                findings.add("", f"it is no image in {' or '.join(content.formats)}")
             return
         with opened as image:
             width, height = image.size
-            for side, n, bounds in (("width", width, content.width), ("height", height, content.height)):
-                reason = bounds.range.refusal(n, lambda k: f"{k:,} pixel{'s' * (k != 1)}")
-                if reason is not None:
-                    findings.add(side, reason)
+            _check_sides(content, width, height, findings)
             if content.modes is not None and image.mode not in content.modes:
                 findings.add("", f"mode {image.mode} where {' or '.join(content.modes)} is expected")
             if width * height > MAX_PIXELS:
                 findings.add("", f"it has {width:,} by {height:,} pixels, more than {MAX_PIXELS:,}")
                 return
+            _load_frames(image)
+
+
+def _check_sides(content: Image, width: int, height: int, findings: Findings) -> None:
+    for side, n, bounds in (("width", width, content.width), ("height", height, content.height)):
+        reason = bounds.range.refusal(n, lambda k: f"{k:,} pixel{'s' * (k != 1)}")
+        if reason is not None:
+            findings.add(side, reason)
+
+
+def _load_frames(image: Pillow.Image) -> None:
+    """Unpack the frames one after the other, as many as `MAX_PIXELS` allows.
+
+    Raises:
+        Exception: Whatever Pillow raises where one cannot be unpacked.
+    """
+    left = MAX_PIXELS
+    for number in range(MAX_FRAMES):
+        try:
+            image.seek(number)
+        except EOFError:
+            if number < getattr(image, "n_frames", 1):
+                raise ValueError(f"frame {number + 1} is missing") from None
+            return
+        width, height = image.size
+        left -= width * height
+        if left < 0:
+            raise Undecided(f"frames of more than {MAX_PIXELS:,} pixels cannot be judged")
+        try:
             image.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ValueError(f"frame {number + 1} is damaged: {error}") from None
+    raise Undecided(f"more than {MAX_FRAMES:,} frames cannot be judged")
+
+
+def _is_tiff(file: BinaryIO) -> bool:
+    """Whether it begins as TIFF or BigTIFF does."""
+    file.seek(0)
+    return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def _judge_tiff(content: Image, file: BinaryIO, findings: Findings) -> None:
+    """Judge a TIFF that Pillow does not know."""
+    try:
+        import tifffile  # noqa: PLC0415 — an extra, and seldom needed
+    except ImportError:
+        raise Undecided("Pillow cannot read this kind of TIFF, and tifffile is not installed here") from None
+    file.seek(0)
+    left = MAX_PIXELS
+    with tifffile.TiffFile(file) as tiff:
+        for number, page in enumerate(tiff.pages):
+            if not number and isinstance(page, tifffile.TiffPage):
+                _check_sides(content, page.imagewidth, page.imagelength, findings)
+                if content.modes is not None:
+                    raise Undecided("Pillow has no mode for this kind of TIFF")
+            left -= page.size
+            if left < 0:
+                raise Undecided(f"pages of more than {MAX_PIXELS:,} values cannot be judged")
+            try:
+                page.asarray()
+            except (ImportError, NotImplementedError) as error:  # of a compression whose codec is not here
+                raise Undecided(f"page {number + 1} cannot be unpacked here: {error}") from error
+            except Exception as error:
+                if "requires the 'imagecodecs' package" in str(error):
+                    raise Undecided(f"page {number + 1} cannot be unpacked here: {error}") from error
+                raise ValueError(f"page {number + 1} is damaged: {error}") from None
 
 
 def learn_image(file: BinaryIO) -> tuple[str, str, tuple[int, int]]:

@@ -6,8 +6,8 @@ import contextlib
 import csv
 import datetime as dt
 import io
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, BinaryIO, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,17 +15,27 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from upload_client.expectations.findings import Findings, shown
+from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.model import Column, Csv, Parquet
 from upload_client.expectations.values import TableJudge, row_place
 
-__all__ = ["TextColumn", "judge_csv", "judge_parquet", "learn_csv", "learn_parquet", "plain_type"]
+__all__ = [
+    "TextColumn",
+    "check_pages",
+    "judge_csv",
+    "judge_parquet",
+    "learn_csv",
+    "learn_parquet",
+    "open_parquet",
+    "plain_type",
+]
 
 BLOCK = 4 * 1024 * 1024
 """Bytes of CSV that are read at once; no row may be longer."""
 _HEADER = 1024 * 1024
 _BATCH_ROWS = 64 * 1024
 _MAX_INVALID = 1000
+_MAX_WHY = 300
 
 _PLAIN = {
     "double": "float64",
@@ -54,9 +64,61 @@ def plain_type(arrow: pa.DataType) -> str:
     return _PLAIN.get(str(arrow), str(arrow))
 
 
-def judge_parquet(content: Parquet, file: BinaryIO, _size: int, findings: Findings) -> None:
-    """Judge a Parquet file: its schema and, of columns with rules for values, the values."""
-    with pq.ParquetFile(file) as parquet:
+@contextlib.contextmanager
+def open_parquet(file: BinaryIO, size: int) -> Iterator[pq.ParquetFile]:
+    """A Parquet file whose column chunks are where its footer says; pages with a CRC are held against it.
+
+    INT96 moments are read as microseconds: as nanoseconds, as is usual, years before 1677 and after 2262
+    become others without a word.
+
+    Raises:
+        ValueError: data that the footer speaks of is not there.
+        Undecided: it may be sound, and pyarrow cannot read it.
+    """
+    file.seek(max(size - 8, 0))
+    tail = file.read(8)
+    if tail[4:] == b"PARE":
+        raise Undecided("it is encrypted")
+    file.seek(0)
+    if file.read(4) != b"PAR1":
+        raise ValueError("it does not begin as Parquet does")
+    file.seek(0)
+    try:
+        with pq.ParquetFile(
+            file, coerce_int96_timestamp_unit="us", page_checksum_verification=True
+        ) as parquet:
+            _check_extents(parquet.metadata, size - 8 - int.from_bytes(tail[:4], "little"))
+            assert parquet.schema_arrow is not None
+            yield parquet
+    except pa.ArrowNotImplementedError as error:
+        raise Undecided(f"pyarrow cannot read it: {error}"[:_MAX_WHY]) from error
+
+
+def _check_extents(metadata: pq.FileMetaData, end: int) -> None:
+    """Hold the place of each column chunk against that of the footer."""
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group)
+        for number in range(rows.num_columns):
+            chunk = rows.column(number)
+            if chunk.file_path:
+                raise Undecided("its data is in other files")
+            start = chunk.data_page_offset
+            if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+                start = min(start, chunk.dictionary_page_offset)
+            if start < len(b"PAR1") or start + chunk.total_compressed_size > end:
+                name = chunk.path_in_schema
+                raise ValueError(f"column {name!r} in row group {group} is not where the footer says")
+
+
+def check_pages(parquet: pq.ParquetFile) -> None:
+    """Decode every page: what is damaged in one, its CRC or its codec notices."""
+    for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
+        assert batch.num_rows >= 0
+
+
+def judge_parquet(content: Parquet, file: BinaryIO, size: int, findings: Findings) -> None:
+    """Judge a Parquet file: its schema, its pages, and of columns with rules for values, the values."""
+    with open_parquet(file, size) as parquet:
         table = TableJudge(content, findings)
         schema = parquet.schema_arrow
         found = [(field.name, plain_type(field.type), str(field.type)) for field in schema]
@@ -64,18 +126,56 @@ def judge_parquet(content: Parquet, file: BinaryIO, _size: int, findings: Findin
         # What the footer says about rows is said before any is read: there may be billions.
         if not table.check_rows(parquet.metadata.num_rows):
             return
-        watched = [
-            column for column in there if column.judges_values and _is_flat(schema.field(column.name).type)
-        ]
+        watched = [column for column in there if column.judges_values]
         for column in watched:
             table.watch(column)
-        if watched:
-            names = [column.name for column in watched]
-            for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, columns=names, use_threads=False):
-                for name in names:
-                    table.feed(name, *as_numpy(batch.column(name)))
-                table.rows(batch.num_rows)
+        for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
+            for column in watched:
+                values = batch.column(column.name)
+                if not _is_flat(values.type):
+                    _feed_nested(table, column, values)
+                elif table.watches(column.name):
+                    table.feed(column.name, *as_numpy(values))
+            table.rows(batch.num_rows)
         table.close(parquet.metadata.num_rows)
+
+
+_OF_ANY_COLUMN = frozenset({"name", "type", "nulls", "required", "unit", "shape"})
+
+
+def _feed_nested(table: TableJudge, column: Column, values: pa.Array) -> None:
+    """Of lists, structs and maps it can be told whether anything in them is missing, and no more."""
+    rules = column.model_dump(exclude_defaults=True).keys() - {
+        "name",
+        "type",
+        "nulls",
+        "required",
+        "unit",
+        "shape",
+    }
+    if rules:
+        named = ", ".join(sorted(rules))
+        raise Undecided(f"column {column.name!r}: of nested values only nulls can be judged, not {named}")
+    if table.watches(column.name):
+        where = _nulls_within(values)
+        if where is not None:
+            table.note(column.name, f"a value is missing in {row_place(table.n_rows + where)}")
+
+
+def _nulls_within(values: pa.Array) -> int | None:
+    """The first row in which something is missing, the value itself or anything inside of it."""
+    for row, value in enumerate(values.to_pylist()):
+        if _holds_none(value):
+            return row
+    return None
+
+
+def _holds_none(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_none, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_none, value))
+    return value is None
 
 
 def _is_flat(arrow: pa.DataType) -> bool:
@@ -112,7 +212,8 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
     if findings.n > n_before and len(set(names)) < len(names):
         return
     wrong_rows = _WrongRows()
-    reader = _reader(file, delimiter, names, content.missing, wrong_rows)
+    counted = _Quotes(file)
+    reader = _reader(counted, delimiter, names, content.missing, wrong_rows)
     typed = {column.name: column for column in there if column.type != "any" or column.judges_values}
     for column in typed.values():
         table.watch(column)
@@ -124,6 +225,9 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
             table.rows(batch.num_rows)
             if content.rows.max is not None and table.n_rows > content.rows.max:
                 break  # what follows changes nothing
+        else:
+            if counted.n % 2:
+                _check_quotes(file, delimiter)
     except pa.ArrowInvalid:
         if not wrong_rows.too_many:
             raise
@@ -131,8 +235,52 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
     table.close()
 
 
+class _Quotes(io.RawIOBase):
+    """A file, and how many quotes were read of it: pyarrow takes the file's end for the end of a quote."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.n = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self.n += data.count(b'"')
+        return len(data)
+
+
+def _check_quotes(file: BinaryIO, delimiter: str) -> None:
+    """Whether the last quote is closed. Only asked where their number is odd: it may stand within a field."""
+    file.seek(0)
+    again = cast("BinaryIO", io.BufferedReader(_Quotes(file)))
+    lines = io.TextIOWrapper(again, "utf-8", "replace", newline="")
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        for _ in rows:
+            pass
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            raise ValueError("a quote is not closed at its end") from None
+
+
 def _reader(
-    file: BinaryIO, delimiter: str, names: Sequence[str], missing: Sequence[str], wrong_rows: _WrongRows
+    file: BinaryIO | _Quotes,
+    delimiter: str,
+    names: Sequence[str],
+    missing: Sequence[str],
+    wrong_rows: _WrongRows,
 ) -> Iterable[pa.RecordBatch]:
     """The rows as text, in batches."""
     file.seek(0)
@@ -321,7 +469,8 @@ def learn_parquet(file: BinaryIO, take: Callable[[str, str, Any, Any], None]) ->
     Returns:
         The number of rows.
     """
-    with pq.ParquetFile(file) as parquet:
+    size = file.seek(0, io.SEEK_END)
+    with open_parquet(file, size) as parquet:
         schema = parquet.schema_arrow
         types = {field.name: plain_type(field.type) for field in schema}
         flat = [field.name for field in schema if _is_flat(field.type)]
