@@ -14,7 +14,7 @@ import math
 import platform
 import random
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -199,6 +199,7 @@ class _Delivery:
         history: all logs, as far as they were read and written, for the next checkpoint.
         header: under which this run's own records are folded into it.
         checkpoint_at: segments in all logs together that the last checkpoint covers.
+        unproven: objects copied whose checksum of that kind the source's store does not say.
         outage: nothing is sent until the validator's log can be read again.
     """
 
@@ -223,6 +224,7 @@ class _Delivery:
     receipt_sha256: str | None = None
     n_uploads: int = 0
     files_sent: int = 0
+    unproven: Counter[str] = field(default_factory=Counter)
     outage: bool = False
 
 
@@ -277,7 +279,8 @@ class UploadClient:
         dataset: name of the data set: 1 to 63 letters, digits, ``.``, ``_``, ``-``.
         delivery_id: name of the delivery, the same.
         file_index: one row a file: ``path`` (str, relative, ``/``-separated), perhaps ``checksum`` (str,
-            CRC32 as base64 of 4 big-endian bytes) and ``size`` (integer, bytes).
+            CRC32 as base64 of 4 big-endian bytes), ``size`` (integer, bytes) and checksums of other kinds
+            (``md5``, ``sha256``, …: str in hexadecimal or base64, or bytes).
         transfer_type: ``staging``, the whole delivery, or ``sample``.
         source: a directory, a `Bucket`, or ``s3://bucket/prefix``.
         lambda_client_config: arguments of `botocore.config.Config` for the Lambda client.
@@ -828,6 +831,7 @@ class UploadClient:
             landing=places.landing,
             resend_invalid=self._resend_invalid,
             n_threads=_LOOKS if places.n_threads == "auto" else places.n_threads,
+            digests=self._source.digests,
         )
         return _Survey(folded, ledger, plan)
 
@@ -899,6 +903,7 @@ class UploadClient:
                 source_etag=None if sources is None else sources[relpath][1],
                 leftover=plan.leftover.get(relpath, ()),
                 size_to_be=self._source.size_to_be(row),
+                digests=self._source.digests(row),
             )
         )
 
@@ -1011,6 +1016,8 @@ class UploadClient:
                     outcome.source_version,
                 )
                 delivery.files_sent += 1
+                if outcome.unproven:
+                    delivery.unproven.update(outcome.unproven)
                 if ledger.transferred(row, upload, at):
                     lines.append(records.Transferred.of(at, outcome.relpath, upload, 0))
             elif outcome.again and isinstance(delivery.validation.trouble, AnswerLost):
@@ -1230,6 +1237,12 @@ class UploadClient:
             if not in_a_hurry:
                 self._try_to(
                     "write a checkpoint", lambda: self._write_checkpoint(delivery, _CHECKPOINT_AT_END)
+                )
+            for algorithm, n in delivery.unproven.items():
+                self.cmessage(
+                    f"the {algorithm} in the index was not compared for {n:,} objects:"
+                    " the source's store does not say it",
+                    "warning",
                 )
             why = str(error) if error is not None else "complete" if complete else self.state
             self._try_to(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import subprocess
 import time
@@ -152,6 +153,23 @@ def test_an_index_with_bad_rows_is_refused_with_rows_and_reasons(
     for row in ("row 2", "row 3", "row 4"):
         assert row in said.stderr
     assert delivery.landed() == {}
+
+
+def test_what_has_another_checksum_than_the_index_says_is_not_delivered_whatever_its_kind(
+    delivery: Delivery, data: Path, tmp_path: Path
+) -> None:
+    names = sorted(content(data))
+    index = tmp_path / "mine.csv"
+    good = {name: hashlib.sha256(content(data)[name]).hexdigest() for name in names}
+    rows = [f"{name},{good[name]}" for name in names[1:]]
+    index.write_text("\n".join(["path,sha256", f"{names[0]},{'ab' * 32}", *rows, ""]))
+    said = delivery.run("--source", data, "--index", index)
+    assert said.exit_code == 4, said
+    assert "does not match the sha256 checksum in the index" in said.stderr
+    assert set(delivery.landed()) == set(names[1:])
+    index.write_text("\n".join(["path,sha256", *(f"{name},{good[name]}" for name in names), ""]))
+    assert delivery.run("--source", data, "--index", index).exit_code == 0
+    assert delivery.landed() == content(data)
 
 
 def test_invalid_files_are_named_and_exit_3_and_can_be_sent_again(delivery: Delivery, data: Path) -> None:

@@ -13,51 +13,62 @@ from __future__ import annotations
 import binascii
 import zlib
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Buffer = bytes | bytearray | memoryview
+__all__ = ["CRC32", "Buffer", "Polynomial", "combine", "crc32", "decode", "encode"]
 
-__all__ = ["combine", "crc32", "decode", "encode"]
-
-_POLYNOMIAL = 0xEDB88320
-"""Coefficients of the divisor; the highest bit belongs to the lowest power."""
-
-_ONE = 1 << 31
-_X8 = 1 << 23
+Buffer = bytes | bytearray | memoryview
 
 
-def _product(a: int, b: int) -> int:
-    """Multiply two polynomials over GF(2), modulo the divisor."""
-    product = 0
-    while a:
-        if a & _ONE:
-            product ^= b
-        a = (a << 1) & 0xFFFFFFFF
-        b = (b >> 1) ^ (_POLYNOMIAL if b & 1 else 0)
-    return product
+class Polynomial(NamedTuple):
+    """The divisor of a CRC whose register is all ones before and inverted after.
+
+    Attributes:
+        reversed: its coefficients; the highest bit belongs to the lowest power.
+        bits: how many, beside the highest power's.
+    """
+
+    reversed: int
+    bits: int
+
+    def combine(self, crc1: int, crc2: int, len2: int) -> int:
+        """The CRC of two blocks in a row, the second of so many bytes."""
+        return self._product(_shift(self, len2), crc1) ^ crc2
+
+    def _product(self, a: int, b: int) -> int:
+        """Multiply two polynomials over GF(2), modulo this one."""
+        one, mask = 1 << (self.bits - 1), (1 << self.bits) - 1
+        product = 0
+        while a:
+            if a & one:
+                product ^= b
+            a = (a << 1) & mask
+            b = (b >> 1) ^ (self.reversed if b & 1 else 0)
+        return product
+
+    def power(self, n_bytes: int) -> int:
+        """What a checksum is multiplied with when `n_bytes` zero bytes follow: x**(8 n) modulo this."""
+        power, square = 1 << (self.bits - 1), 1 << (self.bits - 9)
+        while n_bytes:
+            if n_bytes & 1:
+                power = self._product(power, square)
+            square = self._product(square, square)
+            n_bytes >>= 1
+        return power
 
 
 @lru_cache(maxsize=64)  # parts of one file are all of one length, but for the last
-def _shift(n_bytes: int) -> int:
-    """What a checksum is multiplied with when `n_bytes` zero bytes follow: x**(8 n) modulo the divisor."""
-    power, square = _ONE, _X8
-    while n_bytes:
-        if n_bytes & 1:
-            power = _product(power, square)
-        square = _product(square, square)
-        n_bytes >>= 1
-    return power
+def _shift(polynomial: Polynomial, n_bytes: int) -> int:
+    return polynomial.power(n_bytes)
 
 
-def _combine_slowly(crc1: int, crc2: int, len2: int) -> int:
-    return _product(_shift(len2), crc1) ^ crc2
-
+CRC32 = Polynomial(0xEDB88320, 32)
 
 _crc32: Callable[[Buffer, int], int] = zlib.crc32
-_combine: Callable[[int, int, int], int] = _combine_slowly
+_combine: Callable[[int, int, int], int] = CRC32.combine
 try:
     from isal import isal_zlib
 except ImportError:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
 from upload_client.core import checksums
+from upload_client.core.digests import Digests
 from upload_client.core.files import FileLedger, State, kept_mtime
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
@@ -78,6 +79,7 @@ def make_plan(
     landing: Bucket,
     resend_invalid: bool,
     n_threads: int,
+    digests: Callable[[int], tuple[tuple[str, bytes], ...]] = lambda _: (),
 ) -> Plan:
     """Find out where each file starts, and enter it into the ledger.
 
@@ -90,11 +92,12 @@ def make_plan(
         landing: where they go.
         resend_invalid: send what was judged invalid although it has not changed.
         n_threads: checksums found out at once.
+        digests: checksums of other kinds that the file of a row must have.
 
     Raises:
         StoreError: the landing bucket could not be listed.
     """
-    survey = _Survey(ledger, history, epoch, root, sources, landing, resend_invalid)
+    survey = _Survey(ledger, history, epoch, root, sources, landing, resend_invalid, digests)
     undecided = survey.look()
     with ThreadPoolExecutor(max(n_threads, 1), "plan") as pool:
         for first in range(0, len(undecided), _BATCH):
@@ -120,6 +123,7 @@ class _Survey:
         sources: Mapping[str, tuple[int, str]] | None,
         landing: Bucket,
         resend_invalid: bool,
+        digests: Callable[[int], tuple[tuple[str, bytes], ...]],
     ) -> None:
         self._ledger = ledger
         self._history = history
@@ -129,6 +133,7 @@ class _Survey:
         self._sources = sources
         self._landing = landing
         self._resend_invalid = resend_invalid
+        self._digests = digests
         self._reasons = bytearray((_UNDECIDED,)) * len(ledger)
         self._sizes = ledger.sizes()
         self._open: dict[int, tuple[int, str]] = {}  # rows about which a question is open: what is listed
@@ -182,7 +187,7 @@ class _Survey:
             head = GONE if found is None else Landed(found.size, found.etag, found.crc32, found.version_id)
             if head.crc32 is None:
                 return local, head, ""  # it will be sent, whatever the file's checksum is
-        return local, head, self._crc32(relpath)
+        return local, head, self._crc32(relpath, dict(self._digests(row)))
 
     def settle(self, row: int, local: Local, head: Landed | None, local_crc32: str | None) -> None:
         """Decide about a file, all questions answered."""
@@ -234,22 +239,31 @@ class _Survey:
             return Local(-1)
         return Local(status.st_size, kept_mtime(status.st_mtime_ns))
 
-    def _crc32(self, relpath: str) -> str:
-        """CRC32 of the file's content; empty where it cannot be told."""
+    def _crc32(self, relpath: str, digests: Mapping[str, bytes]) -> str:
+        """CRC32 of the file's content; empty where it cannot be told, or another checksum is not the index's.
+
+        Then the file is sent, and what is wrong with it is said.
+        """
         if self._root.bucket is not None:
             try:
                 found = self._root.bucket.head(relpath)
             except StoreError:
                 return ""
-            return (found and found.crc32) or ""
+            if found is None or any(digests.get(name, said) != said for name, said in found.digests):
+                return ""
+            return found.crc32 or ""
         crc, offset = 0, 0
+        others = Digests(digests)
         try:
             with self._root.open(relpath) as file:
                 while offset < file.fingerprint.size:
                     block = file.read(min(_BLOCK, file.fingerprint.size - offset), offset)
                     crc = checksums.crc32(block, crc)
+                    others.update(block)
                     offset += len(block)
         except (OSError, FileRefused):
+            return ""
+        if any(others.digest(name) != digest for name, digest in digests.items()):
             return ""
         return checksums.encode(crc)
 

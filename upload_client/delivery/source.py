@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from upload_client.core.digests import ALGORITHMS
 from upload_client.core.files import FileLedger
 from upload_client.core.paths import check_relpaths
 from upload_client.errors import UsageError
@@ -58,6 +60,7 @@ class Source:
         self.index = index
         self._sizes_seen = bool(index.attrs.get(SIZES_SEEN))
         self._sizes: Sequence[int | None] = ()
+        self._digests: dict[str, list[str | None]] = {}
         self.warnings: tuple[str, ...] = ()
         self.entries: dict[str, tuple[int, str]] | None = None
         if isinstance(self._place, Path):
@@ -99,9 +102,18 @@ class Source:
         """Bytes that a local file must have, since the index says so; None: as many as are found."""
         return None if self._sizes_seen or self.entries is not None else self._sizes[row]
 
+    def digests(self, row: int) -> tuple[tuple[str, bytes], ...]:
+        """Checksums of other kinds that a file must have, as the index says: algorithm and bytes of each."""
+        return tuple(
+            (name, binascii.a2b_base64(value))
+            for name, column in self._digests.items()
+            if (value := column[row]) is not None
+        )
+
     def _check(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
         checked = check_index(self.index, source, prefix=prefix)
         self.index, self.warnings = checked.frame, checked.warnings
+        self._digests = {name: self.index[name].tolist() for name in ALGORITHMS if name in self.index.columns}
 
     def _before_paths(self) -> str:
         """What stands before a relative path to make it the path a person would use."""

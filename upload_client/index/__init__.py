@@ -4,7 +4,8 @@ As CSV it is ``path[,checksum[,size]]`` with a header, in UTF-8; as a DataFrame 
 
 - ``path`` (object): str, relative to the source, components separated by ``/``;
 - ``checksum`` (object): CRC32 as base64 of its four big-endian bytes, None where there is none;
-- ``size`` (Int64): bytes, `pandas.NA` where it is not known.
+- ``size`` (Int64): bytes, `pandas.NA` where it is not known;
+- perhaps ``crc32c``, ``crc64nvme``, ``md5``, ``sha1``, ``sha256``, ``sha512`` (object): in base64, or None.
 
 An index is refused as a whole, and with all that is wrong in it: what is delivered must be what was meant.
 Its paths are exact; unlike the cells of a state dump they are not defused for spreadsheets.

@@ -6,14 +6,24 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from upload_client.core import digests
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
 from upload_client.index.folder import Folder
-from upload_client.index.frames import MAX_FILES, READ_FROM, ROWS, TOO_MANY, CheckedIndex, make_frame
+from upload_client.index.frames import (
+    MAX_FILES,
+    OTHER_CHECKSUMS,
+    READ_FROM,
+    ROWS,
+    TOO_MANY,
+    CheckedIndex,
+    make_frame,
+)
 from upload_client.index.problems import SHOWN, Problems, shown
 
 __all__ = ["check_index"]
@@ -35,8 +45,9 @@ def check_index(
     header of a CSV is row 1.
 
     Args:
-        index: the column ``path`` and, as one likes, ``checksum`` and ``size``, of any dtype; other columns
-            are left out.
+        index: the column ``path`` and, as one likes, ``checksum``, ``size`` and checksums of other kinds
+            (`OTHER_CHECKSUMS`: text in hexadecimal or base64, or bytes), of any dtype; further columns are
+            left out.
         source: the directory the paths are relative to; or, where it is not a directory, the size in bytes of
             each file that is there, by its path.
         prefix: what stands before the path in the S3 key.
@@ -57,6 +68,12 @@ def check_index(
         problems.raise_them()
     paths: list[str] = index["path"].tolist()
     checksums = _checked_checksums(index, paths, at, problems)
+    others = {
+        name: _checked_others(index[name], name, paths, at, problems)
+        for name in OTHER_CHECKSUMS
+        if name in index.columns
+    }
+    _merge(checksums, others.pop("crc32", []), paths, at, problems)
     sizes, unknown = _checked_sizes(index, paths, at, problems)
     legal = array("I", _legal(paths, prefix, at, problems))
     if isinstance(source, Mapping):
@@ -66,7 +83,7 @@ def check_index(
     for row, reason in refused:
         problems.add(at[row], paths[row], reason)
     problems.raise_them()
-    return CheckedIndex(make_frame(paths, checksums, sizes, unknown), _collision_warnings(paths, at))
+    return CheckedIndex(make_frame(paths, checksums, sizes, unknown, others), _collision_warnings(paths, at))
 
 
 def _legal(paths: Sequence[object], prefix: str, at: Sequence[int], problems: Problems) -> Iterator[int]:
@@ -106,6 +123,39 @@ def _checked_checksums(
                 reason = f"has no CRC32 as checksum (base64 of 4 bytes, such as yH2GHg==), but {says}"
                 problems.add(at[row], paths[row], reason)
     return checksums
+
+
+def _checked_others(
+    column: pd.Series[Any], name: str, paths: Sequence[str], at: Sequence[int], problems: Problems
+) -> list[str | None]:
+    """Checksums of another kind, in base64."""
+    column = column.astype(object)
+    found: list[Any] = column.mask(column.isna(), None).tolist()
+    for row, value in enumerate(found):
+        if value is None or value == "":
+            found[row] = None
+            continue
+        try:
+            found[row] = digests.encode(digests.parse(name, value))
+        except ValueError as error:
+            problems.add(at[row], paths[row], f"has {shown(value)} as {name}, {error}")
+    return found
+
+
+def _merge(
+    checksums: list[str | None],
+    crc32s: Sequence[str | None],
+    paths: Sequence[str],
+    at: Sequence[int],
+    problems: Problems,
+) -> None:
+    """Take over the column ``crc32``: it is ``checksum`` by another name."""
+    for row, crc32 in enumerate(crc32s):
+        if crc32 is None:
+            continue
+        if checksums[row] not in (None, crc32):
+            problems.add(at[row], paths[row], f"has {checksums[row]} as checksum, and {crc32} as crc32")
+        checksums[row] = crc32
 
 
 def _checked_sizes(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from upload_client.core.digests import ALGORITHMS
+
 __all__ = [
     "COLUMNS",
     "MAX_FILES",
+    "OTHER_CHECKSUMS",
     "READ_FROM",
     "ROWS",
     "TOO_MANY",
@@ -26,6 +29,8 @@ MAX_FILES = 5_000_000
 TOO_MANY = f"split what has more than {MAX_FILES:,} files into several deliveries"
 
 COLUMNS = ("path", "checksum", "size")
+OTHER_CHECKSUMS = ("crc32", *ALGORITHMS)
+"""Columns that an index may have besides: a checksum each, in hexadecimal or base64."""
 READ_FROM = "upload_client.read_from"
 """Attribute of a frame that was read from a file: how to name that file."""
 ROWS = "upload_client.rows"
@@ -48,7 +53,11 @@ class CheckedIndex(NamedTuple):
 
 
 def make_frame(
-    paths: Sequence[str], checksums: Sequence[str | None], sizes: array[int], unknown: bytearray
+    paths: Sequence[str],
+    checksums: Sequence[str | None],
+    sizes: array[int],
+    unknown: bytearray,
+    others: Mapping[str, Sequence[object]] | None = None,
 ) -> pd.DataFrame:
     """An index of these columns.
 
@@ -57,6 +66,7 @@ def make_frame(
         checksums: likewise, or none at all.
         sizes: likewise.
         unknown: likewise, 1 where the size is not known.
+        others: likewise, checksums of other kinds, by the names of their columns.
     """
     n = len(paths)
     numbers = pd.arrays.IntegerArray(
@@ -67,6 +77,10 @@ def make_frame(
             "path": pd.Series(paths, dtype=object, index=range(n)),
             "checksum": pd.Series(list(checksums) or [None] * n, dtype=object, index=range(n)),
             "size": pd.Series(numbers, index=range(n)),
+            **{
+                name: pd.Series(list(values), dtype=object, index=range(n))
+                for name, values in (others or {}).items()
+            },
         }
     )
 

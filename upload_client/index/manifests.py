@@ -30,7 +30,7 @@ from upload_client.core.manifests import (
 )
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index import MAX_FILES, check_index, read_index, write_index
-from upload_client.index.frames import COLUMNS, READ_FROM, ROWS, TOO_MANY, make_frame
+from upload_client.index.frames import COLUMNS, OTHER_CHECKSUMS, READ_FROM, ROWS, TOO_MANY, make_frame
 from upload_client.index.problems import Problems, shown
 from upload_client.index.reading import blocks, in_order
 from upload_client.s3.bucket import Bucket
@@ -128,7 +128,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             if file.metadata.num_rows > MAX_FILES:
                 problems.add(None, None, f"it has too many files: {TOO_MANY}")
             problems.raise_them()
-            columns = [name for name in COLUMNS if name in names]
+            columns = [name for name in (*COLUMNS, *OTHER_CHECKSUMS) if name in names]
             batches = file.iter_batches(columns=columns)
             frames = [pd.DataFrame(batch.to_pydict(), dtype=object) for batch in batches]
     except (pa.ArrowException, ValueError) as error:

@@ -13,7 +13,16 @@ from typing import TextIO
 import pandas as pd
 
 from upload_client.errors import UsageError
-from upload_client.index.frames import COLUMNS, MAX_FILES, READ_FROM, ROWS, TOO_MANY, make_frame, sizes_of
+from upload_client.index.frames import (
+    COLUMNS,
+    MAX_FILES,
+    OTHER_CHECKSUMS,
+    READ_FROM,
+    ROWS,
+    TOO_MANY,
+    make_frame,
+    sizes_of,
+)
 from upload_client.index.problems import Problems, shown
 from upload_client.support.atomic import replacing
 
@@ -35,7 +44,8 @@ def read_index(path: Path, *, delimiter: str = ",") -> pd.DataFrame:
     """Read an index file. What it says about files is for `check_index`.
 
     Args:
-        path: a CSV with the columns ``path`` and, as one likes, ``checksum`` and ``size``.
+        path: a CSV with the columns ``path`` and, as one likes, ``checksum``, ``size`` and checksums of other
+            kinds.
         delimiter: what stands between its cells; they are quoted as in any CSV.
 
     Raises:
@@ -57,7 +67,7 @@ def read_index(path: Path, *, delimiter: str = ",") -> pd.DataFrame:
     except OSError as error:
         raise UsageError(f"the index {shown(path)} cannot be read: {error.strerror or error}") from error
     problems.raise_them()
-    frame = make_frame(table.paths, table.checksums, table.sizes, table.unknown)
+    frame = make_frame(table.paths, table.checksums, table.sizes, table.unknown, table.others)
     frame.attrs |= {READ_FROM: shown(path), ROWS: range(2, len(frame) + 2)}
     return frame
 
@@ -70,6 +80,7 @@ class _Table:
         self.checksums: list[str | None] = []
         self.sizes = array("q")
         self.unknown = bytearray()
+        self.others: dict[str, list[str | None]] = {}
         self._problems = problems
         self._delimiter = delimiter
 
@@ -97,7 +108,17 @@ class _Table:
 
     def _is_header(self, header: Sequence[str]) -> bool:
         names = set(header)
-        if "path" in names and len(names) == len(header) and names <= {*COLUMNS, _WILL_TRANSFER}:
+        if (
+            "path" in names
+            and len(names) == len(header)
+            and names
+            <= {
+                *COLUMNS,
+                *OTHER_CHECKSUMS,
+                _WILL_TRANSFER,
+            }
+        ):
+            self.others = {name: [] for name in header if name in OTHER_CHECKSUMS}
             return True
         says = f"says {shown(','.join(header))}" if header else "is empty"
         self._problems.add(1, None, f"must name the columns, path[,checksum[,size]], and {says}")
@@ -114,6 +135,8 @@ class _Table:
         paths = columns["path"]
         self.paths.extend(paths)
         self.checksums.extend(text or None for text in columns.get("checksum", ()))
+        for name, values in self.others.items():
+            values.extend(text or None for text in columns[name])
         texts = columns.get("size", [""] * len(paths))
         if _all_sizes(texts):
             self.sizes.extend(map(int, texts))

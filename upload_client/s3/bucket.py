@@ -16,6 +16,7 @@ import botocore.parsers
 import urllib3.exceptions
 
 from upload_client.core import checksums
+from upload_client.core.digests import said_by_s3
 from upload_client.core.preflight import advice
 from upload_client.core.records import is_etag
 from upload_client.core.text import for_log
@@ -228,6 +229,8 @@ class ObjectInfo:
         last_modified: Unix seconds, by the store's clock.
         crc32: CRC32 of the whole object as base64, where the store knows one (never in a listing).
         version_id: Where the bucket keeps versions (never in a listing).
+        digests: Checksums of other kinds, algorithm and bytes of each, where the store knows one (never in a
+            listing).
     """
 
     key: str
@@ -236,6 +239,7 @@ class ObjectInfo:
     last_modified: float
     crc32: str | None = None
     version_id: str | None = None
+    digests: tuple[tuple[str, bytes], ...] = ()
 
 
 class Bucket:
@@ -380,6 +384,7 @@ class Bucket:
             answer["LastModified"].timestamp(),
             crc32,
             _version(answer),
+            tuple(said_by_s3(answer, bucket=self.name).items()),
         )
 
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:

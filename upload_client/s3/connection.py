@@ -158,7 +158,9 @@ class Connection:
         more on a new one. (Should S3 have carried out the first, the second meets its condition.)
         """
         route = self._route
-        payload = _sha256(request.body) if route.sign_payload else UNSIGNED_PAYLOAD
+        payload = request.sha256 if isinstance(request, PutObject) else None
+        if payload is None:
+            payload = _sha256(request.body) if route.sign_payload else UNSIGNED_PAYLOAD
         attempt = 0
         while True:
             reused = self._reused

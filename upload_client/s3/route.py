@@ -176,8 +176,13 @@ class Route:
         put, part, get, look = self._headers
         self._forms = (
             signer,
-            form("PUT", put, "if-none-match", "x-amz-checksum-crc32"),
-            form("PUT", put, "if-match", "x-amz-checksum-crc32"),
+            {
+                (condition, with_md5): form(
+                    "PUT", put, *(["content-md5"] if with_md5 else []), condition, "x-amz-checksum-crc32"
+                )
+                for condition in ("if-none-match", "if-match")
+                for with_md5 in (False, True)
+            },
             form("PUT", part, "x-amz-checksum-crc32"),
             form("GET", get, "if-match"),
             form("HEAD", look),
@@ -191,15 +196,18 @@ class Route:
             request: What is to be sent.
             payload: SHA-256 of its body in hexadecimal, or `UNSIGNED_PAYLOAD`.
         """
-        signer, create, replace, part, get, look = self._forms
+        signer, put, part, get, look = self._forms
         stamp = signer.stamp()
         path = self._path + quote_key(request.key)
         if isinstance(request, PutObject):
+            md5 = request.md5
             if request.expect is None:
-                form, condition = create, "*"
+                form, condition = put["if-none-match", md5 is not None], "*"
             else:
-                form, condition = replace, f'"{request.expect}"'
+                form, condition = put["if-match", md5 is not None], f'"{request.expect}"'
             values: tuple[str, ...] = (condition, request.crc32, payload, stamp.time)
+            if md5 is not None:
+                values = md5, *values
             query = ""
         elif isinstance(request, GetObject):
             values = f'"{request.etag}"', payload, stamp.time

@@ -11,12 +11,13 @@ S3 API reference: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import botocore.exceptions
 import botocore.parsers
 
+from upload_client.core import digests
 from upload_client.core.parts import ListedPart
 from upload_client.core.records import is_crc32, is_etag, is_version_id
 from upload_client.core.text import for_log
@@ -56,7 +57,8 @@ class PutObject(NamedTuple):
     """Write an object in one request, if what is there now is what was expected.
 
     `expect` is the ETag that must be there (without quotes); None: nothing may be there. `unchanged` is
-    called while a long body is on its way, before its end is sent; it raises to give up.
+    called while a long body is on its way, before its end is sent; it raises to give up. `md5` (base64) and
+    `sha256` (hexadecimal) are sent along for S3 to check, where they are known.
     """
 
     key: str
@@ -64,6 +66,8 @@ class PutObject(NamedTuple):
     crc32: str
     expect: str | None
     unchanged: Any = None
+    md5: str | None = None
+    sha256: str | None = None
 
 
 class UploadPart(NamedTuple):
@@ -236,6 +240,7 @@ class Answer:
         crc32: Of the whole object or the part, base64, where the store says it.
         size: Of the object, bytes.
         date: The store's clock, as it stands in the answer (RFC 9110, section 5.6.7).
+        digests: Other checksums of a source object, by algorithm, as far as the store says them.
         request_id: Under which the store's own logs have the request; `host_id` likewise.
         body: Content that was asked for. Where the store says its CRC32, this is it.
     """
@@ -252,6 +257,7 @@ class Answer:
     parts: tuple[ListedPart, ...] = ()
     full_object: bool = False
     date: str = ""
+    digests: Mapping[str, bytes] = field(default_factory=dict)
     request_id: str = ""
     host_id: str = ""
     body: bytes | bytearray = b""
@@ -386,6 +392,7 @@ class BotoWire:
             **_fence(request.expect),
             Body=_bytes(request.body),
             ChecksumCRC32=request.crc32,
+            **({} if request.md5 is None else {"ContentMD5": request.md5}),
         )
         return _written(answer, crc32=request.crc32, size=len(request.body))
 
@@ -468,14 +475,15 @@ class BotoWire:
     def _head_source(self, request: SourceObject) -> Answer:
         source = self._from()
         client: Any = source.client
-        return seen(
-            client.head_object(
-                Bucket=source.name,
-                Key=source.prefix + request.key,
-                ChecksumMode="ENABLED",
-                **{k: v for k, v in self._options["HeadObject"].items() if k == "RequestPayer"},
-            )
+        said = client.head_object(
+            Bucket=source.name,
+            Key=source.prefix + request.key,
+            ChecksumMode="ENABLED",
+            **{k: v for k, v in self._options["HeadObject"].items() if k == "RequestPayer"},
         )
+        answer = seen(said)
+        answer.digests = digests.said_by_s3(said, bucket=source.name)
+        return answer
 
     def _copy(self, request: CopyObject) -> Answer:
         source = self._from()

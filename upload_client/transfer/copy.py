@@ -26,12 +26,13 @@ from upload_client.transfer.upload import Memory, Parted, persist, write
 __all__ = ["PartedCopy", "copy_whole", "look_up"]
 
 MISMATCH = "the object's content does not match the checksum in the index"
+OTHER_MISMATCH = "the object's content does not match the {} checksum in the index"
 STAYS = "; the copy stays in the landing bucket, announced to nobody"
 CHANGED = "the source object has changed since it was indexed"
 
 
 def look_up(task: TransferTask) -> Steps[Answer]:
-    """Ask what the source object is; only needed where the listing has not said it.
+    """Ask what the source object is; only needed where the listing has not said it, or says too little.
 
     Raises:
         FileRefused: It is not there, or not the one that was indexed.
@@ -46,6 +47,9 @@ def look_up(task: TransferTask) -> Steps[Answer]:
         raise FileRefused("cannot be copied: its store names no ETag for it", FileCode.REFUSED_BY_STORE)
     if task.source_etag is not None and task.source_etag != found.etag:
         raise FileRefused(CHANGED, FileCode.CHANGED_SINCE_INDEXED)
+    for algorithm, digest in task.digests:
+        if found.digests.get(algorithm, digest) != digest:
+            raise FileRefused(OTHER_MISMATCH.format(algorithm), FileCode.NOT_AS_INDEXED)
     return found
 
 
@@ -136,4 +140,5 @@ def _outcome(task: TransferTask, size: int, crc32: str, source_etag: str, answer
         version_id=answer.version_id,
         source_etag=source_etag if is_etag(source_etag) else None,
         source_version=answer.source_version,
+        unproven=tuple(name for name, _ in task.digests),
     )

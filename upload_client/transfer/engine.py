@@ -652,9 +652,11 @@ class TransferEngine:
 
     def _copy(self, task: TransferTask) -> Steps[TransferOutcome | Parted]:
         size, etag = task.size, task.source_etag
-        if size is None or etag is None:
+        if size is None or etag is None or task.digests:
             found = yield from look_up(task)
             size, etag = found.size, found.etag
+            unproven = tuple(each for each in task.digests if each[0] not in found.digests)
+            task = task._replace(digests=unproven)
         if size <= MULTIPART_COPY_LIMIT:
             return (yield from copy_whole(task, size, etag))
         parted = PartedCopy(self._with_left_over(task), size, etag)

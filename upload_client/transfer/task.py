@@ -36,6 +36,7 @@ class TransferTask(NamedTuple):
         source_etag: ETag a source object must have; None: asked for.
         leftover: Upload ids of unfinished multipart uploads to this key, as ListMultipartUploads found them.
         size_to_be: Bytes a local file must have; None: as many as are found.
+        digests: Checksums of other kinds that it must have: algorithm and bytes of each.
     """
 
     row: int
@@ -48,6 +49,7 @@ class TransferTask(NamedTuple):
     source_etag: str | None = None
     leftover: tuple[str, ...] = ()
     size_to_be: int | None = None
+    digests: tuple[tuple[str, bytes], ...] = ()
 
 
 class TransferOutcome(NamedTuple):
@@ -66,6 +68,7 @@ class TransferOutcome(NamedTuple):
         again: Whether a later try may succeed; False: the file itself is at fault.
         credentials: Whether the credentials were refused, so that nothing else can succeed either.
         code: Why not, for programs; None where it is ok.
+        unproven: Checksums that the index has, and that could not be compared: their algorithms.
     """
 
     row: int
@@ -83,6 +86,7 @@ class TransferOutcome(NamedTuple):
     again: bool = False
     credentials: bool = False
     code: FileCode | None = None
+    unproven: tuple[str, ...] = ()
 
 
 class TransferProgress(NamedTuple):

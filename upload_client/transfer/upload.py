@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from upload_client.core import checksums
+from upload_client.core import checksums, digests
 from upload_client.core.codes import FileCode
+from upload_client.core.digests import CRCS, Digests
 from upload_client.core.files import kept_mtime
 from upload_client.core.parts import (
     ListedPart,
@@ -60,6 +62,7 @@ __all__ = [
 ]
 
 MISMATCH = "the file's content does not match the checksum in the index"
+OTHER_MISMATCH = "the file's content does not match the {} checksum in the index"
 
 _TRIES = 10
 _CONFLICTS = 5
@@ -176,13 +179,16 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
         OSError: It cannot be read.
     """
     size = file.fingerprint.size
-    body, crc = _load(file, 0, size, memory)
+    found = Digests(name for name, _ in task.digests) if task.digests else None
+    body, crc = _load(file, 0, size, memory, found)
     crc32 = checksums.encode(crc)
-    if task.checksum is not None and task.checksum != crc32:
-        file.check_unchanged()  # the likelier explanation is the better message
-        raise FileRefused(MISMATCH, FileCode.NOT_AS_INDEXED)
-    file.check_unchanged()
+    mismatch = _mismatch(task, crc32, found.digest if found is not None else None)
+    file.check_unchanged()  # the likelier explanation is the better message
+    if mismatch is not None:
+        raise FileRefused(mismatch, FileCode.NOT_AS_INDEXED)
     request = PutObject(task.key, body, crc32, task.expect_etag, file.check_unchanged)
+    if found is not None:
+        request = _for_s3_to_check(request, dict(task.digests))
     answer = yield from write(request, size, crc32)
     if not answer.ok:
         raise NotTaken(answer)
@@ -196,6 +202,26 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
         version_id=answer.version_id,
         mtime_ns=kept_mtime(file.fingerprint.mtime_ns),
         bytes_sent=size,
+    )
+
+
+def _mismatch(task: TransferTask, crc32: str, found: Callable[[str], bytes] | None) -> str | None:
+    """What to say where the content has not a checksum of the index; None: it has those that were found."""
+    if task.checksum is not None and task.checksum != crc32:
+        return MISMATCH
+    if found is None:
+        return None
+    for name, digest in task.digests:
+        if found(name) != digest:
+            return OTHER_MISMATCH.format(name)
+    return None
+
+
+def _for_s3_to_check(request: PutObject, known: Mapping[str, bytes]) -> PutObject:
+    """The request with what S3 checks beside CRC32, the one checksum that it takes of an object."""
+    md5, sha256 = known.get("md5"), known.get("sha256")
+    return request._replace(
+        md5=None if md5 is None else digests.encode(md5), sha256=None if sha256 is None else sha256.hex()
     )
 
 
@@ -332,8 +358,8 @@ class Parted:
 
     def _check(self, crc32: str) -> None:
         """Raise FileRefused where the object must not be made."""
-        if self.task.checksum is not None and self.task.checksum != crc32:
-            raise FileRefused(MISMATCH, FileCode.NOT_AS_INDEXED)
+        if mismatch := _mismatch(self.task, crc32, None):
+            raise FileRefused(mismatch, FileCode.NOT_AS_INDEXED)
 
     def _outcome(self, answer: Answer, crc32: str) -> TransferOutcome:
         raise NotImplementedError
@@ -352,13 +378,24 @@ class PartedUpload(Parted):
     """A local file in parts."""
 
     def __init__(self, task: TransferTask, file: LocalFile, part_size: int | None = None) -> None:
-        super().__init__(task, file.fingerprint.size, part_size)
         self._file = file
+        super().__init__(task, file.fingerprint.size, part_size)
+
+    def _cut(self, part_size: int) -> None:
+        super()._cut(part_size)
+        names = [name for name, _ in self.task.digests]
+        self._part_crcs = {name: [0] * self.n_parts for name in names if name in CRCS}
+        self._hashes = _InOrder(self._file, [name for name in names if name not in CRCS], self)
 
     def send_part(self, index: int, memory: Memory = None) -> Steps[None]:
         """Read a part, and send it unless S3 has it already; see `Parted.send_part`."""
         offset, size = self.extent(index)
-        body, crc = _load(self._file, offset, size, memory)
+        found = Digests(self._part_crcs) if self._part_crcs else None
+        body, crc = _load(self._file, offset, size, memory, found)
+        for name, crcs in self._part_crcs.items():
+            assert found is not None
+            crcs[index] = found.crc(name)
+        self._hashes.was_read(index)
         self._file.check_unchanged()
         crc32 = checksums.encode(crc)
         kept = self._kept.get(index + 1)
@@ -370,8 +407,16 @@ class PartedUpload(Parted):
         self._sent_now[index] = 1
 
     def _check(self, crc32: str) -> None:
+        self._hashes.finish()
         self._file.check_unchanged()
-        super()._check(crc32)
+        if mismatch := _mismatch(self.task, crc32, self._digest):
+            raise FileRefused(mismatch, FileCode.NOT_AS_INDEXED)
+
+    def _digest(self, name: str) -> bytes:
+        if name not in CRCS:
+            return self._hashes.digest(name)
+        sizes = (self.extent(index)[1] for index in range(self.n_parts))
+        return digests.combine(name, zip(sizes, self._part_crcs[name], strict=True))
 
     def _outcome(self, answer: Answer, crc32: str) -> TransferOutcome:
         return TransferOutcome(
@@ -391,13 +436,69 @@ class PartedUpload(Parted):
         self._file.close()
 
 
-def _load(file: LocalFile, offset: int, size: int, memory: Memory) -> tuple[Body, int]:
+class _InOrder:
+    """Checksums for which a file has to be read from its beginning to its end, while its parts are sent.
+
+    Parts are read in any order, by several threads. Whoever has read one goes on with these, as far as what
+    was read has no gap: the system still has it in memory. So they cost no second read from the disk.
+
+    Args:
+        file: to read.
+        algorithms: which; there may be none.
+        parts: where each part begins and ends.
+    """
+
+    def __init__(self, file: LocalFile, algorithms: Sequence[str], parts: Parted) -> None:
+        self._file = file
+        self._digests = Digests(algorithms)
+        self._wanted = bool(algorithms)
+        self._parts = parts
+        self._read = bytearray(parts.n_parts)
+        self._next = 0
+        self._going_on = threading.Lock()  # whoever has it may move `_next`
+
+    def was_read(self, index: int) -> None:
+        """A part has just been read."""
+        self._read[index] = 1
+        # Looked at again when the lock has been given back: else what came meanwhile would be left lying.
+        while self._wanted and self._ready() and self._going_on.acquire(blocking=False):
+            try:
+                while self._ready():
+                    self._go_on()
+            finally:
+                self._going_on.release()
+
+    def finish(self) -> None:
+        """Go on to the end of the file."""
+        with self._going_on:
+            while self._wanted and self._next < self._parts.n_parts:
+                self._go_on()
+
+    def digest(self, algorithm: str) -> bytes:
+        """A checksum of the whole file, when it is finished."""
+        return self._digests.digest(algorithm)
+
+    def _ready(self) -> bool:
+        return self._next < len(self._read) and bool(self._read[self._next])
+
+    def _go_on(self) -> None:
+        offset, size = self._parts.extent(self._next)
+        for start in range(0, size, _BLOCK):
+            self._digests.update(self._file.read(min(_BLOCK, size - start), offset + start))
+        self._next += 1
+
+
+def _load(
+    file: LocalFile, offset: int, size: int, memory: Memory, also: Digests | None = None
+) -> tuple[Body, int]:
     """A stretch of a file as a body to send, and its CRC32.
 
-    Each block's checksums are computed while the processor still has it at hand.
+    Each block's checksums are computed while the processor still has it at hand, those of `also` too.
     """
     if memory is None:
         data = file.read(size, offset)
+        if also is not None:
+            also.update(data)
         return data, checksums.crc32(data)
     crc = 0
     if isinstance(memory, Scratch):
@@ -406,6 +507,8 @@ def _load(file: LocalFile, offset: int, size: int, memory: Memory) -> tuple[Body
             block = memory.buffer[: min(_BLOCK, size - start)]
             file.read_into(block, offset + start)
             crc = checksums.crc32(block, crc)
+            if also is not None:
+                also.update(block)
             if digest is not None:
                 digest.update(block)
         return FileRange(file, offset, size, None if digest is None else digest.hexdigest()), crc
@@ -414,6 +517,8 @@ def _load(file: LocalFile, offset: int, size: int, memory: Memory) -> tuple[Body
         block = body[start : start + _BLOCK]
         file.read_into(block, offset + start)
         crc = checksums.crc32(block, crc)
+        if also is not None:
+            also.update(block)
     return body, crc
 
 
