@@ -135,7 +135,7 @@ _BREAK = 2.0  # seconds between two attempts at that
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a delivery, or this run of it, ended.
+    """The end of a delivery, or of this run of it.
 
     Attributes:
         exit_code: what the command line exits with; 0: every file is delivered and valid.
@@ -178,7 +178,7 @@ class _Places:
 
 @dataclass(frozen=True, slots=True)
 class _Survey:
-    """What the logs and the buckets say before a run."""
+    """The state that logs and buckets show before a run."""
 
     logs: Folded
     ledger: FileLedger
@@ -187,7 +187,7 @@ class _Survey:
 
 @dataclass(slots=True)
 class _Delivery:
-    """What a connected client has.
+    """The parts of a connected client.
 
     Attributes:
         announce: rows that are done and await a verdict of which nobody has been asked in this run.
@@ -419,7 +419,7 @@ class UploadClient:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the run ended; None while it has not."""
+        """The outcome of the run; None while it has not ended."""
         return self._outcome
 
     @property
@@ -1370,7 +1370,7 @@ class UploadClient:
     # --- small things ---
 
     def _connected(self, *states: ClientState) -> _Delivery:
-        """What a connected client has; with `states`, only in one of these."""
+        """The parts of this connected client; with `states`, only in one of these."""
         if self._delivery is None or (states and self.state not in states):
             raise InvalidState(f"that cannot be done now: the client is {self.state}")
         return self._delivery

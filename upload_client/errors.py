@@ -224,7 +224,7 @@ class PipelineBusy(PipelineRefused):
 
 
 class TooManyInvalid(DeliveryError):
-    """So many files were judged invalid that sending more would help nobody.
+    """Too many files were judged invalid for sending more to help anybody.
 
     Its code ends the client's log: the validator judges no more.
     """

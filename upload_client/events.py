@@ -1,4 +1,4 @@
-"""What happens during a delivery, told to whoever reports it: a terminal, a log, a machine, a notebook.
+"""The events of a delivery, for whoever reports them: a terminal, a log, a machine, a notebook.
 
 Events carry raw data. Paths and messages may hold anything a file name or a stranger can hold;
 each reporter makes them safe for its own medium (`upload_client.core.text`).
@@ -80,7 +80,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What this run is going to do.
+    """The plan of this run.
 
     Attributes:
         counts: files for each reason, by the code of a `upload_client.core.resume.Reason` (``new``,
@@ -135,7 +135,7 @@ class InFlight(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far it is, some times a second.
+    """The progress of a run, some times a second.
 
     Attributes:
         counts: files in each state.
@@ -165,7 +165,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How lock and validator are, with each `Progress`.
+    """The health of lock and validator, with each `Progress`.
 
     Attributes:
         lease_left: seconds for which the lock still holds if it is not refreshed; None: it is not held.

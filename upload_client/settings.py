@@ -52,7 +52,7 @@ GIB = 1024**3
 ENVIRONMENT_PREFIX = "UPLOAD_CLIENT_"
 _TOML = 'Write one setting a line, texts in quotes: region = "eu-central-1".'
 NOT_SETTINGS = re.compile("PROFILE|VALIDATOR|FAILPOINT.*|TEST_.*", re.IGNORECASE)
-"""What follows the prefix in variables that are none of our settings; only the first is the provider's."""
+"""Names behind the prefix in variables that are none of our settings; only the first is the provider's."""
 
 SERVICES = {
     "s3": "S3",
@@ -195,16 +195,16 @@ class Settings(BaseModel):
     """Name or ARN of the Lambda function that starts the validation."""
 
     endpoint_url: Url | None = None
-    """Where all AWS services are, when not at AWS."""
+    """URL of all AWS services, when not at AWS."""
     endpoints: Annotated[dict[str, Url], AfterValidator(_services)] = Field(default_factory=dict)
-    """Where single services are, by boto3's name (``s3``, ``cognito-idp``, …); before ``endpoint_url``."""
+    """URLs of single services, by boto3's name (``s3``, ``cognito-idp``, …); before ``endpoint_url``."""
 
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = 8
     """Requests under way at once; ``auto``: as many as bring more."""
     max_rate: Annotated[ByteSize, BeforeValidator(_per_second), Field(ge=1024)] | None = None
     """Bytes a second, over all connections together: ``50MB/s``, ``"8 MiB"``; None: no cap."""
     engine: Literal["auto", "lean", "boto3"] = "auto"
-    """Whose connections carry the content of files: our own where possible, our own or none, boto3's."""
+    """Connections for the content of files: direct where possible (auto), only direct, or boto3's."""
     unsigned_payload: bool = False
     """Over plain HTTP, too, do not sign the content; its CRC32 is sent and checked all the same."""
     object_options: Annotated[dict[str, str], AfterValidator(_object_options)] = Field(default_factory=dict)
@@ -215,7 +215,7 @@ class Settings(BaseModel):
     lease_seconds: int = Field(default=300, ge=30, le=3600)
     validator_silence: float = Field(default=120, gt=0, allow_inf_nan=False)
     part_size: Annotated[ByteSize, AfterValidator(_part_size)] | None = None
-    """Of multipart uploads; by default it follows from the file's size."""
+    """Bytes of a part of a multipart upload; by default it follows from the file's size."""
     multipart_threshold: Annotated[ByteSize, AfterValidator(_part_size)] = ByteSize(16 * MIB)
     """Files of this size and above go up in parts."""
 
@@ -277,7 +277,7 @@ def _layers(
     profile: str | os.PathLike[str] | None,
     environ: Mapping[str, str] | None,
 ) -> list[_Layer]:
-    """What is set where, the weakest first."""
+    """The settings of each source, the weakest first."""
     environ = os.environ if environ is None else environ
     layers: list[_Layer] = []
     path = profile_path(profile or environ.get(ENVIRONMENT_PREFIX + "PROFILE") or None)
@@ -403,7 +403,7 @@ def _read_profile(path: Path) -> dict[str, Any]:
 
 
 def _aws_environment(environ: Mapping[str, str]) -> _Layer:
-    """What the AWS tools' own variables say; an empty one counts as unset."""
+    """Settings from the AWS tools' own variables; an empty one counts as unset."""
     values: dict[str, Any] = {}
     names: dict[str, str] = {}
 
@@ -424,7 +424,7 @@ def _aws_environment(environ: Mapping[str, str]) -> _Layer:
 
 
 def _own_environment(environ: Mapping[str, str]) -> _Layer:
-    """What our own variables say; an empty one counts as unset. Tables and lists are given as JSON."""
+    """Settings from our own variables; an empty one counts as unset. Tables and lists are given as JSON."""
     values: dict[str, Any] = {}
     names: dict[str, str] = {}
     for variable, text in environ.items():

@@ -44,11 +44,11 @@ class Prompt(Protocol):
 
 
 ATTEMPTS = 3
-"""How often a mistyped code or an unfit new password may be given."""
+"""Number of times that a mistyped code or an unfit new password may be given."""
 
 ADVISORY_SECONDS = 900
 MANDATORY_SECONDS = 600
-"""So long before their end credentials are refreshed: if possible, and at any price (as botocore does)."""
+"""Seconds before their end at which credentials are refreshed, if possible, and at any price (botocore's)."""
 
 REFUSALS = {
     "NotAuthorizedException": "Check the user name and the password.",

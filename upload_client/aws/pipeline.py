@@ -59,7 +59,7 @@ def lambda_client(
 
 @value
 class Started:
-    """What the starter says once a validator is at work.
+    """The starter's answer once a validator is at work.
 
     Attributes:
         validator_id: its name.

@@ -57,7 +57,7 @@ def _threads(text: str) -> int | str:
 
 @dataclass(frozen=True)
 class _Order:
-    """What is asked for on the command line."""
+    """The order given on the command line."""
 
     dataset: str | None
     delivery_id: str | None
@@ -218,7 +218,7 @@ def deliver(ctx: click.Context, /, **options: Any) -> int | None:  # noqa: ANN40
 
 
 def _program() -> tuple[str, ...]:
-    """How this program is called here."""
+    """The name this program is called by here."""
     called = Path(sys.argv[0])
     if called.parts[-2:] == ("upload_client", "__main__.py"):
         return sys.executable, "-m", "upload_client"

@@ -1,4 +1,4 @@
-"""What a person is told when a command fails: a sentence, a hint, an exit code."""
+"""The report of a command's failure: a sentence, a hint, an exit code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EXIT_CODES = (
     (14, "the store does not honour conditional writes, so a delivery would not be safe"),
     (130, "interrupted"),
 )
-"""What the process may exit with. Where several apply: the first of 12, 6, 5, 4, 3."""
+"""Exit codes of the process, with their meaning. Where several apply: the first of 12, 6, 5, 4, 3."""
 
 
 _CONNECTION_ERRORS = frozenset(  # of botocore, which is slow to import

@@ -1,4 +1,4 @@
-"""What ``--help`` says: synopsis, options by what they are about, examples, exit codes, where to read on."""
+"""The text of ``--help``: synopsis, options by subject, examples, exit codes, where to read on."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Manual(click.Command):
             formatter.write_usage(ctx.command_path, form, prefix="       " if n else "Usage: ")
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """What has to be given, then what may be."""
+        """Required options first, then the others."""
         needed = [
             f"{param.opts[0]} {param.make_metavar(ctx)}"
             for param in self.params

@@ -1,4 +1,4 @@
-"""What the commands about one delivery have in common: its options, and the way to its buckets."""
+"""The common part of the commands about one delivery: its options, and the way to its buckets."""
 
 from __future__ import annotations
 

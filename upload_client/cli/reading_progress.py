@@ -1,4 +1,4 @@
-"""How far the reading of many files is, on a terminal."""
+"""The progress of reading many files, on a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Told:
         self._wide = 0
 
     def __call__(self, n_files: int, n_bytes: int) -> None:
-        """So much is read."""
+        """Take note of what is read so far."""
         from upload_client.support import figures  # noqa: PLC0415 # not for --help
 
         now = time.monotonic()

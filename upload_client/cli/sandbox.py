@@ -84,7 +84,7 @@ def sandbox(
 
 
 def _how_to_deliver(running: Sandbox, dataset: str, delivery_id: str) -> str:
-    """What a person is told when it is ready."""
+    """The text for a person when it is ready."""
     place = ["--profile", str(running.profile), "--dataset", dataset, "--delivery-id", delivery_id]
     return (
         f"A receiver runs on this machine, at {running.endpoint_url}, until Ctrl-C.\n"

@@ -1,4 +1,4 @@
-"""What a SOURCE on the command line means, and which files it has."""
+"""The meaning of a SOURCE on the command line, and its files."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 SCHEMA_VERSION = 1
-"""Of the lines of --json."""
+"""Version of the lines of --json."""
 NAMED = 10
 """Files that are named for each kind of difference."""
 

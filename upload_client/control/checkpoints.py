@@ -78,7 +78,7 @@ def find_shards(control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> list[
 def read_validators(
     control: Bucket, layout: Layout, readers: dict[int, LogReader], clock: Clock = SYSTEM
 ) -> Iterator[tuple[int, Segment]]:
-    """What is new in the logs of all shards of the validator, with the shard of each segment.
+    """Read the new segments of all shards of the validator, with the shard of each.
 
     Args:
         control: The control bucket, at the delivery's root.

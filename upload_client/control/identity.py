@@ -1,4 +1,4 @@
-"""Who writes a lock: this run, this machine, this process; and whether a process still runs.
+"""The identity of a lock's writer: this run, this machine, this process; and whether a process still runs.
 
 What a platform does not tell is None, never a guess: a lock is taken from a dead process only where it is
 certain that it is dead.

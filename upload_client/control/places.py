@@ -1,4 +1,4 @@
-"""Where a delivery is, once somebody is logged in: its settings, its keys and its two buckets."""
+"""The places of a delivery, known after the login: its settings, its keys and its two buckets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Places:
 
 @contextlib.contextmanager
 def usage_errors() -> Iterator[None]:
-    """What is wrong with the settings is said in the form of this program's own errors."""
+    """Turn complaints about settings and names into this program's own errors."""
     try:
         yield
     except SettingsError as error:

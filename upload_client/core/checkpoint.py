@@ -43,7 +43,7 @@ _ENDS: Final[dict[object, Any]] = {None: None, "stop": "stop", "crash": "crash",
 
 @value
 class Checkpoint:
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes:
         history: both logs, folded.

@@ -131,7 +131,7 @@ _OTHERWISE: Final = {
 
 
 def todo(state: str, code: str | None, *, again: bool = False) -> str:
-    """What a person does about a file that went wrong, in a sentence.
+    """The advice to a person about a file that went wrong, in a sentence.
 
     Args:
         state: the file's.

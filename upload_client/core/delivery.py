@@ -26,7 +26,7 @@ def too_many_invalid(n_invalid_this_run: int, max_invalid: int) -> bool:
 
 
 class ClientState(StrEnum):
-    """Where a client stands."""
+    """The states of a client."""
 
     INITIALIZING = "initializing"
     UNCONNECTED = "unconnected"
@@ -77,7 +77,7 @@ class IllegalMove(RuntimeError):  # noqa: N818 - it reads as what it says
 
 
 def next_client_state(state: ClientState, event: ClientEvent) -> ClientState:
-    """Where the client stands after `event`.
+    """The client's state after `event`.
 
     Raises:
         IllegalMove: it cannot happen in that state.
@@ -89,7 +89,7 @@ def next_client_state(state: ClientState, event: ClientEvent) -> ClientState:
 
 
 class Watch(StrEnum):
-    """What the watch over the validator advises."""
+    """The advice of the watch over the validator."""
 
     WAIT = "wait"
     START_AGAIN = "start_again"
@@ -141,7 +141,7 @@ class ValidatorWatch:
 
     @property
     def concern(self) -> tuple[bool, bool, float]:
-        """How much reason there is to look at it, where there are several: it left, never came, is silent."""
+        """The reason to look at it, as a number, where there are several: it left, never came, is silent."""
         return self.gone is not None, self.validator_id is None, self.silent_for
 
     def starting(self) -> int:
@@ -193,7 +193,7 @@ class ValidatorWatch:
                 self.gone = "stop"
 
     def advice(self) -> Watch:
-        """What to do about the validator. Where every file is judged already, nothing is."""
+        """Decide what to do about the validator: nothing where every file is judged already."""
         if not self._running:
             return Watch.WAIT
         if self.gone == "time":

@@ -1,4 +1,4 @@
-"""How a run ends, as a number that scripts can tell apart."""
+"""The end of a run, as a number that scripts can tell apart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """What the process says at its end."""
+    """The exit codes of the process."""
 
     OK = 0
     """All valid, or nothing left to do."""
@@ -39,7 +39,7 @@ class ExitCode(IntEnum):
 def exit_code(
     counts: Mapping[State, int], *, lock_lost: bool = False, stopped_early: bool = False
 ) -> ExitCode:
-    """How a run ended that no error has ended. Where several codes apply: the first of 12, 6, 5, 4, 3.
+    """The exit code of a run that no error has ended. Where several apply: the first of 12, 6, 5, 4, 3.
 
     Args:
         counts: files in each state.

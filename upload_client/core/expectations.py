@@ -1,4 +1,4 @@
-"""What belongs in a delivery: which files, how many, how large. What is in them is read elsewhere.
+"""The files that belong in a delivery: which, how many, how large. Their content is judged elsewhere.
 
 A glob is written as for ``upload-client index --include``: ``*`` and ``?`` stand for characters of one name,
 ``**`` for any number of folders; without a ``/`` it is looked for in every folder, and with one at its end it
@@ -201,7 +201,7 @@ class Tally:
             self._bytes[number] += size or 0
 
     def problems(self, *, complete: bool = True) -> list[str]:
-        """What is wrong with the delivery as a whole, a sentence each.
+        """The faults of the delivery as a whole, a sentence each.
 
         Args:
             complete: False: this is a part of a delivery, so nothing is missing in it.

@@ -32,7 +32,7 @@ State = Literal["ready", "pending", "failed", "transferring", "done", "valid", "
 STATES: Final[tuple[State, ...]] = get_args(State)
 
 Event = Literal["queue", "start", "sent", "fail", "accept", "reject", "abandon"]
-"""What can happen to a file. `accept` and `reject` are the validator's word, `abandon` the end of a run."""
+"""Events of a file. `accept` and `reject` are verdicts, `abandon` is the end of a run."""
 
 TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
     {
@@ -581,7 +581,7 @@ class FileLedger:
         )
 
     def columns(self) -> Iterator[tuple[Sequence[Any], ...]]:
-        """What `file` says of each file, for some thousands at once: a column for each field."""
+        """The fields of `file` for some thousands of files at once: a column for each field."""
         for start in range(0, len(self), _AT_ONCE):
             yield self._columns(start, min(start + _AT_ONCE, len(self)))
 
@@ -614,7 +614,7 @@ class FileLedger:
         return self._relpaths[row]
 
     def abspath(self, row: int) -> str:
-        """Where the file is read from."""
+        """The path the file is read from."""
         return self._abspath(self._relpaths[row])
 
     def state(self, row: int) -> State:
@@ -664,15 +664,15 @@ class FileLedger:
         return upload is not None and upload[2] == etag
 
     def ask(self, row: int) -> int:
-        """How often the file's upload has been announced again."""
+        """Number of times the file's upload has been announced again."""
         return self._asks[row]
 
     def errors(self, row: int) -> int:
-        """How often in this run the file's upload could not be judged."""
+        """Number of times in this run that the file's upload could not be judged."""
         return self._errors[row]
 
     def verdict(self, row: int) -> Literal["ok", "failure"] | None:
-        """What the validator said of the file's latest upload."""
+        """The verdict on the file's latest upload."""
         return _VERDICTS[self._verdicts[row]]
 
     def counts(self) -> dict[State, int]:

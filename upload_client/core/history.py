@@ -1,4 +1,4 @@
-"""What both logs of a delivery say, folded: the latest upload of each file, its verdict, and who was there.
+"""Both logs of a delivery, folded: the latest upload of each file, its verdict, and who was there.
 
 The client resumes from it, the validator finds in it what it has to judge, and an onlooker what has happened.
 Segments of either log are added in the order of their numbers; how the two are interleaved does not matter.
@@ -45,7 +45,7 @@ _EPOCHS: Final = 1 << 24  # of each shard; a validator is not started so often
 
 @value
 class PathHistory:
-    """What the logs say about one file.
+    """One file, as the logs show it.
 
     Attributes:
         upload: its latest upload.
@@ -198,12 +198,12 @@ class DeliveryHistory:
             self._judge(row, verdict, judge)
 
     def latest(self, path: str) -> PathHistory | None:
-        """What the logs say about the file; None where none of them announces it."""
+        """The file as the logs show it; None where none of them announces it."""
         row = self.row(path)
         return None if row is None else self.at(row)
 
     def at(self, row: int) -> PathHistory | None:
-        """What the logs say about the file in a row; None where none of them announces it."""
+        """The file in a row as the logs show it; None where none of them announces it."""
         upload = self.uploads[row] if self._said else None
         if upload is None:
             return None
@@ -227,7 +227,7 @@ class DeliveryHistory:
         return None if life is None else life.agent_id
 
     def glance(self, row: int) -> tuple[int, int, int | None, VerdictStatus | None, int | None]:
-        """What `at` says, as far as it is numbers and quickly told: for a look at a million files.
+        """The numbers of `at`, quickly: for a look at a million files.
 
         Returns:
             Epoch and bytes of the latest upload (-1 and 0 where there is none), when it was announced, the

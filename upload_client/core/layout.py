@@ -1,4 +1,4 @@
-"""Where everything of a delivery lies: the one place that spells keys.
+"""The keys of a delivery: the one place that spells them.
 
 Everything of one delivery lives under `{control_prefix}{dataset}/{delivery_id}/` in the control bucket, its
 root; its files under the landing prefix in the landing bucket. The keys made here are relative to the root.
@@ -27,7 +27,7 @@ OWNED: Final = "owned"
 
 
 EXPECTATIONS: Final = "expectations.yaml"
-"""What belongs in the delivery: the receiver's word. The validator reads it, and nobody here writes it."""
+"""The expectations of the receiver. The validator reads them, and nobody here writes them."""
 
 
 class InvalidName(ValueError):  # noqa: N818 - it reads as what it says
@@ -133,12 +133,12 @@ class Layout:
 
     @property
     def root(self) -> str:
-        """What every control key of this delivery begins with; the prefix of the control `Bucket`."""
+        """The start of every control key of this delivery; the prefix of the control `Bucket`."""
         return f"{self.fill(self.control_prefix)}{self.dataset}/{self.delivery_id}/"
 
     @property
     def landing(self) -> str:
-        """What every landing key begins with; the prefix of the landing `Bucket`."""
+        """The start of every landing key; the prefix of the landing `Bucket`."""
         return self.fill(self.landing_prefix)
 
     @property
@@ -157,7 +157,7 @@ class Layout:
 
     @property
     def index_prefix(self) -> str:
-        """What all index keys begin with."""
+        """The start of all index keys."""
         return f"{self.transfer_type}/index/"
 
     def index(self, epoch: int) -> str:
@@ -166,7 +166,7 @@ class Layout:
 
     @property
     def receipt_prefix(self) -> str:
-        """What all receipt keys begin with."""
+        """The start of all receipt keys."""
         return f"{self.transfer_type}/receipt/"
 
     def receipt(self, epoch: int) -> str:
@@ -175,7 +175,7 @@ class Layout:
 
     @property
     def checkpoint_prefix(self) -> str:
-        """What all checkpoint keys begin with."""
+        """The start of all checkpoint keys."""
         return f"{self.transfer_type}/checkpoint/"
 
     def checkpoint(self, seq: int) -> str:
@@ -183,20 +183,20 @@ class Layout:
         return f"{self.checkpoint_prefix}{seq:010d}"
 
     def client_log(self, transfer_type: TransferType | None = None) -> str:
-        """What the client log's segments begin with, of this or of the named transfer type."""
+        """The start of the keys of the client log's segments, of this or of the named transfer type."""
         return f"{transfer_type or self.transfer_type}/log/client/"
 
     @property
     def validator_logs(self) -> str:
-        """What the log of every shard begins with."""
+        """The start of the keys of every shard's log."""
         return f"{self.transfer_type}/log/validator/"
 
     def validator_log(self, shard: int = 0) -> str:
-        """What the segments of a shard's log begin with."""
+        """The start of the keys of a shard's log."""
         return f"{self.validator_logs}{shard:04d}/"
 
     def probe(self, agent_id: str) -> str:
-        """Where `agent_id` tries out whether the store keeps its promises."""
+        """The key at which `agent_id` tries out whether the store keeps its promises."""
         return f"probe/{check_name(agent_id, 'agent id')}"
 
 

@@ -88,7 +88,7 @@ class ProcessIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockBody:
-    """What the lock object says. Texts come from strangers: escape them before they are shown.
+    """The content of the lock object. Texts come from strangers: escape them before they are shown.
 
     Times are UTC text and only for people; no rule reads them.
     """
@@ -324,7 +324,7 @@ def next_epoch(body: LockBody | None, *seen: int | None) -> int:
 
 
 class ReadBack(Enum):
-    """Whose lock it is, read back after a write that was refused or whose answer was lost."""
+    """The owner of the lock, read back after a write that was refused or whose answer was lost."""
 
     MINE = "this very write is what is there"
     MINE_WRITE_AGAIN = "an earlier write of mine is there: write again, on the ETag just read"
@@ -346,7 +346,7 @@ def read_back(found: LockBody | None, *, wrote: LockBody) -> ReadBack:
 
 
 class LeaseStatus(Enum):
-    """What a holder has to do."""
+    """The duties of a holder."""
 
     FRESH = "nothing"
     REFRESH_DUE = "refresh; writes may go on"
@@ -376,7 +376,7 @@ class Lease:
         return max(monotonic - self.monotonic, wall - self.wall)
 
     def status(self, monotonic: float, wall: float) -> LeaseStatus:
-        """What the holder has to do at this moment."""
+        """The holder's duty at this moment."""
         age = self.age(monotonic, wall)
         if age >= self.seconds:
             return LeaseStatus.EXPIRED

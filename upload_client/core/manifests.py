@@ -85,7 +85,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 # -------------------------------------------------------------------------------------------------- BagIt
 
 PAYLOAD: Final = "data/"
-"""Where all files of a bag are (RFC 8493, section 2.1.2)."""
+"""The folder of all files of a bag (RFC 8493, section 2.1.2)."""
 DIGESTS: Final[Mapping[str, int]] = {"md5": 16, "sha1": 20, "sha256": 32, "sha512": 64}
 """Algorithms of manifests (RFC 8493, section 2.4), as `hashlib` names them, and the bytes of a digest."""
 

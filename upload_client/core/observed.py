@@ -75,7 +75,7 @@ def parse_index(data: bytes) -> IndexRows:
 
 
 class FileState(NamedTuple):
-    """What is known of one file. Moments are milliseconds since 1970 by the clocks of their writers.
+    """One file, as far as it is known. Moments are milliseconds since 1970 by the clocks of their writers.
 
     Attributes:
         path: its name.

@@ -228,7 +228,7 @@ def resource(action: str, bucket: str, prefix: str) -> str:
 
 
 class Access(Enum):
-    """What an answer to a harmless trial says."""
+    """The meaning of an answer to a harmless trial."""
 
     ALLOWED = "allowed"
     DENIED = "not allowed"
@@ -262,7 +262,7 @@ _BY_CODE: Final = {
 
 
 def access(status: int, code: str) -> Access:
-    """What the answer to a trial says about the permission for it.
+    """Read from the answer to a trial whether it is permitted.
 
     A trial asks for something that would be refused even to whoever may do it: a write on an ETag that
     nothing has (412, or 404 where there is no object), the end of an upload that nobody began (404). S3 looks
@@ -298,7 +298,7 @@ _ADVICE: Final = {
 
 
 def advice(status: int, code: str) -> str:
-    """What a person can do about the refusal of a request.
+    """The advice to a person about the refusal of a request.
 
     Args:
         status: HTTP status; 0: no answer.
@@ -314,7 +314,7 @@ CLOCK_WRONG: Final = 240.0
 
 
 def clock_status(seconds: float) -> Status:
-    """How bad it is that this machine's clock is off by so many seconds, ahead or behind."""
+    """The severity of a clock on this machine that is off by so many seconds, ahead or behind."""
     off = abs(seconds)
     return "ok" if off < CLOCK_OFF else "warning" if off < CLOCK_WRONG else "problem"
 
@@ -350,7 +350,7 @@ LARGEST_PROBE: Final = 32 * 1024 * 1024
 
 
 def next_probe(n_bytes: int, seconds: float, *, most: int = LARGEST_PROBE) -> int | None:
-    """How many bytes the next round of the measurement sends; None: this one has told the rate.
+    """Bytes that the next round of the measurement sends; None: this one has shown the rate.
 
     Args:
         n_bytes: of the round before, all connections together.
@@ -365,7 +365,7 @@ def next_probe(n_bytes: int, seconds: float, *, most: int = LARGEST_PROBE) -> in
 
 @value
 class Estimate:
-    """How long sending takes.
+    """An estimate of the time that sending takes.
 
     Attributes:
         seconds: in all.
@@ -377,7 +377,7 @@ class Estimate:
 
 
 def estimate(n_files: int, n_bytes: int, *, rate: float, latency: float, n_threads: int) -> Estimate:
-    """How long it takes to send a delivery. Many small files take their time by their number.
+    """Estimate the seconds that a delivery takes. Many small files take their time by their number.
 
     Args:
         n_files: to send.
@@ -406,7 +406,7 @@ def in_words(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came out of one check. Texts may quote names from outside.
+    """The result of one check. Texts may quote names from outside.
 
     Attributes:
         check: name of the check.

@@ -1,4 +1,4 @@
-"""What went wrong: files with the same trouble together, and what a person does about it."""
+"""Problems: files with the same fault together, and what a person does about it."""
 
 from __future__ import annotations
 

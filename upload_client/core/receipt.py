@@ -77,7 +77,7 @@ class BadReceipt(ValueError):  # noqa: N818 - it reads as what it says
 
 @value
 class LogTail:
-    """Where a log ended.
+    """The end of a log.
 
     Attributes:
         seq: number of its last segment.
@@ -118,7 +118,7 @@ class ValidatorRun:
 
 @value
 class ReceiptHead:
-    """What a receipt says of the delivery as a whole.
+    """The part of a receipt about the delivery as a whole.
 
     Attributes:
         dataset: name of the data set.
@@ -530,7 +530,7 @@ DIFFERENCES: Final[Mapping[Kind, str]] = {
     "record missing": "of the delivery, no longer in the control bucket",
     "record changed": "of the delivery, not what the receipt says",
 }
-"""What may differ, in the order of telling; each goes on after "3 files " (or "records ")."""
+"""Kinds of difference, in the order of reporting; each goes on after "3 files " (or "records ")."""
 assert tuple(DIFFERENCES) == get_args(Kind)
 
 
@@ -579,14 +579,14 @@ class Findings:
 
 
 def compare_size(each: Delivered, size: int) -> Difference | None:
-    """What is wrong with a file of that many bytes, if anything is."""
+    """The fault of a file of that many bytes, if there is one."""
     if size == each.size:
         return None
     return Difference("size", each.path, f"has {size} bytes; delivered were {each.size}")
 
 
 def compare_content(each: Delivered, crc32: str) -> Difference | None:
-    """What is wrong with a file of that CRC32, if anything is."""
+    """The fault of a file of that CRC32, if there is one."""
     if crc32 == each.crc32:
         return None
     return Difference("content", each.path, f"has CRC32 {crc32}; delivered was {each.crc32}")

@@ -1,4 +1,4 @@
-"""What client and validator write into their logs, and how each reads the other's: as hostile input.
+"""The records of the logs of client and validator, and how each reads the other's: as hostile input.
 
 A log is a chain of segments. A segment is a JSON-lines object: its first line is its header, every other line
 one record. A line that is not a record as it should be is passed over and counted, never raised; a segment
@@ -90,7 +90,7 @@ KEEPALIVE_SECONDS: Final = 10.0
 MAX_UNFLUSHED: Final = 5000
 """`Transferred` records that may wait for a flush; with more, sending waits."""
 STOPPED_EARLY: Final = "stopped early"
-"""How the reason of a `Stop` begins where too many files are invalid; for people, and for old validators."""
+"""First words of a `Stop`'s reason where too many files are invalid; for people, and for old validators."""
 TOO_MANY_INVALID: Final = "too_many_invalid"
 """The code of such a `Stop`: nobody waits for the rest."""
 
@@ -159,7 +159,7 @@ class Source:
 
 @value
 class Found:
-    """What a validator found at the file's key: bytes, CRC32 in base64, ETag without quotes."""
+    """The object that a validator found at the file's key: bytes, CRC32 in base64, ETag without quotes."""
 
     size: int
     crc32: str | None
@@ -235,7 +235,7 @@ class Transferred:
         )
 
     def as_upload(self) -> Upload:
-        """What is announced."""
+        """The upload that is announced."""
         epoch, n = parse_upload_id(self.upload)
         source = self.source
         return Upload(

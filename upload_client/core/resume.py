@@ -1,4 +1,4 @@
-"""Where each file starts: what the logs, the landing listing and the disk say, and the first row that fits.
+"""The start of each file: what the logs, the landing listing and the disk say, and the first row that fits.
 
 State is what the logs and the listing say; nothing on the provider's disk is needed. Most files are decided
 by what is at hand. Where the table needs a file's content or an object's checksum, `decide` says so and is
@@ -45,12 +45,12 @@ class Reason(StrEnum):
 
 
 class Need(StrEnum):
-    """What `decide` has to know before it can decide."""
+    """The facts that `decide` may have to ask for before it can decide."""
 
     LOCAL_CRC32 = "local_crc32"
     """CRC32 of the file's content now."""
     HEAD = "head"
-    """What HEAD, with its checksum, says of the landing object."""
+    """The answer of HEAD, with its checksum, about the landing object."""
 
 
 @value
@@ -108,12 +108,12 @@ class Landed:
 
 
 GONE: Final = Landed(-1, "", None)
-"""What HEAD says where no object is."""
+"""The answer of HEAD where no object is."""
 
 
 @value
 class Start:
-    """Where a file starts.
+    """The start of a file.
 
     Attributes:
         state: its state.
@@ -190,7 +190,7 @@ def _unchanged(upload: Upload, local: Local, local_crc32: str | None) -> bool | 
 def _unannounced(
     listed_size: int, local: Local, checksum: str | None, local_crc32: str | None, head: Landed | None
 ) -> Start | Need | None:
-    """Where a file starts in whose place an object is that no log announces: one in flight at a crash.
+    """Decide about a file in whose place an object is that no log announces: one in flight at a crash.
 
     None: the object is not the file.
     """

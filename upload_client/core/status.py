@@ -1,4 +1,4 @@
-"""Where a delivery stands, told by an onlooker from what lies in the control bucket, and from nothing else.
+"""The status of a delivery, observed from what lies in the control bucket, and from nothing else.
 
 The onlooker's own clock is never believed. Ages are told by the store's clock; moments in a log are moments
 of its writer's clock, which is compared with the store's by the writer's lock: the lock says when its writer
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION: Final = 1
-"""Of `as_json`. Within a version, fields may be added."""
+"""Version of `as_json`. Within a version, fields may be added."""
 WINDOW: Final = 300.0
 """Seconds of the past that a rate is told from; where nothing happened in them, the whole run is."""
 SILENCE: Final = 120.0
@@ -61,7 +61,7 @@ MAX_SKEW: Final = 60.0
 
 
 class Phase(StrEnum):
-    """Where a delivery stands."""
+    """The phases of a delivery, as an observer sees them."""
 
     MISSING = "missing"
     """Nothing of it is there."""
@@ -162,7 +162,7 @@ class Evidence:
 
 @value
 class LockStatus:
-    """Who holds the delivery. Texts come from whoever wrote the lock.
+    """The holder of the delivery. Texts come from whoever wrote the lock.
 
     Attributes:
         state: `held`; `expired` (held, and anybody may take it); `released`; `unreadable`.
@@ -248,7 +248,7 @@ class ValidatorStatus:
 
 @value
 class Rate:
-    """How fast it goes, over the last seconds of a run that is at work.
+    """The rates over the last seconds of a run that is at work.
 
     Attributes:
         seconds: that it is told from.
@@ -282,7 +282,7 @@ class Notice:
 
 @value
 class DeliveryStatus:
-    """Where a delivery stands.
+    """The status of a delivery.
 
     Attributes:
         dataset, delivery_id, transfer_type: which one.
@@ -475,7 +475,7 @@ def _validator(
 
 
 def _concern(validator: ValidatorStatus) -> tuple[int, float]:
-    """How much reason there is to look at one of several validators."""
+    """The reason to look at one of several validators, as a number."""
     left = validator.ended == "shutdown" and validator.reason == "error"
     rank = 2 if left else 1 if validator.ended is None else 0
     return rank, math.inf if validator.silent_seconds is None else validator.silent_seconds
@@ -602,7 +602,7 @@ _GO_ON = "Run the same command again, on any machine that has the files: it goes
 
 
 def _problems(status: DeliveryStatus, seen: Evidence) -> Iterator[Notice]:
-    """What a person should know, in plain words."""
+    """A problem that a person should know of, in plain words."""
     lock, run, validator, files, phase = status.lock, status.run, status.validator, status.files, status.phase
     if seen.log_broken is not None:
         yield Notice(

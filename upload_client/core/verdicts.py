@@ -23,7 +23,7 @@ Action: TypeAlias = Literal["valid", "invalid", "ask_again", "unjudged", "ignore
 
 @value
 class Ruling:
-    """What is to be done about a verdict.
+    """The decision about a verdict.
 
     Attributes:
         action: the file becomes `valid` or `invalid`; its upload is to be announced again (`ask_again`) or

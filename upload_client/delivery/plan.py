@@ -1,4 +1,4 @@
-"""What a run is going to do: each file's start, found from logs, landing listing and source.
+"""The plan of a run: each file's start, found from logs, landing listing and source.
 
 The table is `upload_client.core.resume`'s. Here it gets what it asks for: one LIST of what has landed, one of
 unfinished uploads, a look at each file's size and time; and, only where the table needs them, a file's
@@ -37,7 +37,7 @@ _BATCH = 1000  # files whose checksums, or objects whose places in the listing, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run is going to do.
+    """The plan of a run.
 
     Attributes:
         reasons: files for each `upload_client.core.resume.Reason` (a code, with its `sentence`), in the order
@@ -175,7 +175,7 @@ class _Survey:
         return undecided
 
     def find_out(self, open_question: tuple[int, Need]) -> tuple[Local, Landed | None, str | None]:
-        """What `decide` needs to know about a file: checksums. Runs in many threads."""
+        """Compute the checksums that `decide` needs to know about a file. Runs in many threads."""
         row, need = open_question
         relpath = self._ledger.relpath(row)
         # Before its content is read: else the time of a file that changes meanwhile would vouch, in the log

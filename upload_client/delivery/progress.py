@@ -1,4 +1,4 @@
-"""What the client tells of itself, put together when it is to be told: figures, health, problems, all files.
+"""The client's reports about itself, made when they are due: figures, health, problems, all files.
 
 Nothing here is pushed: each function looks at what is there anyway, at the same cost for however many files,
 except for those that are asked for once, about all of them.
@@ -44,7 +44,7 @@ def progress(
     files_sent: int,
     seconds: float,
 ) -> Progress:
-    """How far it is.
+    """Report how far the run is.
 
     Args:
         ledger: the files.
@@ -77,7 +77,7 @@ def health(
     silence: float,
     seconds: float,
 ) -> Health:
-    """How lock, logs and validator are.
+    """Report the health of lock, logs and validator.
 
     Args:
         lock: the delivery's.

@@ -1,4 +1,4 @@
-"""What is to be delivered: the index, and where its files are."""
+"""The source of a delivery: the index, and the place of its files."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Source:
             self._check(self._place)
 
     def open(self, client: S3Client) -> DataRoot:
-        """Where to read files, or what to copy them from, by the credentials of `client`."""
+        """The root to read files from, or to copy them from by the credentials of `client`."""
         place = self._place
         if isinstance(place, _S3Place):
             place = Bucket(place.bucket, prefix=place.prefix, client=client)
@@ -116,7 +116,7 @@ class Source:
         self._digests = {name: self.index[name].tolist() for name in ALGORITHMS if name in self.index.columns}
 
     def _before_paths(self) -> str:
-        """What stands before a relative path to make it the path a person would use."""
+        """The prefix that makes a relative path the path a person would use."""
         if isinstance(self._place, Path):
             return str(self._place.absolute()).rstrip("/\\") + os.sep
         return str(self._place)

@@ -31,7 +31,7 @@ BUSY_RETRY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of the starter.
+    """A request to the starter.
 
     Attributes:
         attempt: number of this attempt.
@@ -78,7 +78,7 @@ class Validation:
 
     @property
     def reader(self) -> LogReader:
-        """Of the log of the first shard, where most deliveries have their only one."""
+        """The chain of the first shard's log, where most deliveries have their only one."""
         return self._shards[0].reader
 
     @property
@@ -113,7 +113,7 @@ class Validation:
         return True
 
     def listen(self) -> Iterator[tuple[int, Segment]]:
-        """What the validators have written since the last time, with the shard of each."""
+        """The segments that the validators have written since the last time, with the shard of each."""
         for shard in self._shards.copy():
             for segment in shard.listen():
                 self.chains.setdefault(shard.number, LogChain("validator")).follow(segment)
@@ -144,7 +144,7 @@ class Validation:
             shard.reader.stop()
 
     def _share(self, shards: int) -> None:
-        """So many validators were started together with the first."""
+        """The number of validators that were started together with the first."""
         self._n_shards = max(shards, len(self._shards))
         for number in range(len(self._shards), shards):
             shard = self._make_shard(number)
@@ -266,7 +266,7 @@ class _Shard:
         return invoke
 
     def _answered(self, refusal: Exception | None) -> bool:
-        """What the starter's answer means: whether a validator runs. Raises the refusal if it is final."""
+        """Read the starter's answer: whether a validator runs. Raises the refusal if it is final."""
         if refusal is None or isinstance(refusal, AnswerLost):
             self.watch.started()  # where the answer was lost, the validator's log tells
             return True

@@ -105,7 +105,7 @@ def _built_in(name: str) -> Callable[..., None]:
 
 
 def _judge_of(name: str) -> Callable[..., None]:
-    """What judges a format. Each library is slow to import, and may be missing."""
+    """The function that judges a format. Each library is slow to import, and may be missing."""
     match name:
         case "csv" | "tsv":
             from upload_client.expectations.formats.tables import judge_csv  # noqa: PLC0415
@@ -165,7 +165,7 @@ class _TooMuch(Exception):  # noqa: N818 — it never leaves this package
 
 
 class _Unpacked(io.RawIOBase):
-    """What is in a gzip file, as a seekable file that ends with `_TooMuch` where it is too large.
+    """The content of a gzip file, as a seekable file that ends with `_TooMuch` where it is too large.
 
     A read backwards unpacks from the beginning; what reads here goes forwards.
     """

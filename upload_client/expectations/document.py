@@ -244,7 +244,7 @@ def _problems(error: ValidationError, root: yaml.Node) -> Iterator[str]:
 
 
 def _schema_problems(expectations: Expectations, root: yaml.Node, budget: _Budget) -> Iterator[str]:
-    """What is wrong with JSON Schemas, where somebody is there who can tell."""
+    """The faults of JSON Schemas, where the library that can tell is installed."""
     if not is_installed("jsonschema_rs"):
         return
     for number, one in enumerate(expectations.types):

@@ -1,4 +1,4 @@
-"""What a document says about one file: whether it belongs there, and how its content is to be judged."""
+"""The rules of a document for one file: whether it belongs there, and how to judge its content."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["ContentRules", "Expected"]
 
 
 class ContentRules(NamedTuple):
-    """How the content of a file is to be judged.
+    """The rules for the content of a file.
 
     Attributes:
         type_name: of the file's type.
@@ -39,6 +39,6 @@ class Expected:
         return self.rules.refusal(path, size)
 
     def content(self, path: str) -> ContentRules | None:
-        """How its content is to be judged; None: as what its suffix says, as without a document."""
+        """The rules for its content; None: it is opened as what its suffix says, as without a document."""
         number = self.rules.type_of(path)
         return None if number is None else self._contents[number]

@@ -1,4 +1,4 @@
-"""What is wrong with the content of one file: sentences, few and short, however much is wrong."""
+"""The faults of one file's content: sentences, few and short, however many faults there are."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class Sizes(Bounds):
 
 
 class Values(_Mapping):
-    """What values may be. A missing value (null, NaN, blank) is judged by ``nulls`` alone."""
+    """The rules for values. A missing value (null, NaN, blank) is judged by ``nulls`` alone."""
 
     nulls: bool = True
     min: Limit | None = None
@@ -226,7 +226,7 @@ class _Table(_Mapping):
 
 class _Content(_Mapping):
     compression: Literal["gzip"] | None = None
-    """How the whole file is packed."""
+    """The compression of the whole file."""
 
 
 class Csv(_Content, _Table):
@@ -236,7 +236,7 @@ class Csv(_Content, _Table):
     delimiter: str = Field(default="", max_length=1)
     """Between fields; by default a comma, and a tab in TSV."""
     missing: tuple[str, ...] = ("",)
-    """How a missing value is written."""
+    """The texts that stand for a missing value."""
 
 
 class Parquet(_Table):
@@ -330,7 +330,7 @@ class Image(_Mapping):
     width: Bounds = Bounds()
     height: Bounds = Bounds()
     modes: tuple[str, ...] | None = None
-    """Of pixels, as Pillow calls them: L, RGB, RGBA, I;16 …"""
+    """Modes of pixels, as Pillow calls them: L, RGB, RGBA, I;16 …"""
 
 
 class _Array(Values):
@@ -366,7 +366,7 @@ class Opaque(_Mapping):
 
 
 class Custom(_Content):
-    """What a check of the receiver's own says (entry points ``upload_client.checks``)."""
+    """Rules that a check of the receiver's own applies (entry points ``upload_client.checks``)."""
 
     format: Literal["custom"]
     check: str = Field(min_length=1, max_length=100)
@@ -385,7 +385,7 @@ class FileType(_Mapping):
     files: Annotated[tuple[Glob, ...], BeforeValidator(_as_list), Field(min_length=1)]
     count: Bounds = Bounds()
     bytes: Sizes = Sizes()
-    """Of each file."""
+    """Bytes of each file."""
     total_bytes: Sizes = Sizes()
     content: Content | None = None
     """None: it opens as what its suffix says, as without a document."""
@@ -425,7 +425,7 @@ class Expectations(_Mapping):
 
     @property
     def rules(self) -> Rules:
-        """What it says about names, numbers and sizes."""
+        """The rules about names, numbers and sizes."""
         delivery = self.delivery
         return Rules(
             (

@@ -39,7 +39,7 @@ def pattern_problem(pattern: str) -> str | None:
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """What tells whether a text as a whole matches.
+    """A matcher of whole texts.
 
     Raises:
         Undecided: RE2 is not installed here, or it does not take the pattern, which only it can tell.

@@ -1,4 +1,4 @@
-"""What the files of a sample have had in them so far, by format, and the rules that follow.
+"""The content of a sample's files so far, by format, and the rules that follow from it.
 
 Nothing here decides how a sample is shared out among types: that is `upload_client.expectations.infer`'s.
 """
@@ -21,7 +21,7 @@ _MAX_KEYS = 100
 _MAX_NODES = 300
 _MAX_DEPTH = 8
 _ALIKE = 0.5
-"""Of the names of two groups' columns, the part that must be common for them to be one type."""
+"""The share of the names of two groups' columns that must be common for them to be one type."""
 
 
 def _size_of(file: BinaryIO) -> int:
@@ -32,7 +32,7 @@ def _size_of(file: BinaryIO) -> int:
 
 
 class Seen:
-    """What files of one format have had in them so far."""
+    """The content of files of one format so far."""
 
     def __init__(self, kind: str, *, packed: bool) -> None:
         self.kind = kind
@@ -141,7 +141,7 @@ class _Values:
         return "number" if kinds and kinds <= {"integer", "number"} else "any"
 
     def comment(self) -> str:
-        """What is true of the sample alone."""
+        """The rules that hold for the sample alone."""
         if self.low is not None:
             low, high = _short(self.low), _short(self.high)
             return f"{low} to {high} in the sample" if low != high else f"{low} in the sample"
@@ -491,7 +491,7 @@ class _JsonSeen(Seen):
 
 
 class _JsonShape:
-    """What JSON values at one place have in common."""
+    """The common form of JSON values at one place."""
 
     def __init__(self, depth: int = 0) -> None:
         self._depth = depth

@@ -80,7 +80,7 @@ def index_place(shape: Sequence[int], *, fortran: bool = False) -> Callable[[int
 
 
 class _Hits:
-    """How often a rule was broken, and where first."""
+    """The number of times a rule was broken, and the first place."""
 
     def __init__(self) -> None:
         self.n = 0

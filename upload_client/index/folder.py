@@ -29,11 +29,11 @@ class Folder:
         self._folders: dict[str, str | None] = {"": None}
 
     def path(self, relpath: str) -> str:
-        """Where the file of that path is, if it is there."""
+        """The place of the file of that path, if it is there."""
         return f"{self._base}/{relpath}"
 
     def target(self, path: str) -> str | None:
-        """Where a symlink leads; None if out of the source."""
+        """The target of a symlink; None if it is out of the source."""
         real = os.path.realpath(path)
         return real if os.path.normcase(real + os.sep).startswith(self._inside) else None
 

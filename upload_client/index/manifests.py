@@ -210,7 +210,7 @@ class _Read(NamedTuple):
 def _digests(
     source: Path, paths: Sequence[str], algorithm: str, on_progress: Progress | None
 ) -> Iterator[_Read | str]:
-    """What reading each file gives, or why it cannot be read."""
+    """Yield the result of reading each file, or the reason why it cannot be read."""
     root = DataRoot(source)
 
     def read(relpath: str) -> _Read | str:

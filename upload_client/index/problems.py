@@ -1,4 +1,4 @@
-"""What is wrong with an index."""
+"""The faults of an index."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _OTHER_KINDS = {
     b"\xff\xfe": "is UTF-16: save it as UTF-8",
     b"\xfe\xff": "is UTF-16: save it as UTF-8",
 }
-"""What is called CSV and is none, by its first bytes."""
+"""First bytes of files that are called CSV and are none."""
 _UNCLOSED = ("unexpected end of data", "a cell begins with a quotation mark and never ends")
 
 

@@ -149,7 +149,7 @@ def _ready(expectations: Expectations | None) -> Expected | None:
 
 
 class _Process:
-    """What a process that looks at files keeps from one batch to the next."""
+    """State that a process which looks at files keeps from one batch to the next."""
 
     source: DataRoot
     expected: Expected | None
@@ -168,7 +168,7 @@ class _Process:
 def _look(
     source: DataRoot, paths: Sequence[str], expected: Expected | None, openers: Openers
 ) -> list[_Wrong]:
-    """What is wrong with these files."""
+    """The faults of these files."""
     wrong = []
     for path in paths:
         try:

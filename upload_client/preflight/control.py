@@ -136,7 +136,7 @@ def _lock(places: Places) -> Steps[None]:
 
 
 def _clock_finding(date: str, wall: float) -> Finding:
-    """How far this machine's clock is off, by an answer's ``Date``, which is cut to whole seconds."""
+    """Judge this machine's clock by an answer's ``Date``, which is cut to whole seconds."""
     try:
         off = wall - (email.utils.parsedate_to_datetime(date).timestamp() + 0.5)
     except (TypeError, ValueError):

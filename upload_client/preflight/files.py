@@ -180,7 +180,7 @@ def _look(
 
 
 def _expected(places: Places | None) -> tuple[Expected | None, str]:
-    """What the receiver expects, and how to say of files that they are as they should be."""
+    """The receiver's expectations, and the words for files that meet them."""
     if places is not None:
         try:
             expected = read_expected(places.control, places.layout)

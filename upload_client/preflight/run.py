@@ -1,4 +1,4 @@
-"""What the parts of a check share: what is asked for, what is known so far, what an answer means."""
+"""The common ground of a check's parts: the request, what is known so far, the meaning of an answer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _AUTO_THREADS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be delivered, and how.
+    """The delivery that is checked, and its options.
 
     Attributes:
         dataset: name of the data set.
@@ -89,7 +89,7 @@ class Order:
 
 @dataclass(slots=True)
 class Measured:
-    """What the store can do.
+    """The measured abilities of the store.
 
     Attributes:
         rate: bytes a second, all connections together; None: not measured.
@@ -169,7 +169,7 @@ class Run:
         *,
         found: str = "",
     ) -> Finding:
-        """What the answer to the trial of a check means.
+        """Read the answer to the trial of a check.
 
         Args:
             name: of the check.
@@ -209,7 +209,7 @@ class Run:
     def read_answer(
         self, name: str, answer: tuple[int, str, str], where: tuple[str, str], *, exists: bool
     ) -> Finding:
-        """What the answer to a look at an object says.
+        """Read the answer to a look at an object.
 
         Of an object that is not there S3 says 404 only to whoever may list the bucket, and 403 to others.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html

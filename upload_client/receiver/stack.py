@@ -80,7 +80,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Invitation:
-    """What came of an invitation.
+    """The result of an invitation.
 
     Attributes:
         delivery: to what.
@@ -207,7 +207,7 @@ class Receiver:
         return _delivery(dataset, delivery_id, group)
 
     def users(self, delivery: Delivery) -> tuple[User, ...]:
-        """Who may deliver it."""
+        """The users who may deliver it."""
         pages = self._users.get_paginator("list_users_in_group").paginate(
             UserPoolId=self._pool, GroupName=_group(delivery.dataset, delivery.delivery_id)
         )
@@ -380,7 +380,7 @@ class Receiver:
             yield f"Cognito mails {name} another temporary password"
 
     def _profile(self, delivery: Delivery, user: str) -> str:
-        """What the provider needs to know beside the names and their password."""
+        """The profile a provider needs beside the names and their password."""
         values = {
             "region": self.region,
             "user_pool_id": self._pool,

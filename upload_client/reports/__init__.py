@@ -1,1 +1,1 @@
-"""What an observer sees of a delivery, and the files that tell it: state CSV, HTML page."""
+"""Reports about a delivery: its state as an observer sees it, the state CSV, the HTML page."""

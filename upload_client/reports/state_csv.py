@@ -35,7 +35,7 @@ COLUMNS = (
     "judged_at",
     "code",
 )
-"""Of the state dump, in order."""
+"""Columns of the state dump, in order."""
 
 _FIELDS = attrgetter(*(field.name for field in fields(ClientFile)))
 # With what is left of one whose writing was interrupted.

@@ -1,1 +1,1 @@
-"""How we speak S3: buckets, listings, conditional writes, errors, and the direct HTTP connections."""
+"""Speaking S3: buckets, listings, conditional writes, errors, and the direct HTTP connections."""

@@ -195,7 +195,7 @@ def _kind(status: int, code: str) -> type[StoreError]:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a write made: its ETag (without quotes), and its version where the bucket keeps versions."""
+    """The object a write made: its ETag (without quotes), and its version where there are versions."""
 
     etag: str
     version_id: str | None = None
@@ -220,7 +220,7 @@ class Fetched:
 
 @value
 class ObjectInfo:
-    """What S3 says about an object.
+    """The facts that S3 tells about an object.
 
     Attributes:
         key: Relative to the prefix of the `Bucket` that was asked.

@@ -1,4 +1,4 @@
-"""Where every boto3 client is made: endpoints, pools, time-outs and retries in one place.
+"""The one place that makes boto3 clients: endpoints, pools, time-outs and retries.
 
 A client made here
 

@@ -616,7 +616,7 @@ def _answer(
 def _found(
     request: GetObject | HeadObject, status: int, headers: dict[bytes, bytes], body: bytes | bytearray
 ) -> Answer:
-    """What an answer says of an object."""
+    """The facts about an object in an answer."""
     quoted, length = headers.get(b"etag", b""), headers.get(b"content-length", b"")
     if isinstance(request, GetObject) and b"transfer-encoding" in headers:
         length = b"%d" % len(body)

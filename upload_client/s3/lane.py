@@ -65,7 +65,7 @@ class Errands(Protocol):
     """Where a lane's errands come from and go to. Called often enough that all goes in crowds."""
 
     def room(self) -> int:
-        """How many more small files may be on their way."""
+        """Number of further small files that may be on their way."""
         ...
 
     def take_small(self, most: int) -> list[Errand]:

@@ -88,7 +88,7 @@ def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `uploa
 
 @contextlib.contextmanager
 def not_sent() -> Iterator[None]:
-    """What this thread has botocore make inside is never sent, and so not logged."""
+    """Log nothing of the requests that this thread makes inside: they are signed and never sent."""
     _attempt.silent = True
     try:
         yield
@@ -97,7 +97,7 @@ def not_sent() -> Iterator[None]:
 
 
 class _Attempt(threading.local):
-    """What is known of the attempt under way: botocore makes one at a time in each thread."""
+    """The attempt under way: botocore makes one at a time in each thread."""
 
     def __init__(self) -> None:
         self.silent = False
@@ -145,7 +145,7 @@ _attempt = _Attempt()
 
 
 def _named(url: str) -> str:
-    """What a request is about: host, path and the parameters that name something."""
+    """The subject of a request: host, path and the parameters that name something."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     about = "&".join(f"{name}={value}" for name, value in parse_qsl(parts.query) if name in _QUERY)

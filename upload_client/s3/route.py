@@ -61,7 +61,7 @@ class NoRoute(Exception):  # noqa: N818 - reads as what it says
 
 
 class Address(NamedTuple):
-    """Where connections go.
+    """The address of connections.
 
     Attributes:
         host: Of the store; what TLS verifies.
@@ -221,7 +221,7 @@ class Route:
         return form.fill(signer, stamp, path, query, payload, len(request.body), values)
 
     def url(self, request: PutObject | UploadPart | GetObject | HeadObject) -> str:
-        """Where a request goes, for the log."""
+        """The target of a request, for the log."""
         scheme = "http" if self.address.tls is None else "https"
         query = f"?partNumber={request.number}" if isinstance(request, UploadPart) else ""
         return f"{scheme}://{self._host}{self._path}{quote_key(request.key)}{query}"
@@ -276,7 +276,7 @@ class Route:
 
 
 class _Auth(NamedTuple):
-    """How botocore signs, and the way to its credentials as they are now."""
+    """Botocore's way of signing, and its credentials as they are now."""
 
     signer: Any
     service_name: str
@@ -332,7 +332,7 @@ def _address(host: str, port: int, secure: bool, url: str, proxies: Mapping[str,
 
 
 def _trust() -> ssl.SSLContext:
-    """Whose certificates are believed: those of AWS_CA_BUNDLE, or else the system's and botocore's own."""
+    """The certificates that are trusted: those of AWS_CA_BUNDLE, or else the system's and botocore's own."""
     bundle = botocore.session.Session().get_config_variable("ca_bundle")
     context = ssl.create_default_context(cafile=bundle)
     if bundle is None:

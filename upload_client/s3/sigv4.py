@@ -37,7 +37,7 @@ class Keys(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """What changes once a second (the time) or once a day (the signing key)."""
+    """The parts of a signature that change once a second (the time) or once a day (the signing key)."""
 
     time: str
     scope: str

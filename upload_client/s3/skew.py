@@ -1,4 +1,4 @@
-"""What comes of this machine's clock being wrong: refused requests, credentials that have ended at once.
+"""The consequences of a wrong clock on this machine: refused requests, credentials that have ended at once.
 
 A signature holds for some minutes around its time (15 at S3, 5 elsewhere), by AWS' clock.
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -37,7 +37,7 @@ def is_skew(code: str, message: str) -> bool:
 
 
 def clock_and_hint(date: str, now: float | None = None) -> tuple[str, str]:
-    """What this machine's clock has to do with a moment that does not fit, and what to do about it.
+    """Explain a moment that does not fit by this machine's clock, and say what to do about it.
 
     Args:
         date: the answer's ``Date`` (RFC 9110, section 6.6.1); where it is none, no figure is given.

@@ -1,4 +1,4 @@
-"""What is asked of S3 to move a file, and what came back; and boto3 to carry it.
+"""Requests and answers that move a file, as values; and boto3 to carry them.
 
 The rules of a transfer (`upload`, `copy`) are generators: they yield a request and are given its answer.
 Who carries it out, on which thread and over which sockets, is none of their business; so one set of rules
@@ -198,7 +198,7 @@ Request = (
 )
 
 READS = (HeadObject, SourceObject, ReadObject, ListParts, Pause)
-"""What changes nothing, and so needs no lock."""
+"""Requests that change nothing, and so need no lock."""
 
 
 _CREDENTIAL_CODES = frozenset(
@@ -230,7 +230,7 @@ _DAMAGED_CODES = frozenset(
 
 @dataclass(slots=True)
 class Answer:
-    """What came back.
+    """An answer.
 
     Attributes:
         status: HTTP status; 0: no answer came, so it is unknown whether the request was carried out.
@@ -549,7 +549,7 @@ def _fence(expect: str | None) -> dict[str, str]:
 
 
 def _bytes(body: Body) -> bytes | bytearray:
-    """What botocore takes. A view of a whole bytes object is that object."""
+    """The body in a form that botocore takes. A view of a whole bytes object is that object."""
     if isinstance(body, FileRange):
         return body.read()
     if isinstance(body, memoryview):
@@ -559,7 +559,7 @@ def _bytes(body: Body) -> bytes | bytearray:
 
 
 def _written(answer: Mapping[str, Any], *, crc32: str, size: int) -> Answer:
-    """What a write made. A checksum that S3 acknowledges is the one it was sent, or it would have refused."""
+    """The answer to a write. A checksum S3 acknowledges is the one it was sent, or it would have refused."""
     return Answer(
         answer["ResponseMetadata"]["HTTPStatusCode"],
         etag=_etag(answer),
@@ -570,7 +570,7 @@ def _written(answer: Mapping[str, Any], *, crc32: str, size: int) -> Answer:
 
 
 def seen(answer: Mapping[str, Any]) -> Answer:
-    """What boto3's answer says of an object. Raises `KeyError` where it is not all there."""
+    """Read boto3's answer about an object. Raises `KeyError` where it is not all there."""
     return Answer(
         200,
         etag=_etag(answer),

@@ -39,7 +39,7 @@ class Function:
     handler: str
     """``package.module:function`` or ``path/to/file.py:function``."""
     seconds: float
-    """How long one invocation may take."""
+    """Seconds that one invocation may take."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The whole environment of its process."""
     memory_mb: int = 512

@@ -35,12 +35,12 @@ Handler = Callable[[Any, "Context"], Any]
 
 @dataclass(frozen=True)
 class Context:
-    """What a handler may ask about its own invocation."""
+    """The facts about its invocation that a handler may ask for."""
 
     function_name: str
     aws_request_id: str
     seconds: float
-    """How long this invocation may take, in all."""
+    """Seconds that this invocation may take, in all."""
     memory_limit_in_mb: int = 512
     function_version: str = "$LATEST"
     started: float = field(default_factory=time.monotonic)

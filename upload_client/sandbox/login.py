@@ -28,7 +28,7 @@ _WRONG = "Incorrect username or password."  # Cognito's words, which do not say 
 
 @dataclass(frozen=True)
 class _Challenge:
-    """What the server has to remember of a login that has begun."""
+    """A login that has begun, as the server has to remember it."""
 
     pool: str
     """The pool's id, without its region."""

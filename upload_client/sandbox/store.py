@@ -73,7 +73,7 @@ def moto_s3() -> WSGIApplication:
 
 
 class Access:
-    """What a provider may reach: as much of two buckets as the role has that an invitation makes at AWS.
+    """A provider's permissions: as much of two buckets as the role has that an invitation makes at AWS.
 
     Told from the sandbox and its functions by the access key, which is moto's for every identity pool.
     """

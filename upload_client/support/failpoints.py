@@ -52,7 +52,7 @@ _reached: Counter[str] = Counter()
 
 
 def kind_of(key: str) -> str:
-    """What kind of object a key (or the prefix of a listing) is about."""
+    """The kind of object that a key (or the prefix of a listing) is about."""
     return next((kind for kind, pattern in _KINDS if pattern.search(key)), "landing")
 
 

@@ -92,14 +92,14 @@ def reason(code: str) -> str:
 
 
 def plan(planned: Planned) -> str:
-    """What will be sent, in one sentence."""
+    """The plan in one sentence: what will be sent."""
     if not planned.n_files:
         return "Nothing to send."
     return f"{files(planned.n_files)} to send, {size(planned.n_bytes)}."
 
 
 class Pace:
-    """How fast bytes, files and verdicts go lately, and how long the rest takes.
+    """The recent rates of bytes, files and verdicts, and the time that the rest takes.
 
     Each rate is an average over this run in which what was long ago counts less and less: by half after
     `_HALF_LIFE` seconds. What was in place before the run, and parts that were kept, are no part of it.

@@ -48,7 +48,7 @@ class FileRefused(Exception):  # noqa: N818 - reads as what it says
 
 
 class Fingerprint(NamedTuple):
-    """What tells that a file is still the same: size in bytes, modification time in ns, inode, device."""
+    """The facts by which a file is still the same: size in bytes, modification time in ns, inode, device."""
 
     size: int
     mtime_ns: int

@@ -1,4 +1,4 @@
-"""How an object of another bucket becomes one of the destination: S3 copies it, no byte comes here.
+"""Copying an object of another bucket to the destination: S3 copies it, no byte comes here.
 
 S3 computes the CRC32 of what it writes, and that is compared with the index's. Up to 5 GiB in one request;
 above, in parts. https://docs.aws.amazon.com/AmazonS3/latest/userguide/copy-object.html

@@ -17,7 +17,7 @@ __all__ = ["DataRoot"]
 
 
 class DataRoot:
-    """Where files come from: a directory of this machine, or a bucket (below its prefix).
+    """The source of files: a directory of this machine, or a bucket (below its prefix).
 
     Args:
         source: A directory, or a `Bucket`.

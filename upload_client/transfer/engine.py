@@ -68,7 +68,7 @@ __all__ = ["Engine", "EngineFailed", "TransferEngine", "TransferOutcome", "Trans
 _log = logging.getLogger(__name__)
 
 Engine = Literal["auto", "lean", "boto3"]
-"""Whose connections: our own where possible; our own or none; boto3's."""
+"""Connections to use: direct ones where possible; only direct ones; boto3's."""
 
 MIB = 1024**2
 
@@ -212,7 +212,7 @@ class TransferEngine:
 
     @property
     def engine(self) -> Engine:
-        """Whose connections are used: "lean" or "boto3"."""
+        """The connections in use: "lean" or "boto3"."""
         return "lean" if isinstance(self._wire, LeanWire) else "boto3"
 
     @property
@@ -231,7 +231,7 @@ class TransferEngine:
         return self._bytes_sent
 
     def progress(self, most: int) -> TransferProgress:
-        """How far it is at this moment, with up to `most` of the files on their way. From any thread."""
+        """The progress at this moment, with up to `most` of the files on their way. From any thread."""
         with self._lock:
             runs = list(self._runs)
             whole = {errand.about for errand in self._driven if isinstance(errand.about, TransferTask)}
@@ -558,7 +558,7 @@ class TransferEngine:
     # What the lane asks for; see `upload_client.s3.lane.Errands`
 
     def room(self) -> int:
-        """How many more small files may be on their way."""
+        """Number of further small files that may be on their way."""
         lane = self._lane
         if lane is None or self._stopping or lane.memory > _LANE_MEMORY:
             return 0

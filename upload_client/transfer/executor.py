@@ -272,7 +272,7 @@ class ExecutorEngine:
         return self._bytes_sent
 
     def progress(self, most: int) -> TransferProgress:  # noqa: ARG002 - the same question as `TransferEngine`'s
-        """How far the batches that have ended are; of those that are out, nothing is known."""
+        """The progress of the batches that have ended; of those that are out, nothing is known."""
         return TransferProgress(self._bytes_landed, 0, ())
 
     @property

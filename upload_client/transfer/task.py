@@ -1,4 +1,4 @@
-"""What is to be transferred, and what became of it. Plain values that can be pickled to another machine.
+"""Files to transfer, and their outcomes: plain values that can be pickled to another machine.
 
 Named tuples, as one of each is made for every file: a frozen dataclass takes three times as long to make.
 """
@@ -53,7 +53,7 @@ class TransferTask(NamedTuple):
 
 
 class TransferOutcome(NamedTuple):
-    """What became of a file.
+    """The outcome of a file's transfer.
 
     Attributes:
         ok: S3 has acknowledged the whole of it, checksum included.
@@ -90,7 +90,7 @@ class TransferOutcome(NamedTuple):
 
 
 class TransferProgress(NamedTuple):
-    """How far an engine is at this moment.
+    """The progress of an engine at this moment.
 
     Attributes:
         bytes_done: Of content that is at the destination or on the wire to it; less than before where a file

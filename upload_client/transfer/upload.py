@@ -1,4 +1,4 @@
-"""How a local file becomes an object: in one request, or in parts.
+"""Uploading a local file: in one request, or in parts.
 
 Rules as generators: see `upload_client.s3.wire`. A file is read once; its CRC32 is computed over the
 very bytes that are sent, and S3 refuses what does not have it. Nothing becomes an object whose content

@@ -69,7 +69,7 @@ def _windows(word: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ended, for a person. The texts are not yet safe for a terminal.
+    """The end of a run, for a person. The texts are not yet safe for a terminal.
 
     Attributes:
         kind: whether all is well, something is to be done, or an error has ended it.
@@ -128,7 +128,7 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
 
 
 def _todo(summary: Summary) -> tuple[str, tuple[str, ...] | None]:
-    """What to do, and which options the same command needs for it; None: there is nothing to type."""
+    """The next step, and the options the same command needs for it; None: there is nothing to type."""
     again: tuple[str, ...] = ()
     asks = [problem for problem in summary.problems if "--resend-invalid" in problem.todo]
     if asks and len(asks) == len(summary.problems):

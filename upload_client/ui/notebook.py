@@ -65,7 +65,7 @@ class NotebookReporter:
             self._show("".join(self._picture()))
 
     def close(self) -> None:
-        """What is shown stays."""
+        """Keep what is shown."""
 
     def _picture(self) -> Iterator[str]:
         told, progress = self._told, self._told.progress

@@ -1,4 +1,4 @@
-"""Where a delivery stands, as a person reads it: on a terminal, in a pipe, or in a line of a log."""
+"""The status of a delivery, for a person: on a terminal, in a pipe, or in a line of a log."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ __all__ = ["Level", "PlainReporter"]
 PROGRESS_SECONDS = 30.0
 
 Level: TypeAlias = Literal["info", "warning", "error"]
-"""How much a line matters, for a log."""
+"""The severity of a line, for a log."""
 
 
 _LEVELS: dict[str, Level] = {"well": "info", "todo": "warning", "error": "error"}

@@ -1,4 +1,4 @@
-"""What has been told so far, as a screen or a page needs it at this moment.
+"""The events so far, summed up as a screen or a page needs them at this moment.
 
 Each event takes the same time and none leaves anything behind but the figures, the few files that are shown
 on their way, and the last few problems: so a million files cost no more than ten.
@@ -51,7 +51,7 @@ class Trouble:
 
 
 class Told:
-    """What a person wants to see at this moment.
+    """The figures and files that a person wants to see at this moment.
 
     Args:
         clock: counts the seconds between events.
@@ -115,7 +115,7 @@ class Told:
 
     @property
     def on_the_way(self) -> int:
-        """How many files are on their way."""
+        """Number of files on their way."""
         return 0 if self.progress is None else self.progress.counts.get("transferring", 0)
 
     @property

@@ -1,4 +1,4 @@
-"""What is drawn in place on a terminal: lines of text that fit, whatever has been told.
+"""The drawing in place on a terminal: lines of text that fit, whatever the events hold.
 
 Two bars, figures, counts, the files on their way, the last problems, and how lock and validator are. Every
 line is cut to the width, and there are fewer of them than the terminal is high. Places do not jump: a file

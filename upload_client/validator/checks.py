@@ -60,7 +60,7 @@ class Abandoned(Exception):  # noqa: N818 — it reads as what it says
 
 @value
 class Judgement:
-    """What came out about one upload; the fields are those of `upload_client.core.records.Verdict`."""
+    """The judgement on one upload; the fields are those of `upload_client.core.records.Verdict`."""
 
     status: VerdictStatus
     message: str = ""
@@ -70,7 +70,7 @@ class Judgement:
 
 
 def format_of(path: str) -> str | None:
-    """What a file should open as, by the end of its name; None where that says nothing."""
+    """The format a file should open as, by the end of its name; None where that says nothing."""
     name = path.rpartition("/")[2]
     return _SUFFIXES.get(name.rpartition(".")[2].lower()) if "." in name else None
 
@@ -358,7 +358,7 @@ class Stream(io.RawIOBase):
 
     @property
     def crc32(self) -> str:
-        """Of all that was read so far, as base64."""
+        """CRC32 of all that was read so far, as base64."""
         return checksums.encode(self._crc32)
 
     def readable(self) -> bool:

@@ -43,7 +43,7 @@ class MalformedIndex(Exception):  # noqa: N818 — it reads as what it says
 
 
 def read_expected(control: Bucket, layout: Layout) -> Expected | None:
-    """What the delivery's document says; None where there is no document.
+    """Read the delivery's document; None where there is no document.
 
     Raises:
         InvalidExpectations: there is one, and it cannot be used.
@@ -61,7 +61,7 @@ def read_expected(control: Bucket, layout: Layout) -> Expected | None:
 def make_checker(
     settings: ValidatorSettings, layout: Layout, control: Bucket, landing: Bucket, openers: Openers
 ) -> Checker:
-    """What judges the files of a delivery, by the delivery's document where there is one.
+    """Make the checker of a delivery's files, by the delivery's document where there is one.
 
     A document that cannot be used makes every verdict an `error`: nothing is judged as if there were none.
     """
@@ -76,7 +76,7 @@ def make_checker(
 
 
 def limits(settings: ValidatorSettings, environ: Mapping[str, str] = os.environ) -> Limits:
-    """What one file may take of the process that reads it.
+    """Limits for the process that reads one file.
 
     Of a Lambda function's memory the readers together may take what the validator leaves: a function that
     needs more is ended, with all that is under way.
@@ -94,7 +94,7 @@ def limits(settings: ValidatorSettings, environ: Mapping[str, str] = os.environ)
 
 
 def delivery_problems(control: Bucket, layout: Layout, epoch: int, *, required: bool) -> list[str]:
-    """What is wrong with a delivery as a whole, before a file of it is sent.
+    """The faults of a delivery as a whole, before a file of it is sent.
 
     Args:
         control: the control bucket, at the delivery's root.
@@ -116,7 +116,7 @@ def delivery_problems(control: Bucket, layout: Layout, epoch: int, *, required: 
 
 
 def index_problems(control: Bucket, key: str, expected: Expected, *, complete: bool) -> list[str]:
-    """What is wrong with a delivery as a whole, by its index.
+    """The faults of a delivery as a whole, by its index.
 
     Args:
         control: the control bucket, at the delivery's root.

@@ -93,7 +93,7 @@ _NEVER_REPEATED = {"mode": "standard", "total_max_attempts": 1}
 
 
 class Context(Protocol):
-    """What is used of Lambda's context object."""
+    """The part of Lambda's context object that is used."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the invocation is ended."""
@@ -459,7 +459,7 @@ class _Starter:
         return f" (shard {', '.join(numbers)} of {self.shards}, from 0)"
 
     def _first_word(self, shard: _Shard) -> str | None:
-        """Who has said in the log that they begin: the worker, or one that was started beside it."""
+        """The validator that has written its `init`: the worker, or one that was started beside it."""
         after = None if shard.read < 0 else segment_key(shard.log, shard.read)
         for info in self._control.list(shard.log, after):
             seq = segment_seq(shard.log, info.key)

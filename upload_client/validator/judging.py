@@ -142,7 +142,7 @@ class Judging:
     # What the lane asks for; see `upload_client.s3.lane.Errands`
 
     def room(self) -> int:
-        """How many more may be under way."""
+        """Number of further ones that may be under way."""
         lane = self._lane
         if lane is None or lane.memory + self._held > _MEMORY:
             return 0

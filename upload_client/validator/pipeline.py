@@ -298,7 +298,7 @@ class Validator:
             self._clock.sleep(self._poll_seconds)
 
     def tally(self, paths: Iterable[str] | None = None) -> Tally:
-        """How the delivery stands, as both logs say.
+        """Count the files of the delivery by state, as both logs say.
 
         Args:
             paths: the files that belong to it; all that were ever announced, where nobody knows.
@@ -541,7 +541,7 @@ class Validator:
 
 @value
 class Tally:
-    """How a delivery stands.
+    """The files of a delivery, counted by state.
 
     Attributes:
         valid: files whose latest upload was judged good.

@@ -38,7 +38,7 @@ _END_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may take.
+    """Limits for one file.
 
     Attributes:
         memory: bytes of a process, the libraries included, where the system can see to it (Linux).
@@ -234,7 +234,7 @@ def _understood(line: bytes) -> dict[str, Any]:
 def _why_it_died(
     code: int | None, doing: str, limits: Limits, by: str, *, too_late: bool
 ) -> Unreadable | Undecided:
-    """What to say about a file whose reader has died; what kills others on this machine is not its fault.
+    """The fault of a file whose reader has died; what kills others on this machine is not its fault.
 
     Args:
         code: how the process ended.

@@ -130,7 +130,7 @@ def _wire(landing: Bucket) -> LeanWire | None:
 
 
 def _tally(validator: Validator, control: Bucket, index: str) -> Tally:
-    """How the files of a client's index stand; not those that earlier runs have delivered beside them."""
+    """Count the files of a client's index by state; not those that earlier runs have delivered."""
     try:
         return validator.tally(path for path, _ in index_rows(control, index))
     except (StoreError, MalformedIndex):
@@ -138,7 +138,7 @@ def _tally(validator: Validator, control: Bucket, index: str) -> Tally:
 
 
 def _told(layout: Layout, outcome: Outcome, tally: Tally) -> dict[str, object]:
-    """What is told about a run that has ended: docs/receiver.md lists it."""
+    """The message about a run that has ended: docs/receiver.md lists its fields."""
     return {
         "version": 1,
         "dataset": layout.dataset,

@@ -37,14 +37,14 @@ class ValidatorSettings(BaseModel):
     """ARN of the state machine that runs that function once for each shard (`upload-client receiver template
     --fan-out`). None: the starter invokes it itself."""
     shards: int = Field(default=1, ge=1, le=MAX_SHARDS)
-    """How many validators share the files of a delivery. A client keeps the number it was told first."""
+    """Number of validators that share a delivery's files. A client keeps the number it was told first."""
     outcome_topic: str | None = None
     """ARN of an SNS topic that is told how each run of a delivery has ended."""
 
     endpoint_url: str | None = None
-    """Where all AWS services are, when not at AWS."""
+    """URL of all AWS services, when not at AWS."""
     endpoints: dict[str, str] = Field(default_factory=dict)
-    """Where single services are, by boto3's name; before ``endpoint_url``."""
+    """URLs of single services, by boto3's name; they win over ``endpoint_url``."""
 
     threads: int = Field(default=16, ge=1, le=256)
     """Uploads that are judged at the same time."""
@@ -63,7 +63,7 @@ class ValidatorSettings(BaseModel):
     max_read: int = Field(default=2 * 1024**3, ge=0)
     """Text files larger than this are not read through; their checksum is all that is judged."""
     lease_seconds: int = Field(default=120, ge=30, le=3600)
-    """Of the validator's lock: how long a validator that died without a word keeps the next one out."""
+    """Lease of the validator's lock, in seconds: for so long a validator that died keeps the next one out."""
     poll_seconds: float = Field(default=1.0, gt=0)
     """Between two looks at the client's log, while something comes."""
     poll_longest_seconds: float = Field(default=10.0, gt=0)
@@ -71,9 +71,9 @@ class ValidatorSettings(BaseModel):
     leave_seconds: float = Field(default=30.0, gt=0)
     """A worker leaves so long before its time runs out (or a quarter of its time, where that is less)."""
     busy_seconds: float = Field(default=10.0, ge=0)
-    """How long the starter waits for an old validator to leave before it answers that it is busy."""
+    """Seconds that the starter waits for an old validator to leave before it answers that it is busy."""
     start_seconds: float = Field(default=60.0, gt=0)
-    """How long the starter waits for the worker's first word."""
+    """Seconds that the starter waits for the worker's first record."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> ValidatorSettings:

@@ -1,4 +1,4 @@
-"""What the receiver's operator sees of a validator while it runs: structured logs and metrics.
+"""Structured logs and metrics of a validator, for the receiver's operator while it runs.
 
 Both are `aws-lambda-powertools`' (extra ``receiver``), written to standard output: logs as JSON, metrics in
 CloudWatch's embedded format, which need no permission and no request. Without it nothing is written.

@@ -24,7 +24,7 @@ _PIECE = 8 * 1024 * 1024
 
 
 class Header(NamedTuple):
-    """What an array's header says."""
+    """The header of an array."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]

@@ -84,7 +84,7 @@ def open_tree(file: BinaryIO, size: int) -> Iterator[Mapping[str, Any]]:
 
 
 def _refuse_warnings(told: list[warnings.WarningMessage]) -> None:
-    """What asdf passes over with a warning is damage, or what it is too old for.
+    """Refuse what asdf passes over with a warning: damage, or a file that it is too old for.
 
     Not so a tag whose extension is not installed here: the file opens all the same.
     """
@@ -161,7 +161,7 @@ def values_of(array: Any) -> Any:  # noqa: ANN401 — asdf's, numpy's
 
 
 def step_into(value: object, step: Step) -> object:
-    """What is one step further down a tree; `MISSING` where there is nothing."""
+    """The value one step further down a tree; `MISSING` where there is nothing."""
     if isinstance(step, str):
         return value.get(step, MISSING) if isinstance(value, dict) else MISSING
     if not isinstance(value, list):

@@ -46,7 +46,7 @@ _MAX_TRAILER = 64 * 1024 * 1024  # bytes behind the last unit in which another o
 _MAX_UNPACKED = 256 * 1024 * 1024  # bytes of pixels that are unpacked only to see whether they can be
 _ALL_ONES = 0xFFFFFFFF
 _NO_UNITS = ("_ValidHDU", "_CorruptedHDU", "_BaseHDU")
-"""What astropy makes of a header that is none."""
+"""Classes that astropy gives to a header that is none."""
 
 _BITPIX = {8: "uint8", 16: "int16", 32: "int32", 64: "int64", -32: "float32", -64: "float64"}
 _UNSIGNED = {

@@ -22,7 +22,7 @@ _KINDS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
 
 
 def kind_of(value: object) -> str:
-    """What a value is, as a document calls it."""
+    """The kind of a value, as a document calls it."""
     if value is None:
         return "null"
     return next((kind for kind, cls in _KINDS if isinstance(value, cls)), type(value).__name__)

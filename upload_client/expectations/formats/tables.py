@@ -144,7 +144,7 @@ _OF_ANY_COLUMN = frozenset({"name", "type", "nulls", "required", "unit", "shape"
 
 
 def _feed_nested(table: TableJudge, column: Column, values: pa.Array) -> None:
-    """Of lists, structs and maps it can be told whether anything in them is missing, and no more."""
+    """Judge whether anything within lists, structs and maps is missing; no other rule applies to them."""
     rules = column.model_dump(exclude_defaults=True).keys() - {
         "name",
         "type",
@@ -366,7 +366,7 @@ def _feed_text(table: TableJudge, column: Column, texts: pa.Array) -> None:
 
 
 def _kind(column: Column) -> str:
-    """What a column of text is: where only limits are named, what these are."""
+    """The type of a column of text: where only limits are named, that of the limits."""
     limit = column.min if column.min is not None else column.max
     if column.type != "any" or limit is None:
         return column.type

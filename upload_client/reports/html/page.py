@@ -33,7 +33,7 @@ __all__ = ["MAX_ROWS", "render"]
 MAX_ROWS = 20_000
 """Files in the table: those that went wrong first, then those in doubt, then the others."""
 FIRST_ROWS = 50
-"""Of them, those that are there without a script."""
+"""Rows of the table that are there without a script."""
 NAMED = 10
 """Largest files, and slowest ones."""
 MAX_KINDS = 100
@@ -66,7 +66,7 @@ _MARKS = {
 
 
 class _Chosen:
-    """What of the files is shown one by one: those for the table, the largest, and the slowest."""
+    """The files that are shown one by one: those for the table, the largest, and the slowest."""
 
     def __init__(self) -> None:
         self._by_state: dict[SeenState, list[FileState]] = {state: [] for state in SEEN_STATES}
