@@ -31,6 +31,7 @@ EXAMPLES = {
     errors.PipelineBusy(): 13,
     errors.TooManyInvalid(11): 6,
     errors.ValidatorSilent("silent"): 5,
+    errors.NoProgress("nothing moves"): 5,
     errors.StoreUnsafe("unsafe"): 14,
     errors.Interrupted(): 130,
     UploadClientError("anything", 3): 1,

@@ -36,12 +36,15 @@ from upload_client.control.places import Places, complete_settings, open_places,
 from upload_client.control.probe import probe_store
 from upload_client.core import records, verdicts
 from upload_client.core.checkpoint import Checkpoint
+from upload_client.core.codes import FileCode
 from upload_client.core.delivery import (
     ClientEvent,
     ClientState,
+    Standstill,
     ValidatorWatch,
     next_client_state,
     too_many_invalid,
+    why_still,
 )
 from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.files import (
@@ -72,6 +75,7 @@ from upload_client.errors import (
     LockLost,
     LogBroken,
     LoginRefused,
+    NoProgress,
     NothingToDoError,
     Superseded,
     TooManyInvalid,
@@ -201,6 +205,9 @@ class _Delivery:
         checkpoint_at: segments in all logs together that the last checkpoint covers.
         unproven: objects copied whose checksum of that kind the source's store does not say.
         outage: nothing is sent until the validator's log can be read again.
+        announced_in: number of a segment of the client's log behind which it announces nothing; None while
+            that is not known.
+        passed_over: lines of that log that the validators could not read, as far as the person knows.
     """
 
     places: _Places
@@ -215,6 +222,7 @@ class _Delivery:
     plan: Plan
     announce: deque[int]
     said_at: float
+    standstill: Standstill
     told_at: float = -math.inf
     bytes_before: int = 0
     engine: TransferEngine | ExecutorEngine | None = None
@@ -226,6 +234,8 @@ class _Delivery:
     files_sent: int = 0
     unproven: Counter[str] = field(default_factory=Counter)
     outage: bool = False
+    announced_in: int | None = None
+    passed_over: int = 0
 
 
 def _versions() -> dict[str, str]:
@@ -778,6 +788,8 @@ class UploadClient:
             announce=deque(survey.plan.announced),
             n_uploads=survey.plan.n_found,
             said_at=self._clock.monotonic(),
+            # The workers of an executor tell of nothing but whole batches.
+            standstill=Standstill(settings.standstill * (1 if self._executor is None else 6)),
         )
         for warning in self._source.warnings:
             self.cmessage(warning, "warning")
@@ -956,10 +968,12 @@ class UploadClient:
         self._hear_workers(delivery)
         self._hear_validator(delivery)
         self._announce_again(delivery)
+        self._notice_what_is_passed_over(delivery)
         ledger, now = delivery.ledger, self._clock.monotonic()
         if now - delivery.told_at >= _PROGRESS_EVERY:
             delivery.told_at = now
             self._tell_progress(delivery)
+            self._notice_standstill(delivery, now)
         if too_many_invalid(ledger.n_invalid_this_run, delivery.places.settings.max_invalid):
             raise TooManyInvalid(ledger.n_invalid_this_run)
         if ledger.validation_complete:
@@ -1082,6 +1096,47 @@ class UploadClient:
             assert upload is not None
             lines.append(records.Transferred.of(at, ledger.relpath(row), upload, ledger.ask(row)))
         self._append(lines)
+
+    def _notice_what_is_passed_over(self, delivery: _Delivery) -> None:
+        """Wait for no verdict where the validators say that all is judged that was announced."""
+        validation, ledger = delivery.validation, delivery.ledger
+        n_lines, problem = validation.passed_over
+        if n_lines > delivery.passed_over:
+            delivery.passed_over = n_lines
+            self.cmessage(
+                f"the validator could not read {n_lines} lines of this run's log, and judges none of their"
+                f" files ({problem})",
+                "warning",
+            )
+        if delivery.announced_in is None and not delivery.announce and not delivery.writer.unflushed:
+            delivery.announced_in = delivery.writer.seq - 1
+        judged = delivery.announced_in is not None and validation.cursor >= delivery.announced_in
+        if not judged or ledger.counts()["done"] == ledger.n_unjudged or ledger.asks_wait:
+            return
+        for row in list(ledger.unanswered()):
+            ledger.give_up_judging(row, verdicts.PASSED_OVER, FileCode.NOT_JUDGED)
+            self._tell_file(ledger, row)
+
+    def _notice_standstill(self, delivery: _Delivery, now: float) -> None:
+        """Raise `NoProgress` where nothing moves for so long that nothing will."""
+        ledger, engine = delivery.ledger, delivery.engine
+        stuck = delivery.standstill.see(
+            now,
+            ledger.n_complete + ledger.n_unjudged,
+            delivery.files_sent,
+            0 if engine is None else engine.progress(0)[0],
+            delivery.validation.cursor,
+        )
+        if stuck:
+            trouble = delivery.lock.trouble or delivery.writer.trouble or delivery.validation.trouble
+            raise NoProgress(
+                why_still(
+                    ledger.counts(),
+                    delivery.standstill.seconds,
+                    passed_over=delivery.passed_over,
+                    trouble=None if trouble is None else str(trouble),
+                )
+            )
 
     # --- the end ---
 
@@ -1379,6 +1434,8 @@ class UploadClient:
         if lines:
             delivery = self._connected()
             delivery.writer.append_many(lines)
+            if any(type(line) is records.Transferred for line in lines):
+                delivery.announced_in = None
             delivery.history.add_client(records.Segment(delivery.header, records.Records(lines), ""))
             delivery.said_at = self._clock.monotonic()
 

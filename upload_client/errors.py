@@ -27,6 +27,7 @@ __all__ = [
     "Locked",
     "LogBroken",
     "LoginRefused",
+    "NoProgress",
     "NothingToDoError",
     "PipelineBusy",
     "PipelineRefused",
@@ -247,6 +248,16 @@ class ValidatorSilent(DeliveryError):
 
     exit_code = ExitCode.NOT_JUDGED
     hint = "Your files are safe in S3: run the same command again later, and they are judged, not sent again."
+
+
+class NoProgress(DeliveryError):
+    """Nothing moves any more, and nobody has said why: better an end with a reason than to wait for ever."""
+
+    exit_code = ExitCode.NOT_JUDGED
+    hint = (
+        "What is in S3 is safe: run the same command again, and it is judged, not sent again; if that does"
+        " not help, show this to the receiver. How long to wait: the setting `standstill`."
+    )
 
 
 class StoreUnsafe(DeliveryError):

@@ -79,6 +79,7 @@ PARAMETER_KEYS = frozenset(
         "max_invalid",
         "lease_seconds",
         "validator_silence",
+        "standstill",
         "part_size",
         "multipart_threshold",
     }
@@ -214,6 +215,8 @@ class Settings(BaseModel):
     """More invalid files than this in one run end it early; 0 = no limit."""
     lease_seconds: int = Field(default=300, ge=30, le=3600)
     validator_silence: float = Field(default=120, gt=0, allow_inf_nan=False)
+    standstill: float = Field(default=3600, gt=0, allow_inf_nan=False)
+    """Seconds in which nothing at all moves, after which a run ends, with exit code 5."""
     part_size: Annotated[ByteSize, AfterValidator(_part_size)] | None = None
     """Bytes of a part of a multipart upload; by default it follows from the file's size."""
     multipart_threshold: Annotated[ByteSize, AfterValidator(_part_size)] = ByteSize(16 * MIB)

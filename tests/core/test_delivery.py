@@ -12,16 +12,19 @@ from upload_client.core.delivery import (
     CLIENT_TRANSITIONS,
     ClientState,
     IllegalMove,
+    Standstill,
     ValidatorWatch,
     Watch,
     next_client_state,
     too_many_invalid,
+    why_still,
 )
 from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.files import STATES
 from upload_client.core.records import (
     Cursor,
     Keepalive,
+    PassedOver,
     Records,
     Segment,
     SegmentHeader,
@@ -313,3 +316,50 @@ def test_no_story_makes_more_than_one_restart_unless_time_ran_out(story):
             watch.started()
     assert restarts <= 1
     assert watch.attempt == 1 + restarts
+
+
+# --- what a validator passes over, and a run that gets nowhere ---
+
+
+def test_how_far_all_is_judged_and_what_was_passed_over_counts_only_for_this_client(watch):
+    assert (watch.cursor, watch.passed_over, watch.problem) == (-1, 0, "")
+    watch.hear(wrote(Cursor(T, 4), PassedOver(T, 3, 2, ("line 2: no ETag",))))
+    watch.hear(wrote(Cursor(T, 9), PassedOver(T, 8, 1), serves=MINE - 1))
+    assert (watch.cursor, watch.passed_over, watch.problem) == (4, 2, "line 2: no ETag")
+    # One that takes its place reads the log anew, and says so again.
+    watch.hear(wrote(Cursor(T, 2), PassedOver(T, 3, 2, ("line 2: no ETag",)), PassedOver(T, 5, 1)))
+    assert (watch.cursor, watch.passed_over) == (4, 3)
+
+
+def test_a_validator_that_passes_over_more_than_there_can_be_is_not_believed_for_ever(watch):
+    watch.hear(wrote(*(PassedOver(T, seq, 1) for seq in range(2000))))
+    assert watch.passed_over == 1000
+
+
+def test_a_run_in_which_nothing_grows_stands_still():
+    still = Standstill(60.0)
+    assert not still.see(0.0, 1, 5)
+    assert not still.see(30.0, 1, 5)
+    assert not still.see(59.0, 0, 5)  # to and fro is no way
+    assert still.seconds == 59.0
+    assert not still.see(60.0, 1, 6)
+    assert not still.see(90.0, 2, 0)
+    assert not still.see(119.0, 2, 6)
+    assert not still.see(149.0, 2, 6)
+    assert still.see(150.0, 2, 6)
+
+
+def test_a_machine_that_slept_has_not_stood_still_for_so_long():
+    still = Standstill(60.0)
+    still.see(0.0, 1)
+    assert not still.see(10_000.0, 1)
+    assert still.seconds == 30.0
+    assert still.see(10_030.0, 1)
+
+
+def test_it_says_what_a_run_that_gets_nowhere_waits_for():
+    assert why_still(counts(valid=3), 3600) == "nothing has moved for 60 minutes: nobody knows why"
+    assert why_still(counts(done=2, ready=1), 3600, passed_over=1, trouble="no network") == (
+        "nothing has moved for 60 minutes: 1 files are not sent; 2 files are in S3 and have no verdict of the"
+        " receiver's validator; it could not read 1 lines of this run's log; no network"
+    )

@@ -306,6 +306,20 @@ def test_a_file_that_cannot_be_judged_stays_done_and_is_not_waited_for():
     assert (files.n_unjudged, files.n_complete, files.file(0).message) == (0, 1, None)
 
 
+def test_who_awaits_a_verdict_and_who_is_to_be_asked_about_again_is_known():
+    files = ledger(3)
+    for row in (0, 1):
+        send(files, row)
+    assert list(files.unanswered()) == [0, 1]
+    files.ask_again(0, 5.0)
+    assert files.asks_wait
+    files.give_up_judging(1, "not judged")
+    assert list(files.unanswered()) == [0]
+    files.judge(0, "valid", None, T, verdict="ok")
+    assert not files.asks_wait
+    assert list(files.unanswered()) == []
+
+
 def test_only_a_file_that_is_done_can_be_asked_about():
     with pytest.raises(IllegalTransition, match="ready"):
         ledger(1).ask_again(0, 0.0)

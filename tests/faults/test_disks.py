@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from delivery.conftest import Delivery, content
 from faults.conftest import Told, client_of
+
+from upload_client.support.local_file import LocalFile
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' /proc and tmpfs")
 
@@ -58,3 +61,26 @@ def test_the_delivery_goes_on_where_its_state_cannot_be_written(
     assert delivery.landed() == content(data)
     assert delivery.lock()["state"] == "released"
     assert sorted(output.iterdir()) == before or where == "read_only"
+
+
+def test_a_disk_that_never_answers_ends_the_run_instead_of_holding_it_for_ever(
+    delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    read = LocalFile.read
+
+    def hang(self: LocalFile, size: int, offset: int = 0) -> bytes:
+        if self.path.endswith("table_00003.csv"):
+            answers.wait()
+        return read(self, size, offset)
+
+    monkeypatch.setattr(LocalFile, "read", hang)
+    monkeypatch.setattr(LocalFile, "read_into", lambda self, *_: hang(self, 0))
+    try:
+        with client_of(delivery, data, more={"standstill": 4.0, "engine": "boto3"}) as client:
+            outcome = client.run()
+        assert outcome.exit_code == 5, outcome
+        assert "1 files are not sent" in str(outcome.error)
+        assert delivery.lock()["state"] == "released"
+    finally:
+        answers.set()

@@ -8,6 +8,7 @@ Silence for as long as a lease:
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,10 +34,14 @@ from upload_client import Bucket, UploadClient
 from upload_client.core.files import Upload
 from upload_client.core.layout import segment_key
 from upload_client.core.records import (
+    Cursor,
     Found,
+    Keepalive,
     LogChain,
+    PassedOver,
     Record,
     Shutdown,
+    Transferred,
     ValidatorInit,
     Verdict,
     encode,
@@ -247,6 +252,62 @@ def test_hostile_lines_are_counted_and_the_rest_is_heard(receiver: Receiver, dat
     assert client.outcome is not None
     assert client.outcome.exit_code == 0, client.outcome
     assert any("could not be read" in message for message in told.messages)
+
+
+def test_what_the_validator_has_passed_over_is_not_waited_for(receiver: Receiver, data: Path) -> None:
+    delivery = delivery_to(receiver, "never")
+    told = Told()
+    client = all_sent(delivery, data, reporter=told)
+    passed_over = PassedOver(NOW, 2, 1, ("line 3: no ETag",))
+    prankster = Prankster(delivery)
+    prankster.say(ValidatorInit(NOW, "prankster", 1), passed_over, *list(good(client))[1:])
+    until(client, lambda: client.counts["valid"] == 2)
+    assert client.counts["done"] == 1
+    prankster.say(Cursor(NOW, 10_000))
+    until_done(client)
+    assert client.outcome.exit_code == 5, client.outcome
+    assert client.outcome.counts["done"] == 1
+    assert any("could not read 1 lines of this run's log" in message for message in told.messages)
+    assert any("line 3: no ETag" in message for message in told.messages)
+
+
+def test_a_record_that_the_receivers_own_validator_refuses_ends_the_run_with_a_reason(
+    delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_an_earlier_version_did(record: Record) -> bytes:
+        line = encode(record)
+        wrong = isinstance(record, Transferred) and record.path.endswith("table_00001.csv")
+        return line.replace(f'"etag":"{record.etag}"'.encode(), b'"etag":""') if wrong else line
+
+    monkeypatch.setattr("upload_client.control.log.encode", as_an_earlier_version_did)
+    told = Told()
+    with client_of(delivery, data, reporter=told) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 5, outcome
+    assert (outcome.counts["valid"], outcome.counts["done"]) == (2, 1)
+    assert any("could not read 1 lines of this run's log" in message for message in told.messages)
+    monkeypatch.undo()
+    with client_of(delivery, data) as client:
+        assert client.run().exit_code == 0, client.outcome
+
+
+def test_one_that_is_alive_and_never_judges_is_not_waited_for_for_ever(
+    receiver: Receiver, data: Path
+) -> None:
+    delivery = delivery_to(receiver, "never")
+    client = all_sent(delivery, data, more={"standstill": 3.0})
+    prankster = Prankster(delivery)
+    prankster.say(ValidatorInit(NOW, "prankster", 1))
+
+    def alive() -> bool:
+        prankster.say(Keepalive(NOW))
+        time.sleep(0.3)
+        return client.done
+
+    until(client, alive)
+    assert client.outcome.exit_code == 5, client.outcome
+    assert "3 files are in S3 and have no verdict" in str(client.outcome.error)
+    assert delivery.lock()["state"] == "released"
 
 
 def garbage(prankster: Prankster) -> None:

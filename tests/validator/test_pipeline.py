@@ -17,6 +17,7 @@ from upload_client.core.records import (
     Found,
     Keepalive,
     LogChain,
+    PassedOver,
     Shutdown,
     Stop,
     Transferred,
@@ -213,6 +214,9 @@ def test_hostile_announcements_harm_nobody_and_the_sound_one_among_them_is_judge
     drive(validator)
     landing.client.meta.events.unregister("before-call.s3", unique_id="asked")
     assert validator.outcome == "stop"
+    (passed_over,) = (record for record in client.heard() if isinstance(record, PassedOver))
+    assert (passed_over.seq, passed_over.lines) == (2, 19)
+    assert passed_over.problems[0] == "line 5: no path"
     said = {verdict.path: verdict for verdict in client.verdicts()}
     assert said.pop("good.csv").status == "ok"
     assert set(said) == {"../../owned", "/etc/passwd", "a/../../../b"}

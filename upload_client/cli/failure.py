@@ -23,7 +23,7 @@ EXIT_CODES = (
     (2, "wrong usage or input"),
     (3, "some files were judged invalid; of `verify`: something is not as the receipt says"),
     (4, "some files could not be transferred"),
-    (5, "all transferred, but not all judged: the validator was silent or left"),
+    (5, "not all judged: the validator was silent, left or passed files over; or nothing moved any more"),
     (6, "stopped early: too many invalid files"),
     (10, "login refused"),
     (11, "locked by someone else (it says by whom, since when, until when)"),

@@ -14,10 +14,14 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from upload_client.core.records import Segment, Shutdown, Stop, ValidatorInit
+from upload_client.core.files import State
+from upload_client.core.records import Cursor, PassedOver, Segment, Shutdown, Stop, ValidatorInit
 
 MAX_POLL_GAP: Final = 30.0
 """Seconds. Between two polls of a reader that polls at all there are fewer, unless the machine was asleep."""
+
+
+_MAX_TOLD: Final = 1000  # segments in which lines were passed over; a hostile validator could name any number
 
 
 def too_many_invalid(n_invalid_this_run: int, max_invalid: int) -> bool:
@@ -88,6 +92,66 @@ def next_client_state(state: ClientState, event: ClientEvent) -> ClientState:
         raise IllegalMove(f"no {event} for a client that is {state}") from None
 
 
+class Standstill:
+    """Watches over a run that gets nowhere, for whatever reason nobody has thought of.
+
+    Moments are seconds of one clock that never goes back. What counts is how far the run has ever been: files
+    that go to and fro have not moved.
+
+    Args:
+        limit: seconds without progress after which a run has to end.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._seen_at: float | None = None
+        self._farthest: tuple[int, ...] = ()
+        self.seconds = 0.0
+        """Without progress so far. A gap between two looks counts little: the machine may have slept."""
+
+    def see(self, now: float, *figures: int) -> bool:
+        """Take note of how far it is.
+
+        Args:
+            now: the moment.
+            figures: whatever grows as the run goes on, always the same in the same order.
+
+        Returns:
+            Whether it has stood still for too long.
+        """
+        farthest = tuple(map(max, zip(figures, self._farthest or figures, strict=True)))
+        if self._seen_at is None or farthest != self._farthest:
+            self.seconds = 0.0
+        else:
+            self.seconds += min(now - self._seen_at, MAX_POLL_GAP)
+        self._seen_at, self._farthest = now, farthest
+        return self.seconds >= self._limit
+
+
+def why_still(
+    counts: Mapping[State, int], seconds: float, *, passed_over: int = 0, trouble: str | None = None
+) -> str:
+    """What a run that gets nowhere waits for, for people.
+
+    Args:
+        counts: files in each state.
+        seconds: without progress.
+        passed_over: lines of the client's log that a validator could not read.
+        trouble: what keeps lock or logs from being written or read; None: nothing.
+    """
+    unsent = counts["ready"] + counts["pending"] + counts["transferring"] + counts["failed"]
+    reasons = []
+    if unsent:
+        reasons.append(f"{unsent:,} files are not sent")
+    if counts["done"]:
+        reasons.append(f"{counts['done']:,} files are in S3 and have no verdict of the receiver's validator")
+    if passed_over:
+        reasons.append(f"it could not read {passed_over:,} lines of this run's log")
+    if trouble:
+        reasons.append(trouble)
+    return f"nothing has moved for {seconds / 60:.0f} minutes: {'; '.join(reasons) or 'nobody knows why'}"
+
+
 class Watch(StrEnum):
     """The advice of the watch over the validator."""
 
@@ -122,6 +186,8 @@ class ValidatorWatch:
         shards: how many validators share the files, as its log says.
         silent_for: seconds of silence.
         gone: why it left, in its own words; None while it has not.
+        cursor: number of the client's segment up to which it says that all is judged; -1 until it does.
+        problem: why it could not read some lines of this client's log, of the first of them.
     """
 
     def __init__(self, client_epoch: int, *, silence: float = 120.0, busy: float = 302.0) -> None:
@@ -131,6 +197,9 @@ class ValidatorWatch:
         self.shards = 1
         self.silent_for = 0.0
         self.gone: str | None = None
+        self.cursor = -1
+        self.problem = ""
+        self._passed_over: dict[int, int] = {}
         self._silence = silence
         self._busy = busy
         self._busy_since: float | None = None
@@ -143,6 +212,11 @@ class ValidatorWatch:
     def concern(self) -> tuple[bool, bool, float]:
         """The reason to look at it, as a number, where there are several: it left, never came, is silent."""
         return self.gone is not None, self.validator_id is None, self.silent_for
+
+    @property
+    def passed_over(self) -> int:
+        """Lines of this client's log that it could not read, and so judges nothing of."""
+        return sum(self._passed_over.values())
 
     def starting(self) -> int:
         """A start is about to be asked for; the number of this attempt, to be told to the starter."""
@@ -187,6 +261,11 @@ class ValidatorWatch:
                 self.validator_id = record.validator_id
                 self.shards = record.shards
                 self.gone = None
+            elif isinstance(record, Cursor):
+                self.cursor = max(self.cursor, record.seq)
+            elif isinstance(record, PassedOver) and len(self._passed_over) < _MAX_TOLD:
+                self._passed_over[record.seq] = record.lines  # one that is started again says so again
+                self.problem = self.problem or next(iter(record.problems), "")
             elif isinstance(record, Shutdown):
                 self.gone = record.reason
             elif isinstance(record, Stop):

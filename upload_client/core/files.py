@@ -966,6 +966,15 @@ class FileLedger:
                 return row
         return None
 
+    @property
+    def asks_wait(self) -> bool:
+        """Whether an upload waits for its time to be announced again."""
+        return any(self._state[row] == _DONE and self._asks[row] == ask for _, row, ask in self._ask_queue)
+
+    def unanswered(self) -> Iterator[int]:
+        """The files that await a verdict."""
+        return (row for row, code in enumerate(self._state) if code == _DONE and not self._unjudged[row])
+
     def give_up_judging(self, row: int, message: str, code: str | None = None) -> None:
         """The file stays done, not judged; message and code say why.
 

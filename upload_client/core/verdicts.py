@@ -16,6 +16,7 @@ ASK_AGAIN_AFTER: Final = (5.0, 30.0, 120.0)
 BEFORE_TRANSFER: Final = "verdict before transfer"
 SOMETHING_ELSE: Final = "judged something else"
 CONTRADICTORY: Final = "contradictory verdicts"
+PASSED_OVER: Final = "not judged: the validator has passed over its announcement"
 NOT_IN_INDEX: Final = "a verdict for a file that is not in the index"
 
 Action: TypeAlias = Literal["valid", "invalid", "ask_again", "unjudged", "ignore", "warn"]

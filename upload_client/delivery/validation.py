@@ -87,6 +87,21 @@ class Validation:
         return max((shard.watch for shard in self._shards), key=lambda watch: watch.concern)
 
     @property
+    def cursor(self) -> int:
+        """Number of the client's segment up to which all say that all is judged; -1 until all do."""
+        if self._n_shards is not None and len(self._shards) < self._n_shards:
+            return -1
+        return min(shard.watch.cursor for shard in self._shards)
+
+    @property
+    def passed_over(self) -> tuple[int, str]:
+        """Lines of the client's log that they could not read, and why, of the first of them."""
+        watches = [shard.watch for shard in self._shards]
+        return max(watch.passed_over for watch in watches), next(
+            (w.problem for w in watches if w.problem), ""
+        )
+
+    @property
     def trouble(self) -> Exception | None:
         """Why one of the logs cannot be read at this moment; None where all can."""
         return next((shard.reader.trouble for shard in self._shards if shard.reader.trouble), None)

@@ -31,6 +31,7 @@ from upload_client.core.records import (
     Found,
     Keepalive,
     LogChain,
+    PassedOver,
     Segment,
     Shutdown,
     Stop,
@@ -205,8 +206,10 @@ class Validator:
         lock = self._client_lock()
         self._client_lease = float(DEFAULT_LEASE if lock is None else lock.lease_seconds)
         # The announcements first, so that each verdict finds its upload.
+        illegible: list[Segment] = []
         for segment in self._reader.read_all():
             self._history.add_client(segment)
+            illegible += [segment] * bool(segment.n_ignored)
         self._hear_validators()
         writer.check_owner(self._history.last_validator(self._shard))
         # Which segment announced them is not known any more, only that it lies beyond the cursor.
@@ -215,6 +218,8 @@ class Validator:
         }
         self._read_at[self._cursor + 1] = self._clock.monotonic()
         self._say(ValidatorInit(self._now(), self._validator_id, self._client_epoch, self._shards))
+        for segment in illegible:
+            self._say_passed_over(segment)
         writer.flush(timeout=_FLUSH_SECONDS)
 
     def step(self) -> float:
@@ -386,6 +391,7 @@ class Validator:
         if segment.superseded:
             return
         self._read_at[segment.header.seq] = self._clock.monotonic()
+        self._say_passed_over(segment)
         for record in segment.records:
             if type(record) is Transferred and self._is_mine(record.path):
                 latest = self._history.latest(record.path)
@@ -470,6 +476,11 @@ class Validator:
     def _say_verdict(self, verdict: Verdict) -> None:
         self._history.add_verdict(verdict)
         self._say(verdict)
+
+    def _say_passed_over(self, segment: Segment) -> None:
+        """Tell the client of lines that are no records: it would wait for their verdicts for ever."""
+        if segment.n_ignored and segment.header.epoch == self._client_epoch and not segment.superseded:
+            self._say(PassedOver(self._now(), segment.header.seq, segment.n_ignored, segment.problems))
 
     def _say_how_far(self, now: float) -> None:
         """Tell how far all is judged; or at least that there is still somebody here."""
