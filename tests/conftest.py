@@ -62,6 +62,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_DOOR].close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs against the checking store: ``pytest -m "checking and not long"``."""
+    for item in items:
+        params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if {"real_s3", "checking_url"} & set(item.fixturenames) or {"real", "best", "checking"} & {
+            one for one in params if isinstance(one, str)
+        }:
+            item.add_marker("checking")
+
+
 @dataclass(frozen=True)
 class Store:
     """An S3 to test against: ``moto`` or ``real``, and where it is."""

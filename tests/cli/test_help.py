@@ -9,6 +9,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import click
 import pytest
 
 from upload_client.cli.deliver import deliver
@@ -35,6 +36,19 @@ print(sorted(heavy & set(sys.modules)), code)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[] 0"
+
+
+def commands(command: click.Command, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """What stands after ``upload-client`` for each command there is."""
+    inner = getattr(command, "commands", {}).items()
+    return [words, *(found for name, one in inner for found in commands(one, (*words, name)))]
+
+
+@pytest.mark.parametrize("words", commands(deliver), ids=" ".join)
+def test_the_help_of_every_command_can_be_read(words, run):
+    said = run(*words, "--help")
+    assert said.code == 0, said.err
+    assert said.out.startswith("Usage: upload-client")
 
 
 def test_both_ways_to_start_it_say_the_same(process, run):

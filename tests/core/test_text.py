@@ -135,10 +135,13 @@ def test_no_cell_is_a_formula_even_where_it_is_cut_at_another_countrys_separator
 
 def test_nothing_unseen_hides_the_beginning_of_a_formula():
     missed = [
-        hex(ord(one)) for one in UNSEEN - SEPARATORS - {"\x1a"} if for_csv_cell(one + "=1") != f"'{one}=1"
+        hex(ord(one))
+        for one in UNSEEN - SEPARATORS - {"\0", "\x1a"}
+        if for_csv_cell(one + "=1") != f"'{one}=1"
     ]
     assert missed == []
     assert for_csv_cell("\x1a=1") == "\x1a001a=1"
+    assert for_csv_cell("\0=1") == "\x1a0000=1"
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_what_cannot_be_delivered_is_refused_by_name_and_reason_and_nothing_is_s
     reasons = {
         "esc\\x1b[31m.bin": "U+001B",
         "slash.bin": "backslash",
-        "C:drive.bin": "drive letter",
+        "C:drive.bin": "starts with a drive",
         "end.bin": "1024",
         "fifo.bin": "regular file",
         "out.bin": "out of the source",

@@ -319,7 +319,11 @@ def test_every_name_survives_the_file_exactly(tmp_path_factory, rows):
     assert read["path"].tolist() == written["path"].tolist()
     assert read["checksum"].tolist() == written["checksum"].tolist()
     assert read["size"].equals(written["size"])
-    assert pd.read_csv(path, dtype=str, keep_default_na=False)["path"].tolist() == written["path"].tolist()
+    if not any(
+        "\0" in row[0] for row in rows
+    ):  # it ends a cell for pandas before 3.1, and no name may hold one
+        cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+        assert cells["path"].tolist() == written["path"].tolist()
 
 
 def test_an_index_for_the_receiver_says_what_this_run_sends(source, tmp_path):

@@ -32,7 +32,7 @@ NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CHUNK = 1000
 _BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\\\\]")
 _BAD_COMPONENT = re.compile(r"/\.{0,2}(?:/|\Z)")
-_DRIVE = re.compile("[A-Za-z]:")
+_DRIVE = re.compile(".:", re.DOTALL)  # of letters, most; Windows has others (subst), and so has pathlib
 
 
 def check_relpath(relpath: str, prefix: str = "") -> str | None:
@@ -90,7 +90,7 @@ def _refused(relpath: str) -> str:
     if "\\" in relpath:
         return "contains a backslash; components are separated by '/'"
     if _DRIVE.match(relpath):
-        return "starts with a drive letter"
+        return "starts with a drive, which one character and a colon are in Windows"
     components = relpath.split("/")
     if ".." in components:
         return "contains '..', which leaves its folder"

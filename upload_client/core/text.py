@@ -71,7 +71,7 @@ _CELL = "(\\A|[;\t\r\n])"
 _CALCULATES = re.compile(f"{_CELL}(?=[{_SKIPPED}]*[{_FORMULA}])")
 _DEFUSED = re.compile(f"{_CELL}'(?=[{_SKIPPED}]*[{_FORMULA}])")
 _PLAIN_START = frozenset(["", "/", ".", "_", *string.ascii_letters, *string.digits])  # of nearly every text
-_NOT_IN_UTF8 = re.compile("[\x1a\ud800-\udfff]")
+_NOT_IN_CELLS = re.compile("[\x00\x1a\ud800-\udfff]")
 _ESCAPED = re.compile("\x1a([0-9a-f]{4})")
 
 
@@ -80,12 +80,12 @@ def for_csv_cell(text: str) -> str:
 
     Nearly every text is its own cell. One that begins like a formula gets a ``'`` before it, as does what
     follows a ``;``, tab or line break inside it (OWASP, "CSV injection"). A lone surrogate, which UTF-8
-    cannot hold, becomes U+001A and four hexadecimal digits; so does U+001A. Quoting is the CSV writer's
-    business; it must quote ``\r`` too.
+    cannot hold, becomes U+001A and four hexadecimal digits; so do U+001A and NUL, after which pandas before
+    3.1 reads no more of a cell. Quoting is the CSV writer's business; it must quote ``\r`` too.
     """
     if text.isprintable() and ";" not in text and text[:1] in _PLAIN_START:
         return text
-    text = _NOT_IN_UTF8.sub(lambda found: f"\x1a{ord(found.group()):04x}", text)
+    text = _NOT_IN_CELLS.sub(lambda found: f"\x1a{ord(found.group()):04x}", text)
     return _CALCULATES.sub(r"\1'", text)
 
 
