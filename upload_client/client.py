@@ -13,6 +13,7 @@ import logging
 import math
 import platform
 import random
+import threading
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,9 +104,9 @@ from upload_client.s3.bucket import (
     StoreError,
     insist,
 )
-from upload_client.s3.write_guard import asking
+from upload_client.s3.write_guard import asking, checking
 from upload_client.settings import Settings, load_settings
-from upload_client.support.clock import SYSTEM, Clock
+from upload_client.support.clock import SYSTEM, Clock, StoppableClock
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine, TransferOutcome, TransferTask
 from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
@@ -246,6 +247,11 @@ def _versions() -> dict[str, str]:
     }
 
 
+def _cut_short(error: BaseException) -> Interrupted:
+    """The end of a run that something has cut short which is no error of a delivery."""
+    return Interrupted(f"cut short by {type(error).__name__}")
+
+
 def _tail(chain: LogChain, shard: int = 0) -> LogTail:
     assert chain.tail_sha is not None  # something was written to it
     return LogTail(chain.next_seq - 1, chain.tail_sha, shard)
@@ -379,6 +385,10 @@ class UploadClient:
         self._lock: Lock | None = None
         self._delivery: _Delivery | None = None
         self._ending = False
+        # Not an event, whose lock could be held by the very code that a signal handler interrupts.
+        self._stop_asked = False
+        self._running_in: int | None = None  # the thread that is in `run`
+        self._waits = StoppableClock(clock, self._check_stop, _TICK)
         self._outcome: Outcome | None = None
         self._move("built")
 
@@ -462,6 +472,7 @@ class UploadClient:
         """
         if reporter is not None:
             self._reporter = Calling(reporter) if callable(reporter) else reporter
+        self._running_in = threading.get_ident()
         try:
             self.connect()
             self.write_index()
@@ -471,7 +482,15 @@ class UploadClient:
         except NothingToDoError:
             pass  # `connect` has ended the run already
         except KeyboardInterrupt:
-            self.quit(Interrupted())
+            self._end(Interrupted(), crashed=False)
+        except Interrupted:
+            if self._outcome is None:  # somebody else's
+                raise
+        except BaseException as cut:  # whatever a program ends its threads with, the lock is given back
+            self._end(_cut_short(cut), crashed=False)
+            raise
+        finally:
+            self._running_in = None
         assert self._outcome is not None
         error = self._outcome.error
         if error is not None and not isinstance(error, DeliveryError):
@@ -499,6 +518,7 @@ class UploadClient:
         if self.state is not ClientState.UNCONNECTED:
             raise InvalidState(f"a client connects once; this one is {self.state}")
         with self._ending_on_error():
+            self._check_stop()
             self._tell(Phase("connecting"))
             self._connect()
 
@@ -548,8 +568,8 @@ class UploadClient:
                 self._finish()
                 return
             self._tell(Phase("starting"))
-            while not delivery.validation.start():
-                self._clock.sleep(BUSY_RETRY)
+            while not delivery.validation.start(lambda: self._waits.sleep(_TICK / 5)):
+                self._waits.sleep(BUSY_RETRY)
                 delivery.lock.check_held()
             self._move("started")
             self._tell(Phase("sending"))
@@ -594,11 +614,24 @@ class UploadClient:
         self.cmessage(self.excformat(exception), "error")
         self._end(exception, crashed=True)
 
+    def stop(self) -> None:
+        """Have the run end soon, in order, as Ctrl-C has: from any thread, and from a signal handler.
+
+        Returns at once. `run` then returns an outcome with exit code 130; step by step, the next call of the
+        client ends it. What is in flight is finished or abandoned, the lock is given back, the state is
+        written: within 5 seconds, or as soon as the request or the program answers that a login, say, waits
+        for. Before `run` it keeps that from beginning; after the end it does nothing.
+        """
+        self._stop_asked = True
+
     def quit(self, _exception: BaseException | None = None) -> None:
         """End, finished or not: log it to S3 if possible, release the lock, dump the state.
 
-        A second call does nothing.
+        A second call does nothing. While `run` is under way, in whatever thread, it is the same as `stop`.
         """
+        if self._running_in is not None:
+            self.stop()
+            return
         self._end(_exception, crashed=False)
 
     def __enter__(self) -> Self:
@@ -609,7 +642,11 @@ class UploadClient:
     ) -> None:
         if isinstance(error, Exception) and not isinstance(error, DeliveryError):
             self.crash(error)
-        self.quit(Interrupted() if isinstance(error, KeyboardInterrupt) else error)
+        if isinstance(error, KeyboardInterrupt):
+            error = Interrupted()
+        elif error is not None and not isinstance(error, Exception):
+            error = _cut_short(error)
+        self.quit(error)
 
     # --- login and lock ---
 
@@ -620,7 +657,7 @@ class UploadClient:
             LoginRefused: no credentials.
         """
         with usage_errors():
-            self._session = open_session(self._base_settings(), prompt=self._prompt, clock=self._clock)
+            self._session = open_session(self._base_settings(), prompt=self._prompt, clock=self._waits)
 
     def acquire_lock(self, *, refresh: bool = False) -> bool:
         """Take the lock, which then refreshes itself until it is released.
@@ -732,7 +769,7 @@ class UploadClient:
         _log.info("agent %s begins %s; %s", self.agent_id, about, versions)
         places = self._open()
         settings, layout, control = places.settings, places.layout, places.control
-        probe_store(control, layout, self.agent_id, clock=self._clock)
+        probe_store(control, layout, self.agent_id, clock=self._waits)
         self.acquire_lock()
         lock = self._lock
         assert lock is not None
@@ -816,7 +853,7 @@ class UploadClient:
         )
         if delivery.ledger.all_valid:
             files = deliveries(delivery.ledger, history)
-            delivery.receipt = insist(lambda: standing_receipt(control, layout, files), self._clock)
+            delivery.receipt = insist(lambda: standing_receipt(control, layout, files), self._waits)
             if delivery.receipt is None:  # an earlier run got as far as the last verdict
                 self._write_index(delivery)
                 self._sweep(delivery)
@@ -833,7 +870,7 @@ class UploadClient:
         ledger = self._source.ledger(
             places.settings.max_retries if self._max_retries is None else self._max_retries
         )
-        folded = read_logs(places.control, places.layout, ledger.rows, self._clock)
+        folded = read_logs(places.control, places.layout, ledger.rows, self._waits)
         plan = make_plan(
             ledger,
             folded.history,
@@ -844,6 +881,7 @@ class UploadClient:
             resend_invalid=self._resend_invalid,
             n_threads=_LOOKS if places.n_threads == "auto" else places.n_threads,
             digests=self._source.digests,
+            check=self._check_stop,
         )
         return _Survey(folded, ledger, plan)
 
@@ -945,6 +983,7 @@ class UploadClient:
         try:
             with self._ending_on_error():
                 delivery = self._connected()
+                self._check_stop()
                 if timeout:
                     self._feed(delivery)
                     self._wait(delivery, timeout)
@@ -1172,12 +1211,12 @@ class UploadClient:
         patience = self._clock.monotonic() + _PATIENCE
         while True:
             try:
-                return insist(ask, self._clock)
+                return insist(ask, self._waits)
             except AnswerLost:
                 if self._clock.monotonic() >= patience:
                     raise
                 self._check_ownership(self._connected())
-                self._clock.sleep(_BREAK)
+                self._waits.sleep(_BREAK)
 
     def _may_write(self) -> bool:
         return self._lock is not None and self._lock.may_write
@@ -1249,11 +1288,17 @@ class UploadClient:
 
         self._patiently(careful)
 
+    def _check_stop(self) -> None:
+        """Raise `Interrupted` where `stop` was called, and the run is not at its end anyway."""
+        if self._stop_asked and not self._ending:
+            raise Interrupted("stopped by the program that runs it")
+
     @contextlib.contextmanager
     def _ending_on_error(self) -> Iterator[None]:
         """End the run with whatever is raised inside, and let it through."""
         try:
-            yield
+            with checking(self._check_stop):
+                yield
         except NothingToDoError as error:
             self._end(error, crashed=False, complete=True)
             raise
@@ -1267,7 +1312,13 @@ class UploadClient:
             self._end(error, crashed=False)
             raise
         except Exception as error:
-            self.crash(error)
+            if self._stop_asked:  # some schedulers stop a task and raise something of their own as well
+                self._end(_cut_short(error), crashed=False)
+            else:
+                self.crash(error)
+            raise
+        except BaseException as error:
+            self._end(_cut_short(error), crashed=False)
             raise
 
     def _end(self, error: BaseException | None, *, crashed: bool, complete: bool = False) -> None:
@@ -1365,7 +1416,7 @@ class UploadClient:
         """One step of the end. None of them may keep the next from being taken."""
         try:
             step()
-        except (Exception, KeyboardInterrupt) as trouble:  # noqa: BLE001 - whatever it is
+        except BaseException as trouble:  # noqa: BLE001 - whatever it is
             self.cmessage(f"could not {what}: {self.excformat(trouble)}", "warning")
 
     def _write_checkpoint(self, delivery: _Delivery, after: int) -> None:

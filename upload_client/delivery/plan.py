@@ -80,6 +80,7 @@ def make_plan(
     resend_invalid: bool,
     n_threads: int,
     digests: Callable[[int], tuple[tuple[str, bytes], ...]] = lambda _: (),
+    check: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Find out where each file starts, and enter it into the ledger.
 
@@ -93,11 +94,12 @@ def make_plan(
         resend_invalid: send what was judged invalid although it has not changed.
         n_threads: checksums found out at once.
         digests: checksums of other kinds that the file of a row must have.
+        check: called for each file and each block that is read, in any thread; what it raises ends it.
 
     Raises:
         StoreError: the landing bucket could not be listed.
     """
-    survey = _Survey(ledger, history, epoch, root, sources, landing, resend_invalid, digests)
+    survey = _Survey(ledger, history, epoch, root, sources, landing, resend_invalid, digests, check)
     undecided = survey.look()
     with ThreadPoolExecutor(max(n_threads, 1), "plan") as pool:
         for first in range(0, len(undecided), _BATCH):
@@ -124,6 +126,7 @@ class _Survey:
         landing: Bucket,
         resend_invalid: bool,
         digests: Callable[[int], tuple[tuple[str, bytes], ...]],
+        check: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._history = history
@@ -134,6 +137,7 @@ class _Survey:
         self._landing = landing
         self._resend_invalid = resend_invalid
         self._digests = digests
+        self._check = check
         self._reasons = bytearray((_UNDECIDED,)) * len(ledger)
         self._sizes = ledger.sizes()
         self._open: dict[int, tuple[int, str]] = {}  # rows about which a question is open: what is listed
@@ -230,6 +234,7 @@ class _Survey:
 
     def _local(self, relpath: str) -> Local:
         """The file at its source now; of size -1 where it is not there (sending it will say so)."""
+        self._check()
         if self._sources is not None:
             size, etag = self._sources.get(relpath, (-1, None))
             return Local(size, etag=etag)
@@ -257,6 +262,7 @@ class _Survey:
         try:
             with self._root.open(relpath) as file:
                 while offset < file.fingerprint.size:
+                    self._check()
                     block = file.read(min(_BLOCK, file.fingerprint.size - offset), offset)
                     crc = checksums.crc32(block, crc)
                     others.update(block)

@@ -111,8 +111,12 @@ class Validation:
         """Segments in all logs, as far as they were listened to."""
         return sum(chain.next_seq for chain in self.chains.values())
 
-    def start(self) -> bool:
+    def start(self, wait: Callable[[], None]) -> bool:
         """Ask for validators, and wait for the answer.
+
+        Args:
+            wait: called again and again while there is none; lets a little time pass. What it raises ends the
+                waiting, not the request.
 
         Returns:
             Whether they run; False if an old one is still leaving: ask again, `BUSY_RETRY` seconds later.
@@ -121,7 +125,7 @@ class Validation:
             PipelineRefused: none will.
         """
         first = self._shards[0]
-        if not first.start():
+        if not first.start(wait):
             return False
         if first.shards is not None:
             self._share(first.shards)
@@ -214,8 +218,11 @@ class _Shard:
         self._start_at = -math.inf  # before this moment of the monotonic clock none is started again
         self._starting: Future[Exception | None] | None = None
 
-    def start(self) -> bool:
-        return self._answered(self._asking()())
+    def start(self, wait: Callable[[], None]) -> bool:
+        asked = _in_background(self._asking())
+        while not asked.done():
+            wait()
+        return self._answered(asked.result())
 
     def listen(self) -> list[Segment]:
         reader, watch = self.reader, self.watch

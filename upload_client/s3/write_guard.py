@@ -14,9 +14,10 @@ from typing import Any
 
 import botocore.exceptions
 
-__all__ = ["Withdrawn", "asking", "check", "watch"]
+__all__ = ["Withdrawn", "asking", "check", "checking", "watch"]
 
 _leave: ContextVar[Callable[[], bool] | None] = ContextVar("leave", default=None)
+_check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
 
 
 class Withdrawn(botocore.exceptions.BotoCoreError):
@@ -35,8 +36,20 @@ def asking(may_write: Callable[[], bool]) -> Iterator[None]:
         _leave.reset(before)
 
 
+@contextlib.contextmanager
+def checking(call: Callable[[], None]) -> Iterator[None]:
+    """Call this before each attempt of the requests this thread makes inside; what it raises ends them."""
+    before = _check.set(call)
+    try:
+        yield
+    finally:
+        _check.reset(before)
+
+
 def check() -> None:
     """Raise `Withdrawn` unless an attempt may be made now."""
+    if (call := _check.get()) is not None:
+        call()
     may_write = _leave.get()
     if may_write is not None and not may_write():
         raise Withdrawn

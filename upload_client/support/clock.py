@@ -7,8 +7,9 @@ simulation can put virtual time in its place. ``core`` takes times as arguments.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-__all__ = ["SYSTEM", "Clock"]
+__all__ = ["SYSTEM", "Clock", "StoppableClock"]
 
 
 class Clock:
@@ -25,6 +26,40 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Wait that many seconds."""
         time.sleep(seconds)
+
+
+class StoppableClock(Clock):
+    """Another clock, whose sleep ends where somebody wants it to.
+
+    Args:
+        clock: The other one.
+        check: Called before and during each sleep; what it raises ends the sleep.
+        step: Seconds between two calls.
+    """
+
+    def __init__(self, clock: Clock, check: Callable[[], None], step: float) -> None:
+        self._clock = clock
+        self._check = check
+        self._step = step
+
+    def wall(self) -> float:
+        """See `Clock`."""
+        return self._clock.wall()
+
+    def monotonic(self) -> float:
+        """See `Clock`."""
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that many seconds, if nobody ends it."""
+        end = self._clock.monotonic() + seconds
+        left = seconds
+        while True:
+            self._check()
+            if left <= 0:
+                return
+            self._clock.sleep(min(left, self._step))
+            left = end - self._clock.monotonic()
 
 
 SYSTEM = Clock()

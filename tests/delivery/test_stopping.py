@@ -1,0 +1,265 @@
+"""A run is stopped from outside: by another thread, a signal handler, a scheduler's exception."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import pandas as pd
+import pytest
+from delivery.conftest import Delivery, make_data
+
+from upload_client import Outcome, UploadClient
+from upload_client.events import Event, FileChanged, Phase
+from upload_client.index import scan
+from upload_client.support.clock import Clock
+
+
+class Reported:
+    """Calls something at the first event of a kind."""
+
+    def __init__(self, when: Callable[[Event], object], call: Callable[[], object]) -> None:
+        self.when, self.call = when, call
+        self.called = False
+
+    def handle(self, event: Event) -> None:
+        if not self.called and self.when(event):
+            self.called = True
+            self.call()
+
+    def close(self) -> None:
+        pass
+
+
+def client_of(delivery: Delivery, data: Path, **options) -> UploadClient:
+    return UploadClient(
+        dataset=delivery.dataset,
+        delivery_id=delivery.delivery_id,
+        file_index=options.pop("index", None) if "index" in options else scan(data),
+        transfer_type="staging",
+        source=data,
+        settings=delivery.settings,
+        session=boto3.Session("sandbox", "sandbox", region_name="us-east-1"),
+        output_dir=delivery.receiver.output,
+        n_threads=2,
+        **options,
+    )
+
+
+def in_order(delivery: Delivery, client: UploadClient, outcome: Outcome | None) -> None:
+    """The run has ended as after Ctrl-C, and the next one goes on."""
+    assert outcome is not None
+    assert outcome.exit_code == 130, outcome
+    assert client.done
+    lock = delivery.lock()
+    assert lock is None or lock["state"] == "released"
+
+
+def phase(name: str) -> Callable[[Event], bool]:
+    return lambda event: isinstance(event, Phase) and event.phase == name
+
+
+def sent(event: Event) -> bool:
+    return isinstance(event, FileChanged) and event.state == "done"
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    return make_data(tmp_path / "many", 60)
+
+
+WHEN = [phase("connecting"), phase("planning"), phase("starting"), sent, phase("judging")]
+
+
+@pytest.mark.parametrize("how", ["stop", "quit"])
+@pytest.mark.parametrize("when", WHEN, ids=["connecting", "planning", "starting", "sending", "judging"])
+def test_a_run_is_stopped_by_another_thread_in_any_phase(
+    delivery: Delivery, many: Path, when, how: str
+) -> None:
+    def from_elsewhere() -> None:
+        thread = threading.Thread(target=getattr(client, how))
+        thread.start()
+        thread.join(5)
+        assert not thread.is_alive()
+
+    client = client_of(delivery, many)
+    outcome = client.run(reporter=Reported(when, from_elsewhere))
+    in_order(delivery, client, outcome)
+    assert "stopped by the program" in str(outcome.error)
+    with client_of(delivery, many) as again:
+        assert again.run().exit_code == 0
+
+
+def test_who_was_stopped_before_it_ran_does_nothing(delivery: Delivery, many: Path) -> None:
+    client = client_of(delivery, many)
+    client.stop()
+    outcome = client.run()
+    in_order(delivery, client, outcome)
+    assert delivery.lock() is None
+
+
+def test_after_the_end_nothing_is_left_to_stop(delivery: Delivery, many: Path) -> None:
+    with client_of(delivery, many) as client:
+        outcome = client.run()
+        client.stop()
+        client.quit()
+    assert client.outcome is outcome
+    assert outcome.exit_code == 0
+
+
+def test_step_by_step_the_next_step_ends_it(delivery: Delivery, many: Path) -> None:
+    client = client_of(delivery, many)
+    client.connect()
+    client.initiate_transfer()
+    client.transfer_next_file()
+    client.stop()
+    assert client.update()
+    in_order(delivery, client, client.outcome)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_a_signal_handler_may_stop_it_whatever_it_interrupts(delivery: Delivery, many: Path) -> None:
+    client = client_of(delivery, many)
+    before = signal.signal(signal.SIGUSR1, lambda *_: client.stop())
+    try:
+        outcome = client.run(reporter=Reported(sent, lambda: signal.raise_signal(signal.SIGUSR1)))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    in_order(delivery, client, outcome)
+
+
+def test_it_is_stopped_while_the_starter_does_not_answer(
+    delivery: Delivery, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr("upload_client.client.pipeline.start", lambda *_: answers.wait(60))
+    client = client_of(delivery, many)
+    threading.Timer(1.0, client.stop).start()
+    began = time.monotonic()
+    try:
+        outcome = client.run()
+    finally:
+        answers.set()
+    in_order(delivery, client, outcome)
+    assert time.monotonic() - began < 30
+
+
+def test_it_is_stopped_while_a_large_file_is_read_to_find_out_whether_it_has_landed(
+    delivery: Delivery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from upload_client.support.local_file import LocalFile
+
+    data = make_data(tmp_path / "data", 2)
+    with client_of(delivery, data) as first:
+        assert first.run().exit_code == 0
+    for path in data.rglob("*.csv"):
+        os.utime(path, (1, 1))  # its time has changed: only its content can tell
+    read = LocalFile.read
+
+    def slowly(self: LocalFile, size: int, offset: int = 0) -> bytes:
+        client.stop()
+        return read(self, size, offset)
+
+    monkeypatch.setattr(LocalFile, "read", slowly)
+    monkeypatch.setattr("upload_client.delivery.plan._BLOCK", 10)
+    client = client_of(delivery, data)
+    in_order(delivery, client, client.run())
+
+
+class Cancelled(BaseException):
+    """As schedulers raise it: no `Exception`, so that nobody swallows it."""
+
+
+class TaskFailed(Exception):  # noqa: N818 - as theirs is named
+    """As schedulers raise it from a signal handler."""
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def call() -> None:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize("error", [Cancelled(), SystemExit(3)])
+def test_whatever_cuts_a_run_short_the_lock_is_given_back_and_it_goes_on(
+    delivery: Delivery, many: Path, error: BaseException
+) -> None:
+    client = client_of(delivery, many)
+    with pytest.raises(type(error)):
+        client.run(reporter=Reported(sent, raising(error)))
+    in_order(delivery, client, client.outcome)
+
+
+def test_who_is_stopped_and_then_thrown_out_was_stopped(delivery: Delivery, many: Path) -> None:
+    client = client_of(delivery, many)
+
+    def stop_and_raise() -> None:
+        client.stop()
+        raise TaskFailed
+
+    in_order(delivery, client, client.run(reporter=Reported(sent, stop_and_raise)))
+
+
+def test_an_exception_thrown_into_its_thread_ends_it_in_order(delivery: Delivery, many: Path) -> None:
+    client = client_of(delivery, many)
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            client.run(reporter=Reported(sent, started.set))
+        except BaseException as error:  # noqa: BLE001 - it is looked at below
+            raised.append(error)
+
+    started = threading.Event()
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert started.wait(60)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Cancelled))
+    thread.join(30)
+    assert not thread.is_alive()
+    if raised:  # else it had come to its end before
+        assert isinstance(raised[0], Cancelled)
+        in_order(delivery, client, client.outcome)
+    assert delivery.lock()["state"] == "released"
+
+
+def test_a_sleep_of_the_callers_thread_ends_where_it_is_stopped() -> None:
+    from upload_client.support.clock import StoppableClock
+
+    class Virtual(Clock):
+        now = 100.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+        def sleep(self, seconds: float) -> None:
+            self.now += seconds
+
+    checks: list[float] = []
+
+    def check() -> None:
+        checks.append(virtual.now)
+        if virtual.now >= 102.0:
+            raise Cancelled
+
+    virtual = Virtual()
+    clock = StoppableClock(virtual, check, 0.5)
+    clock.sleep(1.25)
+    assert checks == [100.0, 100.5, 101.0, 101.25]
+    with pytest.raises(Cancelled):
+        clock.sleep(100.0)
+    assert virtual.now < 103.0
+    assert clock.wall() == pytest.approx(time.time(), abs=60)
+
+
+def test_an_empty_index_is_no_way_around_it(delivery: Delivery, many: Path) -> None:
+    client = client_of(delivery, many, index=pd.DataFrame({"path": ["part0/table_00000.csv"]}))
+    client.stop()
+    in_order(delivery, client, client.run())
