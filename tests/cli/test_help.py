@@ -118,11 +118,11 @@ def test_each_help_fits_a_terminal_of_eighty_columns_and_names_its_options_once(
     assert "--help" in told
 
 
-def test_every_exit_code_is_explained_in_help_and_in_the_readme(run):
+def test_every_exit_code_is_explained_in_help_and_on_its_page(run):
     said = run("--help").out
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
     assert [code for code, _ in EXIT_CODES] == sorted(int(code) for code in ExitCode)
     for code, meaning in EXIT_CODES:
         assert re.search(rf"^  {code} +{re.escape(meaning[:40])}", said, re.MULTILINE)
-        assert re.search(rf"^\| {code} \| ", readme, re.MULTILINE)
+        assert re.search(rf"^\| {code} \| ", page, re.MULTILINE)
     assert "first of 12, 6, 5, 4, 3" in said

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from upload_client.cli.check import check
 from upload_client.cli.completion import completion
 from upload_client.cli.deliver import deliver
+from upload_client.cli.docs import docs
 from upload_client.cli.expectations import expectations
 from upload_client.cli.failure import GIVEN, Failure
 from upload_client.cli.index import index
@@ -27,6 +28,7 @@ deliver.add_command(index)
 deliver.add_command(sandbox)
 deliver.add_command(check)
 deliver.add_command(completion)
+deliver.add_command(docs)
 deliver.add_command(expectations)
 deliver.add_command(unlock)
 deliver.add_command(status)

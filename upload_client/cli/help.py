@@ -29,9 +29,22 @@ ENVIRONMENT = Section(
         ("NO_COLOR", "no colours"),
     ),
 )
-_READ_ON = (
-    "README.md has the settings, and what the states of a file mean; docs/ has the protocol and how-to pages."
-)
+_READ_ON = "`upload-client docs {page}` shows the page about it; `upload-client docs` lists all pages."
+PAGES = {
+    "upload-client": "tutorial",
+    "check": "check",
+    "completion": "cli",
+    "docs": "index",
+    "expectations": "expectations",
+    "index": "manifests",
+    "receiver": "receiver",
+    "report": "report",
+    "sandbox": "tutorial",
+    "status": "status",
+    "unlock": "lock",
+    "verify": "receipt",
+}
+"""The page that goes with each command, by the first of its names."""
 
 
 class _Manual(click.Command):
@@ -86,7 +99,7 @@ class _Manual(click.Command):
             with formatter.section(title):
                 formatter.write_dl(rows)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click's
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The sections, and where to read on."""
         for title, rows, ending in self._sections:
             with formatter.section(title):
@@ -100,7 +113,8 @@ class _Manual(click.Command):
                 formatter.write_paragraph()
                 formatter.write_text(ending)
         with formatter.section("Read on"):
-            formatter.write_text(_READ_ON)
+            names = ctx.command_path.split()
+            formatter.write_text(_READ_ON.format(page=PAGES[names[1] if len(names) > 1 else "upload-client"]))
 
 
 class Command(_Manual):

@@ -1,0 +1,90 @@
+"""What CI does, in pieces: ``nox --list``, ``nox -s lint``, ``nox -s tests-3.13 -- tests/core``."""
+
+from __future__ import annotations
+
+import tempfile
+import tomllib
+from pathlib import Path
+
+import nox
+
+PROJECT = tomllib.loads((Path(__file__).parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "rules", f"tests-{PYTHONS[0]}"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session(python=PYTHONS[0])
+def lint(session: nox.Session) -> None:
+    """Style, types (a user's code too), and links of the documentation."""
+    session.install("-e", ".[dev]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run(
+        "mkdocs", "build", "--strict", "--site-dir", tempfile.mkdtemp(), env={"NO_MKDOCS_2_WARNING": "1"}
+    )
+
+
+@nox.session(python=PYTHONS[0])
+def rules(session: nox.Session) -> None:
+    """The rules alone; every branch of them is reached."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "tests/core", "--cov", "--cov-report=", *session.posargs)
+    session.run("coverage", "report", "--include=upload_client/core/*", "--fail-under=100", "--skip-covered")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """All tests, as the README has them."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *(session.posargs or ["-n", "auto", "--dist", "worksteal"]))
+
+
+@nox.session(python=PYTHONS[0])
+def long(session: nox.Session) -> None:
+    """The tests that take minutes."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "long", *session.posargs)
+
+
+@nox.session(python=[PYTHONS[0], PYTHONS[-1]], venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """All tests, with the oldest version of each dependency that is allowed."""
+    session.install("--resolution", "lowest-direct", "-e", ".[test]")
+    session.run("pytest", *(session.posargs or ["-n", "auto", "--dist", "worksteal"]))
+
+
+@nox.session(python=PYTHONS[0])
+def wheel(session: nox.Session) -> None:
+    """What is published: built, installed alone, asked for its version and its pages."""
+    session.install("build")
+    folder = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", folder, ".")
+    session.install("--force-reinstall", *map(str, Path(folder).glob("*.whl")))
+    session.run("upload-client", "--version")
+    session.run("upload-client", "docs", "settings", silent=True)
+
+
+@nox.session(python=PYTHONS[0], reuse_venv=True)
+def release(session: nox.Session) -> None:
+    """Whether this may be released under the tag that is given: ``nox -s release -- v1.2.3``."""
+    tag = session.posargs[0] if session.posargs else ""
+    if tag != f"v{PROJECT['version']}":
+        session.error(f"the tag is {tag!r}, and the version in pyproject.toml {PROJECT['version']}")
+    changes = Path("CHANGELOG.md").read_text(encoding="utf-8")
+    if f"\n## [{PROJECT['version']}] - " not in changes:
+        session.error(f"CHANGELOG.md has no section [{PROJECT['version']}] with a date")
+    # An address that is not ours would lead everybody who installs this to somebody else.
+    session.install("requests")
+    session.run(
+        "python",
+        "-c",
+        "import sys, requests\n"
+        "for url in sys.argv[1:]:\n"
+        "    page = requests.get(url, timeout=30)\n"
+        "    assert page.ok and 'upload_client' in page.text, f'{url} is not this project'",
+        *PROJECT["urls"].values(),
+    )
