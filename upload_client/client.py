@@ -107,6 +107,8 @@ from upload_client.s3.bucket import (
 from upload_client.s3.write_guard import asking, checking
 from upload_client.settings import Settings, load_settings
 from upload_client.support.clock import SYSTEM, Clock, StoppableClock
+from upload_client.support.patience import Patience
+from upload_client.support.secrets import hidden, without_secrets
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine, TransferOutcome, TransferTask
 from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
@@ -134,8 +136,6 @@ _GRACE = 3.5  # seconds for what is in flight, once the client has been told to 
 _CLOSE_TIMEOUT = 10.0  # seconds for the last records
 _CHECKPOINT_EVERY = 1000  # segments of both logs
 _CHECKPOINT_AT_END = 16  # segments of both logs that are quicker read than a checkpoint is written
-_PATIENCE = 120.0  # seconds for an outage to pass, before what ends a delivery is given up
-_BREAK = 2.0  # seconds between two attempts at that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +263,11 @@ def _exit_code(error: BaseException | None, counts: Mapping[State, int]) -> Exit
     return ExitCode(error.exit_code) if isinstance(error, DeliveryError) else ExitCode.UNEXPECTED
 
 
+def _in_words(error: BaseException) -> str:
+    """What an error says; the words of others without secrets."""
+    return str(error) if isinstance(error, DeliveryError) else without_secrets(str(error))
+
+
 def _headline(counts: Mapping[State, int], error: BaseException | None) -> str:
     """The outcome in one sentence."""
     n = sum(counts.values())
@@ -270,7 +275,8 @@ def _headline(counts: Mapping[State, int], error: BaseException | None) -> str:
     if isinstance(error, NothingToDoError):
         return f"nothing to do: {judged}"
     if error is not None:
-        return f"{judged}; {error}" if n else str(error)
+        said = _in_words(error)
+        return f"{judged}; {said}" if n else said
     rest = {
         "invalid": counts["invalid"],
         "not judged": counts["done"],
@@ -655,9 +661,13 @@ class UploadClient:
 
         Raises:
             LoginRefused: no credentials.
+            NotReachable: the login server was out of reach for as long as ``patience`` says.
         """
         with usage_errors():
-            self._session = open_session(self._base_settings(), prompt=self._prompt, clock=self._waits)
+            settings = self._base_settings()
+            self._session = open_session(
+                settings, prompt=self._prompt, clock=self._waits, patience=self._patience
+            )
 
     def acquire_lock(self, *, refresh: bool = False) -> bool:
         """Take the lock, which then refreshes itself until it is released.
@@ -684,7 +694,9 @@ class UploadClient:
         if self._lock.state == "held" and refresh:
             self._lock.refresh()
         elif self._lock.state != "held":
-            self._lock.acquire(epoch_floor(places.control, places.layout), steal=self._steal)
+            lock = self._lock
+            floor = self._patience(lambda: epoch_floor(places.control, places.layout))
+            self._patience(lambda: lock.acquire(floor, steal=self._steal))
             self._lock.start()
         return True
 
@@ -728,12 +740,26 @@ class UploadClient:
 
     def excformat(self, exc: BaseException) -> str:
         """An exception for print or log, safe for a terminal; with its traceback in `debug`."""
-        text = str(exc) if isinstance(exc, DeliveryError) else f"{type(exc).__name__}: {exc}"
+        text = str(exc)
+        if not isinstance(exc, DeliveryError):
+            text = f"{type(exc).__name__}: {without_secrets(text)}"
         if self.debug:
-            text = "".join(traceback.format_exception(exc))
+            text = hidden("".join(traceback.format_exception(exc)))
         return for_terminal(text, lines=True)
 
     # --- connecting ---
+
+    @property
+    def _patience(self) -> Patience:
+        """Waits for services at the start, when nothing is under way that could be spoilt meanwhile."""
+        lock = self._lock
+        return self._make_patience(lambda: lock.check_held() if lock is not None and lock.lost else None)
+
+    def _make_patience(self, meanwhile: Callable[[], object]) -> Patience:
+        seconds = self._base_settings().patience
+        return Patience(
+            seconds, self._waits, tell=lambda text: self.cmessage(text, "warning"), meanwhile=meanwhile
+        )
 
     def _base_settings(self) -> Settings:
         if self._given_settings is None:
@@ -749,7 +775,7 @@ class UploadClient:
             self.cognito_authenticate()
         session = self._session
         assert session is not None
-        settings = complete_settings(session, self._base_settings())
+        settings = complete_settings(session, self._base_settings(), self._patience)
         n_threads = settings.threads if self._n_threads is None else self._n_threads
         places = open_places(
             session,
@@ -769,7 +795,11 @@ class UploadClient:
         _log.info("agent %s begins %s; %s", self.agent_id, about, versions)
         places = self._open()
         settings, layout, control = places.settings, places.layout, places.control
-        probe_store(control, layout, self.agent_id, clock=self._waits)
+        # Each attempt has an object of its own: what became of that of an earlier one is not known.
+        names = deque([self.agent_id])
+        self._patience(
+            lambda: probe_store(control, layout, names.pop() if names else new_agent_id(), clock=self._waits)
+        )
         self.acquire_lock()
         lock = self._lock
         assert lock is not None
@@ -783,20 +813,22 @@ class UploadClient:
             clock=self._clock,
             may_write=lambda: lock.may_write,
         )
-        writer.fence()
+        self._patience(writer.fence)
         # Whoever has taken the lock since then found no log to end, if this is its first segment.
-        lock.refresh()
+        self._patience(lock.refresh)
         if lock.stolen:
             others = [of for of in TRANSFER_TYPES if of != self.transfer_type]
             reason = f"agent {self.agent_id} took the lock, to deliver the {self.transfer_type}"
-            fence_logs(
-                control,
-                layout,
-                lock,
-                reason,
-                agent_id=self.agent_id,
-                transfer_types=others,
-                clock=self._clock,
+            self._patience(
+                lambda: fence_logs(
+                    control,
+                    layout,
+                    lock,
+                    reason,
+                    agent_id=self.agent_id,
+                    transfer_types=others,
+                    clock=self._clock,
+                )
             )
         self._tell(Phase("planning"))
         survey = self._survey(places, lock.epoch)
@@ -853,11 +885,11 @@ class UploadClient:
         )
         if delivery.ledger.all_valid:
             files = deliveries(delivery.ledger, history)
-            delivery.receipt = insist(lambda: standing_receipt(control, layout, files), self._waits)
+            delivery.receipt = self._patience(lambda: standing_receipt(control, layout, files))
             if delivery.receipt is None:  # an earlier run got as far as the last verdict
                 self._write_index(delivery)
                 self._sweep(delivery)
-                lock.refresh()
+                self._patience(lock.refresh)
                 self._write_receipt(delivery)
             raise NothingToDoError
         writer.start()
@@ -866,24 +898,28 @@ class UploadClient:
 
     def _survey(self, places: _Places, epoch: int) -> _Survey:
         """Read both logs, list what has landed, and find out where each file starts."""
-        self._source.look(places.root, places.layout.landing)
-        ledger = self._source.ledger(
-            places.settings.max_retries if self._max_retries is None else self._max_retries
-        )
-        folded = read_logs(places.control, places.layout, ledger.rows, self._waits)
-        plan = make_plan(
-            ledger,
-            folded.history,
-            epoch=epoch,
-            root=places.root,
-            sources=self._source.entries,
-            landing=places.landing,
-            resend_invalid=self._resend_invalid,
-            n_threads=_LOOKS if places.n_threads == "auto" else places.n_threads,
-            digests=self._source.digests,
-            check=self._check_stop,
-        )
-        return _Survey(folded, ledger, plan)
+        self._patience(lambda: self._source.look(places.root, places.layout.landing))
+        max_retries = places.settings.max_retries if self._max_retries is None else self._max_retries
+        rows = self._source.ledger(max_retries).rows
+        folded = self._patience(lambda: read_logs(places.control, places.layout, rows, self._waits))
+
+        def survey() -> _Survey:
+            ledger = self._source.ledger(max_retries)  # a new one for each attempt: planning moves its files
+            plan = make_plan(
+                ledger,
+                folded.history,
+                epoch=epoch,
+                root=places.root,
+                sources=self._source.entries,
+                landing=places.landing,
+                resend_invalid=self._resend_invalid,
+                n_threads=_LOOKS if places.n_threads == "auto" else places.n_threads,
+                digests=self._source.digests,
+                check=self._check_stop,
+            )
+            return _Survey(folded, ledger, plan)
+
+        return self._patience(survey)
 
     def _make_engine(self, delivery: _Delivery) -> TransferEngine | ExecutorEngine:
         places, lock = delivery.places, delivery.lock
@@ -1208,15 +1244,8 @@ class UploadClient:
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Ask the store until it answers, for as long as an outage may last that the lock survives."""
-        patience = self._clock.monotonic() + _PATIENCE
-        while True:
-            try:
-                return insist(ask, self._waits)
-            except AnswerLost:
-                if self._clock.monotonic() >= patience:
-                    raise
-                self._check_ownership(self._connected())
-                self._waits.sleep(_BREAK)
+        patience = self._make_patience(lambda: self._check_ownership(self._connected()))
+        return patience(lambda: insist(ask, self._waits))
 
     def _may_write(self) -> bool:
         return self._lock is not None and self._lock.may_write
@@ -1350,7 +1379,7 @@ class UploadClient:
                     " the source's store does not say it",
                     "warning",
                 )
-            why = str(error) if error is not None else "complete" if complete else self.state
+            why = _in_words(error) if error is not None else "complete" if complete else self.state
             self._try_to(
                 "close the log",
                 lambda: self._close_log(

@@ -28,6 +28,7 @@ __all__ = [
     "LogBroken",
     "LoginRefused",
     "NoProgress",
+    "NotReachable",
     "NothingToDoError",
     "PipelineBusy",
     "PipelineRefused",
@@ -123,6 +124,19 @@ class LoginRefused(DeliveryError):
 
     exit_code = ExitCode.LOGIN_REFUSED
     hint = "Check user name, password and profile, then run the same command again: it goes on where it was."
+
+
+class NotReachable(DeliveryError):
+    """A service that is needed does not answer, or asks to be asked later: nothing is wrong with the order.
+
+    It was asked again for as long as the setting ``patience`` says.
+    """
+
+    exit_code = ExitCode.NOT_REACHABLE
+    hint = (
+        "Check the network (proxy, firewall), region and endpoint_url; then run the same command again: what"
+        " was confirmed is not sent again."
+    )
 
 
 class Locked(DeliveryError):

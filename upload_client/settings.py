@@ -195,6 +195,12 @@ class Settings(BaseModel):
     start_function: str | None = None
     """Name or ARN of the Lambda function that starts the validation."""
 
+    ca_bundle: str | None = None
+    """A PEM file with the certificates to trust, in place of those that botocore brings."""
+    client_cert: str | None = None
+    """A PEM file with the certificate by which a service or proxy in between knows this machine."""
+    client_key: str | None = None
+    """The key of that certificate, where it is not in the same file."""
     endpoint_url: Url | None = None
     """URL of all AWS services, when not at AWS."""
     endpoints: Annotated[dict[str, Url], AfterValidator(_services)] = Field(default_factory=dict)
@@ -217,6 +223,8 @@ class Settings(BaseModel):
     validator_silence: float = Field(default=120, gt=0, allow_inf_nan=False)
     standstill: float = Field(default=3600, gt=0, allow_inf_nan=False)
     """Seconds in which nothing at all moves, after which a run ends, with exit code 5."""
+    patience: float = Field(default=120, ge=0, le=86_400, allow_inf_nan=False)
+    """Seconds for which a service may be out of reach before it is given up."""
     part_size: Annotated[ByteSize, AfterValidator(_part_size)] | None = None
     """Bytes of a part of a multipart upload; by default it follows from the file's size."""
     multipart_threshold: Annotated[ByteSize, AfterValidator(_part_size)] = ByteSize(16 * MIB)
@@ -419,6 +427,7 @@ def _aws_environment(environ: Mapping[str, str]) -> _Layer:
 
     take("region", "AWS_REGION", "AWS_DEFAULT_REGION")
     take("aws_profile", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+    take("ca_bundle", "AWS_CA_BUNDLE")
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true":
         take("endpoint_url", "AWS_ENDPOINT_URL")
         for service, name in SERVICES.items():

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from upload_client.core.answers import Meaning
 from upload_client.core.preflight import (
     BY_NAME,
     CHECKS,
     FIRST_PROBE,
     LARGEST_PROBE,
-    Access,
-    access,
     actions_of,
     advice,
+    allowed,
     clock_status,
     close_name,
     dump_bytes,
@@ -55,42 +55,18 @@ def test_a_listing_is_allowed_on_the_bucket_and_the_rest_on_its_objects():
     assert resource("s3:PutObject", "b", "toy/d1/") == "arn:aws:s3:::b/toy/d1/*"
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "said"),
-    [
-        (200, "", Access.ALLOWED),
-        (204, "", Access.ALLOWED),
-        (412, "PreconditionFailed", Access.ALLOWED),
-        (409, "ConditionalRequestConflict", Access.ALLOWED),
-        (404, "NoSuchKey", Access.ALLOWED),
-        (404, "NoSuchUpload", Access.ALLOWED),
-        (404, "NoSuchBucket", Access.NO_BUCKET),
-        (403, "AccessDenied", Access.DENIED),
-        (403, "403", Access.DENIED),
-        (401, "", Access.DENIED),
-        (400, "ExpiredToken", Access.ENDED),
-        (403, "InvalidAccessKeyId", Access.UNKNOWN_KEYS),
-        (0, "NoCredentials", Access.UNKNOWN_KEYS),
-        (403, "RequestTimeTooSkewed", Access.CLOCK),
-        (301, "PermanentRedirect", Access.ELSEWHERE),
-        (301, "301", Access.ELSEWHERE),
-        (307, "", Access.ELSEWHERE),
-        (400, "AuthorizationHeaderMalformed", Access.ELSEWHERE),
-        (0, "", Access.NO_ANSWER),
-        (503, "SlowDown", Access.NO_ANSWER),
-        (429, "", Access.NO_ANSWER),
-        (400, "InvalidRequest", Access.ODD),
-    ],
-)
-def test_an_answer_says_whether_it_is_allowed_or_what_is_in_the_way(status, code, said):
-    assert access(status, code) is said
+@pytest.mark.parametrize("means", Meaning)
+def test_a_trial_that_was_to_fail_and_did_so_for_another_reason_tells_that_it_is_allowed(means):
+    assert allowed(means) == (means in (Meaning.DONE, Meaning.MISSING, Meaning.CONFLICT, Meaning.CONDITION))
 
 
-def test_each_refusal_comes_with_what_to_do():
-    for status, code in ((403, "AccessDenied"), (404, "NoSuchBucket"), (0, ""), (301, ""), (400, "X")):
-        assert advice(status, code).endswith(".")
-    assert "upload-client check" in advice(403, "AccessDenied")
-    assert advice(412, "PreconditionFailed") == advice(400, "InvalidRequest")
+@pytest.mark.parametrize("means", Meaning)
+def test_each_refusal_comes_with_what_to_do(means):
+    assert advice(means).endswith(".")
+
+
+def test_who_lacks_a_permission_is_sent_to_the_check():
+    assert "upload-client check" in advice(Meaning.DENIED)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ verifies them itself, ever acts on them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -22,15 +24,29 @@ from botocore import UNSIGNED
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from upload_client.core.answers import Meaning, is_code
+from upload_client.core.preflight import advice
 from upload_client.core.text import for_terminal
-from upload_client.errors import DeliveryError, LoginRefused
+from upload_client.errors import DeliveryError, LoginRefused, NotReachable
+from upload_client.s3.bucket import StoreError, WayBlocked, refusal, store_errors
 from upload_client.s3.clients import client
-from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry, is_skew
+from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry
+from upload_client.s3.trouble import Trouble, trouble_of
 from upload_client.settings import Settings, SettingsError, require
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.password_command import password_from_command
+from upload_client.support.patience import NO_PATIENCE, Patience
+from upload_client.support.secrets import remember
 
-__all__ = ["SET_CLOCK", "CognitoLogin", "Prompt", "fetch_parameter", "find_password", "open_session"]
+__all__ = [
+    "SET_CLOCK",
+    "CognitoLogin",
+    "ParameterDenied",
+    "Prompt",
+    "fetch_parameter",
+    "find_password",
+    "open_session",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +66,9 @@ ADVISORY_SECONDS = 900
 MANDATORY_SECONDS = 600
 """Seconds before their end at which credentials are refreshed, if possible, and at any price (botocore's)."""
 
+MOST_CHALLENGES = 10
+"""A login asks for a password, a code, a new password; one that asks more often than this does not end."""
+
 REFUSALS = {
     "NotAuthorizedException": "Check the user name and the password.",
     "UserNotFoundException": "Check the user name.",
@@ -57,59 +76,108 @@ REFUSALS = {
     "UserNotConfirmedException": "The receiver has to confirm this user first.",
     "ResourceNotFoundException": "Check user_pool_id, user_pool_client_id and identity_pool_id.",
     "InvalidParameterException": "Check user_pool_client_id: SRP must be switched on for it.",
-    "TooManyRequestsException": "Too many attempts: wait some minutes.",
-    "LimitExceededException": "Too many attempts: wait some minutes.",
 }
 """Cognito's error codes, and what the person can do.
 
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_InitiateAuth.html
 """
 
+ATTRIBUTES = {
+    "address": "Address",
+    "birthdate": "Date of birth (YYYY-MM-DD)",
+    "email": "Mail address",
+    "family_name": "Family name",
+    "gender": "Gender",
+    "given_name": "Given name",
+    "locale": "Language",
+    "middle_name": "Middle name",
+    "name": "Name",
+    "nickname": "Nickname",
+    "phone_number": "Telephone number (+4930…)",
+    "picture": "Address of a picture",
+    "preferred_username": "User name to be called by",
+    "profile": "Address of a profile page",
+    "website": "Web site",
+    "zoneinfo": "Time zone (Europe/Berlin)",
+}
+"""What a pool may ask a person for with a first password, and how: never in the words of the server.
+
+https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html
+"""
+
+_PASSWORD_RULES = {
+    "not long enough": "it is too short",
+    "uppercase": "it needs a capital letter",
+    "lowercase": "it needs a small letter",
+    "numeric": "it needs a digit",
+    "symbol": "it needs a character such as ! or ?",
+    "history": "it was used before",
+}
+
 PASSWORD_SOURCES = "Set UPLOAD_CLIENT_PASSWORD or password_command, or keep it in the keyring."  # noqa: S105 # a hint
+_NOT_COGNITO = "its answer is none of Cognito's: is something else there, or in between?"
 
 
-def open_session(settings: Settings, *, prompt: Prompt | None = None, clock: Clock = SYSTEM) -> boto3.Session:
+def open_session(
+    settings: Settings,
+    *,
+    prompt: Prompt | None = None,
+    clock: Clock = SYSTEM,
+    patience: Patience = NO_PATIENCE,
+) -> boto3.Session:
     """Log in, and give a boto3 session whose credentials last as long as they are needed.
 
     Args:
         settings: `auth` says how: ``cognito`` or ``aws``.
         prompt: Asks the person for what is missing; None where nobody is there to be asked.
         clock: Tells when credentials end.
+        patience: Asks again where the login server is not reachable.
 
     Raises:
         LoginRefused: By Cognito, or because something only a person knows is missing. Also raised later,
             out of any AWS call, when the credentials have ended and the refresh token is refused.
-        DeliveryError: The login server cannot be reached.
+        NotReachable: The login server is not there, or asks to be asked later.
         SettingsError: Ids that the login needs are not set.
     """
     if settings.auth == "aws":
         _log.info("using this machine's AWS credentials, profile %s", settings.aws_profile or "default")
-        return _own_session(settings)
-    return CognitoLogin(settings, prompt=prompt, clock=clock).session()
+        return patience(lambda: _own_session(settings))
+    return CognitoLogin(settings, prompt=prompt, clock=clock, patience=patience).session()
 
 
 def fetch_parameter(session: boto3.Session, settings: Settings) -> str:
     """Read the receiver's settings: the text of the SSM parameter ``settings.settings_parameter``.
 
     Raises:
-        SettingsError: It is not there, or this user may not read it.
+        ParameterDenied: This user may not read it.
+        SettingsError: It is not there.
+        LoginRefused: The credentials, or the time of the request, are not taken.
+        NotReachable: SSM is not there, or asks to be asked later.
     """
     name = settings.settings_parameter
+    ssm = client(session, "ssm", settings)
     try:
-        answer = client(session, "ssm", settings).get_parameter(Name=name, WithDecryption=True)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if is_skew(code, error.response["Error"].get("Message", "")):
-            date = error.response["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
-            clock, hint = clock_and_hint(date)
-            raise LoginRefused(f"AWS refuses the time of the request: {clock}", hint=hint) from error
-        raise SettingsError(
-            f"SSM parameter {name}: cannot be read ({code})",
+        with store_errors(f"SSM parameter {name}"):
+            answer = ssm.get_parameter(Name=name, WithDecryption=True)
+            text: str = answer["Parameter"]["Value"]
+    except NotReachable:
+        raise
+    except StoreError as error:
+        if error.meaning is Meaning.CLOCK or error.meaning.credentials:
+            raise LoginRefused(str(error), hint=error.hint) from error
+        if isinstance(error, WayBlocked):
+            raise
+        kind = ParameterDenied if error.meaning is Meaning.DENIED else SettingsError
+        raise kind(
+            f"SSM parameter {name}: cannot be read ({error.s3_code or error})",
             hint="It holds what only the receiver can tell. Check settings_parameter and region, or set"
             " control_bucket, landing_bucket and start_function yourself.",
         ) from error
-    text: str = answer["Parameter"]["Value"]
     return text
+
+
+class ParameterDenied(SettingsError):  # noqa: N818 - reads as what happened
+    """This user may not read the receiver's settings."""
 
 
 def find_password(settings: Settings, username: str, prompt: Prompt | None) -> str:
@@ -136,9 +204,17 @@ class CognitoLogin:
     `session` logs in. From then on `refresh` is called by botocore, by one thread at a time.
     """
 
-    def __init__(self, settings: Settings, *, prompt: Prompt | None = None, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        prompt: Prompt | None = None,
+        clock: Clock = SYSTEM,
+        patience: Patience = NO_PATIENCE,
+    ) -> None:
         require(settings, "user_pool_id", "user_pool_client_id", "identity_pool_id")
         self._settings = settings
+        self._patience = patience
         self._prompt = prompt
         self._clock = clock
         # A pool's id says in which region it is; the delivery may be in another one.
@@ -149,6 +225,7 @@ class CognitoLogin:
         self._identities = client(
             _bare_session(identity_region), "cognito-identity", settings, signature_version=UNSIGNED
         )
+        self._password = ""
         self._id_token = ""
         self._refresh_token = ""
         self._identity_id = ""
@@ -159,21 +236,11 @@ class CognitoLogin:
 
         Raises:
             LoginRefused: See `open_session`.
-            DeliveryError: Cognito cannot be reached.
+            NotReachable: Cognito cannot be reached, or asks to be asked later.
         """
-        try:
-            self._log_in()
-            credentials = self._credentials()
-        except ClientError as error:
-            hint = REFUSALS.get(error.response["Error"]["Code"])
-            raise LoginRefused(
-                f"the login of {self._username} was refused: {_said(error)}", hint=hint
-            ) from error
-        except BotoCoreError as error:
-            raise DeliveryError(
-                f"the login server cannot be reached: {error}",
-                hint="Check the network (proxy, firewall), region and endpoint_url.",
-            ) from error
+        self._find_out_who()
+        self._patience(self._log_in)
+        credentials = self._patience(self._credentials)
         return _bare_session(self._settings.region or self._region, credentials)
 
     def refresh(self) -> dict[str, str]:
@@ -181,36 +248,71 @@ class CognitoLogin:
 
         Raises:
             LoginRefused: Cognito refuses; it is not asked again.
-            BotoCoreError: Cognito cannot be reached; the next call tries again.
+            NotReachable: Cognito cannot be reached; the next call tries again.
         """
         if self._refused is not None:
             raise LoginRefused(str(self._refused), hint=self._refused.hint)
         try:
-            answer = self._pool.initiate_auth(
-                AuthFlow="REFRESH_TOKEN_AUTH",
-                AuthParameters={"REFRESH_TOKEN": self._refresh_token},
-                ClientId=self._settings.user_pool_client_id,
-            )
-            self._keep(answer["AuthenticationResult"])
-            return self._fetch()
-        except ClientError as error:
-            if _is_passing(error):
-                raise
+            with self._in_our_words():
+                answer = self._pool.initiate_auth(
+                    AuthFlow="REFRESH_TOKEN_AUTH",
+                    AuthParameters={"REFRESH_TOKEN": self._refresh_token},
+                    ClientId=self._settings.user_pool_client_id,
+                )
+                self._keep(answer["AuthenticationResult"])
+                return self._fetch()
+        except _Refused as error:
             self._refused = LoginRefused(
-                f"the login of {self._username} has ended and is not renewed ({_said(error)})",
+                f"the login of {self._username} has ended and is not renewed ({error.said})",
                 hint="Run the same command again: it logs in anew and goes on where this run stopped.",
             )
             raise self._refused from error
 
-    def _log_in(self) -> None:
+    def _find_out_who(self) -> None:
+        """User name and password. They are asked for once, however often the login is tried."""
         username = self._username or (self._prompt("User name", secret=False) if self._prompt else None)
         if not username:
             require(self._settings, "username")
-        self._username = username
         assert username is not None
-        password = find_password(self._settings, username, self._prompt)
-        _log.info("logging in to user pool %s as %s", self._settings.user_pool_id, for_terminal(username))
-        self._keep(self._challenges(username, password))
+        self._username = username
+        self._password = find_password(self._settings, username, self._prompt)
+        remember(self._password)
+
+    def _log_in(self) -> None:
+        """One login, from the beginning: a challenge whose answer was lost cannot be answered again."""
+        assert self._username is not None
+        _log.info(
+            "logging in to user pool %s as %s", self._settings.user_pool_id, for_terminal(self._username)
+        )
+        with self._in_our_words():
+            self._keep(self._challenges(self._username, self._password))
+
+    @contextlib.contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        """What goes wrong inside is a refusal, or that the login server is not reachable."""
+        try:
+            yield
+        except DeliveryError:
+            raise
+        except Exception as error:
+            # What is not there, or not as it must be, is no answer of Cognito's.
+            odd = isinstance(error, KeyError | ValueError | TypeError | AttributeError | IndexError)
+            trouble = Trouble(0, "MalformedAnswer", _NOT_COGNITO) if odd else trouble_of(error)
+            if trouble is None:
+                raise
+            raise self._refusal(trouble) from error
+
+    def _refusal(self, trouble: Trouble) -> DeliveryError:
+        means = trouble.meaning
+        if means.passing:
+            return NotReachable(f"the login server: {trouble.message or trouble.code}", hint=advice(means))
+        if means in (Meaning.UNTRUSTED, Meaning.PROXY_LOGIN):
+            return refusal("the login server", trouble)
+        said, hint = trouble.message or trouble.code, REFUSALS.get(trouble.code)
+        if means is Meaning.CLOCK:
+            clock, hint = clock_and_hint(trouble.date)
+            said = f"{clock}. {said}"
+        return _Refused(f"the login of {self._username} was refused: {said}", hint=hint, said=said)
 
     def _challenges(self, username: str, password: str) -> Mapping[str, Any]:
         """Answer what the user pool asks until it gives tokens.
@@ -235,30 +337,40 @@ class CognitoLogin:
         )
         # Later challenges name the user as the pool does inside, not by the alias typed in.
         inside = username
-        while "AuthenticationResult" not in answer:
+        for n in range(MOST_CHALLENGES):
+            if "AuthenticationResult" in answer:
+                tokens: Mapping[str, Any] = answer["AuthenticationResult"]
+                return tokens
             asked = answer.get("ChallengeParameters", {})
             inside = asked.get("USERNAME") or asked.get("USER_ID_FOR_SRP") or inside
-            if answer["ChallengeName"] == "PASSWORD_VERIFIER":
-                answer = self._respond(answer, srp.process_challenge(asked, parameters))
-            else:
-                answer = self._ask(answer, inside)
-        tokens: Mapping[str, Any] = answer["AuthenticationResult"]
-        return tokens
+            proof = answer["ChallengeName"] == "PASSWORD_VERIFIER"
+            if proof != (n == 0):  # nothing else is told to a server that has not asked for the proof, once
+                break
+            answer = (
+                self._respond(answer, srp.process_challenge(asked, parameters))
+                if proof
+                else self._ask(answer, inside)
+            )
+        raise LoginRefused(
+            "the login asks for something else than it should",
+            hint="Check user_pool_id and endpoint_url with the receiver: this is not how their login works.",
+        )
 
     def _ask(self, challenge: Mapping[str, Any], username: str) -> dict[str, Any]:
         """Have the person answer a challenge; a mistyped answer may be given again."""
         name = challenge["ChallengeName"]
         asked = challenge.get("ChallengeParameters", {})
-        target = asked.get("CODE_DELIVERY_DESTINATION") or "you"
+        target = _target(asked.get("CODE_DELIVERY_DESTINATION"))
         questions = {
             "SOFTWARE_TOKEN_MFA": ("Code of your authenticator app", "SOFTWARE_TOKEN_MFA_CODE", False),
-            "SMS_MFA": (f"Code sent by SMS to {target}", "SMS_MFA_CODE", False),
-            "EMAIL_OTP": (f"Code sent by mail to {target}", "EMAIL_OTP_CODE", False),
+            "SMS_MFA": (f"Code sent by SMS{target}", "SMS_MFA_CODE", False),
+            "EMAIL_OTP": (f"Code sent by mail{target}", "EMAIL_OTP_CODE", False),
             "NEW_PASSWORD_REQUIRED": ("New password (this one has to be replaced)", "NEW_PASSWORD", True),
         }
         if name not in questions:
+            shown = name if is_code(str(name)) else "something"
             raise LoginRefused(
-                f"the login asks for {name}, which upload-client cannot answer",
+                f"the login asks for {shown}, which upload-client cannot answer",
                 hint="The receiver's user pool wants a step that has to be done elsewhere first.",
             )
         question, key, secret = questions[name]
@@ -269,26 +381,38 @@ class CognitoLogin:
             )
         responses = {"USERNAME": username}
         for attribute in json.loads(asked.get("requiredAttributes") or "[]"):
-            responses[attribute] = self._prompt(attribute.removeprefix("userAttributes."), secret=False)
+            wanted = ATTRIBUTES.get(str(attribute).removeprefix("userAttributes."))
+            if wanted is None:
+                raise LoginRefused(
+                    "the login asks for something about you that no login has to know",
+                    hint="Ask the receiver to fill it in themselves.",
+                )
+            responses[attribute] = self._prompt(wanted, secret=False)
         for attempt in range(1, ATTEMPTS + 1):
             responses[key] = (
                 self._new_password(question) if secret else self._prompt(question, secret=False).strip()
             )
             try:
-                return self._respond(challenge, responses)
-            except (
-                self._pool.exceptions.CodeMismatchException,
-                self._pool.exceptions.InvalidPasswordException,
-            ) as error:
+                answer = self._respond(challenge, responses)
+            except self._pool.exceptions.CodeMismatchException:
                 if attempt == ATTEMPTS:
                     raise
-                question = f"{_said(error)} Again"
+                question = "This code is not right. Again"
+            except self._pool.exceptions.InvalidPasswordException as error:
+                if attempt == ATTEMPTS:
+                    raise
+                question = f"The receiver's rules do not allow this password{_rule(error)}. Another one"
+            else:
+                if secret:
+                    self._password = responses[key]  # should the rest of the login have to be done again
+                return answer
         raise AssertionError  # the last attempt returned or raised
 
     def _new_password(self, question: str) -> str:
         assert self._prompt is not None
         while True:
             password = self._prompt(question, secret=True)
+            remember(password)
             if self._prompt("The same again", secret=True) == password:
                 return password
             question = "The two differ. New password"
@@ -307,9 +431,11 @@ class CognitoLogin:
         self._id_token = tokens["IdToken"]
         # A refresh brings a new refresh token only where the pool rotates them.
         self._refresh_token = tokens.get("RefreshToken") or self._refresh_token
+        remember(self._id_token, self._refresh_token, tokens.get("AccessToken"))
 
     def _credentials(self) -> RefreshableCredentials:
-        metadata = self._fetch()
+        with self._in_our_words():
+            metadata = self._fetch()
         expiry = datetime.fromisoformat(metadata["expiry_time"])
         lifetime = max(int(expiry.timestamp() - self._clock.wall()), 0)
         return RefreshableCredentials(
@@ -341,6 +467,7 @@ class CognitoLogin:
         )
         given = found["Credentials"]
         _log.info("credentials were given, until %s", given["Expiration"].isoformat())
+        remember(given["SecretKey"], given["SessionToken"])
         now = self._clock.wall()
         if given["Expiration"].timestamp() <= now:
             date = found["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
@@ -386,7 +513,11 @@ def _own_session(settings: Settings) -> boto3.Session:
         if credentials is not None:
             credentials.get_frozen_credentials()
     except (BotoCoreError, ClientError) as error:
-        raise LoginRefused(f"the AWS login was refused: {error}") from error
+        trouble = trouble_of(error)
+        assert trouble is not None
+        if trouble.meaning.passing:
+            raise NotReachable(f"the AWS login: {trouble.message}", hint=advice(trouble.meaning)) from error
+        raise LoginRefused(f"the AWS login was refused: {trouble.message}") from error
     if credentials is None:
         raise LoginRefused(
             "no AWS credentials were found",
@@ -416,15 +547,23 @@ def _region_of(pool_id: str | None) -> str:
     return pool_id.replace(":", "_").partition("_")[0]
 
 
-def _is_passing(error: ClientError) -> bool:
-    """Whether trying again later may help: throttled, or Cognito's own trouble."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status >= 500 or error.response["Error"]["Code"] in {
-        "TooManyRequestsException",
-        "ThrottlingException",
-    }
+def _target(destination: object) -> str:
+    """To whom a code was sent, as far as Cognito shows it: ``to +*********99``; nothing where it is odd."""
+    text = str(destination or "")
+    return f" to {text}" if re.fullmatch(r"[\w+*.@-]{1,80}", text) else ""
 
 
-def _said(error: ClientError) -> str:
-    told = error.response["Error"]
-    return str(told.get("Message") or told["Code"])
+def _rule(error: ClientError) -> str:
+    """Which rule for passwords is not kept, in our words; empty where it cannot be told."""
+    said = str(error.response["Error"].get("Message", ""))
+    return next((f": {ours}" for theirs, ours in _PASSWORD_RULES.items() if theirs in said), "")
+
+
+class _Refused(LoginRefused):
+    """Cognito has refused; `said` is why."""
+
+    code = LoginRefused.code
+
+    def __init__(self, message: str = "", *, hint: str | None = None, said: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.said = said

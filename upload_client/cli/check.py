@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +19,7 @@ import click
 
 from upload_client.cli.failure import GIVEN
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import delivery_options, index_option, log_in, source_option
+from upload_client.cli.place import delivery_options, index_option, log_in, source_option, waiting
 from upload_client.core.hints import complete
 from upload_client.core.text import for_terminal
 
@@ -46,7 +47,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
     groups={
         "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "profile"),
         "What to look at": ("content", "clean"),
-        "As for the delivery": ("threads", "max_rate", "output_dir", "sandbox"),
+        "As for the delivery": ("threads", "max_rate", "output_dir", "patience", "sandbox"),
     },
     sections=(
         Section(
@@ -90,6 +91,7 @@ def check(
     delivery_id: str | None,
     sample: bool,
     profile: str | None,
+    patience: str | None,
     source: str,
     index: Path | None,
     content: bool,
@@ -121,9 +123,9 @@ def check(
             hint="A delivery needs --dataset and --delivery-id; `upload-client check --help` says more.",
         )
     if clean:
-        return _clean(dataset, delivery_id, sample=sample, profile=profile)
+        return _clean(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     with interruptible(), ExitStack() as stack:
-        flags = {"threads": threads, "max_rate": max_rate}
+        flags = {"threads": threads, "max_rate": max_rate, "patience": patience}
         chosen: dict[str, Any] = {"flags": flags, "profile": profile}
         if sandbox:
             chosen = {"flags": flags, "profile": _sandbox(stack, profile), "environ": {}}
@@ -171,7 +173,7 @@ def _sandbox(stack: ExitStack, profile: str | None) -> Path:
     return stack.enter_context(Sandbox()).profile
 
 
-def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None) -> int:
+def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None, patience: str | None) -> int:
     """Throw away the parts of unfinished uploads.
 
     This is for a delivery that nobody goes on with: parts cost the receiver money, and no listing of objects
@@ -182,7 +184,8 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None)
     from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
     from upload_client.s3.unfinished import abort, leftovers  # noqa: PLC0415 # imports boto3
 
-    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
+    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
+    patiently = waiting(settings)
     lock = Lock(
         places.control,
         places.layout.owned,
@@ -191,12 +194,13 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None)
     )
     n = 0
     try:
-        lock.acquire(epoch_floor(places.control, places.layout))  # a run that is at work needs them
+        floor = patiently(lambda: epoch_floor(places.control, places.layout))
+        patiently(lambda: lock.acquire(floor))  # a run that is at work needs them
         lock.start()
-        for upload in leftovers(places.landing):
+        for upload in patiently(lambda: list(leftovers(places.landing))):
             click.echo(f"{for_terminal(upload.key)}  begun {timestamp(upload.initiated)}")
             lock.check_held()
-            abort(places.landing, upload)
+            patiently(partial(abort, places.landing, upload))
             n += 1
     finally:
         lock.release()

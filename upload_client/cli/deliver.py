@@ -18,7 +18,7 @@ from click.core import ParameterSource
 from upload_client.cli.completion import profiles
 from upload_client.cli.failure import EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
-from upload_client.cli.place import index_option, source_option
+from upload_client.cli.place import index_option, patience_option, source_option
 from upload_client.cli.reading_progress import Told
 from upload_client.cli.report import check_target, write_report_of
 from upload_client.cli.version import show_versions
@@ -70,6 +70,7 @@ class _Order:
     engine: str | None
     max_rate: str | None
     max_retries: int | None
+    patience: str | None
     resend_invalid: bool
     dry_run: bool
     output_dir: Path | None
@@ -93,6 +94,7 @@ class _Order:
         "What is sent, and how": (
             "resend_invalid",
             "max_retries",
+            "patience",
             "threads",
             "max_rate",
             "engine",
@@ -162,6 +164,7 @@ class _Order:
     metavar="N",
     help="Second and later tries of a file.  [default: 2]",
 )
+@patience_option
 @click.option("--resend-invalid", is_flag=True, help="Send files again that were judged invalid.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and why; change nothing anywhere.")
 @click.option(
@@ -313,25 +316,29 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.client import UploadClient  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.events import Message  # noqa: PLC0415 # not for --help
+    from upload_client.support.patience import Patience  # noqa: PLC0415 # not for --help
 
     dataset, delivery_id, settings = _settings(order, reporter, stack)
+    patiently = Patience(settings.patience, tell=lambda text: reporter.handle(Message(text, "warning")))
     prompt = find_prompt()
     session: boto3.Session | None = None
     source: Path | Bucket
     if sources.is_bucket(order.source):
-        session = open_session(settings, prompt=prompt)
+        session = open_session(settings, prompt=prompt, patience=patiently)
         source = sources.bucket_of(order.source, session, settings)
     else:
         source = Path(order.source)
     transfer_type: TransferType = "sample" if order.sample else "staging"
     executor, n_batches = stack.enter_context(dask_executor(order.dask)) if order.dask else (None, 1)
     told = Told()
-    index = sources.read_files(
-        source,
-        order.index,
-        as_format=order.index_format,
-        tell=lambda note: reporter.handle(Message(note, "info")),
-        on_progress=told,
+    index = patiently(
+        lambda: sources.read_files(
+            source,
+            order.index,
+            as_format=order.index_format,
+            tell=lambda note: reporter.handle(Message(note, "info")),
+            on_progress=told,
+        )
     )
     told.wipe()
     return UploadClient(
@@ -366,6 +373,7 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
         "engine": order.engine,
         "max_rate": order.max_rate,
         "max_retries": order.max_retries,
+        "patience": order.patience,
     }
     if order.sandbox:
         if order.profile:

@@ -11,6 +11,7 @@ import click
 
 from upload_client.core.hints import complete
 from upload_client.core.text import for_log, for_terminal
+from upload_client.support.secrets import hidden, without_secrets
 
 if TYPE_CHECKING:
     from upload_client.events import Summary
@@ -25,6 +26,7 @@ EXIT_CODES = (
     (4, "some files could not be transferred"),
     (5, "not all judged: the validator was silent, left or passed files over; or nothing moved any more"),
     (6, "stopped early: too many invalid files"),
+    (7, "not reachable: try again"),
     (10, "login refused"),
     (11, "locked by someone else (it says by whom, since when, until when)"),
     (12, "the lock was lost"),
@@ -35,19 +37,6 @@ EXIT_CODES = (
 """Exit codes of the process, with their meaning. Where several apply: the first of 12, 6, 5, 4, 3."""
 
 
-_CONNECTION_ERRORS = frozenset(  # of botocore, which is slow to import
-    {
-        "ConnectTimeoutError",
-        "ConnectionClosedError",
-        "EndpointConnectionError",
-        "ReadTimeoutError",
-        "SSLError",
-    }
-)
-_NETWORK = (
-    "Check the network (proxy, firewall), region and endpoint_url; then run the same command again: what was"
-    " confirmed is not sent again."
-)
 GIVEN: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
 """The command line that is being run: what stands after the program's name."""
 
@@ -78,14 +67,18 @@ class Failure:
             case KeyboardInterrupt() | click.Abort():
                 return cls.of(Interrupted())
         name = type(error).__name__
-        if name in _CONNECTION_ERRORS:
-            return cls(1, for_log(f"{error} ({name})"), _NETWORK)
-        told_by_aws = any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__)
-        if told_by_aws or isinstance(error, OSError):
-            return cls(1, for_log(f"{error} ({name})"), DeliveryError.hint)
+        if any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__):
+            from upload_client.s3.bucket import refusal  # noqa: PLC0415 # imports boto3, which is there already
+            from upload_client.s3.trouble import trouble_of  # noqa: PLC0415 # likewise
+
+            if (trouble := trouble_of(error)) is not None:
+                return cls.of(refusal("AWS", trouble))
+        said = for_log(without_secrets(str(error)))
+        if isinstance(error, OSError):
+            return cls(1, f"{said} ({name})", DeliveryError.hint)
         return cls(
             1,
-            for_log(f"unexpected: {name}: {error}"),
+            f"unexpected: {name}: {said}",
             "This is a fault of upload-client. Run it again with --debug and report what it says;"
             " what was confirmed is not sent again.",
         )
@@ -117,4 +110,5 @@ class Failure:
     @staticmethod
     def print_traceback(error: BaseException) -> None:
         """For --debug: where it happened, on stderr."""
-        click.echo(for_terminal("".join(traceback.format_exception(error)), lines=True), err=True, nl=False)
+        text = hidden("".join(traceback.format_exception(error)))
+        click.echo(for_terminal(text, lines=True), err=True, nl=False)

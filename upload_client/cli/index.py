@@ -83,12 +83,15 @@ def index(
     place: Path | Bucket
     if sources.is_bucket(source):
         from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
+        from upload_client.cli.place import waiting  # noqa: PLC0415 # for buckets alone
         from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
         from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
         settings = load_settings()
-        place = bucket = sources.bucket_of(source, open_session(settings, prompt=find_prompt()), settings)
-        frame = sources.list_bucket(bucket, include, exclude)
+        patiently = waiting(settings)
+        session = open_session(settings, prompt=find_prompt(), patience=patiently)
+        place = bucket = sources.bucket_of(source, session, settings)
+        frame = patiently(lambda: sources.list_bucket(bucket, include, exclude))
         target, no_checksums = output or Path(sources.INDEX), True
     else:
         place = folder = Path(source)

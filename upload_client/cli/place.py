@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.completion import folders, profiles
+from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
     from upload_client.control.places import Places
     from upload_client.settings import Settings
+    from upload_client.support.patience import Patience
 
-__all__ = ["delivery_options", "index_option", "log_in", "source_option"]
+__all__ = ["delivery_options", "index_option", "log_in", "patience_option", "source_option", "waiting"]
 
 
 source_option = click.option(
@@ -51,6 +53,22 @@ log_file_option = click.option(
 )
 
 
+patience_option = click.option(
+    "--patience",
+    metavar="SECONDS",
+    help="How long a service may be out of reach before it is given up (exit code 7).  [default: 120]",
+)
+
+
+def waiting(settings: Settings) -> Patience:
+    """Waits for services as long as the settings say, and tells the person on stderr."""
+    from upload_client.support.patience import Patience  # noqa: PLC0415 # not for --help
+
+    return Patience(
+        settings.patience, tell=lambda text: click.echo(f"warning: {for_terminal(text)}", err=True)
+    )
+
+
 def delivery_options(
     command: Callable[..., Any] | None = None, *, required: bool = True
 ) -> Callable[..., Any]:
@@ -73,6 +91,7 @@ def delivery_options(
             help="Settings from the receiver, a TOML file.",
         ),
         log_file_option,
+        patience_option,
         click.option("--debug", is_flag=True, hidden=True, expose_value=False),  # `main` looks for it
     )
     for option in reversed(options):
@@ -80,10 +99,13 @@ def delivery_options(
     return command
 
 
-def log_in(dataset: str, delivery_id: str, *, sample: bool, profile: str | None) -> tuple[Settings, Places]:
+def log_in(
+    dataset: str, delivery_id: str, *, sample: bool, profile: str | None, patience: str | None
+) -> tuple[Settings, Places]:
     """Log in, and find the delivery's buckets.
 
     Raises:
+        NotReachable: a service was out of reach for as long as ``patience`` says.
         DeliveryError: the login is refused, or the settings are not complete.
     """
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
@@ -91,9 +113,10 @@ def log_in(dataset: str, delivery_id: str, *, sample: bool, profile: str | None)
     from upload_client.control.places import complete_settings, open_places  # noqa: PLC0415 # imports boto3
     from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
-    settings = load_settings(profile=profile)
-    session = open_session(settings, prompt=find_prompt())
-    settings = complete_settings(session, settings)
+    settings = load_settings(flags={"patience": patience}, profile=profile)
+    patiently = waiting(settings)
+    session = open_session(settings, prompt=find_prompt(), patience=patiently)
+    settings = complete_settings(session, settings, patiently)
     places = open_places(
         session,
         settings,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import delivery_options, log_in
+from upload_client.cli.place import delivery_options, log_in, waiting
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ __all__ = ["check_target", "report", "write_report", "write_report_of"]
             "Exit codes",
             (
                 ("0", "written, whatever became of the delivery"),
-                ("1", "the log is broken, the store cannot be reached, or the page not be written"),
+                ("1", "the log is broken, or the page cannot be written"),
                 ("2", "wrong usage or input, or there is no such delivery"),
+                ("7", "not reachable: try again"),
                 ("10", "login refused"),
             ),
         ),
@@ -53,7 +54,15 @@ __all__ = ["check_target", "report", "write_report", "write_report_of"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write it.  [default: upload-client_D_Y_report.html]",
 )
-def report(*, dataset: str, delivery_id: str, sample: bool, profile: str | None, output: Path | None) -> int:
+def report(
+    *,
+    dataset: str,
+    delivery_id: str,
+    sample: bool,
+    profile: str | None,
+    patience: str | None,
+    output: Path | None,
+) -> int:
     """Write a report of a delivery as one HTML page, from any machine that may read the control bucket.
 
     It needs nothing else, and can be mailed, printed and read on a phone: outcome, what to do, throughput and
@@ -63,9 +72,9 @@ def report(*, dataset: str, delivery_id: str, sample: bool, profile: str | None,
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.reports.state_csv import page_name  # noqa: PLC0415 # not for --help
 
-    _, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
+    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     target = output or Path(page_name(dataset, delivery_id))
-    seen = write_report(places.control, places.layout, target)
+    seen = waiting(settings)(lambda: write_report(places.control, places.layout, target))
     if seen is None:
         raise UsageError(
             f"there is no delivery {dataset}/{delivery_id}: nothing of it lies in the control bucket",

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import delivery_options, log_in
+from upload_client.cli.place import delivery_options, log_in, waiting
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
     from upload_client.core.status import DeliveryStatus
     from upload_client.reports.observer import Onlooker
+    from upload_client.support.patience import Patience
 
 __all__ = ["status"]
 
@@ -43,8 +44,9 @@ WATCH_SECONDS = 5.0
             "Exit codes",
             (
                 ("0", "told, whatever became of the delivery; also after Ctrl-C"),
-                ("1", "its log is broken, or the store cannot be reached"),
+                ("1", "its log is broken"),
                 ("2", "wrong usage or input, or there is no such delivery"),
+                ("7", "not reachable: try again"),
                 ("10", "login refused"),
             ),
         ),
@@ -54,7 +56,14 @@ WATCH_SECONDS = 5.0
 @click.option("--watch", is_flag=True, help="Look again and again, until it is complete or Ctrl-C.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def status(
-    *, dataset: str, delivery_id: str, sample: bool, profile: str | None, watch: bool, as_object: bool
+    *,
+    dataset: str,
+    delivery_id: str,
+    sample: bool,
+    profile: str | None,
+    patience: str | None,
+    watch: bool,
+    as_object: bool,
 ) -> int:
     """Say where a delivery stands, from any machine that may read the control bucket.
 
@@ -63,14 +72,15 @@ def status(
     """
     from upload_client.reports.observer import Onlooker  # noqa: PLC0415 # imports boto3
 
-    _, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
+    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
+    patiently = waiting(settings)
     onlooker = Onlooker(places.control, places.layout)
     if watch:
         try:
-            return _watch(onlooker, as_object=as_object)
+            return _watch(onlooker, patiently, as_object=as_object)
         except KeyboardInterrupt:
             return 0
-    seen = onlooker.look()
+    seen = patiently(onlooker.look)
     if as_object:
         _print_json(seen)
     else:
@@ -82,7 +92,7 @@ def status(
     return _exit_code(seen)
 
 
-def _watch(onlooker: Onlooker, *, as_object: bool) -> int:
+def _watch(onlooker: Onlooker, patiently: Patience, *, as_object: bool) -> int:
     """Look again and again: a screen on a terminal, elsewhere a line for each change."""
     from contextlib import ExitStack  # noqa: PLC0415 # beside the others
 
@@ -105,7 +115,7 @@ def _watch(onlooker: Onlooker, *, as_object: bool) -> int:
             began = time.monotonic()
             trouble = ""
             try:
-                seen = onlooker.look()
+                seen = onlooker.look() if seen is not None else patiently(onlooker.look)
             except AccessDenied:
                 raise
             except StoreError as error:

@@ -29,6 +29,7 @@ __all__ = ["unlock"]
             (
                 ("0", "the lock is free"),
                 ("2", "wrong usage, or there was nothing to give back"),
+                ("7", "not reachable: try again"),
                 ("10", "login refused"),
                 ("11", "somebody else holds it; or AGENT lives, and nobody has said --yes"),
             ),
@@ -39,7 +40,14 @@ __all__ = ["unlock"]
 @click.option("--steal", required=True, metavar="AGENT", help="Who holds the lock, as exit code 11 said it.")
 @click.option("--yes", is_flag=True, help="Do not ask, although AGENT was heard of within the last minute.")
 def unlock(
-    *, dataset: str, delivery_id: str, sample: bool, profile: str | None, steal: str, yes: bool
+    *,
+    dataset: str,
+    delivery_id: str,
+    sample: bool,
+    profile: str | None,
+    patience: str | None,
+    steal: str,
+    yes: bool,
 ) -> int:
     """Take the lock of a delivery from AGENT although its lease has not ended, and give it back.
 
@@ -50,7 +58,7 @@ def unlock(
     from upload_client.control.fence import unlock as take_and_give_back  # noqa: PLC0415 # imports boto3
     from upload_client.errors import HolderAlive  # noqa: PLC0415 # not for --help
 
-    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile)
+    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     body = None
     for sure in (yes, True):
         try:

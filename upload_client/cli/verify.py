@@ -11,6 +11,7 @@ import click
 
 from upload_client.cli.completion import folders, profiles
 from upload_client.cli.help import Command, Section
+from upload_client.cli.place import log_in, patience_option, waiting
 from upload_client.cli.reading_progress import Told
 from upload_client.core.text import for_csv_cell, for_terminal
 
@@ -46,6 +47,7 @@ NAMED = 10
                 ("0", "all is as the receipt says"),
                 ("2", "RECEIPT is none, or cannot be read; or wrong usage"),
                 ("3", "something differs: it is named"),
+                ("7", "not reachable: try again"),
             ),
         ),
     ),
@@ -65,6 +67,7 @@ NAMED = 10
     shell_complete=profiles,
     help="Settings from the receiver, a TOML file; for --online.",
 )
+@patience_option
 @click.option("--all", "names_all", is_flag=True, help="Name every file that differs, not the first ten.")
 @click.option(
     "-o",
@@ -81,6 +84,7 @@ def verify(
     source: Path | None,
     online: bool,
     profile: str | None,
+    patience: str | None,
     names_all: bool,
     output: Path | None,
     as_json: bool,
@@ -95,7 +99,7 @@ def verify(
 
     findings = Findings(None if names_all else NAMED)
     with ExitStack() as stack:
-        path = _fetched(receipt, profile, stack) if receipt.startswith("s3://") else Path(receipt)
+        path = _fetched(receipt, profile, patience, stack) if receipt.startswith("s3://") else Path(receipt)
         checked = read_receipt(path)
         if not as_json:
             _say_what_it_is(checked)
@@ -117,11 +121,13 @@ def verify(
             told.wipe()
             _say_result(f"folder {source}", findings.n, as_json=as_json)
         if online:
-            from upload_client.cli.place import log_in  # noqa: PLC0415 # not for --help
-
             head, before = checked.head, findings.n
             _, places = log_in(
-                head.dataset, head.delivery_id, sample=head.transfer_type == "sample", profile=profile
+                head.dataset,
+                head.delivery_id,
+                sample=head.transfer_type == "sample",
+                profile=profile,
+                patience=patience,
             )
             check_buckets(path, checked, places, report, on_progress=told)
             told.wipe()
@@ -148,7 +154,7 @@ def verify(
     return code
 
 
-def _fetched(url: str, profile: str | None, stack: ExitStack) -> Path:
+def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitStack) -> Path:
     """A copy of a receipt that lies in a bucket."""
     import tempfile  # noqa: PLC0415 # not for --help
 
@@ -161,11 +167,13 @@ def _fetched(url: str, profile: str | None, stack: ExitStack) -> Path:
     from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
     place, _, name = url.rpartition("/")
-    settings = load_settings(profile=profile)
-    bucket = sources.bucket_of(place, open_session(settings, prompt=find_prompt()), settings)
+    settings = load_settings(flags={"patience": patience}, profile=profile)
+    patiently = waiting(settings)
+    session = open_session(settings, prompt=find_prompt(), patience=patiently)
+    bucket = sources.bucket_of(place, session, settings)
     copy = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "receipt.json"
     try:
-        fetch_receipt(bucket, name, copy)
+        patiently(lambda: fetch_receipt(bucket, name, copy))
     except NotFound:
         raise UsageError(f"there is no receipt {url}", hint="Look for it under …/receipt/.") from None
     return copy

@@ -14,7 +14,8 @@ from upload_client.core.layout import InvalidName, Layout
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.clients import s3_client
-from upload_client.settings import Settings, SettingsError, require, with_parameter
+from upload_client.settings import Settings, require, with_parameter
+from upload_client.support.patience import NO_PATIENCE, Patience
 
 if TYPE_CHECKING:
     import boto3
@@ -38,25 +39,26 @@ class Places:
 
 @contextlib.contextmanager
 def usage_errors() -> Iterator[None]:
-    """Turn complaints about settings and names into this program's own errors."""
+    """Tell a name that cannot be used as any other wrong input."""
     try:
         yield
-    except SettingsError as error:
-        raise UsageError(str(error), hint=error.hint) from None
     except InvalidName as error:
         raise UsageError(str(error)) from None
 
 
-def complete_settings(session: boto3.Session, settings: Settings) -> Settings:
+def complete_settings(
+    session: boto3.Session, settings: Settings, patience: Patience = NO_PATIENCE
+) -> Settings:
     """The settings with what only the receiver's parameter can tell.
 
     Raises:
+        NotReachable: the parameter cannot be read at this moment.
         UsageError: something is missing, or wrong.
         LoginRefused: the parameter may not be read.
     """
     with usage_errors():
         if settings.needs_parameter:
-            settings = with_parameter(settings, fetch_parameter(session, settings))
+            settings = with_parameter(settings, patience(lambda: fetch_parameter(session, settings)))
         require(settings, "control_bucket", "landing_bucket", "start_function")
     return settings
 

@@ -26,6 +26,8 @@ class ExitCode(IntEnum):
     """Transferred, but not all judged: the validator is silent or has left."""
     STOPPED_EARLY = 6
     """Too many files are invalid."""
+    NOT_REACHABLE = 7
+    """A service does not answer: try again later."""
     LOGIN_REFUSED = 10
     LOCKED = 11
     """Someone else delivers this."""

@@ -11,23 +11,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final, Literal
 
+from upload_client.core.answers import Meaning
 from upload_client.core.values import value
 
 __all__ = [
     "BY_NAME",
     "CHECKS",
-    "Access",
     "Check",
     "Estimate",
     "Finding",
     "Place",
     "Status",
-    "access",
     "actions_of",
     "advice",
+    "allowed",
     "clock_status",
     "close_name",
     "dump_bytes",
@@ -227,84 +226,48 @@ def resource(action: str, bucket: str, prefix: str) -> str:
     return arn if action in _OF_BUCKETS else f"{arn}/{prefix}*"
 
 
-class Access(Enum):
-    """The meaning of an answer to a harmless trial."""
-
-    ALLOWED = "allowed"
-    DENIED = "not allowed"
-    NO_BUCKET = "there is no such bucket"
-    ELSEWHERE = "the bucket is in another region"
-    ENDED = "the credentials have ended"
-    UNKNOWN_KEYS = "the store does not know these credentials"
-    CLOCK = "the time of the request is refused"
-    NO_ANSWER = "no answer"
-    ODD = "an answer that says nothing about permissions"
-
-
-_BY_CODE: Final = {
-    "NoSuchBucket": Access.NO_BUCKET,
-    "PermanentRedirect": Access.ELSEWHERE,
-    "AuthorizationHeaderMalformed": Access.ELSEWHERE,
-    "IllegalLocationConstraintException": Access.ELSEWHERE,
-    "ExpiredToken": Access.ENDED,
-    "ExpiredTokenException": Access.ENDED,
-    "TokenRefreshRequired": Access.ENDED,
-    "InvalidAccessKeyId": Access.UNKNOWN_KEYS,
-    "InvalidClientTokenId": Access.UNKNOWN_KEYS,
-    "InvalidToken": Access.UNKNOWN_KEYS,
-    "NoCredentials": Access.UNKNOWN_KEYS,
-    "SignatureDoesNotMatch": Access.UNKNOWN_KEYS,
-    "UnrecognizedClientException": Access.UNKNOWN_KEYS,
-    "RequestTimeTooSkewed": Access.CLOCK,
-    "RequestExpired": Access.CLOCK,
-    "RequestInTheFuture": Access.CLOCK,
-}
-
-
-def access(status: int, code: str) -> Access:
-    """Read from the answer to a trial whether it is permitted.
+def allowed(means: Meaning) -> bool:
+    """Read from the answer to a trial whether its permission is there.
 
     A trial asks for something that would be refused even to whoever may do it: a write on an ETag that
     nothing has (412, or 404 where there is no object), the end of an upload that nobody began (404). S3 looks
     at the permission first: 403 means that it is missing.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-
-    Args:
-        status: HTTP status; 0: no answer.
-        code: the store's error code; empty on success.
     """
-    if code in _BY_CODE:
-        return _BY_CODE[code]
-    if status in {401, 403}:
-        return Access.DENIED
-    if status in {0, 429} or status >= 500:
-        return Access.NO_ANSWER
-    if status < 300 or status in {404, 409, 412}:
-        return Access.ALLOWED
-    return Access.ELSEWHERE if status in {301, 307} else Access.ODD
+    return means in _ALLOWED
 
 
-_ADVICE: Final = {
-    Access.DENIED: "Check --dataset and --delivery-id. If they are right, see which permission is missing, to"
-    " tell the receiver: `upload-client check`.",
-    Access.NO_BUCKET: "Check --dataset, --delivery-id and --profile; if they are right, tell the receiver.",
-    Access.ELSEWHERE: "Set `region` in the profile to the bucket's region, which the receiver knows.",
-    Access.ENDED: "Log in anew, then run the same command again: it goes on where it was.",
-    Access.UNKNOWN_KEYS: "Check whose credentials these are, and endpoint_url in the profile.",
-    Access.CLOCK: "See that this machine's clock is right (set by NTP), then run the same command again.",
-    Access.NO_ANSWER: "Check the network (proxy, firewall), region and endpoint_url; then run it again.",
-    Access.ODD: "Run the same command again; if it fails again, tell the receiver what it says.",
+_ALLOWED: Final = frozenset({Meaning.DONE, Meaning.MISSING, Meaning.CONFLICT, Meaning.CONDITION})
+
+_NETWORK: Final = "Check the network (proxy, firewall), region and endpoint_url; then run it again."
+_LATER: Final = "Run the same command again; if it fails again, tell the receiver what it says."
+_ADVICE: Final[Mapping[Meaning, str]] = {
+    Meaning.NO_ANSWER: _NETWORK,
+    Meaning.BUSY: "Run the same command again, in some minutes: it goes on where it was.",
+    Meaning.DENIED: (
+        "Check --dataset and --delivery-id. If they are right, see which permission is missing, to tell the"
+        " receiver: `upload-client check`."
+    ),
+    Meaning.NO_BUCKET: "Check --dataset, --delivery-id and --profile; if they are right, tell the receiver.",
+    Meaning.ELSEWHERE: "Set `region` in the profile to the bucket's region, which the receiver knows.",
+    Meaning.ENDED: "Log in anew, then run the same command again: it goes on where it was.",
+    Meaning.UNKNOWN_KEYS: "Check whose credentials these are, and endpoint_url in the profile.",
+    Meaning.SIGNATURE: "Check whose credentials these are, and endpoint_url in the profile.",
+    Meaning.CLOCK: "See that this machine's clock is right (set by NTP), then run the same command again.",
+    Meaning.FULL: "Tell the receiver that their store takes no more; then run the same command again.",
+    Meaning.ARCHIVED: "Have the object restored from the archive first, by whom the bucket belongs to.",
+    Meaning.OWN_LIMIT: "Allow this process more (`ulimit -n`), or end other programs; then run it again.",
+    Meaning.UNTRUSTED: (
+        "Name the certificates of your proxy or store in AWS_CA_BUNDLE, and see that this machine's clock is"
+        " right."
+    ),
+    Meaning.PROXY_LOGIN: "Write user and password into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT.",
 }
 
 
-def advice(status: int, code: str) -> str:
-    """The advice to a person about the refusal of a request.
-
-    Args:
-        status: HTTP status; 0: no answer.
-        code: the store's error code.
-    """
-    return _ADVICE.get(access(status, code), _ADVICE[Access.ODD])
+def advice(means: Meaning) -> str:
+    """The advice to a person about the refusal of a request."""
+    return _ADVICE.get(means, _LATER)
 
 
 CLOCK_OFF: Final = 60.0

@@ -15,17 +15,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError
-
-from upload_client.aws.auth import SET_CLOCK, CognitoLogin, open_session
+from upload_client.aws.auth import SET_CLOCK, CognitoLogin, ParameterDenied, open_session
 from upload_client.control.places import complete_settings, open_places
 from upload_client.core import preflight as rules
-from upload_client.core.preflight import CHECKS, Access, Finding, access
+from upload_client.core.answers import Meaning
+from upload_client.core.preflight import CHECKS, Finding
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.preflight.control import look_at_control
 from upload_client.preflight.files import look_at_content, look_at_files
 from upload_client.preflight.landing import look_at_landing, look_at_source
-from upload_client.preflight.run import NETWORK, TIMEOUT, Data, Order, Run, Steps, asked, n_threads
+from upload_client.preflight.run import TIMEOUT, Data, Order, Run, Steps, asked, n_threads, ok
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket
 from upload_client.settings import Settings
@@ -85,14 +84,11 @@ def _with_session(run: Run, session: boto3.Session) -> Steps[None]:
         run.tell("reading the receiver's settings")
     try:
         settings = complete_settings(session, order.settings)
-    except (DeliveryError, BotoCoreError) as error:
+    except DeliveryError as error:
         yield _settings(run, order.settings)
-        if isinstance(error, BotoCoreError):
-            yield Finding("parameter", "problem", f"no answer: {error}", NETWORK)
-        else:
-            yield _parameter_refused(run, error)
-            if error.hint == SET_CLOCK:
-                yield Finding("clock", "problem", str(error), error.hint)
+        yield _parameter_refused(run, error)
+        if error.hint == SET_CLOCK:
+            yield Finding("clock", "problem", str(error), error.hint)
         run.why_not = "not tried: the receiver's settings are not known"
         return
     try:
@@ -138,7 +134,7 @@ def _parameter_refused(run: Run, error: DeliveryError) -> Finding:
     settings = run.order.settings
     if not settings.needs_parameter:
         return Finding("settings", "problem", str(error), error.hint)
-    if "AccessDenied" not in str(error):
+    if not isinstance(error, ParameterDenied):
         return Finding("parameter", "problem", str(error), error.hint)
     arn = f"arn:aws:ssm:{settings.region or '*'}:*:parameter{settings.settings_parameter}"
     return run.denial("parameter", [("ssm:GetParameter", arn)])
@@ -183,26 +179,26 @@ def _start_function(run: Run, session: boto3.Session, settings: Settings) -> Ste
     run.tell("asking whether the validator may be started")
     function = settings.start_function
     client = clients.client(session, "lambda", settings, read_timeout=TIMEOUT)
-    status, code, message = asked(
+    answer = asked(
         f"Invoke {function}",
         lambda: client.invoke(FunctionName=function, InvocationType="DryRun", Payload=b"{}"),
     )
     name = "start-function"
-    if code == "ResourceNotFoundException":
+    if answer.means is Meaning.MISSING:
         yield Finding(
             name,
             "problem",
             f"there is no function {function}",
             "Check region and start_function; else tell the receiver.",
         )
-    elif access(status, code) is Access.DENIED:
+    elif answer.means is Meaning.DENIED:
         yield run.denial(name, [("lambda:InvokeFunction", f"the function {function}")])
-    elif access(status, code) is Access.ALLOWED:
+    elif ok(answer):
         yield Finding(
             name, "ok", f"lambda:InvokeFunction allowed for {function} (in a dry run: nothing was started)"
         )
     else:
-        yield Finding(name, "problem", message, NETWORK)
+        yield Finding(name, "problem", answer.message, rules.advice(answer.means))
 
 
 def _disk(run: Run) -> Steps[None]:

@@ -11,8 +11,9 @@ from upload_client.control.identity import current_process, is_running, new_agen
 from upload_client.control.places import Places
 from upload_client.control.probe import probe_store
 from upload_client.core import preflight as rules
+from upload_client.core.answers import Meaning
 from upload_client.core.lease import MAX_BODY, LockBody, Take, WhyRefused, WhyTaken, may_take
-from upload_client.core.preflight import Access, Finding, access
+from upload_client.core.preflight import Finding
 from upload_client.errors import StoreUnsafe
 from upload_client.preflight.run import Run, Steps, asked, list_one, ok
 from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge
@@ -34,7 +35,7 @@ def look_at_control(run: Run, places: Places) -> Steps[bool]:
         yield _clock_finding(listed["Date"], (before + run.clock.wall()) / 2)
     finding = run.answer("control-list", *answer, where, found=f" in {control}")
     yield finding
-    if access(*answer[:2]) not in {Access.ALLOWED, Access.DENIED}:
+    if not ok(answer) and answer.means is not Meaning.DENIED:
         run.why_not = "not tried: the bucket cannot be used"
         return False
     yield from run.contained("delivery", _delivery(run, places, begun=bool(listed.get("Contents"))))

@@ -15,7 +15,8 @@ from upload_client.control.identity import new_agent_id
 from upload_client.control.places import Places
 from upload_client.core import checksums
 from upload_client.core import preflight as rules
-from upload_client.core.preflight import Access, Finding, access
+from upload_client.core.answers import Meaning
+from upload_client.core.preflight import Finding
 from upload_client.core.times import timestamp
 from upload_client.errors import StoreUnsafe
 from upload_client.preflight.run import (
@@ -28,7 +29,7 @@ from upload_client.preflight.run import (
     more,
     n_threads,
     ok,
-    parts_of,
+    said,
 )
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.direct import LeanWire
@@ -72,7 +73,7 @@ def look_at_landing(
     answer = asked(f"LIST {landing}", lambda: listed.update(list_one(landing)))
     finding = run.answer("landing-list", *answer, where, found=f" in {landing}")
     yield finding
-    if access(*answer[:2]) not in {Access.ALLOWED, Access.DENIED}:
+    if not ok(answer) and answer.means is not Meaning.DENIED:
         run.why_not = "not tried: the bucket cannot be used"
         return
 
@@ -81,7 +82,7 @@ def look_at_landing(
     began = run.clock.monotonic()
     head = wire.perform(HeadObject(seen))
     latencies = [run.clock.monotonic() - began]
-    reads = run.read_answer("landing-read", parts_of(head), where, exists=there is not None)
+    reads = run.read_answer("landing-read", said(head), where, exists=there is not None)
     yield reads
     for _ in range(_LATENCIES - 1):
         began = run.clock.monotonic()
@@ -91,18 +92,18 @@ def look_at_landing(
 
     upload_id = secrets.token_hex(16)  # nobody's
     aborted = wire.perform(AbortUpload(key, upload_id))
-    yield run.answer("landing-abort", *parts_of(aborted), where)
-    yield run.answer("landing-parts", *parts_of(wire.perform(ListParts(key, upload_id))), where)
+    yield run.answer("landing-abort", *said(aborted), where)
+    yield run.answer("landing-parts", *said(wire.perform(ListParts(key, upload_id))), where)
 
     writes: Finding | None = None
     if safe:
         writes = _try_write(run, wire, key, landing, options, reads=reads.status == "ok")
     began_upload: Answer | None = None
-    if ok(parts_of(aborted)):
+    if ok(said(aborted)):
         began_upload = wire.perform(CreateUpload(key))
         if writes is None:
-            writes = run.answer("landing-write", *parts_of(began_upload), where, options)
-        yield run.answer("landing-multipart", *parts_of(began_upload), where, options)
+            writes = run.answer("landing-write", *said(began_upload), where, options)
+        yield run.answer("landing-multipart", *said(began_upload), where, options)
         if began_upload.ok:
             _measure(run, landing, settings, wire, key, began_upload.upload_id)
     else:
@@ -130,10 +131,9 @@ def _try_write(
             f"{landing} ignores If-Match: a write on a wrong ETag passed (and was removed)",
             StoreUnsafe.hint,
         )
-    denied = access(answer.status, answer.code) is Access.DENIED
-    if denied and not reads:
+    if answer.meaning is Meaning.DENIED and not reads:
         return None
-    return run.answer("landing-write", *parts_of(answer), (landing.name, landing.prefix), options)
+    return run.answer("landing-write", *said(answer), (landing.name, landing.prefix), options)
 
 
 def _measure(run: Run, landing: Bucket, settings: Settings, wire: BotoWire, key: str, upload_id: str) -> None:
@@ -182,7 +182,7 @@ def _measure(run: Run, landing: Bucket, settings: Settings, wire: BotoWire, key:
 def _abandon(run: Run, wire: Wire, key: str, upload_id: str) -> None:
     for _ in range(3):
         answer = wire.perform(AbortUpload(key, upload_id))
-        if ok(parts_of(answer)):
+        if ok(said(answer)):
             return
         run.clock.sleep(1.0)
 
@@ -209,7 +209,7 @@ def _copies(
         yield Finding("source-read", "skipped", "not tried: no file is there")
         yield Finding("source-copy", "skipped", "not tried: no file is there")
         return
-    yield run.read_answer("source-read", parts_of(wire.perform(SourceObject(some))), where, exists=True)
+    yield run.read_answer("source-read", said(wire.perform(SourceObject(some))), where, exists=True)
     if not safe:
         yield Finding("source-copy", "skipped", "not tried: nothing may be written that stays")
         return
@@ -223,7 +223,7 @@ def _copies(
             StoreUnsafe.hint,
         )
         return
-    yield run.answer("source-copy", *parts_of(answer), where, options)
+    yield run.answer("source-copy", *said(answer), where, options)
 
 
 def _leftovers(run: Run, landing: Bucket, own: str) -> Steps[None]:

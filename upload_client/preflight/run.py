@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.aws.auth import Prompt
 from upload_client.control.places import Places
 from upload_client.core import preflight as rules
+from upload_client.core.answers import Meaning
 from upload_client.core.files import TransferType
-from upload_client.core.preflight import BY_NAME, CHECKS, Access, Finding, access, actions_of
+from upload_client.core.preflight import BY_NAME, CHECKS, Finding, actions_of, allowed
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError
-from upload_client.s3.bucket import AccessDenied, Bucket, StoreError, store_errors
-from upload_client.s3.wire import (
-    Answer,
-)
+from upload_client.s3.bucket import Bucket, StoreError, store_errors
+from upload_client.s3.trouble import date_of, trouble_of
+from upload_client.s3.wire import Answer
 from upload_client.settings import Settings
 from upload_client.support import figures
 from upload_client.support.clock import Clock
+from upload_client.support.secrets import without_secrets
 
 if TYPE_CHECKING:
     import boto3
@@ -36,6 +37,7 @@ __all__ = [
     "Measured",
     "Order",
     "Run",
+    "Said",
     "Steps",
     "asked",
     "date_of",
@@ -43,8 +45,8 @@ __all__ = [
     "more",
     "n_threads",
     "ok",
-    "parts_of",
     "quoted",
+    "said",
 ]
 
 T = TypeVar("T")
@@ -148,11 +150,13 @@ class Run:
             return (yield from steps)
         except DeliveryError as error:
             found, todo = str(error), error.hint
-        except BotoCoreError as error:
-            found, todo = f"no answer: {error}", NETWORK
         except Exception as error:  # noqa: BLE001 - a check must not keep the others from being made
-            found = f"unexpected: {type(error).__name__}: {error}"
-            todo = "This is a fault of upload-client: report it."
+            trouble = trouble_of(error) if isinstance(error, BotoCoreError | ClientError) else None
+            if trouble is not None:
+                found, todo = f"{trouble.meaning.value}: {trouble.message}", rules.advice(trouble.meaning)
+            else:
+                found = f"unexpected: {type(error).__name__}: {without_secrets(str(error))}"
+                todo = "This is a fault of upload-client: report it."
         names = [check.name for check in CHECKS]
         left = (one for one in names[names.index(name) :] if one not in self.seen)
         yield Finding(next(left, name), "problem", found, todo)
@@ -161,8 +165,7 @@ class Run:
     def answer(
         self,
         name: str,
-        status: int,
-        code: str,
+        means: Meaning,
         message: str,
         where: tuple[str, str],
         options: Sequence[str] = (),
@@ -173,24 +176,22 @@ class Run:
 
         Args:
             name: of the check.
-            status: HTTP status, 0 for no answer.
-            code: the store's error code.
-            message: what it said.
+            means: what it says.
+            message: the same in words.
             where: bucket and prefix.
             options: names of the settings' object options.
             found: more to be said where it is allowed.
         """
         bucket, prefix = where
-        said = access(status, code)
         actions = actions_of(BY_NAME[name], options)
-        if said is Access.ALLOWED:
+        if allowed(means):
             return Finding(name, "ok", f"{' and '.join(actions)} allowed{found}")
-        if said is Access.DENIED:
+        if means is Meaning.DENIED:
             return self.denial(name, [(one, rules.resource(one, bucket, prefix)) for one in actions])
-        found = f"{said.value}: {message}"
-        if said is Access.NO_BUCKET:
+        found = f"{means.value}: {message}"
+        if means is Meaning.NO_BUCKET:
             found = f"there is no bucket {bucket}"
-        return Finding(name, "problem", found, rules.advice(status, code))
+        return Finding(name, "problem", found, rules.advice(means))
 
     def denial(self, name: str, missing: Sequence[tuple[str, str]]) -> Finding:
         """Permissions are missing: each as its action, and on what it has to be allowed."""
@@ -206,24 +207,27 @@ class Run:
             actions=actions,
         )
 
-    def read_answer(
-        self, name: str, answer: tuple[int, str, str], where: tuple[str, str], *, exists: bool
-    ) -> Finding:
+    def read_answer(self, name: str, answer: Said, where: tuple[str, str], *, exists: bool) -> Finding:
         """Read the answer to a look at an object.
 
         Of an object that is not there S3 says 404 only to whoever may list the bucket, and 403 to others.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
         listing = f"{name.partition('-')[0]}-list"
-        if access(*answer[:2]) is Access.DENIED and listing in self.denied and not exists:
+        if answer.means is Meaning.DENIED and listing in self.denied and not exists:
             return Finding(name, "skipped", "cannot be told while s3:ListBucket is missing")
         return self.answer(name, *answer, where)
 
 
-def asked(
-    doing: str, ask: Callable[[], object], *, date: dict[str, Any] | None = None
-) -> tuple[int, str, str]:
-    """Make a request: its HTTP status (0: no answer), error code and message.
+class Said(NamedTuple):
+    """What an answer says, and the same in words."""
+
+    means: Meaning
+    message: str
+
+
+def asked(doing: str, ask: Callable[[], object], *, date: dict[str, Any] | None = None) -> Said:
+    """Make a request, and say what its answer says.
 
     Args:
         doing: what it is, for the message.
@@ -237,25 +241,18 @@ def asked(
         response = getattr(error.__cause__, "response", {})
         if date is not None and (said := date_of(response)):
             date["Date"] = said
-        code = error.s3_code or ("NoCredentials" if isinstance(error, AccessDenied) else "")
-        return error.status, code, str(error)
-    return 200, "", ""
+        return Said(error.meaning, str(error))
+    return Said(Meaning.DONE, "")
 
 
-def parts_of(answer: Answer) -> tuple[int, str, str]:
-    """HTTP status, error code and message, as `asked` gives them."""
-    return answer.status, answer.code, f"{answer.code} {answer.message}".strip()
+def said(answer: Answer) -> Said:
+    """What an answer of the wire says."""
+    return Said(answer.meaning, f"{answer.code} {answer.message}".strip())
 
 
-def ok(answer: tuple[int, str, str]) -> bool:
+def ok(answer: Said) -> bool:
     """Whether it is allowed."""
-    return access(*answer[:2]) is Access.ALLOWED
-
-
-def date_of(answer: Mapping[str, Any]) -> str:
-    """The ``Date`` of an answer of botocore; empty where it has none."""
-    date: str = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
-    return date
+    return allowed(answer.means)
 
 
 def list_one(bucket: Bucket) -> dict[str, Any]:

@@ -8,25 +8,24 @@ import contextlib
 import email.utils
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
-import botocore.exceptions
-import botocore.parsers
-import urllib3.exceptions
 
 from upload_client.core import checksums
+from upload_client.core.answers import Meaning
 from upload_client.core.digests import said_by_s3
+from upload_client.core.exits import ExitCode
 from upload_client.core.preflight import advice
 from upload_client.core.records import is_etag
 from upload_client.core.text import for_log
 from upload_client.core.values import value
-from upload_client.errors import DeliveryError
+from upload_client.errors import DeliveryError, NotReachable
 from upload_client.s3 import clients, listing
 from upload_client.s3.errors import UploadClientError
 from upload_client.s3.request_log import with_request_id
-from upload_client.s3.skew import clock_and_hint, is_skew
-from upload_client.s3.write_guard import Withdrawn
+from upload_client.s3.skew import clock_and_hint
+from upload_client.s3.trouble import Trouble, trouble_of
 from upload_client.support.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
@@ -45,7 +44,9 @@ __all__ = [
     "PreconditionFailed",
     "StoreError",
     "Stored",
+    "WayBlocked",
     "insist",
+    "refusal",
     "store_errors",
 ]
 
@@ -61,10 +62,12 @@ class StoreError(UploadClientError):
     Attributes:
         s3_code: S3's error code, for example ``"NoSuchKey"``; ``""`` where no answer came.
         status: The HTTP status, 0 where no answer came.
+        meaning: What the answer says, by the table in `upload_client.core.answers`.
     """
 
     s3_code: str = ""
     status: int = 0
+    meaning: Meaning = Meaning.REFUSED
 
 
 class PreconditionFailed(StoreError):
@@ -85,12 +88,19 @@ class NotFound(StoreError):
 class AccessDenied(StoreError):
     """403, or no valid credentials: asking again will not help."""
 
+    meaning = Meaning.DENIED
 
-class AnswerLost(StoreError):
+
+class AnswerLost(StoreError, NotReachable):
     """No answer to rely on, so it is unknown whether the request was carried out. Asking again may help.
 
     The connection failed, was cut or timed out, the store answered 429 or 5xx, or a body arrived damaged.
     """
+
+    code = NotReachable.code
+    exit_code = ExitCode.NOT_REACHABLE
+    hint = NotReachable.hint
+    meaning = Meaning.NO_ANSWER
 
 
 class ObjectTooLarge(StoreError):
@@ -103,32 +113,33 @@ class ObjectTooLarge(StoreError):
     found: Fetched
 
 
-_CREDENTIAL_CODES = frozenset(
-    {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"}
-)
-# Damaged or cut on the way: the store has refused the request, and the same one sent again may arrive whole.
-_DAMAGED_CODES = frozenset(
-    {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "RequestTimeout", "SlowDown"}
-)
-_CREDENTIAL_ERRORS = (
-    botocore.exceptions.NoCredentialsError,
-    botocore.exceptions.PartialCredentialsError,
-    botocore.exceptions.CredentialRetrievalError,
-    botocore.exceptions.TokenRetrievalError,
-    botocore.exceptions.NoAuthTokenError,
-    botocore.exceptions.SSOError,
-)
-_LOST_ERRORS = (
-    botocore.exceptions.FlexibleChecksumError,
-    botocore.exceptions.HTTPClientError,
-    botocore.exceptions.ConnectionError,
-    botocore.exceptions.IncompleteReadError,
-    botocore.parsers.ResponseParserError,
-    urllib3.exceptions.HTTPError,
-    Withdrawn,
-    OSError,
-    ValueError,  # from botocore's parser, of a header that was cut: ``Content-Length: ``
-)
+class WayBlocked(StoreError):
+    """The way to the service is not open: a proxy wants a login, or a certificate is not trusted.
+
+    Asking again will not help; a setting has to be changed.
+    """
+
+    exit_code = ExitCode.USAGE
+
+
+_KINDS: Final[Mapping[Meaning, type[StoreError]]] = {
+    Meaning.NO_ANSWER: AnswerLost,
+    Meaning.BUSY: AnswerLost,
+    Meaning.DAMAGED: AnswerLost,
+    Meaning.OWN_LIMIT: AnswerLost,
+    Meaning.CONFLICT: ConditionalConflict,
+    Meaning.CONDITION: PreconditionFailed,
+    Meaning.MISSING: NotFound,
+    Meaning.NO_BUCKET: NotFound,
+    Meaning.DENIED: AccessDenied,
+    Meaning.ENDED: AccessDenied,
+    Meaning.UNKNOWN_KEYS: AccessDenied,
+    Meaning.SIGNATURE: AccessDenied,
+    Meaning.CLOCK: AccessDenied,
+    Meaning.UNTRUSTED: WayBlocked,
+    Meaning.PROXY_LOGIN: WayBlocked,
+}
+"""What an answer is raised as, by its meaning; everything else is a plain `StoreError`."""
 
 
 @contextlib.contextmanager
@@ -140,33 +151,36 @@ def store_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except DeliveryError:  # one of ours, from within: a refused login, for example
-        raise
-    except botocore.exceptions.ClientError as error:
-        answer = error.response
-        code = str(answer.get("Error", {}).get("Code", ""))
-        text = str(answer.get("Error", {}).get("Message", ""))
-        status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        hint = advice(status, code)
-        if is_skew(code, text):
-            date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
-            clock, hint = clock_and_hint(date)
-            text = f"{clock}. {text}"
-        if name := answer.get("Error", {}).get("BucketName"):
-            text = f"{text} ({name})"
-        request_id = answer.get("ResponseMetadata", {}).get("RequestId")
-        text = with_request_id(for_log(f"{doing}: {code} {text}", 1000), request_id)
-        refusal = _kind(status, code)(text, hint=hint)
-        refusal.s3_code, refusal.status = code, status
-        raise refusal from error
-    except _CREDENTIAL_ERRORS as error:
-        raise AccessDenied(for_log(f"{doing}: {error}")) from error
+    except DeliveryError as error:  # one of ours, from within: a refused login, for example
+        if not isinstance(error, NotReachable) or isinstance(error, StoreError):
+            raise
+        raise AnswerLost(f"{doing}: {error}", hint=error.hint) from error
     except UnicodeError as error:
         raise StoreError(f"{doing!a}: no key may hold this") from error
-    except _LOST_ERRORS as error:
-        raise AnswerLost(for_log(f"{doing}: {error}")) from error
-    except botocore.exceptions.BotoCoreError as error:
-        raise StoreError(for_log(f"{doing}: {error}")) from error
+    except Exception as error:
+        trouble = trouble_of(error)
+        if trouble is None:
+            raise
+        raise refusal(doing, trouble) from error
+
+
+def refusal(doing: str, trouble: Trouble) -> StoreError:
+    """The error to raise where a request did not succeed.
+
+    Args:
+        doing: What was attempted.
+        trouble: Why it did not succeed.
+    """
+    means, text = trouble.meaning, trouble.message
+    hint = advice(means)
+    if means is Meaning.CLOCK:
+        clock, hint = clock_and_hint(trouble.date)
+        text = f"{clock}. {text}"
+    code = trouble.code if trouble.status else ""
+    text = with_request_id(for_log(f"{doing}: {f'{code} {text}'.strip()}", 1000), trouble.request_id)
+    error = _KINDS.get(means, StoreError)(text, hint=hint)
+    error.s3_code, error.status, error.meaning = code, trouble.status, means
+    return error
 
 
 def insist(ask: Callable[[], T], clock: Clock = SYSTEM) -> T:
@@ -182,15 +196,6 @@ def insist(ask: Callable[[], T], clock: Clock = SYSTEM) -> T:
         except (AnswerLost, ConditionalConflict):
             clock.sleep(pause)
     return ask()
-
-
-def _kind(status: int, code: str) -> type[StoreError]:
-    """Sort an answer by what it asks of the caller. 501 is final: it knows no such requests."""
-    if code in _CREDENTIAL_CODES or status in {401, 403}:
-        return AccessDenied
-    if code in _DAMAGED_CODES or status in {408, 429} or (status >= 500 and status != 501):
-        return AnswerLost
-    return {404: NotFound, 409: ConditionalConflict, 412: PreconditionFailed}.get(status, StoreError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ A client made here
 * never sends ``Expect: 100-continue`` to S3. Botocore adds it to each body that is a file, which costs a
   round trip for each, and a whole second where the store does not answer it;
 * says what it means when credentials have ended as soon as they are renewed (`explain_expiry`);
+* goes the way that `upload_client.s3.network` finds: proxies, trusted certificates, a certificate of our own;
+* takes no web page for an answer (`upload_client.s3.trouble.refuse_pages`);
 * has each attempt logged (`request_log`);
-* goes through no proxy to a service on this machine, such as a sandbox: a proxy would look on its own;
 * never signs through awscrt, which takes a plain-HTTP body in 4 KiB steps (`upload_client.aws` sees to it).
 """
 
@@ -19,14 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
 import boto3
 import botocore.config
 import botocore.handlers
 
-from upload_client.s3 import listing, request_log, write_guard
+from upload_client.s3 import listing, network, request_log, write_guard
 from upload_client.s3.skew import explain_expiry
+from upload_client.s3.trouble import refuse_pages
 from upload_client.support import failpoints
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ __all__ = ["RETRIES", "Endpoints", "client", "s3_client"]
 RETRIES = {"mode": "standard", "total_max_attempts": 3}
 """Botocore's standard mode: at most two repeats, some 3 s apart at most, none when an outage lasts."""
 
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _CONNECT_TIMEOUT = 10.0
 _READ_TIMEOUT = 60.0
 
@@ -52,6 +52,10 @@ class Endpoints(Protocol):
     @property
     def endpoints(self) -> Mapping[str, str]:
         """URLs of single services (``{"s3": "http://…"}``); they go before `endpoint_url`."""
+
+
+_FILES = ("ca_bundle", "client_cert", "client_key")
+"""More of the settings, where there are any: PEM files."""
 
 
 def client(
@@ -70,6 +74,9 @@ def client(
 
     Returns:
         The client. (Typed callers take `s3_client`, or annotate the name they bind.)
+
+    Raises:
+        SettingsError: A proxy or a file of certificates that is named cannot be used.
     """
     if session is None:
         session = boto3.Session()
@@ -88,18 +95,37 @@ def client(
     url = None
     if settings is not None:
         url = settings.endpoints.get(service) or settings.endpoint_url
-    if url is not None and urlsplit(url).hostname in _THIS_MACHINE:
-        options["proxies"] = {}
-    made: Any = session.client(  # type: ignore[call-overload] # overloaded by literal service names only
-        service, endpoint_url=url, config=botocore.config.Config(**(options | config))
-    )
+    files = {name: getattr(settings, name, None) for name in _FILES}
+    if certificate := network.own_certificate(files):
+        options["client_cert"] = certificate
+    trusted = network.ca_bundle(session, files["ca_bundle"])
+
+    def make(**more: Any) -> Any:  # noqa: ANN401 - as above
+        return session.client(  # type: ignore[call-overload] # overloaded by literal service names only
+            service,
+            endpoint_url=url,
+            verify=trusted,
+            config=botocore.config.Config(**(options | more | config)),
+        )
+
+    made = make(proxies={})
+    if network.any_proxy() and "proxies" not in config and (found := network.proxies_for(_url_of(made))):
+        made = make(
+            proxies=found
+        )  # which proxy depends on where the service is, and only botocore knows that
     if service == "s3":
         made.meta.events.unregister("before-call.s3", botocore.handlers.add_expect_header)
         listing.watch(made)
         write_guard.watch(made)
+    made.meta.events.register("before-parse", refuse_pages)
     request_log.watch(made)
     failpoints.watch(made)
     return made
+
+
+def _url_of(made: Any) -> str:  # noqa: ANN401 - any boto3 client
+    url: str = made.meta.endpoint_url
+    return url
 
 
 def s3_client(

@@ -33,13 +33,16 @@ from typing import Any, TypeVar
 from xml.sax.saxutils import unescape
 
 from upload_client.core import checksums
+from upload_client.core.foreign import is_page
 from upload_client.core.records import is_crc32, is_etag, is_version_id
 from upload_client.core.text import for_log
 from upload_client.s3 import request_log
 from upload_client.s3.route import Address, Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
+from upload_client.s3.trouble import trouble_of
 from upload_client.s3.wire import Answer, Body, GetObject, HeadObject, PutObject, UploadPart
 from upload_client.support.local_file import FileRange
+from upload_client.support.secrets import without_secrets
 
 __all__ = ["READ", "WRITE", "Connection", "Lean", "Turn", "Waits"]
 
@@ -67,9 +70,6 @@ _CUT = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 _METHODS = {GetObject: "GET", HeadObject: "HEAD"}
 
-OPENING, SENDING, ANSWERING = 10.0, 60.0, 60.0
-"""Seconds without progress after which each phase of a request is given up."""
-
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: |\r|\Z)")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,6}\Z")
 _ELABORATE = frozenset({b"transfer-encoding", b"connection"})
@@ -79,6 +79,14 @@ _MESSAGE = re.compile(rb"<Message>([^<]{0,2000})</Message>")
 
 class Broken(Exception):  # noqa: N818 - the connection's, not the program's
     """The connection is of no further use."""
+
+    code = "Broken"
+
+
+class ProxyLogin(Broken):
+    """The proxy wants to know who asks."""
+
+    code = "ProxyLogin"
 
 
 class Names:
@@ -139,7 +147,7 @@ class Connection:
         self._buffer = b""
         self._reused = False
         self.sock: socket.socket | None = None
-        self.patience = OPENING
+        self.patience = route.address.opening
         self.sent = 0
         self.turn: Turn | None = None
 
@@ -168,9 +176,9 @@ class Connection:
             began = time.perf_counter()
             try:
                 if self.sock is None:
-                    self.patience = OPENING
+                    self.patience = route.address.opening
                     yield from self._open(route.address)
-                self.patience = SENDING
+                self.patience = route.address.silence
                 head = route.head(request, payload)
                 body = request.body
                 if len(body) <= _ONE_SEND and not isinstance(body, FileRange) and self.turn is None:
@@ -180,7 +188,6 @@ class Connection:
                 else:
                     self.sent = 0
                     whole = yield from self._send_long(head, request)
-                self.patience = ANSWERING
                 answer = None
                 if whole:
                     if not (yield READ):
@@ -190,8 +197,7 @@ class Connection:
                     answer = yield from self._receive(request, whole=whole)
             except (OSError, Broken) as error:
                 self.close()
-                code = "ConnectionClosed" if isinstance(error, _Closed) else type(error).__name__
-                answer = Answer(0, code, str(error))
+                answer = _unanswered(error)
                 if reused and isinstance(error, (_Closed, *_CUT)):
                     self._log(request, answer, attempt, began)
                     continue
@@ -246,7 +252,7 @@ class Connection:
             yield from self._wait(WRITE)
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
-            raise OSError(number, f"cannot connect to {host}: {os.strerror(number)}")
+            raise OSError(number, os.strerror(number), host)
 
     def _tunnel(self, address: Address) -> Waits[None]:
         """Ask a proxy for a connection (RFC 9110, section 9.3.6)."""
@@ -258,8 +264,10 @@ class Connection:
         )
         head = yield from self._head()
         status = _status(head)
+        if status == 407:
+            raise ProxyLogin("the proxy wants a login (407)")
         if not 200 <= status < 300:
-            raise Broken(f"the proxy answers {status}")
+            raise Broken(f"the proxy does not let us through ({status})")
         if self._buffer:
             raise Broken("the proxy speaks out of turn")
 
@@ -553,6 +561,17 @@ class Connection:
 class _Closed(Broken):
     """The other side closed the connection before a single byte of an answer."""
 
+    code = "ConnectionClosed"
+
+
+def _unanswered(error: OSError | Broken) -> Answer:
+    """What is known where no answer came, and why not."""
+    if isinstance(error, Broken):
+        return Answer(0, error.code, str(error))
+    trouble = trouble_of(error)
+    assert trouble is not None  # it is the network's
+    return Answer(0, trouble.code, trouble.message)
+
 
 def _sha256(body: Body) -> str:
     if isinstance(body, FileRange):
@@ -603,10 +622,12 @@ def _answer(
             host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
         )
     code, message = _CODE.search(body), _MESSAGE.search(body)
+    if status < 500 and code is None and body and is_page(text := body.decode("utf-8", "replace")):
+        return Answer(0, "NotTheService", f"what answered ({status}) is not S3 but {without_secrets(text)}")
     return Answer(
         status,
         code=unescape(code[1].decode("utf-8", "replace")) if code else "",
-        message=for_log(unescape(message[1].decode("utf-8", "replace"))) if message else "",
+        message=for_log(without_secrets(unescape(message[1].decode("utf-8", "replace")))) if message else "",
         date=headers.get(b"date", b"").decode("latin-1"),
         request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
         host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import botocore.exceptions
 
-from upload_client.errors import LoginRefused
+from upload_client.errors import DeliveryError
 from upload_client.s3.connection import Connection, Lean, Names, Turn, Waits
 from upload_client.s3.route import NoRoute, Route
 from upload_client.s3.wire import Answer, BotoWire, PutObject, Request, UploadPart
@@ -28,24 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LeanWire", "carry", "is_unusual"]
 
-_UNUSUAL_CODES = frozenset(
-    {
-        "AuthorizationHeaderMalformed",
-        "ExpiredToken",
-        "IllegalLocationConstraintException",
-        "InvalidAccessKeyId",
-        "InvalidRequest",
-        "InvalidToken",
-        "MissingSecurityHeader",
-        "NotImplemented",
-        "PermanentRedirect",
-        "Redirect",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-        "TemporaryRedirect",
-        "TokenRefreshRequired",
-    }
-)
 _RENEWED_EVERY = 10.0
 # For one socket, and made for each request: poll needs no descriptor of its own.
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
@@ -53,11 +35,9 @@ _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", sel
 
 def is_unusual(answer: Answer) -> bool:
     """Whether botocore is to be asked what this answer means, by letting it make the request."""
-    return (
-        300 <= answer.status < 400
-        or answer.code in _UNUSUAL_CODES
-        or (answer.status == 400 and not answer.code)
-    )
+    if answer.ok:  # as nearly all are
+        return False
+    return answer.meaning.unusual or 300 <= answer.status < 400 or (answer.status == 400 and not answer.code)
 
 
 class LeanWire:
@@ -154,7 +134,7 @@ class LeanWire:
         while not self._closed.wait(_RENEWED_EVERY):
             # Refused: the requests will be, too, and say so.
             with contextlib.suppress(
-                botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LoginRefused
+                botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, DeliveryError
             ):
                 self.route.renew()
 

@@ -15,15 +15,14 @@ import ssl
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import botocore
 import botocore.exceptions
-import botocore.session
-import botocore.utils
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from upload_client.s3 import request_log
+from upload_client.s3.network import Way, way_of
 from upload_client.s3.sigv4 import Form, Keys, Signer, quote_key, quote_value
 from upload_client.s3.wire import GetObject, HeadObject, PutObject, UploadPart
 
@@ -69,6 +68,8 @@ class Address(NamedTuple):
         tls: How to verify it; None: plain HTTP.
         proxy: Host and port to connect to instead; None: directly.
         proxy_headers: What the proxy is told besides.
+        opening: Seconds to wait for a connection.
+        silence: Seconds to wait for progress after that.
     """
 
     host: str
@@ -76,6 +77,8 @@ class Address(NamedTuple):
     tls: ssl.SSLContext | None
     proxy: tuple[str, int] | None
     proxy_headers: Mapping[str, str]
+    opening: float
+    silence: float
 
 
 class _Seen(NamedTuple):
@@ -129,11 +132,12 @@ class Route:
             if url.scheme not in ("http", "https") or not url.hostname:
                 raise NoRoute(f"{put.url!r} is not understood")
             config: Any = self._bucket.client.meta.config
-            if config.client_cert is not None:
-                raise NoRoute("a client certificate is configured")
             secure = url.scheme == "https"
             port = url.port or (443 if secure else 80)
-            self.address = _address(url.hostname, port, secure, put.url, config.proxies)
+            way = way_of(self._bucket.client, put.url)
+            if way is None:
+                raise NoRoute("how botocore reaches it cannot be told")
+            self.address = _address(url.hostname, port, way)
             self.sign_payload = not secure and not self._unsigned
             if secure and (config.s3 or {}).get("payload_signing_enabled"):
                 self.sign_payload = True
@@ -314,30 +318,15 @@ def _plain(value: str) -> bool:
     return value.isascii() and value.isprintable()
 
 
-def _address(host: str, port: int, secure: bool, url: str, proxies: Mapping[str, str] | None) -> Address:
-    if proxies is None:
-        proxies = botocore.utils.get_environ_proxies(url)
-    chosen = proxies.get("https" if secure else "http")
-    tls = _trust() if secure else None
-    if not chosen:
-        return Address(host, port, tls, None, {})
-    proxy = urlsplit(chosen if "://" in chosen else f"http://{chosen}")
-    if proxy.scheme != "http" or not proxy.hostname:
+def _address(host: str, port: int, way: Way) -> Address:
+    proxy = way.proxy
+    if proxy is None:
+        return Address(host, port, way.tls, None, {}, way.connecting, way.silence)
+    if proxy.scheme != "http":
         raise NoRoute("the proxy is not one of plain HTTP")
     headers = {}
-    if proxy.username is not None:
-        login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-        headers["proxy-authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-    return Address(host, port, tls, (proxy.hostname, proxy.port or 80), headers)
-
-
-def _trust() -> ssl.SSLContext:
-    """The certificates that are trusted: those of AWS_CA_BUNDLE, or else the system's and botocore's own."""
-    bundle = botocore.session.Session().get_config_variable("ca_bundle")
-    context = ssl.create_default_context(cafile=bundle)
-    if bundle is None:
-        from botocore.httpsession import where  # noqa: PLC0415 - reads files
-
-        context.load_verify_locations(cafile=where())
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    if proxy.user and proxy.password:
+        login = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
+        headers["proxy-authorization"] = f"Basic {login}"
+    where = (proxy.host, proxy.port)
+    return Address(host, port, way.tls, where, headers, way.connecting, way.silence)

@@ -17,23 +17,10 @@ from botocore.credentials import RefreshableCredentials
 from upload_client.core.preflight import CLOCK_OFF, in_words
 from upload_client.errors import LoginRefused
 
-__all__ = ["ASK_RECEIVER", "SET_CLOCK", "clock_and_hint", "explain_expiry", "is_skew"]
+__all__ = ["ASK_RECEIVER", "SET_CLOCK", "clock_and_hint", "explain_expiry"]
 
 ASK_RECEIVER = "Run the same command again. If it says this again, show it to the receiver."
 SET_CLOCK = "Set this machine's clock (have it set by NTP), and run the same command again."
-
-_CODES = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
-
-
-def is_skew(code: str, message: str) -> bool:
-    """Whether a refusal, by its code and message, is about the time of the request.
-
-    Services other than S3 have one code for everything that is wrong with a signature.
-    """
-    return code in _CODES or (
-        code in ("InvalidSignatureException", "SignatureDoesNotMatch")
-        and message.startswith(("Signature expired", "Signature not yet current"))
-    )
 
 
 def clock_and_hint(date: str, now: float | None = None) -> tuple[str, str]:

@@ -14,13 +14,13 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-import botocore.exceptions
-import botocore.parsers
-
 from upload_client.core import digests
+from upload_client.core.answers import Meaning, meaning
 from upload_client.core.parts import ListedPart
 from upload_client.core.records import is_crc32, is_etag, is_version_id
 from upload_client.core.text import for_log
+from upload_client.errors import DeliveryError, NotReachable
+from upload_client.s3.trouble import trouble_of
 from upload_client.support.local_file import FileRange
 
 if TYPE_CHECKING:
@@ -201,33 +201,6 @@ READS = (HeadObject, SourceObject, ReadObject, ListParts, Pause)
 """Requests that change nothing, and so need no lock."""
 
 
-_CREDENTIAL_CODES = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidToken",
-        "NoCredentials",
-        "TokenRefreshRequired",
-        "UnrecognizedClientException",
-    }
-)
-_THROTTLE_CODES = frozenset(
-    {"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
-)
-# Damaged, or cut, on the way: the same request sent again may well arrive whole.
-_DAMAGED_CODES = frozenset(
-    {
-        "BadDigest",
-        "XAmzContentSHA256Mismatch",
-        "XAmzContentChecksumMismatch",
-        "IncompleteBody",
-        "RequestTimeout",
-    }
-)
-
-
 @dataclass(slots=True)
 class Answer:
     """An answer.
@@ -268,9 +241,14 @@ class Answer:
         return 200 <= self.status < 300
 
     @property
+    def meaning(self) -> Meaning:
+        """What it says, by the table of all answers."""
+        return meaning(self.status, self.code, self.message)
+
+    @property
     def lost(self) -> bool:
         """Whether no answer came."""
-        return self.status == 0 and self.code not in _CREDENTIAL_CODES
+        return self.status == 0 and not self.meaning.credentials
 
     @property
     def conflict(self) -> bool:
@@ -278,22 +256,25 @@ class Answer:
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
-        return self.status in (409, 412) or (self.status == 404 and self.code == "NoSuchKey")
+        means = self.meaning
+        return means in (Meaning.CONFLICT, Meaning.CONDITION) or (
+            means is Meaning.MISSING and self.code == "NoSuchKey"
+        )
 
     @property
     def throttled(self) -> bool:
         """Whether S3 asks to be asked less often."""
-        return self.status in (429, 503) or self.code in _THROTTLE_CODES
+        return self.meaning is Meaning.BUSY
 
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed a little later."""
-        return self.lost or self.status in (408, 429) or self.status >= 500 or self.code in _DAMAGED_CODES
+        return self.lost or self.meaning.passing
 
     @property
     def credentials_refused(self) -> bool:
         """Whether the credentials are at fault, and so every request will fail."""
-        return self.code in _CREDENTIAL_CODES
+        return self.meaning.credentials
 
 
 Steps = Generator[Request, Answer, T]
@@ -356,32 +337,19 @@ class BotoWire:
         """Carry out a request; see `Wire`."""
         try:
             return _PERFORM[type(request)](self, request)
-        except botocore.exceptions.ClientError as error:
-            response: Any = error.response
-            said = response.get("Error", {})
-            meta = response.get("ResponseMetadata", {})
+        except Exception as error:
+            ours = isinstance(error, DeliveryError) and not isinstance(error, NotReachable)
+            trouble = None if ours else trouble_of(error)
+            if trouble is None:
+                raise
             return Answer(
-                status=meta.get("HTTPStatusCode", 0),
-                code=str(said.get("Code", "")),
-                message=for_log(str(said.get("Message", ""))),
-                date=meta.get("HTTPHeaders", {}).get("date", ""),
-                request_id=meta.get("RequestId", ""),
-                host_id=meta.get("HostId", ""),
+                trouble.status,
+                trouble.code,
+                for_log(trouble.message),
+                date=trouble.date,
+                request_id=trouble.request_id,
+                host_id=trouble.host_id,
             )
-        except (
-            botocore.exceptions.NoCredentialsError,
-            botocore.exceptions.PartialCredentialsError,
-            botocore.exceptions.CredentialRetrievalError,
-            botocore.exceptions.TokenRetrievalError,
-            botocore.exceptions.SSOError,
-        ) as error:
-            return Answer(0, "NoCredentials", str(error))
-        except botocore.exceptions.ParamValidationError as error:
-            return Answer(400, type(error).__name__, str(error))
-        except (KeyError, botocore.parsers.ResponseParserError) as error:
-            return Answer(0, "MalformedAnswer", str(error))  # so cut or odd that it says nothing for certain
-        except (botocore.exceptions.BotoCoreError, OSError) as error:
-            return Answer(0, type(error).__name__, str(error))
 
     def _to(self, operation: str, key: str) -> dict[str, Any]:
         return {"Bucket": self._bucket, "Key": self._prefix + key, **self._options[operation]}

@@ -74,7 +74,7 @@ class Place:
         host = urlsplit(meta.endpoint_url).hostname or ""
         at_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
         config = meta.config
-        names = ("s3", "use_dualstack_endpoint", "use_fips_endpoint", "proxies")
+        names = ("s3", "use_dualstack_endpoint", "use_fips_endpoint")
         told = {name: value for name in names if (value := getattr(config, name, None)) is not None}
         url = None if at_aws else meta.endpoint_url
         return cls(bucket.name, bucket.prefix, url, meta.region_name, json.dumps(told, sort_keys=True))

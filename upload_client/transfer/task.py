@@ -8,13 +8,15 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
+from upload_client.core.answers import Meaning
 from upload_client.core.codes import FileCode
 from upload_client.errors import LoginRefused
 from upload_client.events import InFlight
 from upload_client.s3.request_log import with_request_id
-from upload_client.s3.skew import clock_and_hint, is_skew
+from upload_client.s3.skew import clock_and_hint
 from upload_client.s3.wire import Answer
 from upload_client.support.local_file import FileRefused
+from upload_client.support.secrets import without_secrets
 
 __all__ = ["NotTaken", "TransferOutcome", "TransferProgress", "TransferTask", "failure"]
 
@@ -130,7 +132,7 @@ def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> Tr
     elif isinstance(error, MemoryError):
         text, again, code = "not enough memory", True, FileCode.OUT_OF_RESOURCES
     else:
-        text = f"unexpected: {type(error).__name__}: {error}"
+        text = f"unexpected: {type(error).__name__}: {without_secrets(str(error))}"
     return TransferOutcome(
         task.row,
         task.relpath,
@@ -144,17 +146,22 @@ def failure(task: TransferTask, error: BaseException, bytes_sent: int = 0) -> Tr
 
 
 def _code(answer: Answer) -> FileCode:
-    if is_skew(answer.code, answer.message):
-        return FileCode.CLOCK_WRONG
     if answer.credentials_refused:
         return FileCode.CREDENTIALS
-    if answer.status == 0:
-        return FileCode.NO_ANSWER
-    return FileCode.ACCESS_DENIED if answer.status in (401, 403) else FileCode.REFUSED_BY_STORE
+    if answer.meaning in _CODES:
+        return _CODES[answer.meaning]
+    return FileCode.NO_ANSWER if answer.status == 0 else FileCode.REFUSED_BY_STORE
+
+
+_CODES = {
+    Meaning.CLOCK: FileCode.CLOCK_WRONG,
+    Meaning.DENIED: FileCode.ACCESS_DENIED,
+    Meaning.OWN_LIMIT: FileCode.OUT_OF_RESOURCES,
+}
 
 
 def _said(answer: Answer) -> str:
-    if is_skew(answer.code, answer.message):
+    if answer.meaning is Meaning.CLOCK:
         return f"S3 refuses the time of the request: {clock_and_hint(answer.date)[0]}"
     if answer.code == "NoCredentials":
         return f"no valid credentials: {answer.message}"

@@ -1,0 +1,80 @@
+"""Words of others: what libraries, proxies and services say, before a person or a log gets to see it.
+
+Such a text may be a web page, may be endless, and may repeat what it was given: the URL of a proxy with the
+password in it. `tamed` makes one short line of it in which no secret is left. It is not made safe for a
+terminal here (`upload_client.core.text`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+__all__ = ["HIDDEN", "hide", "is_page", "secrets_of_url", "tamed"]
+
+HIDDEN: Final = "***"
+"""What stands where a secret stood."""
+
+MAX_TOLD: Final = 300
+"""Characters of a foreign text that are told."""
+
+_SHORTEST: Final = 4  # characters; less is found in any text, and is no secret
+_PAGE = re.compile(
+    r"\s*(?:b['\"])?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_TITLE = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s'\"<>]*@")
+_SPLITS = re.compile(r"[#/?@:]")
+
+
+def is_page(text: str) -> bool:
+    """Whether a text is an HTML page."""
+    return _PAGE.match(text[:10_000]) is not None
+
+
+def tamed(text: str, secrets: Iterable[str] = (), *, limit: int = MAX_TOLD) -> str:
+    """One line of a foreign text, without secrets.
+
+    Args:
+        text: anything. Of an HTML page, its title is told.
+        secrets: texts that must not be told; see `hide`.
+        limit: characters of the text to tell.
+    """
+    cut = text[:100_000]
+    if is_page(cut):
+        title = _TITLE.search(cut)
+        said = " ".join(title[1].split()) if title else ""
+        cut = f"an HTML page ({said})" if said else "an HTML page"
+    cut = " ".join(hide(cut, secrets).split())
+    return cut if len(cut) <= limit else f"{cut[: limit - 2]} …"
+
+
+def hide(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text with `HIDDEN` for each secret, and for whatever stands before the ``@`` of a URL.
+
+    Args:
+        text: anything.
+        secrets: texts to hide; those of fewer than four characters are not.
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST and secret in text:
+            text = text.replace(secret, HIDDEN)
+    return _USER.sub(rf"\1{HIDDEN}@", text)
+
+
+def secrets_of_url(url: str) -> frozenset[str]:
+    """What must not be told of a URL that may have a password in it, however badly it is written.
+
+    What stands before the last ``@`` is taken for user and password. Where the password holds characters that
+    end this part of a URL (``#``, ``/``, ``?``, ``@``), libraries take pieces of it for a host or a path and
+    tell those: the pieces are secrets, too.
+    """
+    _, _, rest = url.rpartition("://")
+    login, at, _ = rest.rpartition("@")
+    if not at:
+        return frozenset()
+    _, _, password = login.partition(":")
+    pieces = [login, password, *_SPLITS.split(password)] if password else [login]
+    return frozenset(piece for piece in pieces if len(piece) >= _SHORTEST)

@@ -1,0 +1,235 @@
+"""Why a request to a service did not succeed: every exception of botocore and of the network, in our words.
+
+`trouble_of` is the one place where such an exception becomes something this program decides by (a status, a
+code: `upload_client.core.answers` says what they mean) and something a person may read. Nothing that an
+exception says is passed on as it is: it may repeat the password of a proxy, or be a web page.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import botocore.exceptions
+import botocore.parsers
+import urllib3.exceptions
+
+from upload_client.core.answers import Meaning, is_code, meaning
+from upload_client.core.foreign import is_page
+from upload_client.errors import NotReachable
+from upload_client.s3.write_guard import Withdrawn
+from upload_client.support.secrets import without_secrets
+
+__all__ = ["NotTheService", "Trouble", "date_of", "refuse_pages", "trouble_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What kept a request from succeeding.
+
+    Attributes:
+        status: HTTP status; 0: no answer came, or none that is the service's.
+        code: the service's error code, or the name of what was in the way.
+        message: for people, without secrets, in one line.
+        date: the service's clock, as it stands in the answer; empty where none is.
+        request_id: under which the service's own logs have the request; empty where none was given.
+        host_id: the same, of S3's host.
+    """
+
+    status: int
+    code: str
+    message: str
+    date: str = ""
+    request_id: str = ""
+    host_id: str = ""
+
+    @property
+    def meaning(self) -> Meaning:
+        """What it asks of the caller."""
+        return meaning(self.status, self.code, self.message)
+
+
+class NotTheService(botocore.exceptions.BotoCoreError):
+    """What has answered is not the service: a portal, a proxy or a firewall."""
+
+    fmt = "{said}"
+
+
+def refuse_pages(response_dict: MutableMapping[str, Any], **_: object) -> None:
+    """Botocore's event: an answer is about to be parsed. A web page is nobody's answer to a request.
+
+    Botocore would take it for an empty success, or for a refusal with a page as its message. What a gateway
+    says with 5xx is left to botocore, which asks again.
+    """
+    headers: Mapping[str, str] = response_dict["headers"]
+    status = response_dict["status_code"]
+    names = {name.lower(): value for name, value in headers.items()}
+    if status >= 500 or any(name.startswith("x-amz") for name in names):
+        return
+    body = response_dict.get("body")
+    text = body[:4096].decode("utf-8", "replace") if isinstance(body, bytes) else ""
+    if status == 407:
+        raise NotTheService(said="the proxy wants a login (407)")
+    if "text/html" in names.get("content-type", "") or is_page(text):
+        what = without_secrets(text) if is_page(text) else "an HTML page"
+        raise NotTheService(
+            said=f"what answered ({status}) is not the service but {what}: a portal or proxy?"
+        )
+
+
+_CREDENTIALS = (
+    botocore.exceptions.NoCredentialsError,
+    botocore.exceptions.PartialCredentialsError,
+    botocore.exceptions.CredentialRetrievalError,
+    botocore.exceptions.TokenRetrievalError,
+    botocore.exceptions.NoAuthTokenError,
+    botocore.exceptions.SSOError,
+)
+_LOST = (
+    botocore.exceptions.FlexibleChecksumError,
+    botocore.exceptions.HTTPClientError,
+    botocore.exceptions.ConnectionError,
+    botocore.exceptions.IncompleteReadError,
+    urllib3.exceptions.HTTPError,
+    NotTheService,
+    Withdrawn,
+    OSError,
+)
+_GARBLED = (
+    botocore.parsers.ResponseParserError,
+    KeyError,  # what must be in an answer is not
+    ValueError,  # from botocore's parser, of a header that was cut: ``Content-Length: ``
+)
+
+
+def trouble_of(error: BaseException) -> Trouble | None:
+    """What an exception says; None: it is none of a service's or of the network's."""
+    if isinstance(error, NotReachable):  # of a renewal of the credentials
+        return Trouble(0, type(error).__name__, str(error))
+    if isinstance(error, botocore.exceptions.ClientError):
+        return _refusal(error)
+    if isinstance(error, _CREDENTIALS):
+        return Trouble(0, "NoCredentials", without_secrets(str(error)))
+    if isinstance(error, botocore.exceptions.ParamValidationError):
+        return Trouble(400, type(error).__name__, without_secrets(str(error)))
+    if isinstance(error, _LOST):
+        return _unreached(error)
+    if isinstance(error, botocore.exceptions.BotoCoreError):  # it was never sent: no region, a wrong endpoint
+        return Trouble(400, type(error).__name__, without_secrets(str(error)))
+    if isinstance(error, _GARBLED):
+        return Trouble(0, "MalformedAnswer", "the answer cannot be understood")
+    return None
+
+
+def date_of(answer: Mapping[str, Any]) -> str:
+    """The ``Date`` of an answer of botocore; empty where it has none."""
+    date: str = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    return date
+
+
+def _refusal(error: botocore.exceptions.ClientError) -> Trouble:
+    answer: Mapping[str, Any] = error.response
+    said: Mapping[str, Any] = answer.get("Error", {})
+    code, message = str(said.get("Code", "")), str(said.get("Message", ""))
+    meta: Mapping[str, Any] = answer.get("ResponseMetadata", {})
+    status = int(meta.get("HTTPStatusCode", 0))
+    if is_page(message):
+        return Trouble(0, "NotTheService", f"what answered is not the service but {without_secrets(message)}")
+    if not is_code(code):
+        code = str(status) if code.isdigit() else "UnknownCode" if code else ""
+    message = without_secrets(message)
+    if name := said.get("BucketName"):
+        message = f"{message} ({without_secrets(str(name))})"
+    ids = meta.get("RequestId") or "", meta.get("HostId") or ""
+    return Trouble(status, code, message, date_of(answer), *ids)
+
+
+def _unreached(error: BaseException) -> Trouble:
+    """No answer, for a reason that the chain of causes tells better than the text of the last one."""
+    if isinstance(error, Withdrawn | NotTheService):
+        return Trouble(0, type(error).__name__, str(error))
+    details: Mapping[str, Any] = getattr(error, "kwargs", {})
+    url = str(details.get("endpoint_url") or details.get("proxy_url") or "")
+    host = _host(url)
+    causes = list(_causes(error))
+    proxied = isinstance(error, botocore.exceptions.ProxyConnectionError)
+    whom = f"the proxy {host}".rstrip() if proxied else host or "the service"
+    code = type(error).__name__
+    if isinstance(error, TimeoutError) and not error.errno:
+        return Trouble(0, code, str(error))  # of a connection of our own, in our own words
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            said = f"{whom} shows a certificate that is not trusted ({cause.verify_message.rstrip('.')})"
+            return Trouble(0, "CertificateRefused", said)
+    tunnel = next((str(cause) for cause in causes if "Tunnel connection failed" in str(cause)), "")
+    if tunnel:
+        status = "".join(filter(str.isdigit, tunnel.partition("failed:")[2][:8]))
+        said = (
+            "wants a login (407)" if status == "407" else f"does not let us through ({status or 'no reason'})"
+        )
+        return Trouble(0, "ProxyLogin" if status == "407" else code, f"{whom} {said}")
+    if isinstance(error, botocore.exceptions.ReadTimeoutError):
+        return Trouble(0, code, f"{whom} was silent for too long")
+    if isinstance(error, botocore.exceptions.ConnectTimeoutError):
+        return Trouble(0, code, f"{whom} cannot be connected to: it does not answer")
+    for cause in causes:
+        if isinstance(cause, socket.gaierror | urllib3.exceptions.NameResolutionError):
+            return Trouble(0, code, f"{whom}: this name is not known (DNS)")
+        if isinstance(cause, ssl.SSLError):
+            return Trouble(0, code, f"{whom} speaks no TLS that can be used ({cause.reason or 'no reason'})")
+        if isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, ssl.SSLError):
+            return Trouble(
+                0, os_code(cause) or code, f"{_of_file(cause) or whom}: {os.strerror(cause.errno)}"
+            )
+    if isinstance(error, botocore.exceptions.ConnectionClosedError | ConnectionError):
+        return Trouble(0, code, f"{whom} closed the connection")
+    return Trouble(0, code, f"{whom}: {without_secrets(str(error))}")
+
+
+_OWN_LIMITS = {
+    errno.EMFILE: "TooManyOpenFiles",
+    errno.ENFILE: "TooManyOpenFiles",
+    errno.ENOMEM: "NoMemory",
+    errno.ENOBUFS: "NoMemory",
+    errno.EADDRNOTAVAIL: "NoFreePort",
+}
+
+
+def os_code(error: OSError) -> str:
+    """The name of a limit of this machine that an error of the system is due to; empty: of none."""
+    return _OWN_LIMITS.get(error.errno or 0, "")
+
+
+def _of_file(error: OSError) -> str:
+    return str(error.filename) if isinstance(error.filename, str) else ""
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    return f"{host}:{port}" if port else host
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it was made of: causes, contexts, and what others keep in themselves."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if one is None or id(one) in seen or len(seen) > 20:
+            continue
+        seen.add(id(one))
+        yield one
+        inner = [getattr(one, "reason", None), getattr(one, "original_error", None)]
+        inner += [getattr(one, "kwargs", {}).get("error"), *one.args]
+        waiting += [each for each in inner if isinstance(each, BaseException)]
+        waiting += [one.__cause__, one.__context__]
