@@ -5,8 +5,11 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from upload_client.cli.check import check
 from upload_client.cli.completion import completion
@@ -46,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see ``--help``. A failure is one sentence and a hint on stderr, no traceback.
     """
+    for stream in (sys.stdout, sys.stderr):
+        _write_any_name(stream)
     given = list(sys.argv[1:] if arguments is None else arguments)
     GIVEN.set(tuple(given))
     try:
@@ -61,3 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failure.print()
         return failure.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _write_any_name(stream: TextIO) -> None:
+    """Have a stream take every file name: in a terminal's own encoding what that lacks is escaped.
+
+    What goes to a file or a program is UTF-8, as the names are, whatever the locale says.
+    """
+    if not isinstance(stream, io.TextIOWrapper) or "PYTHONIOENCODING" in os.environ:
+        return
+    if stream.isatty() or stream.encoding.lower() == "utf-8":
+        stream.reconfigure(errors="backslashreplace")
+    else:
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -13,6 +13,7 @@ import click
 
 from upload_client.cli.help import Command, Group, Section
 from upload_client.core.text import for_terminal
+from upload_client.support.file_names import from_disk, on_disk
 
 if TYPE_CHECKING:
     from upload_client.core.problems import Problem
@@ -187,9 +188,11 @@ def _files(source: Path) -> list[tuple[str, int]]:
     found = []
     for path, size in zip(frame["path"].tolist(), known_sizes(frame), strict=True):
         try:
-            found.append((path, int(size) if size is not None else (source / path).stat().st_size))
+            found.append((path, int(size) if size is not None else (source / on_disk(path)).stat().st_size))
         except OSError as error:
-            raise UsageError(f"{source / path} cannot be read: {error.strerror or error}") from error
+            raise UsageError(
+                f"{from_disk(str(source))}/{path} cannot be read: {error.strerror or error}"
+            ) from error
     return found
 
 

@@ -12,11 +12,17 @@ from upload_client.cli.help import Command, Section
 from upload_client.cli.reading_progress import Told
 from upload_client.core.manifests import FORMATS, Format, named_format
 from upload_client.core.text import for_terminal
+from upload_client.support.file_names import from_disk
 
 if TYPE_CHECKING:
     from upload_client.s3.bucket import Bucket
 
 __all__ = ["index"]
+
+
+def _as_names(_context: click.Context, _option: click.Parameter, globs: tuple[str, ...]) -> tuple[str, ...]:
+    """Compared with file names, they are spelled as those are."""
+    return tuple(map(from_disk, globs))
 
 
 @click.command(
@@ -49,8 +55,16 @@ __all__ = ["index"]
     help="What kind of list; s3: for S3 Batch.  [default: by FILE's name]",
 )
 @click.option("--no-checksums", is_flag=True, help="No CRC32: names and sizes alone, without reading files.")
-@click.option("--include", multiple=True, metavar="GLOB", help="Only files that match.  [repeatable]")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="No files that match.  [repeatable]")
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    callback=_as_names,
+    help="Only files that match.  [repeatable]",
+)
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", callback=_as_names, help="No files that match.  [repeatable]"
+)
 @click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 def index(
     *,

@@ -22,6 +22,7 @@ from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
 from upload_client.s3.bucket import Bucket, ObjectInfo, StoreError, insist
 from upload_client.s3.unfinished import leftovers
+from upload_client.support.file_names import on_disk
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
@@ -239,7 +240,7 @@ class _Survey:
             size, etag = self._sources.get(relpath, (-1, None))
             return Local(size, etag=etag)
         try:
-            status = os.stat(self._folder + relpath)  # noqa: PTH116 - once for each file
+            status = os.stat(self._folder + on_disk(relpath))  # noqa: PTH116 - once for each file
         except OSError:
             return Local(-1)
         return Local(status.st_size, kept_mtime(status.st_mtime_ns))

@@ -17,6 +17,7 @@ from upload_client.errors import UsageError
 from upload_client.index import check_index, known_sizes
 from upload_client.index.frames import SIZES_SEEN
 from upload_client.s3.bucket import Bucket
+from upload_client.support.file_names import from_disk
 from upload_client.transfer.dataroot import DataRoot
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Source:
     """
 
     def __init__(self, place: str | Path | Bucket, index: pd.DataFrame) -> None:
-        self.name = str(place)
+        self.name = from_disk(str(place)) if isinstance(place, Path) else str(place)
         self._place = place if isinstance(place, Bucket) else _place(place)
         self.index = index
         self._sizes_seen = bool(index.attrs.get(SIZES_SEEN))
@@ -118,7 +119,7 @@ class Source:
     def _before_paths(self) -> str:
         """The prefix that makes a relative path the path a person would use."""
         if isinstance(self._place, Path):
-            return str(self._place.absolute()).rstrip("/\\") + os.sep
+            return from_disk(str(self._place.absolute())).rstrip("/\\") + os.sep
         return str(self._place)
 
 

@@ -18,6 +18,7 @@ from upload_client.errors import UsageError
 from upload_client.expectations.content import LIBRARIES, is_installed
 from upload_client.expectations.lines import flow, scalar
 from upload_client.expectations.seen import SEEN, Seen
+from upload_client.support.file_names import on_disk
 
 __all__ = ["PoorSample", "infer"]
 
@@ -150,7 +151,7 @@ def _drafts_of(
         key = folder if kind in ("csv", "tsv", "parquet") else ""
         seen = by_folder.setdefault(key, SEEN[kind](kind, packed=suffix.endswith(".gz")))
         try:
-            with (root / path).open("rb") as file, _unpacked(file, suffix) as content:
+            with (root / on_disk(path)).open("rb") as file, _unpacked(file, suffix) as content:
                 seen.read(content)
         except OSError as error:
             problems.append(for_terminal(f"{path}: {error.strerror or error}"))

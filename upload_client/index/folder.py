@@ -12,6 +12,7 @@ from pathlib import Path
 from upload_client.core.paths import check_relpath
 from upload_client.errors import UsageError
 from upload_client.index.problems import shown
+from upload_client.support.file_names import from_disk, on_disk
 
 __all__ = ["Folder"]
 
@@ -29,8 +30,8 @@ class Folder:
         self._folders: dict[str, str | None] = {"": None}
 
     def path(self, relpath: str) -> str:
-        """The place of the file of that path, if it is there."""
-        return f"{self._base}/{relpath}"
+        """The place of the file of that path, if it is there: for the system, see `file_names`."""
+        return f"{self._base}/{on_disk(relpath)}"
 
     def target(self, path: str) -> str | None:
         """The target of a symlink; None if it is out of the source."""
@@ -64,7 +65,7 @@ class Folder:
         """Names of the regular files in a folder; none if it may not be listed."""
         try:
             with os.scandir(self.path(folder)) as entries:
-                return {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
+                return {from_disk(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)}
         except OSError:
             return set()
 
@@ -88,8 +89,8 @@ class Folder:
 
     def _examine(self, relpath: str, is_right: Callable[[int], bool]) -> str | None:
         """Why a path is not the right thing."""
-        path = self.path(relpath)
         try:
+            path = self.path(relpath)
             status = os.lstat(path)
             if _leads_on(status):
                 real = self.target(path)
@@ -125,7 +126,8 @@ class Folder:
                 yield folder or ".", f"cannot be listed: {error.strerror or error}"
                 continue
             for entry in entries:
-                relpath = f"{folder}/{entry.name}" if folder else entry.name
+                name = from_disk(entry.name)
+                relpath = f"{folder}/{name}" if folder else name
                 if leaves_out(relpath):
                     continue
                 there, on_the_way = os.path.join(real, entry.name), came_from  # noqa: PTH118

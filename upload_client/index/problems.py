@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from upload_client.core.text import for_terminal
 from upload_client.errors import InvalidIndex
+from upload_client.support.file_names import from_disk
 
 __all__ = ["SHOWN", "Problems", "shown"]
 
@@ -42,7 +45,7 @@ class Problems:
 
 def shown(name: object) -> str:
     """A name or value in quotes, safe for a terminal, not too long."""
-    text = str(name)
+    text = from_disk(str(name)) if isinstance(name, Path) else str(name)
     if len(text) > 120:
         text = f"{text[:80]}…{text[-30:]}"
     return f"'{for_terminal(text)}'"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from upload_client.core.codes import FileCode
 from upload_client.s3.bucket import Bucket
+from upload_client.support.file_names import from_disk, on_disk
 from upload_client.support.local_file import FileRefused, LocalFile, open_inside
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class DataRoot:
             OSError: The system could not open it for a reason that may pass (too many files open, …).
         """
         # Once per file: os.path.join takes longer than to open it, and Path ten times as long.
+        path = on_disk(path)
         path = path if os.path.isabs(path) else self._inside + path  # noqa: PTH117
         return open_inside(path, self._inside)
 
@@ -101,9 +103,9 @@ class DataRoot:
         name = "" if key is None else (key.as_posix() if isinstance(key, Path) else key)
         if self.bucket is not None:
             return tuple(self.bucket.ls(name))
-        folder = os.path.realpath(os.path.join(self._real, name))  # noqa: PTH118
+        folder = os.path.realpath(os.path.join(self._real, on_disk(name)))  # noqa: PTH118
         if not (folder + os.sep).startswith(self._inside):
             raise FileRefused("lies outside the source", FileCode.OUTSIDE_SOURCE)
         start = name.strip("/") + "/" if name.strip("/") not in ("", ".") else ""
         with os.scandir(folder) as entries:
-            return tuple(sorted(start + entry.name + ("/" if entry.is_dir() else "") for entry in entries))
+            return tuple(sorted(start + from_disk(entry.name) + "/" * entry.is_dir() for entry in entries))

@@ -32,6 +32,7 @@ from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, NotFound, StoreError
 from upload_client.s3.sigv4 import Keys
 from upload_client.s3.unfinished import leftovers
+from upload_client.support.file_names import from_disk, on_disk
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.task import TransferOutcome, TransferProgress, TransferTask
@@ -172,7 +173,7 @@ def send_batch(batch: Batch) -> list[TransferOutcome]:
     if isinstance(batch.source, Place):
         source = DataRoot(_bucket(batch.source, batch.keys, n))
     else:
-        source = DataRoot(Path(batch.source))
+        source = DataRoot(Path(on_disk(batch.source)))
     leave = None if batch.lock is None else _Leave(batch.lock, batch.keys)
     if leave is not None:
         options["may_write"] = leave
@@ -232,7 +233,9 @@ class ExecutorEngine:
         self._executor = executor
         self._bucket = destination
         self._source: str | Place = (
-            Place.of(source.bucket) if source.bucket is not None else str(Path(source.path or ".").resolve())
+            Place.of(source.bucket)
+            if source.bucket is not None
+            else from_disk(str(Path(source.path or ".").resolve()))
         )
         self._destination = Place.of(destination)
         self._session = session
