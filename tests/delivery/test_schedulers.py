@@ -1,7 +1,7 @@
 """The examples for schedulers: a task that is cancelled gives the lock back, and the next try goes on.
 
-Against stand-ins that do with SIGTERM what the real ones do; and against the real ones, each in an environment
-of its own, which takes minutes and a package index:
+Against stand-ins that do with SIGTERM what the real ones do; and against the real ones, each in an
+environment of its own, which takes minutes and a package index:
 
     python -m pytest tests/delivery/test_schedulers.py -m long
 """
