@@ -1056,6 +1056,8 @@ class UploadClient:
             return
         if self.state is ClientState.RUNNING and ledger.transfer_complete:
             self._move("all_sent")
+            delivery.writer.hurry()
+            delivery.validation.hurry()
             self._tell(Phase("judging"))
         try:
             delivery.validation.keep()

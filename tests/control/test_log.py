@@ -101,6 +101,19 @@ def test_a_flush_comes_after_half_a_second(bucket, clock):
     assert all_notes(bucket) == [0, 1]
 
 
+def test_a_flush_comes_at_once_where_nothing_is_to_follow(bucket, clock):
+    writer = writer_of(bucket, clock=clock)
+    writer.hurry()
+    assert writer.step() == math.inf
+    writer.append(note(0))
+    assert writer.step() == pytest.approx(0.5)
+    writer.hurry()
+    assert writer.step() == 0
+    assert all_notes(bucket) == [0]
+    writer.append(note(1))
+    assert writer.step() == pytest.approx(0.5)  # it was in a hurry once
+
+
 def test_a_flush_comes_at_five_thousand_records(bucket, clock):
     writer = writer_of(bucket, clock=clock)
     writer.append_many(note(n) for n in range(MAX_BATCH_RECORDS - 1))
@@ -441,6 +454,27 @@ def test_polls_come_less_often_while_nothing_comes(bucket, clock):
     assert waits[-1] == 10
     fill(bucket, 1)
     assert reader.step() == 1
+
+
+def test_who_is_in_a_hurry_looks_soon_and_more_often_after_each_find(bucket, clock):
+    reader = reader_of(bucket, clock=clock)
+    for _ in range(6):
+        clock.advance(reader.step())
+    writer = fill(bucket, 1)
+    assert reader.step() == 1
+    reader.hurry()
+    assert reader.step() == 0.25
+    clock.advance(0.25)
+    waits = []
+    for _ in range(12):
+        waits.append(reader.step())
+        clock.advance(waits[-1])
+    assert waits[0] == 0.25
+    assert waits == sorted(waits)
+    assert waits[-1] == 10
+    writer.append(note(1))
+    assert writer.flush()
+    assert reader.step() == 0.25
 
 
 def test_a_long_log_is_read_in_order_by_many(bucket, through, proxy, monkeypatch):

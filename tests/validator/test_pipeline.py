@@ -798,6 +798,22 @@ def test_a_dead_owners_late_segment_is_passed_over(memory, clock):
     assert [v.path for v in later.verdicts()] == ["a.csv"]
 
 
+def test_where_something_came_it_looks_again_as_soon_as_that_is_judged(memory, clock):
+    slow = Slow()
+    validator = memory.validator(executor=slow, poll_seconds=3.0)
+    validator.begin()
+    memory.client.deliver("a.csv")
+    validator.step()
+    memory.client.deliver("b.csv")
+    clock.advance(0.5)
+    validator.step()
+    slow.do()
+    clock.advance(0.5)
+    validator.step()
+    assert memory.judge.judged.keys() == {("a.csv", "1-1")}
+    assert validator.backlog == 1  # "b.csv", two seconds before its time
+
+
 def test_it_works_in_threads_as_it_does_step_by_step(client, checker, control):
     from concurrent.futures import ThreadPoolExecutor
 

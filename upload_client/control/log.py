@@ -57,6 +57,7 @@ READ_BUDGET = 16 * 1024 * 1024
 """Bytes that a reader takes in one poll at most."""
 
 _POLL_FIRST, _POLL_LAST = 1.0, 10.0  # seconds between polls: while something comes, and after a long silence
+_POLL_EAGER = 0.25  # the first of them, where nobody has anything to do but wait for what comes
 _RETRY_FIRST, _RETRY_LAST = 0.5, 10.0  # seconds between attempts of an append
 _STEPS_ASIDE = 16  # dead owners' segments to chain to in one go; there is hardly ever one
 _SEQUENTIAL = 2  # segments that are not worth the threads
@@ -200,6 +201,13 @@ class LogWriter:
             " or damaged"
         )
         raise self.error
+
+    def hurry(self) -> None:
+        """Send what waits now: nothing comes soon that could share a segment with it. From any thread."""
+        with self._queueing:
+            if self._lines:
+                self._oldest = -math.inf
+        self._background.wake()
 
     def append(self, record: Record) -> None:
         """Queue a record; see `append_many`."""
@@ -436,6 +444,7 @@ class LogReader:
         self._fetchers = fetchers
         self._polling = threading.Lock()  # one poll at a time: whoever has it may move the chain
         self._next_poll = -math.inf  # by the monotonic clock
+        self._first = _POLL_FIRST
         self._pause = _POLL_FIRST
         self._found: deque[Segment] = deque()
         self._listing: Iterator[ObjectInfo] | None = None  # what the last poll left of a listing
@@ -502,13 +511,19 @@ class LogReader:
                 self._found.extend(segments)
                 self.error = broken  # only now: `update` gives out what was found before it raises this
                 if segments:
-                    self._pause = _POLL_FIRST
+                    self._pause = self._first
             if self.error is not None:
                 return math.inf
             wait = 0.0 if more else self._pause
             self._pause = min(1.5 * self._pause, _POLL_LAST)
             self._next_poll = self._clock.monotonic() + wait
             return wait
+
+    def hurry(self) -> None:
+        """Look soon, and from now on sooner after each find: nothing else is left to do. From any thread."""
+        self._first = self._pause = min(_POLL_EAGER, _POLL_FIRST)
+        self._next_poll = min(self._next_poll, self._clock.monotonic() + self._pause)
+        self._background.wake()
 
     def start(self) -> None:
         """Start a daemon thread that calls `step` whenever it is due."""

@@ -152,6 +152,11 @@ class Validation:
         if (shards := self._shards[0].shards) is not None:
             self._share(shards)  # the answer that said so may have been to a later attempt
 
+    def hurry(self) -> None:
+        """All is sent: nothing is left to do but to listen."""
+        for shard in self._shards:
+            shard.reader.hurry()
+
     def follow(self) -> None:
         """Begin to follow the logs."""
         for shard in self._shards:

@@ -80,7 +80,8 @@ ErrorCode = Literal[
 
 _OUR_FAULT = ("validator_not_started", "store_error", "misconfigured")
 
-_LOOK_SECONDS = 0.25
+_LOOK_FIRST, _LOOK_LAST = 0.05, 0.5
+"""Seconds between two looks at what a worker does: at first, and after a while."""
 _MARGIN_SECONDS = 5.0
 _MAX_KEY = 200
 _MAX_MESSAGE = 500
@@ -341,7 +342,7 @@ class _Starter:
             waiting = [shard for shard, _ in busy]
             if self._clock.monotonic() >= patience:
                 raise _Refused("validator_busy", f"{busy[0][1]}{self._which(waiting)}")
-            self._clock.sleep(_LOOK_SECONDS)
+            self._clock.sleep(_LOOK_LAST / 2)
 
     def _in_the_way(self, shard: _Shard) -> str | None:
         """Look at a shard's lock: who has to leave first, None where nobody has; note who is at work."""
@@ -441,6 +442,7 @@ class _Starter:
 
     def _await(self, look: Callable[[_Shard], str | None], silence: str) -> None:
         """Wait until each shard has somebody at work, as `look` says; else it is as `silence` says."""
+        pause = _LOOK_FIRST
         while True:
             for shard in self._asked:
                 shard.validator_id = shard.validator_id or look(shard)
@@ -449,7 +451,8 @@ class _Starter:
                 return
             if self._clock.monotonic() >= self._deadline:
                 raise _Refused("validator_not_started", f"{silence}{self._which(missing)}")
-            self._clock.sleep(_LOOK_SECONDS)
+            self._clock.sleep(pause)
+            pause = min(1.3 * pause, _LOOK_LAST)
 
     def _which(self, shards: Sequence[_Shard]) -> str:
         """Which of several validators something is said about."""

@@ -146,6 +146,7 @@ class Validator:
         self._wake = threading.Event()
         self._poll_pause = poll_seconds
         self._next_poll = -math.inf
+        self._found_at_last_poll = False
         self._polled_at: float | None = None
         self._client_silent = 0.0
         self._client_lease = float(DEFAULT_LEASE)
@@ -382,6 +383,7 @@ class Validator:
         if n_segments:
             self._client_silent = 0.0
             self._poll_pause = self._poll_seconds
+        self._found_at_last_poll = n_segments > 0
         self._next_poll = now + self._poll_pause
         if not n_segments:
             self._poll_pause = min(1.5 * self._poll_pause, self._poll_longest_seconds)
@@ -418,6 +420,7 @@ class Validator:
     def _harvest(self) -> None:
         """Say what came out of the judgements that have ended."""
         abandoned: dict[str, int] = {}
+        was_idle = self._is_idle
         while self._done:
             path = self._done.popleft()
             under_way = self._judging.pop(path)
@@ -449,6 +452,8 @@ class Validator:
 
         if abandoned:
             self._waiting = {**abandoned, **self._waiting}
+        if self._is_idle and not was_idle and self._found_at_last_poll:
+            self._next_poll = min(self._next_poll, self._clock.monotonic())  # there may be more by now
 
     def _ended(self, path: str, _: object) -> None:
         """Something has come out. In any thread."""

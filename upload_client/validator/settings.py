@@ -64,7 +64,7 @@ class ValidatorSettings(BaseModel):
     """Text files larger than this are not read through; their checksum is all that is judged."""
     lease_seconds: int = Field(default=120, ge=30, le=3600)
     """Lease of the validator's lock, in seconds: for so long a validator that died keeps the next one out."""
-    poll_seconds: float = Field(default=1.0, gt=0)
+    poll_seconds: float = Field(default=0.25, gt=0)
     """Between two looks at the client's log, while something comes."""
     poll_longest_seconds: float = Field(default=10.0, gt=0)
     """Between two looks after a long silence."""
