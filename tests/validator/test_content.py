@@ -3,13 +3,16 @@
 import csv
 import io
 import json
+import sys
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from upload_client.validator.content import MAX_NESTING, MAX_TEXT, Unreadable, _JsonWalk, check_text
+from upload_client.validator import json_text, tables
+from upload_client.validator.content import MAX_NESTING, MAX_TEXT, Unreadable, check_text
+from upload_client.validator.json_text import _JsonWalk
 
 LONG = b"x" * 300_000  # longer than what is read at once
 
@@ -218,3 +221,170 @@ def test_json_in_pieces_is_sound_exactly_when_the_standard_library_takes_it_whol
     except Unreadable:
         walked = False
     assert walked is sound
+
+
+# The quick way and the careful one
+
+
+def said(kind: str, data: bytes) -> str:
+    """What is said of a file; nothing where it opens."""
+    try:
+        check_text(kind, io.BytesIO(data))
+    except Unreadable as error:
+        return str(error)
+    return ""
+
+
+class _Unsure(_JsonWalk):
+    """Walks through all of a text."""
+
+    def pass_over(self, piece, *, to_the_end=False):
+        return False
+
+
+def carefully(kind: str, data: bytes) -> str:
+    """The same, without the quick way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_text, "_is_json", lambda text: False)
+        patch.setattr(json_text, "_are_json", lambda lines, n: False)
+        patch.setattr(json_text, "_JsonWalk", _Unsure)
+        patch.setattr(tables._Shape, "of", lambda data, delimiter: None)
+        return said(kind, data)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Files are read by so few bytes that everything is cut somewhere."""
+    for module in (json_text, tables):
+        monkeypatch.setattr(module, "BLOCK", 24)
+
+
+@pytest.fixture(params=["msgspec", "standard library"])
+def engine(request, monkeypatch):
+    if request.param == "standard library":
+        monkeypatch.setitem(sys.modules, "msgspec", None)
+    for name, made in zip(("_scan", "_scan_array"), json_text._engine(), strict=True):
+        monkeypatch.setattr(json_text, name, made)
+    return request.param
+
+
+@st.composite
+def damaged_bytes(draw, texts):
+    """A text in UTF-8, and mostly something taken out of it or put into it, characters or bytes."""
+    data = draw(damaged(texts)).encode("utf-8", "replace")
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(data)))
+        put = draw(st.sampled_from([b"", b'"', b"\n", b",", b"\\", b"\xc3", b"\xff", b"\xef\xbb\xbf", b"\0"]))
+        data = data[:at] + put + data[at + draw(st.integers(0, 1)) :]
+    return data
+
+
+ONE = st.builds(json.dumps, JSON, ensure_ascii=st.booleans(), indent=st.sampled_from([None, None, 1]))
+LINES = st.lists(st.builds(json.dumps, JSON, ensure_ascii=st.booleans()), max_size=12).map("\n".join)
+FIELDS = st.text(st.sampled_from('ab ä,;\t"\n\r'), max_size=6) | st.sampled_from(["", "1.5", "x y"])
+
+
+@st.composite
+def written(draw):
+    """A table as programs write them."""
+    width = draw(st.integers(1, 4))
+    rows = draw(st.lists(st.lists(FIELDS, min_size=width, max_size=width), max_size=10))
+    text = io.StringIO(newline="")
+    writer = csv.writer(
+        text,
+        delimiter=draw(st.sampled_from(",,;\t|")),
+        lineterminator=draw(st.sampled_from(["\n", "\n", "\r\n", "\r", "\n\n"])),
+        quoting=draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])),
+    )
+    writer.writerows(rows)
+    return draw(st.sampled_from(["", "", "\ufeff"])) + text.getvalue()
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damaged_bytes(ONE | LINES | written()), st.sampled_from(["json", "jsonl", "csv", "tsv"]))
+def test_the_quick_way_lets_through_what_the_careful_one_lets_through_and_nothing_else(
+    small_blocks, engine, data, kind
+):
+    quick, careful = said(kind, data), carefully(kind, data)
+    if b"\0" in data or "UTF-8" in quick + careful:
+        # Of several faults in a block the first that is met is told, and blocks are not the same.
+        assert bool(quick) is bool(careful)
+    else:
+        assert quick == careful
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[1\n2]\n",
+        b"1 2\n[1,\n2]\n",
+        b"1,2\n\n",
+        b"1\n2,3\n\n",
+        b'"a\nb"\n',
+        b'1}],[{"":2\n',
+        b'{"a":1\n}\n',
+        b"[[1\n],[2]]\n",
+        b"1,\n2\n",
+        b'"\\"\n"\n',
+    ],
+)
+def test_a_line_that_is_not_one_value_is_not_lent_another_lines(engine, data):
+    assert said("jsonl", data).startswith("line ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'["' + b"a, " * 200_000 + b'", "' + b'\\", ' * 100_000 + b'"]',
+        b'[{"a": "' + b"x" * 500 + b'\\\\"}' + b', {"b": ["]", "{", "\\\\\\""]}' * 30_000 + b"]",
+        b'{"k": {' + b", ".join(b'"%d": [[[%d]], {}, "\xc3\xbc"]' % (n, n) for n in range(40_000)) + b"}}",
+        b"[" + b"NaN, " * 1000 + b"1, " * 300_000 + b"-Infinity]",
+        b"[" * 490 + b"1, " * 300_000 + b"[[1]]" + b"]" * 490,
+        b" " * 600_000 + b"[1]" + b" " * 600_000,
+        b'{"a": 1' + b" " * 300_000 + b', "b": ' + b" " * 300_000 + b"2}",
+    ],
+    ids=lambda x: repr(x)[:30],
+)
+def test_large_json_of_every_kind_opens(engine, data):
+    assert said("json", data) == ""
+    assert carefully("json", data) == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 490 + b"1, " * 300_000 + b"[" * 11 + b"]" * 11 + b"]" * 490,
+        b'[{"a": [' + b"1, " * 200_000 + b"}]]",
+        b"[" + b"1, " * 200_000 + b"01, " + b"1, " * 200_000 + b"1]",
+        b"[" + b"1, " * 200_000 + b"]",
+        b"[" + b"1, " * 200_000 + b"1]]",
+        b"[" + b"1, " * 200_000 + b"1], 2",
+        b"[" + b'"\xff", ' * 60_000 + b"1]",
+        b'{"a": 1, ' + b'"b": 2, ' * 60_000 + b"3}",
+    ],
+    ids=lambda x: repr(x)[-30:],
+)
+def test_large_json_is_refused_in_the_same_words_either_way(engine, data):
+    assert said("json", data) == carefully("json", data) != ""
+
+
+def test_most_files_never_need_the_careful_way(monkeypatch, engine):
+    def never(*_):
+        raise AssertionError("the careful way")
+
+    monkeypatch.setattr(json_text, "_loads", never)
+    monkeypatch.setattr(_JsonWalk, "feed", never)
+    monkeypatch.setattr(tables._Rest, "lines", never)
+    rows = [["time", "a remark, quoted", "värde"], *([str(n), 'he said "no"', "1,5"] for n in range(40_000))]
+    for dialect, kind in (("excel", "csv"), ("excel-tab", "tsv"), ("unix", "csv")):
+        text = io.StringIO(newline="")
+        csv.writer(text, dialect).writerows([[c.replace('"', "")] * 3 for r in rows for c in r[:1]])
+        check_text(kind, io.BytesIO(text.getvalue().encode()))
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    check_text("csv", io.BytesIO(text.getvalue().encode()))
+    values = [{"n": n, "deep": [{"er": ["ü", None, 1.5e-3]}], "text": 'a "b", \\ [c'} for n in range(20_000)]
+    for indent in (None, 2):
+        check_text("json", io.BytesIO(json.dumps(values, indent=indent).encode()))
+    check_text("json", io.BytesIO(json.dumps({"type": "all", "features": values}).encode()))
+    check_text("jsonl", io.BytesIO("".join(json.dumps(value) + "\n" for value in values).encode()))
