@@ -318,8 +318,12 @@ def test_the_quick_way_lets_through_what_the_careful_one_lets_through_and_nothin
     [
         b"[1\n2]\n",
         b"1 2\n[1,\n2]\n",
+        b"1,2\n",
         b"1,2\n\n",
         b"1\n2,3\n\n",
+        b"[1\n2]\n3,4\n",
+        b'"a\nb"\n1,2\n',
+        b'{"a":\n1}\n2,3\n',
         b'"a\nb"\n',
         b'1}],[{"":2\n',
         b'{"a":1\n}\n',
@@ -330,6 +334,16 @@ def test_the_quick_way_lets_through_what_the_careful_one_lets_through_and_nothin
 )
 def test_a_line_that_is_not_one_value_is_not_lent_another_lines(engine, data):
     assert said("jsonl", data).startswith("line ")
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "csv", "tsv"])
+@pytest.mark.parametrize("bad", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf5\x80\x80\x80"])
+@pytest.mark.parametrize("n", [1, 60_000])
+def test_what_is_not_utf8_does_not_open_however_sound_it_is_otherwise(engine, kind, bad, n):
+    before, line, after = {"json": (b"[", b'"a", ', b"1]")}.get(kind, (b"", b'"a"\n', b""))
+    data = before + line * n + line.replace(b"a", b"b" + bad) + line * n + after
+    assert said(kind, data).startswith("not UTF-8")
+    assert said(kind, data.replace(bad, b"")) == ""
 
 
 @pytest.mark.parametrize(
@@ -375,7 +389,8 @@ def test_most_files_never_need_the_careful_way(monkeypatch, engine):
     monkeypatch.setattr(json_text, "_loads", never)
     monkeypatch.setattr(_JsonWalk, "feed", never)
     monkeypatch.setattr(tables._Rest, "lines", never)
-    rows = [["time", "a remark, quoted", "värde"], *([str(n), 'he said "no"', "1,5"] for n in range(40_000))]
+    row = ["2026", 'he said "no"\nand went, in the rain', "1,5"]
+    rows = [["time", "a remark, quoted", "värde"], *([row] * 30_000)]
     for dialect, kind in (("excel", "csv"), ("excel-tab", "tsv"), ("unix", "csv")):
         text = io.StringIO(newline="")
         csv.writer(text, dialect).writerows([[c.replace('"', "")] * 3 for r in rows for c in r[:1]])

@@ -22,7 +22,7 @@ __all__ = ["LAYERS", "default_name", "lambda_zip", "modules"]
 
 LAYERS = {
     "AWSLambdaPowertoolsPythonV3": "pydantic, aws-lambda-powertools",
-    "a layer of your own (optional)": "pyarrow, astropy, asdf, jsonschema-rs, google-re2, pillow",
+    "a layer of your own (optional)": "pyarrow, astropy, asdf, jsonschema-rs, google-re2, pillow, msgspec",
 }
 """Which layers bring what the zip does not."""
 
