@@ -6,6 +6,7 @@ Nothing here reads a clock; every moment comes in as an argument.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 _THOUSANDTHS = tuple(f"{ms:03d}Z" for ms in range(1000))
@@ -49,3 +50,15 @@ def from_milliseconds(ms: int) -> str:
 def _second(seconds: int) -> str:
     # Not fromtimestamp, which knows no moment before 1970 on Windows.
     return (_1970 + timedelta(seconds=seconds)).isoformat()[:19] + "."
+
+
+def from_http(date: str) -> float:
+    """The moment of an HTTP date (RFC 9110, section 5.6.7), in seconds since 1970.
+
+    One without a zone is in UTC, as all of them are to be, and not in this machine's.
+
+    Raises:
+        ValueError: it is none.
+    """
+    read = parsedate_to_datetime(date)
+    return (read.replace(tzinfo=UTC) if read.tzinfo is None else read).timestamp()

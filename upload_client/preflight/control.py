@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,6 +13,7 @@ from upload_client.core import preflight as rules
 from upload_client.core.answers import Meaning
 from upload_client.core.lease import MAX_BODY, LockBody, Take, WhyRefused, WhyTaken, may_take
 from upload_client.core.preflight import Finding
+from upload_client.core.times import from_http
 from upload_client.errors import StoreUnsafe
 from upload_client.preflight.run import Run, Steps, asked, list_one, ok
 from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge
@@ -139,8 +139,8 @@ def _lock(places: Places) -> Steps[None]:
 def _clock_finding(date: str, wall: float) -> Finding:
     """Judge this machine's clock by an answer's ``Date``, which is cut to whole seconds."""
     try:
-        off = wall - (email.utils.parsedate_to_datetime(date).timestamp() + 0.5)
-    except (TypeError, ValueError):
+        off = wall - (from_http(date) + 0.5)
+    except ValueError:
         return Finding("clock", "skipped", "the store does not say what time it is")
     status = rules.clock_status(off)
     found = "as the store's, to a second"

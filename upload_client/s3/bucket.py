@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -19,6 +18,7 @@ from upload_client.core.exits import ExitCode
 from upload_client.core.preflight import advice
 from upload_client.core.records import is_etag
 from upload_client.core.text import for_log
+from upload_client.core.times import from_http
 from upload_client.core.values import value
 from upload_client.errors import DeliveryError, NotReachable
 from upload_client.s3 import clients, listing
@@ -508,6 +508,6 @@ def _version(answer: Mapping[str, Any]) -> str | None:
 def _http_date(text: str) -> float:
     """Read an HTTP date (RFC 9110 section 5.6.7) as Unix seconds."""
     try:
-        return email.utils.parsedate_to_datetime(text).timestamp()
-    except (TypeError, ValueError) as error:
+        return from_http(text)
+    except ValueError as error:
         raise AnswerLost(f"not a date: {text[:100]!r}") from error

@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html
 
 from __future__ import annotations
 
-import email.utils
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from botocore.credentials import RefreshableCredentials
 
 from upload_client.core.preflight import CLOCK_OFF, in_words
+from upload_client.core.times import from_http
 from upload_client.errors import LoginRefused
 
 __all__ = ["ASK_RECEIVER", "SET_CLOCK", "clock_and_hint", "explain_expiry"]
@@ -35,8 +35,8 @@ def clock_and_hint(date: str, now: float | None = None) -> tuple[str, str]:
         says no time; and a hint.
     """
     try:
-        seconds = (time.time() if now is None else now) - email.utils.parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError):
+        seconds = (time.time() if now is None else now) - from_http(date)
+    except ValueError:
         return "this machine's clock is wrong", SET_CLOCK
     if abs(seconds) < CLOCK_OFF:
         return "this machine's clock agrees with the service's, so it is not to blame", ASK_RECEIVER
