@@ -23,6 +23,7 @@ EXAMPLES = {
     errors.InvalidState("not connected"): 1,
     errors.LoginRefused("no"): 10,
     errors.NotReachable("nobody answers"): 7,
+    errors.SettingsError("wrong"): 2,
     errors.Locked("D/Y", agent_id="abcdefghijk", host="h", user="u", since="then", until="later"): 11,
     errors.HolderAlive("D/Y", agent_id="abcdefghijk"): 11,
     errors.LockLost("gone"): 12,

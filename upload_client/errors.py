@@ -32,6 +32,7 @@ __all__ = [
     "NothingToDoError",
     "PipelineBusy",
     "PipelineRefused",
+    "SettingsError",
     "StoreUnsafe",
     "Superseded",
     "TooManyInvalid",
@@ -90,6 +91,10 @@ class UsageError(DeliveryError, ValueError):
 
     exit_code = ExitCode.USAGE
     hint = "Correct this and run the command again; nothing was changed anywhere."
+
+
+class SettingsError(UsageError):
+    """A setting is missing, unknown or wrong."""
 
 
 class InvalidIndex(UsageError):

@@ -31,8 +31,9 @@ from pydantic import (
     ValidationError,
 )
 
+from upload_client.core.object_options import check_options
 from upload_client.core.text import for_terminal
-from upload_client.errors import UsageError
+from upload_client.errors import SettingsError
 
 __all__ = [
     "Settings",
@@ -87,10 +88,6 @@ PARAMETER_KEYS = frozenset(
 """What the receiver may set: nothing about the login, and no program to run on the provider's machine."""
 
 
-class SettingsError(UsageError):
-    """A setting is missing, unknown or wrong."""
-
-
 def _template(text: str) -> str:
     try:
         parsed = list(string.Formatter().parse(text))
@@ -126,26 +123,6 @@ def _url(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
     return url.rstrip("/")
-
-
-OBJECT_OPTIONS = (
-    "StorageClass",
-    "ServerSideEncryption",
-    "SSEKMSKeyId",
-    "SSEKMSEncryptionContext",
-    "Tagging",
-    "RequestPayer",
-    "ExpectedBucketOwner",
-)
-"""See https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
-
-
-def _object_options(options: dict[str, str]) -> dict[str, str]:
-    for name in options:
-        if name not in OBJECT_OPTIONS:
-            close = _did_you_mean(name, OBJECT_OPTIONS)
-            raise ValueError(f"{name!r} is none of {', '.join(OBJECT_OPTIONS)}{close}")
-    return options
 
 
 def _services(endpoints: dict[str, str]) -> dict[str, str]:
@@ -214,7 +191,7 @@ class Settings(BaseModel):
     """Connections for the content of files: direct where possible (auto), only direct, or boto3's."""
     unsigned_payload: bool = False
     """Over plain HTTP, too, do not sign the content; its CRC32 is sent and checked all the same."""
-    object_options: Annotated[dict[str, str], AfterValidator(_object_options)] = Field(default_factory=dict)
+    object_options: Annotated[dict[str, str], AfterValidator(check_options)] = Field(default_factory=dict)
     """For the objects made, by their names in PutObject: ``StorageClass``, ``ServerSideEncryption``, …"""
     max_retries: int = Field(default=2, ge=0, le=1000)
     max_invalid: int = Field(default=10, ge=0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from upload_client.aws.auth import fetch_parameter
 from upload_client.core.files import TransferType
 from upload_client.core.layout import InvalidName, Layout
+from upload_client.core.object_options import for_control
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.clients import s3_client
@@ -99,8 +100,18 @@ def open_places(
     data = s3_client(session, settings, pool=pool, read_timeout=_COPY_TIMEOUT)
     places = Places(
         layout,
-        Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=control),
-        Bucket(layout.fill(settings.landing_bucket), prefix=layout.landing, client=data),
+        Bucket(
+            layout.fill(settings.control_bucket),
+            prefix=layout.root,
+            client=control,
+            options=for_control(settings.object_options),
+        ),
+        Bucket(
+            layout.fill(settings.landing_bucket),
+            prefix=layout.landing,
+            client=data,
+            options=settings.object_options,
+        ),
     )
     _log.info("control bucket %s, landing bucket %s", places.control, places.landing)
     return places

@@ -196,10 +196,11 @@ CHECKS: Final = (
 BY_NAME: Final[Mapping[str, Check]] = {check.name: check for check in CHECKS}
 
 _OPTIONS: Final = {
+    "ACL": ("s3:PutObjectAcl",),
     "Tagging": ("s3:PutObjectTagging",),
     "SSEKMSKeyId": ("kms:GenerateDataKey", "kms:Decrypt"),
 }
-_WRITES: Final = frozenset({"landing-write", "landing-multipart", "source-copy"})
+_WRITES: Final = frozenset({"control-write", "landing-write", "landing-multipart", "source-copy"})
 _OF_BUCKETS: Final = frozenset({"s3:ListBucket", "s3:ListBucketMultipartUploads"})
 
 

@@ -26,7 +26,7 @@ _NO_ETAG = "0" * 32
 def look_at_control(run: Run, places: Places) -> Steps[bool]:
     """Returns whether the store honours conditional writes, as far as that could be tried."""
     control, layout = places.control, places.layout
-    where = (control.name, control.prefix)
+    where, options = (control.name, control.prefix), list(control.options)
     run.tell(f"trying out {control}")
     before = run.clock.wall()
     listed: dict[str, Any] = {}
@@ -47,7 +47,7 @@ def look_at_control(run: Run, places: Places) -> Steps[bool]:
     if not ok(answer):
         # What cannot be taken away again is not written.
         answer = asked(f"PUT {probe}", lambda: control.put(probe, b"", if_match=_NO_ETAG))
-        yield run.answer("control-write", *answer, where)
+        yield run.answer("control-write", *answer, where, options)
         answer = asked(f"GET {probe}", lambda: control.get(probe, limit=1024))
         yield run.read_answer("control-read", answer, where, exists=False)
         yield Finding("conditional-writes", "skipped", "not tried: the trial object could not be removed")
@@ -55,7 +55,7 @@ def look_at_control(run: Run, places: Places) -> Steps[bool]:
     with ExitStack() as exit_stack:
         exit_stack.callback(asked, f"DELETE {probe}", lambda: control.rm(probe))
         wrote = asked(f"PUT {probe}", lambda: control.put(probe, b"trial\n", if_none_match=True))
-        yield run.answer("control-write", *wrote, where)
+        yield run.answer("control-write", *wrote, where, options)
         read = asked(f"GET {probe}", lambda: control.get(probe, limit=1024))
         yield run.read_answer("control-read", read, where, exists=ok(wrote))
     if not (ok(wrote) and ok(read)):

@@ -14,6 +14,7 @@ from upload_client.control.identity import new_agent_id
 from upload_client.control.log import last_epoch
 from upload_client.core.layout import Layout, segment_key, segment_seq
 from upload_client.core.lease import MAX_BODY, LockBody
+from upload_client.core.object_options import for_control
 from upload_client.core.records import MAX_SEGMENT, MalformedSegment, Stop, decode_segment
 from upload_client.errors import Locked
 from upload_client.receiver.stack import Receiver
@@ -48,7 +49,12 @@ class Process:
         self._layout = layout
         self._shard = shard
         client = clients.s3_client(boto3.Session(), settings)
-        self._control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client)
+        self._control = Bucket(
+            layout.fill(settings.control_bucket),
+            prefix=layout.root,
+            client=client,
+            options=for_control(settings.object_options),
+        )
         self._stopping = threading.Event()
 
     def stop(self) -> None:

@@ -23,6 +23,7 @@ from upload_client.core.values import value
 from upload_client.errors import DeliveryError, NotReachable
 from upload_client.s3 import clients, listing
 from upload_client.s3.errors import UploadClientError
+from upload_client.s3.options import use
 from upload_client.s3.request_log import with_request_id
 from upload_client.s3.skew import clock_and_hint
 from upload_client.s3.trouble import Trouble, trouble_of
@@ -258,6 +259,8 @@ class Bucket:
         session: Whose credentials and region to use; None: boto3's own chain.
         prefix: What every key starts with; keys given to and by the methods are relative to it.
         client: An S3 client to use in place of one made from `session`.
+        options: For every request of that client to that bucket, by their names in PutObject:
+            ``ServerSideEncryption``, ``RequestPayer``, …
     """
 
     def __init__(
@@ -267,10 +270,13 @@ class Bucket:
         *,
         prefix: str = "",
         client: S3Client | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.prefix = prefix
         self.client: S3Client = client or clients.s3_client(session, read_timeout=_READ_TIMEOUT)
+        self.options = dict(options or {})
+        use(self.client, name, self.options)
 
     def __repr__(self) -> str:
         return f"Bucket({self.name!r}, prefix={self.prefix!r})"

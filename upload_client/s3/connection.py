@@ -197,7 +197,7 @@ class Connection:
                     answer = yield from self._receive(request, whole=whole)
             except (OSError, Broken) as error:
                 self.close()
-                answer = _unanswered(error)
+                answer = _unanswered(error, route.address.host)
                 if reused and isinstance(error, (_Closed, *_CUT)):
                     self._log(request, answer, attempt, began)
                     continue
@@ -564,11 +564,11 @@ class _Closed(Broken):
     code = "ConnectionClosed"
 
 
-def _unanswered(error: OSError | Broken) -> Answer:
-    """What is known where no answer came, and why not."""
+def _unanswered(error: OSError | Broken, host: str) -> Answer:
+    """Make an answer of what is known where none came."""
     if isinstance(error, Broken):
         return Answer(0, error.code, str(error))
-    trouble = trouble_of(error)
+    trouble = trouble_of(error, host)
     assert trouble is not None  # it is the network's
     return Answer(0, trouble.code, trouble.message)
 

@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 import botocore.session
 import botocore.utils
 
-from upload_client.settings import SettingsError
+from upload_client.errors import SettingsError
 
 __all__ = ["Proxy", "Way", "ca_bundle", "is_this_machine", "proxies_for", "proxy_of", "way_of"]
 

@@ -108,8 +108,13 @@ _GARBLED = (
 )
 
 
-def trouble_of(error: BaseException) -> Trouble | None:
-    """What an exception says; None: it is none of a service's or of the network's."""
+def trouble_of(error: BaseException, host: str = "") -> Trouble | None:
+    """Put an exception into our words; None: it is none of a service's or of the network's.
+
+    Args:
+        error: the exception.
+        host: of the service, where the exception does not know it.
+    """
     if isinstance(error, NotReachable):  # of a renewal of the credentials
         return Trouble(0, type(error).__name__, str(error))
     if isinstance(error, botocore.exceptions.ClientError):
@@ -119,7 +124,7 @@ def trouble_of(error: BaseException) -> Trouble | None:
     if isinstance(error, botocore.exceptions.ParamValidationError):
         return Trouble(400, type(error).__name__, without_secrets(str(error)))
     if isinstance(error, _LOST):
-        return _unreached(error)
+        return _unreached(error, host)
     if isinstance(error, botocore.exceptions.BotoCoreError):  # it was never sent: no region, a wrong endpoint
         return Trouble(400, type(error).__name__, without_secrets(str(error)))
     if isinstance(error, _GARBLED):
@@ -150,13 +155,13 @@ def _refusal(error: botocore.exceptions.ClientError) -> Trouble:
     return Trouble(status, code, message, date_of(answer), *ids)
 
 
-def _unreached(error: BaseException) -> Trouble:
+def _unreached(error: BaseException, known: str) -> Trouble:
     """No answer, for a reason that the chain of causes tells better than the text of the last one."""
     if isinstance(error, Withdrawn | NotTheService):
         return Trouble(0, type(error).__name__, str(error))
     details: Mapping[str, Any] = getattr(error, "kwargs", {})
     url = str(details.get("endpoint_url") or details.get("proxy_url") or "")
-    host = _host(url)
+    host = _host(url) or known
     causes = list(_causes(error))
     proxied = isinstance(error, botocore.exceptions.ProxyConnectionError)
     whom = f"the proxy {host}".rstrip() if proxied else host or "the service"

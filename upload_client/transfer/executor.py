@@ -58,6 +58,7 @@ class Place:
         endpoint_url: Where it is, when not at AWS.
         region: Its region.
         config: Arguments of `botocore.config.Config` that decide how it is reached, as JSON.
+        options: Names and values of options for every request to it.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Place:
     endpoint_url: str | None
     region: str | None
     config: str
+    options: tuple[tuple[str, str], ...] = ()
 
     endpoints: ClassVar[Mapping[str, str]] = {}
 
@@ -78,7 +80,10 @@ class Place:
         names = ("s3", "use_dualstack_endpoint", "use_fips_endpoint")
         told = {name: value for name in names if (value := getattr(config, name, None)) is not None}
         url = None if at_aws else meta.endpoint_url
-        return cls(bucket.name, bucket.prefix, url, meta.region_name, json.dumps(told, sort_keys=True))
+        options = tuple(sorted(bucket.options.items()))
+        return cls(
+            bucket.name, bucket.prefix, url, meta.region_name, json.dumps(told, sort_keys=True), options
+        )
 
     def bucket(self, keys: Keys | None, n_threads: int = 10) -> Bucket:
         """A handle on it, with these credentials or, without any, those found on this machine."""
@@ -88,7 +93,7 @@ class Place:
         client = clients.s3_client(
             session, self, pool=n_threads + 4, read_timeout=_READ_TIMEOUT, **json.loads(self.config)
         )
-        return Bucket(self.name, prefix=self.prefix, client=client)
+        return Bucket(self.name, prefix=self.prefix, client=client, options=dict(self.options))
 
 
 @functools.lru_cache(maxsize=4)  # making a client takes longer than sending a small batch

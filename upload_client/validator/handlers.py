@@ -35,6 +35,7 @@ from upload_client.core.layout import (
     segment_seq,
 )
 from upload_client.core.lease import GRACE, MAX_BODY, LockBody, Take, may_take
+from upload_client.core.object_options import for_control
 from upload_client.core.records import (
     KEEPALIVE_SECONDS,
     MAX_SEGMENT,
@@ -255,6 +256,7 @@ class _Starter:
             layout.fill(settings.control_bucket),
             prefix=layout.root,
             client=clients.s3_client(self._session, settings),
+            options=for_control(settings.object_options),
         )
         left = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
         self._deadline = clock.monotonic() + min(settings.start_seconds, left)

@@ -15,10 +15,12 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.core.layout import Layout
+from upload_client.core.object_options import for_control
 from upload_client.core.text import for_log
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.s3.direct import LeanWire
+from upload_client.s3.options import use
 from upload_client.s3.route import NoRoute
 from upload_client.validator.expected import MalformedIndex, index_rows, limits, make_checker
 from upload_client.validator.judging import AT_ONCE, Judging
@@ -62,8 +64,11 @@ def serve(
     """
     session = boto3.Session()
     client = clients.s3_client(session, settings, pool=settings.threads + 4)
-    control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client)
+    options = for_control(settings.object_options)
+    control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client, options=options)
     landing = Bucket(layout.fill(settings.landing_bucket), prefix=layout.landing, client=client)
+    if landing.name != control.name:
+        use(client, landing.name, options)
     telemetry = Telemetry(
         dataset=layout.dataset,
         delivery_id=layout.delivery_id,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from upload_client.core.layout import MAX_SHARDS
+from upload_client.core.object_options import check_options
 
 __all__ = ["ENVIRONMENT_VARIABLE", "ValidatorSettings"]
 
@@ -45,6 +47,10 @@ class ValidatorSettings(BaseModel):
     """URL of all AWS services, when not at AWS."""
     endpoints: dict[str, str] = Field(default_factory=dict)
     """URLs of single services, by boto3's name; they win over ``endpoint_url``."""
+
+    object_options: Annotated[dict[str, str], AfterValidator(check_options)] = Field(default_factory=dict)
+    """Options for the objects of the validator's log and lock, as clients have them: ``SSEKMSKeyId``,
+    ``ServerSideEncryption``, ``ExpectedBucketOwner``, ``RequestPayer``, …"""
 
     threads: int = Field(default=16, ge=1, le=256)
     """Uploads that are judged at the same time."""
