@@ -95,7 +95,14 @@ from upload_client.events import (
     Summary,
 )
 from upload_client.index import encode_index
-from upload_client.receipts.store import deliveries, put_receipt, runs, save_receipt, standing_receipt
+from upload_client.receipts.store import (
+    bring_receipt,
+    deliveries,
+    put_receipt,
+    runs,
+    save_receipt,
+    standing_receipt,
+)
 from upload_client.reports.state_csv import write_dump
 from upload_client.s3.bucket import (
     AnswerLost,
@@ -891,6 +898,8 @@ class UploadClient:
                 self._sweep(delivery)
                 self._patience(lock.refresh)
                 self._write_receipt(delivery)
+            else:
+                self._bring_receipt(delivery, delivery.receipt)
             raise NothingToDoError
         writer.start()
         delivery.engine = self._make_engine(delivery)
@@ -1293,6 +1302,18 @@ class UploadClient:
         except OSError as error:
             where = f"the receipt could not be written to {self.output_dir}"
             self.cmessage(f"{where}: {error.strerror}; it is in the control bucket, {key}", "warning")
+
+    def _bring_receipt(self, delivery: _Delivery, key: str) -> None:
+        """Have the receipt of an earlier run here, too: it may have been lost, or written elsewhere."""
+        try:
+            delivery.receipt_file, delivery.receipt_sha256 = bring_receipt(
+                delivery.places.control, key, self.output_dir
+            )
+        except OSError as error:
+            where = f"the receipt could not be written to {self.output_dir}"
+            self.cmessage(f"{where}: {error.strerror}; it is in the control bucket, {key}", "warning")
+        except (StoreError, UsageError) as error:
+            self.cmessage(f"the receipt could not be fetched from the control bucket: {error}", "warning")
 
     def _create(self, key: str, body: bytes, content_type: str) -> None:
         """Write a control object that must not be there yet; the same one, by a lost answer, may."""

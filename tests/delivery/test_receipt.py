@@ -99,7 +99,8 @@ def test_a_run_that_finds_all_delivered_keeps_it_or_writes_it_where_it_is_missin
     first = delivered(delivery, data, output=data)
     assert first.receipt_file.parent == data
     again = delivered(delivery, data)
-    assert (again.receipt, again.receipt_file) == (first.receipt, None)
+    assert again.receipt == first.receipt
+    assert again.receipt_file.read_bytes() == first.receipt_file.read_bytes()
     assert receipts(delivery) == [KEY]
 
     s3, bucket = delivery.receiver.sandbox.client("s3"), delivery.receiver.sandbox.control_bucket
@@ -250,3 +251,31 @@ def test_one_that_is_there_is_not_replaced(bucket: Bucket, large, store, n_lines
         put_receipt(bucket, KEY, iter(large[:n_lines]))
     assert bucket.read(KEY) == b"another one"
     assert bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", []) == []
+
+
+def test_one_that_was_lost_is_fetched_by_a_later_run_and_by_a_command(
+    delivery: Delivery, data: Path, tmp_path: Path, capsys
+) -> None:
+    first = delivered(delivery, data)
+    (mine,) = delivery.receiver.output.glob("*.receipt.json")
+    there = mine.read_bytes()
+    assert there == delivery.control(KEY)
+    mine.unlink()
+    again = delivery.run("--source", data)
+    assert again.exit_code == 0, again
+    assert mine.read_bytes() == there
+    assert again.summary["receipt_sha256"] == first.receipt_sha256
+    where = ["--profile", str(delivery.receiver.sandbox.profile), "--dataset", delivery.dataset]
+    command = ["receipt", *where, "--delivery-id", delivery.delivery_id, "-o"]
+    mine.unlink()
+    assert main([*command, str(tmp_path / "receipt.json")]) == 0
+    assert (tmp_path / "receipt.json").read_bytes() == there
+    assert str(first.receipt_sha256) in capsys.readouterr().err
+    mine_too = tmp_path / "important.txt"
+    mine_too.write_text("not a receipt")
+    assert main([*command, str(mine_too)]) == 2
+    assert mine_too.read_text() == "not a receipt"
+    assert main([*command, str(mine_too), "--force"]) == 0
+    assert mine_too.read_bytes() == there
+    assert main([*command[:-2], "nothing-there"]) == 2
+    assert "not complete" in capsys.readouterr().err

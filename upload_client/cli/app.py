@@ -18,6 +18,7 @@ from upload_client.cli.docs import docs
 from upload_client.cli.expectations import expectations
 from upload_client.cli.failure import GIVEN, Failure
 from upload_client.cli.index import index
+from upload_client.cli.receipt import receipt
 from upload_client.cli.receiver import receiver
 from upload_client.cli.report import report
 from upload_client.cli.sandbox import sandbox
@@ -35,6 +36,7 @@ deliver.add_command(docs)
 deliver.add_command(expectations)
 deliver.add_command(unlock)
 deliver.add_command(status)
+deliver.add_command(receipt)
 deliver.add_command(receiver)
 deliver.add_command(report)
 deliver.add_command(verify)

@@ -417,6 +417,12 @@ def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None)
         if more := n - len(named[reason]):
             click.echo(f"  and {figures.files(more)} more (-v names all)", err=order.json)
     headline = "This was a dry run: nothing was changed anywhere."
+    if client.places is not None:
+        where = for_terminal(str(client.places.landing))
+        click.echo(
+            f"to send: {figures.files(plan.n_to_send)}, {figures.size(plan.n_bytes)}; to {where}",
+            err=order.json,
+        )
     click.echo(headline, err=order.json)
     if machine is not None:
         machine.handle(

@@ -37,6 +37,7 @@ PAGES = {
     "docs": "index",
     "expectations": "expectations",
     "index": "manifests",
+    "receipt": "receipt",
     "receiver": "receiver",
     "report": "report",
     "sandbox": "tutorial",

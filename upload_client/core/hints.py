@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 __all__ = ["complete", "place_of"]
 
-_COMMAND = re.compile(r"`upload-client (check|status|unlock)((?: [^`]*)?)`")
+_COMMAND = re.compile(r"`upload-client (check|receipt|status|unlock)((?: [^`]*)?)`")
 _NAMING = ("--profile", "--dataset", "--delivery-id")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -46,8 +47,10 @@ from upload_client.s3.unfinished import abort, leftovers
 from upload_client.support.atomic import replacing
 
 __all__ = [
+    "bring_receipt",
     "deliveries",
     "fetch_receipt",
+    "last_receipt",
     "open_receipt",
     "put_receipt",
     "runs",
@@ -310,6 +313,53 @@ def fetch_receipt(control: Bucket, key: str, path: Path) -> None:
     insist(fetch)
 
 
+def last_receipt(control: Bucket, layout: Layout) -> str | None:
+    """Key of the last receipt of a delivery; None where there is none.
+
+    Raises:
+        StoreError: that could not be found out.
+    """
+    keys = [key for key in insist(lambda: control.ls(layout.receipt_prefix)) if number(key) is not None]
+    return max(keys, key=lambda key: number(key) or 0, default=None)
+
+
+def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = False) -> tuple[Path, str]:
+    """Bring a receipt into a file, whole or not at all.
+
+    Args:
+        control: at the delivery's root.
+        key: the receipt's.
+        target: the file; or a folder, for a file of the receipt's own name.
+        force: replace a file that is there although it is no receipt.
+
+    Returns:
+        Its path, and its SHA-256, hex.
+
+    Raises:
+        StoreError: it could not be read.
+        UsageError: what lies there is no receipt; or, without `force`, what would be replaced is none.
+        OSError: it could not be written there.
+    """
+    folder = target if target.is_dir() else target.parent
+    temporary = folder / f".{secrets.token_hex(8)}.receipt.tmp"
+    try:
+        fetch_receipt(control, key, temporary)
+        with open_receipt(temporary) as reader:
+            head = reader.head
+            for _ in reader:
+                pass  # read to its end, it is whole
+        path = target / receipt_name(head) if target.is_dir() else target
+        if path.exists() and not force:
+            with open_receipt(path):
+                pass
+        with temporary.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path, sha256
+
+
 def _content(bucket: Bucket, key: str) -> Iterator[bytes]:
     with store_errors(f"GET {bucket.prefix}{key}"):
         answer = bucket.client.get_object(Bucket=bucket.name, Key=bucket.prefix + key)
@@ -326,10 +376,9 @@ def standing_receipt(control: Bucket, layout: Layout, files: Iterable[Delivered]
     Raises:
         StoreError: it could not be read.
     """
-    keys = [key for key in control.ls(layout.receipt_prefix) if number(key) is not None]
-    if not keys:
+    last = last_receipt(control, layout)
+    if last is None:
         return None
-    last = max(keys, key=lambda key: number(key) or 0)
     found = control.head(last, checksum=False)
     if found is None or found.size <= TRAILER_BYTES:
         return None

@@ -114,6 +114,9 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
     if summary.receipt_file is not None:
         rows.append(("receipt", f"{summary.receipt_file}"))
         rows.append(("SHA-256", f"{summary.receipt_sha256}"))
+    elif summary.receipt is not None:
+        where = f"in the control bucket, {summary.receipt}; `upload-client receipt` fetches it"
+        rows.append(("receipt", where if command is None else complete(where, command.words)))
     todo, more = _todo(summary)
     if todo:
         rows.append(("next", todo if command is None else complete(todo, command.words)))
