@@ -26,7 +26,7 @@ from upload_client.settings import (
 def config_folder(tmp_path, monkeypatch):
     """An empty config folder, on every platform."""
     folder = tmp_path / "config"
-    monkeypatch.setattr("upload_client.settings.user_config_path", lambda *_, **__: folder)
+    monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: folder)
     folder.mkdir()
     return folder
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from platformdirs import user_config_path
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -323,6 +322,8 @@ def profile_path(profile: str | os.PathLike[str] | None) -> Path | None:
     Raises:
         SettingsError: There is no such profile.
     """
+    from platformdirs import user_config_path  # noqa: PLC0415 - a Lambda function has no profile, and not this
+
     folder = user_config_path("upload-client", appauthor=False)
     if profile is None:
         default = folder / "default.toml"

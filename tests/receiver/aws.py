@@ -202,8 +202,8 @@ class Refused(Exception):  # noqa: N818 # it reads as what it says
 class Site(server.Site):
     """The sandbox's site behind IAM."""
 
-    def __init__(self, functions) -> None:
-        super().__init__(functions)
+    def __init__(self, functions, access) -> None:
+        super().__init__(functions, access)
         lambda_eval_utils._invoke_lambda_function = self._invoke_for_state_machine
 
     def _invoke_for_state_machine(self, parameters, region, state_credentials):

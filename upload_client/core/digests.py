@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-import crcmod
-
 from upload_client.core.checksums import Buffer, Polynomial
 
 __all__ = ["ALGORITHMS", "CRCS", "Digests", "combine", "encode", "parse", "said_by_s3", "slow_crc"]
@@ -153,6 +151,8 @@ def _crc(name: str) -> Callable[[Buffer, int], int]:
 
 def slow_crc(name: str) -> Callable[[Buffer, int], int]:
     """The same by crcmod: the way where nothing faster is there, and what the faster is held against."""
+    import crcmod  # noqa: PLC0415 - a Lambda function of the validator has none, and asks for none
+
     bits, reverse = CRCS[name].bits, CRCS[name].reversed
     normal = int(f"{reverse:0{bits}b}"[::-1], 2) | 1 << bits
     made: Callable[[Buffer, int], int] = crcmod.mkCrcFun(normal, initCrc=0, xorOut=(1 << bits) - 1, rev=True)
