@@ -27,6 +27,15 @@ def test_every_setting_is_explained():
     assert explained == set(Settings.model_fields) - {"password"}
 
 
+def test_each_bound_of_the_protocol_is_held_by_a_test():
+    page = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+    rows = [line for line in page.partition("## Bounds")[2].splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    for row in rows:
+        file, name = re.findall(r"`([\w/.]+)::(\w+)` \|$", row)[0]
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), row
+
+
 def unknown_options(words: list[str]) -> list[str]:
     """The options among what stands after the program's name that the command named there does not have."""
     command: click.Command = deliver

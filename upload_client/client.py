@@ -48,6 +48,7 @@ from upload_client.core.delivery import (
     why_still,
 )
 from upload_client.core.exits import ExitCode, exit_code
+from upload_client.core.few import Few
 from upload_client.core.files import (
     STATES,
     TRANSFER_TYPES,
@@ -403,6 +404,7 @@ class UploadClient:
         self._running_in: int | None = None  # the thread that is in `run`
         self._waits = StoppableClock(clock, self._check_stop, _TICK)
         self._outcome: Outcome | None = None
+        self._strange = Few()
         self._move("built")
 
     # --- what a caller may ask ---
@@ -1153,7 +1155,7 @@ class UploadClient:
             delivery.history.add_validator(segment, shard)
             if not verdicts.heard(segment, epoch):
                 continue
-            if segment.n_ignored:
+            if segment.n_ignored and self._strange.admits("segments of the validator's log with such lines"):
                 self.cmessage(
                     f"{segment.n_ignored} lines of the validator's log could not be read"
                     f" (segment {segment.header.seq}: {'; '.join(segment.problems)})",
@@ -1161,7 +1163,8 @@ class UploadClient:
                 )
             for row, path, ruling in verdicts.apply_all(ledger, segment.records, epoch=epoch, now=now):
                 if row is None:
-                    self.cmessage(f"{ruling.message}: {path}", "warning")
+                    if self._strange.admits("verdicts for files that are not in the index"):
+                        self.cmessage(f"{ruling.message}: {path}", "warning")
                 elif ruling.action == "valid":  # as nearly all are: told of without another look
                     self._tell(FileChanged(path, "valid", None, ledger.retries(row)))
                 elif ruling.action != "ignore":
@@ -1189,11 +1192,12 @@ class UploadClient:
         n_lines, problem = validation.passed_over
         if n_lines > delivery.passed_over:
             delivery.passed_over = n_lines
-            self.cmessage(
-                f"the validator could not read {n_lines} lines of this run's log, and judges none of their"
-                f" files ({problem})",
-                "warning",
-            )
+            if self._strange.admits("times that the validator could not read lines of this run's log"):
+                self.cmessage(
+                    f"the validator could not read {n_lines} lines of this run's log, and judges none of"
+                    f" their files ({problem})",
+                    "warning",
+                )
         if delivery.announced_in is None and not delivery.announce and not delivery.writer.unflushed:
             delivery.announced_in = delivery.writer.seq - 1
         judged = delivery.announced_in is not None and validation.cursor >= delivery.announced_in
@@ -1425,6 +1429,8 @@ class UploadClient:
         code = _exit_code(error, counts)
         headline = _headline(counts, error)
         _log.info("agent %s ends, exit code %d", self.agent_id, code)
+        for kind, n in self._strange.rest():
+            self.cmessage(f"and {n:,} more {kind}", "warning")
         path = self.dump_state()
         if delivery is not None:
             self._tell_progress(delivery)

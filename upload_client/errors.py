@@ -221,6 +221,26 @@ class LogBroken(DeliveryError):
         super().__init__(f"the log is broken at {segment}: {why}")
 
 
+class EpochRefused(DeliveryError):
+    """A key in the control bucket claims an epoch beyond all that there are, so nobody can take the lock.
+
+    Attributes:
+        key: which.
+        epoch: what it claims.
+    """
+
+    hint = (
+        "Only the receiver can mend this: tell them the key."
+        " `upload-client receiver repair` shows what is wrong, and sets it aside."
+    )
+
+    def __init__(self, key: str, epoch: int) -> None:
+        self.key, self.epoch = key, epoch
+        super().__init__(
+            f"{key} claims epoch {epoch}, and there is none after that: no run can have written it"
+        )
+
+
 class PipelineRefused(DeliveryError):
     """The receiver's pipeline did not start.
 

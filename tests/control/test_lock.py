@@ -22,7 +22,7 @@ from upload_client.control.log import LogWriter
 from upload_client.core.layout import Layout
 from upload_client.core.lease import DEFAULT_LEASE, GRACE, MAX_BODY, LockBody, ProcessIdentity
 from upload_client.core.records import LogChain
-from upload_client.errors import Locked, LockLost
+from upload_client.errors import EpochRefused, Locked, LockLost
 from upload_client.s3.bucket import AnswerLost, Bucket, NotFound, ObjectTooLarge
 
 ELSEWHERE = ProcessIdentity("other machine", "other boot", "other namespace", 1, "1")
@@ -575,6 +575,33 @@ def test_the_floor_is_the_highest_epoch_of_logs_indexes_and_receipts(bucket):
     bucket.put("staging/index/junk.csv", b"")
     bucket.put("sample/log/client/0000000001.jsonl", b"junk")
     assert epoch_floor(bucket, staging) == 7
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["staging/index/99999999.csv", "sample/receipt/99999999.json", "sample/index/99999999.csv"],
+)
+def test_an_epoch_beyond_all_is_refused_as_what_it_is(bucket, key):
+    layout = Layout("toy", "d1", "staging")
+    bucket.put(key, b"")
+    with pytest.raises(EpochRefused, match=f"{bucket.prefix}{key} claims epoch 99999999"):
+        epoch_floor(bucket, layout)
+    bucket.rm(key)
+    lock = lock_of(bucket)
+    lock.acquire(0)
+    lock.release()
+    bucket.put("owned", replace(body_of(bucket), epoch=99_999_999).encode())
+    with pytest.raises(EpochRefused, match="owned claims epoch 99999999"):
+        lock_of(bucket).acquire(0)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["staging/index/x/99999999.csv", "staging/index/99999999.json", "sample/receipt/99999999.csv"],
+)
+def test_a_key_that_only_looks_like_an_index_claims_nothing(bucket, key):
+    bucket.put(key, b"")
+    assert epoch_floor(bucket, Layout("toy", "d1", "staging")) == 0
 
 
 def test_agent_ids_are_eleven_lowercase_letters_and_never_the_same():

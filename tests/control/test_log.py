@@ -527,8 +527,9 @@ def test_a_segment_larger_than_the_budget_is_read_all_the_same(bucket, monkeypat
     assert all_notes(bucket) == [0, 1, 2]
 
 
-def test_polling_waits_while_nobody_takes_what_is_found(bucket, clock, monkeypatch):
-    monkeypatch.setattr(log, "_MAX_WAITING", 2)
+@pytest.mark.parametrize("limit", ["_MAX_WAITING", "_MAX_WAITING_RECORDS"])
+def test_polling_waits_while_nobody_takes_what_is_found(bucket, clock, monkeypatch, limit):
+    monkeypatch.setattr(log, limit, 2)
     writer = fill(bucket, 2)
     reader = reader_of(bucket, clock=clock)
     reader.step()
@@ -610,7 +611,7 @@ def test_strange_objects_in_the_log_are_passed_over_but_not_without_end(bucket, 
         bucket.put(f"{PREFIX}strange {n}", b"")
     bucket.put(f"{PREFIX}0000000000.jsonl.bak", b"")
     assert all_notes(bucket) == [0, 1]
-    monkeypatch.setattr(log, "_MAX_STRANGE", 3)
+    monkeypatch.setattr(log, "MAX_STRANGE", 3)
     with pytest.raises(LogBroken, match="no segments"):
         all_notes(bucket)
 

@@ -310,6 +310,30 @@ def test_one_that_is_alive_and_never_judges_is_not_waited_for_for_ever(
     assert delivery.lock()["state"] == "released"
 
 
+def test_of_a_million_odd_things_the_first_ten_are_named_and_the_rest_is_counted(
+    receiver: Receiver, data: Path
+) -> None:
+    delivery = delivery_to(receiver, "never")
+    told = Told()
+    client = all_sent(delivery, data, reporter=told)
+    prankster = Prankster(delivery)
+    upload = next(iter(uploads(client).values()))
+    for part in range(12):
+        unknown = [verdict(f"no/such/{part}/{n}", upload, "failure", "x" * 1000) for n in range(250)]
+        prankster.say(b"not JSON", *unknown)
+    prankster.say(*good(client))
+    until_done(client)
+    assert client.outcome is not None
+    assert client.outcome.exit_code == 0, client.outcome
+    messages = told.messages
+    assert sum("not in the index: no/such" in message for message in messages) == 10
+    assert "and 2,990 more verdicts for files that are not in the index" in messages
+    assert sum("lines of the validator's log could not be read" in message for message in messages) == 10
+    assert "and 2 more segments of the validator's log with such lines" in messages
+    assert len(told.events) < 200
+    assert sum(map(len, messages)) < 5000
+
+
 def garbage(prankster: Prankster) -> None:
     prankster.put(1, b"\xff\x00{{{")
 

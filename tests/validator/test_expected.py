@@ -6,9 +6,11 @@ import pytest
 from validator.by_hand import LAYOUT
 from validator.test_checks import found_of, send
 
+from upload_client.core import index_csv
 from upload_client.core.layout import Layout
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
 from upload_client.expectations.expected import Expected
+from upload_client.validator import expected
 from upload_client.validator.checks import Checker
 from upload_client.validator.expected import (
     MalformedIndex,
@@ -158,6 +160,39 @@ def test_an_index_that_is_none_is_said_to_be(control, header, line):
     control.put(LAYOUT.index(1), f"{header}\n{line}\n".encode("utf-8", "surrogateescape"))
     with pytest.raises(MalformedIndex):
         delivery_problems(control, LAYOUT, 1, required=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,size\n" + "," * 3_000_000,
+        "path,size\n" + '"a\nb",' * 500_000,
+        "path," * 400_000,
+        'path,size\n"' + "x\n" * 1_000_000,
+        "x" * 3_000_000,
+    ],
+    ids=["one row", "a row of many lines", "header", "a quote that is left open", "a line without an end"],
+)
+def test_no_more_of_an_index_is_held_than_a_row_may_have(control, text, monkeypatch):
+    control.put(LAYOUT.expectations, DOCUMENT)
+    control.put(LAYOUT.index(1), text.encode())
+    read = []
+    readinto = expected.Stream.readinto
+    monkeypatch.setattr(
+        expected.Stream, "readinto", lambda self, buffer: read.append(n := readinto(self, buffer)) or n
+    )
+    with pytest.raises(MalformedIndex, match="a row of more than 1,048,576 bytes"):
+        delivery_problems(control, LAYOUT, 1, required=False)
+    assert sum(read) <= 2 * index_csv.MAX_ROW
+
+
+def test_an_index_names_no_more_files_than_a_delivery_may_have(control, monkeypatch):
+    monkeypatch.setattr(index_csv, "MAX_FILES", 3)
+    control.put(LAYOUT.index(1), b"path,size\na,1\nb,1\nc,1\n")
+    assert len(list(expected.index_rows(control, LAYOUT.index(1)))) == 3
+    control.put(LAYOUT.index(2), b"path,size\na,1\nb,1\nc,1\nd,1\n")
+    with pytest.raises(MalformedIndex, match="more than 3 files"):
+        list(expected.index_rows(control, LAYOUT.index(2)))
 
 
 def test_the_limits_are_the_settings():

@@ -407,3 +407,70 @@ def validate(
     else:
         _say(f"the validator left: {outcome}" if outcome else "there is nothing to judge")
     return _EXIT_CODES[outcome] if outcome else 0
+
+
+@receiver.command(
+    cls=Command,
+    short_help="Show and mend what nobody can go on from.",
+    sections=_examples(
+        (f"upload-client receiver repair {_A_DELIVERY}", "shows what is wrong, and changes nothing"),
+        (f"upload-client receiver repair {_A_DELIVERY} --mend", "sets it aside"),
+    ),
+)
+@_of_a_delivery
+@click.option("--mend", is_flag=True, help="Set aside what is wrong. Nothing is deleted.")
+@_of_a_stack
+def repair(
+    *,
+    dataset: str,
+    delivery_id: str,
+    mend: bool,
+    stack: str,
+    region: str | None,
+    as_json: bool,
+) -> int:
+    """Look for control keys that no run can have written, and because of which nobody can go on.
+
+    An index or a lock of the last epoch that there is, a segment beyond the end of a log, a log that is no
+    chain. With --mend they are moved to aside/ below the delivery's keys. It exits with 2 where something is
+    wrong that has not been mended.
+    """
+    from upload_client.core.layout import Layout  # noqa: PLC0415 # not for --help
+    from upload_client.receiver.process import control_bucket, settings_of  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.repair import Repair  # noqa: PLC0415
+    from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
+
+    if name := _region(region):
+        os.environ["AWS_DEFAULT_REGION"] = name
+    if ENVIRONMENT_VARIABLE in os.environ:
+        settings = ValidatorSettings.from_environment()
+    else:
+        settings = settings_of(_open(stack, region))
+    layout = Layout(dataset, delivery_id, "staging", settings.control_prefix, settings.landing_prefix)
+    work = Repair(control_bucket(settings, layout), layout)
+    faults = work.look()
+    done = []
+    if mend:
+        for sentence in work.mend(faults):
+            done.append(sentence)
+            if not as_json:
+                _say(sentence)
+        faults = work.look()
+    if as_json:
+        told = [{"what": fault.what, "keys": list(fault.keys)} for fault in faults]
+        _print("repair", {"dataset": dataset, "delivery_id": delivery_id, "faults": told, "done": done})
+    else:
+        for fault in faults:
+            _say(fault.what)
+            _say(*(f"  {key}" for key in fault.keys[:10]))
+            if (more := len(fault.keys) - 10) > 0:
+                _say(f"  and {more:,} more")
+        if not faults:
+            _say("nothing is wrong")
+        elif not mend:
+            _say(
+                "",
+                "Where a segment is damaged or missing, restore its last good version: docs/runbook.md.",
+            )
+            _say("Else --mend sets all of this aside; what was said in it is found out again.")
+    return 2 if faults else 0

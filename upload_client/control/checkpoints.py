@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import heapq
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ from upload_client.support.clock import SYSTEM, Clock
 __all__ = [
     "Folded",
     "find_shards",
+    "fold_validators",
     "read_logs",
-    "read_validators",
     "validator_reader",
     "write_checkpoint",
 ]
@@ -75,14 +76,24 @@ def find_shards(control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> list[
     return [shard for log in logs if (shard := shard_in(log)) is not None]
 
 
-def read_validators(
-    control: Bucket, layout: Layout, readers: dict[int, LogReader], clock: Clock = SYSTEM
+def fold_validators(
+    control: Bucket,
+    layout: Layout,
+    history: DeliveryHistory,
+    client: LogReader,
+    readers: dict[int, LogReader],
+    clock: Clock = SYSTEM,
 ) -> Iterator[tuple[int, Segment]]:
-    """Read the new segments of all shards of the validator, with the shard of each.
+    """Fold what is new in the logs of all shards of the validator, and yield each segment with its shard.
+
+    While that is read, a client may announce a million files more, on which there are verdicts. So its log is
+    read on, too, where many of them wait for their announcements.
 
     Args:
         control: The control bucket, at the delivery's root.
         layout: Of the delivery.
+        history: Gets it, and has got what the client's log says so far.
+        client: Reader of the client's log.
         readers: By shard; those of shards that have begun since are added.
         clock: The machine's.
 
@@ -94,7 +105,11 @@ def read_validators(
         if shard not in readers:
             readers[shard] = validator_reader(control, layout, shard, clock)
         for segment in readers[shard].read_all():
+            history.add_validator(segment, shard)
             yield shard, segment
+            if history.wants_announcements:
+                for announced in client.read_all():
+                    history.add_client(announced)
 
 
 def read_logs(control: Bucket, layout: Layout, rows: Mapping[str, int], clock: Clock = SYSTEM) -> Folded:
@@ -155,7 +170,9 @@ def write_checkpoint(control: Bucket, layout: Layout, checkpoint: Checkpoint, at
 def _newest(control: Bucket, layout: Layout) -> list[str]:
     """Keys of checkpoints, the newest first; a few, however many somebody has put there."""
     try:
-        return sorted(insist(lambda: control.ls(layout.checkpoint_prefix)), reverse=True)[: 2 * _KEPT]
+        return insist(
+            lambda: heapq.nlargest(2 * _KEPT, (info.key for info in control.list(layout.checkpoint_prefix)))
+        )
     except StoreError:
         return []
 
@@ -182,7 +199,6 @@ def _fold(
         shard: validator_reader(control, layout, shard, clock, chain)
         for shard, chain in start.validators.items()
     }
-    for shard, segment in read_validators(control, layout, validators, clock):
-        history.add_validator(segment, shard)
+    for _ in fold_validators(control, layout, history, client, validators, clock):
         n_segments += 1
     return Folded(history, client, validators, n_segments)

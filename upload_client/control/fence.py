@@ -6,6 +6,7 @@ is turned away at once where somebody has appended under a higher epoch: so a th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -139,5 +140,5 @@ def _silence(control: Bucket, layout: Layout, date: float) -> float | None:
     last: list[ObjectInfo] = []
     for transfer_type in TRANSFER_TYPES:
         prefix = replace(layout, transfer_type=transfer_type).client_log()
-        last += list(control.list(prefix))[-1:]
+        last += deque(control.list(prefix), maxlen=1)
     return min((date - segment.last_modified for segment in last), default=None)

@@ -11,6 +11,7 @@ import math
 import platform
 import secrets
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,6 +21,8 @@ from upload_client.core.files import TRANSFER_TYPES
 from upload_client.core.layout import OWNED, Layout, number
 from upload_client.core.lease import (
     MAX_BODY,
+    MAX_EPOCH,
+    EpochsExhausted,
     Lease,
     LeaseStatus,
     LockBody,
@@ -34,7 +37,7 @@ from upload_client.core.lease import (
     read_back,
 )
 from upload_client.core.times import timestamp
-from upload_client.errors import HolderAlive, Locked, LockLost
+from upload_client.errors import EpochRefused, HolderAlive, Locked, LockLost
 from upload_client.s3.bucket import (
     AnswerLost,
     Bucket,
@@ -47,7 +50,7 @@ from upload_client.s3.bucket import (
 from upload_client.support.background import Background
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["LAST_CHANCE", "Lock", "LockState", "epoch_floor", "locked"]
+__all__ = ["LAST_CHANCE", "Lock", "LockState", "epoch_floor", "locked", "numbered"]
 
 _log = logging.getLogger(__name__)
 
@@ -270,7 +273,7 @@ class Lock:
             self.stolen = isinstance(decision, Take) and decision.why is WhyTaken.STOLEN
             if isinstance(decision, Refuse):
                 raise self._locked(decision, found.date)
-            epoch = next_epoch(found.body, floor)
+            epoch = self._next_epoch(found.body, floor)
         now = self._now()
         body = LockBody(
             agent_id=self._agent_id,
@@ -294,6 +297,12 @@ class Lock:
         self.state = "held"
         self.lost = None
         _log.info("lock %s taken, epoch %d", self._where, epoch)
+
+    def _next_epoch(self, body: LockBody | None, floor: int) -> int:
+        try:
+            return next_epoch(body, floor)
+        except EpochsExhausted:
+            raise EpochRefused(self._where, MAX_EPOCH) from None
 
     def _renew(self) -> None:
         """Write the lock again.
@@ -452,14 +461,38 @@ def epoch_floor(bucket: Bucket, layout: Layout) -> int:
 
     Returns:
         The epoch, 0 if there is none.
+
+    Raises:
+        EpochRefused: One of them leaves none for anybody who comes now.
     """
-    epochs = [0]
+    highest, where = 0, ""
     for transfer_type in TRANSFER_TYPES:
         of_type = replace(layout, transfer_type=transfer_type)
-        epochs.append(last_epoch(bucket, of_type.client_log(), writer="client"))
-        for prefix in (of_type.index_prefix, of_type.receipt_prefix):
-            epochs += (number(key) or 0 for key in bucket.ls(prefix))
-    return max(epochs)
+        log = of_type.client_log()
+        seen = [(last_epoch(bucket, log, writer="client"), log)]
+        for prefix, key_of in (
+            (of_type.index_prefix, of_type.index),
+            (of_type.receipt_prefix, of_type.receipt),
+        ):
+            seen += [max(numbered(bucket, prefix, key_of), default=(0, ""))]
+        highest, where = max([(highest, where), *seen])
+    if highest >= MAX_EPOCH:
+        raise EpochRefused(f"{bucket.prefix}{where}", highest)
+    return highest
+
+
+def numbered(bucket: Bucket, prefix: str, key_of: Callable[[int], str]) -> Iterator[tuple[int, str]]:
+    """Find the epochs that keys are named after, each with its key; of other keys nothing is said.
+
+    Args:
+        bucket: The control bucket, at the delivery's root.
+        prefix: What the keys begin with.
+        key_of: Makes the key of an epoch.
+    """
+    for info in bucket.list(prefix):
+        epoch = number(info.key)
+        if epoch is not None and key_of(epoch) == info.key:
+            yield epoch, info.key
 
 
 def _nonce() -> str:

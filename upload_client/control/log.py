@@ -49,12 +49,14 @@ from upload_client.s3.write_guard import asking
 from upload_client.support.background import Background
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["READ_BUDGET", "LogReader", "LogWriter", "last_epoch"]
+__all__ = ["MAX_STRANGE", "READ_BUDGET", "LogReader", "LogWriter", "last_epoch"]
 
 _log = logging.getLogger(__name__)
 
 READ_BUDGET = 16 * 1024 * 1024
 """Bytes that a reader takes in one poll at most."""
+MAX_STRANGE = 1000
+"""Objects in a log that are no segments; more of them would make each poll a long one."""
 
 _POLL_FIRST, _POLL_LAST = 1.0, 10.0  # seconds between polls: while something comes, and after a long silence
 _POLL_EAGER = 0.25  # the first of them, where nobody has anything to do but wait for what comes
@@ -62,8 +64,8 @@ _RETRY_FIRST, _RETRY_LAST = 0.5, 10.0  # seconds between attempts of an append
 _STEPS_ASIDE = 16  # dead owners' segments to chain to in one go; there is hardly ever one
 _SEQUENTIAL = 2  # segments that are not worth the threads
 _MAX_FETCHED = 1000  # segments in one poll
-_MAX_STRANGE = 1000  # objects that are no segments; more of them would make each poll a long one
-_MAX_WAITING = 1000  # segments that nobody has taken yet; with more, polling waits
+_MAX_WAITING = 1000  # segments that nobody has taken yet; with more, polling waits,
+_MAX_WAITING_RECORDS = 100_000  # as with more records in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -498,7 +500,11 @@ class LogReader:
             now = self._clock.monotonic()
             if self.error is not None:
                 return math.inf
-            if len(self._found) >= _MAX_WAITING:
+            waiting = self._found.copy()  # another thread takes from it
+            if (
+                len(waiting) >= _MAX_WAITING
+                or sum(len(segment.records) for segment in waiting) >= _MAX_WAITING_RECORDS
+            ):
                 return _POLL_FIRST
             if now < self._next_poll:
                 return self._next_poll - now
@@ -569,9 +575,9 @@ class LogReader:
             seq = segment_seq(self._prefix, info.key)
             if seq is None:
                 n_strange += 1
-                if n_strange > _MAX_STRANGE:
+                if n_strange > MAX_STRANGE:
                     raise ChainBroken(
-                        expected, f"more than {_MAX_STRANGE} objects lie there that are no segments"
+                        expected, f"more than {MAX_STRANGE} objects lie there that are no segments"
                     )
                 continue
             if seq != expected:

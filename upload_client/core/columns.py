@@ -1,6 +1,7 @@
 """Facts about a million files in columns: tens of bytes a row, where objects would take hundreds.
 
-A column grows by `extend` and is then read and written by row. All of them give back exactly what was put in.
+A column grows by `extend` and is then read and written by row. All of them give back exactly what was put in,
+but for long texts where there are many: see `TextColumn`.
 """
 
 from __future__ import annotations
@@ -71,8 +72,17 @@ class ChecksumColumn:
         self._known[row] = 1
 
 
+MAX_WHOLE = 10_000
+"""Texts of a column that are kept whole: others write them, and a million long ones fill a machine."""
+MAX_CUT = 200
+"""Characters of each further one."""
+
+
 class TextColumn:
-    """Texts, or None, where most rows have none: nothing a row that has none."""
+    """Texts, or None, where most rows have none: nothing a row that has none.
+
+    Where more than `MAX_WHOLE` rows have one, what is put in is cut to `MAX_CUT` characters.
+    """
 
     __slots__ = ("_texts",)
 
@@ -97,6 +107,8 @@ class TextColumn:
 
     def __setitem__(self, row: int, value: str | None) -> None:
         if value is not None:
+            if len(value) > MAX_CUT and len(self._texts) >= MAX_WHOLE:
+                value = f"{value[: MAX_CUT - 1]}…"
             self._texts[row] = value
         elif self._texts:
             self._texts.pop(row, None)
@@ -114,13 +126,15 @@ class TextColumn:
         """
         try:
             rows, texts = json.loads(data)
-            self._texts = dict(zip(rows, texts, strict=True))
+            pairs = list(zip(rows, texts, strict=True))
         except (TypeError, RecursionError) as error:
             raise ValueError(f"not rows and texts: {error}") from None
         if not all(type(row) is int and 0 <= row < n_rows for row in rows) or not all(
             type(text) is str for text in texts
         ):
             raise ValueError("not rows and texts")
+        for row, text in pairs:
+            self[row] = text
 
 
 class NumberColumn:

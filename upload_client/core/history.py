@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from types import MappingProxyType, NoneType
 from typing import Final, Literal, cast
 
 from upload_client.core.codes import FileCode
-from upload_client.core.columns import TextColumn, TimeColumn
+from upload_client.core.columns import MAX_CUT, MAX_WHOLE, TextColumn, TimeColumn
 from upload_client.core.files import OkVerdicts, Upload, UploadTable, without
 from upload_client.core.records import (
     VERSION,
@@ -38,6 +39,19 @@ from upload_client.core.times import milliseconds
 from upload_client.core.values import value
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
 
+MAX_OTHERS: Final = 10_000_000
+"""Files that a history takes in beside those known beforehand: twice as many as a delivery may have."""
+MAX_FAILED: Final = 1_000_000
+"""Files of which it is kept that they were given up,"""
+MAX_LIVES: Final = 100_000
+"""and clients, and validators: of more the oldest are forgotten."""
+MAX_EARLY: Final = 64 * 1024 * 1024
+"""Bytes, about, of the verdicts that are kept until what they are about is announced."""
+
+_ROOM: Final = MAX_EARLY // 4
+_EARLY: Final = 1000  # bytes of a verdict beside its texts
+_WHOLE_LIVES: Final = 1000  # of which it is known what they set out with, and all they said at their end
+_LONG: Final = 200  # characters of what is kept of the reason of an older one
 _GROWTH: Final = 4096  # rows that a history grows by
 _NO_JUDGE: Final = -1  # no validator's number
 _EPOCHS: Final = 1 << 24  # of each shard; a validator is not started so often
@@ -97,6 +111,8 @@ class Life:
 class DeliveryHistory:
     """Both logs of a delivery, folded: about 100 bytes for each file beside its path.
 
+    Whoever wrote them, there are bounds to what is kept. What is beyond is passed over, and counted.
+
     Args:
         rows: files that are known beforehand, by path: numbers from 0, without gaps. The history uses them
             as its own, so that nothing is held twice; other files follow behind them.
@@ -109,6 +125,7 @@ class DeliveryHistory:
         transferred_at: when it was first announced, by row.
         judged_at: when it was judged, by row.
         failed: what was given up last, by path; not what was announced since then.
+        n_passed_over: announcements and verdicts for which there was no room.
     """
 
     def __init__(self, rows: Mapping[str, int] = MappingProxyType({})) -> None:
@@ -119,6 +136,7 @@ class DeliveryHistory:
         self.transferred_at = TimeColumn()
         self.judged_at = TimeColumn()
         self.failed: dict[str, Failed] = {}
+        self.n_passed_over = 0
         self._known = rows
         self._others: dict[str, int] = {}
         self._n_files = 0
@@ -131,6 +149,7 @@ class DeliveryHistory:
         self._open = bytearray()  # 1 where an announcement has no answer
         # About one upload each, not announced so far; with the number of the validator.
         self._early: dict[str, list[tuple[Verdict, int]]] = {}
+        self._early_bytes = 0
 
     def __len__(self) -> int:
         """Files that were ever uploaded."""
@@ -151,7 +170,7 @@ class DeliveryHistory:
             if type(record) is Transferred:
                 self._announce(record, segment.header.epoch)
             elif isinstance(record, Failed):
-                self.failed[record.path] = record
+                self._give_up(record)
             elif isinstance(record, Init):
                 life.init = record
             elif isinstance(record, Stop):
@@ -190,12 +209,14 @@ class DeliveryHistory:
         row = self.row(verdict.path)
         issued = (-1, -1) if row is None else self.uploads.identity(row)
         if row is None or issued < (epoch, n):
-            early = self._early.setdefault(verdict.path, [])
-            if early and early[0][0].upload != verdict.upload:
-                early.clear()
-            early.append((verdict, judge))
+            self._keep(verdict, judge)
         elif issued == (epoch, n):
             self._judge(row, verdict, judge)
+
+    @property
+    def wants_announcements(self) -> bool:
+        """Whether so many verdicts wait for their announcements that more of these are to be read first."""
+        return self._early_bytes > _ROOM
 
     def latest(self, path: str) -> PathHistory | None:
         """The file as the logs show it; None where none of them announces it."""
@@ -358,7 +379,7 @@ class DeliveryHistory:
             self._open[row] = before._open[other_row]
             self._messages[row] = before._messages[other_row]
             self._why[row] = before._why[other_row]
-        self._early, self.failed = before._early, before.failed
+        self._early, self._early_bytes, self.failed = before._early, before._early_bytes, before.failed
         self._n_files, self.n_unjudged = before._n_files, before.n_unjudged
 
     def _load(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
@@ -383,14 +404,14 @@ class DeliveryHistory:
         for verdict, judge in zip(early, early_judges, strict=True):
             if not isinstance(verdict, Verdict):
                 raise ValueError("something else than a verdict was said too early")  # noqa: TRY004
-            self._early.setdefault(verdict.path, []).append((verdict, judge))
+            self._keep(verdict, judge)
         for at, path, error, retries, code in json.loads(columns["failed"]):
             milliseconds(at)
             if not (
                 type(path) is type(error) is str and type(retries) is int and type(code) in (str, NoneType)
             ):
                 raise ValueError("nothing that was given up")
-            self.failed[path] = Failed(at, path, for_log(error), retries, code)
+            self._give_up(Failed(at, path, for_log(error), retries, code))
 
     def _announce(self, record: Transferred, epoch: int) -> None:
         uploaded = _identity(record.upload)
@@ -400,6 +421,9 @@ class DeliveryHistory:
             self.failed.pop(record.path, None)
         row = self.row(record.path)
         if row is None:
+            if len(self._others) >= MAX_OTHERS:
+                self.n_passed_over += 1
+                return
             row = self._new_row(record.path)
         issued = self.uploads.identity(row)
         if uploaded == issued and record.ask > self._asks[row]:
@@ -429,8 +453,33 @@ class DeliveryHistory:
             self._set_open(row, 1)
             early = self._early.get(record.path)
             if early is not None and early[0][0].upload == record.upload:
-                for verdict, judge in self._early.pop(record.path):
+                del self._early[record.path]
+                for verdict, judge in early:
+                    self._early_bytes -= _weight(verdict)
                     self._judge(row, verdict, judge)
+
+    def _give_up(self, record: Failed) -> None:
+        if record.path not in self.failed and len(self.failed) >= MAX_FAILED:
+            self.n_passed_over += 1
+            return
+        if len(self.failed) >= MAX_WHOLE and len(record.error) > MAX_CUT:
+            record = replace(record, error=f"{record.error[: MAX_CUT - 1]}…")
+        self.failed[record.path] = record
+
+    def _keep(self, verdict: Verdict, judge: int) -> None:
+        """A verdict on what has not been announced so far."""
+        early = self._early.get(verdict.path, [])
+        if early and early[0][0].upload != verdict.upload:
+            self._early_bytes -= sum(_weight(other) for other, _ in early)
+            early.clear()
+        if self._early_bytes + _weight(verdict) > MAX_EARLY:
+            self.n_passed_over += 1
+            if not early:
+                self._early.pop(verdict.path, None)
+            return
+        self._early_bytes += _weight(verdict)
+        early.append((verdict, judge))
+        self._early[verdict.path] = early
 
     def _judge(self, row: int, verdict: Verdict, judge: int) -> None:
         if verdict.ask >= self._asks[row]:
@@ -538,6 +587,10 @@ def _identity(upload_id: str) -> tuple[int, int]:
     return int(epoch), int(n)
 
 
+def _weight(verdict: Verdict) -> int:
+    return _EARLY + len(verdict.path) + len(verdict.message) + sum(map(len, verdict.checks))
+
+
 def validator_number(epoch: int, shard: int = 0) -> int:
     """One number for a validator's shard and its epoch there; for shard 0 the epoch itself."""
     return shard * _EPOCHS + epoch
@@ -546,5 +599,10 @@ def validator_number(epoch: int, shard: int = 0) -> int:
 def _life(lives: dict[int, Life], number: int, header: SegmentHeader, shard: int = 0) -> Life:
     life = lives.get(number)
     if life is None:
+        if len(lives) >= _WHOLE_LIVES:
+            older = lives[next(islice(reversed(lives), _WHOLE_LIVES - 1, None))]
+            older.init, older.reason = None, older.reason[:_LONG]
+        if len(lives) >= MAX_LIVES:
+            del lives[next(iter(lives))]
         life = lives[number] = Life(header.epoch, header.agent_id, header.client_epoch, shard=shard)
     return life

@@ -195,6 +195,10 @@ class Layout:
         """The start of the keys of a shard's log."""
         return f"{self.validator_logs}{shard:04d}/"
 
+    def aside(self, at: str, key: str) -> str:
+        """Where the receiver sets a key aside that no run can have written, at some moment."""
+        return f"aside/{at}/{key}"
+
     def probe(self, agent_id: str) -> str:
         """The key at which `agent_id` tries out whether the store keeps its promises."""
         return f"probe/{check_name(agent_id, 'agent id')}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
@@ -10,6 +9,7 @@ from heapq import heappush, heappushpop
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from upload_client.core.history import DeliveryHistory, Life
+from upload_client.core.index_csv import lines_of, rows_of
 from upload_client.core.problems import Problem, group
 from upload_client.core.records import Init
 from upload_client.core.times import milliseconds, timestamp
@@ -56,11 +56,11 @@ def parse_index(data: bytes) -> IndexRows:
     """Read an index as a client has written it into the control bucket. Rows that are none are passed over.
 
     Raises:
-        ValueError: it is no such index.
+        ValueError: it is no such index, or names more files than a delivery may have.
     """
     found = IndexRows([], array("q"), bytearray())
     try:
-        rows = csv.reader((line + "\n" for line in data.decode("utf-8").split("\n")), strict=True)
+        rows = rows_of(lines_of(data))
         header = {name: column for column, name in enumerate(next(rows, []))}
         at_path, at_size, at_will = (header[name] for name in ("path", "size", "will_transfer"))
         for row in rows:
@@ -69,7 +69,7 @@ def parse_index(data: bytes) -> IndexRows:
                 found.paths.append(row[at_path])
                 found.sizes.append(int(size) if size.isascii() and size.isdigit() else -1)
                 found.will.append(row[at_will] == "true")
-    except (csv.Error, KeyError, OverflowError) as error:
+    except (KeyError, OverflowError) as error:
         raise ValueError(f"not an index: {error!r}") from None
     return found
 

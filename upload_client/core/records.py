@@ -98,6 +98,7 @@ _MAX_TEXT = 4000  # characters of a message: what does not fit into a record wou
 _MAX_TEXTS = 100  # in a list of them
 _BRIEF_TEXT = 200  # the same, in a record that has so many that it would be too long
 _FEW_CHECKS = 16
+_MAX_VERSION = 100  # characters of a program's name, and of its version
 _MAX_PROBLEMS = 10
 _MAX_LINES = 20 * MAX_BATCH_RECORDS  # of a segment: no writer comes near, and each costs the reader time
 _MAX_INT = 2**63 - 1
@@ -884,7 +885,9 @@ def _texts(value: object) -> tuple[str, ...]:
 def _versions(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or len(value) > _MAX_TEXTS:
         raise _Malformed("no versions")
-    return {_text(name): _text(version) for name, version in value.items()}
+    return {
+        for_log(name, _MAX_VERSION): for_log(_text(version), _MAX_VERSION) for name, version in value.items()
+    }
 
 
 def _source(value: object) -> Source:

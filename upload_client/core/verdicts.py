@@ -19,6 +19,8 @@ CONTRADICTORY: Final = "contradictory verdicts"
 PASSED_OVER: Final = "not judged: the validator has passed over its announcement"
 NOT_IN_INDEX: Final = "a verdict for a file that is not in the index"
 
+_IRREGULAR: Final = (BEFORE_TRANSFER, SOMETHING_ELSE, CONTRADICTORY)
+
 Action: TypeAlias = Literal["valid", "invalid", "ask_again", "unjudged", "ignore", "warn"]
 
 
@@ -162,7 +164,8 @@ def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ru
     if ruling.action == "valid":
         ledger.judge(row, "valid", None, verdict.t, verdict="ok")
     elif ruling.action == "invalid":
-        if ledger.state(row) == "invalid" and ledger.message(row) == ruling.message:
+        # Of what is irregular, the first is told: two kinds of it by turns would be told without end.
+        if ledger.state(row) == "invalid" and ledger.message(row) in (ruling.message, *_IRREGULAR):
             return _SAME
         ledger.judge(row, "invalid", ruling.message, verdict.t, verdict=ruling.verdict, code=ruling.code)
     elif ruling.action == "ask_again":

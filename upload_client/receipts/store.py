@@ -16,10 +16,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from upload_client.control.lock import numbered
 from upload_client.core import checksums
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.layout import Layout, number
+from upload_client.core.layout import Layout
 from upload_client.core.receipt import (
     TRAILER_BYTES,
     BadReceipt,
@@ -319,8 +320,8 @@ def last_receipt(control: Bucket, layout: Layout) -> str | None:
     Raises:
         StoreError: that could not be found out.
     """
-    keys = [key for key in insist(lambda: control.ls(layout.receipt_prefix)) if number(key) is not None]
-    return max(keys, key=lambda key: number(key) or 0, default=None)
+    found = insist(lambda: max(numbered(control, layout.receipt_prefix, layout.receipt), default=None))
+    return None if found is None else found[1]
 
 
 def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = False) -> tuple[Path, str]:

@@ -24,7 +24,7 @@ from upload_client.validator import ValidatorSettings
 from upload_client.validator.pipeline import Outcome
 from upload_client.validator.serving import serve
 
-__all__ = ["Process", "settings_of"]
+__all__ = ["Process", "control_bucket", "settings_of"]
 
 
 def settings_of(receiver: Receiver) -> ValidatorSettings:
@@ -32,6 +32,18 @@ def settings_of(receiver: Receiver) -> ValidatorSettings:
     functions = clients.client(boto3.Session(region_name=receiver.region), "lambda")
     made = functions.get_function_configuration(FunctionName=receiver.outputs["StartFunction"])
     return ValidatorSettings.from_environment(made["Environment"]["Variables"])
+
+
+def control_bucket(settings: ValidatorSettings, layout: Layout) -> Bucket:
+    """The control bucket, at the root of a delivery's keys."""
+    layout.check_places(settings.control_bucket, settings.landing_bucket)
+    client = clients.s3_client(boto3.Session(), settings)
+    return Bucket(
+        layout.fill(settings.control_bucket),
+        prefix=layout.root,
+        client=client,
+        options=for_control(settings.object_options),
+    )
 
 
 class Process:
@@ -44,17 +56,10 @@ class Process:
     """
 
     def __init__(self, settings: ValidatorSettings, layout: Layout, *, shard: int = 0) -> None:
-        layout.check_places(settings.control_bucket, settings.landing_bucket)
+        self._control = control_bucket(settings, layout)
         self._settings = settings
         self._layout = layout
         self._shard = shard
-        client = clients.s3_client(boto3.Session(), settings)
-        self._control = Bucket(
-            layout.fill(settings.control_bucket),
-            prefix=layout.root,
-            client=client,
-            options=for_control(settings.object_options),
-        )
         self._stopping = threading.Event()
 
     def stop(self) -> None:

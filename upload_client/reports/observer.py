@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from upload_client.control.checkpoints import read_logs, read_validators
+from upload_client.control.checkpoints import fold_validators, read_logs
 from upload_client.control.log import LogReader, last_epoch
 from upload_client.core.files import TransferType
 from upload_client.core.history import DeliveryHistory
@@ -66,13 +66,7 @@ class Onlooker:
             for shard in sorted({0, *self._validator_logs})
             if (seen := self._lock(self._layout.validator_lock(shard))) is not None
         }
-        receipts = insist(lambda: list(self._control.list(self._layout.receipt_prefix)), self._clock)
-        known = [(number(info.key), info) for info in receipts]
-        self.receipt = max(
-            (ReceiptSeen(info.key, epoch, info.last_modified) for epoch, info in known if epoch is not None),
-            key=lambda receipt: receipt.epoch,
-            default=None,
-        )
+        self.receipt = insist(self._last_receipt, self._clock)
         history = self._history
         begun = history is not None and bool(history.clients)
         dates = [seen.date for seen in (*validator_locks.values(), lock) if seen is not None]
@@ -98,6 +92,18 @@ class Onlooker:
     def files(self, *, live: bool) -> Iterator[FileState]:
         """Every file, as of the last look; none where the logs cannot be believed. See `file_states`."""
         return iter(()) if self._history is None else file_states(self._history, self._index, live=live)
+
+    def _last_receipt(self) -> ReceiptSeen | None:
+        """Find it among whatever lies there, in memory that does not grow with that."""
+        return max(
+            (
+                ReceiptSeen(info.key, epoch, info.last_modified)
+                for info in self._control.list(self._layout.receipt_prefix)
+                if (epoch := number(info.key)) is not None and self._layout.receipt(epoch) == info.key
+            ),
+            key=lambda receipt: receipt.epoch,
+            default=None,
+        )
 
     def _lock(self, key: str) -> LockSeen | None:
         """A lock, if there is one that this person may read."""
@@ -126,10 +132,15 @@ class Onlooker:
             assert self._history is not None
             for segment in self._client_log.read_all():
                 self._history.add_client(segment)
-            for shard, segment in read_validators(
-                self._control, self._layout, self._validator_logs, self._clock
+            for _ in fold_validators(
+                self._control,
+                self._layout,
+                self._history,
+                self._client_log,
+                self._validator_logs,
+                self._clock,
             ):
-                self._history.add_validator(segment, shard)
+                pass
         except LogBroken as error:
             self._log_broken = str(error)
             self._history = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import threading
 from collections.abc import Iterator, Mapping
 
 from upload_client.core.expectations import Tally
+from upload_client.core.index_csv import MAX_ROW, rows_of
 from upload_client.core.layout import Layout
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
 from upload_client.expectations.expected import Expected
@@ -149,19 +149,19 @@ def index_rows(control: Bucket, key: str) -> Iterator[tuple[str, int | None]]:
 
 def _rows(stream: Stream) -> Iterator[tuple[str, int | None]]:
     """Path and size of each file, read a row at a time: there may be millions, and a provider wrote them."""
-    text = io.TextIOWrapper(io.BufferedReader(stream, _BLOCK), encoding="utf-8", newline="")
-    rows = csv.reader(text, strict=True)
+    raw = io.BufferedReader(stream, _BLOCK)
+    rows = rows_of(iter(lambda: raw.readline(MAX_ROW + 1), b""))
     try:
         header = next(rows, [])
         if "path" not in header:
             raise MalformedIndex("it names no column 'path'")
         path_at = header.index("path")
         size_at = header.index("size") if "size" in header else None
-        for row in rows:
+        for n, row in enumerate(rows, 2):
             if len(row) != len(header):
-                raise MalformedIndex(f"line {rows.line_num} has {len(row)} cells instead of {len(header)}")
+                raise MalformedIndex(f"row {n} has {len(row)} cells instead of {len(header)}")
             size = "" if size_at is None else row[size_at]
             known = size.isascii() and size.isdigit() and len(size) <= _MAX_DIGITS
             yield row[path_at], int(size) if known else None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise MalformedIndex(f"line {rows.line_num} cannot be read: {error}") from None
+    except ValueError as error:
+        raise MalformedIndex(str(error)) from None

@@ -17,7 +17,7 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Literal, NamedTuple, Protocol
 
-from upload_client.control.checkpoints import read_validators
+from upload_client.control.checkpoints import fold_validators
 from upload_client.control.lock import Lock
 from upload_client.control.log import LogReader, LogWriter, last_epoch
 from upload_client.core.files import Upload
@@ -342,9 +342,10 @@ class Validator:
             How many segments that was.
         """
         n_segments = 0
-        for shard, segment in read_validators(self._control, self._layout, self._validator_logs, self._clock):
+        for shard, segment in fold_validators(
+            self._control, self._layout, self._history, self._reader, self._validator_logs, self._clock
+        ):
             n_segments += 1
-            self._history.add_validator(segment, shard)
             if shard == self._shard and not segment.superseded:
                 for record in segment.records.others:
                     if isinstance(record, Cursor):
