@@ -20,6 +20,8 @@ from upload_client import preflight
 from upload_client.cli import source as sources
 from upload_client.core.lease import LockBody
 from upload_client.core.preflight import CHECKS, Finding
+from upload_client.index import Choice
+from upload_client.index.taking import take
 from upload_client.preflight import content, control
 from upload_client.sandbox import Sandbox
 from upload_client.settings import load_settings
@@ -116,7 +118,7 @@ def look(network, sandbox, data, tmp_path, session, monkeypatch) -> Look:
                 if session is None
                 else sources.bucket_of(source, session, settings)
             ),
-            read_files=lambda place: sources.read_files(place, None),
+            read_files=lambda place: take(place, None, Choice()),
             output_dir=tmp_path,
             content=content,
         )
@@ -456,10 +458,10 @@ def test_names_that_cannot_be_delivered_have_their_row_and_spoil_no_other(look, 
 
 
 def test_an_index_that_is_none_is_said_and_the_rest_looked_at(look, data):
-    (data / "index.csv").write_text("name\na.csv\n")
+    (data / "index.csv").write_text("path\na.csv,b\n")
     found = look()
     assert found["index"].status == "problem"
-    assert "must name the columns" in found["index"].details[0]
+    assert "has 2 cells instead of 1" in found["index"].details[0]
     assert found["files"].status == "skipped"
     assert found["landing-write"].status == "ok"
 

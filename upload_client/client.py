@@ -95,7 +95,8 @@ from upload_client.events import (
     Reporter,
     Summary,
 )
-from upload_client.index import encode_index
+from upload_client.index import Choice, LeftOut, encode_index
+from upload_client.index.choosing import Symlinks
 from upload_client.receipts.store import (
     bring_receipt,
     deliveries,
@@ -115,6 +116,7 @@ from upload_client.s3.bucket import (
 from upload_client.s3.write_guard import asking, checking
 from upload_client.settings import Settings, load_settings
 from upload_client.support.clock import SYSTEM, Clock, StoppableClock
+from upload_client.support.in_use import files_in_use
 from upload_client.support.patience import Patience
 from upload_client.support.secrets import hidden, without_secrets
 from upload_client.transfer.dataroot import DataRoot
@@ -310,7 +312,9 @@ class UploadClient:
         delivery_id: name of the delivery, the same.
         file_index: one row a file: ``path`` (str, relative, ``/``-separated), perhaps ``checksum`` (str,
             CRC32 as base64 of 4 big-endian bytes), ``size`` (integer, bytes) and checksums of other kinds
-            (``md5``, ``sha256``, …: str in hexadecimal or base64, or bytes).
+            (``md5``, ``sha256``, …: str in hexadecimal or base64, or bytes). Or the path of a list of any
+            kind that the command line takes; None: ``index.csv`` in the source where that is such a list,
+            else all files there.
         transfer_type: ``staging``, the whole delivery, or ``sample``.
         source: a directory, a `Bucket`, or ``s3://bucket/prefix``.
         lambda_client_config: arguments of `botocore.config.Config` for the Lambda client.
@@ -323,6 +327,11 @@ class UploadClient:
         session: a boto3 session to use in place of a login.
         reporter: is told what happens; None: log lines on stderr.
         output_dir: where the state dump goes; None: the working directory.
+        include: patterns, as in a .gitignore; where there are any, other files are left out.
+        exclude: patterns of files that are left out, besides those that the settings and an
+            ``.uploadignore`` in the source leave out.
+        symlinks: ``refuse``, ``follow`` or ``skip``, see `upload_client.index.scan`; None: as the settings
+            say.
         resend_invalid: send files again that were judged invalid and have not changed since.
         steal: take the lock from the agent of this name although it is held.
         prompt: asks the person for what a login needs; None: nobody is asked.
@@ -340,7 +349,7 @@ class UploadClient:
         *,
         dataset: str,
         delivery_id: str,
-        file_index: pd.DataFrame,
+        file_index: pd.DataFrame | str | Path | None = None,
         transfer_type: TransferType,
         source: str | Path | Bucket,
         lambda_client_config: dict[str, Any] | None = None,
@@ -352,6 +361,9 @@ class UploadClient:
         session: boto3.Session | None = None,
         reporter: Reporter | None = None,
         output_dir: str | Path | None = None,
+        include: Sequence[str] | str = (),
+        exclude: Sequence[str] | str = (),
+        symlinks: Symlinks | None = None,
         resend_invalid: bool = False,
         steal: str | None = None,
         prompt: Prompt | None = None,
@@ -392,7 +404,14 @@ class UploadClient:
         self._executor = executor
         self._n_batches = n_batches
         self._clock = clock
-        self._source = Source(source, file_index)
+        base = self._base_settings()
+        choice = Choice.of(
+            include,
+            (*base.exclude, *((exclude,) if isinstance(exclude, str) else exclude)),
+            symlinks=symlinks or base.symlinks,
+            in_use=files_in_use(),
+        )
+        self._source = Source(source, Path(file_index) if isinstance(file_index, str) else file_index, choice)
 
         self._began = clock.monotonic()
         self._places: _Places | None = None
@@ -451,6 +470,16 @@ class UploadClient:
     def counts(self) -> dict[State, int]:
         """Files in each state."""
         return self._delivery.ledger.counts() if self._delivery else dict.fromkeys(STATES, 0)
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What lies in the source, or stands in the index, and is no part of the delivery."""
+        return self._source.left_out
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the files and no error, such as names that look like an accident."""
+        return self._source.warnings
 
     @property
     def outcome(self) -> Outcome | None:
@@ -869,6 +898,8 @@ class UploadClient:
             # The workers of an executor tell of nothing but whole batches.
             standstill=Standstill(settings.standstill * (1 if self._executor is None else 6)),
         )
+        for note in self._source.notes:
+            self.cmessage(note, "info")
         for warning in self._source.warnings:
             self.cmessage(warning, "warning")
         self._tell(
@@ -890,6 +921,7 @@ class UploadClient:
                 counts={reason.value: n for reason, n in plan.reasons.items()},
                 n_files=plan.n_to_send,
                 n_bytes=plan.n_bytes,
+                left_out=self.left_out.counts,
             )
         )
         if delivery.ledger.all_valid:
@@ -1465,6 +1497,7 @@ class UploadClient:
                 receipt=self._outcome.receipt,
                 receipt_file=self._outcome.receipt_file,
                 receipt_sha256=self._outcome.receipt_sha256,
+                left_out=self.left_out.counts,
             )
         )
         with contextlib.suppress(OSError):

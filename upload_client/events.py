@@ -7,7 +7,7 @@ each reporter makes them safe for its own medium (`upload_client.core.text`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
@@ -87,11 +87,14 @@ class Planned:
             ``valid``, …), in the order to show them.
         n_files: files that will be sent.
         n_bytes: bytes that will be sent, as far as sizes are known.
+        left_out: files, and folders with all that is in them, that are no part of the delivery, for each
+            reason, by its code (`upload_client.core.left_out`).
     """
 
     counts: Mapping[str, int]
     n_files: int
     n_bytes: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @value  # one for each of a million files: four times as quick to make as a frozen dataclass
@@ -200,6 +203,7 @@ class Summary:
         receipt_file: the same receipt as a file, if this run has written one.
         receipt_sha256: of that receipt, hex.
         code: the outcome for programs: the code of the error that ended the run, or the exit code's name.
+        left_out: as in `Planned`.
     """
 
     exit_code: int
@@ -215,6 +219,7 @@ class Summary:
     receipt_file: Path | None = None
     receipt_sha256: str | None = None
     code: str | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 Event: TypeAlias = Message | Phase | Connected | Planned | FileChanged | Progress | Health | Summary

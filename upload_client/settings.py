@@ -33,6 +33,7 @@ from pydantic import (
 from upload_client.core.object_options import check_options
 from upload_client.core.text import for_terminal
 from upload_client.errors import SettingsError
+from upload_client.support.in_use import note
 
 __all__ = [
     "Settings",
@@ -65,6 +66,13 @@ SERVICES = {
 
 See https://docs.aws.amazon.com/sdkref/latest/guide/ss-endpoints-table.html
 """
+
+_FILES_OF_AWS = {
+    "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
+    "AWS_CONFIG_FILE": "~/.aws/config",
+    "AWS_CA_BUNDLE": None,
+}
+"""Files that are read by boto3: where they are named, and where they are otherwise."""
 
 PARAMETER_KEYS = frozenset(
     {
@@ -116,6 +124,10 @@ def _part_size(size: int) -> int:
 
 def _per_second(rate: object) -> object:
     return rate.removesuffix("/s").rstrip() if isinstance(rate, str) else rate
+
+
+def _lines(patterns: object) -> object:
+    return tuple(patterns.splitlines()) if isinstance(patterns, str) else patterns
 
 
 def _url(url: str) -> str:
@@ -177,6 +189,12 @@ class Settings(BaseModel):
     """A PEM file with the certificate by which a service or proxy in between knows this machine."""
     client_key: str | None = None
     """The key of that certificate, where it is not in the same file."""
+    exclude: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()
+    """Patterns, as in a .gitignore, of files that are never delivered."""
+    symlinks: Literal["refuse", "follow", "skip"] = "refuse"
+    """What becomes of symlinks: those that lead out of the source, or nowhere, are an error; those that lead
+    out are followed, too; or all are left out."""
+
     endpoint_url: Url | None = None
     """URL of all AWS services, when not at AWS."""
     endpoints: Annotated[dict[str, Url], AfterValidator(_services)] = Field(default_factory=dict)
@@ -270,6 +288,9 @@ def _layers(
     path = profile_path(profile or environ.get(ENVIRONMENT_PREFIX + "PROFILE") or None)
     if path is not None:
         layers.append(_Layer(str(path), _read_profile(path)))
+        note(path, "the profile")
+    for variable, default in _FILES_OF_AWS.items():
+        note(environ.get(variable) or (default and Path(default).expanduser()), "part of the AWS setup")
     layers.append(_aws_environment(environ))
     layers.append(_own_environment(environ))
     given = {key: value for key, value in (flags or {}).items() if value is not None}
@@ -426,7 +447,8 @@ def _own_environment(environ: Mapping[str, str]) -> _Layer:
             known = [ENVIRONMENT_PREFIX + setting.upper() for setting in Settings.model_fields]
             raise SettingsError(f"environment: {variable}: is not a setting{_did_you_mean(variable, known)}")
         values[key], names[key] = text, variable
-        if key in {"endpoints", "object_options"} or (key == "password_command" and text.startswith("[")):
+        may_be_json = key in {"password_command", "exclude"} and text.startswith("[")
+        if key in {"endpoints", "object_options"} or may_be_json:
             try:
                 values[key] = json.loads(text)
             except ValueError as error:

@@ -22,6 +22,7 @@ from upload_client.core.files import STATES
 from upload_client.core.resume import Reason
 from upload_client.errors import Interrupted, Locked, UsageError
 from upload_client.events import Message, Summary
+from upload_client.index import LeftOut
 from upload_client.s3.bucket import Bucket
 from upload_client.ui.ending import Command
 
@@ -30,6 +31,8 @@ class StandIn:
     """Takes what a client is made with, and ends as it is told to."""
 
     made: list[StandIn] = []  # noqa: RUF012 # emptied by the fixture
+    left_out = LeftOut()
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, **arguments):
         self.given = SimpleNamespace(**arguments)

@@ -120,3 +120,67 @@ def test_a_list_that_cannot_be_made_is_bad_usage(run, data, arguments, says):
     said = run("index", data, *arguments)
     assert said.code == 2
     assert says in said.err
+
+
+def test_a_data_file_called_index_csv_is_neither_replaced_nor_forgotten(run, data, tmp_path):
+    theirs = data / "index.csv"
+    theirs.write_text("temperature,wind\n1,2\n")
+    said = run("index", data)
+    assert said.code == 2
+    assert f"{theirs} is there, and upload-client has not written it: it is not replaced" in said.err
+    assert "--force" in said.err
+    assert theirs.read_text() == "temperature,wind\n1,2\n"
+    assert run("index", data, "-o", tmp_path / "x.csv").code == 0
+    assert [line.split(",")[0] for line in (tmp_path / "x.csv").read_text().splitlines()] == [
+        "path", "a.csv", "b/c.json", "b/d.txt", "index.csv",
+    ]  # fmt: skip
+    assert run("index", data, "--force").code == 0
+    assert theirs.read_text().startswith("path,checksum,size\n")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.parquet"])
+def test_an_older_list_of_ours_is_replaced_and_is_no_part_of_itself(run, data, name):
+    for _ in range(2):
+        assert run("index", data, "-o", data / name).code == 0
+    (data / "new").write_text("x")
+    said = run("index", data, "-o", data / name)
+    assert said.code == 0
+    assert "4 files" in said.err
+    assert f"left out: 1 in use by this run\n  {name} (the list that is written)\n" in said.err
+    if name == "x.csv":
+        assert "x.csv" not in (data / name).read_text()
+
+
+@pytest.mark.parametrize("name", ["manifest-md5.txt", "x.csv", "x.tsv", "x.parquet"])
+def test_a_list_of_somebody_else_is_not_replaced(run, data, tmp_path, name):
+    (tmp_path / name).write_text("0" * 32 + "  data/a.csv\n")
+    said = run("index", data, "-o", tmp_path / name)
+    assert said.code == 2
+    assert (tmp_path / name).read_text().startswith("0000")
+    assert run("index", data, "-o", tmp_path / name, "--force").code == 0
+
+
+def test_patterns_of_a_file_and_what_was_left_out_are_told(run, data, tmp_path):
+    (tmp_path / "patterns").write_text("b/\n")
+    (data / ".uploadignore").write_text("a.*\n")
+    (data / ".DS_Store").write_text("")
+    (data / "z").write_text("")
+    said = run("index", data, "-o", tmp_path / "x.csv", "--exclude-from", tmp_path / "patterns")
+    assert said.code == 0
+    assert (tmp_path / "x.csv").read_text() == "path,checksum,size\n.DS_Store,AAAAAA==,0\nz,AAAAAA==,0\n"
+    assert "left out: 2 excluded by a pattern, 1 in use by this run\n" in said.err
+    assert f"  b/ ({tmp_path / 'patterns'} line 1: b/)\n" in said.err
+    assert "  a.csv (.uploadignore line 1: a.*)\n" in said.err
+    assert (
+        "warning: this may lie there by accident (--exclude leaves it out): left by macOS: .DS_Store"
+        in said.err
+    )
+    said = run("index", data, "-o", tmp_path / "x.csv", "--exclude-from", tmp_path / "none")
+    assert said.code == 2
+    assert "cannot be read: No such file or directory" in said.err
+
+
+def test_a_list_may_be_written_to_standard_output(process, data):
+    said = process("index", data, "-o", "-", "--no-checksums")
+    assert said.returncode == 0
+    assert said.stdout == "path,checksum,size\na.csv,,4\nb/c.json,,2\nb/d.txt,,0\n"

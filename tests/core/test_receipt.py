@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from upload_client.core import receipt as module
 from upload_client.core.checksums import encode
+from upload_client.core.ours import is_ours
 from upload_client.core.paths import check_relpath
 from upload_client.core.receipt import (
     DIFFERENCES,
@@ -34,7 +35,6 @@ from upload_client.core.receipt import (
     digest_in_trailer,
     digest_of_files,
     encode_receipt,
-    is_receipt,
     receipt_name,
 )
 
@@ -136,12 +136,9 @@ def test_the_order_is_that_of_a_listing():
     assert [each.path for each in read(written(files))[1]] == sorted(names, key=str.encode)
 
 
-def test_its_file_is_known_by_its_name():
-    name = receipt_name(head())
-    assert name == "upload-client_D_Y_staging_00000003.receipt.json"
-    assert is_receipt(name)
-    assert is_receipt(f".{name}.0a1b2c3d.tmp")
-    assert not is_receipt("a.receipt.json")
+def test_its_file_has_a_name_of_its_own_and_is_known_by_its_content():
+    assert receipt_name(head()) == "upload-client_D_Y_staging_00000003.receipt.json"
+    assert is_ours("receipt", written([file("a")]))
 
 
 def test_the_end_of_something_else_names_no_files():

@@ -118,7 +118,7 @@ def test_what_cloudformation_could_not_make_is_said_with_its_reason(deployed, mo
 
 def test_a_file_that_is_no_profile_is_not_written_over(deployed, invite, tmp_path):
     (tmp_path / "gus.toml").write_text("precious", encoding="utf-8")
-    with pytest.raises(UsageError, match="no profile of ours"):
+    with pytest.raises(UsageError, match="has not written it"):
         invite("survey", "gus", "gus", "--ask-password")
     assert (tmp_path / "gus.toml").read_text(encoding="utf-8") == "precious"
 

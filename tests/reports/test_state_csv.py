@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from upload_client.core import checksums
 from upload_client.core.files import STATES, ClientFile, FileLedger, Upload
+from upload_client.core.ours import is_left_over, is_ours
 from upload_client.core.text import from_csv_cell
-from upload_client.reports.state_csv import COLUMNS, dump_name, is_dump, is_page, page_name, write_dump
+from upload_client.reports.state_csv import COLUMNS, dump_name, page_name, write_dump
 from upload_client.support.atomic import replacing
 
 WALL = 1767323045.678
@@ -119,22 +120,22 @@ def test_the_columns_are_these_in_this_order(tmp_path):
 def test_a_dump_is_named_after_its_delivery_and_time(tmp_path):
     path = dump(tmp_path, [])
     assert path == tmp_path / "upload-client_D_Y_20260102T030405678Z.csv"
-    assert is_dump(path.name)
+    assert is_ours("state", path.read_bytes())
     assert path.name == dump_name("D", "Y", WALL)
 
 
-@pytest.mark.parametrize(
-    "name", ["index.csv", "upload-client_D_Y.csv", "my_upload-client_D_Y_20260102T030405678Z.csv"]
-)
-def test_other_names_are_not_taken_for_dumps(name):
-    assert not is_dump(name)
+def test_a_dump_replaces_no_file_of_somebody_else(tmp_path):
+    theirs = tmp_path / dump_name("D", "Y", WALL)
+    theirs.write_text("relpath,my own\n")
+    with pytest.raises(FileExistsError, match="upload-client has not written it"):
+        dump(tmp_path, [a_file()])
+    assert theirs.read_text() == "relpath,my own\n"
+    theirs.unlink()
+    assert dump(tmp_path, [a_file()]) == dump(tmp_path, [a_file(), a_file("b")])
 
 
-def test_the_report_of_a_delivery_is_known_by_its_name():
+def test_the_report_of_a_delivery_has_a_name_of_its_own():
     assert page_name("D", "Y") == "upload-client_D_Y_report.html"
-    assert is_page(page_name("D", "Y"))
-    assert not is_page("my_report.html")
-    assert not is_dump(page_name("D", "Y"))
 
 
 def test_a_dump_that_fails_leaves_no_trace(tmp_path):
@@ -182,7 +183,7 @@ def test_a_file_is_replaced_whole_or_stays_as_it_was(tmp_path):
 def test_what_an_interrupted_dump_leaves_is_known_as_one(tmp_path):
     with replacing(tmp_path / dump_name("D", "Y", WALL)):
         (left,) = tmp_path.iterdir()
-        assert is_dump(left.name)
+        assert is_left_over(left.name)
 
 
 def test_a_dump_does_not_hold_all_files_in_memory(tmp_path):

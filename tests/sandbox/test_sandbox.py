@@ -103,7 +103,7 @@ def test_a_profile_is_written_where_asked_and_a_strangers_file_is_not_touched(tm
             assert sandbox.profile == profile
             assert load_settings(profile=profile, environ={}).endpoint_url == sandbox.endpoint_url
     profile.write_text("username = 'me'\n")
-    with pytest.raises(UsageError, match="no sandbox wrote it"), Sandbox(profile_out=profile):
+    with pytest.raises(UsageError, match="has not written it"), Sandbox(profile_out=profile):
         pass
     assert profile.read_text() == "username = 'me'\n"
 

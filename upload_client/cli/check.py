@@ -19,7 +19,15 @@ import click
 
 from upload_client.cli.failure import GIVEN
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import delivery_options, index_option, log_in, source_option, waiting
+from upload_client.cli.place import (
+    Chosen,
+    choice_options,
+    delivery_options,
+    index_option,
+    log_in,
+    source_option,
+    waiting,
+)
 from upload_client.core.hints import complete
 from upload_client.core.text import for_terminal
 
@@ -46,6 +54,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
     synopsis=("--dataset D --delivery-id Y [OPTIONS]",),
     groups={
         "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "profile"),
+        "Which files": ("include", "exclude", "exclude_from", "symlinks"),
         "What to look at": ("content", "clean"),
         "As for the delivery": ("threads", "max_rate", "output_dir", "patience", "sandbox"),
     },
@@ -67,6 +76,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
 @delivery_options(required=False)
 @source_option
 @index_option
+@choice_options
 @click.option("--content", is_flag=True, help="Open each file here as the receiver's validator will.")
 @click.option(
     "--clean",
@@ -94,6 +104,10 @@ def check(
     patience: str | None,
     source: str,
     index: Path | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    exclude_from: tuple[Path, ...],
+    symlinks: str | None,
     content: bool,
     clean: bool,
     threads: str | None,
@@ -112,8 +126,10 @@ def check(
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas
     from upload_client.preflight import Order, preflight  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.settings import load_settings, where_from  # noqa: PLC0415 # imports pydantic
+    from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 
     if sandbox:
         dataset, delivery_id = dataset or "sample", delivery_id or "1"
@@ -130,6 +146,9 @@ def check(
         if sandbox:
             chosen = {"flags": flags, "profile": _sandbox(stack, profile), "environ": {}}
         settings: Settings = load_settings(**chosen)
+        one_reader(index=index, exclude_from=exclude_from)
+        files = Chosen(include, exclude, exclude_from, symlinks)
+        choice = files.choice(settings)
         order = Order(
             dataset=dataset,
             delivery_id=delivery_id,
@@ -141,7 +160,8 @@ def check(
                 if sources.is_bucket(source)
                 else Path(source)
             ),
-            read_files=lambda place: sources.read_files(place, index),
+            read_files=lambda place: take(place, index, choice),
+            choice=choice,
             output_dir=output_dir,
             content=content,
             prompt=find_prompt(),
@@ -160,6 +180,7 @@ def check(
         place = ["--sandbox"] if sandbox else ["--dataset", dataset, "--delivery-id", delivery_id]
         place += (["--profile", profile] if profile else []) + ["--sample"] * sample
         place += (["--source", source] if source != "." else []) + (["--index", str(index)] if index else [])
+        place += files.words
         _say_what_next(findings, place)
     return 2 if problems else 0
 

@@ -18,7 +18,13 @@ from click.core import ParameterSource
 from upload_client.cli.completion import profiles
 from upload_client.cli.failure import EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
-from upload_client.cli.place import index_option, patience_option, source_option
+from upload_client.cli.place import (
+    Chosen,
+    choice_options,
+    index_option,
+    patience_option,
+    source_option,
+)
 from upload_client.cli.reading_progress import Told
 from upload_client.cli.report import check_target, write_report_of
 from upload_client.cli.version import show_versions
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from upload_client.core.files import TransferType
     from upload_client.core.resume import Reason
     from upload_client.events import Reporter
+    from upload_client.index import LeftOut
     from upload_client.s3.bucket import Bucket
     from upload_client.settings import Settings
     from upload_client.ui.jsonl import JsonlReporter
@@ -64,6 +71,10 @@ class _Order:
     source: str
     index: Path | None
     index_format: Format | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    exclude_from: tuple[Path, ...]
+    symlinks: str | None
     sample: bool
     profile: str | None
     threads: int | str | None
@@ -92,6 +103,10 @@ class _Order:
     groups={
         "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "index_format", "profile"),
         "What is sent, and how": (
+            "include",
+            "exclude",
+            "exclude_from",
+            "symlinks",
             "resend_invalid",
             "max_retries",
             "patience",
@@ -139,6 +154,7 @@ class _Order:
     type=click.Choice(FORMATS),
     help="What kind of list it is, where that cannot be told from it.",
 )
+@choice_options
 @click.option("--sample", is_flag=True, help="Deliver the small sample agreed on first.")
 @click.option(
     "--profile",
@@ -240,14 +256,18 @@ def _typed(ctx: click.Context) -> Iterator[str]:
             if isinstance(option, click.Option) and option.count:
                 yield from [spelt] * ctx.params[name]
                 continue
-            yield spelt
-            if not (isinstance(option, click.Option) and option.is_flag):
-                yield str(ctx.params[name])
+            value = ctx.params[name]
+            for one in value if isinstance(value, tuple) else (value,):
+                yield spelt
+                if not (isinstance(option, click.Option) and option.is_flag):
+                    yield str(one)
 
 
 def _run(order: _Order, typed: tuple[str, ...]) -> int:
     """Deliver, and tell people and programs how it went."""
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
+    from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
+    from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
     from upload_client.ui import Several, people_reporter  # noqa: PLC0415 # not for --help
     from upload_client.ui.ending import Command  # noqa: PLC0415 # not for --help
     from upload_client.ui.jsonl import JsonlReporter  # noqa: PLC0415 # not for --help
@@ -264,7 +284,9 @@ def _run(order: _Order, typed: tuple[str, ...]) -> int:
         with interruptible(), ExitStack() as stack:
             log_path = log.enter_context(_logging(order, typed))
             if order.report is not None:
-                check_target(order.report, order.source)
+                check_target(order.report)
+                note(order.report, "the report")
+            one_reader(index=order.index, exclude_from=order.exclude_from)
             client = _client(order, reporter, stack)
             if order.dry_run:
                 return _dry_run(client, order, machine)
@@ -316,6 +338,8 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.client import UploadClient  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.events import Message  # noqa: PLC0415 # not for --help
+    from upload_client.index import left_out_of  # noqa: PLC0415 # imports pandas
+    from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas
     from upload_client.support.patience import Patience  # noqa: PLC0415 # not for --help
 
     dataset, delivery_id, settings = _settings(order, reporter, stack)
@@ -331,16 +355,21 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     transfer_type: TransferType = "sample" if order.sample else "staging"
     executor, n_batches = stack.enter_context(dask_executor(order.dask)) if order.dask else (None, 1)
     told = Told()
+    choice = Chosen(order.include, order.exclude, order.exclude_from, order.symlinks).choice(settings)
     index = patiently(
-        lambda: sources.read_files(
+        lambda: take(
             source,
             order.index,
+            choice,
             as_format=order.index_format,
             tell=lambda note: reporter.handle(Message(note, "info")),
             on_progress=told,
         )
     )
     told.wipe()
+    if order.verbose and not order.dry_run:
+        for line in _named_left_out(left_out_of(index)):
+            reporter.handle(Message(line, "info"))
     return UploadClient(
         dataset=dataset,
         delivery_id=delivery_id,
@@ -353,6 +382,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
         settings=settings,
         session=session,
         reporter=reporter,
+        symlinks=choice.symlinks,
         resend_invalid=order.resend_invalid,
         output_dir=order.output_dir,
         prompt=prompt,
@@ -393,9 +423,18 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
     return dataset, delivery_id, load_settings(flags=flags, profile=order.profile)
 
 
+def _named_left_out(left: LeftOut) -> Iterator[str]:
+    """What is left out, by name."""
+    for path, why in left.named:
+        yield f"left out: {path} ({why})"
+    if more := left.n - len(left.named):
+        yield f"left out: {more:,} more"
+
+
 def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None) -> int:
     """Say what a delivery would do. People read it on stdout, or on stderr where stdout is for a program."""
     from upload_client.core.files import STATES  # noqa: PLC0415 # not for --help
+    from upload_client.core.left_out import sentence  # noqa: PLC0415 # not for --help
     from upload_client.events import Summary  # noqa: PLC0415 # not for --help
     from upload_client.support import figures  # noqa: PLC0415 # not for --help
 
@@ -416,6 +455,12 @@ def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None)
             click.echo(f"  {for_terminal(relpath)}", err=order.json)
         if more := n - len(named[reason]):
             click.echo(f"  and {figures.files(more)} more (-v names all)", err=order.json)
+    if left_out := sentence(client.left_out.counts):
+        click.echo(left_out + " (-v names them)" * (not order.verbose), err=order.json)
+    for line in _named_left_out(client.left_out) if order.verbose else ():
+        click.echo(f"  {for_terminal(line)}", err=order.json)
+    for warning in client.warnings:
+        click.echo(f"warning: {for_terminal(warning)}", err=order.json)
     headline = "This was a dry run: nothing was changed anywhere."
     if client.places is not None:
         where = for_terminal(str(client.places.landing))
@@ -434,6 +479,7 @@ def _dry_run(client: UploadClient, order: _Order, machine: JsonlReporter | None)
                 seconds=0.0,
                 state_csv=None,
                 headline=headline,
+                left_out=client.left_out.counts,
             )
         )
     return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.help import Command, Group, Section
+from upload_client.cli.place import force_option
 from upload_client.core.text import for_terminal
 from upload_client.support.file_names import from_disk, on_disk
 
@@ -52,7 +53,7 @@ def expectations() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write it.  [default: stdout]",
 )
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@force_option
 @click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 def infer(*, source: Path, output: Path | None, force: bool) -> None:
     """Draft the document from SOURCE, a folder with files as they should be.
@@ -60,11 +61,13 @@ def infer(*, source: Path, output: Path | None, force: bool) -> None:
     What all of them have in common becomes a rule, what may be chance a comment; every file of the sample is
     accepted by what is drafted. Read it before you use it.
     """
-    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.expectations.infer import infer as draft  # noqa: PLC0415 # imports pydantic
+    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
+    from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
 
-    if output is not None and output.exists() and not force:
-        raise UsageError(f"{output} is there", hint="Name another file, or write over it with --force.")
+    if output is not None and not force:
+        check_free(output, None)
+    note(output, "what this run writes")
     files = _files(source)
     told = _Told(len(files))
     text = draft(source, files, on_progress=told)
@@ -72,8 +75,6 @@ def infer(*, source: Path, output: Path | None, force: bool) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    from upload_client.support.atomic import replacing  # noqa: PLC0415 # not for --help
-
     with replacing(output) as file:
         file.write(text)
     click.echo(
@@ -128,8 +129,10 @@ def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int
     from upload_client.expectations.document import load_file  # noqa: PLC0415 # imports pydantic
     from upload_client.expectations.expected import Expected  # noqa: PLC0415 # imports pydantic
     from upload_client.preflight.content import check_contents, unopened  # noqa: PLC0415 # imports boto3
+    from upload_client.support.inputs import as_file  # noqa: PLC0415 # not for --help
 
-    agreed = load_file(document)
+    with as_file(document, "the document") as readable:
+        agreed = load_file(readable)
     expected = Expected(agreed)
     files = _files(source)
     tally = Tally(expected.rules)
@@ -180,11 +183,13 @@ def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int
 
 
 def _files(source: Path) -> list[tuple[str, int]]:
-    from upload_client.cli.source import read_files  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.cli.place import Chosen  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import check_index, known_sizes  # noqa: PLC0415 # imports pandas
+    from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas and boto3
 
-    frame = check_index(read_files(source, None), source).frame
+    choice = Chosen().choice()
+    frame = check_index(take(source, None, choice), source, choice=choice).frame
     found = []
     for path, size in zip(frame["path"].tolist(), known_sizes(frame), strict=True):
         try:

@@ -9,20 +9,23 @@ import click
 
 from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, Section
+from upload_client.cli.place import Chosen, choice_options, force_option
 from upload_client.cli.reading_progress import Told
 from upload_client.core.manifests import FORMATS, Format, named_format
 from upload_client.core.text import for_terminal
-from upload_client.support.file_names import from_disk
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from upload_client.core.ours import Kind
     from upload_client.s3.bucket import Bucket
 
 __all__ = ["index"]
 
-
-def _as_names(_context: click.Context, _option: click.Parameter, globs: tuple[str, ...]) -> tuple[str, ...]:
-    """Compared with file names, they are spelled as those are."""
-    return tuple(map(from_disk, globs))
+_OURS: dict[Format, Kind] = {"csv": "index", "tsv": "index", "parquet": "index"}
+"""Lists that can be told from those of others, so that an older one is replaced."""
+SHOWN = 10
+"""Files left out that are named."""
 
 
 @click.command(
@@ -55,16 +58,8 @@ def _as_names(_context: click.Context, _option: click.Parameter, globs: tuple[st
     help="What kind of list; s3: for S3 Batch.  [default: by FILE's name]",
 )
 @click.option("--no-checksums", is_flag=True, help="No CRC32: names and sizes alone, without reading files.")
-@click.option(
-    "--include",
-    multiple=True,
-    metavar="GLOB",
-    callback=_as_names,
-    help="Only files that match.  [repeatable]",
-)
-@click.option(
-    "--exclude", multiple=True, metavar="GLOB", callback=_as_names, help="No files that match.  [repeatable]"
-)
+@choice_options
+@force_option
 @click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 def index(
     *,
@@ -74,18 +69,24 @@ def index(
     no_checksums: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    exclude_from: tuple[Path, ...],
+    symlinks: str | None,
+    force: bool,
 ) -> None:
     """Write the file index of SOURCE: path, CRC32 and size of each file.
 
     With it, what is delivered is proven to be what was indexed. SOURCE is a directory or s3://bucket/prefix
-    (that without checksums). In a GLOB, * and ? stand for characters of one name and ** for any number of
-    folders; without a / it is looked for in every folder.
+    (that without checksums). A PATTERN is one of a .gitignore: * and ? stand for characters of one name and
+    ** for any number of folders; without a / it is looked for in every folder.
     """
     from upload_client.cli import source as sources  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import scan  # noqa: PLC0415 # imports pandas
     from upload_client.index.manifests import write_manifest  # noqa: PLC0415 # imports pandas
+    from upload_client.index.taking import INDEX, list_bucket  # noqa: PLC0415 # imports pandas
     from upload_client.support import figures  # noqa: PLC0415 # not for --help
+    from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
+    from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
 
     kind = as_format or (named_format(output.name) if output is not None else None) or "csv"
     if output is None and kind != "csv":
@@ -93,6 +94,11 @@ def index(
             f"where to write the {kind} list is not said",
             hint="Name it with -o, outside SOURCE unless it belongs to the delivery.",
         )
+    target = output or (Path(INDEX) if sources.is_bucket(source) else Path(source) / INDEX)
+    if not force:
+        check_free(target, _OURS.get(kind))
+    note(target, "the list that is written")
+    chosen = Chosen(include, exclude, exclude_from, symlinks)
     told = Told()
     place: Path | Bucket
     if sources.is_bucket(source):
@@ -105,14 +111,21 @@ def index(
         patiently = waiting(settings)
         session = open_session(settings, prompt=find_prompt(), patience=patiently)
         place = bucket = sources.bucket_of(source, session, settings)
-        frame = patiently(lambda: sources.list_bucket(bucket, include, exclude))
-        target, no_checksums = output or Path(sources.INDEX), True
+        choice = chosen.choice(settings)
+        frame = patiently(lambda: list_bucket(bucket, choice))
+        no_checksums = True
     else:
         place = folder = Path(source)
         no_checksums = no_checksums or kind == "bagit"  # which reads all files for other digests
-        frame = scan(folder, include=include, exclude=exclude, checksums=not no_checksums, on_progress=told)
-        target = output or folder / sources.INDEX
-    n_files = write_manifest(frame, target, place, as_format=kind, on_progress=told)
+        frame = scan(folder, choice=chosen.choice(), checksums=not no_checksums, on_progress=told)
+    n_files = write_manifest(
+        frame,
+        target,
+        place,
+        as_format=kind,
+        on_progress=told,
+        check=lambda path: None if force else check_free(path, _OURS.get(kind)),
+    )
     told.wipe()
     with_what = {"bagit": "with digests", "s3": "as bucket and key"}.get(
         kind, "without checksums" if no_checksums else "with checksums"
@@ -122,3 +135,22 @@ def index(
     click.echo(
         f"{for_terminal(str(target))}: {figures.files(n_files)}{left_out}, {size}{with_what}", err=True
     )
+    _tell(frame, place if isinstance(place, Path) else None)
+
+
+def _tell(frame: pd.DataFrame, folder: Path | None) -> None:
+    """What is not in the list, and what may be in it by accident."""
+    from upload_client.core import accidents  # noqa: PLC0415 # not for --help
+    from upload_client.core.left_out import sentence  # noqa: PLC0415 # not for --help
+    from upload_client.index import left_out_of  # noqa: PLC0415 # imports pandas
+    from upload_client.index.noticing import notice  # noqa: PLC0415 # imports pandas
+
+    left = left_out_of(frame)
+    if left.n:
+        click.echo(sentence(left.counts), err=True)
+    for path, why in left.named[:SHOWN]:
+        click.echo(f"  {for_terminal(path)} ({for_terminal(why)})", err=True)
+    if more := left.n - len(left.named[:SHOWN]):
+        click.echo(f"  and {more:,} more", err=True)
+    if odd := accidents.sentence(notice(frame, folder)):
+        click.echo(f"warning: {for_terminal(accidents.WARNING + odd)}", err=True)

@@ -17,6 +17,8 @@ from platformdirs import user_log_path
 
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
+from upload_client.support.atomic import check_free
+from upload_client.support.in_use import note
 from upload_client.ui.lines import Lines
 
 __all__ = ["KEPT", "kept_logs", "log_into", "logging_run"]
@@ -137,6 +139,9 @@ def _remove(handler: logging.Handler) -> None:
 
 
 def _file(path: Path, max_bytes: int = 0) -> _File:
+    if not max_bytes:
+        check_free(path, "log", hint="Name another file: a log is added to logs alone.")
+        note(path, "the log of this run")
     try:
         return _File(path, maxBytes=max_bytes, backupCount=1 if max_bytes else 0)
     except OSError as error:

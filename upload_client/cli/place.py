@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -14,10 +14,21 @@ from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
     from upload_client.control.places import Places
+    from upload_client.index import Choice
     from upload_client.settings import Settings
     from upload_client.support.patience import Patience
 
-__all__ = ["delivery_options", "index_option", "log_in", "patience_option", "source_option", "waiting"]
+__all__ = [
+    "Chosen",
+    "choice_options",
+    "delivery_options",
+    "force_option",
+    "index_option",
+    "log_in",
+    "patience_option",
+    "source_option",
+    "waiting",
+]
 
 
 source_option = click.option(
@@ -31,8 +42,89 @@ index_option = click.option(
     "--index",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="List of files: CSV, TSV, Parquet, BagIt or S3.  [default: index.csv in the source, else all files]",
+    help="List of files: CSV, TSV, Parquet, BagIt or S3; - is standard input.  [default: index.csv in the"
+    " source, if it is one, else all files]",
 )
+force_option = click.option("--force", is_flag=True, help="Write over whatever file is there.")
+
+
+class Chosen(NamedTuple):
+    """What the options say about which files are meant; the fields are their names."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    exclude_from: tuple[Path, ...] = ()
+    symlinks: str | None = None
+
+    def choice(self, settings: Settings | None = None) -> Choice:
+        """The same as the index takes it.
+
+        Args:
+            settings: those that say more about it; the options count for more.
+
+        Raises:
+            UsageError: a pattern is none, or a file of patterns cannot be read.
+        """
+        from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+        from upload_client.index.choosing import Choice, parse_patterns, typed_pattern  # noqa: PLC0415 # imports pandas
+        from upload_client.support.file_names import from_disk  # noqa: PLC0415 # not for --help
+        from upload_client.support.in_use import files_in_use  # noqa: PLC0415 # not for --help
+        from upload_client.support.inputs import read_once  # noqa: PLC0415 # not for --help
+
+        exclude = [] if settings is None else [typed_pattern(text, "exclude") for text in settings.exclude]
+        for path in self.exclude_from:
+            try:
+                content = read_once(path, "a file of patterns")
+            except OSError as error:
+                raise UsageError(
+                    f"the patterns in {path} cannot be read: {error.strerror or error}"
+                ) from error
+            exclude += parse_patterns(content, str(path))
+        exclude += [typed_pattern(from_disk(text), "--exclude") for text in self.exclude]
+        include = [typed_pattern(from_disk(text), "--include") for text in self.include]
+        symlinks: Any = self.symlinks or (settings.symlinks if settings is not None else "refuse")
+        return Choice(tuple(include), tuple(exclude), symlinks, files_in_use())
+
+    @property
+    def words(self) -> list[str]:
+        """The options as they are typed."""
+        words = []
+        for name, value in self._asdict().items():
+            for one in value if isinstance(value, tuple) else (value,) * (value is not None):
+                words += [f"--{name.replace('_', '-')}", str(one)]
+        return words
+
+
+def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which files are meant; see `Chosen`."""
+    options = (
+        click.option(
+            "--include", multiple=True, metavar="PATTERN", help="Only files that match.  [repeatable]"
+        ),
+        click.option(
+            "--exclude",
+            multiple=True,
+            metavar="PATTERN",
+            help="No files that match, as in a .gitignore; .uploadignore in the source says it for good."
+            "  [repeatable]",
+        ),
+        click.option(
+            "--exclude-from",
+            multiple=True,
+            metavar="FILE",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Patterns to exclude, one a line.  [repeatable]",
+        ),
+        click.option(
+            "--symlinks",
+            type=click.Choice(["refuse", "follow", "skip"]),
+            help="Refuse those that lead out or nowhere, follow those that lead out too, or skip all."
+            "  [default: refuse]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def _log_into(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:

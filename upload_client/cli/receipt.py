@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import delivery_options, log_in
+from upload_client.cli.place import delivery_options, force_option, log_in
 from upload_client.core.text import for_terminal
 
 __all__ = ["receipt"]
@@ -43,7 +43,7 @@ __all__ = ["receipt"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write it.  [default: its own name, in the current directory]",
 )
-@click.option("--force", is_flag=True, help="Replace FILE although it is no receipt.")
+@force_option
 def receipt(
     *,
     dataset: str,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.help import Command, Group, Section
+from upload_client.cli.place import force_option
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.text import for_terminal
 
@@ -112,8 +113,11 @@ def _say(*lines: str) -> None:
     "--definition", is_flag=True, help="Only the state machine that runs them, as JSON, to deploy otherwise."
 )
 @click.option("--delivery", is_flag=True, help="What `invite` deploys for each delivery.")
+@force_option
 @_debug
-def template(*, output: Path | None, fan_out: int | None, definition: bool, delivery: bool) -> None:
+def template(
+    *, output: Path | None, fan_out: int | None, definition: bool, delivery: bool, force: bool
+) -> None:
     """Write the template of the receiving end: buckets, login, validator, alarms.
 
     It is to be read: each part says what it is for.
@@ -134,8 +138,13 @@ def template(*, output: Path | None, fan_out: int | None, definition: bool, deli
         text = templates.receiver_template(fan_out)
     if output is None:
         click.echo(text, nl=False)
-    else:
-        output.write_text(text, encoding="utf-8", newline="\n")
+        return
+    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415
+
+    if not force:
+        check_free(output, None)
+    with replacing(output) as file:
+        file.write(text)
 
 
 @receiver.command(
@@ -144,19 +153,24 @@ def template(*, output: Path | None, fan_out: int | None, definition: bool, deli
     sections=_examples(("upload-client receiver package", "")),
 )
 @click.option("-o", "--output", metavar="ZIP", type=_FILE, help="Where  [default: named by its content]")
+@force_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_debug
-def package(*, output: Path | None, as_json: bool) -> None:
+def package(*, output: Path | None, force: bool, as_json: bool) -> None:
     """Build the zip that the validator's Lambda functions run from.
 
     It holds upload_client's validator and what that needs of upload_client. What else it needs comes with
     layers, which are named. The same code makes the same zip, under the same name.
     """
     from upload_client.receiver import packaging  # noqa: PLC0415 # not for --help
+    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415
 
     content = packaging.lambda_zip()
     path = output or Path(packaging.default_name(content))
-    path.write_bytes(content)
+    if not force:
+        check_free(path, "package")
+    with replacing(path) as file:
+        file.buffer.write(content)
     if as_json:
         _print("package", {"path": str(path), "n_bytes": len(content), "layers": packaging.LAYERS})
         return
@@ -183,6 +197,7 @@ def package(*, output: Path | None, as_json: bool) -> None:
 @click.option(
     "-o", "--output", metavar="FILE", type=_FILE, help="The profile  [default: DATASET_DELIVERY_USER.toml]"
 )
+@force_option
 @_of_a_stack
 def invite(
     *,
@@ -193,6 +208,7 @@ def invite(
     resend: bool,
     ask_password: bool,
     output: Path | None,
+    force: bool,
     stack: str,
     region: str | None,
     as_json: bool,
@@ -202,10 +218,11 @@ def invite(
     They may write and read what is theirs of this delivery, and nothing else. The profile holds no password.
     It may be repeated: what is as it should be is left so.
     """
-    from upload_client.support.atomic import replacing  # noqa: PLC0415 # not for --help
+    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
 
     path = output or Path(re.sub(r"[^\w.@+-]", "_", f"{dataset}_{delivery_id}_{user}.toml"))
-    _check_free(path)
+    if not force:
+        check_free(path, "invitation")
     opened = _open(stack, region)
     password = None
     if ask_password:
@@ -217,18 +234,6 @@ def invite(
         _print("invitation", {**vars(done.delivery), "user": user, "profile": str(path), "did": done.did})
         return
     _say(*done.did, f"wrote {path}: send it to them")
-
-
-def _check_free(path: Path) -> None:
-    """Refuse to write over what is no profile of ours."""
-    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-
-    try:
-        ours = path.read_text(encoding="utf-8", errors="replace").startswith("# Your login for delivering ")
-    except FileNotFoundError:
-        return
-    if not ours:
-        raise UsageError(f"{path} is there, and is no profile of ours", hint="Name another file with -o.")
 
 
 @receiver.command(

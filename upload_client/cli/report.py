@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import delivery_options, log_in, waiting
+from upload_client.cli.place import delivery_options, force_option, log_in, waiting
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ __all__ = ["check_target", "report", "write_report", "write_report_of"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write it.  [default: upload-client_D_Y_report.html]",
 )
+@force_option
 def report(
     *,
     dataset: str,
@@ -62,6 +63,7 @@ def report(
     profile: str | None,
     patience: str | None,
     output: Path | None,
+    force: bool,
 ) -> int:
     """Write a report of a delivery as one HTML page, from any machine that may read the control bucket.
 
@@ -71,10 +73,13 @@ def report(
     from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.reports.state_csv import page_name  # noqa: PLC0415 # not for --help
+    from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
 
-    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     target = output or Path(page_name(dataset, delivery_id))
-    seen = waiting(settings)(lambda: write_report(places.control, places.layout, target))
+    if not force:
+        check_free(target, "report")
+    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
+    seen = waiting(settings)(lambda: write_report(places.control, places.layout, target, force=force))
     if seen is None:
         raise UsageError(
             f"there is no delivery {dataset}/{delivery_id}: nothing of it lies in the control bucket",
@@ -84,28 +89,18 @@ def report(
     return 1 if seen.phase is Phase.LOG_BROKEN else 0
 
 
-def check_target(target: Path, source: str) -> None:
-    """Refuse, before anything is sent, a place where the report cannot or must not lie.
-
-    Args:
-        target: The file to write.
-        source: Where the delivery's files are: the next run would take the report for one of them.
+def check_target(target: Path) -> None:
+    """Refuse, before anything is sent, a place where the report cannot lie.
 
     Raises:
-        UsageError: There is no such folder, or it is the delivery's own.
+        UsageError: There is no such folder, or something else lies there.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.reports.state_csv import is_page  # noqa: PLC0415 # not for --help
+    from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
 
-    folder = target.absolute().parent
-    if not folder.is_dir():
+    if not target.absolute().parent.is_dir():
         raise UsageError(f"the report cannot be written to {target}: there is no such folder")
-    inside = not source.startswith("s3://") and folder.resolve().is_relative_to(Path(source).resolve())
-    if inside and not is_page(target.name):
-        raise UsageError(
-            f"the report {target} would lie among the files of the delivery, and the next run would send it",
-            hint="Name another folder, or a file like upload-client_NAME_report.html, which is never sent.",
-        )
+    check_free(target, "report", hint="Name another file: a delivery replaces nothing but its own reports.")
 
 
 def write_report_of(client: UploadClient, target: Path, *, quiet: bool) -> None:
@@ -131,13 +126,16 @@ def write_report_of(client: UploadClient, target: Path, *, quiet: bool) -> None:
             click.echo(f"report: {for_terminal(str(target))}", err=True)
 
 
-def write_report(control: Bucket, layout: Layout, target: Path) -> DeliveryStatus | None:
+def write_report(
+    control: Bucket, layout: Layout, target: Path, *, force: bool = False
+) -> DeliveryStatus | None:
     """Write the report of a delivery, whole or not at all.
 
     Args:
         control: The control bucket, at the delivery's root. It is only read.
         layout: Of the delivery.
-        target: The file to write; one that is there is replaced.
+        target: The file to write; an older report is replaced.
+        force: Whatever is there is replaced.
 
     Returns:
         Where the delivery stands; None where there is none, and nothing was written.
@@ -150,14 +148,14 @@ def write_report(control: Bucket, layout: Layout, target: Path) -> DeliveryStatu
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
     from upload_client.reports.html import render  # noqa: PLC0415 # not for --help
     from upload_client.reports.observer import Onlooker  # noqa: PLC0415 # imports boto3
-    from upload_client.support.atomic import replacing  # noqa: PLC0415 # not for --help
+    from upload_client.support.atomic import keep_others, replacing  # noqa: PLC0415 # not for --help
 
     onlooker = Onlooker(control, layout)
     seen = onlooker.look()
     if seen.phase is Phase.MISSING:
         return None
     try:
-        with replacing(target) as file:
+        with replacing(target, lambda _: None if force else keep_others("report")(target)) as file:
             file.writelines(render(seen, onlooker.files(live=seen.phase.live), onlooker.history))
     except OSError as error:
         raise DeliveryError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, Section
+from upload_client.cli.place import force_option
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ __all__ = ["sandbox"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write the profile that leads here.",
 )
+@force_option
 @click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 def sandbox(
     *,
@@ -53,6 +55,7 @@ def sandbox(
     port: int,
     s3_endpoint: str | None,
     profile_out: Path | None,
+    force: bool,
 ) -> None:
     """Run S3, Cognito, SSM, Lambda and a validator on 127.0.0.1, until Ctrl-C or SIGTERM.
 
@@ -69,6 +72,7 @@ def sandbox(
         port=port,
         s3_endpoint=s3_endpoint,
         profile_out=profile_out,
+        force=force,
     )
     try:
         with interruptible(), made as running:

@@ -11,7 +11,14 @@ import click
 
 from upload_client.cli.completion import folders, profiles
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import log_in, patience_option, waiting
+from upload_client.cli.place import (
+    Chosen,
+    choice_options,
+    force_option,
+    log_in,
+    patience_option,
+    waiting,
+)
 from upload_client.cli.reading_progress import Told
 from upload_client.core.text import for_csv_cell, for_terminal
 
@@ -76,6 +83,8 @@ NAMED = 10
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write all that differs as CSV: difference, path, message.",
 )
+@force_option
+@choice_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout, the last a summary.")
 @click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 def verify(
@@ -87,6 +96,11 @@ def verify(
     patience: str | None,
     names_all: bool,
     output: Path | None,
+    force: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    exclude_from: tuple[Path, ...],
+    symlinks: str | None,
     as_json: bool,
 ) -> int:
     """Hold RECEIPT, a file or s3://bucket/key, against what is there now.
@@ -95,7 +109,8 @@ def verify(
     """
     from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
     from upload_client.receipts.verify import check_buckets, check_folder, read_receipt  # noqa: PLC0415 # imports boto3
-    from upload_client.support.atomic import replacing  # noqa: PLC0415 # not for --help
+    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
+    from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
 
     findings = Findings(None if names_all else NAMED)
     with ExitStack() as stack:
@@ -107,6 +122,9 @@ def verify(
         if as_json:
             reports.append(_print_json)
         if output is not None:
+            if not force:
+                check_free(output, "differences")
+            note(output, "what this run writes")
             file = stack.enter_context(replacing(output))
             file.write("difference,path,message\r\n")
             reports.append(lambda each: file.write(_row(each)))
@@ -117,7 +135,8 @@ def verify(
 
         told = Told()
         if source is not None:
-            check_folder(path, source, report, on_progress=told)
+            choice = Chosen(include, exclude, exclude_from, symlinks).choice()
+            check_folder(path, source, report, choice=choice, on_progress=told)
             told.wipe()
             _say_result(f"folder {source}", findings.n, as_json=as_json)
         if online:

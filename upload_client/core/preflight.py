@@ -187,6 +187,7 @@ CHECKS: Final = (
     Check("names", "names", "Data"),
     Check("files", "files", "Data"),
     Check("empty", "empty files", "Data"),
+    Check("accidents", "accidents", "Data"),
     Check("content", "content", "Data"),
     Check("disk", "disk", "This machine"),
     Check("time", "time", "This machine"),

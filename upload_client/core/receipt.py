@@ -56,7 +56,6 @@ __all__ = [
     "digest_in_trailer",
     "digest_of_files",
     "encode_receipt",
-    "is_receipt",
     "receipt_name",
 ]
 
@@ -184,22 +183,11 @@ class Delivered:
     judged_by: str
 
 
-# With what is left of one whose writing was interrupted.
-_NAME = re.compile(
-    r"upload-client_.+_[0-9]{8}\.receipt\.json|\.upload-client_.+\.receipt\.json\..+\.tmp", re.DOTALL
-)
-
-
 def receipt_name(head: ReceiptHead) -> str:
     """Name of its file: ``upload-client_{dataset}_{delivery_id}_{transfer_type}_{epoch}.receipt.json``."""
     return (
         f"upload-client_{head.dataset}_{head.delivery_id}_{head.transfer_type}_{head.epoch:08d}.receipt.json"
     )
-
-
-def is_receipt(name: str) -> bool:
-    """Whether a file has the name of a receipt: no part of a delivery, though it may lie in its folder."""
-    return _NAME.fullmatch(name) is not None
 
 
 # ------------------------------------------------------------------------------------------------ writing

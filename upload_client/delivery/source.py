@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from upload_client.core.accidents import WARNING, sentence
 from upload_client.core.digests import ALGORITHMS
 from upload_client.core.files import FileLedger
 from upload_client.core.paths import check_relpaths
 from upload_client.errors import UsageError
-from upload_client.index import check_index, known_sizes
+from upload_client.index import Choice, LeftOut, check_index, known_sizes, left_out_of
 from upload_client.index.frames import SIZES_SEEN
+from upload_client.index.noticing import growing, notice
+from upload_client.index.taking import select_from, take
 from upload_client.s3.bucket import Bucket
 from upload_client.support.file_names import from_disk
 from upload_client.transfer.dataroot import DataRoot
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["Source"]
+
+_EVERYTHING = Choice()
 
 
 class _S3Place(NamedTuple):
@@ -41,30 +46,38 @@ class Source:
 
     Args:
         place: a directory, a `Bucket`, or ``s3://bucket/prefix``.
-        index: one row a file, as `UploadClient` takes it.
+        index: one row a file, as `UploadClient` takes it; None: all files that are there.
+        choice: which of them are wanted.
 
     Attributes:
         name: the place, as its owner named it.
-        index: the index, checked as far as it can be by now.
+        index: the index, checked as far as it can be by now. Of a bucket it is there after `look`.
+        notes: what a person should know about the reading of the index, a sentence each.
         warnings: what is odd about it and no error.
         entries: size (bytes) and ETag of each object, by path, where the source is a bucket that has been
             listed; None otherwise.
 
     Raises:
         InvalidIndex: the index cannot be used; it names every row that is wrong.
-        UsageError: the place is none.
+        UsageError: the place is none, or the index cannot be read.
     """
 
-    def __init__(self, place: str | Path | Bucket, index: pd.DataFrame) -> None:
+    def __init__(
+        self, place: str | Path | Bucket, index: pd.DataFrame | Path | None, choice: Choice = _EVERYTHING
+    ) -> None:
         self.name = from_disk(str(place)) if isinstance(place, Path) else str(place)
         self._place = place if isinstance(place, Bucket) else _place(place)
-        self.index = index
-        self._sizes_seen = bool(index.attrs.get(SIZES_SEEN))
-        self._sizes: Sequence[int | None] = ()
+        self._choice = choice
+        self._given = index
+        self.notes: list[str] = []
         self._digests: dict[str, list[str | None]] = {}
         self.warnings: tuple[str, ...] = ()
         self.entries: dict[str, tuple[int, str]] | None = None
+        self._sizes: Sequence[int | None] = ()
+        self._sizes_seen = False
+        self.left_out = LeftOut()
         if isinstance(self._place, Path):
+            self._take(self._place)
             self._check(self._place)
 
     def open(self, client: S3Client) -> DataRoot:
@@ -72,7 +85,7 @@ class Source:
         place = self._place
         if isinstance(place, _S3Place):
             place = Bucket(place.bucket, prefix=place.prefix, client=client)
-        return DataRoot(place)
+        return DataRoot(place, follow=self._choice.symlinks == "follow")
 
     def look(self, root: DataRoot, landing_prefix: str) -> None:
         """List a bucket, and check what could not be checked before it was known where files go.
@@ -83,7 +96,9 @@ class Source:
         """
         if root.bucket is not None:
             self.entries = {entry.key: (entry.size, entry.etag) for entry in root.bucket.list()}
-            self._check({key: size for key, (size, _) in self.entries.items()}, landing_prefix)
+            listing = {key: size for key, (size, _) in self.entries.items()}
+            self._take(root.bucket, listing)
+            self._check(listing, landing_prefix)
         elif any(check_relpaths(self.index["path"].tolist(), landing_prefix)):
             assert isinstance(self._place, Path)
             self._check(self._place, landing_prefix)  # it names the keys that are too long
@@ -111,10 +126,28 @@ class Source:
             if (value := column[row]) is not None
         )
 
+    def _take(self, place: Path | Bucket, listing: Mapping[str, int] | None = None) -> None:
+        """Read the index, and leave out what is not wanted."""
+        self.notes.clear()
+        if isinstance(self._given, pd.DataFrame):
+            index = select_from(self._given, self._choice, place, listing)
+        else:
+            index = take(place, self._given, self._choice, tell=self.notes.append, listing=listing)
+        self.index = index
+        self.left_out = left_out_of(index)
+        self._sizes_seen = bool(index.attrs.get(SIZES_SEEN))
+
     def _check(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
-        checked = check_index(self.index, source, prefix=prefix)
+        checked = check_index(self.index, source, prefix=prefix, choice=self._choice)
+        looked_at = checked.frame.copy(deep=False)
+        looked_at.attrs = self.index.attrs
+        folder = source if isinstance(source, Path) else None
         self.index, self.warnings = checked.frame, checked.warnings
         self._digests = {name: self.index[name].tolist() for name in ALGORITHMS if name in self.index.columns}
+        if told := sentence(notice(looked_at, folder)):
+            self.warnings += (WARNING + told,)
+        if told := growing(looked_at):
+            self.warnings += (told,)
 
     def _before_paths(self) -> str:
         """The prefix that makes a relative path the path a person would use."""

@@ -14,16 +14,21 @@ Its paths are exact; unlike the cells of a state dump they are not defused for s
 from __future__ import annotations
 
 from upload_client.index.checking import check_index
+from upload_client.index.choosing import Choice, LeftOut
 from upload_client.index.frames import MAX_FILES, CheckedIndex, known_sizes
 from upload_client.index.scanning import scan, scan_listing
+from upload_client.index.selecting import left_out_of
 from upload_client.index.tables import encode_index, read_index, write_index
 
 __all__ = [
     "MAX_FILES",
     "CheckedIndex",
+    "Choice",
+    "LeftOut",
     "check_index",
     "encode_index",
     "known_sizes",
+    "left_out_of",
     "read_index",
     "scan",
     "scan_listing",

@@ -14,6 +14,7 @@ import pandas as pd
 from upload_client.core import digests
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
+from upload_client.index.choosing import Choice
 from upload_client.index.folder import Folder
 from upload_client.index.frames import (
     MAX_FILES,
@@ -31,15 +32,20 @@ __all__ = ["check_index"]
 _CRC32 = re.compile(r"[A-Za-z0-9+/]{5}[AQgw]==")  # what `crc.decode` reads
 _CRC32S = re.compile(rf"(?:{_CRC32.pattern},)+")  # many at once
 _CHUNK = 1000
+_EVERYTHING = Choice()
 
 
 def check_index(
-    index: pd.DataFrame, source: str | Path | Mapping[str, int], *, prefix: str = ""
+    index: pd.DataFrame,
+    source: str | Path | Mapping[str, int],
+    *,
+    prefix: str = "",
+    choice: Choice = _EVERYTHING,
 ) -> CheckedIndex:
     """Make sure that an index can be delivered: each path legal and unique, each file there.
 
-    A file may be there through symlinks, as long as these stay inside the source. Files are not opened, and
-    their sizes not compared; that is done when they are sent (`Source.size_to_be`).
+    A file may be there through symlinks, as long as these stay inside the source (or are followed). Files
+    are not opened, and their sizes not compared; that is done when they are sent (`Source.size_to_be`).
 
     Rows are counted from 0, as in ``iloc``; those that were read from a file, as they are counted there: the
     header of a CSV is row 1.
@@ -51,6 +57,7 @@ def check_index(
         source: the directory the paths are relative to; or, where it is not a directory, the size in bytes of
             each file that is there, by its path.
         prefix: what stands before the path in the S3 key.
+        choice: what becomes of symlinks, and which files are in use: these cannot be delivered.
 
     Raises:
         InvalidIndex: it cannot; with all that is wrong, by row.
@@ -79,7 +86,7 @@ def check_index(
     if isinstance(source, Mapping):
         refused = _not_listed(paths, legal, source, sizes, unknown)
     else:
-        refused = Folder(source).refuses(paths, legal)
+        refused = Folder(source, choice).refuses(paths, legal)
     for row, reason in refused:
         problems.add(at[row], paths[row], reason)
     problems.raise_them()

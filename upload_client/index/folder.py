@@ -11,20 +11,35 @@ from pathlib import Path
 
 from upload_client.core.paths import check_relpath
 from upload_client.errors import UsageError
+from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, Kept, LeftOut
 from upload_client.index.problems import shown
+from upload_client.index.recognising import Recogniser
 from upload_client.support.file_names import from_disk, on_disk
 
 __all__ = ["Folder"]
 
+_MAX_PATTERNS = 1024 * 1024  # bytes of an .uploadignore
+_SPECIAL = ("a FIFO", "a socket", "a device")
+_EVERYTHING = Choice()
+
 
 class Folder:
-    """A directory, and what in it is inside it."""
+    """A directory, and what in it is inside it.
 
-    def __init__(self, path: str | Path) -> None:
+    Args:
+        path: of the directory.
+        choice: what becomes of symlinks, and which files are in use.
+
+    Raises:
+        UsageError: it is no directory.
+    """
+
+    def __init__(self, path: str | Path, choice: Choice = _EVERYTHING) -> None:
         self.root = os.path.realpath(path)
         if not os.path.isdir(self.root):  # noqa: PTH112 - os.path throughout: there are a million of them
             missing = not os.path.lexists(path)
             raise UsageError(f"the source {shown(path)} is {'not there' if missing else 'not a directory'}")
+        self.choice = choice
         self._base = self.root.rstrip("/" + os.sep)
         self._inside = os.path.normcase(self._base + os.sep)
         self._folders: dict[str, str | None] = {"": None}
@@ -33,10 +48,38 @@ class Folder:
         """The place of the file of that path, if it is there: for the system, see `file_names`."""
         return f"{self._base}/{on_disk(relpath)}"
 
+    def patterns(self, folder: str) -> bytes | None:
+        """The content of a folder's ``.uploadignore``; None where it has none.
+
+        Args:
+            folder: relative to the root, empty or ending in ``/``.
+
+        Raises:
+            UsageError: it is there, and cannot be read.
+        """
+        path = self.path(folder + IGNORE_FILE)
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123
+                return file.read(_MAX_PATTERNS)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if os.path.isdir(path):  # noqa: PTH112
+                return None
+            why = error.strerror or error
+            raise UsageError(f"the patterns in {shown(folder + IGNORE_FILE)} cannot be read: {why}") from None
+
     def target(self, path: str) -> str | None:
-        """The target of a symlink; None if it is out of the source."""
+        """The target of a symlink; None if it is out of the source, and not to be followed there."""
         real = os.path.realpath(path)
-        return real if os.path.normcase(real + os.sep).startswith(self._inside) else None
+        if self.choice.symlinks == "follow" or os.path.normcase(real + os.sep).startswith(self._inside):
+            return real
+        return None
+
+    def is_linked(self, relpath: str) -> bool:
+        """Whether a path is a symlink, or leads through one."""
+        ends = [*(found.start() for found in re.finditer("/", relpath)), len(relpath)]
+        return any(os.path.islink(self.path(relpath[:end])) for end in ends)  # noqa: PTH114
 
     def refuses(self, paths: Sequence[str], rows: Iterable[int]) -> Iterator[tuple[int, str]]:
         """Rows whose file is not there, or is no file to deliver, with the reason.
@@ -65,7 +108,11 @@ class Folder:
         """Names of the regular files in a folder; none if it may not be listed."""
         try:
             with os.scandir(self.path(folder)) as entries:
-                return {from_disk(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)}
+                return {
+                    from_disk(entry.name)
+                    for entry in entries
+                    if entry.is_file(follow_symlinks=False) and not self.choice.in_use.may_be(entry)
+                }
         except OSError:
             return set()
 
@@ -104,54 +151,83 @@ class Folder:
         except (OSError, ValueError) as error:
             return f"cannot be looked at: {getattr(error, 'strerror', None) or error}"
         if is_right(status.st_mode):
-            return None
+            used = self.choice.in_use.what(status)
+            return None if used is None else f"cannot be delivered: it is {used}"
         right = "regular file" if is_right is stat.S_ISREG else "folder"
         return f"is not a {right} but {_kind(status.st_mode)}"
 
-    def walk(
-        self, wants: Callable[[str], bool], leaves_out: Callable[[str], bool]
-    ) -> Iterator[tuple[str, str | None]]:
+    def walk(self, left: LeftOut) -> Iterator[tuple[str, str | None]]:
         """Paths of all that is wanted, in no certain order, each with the reason why it cannot be delivered.
 
         None for that: it is a regular file and can be.
+
+        Args:
+            left: is told what is left out.
+
+        Raises:
+            UsageError: patterns in an ``.uploadignore`` cannot be read.
         """
-        # With each folder, where it really is, and from where symlinks led to it.
-        folders: list[tuple[str, str, tuple[str, ...]]] = [("", self.root, ())]
+        choice, recognise = self.choice, Recogniser(self.root)
+        chooser = Chooser(choice, self.patterns, left)
+        # With each folder, where it really is, from where symlinks led to it, and which patterns hold above.
+        folders: list[tuple[str, str, tuple[str, ...], Kept]] = [("", self.root, (), Kept())]
         while folders:
-            folder, real, came_from = folders.pop()
+            folder, real, came_from, kept = folders.pop()
             try:
                 with os.scandir(real) as scanned:
                     entries = list(scanned)
             except OSError as error:
-                yield folder or ".", f"cannot be listed: {error.strerror or error}"
+                yield folder.rstrip("/") or ".", f"cannot be listed: {error.strerror or error}"
                 continue
+            if any(entry.name == IGNORE_FILE for entry in entries):
+                kept = chooser.enter(folder, kept)
             for entry in entries:
-                name = from_disk(entry.name)
-                relpath = f"{folder}/{name}" if folder else name
-                if leaves_out(relpath):
-                    continue
+                relpath = folder + from_disk(entry.name)
                 there, on_the_way = os.path.join(real, entry.name), came_from  # noqa: PTH118
+                target: str | None = there
                 if linked := _is_link(entry):
                     target = self.target(entry.path)
-                    if target is None:
-                        yield relpath, "leads out of the source, through a symlink"
-                        continue
-                    there, on_the_way = target, (*came_from, real)
-                if os.path.isdir(there) if linked else entry.is_dir():  # noqa: PTH112
-                    if linked and any((place + os.sep).startswith(there + os.sep) for place in on_the_way):
+                    is_folder = os.path.isdir(there if target is None else target)  # noqa: PTH112
+                else:
+                    is_folder = entry.is_dir()
+                why = (chooser.why_not_folder if is_folder else chooser.why_not_file)(relpath, kept)
+                if why is None and linked and choice.symlinks == "skip":
+                    why = "symlink", ""
+                if why is not None:
+                    left.add(relpath + "/" * is_folder, *why)
+                elif target is None:
+                    yield relpath, "leads out of the source, through a symlink"
+                elif is_folder:
+                    on_the_way = (*came_from, real) if linked else came_from
+                    if linked and any((place + os.sep).startswith(target + os.sep) for place in on_the_way):
                         yield relpath, "leads back to a folder it lies in, through a symlink"
                     else:
-                        folders.append((relpath, there, on_the_way))
-                elif not wants(relpath):
-                    continue
+                        folders.append((relpath + "/", target, on_the_way, kept))
                 elif reason := check_relpath(relpath):
                     yield relpath, reason
-                elif not linked and entry.is_file():
-                    yield relpath, None
-                elif reason := self._file(relpath):
-                    yield relpath, reason
+                elif not linked and not entry.is_file():
+                    left.add(relpath, "special", _kind(entry.stat(follow_symlinks=False).st_mode))
+                elif used := self._used(entry, target, linked=linked):
+                    left.add(relpath, "in_use", used)
+                elif linked and (reason := self._file(relpath)):
+                    if reason.endswith(_SPECIAL):
+                        left.add(relpath, "special", reason)
+                    else:
+                        yield relpath, reason
+                elif ours := recognise(relpath, target):
+                    left.add(relpath, "ours", ours)
                 else:
                     yield relpath, None
+
+    def _used(self, entry: os.DirEntry[str], path: str, *, linked: bool) -> str | None:
+        """What this run does with a file, if it is in use."""
+        in_use = self.choice.in_use
+        if not linked and not in_use.may_be(entry):  # which a listing tells by itself
+            return None
+        try:
+            return in_use.what(os.stat(path))  # noqa: PTH116
+        except OSError:
+            return None
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:

@@ -36,6 +36,11 @@ READ_FROM = "upload_client.read_from"
 ROWS = "upload_client.rows"
 """Attribute of such a frame: the number of each row in that file, a sequence of integers."""
 
+RECENT = "upload_client.recent"
+"""Attribute of a frame: which of its files had been modified within the last seconds, see
+`upload_client.index.noticing.Recent`."""
+LEFT_OUT = "upload_client.left_out"
+"""Attribute of a frame: what was left out of it, a `upload_client.index.choosing.LeftOut`."""
 SIZES_SEEN = "upload_client.sizes_seen"
 """Attribute of a frame whose sizes are what somebody has seen in passing: no file has to have them."""
 

@@ -28,11 +28,21 @@ from upload_client.core.manifests import (
     detect,
     parse_bagit_line,
 )
+from upload_client.core.ours import PARQUET_MARK
 from upload_client.errors import InvalidIndex, UsageError
-from upload_client.index import MAX_FILES, check_index, read_index, write_index
-from upload_client.index.frames import COLUMNS, OTHER_CHECKSUMS, READ_FROM, ROWS, TOO_MANY, make_frame
+from upload_client.index.checking import check_index
+from upload_client.index.frames import (
+    COLUMNS,
+    MAX_FILES,
+    OTHER_CHECKSUMS,
+    READ_FROM,
+    ROWS,
+    TOO_MANY,
+    make_frame,
+)
 from upload_client.index.problems import Problems, shown
 from upload_client.index.reading import blocks, in_order
+from upload_client.index.tables import read_index, write_index
 from upload_client.s3.bucket import Bucket
 from upload_client.support.atomic import replacing
 from upload_client.support.local_file import FileRefused
@@ -41,6 +51,7 @@ from upload_client.transfer.dataroot import DataRoot
 __all__ = ["FORMATS", "Manifest", "read_manifest", "write_manifest"]
 
 Progress = Callable[[int, int], None]
+_Check = Callable[[Path], object]
 
 _START = 64 * 1024  # bytes that tell the format
 _MARK = "bagit.txt"  # what makes a folder a bag (RFC 8493, section 2.1.1)
@@ -317,6 +328,7 @@ def write_manifest(
     *,
     as_format: Format,
     on_progress: Progress | None = None,
+    check: Callable[[Path], object] = lambda _: None,
 ) -> int:
     """Write an index as a list of another kind, whole or not at all.
 
@@ -326,6 +338,7 @@ def write_manifest(
         source: where the files are.
         as_format: what kind of list. ``bagit`` reads all files for their digests; ``s3`` needs a bucket.
         on_progress: called now and then with the numbers of files and of bytes read.
+        check: see `upload_client.support.atomic.replacing`.
 
     Returns:
         How many files it names: of a bag, only those below ``data/``.
@@ -336,19 +349,19 @@ def write_manifest(
     """
     match as_format:
         case "csv":
-            write_index(frame, path)
+            write_index(frame, path, check=check)
         case "tsv":
-            write_index(frame, path, delimiter="\t")
+            write_index(frame, path, delimiter="\t", check=check)
         case "parquet":
-            _write_parquet(frame, path)
+            _write_parquet(frame, path, check)
         case "bagit":
-            return _write_bagit(frame, path, source, on_progress)
+            return _write_bagit(frame, path, source, on_progress, check)
         case "s3":
-            _write_s3(frame, path, source)
+            _write_s3(frame, path, source, check)
     return len(frame)
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+def _write_parquet(frame: pd.DataFrame, path: Path, check: _Check) -> None:
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
@@ -358,12 +371,21 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
             hint="Install it with pip install 'upload-client[formats]'.",
         ) from None
     schema = pa.schema([("path", pa.string()), ("checksum", pa.string()), ("size", pa.int64())])
-    table = pa.Table.from_pandas(frame[list(COLUMNS)], schema=schema, preserve_index=False)
-    with replacing(path) as file:
-        pq.write_table(table.replace_schema_metadata(None), file.buffer)
+    columns = {name: frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in COLUMNS}
+    table = pa.table(
+        columns, schema=schema
+    )  # not by way of pandas, which would write down what it knows besides
+    with replacing(path, check) as file:
+        pq.write_table(table.replace_schema_metadata({PARQUET_MARK: "1"}), file.buffer)
 
 
-def _write_bagit(frame: pd.DataFrame, path: Path, source: Path | Bucket, on_progress: Progress | None) -> int:
+def _write_bagit(
+    frame: pd.DataFrame,
+    path: Path,
+    source: Path | Bucket,
+    on_progress: Progress | None,
+    check: _Check,
+) -> int:
     """Write a payload manifest (RFC 8493, section 2.1.3).
 
     A folder with a ``bagit.txt`` is a bag, whose payload lies in its folder ``data``; any other is a payload,
@@ -383,7 +405,7 @@ def _write_bagit(frame: pd.DataFrame, path: Path, source: Path | Bucket, on_prog
         paths = [relpath for relpath in paths if relpath.startswith(PAYLOAD)]
         before = ""
     problems = Problems(shown(source))
-    with replacing(path) as file:
+    with replacing(path, check) as file:
         for relpath, read in zip(paths, _digests(source, paths, algorithm, on_progress), strict=True):
             if isinstance(read, str):
                 problems.add(None, relpath, read)
@@ -393,7 +415,7 @@ def _write_bagit(frame: pd.DataFrame, path: Path, source: Path | Bucket, on_prog
     return len(paths)
 
 
-def _write_s3(frame: pd.DataFrame, path: Path, source: Path | Bucket) -> None:
+def _write_s3(frame: pd.DataFrame, path: Path, source: Path | Bucket, check: _Check) -> None:
     """Write a manifest for S3 Batch: bucket and key, URL-encoded (S3 user guide, "Specifying a manifest")."""
     if isinstance(source, Path):
         raise UsageError(
@@ -401,5 +423,5 @@ def _write_s3(frame: pd.DataFrame, path: Path, source: Path | Bucket) -> None:
             hint="Give s3://bucket/prefix as SOURCE.",
         )
     keys = (quote(source.prefix + relpath, safe="/") for relpath in frame["path"])
-    with replacing(path) as file:
+    with replacing(path, check) as file:
         file.writelines(f"{source.name},{key}\n" for key in keys)

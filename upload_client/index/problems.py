@@ -32,15 +32,22 @@ class Problems:
     def _kept(self) -> list[tuple[int, int, str | None, str]]:
         return sorted(self._first)[:SHOWN]
 
-    def raise_them(self) -> None:
-        """Raise `InvalidIndex` if there are any."""
+    def raise_them(self, *, hint: str | None = None) -> None:
+        """Raise `InvalidIndex` if there are any.
+
+        Args:
+            hint: what to do about them, where it is another thing than to correct rows.
+        """
         if not self._n:
             return
         lines = []
         for row, _, path, reason in self._kept():
             what = [] if row < 0 else [f"row {row}:" if path is not None else f"row {row}"]
             lines.append(" ".join([*what, *([] if path is None else [shown(path)]), reason]))
-        raise InvalidIndex(self._where, lines, self._n)
+        error = InvalidIndex(self._where, lines, self._n)
+        if hint is not None:
+            error.hint = hint
+        raise error
 
 
 def shown(name: object) -> str:

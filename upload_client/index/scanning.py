@@ -3,75 +3,95 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 
 from upload_client.core import checksums as crc
-from upload_client.core.receipt import is_receipt
-from upload_client.errors import UsageError
+from upload_client.core.accidents import is_recent
+from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, LeftOut, Symlinks
 from upload_client.index.folder import Folder
-from upload_client.index.frames import SIZES_SEEN, make_frame
+from upload_client.index.frames import LEFT_OUT, RECENT, SIZES_SEEN, make_frame
+from upload_client.index.noticing import Recent
 from upload_client.index.problems import Problems, shown
-from upload_client.reports.state_csv import is_dump, is_page
+from upload_client.index.recognising import MARK, named
+from upload_client.support.clock import SYSTEM, Clock
+from upload_client.support.in_use import files_in_use
 
-__all__ = ["scan", "scan_listing", "unwanted"]
+__all__ = ["scan", "scan_listing"]
+
+_MEND = "Mend or rename them, or leave them out with --exclude."
+_OF_LINKS = " Of symlinks, --symlinks skip leaves out all, and --symlinks follow delivers what they lead to."
 
 _BLOCK = 1024 * 1024
 _BATCH = 64
+_NAMED = 3
 
 
 def scan(
     source: str | Path,
     *,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    include: Sequence[str] | str = (),
+    exclude: Sequence[str] | str = (),
+    symlinks: Symlinks = "refuse",
+    choice: Choice | None = None,
     checksums: bool = True,
     n_threads: int = 8,
     on_progress: Callable[[int, int], None] | None = None,
+    clock: Clock = SYSTEM,
 ) -> pd.DataFrame:
     """Make an index of all files below a directory, sorted by path.
 
-    Left out are state dumps and receipts of this program, and ``index.csv`` at the top.
+    Left out are files that this program has written, known by their content, and those that it reads or
+    writes just now (its profile, what standard output goes to, …); folders ``.S3``; FIFOs, sockets and
+    devices; what the patterns in an ``.uploadignore`` say, in the folder where it lies.
 
-    Patterns: ``*`` and ``?`` stand for characters of one name, ``[a-z]`` for one of them, ``**`` for any
-    number of folders. One without ``/`` means names anywhere, one with it the path from the top; one that
-    means a folder means all in it.
+    Patterns are those of a .gitignore: ``*`` and ``?`` stand for characters of one name, ``[a-z]`` for one of
+    them, ``**`` for any number of folders. One without ``/``, or with one at its end, means names anywhere;
+    any other the path from the top. One that means a folder means all in it.
 
     Args:
         source: the directory.
         include: patterns; where there are any, other files are left out.
         exclude: patterns of what is left out, even if it is included.
+        symlinks: ``refuse`` those that lead out of the directory, or nowhere; ``follow`` those that lead out
+            too; ``skip`` all.
+        choice: all of that in one, in place of the three.
         checksums: whether to read all files for their CRC32.
         n_threads: files looked at at the same time.
         on_progress: called now and then with the numbers of files and of bytes done.
+        clock: time.
 
     Returns:
-        A DataFrame as the head of `upload_client.index` says.
+        A DataFrame as the head of `upload_client.index` says. What was left out is in its ``attrs``, see
+        `upload_client.index.left_out_of`.
 
     Raises:
         InvalidIndex: something in it cannot be delivered; with all there is.
         UsageError: the source is no directory, or a pattern no pattern.
     """
-    folder = Folder(source)
+    if choice is None:
+        choice = Choice.of(include, exclude, symlinks=symlinks, in_use=files_in_use())
+    folder = Folder(source, choice)
     problems = Problems(shown(source))
-    wants, leaves_out = _wanted(include), unwanted(exclude)
-    paths = []
-    for path, reason in folder.walk(wants, leaves_out):
+    left = LeftOut()
+    paths, linked = [], False
+    for path, reason in folder.walk(left):
         if reason is None:
             paths.append(path)
         else:
+            linked = linked or "symlink" in reason
             problems.add(None, path, reason)
     paths.sort()
     measure = _crc32_and_size if checksums else _size
     sizes, crcs, n_bytes = array("q"), array("L"), 0
+    n_recent, named, now = 0, [], clock.wall()
 
-    def measured(batch: Sequence[str]) -> list[tuple[int, int] | str]:
+    def measured(batch: Sequence[str]) -> list[tuple[int, int, float] | str]:
         return [measure(folder.path(path)) for path in batch]
 
     batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
@@ -85,21 +105,30 @@ def scan(
                     sizes.append(result[0])
                     crcs.append(result[1])
                     n_bytes += result[0]
+                    if is_recent(result[2], now):
+                        n_recent += 1
+                        named += [path] * (n_recent <= _NAMED)
                 if on_progress:
                     on_progress(len(sizes), n_bytes)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
             raise
-    problems.raise_them()
+    problems.raise_them(hint=_MEND + _OF_LINKS * linked + " Nothing was sent.")
     texts: list[str | None] = [crc.encode(value) for value in crcs] if checksums else []
     frame = make_frame(paths, texts, sizes, bytearray(len(sizes)))
     if not checksums:  # as with their content: it is what is found when they are sent
         frame.attrs[SIZES_SEEN] = True
+    frame.attrs |= {LEFT_OUT: left, RECENT: Recent(n_recent, tuple(named))}
     return frame
 
 
 def scan_listing(
-    listing: Mapping[str, int], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    listing: Mapping[str, int],
+    *,
+    include: Sequence[str] | str = (),
+    exclude: Sequence[str] | str = (),
+    choice: Choice | None = None,
+    read: Callable[[str], bytes] = lambda _: b"",
 ) -> pd.DataFrame:
     """Make an index of a listing, such as that of a bucket, as `scan` does of a directory.
 
@@ -107,22 +136,38 @@ def scan_listing(
         listing: size in bytes of each file, by its path. Empty ones that end in ``/`` stand for folders.
         include: as in `scan`.
         exclude: as in `scan`.
+        choice: as in `scan`.
+        read: the first bytes of one of these files, `upload_client.core.ours.LOOKED_AT` or more: asked of
+            those called ``.uploadignore``, and of those that this program may have written.
     """
-    wants, leaves_out = _wanted(include), unwanted(exclude)
-    paths = sorted(
-        path
-        for path, size in listing.items()
-        if not (path.endswith("/") and size == 0) and wants(path) and not leaves_out(path)
-    )
+    choice = choice or Choice.of(include, exclude)
+    left = LeftOut()
+    patterns = {path for path in listing if path.rpartition("/")[2] == IGNORE_FILE}
+
+    def read_patterns(folder: str) -> bytes | None:
+        return read(folder + IGNORE_FILE) if folder + IGNORE_FILE in patterns else None
+
+    chooser = Chooser(choice, read_patterns, left)
+    paths = []
+    for path, size in sorted(listing.items()):
+        if (path.endswith("/") and size == 0) or chooser.leaves_out(path):
+            continue
+        name = path.rpartition("/")[2].lower()
+        if (MARK in name or path == "index.csv") and (ours := named(read(path))):
+            left.add(path, "ours", ours)
+        else:
+            paths.append(path)
     sizes = array("q", (listing[path] for path in paths))
-    return make_frame(paths, [], sizes, bytearray(len(paths)))
+    frame = make_frame(paths, [], sizes, bytearray(len(paths)))
+    frame.attrs[LEFT_OUT] = left
+    return frame
 
 
 _buffers = threading.local()
 
 
-def _crc32_and_size(path: str) -> tuple[int, int] | str:
-    """Size and CRC32 of a file, or why there is none. Reads into one buffer a thread."""
+def _crc32_and_size(path: str) -> tuple[int, int, float] | str:
+    """Size, CRC32 and time of modification of a file, or why there are none. One buffer a thread."""
     try:
         buffer: memoryview = _buffers.view
     except AttributeError:
@@ -133,68 +178,15 @@ def _crc32_and_size(path: str) -> tuple[int, int] | str:
             while n := file.readinto(buffer):
                 value = crc.crc32(buffer[:n], value)
                 size += n
+            modified = os.fstat(file.fileno()).st_mtime
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
-    return size, value
+    return size, value, modified
 
 
-def _size(path: str) -> tuple[int, int] | str:
+def _size(path: str) -> tuple[int, int, float] | str:
     try:
-        return os.stat(path).st_size, 0  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116
     except OSError as error:
         return f"cannot be looked at: {error.strerror or error}"
-
-
-def _wanted(include: Sequence[str]) -> Callable[[str], bool]:
-    if not include:
-        return lambda _: True
-    matches = _patterns(include).fullmatch
-    return lambda path: matches(path) is not None
-
-
-def unwanted(exclude: Sequence[str]) -> Callable[[str], bool]:
-    """Says of a path whether it is left out: by these patterns, or because this program has put it there."""
-    matches = _patterns([*exclude, "/index.csv"]).fullmatch
-
-    def leaves_out(path: str) -> bool:
-        name = path.rpartition("/")[2]
-        return matches(path) is not None or is_dump(name) or is_page(name) or is_receipt(name)
-
-    return leaves_out
-
-
-_TOKEN = re.compile(
-    r"(?P<folders>\*\*/)|(?P<all>\*\*)|(?P<some>\*)|(?P<one>\?)|\[(?P<class>!?\]?[^\]]*)\]|.", re.DOTALL
-)
-
-
-def _patterns(globs: Iterable[str]) -> re.Pattern[str]:
-    try:
-        return re.compile("|".join(map(_regex, globs)), re.DOTALL)
-    except re.error as error:
-        raise UsageError(f"a pattern of files to include or exclude is wrong: {error}") from error
-
-
-def _regex(glob: str) -> str:
-    names = glob.strip("/")
-    start = "" if "/" in glob.rstrip("/") else "(?:.*/)?"
-    return start + _TOKEN.sub(_translated, names) + ("/.*" if glob.endswith("/") else "(?:/.*)?")
-
-
-def _translated(token: re.Match[str]) -> str:
-    match token.lastgroup:
-        case "folders":
-            return "(?:.*/)?"
-        case "all":
-            return ".*"
-        case "some":
-            return "[^/]*"
-        case "one":
-            return "[^/]"
-        case "class":
-            body = token["class"]
-            negated = body.startswith("!")
-            names = re.sub(r"([^A-Za-z0-9-])", r"\\\1", body[negated:])
-            return f"[{'^/' * negated}{names}]"
-        case _:
-            return re.escape(token.group())
+    return status.st_size, 0, status.st_mtime

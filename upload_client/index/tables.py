@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -26,10 +27,11 @@ from upload_client.index.frames import (
 from upload_client.index.problems import Problems, shown
 from upload_client.support.atomic import replacing
 
-__all__ = ["encode_index", "read_index", "write_index"]
+__all__ = ["encode_index", "is_index", "read_index", "write_index"]
 
 _WILL_TRANSFER = "will_transfer"
 _CHUNK = 1000
+_HEADER = 4096  # bytes of a first line that is looked at
 _OTHER_KINDS = {
     b"PK\x03\x04": "is a workbook of a spreadsheet, or a ZIP file: save it as CSV in UTF-8",
     b"\xd0\xcf\x11\xe0": "is a workbook of an old Excel: save it as CSV in UTF-8",
@@ -72,6 +74,26 @@ def read_index(path: Path, *, delimiter: str = ",") -> pd.DataFrame:
     return frame
 
 
+def is_index(path: Path) -> bool:
+    """Whether a file is an index by its first line, and not a table of something else.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            first = file.readline(_HEADER).removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(f"the index {shown(path)} cannot be read: {error.strerror or error}") from error
+    return _names_columns(next(csv.reader([first]), []))
+
+
+def _names_columns(header: Sequence[str]) -> bool:
+    names = set(header)
+    known = {*COLUMNS, *OTHER_CHECKSUMS, _WILL_TRANSFER}
+    return "path" in names and len(names) == len(header) and names <= known
+
+
 class _Table:
     """The rows of an index file, by column. What is no table is a problem."""
 
@@ -107,17 +129,7 @@ class _Table:
             )
 
     def _is_header(self, header: Sequence[str]) -> bool:
-        names = set(header)
-        if (
-            "path" in names
-            and len(names) == len(header)
-            and names
-            <= {
-                *COLUMNS,
-                *OTHER_CHECKSUMS,
-                _WILL_TRANSFER,
-            }
-        ):
+        if _names_columns(header):
             self.others = {name: [] for name in header if name in OTHER_CHECKSUMS}
             return True
         says = f"says {shown(','.join(header))}" if header else "is empty"
@@ -178,18 +190,25 @@ def encode_index(frame: pd.DataFrame, will_transfer: Sequence[bool] | None = Non
     return "".join(_lines(frame, will_transfer)).encode()
 
 
-def write_index(frame: pd.DataFrame, path: Path, *, delimiter: str = ",") -> None:
+def write_index(
+    frame: pd.DataFrame,
+    path: Path,
+    *,
+    delimiter: str = ",",
+    check: Callable[[Path], object] = lambda _: None,
+) -> None:
     """Write an index as a CSV file, whole or not at all.
 
     Args:
         frame: as `check_index` or `scan` returns it.
         path: where.
         delimiter: what to put between the cells.
+        check: see `upload_client.support.atomic.replacing`.
 
     Raises:
         OSError: it cannot be written there.
     """
-    with replacing(path) as file:
+    with replacing(path, check) as file:
         file.writelines(_lines(frame, delimiter=delimiter))
 
 

@@ -65,6 +65,7 @@ def check_contents(
     files: Iterable[tuple[str, int]],
     *,
     expectations: Expectations | None = None,
+    follow: bool = False,
     n_processes: int | None = None,
     on_progress: Callable[[int], None] | None = None,
     on_undecided: Callable[[str, str], None] | None = None,
@@ -75,9 +76,9 @@ def check_contents(
         root: the directory that `files` are relative to.
         files: path and size in bytes of each file for which `unopened` gives None.
         expectations: what belongs in the delivery.
+        follow: files may lie outside of `root`, wherever symlinks lead.
         n_processes: None: one for each processor.
         on_progress: called with the number of files looked at since its last call.
-
         on_undecided: called with path and reason of a file that cannot be judged here, for example because a
             library is missing; without it, such a file is among those that are wrong.
 
@@ -100,14 +101,14 @@ def check_contents(
     if n <= 1:
         with Openers(1) as openers:
             for batch in batches:
-                yield from tell(_look(DataRoot(root), batch, _ready(expectations), openers))
+                yield from tell(_look(DataRoot(root, follow=follow), batch, _ready(expectations), openers))
                 if on_progress:
                     on_progress(len(batch))
         return
     # Spawned: a fork would share the connections and locks of this process' threads.
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(n, context, initializer=_Process.begin, initargs=(root, expectations))
+    pool = ProcessPoolExecutor(n, context, initializer=_Process.begin, initargs=(root, expectations, follow))
     try:
         futures = {pool.submit(_Process.look, batch): len(batch) for batch in batches}
         for future in as_completed(futures):
@@ -156,9 +157,13 @@ class _Process:
     openers: Openers
 
     @classmethod
-    def begin(cls, root: Path, expectations: Expectations | None) -> None:
+    def begin(cls, root: Path, expectations: Expectations | None, follow: bool) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the parent, which ends this process
-        cls.source, cls.expected, cls.openers = DataRoot(root), _ready(expectations), Openers(1)
+        cls.source, cls.expected, cls.openers = (
+            DataRoot(root, follow=follow),
+            _ready(expectations),
+            Openers(1),
+        )
 
     @classmethod
     def look(cls, paths: Sequence[str]) -> list[_Wrong]:

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upload_client.control.places import Places
+from upload_client.core.accidents import sentence as accident_sentence
 from upload_client.core.expectations import Tally
+from upload_client.core.left_out import sentence
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
 from upload_client.core.preflight import Finding
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.expectations.expected import Expected
-from upload_client.index import check_index, known_sizes
+from upload_client.index import Choice, check_index, known_sizes, left_out_of
+from upload_client.index.frames import READ_FROM
+from upload_client.index.noticing import growing, notice
 from upload_client.preflight.content import check_contents, unopened
 from upload_client.preflight.run import SHOWN, Data, Run, Steps, more, quoted
 from upload_client.s3.bucket import Bucket, StoreError
@@ -57,13 +61,16 @@ def look_at_files(run: Run, source: Path | Bucket) -> Steps[None]:
         _no_files(run)
         return
     paths: list[str] = frame["path"].astype(str).tolist()
-    first_row = 2 if frame.attrs else 0  # rows as a spreadsheet counts them, where there was a file
+    first_row = (
+        2 if READ_FROM in frame.attrs else 0
+    )  # rows as a spreadsheet counts them, where there was a file
     unsafe = dict(check_relpaths(paths))
     checked = yield from _index(frame, paths, unsafe)
     yield _names(paths, unsafe, first_row)
     known = checked and "size" in frame.columns
     expected = known_sizes(frame) if known else [None] * len(paths)
     yield from _look(run, source, paths, unsafe, expected)
+    yield _accidents(frame, source if isinstance(source, Path) else None)
 
 
 def _no_files(run: Run) -> None:
@@ -96,7 +103,15 @@ def _index(frame: pd.DataFrame, paths: Sequence[str], unsafe: Mapping[int, str])
         if not given
         else f"{given} with checksums"
     )
-    yield Finding("index", "ok", f"{figures.files(len(paths))}, {how}")
+    left = left_out_of(frame)
+    out = sentence(left.counts)
+    shown = [f"{quoted(path)} {why}" for path, why in left.named[:SHOWN]]
+    yield Finding(
+        "index",
+        "ok",
+        f"{figures.files(len(paths))}, {how}" + f"; {out}" * bool(out),
+        details=(*shown, *(more(left.n) if left.n else ())),
+    )
     return True
 
 
@@ -127,6 +142,23 @@ def _names(paths: Sequence[str], unsafe: Mapping[int, str], first_row: int) -> F
     return Finding("names", "ok", "all can be delivered, none can be taken for another")
 
 
+def _accidents(frame: pd.DataFrame, source: Path | None) -> Finding:
+    found = notice(frame, source)
+    shown = [accident_sentence([accident]) for accident in found]
+    if grows := growing(frame):
+        shown.append(grows)
+    if not shown:
+        return Finding("accidents", "ok", "none: no name looks like one, and no file is new")
+    n = sum(accident.n for accident in found)
+    return Finding(
+        "accidents",
+        "warning",
+        f"{figures.files(n)} may lie there by accident" if n else "files may be being written still",
+        "Make sure that they are meant; --exclude leaves them out, or an .uploadignore in the folder.",
+        details=tuple(shown),
+    )
+
+
 def _look(
     run: Run,
     source: Path | Bucket,
@@ -134,7 +166,7 @@ def _look(
     unsafe: Mapping[int, str],
     expected: Sequence[int | None],
 ) -> Steps[None]:
-    look = _local(source) if isinstance(source, Path) else _listed(source)
+    look = _local(source, run.order.choice) if isinstance(source, Path) else _listed(source)
     run.data = data = Data()
     wrong: list[tuple[str, str]] = []
     rows = [row for row in range(len(paths)) if row not in unsafe]
@@ -193,9 +225,9 @@ def _expected(places: Places | None) -> tuple[Expected | None, str]:
     return None, "open as what their names say"
 
 
-def _local(folder: Path) -> Callable[[str], int | str]:
+def _local(folder: Path, choice: Choice) -> Callable[[str], int | str]:
     """Opens files: the only way to know that they can be read."""
-    root = DataRoot(folder)
+    root = DataRoot(folder, follow=choice.symlinks == "follow")
 
     def look(path: str) -> int | str:
         try:
@@ -273,7 +305,8 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
 
     told(0)
     agreed = None if expected is None else expected.expectations
-    wrong = list(check_contents(source, files, expectations=agreed, on_progress=told))
+    follow = run.order.choice.symlinks == "follow"
+    wrong = list(check_contents(source, files, expectations=agreed, follow=follow, on_progress=told))
     left = sorted({reason for reason in why.values() if reason})
     tail = f"; {figures.files(len(why) - len(files))} not opened ({', '.join(left)})" if left else ""
     yield _of_files(

@@ -17,6 +17,7 @@ from upload_client.core.files import TransferType
 from upload_client.core.preflight import BY_NAME, CHECKS, Finding, actions_of, allowed
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError
+from upload_client.index import Choice
 from upload_client.s3.bucket import Bucket, StoreError, store_errors
 from upload_client.s3.trouble import date_of, trouble_of
 from upload_client.s3.wire import Answer
@@ -72,6 +73,7 @@ class Order:
         sources: which of them come from where, see `upload_client.settings.where_from`.
         open_source: gives the source; a bucket needs the session, which is None before a login.
         read_files: gives the index of a source.
+        choice: which files of it are wanted.
         output_dir: where the state dump will go.
         content: open the files as the validator will.
         prompt: asks the person for what a login needs.
@@ -85,6 +87,7 @@ class Order:
     open_source: Callable[[boto3.Session | None], Path | Bucket | None]
     read_files: Callable[[Path | Bucket], pd.DataFrame]
     output_dir: Path
+    choice: Choice = field(default_factory=Choice)
     content: bool = False
     prompt: Prompt | None = None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import secrets
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -45,7 +45,7 @@ from upload_client.s3.bucket import (
     store_errors,
 )
 from upload_client.s3.unfinished import abort, leftovers
-from upload_client.support.atomic import replacing
+from upload_client.support.atomic import check_free, keep_others, replacing
 
 __all__ = [
     "bring_receipt",
@@ -118,11 +118,11 @@ def save_receipt(head: ReceiptHead, files: Iterable[Delivered], directory: Path)
         Its path, and its SHA-256, hex.
 
     Raises:
-        OSError: it cannot be written there.
+        OSError: it cannot be written there, or another file has that name.
     """
     path = directory / receipt_name(head)
     digest = hashlib.sha256()
-    with replacing(path) as file:
+    with replacing(path, keep_others("receipt")) as file:
         for line in encode_receipt(head, files):
             digest.update(line)
             file.write(line.decode("ascii"))
@@ -341,24 +341,22 @@ def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = Fals
         UsageError: what lies there is no receipt; or, without `force`, what would be replaced is none.
         OSError: it could not be written there.
     """
-    folder = target if target.is_dir() else target.parent
-    temporary = folder / f".{secrets.token_hex(8)}.receipt.tmp"
-    try:
-        fetch_receipt(control, key, temporary)
-        with open_receipt(temporary) as reader:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "receipt"
+        fetch_receipt(control, key, copy)
+        with open_receipt(copy) as reader:
             head = reader.head
             for _ in reader:
                 pass  # read to its end, it is whole
         path = target / receipt_name(head) if target.is_dir() else target
-        if path.exists() and not force:
-            with open_receipt(path):
-                pass
-        with temporary.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path, sha256
+        if not force:
+            check_free(path, "receipt")
+        digest = hashlib.sha256()
+        with copy.open("rb") as fetched, replacing(path) as file:
+            while block := fetched.read(_READ):
+                digest.update(block)
+                file.buffer.write(block)
+    return path, digest.hexdigest()
 
 
 def _content(bucket: Bucket, key: str) -> Iterator[bytes]:

@@ -26,9 +26,9 @@ from upload_client.core.receipt import (
     compare_size,
 )
 from upload_client.errors import UsageError
+from upload_client.index import Choice, LeftOut
 from upload_client.index.folder import Folder
 from upload_client.index.reading import blocks, in_order
-from upload_client.index.scanning import unwanted
 from upload_client.receipts.store import open_receipt, sha256_of
 from upload_client.s3.bucket import Bucket, NotFound, insist
 from upload_client.support.local_file import FileRefused
@@ -39,6 +39,7 @@ __all__ = ["Checked", "check_buckets", "check_folder", "read_receipt"]
 Report = Callable[[Difference], None]
 Progress = Callable[[int, int], None]
 
+_EVERYTHING = Choice()
 _LOOKS = 16  # objects asked for at once
 
 
@@ -69,26 +70,28 @@ def check_folder(
     source: Path,
     report: Report,
     *,
+    choice: Choice = _EVERYTHING,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> None:
     """Find out whether a folder is exactly what was delivered. Reads every file.
 
-    Not looked for are state dumps, receipts and ``index.csv`` at the top, which no delivery takes by itself.
+    Not looked for is what no delivery takes by itself, see `upload_client.index.scan`.
 
     Args:
         path: the receipt.
         source: the folder.
         report: is told each difference.
+        choice: which files were wanted.
         n_threads: files read at the same time; None: one for each processor.
         on_progress: called now and then with the numbers of files and of bytes done.
 
     Raises:
         UsageError: the receipt or the folder cannot be read.
     """
-    folder = Folder(source)
-    extra = dict(folder.walk(lambda _: True, unwanted(())))
-    root = DataRoot(Path(folder.root))
+    folder = Folder(source, choice)
+    extra = dict(folder.walk(LeftOut()))
+    root = DataRoot(Path(folder.root), follow=choice.symlinks == "follow")
     n_files = n_bytes = 0
     n_threads = n_threads or os.cpu_count() or 1
     with open_receipt(path) as files, ThreadPoolExecutor(n_threads, "verify") as pool:

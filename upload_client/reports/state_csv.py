@@ -15,32 +15,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from upload_client.core.files import ClientFile, FileLedger
+from upload_client.core.ours import STATE_COLUMNS
 from upload_client.core.text import for_csv_cell
 from upload_client.core.times import timestamp
-from upload_client.support.atomic import replacing
+from upload_client.support.atomic import keep_others, replacing
 
-__all__ = ["COLUMNS", "dump_name", "is_dump", "is_page", "page_name", "write_dump"]
+__all__ = ["COLUMNS", "dump_name", "page_name", "write_dump"]
 
-COLUMNS = (
-    "relpath",
-    "abspath",
-    "state",
-    "retries",
-    "max_retries",
-    "message",
-    "checksum",
-    "size",
-    "etag",
-    "transferred_at",
-    "judged_at",
-    "code",
-)
-"""Columns of the state dump, in order."""
+COLUMNS = STATE_COLUMNS
 
 _FIELDS = attrgetter(*(field.name for field in fields(ClientFile)))
-# With what is left of one whose writing was interrupted.
-_DUMP = re.compile(r"upload-client_.+_[0-9]{8}T[0-9]{9}Z\.csv|\.upload-client_.+\.csv\..+\.tmp", re.DOTALL)
-_PAGE = re.compile(r"upload-client_.+_report\.html|\.upload-client_.+_report\.html\..+\.tmp", re.DOTALL)
 # Lines that are cells as they stand, inside of quotes or without: that can be seen of thousands at once. One
 # checksum in 64 begins with "+", and none of them is a formula: they stay comparable with the index.
 _Plain: TypeAlias = Callable[[str], re.Match[str] | None]
@@ -60,19 +44,9 @@ def dump_name(dataset: str, delivery_id: str, wall: float) -> str:
     return f"upload-client_{dataset}_{delivery_id}_{re.sub('[-:.]', '', timestamp(wall))}.csv"
 
 
-def is_dump(name: str) -> bool:
-    """Whether a file has the name of a state dump: no part of a delivery, though it may lie in its folder."""
-    return _DUMP.fullmatch(name) is not None
-
-
 def page_name(dataset: str, delivery_id: str) -> str:
     """Name of the HTML report of a delivery, where nobody names another."""
     return f"upload-client_{dataset}_{delivery_id}_report.html"
-
-
-def is_page(name: str) -> bool:
-    """Whether a file has the name of such a report: no part of a delivery either."""
-    return _PAGE.fullmatch(name) is not None
 
 
 def write_dump(
@@ -91,11 +65,11 @@ def write_dump(
         Its path.
 
     Raises:
-        OSError: it cannot be written there.
+        OSError: it cannot be written there, or another file has that name.
     """
     path = directory / dump_name(dataset, delivery_id, wall)
     columns = files.columns() if isinstance(files, FileLedger) else (zip(_FIELDS(file)) for file in files)
-    with replacing(path) as file:
+    with replacing(path, keep_others("state")) as file:
         file.write(",".join(COLUMNS) + "\r\n")
         file.writelines(map(_lines, columns))
     return path

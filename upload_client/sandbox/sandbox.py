@@ -23,8 +23,9 @@ import botocore.session
 from botocore.config import Config
 
 from upload_client.core.layout import check_name
-from upload_client.errors import DeliveryError, UsageError
+from upload_client.errors import DeliveryError
 from upload_client.settings import Settings, load_settings, with_parameter
+from upload_client.support.atomic import check_free, replacing
 
 __all__ = ["Request", "Sandbox"]
 
@@ -76,6 +77,7 @@ class Sandbox:
             ``path/to/file.py:function``.
         work_handler: the same for the worker.
         profile_out: where the profile is to be written; by default in a private temporary folder.
+        force: whatever is there.
 
     Attributes:
         endpoint_url: where everything is (but S3, where `s3_endpoint` is given).
@@ -113,6 +115,7 @@ class Sandbox:
         start_handler: str = "upload_client.validator.handlers:start",
         work_handler: str = "upload_client.validator.handlers:work",
         profile_out: str | os.PathLike[str] | None = None,
+        force: bool = False,
     ) -> None:
         self._port = port
         self._s3_endpoint = s3_endpoint.rstrip("/") if s3_endpoint else None
@@ -124,6 +127,7 @@ class Sandbox:
         self._more_settings = dict(settings or {})
         self._more_validator = dict(validator or {})
         self._profile_out = Path(profile_out).absolute() if profile_out is not None else None
+        self._force = force
         self._exit = ExitStack()
         self._server: subprocess.Popen[str]
         self._clients: dict[str, Any] = {}
@@ -134,11 +138,8 @@ class Sandbox:
                 "the sandbox needs moto, which is not installed: pip install 'upload-client[sandbox]'",
                 hint="pip install 'upload-client[sandbox]'",
             )
-        if self._profile_out is not None and not _may_write(self._profile_out):
-            raise UsageError(
-                f"{self._profile_out} is there, and no sandbox wrote it",
-                hint="Name a new file, or remove this one first.",
-            )
+        if self._profile_out is not None and not self._force:
+            check_free(self._profile_out, "sandbox")
         with ExitStack() as exit_stack:
             directory = Path(tempfile.mkdtemp(prefix="upload-client-sandbox-"))
             exit_stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -290,7 +291,9 @@ class Sandbox:
             "endpoints": endpoints,
         }
         self.profile = self._profile_out or directory / "profile.toml"
-        _write_private(self.profile, _HEAD + "\n" + _toml(profile))
+        self.profile.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self.profile, private=True) as file:
+            file.write(_HEAD + "\n" + _toml(profile))
         self.settings = with_parameter(load_settings(profile=self.profile, environ={}), parameter)
 
     def _define_functions(self, places: Mapping[str, str], endpoints: Mapping[str, str]) -> None:
@@ -358,21 +361,6 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
         "no_proxy": "127.0.0.1,localhost",
         **more,
     }
-
-
-def _may_write(profile: Path) -> bool:
-    try:
-        return profile.read_text(errors="replace").startswith(_HEAD)
-    except FileNotFoundError:
-        return True
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, where the system knows owners."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def _toml(table: Mapping[str, Any]) -> str:

@@ -1,40 +1,142 @@
-"""A file that is there whole, or not at all."""
+"""A file that is there whole, or not at all; and that takes no place of a file which is not ours."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
-from collections.abc import Iterator
+import stat
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from upload_client.core.ours import LEFT_OVER, LOOKED_AT, Kind, is_ours
+from upload_client.errors import UsageError
 from upload_client.support import failpoints
 
-__all__ = ["replacing"]
+__all__ = ["FORCE", "check_free", "ends_of", "keep_others", "replacing"]
+
+FORCE = "Name another file, or write over it with --force."
+_STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
+def check_free(path: Path, kind: Kind | None, *, hint: str = FORCE) -> None:
+    """Make sure that writing there takes nothing away that this program has not written.
+
+    Args:
+        path: where something is to be written. What is no regular file (a device, a pipe) keeps what it has.
+        kind: of what is to be written: an older one may be replaced. None: it cannot be told from what others
+            write, or people go on with it by hand, so that nothing is replaced.
+        hint: what to do about it.
+
+    Raises:
+        UsageError: something else is there, or what is there cannot be looked at.
+    """
+    if str(path) in _STDOUT:
+        return
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return
+        ours = kind is not None and is_ours(kind, *ends_of(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return  # there is room, or no folder for it, which writing will tell
+    except OSError as error:
+        raise UsageError(
+            f"{path} is there, and cannot be looked at: {error.strerror or error}", hint=hint
+        ) from error
+    if not ours:
+        written = "" if kind is None else ", and upload-client has not written it"
+        raise UsageError(f"{path} is there{written}: it is not replaced", hint=hint)
+
+
+def keep_others(kind: Kind) -> Callable[[Path], None]:
+    """For `replacing`, where nobody can be asked: a file of that name that is not ours is an `OSError`."""
+
+    def check(path: Path) -> None:
+        try:
+            check_free(path, kind)
+        except UsageError:
+            why = "a file of that name is there, and upload-client has not written it"
+            raise FileExistsError(errno.EEXIST, why, str(path)) from None
+
+    return check
+
+
+def ends_of(path: str | Path) -> tuple[bytes, bytes]:
+    """The first bytes of a file and its last ones, by which `upload_client.core.ours` knows it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - of many files
+        start = file.read(LOOKED_AT)
+        if len(start) < LOOKED_AT:
+            return start, start
+        file.seek(-LOOKED_AT, os.SEEK_END)
+        return start, file.read(LOOKED_AT)
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
+def replacing(
+    path: Path, check: Callable[[Path], object] = lambda _: None, *, private: bool = False
+) -> Iterator[TextIO]:
     r"""A text file in UTF-8 that takes the place of `path` when the block ends well, else leaves no trace.
 
     Line ends are written as they come (no ``\n`` becomes ``\r\n``). The bytes are on disk before the name is.
+    A symlink stays, and what it leads to is replaced. ``-`` is standard output; into that, a device or a pipe
+    it is written as it comes.
+
+    Args:
+        path: where.
+        check: is asked once more just before whether `path` may be replaced, and raises if not.
+        private: only its owner may read it, where the system knows owners.
 
     Raises:
         OSError: it cannot be written there.
     """
-    name = f"write:{path.suffix}"
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    failpoints.reach(f"before:{name}")
+    with contextlib.ExitStack() as stack:
+        stream = _stream(path)
+        if stream is not None:
+            yield stack.enter_context(stream)
+            return
+        target = Path(os.path.realpath(path))
+        name = f"write:{path.suffix}"
+        temporary = target.with_name(LEFT_OVER.format(secrets.token_hex(8)))
+        failpoints.reach(f"before:{name}")
+        try:
+            with open(
+                temporary, "x", encoding="utf-8", newline="", opener=_private if private else None
+            ) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if not private:
+                with contextlib.suppress(OSError):  # who may read it stays the same
+                    temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            failpoints.reach(f"between:{name}")
+            check(path)
+            temporary.replace(target)
+            failpoints.reach(f"after:{name}")
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _stream(path: Path) -> TextIO | None:
+    """What takes text as it comes, if `path` is such a thing."""
+    if str(path) in _STDOUT:
+        sys.stdout.flush()
+        return os.fdopen(os.dup(1), "w", encoding="utf-8", newline="")
     try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        failpoints.reach(f"between:{name}")
-        temporary.replace(path)
-        failpoints.reach(f"after:{name}")
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+        if stat.S_ISREG(path.stat().st_mode) or path.is_dir():
+            return None
+    except OSError:
+        return None
+    return path.open("w", encoding="utf-8", newline="")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from upload_client.core.files import STATES, State
+from upload_client.core.left_out import sentence
 from upload_client.core.resume import Reason
 from upload_client.events import FileChanged, Planned, Progress
 
@@ -93,9 +94,11 @@ def reason(code: str) -> str:
 
 def plan(planned: Planned) -> str:
     """The plan in one sentence: what will be sent."""
+    left_out = sentence(planned.left_out)
+    end = f"; {left_out}." if left_out else "."
     if not planned.n_files:
-        return "Nothing to send."
-    return f"{files(planned.n_files)} to send, {size(planned.n_bytes)}."
+        return f"Nothing to send{end}"
+    return f"{files(planned.n_files)} to send, {size(planned.n_bytes)}{end}"
 
 
 class Pace:

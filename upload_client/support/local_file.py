@@ -181,7 +181,7 @@ def open_inside(path: str, inside: str) -> LocalFile:
 
     Args:
         path: Absolute.
-        inside: The folder's real path, with a separator at its end.
+        inside: The folder's real path, with a separator at its end; empty: it may lie anywhere.
 
     Raises:
         FileRefused: It is not a regular file, lies outside the folder, may not be read or is not there.

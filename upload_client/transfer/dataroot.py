@@ -22,12 +22,14 @@ class DataRoot:
 
     Args:
         source: A directory, or a `Bucket`.
+        follow: Files of a directory may lie anywhere, wherever symlinks lead.
 
     Raises:
         TypeError: `source` is something else.
     """
 
-    def __init__(self, source: Path | Bucket) -> None:
+    def __init__(self, source: Path | Bucket, *, follow: bool = False) -> None:
+        self.follow = follow
         if isinstance(source, Path):
             self.path: Path | None = source
             self.bucket: Bucket | None = None
@@ -47,13 +49,14 @@ class DataRoot:
         """Open a local file by its absolute path, or by its path relative to the root.
 
         Raises:
-            FileRefused: It is not a regular file, lies outside the root, may not be read or is not there.
+            FileRefused: It is not a regular file, lies outside the root (unless `follow`), may not be read
+                or is not there.
             OSError: The system could not open it for a reason that may pass (too many files open, …).
         """
         # Once per file: os.path.join takes longer than to open it, and Path ten times as long.
         path = on_disk(path)
         path = path if os.path.isabs(path) else self._inside + path  # noqa: PTH117
-        return open_inside(path, self._inside)
+        return open_inside(path, "" if self.follow else self._inside)
 
     def cp(self, source: ClientFile, destination_bucket: Bucket) -> str | None:
         """Bring one file into a bucket, at its `relpath`: upload it, or have S3 copy it.

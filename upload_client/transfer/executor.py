@@ -144,6 +144,7 @@ class Batch:
     keys: Keys | None
     lock: LockSeen | None
     options: tuple[tuple[str, Any], ...]
+    follow: bool = False
 
 
 class _Leave:
@@ -178,7 +179,7 @@ def send_batch(batch: Batch) -> list[TransferOutcome]:
     if isinstance(batch.source, Place):
         source = DataRoot(_bucket(batch.source, batch.keys, n))
     else:
-        source = DataRoot(Path(on_disk(batch.source)))
+        source = DataRoot(Path(on_disk(batch.source)), follow=batch.follow)
     leave = None if batch.lock is None else _Leave(batch.lock, batch.keys)
     if leave is not None:
         options["may_write"] = leave
@@ -242,6 +243,7 @@ class ExecutorEngine:
             if source.bucket is not None
             else from_disk(str(Path(source.path or ".").resolve()))
         )
+        self._follow = source.follow
         self._destination = Place.of(destination)
         self._session = session
         self._lock_seen = lock
@@ -345,7 +347,13 @@ class ExecutorEngine:
                     return
             tasks = tuple(self._with_left_over(task) for task in tasks)
             batch = Batch(
-                self._source, self._destination, tasks, self._keys(), self._lock_seen, self._options
+                self._source,
+                self._destination,
+                tasks,
+                self._keys(),
+                self._lock_seen,
+                self._options,
+                self._follow,
             )
             try:
                 future = self._executor.submit(send_batch, batch)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from upload_client.core.hints import complete
+from upload_client.core.left_out import sentence
 from upload_client.core.text import for_terminal
 from upload_client.events import Problem, Summary
 from upload_client.support import figures
@@ -111,6 +112,8 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
         rows.append(("this run", f"sent {sent} in {took} ({figures.size(rate)}/s)"))
     elif sum(summary.counts.values()):
         rows.append(("this run", f"sent nothing, took {took}"))
+    if left_out := sentence(summary.left_out):
+        rows.append(("left out", left_out.removeprefix("left out: ")))
     if summary.receipt_file is not None:
         rows.append(("receipt", f"{summary.receipt_file}"))
         rows.append(("SHA-256", f"{summary.receipt_sha256}"))

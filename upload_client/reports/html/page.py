@@ -20,6 +20,7 @@ from typing import Any
 from upload_client.core.files import State
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.observed import SEEN_STATES, FileState, SeenState
+from upload_client.core.ours import PAGE_MARK
 from upload_client.core.records import Init
 from upload_client.core.status import DeliveryStatus, Phase
 from upload_client.core.text import for_log, for_terminal
@@ -128,6 +129,7 @@ def render(
     name = f"{status.dataset} / {status.delivery_id}"
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"{PAGE_MARK}"
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'

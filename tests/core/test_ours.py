@@ -1,0 +1,91 @@
+"""What this program has written is known by its content."""
+
+from __future__ import annotations
+
+import pytest
+
+from upload_client.core.ours import (
+    LOOKED_AT,
+    PAGE_MARK,
+    PARQUET_MARK,
+    STATE_COLUMNS,
+    is_left_over,
+    is_ours,
+    whose,
+)
+
+STATE = ",".join(STATE_COLUMNS).encode() + b"\r\n"
+INDEX = b"path,checksum,size\na.csv,yH2GHg==,3\n"
+OURS = {
+    "index": INDEX,
+    "state": STATE,
+    "receipt": b'{"kind":"receipt","schema_version":1,',
+    "report": f"<!doctype html>\n<html>\n{PAGE_MARK}".encode(),
+    "differences": b"difference,path,message\r\n",
+    "events": b'{"schema_version": 1, "kind": "phase", "t"',
+    "log": b"2026-01-02T03:04:05.678Z INFO upload_client.client: x\n",
+    "sandbox": b"# Written by `upload-client sandbox`; good for",
+    "invitation": b"# Your login for delivering D/Y.",
+    "package": b"PK\x03\x04" + bytes(26) + b"upload_client/__init__.py...",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_each_kind_is_known_and_taken_for_no_other(kind):
+    assert whose(OURS[kind]) == kind
+    assert [other for other in OURS if is_ours(other, OURS[kind])] == [kind]
+    assert whose(b"x" + OURS[kind]) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"path,checksum,size\n",
+        b"path\tchecksum\tsize\na,b.csv\t\t\n",
+        b'path,checksum,size\n"a\nb.csv",yH2GHg==,3\n',
+        b"path,checksum,size\n" + b"a.csv,,4\n" * LOOKED_AT,
+        b"path,checksum,size\n" + b"a.csv,,4\n" * 1818 + b'"' + b"x" * LOOKED_AT,
+    ],
+    ids=["empty", "tabs", "quoted", "long", "cut off"],
+)
+def test_an_index_is_known_by_its_header_and_what_stands_below(content):
+    assert is_ours("index", content[:LOOKED_AT])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"path,checksum,size\na.csv,d41d8cd98f00b204e9800998ecf8427e,3\n",
+        b"path,checksum,size\na.csv,,large\n",
+        b"path,checksum,size\na.csv,,3,mine\n",
+        b"path,checksum,size\na.csv\n",
+        b"path,checksum,size,label\na.csv,,3,cat\n",
+        b"path\na.csv\n",
+        b"x,y\n1,2\n",
+        b"",
+    ],
+)
+def test_a_table_of_other_things_is_no_index_of_ours(content):
+    assert whose(content) is None
+
+
+def test_an_index_in_parquet_says_so_at_its_end():
+    assert is_ours("index", b"PAR1", b"..." + PARQUET_MARK.encode() + b"...PAR1")
+    assert not is_ours("index", b"PAR1", b"...PAR1")
+
+
+def test_a_profile_is_known_whoever_has_written_it():
+    assert whose(b'region = "x"\nuser_pool_id = "eu_1"\n') == "profile"
+    for other in (b'region = "x"\n', b"user_pool_id = \n", b"\xff", b"[" * 2000, b"#" * LOOKED_AT):
+        assert whose(other) is None
+
+
+def test_a_log_that_is_empty_may_be_added_to_and_is_nobodys():
+    assert is_ours("log", b"")
+    assert whose(b"") is None
+
+
+def test_what_an_interrupted_run_has_left_is_known_by_its_name():
+    assert is_left_over(".upload-client_0123456789abcdef.tmp")
+    for name in ("upload-client_0123456789abcdef.tmp", ".upload-client_notes.tmp", "a.tmp"):
+        assert not is_left_over(name)

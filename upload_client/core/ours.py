@@ -1,0 +1,160 @@
+"""What this program writes into the folders of people, and how that is known again: by its content.
+
+A name proves nothing: a person's own table may be called ``index.csv``, and a state dump may have been
+renamed.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import tomllib
+from typing import Final, Literal, TypeAlias, get_args
+
+from upload_client.core.checksums import decode
+
+__all__ = [
+    "KINDS",
+    "LEFT_OVER",
+    "LOOKED_AT",
+    "PAGE_MARK",
+    "PARQUET_MARK",
+    "STATE_COLUMNS",
+    "Kind",
+    "is_left_over",
+    "is_ours",
+    "whose",
+]
+
+Kind: TypeAlias = Literal[
+    "index", "state", "receipt", "report", "differences", "events", "log", "sandbox", "invitation", "package"
+]
+"""``index``: a list of files as CSV, TSV or Parquet. ``state``: the state of every file. ``report``: the
+page. ``differences``: what ``verify -o`` writes. ``events``: the lines of ``--json``. ``sandbox``,
+``invitation``: profiles. ``package``: the zip for Lambda."""
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+LOOKED_AT: Final = 16 * 1024
+"""Bytes at the beginning of a file, and as many at its end, by which its kind is known."""
+
+STATE_COLUMNS: Final = (
+    "relpath",
+    "abspath",
+    "state",
+    "retries",
+    "max_retries",
+    "message",
+    "checksum",
+    "size",
+    "etag",
+    "transferred_at",
+    "judged_at",
+    "code",
+)
+"""Of the state dump, in order."""
+PAGE_MARK: Final = '<meta name="generator" content="upload-client">\n'
+"""In the head of a report."""
+PARQUET_MARK: Final = "upload_client.index"
+"""Key in the metadata of an index in Parquet."""
+
+_STARTS: Final[dict[Kind, bytes]] = {
+    "state": ",".join(STATE_COLUMNS[:11]).encode(),  # those there have been from the beginning
+    "receipt": b'{"kind":"receipt","schema_version":',
+    "differences": b"difference,path,message\r\n",
+    "events": b'{"schema_version": 1, "kind": "',
+    "sandbox": b"# Written by `upload-client sandbox`",
+    "invitation": b"# Your login for delivering ",
+}
+_PARQUET: Final = b"PAR1"
+_ZIP: Final = b"PK\x03\x04"
+_IN_PACKAGE: Final = b"upload_client/__init__.py"
+_LOG: Final = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z [A-Z]+ upload_client")
+_SIZE: Final = re.compile("[0-9]*")
+_PROFILE: Final = frozenset(
+    {
+        "user_pool_id",
+        "identity_pool_id",
+        "user_pool_client_id",
+        "settings_parameter",
+        "control_bucket",
+        "landing_bucket",
+        "password_command",
+        "start_function",
+    }
+)
+"""Settings one of which is in every profile, and in hardly any other file."""
+
+LEFT_OVER: Final = ".upload-client_{}.tmp"
+"""Name of a file that is being written, with 16 hexadecimal digits; a kill may leave it."""
+_LEFT_OVER = re.compile(r"\.upload-client_[0-9a-f]{16}\.tmp")
+
+
+def is_left_over(name: str) -> bool:
+    """Whether a file is left of one whose writing was interrupted. It may be empty: its name tells."""
+    return _LEFT_OVER.fullmatch(name) is not None
+
+
+def is_ours(kind: Kind, start: bytes, end: bytes = b"") -> bool:
+    """Whether a file is one of that kind which this program has written.
+
+    Args:
+        kind: what it would be.
+        start: its first `LOOKED_AT` bytes, or all of it.
+        end: its last ones.
+    """
+    match kind:
+        case "index":
+            return _is_index(start) or (start.startswith(_PARQUET) and PARQUET_MARK.encode() in end)
+        case "report":
+            return start.startswith(b"<!doctype html>") and PAGE_MARK.encode() in start
+        case "package":
+            return start.startswith(_ZIP) and start[30:].startswith(_IN_PACKAGE)
+        case "log":
+            return not start or _LOG.match(start) is not None
+    return start.startswith(_STARTS[kind])
+
+
+def whose(start: bytes, end: bytes = b"") -> Kind | Literal["profile"] | None:
+    """Which kind of file of ours one is; None: it is none, as far as can be told.
+
+    ``profile`` is one that a person may have written: a TOML file that sets nothing but our settings.
+
+    Args:
+        start: its first `LOOKED_AT` bytes, or all of it.
+        end: its last ones.
+    """
+    if not start:
+        return None  # whoever's it is
+    for kind in KINDS:
+        if is_ours(kind, start, end):
+            return kind
+    return "profile" if len(start) < LOOKED_AT and _is_profile(start) else None
+
+
+def _is_index(start: bytes) -> bool:
+    for delimiter in (",", "\t"):
+        if start.startswith(delimiter.join(("path", "checksum", "size")).encode() + b"\n"):
+            break
+    else:
+        return False
+    lines = start.decode("utf-8", "replace").splitlines(keepends=True)
+    if len(start) >= LOOKED_AT:
+        lines.pop()  # it may be cut off
+    # Of a path with a line break in it, the last part may be cut off too: then there are fewer cells.
+    rows = list(csv.reader(lines, delimiter=delimiter))[1:]
+    whole = rows[:-1] if rows and len(rows[-1]) < 3 and len(start) >= LOOKED_AT else rows
+    return all(len(row) == 3 and _is_crc32(row[1]) and _SIZE.fullmatch(row[2]) for row in whole)
+
+
+def _is_crc32(text: str) -> bool:
+    try:
+        return not text or decode(text) >= 0
+    except ValueError:
+        return False
+
+
+def _is_profile(content: bytes) -> bool:
+    try:
+        return bool(_PROFILE & tomllib.loads(content.decode()).keys())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+        return False

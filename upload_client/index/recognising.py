@@ -1,0 +1,96 @@
+"""Files of this program among a person's data: told by their content, read where they are to be expected."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Final
+
+from upload_client.core.ours import Kind, whose
+from upload_client.support.atomic import ends_of
+from upload_client.support.file_names import from_disk
+
+__all__ = ["MARK", "Recogniser", "named", "near_folders"]
+
+MARK = "upload-client"
+"""In the names that this program chooses by itself."""
+_SUFFIXES = (
+    ".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".html", ".htm", ".log", ".txt", ".parquet", ".pq",
+    ".zip",
+)  # fmt: skip
+_MANY: Final = 1000
+"""Files that are looked into for their suffix alone: in a folder with more of them, they are the data."""
+_WORDS: Final[dict[Kind | str, str]] = {
+    "index": "a file index",
+    "state": "a state dump",
+    "receipt": "a receipt",
+    "report": "a report",
+    "differences": "what `verify` has found",
+    "events": "the output of --json",
+    "log": "the log of a run",
+    "sandbox": "a profile",
+    "invitation": "a profile",
+    "profile": "a profile",
+    "package": "the validator's package",
+}
+
+
+class Recogniser:
+    """Says of a file whether this program has written it.
+
+    To open every file would cost too much. Looked into are those with ``upload-client`` in their name, TOML
+    files, and, where people work (at the top of the source, and in the working directory), those that could
+    be of one of our kinds by their suffix.
+
+    Args:
+        root: the source.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._near = near_folders(root)
+        self._n = 0
+
+    def __call__(self, relpath: str, path: str) -> str | None:
+        """What it is, in a few words; None: none of ours, as far as can be told.
+
+        Args:
+            relpath: relative to the source.
+            path: where it is.
+        """
+        folder, _, name = relpath.rpartition("/")
+        lower = name.lower()
+        near = folder in self._near
+        if MARK not in lower and not lower.endswith(".toml"):
+            if not near or not lower.endswith(_SUFFIXES) or self._n >= _MANY:
+                return None
+            self._n += 1
+        try:
+            return named(*ends_of(path), near=near)
+        except OSError:
+            return None  # sending it, or the check, will tell
+
+
+def named(start: bytes, end: bytes = b"", *, near: bool = True) -> str | None:
+    """What a file of ours is, in a few words; None: it is none.
+
+    Args:
+        start: its first bytes.
+        end: its last ones.
+        near: it lies where people work: a list of the files below another folder may well be data.
+    """
+    kind = whose(start, end)
+    return None if kind is None or (kind == "index" and not near) else _WORDS[kind]
+
+
+def near_folders(root: str) -> frozenset[str]:
+    """Where people work: the source itself, and the working directory, relative to it, if it is inside."""
+    return frozenset(("", *_inside(root, [os.path.realpath(".")])))
+
+
+def _inside(root: str, folders: Iterable[str]) -> Iterable[str]:
+    before = root.rstrip("/" + os.sep) + os.sep
+    return [
+        from_disk(folder[len(before) :]).replace(os.sep, "/")
+        for folder in folders
+        if folder.startswith(before)
+    ]

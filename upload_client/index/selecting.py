@@ -1,0 +1,82 @@
+"""Leaving out of a list of files what is not to be delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from upload_client.core.paths import check_relpaths
+from upload_client.index.choosing import Choice, Chooser, Kept, LeftOut
+from upload_client.index.folder import Folder
+from upload_client.index.frames import LEFT_OUT, ROWS
+
+__all__ = ["left_out_of", "select"]
+
+
+def left_out_of(frame: pd.DataFrame) -> LeftOut:
+    """What was left out of an index when it was made or read."""
+    found = frame.attrs.get(LEFT_OUT)
+    return found if isinstance(found, LeftOut) else LeftOut()
+
+
+def select(
+    frame: pd.DataFrame, choice: Choice, source: Path | None, read: Callable[[str], bytes | None]
+) -> pd.DataFrame:
+    """Leave out of a list what the patterns say, those in the source's ``.uploadignore`` too.
+
+    A path that cannot be delivered stays, for `upload_client.index.check_index` to say so with its row.
+
+    Args:
+        frame: with the column ``path``.
+        choice: which files are wanted.
+        source: where the files are, if that is a directory.
+        read: the content of a folder's ``.uploadignore``, see `Chooser`.
+
+    Returns:
+        The same frame, or one with fewer rows; what was left out is noted in it (`left_out_of`).
+    """
+    if "path" not in frame.columns:
+        return frame
+    paths: list[object] = frame["path"].tolist()
+    texts = [path if isinstance(path, str) else "" for path in paths]
+    illegal = {row for row, _ in check_relpaths(texts)}
+    left = LeftOut()
+    left.update(left_out_of(frame))
+    before = left.n
+    chooser = Chooser(choice, read, left)
+    out = set(_left_out(texts, illegal, chooser))
+    if choice.symlinks == "skip" and source is not None:
+        folder = Folder(source, choice)
+        for row, text in enumerate(texts):
+            if row not in out and row not in illegal and folder.is_linked(text):
+                left.add(text, "symlink")
+                out.add(row)
+    if left.n == before:
+        return frame
+    kept = [row for row in range(len(texts)) if row not in out]
+    rows: Sequence[int] = frame.attrs.get(ROWS, ())
+    selected = frame.iloc[kept].reset_index(drop=True)
+    selected.attrs = {**frame.attrs, LEFT_OUT: left}
+    if len(rows) == len(texts):
+        selected.attrs[ROWS] = [rows[row] for row in kept]
+    return selected
+
+
+def _left_out(texts: Sequence[str], illegal: set[int], chooser: Chooser) -> list[int]:
+    """Rows that are left out. Names are looked at one by one only where that can make a difference."""
+    patterns = bool(chooser.choice.include or chooser.choice.exclude)
+    plain: dict[str, bool] = {}
+    out = []
+    for row, text in enumerate(texts):
+        folder = text[: text.rfind("/") + 1]
+        try:
+            easy = plain[folder]
+        except KeyError:
+            easy = plain[folder] = not patterns and row not in illegal and chooser.folder(folder) == Kept()
+        if easy and ".upload" not in text:
+            continue
+        if row not in illegal and chooser.leaves_out(text):
+            out.append(row)
+    return out

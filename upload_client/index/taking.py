@@ -1,0 +1,133 @@
+"""The index of a delivery, from whatever a person has: a list, a table, or nothing but the files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from upload_client.core.manifests import Format
+from upload_client.errors import InvalidIndex
+from upload_client.index.choosing import IGNORE_FILE, Choice
+from upload_client.index.folder import Folder
+from upload_client.index.manifests import Progress, read_manifest
+from upload_client.index.scanning import scan, scan_listing
+from upload_client.index.selecting import select
+from upload_client.index.tables import is_index, read_index
+from upload_client.s3.bucket import Bucket, store_errors
+from upload_client.support.in_use import note
+
+__all__ = ["INDEX", "list_bucket", "select_from", "take"]
+
+INDEX = "index.csv"
+"""The index that is taken when none is named: where there is one at the top of the source."""
+_MAX_READ = 1024 * 1024
+
+
+def take(
+    source: Path | Bucket,
+    index: Path | None,
+    choice: Choice,
+    *,
+    as_format: Format | None = None,
+    tell: Callable[[str], object] = lambda _: None,
+    on_progress: Progress | None = None,
+    listing: Mapping[str, int] | None = None,
+) -> pd.DataFrame:
+    """The index to deliver: the one named, else the source's own ``index.csv``, else what is found there.
+
+    Args:
+        source: where the files are.
+        index: a list of any kind that `upload_client.index.manifests` reads.
+        choice: which files are wanted.
+        as_format: the list's kind; None: that is found out.
+        tell: is told what a person should know about its reading.
+        on_progress: of a list that has to be held against the files.
+        listing: size of each file, by path, of a bucket that has been listed.
+
+    Returns:
+        As the head of `upload_client.index` says; what was left out is noted in it (`left_out_of`).
+
+    Raises:
+        UsageError: the index or the source cannot be read (`InvalidIndex`: with what is wrong).
+    """
+    if index is not None:
+        frame, notes = read_manifest(index, source, as_format=as_format, on_progress=on_progress)
+        for one in notes:
+            tell(one)
+        return select_from(frame, choice, source, listing)
+    if isinstance(source, Path):
+        own = source / INDEX
+        if own.is_file() and is_index(own):
+            note(own, "the list of files")
+            tell(f"the list of files is {own}")
+            return select_from(read_index(own), choice, source)
+        # Checksums are computed while the files are sent, in the same read.
+        return scan(source, choice=choice, checksums=False)
+    if listing is None:
+        listing = _listed(source)
+    if INDEX in listing:
+        with _copied(source) as copy:
+            if is_index(copy):
+                tell(f"the list of files is {source}{INDEX}")
+                try:
+                    return select_from(read_index(copy), choice, source, listing)
+                except InvalidIndex as error:
+                    raise InvalidIndex(f"{source}{INDEX}", error.problems, error.n_problems) from None
+    return list_bucket(source, choice, listing)
+
+
+def _listed(source: Bucket) -> dict[str, int]:
+    return {found.key: found.size for found in source.list()}
+
+
+@contextlib.contextmanager
+def _copied(source: Bucket) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / INDEX
+        copy.write_bytes(source.read(INDEX))
+        yield copy
+
+
+def select_from(
+    frame: pd.DataFrame, choice: Choice, source: Path | Bucket, listing: Mapping[str, int] | None = None
+) -> pd.DataFrame:
+    """Leave out of a list what is not wanted of its source; see `upload_client.index.selecting.select`.
+
+    Args:
+        frame: the list.
+        choice: what is wanted.
+        source: where the files are.
+        listing: as of `take`.
+    """
+    if isinstance(source, Path):
+        if not os.path.isdir(source):  # noqa: PTH112
+            return frame  # checking the index will tell
+        return select(frame, choice, source, Folder(source, choice).patterns)
+    listed = _listed(source) if listing is None else listing
+
+    def read(folder: str) -> bytes | None:
+        return _start(source, folder + IGNORE_FILE) if folder + IGNORE_FILE in listed else None
+
+    return select(frame, choice, None, read)
+
+
+def list_bucket(source: Bucket, choice: Choice, listing: Mapping[str, int] | None = None) -> pd.DataFrame:
+    """The files of a bucket with their sizes; see `upload_client.index.scan_listing`."""
+    listed = _listed(source) if listing is None else listing
+    return scan_listing(listed, choice=choice, read=lambda key: _start(source, key) if listed[key] else b"")
+
+
+def _start(source: Bucket, key: str) -> bytes:
+    """The beginning of an object."""
+    with store_errors(f"GET {source.prefix}{key}"):
+        answer = source.client.get_object(
+            Bucket=source.name, Key=source.prefix + key, Range=f"bytes=0-{_MAX_READ - 1}"
+        )
+        with contextlib.closing(answer["Body"]) as body:
+            content: bytes = body.read()
+            return content
