@@ -26,6 +26,10 @@ from faults.proxy import Proxy
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.clients import s3_client
 
+# Here and in the hundreds of processes that are started, each of which would compile all it imports anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 REGION = "us-east-1"
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure

@@ -17,7 +17,7 @@ import keyring.errors
 import pytest
 from botocore.credentials import RefreshableCredentials
 from botocore.stub import Stubber
-from moto.server import ThreadedMotoServer
+from late import late
 
 from upload_client.aws.auth import CognitoLogin, fetch_parameter, find_password, open_session
 from upload_client.errors import LoginRefused, NotReachable
@@ -54,7 +54,7 @@ class Person:
 
 @pytest.fixture(scope="module")
 def server():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = late("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     with pytest.MonkeyPatch.context() as patch:

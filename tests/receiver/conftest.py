@@ -16,9 +16,10 @@ import boto3
 import pytest
 from botocore.config import Config
 from click.testing import CliRunner
+from late import late
 
-pytest.importorskip("moto")
-pytest.importorskip("cfnlint", reason="CloudFormation in moto needs it")
+late("moto")
+late("cfnlint")  # CloudFormation in moto needs it
 
 HERE = Path(__file__).parent
 REGION = "us-east-1"

@@ -12,20 +12,21 @@ import boto3
 import click
 import pytest
 from botocore.exceptions import ClientError
-from cfnlint.api import lint
 from click.testing import CliRunner
-from moto import mock_aws
-from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
-from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from late import late
 from receiver.conftest import deliver
 from receiver.definitions import as_moto_reads_it
-from statelint.linter import Linter
 
 from upload_client.cli.receiver import receiver
 from upload_client.core.layout import MAX_SHARDS, shard_of
 from upload_client.errors import UsageError
 from upload_client.receiver import receiver_template, state_machine
 from upload_client.sandbox import sample
+
+cfnlint, statelint, moto = late("cfnlint.api"), late("statelint.linter"), late("moto")
+_PARSER = "moto.stepfunctions.parser.asl.component"
+retrier_decl = late(f"{_PARSER}.common.retry.retrier_decl")
+lambda_eval_utils = late(f"{_PARSER}.state.exec.state_task.lambda_eval_utils")
 
 PASSWORD = "Chosen-1-by-maria"
 ROLE = "arn:aws:iam::123456789012:role/shards"
@@ -39,8 +40,8 @@ def problems(definition: dict) -> list[str]:
         "DefinitionSubstitutions": {"WorkFunction": "work"},
     }
     machine = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
-    found = lint(json.dumps({"Resources": {"Machine": machine}}))
-    return [*Linter.validate(definition), *(str(finding) for finding in found)]
+    found = cfnlint.lint(json.dumps({"Resources": {"Machine": machine}}))
+    return [*statelint.Linter.validate(definition), *(str(finding) for finding in found)]
 
 
 def test_the_definition_is_sound_and_written_once():
@@ -84,7 +85,7 @@ def run(monkeypatch) -> Callable[..., tuple[str, list[dict]]]:
 
         monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", invoke)
         monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None))
-        with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+        with moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
             machines = boto3.client("stepfunctions", region_name="us-east-1")
             text = as_moto_reads_it(json.loads(state_machine())).replace("${WorkFunction}", "work")
             machine = machines.create_state_machine(name="shards", definition=text, roleArn=ROLE)

@@ -14,7 +14,7 @@ import uuid
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from late import late
 
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket
@@ -43,7 +43,7 @@ def client_of():
 
 @pytest.fixture(scope="session")
 def moto_url():
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server = late("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
