@@ -24,9 +24,6 @@ from upload_client.receiver import receiver_template, state_machine
 from upload_client.sandbox import sample
 
 cfnlint, statelint, moto = late("cfnlint.api"), late("statelint.linter"), late("moto")
-_PARSER = "moto.stepfunctions.parser.asl.component"
-retrier_decl = late(f"{_PARSER}.common.retry.retrier_decl")
-lambda_eval_utils = late(f"{_PARSER}.state.exec.state_task.lambda_eval_utils")
 
 PASSWORD = "Chosen-1-by-maria"
 ROLE = "arn:aws:iam::123456789012:role/shards"
@@ -75,6 +72,8 @@ def test_a_broken_definition_would_be_noticed(broken):
 @pytest.fixture
 def run(monkeypatch) -> Callable[..., tuple[str, list[dict]]]:
     """Run the definition with a function in the worker's place: how it ended, and what the function got."""
+    from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
     def run(work: Callable[[dict], dict], n: int = 3) -> tuple[str, list[dict]]:
         got: list[dict] = []
