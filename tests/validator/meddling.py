@@ -19,19 +19,19 @@ def killed_at_first(event, context):
     flag = Path(os.environ["TEST_WAS_KILLED"])
     if not flag.exists():
         flag.touch()
-        Checker.judge = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        Checker.steps = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     return handlers.work(event, context)
 
 
 def killed_by_a_deadly_file(event, context):
     """Be killed in the middle of judging a file of that name, the first time."""
-    flag, judge = Path(os.environ["TEST_WAS_KILLED"]), Checker.judge
+    flag, steps = Path(os.environ["TEST_WAS_KILLED"]), Checker.steps
 
     def meddled(self, path, announced):
         if path == "deadly.csv" and not flag.exists():
             flag.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return judge(self, path, announced)
+        return steps(self, path, announced)
 
-    Checker.judge = meddled
+    Checker.steps = meddled
     return handlers.work(event, context)
