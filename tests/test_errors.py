@@ -17,6 +17,7 @@ from upload_client.s3.errors import UploadClientError
 
 EXAMPLES = {
     errors.DeliveryError("broken"): 1,
+    errors.NotComplete("not yet"): 8,
     errors.NothingToDoError(): 0,
     errors.UsageError("wrong"): 2,
     errors.InvalidIndex("index.csv", ["row 2 is wrong"]): 2,

@@ -28,6 +28,7 @@ __all__ = [
     "LogBroken",
     "LoginRefused",
     "NoProgress",
+    "NotComplete",
     "NotReachable",
     "NothingToDoError",
     "PipelineBusy",
@@ -122,6 +123,13 @@ class InvalidState(DeliveryError, RuntimeError):
     """Something was asked of a client that its state does not allow, such as sending before connecting."""
 
     hint = "Call connect() first; a client that has crashed or quit cannot be used again: make a new one."
+
+
+class NotComplete(DeliveryError):
+    """A delivery is not complete yet, and what is asked for comes with its end."""
+
+    exit_code = ExitCode.NOT_COMPLETE
+    hint = "See with `upload-client status` where it stands; nothing was written."
 
 
 class LoginRefused(DeliveryError):

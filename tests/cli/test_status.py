@@ -102,7 +102,7 @@ def test_it_only_reads(sandbox, delivered, ask, monkeypatch):
     with Proxy(sandbox.s3_endpoint_url) as s3, Proxy(sandbox.endpoint_url) as rest:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL", rest.url)
-        assert ask(delivered).code == 0
+        assert ask(delivered).code == 8
         methods = {request.method for request in s3.requests}
         others = {request.headers.get("x-amz-target", "") for request in rest.requests}
     assert "GET" in methods <= {"GET", "HEAD"}
@@ -113,7 +113,7 @@ def test_it_only_reads(sandbox, delivered, ask, monkeypatch):
 
 def test_a_delivery_that_has_ended_is_told_in_plain_words(delivered, ask, at_once):
     said = ask(delivered)
-    assert said.code == 0, said.err
+    assert said.code == 8, said.err
     assert "Ended: 2 of 3 files valid; 1 invalid" in said.out
     assert "free; given back by" in said.out
     assert "Mend the file" in said.out
@@ -123,7 +123,7 @@ def test_a_delivery_that_has_ended_is_told_in_plain_words(delivered, ask, at_onc
 
 def test_the_same_for_a_program(delivered, ask, at_once):
     said = ask(delivered, "--json")
-    assert said.code == 0
+    assert said.code == 8
     told = json.loads(said.out)
     assert (told["kind"], told["schema_version"], told["phase"]) == ("status", 1, "ended")
     assert told["files"] == {"ready": 0, "failed": 0, "done": 0, "valid": 2, "invalid": 1, "total": 3}

@@ -276,5 +276,5 @@ def test_one_that_was_lost_is_fetched_by_a_later_run_and_by_a_command(
     assert mine_too.read_text() == "not a receipt"
     assert main([*command, str(mine_too), "--force"]) == 0
     assert mine_too.read_bytes() == there
-    assert main([*command[:-2], "nothing-there"]) == 2
+    assert main([*command[:-2], "nothing-there"]) == 8
     assert "not complete" in capsys.readouterr().err

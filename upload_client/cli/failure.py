@@ -27,6 +27,7 @@ EXIT_CODES = (
     (5, "not all judged: the validator was silent, left or passed files over; or nothing moved any more"),
     (6, "stopped early: too many invalid files"),
     (7, "not reachable: try again"),
+    (8, "of `status` and `receipt`: the delivery is not complete yet"),
     (10, "login refused"),
     (11, "locked by someone else (it says by whom, since when, until when)"),
     (12, "the lock was lost"),

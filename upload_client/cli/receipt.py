@@ -29,7 +29,8 @@ __all__ = ["receipt"]
             (
                 ("0", "fetched"),
                 ("1", "the store cannot be reached, or the file not be written"),
-                ("2", "wrong usage or input, or there is no receipt: the delivery is not complete"),
+                ("2", "wrong usage or input"),
+                ("8", "there is no receipt: the delivery is not complete yet"),
                 ("10", "login refused"),
             ),
         ),
@@ -59,16 +60,13 @@ def receipt(
     The last one, if there are several. It is what the delivery itself writes at its end: fetch it where that
     could not be, or is lost. Nothing is changed anywhere else.
     """
-    from upload_client.errors import DeliveryError, UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.errors import DeliveryError, NotComplete  # noqa: PLC0415 # not for --help
     from upload_client.receipts.store import bring_receipt, last_receipt  # noqa: PLC0415 # imports boto3
 
     _, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     key = last_receipt(places.control, places.layout)
     if key is None:
-        raise UsageError(
-            f"there is no receipt of {dataset}/{delivery_id}: the delivery is not complete",
-            hint="`upload-client status` says where it stands; nothing was written.",
-        )
+        raise NotComplete(f"there is no receipt of {dataset}/{delivery_id}: the delivery is not complete")
     try:
         path, sha256 = bring_receipt(places.control, key, output or Path(), force=force)
     except OSError as error:

@@ -43,10 +43,11 @@ WATCH_SECONDS = 5.0
         Section(
             "Exit codes",
             (
-                ("0", "told, whatever became of the delivery; also after Ctrl-C"),
+                ("0", "the delivery is complete; also after Ctrl-C"),
                 ("1", "its log is broken"),
                 ("2", "wrong usage or input, or there is no such delivery"),
                 ("7", "not reachable: try again"),
+                ("8", "not complete yet, or it has ended with something to mend"),
                 ("10", "login refused"),
             ),
         ),
@@ -149,6 +150,7 @@ def _print_json(seen: DeliveryStatus) -> None:
 
 
 def _exit_code(seen: DeliveryStatus) -> int:
+    from upload_client.core.exits import ExitCode  # noqa: PLC0415 # not for --help
     from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
 
-    return {Phase.MISSING: 2, Phase.LOG_BROKEN: 1}.get(seen.phase, 0)
+    return {Phase.COMPLETE: 0, Phase.MISSING: 2, Phase.LOG_BROKEN: 1}.get(seen.phase, ExitCode.NOT_COMPLETE)
