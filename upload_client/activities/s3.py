@@ -13,10 +13,11 @@ import botocore.exceptions
 from upload_client.activities.errors import NotDelivered
 from upload_client.activities.readers import read_exactly
 from upload_client.core import checksums
+from upload_client.core.answers import Meaning
 from upload_client.core.object_metadata import check_bucket, check_key, object_metadata
 from upload_client.core.parts import MAX_PARTS, MAX_STREAMED, streamed_part_size
 from upload_client.errors import LoginRefused, UsageError
-from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, StoreError, store_errors
+from upload_client.s3.bucket import AccessDenied, Bucket, StoreError, store_errors
 from upload_client.s3.clients import s3_client
 
 if TYPE_CHECKING:
@@ -307,7 +308,7 @@ class _Upload:
         try:
             with store_errors(self._doing):
                 yield
-        except NotFound as error:
-            if error.code == "NoSuchBucket":
+        except StoreError as error:
+            if error.meaning is Meaning.NO_BUCKET:
                 raise _NoBucket from None
             raise
