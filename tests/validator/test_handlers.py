@@ -189,8 +189,10 @@ def refusing(site, monkeypatch) -> Callable[[dict], str]:
         assert answer["status"] == "failure"
         (error,) = answer["errors"]
         assert error["message"].isprintable()
+        refuse.told.append(error["message"])
         return error["code"]
 
+    refuse.told = []
     return refuse
 
 
@@ -212,6 +214,39 @@ def test_events_that_are_no_requests_are_refused_in_words(refusing, monkeypatch)
 def test_a_lock_that_is_not_held_by_this_agent_is_no_ground_to_start(refusing, site, change):
     site.client.own(**change)
     assert refusing({}) == "not_the_owner"
+
+
+def test_whether_others_deliver_something_is_told_to_nobody(refusing, site, monkeypatch):
+    from upload_client.validator import handlers
+
+    said = set()
+
+    def ask() -> None:
+        refusing.told.clear()
+        assert refusing({"agent_id": "somebodyels"}) == "not_the_owner"
+        said.update(refusing.told)
+
+    ask()  # somebody else has it
+    site.client.own(state="released")
+    ask()
+    site.client.control.put("owned", b"garbage")
+    ask()
+    site.client.control.rm("owned")
+    ask()  # nobody has ever had it
+    site.client.own(agent_id="somebodyels")
+    monkeypatch.setattr(handlers, "GRACE", -10_000)  # its lease is long over
+    ask()
+    assert said == {"agent somebodyels does not hold the lock of this delivery"}
+
+
+def test_a_delivery_has_one_start_at_a_time(refusing, site):
+    site.client.own(at="staging/starting", agent_id="another")
+    assert refusing({}) == "validator_busy"
+    assert refusing.told[-1] == "another start for this delivery is under way"
+    assert site.heard(ValidatorInit) == []
+    site.client.own(at="staging/starting", agent_id="another", state="released")
+    site.start()
+    assert LockBody.decode(site.client.control.read("staging/starting")).state == "released"
 
 
 def test_a_lock_that_is_missing_or_garbled_is_no_ground_to_start(refusing, site):

@@ -156,6 +156,11 @@ class Layout:
         return f"{self.transfer_type}/validator" + (f"-{shard:04d}" if shard else "")
 
     @property
+    def starting(self) -> str:
+        """The lock of the starter: a delivery has one start at a time."""
+        return f"{self.transfer_type}/starting"
+
+    @property
     def index_prefix(self) -> str:
         """The start of all index keys."""
         return f"{self.transfer_type}/index/"

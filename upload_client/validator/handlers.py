@@ -12,12 +12,13 @@ of one shard only one gets the lock.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import string
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
@@ -25,6 +26,7 @@ import boto3
 
 from upload_client.control.checkpoints import find_shards
 from upload_client.control.identity import current_process, is_running
+from upload_client.control.lock import Lock
 from upload_client.core.files import TransferType
 from upload_client.core.layout import (
     MAX_SHARDS,
@@ -34,7 +36,7 @@ from upload_client.core.layout import (
     segment_key,
     segment_seq,
 )
-from upload_client.core.lease import GRACE, MAX_BODY, LockBody, Take, may_take
+from upload_client.core.lease import GRACE, MAX_BODY, MAX_LEASE, MIN_LEASE, LockBody, Take, may_take
 from upload_client.core.object_options import for_control
 from upload_client.core.records import (
     KEEPALIVE_SECONDS,
@@ -48,7 +50,7 @@ from upload_client.core.records import (
     decode_segment,
 )
 from upload_client.core.text import for_log
-from upload_client.errors import Locked
+from upload_client.errors import Locked, LockLost
 from upload_client.s3 import clients
 from upload_client.s3.bucket import (
     AnswerLost,
@@ -268,29 +270,53 @@ class _Starter:
         """Start what has not been started; give the name of the first that was asked for, once all work."""
         self._check_owner()
         self._check_shards()
-        if self._settings.worker_function is None:
-            self._check_expected()
-            self._await(self._process, "no process has begun to validate this delivery")
-        else:
-            for shard in self._asked:
-                shard.log_end = self._log_end(shard)
-            if missing := self._make_room():
+        with self._one_at_a_time():
+            if self._settings.worker_function is None:
                 self._check_expected()
-                self._start_workers(missing)
-            self._await(self._first_word, "the validator was started, and says nothing")
+                self._await(self._process, "no process has begun to validate this delivery")
+            else:
+                for shard in self._asked:
+                    shard.log_end = self._log_end(shard)
+                if missing := self._make_room():
+                    self._check_expected()
+                    self._start_workers(missing)
+                self._await(self._first_word, "the validator was started, and says nothing")
         first = self._asked[0].validator_id
         assert first is not None  # it was waited for
         return first
 
+    @contextlib.contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Let a delivery have one start that waits: who asks a thousand times takes nobody's place."""
+        settings = self._settings
+        lock = Lock(
+            self._control,
+            self._layout.starting,
+            agent_id=self._asked[0].worker,
+            lease_seconds=min(MAX_LEASE, MIN_LEASE + int(settings.start_seconds + settings.busy_seconds)),
+            clock=self._clock,
+        )
+        try:
+            lock.acquire(0)
+        except Locked:
+            raise _Refused("validator_busy", "another start for this delivery is under way") from None
+        try:
+            yield
+        finally:
+            with contextlib.suppress(LockLost, StoreError):  # else it is free when its lease is over
+                lock.release()
+
     def _check_owner(self) -> None:
+        """Refuse who does not hold the lock, in one sentence: nobody learns whether others deliver this."""
         found = self._read(self._layout.owned)
         owner = None if found is None else LockBody.decode(found.body)
-        if found is None or owner is None:
-            raise _Refused("not_the_owner", "nobody holds the lock of this delivery")
-        if (owner.agent_id, owner.epoch, owner.state) != (self._agent_id, self._epoch, "held"):
+        if (
+            found is None
+            or owner is None
+            or (owner.agent_id, owner.epoch, owner.state) != (self._agent_id, self._epoch, "held")
+            or found.date - found.last_modified > owner.lease_seconds + GRACE
+        ):
             raise _Refused("not_the_owner", f"agent {self._agent_id} does not hold the lock of this delivery")
-        if found.date - found.last_modified > owner.lease_seconds + GRACE:
-            raise _Refused("not_the_owner", f"the lease of agent {self._agent_id} has ended")
 
     def _check_shards(self) -> None:
         """Refuse another number than the receiver's, unless this client was given it before that was changed.
