@@ -84,41 +84,41 @@ def test_our_own_variables_go_before_those_of_the_aws_tools():
 
 
 def test_the_aws_variables_go_before_the_profile(tmp_path):
-    path = profile(tmp_path, 'region = "eu-west-1"\naws_profile = "mine"\nendpoint_url = "http://profile"\n')
-    environ = {"AWS_REGION": "us-east-2", "AWS_PROFILE": "theirs", "AWS_ENDPOINT_URL": "http://environment/"}
+    path = profile(tmp_path, 'region = "eu-west-1"\naws_profile = "mine"\nendpoint_url = "https://profile"\n')
+    environ = {"AWS_REGION": "us-east-2", "AWS_PROFILE": "theirs", "AWS_ENDPOINT_URL": "https://environment/"}
     settings = load_settings(profile=path, environ=environ)
     assert (settings.region, settings.aws_profile, settings.endpoint_url) == (
         "us-east-2",
         "theirs",
-        "http://environment",
+        "https://environment",
     )
 
 
 def test_endpoints_of_single_services_come_from_the_aws_variables():
     settings = load_settings(
         environ={
-            "AWS_ENDPOINT_URL_S3": "http://s3",
-            "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "http://pool",
-            "AWS_ENDPOINT_URL_DYNAMODB": "http://not-ours",
+            "AWS_ENDPOINT_URL_S3": "https://s3",
+            "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "https://pool",
+            "AWS_ENDPOINT_URL_DYNAMODB": "https://not-ours",
         }
     )
-    assert settings.endpoints == {"s3": "http://s3", "cognito-idp": "http://pool"}
+    assert settings.endpoints == {"s3": "https://s3", "cognito-idp": "https://pool"}
 
 
 def test_endpoints_of_two_layers_are_merged(tmp_path):
-    path = profile(tmp_path, '[endpoints]\ns3 = "http://profile"\nssm = "http://ssm"\n')
-    settings = load_settings(profile=path, environ={"AWS_ENDPOINT_URL_S3": "http://environment"})
-    assert settings.endpoints == {"s3": "http://environment", "ssm": "http://ssm"}
+    path = profile(tmp_path, '[endpoints]\ns3 = "https://profile"\nssm = "https://ssm"\n')
+    settings = load_settings(profile=path, environ={"AWS_ENDPOINT_URL_S3": "https://environment"})
+    assert settings.endpoints == {"s3": "https://environment", "ssm": "https://ssm"}
 
 
 def test_an_endpoint_for_everything_hides_single_ones_of_the_layers_below(tmp_path):
-    path = profile(tmp_path, '[endpoints]\ns3 = "http://profile"\n')
-    settings = load_settings(profile=path, environ={"AWS_ENDPOINT_URL": "http://environment"})
-    assert (settings.endpoint_url, settings.endpoints) == ("http://environment", {})
+    path = profile(tmp_path, '[endpoints]\ns3 = "https://profile"\n')
+    settings = load_settings(profile=path, environ={"AWS_ENDPOINT_URL": "https://environment"})
+    assert (settings.endpoint_url, settings.endpoints) == ("https://environment", {})
 
 
 def test_endpoint_variables_can_be_switched_off_as_in_the_aws_tools():
-    environ = {"AWS_ENDPOINT_URL": "http://x", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
+    environ = {"AWS_ENDPOINT_URL": "https://x", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
     assert load_settings(environ=environ).endpoint_url is None
 
 
@@ -129,11 +129,11 @@ def test_an_empty_variable_counts_as_unset():
 def test_tables_and_lists_are_json_in_the_environment():
     settings = load_settings(
         environ={
-            "UPLOAD_CLIENT_ENDPOINTS": '{"s3": "http://s3"}',
+            "UPLOAD_CLIENT_ENDPOINTS": '{"s3": "https://s3"}',
             "UPLOAD_CLIENT_PASSWORD_COMMAND": '["pass", "show", "it"]',
         }
     )
-    assert settings.endpoints == {"s3": "http://s3"}
+    assert settings.endpoints == {"s3": "https://s3"}
     assert settings.password_command == ["pass", "show", "it"]
     assert load_settings(environ={"UPLOAD_CLIENT_PASSWORD_COMMAND": "pass show it"}).password_command == (
         "pass show it"
@@ -271,7 +271,7 @@ def test_a_wrong_secret_is_not_quoted(name):
         ('{"control_buket": "x"}', "control_buket: is not a setting; did you mean control_bucket?"),
         ('{"threads": "x"}', "threads: should be a valid integer"),
         ('{"password_command": ["rm"]}', "password_command: cannot be set by the receiver"),
-        ('{"endpoint_url": "http://x"}', "endpoint_url: cannot be set by the receiver"),
+        ('{"endpoint_url": "https://x"}', "endpoint_url: cannot be set by the receiver"),
     ],
 )
 def test_what_is_wrong_in_the_parameter_is_named_by_its_name_and_key(text, said):

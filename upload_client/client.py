@@ -114,7 +114,7 @@ from upload_client.s3.bucket import (
     insist,
 )
 from upload_client.s3.write_guard import asking, checking
-from upload_client.settings import Settings, load_settings
+from upload_client.settings import Settings, foreign_hosts, load_settings
 from upload_client.support.clock import SYSTEM, Clock, StoppableClock
 from upload_client.support.in_use import files_in_use
 from upload_client.support.patience import Patience
@@ -703,6 +703,8 @@ class UploadClient:
         """
         with usage_errors():
             settings = self._base_settings()
+            if hosts := foreign_hosts(settings):
+                self.cmessage(f"logging in at {', '.join(hosts)}, which is not AWS", "info")
             self._session = open_session(
                 settings, prompt=self._prompt, clock=self._waits, patience=self._patience
             )

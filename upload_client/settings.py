@@ -1,4 +1,4 @@
-"""Settings: flags > environment > profile > the receiver's parameter > defaults.
+"""Settings: flags > environment > personal file > profile > the receiver's parameter > defaults.
 
 `load_settings` gathers what is known before the login; `with_parameter` lays the receiver's JSON
 (one SSM parameter, read after the login) underneath, so that a provider's profile needs no more than
@@ -14,10 +14,11 @@ import os
 import re
 import string
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -28,17 +29,24 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
 )
 
 from upload_client.core.object_options import check_options
 from upload_client.core.text import for_terminal
+from upload_client.core.trust import Ask, Source, asks, has_control_character, is_aws, is_loopback, may_set
 from upload_client.errors import SettingsError
+from upload_client.support.consent import is_given
 from upload_client.support.in_use import note
 
 __all__ = [
+    "NotAllowed",
     "Settings",
     "SettingsError",
+    "config_folder",
+    "foreign_hosts",
     "load_settings",
+    "personal_path",
     "profile_path",
     "require",
     "where_from",
@@ -73,26 +81,6 @@ _FILES_OF_AWS = {
     "AWS_CA_BUNDLE": None,
 }
 """Files that are read by boto3: where they are named, and where they are otherwise."""
-
-PARAMETER_KEYS = frozenset(
-    {
-        "control_bucket",
-        "control_prefix",
-        "landing_bucket",
-        "landing_prefix",
-        "start_function",
-        "threads",
-        "object_options",
-        "max_retries",
-        "max_invalid",
-        "lease_seconds",
-        "validator_silence",
-        "standstill",
-        "part_size",
-        "multipart_threshold",
-    }
-)
-"""What the receiver may set: nothing about the login, and no program to run on the provider's machine."""
 
 
 def _template(text: str) -> str:
@@ -133,6 +121,15 @@ def _lines(patterns: object) -> object:
 def _url(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        named = False
+    if not named or any(one.isspace() for one in url):
+        raise ValueError("names no host: https://HOST or https://HOST:PORT")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must hold a host alone: no user, no password, no '?', no '#'")
     return url.rstrip("/")
 
 
@@ -158,9 +155,22 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: object) -> object:
+        """Refuse control characters wherever they stand: nobody means them, and they end in odd places."""
+        texts = [value] if isinstance(value, str) else value
+        if isinstance(texts, dict):
+            texts = [*texts, *texts.values()]
+        if isinstance(texts, list) and any(
+            isinstance(one, str) and has_control_character(one) for one in texts
+        ):
+            raise ValueError("holds a control character, such as a line end")
+        return value
+
     auth: Literal["cognito", "aws"] = "cognito"
     """``cognito``: log in with a name and a password. ``aws``: the credentials boto3 finds by itself."""
-    region: str | None = None
+    region: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,63}$")
     aws_profile: str | None = None
     """The profile of AWS' own configuration files to use, with ``auth = "aws"``."""
     user_pool_id: str | None = Field(default=None, pattern=r"^[\w-]+_[0-9a-zA-Z]+$")
@@ -173,6 +183,8 @@ class Settings(BaseModel):
     """From ``UPLOAD_CLIENT_PASSWORD`` only: a password stands in no file of ours and in no command line."""
     password_command: Annotated[list[str], Field(min_length=1)] | str | None = Field(default=None, repr=False)
     """A program that prints the password; run without a shell."""
+    sandbox_password: SecretStr | None = Field(default=None, repr=False)
+    """Of a sandbox, and of nothing else: used only where the login is on this machine."""
     settings_parameter: str = "/upload-client/settings"
     """The name of the SSM parameter that holds the receiver's settings as JSON."""
 
@@ -195,6 +207,8 @@ class Settings(BaseModel):
     """What becomes of symlinks: those that lead out of the source, or nowhere, are an error; those that lead
     out are followed, too; or all are left out."""
 
+    plain_http: bool = False
+    """Whether passwords and keys may pass unencrypted to other machines, where a URL says ``http://``."""
     endpoint_url: Url | None = None
     """URL of all AWS services, when not at AWS."""
     endpoints: Annotated[dict[str, Url], AfterValidator(_services)] = Field(default_factory=dict)
@@ -236,6 +250,7 @@ def load_settings(
     flags: Mapping[str, Any] | None = None,
     profile: str | os.PathLike[str] | None = None,
     environ: Mapping[str, str] | None = None,
+    consent: Callable[[Ask], bool] = lambda _: False,
 ) -> Settings:
     """Gather the settings known before the login.
 
@@ -243,18 +258,97 @@ def load_settings(
         flags: From the command line, by the setting's name; None = not given.
         profile: The name of a profile, or the path of a TOML file. Without one,
             ``UPLOAD_CLIENT_PROFILE``; without that, the profile ``default`` where there is one.
-        environ: The environment; the process' own when None.
+        environ: The environment; the process' own when None. Only with that, ``personal.toml`` is read.
+        consent: Asks the person whether a profile may do what only they can allow, where they have not said
+            so before. By default nobody is asked, and it may not.
 
     Raises:
+        NotAllowed: A profile asks for what only the provider can allow.
         SettingsError: Something is unknown, wrong or unreadable.
     """
     merged: dict[str, Any] = {}
-    for layer in _layers(flags, profile, environ):
+    origin: dict[str, str] = {}
+    layers = _layers(flags, profile, environ)
+    for layer in layers:
         layer.check()
         if layer.values:
             _log.info("settings from %s: %s", for_terminal(layer.source), ", ".join(layer.values))
         merged = _over(merged, layer.values)
-    return Settings.model_validate(merged)
+        origin |= {key: f"{layer.source}: {layer.names.get(key, key)}" for key in layer.values}
+        origin |= {key: f"{layer.source}: {name}" for key, name in layer.names.items()}
+    settings = Settings.model_validate(merged)
+    _check_consent(layers, settings, consent)
+    _check_ways(settings, origin)
+    return settings
+
+
+class NotAllowed(SettingsError):  # noqa: N818 - reads as what it says
+    """A profile asks for what only the provider can allow."""
+
+
+def _check_consent(layers: Sequence[_Layer], settings: Settings, consent: Callable[[Ask], bool]) -> None:
+    """Ask for whatever a profile may not do by itself."""
+    profile = next((layer for layer in layers if layer.kind == "profile"), None)
+    if profile is None:
+        return
+    stronger = [layer.values for layer in layers if layer.kind != "profile"]
+    left = {name for name in profile.values if not any(name in values for values in stronger)}
+    replaced = {service for values in stronger for service in values.get("endpoints", {})}
+    hidden = any(values.get("endpoint_url") for values in stronger)
+    left -= {"endpoints"}  # which are merged, one by one
+    if not hidden and set(profile.values.get("endpoints", {})) - replaced:
+        left |= {"endpoints"}
+    for ask in asks(profile.values, left, settings.auth):
+        if is_given(config_folder(), ask) or consent(ask):
+            continue
+        raise NotAllowed(
+            f"{profile.source}: {ask.setting}: a profile may not {ask.what}, unless you allow it",
+            hint="If you want that, run this once in a terminal, where you are asked; or set"
+            f" {ENVIRONMENT_PREFIX}{ask.setting.upper()} yourself, or write it into {personal_path()}.",
+        )
+
+
+def _check_ways(settings: Settings, origin: Mapping[str, str]) -> None:
+    """Let no password and no key pass unencrypted to another machine, unless the provider says so."""
+    urls = {"endpoint_url": settings.endpoint_url or ""}
+    urls |= {f"endpoints.{service}": url for service, url in settings.endpoints.items()}
+    for name, url in urls.items():
+        host = urlsplit(url).hostname or ""
+        if url.startswith("http://") and not is_loopback(host) and not settings.plain_http:
+            where = origin.get(name) or f"{origin.get('endpoints', 'settings')}.{name.partition('.')[2]}"
+            raise SettingsError(
+                f"{where}: http://{host} is plain HTTP: keys, and perhaps a password, would pass unencrypted",
+                hint="Ask for its https:// address. If you know that nobody listens on the way, say so:"
+                f" --plain-http, or {ENVIRONMENT_PREFIX}PLAIN_HTTP=true.",
+            )
+    login = [
+        settings.endpoints.get(name) or settings.endpoint_url for name in ("cognito-idp", "cognito-identity")
+    ]
+    local = all(url is not None and is_loopback(urlsplit(url).hostname or "") for url in login)
+    if settings.sandbox_password is not None and not local:
+        raise SettingsError(
+            f"{origin.get('sandbox_password', 'sandbox_password')}: is for a sandbox on this machine",
+            hint="A real password stands in no file: use UPLOAD_CLIENT_PASSWORD, or a keyring.",
+        )
+
+
+def foreign_hosts(settings: Settings) -> tuple[str, ...]:
+    """Hosts of services that are neither AWS' nor this machine, by their names, each once."""
+    urls = [settings.endpoint_url, *settings.endpoints.values()]
+    hosts = [urlsplit(url).hostname or "" for url in urls if url]
+    return tuple(dict.fromkeys(host for host in hosts if not is_aws(host) and not is_loopback(host)))
+
+
+def config_folder() -> Path:
+    """The folder of profiles and of ``personal.toml``."""
+    from platformdirs import user_config_path  # noqa: PLC0415 - a Lambda function has no profile, and not this
+
+    return user_config_path("upload-client", appauthor=False)
+
+
+def personal_path() -> Path:
+    """The provider's own settings, beside receivers' profiles; they may say everything but a password."""
+    return config_folder() / "personal.toml"
 
 
 def where_from(
@@ -283,18 +377,23 @@ def _layers(
     environ: Mapping[str, str] | None,
 ) -> list[_Layer]:
     """The settings of each source, the weakest first."""
+    own = environ is None
     environ = os.environ if environ is None else environ
     layers: list[_Layer] = []
     path = profile_path(profile or environ.get(ENVIRONMENT_PREFIX + "PROFILE") or None)
     if path is not None:
-        layers.append(_Layer(str(path), _read_profile(path)))
+        layers.append(_Layer(str(path), _read_profile(path), kind="profile"))
         note(path, "the profile")
+    if own and (personal := personal_path()).is_file():
+        layers.append(_Layer(str(personal), _read_profile(personal), kind="personal"))
+        note(personal, "your own settings")
     for variable, default in _FILES_OF_AWS.items():
         note(environ.get(variable) or (default and Path(default).expanduser()), "part of the AWS setup")
     layers.append(_aws_environment(environ))
     layers.append(_own_environment(environ))
     given = {key: value for key, value in (flags or {}).items() if value is not None}
-    layers.append(_Layer("command line", given, {key: "--" + key.replace("_", "-") for key in given}))
+    names = {key: "--" + key.replace("_", "-") for key in given}
+    layers.append(_Layer("command line", given, names, kind="command line"))
     return layers
 
 
@@ -311,10 +410,7 @@ def with_parameter(settings: Settings, text: str) -> Settings:
         raise SettingsError(f"{source}: is not JSON ({error})") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{source}: is not a JSON object")
-    for key in values:
-        if key in Settings.model_fields and key not in PARAMETER_KEYS:
-            raise SettingsError(f"{source}: {key}: cannot be set by the receiver, only by the provider")
-    _Layer(source, values).check()
+    _Layer(source, values, kind="parameter").check()
     explicit = {key: getattr(settings, key) for key in settings.model_fields_set}
     return Settings.model_validate(_over(values, explicit))
 
@@ -343,9 +439,7 @@ def profile_path(profile: str | os.PathLike[str] | None) -> Path | None:
     Raises:
         SettingsError: There is no such profile.
     """
-    from platformdirs import user_config_path  # noqa: PLC0415 - a Lambda function has no profile, and not this
-
-    folder = user_config_path("upload-client", appauthor=False)
+    folder = config_folder()
     if profile is None:
         default = folder / "default.toml"
         return default if default.is_file() else None
@@ -377,9 +471,19 @@ class _Layer:
     source: str
     values: Mapping[str, Any]
     names: Mapping[str, str] = field(default_factory=dict)
+    kind: Source = "environment"
 
     def check(self) -> None:
         """Check this layer by itself, so that what is wrong can be said to stand here."""
+        for key in self.values:
+            if key in Settings.model_fields and not may_set(self.kind, key):
+                who = "the receiver" if self.kind in ("profile", "parameter") else f"the {self.kind}"
+                raise SettingsError(
+                    f"{self.source}: {self.names.get(key, key)}: cannot be set by {who}, only by the"
+                    " provider",
+                    hint=f"Set it yourself, if you want it: {ENVIRONMENT_PREFIX}{key.upper()}, or"
+                    f" {personal_path()}.",
+                ) from None
         try:
             Settings.model_validate(self.values)
         except ValidationError as error:

@@ -293,6 +293,60 @@ def test_after_three_weak_passwords_the_login_is_refused(pools):
         open_session(pools.settings(username="new"), prompt=Person(*["weak"] * 6))
 
 
+def challenged(pools, *challenges, prompt):
+    """A login whose pool asks for these, one after the other."""
+    login = CognitoLogin(pools.settings(), prompt=prompt)
+    verifier = {"ChallengeName": "PASSWORD_VERIFIER", "Session": "s" * 20, "ChallengeParameters": {}}
+    asked = iter([{**verifier, **challenge} for challenge in challenges])
+    login._pool.initiate_auth = lambda **_: next(asked)
+    login._pool.respond_to_auth_challenge = lambda **_: next(asked)
+    return login
+
+
+def test_nothing_is_told_to_a_server_that_has_not_asked_for_the_proof_of_the_password(pools):
+    person = Person("Brave-Lantern-3", "Brave-Lantern-3", "123456")
+    for name in ("NEW_PASSWORD_REQUIRED", "SOFTWARE_TOKEN_MFA", "CUSTOM_CHALLENGE"):
+        login = challenged(pools, {"ChallengeName": name}, prompt=person)
+        with pytest.raises(LoginRefused, match="something else than it should"):
+            login.session()
+    assert person.questions == []
+
+
+def test_a_login_that_asks_for_ever_ends(pools, monkeypatch):
+    monkeypatch.setattr("pycognito.aws_srp.AWSSRP.process_challenge", lambda *_: {"USERNAME": "ada"})
+    person = Person(*["123456"] * 50)
+    endless = [{}, *[{"ChallengeName": "SMS_MFA"}] * 50]
+    with pytest.raises(LoginRefused, match="something else than it should"):
+        challenged(pools, *endless, prompt=person).session()
+    assert len(person.questions) < 10
+
+
+@pytest.mark.parametrize(
+    "asked", ["your AWS secret key", "custom:mothers_maiden_name", "name\x1b[2J", "password"]
+)
+def test_a_person_is_asked_for_standard_attributes_alone(pools, asked):
+    login = CognitoLogin(pools.settings(), prompt=(person := Person("x", "y", "z")))
+    challenge = {
+        "ChallengeName": "NEW_PASSWORD_REQUIRED",
+        "ChallengeParameters": {"requiredAttributes": f'["userAttributes.{asked}"]'.replace("\x1b", "")},
+    }
+    with pytest.raises(LoginRefused, match="no login has to know"):
+        login._ask(challenge, "ada")
+    assert person.questions == []
+
+
+def test_where_a_code_was_sent_is_quoted_only_if_it_may_be_an_address(pools):
+    login = CognitoLogin(pools.settings(), prompt=(person := Person("1", "2")))
+    login._respond = lambda *_: {}
+    for destination in ("+*******99", "you.\nPassword of your bank"):
+        parameters = {"CODE_DELIVERY_DESTINATION": destination}
+        login._ask({"ChallengeName": "SMS_MFA", "ChallengeParameters": parameters}, "ada")
+    assert [question for question, _ in person.questions] == [
+        "Code sent by SMS to +*******99",
+        "Code sent by SMS",
+    ]
+
+
 def test_a_code_of_the_authenticator_app_is_asked_for(pools):
     token = pools.access_token("ada")
     pools.idp.associate_software_token(AccessToken=token)

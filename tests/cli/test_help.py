@@ -84,16 +84,20 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
             """--dataset --delivery-id --source --index --index-format --include --exclude --exclude-from
             --symlinks --sample --profile --threads --max-rate --engine --max-retries --resend-invalid
             --dry-run --output-dir --report --sandbox --dask
-            --json -q -v --patience --log-file --debug --version""",
+            --json -q -v --patience --plain-http --log-file --debug --version""",
         ),
-        (["status"], "--dataset --delivery-id --sample --watch --json --patience --log-file"),
-        (["report"], "--dataset --delivery-id --sample -o --force --report --patience --log-file"),
+        (["status"], "--dataset --delivery-id --sample --watch --json --patience --plain-http --log-file"),
+        (
+            ["report"],
+            "--dataset --delivery-id --sample -o --force --report --patience --plain-http --log-file",
+        ),
         (["index"], "-o --format --no-checksums --include --exclude --exclude-from --symlinks --force"),
         (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out --force"),
         (
             ["check"],
             """--dataset --delivery-id --sample --source --index --include --exclude --exclude-from --symlinks
-            --content --clean --threads --max-rate --output-dir --sandbox --json --patience --log-file""",
+            --content --clean --threads --max-rate --output-dir --sandbox --json --patience
+            --plain-http --log-file""",
         ),
     ],
 )

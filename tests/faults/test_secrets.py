@@ -37,10 +37,9 @@ class Listener:
 
 def sentinels(delivery: Delivery, listener: Listener) -> set[str]:
     profile = tomllib.loads(delivery.receiver.sandbox.profile.read_text())
-    password = re.search(r"'(.+)'", profile["password_command"][2])
-    assert password is not None
+    password = profile["sandbox_password"]
     assert len(listener.heard) >= 3, "tokens at the least"
-    return {password[1], "sentinel-of-the-environment", *listener.heard}
+    return {password, "sentinel-of-the-environment", *listener.heard}
 
 
 def everything(delivery: Delivery, said: Said, state: Path) -> dict[str, str]:

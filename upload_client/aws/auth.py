@@ -32,7 +32,7 @@ from upload_client.s3.bucket import StoreError, WayBlocked, refusal, store_error
 from upload_client.s3.clients import client
 from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry
 from upload_client.s3.trouble import Trouble, trouble_of
-from upload_client.settings import Settings, SettingsError, require
+from upload_client.settings import Settings, SettingsError, foreign_hosts, require
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.password_command import password_from_command
 from upload_client.support.patience import NO_PATIENCE, Patience
@@ -188,6 +188,8 @@ def find_password(settings: Settings, username: str, prompt: Prompt | None) -> s
     """
     if settings.password is not None:
         return settings.password.get_secret_value()
+    if settings.sandbox_password is not None:  # `load_settings` has seen that the login is on this machine
+        return settings.sandbox_password.get_secret_value()
     if settings.password_command is not None:
         return password_from_command(settings.password_command)
     kept = _password_from_keyring(f"upload-client/{settings.user_pool_id}", username)
@@ -195,7 +197,9 @@ def find_password(settings: Settings, username: str, prompt: Prompt | None) -> s
         return kept
     if prompt is None:
         raise LoginRefused(f"there is no password for {username}", hint=PASSWORD_SOURCES)
-    return prompt(f"Password of {username}", secret=True)
+    hosts = foreign_hosts(settings)
+    where = f" at {', '.join(hosts)}, which is not AWS" if hosts else ""
+    return prompt(f"Password of {username}{where}", secret=True)
 
 
 class CognitoLogin:

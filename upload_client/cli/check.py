@@ -25,6 +25,7 @@ from upload_client.cli.place import (
     delivery_options,
     index_option,
     log_in,
+    own_settings,
     source_option,
     waiting,
 )
@@ -56,7 +57,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
         "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "profile"),
         "Which files": ("include", "exclude", "exclude_from", "symlinks"),
         "What to look at": ("content", "clean"),
-        "As for the delivery": ("threads", "max_rate", "output_dir", "patience", "sandbox"),
+        "As for the delivery": ("threads", "max_rate", "output_dir", "patience", "plain_http", "sandbox"),
     },
     sections=(
         Section(
@@ -145,7 +146,7 @@ def check(
         chosen: dict[str, Any] = {"flags": flags, "profile": profile}
         if sandbox:
             chosen = {"flags": flags, "profile": _sandbox(stack, profile), "environ": {}}
-        settings: Settings = load_settings(**chosen)
+        settings: Settings = load_settings(**chosen) if sandbox else own_settings(profile, flags)
         one_reader(index=index, exclude_from=exclude_from)
         files = Chosen(include, exclude, exclude_from, symlinks)
         choice = files.choice(settings)

@@ -22,7 +22,9 @@ from upload_client.cli.place import (
     Chosen,
     choice_options,
     index_option,
+    own_settings,
     patience_option,
+    plain_http_option,
     source_option,
 )
 from upload_client.cli.reading_progress import Told
@@ -110,6 +112,7 @@ class _Order:
             "resend_invalid",
             "max_retries",
             "patience",
+            "plain_http",
             "threads",
             "max_rate",
             "engine",
@@ -181,6 +184,7 @@ class _Order:
     help="Second and later tries of a file.  [default: 2]",
 )
 @patience_option
+@plain_http_option
 @click.option("--resend-invalid", is_flag=True, help="Send files again that were judged invalid.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and why; change nothing anywhere.")
 @click.option(
@@ -420,7 +424,7 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
             "--delivery-id is missing" if dataset else "--dataset is missing",
             hint="A delivery needs --dataset and --delivery-id; `upload-client --help` says more.",
         )
-    return dataset, delivery_id, load_settings(flags=flags, profile=order.profile)
+    return dataset, delivery_id, own_settings(order.profile, flags)
 
 
 def _named_left_out(left: LeftOut) -> Iterator[str]:

@@ -103,11 +103,10 @@ def index(
     place: Path | Bucket
     if sources.is_bucket(source):
         from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
-        from upload_client.cli.place import waiting  # noqa: PLC0415 # for buckets alone
+        from upload_client.cli.place import own_settings, waiting  # noqa: PLC0415 # for buckets alone
         from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
-        from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
-        settings = load_settings()
+        settings = own_settings()
         patiently = waiting(settings)
         session = open_session(settings, prompt=find_prompt(), patience=patiently)
         place = bucket = sources.bucket_of(source, session, settings)

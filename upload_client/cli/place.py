@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,7 @@ from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
     from upload_client.control.places import Places
+    from upload_client.core.trust import Ask
     from upload_client.index import Choice
     from upload_client.settings import Settings
     from upload_client.support.patience import Patience
@@ -152,6 +154,50 @@ patience_option = click.option(
 )
 
 
+_PLAIN_HTTP = "upload_client.plain_http"
+
+
+def _remember_plain_http(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+    ctx.meta[_PLAIN_HTTP] = given or None
+
+
+plain_http_option = click.option(
+    "--plain-http",
+    is_flag=True,
+    callback=_remember_plain_http,
+    expose_value=False,
+    help="Let passwords and keys pass unencrypted to other machines, where a URL says http://.",
+)
+
+
+def own_settings(profile: str | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of a command that goes to a receiver; the person is asked what a profile may do."""
+    from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
+
+    given = {**(flags or {}), "plain_http": click.get_current_context().meta.get(_PLAIN_HTTP)}
+    return load_settings(flags=given, profile=profile, consent=own_consent())
+
+
+def own_consent() -> Callable[[Ask], bool]:
+    """Ask the person at the terminal what a profile may do, and remember it; elsewhere it may not."""
+    from upload_client.settings import config_folder  # noqa: PLC0415 # imports pydantic
+    from upload_client.support.consent import remember  # noqa: PLC0415 # not for --help
+
+    def ask_person(ask: Ask) -> bool:
+        if sys.stdin is None or not sys.stdin.isatty():
+            return False
+        click.echo(f"The receiver's profile wants to {for_terminal(ask.what)}", err=True)
+        if not click.confirm("Allow exactly this, now and in future?", default=False, err=True):
+            return False
+        try:
+            remember(config_folder(), ask)
+        except OSError as error:
+            click.echo(f"warning: it cannot be remembered: {error.strerror}", err=True)
+        return True
+
+    return ask_person
+
+
 def waiting(settings: Settings) -> Patience:
     """Waits for services as long as the settings say, and tells the person on stderr."""
     from upload_client.support.patience import Patience  # noqa: PLC0415 # not for --help
@@ -184,6 +230,7 @@ def delivery_options(
         ),
         log_file_option,
         patience_option,
+        plain_http_option,
         click.option("--debug", is_flag=True, hidden=True, expose_value=False),  # `main` looks for it
     )
     for option in reversed(options):
@@ -203,9 +250,11 @@ def log_in(
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.control.places import complete_settings, open_places  # noqa: PLC0415 # imports boto3
-    from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
+    from upload_client.settings import foreign_hosts  # noqa: PLC0415 # imports pydantic
 
-    settings = load_settings(flags={"patience": patience}, profile=profile)
+    settings = own_settings(profile, {"patience": patience})
+    if hosts := foreign_hosts(settings):
+        click.echo(f"Logging in at {for_terminal(', '.join(hosts))}, which is not AWS.", err=True)
     patiently = waiting(settings)
     session = open_session(settings, prompt=find_prompt(), patience=patiently)
     settings = complete_settings(session, settings, patiently)

@@ -16,7 +16,9 @@ from upload_client.cli.place import (
     choice_options,
     force_option,
     log_in,
+    own_settings,
     patience_option,
+    plain_http_option,
     waiting,
 )
 from upload_client.cli.reading_progress import Told
@@ -75,6 +77,7 @@ NAMED = 10
     help="Settings from the receiver, a TOML file; for --online.",
 )
 @patience_option
+@plain_http_option
 @click.option("--all", "names_all", is_flag=True, help="Name every file that differs, not the first ten.")
 @click.option(
     "-o",
@@ -183,10 +186,9 @@ def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitSta
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.receipts.store import fetch_receipt  # noqa: PLC0415 # imports boto3
     from upload_client.s3.bucket import NotFound  # noqa: PLC0415 # imports boto3
-    from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
 
     place, _, name = url.rpartition("/")
-    settings = load_settings(flags={"patience": patience}, profile=profile)
+    settings = own_settings(profile, {"patience": patience})
     patiently = waiting(settings)
     session = open_session(settings, prompt=find_prompt(), patience=patiently)
     bucket = sources.bucket_of(place, session, settings)

@@ -27,7 +27,7 @@ from upload_client.preflight.landing import look_at_landing, look_at_source
 from upload_client.preflight.run import TIMEOUT, Data, Order, Run, Steps, asked, n_threads, ok
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket
-from upload_client.settings import Settings
+from upload_client.settings import Settings, foreign_hosts
 from upload_client.support import figures
 from upload_client.support.clock import SYSTEM, Clock
 
@@ -146,14 +146,21 @@ def _login(run: Run) -> Steps[boto3.Session]:
     if settings.auth == "cognito":
         login = CognitoLogin(settings, prompt=run.order.prompt, clock=run.clock)
         session = login.session()
-        yield Finding("login", "ok", f"by user name and password, at {settings.user_pool_id}")
+        where = f"at {settings.user_pool_id}{_not_aws(settings)}"
+        yield Finding("login", "ok", f"by user name and password, {where}")
         yield from run.contained("renewal", _cognito_renewal(run, login))
         return session
     session = open_session(settings, prompt=run.order.prompt, clock=run.clock)
     credentials: Any = session.get_credentials()
-    yield Finding("login", "ok", f"with the AWS credentials that boto3 finds ({credentials.method})")
+    how = f"with the AWS credentials that boto3 finds ({credentials.method}){_not_aws(settings)}"
+    yield Finding("login", "ok", how)
     yield _aws_renewal(credentials)
     return session
+
+
+def _not_aws(settings: Settings) -> str:
+    hosts = foreign_hosts(settings)
+    return f"; services are at {', '.join(hosts)}, which is not AWS" if hosts else ""
 
 
 def _cognito_renewal(run: Run, login: CognitoLogin) -> Steps[None]:

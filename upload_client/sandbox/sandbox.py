@@ -285,7 +285,7 @@ class Sandbox:
             **self._make_login(password),
             "region": REGION,
             "username": _USERNAME,
-            "password_command": [sys.executable, "-c", f"print('{password}')"],
+            "sandbox_password": password,
             "settings_parameter": _PARAMETER,
             "endpoint_url": self.endpoint_url,
             "endpoints": endpoints,

@@ -1,0 +1,140 @@
+"""Which source may set which setting, and what a profile may only do after the provider's consent.
+
+A profile is made by the receiver and used on the provider's machine. It says where a delivery goes; it does
+not say what runs on that machine, whose AWS identity is used, or whose certificates are believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+__all__ = [
+    "CONSENT",
+    "ENVIRONMENT_ONLY",
+    "PARAMETER",
+    "PROVIDER_ONLY",
+    "Ask",
+    "Source",
+    "asks",
+    "has_control_character",
+    "is_aws",
+    "is_loopback",
+    "may_set",
+]
+
+Source = Literal["command line", "environment", "personal", "profile", "parameter"]
+"""From the strongest to the weakest. ``personal``: the provider's own file in the config folder."""
+
+ENVIRONMENT_ONLY: Final = frozenset({"password"})
+"""Stands in no file and in no command line."""
+
+PROVIDER_ONLY: Final = frozenset({"ca_bundle", "client_cert", "client_key", "plain_http", "symlinks"})
+"""What acts on the provider's machine, on what it believes, or on which of its files are read: from the
+provider's own sources alone."""
+
+CONSENT: Final = frozenset({"auth", "aws_profile", "password_command"})
+"""What a profile may set only after the provider has said yes to exactly that. Also ``endpoint_url`` and
+``endpoints``, where the provider's own AWS identity would be used there."""
+
+PARAMETER: Final = frozenset(
+    {
+        "control_bucket",
+        "control_prefix",
+        "landing_bucket",
+        "landing_prefix",
+        "start_function",
+        "threads",
+        "object_options",
+        "max_retries",
+        "max_invalid",
+        "lease_seconds",
+        "validator_silence",
+        "standstill",
+        "part_size",
+        "multipart_threshold",
+    }
+)
+"""What the receiver may set after the login, in the SSM parameter."""
+
+
+def may_set(source: Source, name: str) -> bool:
+    """Whether a source may set a setting, perhaps after consent."""
+    if name in ENVIRONMENT_ONLY:
+        return source == "environment"
+    if source == "profile":
+        return name not in PROVIDER_ONLY
+    return source != "parameter" or name in PARAMETER
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Something that a profile asks for, and that only the provider can allow.
+
+    Attributes:
+        setting: the setting that asks for it.
+        what: what would happen, as a clause: ``run this program: pass archive``.
+        digest: SHA-256 of exactly what is asked for, hex.
+    """
+
+    setting: str
+    what: str
+    digest: str
+
+
+def asks(profile: Mapping[str, Any], from_profile: Collection[str], auth: str) -> tuple[Ask, ...]:
+    """Find out what a profile asks for.
+
+    Args:
+        profile: what it sets.
+        from_profile: those of its settings that no stronger source has replaced.
+        auth: how the login is done, wherever that was set.
+    """
+    found = []
+    if "password_command" in from_profile:
+        command = profile["password_command"]
+        shown = command if isinstance(command, str) else " ".join(map(str, command))
+        found.append(_ask("password_command", f"run this program on your machine: {shown}", command))
+    used = {
+        name: profile[name]
+        for name in ("auth", "aws_profile", "endpoint_url", "endpoints")
+        if name in from_profile and profile[name]
+    }
+    if auth == "aws" and used:
+        whose = f"profile {used['aws_profile']}" if "aws_profile" in used else "as the AWS tools find it"
+        urls = [used["endpoint_url"]] if "endpoint_url" in used else []
+        urls += dict(used.get("endpoints") or {}).values()
+        where = f" at {', '.join(sorted(map(str, urls)))}" if urls else ""
+        found.append(_ask(next(iter(used)), f"use your own AWS identity ({whose}){where}", used))
+    return tuple(found)
+
+
+def _ask(setting: str, what: str, value: object) -> Ask:
+    said = json.dumps([setting, value], sort_keys=True, ensure_ascii=True, default=str)
+    return Ask(setting, what, hashlib.sha256(said.encode()).hexdigest())
+
+
+_AWS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn")
+
+
+def is_aws(host: str) -> bool:
+    """Whether a host name is one of AWS'."""
+    return host.lower().rstrip(".").endswith(_AWS)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name is that of the machine itself."""
+    return host in ("localhost", "::1") or (
+        host.startswith("127.") and all(part.isdigit() for part in host.split("."))
+    )
+
+
+def has_control_character(text: str) -> bool:
+    """Whether a text holds what no setting can mean: control characters, line separators, lone surrogates."""
+    return any(
+        one < " " or "\x7f" <= one <= "\x9f" or one in "\u2028\u2029" or "\ud800" <= one <= "\udfff"
+        for one in text
+    )
