@@ -17,10 +17,9 @@ from faults import proxy as net
 from faults.proxy import Exchange, Proxy, Request
 
 from upload_client import preflight
-from upload_client.cli import source as sources
 from upload_client.core.lease import LockBody
 from upload_client.core.preflight import CHECKS, Finding
-from upload_client.index import Choice
+from upload_client.index import Choice, sources
 from upload_client.index.taking import take
 from upload_client.preflight import content, control
 from upload_client.sandbox import Sandbox

@@ -11,7 +11,7 @@ import pytest
 from upload_client.activities import DataSource, FtpClient, S3Client
 from upload_client.activities.errors import NotDelivered
 from upload_client.activities.source import find_callable
-from upload_client.errors import DeliveryError, UsageError
+from upload_client.errors import DeliveryError, NotReachable, UsageError
 
 from .conftest import PASSWORD, USER
 
@@ -176,7 +176,7 @@ def test_a_web_server_that_refuses_is_quoted_without_what_is_secret(web_server):
 
 def test_a_web_server_that_is_not_there_is_told_without_what_is_secret():
     source = DataSource("http://robot:hunter2@127.0.0.1:9/x?token=abc")
-    with pytest.raises(NotDelivered, match="cannot be reached: ") as caught:
+    with pytest.raises(NotReachable, match="cannot be reached: ") as caught:
         source.get_reader()
     assert not any(secret in str(caught.value) for secret in ("hunter2", "abc"))
 
@@ -184,7 +184,7 @@ def test_a_web_server_that_is_not_there_is_told_without_what_is_secret():
 def test_a_redirect_is_followed_to_the_web_alone(web_server, tmp_path):
     (tmp_path / "secret").write_text("of this machine", encoding="utf-8")
     web_server.redirect = (tmp_path / "secret").as_uri()
-    with pytest.raises(NotDelivered):
+    with pytest.raises(NotReachable):
         DataSource(f"{web_server.url}/x").get_reader()
 
 

@@ -25,7 +25,7 @@ from upload_client.activities import (
 )
 from upload_client.activities.errors import NotDelivered
 from upload_client.activities.local import _Folder
-from upload_client.errors import DeliveryError, Interrupted, LoginRefused, UsageError
+from upload_client.errors import DeliveryError, Interrupted, LoginRefused, NotReachable, UsageError
 
 from .conftest import PASSWORD, USER
 
@@ -234,7 +234,7 @@ def test_a_server_with_another_certificate_is_not_told_the_password(ftp_server):
 
 
 def test_a_server_that_is_not_there_is_named():
-    with pytest.raises(NotDelivered, match=r"ftp://127.0.0.1:9 cannot be reached: Connection refused"):
+    with pytest.raises(NotReachable, match=r"ftp://127.0.0.1:9 cannot be reached: Connection refused"):
         deliver("x", FtpFileWriter(FtpClient("127.0.0.1", port=9)), filename="x")
 
 

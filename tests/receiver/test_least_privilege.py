@@ -14,8 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from upload_client import preflight
-from upload_client.cli import source as sources
 from upload_client.core.preflight import CHECKS
+from upload_client.index import sources
 from upload_client.settings import load_settings
 
 OURS, THEIRS = "survey8/2026-11", "survey8/2026-11b"

@@ -1,10 +1,7 @@
 """Deliveries that happen by themselves: what is read, where it goes, how often it is tried, who is told.
 
 ```python
-from upload_client.activities import (
-    ActivityRunner, DataSource, DeliveryActivity, EmailSuccessHandler, RetryingActivity,
-    S3Client, S3FileWriter,
-)
+from upload_client.activities import *
 
 data = DataSource(render_customers)
 writer = S3FileWriter(S3Client(), link_seconds=86_400)
@@ -26,6 +23,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from upload_client.activities.activity import Activity, DeliveryActivity, Writer
+    from upload_client.activities.client import ClientActivity
     from upload_client.activities.ftp import FtpClient, FtpFileWriter
     from upload_client.activities.local import LocalFileWriter
     from upload_client.activities.mail import EmailFailureHandler, EmailSuccessHandler
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Activity": "activity",
     "ActivityRunner": "runner",
+    "ClientActivity": "client",
     "DataSource": "source",
     "DeliveryActivity": "activity",
     "EmailFailureHandler": "mail",
@@ -66,6 +65,7 @@ _HOMES = {
 __all__ = [
     "Activity",
     "ActivityRunner",
+    "ClientActivity",
     "DataSource",
     "DeliveryActivity",
     "EmailFailureHandler",

@@ -51,6 +51,15 @@ class Activity:
         """Do it. It may be started again after it has ended."""
         raise NotImplementedError
 
+    def check_stopped(self) -> None:
+        """Go no further if it is to end.
+
+        Raises:
+            Interrupted: it was stopped.
+        """
+        if self._stopping.is_set():
+            raise Interrupted
+
     def stop(self) -> None:
         """Have it end soon, in order: `start` raises `Interrupted`. May be called from any thread."""
         self._stopping.set()
@@ -85,12 +94,11 @@ class DeliveryActivity(Activity):
             NotDelivered: it could not be read, or not be written.
             UsageError: it can never be, as it is asked for.
         """
-        if self._stopping.is_set():
-            raise Interrupted
+        self.check_stopped()
         if (check := getattr(self.writer, "check", None)) is not None:
             check(self.metadata)
         with self.data_source.get_reader() as reader:
-            until_stopped = cast("BinaryIO", _UntilStopped(reader, self._stopping.is_set))
+            until_stopped = cast("BinaryIO", _UntilStopped(reader, self.check_stopped))
             told = self.writer.write(until_stopped, dict(self.metadata))
         self.metadata.update(told or {})
 
@@ -98,13 +106,12 @@ class DeliveryActivity(Activity):
 class _UntilStopped:
     """A reader that gives nothing more once it is no longer wanted."""
 
-    def __init__(self, reader: BinaryIO, stopped: Callable[[], bool]) -> None:
+    def __init__(self, reader: BinaryIO, check_stopped: Callable[[], None]) -> None:
         self._reader = reader
-        self._stopped = stopped
+        self._check_stopped = check_stopped
 
     def read(self, size: int = -1) -> bytes:
-        if self._stopped():
-            raise Interrupted
+        self._check_stopped()
         return self._reader.read(size)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a file has

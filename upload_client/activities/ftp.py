@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from upload_client.activities.errors import NotDelivered, without_secrets
 from upload_client.activities.placing import Placing, named
 from upload_client.core.placing import BLOCK, check_filename
-from upload_client.errors import LoginRefused, UsageError
+from upload_client.errors import LoginRefused, NotReachable, UsageError
 
 __all__ = ["FtpClient", "FtpFileWriter"]
 
@@ -79,7 +79,8 @@ class FtpClient:
 
         Raises:
             LoginRefused: the server does not let this user in.
-            NotDelivered: it cannot be reached.
+            NotReachable: it cannot be reached.
+            NotDelivered: it is not the right server.
         """
         if self._ftp is not None:
             try:
@@ -114,7 +115,9 @@ class FtpClient:
             said = f"{self} cannot {doing}: {self.in_words(error)}"
             if isinstance(error, ftplib.error_perm) and str(error)[:3] in {"530", "331", "332"}:
                 raise LoginRefused(said, hint="Check user name and password.") from None
-            raise NotDelivered(said, hint="Check its name, the network and its certificate.") from None
+            if isinstance(error, ssl.SSLError):
+                raise NotDelivered(said, hint="Ask who runs it for its certificate.") from None
+            raise NotReachable(said, hint="Check its name and the network.") from None
         self._ftp = ftp
         return ftp
 

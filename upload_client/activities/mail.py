@@ -21,7 +21,7 @@ from upload_client.support.password_command import password_from_command
 
 __all__ = ["EmailFailureHandler", "EmailSuccessHandler", "Smtp", "check_address"]
 
-_log = logging.getLogger("upload_client.activities")
+_log = logging.getLogger(__name__)
 
 _TIMEOUT = 60.0  # seconds
 _MAX_SUBJECT = 200

@@ -19,7 +19,7 @@ from upload_client.errors import UsageError
 
 __all__ = ["Place", "Placing", "named"]
 
-_log = logging.getLogger("upload_client.activities")
+_log = logging.getLogger(__name__)
 
 
 class Place(Protocol):

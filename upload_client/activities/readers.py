@@ -9,10 +9,10 @@ import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
-from urllib.parse import SplitResult, unquote
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from upload_client.activities.errors import NotDelivered, missing_extra, without_secrets
-from upload_client.errors import DeliveryError, UsageError
+from upload_client.errors import DeliveryError, NotReachable, UsageError
 from upload_client.support.local_file import FileRefused, LocalFile, open_inside
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ __all__ = [
     "read_object",
     "read_s3",
 ]
+
+Password = str | Callable[[], str] | None
 
 BUFFER = 1024**2
 """Bytes that are read from the network or a disk at once."""
@@ -158,12 +160,13 @@ def read_object(file: Any, name: str) -> BinaryIO:  # noqa: ANN401 - whatever ha
     return read_blocks(pieces(), name, close=getattr(file, "close", _nothing))
 
 
-def read_http(url: str, name: str) -> BinaryIO:
+def read_http(url: str, name: str, password: Password = None) -> BinaryIO:
     """Read what a web server answers.
 
     Args:
         url: http or https, perhaps with name and password.
         name: how it may be told.
+        password: of the user in the URL, or a function that gives it; None: the one in the URL.
     """
     try:
         import requests  # noqa: PLC0415 - slow to import
@@ -171,11 +174,15 @@ def read_http(url: str, name: str) -> BinaryIO:
     except ImportError:
         raise missing_extra("reading a URL", "activities") from None
 
+    headers = {"Accept-Encoding": "identity"}  # else its length would tell nothing about what has come
+    auth: Any = None
+    if password is not None:
+        user = unquote(urlsplit(url).username or "")
+        auth = (user.encode(), (password if isinstance(password, str) else password()).encode())
     try:
-        # Not compressed on the way: else its length would tell nothing about what has come.
-        answer = requests.get(url, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
+        answer = requests.get(url, stream=True, timeout=_TIMEOUT, headers=headers, auth=auth)
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
-        raise NotDelivered(f"{name} cannot be reached: {_in_words(error)}", hint=_LATER) from None
+        raise NotReachable(f"{name} cannot be reached: {_in_words(error)}", hint=_LATER) from None
     if not answer.ok:
         answer.close()
         raise NotDelivered(f"{name} answers {answer.status_code} {without_secrets(answer.reason or '', ())}")
@@ -232,19 +239,20 @@ def read_s3(bucket: str, key: str, client: S3Client | None) -> BinaryIO:
     return _buffered(more, body.close)
 
 
-def read_ftp(parts: SplitResult, path: str) -> BinaryIO:
+def read_ftp(parts: SplitResult, path: str, password: Password = None) -> BinaryIO:
     """Read a file from an FTP server.
 
     Args:
         parts: the URL.
         path: the file's, as the server has it.
+        password: see `read_http`.
     """
     from upload_client.activities.ftp import FtpClient  # noqa: PLC0415 - not for everybody
 
     client = FtpClient(
         parts.hostname or "",
         unquote(parts.username or ""),
-        unquote(parts.password or ""),
+        unquote(parts.password or "") if password is None else password,
         tls=parts.scheme == "ftps",
         port=parts.port or 21,
     )

@@ -13,7 +13,7 @@ from upload_client.errors import Interrupted, UsageError
 
 __all__ = ["Hook", "RetryingActivity"]
 
-_log = logging.getLogger("upload_client.activities")
+_log = logging.getLogger(__name__)
 
 Hook = Callable[[int, BaseException, float], object]
 
@@ -90,8 +90,7 @@ class RetryingActivity(Activity):
         self.activity.stop()
 
     def _try(self) -> None:
-        if self._stopping.is_set():
-            raise Interrupted
+        self.check_stopped()
         self.activity.start()
 
     def _is_tried_again(self, error: BaseException) -> bool:

@@ -21,7 +21,7 @@ __all__ = [
     "in_words",
 ]
 
-_log = logging.getLogger("upload_client.activities")
+_log = logging.getLogger(__name__)
 
 
 class SuccessHandler(Protocol):
@@ -92,6 +92,18 @@ class ActivityRunner:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
             self.exception = error
+        return self._tell()
+
+    def fail(self, exception: Exception) -> int:
+        """Tell a failure without running it.
+
+        Returns:
+            Its exit code.
+        """
+        self.exception = exception
+        return self._tell()
+
+    def _tell(self) -> int:
         metadata = dict(self.activity.metadata)
         try:
             if self.exception is None:

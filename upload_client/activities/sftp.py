@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from upload_client.activities.errors import NotDelivered, missing_extra, without_secrets
 from upload_client.activities.placing import Placing, named
-from upload_client.errors import LoginRefused, UsageError
+from upload_client.errors import LoginRefused, NotReachable, UsageError
 
 if TYPE_CHECKING:
     import paramiko
@@ -69,7 +69,7 @@ class SftpClient:
 
         Raises:
             LoginRefused: the server does not let this user in, or is not known.
-            NotDelivered: it cannot be reached.
+            NotReachable: it cannot be reached.
         """
         if self._sftp is not None:
             try:
@@ -138,7 +138,7 @@ class SftpClient:
             )
         if isinstance(error, FileNotFoundError | PermissionError) and error.filename:
             raise UsageError(f"{error.filename} cannot be read: {error.strerror}")
-        raise NotDelivered(f"{self} cannot be reached: {said}", hint="Check its name and the network.")
+        raise NotReachable(f"{self} cannot be reached: {said}", hint="Check its name and the network.")
 
     def close(self) -> None:
         """Give the connection up, whatever is under way on it."""

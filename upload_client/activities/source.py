@@ -83,11 +83,18 @@ class DataSource:
         return cls._of(str(path), lambda: readers.read_file(path))
 
     @classmethod
-    def url(cls, url: str, *, s3_client: S3Client | None = None) -> DataSource:
+    def url(
+        cls,
+        url: str,
+        *,
+        password: str | Callable[[], str] | None = None,
+        s3_client: S3Client | None = None,
+    ) -> DataSource:
         """What is behind a URL: http, https, s3, ftp, ftps (FTP with TLS on the same port) or file.
 
         Args:
             url: the URL. A name and a password in it are used, and never told.
+            password: of the user in it, or a function that gives it; None: the one in it.
             s3_client: for ``s3://``; None: with the credentials that boto3 finds.
 
         Raises:
@@ -107,13 +114,13 @@ class DataSource:
                 raise UsageError(f"{name} names another machine's file", hint="Write file:///path.")
             return cls.file(url2pathname(parts.path))
         if parts.scheme in {"http", "https"}:
-            return cls._of(name, lambda: readers.read_http(url, name))
+            return cls._of(name, lambda: readers.read_http(url, name, password))
         if parts.path in {"", "/"}:
             raise UsageError(f"{name} names no file")
         if parts.scheme == "s3":
             return cls._of(name, lambda: readers.read_s3(parts.netloc, parts.path[1:], s3_client))
         path = unquote(parts.path[1:])  # RFC 1738, 3.2.2: relative to where the login leads; %2F is the root
-        return cls._of(name, lambda: readers.read_ftp(parts, path))
+        return cls._of(name, lambda: readers.read_ftp(parts, path, password))
 
     @classmethod
     def call(cls, function: Callable[[], object] | str) -> DataSource:

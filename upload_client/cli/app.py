@@ -22,6 +22,7 @@ from upload_client.cli.receipt import receipt
 from upload_client.cli.receiver import receiver
 from upload_client.cli.report import report
 from upload_client.cli.sandbox import sandbox
+from upload_client.cli.schedule import schedule
 from upload_client.cli.status import status
 from upload_client.cli.unlock import unlock
 from upload_client.cli.verify import verify
@@ -40,6 +41,7 @@ deliver.add_command(receipt)
 deliver.add_command(receiver)
 deliver.add_command(report)
 deliver.add_command(verify)
+deliver.add_command(schedule)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

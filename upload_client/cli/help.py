@@ -41,6 +41,7 @@ PAGES = {
     "receiver": "receiver",
     "report": "report",
     "sandbox": "tutorial",
+    "schedule": "schedule",
     "status": "status",
     "unlock": "lock",
     "verify": "receipt",

@@ -79,9 +79,8 @@ def index(
     (that without checksums). A PATTERN is one of a .gitignore: * and ? stand for characters of one name and
     ** for any number of folders; without a / it is looked for in every folder.
     """
-    from upload_client.cli import source as sources  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.index import scan  # noqa: PLC0415 # imports pandas
+    from upload_client.index import scan, sources  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.index.manifests import write_manifest  # noqa: PLC0415 # imports pandas
     from upload_client.index.taking import INDEX, list_bucket  # noqa: PLC0415 # imports pandas
     from upload_client.support import figures  # noqa: PLC0415 # not for --help

@@ -1,4 +1,4 @@
-"""The meaning of a SOURCE on the command line."""
+"""What a SOURCE means: a folder or a bucket."""
 
 from __future__ import annotations
 
