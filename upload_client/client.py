@@ -181,7 +181,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where everything of the delivery is, once somebody is logged in."""
+    """The places of the delivery, known after the login."""
 
     settings: Settings
     layout: Layout

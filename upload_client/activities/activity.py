@@ -44,7 +44,7 @@ class Activity:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What is told about it. May be changed."""
+        """The facts about it. May be changed."""
         return self._metadata
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""What keeps an activity from its end, and words about it that hold no secret."""
+"""Errors that keep an activity from its end, and words about them that hold no secret."""
 
 # ruff: noqa: N818 - an error is named for what happened
 

@@ -128,7 +128,7 @@ class FtpClient:
             self._ftp = None
 
     def in_words(self, error: BaseException) -> str:
-        """What a server or the system said, without the password."""
+        """The words of a server or the system, without the password."""
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         return without_secrets(said, (self._secret,))
 
@@ -317,7 +317,7 @@ class _Server:
 
 
 class _Blocks:
-    """What ftplib reads from: a block at each call.
+    """The reader that ftplib reads from: a block at each call.
 
     Attributes:
         ended: whether all was read.

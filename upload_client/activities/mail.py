@@ -161,7 +161,7 @@ def _reply(said: bytes | str) -> str:
 
 
 class _Mailing:
-    """What both handlers have in common: see them."""
+    """The common part of both handlers: see them."""
 
     def __init__(
         self,

@@ -70,7 +70,7 @@ def _buffered(more: Callable[[int], bytes], close: Callable[[], object]) -> Bina
 
 
 def _nothing() -> None:
-    """What is closed where nothing can be."""
+    """A stand-in for what cannot be closed."""
 
 
 def read_exactly(reader: BinaryIO, size: int) -> bytes:

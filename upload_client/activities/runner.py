@@ -129,6 +129,6 @@ def in_words(error: BaseException) -> str:
 
 
 def _name(metadata: Mapping[str, Any]) -> str:
-    """What an activity is called. Not all its metadata: a link in them lets in whoever reads it."""
+    """The name of an activity. Not all its metadata: a link in them lets in whoever reads it."""
     named = [str(metadata[name]) for name in ("title", "bucket", "key", "filename") if metadata.get(name)]
     return " ".join(named) or "an activity without a name"

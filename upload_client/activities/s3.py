@@ -30,7 +30,7 @@ MAX_LINK = 7 * 24 * 3600
 
 
 class _Where:
-    """Where S3 is, as `upload_client.s3.clients` asks for it."""
+    """The address of S3, as `upload_client.s3.clients` asks for it."""
 
     def __init__(self, endpoint_url: str | None) -> None:
         self.endpoint_url = endpoint_url
@@ -199,7 +199,7 @@ class S3FileWriter:
 
 
 _TOLD = ("size", "crc32", "etag", "url", "link")
-"""What a writer tells, and so no metadata of the next object."""
+"""Keys that a writer sets, and so no metadata of the next object."""
 
 
 class _NoBucket(Exception):  # noqa: N818 - it never leaves this module

@@ -149,7 +149,7 @@ class SftpClient:
         self._sftp = self._ssh = None
 
     def in_words(self, error: BaseException) -> str:
-        """What a server or the system said, without the password."""
+        """The words of a server or the system, without the password."""
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         return without_secrets(said, (self._secret, self._key_password))
 

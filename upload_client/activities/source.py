@@ -90,7 +90,7 @@ class DataSource:
         password: str | Callable[[], str] | None = None,
         s3_client: S3Client | None = None,
     ) -> DataSource:
-        """What is behind a URL: http, https, s3, ftp, ftps (FTP with TLS on the same port) or file.
+        """Open what is behind a URL: http, https, s3, ftp, ftps (FTP with TLS on the same port) or file.
 
         Args:
             url: the URL. A name and a password in it are used, and never told.
@@ -124,7 +124,7 @@ class DataSource:
 
     @classmethod
     def call(cls, function: Callable[[], object] | str) -> DataSource:
-        """What a callable gives, which is called anew for each reading.
+        """Open the result of a callable, which is called anew for each reading.
 
         Args:
             function: a callable without arguments, or its name: ``mypackage.render``.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["schedule"]
 
 SCHEMA_VERSION = 1
-"""Of the lines of --json."""
+"""Version of the lines of --json."""
 
 _SEE = Section("See also", (("docs/reference/schedule.md", "all that may stand in the file"),))
 _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))

@@ -50,7 +50,7 @@ class Polynomial(NamedTuple):
         return product
 
     def power(self, n_bytes: int) -> int:
-        """What a checksum is multiplied with when `n_bytes` zero bytes follow: x**(8 n) modulo this."""
+        """The factor of a checksum that `n_bytes` zero bytes follow: x**(8 n) modulo this."""
         power, square = 1 << (self.bits - 1), 1 << (self.bits - 9)
         while n_bytes:
             if n_bytes & 1:

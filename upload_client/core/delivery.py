@@ -131,7 +131,7 @@ class Standstill:
 def why_still(
     counts: Mapping[State, int], seconds: float, *, passed_over: int = 0, trouble: str | None = None
 ) -> str:
-    """What a run that gets nowhere waits for, for people.
+    """Say what a run that gets nowhere waits for, for people.
 
     Args:
         counts: files in each state.

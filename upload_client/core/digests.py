@@ -114,7 +114,7 @@ def combine(algorithm: str, parts: Iterable[tuple[int, int]]) -> bytes:
 
 
 def said_by_s3(answer: Mapping[str, Any], *, bucket: str = "") -> dict[str, bytes]:
-    """What S3 says of the content of an object in its answer to a HEAD that asked for checksums.
+    """The checksums of an object in S3's answer to a HEAD that asked for them.
 
     A checksum of checksums (COMPOSITE, ``…-3``) says nothing of the content. The ETag is its MD5 where the
     object was written in one piece and is encrypted with no key of its own (S3 API reference, "Object"); in

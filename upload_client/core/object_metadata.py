@@ -1,4 +1,4 @@
-"""What is told about an object beside its content: names and values as S3 takes them.
+"""Metadata of an object: names and values as S3 takes them.
 
 Limits: S3 user guide, "Working with object metadata" (2 KB in all, names in US-ASCII and lower case) and
 "Bucket naming rules". Values that a header cannot hold are encoded words of RFC 2047, the form in which S3

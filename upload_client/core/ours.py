@@ -51,7 +51,7 @@ STATE_COLUMNS: Final = (
     "judged_at",
     "code",
 )
-"""Of the state dump, in order."""
+"""Columns of the state dump, in order."""
 PAGE_MARK: Final = '<meta name="generator" content="upload-client">\n'
 """In the head of a report."""
 PARQUET_MARK: Final = "upload_client.index"

@@ -46,7 +46,7 @@ def temporary_name(name: str) -> str:
 
 
 def kept_blocks(written: Sequence[bytes], there: int) -> int:
-    """How many whole blocks of an interrupted file may be kept, if the content is the same up to there.
+    """Number of whole blocks of an interrupted file to keep, if the content is the same up to there.
 
     Args:
         written: the checksum of each block that was given to the other side.

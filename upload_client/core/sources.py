@@ -1,4 +1,4 @@
-"""What a string given as a source of data means: a URL, a file, or the text itself.
+"""The meaning of a string given as a source of data: a URL, a file, or the text itself.
 
 The mistake that must not happen is that ``/data/customers.csv`` is delivered as nineteen characters because
 the file is not there. So a string that looks like a path is a path, or an error.
@@ -12,7 +12,7 @@ from typing import Literal
 __all__ = ["SCHEMES", "SourceKind", "kind_of", "looks_like_path", "shown_url"]
 
 SCHEMES = ("http", "https", "s3", "ftp", "ftps", "file")
-"""Of the URLs that can be read."""
+"""Schemes of the URLs that can be read."""
 
 SourceKind = Literal["url", "file", "text"]
 
@@ -25,7 +25,7 @@ _MAX_PATH = 4096
 
 
 def kind_of(text: str, *, is_file: bool) -> SourceKind:
-    """What a string means.
+    """Tell what a string means.
 
     Args:
         text: the string.

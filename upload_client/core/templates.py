@@ -13,7 +13,7 @@ from datetime import datetime
 __all__ = ["RUN_FORMAT", "check_template", "fill"]
 
 RUN_FORMAT = "%Y-%m-%dT%H%M%S"
-"""How a moment is written where the template does not say it: fit for a file name and for a delivery's id."""
+"""Form of a moment where the template gives none: fit for a file name and for a delivery's id."""
 
 
 def check_template(text: str, names: Collection[str] | None) -> str | None:

@@ -26,7 +26,7 @@ __all__ = ["MAX_BYTES", "MAX_SECONDS", "InvalidExpectations", "load", "load_file
 
 MAX_BYTES = 256 * 1024
 MAX_SECONDS = 10.0
-"""That a document may take: a small one takes some milliseconds, one of this size some seconds."""
+"""Seconds that a document may take: a small one takes milliseconds, one of this size some seconds."""
 _MAX_NODES = 50_000
 _MAX_DEPTH = 40
 _SHOWN = 20

@@ -62,7 +62,7 @@ class Errand:
 
 
 class Errands(Protocol):
-    """Where a lane's errands come from and go to. Called often enough that all goes in crowds."""
+    """The source and sink of a multiplexer's jobs. Called seldom enough that all goes in batches."""
 
     def room(self) -> int:
         """Number of further small files that may be on their way."""
@@ -155,7 +155,7 @@ class Lane:
         self.wake()
 
     def some(self, most: int) -> list[Any]:
-        """What up to so many of the files on their way are about. From any thread."""
+        """The subjects of up to so many of the files on their way. From any thread."""
         errands = (ride.errand for ride in list(self._busy)[:most])
         return [errand.about for errand in errands if errand is not None]
 

@@ -206,7 +206,7 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
 
 
 def _mismatch(task: TransferTask, crc32: str, found: Callable[[str], bytes] | None) -> str | None:
-    """What to say where the content has not a checksum of the index; None: it has those that were found."""
+    """Compare the content with the checksums of the index; the complaint, or None where they fit."""
     if task.checksum is not None and task.checksum != crc32:
         return MISMATCH
     if found is None:

@@ -81,7 +81,7 @@ class MayWait(NamedTuple):
 
 Ask = HeadObject | GetObject | MayWait
 Steps = Generator[Ask, Answer, Judgement]
-"""How one upload is judged: yields what is to be asked, is given the answer, returns what came out."""
+"""Judge one upload: yields what is to be asked, is given the answer, returns the judgement."""
 
 
 class _Failure(Exception):  # noqa: N818 — it never leaves this module
@@ -93,7 +93,7 @@ class _Failure(Exception):  # noqa: N818 — it never leaves this module
 
 
 class _Reading(NamedTuple):
-    """What is to be read of a file, as far as that is known before a look at it.
+    """The part of a file that is to be read, as far as that is known before a look at it.
 
     Attributes:
         check: what the verdict's record says of it; None: nothing is looked at but what the store says.
