@@ -111,9 +111,9 @@ from upload_client.s3.bucket import (
     Bucket,
     PreconditionFailed,
     StoreError,
-    insist,
+    repeat_while_lost,
 )
-from upload_client.s3.write_guard import asking, checking
+from upload_client.s3.write_guard import checking, guarded_by
 from upload_client.settings import Settings, foreign_hosts, load_settings
 from upload_client.support.clock import SYSTEM, Clock, StoppableClock
 from upload_client.support.in_use import files_in_use
@@ -137,7 +137,7 @@ T = TypeVar("T")
 
 _QUEUED = 2048
 """Files given to the engine ahead of time: enough that no worker waits, few enough to take back at once."""
-_BREATH = 0.01  # seconds between two looks at workers that have enough to do
+_PAUSE = 0.01  # seconds between two looks at workers that have enough to do
 _TICK = 0.1  # seconds: the longest wait of `run` between two looks at everything
 _CONNECTIONS = 64  # of boto3, where the number of requests at once is found out
 _LOOKS = 16  # checksums asked for at once, likewise
@@ -563,7 +563,7 @@ class UploadClient:
             raise InvalidState(f"a client connects once; this one is {self.state}")
         with self._ending_on_error():
             self._check_stop()
-            self._tell(Phase("connecting"))
+            self._notify(Phase("connecting"))
             self._connect()
 
     def write_index(self) -> None:
@@ -611,12 +611,12 @@ class UploadClient:
             if delivery.ledger.next_row(math.inf) is None and not delivery.announce:
                 self._finish()
                 return
-            self._tell(Phase("starting"))
+            self._notify(Phase("starting"))
             while not delivery.validation.start(lambda: self._waits.sleep(_TICK / 5)):
                 self._waits.sleep(BUSY_RETRY)
                 delivery.lock.check_held()
             self._move("started")
-            self._tell(Phase("sending"))
+            self._notify(Phase("sending"))
 
     def transfer_next_file(self) -> ClientFile | None:
         """Queue the next file.
@@ -769,7 +769,7 @@ class UploadClient:
 
     def cmessage(self, text: str, mtype: MessageType) -> None:
         """Tell the person a sentence, in the colour of its category."""
-        self._tell(Message(text, mtype))
+        self._notify(Message(text, mtype))
 
     def cprint(self, renderable: Any, *, padded: bool = True) -> None:  # noqa: ANN401 - whatever rich can print
         """Print something rich can print to the person's console, stderr."""
@@ -870,7 +870,7 @@ class UploadClient:
                     clock=self._clock,
                 )
             )
-        self._tell(Phase("planning"))
+        self._notify(Phase("planning"))
         survey = self._survey(places, lock.epoch)
         writer.check_owner(survey.logs.history.last_client)
         history = survey.logs.history
@@ -904,7 +904,7 @@ class UploadClient:
             self.cmessage(note, "info")
         for warning in self._source.warnings:
             self.cmessage(warning, "warning")
-        self._tell(
+        self._notify(
             Connected(
                 dataset=self.dataset,
                 delivery_id=self.delivery_id,
@@ -918,7 +918,7 @@ class UploadClient:
         )
         plan = delivery.plan
         delivery.bytes_before = progress.bytes_before(plan)
-        self._tell(
+        self._notify(
             Planned(
                 counts={reason.value: n for reason, n in plan.reasons.items()},
                 n_files=plan.n_to_send,
@@ -1032,7 +1032,7 @@ class UploadClient:
                 checksum=ledger.checksum(row),
                 expect_etag=plan.landed.get(row),
                 source_etag=None if sources is None else sources[relpath][1],
-                leftover=plan.leftover.get(relpath, ()),
+                unfinished=plan.unfinished.get(relpath, ()),
                 size_to_be=self._source.size_to_be(row),
                 digests=self._source.digests(row),
             )
@@ -1077,22 +1077,22 @@ class UploadClient:
         engine = delivery.engine
         assert engine is not None
         if engine.in_flight > _QUEUED // 4:
-            self._clock.sleep(_BREATH)  # the workers have enough to do: let what they did pile up
+            self._clock.sleep(_PAUSE)  # the workers have enough to do: let what they did pile up
         elif engine.in_flight:
-            self._hear_workers(delivery, timeout)
+            self._receive_outcomes(delivery, timeout)
         else:
             self._clock.sleep(timeout)
 
     def _update(self, delivery: _Delivery) -> None:
         self._check_ownership(delivery)
-        self._hear_workers(delivery)
-        self._hear_validator(delivery)
+        self._receive_outcomes(delivery)
+        self._receive_verdicts(delivery)
         self._announce_again(delivery)
         self._notice_what_is_passed_over(delivery)
         ledger, now = delivery.ledger, self._clock.monotonic()
         if now - delivery.told_at >= _PROGRESS_EVERY:
             delivery.told_at = now
-            self._tell_progress(delivery)
+            self._notify_progress(delivery)
             self._notice_standstill(delivery, now)
         if too_many_invalid(ledger.n_invalid_this_run, delivery.places.settings.max_invalid):
             raise TooManyInvalid(ledger.n_invalid_this_run)
@@ -1103,7 +1103,7 @@ class UploadClient:
             self._move("all_sent")
             delivery.writer.hurry()
             delivery.validation.hurry()
-            self._tell(Phase("judging"))
+            self._notify(Phase("judging"))
         try:
             delivery.validation.keep()
         except ValidatorSilent:
@@ -1123,14 +1123,14 @@ class UploadClient:
             if isinstance(part.trouble, LoginRefused):
                 raise part.trouble
 
-    def _hear_workers(self, delivery: _Delivery, timeout: float = 0.0) -> None:
+    def _receive_outcomes(self, delivery: _Delivery, timeout: float = 0.0) -> None:
         """Enter into ledger and log what the workers did, waiting for something if there is nothing."""
         engine, ledger, epoch = delivery.engine, delivery.ledger, delivery.lock.epoch
         assert engine is not None
         started, outcomes = engine.poll(timeout)
         for row in started:
             ledger.start(row)
-            self._tell_file(ledger, row)
+            self._notify_file(ledger, row)
         if not outcomes:
             return
         at, now = self._now(), self._clock.monotonic()
@@ -1176,12 +1176,12 @@ class UploadClient:
                     lines.append(records.Failed(at, outcome.relpath, error, retries, outcome.code))
                 if outcome.credentials:
                     refused = outcome
-            self._tell_file(ledger, row, again=again)
+            self._notify_file(ledger, row, again=again)
         self._append(lines)
         if refused is not None:
             raise LoginRefused(f"S3 no longer accepts the credentials: {refused.error}")
 
-    def _hear_validator(self, delivery: _Delivery) -> None:
+    def _receive_verdicts(self, delivery: _Delivery) -> None:
         """Enter into the ledger what the validator said."""
         ledger, epoch = delivery.ledger, delivery.lock.epoch
         now = self._clock.monotonic()
@@ -1200,9 +1200,9 @@ class UploadClient:
                     if self._strange.admits("verdicts for files that are not in the index"):
                         self.cmessage(f"{ruling.message}: {path}", "warning")
                 elif ruling.action == "valid":  # as nearly all are: told of without another look
-                    self._tell(FileChanged(path, "valid", None, ledger.retries(row)))
+                    self._notify(FileChanged(path, "valid", None, ledger.retries(row)))
                 elif ruling.action != "ignore":
-                    self._tell_file(ledger, row)
+                    self._notify_file(ledger, row)
 
     def _announce_again(self, delivery: _Delivery) -> None:
         """Announce what earlier runs left unjudged, and what the validator could not judge at first."""
@@ -1239,7 +1239,7 @@ class UploadClient:
             return
         for row in list(ledger.unanswered()):
             ledger.give_up_judging(row, verdicts.PASSED_OVER, FileCode.NOT_JUDGED)
-            self._tell_file(ledger, row)
+            self._notify_file(ledger, row)
 
     def _notice_standstill(self, delivery: _Delivery, now: float) -> None:
         """Raise `NoProgress` where nothing moves for so long that nothing will."""
@@ -1267,7 +1267,7 @@ class UploadClient:
     def _finish(self) -> None:
         """Everything is judged or given up: check it against the bucket, leave a receipt, end."""
         delivery = self._connected()
-        self._tell(Phase("finishing"))
+        self._notify(Phase("finishing"))
         self._verify(delivery)
         self._sweep(delivery)
         self._patiently(delivery.lock.refresh)  # nothing final is said by somebody who is the owner no more
@@ -1282,7 +1282,7 @@ class UploadClient:
             return
         for row, why, code in self._patiently(lambda: lost(ledger, delivery.places.landing)):
             ledger.judge(row, "invalid", why, at, code=code)
-            self._tell_file(ledger, row)
+            self._notify_file(ledger, row)
 
     def _sweep(self, delivery: _Delivery) -> None:
         """Throw away what was begun in parts and will not be ended."""
@@ -1294,7 +1294,7 @@ class UploadClient:
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Ask the store until it answers, for as long as an outage may last that the lock survives."""
         patience = self._make_patience(lambda: self._check_ownership(self._connected()))
-        return patience(lambda: insist(ask, self._waits))
+        return patience(lambda: repeat_while_lost(ask, self._waits))
 
     def _may_write(self) -> bool:
         return self._lock is not None and self._lock.may_write
@@ -1373,7 +1373,7 @@ class UploadClient:
         def careful() -> None:
             if not lock.may_write:
                 lock.refresh()
-            with asking(self._may_write):
+            with guarded_by(self._may_write):
                 write()
 
         self._patiently(careful)
@@ -1424,7 +1424,7 @@ class UploadClient:
         self._ending = True
         delivery = self._delivery
         if delivery is not None and not complete:
-            self._tell(Phase("finishing"))
+            self._notify(Phase("finishing"))
         if delivery is not None:
             self._try_to("take back what was being sent", lambda: self._stop_sending(delivery))
             in_a_hurry = crashed or isinstance(error, Interrupted | LoginRefused)
@@ -1467,7 +1467,7 @@ class UploadClient:
             self.cmessage(f"and {n:,} more {kind}", "warning")
         path = self.dump_state()
         if delivery is not None:
-            self._tell_progress(delivery)
+            self._notify_progress(delivery)
         seconds = self._clock.monotonic() - self._began
         sent = delivery.engine.bytes_sent if delivery is not None and delivery.engine is not None else 0
         files_sent = delivery.files_sent if delivery is not None else 0
@@ -1484,7 +1484,7 @@ class UploadClient:
             receipt_sha256=delivery.receipt_sha256 if delivery is not None else None,
             error=None if isinstance(error, NothingToDoError) else error,
         )
-        self._tell(
+        self._notify(
             Summary(
                 exit_code=code,
                 counts=counts,
@@ -1528,7 +1528,7 @@ class UploadClient:
             return
         checkpoint = Checkpoint(delivery.history, delivery.chain, delivery.validation.chains)
         places = delivery.places
-        with contextlib.suppress(StoreError, ValueError), asking(self._may_write):
+        with contextlib.suppress(StoreError, ValueError), guarded_by(self._may_write):
             self._append([write_checkpoint(places.control, places.layout, checkpoint, self._now())])
 
     def _stop_sending(self, delivery: _Delivery) -> None:
@@ -1539,7 +1539,7 @@ class UploadClient:
         unfinished = engine.stop(_GRACE if delivery.lock.may_write else 0.0)
         engine.close()
         with contextlib.suppress(LoginRefused):
-            self._hear_workers(delivery)
+            self._receive_outcomes(delivery)
         for row in unfinished:
             ledger.abandon(row)
 
@@ -1589,25 +1589,25 @@ class UploadClient:
     def _move(self, event: ClientEvent) -> None:
         self.state = next_client_state(self.state, event)
 
-    def _tell(self, event: Event) -> None:
+    def _notify(self, event: Event) -> None:
         # A closed pipe or a full disk at the reporter's end is no reason to stop a delivery.
         try:  # noqa: SIM105 - what is told of a million files is told without making an object more
             self._reporter.handle(event)
         except OSError:
             pass
 
-    def _tell_file(self, ledger: FileLedger, row: int, *, again: bool = False) -> None:
+    def _notify_file(self, ledger: FileLedger, row: int, *, again: bool = False) -> None:
         path, state, message, retries = (
             ledger.relpath(row),
             ledger.state(row),
             ledger.message(row),
             ledger.retries(row),
         )
-        self._tell(FileChanged(path, state, message, retries, again, ledger.code(row)))
+        self._notify(FileChanged(path, state, message, retries, again, ledger.code(row)))
 
-    def _tell_progress(self, delivery: _Delivery) -> None:
+    def _notify_progress(self, delivery: _Delivery) -> None:
         seconds = self._clock.monotonic() - self._began
-        self._tell(
+        self._notify(
             progress.progress(
                 delivery.ledger,
                 delivery.plan,
@@ -1617,7 +1617,7 @@ class UploadClient:
                 seconds=seconds,
             )
         )
-        self._tell(
+        self._notify(
             progress.health(
                 delivery.lock,
                 delivery.writer,

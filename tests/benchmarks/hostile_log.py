@@ -63,8 +63,8 @@ def measure(kind: str, n: int) -> None:
         _clock=SimpleNamespace(monotonic=time.monotonic),
         _strange=Few(),
         cmessage=lambda text, _: told.append(text),
-        _tell=told.append,
-        _tell_file=lambda *_, **__: told.append("a file"),
+        _notify=told.append,
+        _notify_file=lambda *_, **__: told.append("a file"),
     )
     heard = segments(kind, n)
     done, began, start = 0, time.monotonic(), memory()
@@ -76,7 +76,7 @@ def measure(kind: str, n: int) -> None:
             lock=SimpleNamespace(epoch=1),
             validation=SimpleNamespace(listen=lambda batch=batch: ((0, segment) for segment in batch)),
         )
-        UploadClient._hear_validator(client, delivery)
+        UploadClient._receive_verdicts(client, delivery)
         done += n // 10
         print(
             f"{kind:24} {done:9,} {memory() - start:8.0f} MB {len(told):5} lines"

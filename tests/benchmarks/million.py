@@ -230,7 +230,7 @@ def measured(phase: str, folder: Path, endpoint_url: str) -> list[dict[str, obje
     assert delivery is not None
     delivery.announce.clear()  # what it costs to announce them is not asked for here
     while not delivery.ledger.validation_complete:
-        client._hear_validator(delivery)
+        client._receive_verdicts(delivery)
         time.sleep(0.01)  # as `run` does between two looks
     client.dump_state()
     laps.lap("verdicts", endpoint_url)

@@ -391,10 +391,10 @@ def test_the_columns_of_all_files_say_what_each_file_does():
 
 def test_a_file_has_landed_with_the_etag_of_its_upload_only():
     files = ledger(1)
-    assert not files.has_landed(0, "")
+    assert not files.is_in_place(0, "")
     send(files, 0)
-    assert files.has_landed(0, ETAG)
-    assert not files.has_landed(0, ETAG + "0")
+    assert files.is_in_place(0, ETAG)
+    assert not files.is_in_place(0, ETAG + "0")
 
 
 # --- placing and looking ---

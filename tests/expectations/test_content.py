@@ -454,13 +454,17 @@ def test_a_check_that_is_not_installed_or_broken_decides_nothing(judge, own_chec
 def test_a_check_of_the_receivers_own_runs_where_the_validator_reads(own_check):
     from upload_client.expectations.model import Custom
     from upload_client.validator.content import Unreadable
-    from upload_client.validator.readers import Openers
+    from upload_client.validator.readers import ReaderWorkers
 
     content = Custom.model_validate(own_check)
-    with Openers(1) as openers:
-        openers.judge(content, "custom", 16, lambda offset, n: (b"SEED" + bytes(12))[offset : offset + n])
+    with ReaderWorkers(1) as reader_workers:
+        reader_workers.judge(
+            content, "custom", 16, lambda offset, n: (b"SEED" + bytes(12))[offset : offset + n]
+        )
         with pytest.raises(Unreadable, match="4 channels where 3 are expected"):
-            openers.judge(content, "custom", 20, lambda offset, n: (b"SEED" + bytes(16))[offset : offset + n])
+            reader_workers.judge(
+                content, "custom", 20, lambda offset, n: (b"SEED" + bytes(16))[offset : offset + n]
+            )
 
 
 def test_the_document_in_the_documentation_is_one():

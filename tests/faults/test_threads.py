@@ -8,12 +8,12 @@ import pytest
 from delivery.conftest import Delivery, content
 from faults.conftest import client_of
 
-from upload_client.s3.lane import Lane
+from upload_client.s3.multiplexer import Multiplexer
 from upload_client.transfer.engine import TransferEngine
 
 
 @pytest.mark.parametrize(
-    ("engine", "where", "what"), [("lean", Lane, "_answered"), ("boto3", TransferEngine, "_conclude")]
+    ("engine", "where", "what"), [("lean", Multiplexer, "_answered"), ("boto3", TransferEngine, "_conclude")]
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_dies_ends_the_run_and_hangs_nothing(

@@ -24,7 +24,7 @@ from upload_client.core.records import (
 )
 from upload_client.core.status import Phase
 from upload_client.core.times import timestamp
-from upload_client.reports.observer import Onlooker
+from upload_client.reports.observer import StatusReporter
 from upload_client.s3.bucket import AccessDenied
 
 CRC, ETAG = "yH2GHg==", "ab" * 16
@@ -98,10 +98,10 @@ class World:
         )
         self.append("validator", said)
 
-    def look(self, onlooker: Onlooker | None = None):
+    def look(self, observer: StatusReporter | None = None):
         """What an onlooker says, and what it asked the store for."""
         self.store.log.clear()
-        return (onlooker or Onlooker(self.bucket, LAYOUT, self.clock)).look()
+        return (observer or StatusReporter(self.bucket, LAYOUT, self.clock)).look()
 
     def asked(self) -> list[tuple[str, str]]:
         return [(op, key) for op, key, _ in self.store.log]
@@ -130,27 +130,27 @@ def test_a_second_look_reads_what_is_new_alone(world):
     world.lock()
     world.plan()
     world.send(0)
-    onlooker = Onlooker(world.bucket, LAYOUT, world.clock)
-    assert world.look(onlooker).files["done"] == 1
+    observer = StatusReporter(world.bucket, LAYOUT, world.clock)
+    assert world.look(observer).files["done"] == 1
     world.send(1)
     world.judge(0)
-    found = world.look(onlooker)
+    found = world.look(observer)
     assert (found.files["done"], found.files["valid"]) == (1, 1)
     fetched = [key.removeprefix(LAYOUT.root) for op, key in world.asked() if op == "GET"]
     assert [key for key in fetched if "/log/" in key or "/index/" in key] == [
         segment_key(LAYOUT.client_log(), 2),
         segment_key(LAYOUT.validator_log(), 0),
     ]
-    assert [file.state for file in onlooker.files(live=True)] == ["valid", "done", "ready", "ready"]
+    assert [file.state for file in observer.files(live=True)] == ["valid", "done", "ready", "ready"]
 
 
 def test_a_later_run_brings_a_later_index(world):
     world.plan()
-    onlooker = Onlooker(world.bucket, LAYOUT, world.clock)
-    assert world.look(onlooker).files["total"] == 4
+    observer = StatusReporter(world.bucket, LAYOUT, world.clock)
+    assert world.look(observer).files["total"] == 4
     world.names.append("f4")
     world.plan(epoch=2)
-    assert world.look(onlooker).files["total"] == 5
+    assert world.look(observer).files["total"] == 5
 
 
 def test_a_long_log_is_read_from_its_checkpoint(world):
@@ -176,7 +176,7 @@ def test_a_broken_log_is_named_and_believed_no_more(world, harm):
     for n in range(3):
         world.send(n)
     key = segment_key(LAYOUT.client_log(), 2)
-    onlooker = Onlooker(world.bucket, LAYOUT, world.clock)
+    observer = StatusReporter(world.bucket, LAYOUT, world.clock)
     if harm == "gap":
         world.bucket.rm(key)
     elif harm == "link":
@@ -184,20 +184,20 @@ def test_a_broken_log_is_named_and_believed_no_more(world, harm):
     else:
         world.bucket.put(key, b"\xff\x00")
     for _ in range(2):
-        found = world.look(onlooker)
+        found = world.look(observer)
         assert found.phase is Phase.LOG_BROKEN
         assert found.lock is not None
         assert segment_key(LAYOUT.client_log(), 3 if harm == "link" else 2) in found.problems[0].what
-        assert onlooker.history is None
-        assert list(onlooker.files(live=False)) == []
+        assert observer.history is None
+        assert list(observer.files(live=False)) == []
 
 
 def test_a_log_that_breaks_while_somebody_looks_on_is_noticed(world):
     world.plan()
-    onlooker = Onlooker(world.bucket, LAYOUT, world.clock)
-    assert world.look(onlooker).phase is Phase.BROKEN_OFF
+    observer = StatusReporter(world.bucket, LAYOUT, world.clock)
+    assert world.look(observer).phase is Phase.BROKEN_OFF
     world.bucket.put(segment_key(LAYOUT.client_log(), 1), b"nonsense")
-    assert world.look(onlooker).phase is Phase.LOG_BROKEN
+    assert world.look(observer).phase is Phase.LOG_BROKEN
 
 
 @pytest.mark.parametrize("body", [b"garbage", b"x" * 5000, b"{}", b"[" * 3000])

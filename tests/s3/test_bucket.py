@@ -28,7 +28,7 @@ from upload_client.s3.bucket import (
     ObjectTooLarge,
     PreconditionFailed,
     StoreError,
-    insist,
+    repeat_while_lost,
     store_errors,
 )
 from upload_client.s3.clients import RETRIES, client, s3_client
@@ -386,7 +386,7 @@ def test_insisting_ends(clock):
         raise AnswerLost("again")
 
     with pytest.raises(AnswerLost):
-        insist(ask, clock)
+        repeat_while_lost(ask, clock)
     assert len(asked) == 4
     assert clock.slept == [0.2, 0.5, 1.0]
 
@@ -399,7 +399,7 @@ def test_only_what_may_help_is_asked_again(clock):
         raise AccessDenied("no")
 
     with pytest.raises(AccessDenied):
-        insist(ask, clock)
+        repeat_while_lost(ask, clock)
     assert len(asked) == 1
 
 

@@ -23,7 +23,7 @@ from upload_client.core.answers import Meaning
 from upload_client.errors import SettingsError
 from upload_client.s3 import clients, network
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.direct import LeanWire
+from upload_client.s3.direct import DirectWire
 from upload_client.s3.wire import BotoWire, PutObject
 from upload_client.settings import Settings
 
@@ -136,7 +136,7 @@ def client_with(settings: Settings | None = None, **config):
     return clients.s3_client(session, settings, **config)
 
 
-ENGINES = {"boto3": BotoWire, "lean": LeanWire}
+ENGINES = {"boto3": BotoWire, "lean": DirectWire}
 
 
 @pytest.fixture(params=ENGINES)

@@ -12,7 +12,7 @@ from faults.proxy import Proxy
 
 from upload_client.s3.bucket import AccessDenied, AnswerLost, Bucket
 from upload_client.s3.clients import s3_client
-from upload_client.s3.direct import LeanWire
+from upload_client.s3.direct import DirectWire
 from upload_client.s3.wire import PutObject
 
 LOG = "upload_client.s3.request_log"
@@ -51,7 +51,7 @@ def log(caplog, bucket):  # after what makes the bucket, so that this is not in 
 
 
 def direct_put(bucket, key="a.csv"):
-    wire = LeanWire(bucket)
+    wire = DirectWire(bucket)
     try:
         return wire.perform(PutObject(key, b"a" * 6, "jJBd7w==", None))
     finally:
@@ -107,7 +107,7 @@ def test_each_attempt_of_a_request_that_finds_no_answer_is_a_line(proxy, bucket,
 
 
 def test_a_direct_connection_that_s3_closed_meanwhile_is_an_attempt_of_its_own(proxy, bucket, log):
-    wire = LeanWire(bucket)
+    wire = DirectWire(bucket)
     try:
         proxy.on(net.answer(200, headers='ETag: "e"\r\n'), method="PUT")
         assert wire.perform(PutObject("a", b"", "AAAAAA==", None)).ok
@@ -121,7 +121,7 @@ def test_a_direct_connection_that_s3_closed_meanwhile_is_an_attempt_of_its_own(p
 
 
 def test_what_is_asked_of_botocore_only_to_learn_from_it_is_no_request(bucket, log):
-    LeanWire(bucket).close()
+    DirectWire(bucket).close()
     assert log() == []
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 
-from upload_client.s3.unfinished import abort, leftovers
+from upload_client.s3.unfinished import abort, unfinished_uploads
 
 
 def test_what_was_begun_below_the_prefix_is_found_and_thrown_away(bucket, s3) -> None:
     for key in (bucket.prefix + "b.bin", bucket.prefix + "a/ü.bin", "control/toy/d2/other.bin"):
         s3.create_multipart_upload(Bucket=bucket.name, Key=key)
-    found = sorted(leftovers(bucket), key=lambda one: one.key)
+    found = sorted(unfinished_uploads(bucket), key=lambda one: one.key)
     assert [one.key for one in found] == ["a/ü.bin", "b.bin"]
     # moto begins all uploads on one day of 2010
     assert all(1_200_000_000 < one.initiated < time.time() + 60 for one in found)
     for one in found:
         abort(bucket, one)
     abort(bucket, found[0])
-    assert list(leftovers(bucket)) == []
+    assert list(unfinished_uploads(bucket)) == []
     left = s3.list_multipart_uploads(Bucket=bucket.name)["Uploads"]
     assert [one["Key"] for one in left] == ["control/toy/d2/other.bin"]
     s3.abort_multipart_upload(Bucket=bucket.name, Key=left[0]["Key"], UploadId=left[0]["UploadId"])

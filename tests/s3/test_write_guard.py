@@ -7,7 +7,7 @@ from faults import proxy as net
 
 from upload_client.s3.bucket import AnswerLost
 from upload_client.s3.wire import BotoWire, PutObject
-from upload_client.s3.write_guard import asking
+from upload_client.s3.write_guard import guarded_by
 
 
 class Leave:
@@ -31,13 +31,13 @@ def busy(bucket, through, proxy):
 
 @pytest.mark.parametrize(("times", "sent"), [(0, 0), (1, 1), (2, 2), (9, 3)])
 def test_an_attempt_that_is_no_longer_allowed_is_not_sent(busy, proxy, times, sent):
-    with asking(Leave(times)), pytest.raises(AnswerLost):
+    with guarded_by(Leave(times)), pytest.raises(AnswerLost):
         busy.put("a", b"1")
     assert len(proxy.requests) == sent
 
 
 def test_a_file_on_its_way_is_as_one_whose_answer_is_lost(busy, proxy):
-    with asking(Leave(1)):
+    with guarded_by(Leave(1)):
         answer = BotoWire(busy).perform(PutObject("a", b"1", "g9DvPg==", None))
     assert answer.lost
     assert "the lock is not confirmed" in answer.message
@@ -46,12 +46,12 @@ def test_a_file_on_its_way_is_as_one_whose_answer_is_lost(busy, proxy):
 
 def test_nobody_is_asked_where_nobody_said_so(busy, proxy, bucket):
     leave = Leave(0)
-    with asking(leave):
+    with guarded_by(leave):
         pass
     with pytest.raises(AnswerLost):
         busy.put("a", b"1")
     assert leave.asked == 0
     assert len(proxy.requests) == 3
-    with asking(Leave(9)):
+    with guarded_by(Leave(9)):
         bucket.put("a", b"1")
     assert bucket.read("a") == b"1"

@@ -91,7 +91,7 @@ def progress(seconds, done=0, sent=0, *, kept=0, judged=0, bytes_total=10_000, f
 
 
 def pace(*seen):
-    made = figures.Pace()
+    made = figures.Rates()
     for one in seen:
         made.see(one)
     return made
@@ -175,7 +175,7 @@ def test_whatever_is_seen_rates_are_finite_and_nothing_takes_less_than_no_time(s
 
 
 def test_a_hundred_files_gone_wrong_are_told_and_then_that_there_are_more():
-    told = figures.FilesTold(0)
+    told = figures.FileNotices(0)
     shown = [told.tell(FileChanged(str(n), "failed")) for n in range(101)]
     assert shown == [True] * 100 + [False]
     assert told.left_out
@@ -184,7 +184,7 @@ def test_a_hundred_files_gone_wrong_are_told_and_then_that_there_are_more():
 
 
 def test_a_file_that_fails_at_each_try_is_told_of_once():
-    told = figures.FilesTold(0)
+    told = figures.FileNotices(0)
     assert [told.tell(FileChanged("x", "failed")) for _ in range(3)] == [True, False, False]
     assert told.tell(FileChanged("x", "invalid"))
     assert not told.left_out
@@ -192,8 +192,8 @@ def test_a_file_that_fails_at_each_try_is_told_of_once():
 
 def test_with_v_every_outcome_is_told_and_without_it_only_what_went_wrong():
     states = ["ready", "pending", "transferring", "done", "valid", "failed", "invalid"]
-    assert [s for s in states if figures.FilesTold(1).tell(FileChanged("x", s))] == states[3:]
-    assert [s for s in states if figures.FilesTold(0).tell(FileChanged("x", s))] == states[5:]
-    told = figures.FilesTold(1)
+    assert [s for s in states if figures.FileNotices(1).tell(FileChanged("x", s))] == states[3:]
+    assert [s for s in states if figures.FileNotices(0).tell(FileChanged("x", s))] == states[5:]
+    told = figures.FileNotices(1)
     assert all(told.tell(FileChanged("x", "failed")) for _ in range(200))
     assert not told.left_out

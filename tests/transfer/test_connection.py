@@ -14,7 +14,7 @@ from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 from upload_client.s3 import connection
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.direct import LeanWire, carry
+from upload_client.s3.direct import DirectWire, carry
 from upload_client.s3.wire import Answer, GetObject, HeadObject, PutObject, UploadPart
 from upload_client.support.local_file import FileRefused
 
@@ -88,7 +88,7 @@ def serve(client_of):
 
     def start(*scripts, detour=None):
         server = Server(*scripts)
-        wire = LeanWire(Bucket("bucket", prefix="p/", client=client_of(server.url)))
+        wire = DirectWire(Bucket("bucket", prefix="p/", client=client_of(server.url)))
         wire.boto.perform = detour or (lambda request: pytest.fail(f"{request} went to boto3"))
         opened.extend([server, wire])
         return server, wire
@@ -393,7 +393,7 @@ def test_nobody_there_is_no_answer(client_of):
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # and does not listen
         client = client_of(f"http://127.0.0.1:{bound.getsockname()[1]}")
-        got = LeanWire(Bucket("bucket", client=client)).perform(PUT)
+        got = DirectWire(Bucket("bucket", client=client)).perform(PUT)
     assert (got.lost, got.message) == (True, "127.0.0.1: Connection refused"), got
 
 

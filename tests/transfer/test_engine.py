@@ -14,7 +14,7 @@ import checking_store
 import pytest
 from faults.privileges import without_privileges
 
-from upload_client.s3.direct import LeanWire
+from upload_client.s3.direct import DirectWire
 from upload_client.s3.wire import (
     AbortUpload,
     Answer,
@@ -48,7 +48,7 @@ def task(path: Path, row: int = 0, **details) -> TransferTask:
 def engine(request, monkeypatch):
     """Every test here runs over boto3 and over connections of our own."""
     monkeypatch.setattr(
-        sys.modules[__name__], "carrier", {"boto3": BotoWire, "lean": LeanWire}[request.param]
+        sys.modules[__name__], "carrier", {"boto3": BotoWire, "lean": DirectWire}[request.param]
     )
     return request.param
 
@@ -656,7 +656,7 @@ def test_parts_an_earlier_run_sent_are_not_sent_again(bucket, tmp_path):
     path.write_bytes(noise(32 * MIB))
     upload_id = left_behind(bucket, "a", path.read_bytes(), 6 * MIB, [1, 2, 4])
     (outcome,), wire = transfer(
-        tmp_path, bucket, task(path, leftover=(upload_id,)), multipart_threshold=5 * MIB, part_size=8 * MIB
+        tmp_path, bucket, task(path, unfinished=(upload_id,)), multipart_threshold=5 * MIB, part_size=8 * MIB
     )
     assert outcome.ok, outcome.error
     assert sorted(r.number for r in wire.asked if isinstance(r, UploadPart)) == [3, 5, 6]
@@ -673,7 +673,7 @@ def test_a_kept_part_that_is_not_the_files_is_sent_again(bucket, tmp_path):
     other[7 * MIB] ^= 1
     upload_id = left_behind(bucket, "a", bytes(other), 6 * MIB, [1, 2, 3])
     (outcome,), wire = transfer(
-        tmp_path, bucket, task(path, leftover=(upload_id,)), multipart_threshold=5 * MIB
+        tmp_path, bucket, task(path, unfinished=(upload_id,)), multipart_threshold=5 * MIB
     )
     assert outcome.ok, outcome.error
     assert [r.number for r in wire.asked if isinstance(r, UploadPart)] == [2]
@@ -685,7 +685,7 @@ def test_the_fullest_of_several_uploads_is_resumed_and_the_others_thrown_away(bu
     path.write_bytes(noise(18 * MIB))
     uploads = [left_behind(bucket, "a", path.read_bytes(), 6 * MIB, numbers) for numbers in ([1], [1, 2], [])]
     (outcome,), wire = transfer(
-        tmp_path, bucket, task(path, leftover=tuple(uploads)), multipart_threshold=5 * MIB
+        tmp_path, bucket, task(path, unfinished=tuple(uploads)), multipart_threshold=5 * MIB
     )
     assert outcome.ok, outcome.error
     assert {r.upload_id for r in wire.asked if isinstance(r, AbortUpload)} == {uploads[0], uploads[2]}
@@ -698,7 +698,7 @@ def test_an_upload_of_another_kind_is_thrown_away(checking_bucket, tmp_path):
     path.write_bytes(noise(12 * MIB))
     upload_id = left_behind(checking_bucket, "a", path.read_bytes(), 6 * MIB, [1], ChecksumType="COMPOSITE")
     (outcome,), wire = transfer(
-        tmp_path, checking_bucket, task(path, leftover=(upload_id,)), multipart_threshold=5 * MIB
+        tmp_path, checking_bucket, task(path, unfinished=(upload_id,)), multipart_threshold=5 * MIB
     )
     assert outcome.ok, outcome.error
     assert [r.upload_id for r in wire.asked if isinstance(r, AbortUpload)] == [upload_id]
@@ -711,7 +711,7 @@ def test_an_upload_that_is_gone_is_no_obstacle(bucket, tmp_path):
     upload_id = left_behind(bucket, "a", b"", 6 * MIB, [])
     bucket.client.abort_multipart_upload(Bucket=bucket.name, Key=bucket.prefix + "a", UploadId=upload_id)
     (outcome,), wire = transfer(
-        tmp_path, bucket, task(path, leftover=(upload_id,)), multipart_threshold=5 * MIB
+        tmp_path, bucket, task(path, unfinished=(upload_id,)), multipart_threshold=5 * MIB
     )
     assert outcome.ok, outcome.error
     assert wire.count(CreateUpload) == 1
@@ -785,7 +785,7 @@ def test_stopping_leaves_parts_for_the_next_run(bucket, tmp_path):
     engine.close()
     (left,) = bucket.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"]
     (outcome,), wire = transfer(
-        tmp_path, bucket, task(path, leftover=(left["UploadId"],)), multipart_threshold=5 * MIB
+        tmp_path, bucket, task(path, unfinished=(left["UploadId"],)), multipart_threshold=5 * MIB
     )
     assert outcome.ok, outcome.error
     assert wire.count(UploadPart) < 3

@@ -337,5 +337,5 @@ def test_a_large_file_begun_elsewhere_goes_on_with_its_parts(moto_bucket, tmp_pa
     engine = ExecutorEngine(Loses(), DataRoot(tmp_path), moto_bucket)
     engine.submit(TransferTask(0, "large", "large", "large", size=100 * 1024**2))
     drain(engine)
-    assert batches[0].tasks[0].leftover == ()
-    assert len(batches[1].tasks[0].leftover) == 1
+    assert batches[0].tasks[0].unfinished == ()
+    assert len(batches[1].tasks[0].unfinished) == 1

@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from upload_client.s3.direct import LeanWire
+from upload_client.s3.direct import DirectWire
 from upload_client.s3.wire import BotoWire, PutObject
 from upload_client.support.local_file import CAN_SEND_FILES, FileRange, LocalFile
 from upload_client.transfer import DataRoot, FileRefused, TransferEngine, TransferTask, upload
@@ -182,7 +182,7 @@ def test_a_stretch_passes_through_memory_where_it_must(bucket, tmp_path):
     path.write_bytes(b"before" + data + b"after")
     with DataRoot(tmp_path).open("a") as file:
         stretch = FileRange(file, 6, MIB, None)
-        for wire in (LeanWire(bucket), BotoWire(bucket)):
+        for wire in (DirectWire(bucket), BotoWire(bucket)):
             existing = bucket.head("key")
             request = PutObject("key", stretch, crc32_of(data), existing.etag if existing else None)
             answer = wire.perform(request)

@@ -14,7 +14,7 @@ import pytest
 from upload_client.core import digests
 from upload_client.core.digests import ALGORITHMS, Digests
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.direct import LeanWire
+from upload_client.s3.direct import DirectWire
 from upload_client.s3.route import Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
 from upload_client.s3.wire import BotoWire, PutObject
@@ -91,7 +91,7 @@ def test_s3_is_given_the_two_that_it_checks_beside_crc32(tmp_path, moto_bucket, 
 def test_a_store_that_checks_refuses_what_has_another_md5(checking_bucket, engine):
     data = content(1000)
     crc32 = base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
-    wire = {"lean": LeanWire, "boto3": BotoWire}[engine](checking_bucket)
+    wire = {"lean": DirectWire, "boto3": BotoWire}[engine](checking_bucket)
     try:
         refused = wire.perform(PutObject("a", data, crc32, None, md5=digests.encode(bytes(16))))
         assert refused.status == 400, refused
@@ -109,7 +109,7 @@ def test_a_sha256_that_is_known_is_what_the_request_is_signed_with(moto_bucket, 
     monkeypatch.setattr(
         Route, "head", lambda self, request, payload: signed.append(payload) or real(self, request, payload)
     )
-    wire = LeanWire(moto_bucket, unsigned_payload=True)
+    wire = DirectWire(moto_bucket, unsigned_payload=True)
     wire.perform(PutObject("a", b"", "AAAAAA==", None, sha256=sha256))
     wire.close()
     assert signed == [sha256 or UNSIGNED_PAYLOAD]
@@ -160,7 +160,7 @@ def test_an_upload_that_is_resumed_is_held_against_the_whole_file(tmp_path, chec
         expected(data, "sha256", "crc64nvme"),
     ):
         task = TransferTask(
-            0, "a.bin", str(path), "a.bin", size=len(data), digests=known, leftover=(made["UploadId"],)
+            0, "a.bin", str(path), "a.bin", size=len(data), digests=known, unfinished=(made["UploadId"],)
         )
         (outcome,) = send_files([task], DataRoot(tmp_path), checking_bucket, multipart_threshold=8 * MIB)
     assert outcome.ok, outcome

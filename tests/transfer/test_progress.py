@@ -88,7 +88,7 @@ def test_parts_that_were_there_are_kept_and_not_called_sent(bucket, large):
         engine.stop()
     (left,) = bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", ())
     with engine_of(large.parent, bucket, **options, wire=BotoWire(bucket)) as engine:
-        engine.submit(task(large, size=22 * MIB, leftover=(left["UploadId"],)))
+        engine.submit(task(large, size=22 * MIB, unfinished=(left["UploadId"],)))
         until(lambda: engine.poll()[1])
         done, kept, _ = engine.progress(9)
         assert done == 22 * MIB

@@ -11,7 +11,7 @@ import pytest
 from upload_client.core.checksums import crc32, encode
 from upload_client.core.rate import BURST, RateLimit
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.direct import LeanWire
+from upload_client.s3.direct import DirectWire
 from upload_client.s3.wire import PutObject
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine, TransferTask
@@ -62,7 +62,7 @@ def test_one_body_goes_in_pieces_each_of_which_waits_for_its_turn(bucket: Bucket
         return min(n_bytes, 50_000)
 
     body = secrets.token_bytes(size)
-    wire = LeanWire(bucket, unsigned_payload=True)
+    wire = DirectWire(bucket, unsigned_payload=True)
     wire.turn = turn
     try:
         answer = wire.perform(PutObject("x", body, encode(crc32(body)), None))

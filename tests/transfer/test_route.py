@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.direct import LeanWire
+from upload_client.s3.direct import DirectWire
 from upload_client.s3.route import NoRoute, Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
 from upload_client.s3.wire import GetObject, HeadObject, PutObject, UploadPart
@@ -216,7 +216,7 @@ def test_no_credentials_no_lean_wire(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     made = boto3.Session(region_name="us-east-1").client("s3")
     with pytest.raises(NoRoute):
-        LeanWire(Bucket("b", client=made))
+        DirectWire(Bucket("b", client=made))
     # The delivery says so file by file, through boto3.
     (tmp_path / "a").write_bytes(b"x")
     task = TransferTask(0, "a", str(tmp_path / "a"), "a")
@@ -328,7 +328,7 @@ def test_a_plain_proxy_is_told_the_whole_url(client, monkeypatch):
     proxy = Proxy(FINE)
     without_exceptions(monkeypatch)
     monkeypatch.setenv("http_proxy", f"http://user:p%40ss@{proxy.address}")
-    wire = LeanWire(Bucket("b", client=client(endpoint_url="http://s3.nowhere.example:8000")))
+    wire = DirectWire(Bucket("b", client=client(endpoint_url="http://s3.nowhere.example:8000")))
     answer = wire.perform(PutObject("k", b"", CRC, None))
     wire.close()
     assert answer.ok, answer
@@ -341,7 +341,7 @@ def test_tls_goes_through_a_tunnel(tls_url, client, monkeypatch):
     client(endpoint_url=tls_url, region="us-east-1").create_bucket(Bucket="tunnelled")
     monkeypatch.setenv("https_proxy", f"http://{proxy.address}")
     without_exceptions(monkeypatch)
-    wire = LeanWire(Bucket("tunnelled", client=client(endpoint_url=tls_url)))
+    wire = DirectWire(Bucket("tunnelled", client=client(endpoint_url=tls_url)))
     answer = wire.perform(PutObject("k", b"", "AAAAAA==", None))
     wire.close()
     assert answer.ok, answer
@@ -354,7 +354,7 @@ def test_a_proxy_that_refuses_is_told(tls_url, client, monkeypatch):
     proxy = Proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
     monkeypatch.setenv("https_proxy", f"http://{proxy.address}")
     without_exceptions(monkeypatch)
-    wire = LeanWire(Bucket("b", client=client(endpoint_url=tls_url)))
+    wire = DirectWire(Bucket("b", client=client(endpoint_url=tls_url)))
     answer = wire.perform(PutObject("k", b"", "AAAAAA==", None))
     wire.close()
     assert answer.lost
@@ -373,7 +373,7 @@ def test_no_proxy_is_respected(client, monkeypatch):
 
 def test_a_certificate_nobody_vouches_for_is_not_believed(tls_url, client_of, monkeypatch):
     monkeypatch.delenv("AWS_CA_BUNDLE")
-    wire = LeanWire(Bucket("b", client=client_of(tls_url)))
+    wire = DirectWire(Bucket("b", client=client_of(tls_url)))
     answer = wire.perform(PutObject("k", b"", "AAAAAA==", None))
     wire.close()
     assert answer.lost
@@ -381,7 +381,7 @@ def test_a_certificate_nobody_vouches_for_is_not_believed(tls_url, client_of, mo
 
 
 def test_a_certificate_for_another_name_is_not_believed(tls_url, client_of):
-    wire = LeanWire(Bucket("b", client=client_of(tls_url.replace("127.0.0.1", "localhost"))))
+    wire = DirectWire(Bucket("b", client=client_of(tls_url.replace("127.0.0.1", "localhost"))))
     answer = wire.perform(PutObject("k", b"", "AAAAAA==", None))
     wire.close()
     assert answer.lost

@@ -11,13 +11,13 @@ from upload_client.s3.bucket import Bucket
 from upload_client.validator.checks import Checker
 from upload_client.validator.judging import Judging
 from upload_client.validator.pipeline import Validator
-from upload_client.validator.readers import Openers
+from upload_client.validator.readers import ReaderWorkers
 
 
 @pytest.fixture(scope="session")
-def openers() -> Iterator[Openers]:
-    with Openers(2) as openers:
-        yield openers
+def reader_workers() -> Iterator[ReaderWorkers]:
+    with ReaderWorkers(2) as reader_workers:
+        yield reader_workers
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def client(control, landing) -> Client:
 
 
 @pytest.fixture
-def checker(landing, openers) -> Checker:
-    return Checker(landing, openers, max_read=64 * 1024**2)
+def checker(landing, reader_workers) -> Checker:
+    return Checker(landing, reader_workers, max_read=64 * 1024**2)
 
 
 @pytest.fixture

@@ -176,22 +176,24 @@ def looks_first(monkeypatch):
 
 
 def test_an_object_that_is_replaced_between_two_looks_is_a_failure_with_what_is_there_now(
-    landing, openers, looks_first
+    landing, reader_workers, looks_first
 ):
     upload = send(landing, "a.csv", CSV)
     meddler = Meddler(landing, lambda key: send(landing, key, b"a,b\n7,8\n"))
-    judgement = Checker(meddler, openers, max_read=10**9).judge("a.csv", upload)
+    judgement = Checker(meddler, reader_workers, max_read=10**9).judge("a.csv", upload)
     assert (judgement.status, judgement.message) == ("failure", "another object has taken its place")
     assert judgement.found.crc32 == checksums.encode(checksums.crc32(b"a,b\n7,8\n"))
 
 
-def test_an_object_that_goes_between_two_looks_is_a_failure(landing, openers, looks_first):
+def test_an_object_that_goes_between_two_looks_is_a_failure(landing, reader_workers, looks_first):
     upload = send(landing, "a.csv", CSV)
-    judgement = Checker(Meddler(landing, landing.rm), openers, max_read=10**9).judge("a.csv", upload)
+    judgement = Checker(Meddler(landing, landing.rm), reader_workers, max_read=10**9).judge("a.csv", upload)
     assert (judgement.status, judgement.message, judgement.found) == ("failure", "it is gone", None)
 
 
-def test_an_object_that_is_another_one_for_a_moment_is_judged_as_what_it_is_then(landing, openers, requests):
+def test_an_object_that_is_another_one_for_a_moment_is_judged_as_what_it_is_then(
+    landing, reader_workers, requests
+):
     other = b"a,b\n7,8\n"
     upload = send(landing, "a.csv", CSV)
     send(landing, "a.csv", other)
@@ -203,25 +205,27 @@ def test_an_object_that_is_another_one_for_a_moment_is_judged_as_what_it_is_then
 
     puts_back = PutsBack(landing.name, prefix=landing.prefix, client=landing.client)
     requests.clear()
-    judgement = Checker(puts_back, openers, max_read=10**9).judge("a.csv", upload)
+    judgement = Checker(puts_back, reader_workers, max_read=10**9).judge("a.csv", upload)
     assert (judgement.status, judgement.found) == ("ok", found_of(upload))
     names = [name for name, _ in requests if name != "PutObject"]
     assert names == ["GetObject", "HeadObject", "GetObject"]
 
 
-def test_of_an_object_that_is_larger_than_announced_nothing_is_read(landing, openers, proxy, through):
+def test_of_an_object_that_is_larger_than_announced_nothing_is_read(landing, reader_workers, proxy, through):
     data = b"a,b\n" + b"1,2\n" * 500_000
     upload = send(landing, "a.csv", data)
     proxy.on(cut_answer(after=100_000), method="GET", path=r"a\.csv$")
-    judgement = Checker(through(landing), openers, max_read=10**9).judge("a.csv", replace(upload, size=7))
+    judgement = Checker(through(landing), reader_workers, max_read=10**9).judge(
+        "a.csv", replace(upload, size=7)
+    )
     assert judgement.message == f"it is not what was announced: size {len(data)} where 7 was announced"
 
 
-def test_a_store_that_cannot_be_reached_is_an_error_not_a_failure(session, openers):
+def test_a_store_that_cannot_be_reached_is_an_error_not_a_failure(session, reader_workers):
     nowhere = SimpleNamespace(endpoint_url="http://127.0.0.1:9", endpoints={})
     client = s3_client(session, nowhere, connect_timeout=1, retries={"total_max_attempts": 1})
     landing = Bucket("landing", prefix="toy/d1/staging/", client=client)
-    judgement = Checker(landing, openers, max_read=10**9).judge(
+    judgement = Checker(landing, reader_workers, max_read=10**9).judge(
         "a.csv", Upload(1, 1, 1, "AAAAAA==", "0" * 32, None, 1)
     )
     client.close()
@@ -230,11 +234,11 @@ def test_a_store_that_cannot_be_reached_is_an_error_not_a_failure(session, opene
     assert judgement.found is None
 
 
-def test_a_body_that_is_cut_is_an_error_not_a_failure(landing, openers, proxy, through):
+def test_a_body_that_is_cut_is_an_error_not_a_failure(landing, reader_workers, proxy, through):
     data = b"a,b\n" + b"1,2\n" * 500_000
     upload = send(landing, "a.csv", data)
     proxy.on(cut_answer(after=100_000), method="GET", path=r"a\.csv$")
-    judgement = Checker(through(landing), openers, max_read=10**9).judge("a.csv", upload)
+    judgement = Checker(through(landing), reader_workers, max_read=10**9).judge("a.csv", upload)
     assert judgement.status == "error", judgement.message
 
 
@@ -255,10 +259,10 @@ def test_a_format_whose_library_is_missing_is_passed_over_and_said_to_be(landing
     assert judgement.checks[-1] == "parquet not opened: pyarrow is not installed"
 
 
-def test_a_text_that_is_too_large_is_not_read_through_and_said_to_be(landing, openers, requests):
+def test_a_text_that_is_too_large_is_not_read_through_and_said_to_be(landing, reader_workers, requests):
     upload = send(landing, "a.json", b"[" * 2000)
     requests.clear()
-    judgement = Checker(landing, openers, max_read=1999).judge("a.json", upload)
+    judgement = Checker(landing, reader_workers, max_read=1999).judge("a.json", upload)
     assert judgement.status == "ok"
     assert judgement.checks[-1] == "json not opened: larger than 1999 bytes"
     assert [name for name, _ in requests] == ["HeadObject"]
@@ -286,9 +290,9 @@ def test_a_large_file_for_a_library_is_read_only_where_the_library_looks(
     assert (judgement.status, judgement.found) == ("failure", found_of(cut))
 
 
-def test_after_stop_nothing_more_is_read(landing, openers):
+def test_after_stop_nothing_more_is_read(landing, reader_workers):
     upload = send(landing, "a.csv", CSV)
-    checker = Checker(landing, openers, max_read=10**9)
+    checker = Checker(landing, reader_workers, max_read=10**9)
     checker.stop()
     with pytest.raises(Abandoned):
         checker.judge("a.csv", upload)

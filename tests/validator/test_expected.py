@@ -42,8 +42,8 @@ SETTINGS = ValidatorSettings(control_bucket="c", landing_bucket="l", worker_func
 
 
 @pytest.fixture
-def checker(landing, openers):
-    return Checker(landing, openers, max_read=10**6, expected=Expected(load(DOCUMENT, "x")))
+def checker(landing, reader_workers):
+    return Checker(landing, reader_workers, max_read=10**6, expected=Expected(load(DOCUMENT, "x")))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,9 @@ def test_a_large_file_is_read_through_in_few_requests(landing, checker, monkeypa
 
     monkeypatch.setattr(checks, "_IN_MEMORY", 0)
     document = DOCUMENT.replace(b"bytes: {max: 1 kB}", b"")
-    checker = Checker(landing, checker._openers, max_read=10**6, expected=Expected(load(document, "x")))
+    checker = Checker(
+        landing, checker._reader_workers, max_read=10**6, expected=Expected(load(document, "x"))
+    )
     data = b"x\n" + b"1234567\n" * 2_000_000
     upload = send(landing, "a.csv", data)
     asked = []
@@ -94,24 +96,24 @@ def test_a_large_file_is_read_through_in_few_requests(landing, checker, monkeypa
     assert asked.count("GetObject") < 20
 
 
-def test_where_the_document_cannot_be_used_nothing_is_ok(landing, control, openers):
+def test_where_the_document_cannot_be_used_nothing_is_ok(landing, control, reader_workers):
     upload = send(landing, "a.csv", b"x\n1\n")
     control.put(LAYOUT.expectations, b"version: 1\ntypes: 7\n")
-    judgement = make_checker(SETTINGS, LAYOUT, control, landing, openers).judge("a.csv", upload)
+    judgement = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers).judge("a.csv", upload)
     assert judgement.status == "error"
     assert "line 2, types" in judgement.message
 
 
-def test_where_there_is_no_document_files_open_as_their_names_say(landing, control, openers):
+def test_where_there_is_no_document_files_open_as_their_names_say(landing, control, reader_workers):
     upload = send(landing, "a.csv", b"x\n1,2\n")
-    judgement = make_checker(SETTINGS, LAYOUT, control, landing, openers).judge("a.csv", upload)
+    judgement = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers).judge("a.csv", upload)
     assert judgement.message.startswith("it does not open as csv: line 2")
 
 
-def test_where_there_must_be_a_document_and_is_none_nothing_is_ok(landing, control, openers):
+def test_where_there_must_be_a_document_and_is_none_nothing_is_ok(landing, control, reader_workers):
     upload = send(landing, "a.csv", b"x\n1\n")
     settings = SETTINGS.model_copy(update={"require_expectations": True})
-    judgement = make_checker(settings, LAYOUT, control, landing, openers).judge("a.csv", upload)
+    judgement = make_checker(settings, LAYOUT, control, landing, reader_workers).judge("a.csv", upload)
     assert judgement.status == "error"
     assert "takes no delivery without" in judgement.message
 
@@ -207,6 +209,6 @@ def test_on_lambda_the_readers_share_what_the_function_has():
     def memory(function_mib: int) -> int:
         return limits(SETTINGS, {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function_mib)}).memory
 
-    assert memory(10_240) == SETTINGS.opener_memory
-    assert SETTINGS.openers * memory(2048) < 2048 * 1024**2
+    assert memory(10_240) == SETTINGS.reader_memory
+    assert SETTINGS.reader_workers * memory(2048) < 2048 * 1024**2
     assert memory(512) == 256 * 1024**2  # no library could be loaded with less

@@ -26,7 +26,7 @@ from upload_client.expectations.expected import Expected
 from upload_client.expectations.findings import Undecided
 from upload_client.expectations.model import Json
 from upload_client.validator.content import Unreadable
-from upload_client.validator.readers import Limits, Openers
+from upload_client.validator.readers import Limits, ReaderWorkers
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("astropy")
@@ -42,22 +42,24 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def openers():
-    with Openers(1, LIMITS) as openers:
-        yield openers
+def reader_workers():
+    with ReaderWorkers(1, LIMITS) as reader_workers:
+        yield reader_workers
 
 
 @pytest.fixture
-def judge(openers):
+def judge(reader_workers):
     """What is wrong with `data` by the rules: ``judge("{format: csv}", b"…")``; empty: nothing."""
-    return partial(judged, openers)
+    return partial(judged, reader_workers)
 
 
-def judged(openers: Openers, content: str, data: bytes) -> str:
+def judged(reader_workers: ReaderWorkers, content: str, data: bytes) -> str:
     text = f"version: 1\ntypes: [{{name: a, files: '*', content: {content}}}]"
     rules = Expected(load(text.encode(), "x")).content("a")
     try:
-        openers.judge(rules.content, rules.format, len(data), lambda offset, n: data[offset : offset + n])
+        reader_workers.judge(
+            rules.content, rules.format, len(data), lambda offset, n: data[offset : offset + n]
+        )
     except Unreadable as error:
         return str(error)
     return ""
@@ -165,7 +167,7 @@ class Boom:
         return os.system, ("kill -9 $PPID",)
 
 
-def test_a_pickle_is_never_loaded(judge, openers):
+def test_a_pickle_is_never_loaded(judge, reader_workers):
     import numpy as np
 
     data = io.BytesIO()
@@ -175,7 +177,7 @@ def test_a_pickle_is_never_loaded(judge, openers):
     np.savez(data, x=np.array([Boom()], object))
     assert "(a pickle), which are never loaded" in judge("{format: npz}", data.getvalue())
     assert judge("{format: npy}", pickle.dumps(Boom())) != ""
-    (process,) = openers._idle
+    (process,) = reader_workers._idle
     assert process.poll() is None
 
 
@@ -218,7 +220,7 @@ ELSEWHERE = {
 @pytest.mark.parametrize("tree", ELSEWHERE.values(), ids=ELSEWHERE)
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_an_asdf_that_names_what_lies_in_other_files_is_refused_and_nothing_is_fetched(
-    judge, openers, tmp_path, tree, scheme
+    judge, reader_workers, tmp_path, tree, scheme
 ):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}" if scheme == "http" else tmp_path.as_uri()
@@ -226,7 +228,7 @@ def test_an_asdf_that_names_what_lies_in_other_files_is_refused_and_nothing_is_f
         assert "lies in another file" in judge("{format: asdf}", data)
         assert "lies in another file" in judge(ANY_ARRAY, data)
         with pytest.raises(Unreadable, match="lies in another file"):
-            openers.open("asdf", len(data), lambda offset, n: data[offset : offset + n])
+            reader_workers.open("asdf", len(data), lambda offset, n: data[offset : offset + n])
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):  # nobody has come
             listener.accept()
@@ -328,8 +330,8 @@ def test_millions_of_rows_that_take_no_room_are_refused_by_their_number_or_in_ti
 )
 @pytest.mark.long
 def test_what_takes_for_ever_is_given_up(content, data):
-    with Openers(1, Limits(cpu_seconds=2)) as openers:
-        said = judged(openers, content, data)
+    with ReaderWorkers(1, Limits(cpu_seconds=2)) as reader_workers:
+        said = judged(reader_workers, content, data)
     assert said.endswith("takes more than 2 seconds of computing")
 
 
@@ -372,13 +374,13 @@ def test_a_schema_that_asks_for_work_without_end_is_not_the_fault_of_the_file():
     ]
     schema = f"{{$defs: {{{', '.join(twice)}, d60: {{type: integer}}}}, $ref: '#/$defs/d0'}}"
     with (
-        Openers(1, Limits(cpu_seconds=1)) as openers,
+        ReaderWorkers(1, Limits(cpu_seconds=1)) as reader_workers,
         pytest.raises(Undecided, match=r"more than 1 seconds of computing: .*JSON Schema asks for too much"),
     ):
-        judged(openers, f"{{format: json, schema: {schema}}}", b"1")
+        judged(reader_workers, f"{{format: json, schema: {schema}}}", b"1")
 
 
-def test_a_schema_fetches_nothing(judge, openers):
+def test_a_schema_fetches_nothing(judge, reader_workers):
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"
         server.setblocking(False)
@@ -388,7 +390,7 @@ def test_a_schema_fetches_nothing(judge, openers):
             {"format": "json", "schema": {"$ref": url}}
         )  # as where nobody could tell
         with pytest.raises(Undecided, match="Retrieval is disabled"):
-            openers.judge(unseen, "json", 2, lambda _offset, _n: b"{}")
+            reader_workers.judge(unseen, "json", 2, lambda _offset, _n: b"{}")
         with pytest.raises(BlockingIOError):
             server.accept()
 
@@ -397,7 +399,7 @@ def test_a_schema_fetches_nothing(judge, openers):
     ("signum", "error"),
     [(signal.SIGSEGV, Unreadable), (signal.SIGABRT, Unreadable), (signal.SIGKILL, Undecided)],
 )
-def test_a_reader_that_dies_takes_one_verdict_along_and_no_other(openers, signum, error):
+def test_a_reader_that_dies_takes_one_verdict_along_and_no_other(reader_workers, signum, error):
     def strike(_offset: int, n: int) -> bytes:
         os.kill(process.pid, signum)
         with contextlib.suppress(ChildProcessError):
@@ -405,10 +407,10 @@ def test_a_reader_that_dies_takes_one_verdict_along_and_no_other(openers, signum
         return bytes(n)
 
     size, read = _sound()
-    openers.open("parquet", size, read)
-    (process,) = openers._idle
+    reader_workers.open("parquet", size, read)
+    (process,) = reader_workers._idle
     with pytest.raises(error, match=r"break down|was killed"):
-        openers.open("parquet", size, strike)
+        reader_workers.open("parquet", size, strike)
 
 
 def _sound():
@@ -438,7 +440,7 @@ def test_what_a_reader_never_says_ends_it():
             return None
 
     for said in (b"[]\n", b'{"read": 7}\n', b'{"read": [-1, 5]}\n', b'{"read": [0, 999]}\n', b"x\n", b""):
-        with Openers(1) as lied_to:
+        with ReaderWorkers(1) as lied_to:
             lied_to._idle.append(Liar(said))
             with pytest.raises(Unreadable, match="makes its reader break down"):
                 lied_to.open("fits", 10, lambda _offset, n: bytes(n))
@@ -460,7 +462,9 @@ def test_parquet_pages_that_unpack_to_more_than_there_is_memory():
     table = pa.table({"x": pa.array([bytes(48 * 1024**2)] * 4, pa.binary())})
     pq.write_table(table, made, compression="zstd", use_dictionary=False, data_page_size=1024**3)
     assert len(made.getvalue()) < 100_000
-    with Openers(1, Limits(memory=256 * 1024**2)) as openers:
-        said = judged(openers, "{format: parquet, columns: [{name: x, nulls: false}]}", made.getvalue())
+    with ReaderWorkers(1, Limits(memory=256 * 1024**2)) as reader_workers:
+        said = judged(
+            reader_workers, "{format: parquet, columns: [{name: x, nulls: false}]}", made.getvalue()
+        )
         assert said in ("it takes too much memory", "reading it as parquet makes its reader break down")
-        assert judged(openers, "{format: parquet}", _sound()[1](0, 10**6)) == ""
+        assert judged(reader_workers, "{format: parquet}", _sound()[1](0, 10**6)) == ""

@@ -14,8 +14,8 @@ from upload_client.core import checksums
 from upload_client.core.files import Upload
 from upload_client.core.records import Found
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.direct import LeanWire
-from upload_client.s3.lane import Lane
+from upload_client.s3.direct import DirectWire
+from upload_client.s3.multiplexer import Multiplexer
 from upload_client.validator import judging
 from upload_client.validator.checks import Abandoned, Checker, Judgement
 from upload_client.validator.judging import Judging
@@ -51,14 +51,14 @@ class Counting(Checker):
 
 
 @pytest.fixture
-def abreast(openers):
+def abreast(reader_workers):
     """Make a judging with connections of its own: ``abreast(bucket)``."""
     made = []
 
     def make(bucket: Bucket, *, checker=None, **options) -> Judging:
-        checker = checker or Counting(bucket, openers, max_read=10**9)
+        checker = checker or Counting(bucket, reader_workers, max_read=10**9)
         threads = ThreadPoolExecutor(4)
-        judging = Judging(checker, threads, LeanWire(bucket), **options)
+        judging = Judging(checker, threads, DirectWire(bucket), **options)
         judging.checker = checker
         made.append((judging, threads))
         return judging
@@ -73,7 +73,7 @@ def outcomes(judging: Judging, *asked: tuple[str, Upload]) -> list[Judgement]:
     return [future.result(30) for future in [judging.submit(*one) for one in asked]]
 
 
-def test_what_comes_out_is_what_comes_out_one_by_one(landing, openers, abreast):
+def test_what_comes_out_is_what_comes_out_one_by_one(landing, reader_workers, abreast):
     whole = {
         "a.csv": CSV,
         "deep/er/A.TSV": b"a\tb\n",
@@ -99,7 +99,7 @@ def test_what_comes_out_is_what_comes_out_one_by_one(landing, openers, abreast):
         ("nowhere.bin", true),
         ("../escape.csv", true),
     ]
-    one_by_one = Checker(landing, openers, max_read=10**9)
+    one_by_one = Checker(landing, reader_workers, max_read=10**9)
     expected = [one_by_one.judge(*one) for one in asked]
     assert {judgement.status for judgement in expected} == {"ok", "failure"}
     assert outcomes(abreast(landing), *asked) == expected
@@ -171,7 +171,7 @@ def test_content_in_memory_is_bounded_however_much_waits(landing, abreast, monke
             request = next(steps)
             while True:
                 nonlocal highest
-                highest = max(highest, one._lane.memory)
+                highest = max(highest, one._multiplexer.memory)
                 try:
                     request = steps.send((yield request))
                 except StopIteration as end:
@@ -203,7 +203,7 @@ def test_a_fault_of_the_one_thread_costs_speed_and_no_verdict(landing, abreast, 
     def broken(*_: object) -> None:
         raise RuntimeError("nobody expected this")
 
-    monkeypatch.setattr(Lane, "_answered", broken)
+    monkeypatch.setattr(Multiplexer, "_answered", broken)
     judging = abreast(landing)
     assert {judgement.status for judgement in outcomes(judging, *asked)} == {"ok"}
     assert "from the beginning" in judging.checker.waited

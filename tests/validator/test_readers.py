@@ -9,7 +9,7 @@ import pytest
 
 from upload_client.validator import readers
 from upload_client.validator.content import Unreadable
-from upload_client.validator.readers import Limits, Openers
+from upload_client.validator.readers import Limits, ReaderWorkers
 
 TOY = Path(__file__).resolve().parents[3] / "shared" / "data" / "fast-toy"
 
@@ -44,24 +44,24 @@ KINDS = ["parquet", "fits", "asdf"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_the_library_wrote_opens(openers, kind):
+def test_what_the_library_wrote_opens(reader_workers, kind):
     data = make(kind)
-    openers.open(kind, len(data), lambda offset, n: data[offset : offset + n])
+    reader_workers.open(kind, len(data), lambda offset, n: data[offset : offset + n])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("damage", ["cut", "empty", "zeros", "text"])
-def test_what_is_damaged_does_not(openers, kind, damage):
+def test_what_is_damaged_does_not(reader_workers, kind, damage):
     data = make(kind)
     data = {"cut": data[:-6000], "empty": b"", "zeros": bytes(len(data)), "text": b"hello\n" * 999}[damage]
     with pytest.raises(Unreadable, match=f"does not open as {kind}"):
-        openers.open(kind, len(data), lambda offset, n: data[offset : offset + n])
+        reader_workers.open(kind, len(data), lambda offset, n: data[offset : offset + n])
 
 
 @pytest.mark.parametrize("path", sorted(TOY.glob("*/*/*.*")), ids=lambda path: "/".join(path.parts[-3:]))
-def test_files_that_somebody_else_made_open(openers, path):
+def test_files_that_somebody_else_made_open(reader_workers, path):
     data = path.read_bytes()
-    openers.open(path.suffix[1:], len(data), lambda offset, n: data[offset : offset + n])
+    reader_workers.open(path.suffix[1:], len(data), lambda offset, n: data[offset : offset + n])
 
 
 def test_there_are_such_files():
@@ -71,7 +71,7 @@ def test_there_are_such_files():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process' memory reliably")
-def test_a_file_that_would_fill_the_memory_does_not_open_and_the_next_one_does(openers):
+def test_a_file_that_would_fill_the_memory_does_not_open_and_the_next_one_does(reader_workers):
     import asdf
     import numpy as np
 
@@ -82,23 +82,23 @@ def test_a_file_that_would_fill_the_memory_does_not_open_and_the_next_one_does(o
     says = bomb.index(b"\xd3BLK") + 4 + 2 + 4 + 4 + 8 + 8
     bomb[says : says + 8] = (3 << 30).to_bytes(8, "big")
     with pytest.raises(Unreadable, match="takes too much memory"):
-        openers.open("asdf", len(bomb), lambda offset, n: bytes(bomb[offset : offset + n]))
+        reader_workers.open("asdf", len(bomb), lambda offset, n: bytes(bomb[offset : offset + n]))
     sound = make("asdf")
-    openers.open("asdf", len(sound), lambda offset, n: sound[offset : offset + n])
+    reader_workers.open("asdf", len(sound), lambda offset, n: sound[offset : offset + n])
 
 
 def test_a_file_that_takes_too_long_is_given_up():
     # The process waits for bytes that do not come: to it, and to the clock, that is one long readers.
-    with Openers(1, Limits(wall_seconds=0.5)) as openers:
-        process = openers._take()
-        openers._idle.append(process)
+    with ReaderWorkers(1, Limits(wall_seconds=0.5)) as reader_workers:
+        process = reader_workers._take()
+        reader_workers._idle.append(process)
 
         def never(_offset: int, n: int) -> bytes:
             process.wait()
             return bytes(n)
 
         with pytest.raises(Unreadable, match=r"takes longer than 0\.5 seconds"):
-            openers.open("fits", 10_000, never)
+            reader_workers.open("fits", 10_000, never)
 
 
 def test_what_reading_raises_passes_through_and_the_next_file_opens():
@@ -109,10 +109,10 @@ def test_what_reading_raises_passes_through_and_the_next_file_opens():
         raise LostError
 
     data = make("fits")
-    with Openers(1) as openers:
+    with ReaderWorkers(1) as reader_workers:
         with pytest.raises(LostError):
-            openers.open("fits", len(data), lose)
-        openers.open("fits", len(data), lambda offset, n: data[offset : offset + n])
+            reader_workers.open("fits", len(data), lose)
+        reader_workers.open("fits", len(data), lambda offset, n: data[offset : offset + n])
 
 
 def test_openers_see_no_credentials(monkeypatch):
@@ -121,18 +121,18 @@ def test_openers_see_no_credentials(monkeypatch):
     assert "secret" not in readers._environment().values()
 
 
-def test_a_message_from_a_library_is_made_safe(openers):
+def test_a_message_from_a_library_is_made_safe(reader_workers):
     data = b"\x1b[31mSIMPLE  =                    T\x1b" + b" " * 5000
     with pytest.raises(Unreadable) as caught:
-        openers.open("fits", len(data), lambda offset, n: data[offset : offset + n])
+        reader_workers.open("fits", len(data), lambda offset, n: data[offset : offset + n])
     assert "\x1b" not in str(caught.value)
 
 
 def test_closing_ends_every_process():
-    with Openers(1) as openers:
+    with ReaderWorkers(1) as reader_workers:
         data = make("parquet")
-        openers.open("parquet", len(data), lambda offset, n: data[offset : offset + n])
-        (process,) = openers._idle
+        reader_workers.open("parquet", len(data), lambda offset, n: data[offset : offset + n])
+        (process,) = reader_workers._idle
         assert process.poll() is None
     assert process.poll() is not None
     assert os.name == "nt" or process.returncode == -9

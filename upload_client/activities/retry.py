@@ -80,7 +80,7 @@ class RetryingActivity(Activity):
             wait=tenacity.wait_exponential(multiplier=self._delay, exp_base=self._backoff),
             retry=tenacity.retry_if_exception(self._is_tried_again),
             sleep=self._sleep,
-            before_sleep=self._tell,
+            before_sleep=self._notify,
             reraise=True,
         )(self._try)
 
@@ -98,7 +98,7 @@ class RetryingActivity(Activity):
             isinstance(error, self._exceptions) and not isinstance(error, Interrupted) and self._helps(error)
         )
 
-    def _tell(self, state: Any) -> None:  # noqa: ANN401 - tenacity's RetryCallState
+    def _notify(self, state: Any) -> None:  # noqa: ANN401 - tenacity's RetryCallState
         error, delay = state.outcome.exception(), float(state.next_action.sleep)
         remaining = self._tries - state.attempt_number
         _log.warning(

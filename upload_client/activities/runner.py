@@ -92,7 +92,7 @@ class ActivityRunner:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
             self.exception = error
-        return self._tell()
+        return self._notify()
 
     def fail(self, exception: Exception) -> int:
         """Tell a failure without running it.
@@ -101,9 +101,9 @@ class ActivityRunner:
             Its exit code.
         """
         self.exception = exception
-        return self._tell()
+        return self._notify()
 
-    def _tell(self) -> int:
+    def _notify(self) -> int:
         metadata = dict(self.activity.metadata)
         try:
             if self.exception is None:

@@ -172,7 +172,7 @@ def check(
         for finding in preflight(order, tell=doing):
             findings.append(finding)
             if as_json:
-                _tell_program(finding)
+                _notify_program(finding)
     problems = [finding for finding in findings if finding.status == "problem"]
     if as_json:
         _end_for_program(findings)
@@ -204,7 +204,7 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None,
     from upload_client.control.identity import new_agent_id  # noqa: PLC0415 # not for --help
     from upload_client.control.lock import Lock, epoch_floor  # noqa: PLC0415 # imports boto3
     from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
-    from upload_client.s3.unfinished import abort, leftovers  # noqa: PLC0415 # imports boto3
+    from upload_client.s3.unfinished import abort, unfinished_uploads  # noqa: PLC0415 # imports boto3
 
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     patiently = waiting(settings)
@@ -219,7 +219,7 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None,
         floor = patiently(lambda: epoch_floor(places.control, places.layout))
         patiently(lambda: lock.acquire(floor))  # a run that is at work needs them
         lock.start()
-        for upload in patiently(lambda: list(leftovers(places.landing))):
+        for upload in patiently(lambda: list(unfinished_uploads(places.landing))):
             click.echo(f"{for_terminal(upload.key)}  begun {timestamp(upload.initiated)}")
             lock.check_held()
             patiently(partial(abort, places.landing, upload))
@@ -259,7 +259,7 @@ class _Doing:
         self._wide = len(line)
 
 
-def _tell_program(finding: Finding) -> None:
+def _notify_program(finding: Finding) -> None:
     from upload_client.core.preflight import BY_NAME, actions_of  # noqa: PLC0415 # not for --help
 
     check = BY_NAME[finding.check]

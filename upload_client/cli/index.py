@@ -133,10 +133,10 @@ def index(
     click.echo(
         f"{for_terminal(str(target))}: {figures.files(n_files)}{left_out}, {size}{with_what}", err=True
     )
-    _tell(frame, place if isinstance(place, Path) else None)
+    _notify(frame, place if isinstance(place, Path) else None)
 
 
-def _tell(frame: pd.DataFrame, folder: Path | None) -> None:
+def _notify(frame: pd.DataFrame, folder: Path | None) -> None:
     """What is not in the list, and what may be in it by accident."""
     from upload_client.core import accidents  # noqa: PLC0415 # not for --help
     from upload_client.core.left_out import sentence  # noqa: PLC0415 # not for --help

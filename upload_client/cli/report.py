@@ -147,16 +147,16 @@ def write_report(
     from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
     from upload_client.reports.html import render  # noqa: PLC0415 # not for --help
-    from upload_client.reports.observer import Onlooker  # noqa: PLC0415 # imports boto3
+    from upload_client.reports.observer import StatusReporter  # noqa: PLC0415 # imports boto3
     from upload_client.support.atomic import keep_others, replacing  # noqa: PLC0415 # not for --help
 
-    onlooker = Onlooker(control, layout)
-    seen = onlooker.look()
+    observer = StatusReporter(control, layout)
+    seen = observer.look()
     if seen.phase is Phase.MISSING:
         return None
     try:
         with replacing(target, lambda _: None if force else keep_others("report")(target)) as file:
-            file.writelines(render(seen, onlooker.files(live=seen.phase.live), onlooker.history))
+            file.writelines(render(seen, observer.files(live=seen.phase.live), observer.history))
     except OSError as error:
         raise DeliveryError(
             f"the report cannot be written to {target}: {error.strerror}", hint="Name another place for it."

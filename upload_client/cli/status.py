@@ -14,7 +14,7 @@ from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
     from upload_client.core.status import DeliveryStatus
-    from upload_client.reports.observer import Onlooker
+    from upload_client.reports.observer import StatusReporter
     from upload_client.support.patience import Patience
 
 __all__ = ["status"]
@@ -71,17 +71,17 @@ def status(
     Who holds the lock, how far it is, how fast, what went wrong and what to do about it. It reads only, so it
     may be asked at any time, during a delivery and after it.
     """
-    from upload_client.reports.observer import Onlooker  # noqa: PLC0415 # imports boto3
+    from upload_client.reports.observer import StatusReporter  # noqa: PLC0415 # imports boto3
 
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     patiently = waiting(settings)
-    onlooker = Onlooker(places.control, places.layout)
+    observer = StatusReporter(places.control, places.layout)
     if watch:
         try:
-            return _watch(onlooker, patiently, as_object=as_object)
+            return _watch(observer, patiently, as_object=as_object)
         except KeyboardInterrupt:
             return 0
-    seen = patiently(onlooker.look)
+    seen = patiently(observer.look)
     if as_object:
         _print_json(seen)
     else:
@@ -93,7 +93,7 @@ def status(
     return _exit_code(seen)
 
 
-def _watch(onlooker: Onlooker, patiently: Patience, *, as_object: bool) -> int:
+def _watch(observer: StatusReporter, patiently: Patience, *, as_object: bool) -> int:
     """Look again and again: a screen on a terminal, elsewhere a line for each change."""
     from contextlib import ExitStack  # noqa: PLC0415 # beside the others
 
@@ -116,7 +116,7 @@ def _watch(onlooker: Onlooker, patiently: Patience, *, as_object: bool) -> int:
             began = time.monotonic()
             trouble = ""
             try:
-                seen = onlooker.look() if seen is not None else patiently(onlooker.look)
+                seen = observer.look() if seen is not None else patiently(observer.look)
             except AccessDenied:
                 raise
             except StoreError as error:

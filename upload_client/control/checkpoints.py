@@ -25,7 +25,7 @@ from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, shard_in
 from upload_client.core.records import CheckpointMade, LogChain, Segment
 from upload_client.errors import LogBroken
-from upload_client.s3.bucket import Bucket, StoreError, insist
+from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost
 from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = [
@@ -72,7 +72,7 @@ def find_shards(control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> list[
     Raises:
         StoreError: That could not be found out.
     """
-    logs = insist(lambda: control.ls(layout.validator_logs, recursive=False), clock)
+    logs = repeat_while_lost(lambda: control.ls(layout.validator_logs, recursive=False), clock)
     return [shard for log in logs if (shard := shard_in(log)) is not None]
 
 
@@ -127,7 +127,7 @@ def read_logs(control: Bucket, layout: Layout, rows: Mapping[str, int], clock: C
     """
     for key in _newest(control, layout):
         try:
-            data = insist(lambda key=key: control.read(key, MAX_CHECKPOINT), clock)  # type: ignore[misc]
+            data = repeat_while_lost(lambda key=key: control.read(key, MAX_CHECKPOINT), clock)  # type: ignore[misc]
             named = key, hashlib.sha256(data).hexdigest()
             found = decode_checkpoint(data, rows)
             del data
@@ -170,7 +170,7 @@ def write_checkpoint(control: Bucket, layout: Layout, checkpoint: Checkpoint, at
 def _newest(control: Bucket, layout: Layout) -> list[str]:
     """Keys of checkpoints, the newest first; a few, however many somebody has put there."""
     try:
-        return insist(
+        return repeat_while_lost(
             lambda: heapq.nlargest(2 * _KEPT, (info.key for info in control.list(layout.checkpoint_prefix)))
         )
     except StoreError:

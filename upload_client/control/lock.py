@@ -45,7 +45,7 @@ from upload_client.s3.bucket import (
     NotFound,
     ObjectTooLarge,
     PreconditionFailed,
-    insist,
+    repeat_while_lost,
 )
 from upload_client.support.background import Background
 from upload_client.support.clock import SYSTEM, Clock
@@ -171,7 +171,9 @@ class Lock:
         with self._mutex:
             if self.state != "held":
                 self._giving_back = False
-                insist(lambda: self._claim(floor, steal, from_nobody_else=from_nobody_else), self._clock)
+                repeat_while_lost(
+                    lambda: self._claim(floor, steal, from_nobody_else=from_nobody_else), self._clock
+                )
             return self.epoch
 
     def refresh(self) -> None:
@@ -183,7 +185,7 @@ class Lock:
         """
         with self._mutex:
             self.check_held()
-            insist(self._renew, self._clock)
+            repeat_while_lost(self._renew, self._clock)
 
     def release(self, *, timeout: float = 10.0) -> None:
         """Give the lock back. From the first moment on nothing may be written.
@@ -206,7 +208,7 @@ class Lock:
         try:
             if self.state in {"released", "lost"} or not self._nonces:
                 return
-            insist(self._give_back, self._clock)
+            repeat_while_lost(self._give_back, self._clock)
             _log.info("lock %s given back", self._where)
         finally:
             self._mutex.release()

@@ -43,9 +43,9 @@ from upload_client.s3.bucket import (
     ObjectTooLarge,
     PreconditionFailed,
     StoreError,
-    insist,
+    repeat_while_lost,
 )
-from upload_client.s3.write_guard import asking
+from upload_client.s3.write_guard import guarded_by
 from upload_client.support.background import Background
 from upload_client.support.clock import SYSTEM, Clock
 
@@ -169,11 +169,11 @@ class LogWriter:
                 raise self.error
             try:
                 if self._in_flight is not None:
-                    insist(self._send, self._clock)
-                insist(self._find_tail, self._clock)
+                    repeat_while_lost(self._send, self._clock)
+                repeat_while_lost(self._find_tail, self._clock)
                 self._check_allowed()
                 self._in_flight = self._made(())
-                insist(self._send, self._clock)
+                repeat_while_lost(self._send, self._clock)
             except (Superseded, LogBroken) as error:
                 self.error = error
                 raise
@@ -349,7 +349,7 @@ class LogWriter:
             self._check_allowed()
             key = segment_key(self._prefix, append.header.seq)
             try:
-                with asking(self._may_write):
+                with guarded_by(self._may_write):
                     self._bucket.put(
                         key, append.data, if_none_match=True, content_type="application/x-ndjson"
                     )
@@ -485,7 +485,7 @@ class LogReader:
         more = self.error is None
         while more:
             with self._polling:
-                segments, more, self.error = insist(self._poll, self._clock)
+                segments, more, self.error = repeat_while_lost(self._poll, self._clock)
             yield from segments
         if self.error is not None:
             raise self.error

@@ -15,7 +15,7 @@ from upload_client.s3.bucket import (
     NotFound,
     PreconditionFailed,
     StoreError,
-    insist,
+    repeat_while_lost,
 )
 from upload_client.support.clock import SYSTEM, Clock
 
@@ -89,7 +89,7 @@ class _Probe:
                     raise StoreUnsafe(f"{self._bucket} does not know conditional writes: {error}") from error
                 raise
 
-        return insist(attempt, self._clock)
+        return repeat_while_lost(attempt, self._clock)
 
     def _read(self) -> Fetched | None:
         try:

@@ -658,7 +658,7 @@ class FileLedger:
         """The row of each file."""
         return self._rows
 
-    def has_landed(self, row: int, etag: str) -> bool:
+    def is_in_place(self, row: int, etag: str) -> bool:
         """Whether the file's latest upload has this ETag."""
         upload = self._uploads.brief(row)
         return upload is not None and upload[2] == etag

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from upload_client.core.codes import FileCode
 from upload_client.core.files import FileLedger
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.unfinished import abort, leftovers
-from upload_client.s3.write_guard import asking
+from upload_client.s3.unfinished import abort, unfinished_uploads
+from upload_client.s3.write_guard import guarded_by
 
 __all__ = ["lost", "sweep"]
 
@@ -22,7 +22,7 @@ def lost(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str, FileCode]]
     found = bytearray(len(ledger))  # 0: nothing is listed, 1: something else is, 2: what was judged is
     for entry in landing.list():
         if (row := ledger.row(entry.key)) is not None:
-            found[row] = 2 if ledger.has_landed(row, entry.etag) else 1
+            found[row] = 2 if ledger.is_in_place(row, entry.etag) else 1
     return [
         (row, *_WRONG[what]) for row, what in enumerate(found) if what < 2 and ledger.state(row) == "valid"
     ]
@@ -43,8 +43,8 @@ def sweep(ledger: FileLedger, landing: Bucket, may_write: Callable[[], bool]) ->
     Raises:
         StoreError: that could not be done.
     """
-    for upload in list(leftovers(landing)):
+    for upload in list(unfinished_uploads(landing)):
         row = ledger.row(upload.key)
         if (row is None or ledger.state(row) in ("valid", "invalid", "done")) and may_write():
-            with asking(may_write):
+            with guarded_by(may_write):
                 abort(landing, upload)

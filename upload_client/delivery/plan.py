@@ -20,8 +20,8 @@ from upload_client.core.digests import Digests
 from upload_client.core.files import FileLedger, State, kept_mtime
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
-from upload_client.s3.bucket import Bucket, ObjectInfo, StoreError, insist
-from upload_client.s3.unfinished import leftovers
+from upload_client.s3.bucket import Bucket, ObjectInfo, StoreError, repeat_while_lost
+from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.support.file_names import on_disk
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
@@ -59,7 +59,7 @@ class Plan:
     n_found: int
     sizes: array[int]
     landed: Mapping[int, str]
-    leftover: Mapping[str, tuple[str, ...]]
+    unfinished: Mapping[str, tuple[str, ...]]
     _ledger: FileLedger
     _reasons: bytes
 
@@ -188,7 +188,7 @@ class _Survey:
         local = self._local(relpath)
         head = None
         if need is Need.HEAD:
-            found = insist(lambda: self._landing.head(relpath))
+            found = repeat_while_lost(lambda: self._landing.head(relpath))
             head = GONE if found is None else Landed(found.size, found.etag, found.crc32, found.version_id)
             if head.crc32 is None:
                 return local, head, ""  # it will be sent, whatever the file's checksum is
@@ -292,7 +292,7 @@ class _Survey:
             n_found=self._n_found,
             sizes=self._sizes,
             landed=self._landed,
-            leftover=_leftover(self._landing) if ready else {},
+            unfinished=_unfinished(self._landing) if ready else {},
             _ledger=self._ledger,
             _reasons=bytes(self._reasons),
         )
@@ -311,14 +311,14 @@ def _listed(landing: Bucket) -> Iterator[ObjectInfo]:
             entries = landing.list(start_after=after)
             raise
 
-    while batch := insist(some):
+    while batch := repeat_while_lost(some):
         yield from batch
         after = batch[-1].key
 
 
-def _leftover(landing: Bucket) -> Mapping[str, tuple[str, ...]]:
+def _unfinished(landing: Bucket) -> Mapping[str, tuple[str, ...]]:
     """Ids of unfinished multipart uploads below the landing prefix, by path."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for upload in insist(lambda: list(leftovers(landing))):
+    for upload in repeat_while_lost(lambda: list(unfinished_uploads(landing))):
         found[upload.key].append(upload.upload_id)
     return {relpath: tuple(ids) for relpath, ids in found.items()}

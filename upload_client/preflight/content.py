@@ -25,7 +25,7 @@ from upload_client.support.local_file import FileRefused, LocalFile
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator.checks import format_of
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.readers import LIBRARIES, Openers, Undecided, is_installed
+from upload_client.validator.readers import LIBRARIES, ReaderWorkers, Undecided, is_installed
 from upload_client.validator.settings import ValidatorSettings
 
 __all__ = ["MAX_READ", "check_contents", "unopened"]
@@ -99,9 +99,11 @@ def check_contents(
 
     n = min(n_processes or os.cpu_count() or 1, len(batches))
     if n <= 1:
-        with Openers(1) as openers:
+        with ReaderWorkers(1) as reader_workers:
             for batch in batches:
-                yield from tell(_look(DataRoot(root, follow=follow), batch, _ready(expectations), openers))
+                yield from tell(
+                    _look(DataRoot(root, follow=follow), batch, _ready(expectations), reader_workers)
+                )
                 if on_progress:
                     on_progress(len(batch))
         return
@@ -154,31 +156,31 @@ class _Process:
 
     source: DataRoot
     expected: Expected | None
-    openers: Openers
+    reader_workers: ReaderWorkers
 
     @classmethod
     def begin(cls, root: Path, expectations: Expectations | None, follow: bool) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the parent, which ends this process
-        cls.source, cls.expected, cls.openers = (
+        cls.source, cls.expected, cls.reader_workers = (
             DataRoot(root, follow=follow),
             _ready(expectations),
-            Openers(1),
+            ReaderWorkers(1),
         )
 
     @classmethod
     def look(cls, paths: Sequence[str]) -> list[_Wrong]:
-        return _look(cls.source, paths, cls.expected, cls.openers)
+        return _look(cls.source, paths, cls.expected, cls.reader_workers)
 
 
 def _look(
-    source: DataRoot, paths: Sequence[str], expected: Expected | None, openers: Openers
+    source: DataRoot, paths: Sequence[str], expected: Expected | None, reader_workers: ReaderWorkers
 ) -> list[_Wrong]:
     """The faults of these files."""
     wrong = []
     for path in paths:
         try:
             with source.open(path) as file:
-                _judge(path, file, expected, openers)
+                _judge(path, file, expected, reader_workers)
         except (Unreadable, FileRefused) as error:
             wrong.append((path, str(error), False))
         except Undecided as error:
@@ -188,7 +190,7 @@ def _look(
     return wrong
 
 
-def _judge(path: str, file: LocalFile, expected: Expected | None, openers: Openers) -> None:
+def _judge(path: str, file: LocalFile, expected: Expected | None, reader_workers: ReaderWorkers) -> None:
     size = file.fingerprint.size
     rules = None
     if expected is not None:
@@ -198,12 +200,12 @@ def _judge(path: str, file: LocalFile, expected: Expected | None, openers: Opene
         rules = expected.content(path)
     if rules is not None:
         if rules.format != "opaque":
-            openers.judge(rules.content, rules.format, size, lambda offset, n: file.read(n, offset))
+            reader_workers.judge(rules.content, rules.format, size, lambda offset, n: file.read(n, offset))
         return
     kind = format_of(path)
     if kind in LIBRARIES:
         if is_installed(LIBRARIES[kind]):
-            openers.open(kind, size, lambda offset, n: file.read(n, offset))
+            reader_workers.open(kind, size, lambda offset, n: file.read(n, offset))
     elif kind is not None:
         try:
             check_text(kind, cast("io.BufferedReader", io.BufferedReader(_Content(file), _BLOCK)))

@@ -32,9 +32,9 @@ from upload_client.preflight.run import (
     said,
 )
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.direct import LeanWire
+from upload_client.s3.direct import DirectWire
 from upload_client.s3.route import NoRoute
-from upload_client.s3.unfinished import Leftover, leftovers
+from upload_client.s3.unfinished import UnfinishedUpload, unfinished_uploads
 from upload_client.s3.wire import (
     AbortUpload,
     Answer,
@@ -144,7 +144,7 @@ def _measure(run: Run, landing: Bucket, settings: Settings, wire: BotoWire, key:
         carrier: Wire = wire
         if settings.engine != "boto3":
             try:
-                carrier = LeanWire(
+                carrier = DirectWire(
                     landing, settings.object_options, unsigned_payload=settings.unsigned_payload
                 )
             except NoRoute:
@@ -228,10 +228,10 @@ def _copies(
 
 def _leftovers(run: Run, landing: Bucket, own: str) -> Steps[None]:
     where = (landing.name, landing.prefix)
-    found: list[Leftover] = []
+    found: list[UnfinishedUpload] = []
 
     def ask() -> None:
-        found.extend(islice(leftovers(landing), _MOST_LEFTOVERS))
+        found.extend(islice(unfinished_uploads(landing), _MOST_LEFTOVERS))
 
     answer = asked(f"list unfinished uploads to {landing}", ask)
     yield run.answer("landing-uploads", *answer, where)

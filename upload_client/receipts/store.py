@@ -41,10 +41,10 @@ from upload_client.s3.bucket import (
     NotFound,
     PreconditionFailed,
     StoreError,
-    insist,
+    repeat_while_lost,
     store_errors,
 )
-from upload_client.s3.unfinished import abort, leftovers
+from upload_client.s3.unfinished import abort, unfinished_uploads
 from upload_client.support.atomic import check_free, keep_others, replacing
 
 __all__ = [
@@ -167,7 +167,7 @@ Ask: TypeAlias = Callable[[Callable[[], object]], object]
 """Does a request, and does it again where that helps."""
 
 
-def put_receipt(control: Bucket, key: str, lines: Iterable[bytes], ask: Ask = insist) -> str:
+def put_receipt(control: Bucket, key: str, lines: Iterable[bytes], ask: Ask = repeat_while_lost) -> str:
     """Write a receipt into the control bucket where none is yet; the same one, by a lost answer, may be.
 
     Args:
@@ -278,7 +278,7 @@ class _Parts:
     def sweep(self) -> None:
         """Throw away what is left unfinished, also by a `begin` the answer to which was lost."""
         with contextlib.suppress(StoreError):
-            for upload in list(leftovers(self._bucket)):
+            for upload in list(unfinished_uploads(self._bucket)):
                 if upload.key == self._key:
                     abort(self._bucket, upload)
 
@@ -296,7 +296,7 @@ def sha256_of(control: Bucket, key: str) -> str:
             digest.update(block)
         return digest.hexdigest()
 
-    return insist(read)
+    return repeat_while_lost(read)
 
 
 def fetch_receipt(control: Bucket, key: str, path: Path) -> None:
@@ -311,7 +311,7 @@ def fetch_receipt(control: Bucket, key: str, path: Path) -> None:
         with path.open("wb") as file:
             file.writelines(_content(control, key))
 
-    insist(fetch)
+    repeat_while_lost(fetch)
 
 
 def last_receipt(control: Bucket, layout: Layout) -> str | None:
@@ -320,7 +320,9 @@ def last_receipt(control: Bucket, layout: Layout) -> str | None:
     Raises:
         StoreError: that could not be found out.
     """
-    found = insist(lambda: max(numbered(control, layout.receipt_prefix, layout.receipt), default=None))
+    found = repeat_while_lost(
+        lambda: max(numbered(control, layout.receipt_prefix, layout.receipt), default=None)
+    )
     return None if found is None else found[1]
 
 

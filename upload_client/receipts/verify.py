@@ -30,7 +30,7 @@ from upload_client.index import Choice, LeftOut
 from upload_client.index.folder import Folder
 from upload_client.index.reading import blocks, in_order
 from upload_client.receipts.store import open_receipt, sha256_of
-from upload_client.s3.bucket import Bucket, NotFound, insist
+from upload_client.s3.bucket import Bucket, NotFound, repeat_while_lost
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
@@ -199,7 +199,9 @@ def _look_closer(
     pool: ThreadPoolExecutor, landing: Bucket, doubtful: list[Delivered], report: Report
 ) -> None:
     for each, found in zip(
-        doubtful, pool.map(lambda each: insist(lambda: landing.head(each.path)), doubtful), strict=True
+        doubtful,
+        pool.map(lambda each: repeat_while_lost(lambda: landing.head(each.path)), doubtful),
+        strict=True,
     ):
         if found is None:
             report(Difference("gone", each.path))

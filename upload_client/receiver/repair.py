@@ -22,7 +22,7 @@ from upload_client.core.records import Writer
 from upload_client.core.soundness import MAX_LEAP, Fault, backed, first_leap, unbacked
 from upload_client.core.times import timestamp
 from upload_client.errors import LogBroken, UsageError
-from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, insist
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, repeat_while_lost
 from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = ["Repair"]
@@ -137,7 +137,9 @@ class Repair:
     def _lock(self) -> tuple[LockBody | None, str | None, float]:
         """The clients' lock, its ETag, and the seconds since it was written."""
         try:
-            found = insist(lambda: self._control.get(self._layouts[0].owned, limit=MAX_BODY), self._clock)
+            found = repeat_while_lost(
+                lambda: self._control.get(self._layouts[0].owned, limit=MAX_BODY), self._clock
+            )
         except (NotFound, ObjectTooLarge):
             return None, None, 0.0
         return LockBody.decode(found.body), found.etag, found.date - found.last_modified

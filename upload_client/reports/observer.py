@@ -15,17 +15,24 @@ from upload_client.core.observed import FileState, IndexRows, file_states, last_
 from upload_client.core.records import Init
 from upload_client.core.status import DeliveryStatus, Evidence, LockSeen, ReceiptSeen, status_of
 from upload_client.errors import LogBroken
-from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge, StoreError, insist
+from upload_client.s3.bucket import (
+    AccessDenied,
+    Bucket,
+    NotFound,
+    ObjectTooLarge,
+    StoreError,
+    repeat_while_lost,
+)
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["MAX_INDEX", "Onlooker"]
+__all__ = ["MAX_INDEX", "StatusReporter"]
 
 MAX_INDEX = 2 * 1024 * 1024 * 1024
 """Bytes of an index that is read."""
 _OTHER: dict[TransferType, TransferType] = {"staging": "sample", "sample": "staging"}
 
 
-class Onlooker:
+class StatusReporter:
     """Looks at a delivery, again and again: the first look reads the logs, each further one what is new.
 
     Every method raises `StoreError` where the store cannot be asked.
@@ -66,7 +73,7 @@ class Onlooker:
             for shard in sorted({0, *self._validator_logs})
             if (seen := self._lock(self._layout.validator_lock(shard))) is not None
         }
-        self.receipt = insist(self._last_receipt, self._clock)
+        self.receipt = repeat_while_lost(self._last_receipt, self._clock)
         history = self._history
         begun = history is not None and bool(history.clients)
         dates = [seen.date for seen in (*validator_locks.values(), lock) if seen is not None]
@@ -108,7 +115,7 @@ class Onlooker:
     def _lock(self, key: str) -> LockSeen | None:
         """A lock, if there is one that this person may read."""
         try:
-            found = insist(lambda: self._control.get(key, limit=MAX_BODY), self._clock)
+            found = repeat_while_lost(lambda: self._control.get(key, limit=MAX_BODY), self._clock)
         except ObjectTooLarge as error:
             return LockSeen(None, error.found.last_modified, error.found.date)
         except NotFound:
@@ -158,7 +165,7 @@ class Onlooker:
         if not key.startswith(self._layout.index_prefix):
             return
         try:
-            data = insist(lambda: self._control.read(key, MAX_INDEX), self._clock)
+            data = repeat_while_lost(lambda: self._control.read(key, MAX_INDEX), self._clock)
             if hashlib.sha256(data).hexdigest() == sha256:
                 self._index = parse_index(data)
         except (NotFound, ObjectTooLarge, AccessDenied, ValueError):
@@ -172,7 +179,9 @@ class Onlooker:
         if self._other[0] != body.epoch or self._other[1] != body.epoch:
             log = self._layout.client_log(_OTHER[self._layout.transfer_type])
             try:
-                epoch = insist(lambda: last_epoch(self._control, log, writer="client"), self._clock)
+                epoch = repeat_while_lost(
+                    lambda: last_epoch(self._control, log, writer="client"), self._clock
+                )
             except StoreError:
                 return 0
             self._other = body.epoch, epoch

@@ -26,7 +26,7 @@ from upload_client.s3.errors import UploadClientError
 from upload_client.s3.options import use
 from upload_client.s3.request_log import with_request_id
 from upload_client.s3.skew import clock_and_hint
-from upload_client.s3.trouble import Trouble, trouble_of
+from upload_client.s3.trouble import ShownProblem, trouble_of
 from upload_client.support.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ __all__ = [
     "StoreError",
     "Stored",
     "WayBlocked",
-    "insist",
     "refusal",
+    "repeat_while_lost",
     "store_errors",
 ]
 
@@ -165,7 +165,7 @@ def store_errors(doing: str) -> Iterator[None]:
         raise refusal(doing, trouble) from error
 
 
-def refusal(doing: str, trouble: Trouble) -> StoreError:
+def refusal(doing: str, trouble: ShownProblem) -> StoreError:
     """The error to raise where a request did not succeed.
 
     Args:
@@ -184,7 +184,7 @@ def refusal(doing: str, trouble: Trouble) -> StoreError:
     return error
 
 
-def insist(ask: Callable[[], T], clock: Clock = SYSTEM) -> T:
+def repeat_while_lost(ask: Callable[[], T], clock: Clock = SYSTEM) -> T:
     """Call `ask`, and a few times more if its answer is lost or another write was in its way.
 
     Args:

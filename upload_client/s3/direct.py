@@ -1,7 +1,7 @@
-"""`LeanWire`: PutObject and UploadPart over connections of our own, everything else through boto3.
+"""`DirectWire`: PutObject and UploadPart over connections of our own, everything else through boto3.
 
-(Its connections carry GetObject and HeadObject as well, for a lane: see `upload_client.s3.lane`.) What is
-answered in an unusual way (a redirect, a clock that is wrong, expired credentials, …) is asked once more
+(Its connections carry GetObject and HeadObject as well, for a multiplexer: see `upload_client.s3.multiplexer`.)
+What is answered in an unusual way (a redirect, a clock that is wrong, expired credentials, …) is asked once more
 through boto3, whose answer then counts: botocore knows what to do about it.
 """
 
@@ -26,7 +26,7 @@ from upload_client.support.local_file import CAN_SEND_FILES
 if TYPE_CHECKING:
     from upload_client.s3.bucket import Bucket
 
-__all__ = ["LeanWire", "carry", "is_unusual"]
+__all__ = ["DirectWire", "carry", "is_unusual"]
 
 _RENEWED_EVERY = 10.0
 # For one socket, and made for each request: poll needs no descriptor of its own.
@@ -40,7 +40,7 @@ def is_unusual(answer: Answer) -> bool:
     return answer.meaning.unusual or 300 <= answer.status < 400 or (answer.status == 400 and not answer.code)
 
 
-class LeanWire:
+class DirectWire:
     """Carries requests to S3; see `upload_client.s3.wire.Wire`.
 
     Args:

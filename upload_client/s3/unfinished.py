@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from upload_client.s3.bucket import Bucket, NotFound, store_errors
 
-__all__ = ["Leftover", "abort", "leftovers"]
+__all__ = ["UnfinishedUpload", "abort", "unfinished_uploads"]
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class UnfinishedUpload:
     """One unfinished upload.
 
     Attributes:
@@ -26,7 +26,7 @@ class Leftover:
     initiated: float
 
 
-def leftovers(bucket: Bucket) -> Iterator[Leftover]:
+def unfinished_uploads(bucket: Bucket) -> Iterator[UnfinishedUpload]:
     """Find all unfinished uploads below the bucket's prefix.
 
     See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
@@ -42,10 +42,10 @@ def leftovers(bucket: Bucket) -> Iterator[Leftover]:
             for upload in page.get("Uploads", ()):
                 if upload["Key"].startswith(bucket.prefix):
                     key = upload["Key"].removeprefix(bucket.prefix)
-                    yield Leftover(key, upload["UploadId"], upload["Initiated"].timestamp())
+                    yield UnfinishedUpload(key, upload["UploadId"], upload["Initiated"].timestamp())
 
 
-def abort(bucket: Bucket, leftover: Leftover) -> None:
+def abort(bucket: Bucket, unfinished: UnfinishedUpload) -> None:
     """Throw an unfinished upload and its parts away; that it is gone already is no error.
 
     See https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
@@ -53,8 +53,8 @@ def abort(bucket: Bucket, leftover: Leftover) -> None:
     Raises:
         StoreError: it could not be done.
     """
-    doing = f"abort the unfinished upload of {leftover.key}"
+    doing = f"abort the unfinished upload of {unfinished.key}"
     with contextlib.suppress(NotFound), store_errors(doing):
         bucket.client.abort_multipart_upload(
-            Bucket=bucket.name, Key=bucket.prefix + leftover.key, UploadId=leftover.upload_id
+            Bucket=bucket.name, Key=bucket.prefix + unfinished.key, UploadId=unfinished.upload_id
         )

@@ -14,26 +14,26 @@ from typing import Any
 
 import botocore.exceptions
 
-__all__ = ["Withdrawn", "asking", "check", "checking", "watch"]
+__all__ = ["WriteNotAllowed", "check", "checking", "guarded_by", "watch"]
 
-_leave: ContextVar[Callable[[], bool] | None] = ContextVar("leave", default=None)
+_may_write_var: ContextVar[Callable[[], bool] | None] = ContextVar("leave", default=None)
 _check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
 
 
-class Withdrawn(botocore.exceptions.BotoCoreError):
+class WriteNotAllowed(botocore.exceptions.BotoCoreError):
     """It was not sent, or not again: the lock is not confirmed at this moment."""
 
     fmt = "not sent: the lock is not confirmed at this moment"
 
 
 @contextlib.contextmanager
-def asking(may_write: Callable[[], bool]) -> Iterator[None]:
+def guarded_by(may_write: Callable[[], bool]) -> Iterator[None]:
     """Ask `may_write` before each attempt of the requests this thread makes inside."""
-    before = _leave.set(may_write)
+    before = _may_write_var.set(may_write)
     try:
         yield
     finally:
-        _leave.reset(before)
+        _may_write_var.reset(before)
 
 
 @contextlib.contextmanager
@@ -47,12 +47,12 @@ def checking(call: Callable[[], None]) -> Iterator[None]:
 
 
 def check() -> None:
-    """Raise `Withdrawn` unless an attempt may be made now."""
+    """Raise `WriteNotAllowed` unless an attempt may be made now."""
     if (call := _check.get()) is not None:
         call()
-    may_write = _leave.get()
+    may_write = _may_write_var.get()
     if may_write is not None and not may_write():
-        raise Withdrawn
+        raise WriteNotAllowed
 
 
 def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `upload_client.s3.clients`

@@ -11,8 +11,8 @@ from upload_client.core.resume import Reason
 from upload_client.events import FileChanged, Planned, Progress
 
 __all__ = [
-    "FilesTold",
-    "Pace",
+    "FileNotices",
+    "Rates",
     "count",
     "counts",
     "duration",
@@ -101,7 +101,7 @@ def plan(planned: Planned) -> str:
     return f"{files(planned.n_files)} to send, {size(planned.n_bytes)}{end}"
 
 
-class Pace:
+class Rates:
     """The recent rates of bytes, files and verdicts, and the time that the rest takes.
 
     Each rate is an average over this run in which what was long ago counts less and less: by half after
@@ -190,7 +190,7 @@ def _moved(progress: Progress) -> int:
     return progress.bytes_done - progress.bytes_kept
 
 
-class FilesTold:
+class FileNotices:
     """Which single files a person is told of: those gone wrong, once each, up to a number; with -v all."""
 
     MORE = "More files go wrong. They are not told one by one; all are in the state file."

@@ -36,7 +36,7 @@ class Patience:
     ) -> None:
         self.seconds = seconds
         self._clock = clock
-        self._tell = tell
+        self._notify = tell
         self._meanwhile = meanwhile
 
     def __call__(self, ask: Callable[[], T]) -> T:
@@ -57,7 +57,7 @@ class Patience:
                     waited = f"asked again for {in_words(self.seconds)}"
                     raise NotReachable(f"{error} ({waited})", hint=error.hint) from error
                 if pause == _FIRST:
-                    self._tell(f"not reachable: {error}; asking again for up to {in_words(self.seconds)}")
+                    self._notify(f"not reachable: {error}; asking again for up to {in_words(self.seconds)}")
                 self._clock.sleep(min(pause, left))
             self._meanwhile()
         raise AssertionError  # the pauses do not end

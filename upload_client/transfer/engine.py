@@ -6,7 +6,7 @@ left to do. Larger files are begun before smaller ones among those that wait, so
 small pieces.
 
 Two kinds of threads take from it. Workers carry one request at a time and may wait: for the disk, for S3, for
-the lock. The lane (`upload_client.s3.lane`) sends small files, hundreds at once; only the direct
+the lock. The lane (`upload_client.s3.multiplexer`) sends small files, hundreds at once; only the direct
 wire has one. What a lane does not understand becomes a worker's.
 
 The caller submits tasks and polls for what has begun and what is done; it is never called back. A file's
@@ -31,9 +31,9 @@ from upload_client.core.rate import RateLimit
 from upload_client.errors import DeliveryError
 from upload_client.events import InFlight
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.direct import LeanWire
-from upload_client.s3.lane import Errand, Lane
-from upload_client.s3.pace import MOST, Pace
+from upload_client.s3.concurrency import MOST, Concurrency
+from upload_client.s3.direct import DirectWire
+from upload_client.s3.multiplexer import Job, Multiplexer
 from upload_client.s3.route import NoRoute
 from upload_client.s3.wire import (
     READS,
@@ -46,7 +46,7 @@ from upload_client.s3.wire import (
     UploadPart,
     Wire,
 )
-from upload_client.s3.write_guard import asking
+from upload_client.s3.write_guard import guarded_by
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.buffers import Buffers
@@ -163,7 +163,7 @@ class TransferEngine:
         self._transfer = self._copy if self._copies else self._upload
         self._wire = wire or _wire(source, destination, engine, options, unsigned_payload=unsigned_payload)
         most = _most_connections()
-        self._pace = Pace(None if n_threads == "auto" else min(n_threads, most), most)
+        self._pace = Concurrency(None if n_threads == "auto" else min(n_threads, most), most)
         self._most_workers = _MOST_WORKERS if n_threads == "auto" else n_threads
         self._rate = None if max_rate is None else RateLimit(max_rate)
 
@@ -178,7 +178,7 @@ class TransferEngine:
         self._order = itertools.count()
         self._small: deque[TransferTask] = deque()
         self._bulk: list[tuple[int, int, TransferTask]] = []
-        self._ready: deque[Errand] = deque()
+        self._ready: deque[Job] = deque()
         self._active: deque[_Run] = deque()
         self._runs: set[_Run] = set()
         self._beginning = 0
@@ -193,7 +193,7 @@ class TransferEngine:
         self._bytes_sent = 0
         self._bytes_kept = 0
         self._bytes_landed = 0
-        self._driven: set[Errand] = set()
+        self._driven: set[Job] = set()
         self._last_success = clock.monotonic()
         self._stopping = False
         self._fault: BaseException | None = None
@@ -201,19 +201,19 @@ class TransferEngine:
 
         self._idle = 0
         self._workers: list[threading.Thread] = []
-        self._lane: Lane | None = None
-        if isinstance(self._wire, LeanWire):
+        self._multiplexer: Multiplexer | None = None
+        if isinstance(self._wire, DirectWire):
             if self._rate is not None:
                 self._wire.turn = self._wait_for_turn
-            self._lane = Lane(self._wire, self)
-            self._lane.start()  # now that its thread finds it here
+            self._multiplexer = Multiplexer(self._wire, self)
+            self._multiplexer.start()  # now that its thread finds it here
 
     # What the caller sees
 
     @property
     def engine(self) -> Engine:
         """The connections in use: "lean" or "boto3"."""
-        return "lean" if isinstance(self._wire, LeanWire) else "boto3"
+        return "lean" if isinstance(self._wire, DirectWire) else "boto3"
 
     @property
     def in_flight(self) -> int:
@@ -223,7 +223,7 @@ class TransferEngine:
     @property
     def bytes_in_flight(self) -> int:
         """Bytes of content held in memory, on their way."""
-        return self._memory_used + (0 if self._lane is None else self._lane.memory)
+        return self._memory_used + (0 if self._multiplexer is None else self._multiplexer.memory)
 
     @property
     def bytes_sent(self) -> int:
@@ -234,9 +234,9 @@ class TransferEngine:
         """The progress at this moment, with up to `most` of the files on their way. From any thread."""
         with self._lock:
             runs = list(self._runs)
-            whole = {errand.about for errand in self._driven if isinstance(errand.about, TransferTask)}
+            whole = {job.about for job in self._driven if isinstance(job.about, TransferTask)}
             done, kept = self._bytes_landed, self._bytes_kept
-            wire = self._wire.on_the_wire() if isinstance(self._wire, LeanWire) else Counter()
+            wire = self._wire.on_the_wire() if isinstance(self._wire, DirectWire) else Counter()
             files = [
                 InFlight(
                     run.parted.task.relpath,
@@ -251,9 +251,10 @@ class TransferEngine:
                 InFlight(task.relpath, min(wire[task.key], task.size or 0), task.size or 0) for task in whole
             )
         done += sum(file.bytes_done for file in files)
-        if self._lane is not None and len(files) < most:
+        if self._multiplexer is not None and len(files) < most:
             files += (
-                InFlight(task.relpath, 0, task.size or 0) for task in self._lane.some(most - len(files))
+                InFlight(task.relpath, 0, task.size or 0)
+                for task in self._multiplexer.some(most - len(files))
             )
         files.sort(key=lambda file: -file.size)
         return TransferProgress(done, kept, tuple(files[:most]))
@@ -320,8 +321,8 @@ class TransferEngine:
             self._dead.set()
             rows = list(self._rows)
             self._rows.clear()
-        if self._lane is not None:
-            self._lane.stop()
+        if self._multiplexer is not None:
+            self._multiplexer.stop()
         return rows
 
     def close(self) -> None:
@@ -329,8 +330,8 @@ class TransferEngine:
         self.stop()
         for thread in self._workers:
             thread.join(0.05)
-        if self._lane is not None:
-            self._lane.thread.join(1.0)
+        if self._multiplexer is not None:
+            self._multiplexer.thread.join(1.0)
         with self._lock:
             for run in self._runs:
                 if not run.flying:
@@ -355,7 +356,7 @@ class TransferEngine:
     def _queue(self, task: TransferTask) -> None:
         if (task.size or 0) < SMALL and not self._copies:
             self._small.append(task)
-            if self._lane is not None and not self._lane.asleep and not self._helping():
+            if self._multiplexer is not None and not self._multiplexer.asleep and not self._helping():
                 return  # it will see for itself
         else:
             heapq.heappush(self._bulk, (-(task.size or 0), next(self._order), task))
@@ -367,12 +368,12 @@ class TransferEngine:
             self._wake_worker()
         if self._under_way() >= self._pace.limit:
             return
-        if self._small and self._lane is not None:
-            if self._lane.asleep:
-                self._lane.wake()
+        if self._small and self._multiplexer is not None:
+            if self._multiplexer.asleep:
+                self._multiplexer.wake()
             if self._helping():
                 self._wake_worker()
-        if self._active or self._bulk or (self._small and self._lane is None):
+        if self._active or self._bulk or (self._small and self._multiplexer is None):
             self._wake_worker()
 
     def _wake_worker(self) -> None:
@@ -390,9 +391,9 @@ class TransferEngine:
 
     def _helping(self) -> bool:
         """Whether workers send small files too: reading them, not sending them, is what takes the time."""
-        return self._lane is not None and self._lane.disk_is_slow
+        return self._multiplexer is not None and self._multiplexer.disk_is_slow
 
-    def _take(self) -> Errand | None:
+    def _take(self) -> Job | None:
         """The next thing for a worker."""
         if self._ready:
             return self._ready.popleft()
@@ -400,7 +401,7 @@ class TransferEngine:
             return None
         found = self._take_part() if not self._early() else None
         found = found or self._take_bulk()
-        if found is None and self._small and (self._lane is None or self._helping()):
+        if found is None and self._small and (self._multiplexer is None or self._helping()):
             found = self._file(self._small.popleft())
         if found is not None:
             if isinstance(found.about, TransferTask):
@@ -411,7 +412,7 @@ class TransferEngine:
         return found
 
     def _under_way(self) -> int:
-        return self._flying + (0 if self._lane is None else self._lane.flying)
+        return self._flying + (0 if self._multiplexer is None else self._multiplexer.flying)
 
     def _early(self) -> bool:
         """Whether to begin the next large file already, so that parts are at hand when this one's run out."""
@@ -425,7 +426,7 @@ class TransferEngine:
         """Bytes of content that may be held at once: a part for each request that may be under way."""
         return max(2, min(self._pace.limit, self._most_workers)) * self._part_memory
 
-    def _take_part(self) -> Errand | None:
+    def _take_part(self) -> Job | None:
         if not self._active:
             return None
         run = self._active[0]
@@ -437,9 +438,9 @@ class TransferEngine:
         run.flying += 1
         if run.next == run.parted.n_parts:
             self._active.popleft()
-        return Errand(self._part(run, index), self._part_done, run, size)
+        return Job(self._part(run, index), self._part_done, run, size)
 
-    def _take_bulk(self) -> Errand | None:
+    def _take_bulk(self) -> Job | None:
         if not self._bulk:
             return self._take_part()
         size = -self._bulk[0][0]
@@ -450,9 +451,9 @@ class TransferEngine:
         task = heapq.heappop(self._bulk)[2]
         return self._file(task, size, parted=parted)
 
-    def _file(self, task: TransferTask, memory: int = 0, *, parted: bool = False) -> Errand:
+    def _file(self, task: TransferTask, memory: int = 0, *, parted: bool = False) -> Job:
         self._beginning += parted
-        return Errand(self._transfer(task), self._parted_begun if parted else self._begun, task, memory)
+        return Job(self._transfer(task), self._parted_begun if parted else self._begun, task, memory)
 
     def _told_begun(self, task: TransferTask) -> None:
         # One that turned out to be larger than it was said to be begins twice, and is told of once.
@@ -541,7 +542,7 @@ class TransferEngine:
     def _put(self, steps: Steps[Any], done: Callable[[Any, object], None], run: _Run) -> None:
         """Something that is due at once, whatever else waits."""
         self._flying += 1
-        self._ready.append(Errand(steps, done, run))
+        self._ready.append(Job(steps, done, run))
         self._wake_worker()
 
     def _conclude(self, task: TransferTask, result: object) -> None:
@@ -555,22 +556,22 @@ class TransferEngine:
         self._outcomes.append(result)
         del self._rows[task.row]  # in this order: whoever counts them meanwhile finds one too many, not none
 
-    # What the lane asks for; see `upload_client.s3.lane.Errands`
+    # What the lane asks for; see `upload_client.s3.multiplexer.Jobs`
 
     def room(self) -> int:
         """Number of further small files that may be on their way."""
-        lane = self._lane
-        if lane is None or self._stopping or lane.memory > _LANE_MEMORY:
+        multiplexer = self._multiplexer
+        if multiplexer is None or self._stopping or multiplexer.memory > _LANE_MEMORY:
             return 0
         if self._rate is not None and self._rate.wait(self._clock.monotonic()) > 0:
             return 0
         limit = self._pace.limit
         if self._bulk or self._active:
             # While there is bulk as well, three quarters are for it.
-            return min(limit - self._flying, max(1, limit // 4)) - lane.flying
-        return limit - self._flying - lane.flying
+            return min(limit - self._flying, max(1, limit // 4)) - multiplexer.flying
+        return limit - self._flying - multiplexer.flying
 
-    def take_small(self, most: int) -> list[Errand]:
+    def take_small(self, most: int) -> list[Job]:
         """The next small files."""
         with self._lock:
             if self._stopping:
@@ -580,15 +581,15 @@ class TransferEngine:
                 self._rate.spend(sum(task.size or 0 for task in tasks), self._clock.monotonic())
             return [self._file(task, task.size or 0) for task in tasks]
 
-    def report(self, begun: list[Errand], ended: list[tuple[Errand, object]]) -> None:
+    def report(self, begun: list[Job], ended: list[tuple[Job, object]]) -> None:
         """Small files have begun, or are done."""
         now = self._clock.monotonic()
         n_bytes = n = 0
         with self._lock:
-            for errand in begun:
-                self._told_begun(errand.about)
-            for errand, result in ended:
-                errand.done(errand.about, result)
+            for job in begun:
+                self._told_begun(job.about)
+            for job, result in ended:
+                job.done(job.about, result)
                 if isinstance(result, TransferOutcome):
                     n += 1
                     n_bytes += result.size
@@ -597,14 +598,14 @@ class TransferEngine:
                 self._pace.answered(n_bytes, now, busy=self._busy(), n=n)
             self._nudge()
 
-    def hand_over(self, errand: Errand, answer: Answer | None = None) -> None:
+    def hand_over(self, job: Job, answer: Answer | None = None) -> None:
         """A small file that takes more than one request."""
         with self._lock:
             if answer is not None and answer.throttled:
                 self._pace.throttled(self._clock.monotonic())
             self._flying += 1
-            self._memory_used += errand.memory
-            self._ready.append(errand)
+            self._memory_used += job.memory
+            self._ready.append(job)
             self._wake_worker()
 
     def tell(self, *, now: float) -> bool:
@@ -677,7 +678,7 @@ class TransferEngine:
     def _lent(self, size: int) -> Iterator[Memory]:
         """Memory to read so many bytes into, or to pass them through."""
         wire = self._wire
-        if not isinstance(wire, LeanWire):
+        if not isinstance(wire, DirectWire):
             yield None  # botocore wants bytes of its own
             return
         buffer = self._buffers.take(SCRATCH if wire.sends_files else size)
@@ -690,14 +691,14 @@ class TransferEngine:
         """Bytes of memory that so many bytes of content take while they are on their way."""
         if self._copies:
             return 0
-        return SCRATCH if isinstance(self._wire, LeanWire) and self._wire.sends_files else size
+        return SCRATCH if isinstance(self._wire, DirectWire) and self._wire.sends_files else size
 
     def _with_left_over(self, task: TransferTask) -> TransferTask:
         """An upload that an earlier try in this run has left is resumed like those of earlier runs."""
         upload_id = self._left_over.pop(task.key, None)
-        if upload_id is None or upload_id in task.leftover:
+        if upload_id is None or upload_id in task.unfinished:
             return task
-        return task._replace(leftover=(upload_id, *task.leftover))
+        return task._replace(unfinished=(upload_id, *task.unfinished))
 
     # Workers
 
@@ -710,29 +711,29 @@ class TransferEngine:
     def _work_on(self) -> None:
         while True:
             with self._lock:
-                while (errand := self._take()) is None:
+                while (job := self._take()) is None:
                     if self._stopping and not self._flying:
                         return
                     self._idle += 1
                     self._work.wait()
-                self._driven.add(errand)
-            result = self._drive(errand)
+                self._driven.add(job)
+            result = self._drive(job)
             with self._lock:
-                self._driven.discard(errand)
+                self._driven.discard(job)
                 self._flying -= 1
-                self._memory_used -= errand.memory
-                errand.done(errand.about, result)
+                self._memory_used -= job.memory
+                job.done(job.about, result)
                 self._nudge()
                 if self._stopping and not self._flying:
                     self._release_workers()
                 if self._polling:
                     self._told.notify_all()
 
-    def _drive(self, errand: Errand) -> object:
+    def _drive(self, job: Job) -> object:
         """Carry out the requests of one errand; its result, or the exception it ended with."""
-        steps = errand.steps
+        steps = job.steps
         try:
-            request = errand.request or steps.send(None)  # type: ignore[arg-type] # generators begin so
+            request = job.request or steps.send(None)  # type: ignore[arg-type] # generators begin so
             while True:
                 if isinstance(request, Pause):
                     answer = self._pause(request.seconds)
@@ -750,11 +751,11 @@ class TransferEngine:
         """Make a request, when it may be made."""
         if isinstance(request, READS):
             return self._wire.perform(request)
-        whole = not isinstance(self._wire, LeanWire)  # not piece by piece, as our own connections send
+        whole = not isinstance(self._wire, DirectWire)  # not piece by piece, as our own connections send
         if self._rate is not None and whole and isinstance(request, PutObject | UploadPart):
             self._pay(len(request.body))
         self._wait_for_leave()
-        with asking(self.may_write):
+        with guarded_by(self.may_write):
             return self._wire.perform(request)
 
     def _note(self, answer: Answer) -> None:
@@ -817,7 +818,7 @@ def _wire(
     """The wire of that name. Copies need none of our own: S3 moves the bytes."""
     if engine != "boto3" and source.bucket is None:
         try:
-            wire = LeanWire(destination, options, unsigned_payload=unsigned_payload)
+            wire = DirectWire(destination, options, unsigned_payload=unsigned_payload)
         except NoRoute as error:
             if engine == "lean":
                 raise

@@ -31,7 +31,7 @@ from upload_client.core.parts import MIN_PART
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, NotFound, StoreError
 from upload_client.s3.sigv4 import Keys
-from upload_client.s3.unfinished import leftovers
+from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.support.file_names import from_disk, on_disk
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
@@ -374,10 +374,10 @@ class ExecutorEngine:
             return task
         there = Bucket(self._bucket.name, prefix=self._bucket.prefix + task.key, client=self._bucket.client)
         try:
-            found = tuple(each.upload_id for each in leftovers(there) if not each.key)
+            found = tuple(each.upload_id for each in unfinished_uploads(there) if not each.key)
         except StoreError:
             return task
-        return task._replace(leftover=found)
+        return task._replace(unfinished=found)
 
     def _pack(self) -> tuple[TransferTask, ...]:
         """The next batch: large enough to be worth a message, small enough that all workers have one."""

@@ -49,7 +49,7 @@ class TransferTask(NamedTuple):
     checksum: str | None = None
     expect_etag: str | None = None
     source_etag: str | None = None
-    leftover: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
     size_to_be: int | None = None
     digests: tuple[tuple[str, bytes], ...] = ()
 

@@ -278,7 +278,9 @@ class Parted:
         """
         self._kept = {}
         found: list[Answer] = []
-        for upload_id in self.task.leftover if not self.upload_id else (self.upload_id, *self.task.leftover):
+        for upload_id in (
+            self.task.unfinished if not self.upload_id else (self.upload_id, *self.task.unfinished)
+        ):
             answer = yield from persist(ListParts(self.task.key, upload_id))
             if answer.ok:
                 found.append(answer)

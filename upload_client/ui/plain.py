@@ -58,8 +58,8 @@ class PlainReporter:
         self._command = command
         self._clock = clock
         self.progress_seconds = PROGRESS_SECONDS
-        self._pace = figures.Pace()
-        self._told = figures.FilesTold(verbosity)
+        self._pace = figures.Rates()
+        self._told = figures.FileNotices(verbosity)
         self._told_at = 0.0
         self._well = ("", "")
 

@@ -25,7 +25,7 @@ from upload_client.events import (
 from upload_client.support import figures
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["PHASES", "Told", "Trouble"]
+__all__ = ["PHASES", "ShownProblem", "Told"]
 
 _PROBLEMS = 6
 _FIGURES_EVERY = 1.0  # seconds: what changes more often cannot be read
@@ -41,7 +41,7 @@ PHASES: dict[PhaseName, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ShownProblem:
     """A file that went wrong; the texts are not yet safe for a terminal."""
 
     relpath: str
@@ -71,11 +71,11 @@ class Told:
 
     def __init__(self, clock: Clock = SYSTEM) -> None:
         self._clock = clock
-        self._pace = figures.Pace()
+        self._pace = figures.Rates()
         self._figured_at = -_FIGURES_EVERY
         self._seen_at = self._began_at = clock.monotonic()
         self._before: frozenset[str] = frozenset()
-        self._troubles: OrderedDict[str, Trouble] = OrderedDict()
+        self._troubles: OrderedDict[str, ShownProblem] = OrderedDict()
         self.phase: PhaseName | None = None
         self.progress: Progress | None = None
         self.health: Health | None = None
@@ -119,7 +119,7 @@ class Told:
         return 0 if self.progress is None else self.progress.counts.get("transferring", 0)
 
     @property
-    def troubles(self) -> list[Trouble]:
+    def troubles(self) -> list[ShownProblem]:
         """The last files that went wrong, the last of them last."""
         return list(self._troubles.values())
 
@@ -155,7 +155,7 @@ class Told:
             self._troubles.pop(event.relpath, None)
             message = event.message or "no reason was given"
             advice = todo(event.state, event.code, again=event.again)
-            self._troubles[event.relpath] = Trouble(event.relpath, event.state, message, advice)
+            self._troubles[event.relpath] = ShownProblem(event.relpath, event.state, message, advice)
             if len(self._troubles) > _PROBLEMS:
                 self._troubles.popitem(last=False)
         elif event.state in ("done", "valid"):

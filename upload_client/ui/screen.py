@@ -18,7 +18,7 @@ from rich.text import Text
 from upload_client.core.text import for_terminal
 from upload_client.events import Health, InFlight, Progress
 from upload_client.support import figures
-from upload_client.ui.run_view import PHASES, Told, Trouble
+from upload_client.ui.run_view import PHASES, ShownProblem, Told
 
 __all__ = ["STATE_STYLES", "Screen", "bar", "shorten", "states"]
 
@@ -203,7 +203,7 @@ class Screen:
                 return lines
         return []
 
-    def _lines_about(self, troubles: Sequence[Trouble], width: int) -> Iterator[Text]:
+    def _lines_about(self, troubles: Sequence[ShownProblem], width: int) -> Iterator[Text]:
         if troubles:
             yield Text()
         arrow = "->" if self._ascii else "→"

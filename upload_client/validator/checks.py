@@ -30,7 +30,7 @@ from upload_client.s3.bucket import (
 )
 from upload_client.s3.wire import Answer, GetObject, HeadObject, seen
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.readers import LIBRARIES, Openers, is_installed
+from upload_client.validator.readers import LIBRARIES, ReaderWorkers, is_installed
 
 __all__ = ["Abandoned", "Ask", "Checker", "Judgement", "MayWait", "Steps", "Stream", "format_of"]
 
@@ -122,14 +122,14 @@ class Checker:
     def __init__(
         self,
         landing: Bucket,
-        openers: Openers,
+        reader_workers: ReaderWorkers,
         *,
         max_read: int,
         expected: Expected | None = None,
         unusable: str = "",
     ) -> None:
         self._landing = landing
-        self._openers = openers
+        self._reader_workers = reader_workers
         self._max_read = max_read
         self._expected = expected
         self._unusable = unusable
@@ -302,9 +302,9 @@ class Checker:
         try:
             if reading.rules is not None:
                 rules = reading.rules
-                self._openers.judge(rules.content, rules.format, announced.size, blocks)
+                self._reader_workers.judge(rules.content, rules.format, announced.size, blocks)
             elif reading.kind is not None:
-                self._openers.open(reading.kind, announced.size, blocks)
+                self._reader_workers.open(reading.kind, announced.size, blocks)
         except Unreadable as error:
             raise _Failure(str(error), FileCode.CONTENT) from None
 

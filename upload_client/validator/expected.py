@@ -14,7 +14,7 @@ from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, 
 from upload_client.expectations.expected import Expected
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, store_errors
 from upload_client.validator.checks import Checker, Stream
-from upload_client.validator.readers import Limits, Openers
+from upload_client.validator.readers import Limits, ReaderWorkers
 from upload_client.validator.settings import ValidatorSettings
 
 __all__ = [
@@ -59,7 +59,11 @@ def read_expected(control: Bucket, layout: Layout) -> Expected | None:
 
 
 def make_checker(
-    settings: ValidatorSettings, layout: Layout, control: Bucket, landing: Bucket, openers: Openers
+    settings: ValidatorSettings,
+    layout: Layout,
+    control: Bucket,
+    landing: Bucket,
+    reader_workers: ReaderWorkers,
 ) -> Checker:
     """Make the checker of a delivery's files, by the delivery's document where there is one.
 
@@ -72,7 +76,7 @@ def make_checker(
             unusable = NO_DOCUMENT
     except InvalidExpectations as error:
         unusable = str(error)
-    return Checker(landing, openers, max_read=settings.max_read, expected=expected, unusable=unusable)
+    return Checker(landing, reader_workers, max_read=settings.max_read, expected=expected, unusable=unusable)
 
 
 def limits(settings: ValidatorSettings, environ: Mapping[str, str] = os.environ) -> Limits:
@@ -81,14 +85,14 @@ def limits(settings: ValidatorSettings, environ: Mapping[str, str] = os.environ)
     Of a Lambda function's memory the readers together may take what the validator leaves: a function that
     needs more is ended, with all that is under way.
     """
-    memory = settings.opener_memory
+    memory = settings.reader_memory
     function_mib = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
     if function_mib.isdecimal():
-        memory = min(memory, (int(function_mib) * _MIB - _OWN) // settings.openers)
+        memory = min(memory, (int(function_mib) * _MIB - _OWN) // settings.reader_workers)
     return Limits(
         memory=max(memory, _LEAST),
-        cpu_seconds=settings.opener_cpu_seconds,
-        wall_seconds=settings.opener_seconds,
+        cpu_seconds=settings.reader_cpu_seconds,
+        wall_seconds=settings.reader_seconds,
         unpacked=settings.max_unpacked,
     )
 

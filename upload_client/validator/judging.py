@@ -1,8 +1,8 @@
 """`Judging`: many uploads judged at once.
 
 What one request answers is judged where its answer comes in: on one thread, over connections of our own,
-hundreds of them under way (`upload_client.s3.lane`). Threads that may wait take the rest, each as it stands:
-large files, those that a library opens, those of which the store says something unusual.
+hundreds of them under way (`upload_client.s3.multiplexer`). Threads that may wait take the rest, each as it
+stands: large files, those that a library opens, those of which the store says something unusual.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from functools import partial
 from typing import Protocol
 
 from upload_client.core.files import Upload
-from upload_client.s3.direct import LeanWire, is_unusual
-from upload_client.s3.lane import Errand, Lane
-from upload_client.s3.pace import Pace
+from upload_client.s3.concurrency import Concurrency
+from upload_client.s3.direct import DirectWire, is_unusual
+from upload_client.s3.multiplexer import Job, Multiplexer
 from upload_client.s3.wire import Answer
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.checks import Abandoned, Ask, Judgement, Steps
@@ -77,7 +77,7 @@ class Judging:
         self,
         judge: Judge,
         executor: Executor,
-        wire: LeanWire | None = None,
+        wire: DirectWire | None = None,
         *,
         heard: Callable[[str, Judgement], object] = lambda _path, _judgement: None,
         clock: Clock = SYSTEM,
@@ -87,18 +87,18 @@ class Judging:
         self._wire = wire
         self._heard = heard
         self._clock = clock
-        self._pace = Pace(None, AT_ONCE)
+        self._pace = Concurrency(None, AT_ONCE)
         self._lock = threading.Lock()
-        self._waiting: deque[Errand] = deque()
+        self._waiting: deque[Job] = deque()
         self._unfinished: set[_Task] = set()  # who takes one out of it may end its future
         self._ended: list[tuple[_Task, object]] = []
         self._told_at = 0.0
         self._held = 0  # bytes of content that the executor's threads have
         self._stopped = False
-        self._lane: Lane | None = None
+        self._multiplexer: Multiplexer | None = None
         if wire is not None:
-            self._lane = Lane(wire, self)
-            self._lane.start()
+            self._multiplexer = Multiplexer(wire, self)
+            self._multiplexer.start()
 
     def submit(self, path: str, announced: Upload) -> Future[Judgement]:
         """Have an upload judged. Returns at once.
@@ -108,28 +108,28 @@ class Judging:
         """
         task = _Task(path, announced)
         with self._lock:
-            lane = None if self._stopped else self._lane
+            multiplexer = None if self._stopped else self._multiplexer
             self._unfinished.add(task)
-            if lane is not None:
+            if multiplexer is not None:
                 memory = self._judge.memory(path, announced)
-                self._waiting.append(Errand(self._judge.steps(path, announced), _nobody, task, memory))
-        if lane is None:
+                self._waiting.append(Job(self._judge.steps(path, announced), _nobody, task, memory))
+        if multiplexer is None:
             self._executor.submit(self._do, task, partial(self._judge.judge, path, announced))
-        elif lane.asleep:
-            lane.wake()
+        elif multiplexer.asleep:
+            multiplexer.wake()
         return task.future
 
     def stop(self) -> None:
         """Let judgements that are under way end soon, and those that are not with `Abandoned`."""
         self._judge.stop()
         with self._lock:
-            lane, self._lane, self._stopped = self._lane, None, True
-        if lane is None:
+            multiplexer, self._multiplexer, self._stopped = self._multiplexer, None, True
+        if multiplexer is None:
             return
-        lane.stop()
-        if threading.current_thread() is not lane.thread:
-            lane.thread.join()
-        self._tell()
+        multiplexer.stop()
+        if threading.current_thread() is not multiplexer.thread:
+            multiplexer.thread.join()
+        self._notify()
         for task in list(self._unfinished):
             self._finish(task, Abandoned())
 
@@ -139,45 +139,45 @@ class Judging:
         if self._wire is not None:
             self._wire.close()
 
-    # What the lane asks for; see `upload_client.s3.lane.Errands`
+    # What the lane asks for; see `upload_client.s3.multiplexer.Jobs`
 
     def room(self) -> int:
         """Number of further ones that may be under way."""
-        lane = self._lane
-        if lane is None or lane.memory + self._held > _MEMORY:
+        multiplexer = self._multiplexer
+        if multiplexer is None or multiplexer.memory + self._held > _MEMORY:
             return 0
-        return self._pace.limit - lane.flying
+        return self._pace.limit - multiplexer.flying
 
-    def take_small(self, most: int) -> list[Errand]:
+    def take_small(self, most: int) -> list[Job]:
         """The next ones."""
         with self._lock:
             return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
-    def report(self, begun: list[Errand], ended: list[tuple[Errand, object]]) -> None:
+    def report(self, begun: list[Job], ended: list[tuple[Job, object]]) -> None:
         """Some have begun, others are judged."""
         del begun
         now = self._clock.monotonic()
         n_bytes = 0
-        for errand, result in ended:
-            n_bytes += errand.memory
-            self._ended.append((errand.about, result))
+        for job, result in ended:
+            n_bytes += job.memory
+            self._ended.append((job.about, result))
         if ended:
             self._pace.answered(n_bytes, now, busy=bool(self._waiting), n=len(ended))
         if len(self._ended) >= _TELL_AT:
-            self._tell()
+            self._notify()
 
-    def hand_over(self, errand: Errand, answer: Answer | None = None) -> None:
+    def hand_over(self, job: Job, answer: Answer | None = None) -> None:
         """One that takes more than a request."""
         if answer is not None and answer.throttled:
             self._pace.throttled(self._clock.monotonic())
         with self._lock:
-            self._held += errand.memory
+            self._held += job.memory
             stopped = self._stopped
         if stopped:
-            self._finish(errand.about, Abandoned())
+            self._finish(job.about, Abandoned())
         else:
             unusual = answer is not None and is_unusual(answer)
-            self._executor.submit(self._do, errand.about, partial(self._go_on, errand, unusual=unusual))
+            self._executor.submit(self._do, job.about, partial(self._go_on, job, unusual=unusual))
 
     def may_write(self) -> bool:
         """Nothing is written."""
@@ -189,7 +189,7 @@ class Judging:
         with self._lock:
             if self._stopped:
                 return
-            self._lane = None
+            self._multiplexer = None
             self._waiting.clear()
             tasks = list(self._unfinished)
         for task in tasks:
@@ -199,30 +199,30 @@ class Judging:
         """Tell whoever waits, if there is enough to tell, or nothing more to come soon."""
         if not self._ended:
             return True
-        lane = self._lane
-        if lane is not None and lane.flying and now - self._told_at < _TELL_AFTER:
+        multiplexer = self._multiplexer
+        if multiplexer is not None and multiplexer.flying and now - self._told_at < _TELL_AFTER:
             return False
         self._told_at = now
-        self._tell()
+        self._notify()
         return True
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         ended, self._ended = self._ended, []
         for task, result in ended:
             self._finish(task, result)
 
-    def _go_on(self, errand: Errand, *, unusual: bool) -> Judgement:
+    def _go_on(self, job: Job, *, unusual: bool) -> Judgement:
         try:
-            came_out = self._judge.go_on(errand.steps, errand.request)
+            came_out = self._judge.go_on(job.steps, job.request)
             if unusual and self._wire is not None:
                 self._wire.learn()
             return came_out
         finally:
             with self._lock:
-                self._held -= errand.memory
-                lane = self._lane
-            if lane is not None:
-                lane.wake()
+                self._held -= job.memory
+                multiplexer = self._multiplexer
+            if multiplexer is not None:
+                multiplexer.wake()
 
     def _do(self, task: _Task, judge: Callable[[], Judgement]) -> None:
         """In a thread that may wait."""

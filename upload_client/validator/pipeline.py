@@ -174,7 +174,7 @@ class Validator:
         except Locked:
             raise
         except Exception as error:  # it is said in the log, where the client and the receiver look
-            self._leave("error", f"{type(error).__name__}: {error}")
+            self._may_write_var("error", f"{type(error).__name__}: {error}")
             self._finish()
             if self._writer is None:
                 raise
@@ -211,7 +211,7 @@ class Validator:
         for segment in self._reader.read_all():
             self._history.add_client(segment)
             illegible += [segment] * bool(segment.n_ignored)
-        self._hear_validators()
+        self._receive_from_validators()
         writer.check_owner(self._history.last_validator(self._shard))
         # Which segment announced them is not known any more, only that it lies beyond the cursor.
         self._waiting = {
@@ -234,7 +234,7 @@ class Validator:
             return math.inf
         waits = [self._lock.step()]
         if self._lock.lost is not None or writer.error is not None:
-            self._leave("lock lost")
+            self._may_write_var("lock lost")
         else:
             self._harvest()
             if self._leaving is None:
@@ -289,7 +289,7 @@ class Validator:
         heard_at = self._clock.monotonic()
         while True:
             with contextlib.suppress(StoreError, LogBroken):  # the operator is told all the same
-                if self._hear_validators():
+                if self._receive_from_validators():
                     heard_at = self._clock.monotonic()
             serving = self._history.validators_of(self._client_epoch)
             # One whose time was up may be followed by another.
@@ -335,7 +335,7 @@ class Validator:
     def _is_mine(self, path: str) -> bool:
         return shard_of(path, self._shards) == self._shard
 
-    def _hear_validators(self) -> int:
+    def _receive_from_validators(self) -> int:
         """Take in what is new in the logs of all shards: once, there may have been more or fewer of them.
 
         Returns:
@@ -509,16 +509,16 @@ class Validator:
     def _consider_leaving(self) -> None:
         client = self._history.clients.get(self._client_epoch)
         if self._superseded or self._reader.chain.highest_epoch > self._client_epoch:
-            self._leave("superseded")
+            self._may_write_var("superseded")
         elif self._seconds_left() <= self._leave_seconds:
-            self._leave("time")
+            self._may_write_var("time")
         elif client is not None and client.ended is not None:
             if self._is_idle or (client.ended == "stop" and client.code == TOO_MANY_INVALID):
-                self._leave("stop")
+                self._may_write_var("stop")
         elif self._is_idle and self._client_silent > self._client_lease:
-            self._leave("error", "the client has been silent for longer than its lease")
+            self._may_write_var("error", "the client has been silent for longer than its lease")
 
-    def _leave(self, outcome: Outcome, message: str = "") -> None:
+    def _may_write_var(self, outcome: Outcome, message: str = "") -> None:
         """Begin nothing new; finish what is under way, if that does not take long."""
         now = self._clock.monotonic()
         patience = min(_WIND_UP_SECONDS, self._leave_seconds / 2)

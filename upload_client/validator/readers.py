@@ -25,7 +25,7 @@ from upload_client.expectations.content import is_installed
 from upload_client.expectations.findings import Undecided
 from upload_client.validator.content import Unreadable
 
-__all__ = ["LIBRARIES", "Limits", "Openers", "Undecided", "is_installed"]
+__all__ = ["LIBRARIES", "Limits", "ReaderWorkers", "Undecided", "is_installed"]
 
 LIBRARIES = {"parquet": "pyarrow", "fits": "astropy", "asdf": "asdf"}
 """Which library opens what. All are in the extra ``formats``."""
@@ -53,7 +53,7 @@ class Limits:
     unpacked: int = 4 * 1024**3
 
 
-class Openers:
+class ReaderWorkers:
     """Up to `n` processes that read files.
 
     They are started when they are needed, and kept. Safe to share between threads.

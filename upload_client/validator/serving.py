@@ -19,13 +19,13 @@ from upload_client.core.object_options import for_control
 from upload_client.core.text import for_log
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError
-from upload_client.s3.direct import LeanWire
+from upload_client.s3.direct import DirectWire
 from upload_client.s3.options import use
 from upload_client.s3.route import NoRoute
 from upload_client.validator.expected import MalformedIndex, index_rows, limits, make_checker
 from upload_client.validator.judging import AT_ONCE, Judging
 from upload_client.validator.pipeline import Outcome, Tally, Validator
-from upload_client.validator.readers import Openers
+from upload_client.validator.readers import ReaderWorkers
 from upload_client.validator.settings import ValidatorSettings
 from upload_client.validator.telemetry import Telemetry
 
@@ -78,11 +78,11 @@ def serve(
         shard=shard,
     )
     with (
-        Openers(settings.openers, limits(settings)) as openers,
+        ReaderWorkers(settings.reader_workers, limits(settings)) as reader_workers,
         ThreadPoolExecutor(settings.threads) as threads,
         contextlib.closing(
             Judging(
-                make_checker(settings, layout, control, landing, openers),
+                make_checker(settings, layout, control, landing, reader_workers),
                 threads,
                 _wire(landing),
                 heard=telemetry.judged,
@@ -126,10 +126,10 @@ def serve(
     return outcome
 
 
-def _wire(landing: Bucket) -> LeanWire | None:
+def _wire(landing: Bucket) -> DirectWire | None:
     """Connections of our own to the landing bucket; None where botocore asks in a way not known here."""
     try:
-        return LeanWire(landing)
+        return DirectWire(landing)
     except NoRoute:
         return None
 

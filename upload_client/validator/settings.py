@@ -54,13 +54,13 @@ class ValidatorSettings(BaseModel):
 
     threads: int = Field(default=16, ge=1, le=256)
     """Uploads that are judged at the same time."""
-    openers: int = Field(default=2, ge=1, le=64)
+    reader_workers: int = Field(default=2, ge=1, le=64)
     """Processes that read files with the libraries of their formats."""
-    opener_memory: int = Field(default=2 * 1024**3, ge=256 * 1024**2)
+    reader_memory: int = Field(default=2 * 1024**3, ge=256 * 1024**2)
     """Bytes of memory that such a process may take, its libraries included (where the system sees to it)."""
-    opener_cpu_seconds: int = Field(default=60, ge=1)
+    reader_cpu_seconds: int = Field(default=60, ge=1)
     """Seconds of computing that one file may take there (where the system sees to it)."""
-    opener_seconds: float = Field(default=300.0, gt=0)
+    reader_seconds: float = Field(default=300.0, gt=0)
     """Seconds that one file may take there, the reading of its bytes included."""
     max_unpacked: int = Field(default=4 * 1024**3, ge=0)
     """Bytes that a compressed file may unpack to."""

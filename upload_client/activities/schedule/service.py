@@ -122,7 +122,7 @@ class Service:
         make: Callable[[str, datetime], ActivityRunner] | None = None,
         me: ProcessIdentity | None = None,
     ) -> None:
-        self._loaded, self._clock, self._tell = loaded, clock, tell
+        self._loaded, self._clock, self._notify = loaded, clock, tell
         self._zone = loaded.schedule.zone
         self._make = make or (lambda job, run: runner_of(loaded, job, run, self._hook(job, run)))
         self._pool = None if launch else ThreadPoolExecutor(loaded.schedule.at_once, "job")
@@ -319,7 +319,7 @@ class Service:
     def _take(self, job: str, run: datetime, claimed: Claimed, *, resumes: bool = True) -> None:
         if claimed.cut_off:
             _log.warning("%s: the run for %s was cut off", job, _spelled(run))
-            self._tell("run", _event(job, run, "cut_off"))
+            self._notify("run", _event(job, run, "cut_off"))
         with self._mutex:
             self._under_way.add(job)
         self._launch(lambda: self._run(job, run, claimed.cuts, resumes=resumes))
@@ -363,7 +363,7 @@ class Service:
     def _outcome(self, job: str, run: datetime, cuts: int) -> tuple[Run, int | None, str]:
         began = self._clock.monotonic()
         _log.info("%s: begins, for %s", job, _spelled(run))
-        self._tell("run", _event(job, run, "began"))
+        self._notify("run", _event(job, run, "began"))
         state, code, message = Run.FAILED, None, ""
         try:
             runner = self._make(job, run)
@@ -396,7 +396,7 @@ class Service:
             f" (exit code {code})" if code else "",
             f": {for_log(message)}" if state is Run.FAILED else "",
         )
-        self._tell(
+        self._notify(
             "run",
             {
                 **_event(job, run, state.value),
@@ -430,7 +430,7 @@ class Service:
     def _hook(self, job: str, run: datetime) -> Callable[[int, BaseException, float], None]:
         def hook(remaining: int, error: BaseException, delay: float) -> None:
             told = {"tries_remaining": remaining, "delay": delay, "message": in_words(error)}
-            self._tell("retry", {**_event(job, run, "running"), **told})
+            self._notify("retry", {**_event(job, run, "running"), **told})
 
         return hook
 

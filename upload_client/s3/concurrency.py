@@ -1,4 +1,4 @@
-"""`Pace`: how many requests to have under way at once.
+"""`Concurrency`: how many requests to have under way at once.
 
 Pure: times come in as arguments. A fixed number is only ever lowered, when S3 asks to be asked less often,
 and raised again when it has stopped. An automatic one doubles as long as that brings more: each round is as
@@ -9,7 +9,7 @@ says too little: it lasts milliseconds, and the machine or the network may have 
 
 from __future__ import annotations
 
-__all__ = ["Pace"]
+__all__ = ["Concurrency"]
 
 FIRST = 8
 MOST = 1024
@@ -17,11 +17,11 @@ _WORTH_IT = 1.2
 _ROUND = 0.02
 _ROUNDS = 2  # that have to agree
 _TRY_FIRST, _TRY_LAST = 1.0, 15.0  # seconds until more are tried again: at first, and after many vain trials
-_BREATH = 1.0
+_PAUSE = 1.0
 _REQUEST_IS_WORTH = 256 * 1024
 
 
-class Pace:
+class Concurrency:
     """The number of requests that may be under way, and how it follows from what is answered.
 
     Args:
@@ -91,7 +91,7 @@ class Pace:
         """S3 has asked to be asked less often: halve, at most once a second, as answers come in crowds."""
         if now < self._calm_at:
             return
-        self._calm_at = now + _BREATH
+        self._calm_at = now + _PAUSE
         self.limit = max(1, self.limit // 2)
         self._since = None
         if self._automatic:
@@ -105,5 +105,5 @@ class Pace:
     def _recover(self, now: float) -> None:
         """A fixed number comes back by a sixteenth for each second of calm."""
         if now >= self._calm_at:
-            self._calm_at = now + _BREATH
+            self._calm_at = now + _PAUSE
             self.limit = min(self._ceiling, self.limit + max(1, self._ceiling // 16))

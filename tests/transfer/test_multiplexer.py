@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.lane import Errand, Lane
+from upload_client.s3.multiplexer import Job, Multiplexer
 from upload_client.s3.wire import CreateUpload
 from upload_client.transfer import DataRoot, TransferEngine, TransferTask, upload
 from upload_client.transfer.engine import EngineFailed
@@ -299,8 +299,8 @@ def test_that_a_file_has_begun_is_told_before_somebody_else_can_end_it():
     def rules():
         yield CreateUpload("key")  # nothing for a lane
 
-    class Errands:
-        waiting = [Errand(rules(), lambda *_: None, "about")]  # noqa: RUF012
+    class Jobs:
+        waiting = [Job(rules(), lambda *_: None, "about")]  # noqa: RUF012
 
         def room(self):
             return 1
@@ -310,10 +310,10 @@ def test_that_a_file_has_begun_is_told_before_somebody_else_can_end_it():
             return taken
 
         def report(self, begun, ended):
-            calls.extend(("begun", errand.about) for errand in begun)
+            calls.extend(("begun", job.about) for job in begun)
 
-        def hand_over(self, errand, answer=None):
-            calls.append(("handed over", errand.about))
+        def hand_over(self, job, answer=None):
+            calls.append(("handed over", job.about))
             done.set()
 
         def may_write(self):
@@ -322,19 +322,19 @@ def test_that_a_file_has_begun_is_told_before_somebody_else_can_end_it():
         def tell(self, *, now):
             return True
 
-    lane = Lane(None, Errands())
-    lane.start()
+    multiplexer = Multiplexer(None, Jobs())
+    multiplexer.start()
     assert done.wait(10)
-    lane.stop()
-    lane.thread.join(10)
+    multiplexer.stop()
+    multiplexer.thread.join(10)
     assert calls == [("begun", "about"), ("handed over", "about")]
 
 
 def test_a_slow_disk_is_read_by_several(files, client_of, monkeypatch):
     """What matters is that help comes and nothing is lost or sent twice by it."""
-    from upload_client.s3 import lane
+    from upload_client.s3 import multiplexer
 
-    monkeypatch.setattr(lane, "_SLOW_READ", 0.0)  # every disk is slow
+    monkeypatch.setattr(multiplexer, "_SLOW_READ", 0.0)  # every disk is slow
     root, tasks = files
     store = Store()
     check(store, deliver(store, root, tasks, client_of, n_threads=8), root)

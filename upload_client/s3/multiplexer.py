@@ -1,4 +1,4 @@
-"""`Lane`: small files, hundreds at once, on one thread: sent, or fetched and looked at.
+"""`Multiplexer`: small files, hundreds at once, on one thread: sent, or fetched and looked at.
 
 For small files the time goes into waiting for answers and into the interpreter, and threads that take turns
 at the interpreter lock are slower than one that keeps it. So one thread reads and sends them all, each
@@ -22,13 +22,13 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from upload_client.s3.connection import READ, Connection
-from upload_client.s3.direct import LeanWire, is_unusual
+from upload_client.s3.direct import DirectWire, is_unusual
 from upload_client.s3.wire import Answer, GetObject, HeadObject, PutObject
 
 if TYPE_CHECKING:
     from upload_client.s3.connection import Waits
 
-__all__ = ["Errand", "Errands", "Lane"]
+__all__ = ["Job", "Jobs", "Multiplexer"]
 
 _TICK = 1.0
 _TELL_AFTER = 0.01
@@ -39,7 +39,7 @@ _READS_COMPARED = 32
 _SLOW_READ = 250e-6  # seconds to open and read a small file; from memory it is a tenth of that
 
 
-class Errand:
+class Job:
     """One thing to do: rules, the request they wait with, and whom to tell their result, about what.
 
     `memory` is the bytes of content it holds meanwhile.
@@ -61,22 +61,22 @@ class Errand:
         self.request: Any = None
 
 
-class Errands(Protocol):
+class Jobs(Protocol):
     """The source and sink of a multiplexer's jobs. Called seldom enough that all goes in batches."""
 
     def room(self) -> int:
         """Number of further small files that may be on their way."""
         ...
 
-    def take_small(self, most: int) -> list[Errand]:
+    def take_small(self, most: int) -> list[Job]:
         """The next small files: as many as are there, up to `most`."""
         ...
 
-    def report(self, begun: list[Errand], ended: list[tuple[Errand, object]]) -> None:
+    def report(self, begun: list[Job], ended: list[tuple[Job, object]]) -> None:
         """Errands have begun, and ended: each with a result, or with the exception it raised."""
         ...
 
-    def hand_over(self, errand: Errand, answer: Answer | None = None) -> None:
+    def hand_over(self, job: Job, answer: Answer | None = None) -> None:
         """Somebody who may wait has to go on with this, beginning with its request; `answer` is why."""
         ...
 
@@ -93,21 +93,21 @@ class Errands(Protocol):
         ...
 
 
-class _Ride:
+class _Slot:
     """One connection, and the errand it is on."""
 
-    __slots__ = ("connection", "deadline", "errand", "interest", "steps", "watched")
+    __slots__ = ("connection", "deadline", "interest", "job", "steps", "watched")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.errand: Errand | None = None
+        self.job: Job | None = None
         self.steps: Waits[Answer] | None = None
         self.watched: socket.socket | None = None
         self.interest = 0
         self.deadline = 0.0
 
 
-class Lane:
+class Multiplexer:
     """The thread that sends small files, or fetches them.
 
     Args:
@@ -115,19 +115,19 @@ class Lane:
         errands: Where to get them.
     """
 
-    def __init__(self, wire: LeanWire, errands: Errands) -> None:
+    def __init__(self, wire: DirectWire, jobs: Jobs) -> None:
         self._wire = wire
-        self._errands = errands
+        self._jobs = jobs
         self._selector = selectors.DefaultSelector()
         self._here, self._there = socket.socketpair()
         self._here.setblocking(False)  # noqa: FBT003 - takes no keyword
         self._selector.register(self._here, READ, None)
-        self._idle: list[_Ride] = []
-        self._busy: set[_Ride] = set()
+        self._idle: list[_Slot] = []
+        self._busy: set[_Slot] = set()
         self._stopped = False
-        self._next: deque[Errand] = deque()
-        self._begun: list[Errand] = []
-        self._ended: list[tuple[Errand, object]] = []
+        self._next: deque[Job] = deque()
+        self._begun: list[Job] = []
+        self._ended: list[tuple[Job, object]] = []
         self.flying = 0
         """Small files on their way here."""
         self.memory = 0
@@ -156,8 +156,8 @@ class Lane:
 
     def some(self, most: int) -> list[Any]:
         """The subjects of up to so many of the files on their way. From any thread."""
-        errands = (ride.errand for ride in list(self._busy)[:most])
-        return [errand.about for errand in errands if errand is not None]
+        jobs = (slot.job for slot in list(self._busy)[:most])
+        return [job.about for job in jobs if job is not None]
 
     def _run(self) -> None:
         try:
@@ -166,12 +166,12 @@ class Lane:
             self.flying = self.memory = 0
             with contextlib.suppress(Exception):
                 self._report()
-            self._errands.failed(error)
+            self._jobs.failed(error)
         finally:
-            for ride in (*self._busy, *self._idle):
-                if ride.steps is not None:
-                    ride.steps.close()
-                ride.connection.close()
+            for slot in (*self._busy, *self._idle):
+                if slot.steps is not None:
+                    slot.steps.close()
+                slot.connection.close()
             self._selector.close()
             self._here.close()
             self._there.close()
@@ -184,7 +184,7 @@ class Lane:
             while self._fill(_ABREAST):
                 pass
             self._report()
-            told = self._errands.tell(now=clock())
+            told = self._jobs.tell(now=clock())
             events = self._selector.select(_TICK if told else _TELL_AFTER)
             self.asleep = False
             for start in range(0, len(events), _ABREAST):
@@ -196,161 +196,161 @@ class Lane:
 
     def _hear(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
         """Go on with the connections on which something has happened."""
-        answered: list[tuple[_Ride, Answer]] = []
+        answered: list[tuple[_Slot, Answer]] = []
         for key, happened in events:
-            ride: _Ride | None = key.data
-            if ride is None:
+            slot: _Slot | None = key.data
+            if slot is None:
                 self._here.recv(4096)
-            elif ride.steps is not None:
-                if (answer := self._step(ride, happened)) is not None:
-                    answered.append((ride, answer))
+            elif slot.steps is not None:
+                if (answer := self._step(slot, happened)) is not None:
+                    answered.append((slot, answer))
             else:  # S3 has closed a connection that nobody uses
-                self._idle.remove(ride)
-                self._drop(ride)
-        for ride, answer in answered:
-            self._answered(ride, answer)
+                self._idle.remove(slot)
+                self._drop(slot)
+        for slot, answer in answered:
+            self._answered(slot, answer)
 
     def _fill(self, most: int) -> int:
         """Begin up to so many files: have all of them read, then all of them sent. How many were begun."""
-        begun: list[_Ride] = []
+        begun: list[_Slot] = []
         n = 0
-        while n < most and (errand := self._following()) is not None:
+        while n < most and (job := self._following()) is not None:
             n += 1
-            request = self._begin(errand)
+            request = self._begin(job)
             if request is not None:
-                ride = self._idle.pop() if self._idle else _Ride(self._wire.connection())
-                ride.errand = errand
-                ride.steps = ride.connection.exchange(request)
-                self._busy.add(ride)
-                begun.append(ride)
-        for ride in begun:
-            answer = self._step(ride, None)
+                slot = self._idle.pop() if self._idle else _Slot(self._wire.connection())
+                slot.job = job
+                slot.steps = slot.connection.exchange(request)
+                self._busy.add(slot)
+                begun.append(slot)
+        for slot in begun:
+            answer = self._step(slot, None)
             if answer is not None:
-                self._answered(ride, answer)
+                self._answered(slot, answer)
         return n
 
-    def _following(self) -> Errand | None:
+    def _following(self) -> Job | None:
         """The next small file to send, if there is one and it may be sent now."""
-        if self._errands.room() <= 0:
+        if self._jobs.room() <= 0:
             return None
         if not self._next:
             self._report()
-            self._next.extend(self._errands.take_small(_CROWD))
+            self._next.extend(self._jobs.take_small(_CROWD))
             if not self._next:
                 return None
-        errand = self._next.popleft()
+        job = self._next.popleft()
         self.flying += 1
-        self.memory += errand.memory
-        self._begun.append(errand)
-        return errand
+        self.memory += job.memory
+        self._begun.append(job)
+        return job
 
-    def _left(self, errand: Errand) -> None:
+    def _left(self, job: Job) -> None:
         """An errand is no longer this lane's."""
         self.flying -= 1
-        self.memory -= errand.memory
+        self.memory -= job.memory
 
-    def _end(self, errand: Errand, result: object) -> None:
-        self._left(errand)
-        self._ended.append((errand, result))
+    def _end(self, job: Job, result: object) -> None:
+        self._left(job)
+        self._ended.append((job, result))
 
-    def _hand_over(self, errand: Errand, answer: Answer | None = None) -> None:
-        self._left(errand)
+    def _hand_over(self, job: Job, answer: Answer | None = None) -> None:
+        self._left(job)
         self._report()  # that it has begun is to be known before it can end
-        self._errands.hand_over(errand, answer)
+        self._jobs.hand_over(job, answer)
 
     def _report(self) -> None:
         if self._begun or self._ended:
-            self._errands.report(self._begun, self._ended)
+            self._jobs.report(self._begun, self._ended)
             self._begun, self._ended = [], []
 
-    def _begin(self, errand: Errand) -> PutObject | GetObject | HeadObject | None:
+    def _begin(self, job: Job) -> PutObject | GetObject | HeadObject | None:
         """Have a file read; what is to be asked, if it is for this lane to ask it now."""
         began = time.perf_counter()
         try:
-            request = next(errand.steps)
+            request = next(job.steps)
         except StopIteration as end:
-            self._end(errand, end.value)
+            self._end(job, end.value)
             return None
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this file only
-            self._end(errand, error)
+            self._end(job, error)
             return None
         self._quickest = min(self._quickest, time.perf_counter() - began)
         self._reads += 1
         if self._reads == _READS_COMPARED:
             self.disk_is_slow = self._quickest > _SLOW_READ
             self._reads, self._quickest = 0, float("inf")
-        errand.request = request
+        job.request = request
         if isinstance(request, GetObject | HeadObject):
             return request
-        if isinstance(request, PutObject) and self._errands.may_write():
+        if isinstance(request, PutObject) and self._jobs.may_write():
             return request
-        self._hand_over(errand)
+        self._hand_over(job)
         return None
 
-    def _step(self, ride: _Ride, happened: int | None) -> Answer | None:
+    def _step(self, slot: _Slot, happened: int | None) -> Answer | None:
         """Go on with a connection; its answer, when it is there."""
-        connection, steps = ride.connection, ride.steps
+        connection, steps = slot.connection, slot.steps
         assert steps is not None
         answer: Answer | None = None
         try:
             interest = steps.send(happened)  # type: ignore[arg-type] # a generator begins with None
         except StopIteration as end:
-            answer, interest, ride.steps = end.value, READ, None
-        if connection.sock is not ride.watched or interest != ride.interest:
-            self._watch(ride, interest)
-        ride.deadline = time.perf_counter() + connection.patience
+            answer, interest, slot.steps = end.value, READ, None
+        if connection.sock is not slot.watched or interest != slot.interest:
+            self._watch(slot, interest)
+        slot.deadline = time.perf_counter() + connection.patience
         return answer
 
-    def _answered(self, ride: _Ride, answer: Answer) -> None:
+    def _answered(self, slot: _Slot, answer: Answer) -> None:
         """Take an answer to its errand."""
-        errand, ride.errand = ride.errand, None
-        assert errand is not None
-        self._busy.discard(ride)
-        self._rest(ride)
-        reads = isinstance(errand.request, GetObject | HeadObject)
+        job, slot.job = slot.job, None
+        assert job is not None
+        self._busy.discard(slot)
+        self._rest(slot)
+        reads = isinstance(job.request, GetObject | HeadObject)
         if is_unusual(answer) or (reads and not answer.ok):
-            self._hand_over(errand, answer if reads else None)
+            self._hand_over(job, answer if reads else None)
             return
         try:
-            errand.request = errand.steps.send(answer)
+            job.request = job.steps.send(answer)
         except StopIteration as end:
-            self._end(errand, end.value)
+            self._end(job, end.value)
         except Exception as error:  # noqa: BLE001 - as above
-            self._end(errand, error)
+            self._end(job, error)
         else:
-            self._hand_over(errand, None if reads else answer)
+            self._hand_over(job, None if reads else answer)
 
-    def _watch(self, ride: _Ride, interest: int) -> None:
+    def _watch(self, slot: _Slot, interest: int) -> None:
         """Have the selector watch the connection's socket, which may be another one than before."""
-        sock = ride.connection.sock
-        if sock is not ride.watched:
-            if ride.watched is not None:
-                self._selector.unregister(ride.watched)  # closed or not
+        sock = slot.connection.sock
+        if sock is not slot.watched:
+            if slot.watched is not None:
+                self._selector.unregister(slot.watched)  # closed or not
             if sock is not None:
-                self._selector.register(sock, interest, ride)
-                ride.interest = interest
-            ride.watched = sock
-        elif sock is not None and interest != ride.interest:
-            self._selector.modify(sock, interest, ride)
-            ride.interest = interest
+                self._selector.register(sock, interest, slot)
+                slot.interest = interest
+            slot.watched = sock
+        elif sock is not None and interest != slot.interest:
+            self._selector.modify(sock, interest, slot)
+            slot.interest = interest
 
-    def _rest(self, ride: _Ride) -> None:
+    def _rest(self, slot: _Slot) -> None:
         """Keep a connection for later."""
-        if ride.connection.sock is None:
-            self._drop(ride)
+        if slot.connection.sock is None:
+            self._drop(slot)
         else:
-            ride.deadline = time.perf_counter() + _IDLE_LASTS
-            self._idle.append(ride)
+            slot.deadline = time.perf_counter() + _IDLE_LASTS
+            self._idle.append(slot)
 
-    def _drop(self, ride: _Ride) -> None:
-        ride.connection.close()
-        self._watch(ride, 0)
+    def _drop(self, slot: _Slot) -> None:
+        slot.connection.close()
+        self._watch(slot, 0)
 
     def _expire(self, now: float) -> None:
-        for ride in [ride for ride in self._busy if ride.deadline < now]:
-            answer = self._step(ride, 0)
+        for slot in [slot for slot in self._busy if slot.deadline < now]:
+            answer = self._step(slot, 0)
             if answer is not None:
-                self._answered(ride, answer)
-        for ride in [ride for ride in self._idle if ride.deadline < now]:
-            self._idle.remove(ride)
-            self._drop(ride)
+                self._answered(slot, answer)
+        for slot in [slot for slot in self._idle if slot.deadline < now]:
+            self._idle.remove(slot)
+            self._drop(slot)
