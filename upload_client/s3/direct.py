@@ -1,7 +1,7 @@
 """`DirectWire`: PutObject and UploadPart over connections of our own, everything else through boto3.
 
-(Its connections carry GetObject and HeadObject as well, for a multiplexer: see `upload_client.s3.multiplexer`.)
-What is answered in an unusual way (a redirect, a clock that is wrong, expired credentials, …) is asked once more
+(Its connections carry GetObject and HeadObject as well, for a multiplexer: `upload_client.s3.multiplexer`.)
+What is answered in an unusual way (a redirect, a wrong clock, expired credentials, …) is asked once more
 through boto3, whose answer then counts: botocore knows what to do about it.
 """
 
