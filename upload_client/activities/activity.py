@@ -72,8 +72,7 @@ class DeliveryActivity(Activity):
         data_source: what is read; what is no `DataSource` is made one.
         writer: where it goes.
         metadata: says where it goes, and what is told about it. When it has been written, what the writer
-        tells
-            is added, such as ``link``.
+            tells is added, such as ``link``.
     """
 
     def __init__(

@@ -20,8 +20,7 @@ class LocalFileWriter:
 
     Args:
         folder: where the metadata's ``filename`` is; it cannot lead out of it. None: the working directory,
-        and
-            an absolute path is allowed.
+            and an absolute path is allowed.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:

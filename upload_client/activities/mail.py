@@ -244,7 +244,7 @@ class EmailSuccessHandler(_Mailing):
         smtp: the server; None: made of `server`.
         message_id: the same mail, sent twice, is known by it; None: each is another.
         **server: ``host``, ``port``, ``starttls``, ``tls``, ``user``, ``password_command``, ``sender``: see
-        `Smtp`.
+            `Smtp`.
 
     Raises:
         UsageError: it can never be sent as it is asked for.
@@ -282,7 +282,7 @@ class EmailFailureHandler(_Mailing):
         smtp: the server; None: made of `server`.
         message_id: the same mail, sent twice, is known by it; None: each is another.
         **server: ``host``, ``port``, ``starttls``, ``tls``, ``user``, ``password_command``, ``sender``: see
-        `Smtp`.
+            `Smtp`.
 
     Raises:
         UsageError: it can never be sent as it is asked for.

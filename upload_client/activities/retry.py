@@ -32,7 +32,7 @@ class RetryingActivity(Activity):
         backoff: by what the delay grows from try to try.
         exceptions: those after which it is tried again.
         hook: is called before each retry with how many tries remain, the exception, and the seconds until
-        then.
+            then.
         helps: whether another try may help, where not every one of `exceptions` says so.
         sleep: waits that many seconds; None: until then or until it is stopped.
     """

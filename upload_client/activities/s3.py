@@ -115,8 +115,7 @@ class S3FileWriter:
         client: access to S3.
         create_bucket: make the bucket where it is missing.
         link_seconds: put a ``link`` into the metadata that lets in whoever has it, for so many seconds (at
-        most 7
-            days, and not longer than the credentials hold); None: no link.
+            most 7 days, and not longer than the credentials hold); None: no link.
     """
 
     def __init__(

@@ -34,10 +34,9 @@ class DataSource:
     """Something that can be read.
 
     Args:
-        source: A callable, which gives a str (written in UTF-8), bytes, a file object, an iterator of bytes,
-        or a
-            pandas DataFrame (which becomes CSV in UTF-8 with a header line, and with its index if that is
-            more than the numbers of the rows); a `Path`; or a string: a URL (http, https, s3, ftp, ftps,
+        source: A callable, which gives a str (written in UTF-8), bytes, a file object, an iterator of
+            bytes, or a pandas DataFrame (which becomes CSV in UTF-8 with a header line, and with its index if
+            that is more than the numbers of the rows); a `Path`; or a string: a URL (http, https, s3, ftp, ftps,
             file), the path of a file that is there, else the text itself.
 
     Raises:
