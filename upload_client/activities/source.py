@@ -36,8 +36,8 @@ class DataSource:
     Args:
         source: A callable, which gives a str (written in UTF-8), bytes, a file object, an iterator of
             bytes, or a pandas DataFrame (which becomes CSV in UTF-8 with a header line, and with its index if
-            that is more than the numbers of the rows); a `Path`; or a string: a URL (http, https, s3, ftp, ftps,
-            file), the path of a file that is there, else the text itself.
+            that is more than the numbers of the rows); a `Path`; or a string: a URL (http, https, s3, ftp,
+            ftps, file), the path of a file that is there, else the text itself.
 
     Raises:
         UsageError: it is none of these; or a string that looks like a path, where no such file is.
