@@ -40,7 +40,12 @@ HERE = Path(__file__).resolve().parent
 KIB, MIB = 1024, 1024 * 1024
 RTT = 0.030
 ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RCLONE_"))},
+    **{
+        name: value
+        for name, value in os.environ.items()
+        # PYTHON…: whoever sets that has everything compiled anew in each process.
+        if not name.startswith(("AWS_", "RCLONE_", "PYTHON"))
+    },
     "AWS_ACCESS_KEY_ID": "sandbox",
     "AWS_SECRET_ACCESS_KEY": "sandbox",
     "NO_PROXY": "127.0.0.1",
