@@ -46,6 +46,7 @@ from upload_client.index.tables import read_index, write_index
 from upload_client.s3.bucket import Bucket
 from upload_client.support.atomic import replacing
 from upload_client.support.local_file import FileRefused
+from upload_client.support.read_once import readable_again
 from upload_client.transfer.dataroot import DataRoot
 
 __all__ = ["FORMATS", "Manifest", "read_manifest", "write_manifest"]
@@ -85,7 +86,7 @@ def read_manifest(
     in one read that also computes their CRC32.
 
     Args:
-        path: the file.
+        path: the file; a pipe or ``-`` (standard input) is copied to a file first.
         source: where its files are. Keys of S3 are relative to it, if it is a bucket.
         as_format: what kind of list it is; None: that is found out.
         on_progress: called now and then with the numbers of files and of bytes read.
@@ -95,6 +96,7 @@ def read_manifest(
         UsageError: it cannot be read, or its kind cannot be told.
     """
     try:
+        path = readable_again(path)
         with path.open("rb") as file:
             found = as_format or detect(path.name, file.read(_START))
         match found:
