@@ -71,7 +71,7 @@ def test_only_a_delivery_with_nothing_but_valid_files_ends_with_0(some):
 
 
 def test_exit_codes_are_the_documented_ones():
-    assert sorted(ExitCode) == [0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 130]
+    assert sorted(ExitCode) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 130]
 
 
 @pytest.mark.parametrize(
