@@ -11,7 +11,7 @@ from upload_client import errors
 from upload_client.core import records
 from upload_client.core.codes import FileCode, is_code, todo
 from upload_client.core.exits import ExitCode
-from upload_client.core.files import FileLedger
+from upload_client.core.files import FileLedger, kept_mtime
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import Reason
 
@@ -136,3 +136,8 @@ def test_a_checkpoint_with_a_code_that_is_no_text_is_refused(failed):
     columns = DeliveryHistory().packed()
     with pytest.raises(ValueError, match="nothing that was given up"):
         DeliveryHistory().unpack(0, {**columns, "failed": json.dumps(failed).encode()})
+
+
+@pytest.mark.parametrize(("mtime_ns", "kept"), [(0, 0), (-1, -1), (2**63 - 1, 2**63 - 1), (2**63, None)])
+def test_a_modification_time_that_no_record_can_hold_is_left_out(mtime_ns, kept):
+    assert kept_mtime(mtime_ns) == kept

@@ -36,6 +36,10 @@ def test_every_key_of_the_protocol_has_its_place(layout):
     assert layout.expectations == "expectations.yaml"
     assert layout.validator_lock() == "sample/validator"
     assert layout.validator_lock(3) == "sample/validator-0003"
+    assert layout.starting == "sample/starting"
+    assert layout.aside("20260102T030405Z", "sample/index/99999999.csv") == (
+        "aside/20260102T030405Z/sample/index/99999999.csv"
+    )
     assert layout.index(12) == "sample/index/00000012.csv"
     assert layout.client_log() == "sample/log/client/"
     assert layout.validator_log() == "sample/log/validator/0000/"
