@@ -86,5 +86,5 @@ def release(session: nox.Session) -> None:
         "for url in sys.argv[1:]:\n"
         "    page = requests.get(url, timeout=30)\n"
         "    assert page.ok and 'upload_client' in page.text, f'{url} is not this project'",
-        *PROJECT["urls"].values(),
+        *PROJECT.get("urls", {}).values(),
     )
