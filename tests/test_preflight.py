@@ -176,7 +176,8 @@ def test_where_nothing_is_in_the_way_all_is_well_and_nothing_remains(look, sandb
 
 def test_the_same_in_front_of_an_s3_that_checks_checksums(look, checking):
     before = state_of(checking)
-    found = look(to=checking, endpoint_url=None)  # as its profile says
+    endpoints = {"s3": checking.s3_endpoint_url}
+    found = look(to=checking, endpoint_url=checking.endpoint_url, endpoints=endpoints)
     assert found.of("problem") == found.of("warning") == set()
     assert state_of(checking) == before
 

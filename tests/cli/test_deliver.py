@@ -33,6 +33,7 @@ class StandIn:
     made: list[StandIn] = []  # noqa: RUF012 # emptied by the fixture
     left_out = LeftOut()
     warnings: tuple[str, ...] = ()
+    places = None
 
     def __init__(self, **arguments):
         self.given = SimpleNamespace(**arguments)

@@ -90,7 +90,7 @@ def hear(validation: Validation) -> None:
 
 
 def test_a_client_that_was_told_of_one_validator_keeps_it_at_one(validation, starter, readers):
-    assert validation.start()
+    assert validation.start(lambda: None)
     readers[0].say(ValidatorInit(T, "v", 1), Shutdown(T, "time"))
     hear(validation)
     validation.keep()
@@ -100,7 +100,7 @@ def test_a_client_that_was_told_of_one_validator_keeps_it_at_one(validation, sta
 
 def test_what_a_lost_answer_would_have_said_is_heard_in_the_log(validation, starter, readers):
     starter.answer = lost
-    assert validation.start()
+    assert validation.start(lambda: None)
     readers[0].say(ValidatorInit(T, "v", 1, 3))
     hear(validation)
     assert readers.keys() == {0, 1, 2}
@@ -114,7 +114,7 @@ def test_what_a_lost_answer_would_have_said_is_heard_in_the_log(validation, star
 def test_validators_that_do_not_agree_in_how_many_they_are_end_the_run(validation, starter, readers):
     """Else it would wait for ever for the files that are nobody's."""
     starter.answer = lambda: Started("v", 3)
-    assert validation.start()
+    assert validation.start(lambda: None)
     for shard, shards in enumerate((2, 3, 3)):
         readers[shard].say(ValidatorInit(T, "v", 1, shards))
     hear(validation)
@@ -123,7 +123,7 @@ def test_validators_that_do_not_agree_in_how_many_they_are_end_the_run(validatio
 
 
 def test_a_watch_is_only_ever_touched_in_the_callers_thread(validation, starter, readers):
-    assert validation.start()
+    assert validation.start(lambda: None)
     here: list[bool] = []
     watch = validation.watch
     starting = watch.starting

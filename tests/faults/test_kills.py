@@ -182,7 +182,11 @@ def test_a_hundred_kills_at_random_moments(receiver: Receiver, victim: Path) -> 
 
 def test_a_run_that_is_not_asked_to_die_hooks_into_nothing() -> None:
     seen = subprocess.run(
-        [os.sys.executable, "-c", "from upload_client import failpoints as f; f.watch(None); print(f.ARMED)"],
+        [
+            os.sys.executable,
+            "-c",
+            "from upload_client.support import failpoints as f; f.watch(None); print(f.ARMED)",
+        ],
         capture_output=True,
         text=True,
         check=True,

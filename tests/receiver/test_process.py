@@ -170,7 +170,7 @@ def test_processes_that_share_a_delivery_judge_each_file_once_between_them(setti
     for path in paths:
         client.deliver(path)
     client.stop()
-    shared = settings.model_copy(update={"shards": 2, "openers": 1, "outcome_topic": None})
+    shared = settings.model_copy(update={"shards": 2, "reader_workers": 1, "outcome_topic": None})
     for shard in (1, 0):  # the first one waits for the others
         process = Process(shared, layout, shard=shard)
         assert process.once() == "stop"

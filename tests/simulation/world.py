@@ -733,7 +733,7 @@ class World:
                     ),
                     (client_module.make_plan.__globals__, "ThreadPoolExecutor", scheduling.Pool),
                     (client_module, "_TICK", 1.0),
-                    (source_module, "DataRoot", lambda folder: Root(folder, world.opened)),
+                    (source_module, "DataRoot", lambda folder, **_: Root(folder, world.opened)),
                     (client_module, "TransferEngine", transfer),
                     (places, "s3_client", clients.s3_client),
                     (client_module, "write_dump", lambda *_, **__: None),

@@ -199,7 +199,7 @@ def test_an_index_names_no_more_files_than_a_delivery_may_have(control, monkeypa
 
 def test_the_limits_are_the_settings():
     settings = SETTINGS.model_copy(
-        update={"opener_memory": 2**30, "opener_cpu_seconds": 2, "opener_seconds": 3.0, "max_unpacked": 4}
+        update={"reader_memory": 2**30, "reader_cpu_seconds": 2, "reader_seconds": 3.0, "max_unpacked": 4}
     )
     found = limits(settings, {})
     assert (found.memory, found.cpu_seconds, found.wall_seconds, found.unpacked) == (2**30, 2, 3.0, 4)

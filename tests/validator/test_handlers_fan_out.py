@@ -238,7 +238,7 @@ def test_where_there_were_more_those_beyond_have_to_leave_first(start, aws, serv
 
 
 def test_how_many_there_are_is_not_the_clients_to_say(start, aws, serving):
-    serving[0].begin("of another client", client_epoch=9, shards=60)
+    serving[0].begin("ofanotherone", client_epoch=9, shards=60)
     code, message = refusal(start({"shard": 1, "shards": 60}))
     assert code == "invalid_request"
     assert "not 60" in message
