@@ -63,6 +63,7 @@ def test_the_table_fits_the_terminal_and_stands_in_the_order_of_the_checks(run, 
     found(
         Finding("lock", "problem", f"{LONG} {LONG}", f"{LONG}.", details=(LONG,)),
         Finding("content", "skipped", "not tried"),
+        Finding("accidents", "skipped", "not tried"),
         Finding("empty", "skipped", "not tried"),
     )
     lines = run(*NAMED).out.splitlines()

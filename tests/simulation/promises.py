@@ -146,7 +146,9 @@ class Promises:
         elif name == _LOCK:
             self._sure.add(by.name)
             self._locked(old, new, by)
-        elif old is not None and not name.endswith(_VALIDATOR_LOCKS):
+        elif old is not None and not name.endswith(
+            (*_VALIDATOR_LOCKS, "/starting")
+        ):  # locks are written anew
             self.broken(f"{by.name} overwrites {name}")
         elif name.startswith((CLIENT_LOG, *_VALIDATOR_LOGS)):
             self._appended(name, new, by)
