@@ -152,7 +152,14 @@ def test_an_upload_that_is_resumed_is_held_against_the_whole_file(tmp_path, chec
     made = client.create_multipart_upload(
         Bucket=name, Key=key, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
     )
-    client.upload_part(Bucket=name, Key=key, UploadId=made["UploadId"], PartNumber=1, Body=data[: 6 * MIB])
+    client.upload_part(
+        Bucket=name,
+        Key=key,
+        UploadId=made["UploadId"],
+        PartNumber=1,
+        Body=data[: 6 * MIB],
+        ChecksumAlgorithm="CRC32",
+    )
     path = tmp_path / "a.bin"
     path.write_bytes(data)
     for known in (
