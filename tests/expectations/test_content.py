@@ -426,12 +426,17 @@ def own_check(tmp_path, monkeypatch):
         "        raise ValueError('it does not begin with SEED')\n"
         "    if size // 4 - 1 != options['channels']:\n"
         "        yield f\"{size // 4 - 1} channels where {options['channels']} are expected\"\n"
+        "def intruder(file, size, options):\n"
+        "    import os\n"
+        "    from upload_client.validator.confinement import try_out\n"
+        "    yield f'it can {try_out()}, and sees {os.environ.get(\"AWS_SECRET_ACCESS_KEY\")}'\n"
     )
     info = tmp_path / "archive_checks-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: archive-checks\nVersion: 1\n")
     (info / "entry_points.txt").write_text(
         "[upload_client.checks]\nseismogram = archive_checks:seismogram\nbroken = archive_checks:nothing\n"
+        "intruder = archive_checks:intruder\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     yield {"format": "custom", "check": "seismogram", "options": {"channels": 3}}
@@ -449,6 +454,20 @@ def test_a_check_that_is_not_installed_or_broken_decides_nothing(judge, own_chec
         judge(own_check | {"check": "nobody-has-it"}, b"")
     with pytest.raises(Undecided, match="the check 'broken' cannot be loaded: AttributeError"):
         judge(own_check | {"check": "broken"}, b"")
+
+
+def test_what_has_taken_over_a_reader_gets_nowhere(own_check, monkeypatch):
+    from upload_client.expectations.model import Custom
+    from upload_client.validator.content import Unreadable
+    from upload_client.validator.readers import ReaderWorkers
+
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    content = Custom.model_validate(own_check | {"check": "intruder"})
+    with ReaderWorkers(1) as reader_workers:
+        if missing := reader_workers.confinement().missing:
+            pytest.skip(f"not here: {missing}")
+        with pytest.raises(Unreadable, match=r"it can \[\], and sees None"):
+            reader_workers.judge(content, "custom", 4, lambda _offset, n: bytes(n))
 
 
 def test_a_check_of_the_receivers_own_runs_where_the_validator_reads(own_check):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from upload_client.validator import readers
 from upload_client.validator.content import Unreadable
 from upload_client.validator.readers import Limits, ReaderWorkers
 
@@ -113,12 +112,6 @@ def test_what_reading_raises_passes_through_and_the_next_file_opens():
         with pytest.raises(LostError):
             reader_workers.open("fits", len(data), lose)
         reader_workers.open("fits", len(data), lambda offset, n: data[offset : offset + n])
-
-
-def test_openers_see_no_credentials(monkeypatch):
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "secret")
-    assert "secret" not in readers._environment().values()
 
 
 def test_a_message_from_a_library_is_made_safe(reader_workers):

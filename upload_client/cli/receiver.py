@@ -403,12 +403,16 @@ def validate(
     process = Process(settings, layout, shard=number)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: process.stop())
+    readers = process.readers()
+    if not as_json:
+        _say(f"a process that reads files here: {readers}")
     if watch:
         process.watch()
         return 0
     outcome = process.once()
     if as_json:
-        _print("validation", {"dataset": dataset, "delivery_id": delivery_id, "outcome": outcome})
+        told = {"dataset": dataset, "delivery_id": delivery_id, "outcome": outcome, "readers": readers}
+        _print("validation", told)
     else:
         _say(f"the validator left: {outcome}" if outcome else "there is nothing to judge")
     return _EXIT_CODES[outcome] if outcome else 0

@@ -21,8 +21,10 @@ from upload_client.receiver.stack import Receiver
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.validator import ValidatorSettings
+from upload_client.validator.expected import limits
 from upload_client.validator.pipeline import Outcome
-from upload_client.validator.serving import serve
+from upload_client.validator.readers import ReaderWorkers
+from upload_client.validator.serving import confined, serve
 
 __all__ = ["Process", "control_bucket", "settings_of"]
 
@@ -61,6 +63,11 @@ class Process:
         self._layout = layout
         self._shard = shard
         self._stopping = threading.Event()
+
+    def readers(self) -> str:
+        """Tell what a process that reads files can do on this machine."""
+        with ReaderWorkers(1, limits(self._settings)) as reader_workers:
+            return confined(reader_workers)
 
     def stop(self) -> None:
         """Leave soon, in order."""

@@ -261,10 +261,10 @@ class _JsonWalk:
         found = _brackets(piece, _NO_BRACKETS)
         if found is None:
             return False
-        reader_workers = found.left.lstrip(_CLOSERS).decode("latin-1")
-        n_closed = len(found.left) - len(reader_workers)
-        after = [*self._open[: len(self._open) - n_closed], *reader_workers]
-        if n_closed > len(self._open) or len(self._open) + found.depth + len(reader_workers) > MAX_NESTING:
+        opened = found.left.lstrip(_CLOSERS).decode("latin-1")
+        n_closed = len(found.left) - len(opened)
+        after = [*self._open[: len(self._open) - n_closed], *opened]
+        if n_closed > len(self._open) or len(self._open) + found.depth + len(opened) > MAX_NESTING:
             return False
         before = b"" if self._expect == "value" else b"0"
         if self._open:

@@ -2,15 +2,17 @@
 
 Libraries in C that read untrusted files may need any memory and any time. So they run here, without
 credentials: standard input and output lead to the validator, which hands in the bytes that are asked for
-(`upload_client.validator.readers` is the other end). No socket is opened by anything here, and no file.
+(`upload_client.validator.readers` is the other end). No socket is opened by anything here, and no file but
+what the libraries are made of: `upload_client.validator.confinement` sees to it, where it can.
 
 The arguments: bytes of memory, seconds of CPU time for each file, bytes that a compressed file may unpack to.
 
 From the validator, one JSON line for each file: ``{"kind": "fits", "size": bytes}`` to see whether it opens,
 or ``{"expected": rules, "size": bytes}`` to judge it by the content rules of an expectations document: a
 class of `upload_client.expectations.model`, pickled, in base64. (Nothing is unpickled that comes from here.)
-To it,
-any number of ``{"read": [offset, n]}``, each answered with exactly n bytes; then one of
+To it, first ``{"can": [attempt, …], "missing": {measure: why}}``: what could be done here that should not,
+and the measures against it that could not be taken. Then, for each file, any number of
+``{"read": [offset, n]}``, each answered with exactly n bytes; then one of
 
 - ``{"opens": true}``;
 - ``{"opens": false, "why": text}``, with ``"spent": true`` where memory has run out: end this process;
@@ -31,6 +33,7 @@ from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
 from upload_client.expectations.findings import Undecided
+from upload_client.validator.confinement import confine, try_out
 
 __all__ = ["main"]
 
@@ -136,14 +139,6 @@ _OPEN: dict[str, Callable[[BinaryIO, int], None]] = {
 }
 
 
-def _limit_memory(memory: int) -> None:
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource  # noqa: PLC0415 — POSIX only
-
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def _limit_time(cpu_seconds: int) -> None:
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 — POSIX only
@@ -190,18 +185,23 @@ def _outcome(order: dict[str, Any], file: BinaryIO, max_unpacked: int) -> dict[s
 def main() -> None:
     """Read files until standard input ends."""
     memory, cpu_seconds, max_unpacked = map(int, sys.argv[1:])
-    _limit_memory(memory)
+    missing = {name: why for name, why in confine(memory).items() if why}
     answers = os.fdopen(os.dup(0), "rb", _BLOCK)
     questions = os.fdopen(os.dup(1), "wb")
     # What the libraries print must not be taken for an answer.
     os.dup2(2, 1)
+    _say(questions, {"can": try_out(), "missing": missing})
     while line := answers.readline():
         order = json.loads(line)
         _limit_time(cpu_seconds)
         remote = io.BufferedReader(_Remote(order["size"], questions, answers), _BLOCK)
         outcome = _outcome(order, cast("BinaryIO", remote), max_unpacked)
-        questions.write(json.dumps(outcome).encode() + b"\n")
-        questions.flush()
+        _say(questions, outcome)
+
+
+def _say(questions: BinaryIO, said: dict[str, Any]) -> None:
+    questions.write(json.dumps(said).encode() + b"\n")
+    questions.flush()
 
 
 if __name__ == "__main__":

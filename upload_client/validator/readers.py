@@ -2,7 +2,8 @@
 
 The libraries run in processes of their own (`upload_client.validator.reader_worker`), which are killed when
 they take too long, and get the file's bytes from here, block by block. A process that dies takes only the
-verdict about its file along: whatever killed it is said, and the next file gets another process.
+verdict about its file along: whatever killed it is said, and the next file gets another process. What else
+than reading a process can do is in `upload_client.validator.confinement`; each says at its start what it is.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from upload_client.core.text import for_log
 from upload_client.expectations.content import is_installed
 from upload_client.expectations.findings import Undecided
+from upload_client.validator.confinement import ATTEMPTS, environment, forbid_dumps
 from upload_client.validator.content import Unreadable
 
-__all__ = ["LIBRARIES", "Limits", "ReaderWorkers", "Undecided", "is_installed"]
+__all__ = ["LIBRARIES", "Confinement", "Limits", "ReaderWorkers", "Undecided", "is_installed"]
 
 LIBRARIES = {"parquet": "pyarrow", "fits": "astropy", "asdf": "asdf"}
 """Which library opens what. All are in the extra ``formats``."""
@@ -33,6 +36,7 @@ LIBRARIES = {"parquet": "pyarrow", "fits": "astropy", "asdf": "asdf"}
 _MAX_LINE = 64 * 1024
 _MAX_BLOCK = 64 * 1024 * 1024
 _MAX_WHY = 2000
+_START_SECONDS = 60.0
 _END_SECONDS = 10.0
 
 
@@ -53,6 +57,27 @@ class Limits:
     unpacked: int = 4 * 1024**3
 
 
+@dataclass(frozen=True)
+class Confinement:
+    """What a reader on this machine could do if a file took it over. It has tried it.
+
+    Attributes:
+        can: of the `upload_client.validator.confinement.ATTEMPTS`, those that succeeded; best none.
+        missing: measures that the system did not let it take, and why.
+    """
+
+    can: tuple[str, ...]
+    missing: Mapping[str, str]
+
+    def __str__(self) -> str:
+        cannot = [attempt for attempt in ATTEMPTS if attempt not in self.can]
+        told = f"cannot {', '.join(cannot)}" if cannot else "can do all that this program can"
+        if cannot and self.can:
+            told += f"; CAN {', '.join(self.can)}"
+        without = ", ".join(f"{name} ({why})" for name, why in self.missing.items())
+        return f"{told}; without {without}" if without else told
+
+
 class ReaderWorkers:
     """Up to `n` processes that read files.
 
@@ -67,7 +92,7 @@ class ReaderWorkers:
         self._places = threading.Semaphore(n)
         self._limits = limits or Limits()
         self._lock = threading.Lock()
-        self._idle: list[subprocess.Popen[bytes]] = []
+        self._idle: list[_Reader] = []
 
     def __enter__(self) -> Self:
         return self
@@ -152,6 +177,18 @@ class ReaderWorkers:
         if outcome.get("opens") is not True:
             raise Unreadable(for_log(str(outcome.get("why")), _MAX_WHY))
 
+    def confinement(self) -> Confinement:
+        """Start a reader, and have it try what it can do.
+
+        Raises:
+            Undecided: no reader can be started here.
+        """
+        with self._places:
+            process = self._take()
+            with self._lock:
+                self._idle.append(process)
+            return process.confinement
+
     def close(self) -> None:
         """End all that are idle."""
         with self._lock:
@@ -159,27 +196,47 @@ class ReaderWorkers:
         for process in idle:
             _end(process)
 
-    def _take(self) -> subprocess.Popen[bytes]:
+    def _take(self) -> _Reader:
         with self._lock:
             while self._idle:
                 process = self._idle.pop()
                 if process.poll() is None:
                     return process
                 _end(process)
-        limits = [str(n) for n in (self._limits.memory, self._limits.cpu_seconds, self._limits.unpacked)]
-        return subprocess.Popen(  # noqa: S603 — our own module, and numbers
-            [sys.executable, "-m", "upload_client.validator.reader_worker", *limits],
+        return _Reader(self._limits)
+
+
+class _Reader(subprocess.Popen[bytes]):
+    """A process that reads files, and what it has found out that it can do."""
+
+    def __init__(self, limits: Limits) -> None:
+        forbid_dumps()
+        numbers = [str(n) for n in (limits.memory, limits.cpu_seconds, limits.unpacked)]
+        super().__init__(
+            # Nothing is imported from wherever this program was started: that may be the provider's folder.
+            [sys.executable, "-P", "-m", "upload_client.validator.reader_worker", *numbers],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment(),
+            stderr=subprocess.DEVNULL,  # what libraries say of a file has no end
+            cwd=Path(os.sep).absolute(),
+            # Lambda's runtime finds its modules through sys.path only.
+            env={
+                **environment(),
+                "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path),
+                "OMP_NUM_THREADS": "1",
+            },
         )
-
-
-def _environment() -> dict[str, str]:
-    # A file must not be able to reach for the credentials, whatever it makes of its reader.
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("AWS_")}
-    # Lambda's runtime finds its modules through sys.path only.
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+        too_late = threading.Timer(_START_SECONDS, self.kill)
+        too_late.start()
+        try:
+            assert self.stdout is not None
+            said = _understood(self.stdout.readline(_MAX_LINE))
+            self.confinement = Confinement(tuple(map(str, said["can"])), dict(said["missing"]))
+        except (_Died, KeyError, TypeError, ValueError):
+            _end(self)
+            raise Undecided(f"no reader can be started here (it ends with {self.returncode})") from None
+        finally:
+            too_late.cancel()
 
 
 class _Died(Exception):  # noqa: N818 — it never leaves this module

@@ -25,11 +25,11 @@ from upload_client.s3.route import NoRoute
 from upload_client.validator.expected import MalformedIndex, index_rows, limits, make_checker
 from upload_client.validator.judging import AT_ONCE, Judging
 from upload_client.validator.pipeline import Outcome, Tally, Validator
-from upload_client.validator.readers import ReaderWorkers
+from upload_client.validator.readers import ReaderWorkers, Undecided
 from upload_client.validator.settings import ValidatorSettings
 from upload_client.validator.telemetry import Telemetry
 
-__all__ = ["serve"]
+__all__ = ["confined", "serve"]
 
 _WIDTH = 8 * AT_ONCE
 """Uploads that are handed out to be judged, so that there are some while the log is read and written."""
@@ -105,6 +105,9 @@ def serve(
             poll_longest_seconds=settings.poll_longest_seconds,
         )
         telemetry.info("the validator begins")
+        threads.submit(
+            lambda: telemetry.info("what a reader of files can do here", readers=confined(reader_workers))
+        )
         with telemetry.watching(validator):
             outcome = validator.run()
             if shard == 0 and outcome in ("stop", "error"):  # else another validator goes on with it
@@ -132,6 +135,14 @@ def _wire(landing: Bucket) -> DirectWire | None:
         return DirectWire(landing)
     except NoRoute:
         return None
+
+
+def confined(reader_workers: ReaderWorkers) -> str:
+    """Tell what a process that reads files can do on this machine."""
+    try:
+        return f"it {reader_workers.confinement()}"
+    except Undecided as error:
+        return str(error)
 
 
 def _tally(validator: Validator, control: Bucket, index: str) -> Tally:
