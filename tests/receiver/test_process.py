@@ -154,7 +154,7 @@ def test_a_process_may_serve_the_one_client_that_is_there(settings, deliver, dep
         *("validate", "--dataset", "process", "--delivery-id", delivery_id),
         env={"UPLOAD_CLIENT_VALIDATOR": settings.model_dump_json()},
     )
-    assert said.startswith("a process that reads files here: it ")
+    assert said.startswith("a reader worker here: it ")
     assert said.endswith("\nthere is nothing to judge\n")
     said = deployed.cli("validate", "--dataset", "process", "--delivery-id", delivery_id)  # with the stack's
     assert said.endswith("\nthere is nothing to judge\n")

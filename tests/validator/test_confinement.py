@@ -91,19 +91,20 @@ def test_a_measure_that_the_system_refuses_is_named_and_the_others_are_taken(mon
     monkeypatch.setattr(confinement, "_limit", taken.append)
     monkeypatch.setattr(confinement, "_leave_network", refuse)
     monkeypatch.setattr(confinement, "_drop_capabilities", refuse)
-    monkeypatch.setattr(confinement, "_landlock", lambda: taken.append("landlock"))
+    monkeypatch.setattr(confinement, "_landlock", lambda files: taken.extend(["landlock", *files]))
     monkeypatch.setattr(confinement, "_seccomp", lambda: taken.append("seccomp"))
     refused = "Operation not permitted"
-    assert confinement.confine(7) == {
+    assert confinement.confine(7, ["/reference"]) == {
         "limits": "",
         "network namespace": refused,
         "capabilities": refused,
         "landlock": "",
         "seccomp": "",
     }
-    assert taken == [7, "landlock", "seccomp"]
+    assert taken == [7, "landlock", "/reference", "seccomp"]
     monkeypatch.setattr(sys, "platform", "darwin")
     assert set(confinement.confine(7).values()) == {"", "it is Linux's"}
+    assert confinement.try_out() == list(ATTEMPTS)  # nothing prevents it: nothing else is claimed
 
 
 def test_nobody_but_root_looks_into_a_process_that_starts_readers():
@@ -204,8 +205,46 @@ def test_what_libraries_print_goes_nowhere(capfd):
 
 def test_a_reader_that_cannot_be_started_is_no_fault_of_any_file(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with ReaderWorkers(1) as reader_workers, pytest.raises(Undecided, match="no reader can be started here"):
+    with (
+        ReaderWorkers(1) as reader_workers,
+        pytest.raises(Undecided, match="no reader worker can be started here"),
+    ):
         reader_workers.open("fits", 9, lambda _offset, n: bytes(n))
+    monkeypatch.setattr(sys, "executable", "/bin/there-is-none")
+    with ReaderWorkers(1) as reader_workers, pytest.raises(Undecided, match="here: No such file"):
+        reader_workers.open("fits", 9, lambda _offset, n: bytes(n))
+
+
+def test_the_first_reader_worker_says_what_it_can_do_and_no_other(monkeypatch):
+    told = []
+    with ReaderWorkers(2, on_first=told.append) as reader_workers:
+        assert not told  # none is started where none is needed
+        first = reader_workers._take()
+        second = reader_workers._take()
+        assert told == [first.confinement]
+        reader_workers._idle.extend([first, second])
+
+
+def test_a_check_of_the_receivers_own_reads_what_the_receiver_names(tmp_path):
+    folder = tmp_path / "reference"
+    folder.mkdir()
+    for path in (folder / "table.csv", tmp_path / "other.csv"):
+        path.write_text("a,b")
+    code = f"""
+    import sys
+    from upload_client.validator import confinement as c
+    c._landlock([{str(folder)!r}, "/"])  # nobody means all there is
+    print(open({str(folder / "table.csv")!r}).read())
+    open({str(tmp_path / "other.csv")!r})
+    """
+    try:
+        confinement._landlock_version()
+    except confinement.Forbidden as error:
+        pytest.skip(f"not here: {error}")
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr.splitlines()[-1].partition(":")[0]) == ("a,b\n", "PermissionError")
 
 
 def test_its_programs_refuse_the_same_calls_on_both_architectures():

@@ -405,7 +405,7 @@ def validate(
         signal.signal(number, lambda *_: process.stop())
     readers = process.readers()
     if not as_json:
-        _say(f"a process that reads files here: {readers}")
+        _say(f"a reader worker here: {readers}")
     if watch:
         process.watch()
         return 0

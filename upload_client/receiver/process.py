@@ -65,7 +65,7 @@ class Process:
         self._stopping = threading.Event()
 
     def readers(self) -> str:
-        """Tell what a process that reads files can do on this machine."""
+        """Tell what a reader worker can do on this machine."""
         with ReaderWorkers(1, limits(self._settings)) as reader_workers:
             return confined(reader_workers)
 

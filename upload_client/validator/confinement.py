@@ -19,7 +19,7 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 __all__ = ["ATTEMPTS", "Forbidden", "confine", "environment", "forbid_dumps", "try_out"]
@@ -71,11 +71,12 @@ def forbid_dumps() -> None:
         _libc().prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def confine(memory: int) -> dict[str, str]:
+def confine(memory: int, files: Sequence[str] = ()) -> dict[str, str]:
     """Give up, for good, what reading a file does not need. Call it before the first thread.
 
     Args:
         memory: bytes that this process may have, its libraries included.
+        files: files and folders that may be read, beside what Python and its libraries are made of.
 
     Returns:
         For each measure, by name, the empty text, or why it could not be taken.
@@ -84,7 +85,7 @@ def confine(memory: int) -> dict[str, str]:
         "limits": lambda: _limit(memory),
         "network namespace": _leave_network,
         "capabilities": _drop_capabilities,
-        "landlock": _landlock,
+        "landlock": lambda: _landlock(files),
         "seccomp": _seccomp,
     }
     found = {}
@@ -157,12 +158,10 @@ def _drop_capabilities() -> None:
     _check(libc.capset(header, (ctypes.c_uint32 * 6)()))
 
 
-def _landlock() -> None:
+def _landlock(files: Sequence[str] = ()) -> None:
     """Open no file but those that Python and its libraries are made of, write none, use no port."""
     libc = _libc()
-    version = libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), 1)
-    if version < 1:
-        raise _refusal()
+    version = _landlock_version()
     n_rights = {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)
     handled = struct.pack(
         "=QQQ", (1 << n_rights) - 1, 0b11 if version >= 4 else 0, 0b11 if version >= 6 else 0
@@ -172,7 +171,7 @@ def _landlock() -> None:
     if rules < 0:
         raise _refusal()
     try:
-        for path in _readable():
+        for path in _readable(files):
             with contextlib.suppress(OSError), _opened(path) as opened:
                 rights = _LANDLOCK_READ if Path(path).is_dir() else 1 << 2
                 rule = struct.pack("=Qi", rights, opened)
@@ -183,11 +182,19 @@ def _landlock() -> None:
         os.close(rules)
 
 
-def _readable() -> Iterator[str]:
-    """Paths of what a reader is made of."""
+def _landlock_version() -> int:
+    version = int(_libc().syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), 1))
+    if version < 1:
+        raise _refusal()
+    return version
+
+
+def _readable(files: Sequence[str]) -> Iterator[str]:
+    """Give the paths of what a reader worker is made of, and of `files`; never all, nor a whole home."""
     own = (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, *sys.path)
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
-    yield from {os.path.realpath(path) for path in (*own, *libraries, *_SYSTEM) if path}
+    found = {os.path.realpath(path) for path in (*own, *libraries, *_SYSTEM, *files) if path}
+    yield from found - {os.sep, os.path.realpath(Path("~").expanduser())}
 
 
 @contextlib.contextmanager
@@ -315,8 +322,7 @@ def _read_parent() -> None:
 
 
 def _read_file() -> None:
-    for path in ("/etc/passwd", "/etc/hosts"):
-        Path(path).read_bytes()
+    list(Path(os.sep).iterdir())
 
 
 def _write_file() -> None:
@@ -355,6 +361,8 @@ ATTEMPTS: Mapping[str, Callable[[], None]] = {
 
 def try_out() -> list[str]:
     """Try all of it; give what can be done, which is what is not prevented here."""
+    if sys.platform != "linux":  # nothing is
+        return list(ATTEMPTS)
     can = []
     for name, attempt in ATTEMPTS.items():
         try:

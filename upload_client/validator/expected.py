@@ -94,6 +94,7 @@ def limits(settings: ValidatorSettings, environ: Mapping[str, str] = os.environ)
         cpu_seconds=settings.reader_cpu_seconds,
         wall_seconds=settings.reader_seconds,
         unpacked=settings.max_unpacked,
+        files=settings.reader_files,
     )
 
 

@@ -5,7 +5,8 @@ credentials: standard input and output lead to the validator, which hands in the
 (`upload_client.validator.readers` is the other end). No socket is opened by anything here, and no file but
 what the libraries are made of: `upload_client.validator.confinement` sees to it, where it can.
 
-The arguments: bytes of memory, seconds of CPU time for each file, bytes that a compressed file may unpack to.
+The arguments: bytes of memory, seconds of CPU time for each file, bytes that a compressed file may unpack to,
+then the files and folders that a check of the receiver's own may read besides.
 
 From the validator, one JSON line for each file: ``{"kind": "fits", "size": bytes}`` to see whether it opens,
 or ``{"expected": rules, "size": bytes}`` to judge it by the content rules of an expectations document: a
@@ -184,8 +185,8 @@ def _outcome(order: dict[str, Any], file: BinaryIO, max_unpacked: int) -> dict[s
 
 def main() -> None:
     """Read files until standard input ends."""
-    memory, cpu_seconds, max_unpacked = map(int, sys.argv[1:])
-    missing = {name: why for name, why in confine(memory).items() if why}
+    memory, cpu_seconds, max_unpacked = map(int, sys.argv[1:4])
+    missing = {name: why for name, why in confine(memory, sys.argv[4:]).items() if why}
     answers = os.fdopen(os.dup(0), "rb", _BLOCK)
     questions = os.fdopen(os.dup(1), "wb")
     # What the libraries print must not be taken for an answer.

@@ -49,17 +49,19 @@ class Limits:
         cpu_seconds: where the system can see to it (not on Windows).
         wall_seconds: the reading of the bytes included.
         unpacked: bytes that a compressed file may unpack to.
+        files: files and folders that may be read besides, where the system can see to it (Linux).
     """
 
     memory: int = 2 * 1024**3
     cpu_seconds: int = 60
     wall_seconds: float = 300.0
     unpacked: int = 4 * 1024**3
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Confinement:
-    """What a reader on this machine could do if a file took it over. It has tried it.
+    """What a reader worker on this machine could do if a file took it over. It has tried it.
 
     Attributes:
         can: of the `upload_client.validator.confinement.ATTEMPTS`, those that succeeded; best none.
@@ -86,13 +88,21 @@ class ReaderWorkers:
     Args:
         n: how many.
         limits: of each.
+        on_first: called with what the first of them has found that it can do, from any thread.
     """
 
-    def __init__(self, n: int, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        n: int,
+        limits: Limits | None = None,
+        *,
+        on_first: Callable[[Confinement], None] = lambda _: None,
+    ) -> None:
         self._places = threading.Semaphore(n)
         self._limits = limits or Limits()
         self._lock = threading.Lock()
         self._idle: list[_Reader] = []
+        self._on_first: Callable[[Confinement], None] | None = on_first
 
     def __enter__(self) -> Self:
         return self
@@ -178,10 +188,10 @@ class ReaderWorkers:
             raise Unreadable(for_log(str(outcome.get("why")), _MAX_WHY))
 
     def confinement(self) -> Confinement:
-        """Start a reader, and have it try what it can do.
+        """Start a reader worker, and have it try what it can do.
 
         Raises:
-            Undecided: no reader can be started here.
+            Undecided: none can be started here.
         """
         with self._places:
             process = self._take()
@@ -203,7 +213,12 @@ class ReaderWorkers:
                 if process.poll() is None:
                     return process
                 _end(process)
-        return _Reader(self._limits)
+        reader = _Reader(self._limits)
+        with self._lock:
+            on_first, self._on_first = self._on_first, None
+        if on_first is not None:
+            on_first(reader.confinement)
+        return reader
 
 
 class _Reader(subprocess.Popen[bytes]):
@@ -212,20 +227,30 @@ class _Reader(subprocess.Popen[bytes]):
     def __init__(self, limits: Limits) -> None:
         forbid_dumps()
         numbers = [str(n) for n in (limits.memory, limits.cpu_seconds, limits.unpacked)]
-        super().__init__(
-            # Nothing is imported from wherever this program was started: that may be the provider's folder.
-            [sys.executable, "-P", "-m", "upload_client.validator.reader_worker", *numbers],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # what libraries say of a file has no end
-            cwd=Path(os.sep).absolute(),
-            # Lambda's runtime finds its modules through sys.path only.
-            env={
-                **environment(),
-                "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path),
-                "OMP_NUM_THREADS": "1",
-            },
-        )
+        try:
+            super().__init__(
+                # Nothing is imported from wherever this program was started: that may be anybody's folder.
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "upload_client.validator.reader_worker",
+                    *numbers,
+                    *limits.files,
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # what libraries say of a file has no end
+                cwd=Path(os.sep).absolute(),
+                # Lambda's runtime finds its modules through sys.path only.
+                env={
+                    **environment(),
+                    "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path),
+                    "OMP_NUM_THREADS": "1",
+                },
+            )
+        except OSError as error:  # no memory, too many processes
+            raise Undecided(f"no reader worker can be started here: {error.strerror}") from None
         too_late = threading.Timer(_START_SECONDS, self.kill)
         too_late.start()
         try:
@@ -234,7 +259,9 @@ class _Reader(subprocess.Popen[bytes]):
             self.confinement = Confinement(tuple(map(str, said["can"])), dict(said["missing"]))
         except (_Died, KeyError, TypeError, ValueError):
             _end(self)
-            raise Undecided(f"no reader can be started here (it ends with {self.returncode})") from None
+            raise Undecided(
+                f"no reader worker can be started here (it ends with {self.returncode})"
+            ) from None
         finally:
             too_late.cancel()
 

@@ -78,7 +78,11 @@ def serve(
         shard=shard,
     )
     with (
-        ReaderWorkers(settings.reader_workers, limits(settings)) as reader_workers,
+        ReaderWorkers(
+            settings.reader_workers,
+            limits(settings),
+            on_first=lambda found: telemetry.info("a reader worker is started", confinement=f"it {found}"),
+        ) as reader_workers,
         ThreadPoolExecutor(settings.threads) as threads,
         contextlib.closing(
             Judging(
@@ -105,9 +109,6 @@ def serve(
             poll_longest_seconds=settings.poll_longest_seconds,
         )
         telemetry.info("the validator begins")
-        threads.submit(
-            lambda: telemetry.info("what a reader of files can do here", readers=confined(reader_workers))
-        )
         with telemetry.watching(validator):
             outcome = validator.run()
             if shard == 0 and outcome in ("stop", "error"):  # else another validator goes on with it
@@ -138,7 +139,7 @@ def _wire(landing: Bucket) -> DirectWire | None:
 
 
 def confined(reader_workers: ReaderWorkers) -> str:
-    """Tell what a process that reads files can do on this machine."""
+    """Tell what a reader worker can do on this machine."""
     try:
         return f"it {reader_workers.confinement()}"
     except Undecided as error:

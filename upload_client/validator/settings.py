@@ -62,6 +62,8 @@ class ValidatorSettings(BaseModel):
     """Seconds of computing that one file may take there (where the system sees to it)."""
     reader_seconds: float = Field(default=300.0, gt=0)
     """Seconds that one file may take there, the reading of its bytes included."""
+    reader_files: tuple[str, ...] = ()
+    """Files and folders that a check of the receiver's own may read there, beside Python and libraries."""
     max_unpacked: int = Field(default=4 * 1024**3, ge=0)
     """Bytes that a compressed file may unpack to."""
     require_expectations: bool = False
