@@ -128,6 +128,7 @@ class Service:
         self._pool = None if launch else ThreadPoolExecutor(loaded.schedule.at_once, "job")
         self._launch: Launch = launch or self._submit
         self._under_way: set[str] = set()
+        self._repeating = {name for name, job in loaded.schedule.jobs.items() if job.at is None}
         self._running: dict[str, ActivityRunner] = {}
         self._mutex = threading.Lock()
         self._wake = threading.Event()
@@ -184,6 +185,7 @@ class Service:
                 self._beat()
             if now >= self._look_at:
                 self._look_at = now + _LOOK_EVERY
+                self._mend()
                 self._resume()
             with self.store.errors("be asked what is due"):
                 wait = self._scheduler.step()
@@ -199,8 +201,17 @@ class Service:
         self._told_trouble = ""
         return min(_LONGEST if wait is None else wait, _LONGEST)
 
+    def _mend(self) -> None:
+        """Take up again what is in the file and no more in the store, if it is due again and again."""
+        with self.store.errors("be looked through"):
+            if lost := self._repeating - self.store.due().keys():
+                _log.warning("%s: no longer in the store; taken up again", ", ".join(sorted(lost)))
+                self._take_up()
+
     def _is_over(self) -> bool:
         """Whether nothing is to come any more, and nothing runs, here or elsewhere."""
+        if self._repeating:
+            return False
         with self._mutex:
             under_way = bool(self._under_way)
         return not (under_way or self._jobs.is_anything_due() or self.store.busy() & self._jobs.known)
