@@ -55,9 +55,9 @@ def test_a_run_is_taken_once_and_what_came_of_it_is_remembered(store):
     assert store.claim("a", 2000.0).claim is Claim.BUSY
     assert store.beat() == []
     assert store.busy() == {"a"}
-    assert store.end("a", 1000.0, Run.FAILED, 4, "it broke off – ü")
+    assert store.end("a", 1000.0, Run.FAILED, 4, "it broke off, ü")
     assert store.claim("a", 1000.0).claim is Claim.DONE
-    assert store.last("a").message == "it broke off – ü"
+    assert store.last("a").message == "it broke off, ü"
     assert store.claim("a", 1000.0, again=True).claim is Claim.TAKE
     assert store.end("a", 1000.0, Run.SUCCEEDED, 0, "")
     assert (store.last("a").exit_code, store.last("a").state) == (0, Run.SUCCEEDED)
