@@ -11,6 +11,7 @@ import click
 
 from upload_client.core.hints import complete
 from upload_client.core.text import for_log, for_terminal
+from upload_client.support.own_limits import advice
 from upload_client.support.secrets import hidden, without_secrets
 
 if TYPE_CHECKING:
@@ -75,8 +76,13 @@ class Failure:
             if (trouble := trouble_of(error)) is not None:
                 return cls.of(refusal("AWS", trouble))
         said = for_log(without_secrets(str(error)))
+        if isinstance(error, MemoryError):
+            return cls(1, "not enough memory", advice(error) or "")
         if isinstance(error, OSError):
-            return cls(1, f"{said} ({name})", DeliveryError.hint)
+            where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+            if error.strerror:
+                said = for_log(f"{where}{error.strerror}")
+            return cls(1, f"{said} ({name})", advice(error) or DeliveryError.hint)
         return cls(
             1,
             f"unexpected: {name}: {said}",

@@ -8,6 +8,7 @@ import logging
 import logging.handlers
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -106,8 +107,21 @@ class _File(logging.handlers.RotatingFileHandler):
         assert isinstance(file, TextIOWrapper)
         return file
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
-        pass
+    trouble: BaseException | None = None
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's
+        self.trouble = self.trouble or sys.exc_info()[1]
+
+    def close(self) -> None:
+        """Close it, and tell, once, if not all of it could be written."""
+        try:
+            super().close()
+        except OSError as error:
+            self.trouble = self.trouble or error
+        trouble, self.trouble = self.trouble, None
+        if isinstance(trouble, OSError):
+            name = for_terminal(self.baseFilename)
+            Lines("stderr").write(f"warning: the log {name} is not complete: {trouble.strerror}")
 
 
 class _Stderr(logging.Handler):

@@ -263,8 +263,8 @@ class Answer:
 
     @property
     def throttled(self) -> bool:
-        """Whether S3 asks to be asked less often."""
-        return self.meaning is Meaning.BUSY
+        """Whether S3, or this machine, asks for fewer requests at once."""
+        return self.meaning in (Meaning.BUSY, Meaning.OWN_LIMIT)
 
     @property
     def passing(self) -> bool:

@@ -97,6 +97,7 @@ def replacing(
         OSError: it cannot be written there.
     """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_naming(path))
         stream = _stream(path)
         if stream is not None:
             yield stack.enter_context(stream)
@@ -123,6 +124,17 @@ def replacing(
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """An error inside that names no file, or one that nobody knows, is about `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or LEFT_OVER.partition("{")[0] in str(error.filename):
+            error.filename = str(path)
+        raise
 
 
 def _private(path: str, flags: int) -> int:

@@ -48,7 +48,8 @@ from upload_client.s3.wire import (
 )
 from upload_client.s3.write_guard import guarded_by
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.support.local_file import FileRefused
+from upload_client.support.local_file import FileRefused, LocalFile
+from upload_client.support.own_limits import connections, is_scarce
 from upload_client.transfer.buffers import Buffers
 from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
 from upload_client.transfer.dataroot import DataRoot
@@ -78,6 +79,7 @@ SMALL = 256 * 1024
 PATIENCE = 60.0
 """Seconds without one successful request after which failing ones are no longer repeated."""
 _RESTARTS = 3
+_BREATH = 0.5  # seconds until a file is opened again where too many are open
 _MOST_WORKERS = 32  # where nobody has said how many
 _LANE_MEMORY = 48 * MIB
 _TELL_AT = 64
@@ -162,7 +164,7 @@ class TransferEngine:
         self._copies = source.bucket is not None
         self._transfer = self._copy if self._copies else self._upload
         self._wire = wire or _wire(source, destination, engine, options, unsigned_payload=unsigned_payload)
-        most = _most_connections()
+        most = connections(MOST)
         self._pace = Concurrency(None if n_threads == "auto" else min(n_threads, most), most)
         self._most_workers = _MOST_WORKERS if n_threads == "auto" else n_threads
         self._rate = None if max_rate is None else RateLimit(max_rate)
@@ -382,8 +384,14 @@ class TransferEngine:
             self._work.notify()
         elif len(self._workers) < min(self._pace.limit, self._most_workers) and not self._stopping:
             thread = threading.Thread(target=self._worker, name=f"transfer-{len(self._workers)}", daemon=True)
-            self._workers.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads on this machine: those that are there go on
+                if not self._workers:
+                    raise
+                self._most_workers = len(self._workers)
+            else:
+                self._workers.append(thread)
 
     def _release_workers(self) -> None:
         self._idle = 0
@@ -627,7 +635,7 @@ class TransferEngine:
     # What is done with a file
 
     def _upload(self, task: TransferTask) -> Steps[TransferOutcome | Parted]:
-        file = self._source.open(task.path)
+        file = yield from self._opened(task)
         keep = False
         try:
             size = file.fingerprint.size
@@ -650,6 +658,19 @@ class TransferEngine:
         finally:
             if not keep:
                 file.close()
+
+    def _opened(self, task: TransferTask) -> Steps[LocalFile]:
+        """Open a file; wait where this process has too many open, which is no fault of the file's."""
+        while True:
+            try:
+                return self._source.open(task.path)
+            except OSError as error:
+                if not is_scarce(error):
+                    raise
+                with self._lock:
+                    self._pace.throttled(self._clock.monotonic())
+                if not (yield Pause(_BREATH)).ok:
+                    raise
 
     def _copy(self, task: TransferTask) -> Steps[TransferOutcome | Parted]:
         size, etag = task.size, task.source_etag
@@ -795,16 +816,6 @@ class TransferEngine:
                 raise _Stopped
         if self._dead.is_set():
             raise _Stopped
-
-
-def _most_connections() -> int:
-    """Connections this process may have open at once: half of the descriptors it may have."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return 256  # select there watches 512 sockets
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MOST if soft == resource.RLIM_INFINITY else max(1, min(MOST, soft // 2))
 
 
 def _wire(

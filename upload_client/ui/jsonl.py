@@ -104,12 +104,21 @@ class JsonlReporter:
     def close(self) -> None:
         """Write what is held back."""
         self._lines.flush()
+        self._tell_trouble()
 
     def _write(self, kind: str, body: Mapping[str, Any], *, flush: bool) -> None:
         line = {"schema_version": SCHEMA_VERSION, "kind": kind, "t": timestamp(self._clock.wall())}
         for name, value in body.items():
             line[name] = _plain(value)
         self._lines.write(_encode(line), flush=flush)
+        self._tell_trouble()
+
+    def _tell_trouble(self) -> None:
+        """Tell people, once, that a program hears nothing more."""
+        error, self._lines.trouble = self._lines.trouble, None
+        if error is not None:
+            why = f"the lines for a program cannot be written any more: {error.strerror}"
+            Lines("stderr").write(f"warning: {why}; the delivery goes on")
 
 
 def _fields(event: Event) -> dict[str, Any]:

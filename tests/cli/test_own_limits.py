@@ -1,0 +1,60 @@
+"""What this machine has too little of is waited for, or told as what it is; no file is to blame."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("resource")
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+
+
+def started(*arguments, cwd: Path, files: int | None = None, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "upload_client", *map(str, arguments)]
+    if files is not None:
+        command = ["/bin/sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
+    return subprocess.run(
+        command, cwd=cwd, text=True, stdin=subprocess.DEVNULL, timeout=200, check=False, **options
+    )
+
+
+@pytest.mark.parametrize("threads", ["auto", "64"])
+def test_with_few_open_files_everything_is_delivered_all_the_same(tmp_path, threads):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for n in range(400):
+        (folder / f"{n}.csv").write_text(f"a,b\n{n},1\n", encoding="utf-8")
+    (folder / "large.bin").write_bytes(os.urandom(40 * 1024**2))
+    (tmp_path / "out").mkdir()
+    place = ("--source", folder, "--output-dir", tmp_path / "out")
+    said = started(
+        "--sandbox", *place, "--threads", threads, "-q", cwd=tmp_path, files=80, capture_output=True
+    )
+    assert said.returncode == 0, said.stderr
+
+
+@needs_full
+def test_a_full_disk_behind_stdout_or_the_log_is_told_and_ends_no_delivery(tmp_path, data):
+    (tmp_path / "out").mkdir()
+    place = ("--sandbox", "--source", data, "--output-dir", tmp_path / "out")
+    with FULL.open("w") as full:
+        said = started(
+            *place, "--json", "--log-file", FULL, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE
+        )
+    assert said.returncode == 0, said.stderr
+    assert said.stderr.count("the lines for a program cannot be written any more: No space left") == 1
+    assert said.stderr.count("the log /dev/full is not complete: No space left") == 1
+    assert "Traceback" not in said.stderr
+
+
+@needs_full
+def test_a_list_for_which_there_is_no_room_is_named_with_what_to_do(run, data):
+    said = run("index", data, "-o", FULL)
+    assert said.code == 1
+    assert "/dev/full: No space left on device" in said.err
+    assert "Make room there" in said.err

@@ -1,0 +1,54 @@
+"""Limits of this machine are known, raised where that is allowed, and named."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from upload_client.support.own_limits import ENOUGH_FILES, advice, is_scarce
+
+resource = pytest.importorskip("resource")
+
+
+def limited(soft: int, hard: int, code: str) -> str:
+    """What a process of its own prints, that may have so many open files."""
+    prepared = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard})); {code}"
+    done = subprocess.run([sys.executable, "-c", prepared], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_soft_limit_is_raised_as_far_as_the_hard_one_and_no_further_than_is_of_use():
+    code = "from upload_client.support.own_limits import raise_open_files as r; print(r(), r(), r(10))"
+    assert limited(64, 500, code) == "500 500 500"
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY or hard > ENOUGH_FILES:
+        assert limited(64, ENOUGH_FILES + 10, code).split()[0] == str(ENOUGH_FILES)
+
+
+@pytest.mark.parametrize(
+    ("may", "least", "most"), [(40, 1, 1), (64, 1, 10), (256, 50, 74), (4000, 1024, 1024)]
+)
+def test_the_number_of_connections_follows_from_it(may, least, most):
+    code = "from upload_client.support.own_limits import connections as c; print(c(1024), c(3))"
+    found, few = map(int, limited(may, may, code).split())
+    assert least <= found <= most
+    assert few <= 3
+
+
+@pytest.mark.parametrize("name", ["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EDQUOT", "EIO", "EROFS"])
+def test_each_limit_comes_with_what_to_do(name):
+    number = getattr(errno, name)
+    assert advice(OSError(number, "x")).endswith(".")
+    assert is_scarce(OSError(number, "x")) == (name in ("EMFILE", "ENFILE", "ENOMEM"))
+
+
+def test_want_of_memory_is_one_of_them():
+    assert advice(MemoryError()) == advice(OSError(errno.ENOMEM, "x"))
+
+
+def test_what_is_no_limit_of_the_machine_has_no_such_advice():
+    assert advice(OSError(errno.ENOENT, "x")) is None
+    assert advice(ValueError()) is None
