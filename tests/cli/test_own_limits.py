@@ -58,3 +58,11 @@ def test_a_list_for_which_there_is_no_room_is_named_with_what_to_do(run, data):
     assert said.code == 1
     assert "/dev/full: No space left on device" in said.err
     assert "Make room there" in said.err
+
+
+@needs_full
+def test_standard_output_on_a_full_disk_is_named_as_such(tmp_path, data):
+    with FULL.open("w") as full:
+        said = started("index", data, "-o", "-", cwd=tmp_path, stdout=full, stderr=subprocess.PIPE)
+    assert said.returncode == 1
+    assert "error: standard output: No space left on device" in said.stderr

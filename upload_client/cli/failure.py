@@ -11,7 +11,7 @@ import click
 
 from upload_client.core.hints import complete
 from upload_client.core.text import for_log, for_terminal
-from upload_client.support.own_limits import advice
+from upload_client.support.own_limits import DISK_FULL, advice
 from upload_client.support.secrets import hidden, without_secrets
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Failure:
             return cls(1, "not enough memory", advice(error) or "")
         if isinstance(error, OSError):
             where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+            if error.filename in (None, "-") and error.errno in DISK_FULL:
+                where = "standard output: "  # every file that is written has a name
             if error.strerror:
                 said = for_log(f"{where}{error.strerror}")
             return cls(1, f"{said} ({name})", advice(error) or DeliveryError.hint)

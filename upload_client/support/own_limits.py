@@ -7,7 +7,7 @@ import errno
 import os
 from typing import Final
 
-__all__ = ["ENOUGH_FILES", "SCARCE", "advice", "connections", "is_scarce", "raise_open_files"]
+__all__ = ["DISK_FULL", "ENOUGH_FILES", "SCARCE", "advice", "connections", "is_scarce", "raise_open_files"]
 
 ENOUGH_FILES: Final = 8192
 """Descriptors that a delivery can make use of: a thousand connections with a file each, and some room."""
@@ -15,12 +15,16 @@ ENOUGH_FILES: Final = 8192
 SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 """Errors of the system that pass when something else is closed or ends."""
 
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of the system that say that there is no room for what is written."""
+
 _KEPT: Final = 32  # descriptors for everything that is no transfer: logs, lock, state, selectors
 _EACH: Final = 3  # a connection of our own, one of boto3's, and the file
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ADVICE: Final = {
-    **dict.fromkeys(_FULL, "Make room there, or name another place for what is written; then run it again."),
+    **dict.fromkeys(
+        DISK_FULL, "Make room there, or name another place for what is written; then run it again."
+    ),
     **dict.fromkeys(
         SCARCE, "Allow this process more (`ulimit -n` for files) or end other programs; then run it again."
     ),

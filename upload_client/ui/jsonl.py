@@ -118,7 +118,7 @@ class JsonlReporter:
         error, self._lines.trouble = self._lines.trouble, None
         if error is not None:
             why = f"the lines for a program cannot be written any more: {error.strerror}"
-            Lines("stderr").write(f"warning: {why}; the delivery goes on")
+            Lines("stderr").write(f"warning: {why}")
 
 
 def _fields(event: Event) -> dict[str, Any]:
