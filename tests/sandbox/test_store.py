@@ -238,3 +238,12 @@ def test_names_of_all_kinds_come_back_as_they_went(s3, sandbox):
         assert (
             s3.get_object(Bucket=sandbox.landing_bucket, Key="names/" + name)["Body"].read() == name.encode()
         )
+
+
+def test_a_delete_on_an_etag_deletes_that_object_and_no_other(s3, place):
+    etag = s3.put_object(**place, Body=b"abc")["ETag"]
+    newer = s3.put_object(**place, Body=b"abcd")["ETag"]
+    assert refusal(s3.delete_object, **place, IfMatch=etag) == (412, "PreconditionFailed")
+    assert s3.get_object(**place)["Body"].read() == b"abcd"
+    s3.delete_object(**place, IfMatch=newer)
+    assert refusal(s3.delete_object, **place, IfMatch=newer) == (404, "NoSuchKey")

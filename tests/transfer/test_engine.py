@@ -938,3 +938,42 @@ def test_a_consumer_that_leaves_early_leaves_no_worker_behind(moto_bucket, tmp_p
     for thread in ours:
         thread.join(10)
     assert [thread.name for thread in ours if thread.is_alive()] == []
+
+
+@pytest.mark.parametrize("size", [5, 6 * MIB], ids=["whole", "in parts"])
+def test_a_strict_file_replaces_nothing_but_what_is_expected(checking_bucket, tmp_path, size):
+    path = tmp_path / "file.bin"
+    path.write_bytes(noise(size))
+    expected = checking_bucket.put("file.bin", b"what was there").etag
+    theirs = checking_bucket.put("file.bin", b"somebody else was quicker")
+    for expect in (expected, None):
+        [outcome] = transfer(
+            tmp_path,
+            checking_bucket,
+            task(path, expect_etag=expect, strict=True),
+            multipart_threshold=5 * MIB,
+        )[0]
+        assert not outcome.ok
+        assert checking_bucket.read("file.bin") == b"somebody else was quicker"
+    [outcome] = transfer(
+        tmp_path,
+        checking_bucket,
+        task(path, expect_etag=theirs.etag, strict=True),
+        multipart_threshold=5 * MIB,
+    )[0]
+    assert outcome.ok
+    assert checking_bucket.read("file.bin") == noise(size)
+
+
+def test_a_strict_file_is_sent_again_after_a_lost_answer(checking_bucket, tmp_path):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"mine")
+    expected = checking_bucket.put("file.bin", b"old").etag
+    [outcome] = transfer(
+        tmp_path,
+        checking_bucket,
+        task(path, expect_etag=expected, strict=True),
+        script=once(PutObject, lose_answer),
+    )[0]
+    assert outcome.ok
+    assert checking_bucket.read("file.bin") == b"mine"

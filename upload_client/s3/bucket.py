@@ -470,10 +470,22 @@ class Bucket:
             # That it arrived whole is shown by the XML around it; some stores leave out the quotes.
             return Stored(_etag({"ETag": f'"{copied}"'}), _version(answer))
 
-    def rm(self, key: str) -> None:
-        """Delete an object. That there is none is no error."""
+    def rm(self, key: str, *, if_match: str | None = None) -> None:
+        """Delete an object. That there is none is no error, unless it is named by its ETag.
+
+        Args:
+            key: Relative to the prefix.
+            if_match: Only if it has this ETag (given without quotes). Not every store knows this condition:
+                some answer 501, and some do not look at it.
+
+        Raises:
+            PreconditionFailed: It has another ETag, or (NotFound in some stores) is not there.
+
+        See https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+        """
+        condition: dict[str, Any] = {} if if_match is None else {"IfMatch": f'"{if_match}"'}
         with store_errors(f"DELETE {self.prefix}{key}"):
-            self.client.delete_object(Bucket=self.name, Key=self.prefix + key)
+            self.client.delete_object(Bucket=self.name, Key=self.prefix + key, **condition)
 
     def df(self) -> pd.DataFrame:
         """List all objects as a table.

@@ -39,6 +39,8 @@ class TransferTask(NamedTuple):
         leftover: Upload ids of unfinished multipart uploads to this key, as ListMultipartUploads found them.
         size_to_be: Bytes a local file must have; None: as many as are found.
         digests: Checksums of other kinds that it must have: algorithm and bytes of each.
+        strict: Replace nothing but what `expect_etag` names: a file that somebody else has written meanwhile
+            stays, and this one fails. (Of copies it says nothing.)
     """
 
     row: int
@@ -52,6 +54,7 @@ class TransferTask(NamedTuple):
     unfinished: tuple[str, ...] = ()
     size_to_be: int | None = None
     digests: tuple[tuple[str, bytes], ...] = ()
+    strict: bool = False
 
 
 class TransferOutcome(NamedTuple):

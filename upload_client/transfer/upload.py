@@ -111,12 +111,18 @@ def persist(request: Request, unchanged: Callable[[], None] = lambda: None) -> S
     return answer
 
 
-def write(request: Fenced, size: int, crc32: str | None) -> Steps[Answer]:
+def write(request: Fenced, size: int, crc32: str | None, *, strict: bool = False) -> Steps[Answer]:
     """Make a request that makes an object, and find out what became of it.
 
     After a conflict or a lost answer, the object that is there is looked at: if it has our size and CRC32,
     the write has succeeded. Otherwise the request is made again, on the ETag found. So it is, too, after an
     answer that says yes and names no ETag, as of some stores' Complete, and of what only looks like a store.
+
+    Args:
+        request: What to make; fenced by what is expected to be there.
+        size: Bytes of the object.
+        crc32: Of the whole object, base64; None: not known.
+        strict: Replace nothing but what is expected: whatever else is there stays, and the answer is 412.
 
     Returns:
         The answer to the write, or to the HEAD that shows it has been carried out; else the error.
@@ -153,6 +159,8 @@ def write(request: Fenced, size: int, crc32: str | None) -> Steps[Answer]:
                     return answer  # it is not what is there that S3 objects to
                 if answer.status == 409 and isinstance(request, CompleteUpload):
                     return answer
+            if strict and there != request.expect:
+                return Answer(412, "PreconditionFailed", "something else is there by now")
             request = request._replace(expect=there)
             if answer.status == 412:
                 continue
@@ -189,7 +197,7 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
     request = PutObject(task.key, body, crc32, task.expect_etag, file.check_unchanged)
     if found is not None:
         request = _for_s3_to_check(request, dict(task.digests))
-    answer = yield from write(request, size, crc32)
+    answer = yield from write(request, size, crc32, strict=task.strict)
     if not answer.ok:
         raise NotTaken(answer)
     return TransferOutcome(
@@ -344,7 +352,7 @@ class Parted:
             self.size,
             self.task.expect_etag,
         )
-        answer = yield from write(request, self.size, crc32)
+        answer = yield from write(request, self.size, crc32, strict=self.task.strict)
         if answer.code == "NoSuchUpload":
             # Completed by a request whose answer was lost, or thrown away by someone.
             found = yield from persist(HeadObject(self.task.key))
