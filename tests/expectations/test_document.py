@@ -159,7 +159,7 @@ def test_every_document_says_what_was_written(data):
     [
         ("", "it is empty"),
         ("- 1", "it is no mapping"),
-        ("version: 2", "line 1, version: input should be 1 (it is '2')"),
+        ("version: 2", "line 1, version: should be 1 (it is '2')"),
         ("types: []", "'version' is missing"),
         ("version: 1\nversion: 1", "line 2: the key 'version' stands there twice"),
         ("version: 1\n1: x", "line 2: the key '1' is no text"),
@@ -207,7 +207,7 @@ def test_what_is_wrong_is_said_with_its_place(text, said):
         ('{format: csv, columns: [{name: a, pattern: "("}]}', "'(' is no regular expression"),
         (
             "{format: csv, columns: [{name: no}]}",
-            "columns[0].name: input should be a valid string (it is 'False')",
+            "columns[0].name: should be a valid string (it is 'False')",
         ),
         ("{format: csv, columns: [{name: a, min: .nan}]}", "a limit is no number (NaN)"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -79,6 +80,12 @@ def test_a_whole_schedule_is_understood(written, tmp_path):
 )
 def test_a_job_may_be_due_at_such_times(written, when):
     written(job(f"{when}, {JOB}"))
+
+
+def _bomb():
+    """A few lines that mean billions of things."""
+    names = "bcdefghijklmnopqrstuvwxyz"
+    return "".join(f"{this}: &{this} [{', '.join([f'*{last}'] * 9)}]\n" for last, this in pairwise(names))
 
 
 @pytest.mark.parametrize(
@@ -188,8 +195,13 @@ def test_a_job_may_be_due_at_such_times(written, when):
         ),
         ("- a", "it is no mapping that has `jobs`"),
         ("jobs: [", "line 1: "),
-        ("jobs: !!python/object/apply:os.system [x]", "line 1: could not determine a constructor"),
-        ("", "it is no mapping"),
+        (
+            "jobs: !!python/object/apply:os.system [x]",
+            "line 1: the tag 'tag:yaml.org,2002:python/object/apply:os.system' means nothing",
+        ),
+        ("", "it is empty"),
+        ("a: &a [1, 2]\nb: &b [*a, *a]\n" + _bomb(), "aliases count with what they stand for"),
+        ("jobs:\n  1: {every: 1h, " + JOB + "}", "line 2: the key '1' is no text; write it in quotes"),
         (b"\xff", "it is not UTF-8"),
     ],
 )

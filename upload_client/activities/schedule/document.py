@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -32,20 +31,33 @@ from upload_client.core.schedule import parse_duration
 from upload_client.core.sources import shown_url
 from upload_client.core.templates import check_template, fill
 from upload_client.errors import UsageError
+from upload_client.support import yaml_document
 from upload_client.support.in_use import note
+from upload_client.support.yaml_document import (
+    SHOWN,
+    Budget,
+    InvalidDocument,
+    InvalidYaml,
+    Limits,
+    place,
+    says,
+)
+
+if TYPE_CHECKING:
+    import yaml
 
 __all__ = ["NAMES", "InvalidSchedule", "Job", "Schedule", "load"]
 
 NAMES = ("run", "job")
 """What may stand in braces: the moment for which a job runs, and its name."""
 
-_SHOWN = 20
-_MAX_BYTES = 4 * 1024**2
+_LIMITS = Limits(size=4 * 1024**2, values=400_000, seconds=60.0)
+"""Some thousand jobs, with all that may be said of each."""
 _SAMPLE = {"run": datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), "job": "job"}
 _NO_PASSWORD = "a password does not belong in a file; use password_command"  # noqa: S105 - a sentence
 
 
-class InvalidSchedule(UsageError):  # noqa: N818 - named for what it is
+class InvalidSchedule(InvalidDocument):
     """The file is no schedule.
 
     Attributes:
@@ -53,15 +65,8 @@ class InvalidSchedule(UsageError):  # noqa: N818 - named for what it is
         problems: what is wrong, each with line and key.
     """
 
+    kind = "schedule"
     hint = "Correct the file: docs/reference/schedule.md says what may stand in it."
-
-    def __init__(self, where: str, problems: Sequence[str]) -> None:
-        self.where, self.problems = where, tuple(problems)
-        n = len(self.problems)
-        shown = list(self.problems[:_SHOWN])
-        if n > _SHOWN:
-            shown.append(f"and {n - _SHOWN} more")
-        super().__init__("\n  ".join([f"{n} problem{'s' * (n != 1)} in the schedule {where}", *shown]))
 
 
 # --- the words of the file ---
@@ -440,85 +445,32 @@ def load(path: Path) -> Loaded:
     note(path, "the schedule")
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+            data = file.read(_LIMITS.size + 1)
     except OSError as error:
         raise UsageError(f"the schedule {path} cannot be read: {error.strerror}") from None
     where = str(path)
-    if len(data) > _MAX_BYTES:
-        raise InvalidSchedule(where, [f"it has more than {_MAX_BYTES:,} bytes"])
     try:
-        text = data.decode("utf-8-sig")
-        root = yaml.compose(text, _Loader)
-        content = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
-    except UnicodeDecodeError as error:
-        raise InvalidSchedule(where, [f"it is not UTF-8 (byte {error.start})"]) from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise InvalidSchedule(where, [f"{line}{error.problem or error.context}"]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidSchedule(where, [f"it is no YAML: {str(error)[:200]}"]) from None
+        root, content = yaml_document.read(data, _LIMITS, Budget(_LIMITS.seconds))
+    except InvalidYaml as error:
+        raise InvalidSchedule(where, [str(error)]) from None
     if not isinstance(content, dict):
         raise InvalidSchedule(where, ["it is no mapping that has `jobs`"])
     try:
         return Loaded(Schedule.model_validate(content), path.absolute())
     except ValidationError as error:
-        raise InvalidSchedule(where, list(_problems(error, root))) from None
-
-
-class _Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML has no types
-    """Refuses a key that stands there twice: the first of two jobs of one name would vanish."""
-
-    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
-        """Make a dict."""
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None,
-                    None,
-                    f"the key {str(key_node.value)[:100]!r} stands there twice",
-                    key_node.start_mark,
-                )
-            seen.add(key_node.value)
-        made: dict[Any, Any] = super().construct_mapping(node, deep)
-        return made
+        problems = list(_problems(error, root))
+        raise InvalidSchedule(where, problems, error.error_count()) from None
 
 
 def _problems(error: ValidationError, root: yaml.Node) -> Iterator[str]:
-    for problem in error.errors(include_url=False, include_input=False):
-        line, key = _place(root, problem["loc"])
-        yield f"line {line}{f', {key}' if key else ''}: {_says(problem)}"
-
-
-def _place(root: yaml.Node, loc: Sequence[str | int]) -> tuple[int, str]:
-    """Line and key of a problem; in `loc` there are also names of alternatives, which no file spells."""
-    node, key, line = root, "", root.start_mark.line
-    for part in loc:
-        if isinstance(node, yaml.MappingNode):
-            for key_node, value_node in node.value:
-                if key_node.value == str(part):
-                    node, line = value_node, key_node.start_mark.line
-                    key += f".{part}" if key else str(part)
-                    break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line
-            key += f"[{part}]"
-    return line + 1, key
+    for problem in error.errors(include_url=False, include_input=False)[:SHOWN]:
+        yield f"{place(root, problem['loc'])}: {_says(problem)}"
 
 
 def _says(problem: Any) -> str:  # noqa: ANN401 - pydantic's own mapping
-    kind, last = problem["type"], problem["loc"][-1] if problem["loc"] else ""
-    if kind == "extra_forbidden":
-        close = difflib.get_close_matches(str(last), _KEYS, n=1)
-        return "there is no such key here" + (f"; did you mean {close[0]!r}?" if close else "")
-    if kind == "missing":
-        return f"{str(last)!r} is missing"
-    if kind == "string_pattern_mismatch":
+    if problem["type"] == "string_pattern_mismatch":
         return "a job is named by 1 to 63 letters, digits, dots, dashes and underscores"
-    message: str = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return message[:1].lower() + message[1:]
+    return says(problem, _KEYS)
 
 
 _KEYS = sorted({name for model in _Part.__subclasses__() for name in model.model_fields})
