@@ -129,7 +129,10 @@ def test_the_same_for_a_program(delivered, ask, at_once):
     assert told["files"] == {"ready": 0, "failed": 0, "done": 0, "valid": 2, "invalid": 1, "total": 3}
     assert [file["path"] for file in told["last"]] == [HOSTILE]
     assert said.out.isascii()
-    assert documented() == leaves(told) | {"receipt.key", "receipt.epoch", "receipt.written_at"} | {
+    assert documented() == leaves(told) | {
+        *("receipt.key", "receipt.epoch", "receipt.written_at"),
+        *(f"landing.{name}" for name in ("added", "replaced", "gone", "named")),
+    } | {
         f"rate.{name}" for name in ("seconds", "bytes_per_second", "files_per_second", "verdicts_per_second")
     }
 
@@ -140,7 +143,7 @@ def leaves(told: object, name: str = "") -> set[str]:
         return {leaf for key, value in told.items() for leaf in leaves(value, f"{name}.{key}".lstrip("."))}
     if isinstance(told, list) and told and isinstance(told[0], dict):
         return leaves(told[0], f"{name}[]")
-    return set() if name in ("rate", "receipt") else {name}
+    return set() if name in ("rate", "receipt", "landing") else {name}
 
 
 def documented() -> set[str]:

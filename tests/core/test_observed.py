@@ -193,3 +193,36 @@ def test_of_many_that_went_wrong_the_last_ones_are_named():
     assert [file.path for file in counted.last] == [str(n) for n in range(29, 19, -1)]
     assert [(kind.reason, kind.n) for kind in counted.wrong] == [("because", 30)]
     assert tally(iter(files[:1]), 0, 0).last[0].at is None
+
+
+# ------------------------------------------------------------------------- the landing place, afterwards
+
+
+def delivered(*paths: str) -> DeliveryHistory:
+    made = DeliveryHistory()
+    made.add_client(client(1, init(1), *(sent(path, f"1-{n}") for n, path in enumerate(paths))))
+    return made
+
+
+def test_what_lies_in_the_bucket_afterwards_is_held_against_what_was_judged():
+    history = delivered("a", "b", "c", "d", "excluded since then")
+    rows = index(*((name, "9", True) for name in ("a", "b", "c", "d", "never sent")))
+    there = [("", 0, ""), ("a", 9, ETAG), ("b", 9, "cd" * 16), ("c", 8, ETAG)]
+    more = [("excluded since then", 9, ETAG), ("z", 1, ETAG)]
+    seen = observed.landing_seen(history, rows, iter([*there, *more]))
+    assert seen.named == {"added": ("excluded since then", "z"), "replaced": ("b", "c"), "gone": ("d",)}
+    assert (seen.added, seen.replaced, seen.gone, seen.as_judged) == (2, 2, 1, False)
+
+
+def test_where_there_is_no_index_every_announced_file_is_one_of_the_delivery():
+    assert observed.landing_seen(delivered("a", "b"), None, [("a", 9, ETAG), ("b", 9, ETAG)]).as_judged
+    assert observed.landing_seen(delivered("a", "b"), None, [("a", 9, ETAG)]).named["gone"] == ("b",)
+    damaged = DeliveryHistory({"known": 0})
+    damaged.add_client(client(1, sent("a", "1-0")))
+    assert observed.landing_seen(damaged, None, [("known", 9, ETAG), ("a", 9, ETAG)]).replaced == 1
+
+
+def test_of_very_many_objects_the_first_ten_are_named():
+    listed = ((f"{n:07}", 1, ETAG) for n in range(100_000))
+    seen = observed.landing_seen(delivered("a"), None, listed)
+    assert (seen.added, len(seen.named["added"]), seen.named["gone"]) == (100_000, 10, ("a",))

@@ -300,7 +300,7 @@ def test_only_the_first_differences_are_kept_and_all_are_counted():
 )
 def test_a_listing_is_held_against_the_receipt_file_by_file(names, objects):
     listed = [(name, *objects[name]) for name in sorted(objects)]
-    expected = []
+    expected = [(name, "added") for name in objects if name not in names]
     for name in names:
         size, etag = objects.get(name, (None, None))
         if size is None:
@@ -309,8 +309,12 @@ def test_a_listing_is_held_against_the_receipt_file_by_file(names, objects):
             expected.append((name, "replaced"))
         elif etag != "ab" * 16:
             expected.append((name, None))
-    found = [(each.path, wrong and wrong.kind) for each, wrong in compare_listing(map(file, names), listed)]
-    assert found == expected
+    listed.insert(0, ("", 0, ""))  # what consoles make of a folder
+    found = [
+        (each.path if each else wrong.path, wrong and wrong.kind)
+        for each, wrong in compare_listing(map(file, names), listed)
+    ]
+    assert found == sorted(expected)
 
 
 def test_a_listing_in_another_order_cannot_be_compared():

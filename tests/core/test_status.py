@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.lease import LockBody
-from upload_client.core.observed import parse_index
+from upload_client.core.observed import LandingSeen, parse_index
 from upload_client.core.records import (
     Crash,
     Failed,
@@ -36,6 +36,7 @@ from upload_client.core.status import (
     as_json,
     as_moment,
     status_of,
+    with_landing,
 )
 from upload_client.core.times import milliseconds, timestamp
 
@@ -173,6 +174,24 @@ def test_a_run_that_found_nothing_to_do_leaves_it_complete(history):
     history.add_client(client(2, Stop(at(9), "nothing to do: all files are delivered and valid")))
     found = status(history, lock("released", epoch=2), index=index("a"), receipt=RECEIPT)
     assert (found.phase, codes(found)) == (Phase.COMPLETE, [])
+
+
+def test_what_was_done_to_the_bucket_after_the_verdicts_is_told(history):
+    history.add_client(client(1, sent("a", "1-0", 4), Stop(at(5), "complete")))
+    history.add_validator(validator(1, verdict("a", "1-0", 4)))
+    complete = status(history, lock("released"), index=index("a"), receipt=RECEIPT)
+    none = {"added": (), "replaced": (), "gone": ()}
+    as_judged = with_landing(complete, LandingSeen(0, 0, 0, none))
+    assert (codes(as_judged), as_judged.headline) == ([], complete.headline)
+    harmed = LandingSeen(12, 1, 1, {"added": ("x\x1b", "y"), "replaced": ("a",), "gone": ("b",)})
+    told = with_landing(complete, harmed)
+    assert codes(told) == ["objects_gone", "objects_replaced", "objects_added"]
+    assert told.headline.startswith(f"{complete.headline}; 1 no longer in the bucket; 1 replaced")
+    assert "12 objects in the landing place that this delivery does not have: x\\x1b, y and 10 more" in (
+        told.problems[2].what
+    )
+    assert "1 object of this delivery no longer in the bucket: b" in told.problems[0].what
+    assert as_json(told)["landing"]["named"]["replaced"] == ["a"]
 
 
 def test_how_a_run_ended_is_told_with_what_to_do(history):

@@ -149,7 +149,7 @@ def test_the_buckets_are_held_against_it(delivery: Delivery, data: Path, capsys,
     s3.put_object(Bucket=landing, Key=delivery.landing + paths[1], Body=b"longer or shorter")
     same_size = bytes(len(content(data)[paths[2]]))
     s3.put_object(Bucket=landing, Key=delivery.landing + paths[2], Body=same_size, ChecksumAlgorithm="CRC32")
-    s3.put_object(Bucket=landing, Key=delivery.landing + "of the receiver", Body=b"nobody's business")
+    s3.put_object(Bucket=landing, Key=delivery.landing + "of nobody", Body=b"added after the verdicts")
     if s3_endpoint is not None:  # moto tells no checksum of what was written in parts
         written_anew(s3, landing, delivery.landing + paths[3], content(data)[paths[3]])
     s3.delete_object(Bucket=control, Key=f"{root}staging/index/00000001.csv")
@@ -164,15 +164,52 @@ def test_the_buckets_are_held_against_it(delivery: Delivery, data: Path, capsys,
         (paths[0], "gone"),
         (paths[1], "replaced"),
         (paths[2], "replaced"),
+        ("of nobody", "added"),
         ("staging/index/00000001.csv", "record missing"),
         (f"staging/log/client/{reader.head.client_log.seq:010d}.jsonl", "record changed"),
         (KEY, "record changed"),
     }
-    assert sum(summary["counts"].values()) == 6
+    assert sum(summary["counts"].values()) == 7
 
     elsewhere = receipt.with_name("elsewhere.json")
     elsewhere.write_bytes(receipt.read_bytes().replace(f"s3://{landing}/".encode(), b"s3://x/", 1))
     assert verify(elsewhere)[0] == 2
+
+
+def test_status_tells_what_has_been_done_to_the_bucket_since_the_verdicts(
+    delivery: Delivery, data: Path, capsys
+) -> None:
+    delivered(delivery, data)
+    sandbox = delivery.receiver.sandbox
+    s3, landing = sandbox.client("s3"), sandbox.landing_bucket
+
+    def status(*more: str) -> tuple[int, str]:
+        named = ["--dataset", delivery.dataset, "--delivery-id", delivery.delivery_id]
+        code = main(["status", *named, "--profile", str(sandbox.profile), *more])
+        return code, capsys.readouterr().out
+
+    code, said = status()
+    assert (code, "holds what was judged, and nothing else" in said) == (0, True)
+    for n in range(12):
+        s3.put_object(Bucket=landing, Key=f"{delivery.landing}zz/{n:02}\x1b[2J.csv", Body=b"x")
+    code, said = status("--json")
+    told = json.loads(said)
+    assert (code, told["phase"], told["landing"]["added"]) == (
+        0,
+        "complete",
+        12,
+    )  # all of the delivery is there
+    assert len(told["landing"]["named"]["added"]) == 10
+    assert [each["code"] for each in told["problems"]] == ["objects_added"]
+
+    paths = sorted(content(data))
+    s3.delete_object(Bucket=landing, Key=delivery.landing + paths[0])
+    s3.put_object(Bucket=landing, Key=delivery.landing + paths[1], Body=bytes(len(content(data)[paths[1]])))
+    code, said = status()
+    assert code == 8
+    assert "12 added, 1 replaced, 1 gone since the verdicts" in said
+    assert (paths[0] in said, paths[1] in said, "\x1b" in said) == (True, True, False)
+    assert "and 2 more" in " ".join(said.split())
 
 
 def written_anew(s3, bucket: str, key: str, body: bytes) -> None:

@@ -79,7 +79,9 @@ def report(
     if not force:
         check_free(target, "report")
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
-    seen = waiting(settings)(lambda: write_report(places.control, places.layout, target, force=force))
+    seen = waiting(settings)(
+        lambda: write_report(places.control, places.layout, target, force=force, landing=places.landing)
+    )
     if seen is None:
         raise UsageError(
             f"there is no delivery {dataset}/{delivery_id}: nothing of it lies in the control bucket",
@@ -127,7 +129,7 @@ def write_report_of(client: UploadClient, target: Path, *, quiet: bool) -> None:
 
 
 def write_report(
-    control: Bucket, layout: Layout, target: Path, *, force: bool = False
+    control: Bucket, layout: Layout, target: Path, *, force: bool = False, landing: Bucket | None = None
 ) -> DeliveryStatus | None:
     """Write the report of a delivery, whole or not at all.
 
@@ -136,6 +138,7 @@ def write_report(
         layout: Of the delivery.
         target: The file to write; an older report is replaced.
         force: Whatever is there is replaced.
+        landing: The landing bucket, at the delivery's prefix, to look at where the delivery is complete.
 
     Returns:
         Where the delivery stands; None where there is none, and nothing was written.
@@ -150,7 +153,7 @@ def write_report(
     from upload_client.reports.observer import StatusReporter  # noqa: PLC0415 # imports boto3
     from upload_client.support.atomic import keep_others, replacing  # noqa: PLC0415 # not for --help
 
-    observer = StatusReporter(control, layout)
+    observer = StatusReporter(control, layout, landing=landing)
     seen = observer.look()
     if seen.phase is Phase.MISSING:
         return None

@@ -75,7 +75,7 @@ def status(
 
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     patiently = waiting(settings)
-    observer = StatusReporter(places.control, places.layout)
+    observer = StatusReporter(places.control, places.layout, landing=places.landing)
     if watch:
         try:
             return _watch(observer, patiently, as_object=as_object)
@@ -153,4 +153,6 @@ def _exit_code(seen: DeliveryStatus) -> int:
     from upload_client.core.exits import ExitCode  # noqa: PLC0415 # not for --help
     from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
 
+    if seen.landing is not None and (seen.landing.gone or seen.landing.replaced):
+        return ExitCode.NOT_COMPLETE
     return {Phase.COMPLETE: 0, Phase.MISSING: 2, Phase.LOG_BROKEN: 1}.get(seen.phase, ExitCode.NOT_COMPLETE)

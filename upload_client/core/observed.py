@@ -20,10 +20,12 @@ __all__ = [
     "SEEN_STATES",
     "FileState",
     "IndexRows",
+    "LandingSeen",
     "NamedFile",
     "SeenState",
     "Tally",
     "file_states",
+    "landing_seen",
     "last_run",
     "parse_index",
     "tally",
@@ -138,6 +140,70 @@ def file_states(history: DeliveryHistory, index: IndexRows | None, *, live: bool
             state = _STATES.get(word, "done")
             why = history.message(row), history.code(row)
             yield FileState(path, state, n_bytes, sent, judged, *why)
+
+
+@value
+class LandingSeen:
+    """The landing place of a complete delivery, held against what was judged.
+
+    Attributes:
+        added: objects there that the delivery does not have.
+        replaced: files whose object has another ETag or size than the one that was judged.
+        gone: files whose object is no longer there.
+        named: the first of each, by these names.
+    """
+
+    added: int
+    replaced: int
+    gone: int
+    named: Mapping[str, tuple[str, ...]] = field(hash=False)
+
+    @property
+    def as_judged(self) -> bool:
+        """Whether there is nothing else and nothing less."""
+        return not (self.added or self.replaced or self.gone)
+
+
+def landing_seen(
+    history: DeliveryHistory, index: IndexRows | None, listed: Iterable[tuple[str, int, str]]
+) -> LandingSeen:
+    """Hold a listing of the landing place against the files that a complete delivery has, a byte for each.
+
+    Args:
+        history: both logs.
+        index: of the last run; None: every file that the log announces was delivered.
+        listed: path, size in bytes and ETag of each object. The empty path, which consoles make of a folder,
+            is passed over.
+    """
+    waits = bytearray(sum(1 for _ in history.paths()))  # 1: delivered, and not listed so far
+    for path in history.paths() if index is None else index.paths:
+        row = history.row(path)
+        if row is not None:
+            waits[row] = 1
+    counts = dict.fromkeys(("added", "replaced", "gone"), 0)
+    named: dict[str, list[str]] = {kind: [] for kind in counts}
+
+    def note(kind: str, path: str) -> None:
+        counts[kind] += 1
+        if len(named[kind]) < NAMED:
+            named[kind].append(path)
+
+    for path, size, etag in listed:
+        row = history.row(path)
+        if row is None or not waits[row]:
+            if path:
+                note("added", path)
+            continue
+        waits[row] = 0
+        upload = history.uploads.brief(row)
+        if upload is None or (upload[0], upload[2]) != (size, etag):
+            note("replaced", path)
+    if any(waits):
+        for path in history.paths() if index is None else index.paths:
+            row = history.row(path)
+            if row is not None and waits[row]:
+                note("gone", path)
+    return LandingSeen(**counts, named={kind: tuple(paths) for kind, paths in named.items()})
 
 
 @value

@@ -504,6 +504,7 @@ Kind: TypeAlias = Literal[
     "unreadable",
     "gone",
     "replaced",
+    "added",
     "record missing",
     "record changed",
 ]
@@ -515,6 +516,7 @@ DIFFERENCES: Final[Mapping[Kind, str]] = {
     "unreadable": "not to be read",
     "gone": "delivered, and no longer in the bucket",
     "replaced": "replaced in the bucket",
+    "added": "in the bucket, and not in the receipt",
     "record missing": "of the delivery, no longer in the control bucket",
     "record changed": "of the delivery, not what the receipt says",
 }
@@ -582,32 +584,47 @@ def compare_content(each: Delivered, crc32: str) -> Difference | None:
 
 def compare_listing(
     files: Iterable[Delivered], listed: Iterable[tuple[str, int, str]]
-) -> Iterator[tuple[Delivered, Difference | None]]:
+) -> Iterator[tuple[Delivered, Difference | None] | tuple[None, Difference]]:
     """Hold the files of a receipt against the listing of the bucket; both are in the order of their keys.
 
     Args:
         files: of the receipt.
-        listed: path, size in bytes and ETag of each object below the landing place. Others than those
-            delivered are nobody's business here.
+        listed: path, size in bytes and ETag of each object below the landing place. The empty path, which
+            consoles make of a folder, is passed over.
 
     Yields:
-        Each file of which the bucket no longer has the very object. With a difference where that is certain;
+        Each file of which the bucket no longer has the very object, with a difference where that is certain;
         with None where the object has another ETag and only its checksum can tell whether the content is
-        the same: the owner of a bucket may have written it anew.
+        the same: the owner of a bucket may have written it anew. And None with the difference for each object
+        that the receipt does not name.
 
     Raises:
         ValueError: the listing is not in order.
     """
-    there = iter(listed)
+    there = _in_order(listed)
     entry = next(there, None)
     for each in files:
         while entry is not None and entry[0] < each.path:
-            before, entry = entry[0], next(there, None)
-            if entry is not None and entry[0] <= before:
-                raise ValueError(f"the listing is not in order: {entry[0]!r} comes after {before!r}")
+            yield None, Difference("added", entry[0], f"has {entry[1]} bytes")
+            entry = next(there, None)
         if entry is None or entry[0] != each.path:
             yield each, Difference("gone", each.path)
-        elif entry[1] != each.size:
+            continue
+        if entry[1] != each.size:
             yield each, Difference("replaced", each.path, f"has {entry[1]} bytes; delivered were {each.size}")
         elif entry[2] != each.etag:
             yield each, None
+        entry = next(there, None)
+    while entry is not None:
+        yield None, Difference("added", entry[0], f"has {entry[1]} bytes")
+        entry = next(there, None)
+
+
+def _in_order(listed: Iterable[tuple[str, int, str]]) -> Iterator[tuple[str, int, str]]:
+    before = ""
+    for entry in listed:
+        if entry[0] > before:
+            yield entry
+        elif entry[0]:
+            raise ValueError(f"the listing is not in order: {entry[0]!r} comes after {before!r}")
+        before = entry[0]

@@ -19,6 +19,7 @@ from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.lease import GRACE, LockBody
 from upload_client.core.observed import (
     IndexRows,
+    LandingSeen,
     NamedFile,
     Tally,
     file_states,
@@ -27,6 +28,7 @@ from upload_client.core.observed import (
 )
 from upload_client.core.problems import Problem
 from upload_client.core.records import Init, ValidatorInit
+from upload_client.core.text import for_log
 from upload_client.core.times import milliseconds, timestamp
 from upload_client.core.values import value
 
@@ -48,6 +50,7 @@ __all__ = [
     "as_json",
     "as_moment",
     "status_of",
+    "with_landing",
 ]
 
 SCHEMA_VERSION: Final = 1
@@ -300,6 +303,8 @@ class DeliveryStatus:
         wrong: files that went wrong, by reason, the most frequent first.
         last: files that went wrong last.
         problems: what a person should know, errors first.
+        landing: the landing place, held against what was judged; None unless the delivery is complete, and
+            where it could not be listed.
     """
 
     dataset: str
@@ -319,6 +324,7 @@ class DeliveryStatus:
     wrong: tuple[Problem, ...]
     last: tuple[NamedFile, ...]
     problems: tuple[Notice, ...]
+    landing: LandingSeen | None = None
 
 
 def status_of(
@@ -371,6 +377,56 @@ def status_of(
     return replace(
         status, problems=tuple(sorted(_problems(status, seen), key=lambda problem: problem.severity))
     )
+
+
+def with_landing(status: DeliveryStatus, found: LandingSeen) -> DeliveryStatus:
+    """The status of a complete delivery, and what else its landing place tells."""
+    said = "".join(f"; {n:,} {words}" for n, words in _beside(found))
+    notices = (*_problems_of_landing(found), *status.problems)
+    return replace(
+        status,
+        landing=found,
+        headline=status.headline + said,
+        problems=tuple(sorted(notices, key=lambda notice: notice.severity)),
+    )
+
+
+def _beside(found: LandingSeen) -> Iterator[tuple[int, str]]:
+    if found.gone:
+        yield found.gone, "no longer in the bucket"
+    if found.replaced:
+        yield found.replaced, "replaced in the bucket"
+    if found.added:
+        yield found.added, "beside them that nobody has announced"
+
+
+def _problems_of_landing(found: LandingSeen) -> Iterator[Notice]:
+    verify = (
+        "`upload-client verify RECEIPT --online` names all, and tells whether the content is another one."
+    )
+    for kind, severity, words, todo in _OF_LANDING:
+        if n := getattr(found, kind):
+            named = found.named[kind]
+            more = f" and {n - len(named):,} more" if n > len(named) else ""
+            what = f"{n:,} object{'s' * (n != 1)} {words}: {', '.join(map(for_log, named))}{more}"
+            yield Notice(severity, f"objects_{kind}", what, f"{todo} {verify}")
+
+
+_OF_LANDING: Final[tuple[tuple[str, Literal["error", "warning"], str, str], ...]] = (
+    ("gone", "error", "of this delivery no longer in the bucket", "Ask the receiver what became of them."),
+    (
+        "replaced",
+        "error",
+        "not what was judged: replaced after the verdict",
+        "Whoever takes the data in has to leave them out.",
+    ),
+    (
+        "added",
+        "warning",
+        "in the landing place that this delivery does not have",
+        "Take in the files that the receipt names, and never all that lies below a prefix.",
+    ),
+)
 
 
 def as_json(status: DeliveryStatus) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from upload_client.index import Choice, LeftOut
 from upload_client.index.folder import Folder
 from upload_client.index.reading import blocks, in_order
 from upload_client.receipts.store import open_receipt, sha256_of
-from upload_client.s3.bucket import Bucket, NotFound, repeat_while_lost
+from upload_client.s3.bucket import Bucket, NotFound, StoreError, repeat_while_lost
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
@@ -141,9 +141,9 @@ def check_buckets(
 ) -> None:
     """Find out whether the buckets still hold what was delivered, and the records of it.
 
-    One LIST tells size and ETag of every object. Where an ETag is another one, a HEAD tells whether the
-    content is the same. Of the records these are looked at: the receipt, the file index, and the last segment
-    of each log, by whose hash the whole log is known.
+    One LIST tells size and ETag of every object, and which the receipt does not name. Where an ETag is
+    another one, a HEAD tells whether the content is the same. Looked at are these records, too: the receipt,
+    the file index, and the last segment of each log, by whose hash the whole log is known.
 
     Args:
         path: the receipt.
@@ -183,15 +183,19 @@ def check_buckets(
 
     listed = ((entry.key, entry.size, entry.etag) for entry in landing.list())
     with open_receipt(path) as files, ThreadPoolExecutor(_LOOKS, "verify") as pool:
-        doubtful = []
-        for each, difference in compare_listing(seen(files), listed):
-            if difference is not None:
-                report(difference)
-                continue
-            doubtful.append(each)
-            if len(doubtful) == 1000:
-                _look_closer(pool, landing, doubtful, report)
-                doubtful = []
+        doubtful: list[Delivered] = []
+        try:
+            for each, difference in compare_listing(seen(files), listed):
+                if difference is not None:
+                    report(difference)
+                    continue
+                assert each is not None
+                doubtful.append(each)
+                if len(doubtful) == 1000:
+                    _look_closer(pool, landing, doubtful, report)
+                    doubtful = []
+        except ValueError as error:
+            raise StoreError(str(error)) from None
         _look_closer(pool, landing, doubtful, report)
 
 

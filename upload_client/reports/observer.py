@@ -1,7 +1,8 @@
-"""An onlooker at a delivery: reads what lies in the control bucket, and writes nothing anywhere."""
+"""An onlooker at a delivery: reads what lies in its buckets, and writes nothing anywhere."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 
@@ -11,9 +12,24 @@ from upload_client.core.files import TransferType
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, number
 from upload_client.core.lease import MAX_BODY, LockBody
-from upload_client.core.observed import FileState, IndexRows, file_states, last_run, parse_index
+from upload_client.core.observed import (
+    FileState,
+    IndexRows,
+    file_states,
+    landing_seen,
+    last_run,
+    parse_index,
+)
 from upload_client.core.records import Init
-from upload_client.core.status import DeliveryStatus, Evidence, LockSeen, ReceiptSeen, status_of
+from upload_client.core.status import (
+    DeliveryStatus,
+    Evidence,
+    LockSeen,
+    Phase,
+    ReceiptSeen,
+    status_of,
+    with_landing,
+)
 from upload_client.errors import LogBroken
 from upload_client.s3.bucket import (
     AccessDenied,
@@ -41,9 +57,14 @@ class StatusReporter:
         control: The control bucket, at the delivery's root. It is only read.
         layout: Of the delivery.
         clock: The machine's; asked for the time only where the store has nothing that tells it.
+        landing: The landing bucket, at the delivery's prefix: where the delivery is complete it is listed,
+            and held against what was judged. None: that is not looked at.
     """
 
-    def __init__(self, control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self, control: Bucket, layout: Layout, clock: Clock = SYSTEM, *, landing: Bucket | None = None
+    ) -> None:
+        self._landing = landing
         self._control = control
         self._layout = layout
         self._clock = clock
@@ -89,12 +110,17 @@ class StatusReporter:
             any_trace=begun or lock is not None or self._any_trace(),
         )
         layout = self._layout
-        return status_of(
+        status = status_of(
             evidence,
             dataset=layout.dataset,
             delivery_id=layout.delivery_id,
             transfer_type=layout.transfer_type,
         )
+        if status.phase is Phase.COMPLETE and history is not None and self._landing is not None:
+            with contextlib.suppress(AccessDenied):  # not everybody who may read the logs may list the data
+                listed = ((entry.key, entry.size, entry.etag) for entry in self._landing.list())
+                return with_landing(status, landing_seen(history, self._index, listed))
+        return status
 
     def files(self, *, live: bool) -> Iterator[FileState]:
         """Every file, as of the last look; none where the logs cannot be believed. See `file_states`."""

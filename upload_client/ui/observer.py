@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from upload_client.core.observed import LandingSeen
 from upload_client.core.status import DeliveryStatus, LockStatus, Phase, RunStatus, ValidatorStatus
 from upload_client.core.text import for_terminal
 from upload_client.support import figures
@@ -40,7 +41,7 @@ def screen(status: DeliveryStatus, trouble: str = "") -> RenderableType:
             (f"{status.dataset}/{status.delivery_id}", "bold"),
             (f"  {status.transfer_type}, {WORDS[status.transfer_type]}; as of {_clock(status.at)}", "dim"),
         ),
-        Text(_sentence(status.headline), style=STYLES.get(status.phase, "bold cyan")),
+        Text(_sentence(status.headline), style=_style(status)),
     ]
     if trouble:
         parts.append(Text(f"not reached since then: {for_terminal(trouble)}", style="yellow"))
@@ -120,6 +121,24 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
         yield "validator", _validator(status.validator)
     if status.receipt is not None:
         yield "receipt", Text(for_terminal(status.receipt.key))
+    if status.phase is Phase.COMPLETE:
+        yield "bucket", _landing(status.landing)
+
+
+def _style(status: DeliveryStatus) -> str:
+    landing = status.landing
+    if landing is not None and not landing.as_judged:
+        return "bold red" if landing.replaced or landing.gone else "bold yellow"
+    return STYLES.get(status.phase, "bold cyan")
+
+
+def _landing(landing: LandingSeen | None) -> Text:
+    if landing is None:
+        return Text("not looked at: this login may not list it")
+    if landing.as_judged:
+        return Text("holds what was judged, and nothing else", style="green")
+    told = f"{landing.added:,} added, {landing.replaced:,} replaced, {landing.gone:,} gone since the verdicts"
+    return Text(told, style="bold red" if landing.replaced or landing.gone else "yellow")
 
 
 def _span(status: DeliveryStatus) -> str:
