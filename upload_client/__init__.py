@@ -19,8 +19,9 @@ os.environ.setdefault("BOTO_DISABLE_CRT", "true")
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
-    from upload_client.client import Outcome, UploadClient
+    from upload_client.client import UploadClient
     from upload_client.core.files import ClientFile, TransferType
+    from upload_client.delivery.outcome import Outcome
     from upload_client.delivery.plan import Plan
     from upload_client.errors import DeliveryError, NothingToDoError
     from upload_client.events import (
@@ -87,7 +88,7 @@ _HOMES = {
     "Message": "events",
     "NotebookReporter": "ui.notebook",
     "NothingToDoError": "errors",
-    "Outcome": "client",
+    "Outcome": "delivery.outcome",
     "Phase": "events",
     "Plan": "delivery.plan",
     "Planned": "events",

@@ -186,6 +186,7 @@ def measured(phase: str, folder: Path, endpoint_url: str) -> list[dict[str, obje
     laps = Laps()
 
     from upload_client import NothingToDoError, UploadClient
+    from upload_client.delivery.loop import receive_verdicts
     from upload_client.index import read_index
     from upload_client.settings import load_settings
 
@@ -212,7 +213,7 @@ def measured(phase: str, folder: Path, endpoint_url: str) -> list[dict[str, obje
     )
     if phase == "plan":
         plan = client.plan()
-        assert plan.n_to_send == len(client._source.index)
+        assert plan.n_to_send == len(client._run.source.index)
         laps.lap(phase, endpoint_url)
         return laps.found
     try:
@@ -226,11 +227,11 @@ def measured(phase: str, folder: Path, endpoint_url: str) -> list[dict[str, obje
     client.write_index()
     client.initiate_transfer()
     laps.lap("index written", endpoint_url)
-    delivery = client._delivery
+    delivery = client._run.connected
     assert delivery is not None
     delivery.announce.clear()  # what it costs to announce them is not asked for here
     while not delivery.ledger.validation_complete:
-        client._receive_verdicts(delivery)
+        receive_verdicts(delivery)
         time.sleep(0.01)  # as `run` does between two looks
     client.dump_state()
     laps.lap("verdicts", endpoint_url)

@@ -207,7 +207,7 @@ def test_a_run_is_watched_through_its_phases_in_lines(working, sandbox, run, at_
             lambda: finish(working),
         ]
     )
-    writer = working._delivery.writer
+    writer = working._run.connected.writer
     monkeypatch.setattr(command, "_wait", lambda _began: (next(steps)(), writer.flush()))
     names = ("--dataset", "toy", "--delivery-id", working.delivery_id, "--profile", sandbox.profile)
     said = run("status", *names, "--watch")

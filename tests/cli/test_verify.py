@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import sys
@@ -14,9 +15,10 @@ from upload_client.core.receipt import (
     IndexNamed,
     LogTail,
     ReceiptHead,
+    encode_receipt,
 )
 from upload_client.index import scan
-from upload_client.receipts.store import save_receipt
+from upload_client.receipts.store import local_copy
 
 T = "2026-01-02T03:04:05.678Z"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs names that are not UTF-8")
@@ -34,7 +36,11 @@ def receipt_of(folder, where):
         *("s3://l/D/Y/", "s3://c/D/Y/", IndexNamed("staging/index/00000001.csv", "0" * 64)),
         *(LogTail(0, "1" * 64), (LogTail(0, "2" * 64),), (), ()),
     )
-    return save_receipt(head, files, where)
+    digest = hashlib.sha256()
+    with local_copy(head, where) as copy:
+        for line in copy.of(encode_receipt(head, files)):
+            digest.update(line)
+    return copy.path, digest.hexdigest()
 
 
 @pytest.fixture

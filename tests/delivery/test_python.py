@@ -184,7 +184,7 @@ def test_a_large_file_goes_up_in_parts_and_arrives_as_it_is(delivery: Delivery, 
 def test_a_checkpoint_saves_the_next_run_the_reading_of_the_logs(
     delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upload_client.client._CHECKPOINT_AT_END", 1)
+    monkeypatch.setattr("upload_client.delivery.finish._CHECKPOINT_AT_END", 1)
     sandbox = delivery.receiver.sandbox
     root = f"{delivery.dataset}/{delivery.delivery_id}/staging/"
     with client_of(delivery, data, scan(data), n_threads=4) as client:

@@ -138,7 +138,7 @@ def test_it_is_stopped_while_the_starter_does_not_answer(
     delivery: Delivery, many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = threading.Event()
-    monkeypatch.setattr("upload_client.client.pipeline.start", lambda *_: answers.wait(60))
+    monkeypatch.setattr("upload_client.aws.pipeline.start", lambda *_: answers.wait(60))
     client = client_of(delivery, many)
     threading.Timer(1.0, client.stop).start()
     began = time.monotonic()

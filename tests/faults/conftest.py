@@ -230,8 +230,8 @@ def until_done(client: UploadClient) -> None:
 
 def silence(client: UploadClient, clock: Movable) -> None:
     """So much time passes without a word from a validator that the client starts one again."""
-    assert client._delivery is not None
-    shard = client._delivery.validation._shards[0]
+    assert client._run.connected is not None
+    shard = client._run.connected.validation._shards[0]
     attempt = shard.watch.attempt
     client.update()
     clock.slept += 60.0

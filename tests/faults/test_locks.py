@@ -23,6 +23,7 @@ from upload_client import UploadClient
 from upload_client.control.fence import unlock
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.records import KEEPALIVE_SECONDS, encode_segment
+from upload_client.delivery import finish, startup
 from upload_client.errors import DeliveryError, LockLost, Superseded
 
 
@@ -115,7 +116,7 @@ def taken_and_given_back(delivery: Delivery, old: UploadClient) -> None:
 
 def all_valid_but_for_the_end(client: UploadClient) -> None:
     """Send and hear everything, up to the moment before the last look."""
-    finish, client._finish = client._finish, lambda: None
+    finish, client._finish = client._finish, lambda _: None
     while not client.validation_complete:
         if client.next_file is not None:
             client.transfer_next_file()
@@ -131,9 +132,9 @@ def test_who_was_unlocked_while_it_worked_finds_out_within_seconds_and_writes_no
     old.transfer_next_file()
     while not any(file.state in ("done", "valid") for file in old.files):
         old.update()
-    assert old._delivery.writer.flush()
+    assert old._run.connected.writer.flush()
     taken_and_given_back(delivery, old)
-    old._lock.stop()  # its next look at the lock is far away
+    old._run.lock.stop()  # its next look at the lock is far away
     began = time.monotonic()
     outcome = _driven(old)
     assert outcome.exit_code == 12, outcome
@@ -160,7 +161,7 @@ def test_who_was_unlocked_when_all_was_judged_writes_no_receipt_and_does_not_exi
 ) -> None:
     old = connected(delivery, data)
     all_valid_but_for_the_end(old)
-    old._lock.stop()
+    old._run.lock.stop()
     taken_and_given_back(delivery, old)
     outcome = _driven(old)
     assert outcome.exit_code == 12, outcome
@@ -172,14 +173,14 @@ def test_who_was_unlocked_between_the_receipt_and_the_last_word_does_not_exit_0(
     delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = connected(delivery, data)
-    write = old._write_receipt
+    write = finish.write_receipt
 
-    def then_unlocked(*arguments) -> None:
-        write(*arguments)
-        old._lock.stop()
+    def then_unlocked(connected) -> None:
+        write(connected)
+        old._run.lock.stop()
         taken_and_given_back(delivery, old)
 
-    monkeypatch.setattr(old, "_write_receipt", then_unlocked)
+    monkeypatch.setattr(finish, "write_receipt", then_unlocked)
     outcome = _driven(old)
     assert outcome.exit_code == 12, outcome
     assert old.state == "quit"
@@ -190,8 +191,8 @@ def test_who_takes_the_lock_for_the_sample_ends_the_run_of_the_whole_delivery_at
 ) -> None:
     old = connected(delivery, data)
     old.transfer_next_file()
-    assert old._delivery.writer.flush()
-    old._lock.stop()
+    assert old._run.connected.writer.flush()
+    old._run.lock.stop()
     with client_of(delivery, data, steal=old.agent_id, transfer_type="sample") as new:
         new.connect()
         last = log_of(delivery, "client")[-1]
@@ -205,14 +206,14 @@ def test_who_was_unlocked_before_its_first_word_in_the_log_announces_nothing(
     delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = client_of(delivery, data)
-    acquire = old.acquire_lock
+    take = startup.take_lock
 
-    def then_unlocked(**options) -> bool:
-        acquire(**options)
+    def then_unlocked(run):
+        lock = take(run)
         taken_and_given_back(delivery, old)
-        return True
+        return lock
 
-    monkeypatch.setattr(old, "acquire_lock", then_unlocked)
+    monkeypatch.setattr(startup, "take_lock", then_unlocked)
     with pytest.raises(LockLost):
         old.connect()
     assert [len(segment.records) for segment in log_of(delivery, "client")] == [0]
@@ -226,7 +227,7 @@ def test_an_epoch_that_was_given_before_is_noticed_before_anything_counts_under_
     first.quit()
     second = client_of(delivery, data)
     second.connect()
-    bucket, chain = control_bucket(delivery), second._delivery.chain
+    bucket, chain = control_bucket(delivery), second._run.connected.chain
     header = chain.header(agent_id=first.agent_id, epoch=1)  # late, as of a request that was long on its way
     bucket.put(segment_key("staging/log/client/", header.seq), encode_segment(header, []))
     bucket.rm("owned")

@@ -96,8 +96,8 @@ class Prankster:
 
 
 def uploads(client: UploadClient) -> dict[str, Upload]:
-    assert client._delivery is not None
-    ledger = client._delivery.ledger
+    assert client._run.connected is not None
+    ledger = client._run.connected.ledger
     return {ledger.relpath(row): ledger.upload(row) for row in range(len(ledger))}
 
 
@@ -171,7 +171,7 @@ def test_one_that_never_comes_is_waited_for_twice_and_the_files_are_safe(
         outcome = client.outcome
         assert outcome is not None
         assert (outcome.exit_code, outcome.files_sent) == (5, n_sent), outcome
-        assert client._delivery.validation.watch.attempt == 2
+        assert client._run.connected.validation.watch.attempt == 2
         assert outcome.counts["done"] == len(content(data))
         assert delivery.landed() == content(data)
         assert delivery.lock()["state"] == "released"

@@ -256,8 +256,8 @@ MUTATIONS = (
     ),
     Mutation(
         "the lock is not looked at before the receipt",
-        "upload_client.client:UploadClient._finish",
-        "self._patiently(delivery.lock.refresh)",
+        "upload_client.delivery.finish:complete",
+        "connected.patiently(connected.lock.refresh)",
         "pass",
     ),
     Mutation(

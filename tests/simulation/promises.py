@@ -115,11 +115,11 @@ class Promises:
             return
         if key.startswith(self._root + _RECEIPT) and process.name not in self._sure:
             self.broken(f"{process.name} begins {operation} {key}, and has not looked at its lock before")
-        held = client._lock
+        held = client._run.lock
         if held is None or not held.may_write:
             self.broken(f"{process.name} begins {operation} {key} although it may not write")
         age = self.world.scheduler.now - self._confirmed.get(client.agent_id, 0.0)
-        if age >= client._lock._lease_seconds / 2:
+        if age >= client._run.lock._lease_seconds / 2:
             self.broken(f"{process.name} begins {operation} {key} {age:.1f} s after it last wrote its lock")
         if not self.spoilt and client.agent_id in self._taken_over:
             self.broken(
@@ -328,7 +328,7 @@ class Promises:
 
     def planned(self, client: UploadClient) -> None:
         """What a client knows of uploads when it begins is all that will ever count of earlier ones."""
-        delivery = client._delivery
+        delivery = client._run.connected
         assert delivery is not None
         if delivery.lock.epoch < self._highest[CLIENT_LOG]:
             return  # it has been superseded while it looked
@@ -344,7 +344,7 @@ class Promises:
         """No file is valid or invalid but by a verdict about its latest upload, or by the last look."""
         if event.state not in ("valid", "invalid") or self.world.liar:
             return
-        delivery = client._delivery
+        delivery = client._run.connected
         assert delivery is not None
         row = delivery.ledger.row(event.relpath)
         assert row is not None
@@ -357,7 +357,7 @@ class Promises:
 
     def recount(self, client: UploadClient) -> None:
         """The counts are those of the files."""
-        delivery = client._delivery
+        delivery = client._run.connected
         if delivery is None:
             return
         ledger = delivery.ledger
@@ -372,7 +372,7 @@ class Promises:
         self.recount(client)
         if code == 0:
             self._delivered(process, "exits 0")
-            if (client.agent_id, client._lock.epoch) in self._unlocked and not self._said_stop(
+            if (client.agent_id, client._run.lock.epoch) in self._unlocked and not self._said_stop(
                 client.agent_id
             ):
                 self.broken(f"{process.name} exits 0 although its lock was taken before it had said its last")

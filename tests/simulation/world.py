@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import random
 import shutil
@@ -26,6 +27,7 @@ from simulation.scheduling import Process, Scheduler
 from simulation.store import Content, Faults, Object, Store
 
 import upload_client.client as client_module
+import upload_client.delivery.run as run_module
 import upload_client.delivery.source as source_module
 from upload_client.client import Outcome, UploadClient
 from upload_client.control import fence, lock, log, places, probe
@@ -34,9 +36,10 @@ from upload_client.core.files import Upload
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody, ProcessIdentity
 from upload_client.core.records import Found
-from upload_client.delivery import validation
+from upload_client.delivery import finish, startup, validation
 from upload_client.errors import DeliveryError
 from upload_client.events import Connected, Event, FileChanged
+from upload_client.receipts import store as receipts
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.wire import BotoWire
 from upload_client.settings import Settings
@@ -731,16 +734,19 @@ class World:
                         "concurrent",
                         SimpleNamespace(futures=SimpleNamespace(ThreadPoolExecutor=scheduling.Pool)),
                     ),
-                    (client_module.make_plan.__globals__, "ThreadPoolExecutor", scheduling.Pool),
-                    (client_module, "_TICK", 1.0),
+                    (startup.make_plan.__globals__, "ThreadPoolExecutor", scheduling.Pool),
+                    (client_module, "LOOK_EVERY", 1.0),
+                    (run_module, "LOOK_EVERY", 1.0),
+                    (startup, "LOOK_EVERY", 1.0),
                     (source_module, "DataRoot", lambda folder, **_: Root(folder, world.opened)),
-                    (client_module, "TransferEngine", transfer),
+                    (startup, "TransferEngine", transfer),
                     (places, "s3_client", clients.s3_client),
-                    (client_module, "write_dump", lambda *_, **__: None),
-                    (client_module, "bring_receipt", lambda *_, **__: (None, None)),
-                    (client_module, "save_receipt", lambda *_, **__: (None, "")),
-                    (client_module, "_versions", dict),
-                    (client_module.pipeline, "lambda_client", lambda *_: Lambda(world)),
+                    (run_module, "write_dump", lambda *_, **__: None),
+                    (finish, "bring_receipt", lambda *_, **__: (None, None)),
+                    (receipts, "replacing", lambda *_: contextlib.nullcontext(io.StringIO())),
+                    (startup, "versions", dict),
+                    (finish, "versions", dict),
+                    (startup.pipeline, "lambda_client", lambda *_: Lambda(world)),
                     (local_file, "LocalFile", SlowFile),
                     (engine, "SMALL", _SMALL),
                     (handlers, "boto3", SimpleNamespace(Session=lambda: None)),

@@ -31,8 +31,9 @@ _COPY_TIMEOUT = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The keys of a delivery, and its buckets: `control` at its root, `landing` at its prefix."""
+    """A delivery's settings, its keys, and its buckets: `control` at its root, `landing` at its prefix."""
 
+    settings: Settings
     layout: Layout
     control: Bucket
     landing: Bucket
@@ -99,6 +100,7 @@ def open_places(
     control = s3_client(session, settings, read_timeout=_CONTROL_TIMEOUT)
     data = s3_client(session, settings, pool=pool, read_timeout=_COPY_TIMEOUT)
     places = Places(
+        settings,
         layout,
         Bucket(
             layout.fill(settings.control_bucket),

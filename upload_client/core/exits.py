@@ -40,20 +40,12 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-def exit_code(
-    counts: Mapping[State, int], *, lock_lost: bool = False, stopped_early: bool = False
-) -> ExitCode:
-    """The exit code of a run that no error has ended. Where several apply: the first of 12, 6, 5, 4, 3.
+def exit_code(counts: Mapping[State, int]) -> ExitCode:
+    """The exit code of a run that no error has ended. Where several apply: the first of 5, 4, 3.
 
     Args:
         counts: files in each state.
-        lock_lost: somebody else owns the delivery now.
-        stopped_early: there were too many invalid files.
     """
-    if lock_lost:
-        return ExitCode.LOCK_LOST
-    if stopped_early:
-        return ExitCode.STOPPED_EARLY
     if counts["done"]:
         return ExitCode.NOT_JUDGED
     if counts["ready"] or counts["pending"] or counts["transferring"] or counts["failed"]:

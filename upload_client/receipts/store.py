@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from upload_client.control.lock import numbered
 from upload_client.core import checksums
@@ -31,7 +31,6 @@ from upload_client.core.receipt import (
     ValidatorRun,
     digest_in_trailer,
     digest_of_files,
-    encode_receipt,
     receipt_name,
 )
 from upload_client.errors import UsageError
@@ -48,14 +47,15 @@ from upload_client.s3.unfinished import abort, unfinished_uploads
 from upload_client.support.atomic import check_free, keep_others, replacing
 
 __all__ = [
+    "LocalCopy",
     "bring_receipt",
     "deliveries",
     "fetch_receipt",
     "last_receipt",
+    "local_copy",
     "open_receipt",
     "put_receipt",
     "runs",
-    "save_receipt",
     "sha256_of",
     "standing_receipt",
 ]
@@ -111,22 +111,51 @@ def runs(history: DeliveryHistory) -> tuple[tuple[ClientRun, ...], tuple[Validat
 # ------------------------------------------------------------------------------------------------- a file
 
 
-def save_receipt(head: ReceiptHead, files: Iterable[Delivered], directory: Path) -> tuple[Path, str]:
-    """Write a receipt into a folder, whole or not at all.
+class LocalCopy:
+    """A receipt's copy in a file, made of the lines that are written elsewhere anyway.
 
-    Returns:
-        Its path, and its SHA-256, hex.
+    Attributes:
+        path: the file, once it is whole.
+        error: why there is none: what cannot be written here is no reason not to write it there.
+    """
 
-    Raises:
-        OSError: it cannot be written there, or another file has that name.
+    def __init__(self, file: IO[str] | None, error: OSError | None = None) -> None:
+        self.path: Path | None = None
+        self.error = error
+        self._file = file
+
+    def of(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """The same lines, each of which is copied."""
+        for line in lines:
+            if self._file is not None:
+                try:
+                    self._file.write(line.decode("ascii"))
+                except OSError as error:
+                    self.error, self._file = error, None
+            yield line
+
+
+@contextlib.contextmanager
+def local_copy(head: ReceiptHead, directory: Path) -> Iterator[LocalCopy]:
+    """Copy a receipt into a folder, whole or not at all, while its lines are written inside.
+
+    Nothing of a file's trouble is raised; it is the copy's `error`.
     """
     path = directory / receipt_name(head)
-    digest = hashlib.sha256()
-    with replacing(path, keep_others("receipt")) as file:
-        for line in encode_receipt(head, files):
-            digest.update(line)
-            file.write(line.decode("ascii"))
-    return path, digest.hexdigest()
+    with contextlib.ExitStack() as cleanup:
+        try:
+            copy = LocalCopy(cleanup.enter_context(replacing(path, keep_others("receipt"))))
+        except OSError as error:
+            copy = LocalCopy(None, error)
+        yield copy
+        failed = copy.error
+        try:
+            if failed is not None:
+                cleanup.__exit__(type(failed), failed, failed.__traceback__)
+            cleanup.close()
+        except OSError as error:
+            copy.error = error
+    copy.path = path if copy.error is None else None
 
 
 @contextlib.contextmanager

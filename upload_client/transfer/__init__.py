@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Unpack
 
 from upload_client.support.local_file import FileRefused, Fingerprint, LocalFile
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
-from upload_client.transfer.task import TransferOutcome, TransferTask
+from upload_client.transfer.task import TransferOptions, TransferOutcome, TransferTask
 
 if TYPE_CHECKING:
     from upload_client.core.files import ClientFile
@@ -25,6 +25,7 @@ __all__ = [
     "LockSeen",
     "Place",
     "TransferEngine",
+    "TransferOptions",
     "TransferOutcome",
     "TransferTask",
     "send_files",
@@ -39,11 +40,10 @@ def send_files(
     source: DataRoot,
     destination: Bucket,
     *,
-    n_threads: int | Literal["auto"] = "auto",
     executor: Executor | None = None,
     on_progress: Callable[[int], None] | None = None,
     expect: Mapping[str, str] | None = None,
-    **engine: Any,  # noqa: ANN401 - named and checked by the engine itself
+    **options: Unpack[TransferOptions],
 ) -> Iterator[TransferOutcome]:
     """Transfer files, without lock, log or retries: the data plane alone.
 
@@ -51,12 +51,11 @@ def send_files(
         files: What to transfer. A `ClientFile` goes to its ``relpath`` below the destination's prefix.
         source: Where they come from.
         destination: Where they go.
-        n_threads: Requests under way at once; "auto": found out.
         executor: Where to run, in batches; None: here. See `ExecutorEngine`.
         on_progress: Called with the bytes sent since its last call.
         expect: The ETag (without quotes) of what is there already, by relpath; anything else that is there
             is found out and replaced.
-        **engine: Further arguments of the engine.
+        **options: Of the engine: `n_threads`, requests under way at once, and others.
 
     Yields:
         One outcome for each file, in the order in which they end.
@@ -77,9 +76,9 @@ def send_files(
     )
     running: TransferEngine | ExecutorEngine
     if executor is None:
-        running = TransferEngine(source, destination, n_threads=n_threads, **engine)
+        running = TransferEngine(source, destination, **options)
     else:
-        running = ExecutorEngine(executor, source, destination, n_threads=n_threads, **engine)
+        running = ExecutorEngine(executor, source, destination, **options)
     try:
         more = True
         told = 0

@@ -53,7 +53,7 @@ from upload_client.support.own_limits import connections, is_scarce
 from upload_client.transfer.buffers import Buffers
 from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
 from upload_client.transfer.dataroot import DataRoot
-from upload_client.transfer.task import TransferOutcome, TransferProgress, TransferTask, failure
+from upload_client.transfer.task import Engine, TransferOutcome, TransferProgress, TransferTask, failure
 from upload_client.transfer.upload import (
     SCRATCH,
     Memory,
@@ -67,9 +67,6 @@ from upload_client.transfer.upload import (
 __all__ = ["Engine", "EngineFailed", "TransferEngine", "TransferOutcome", "TransferTask"]
 
 _log = logging.getLogger(__name__)
-
-Engine = Literal["auto", "lean", "boto3"]
-"""Connections to use: direct ones where possible; only direct ones; boto3's."""
 
 MIB = 1024**2
 
@@ -221,11 +218,6 @@ class TransferEngine:
     def in_flight(self) -> int:
         """Files submitted whose outcome `poll` has not given yet."""
         return len(self._rows) + len(self._outcomes)
-
-    @property
-    def bytes_in_flight(self) -> int:
-        """Bytes of content held in memory, on their way."""
-        return self._memory_used + (0 if self._multiplexer is None else self._multiplexer.memory)
 
     @property
     def bytes_sent(self) -> int:

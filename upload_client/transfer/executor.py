@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 from urllib.parse import urlsplit
 
 import boto3
@@ -35,7 +35,7 @@ from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.support.file_names import from_disk, on_disk
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
-from upload_client.transfer.task import TransferOutcome, TransferProgress, TransferTask
+from upload_client.transfer.task import TransferOptions, TransferOutcome, TransferProgress, TransferTask
 
 __all__ = ["Batch", "ExecutorEngine", "LockSeen", "Place", "send_batch"]
 
@@ -220,7 +220,7 @@ class ExecutorEngine:
             handed out, and workers then use those they find on their own machine.
         lock: What the workers look at before they write; None: nothing.
         n_batches: Batches handed out at once.
-        **options: Further arguments of the workers' `TransferEngine`; they must be picklable.
+        **options: Of the workers' `TransferEngine`.
     """
 
     engine = "executor"
@@ -234,7 +234,7 @@ class ExecutorEngine:
         session: boto3.Session | None = None,
         lock: LockSeen | None = None,
         n_batches: int = 16,
-        **options: Any,  # noqa: ANN401 - named and checked by TransferEngine
+        **options: Unpack[TransferOptions],
     ) -> None:
         self._executor = executor
         self._bucket = destination
@@ -269,12 +269,6 @@ class ExecutorEngine:
     def in_flight(self) -> int:
         """Files submitted whose outcome `poll` has not given yet."""
         return len(self._rows) + len(self._outcomes)
-
-    @property
-    def bytes_in_flight(self) -> int:
-        """Bytes handed out to workers."""
-        with self._mutex:
-            return sum(task.size or 0 for tasks, _ in self._out.values() for task in tasks)
 
     @property
     def bytes_sent(self) -> int:

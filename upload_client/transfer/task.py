@@ -6,7 +6,8 @@ Named tuples, as one of each is made for every file: a frozen dataclass takes th
 from __future__ import annotations
 
 import errno
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, TypedDict
 
 from upload_client.core.answers import Meaning
 from upload_client.core.codes import FileCode
@@ -18,10 +19,33 @@ from upload_client.s3.wire import Answer
 from upload_client.support.local_file import FileRefused
 from upload_client.support.secrets import without_secrets
 
-__all__ = ["NotTaken", "TransferOutcome", "TransferProgress", "TransferTask", "failure"]
+__all__ = [
+    "Engine",
+    "NotTaken",
+    "TransferOptions",
+    "TransferOutcome",
+    "TransferProgress",
+    "TransferTask",
+    "failure",
+]
+
+Engine = Literal["auto", "lean", "boto3"]
+"""Connections to use: direct ones where possible; only direct ones; boto3's."""
 
 _MAX_TEXT = 500
 _MAX_SAID, _MAX_ID = 300, 100  # so that the request's id is not cut off
+
+
+class TransferOptions(TypedDict, total=False):
+    """Options of a `TransferEngine` that any machine can be told; its docstring says what each means."""
+
+    n_threads: int | Literal["auto"]
+    engine: Engine
+    multipart_threshold: int
+    part_size: int | None
+    options: Mapping[str, str] | None
+    unsigned_payload: bool
+    max_rate: float | None
 
 
 class TransferTask(NamedTuple):

@@ -1,0 +1,276 @@
+"""The end of a run: the last looks, the receipt, and, however it ended, log, lock, state and outcome."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+
+from upload_client.core import records
+from upload_client.core.exits import ExitCode
+from upload_client.core.files import STATES, State
+from upload_client.core.receipt import LogTail, ReceiptHead, encode_receipt
+from upload_client.core.records import LogChain
+from upload_client.delivery import progress
+from upload_client.delivery.final_check import lost, sweep
+from upload_client.delivery.loop import CLOSE_TIMEOUT, receive_outcomes, save_checkpoint
+from upload_client.delivery.outcome import Outcome, exit_code_of, headline, in_words
+from upload_client.delivery.run import ConnectedRun, Run, versions
+from upload_client.errors import (
+    DeliveryError,
+    Interrupted,
+    LockLost,
+    LoginRefused,
+    NothingToDoError,
+    Superseded,
+    UsageError,
+)
+from upload_client.events import Phase, Summary
+from upload_client.receipts.store import bring_receipt, deliveries, local_copy, put_receipt, runs
+from upload_client.s3.bucket import StoreError
+
+__all__ = ["complete", "end", "fetch_receipt", "sweep_unfinished", "write_receipt"]
+
+_log = logging.getLogger(__name__)
+
+_GRACE = 3.5  # seconds for what is in flight, once the client has been told to stop
+_CHECKPOINT_AT_END = 16  # segments of all logs that are quicker read than a checkpoint is written
+
+
+def complete(connected: ConnectedRun) -> None:
+    """Everything is judged or given up: hold it against the bucket, and leave a receipt if all is valid."""
+    connected.run.notify(Phase("finishing"))
+    _check_listing(connected)
+    sweep_unfinished(connected)
+    connected.patiently(connected.lock.refresh)  # nothing final is said by somebody who is the owner no more
+    if connected.ledger.all_valid:
+        write_receipt(connected)
+
+
+def _check_listing(connected: ConnectedRun) -> None:
+    """A file is valid only while a LIST of the landing prefix shows it with the ETag that was judged."""
+    ledger, at = connected.ledger, connected.run.now()
+    if not ledger.counts()["valid"]:
+        return
+    for row, why, code in connected.patiently(lambda: lost(ledger, connected.places.landing)):
+        ledger.judge(row, "invalid", why, at, code=code)
+        connected.notify_file(row)
+
+
+def sweep_unfinished(connected: ConnectedRun) -> None:
+    """Throw away what was begun in parts and will not be ended."""
+    run = connected.run
+    try:
+        connected.patiently(lambda: sweep(connected.ledger, connected.places.landing, run.may_write))
+    except StoreError as error:
+        run.tell(f"unfinished uploads may be left in the landing bucket: {error}", "warning")
+
+
+def write_receipt(connected: ConnectedRun) -> None:
+    """Say, in the control bucket and in a file, that the delivery is finished."""
+    assert connected.index is not None
+    writer, ledger, places, order = (
+        connected.writer,
+        connected.ledger,
+        connected.places,
+        connected.run.order,
+    )
+    if not writer.flush():
+        raise (writer.error or writer.trouble or LockLost("the lock was lost before the receipt was written"))
+    clients, validators = runs(connected.history)
+    head = ReceiptHead(
+        dataset=order.dataset,
+        delivery_id=order.delivery_id,
+        transfer_type=order.transfer_type,
+        epoch=connected.lock.epoch,
+        agent_id=order.agent_id,
+        finished_at=connected.run.now(),
+        n_files=len(ledger),
+        n_bytes=sum(upload.size for row in range(len(ledger)) if (upload := ledger.upload(row))),
+        landing=str(places.landing),
+        control=str(places.control),
+        index=connected.index,
+        client_log=_tail(connected.chain),
+        validator_logs=tuple(
+            _tail(chain, shard)
+            for shard, chain in sorted(connected.validation.chains.items())
+            if chain.next_seq
+        ),
+        clients=clients,
+        validators=validators,
+        versions=versions(),
+    )
+    key = places.layout.receipt(head.epoch)
+    lines = encode_receipt(head, deliveries(ledger, connected.history))
+    with local_copy(head, connected.run.output_dir) as copy:
+        connected.receipt_sha256 = put_receipt(places.control, key, copy.of(lines), connected.writing)
+    connected.receipt, connected.receipt_file = key, copy.path
+    if copy.error is not None:
+        _tell_of_no_file(connected, key, copy.error)
+
+
+def fetch_receipt(connected: ConnectedRun, key: str) -> None:
+    """Have the receipt of an earlier run here, too: it may have been lost, or written elsewhere."""
+    run = connected.run
+    try:
+        connected.receipt_file, connected.receipt_sha256 = bring_receipt(
+            connected.places.control, key, run.output_dir
+        )
+    except OSError as error:
+        _tell_of_no_file(connected, key, error)
+    except (StoreError, UsageError) as error:
+        run.tell(f"the receipt could not be fetched from the control bucket: {error}", "warning")
+
+
+def _tell_of_no_file(connected: ConnectedRun, key: str, error: OSError) -> None:
+    where = f"the receipt could not be written to {connected.run.output_dir}"
+    connected.run.tell(f"{where}: {error.strerror}; it is in the control bucket, {key}", "warning")
+
+
+def _tail(chain: LogChain, shard: int = 0) -> LogTail:
+    assert chain.tail_sha is not None  # something was written to it
+    return LogTail(chain.next_seq - 1, chain.tail_sha, shard)
+
+
+def end(run: Run, error: BaseException | None, *, crashed: bool, complete: bool = False) -> None:
+    """End the run; a second call does nothing.
+
+    Args:
+        run: this one, connected or not.
+        error: what ends it.
+        crashed: whether that was not to be expected.
+        complete: whether every file is judged or given up, and the lock was looked at since then.
+    """
+    if run.outcome is not None or run.ending:
+        return
+    run.ending = True
+    if (connected := run.connected) is not None:
+        error, complete = _disconnect(connected, error, crashed=crashed, complete=complete)
+    _try_to(run, "give the lock back (it is free when its lease ends)", run.release_lock)
+    if run.lock is not None:
+        run.lock.stop()
+    if complete:
+        run.move("all_judged")
+    run.move("crash" if crashed else "quit")
+    _tell_outcome(run, error)
+    with contextlib.suppress(OSError):
+        run.reporter.close()
+
+
+def _disconnect(
+    connected: ConnectedRun, error: BaseException | None, *, crashed: bool, complete: bool
+) -> tuple[BaseException | None, bool]:
+    """Stop the parts of the run, in their order; what ends it, as is known then, and if it is complete."""
+    run = connected.run
+    if not complete:
+        run.notify(Phase("finishing"))
+    _try_to(run, "take back what was being sent", lambda: _stop_sending(connected))
+    in_a_hurry = crashed or isinstance(error, Interrupted | LoginRefused)
+    if not in_a_hurry and not complete and (gone := _lock_lost(connected)) is not None:
+        error = gone
+    if not in_a_hurry:
+        _try_to(run, "write a checkpoint", lambda: save_checkpoint(connected, _CHECKPOINT_AT_END))
+    for algorithm, n in connected.unproven.items():
+        run.tell(
+            f"the {algorithm} in the index was not compared for {n:,} objects:"
+            " the source's store does not say it",
+            "warning",
+        )
+    at = run.now()
+    why = in_words(error) if error is not None else "complete" if complete else run.state
+    code = error.code if isinstance(error, DeliveryError) else None
+    last = records.Crash(at, why, code) if crashed else records.Stop(at, why, code)
+    timeout = 0.0 if isinstance(error, LoginRefused) else CLOSE_TIMEOUT
+    _try_to(run, "close the log", lambda: _close_log(connected, last, timeout))
+    if isinstance(connected.writer.error, Superseded):  # somebody was faster than the last records
+        return connected.writer.error, False
+    return error, complete
+
+
+def _tell_outcome(run: Run, error: BaseException | None) -> None:
+    """Write the state, and make and tell the outcome."""
+    connected = run.connected
+    counts: dict[State, int] = dict.fromkeys(STATES, 0) if connected is None else connected.ledger.counts()
+    code, sentence = exit_code_of(error, counts), headline(counts, error)
+    _log.info("agent %s ends, exit code %d", run.order.agent_id, code)
+    for kind, n in run.strange.rest():
+        run.tell(f"and {n:,} more {kind}", "warning")
+    path = run.dump_state()
+    if connected is not None:
+        connected.notify_progress()
+    engine = None if connected is None else connected.engine
+    run.outcome = outcome = Outcome(
+        exit_code=code,
+        headline=sentence,
+        counts=counts,
+        bytes_sent=0 if engine is None else engine.bytes_sent,
+        files_sent=0 if connected is None else connected.files_sent,
+        seconds=run.seconds,
+        state_csv=path,
+        receipt=None if connected is None else connected.receipt,
+        receipt_file=None if connected is None else connected.receipt_file,
+        receipt_sha256=None if connected is None else connected.receipt_sha256,
+        error=None if isinstance(error, NothingToDoError) else error,
+    )
+    run.notify(
+        Summary(
+            exit_code=code,
+            counts=counts,
+            bytes_sent=outcome.bytes_sent,
+            files_sent=outcome.files_sent,
+            seconds=outcome.seconds,
+            state_csv=path,
+            headline=sentence,
+            hint=error.hint if isinstance(error, DeliveryError) else "",
+            code=error.code if isinstance(error, DeliveryError) else ExitCode(code).name.lower(),
+            problems=() if connected is None else progress.problems(connected.ledger),
+            receipt=outcome.receipt,
+            receipt_file=outcome.receipt_file,
+            receipt_sha256=outcome.receipt_sha256,
+            left_out=run.source.left_out.counts,
+        )
+    )
+
+
+def _try_to(run: Run, what: str, step: Callable[[], object]) -> None:
+    """One step of the end. None of them may keep the next from being taken."""
+    try:
+        step()
+    except BaseException as trouble:  # noqa: BLE001 - whatever it is
+        run.tell(f"could not {what}: {run.describe(trouble)}", "warning")
+
+
+def _stop_sending(connected: ConnectedRun) -> None:
+    """Take back what has not begun, give what is in flight a moment, and note what came of it."""
+    engine, ledger = connected.engine, connected.ledger
+    if engine is None:
+        return
+    unfinished = engine.stop(_GRACE if connected.lock.may_write else 0.0)
+    engine.close()
+    with contextlib.suppress(LoginRefused):
+        receive_outcomes(connected)
+    for row in unfinished:
+        ledger.abandon(row)
+
+
+def _close_log(connected: ConnectedRun, last: records.Record, timeout: float) -> None:
+    """Say why it ends, if anybody is still to read what this client writes."""
+    connected.validation.stop()
+    if not connected.lock.may_write or connected.writer.error is not None:
+        connected.writer.stop()
+        return
+    if not connected.writer.close([last], timeout=timeout):
+        connected.run.tell(
+            "the last records did not reach the log; the next run makes up for that", "warning"
+        )
+
+
+def _lock_lost(connected: ConnectedRun) -> LockLost | None:
+    """Look at the lock; the error, if it is no longer ours. Where nobody answers, nobody knows."""
+    try:
+        connected.lock.refresh()
+    except LockLost as error:
+        return error
+    except StoreError:
+        pass
+    return None

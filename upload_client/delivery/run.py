@@ -1,0 +1,370 @@
+"""The state of one run: `Run` from its construction, `ConnectedRun` once the lock is held.
+
+Both belong to the caller's thread. `startup` makes a `ConnectedRun` of a `Run`, `loop` carries it through the
+sending and the judging, `finish` ends it; `client.UploadClient` calls them in this order.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import platform
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from upload_client.core import records
+from upload_client.core.delivery import ClientEvent, ClientState, Standstill, next_client_state
+from upload_client.core.few import Few
+from upload_client.core.files import FileLedger, TransferType
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.receipt import IndexNamed
+from upload_client.core.records import LogChain
+from upload_client.core.text import for_terminal
+from upload_client.core.times import timestamp
+from upload_client.delivery import progress
+from upload_client.errors import DeliveryError, Interrupted, LoginRefused
+from upload_client.events import Event, FileChanged, Message, MessageType, Reporter
+from upload_client.reports.state_csv import write_dump
+from upload_client.s3.bucket import PreconditionFailed, repeat_while_lost
+from upload_client.s3.write_guard import guarded_by
+from upload_client.support.clock import Clock, StoppableClock
+from upload_client.support.patience import Patience
+from upload_client.support.secrets import hidden, without_secrets
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_lambda.client import LambdaClient
+
+    from upload_client.aws.auth import Prompt
+    from upload_client.control.lock import Lock
+    from upload_client.control.log import LogWriter
+    from upload_client.control.places import Places
+    from upload_client.delivery.outcome import Outcome
+    from upload_client.delivery.plan import Plan
+    from upload_client.delivery.source import Source
+    from upload_client.delivery.validation import Validation
+    from upload_client.settings import Settings
+    from upload_client.transfer.dataroot import DataRoot
+    from upload_client.transfer.engine import TransferEngine
+    from upload_client.transfer.executor import ExecutorEngine
+
+__all__ = ["LOOK_EVERY", "ConnectedRun", "Order", "Run", "versions"]
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LOOK_EVERY = 0.1
+"""Seconds: the longest wait of a run between two looks at everything."""
+
+
+def versions() -> dict[str, str]:
+    """The versions of what a run is made of, as its log and its receipt name them."""
+    return {
+        "upload-client": version("upload-client"),
+        "python": platform.python_version(),
+        "boto3": version("boto3"),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the caller wants of a run; `upload_client.UploadClient` says what each means."""
+
+    dataset: str
+    delivery_id: str
+    transfer_type: TransferType
+    agent_id: str
+    n_threads: int | Literal["auto"] | None
+    max_retries: int | None
+    resend_invalid: bool
+    steal: str | None
+    executor: Executor | None
+    n_batches: int
+    lambda_config: Mapping[str, Any] | None
+
+
+class Run:
+    """One run, from its construction to its outcome.
+
+    Args:
+        order: what is wanted.
+        source: the files.
+        settings: as far as they are known before the login.
+        session: whose credentials to use; None: those of a login.
+        reporter: is told what happens.
+        prompt: asks the person for what a login needs; None: nobody is asked.
+        clock: time.
+        output_dir: where state dump and receipt go.
+        debug: put tracebacks into messages.
+
+    Attributes:
+        state: where the run is.
+        waits: the clock, with waits that end when the run is to stop.
+        places: the delivery's keys and buckets; None before the login, as is `root`.
+        root: where files are read.
+        lock: the delivery's; None before it was asked for.
+        connected: what there is once the lock is held and all is planned.
+        outcome: how it ended.
+        ending: it is on the way to its outcome.
+        stop_asked: somebody wants it to end. No event, whose own lock could be held by the very code that a
+            signal handler interrupts.
+        strange: what the other side says by the million is told of a few times, and counted.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        source: Source,
+        settings: Settings,
+        *,
+        session: boto3.Session | None,
+        reporter: Reporter,
+        prompt: Prompt | None,
+        clock: Clock,
+        output_dir: Path,
+        debug: bool,
+    ) -> None:
+        self.order = order
+        self.source = source
+        self.settings = settings
+        self.session = session
+        self.reporter = reporter
+        self.prompt = prompt
+        self.clock = clock
+        self.output_dir = output_dir
+        self.debug = debug
+        self.waits = StoppableClock(clock, self.check_stop, LOOK_EVERY)
+        self.began = clock.monotonic()
+        self.state = ClientState.INITIALIZING
+        self.places: Places | None = None
+        self.root: DataRoot | None = None
+        self.lock: Lock | None = None
+        self.lambda_client: LambdaClient | None = None
+        self.connected: ConnectedRun | None = None
+        self.outcome: Outcome | None = None
+        self.ending = False
+        self.stop_asked = False
+        self.strange = Few()
+        self.move("built")
+
+    @property
+    def n_threads(self) -> int | Literal["auto"]:
+        """Requests under way at once."""
+        return self.settings.threads if self.order.n_threads is None else self.order.n_threads
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return self.clock.monotonic() - self.began
+
+    @property
+    def patience(self) -> Patience:
+        """Waits for services at the start, when nothing is under way that could be spoilt meanwhile."""
+        lock = self.lock
+        return self.patience_while(lambda: lock.check_held() if lock is not None and lock.lost else None)
+
+    def patience_while(self, look: Callable[[], object]) -> Patience:
+        """Waits for services, and takes such a look meanwhile."""
+        return Patience(
+            self.settings.patience, self.waits, tell=lambda text: self.tell(text, "warning"), meanwhile=look
+        )
+
+    def check_stop(self) -> None:
+        """Raise `Interrupted` where the run is to stop, and is not at its end anyway."""
+        if self.stop_asked and not self.ending:
+            raise Interrupted("stopped by the program that runs it")
+
+    def may_write(self) -> bool:
+        """Whether the lock allows a write that begins now."""
+        return self.lock is not None and self.lock.may_write
+
+    def release_lock(self) -> None:
+        """Give the lock back, if it is held or may be: the answer was lost, say, that said so."""
+        if self.lock is not None:
+            self.lock.release()
+
+    def now(self) -> str:
+        """This moment, as records spell it."""
+        return timestamp(self.clock.wall())
+
+    def move(self, event: ClientEvent) -> None:
+        """Enter the state that the event leads to."""
+        self.state = next_client_state(self.state, event)
+
+    # --- telling ---
+
+    def notify(self, event: Event) -> None:
+        """Tell the reporter. That nobody can read it is no reason to stop a delivery."""
+        try:  # noqa: SIM105 - what is told of a million files is told without making an object more
+            self.reporter.handle(event)
+        except OSError:
+            pass
+
+    def tell(self, text: str, mtype: MessageType) -> None:
+        """Tell the person a sentence."""
+        self.notify(Message(text, mtype))
+
+    def describe(self, error: BaseException) -> str:
+        """An exception, safe for a terminal; with its traceback where that is wanted."""
+        text = str(error)
+        if not isinstance(error, DeliveryError):
+            text = f"{type(error).__name__}: {without_secrets(text)}"
+        if self.debug:
+            text = hidden("".join(traceback.format_exception(error)))
+        return for_terminal(text, lines=True)
+
+    def dump_state(self) -> Path | None:
+        """Write the state of all files as CSV; its path, or None where that could not be."""
+        if self.connected is None:
+            return None
+        order = self.order
+        try:
+            return write_dump(
+                self.connected.ledger,
+                dataset=order.dataset,
+                delivery_id=order.delivery_id,
+                wall=self.clock.wall(),
+                directory=self.output_dir,
+            )
+        except OSError as error:
+            self.tell(f"the state could not be written to {self.output_dir}: {error.strerror}", "error")
+            return None
+
+
+@dataclass(slots=True, eq=False)
+class ConnectedRun:
+    """A run that holds the lock, with its plan.
+
+    Attributes:
+        chain: the client's log, as the writer has it.
+        history: all logs, as far as they were read and written, for the next checkpoint.
+        header: under which this run's own records are folded into it.
+        checkpoint_at: segments in all logs together that the last checkpoint covers.
+        announce: rows that are done and await a verdict of which nobody has been asked in this run.
+        said_at: when the log was last written to, by the monotonic clock.
+        told_at: when progress was last told, the same.
+        bytes_before: bytes of the files that were in place before this run.
+        index: the index of this run.
+        unproven: objects copied whose checksum of that kind the source's store does not say.
+        outage: nothing is sent until the validator's log can be read again.
+        announced_in: number of a segment of the client's log behind which it announces nothing; None while
+            that is not known.
+        passed_over: lines of that log that the validators could not read, as far as the person knows.
+    """
+
+    run: Run
+    places: Places
+    root: DataRoot
+    lock: Lock
+    writer: LogWriter
+    chain: LogChain
+    validation: Validation
+    history: DeliveryHistory
+    header: records.SegmentHeader
+    checkpoint_at: int
+    ledger: FileLedger
+    plan: Plan
+    announce: deque[int]
+    said_at: float
+    standstill: Standstill
+    bytes_before: int
+    told_at: float = -math.inf
+    engine: TransferEngine | ExecutorEngine | None = None
+    index: IndexNamed | None = None
+    receipt: str | None = None
+    receipt_file: Path | None = None
+    receipt_sha256: str | None = None
+    n_uploads: int = 0
+    files_sent: int = 0
+    unproven: Counter[str] = field(default_factory=Counter)
+    outage: bool = False
+    announced_in: int | None = None
+    passed_over: int = 0
+
+    def check_ownership(self) -> None:
+        """Raise what takes the delivery from this run: lock or log are another's, or no login holds."""
+        if self.writer.error is not None:
+            raise self.writer.error
+        self.lock.check_held()
+        for part in (self.writer, self.lock, self.validation):
+            if isinstance(part.trouble, LoginRefused):
+                raise part.trouble
+
+    def append(self, lines: Sequence[records.Record]) -> None:
+        """Write to the log, as soon as it takes more."""
+        if lines:
+            self.writer.append_many(lines)
+            if any(type(line) is records.Transferred for line in lines):
+                self.announced_in = None
+            self.history.add_client(records.Segment(self.header, records.Records(lines), ""))
+            self.said_at = self.run.clock.monotonic()
+
+    def patiently(self, ask: Callable[[], T]) -> T:
+        """Ask the store until it answers, for as long as an outage may last that the lock survives."""
+        patience = self.run.patience_while(self.check_ownership)
+        return patience(lambda: repeat_while_lost(ask, self.run.waits))
+
+    def writing(self, write: Callable[[], object]) -> None:
+        """Write something, while the lock is ours, until the store answers."""
+
+        def careful() -> None:
+            if not self.lock.may_write:
+                self.lock.refresh()
+            with guarded_by(self.run.may_write):
+                write()
+
+        self.patiently(careful)
+
+    def create(self, key: str, body: bytes, content_type: str) -> None:
+        """Write a control object that must not be there yet; the same one, by a lost answer, may."""
+        control = self.places.control
+
+        def put() -> None:
+            try:
+                control.put(key, body, if_none_match=True, content_type=content_type)
+            except PreconditionFailed:  # perhaps by an attempt the answer to which was lost
+                if control.read(key, limit=len(body)) != body:
+                    raise
+
+        self.writing(put)
+
+    def notify_file(self, row: int, *, again: bool = False) -> None:
+        """Tell the reporter what has become of a file."""
+        ledger = self.ledger
+        path, state, message, retries = (
+            ledger.relpath(row),
+            ledger.state(row),
+            ledger.message(row),
+            ledger.retries(row),
+        )
+        self.run.notify(FileChanged(path, state, message, retries, again, ledger.code(row)))
+
+    def notify_progress(self) -> None:
+        """Tell the reporter how far the run is, and how lock, logs and validator are."""
+        seconds = self.run.seconds
+        self.run.notify(
+            progress.progress(
+                self.ledger,
+                self.plan,
+                self.engine,
+                before=self.bytes_before,
+                files_sent=self.files_sent,
+                seconds=seconds,
+            )
+        )
+        self.run.notify(
+            progress.health(
+                self.lock,
+                self.writer,
+                self.validation,
+                silence=self.places.settings.validator_silence,
+                seconds=seconds,
+            )
+        )

@@ -1,0 +1,378 @@
+"""The start of a run: login, settings, probe, lock, fence, logs, plan, index, validators."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from upload_client.aws import pipeline
+from upload_client.aws.auth import open_session
+from upload_client.control.checkpoints import Folded, read_logs, validator_reader
+from upload_client.control.fence import fence_logs
+from upload_client.control.identity import new_agent_id
+from upload_client.control.lock import Lock, epoch_floor
+from upload_client.control.log import LogWriter
+from upload_client.control.places import Places, complete_settings, open_places, usage_errors
+from upload_client.control.probe import probe_store
+from upload_client.core import records
+from upload_client.core.delivery import Standstill, ValidatorWatch
+from upload_client.core.files import TRANSFER_TYPES, FileLedger
+from upload_client.core.receipt import IndexNamed
+from upload_client.core.records import LogChain
+from upload_client.delivery import finish, progress
+from upload_client.delivery.plan import Plan, make_plan
+from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Run, versions
+from upload_client.delivery.validation import BUSY_RETRY, Request, Validation
+from upload_client.errors import NothingToDoError
+from upload_client.events import Connected, Phase, Planned
+from upload_client.index import encode_index
+from upload_client.receipts.store import deliveries, standing_receipt
+from upload_client.settings import foreign_hosts
+from upload_client.transfer.dataroot import DataRoot
+from upload_client.transfer.engine import TransferEngine
+from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
+from upload_client.transfer.task import TransferOptions
+
+__all__ = ["Survey", "connect", "locate", "log_in", "start_validation", "survey", "take_lock", "write_index"]
+
+_log = logging.getLogger(__name__)
+
+_CONNECTIONS = 64  # of boto3, where the number of requests at once is found out
+_LOOKS = 16  # checksums asked for at once, likewise
+_BATCHES_SLOWER = (
+    6  # times as long as usual nothing may be heard of an executor: it tells of whole batches only
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The state that logs and buckets show before a run."""
+
+    logs: Folded
+    ledger: FileLedger
+    plan: Plan
+
+
+def log_in(run: Run) -> None:
+    """Have a session, as the settings say.
+
+    Raises:
+        LoginRefused: no credentials.
+        NotReachable: the login server was out of reach for as long as ``patience`` says.
+    """
+    with usage_errors():
+        if hosts := foreign_hosts(run.settings):
+            run.tell(f"logging in at {', '.join(hosts)}, which is not AWS", "info")
+        run.session = open_session(run.settings, prompt=run.prompt, clock=run.waits, patience=run.patience)
+
+
+def locate(run: Run) -> tuple[Places, DataRoot]:
+    """Log in where that has not been done, and find out where everything is."""
+    if run.places is not None and run.root is not None:
+        return run.places, run.root
+    if run.session is None:
+        log_in(run)
+    session, order = run.session, run.order
+    assert session is not None
+    run.settings = complete_settings(session, run.settings, run.patience)
+    places = open_places(
+        session,
+        run.settings,
+        dataset=order.dataset,
+        delivery_id=order.delivery_id,
+        transfer_type=order.transfer_type,
+        pool=_CONNECTIONS if run.n_threads == "auto" else run.n_threads + 4,
+    )
+    run.places, run.root = places, run.source.open(places.landing.client)
+    return run.places, run.root
+
+
+def take_lock(run: Run, *, refresh: bool = False) -> Lock:
+    """Take the lock, which then refreshes itself; with `refresh`, write it although it is held already.
+
+    Raises:
+        Locked: somebody else has it.
+        LockLost: it was ours and is not any more.
+    """
+    places, _ = locate(run)
+    if run.lock is None:
+        run.lock = Lock(
+            places.control,
+            places.layout.owned,
+            agent_id=run.order.agent_id,
+            lease_seconds=places.settings.lease_seconds,
+            clock=run.clock,
+        )
+    lock = run.lock
+    if lock.state == "held" and refresh:
+        lock.refresh()
+    elif lock.state != "held":
+        floor = run.patience(lambda: epoch_floor(places.control, places.layout))
+        run.patience(lambda: lock.acquire(floor, steal=run.order.steal))
+        lock.start()
+    return lock
+
+
+def survey(run: Run, epoch: int) -> Survey:
+    """Read the logs, list what has landed, and find out where each file starts. Changes nothing."""
+    places, root = locate(run)
+    source, order = run.source, run.order
+    run.patience(lambda: source.look(root, places.layout.landing))
+    max_retries = places.settings.max_retries if order.max_retries is None else order.max_retries
+    rows = source.ledger(max_retries).rows
+    folded = run.patience(lambda: read_logs(places.control, places.layout, rows, run.waits))
+
+    def look() -> Survey:
+        ledger = source.ledger(max_retries)  # a new one for each attempt: planning moves its files
+        plan = make_plan(
+            ledger,
+            folded.history,
+            epoch=epoch,
+            root=root,
+            sources=source.entries,
+            landing=places.landing,
+            resend_invalid=order.resend_invalid,
+            n_threads=_LOOKS if run.n_threads == "auto" else run.n_threads,
+            digests=source.digests,
+            check=run.check_stop,
+        )
+        return Survey(folded, ledger, plan)
+
+    return run.patience(look)
+
+
+def connect(run: Run) -> None:
+    """Everything up to the plan; afterwards the run is connected.
+
+    Raises:
+        NothingToDoError: all files are delivered and valid already, and the receipt is there.
+        DeliveryError: it cannot be delivered now.
+    """
+    order = run.order
+    about = f"{order.dataset}/{order.delivery_id} ({order.transfer_type})"
+    made_of = ", ".join(f"{name} {number}" for name, number in versions().items())
+    _log.info("agent %s begins %s; %s", order.agent_id, about, made_of)
+    places, _ = locate(run)
+    # Each attempt has an object of its own: what became of that of an earlier one is not known.
+    names = deque([order.agent_id])
+    run.patience(
+        lambda: probe_store(
+            places.control, places.layout, names.pop() if names else new_agent_id(), clock=run.waits
+        )
+    )
+    lock = take_lock(run)
+    writer, chain = _fence(run, places, lock)
+    run.notify(Phase("planning"))
+    found = survey(run, lock.epoch)
+    writer.check_owner(found.logs.history.last_client)
+    run.connected = connected = _connected(run, lock, writer, chain, found)
+    _tell(connected)
+    if connected.ledger.all_valid:
+        _see_to_the_receipt(connected)
+        raise NothingToDoError
+    writer.start()
+    connected.engine = _engine(connected)
+    run.move("connected")
+
+
+def _fence(run: Run, places: Places, lock: Lock) -> tuple[LogWriter, LogChain]:
+    """Keep every earlier holder of the lock from the logs: the writer of this run's, and its chain."""
+    chain = LogChain("client")
+    writer = LogWriter(
+        places.control,
+        places.layout.client_log(),
+        agent_id=run.order.agent_id,
+        epoch=lock.epoch,
+        chain=chain,
+        clock=run.clock,
+        may_write=lambda: lock.may_write,
+    )
+    run.patience(writer.fence)
+    # Whoever has taken the lock since then found no log to end, if this is its first segment.
+    run.patience(lock.refresh)
+    if lock.stolen:
+        others = [of for of in TRANSFER_TYPES if of != run.order.transfer_type]
+        reason = f"agent {run.order.agent_id} took the lock, to deliver the {run.order.transfer_type}"
+        run.patience(
+            lambda: fence_logs(
+                places.control,
+                places.layout,
+                lock,
+                reason,
+                agent_id=run.order.agent_id,
+                transfer_types=others,
+                clock=run.clock,
+            )
+        )
+    return writer, chain
+
+
+def _connected(run: Run, lock: Lock, writer: LogWriter, chain: LogChain, found: Survey) -> ConnectedRun:
+    places, root = locate(run)
+    settings = places.settings
+    validation = Validation(
+        found.logs.validators,
+        lambda shard: validator_reader(places.control, places.layout, shard, run.clock),
+        lambda: ValidatorWatch(
+            lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + BUSY_RETRY
+        ),
+        lambda wanted: _ask_for_validator(run, places, lock.epoch, wanted),
+        run.clock,
+    )
+    slower = 1 if run.order.executor is None else _BATCHES_SLOWER
+    return ConnectedRun(
+        run=run,
+        places=places,
+        root=root,
+        lock=lock,
+        writer=writer,
+        chain=chain,
+        validation=validation,
+        history=found.logs.history,
+        header=chain.header(agent_id=run.order.agent_id, epoch=lock.epoch),
+        checkpoint_at=chain.next_seq + validation.n_segments - found.logs.n_segments,
+        ledger=found.ledger,
+        plan=found.plan,
+        announce=deque(found.plan.announced),
+        n_uploads=found.plan.n_found,
+        said_at=run.clock.monotonic(),
+        standstill=Standstill(settings.standstill * slower),
+        bytes_before=progress.bytes_before(found.plan),
+    )
+
+
+def _tell(connected: ConnectedRun) -> None:
+    run, plan, source = connected.run, connected.plan, connected.run.source
+    for note in source.notes:
+        run.tell(note, "info")
+    for warning in source.warnings:
+        run.tell(warning, "warning")
+    run.notify(
+        Connected(
+            dataset=run.order.dataset,
+            delivery_id=run.order.delivery_id,
+            transfer_type=run.order.transfer_type,
+            agent_id=run.order.agent_id,
+            epoch=connected.lock.epoch,
+            source=source.name,
+            landing=str(connected.places.landing),
+            resumed=len(connected.history) > 0,
+        )
+    )
+    run.notify(
+        Planned(
+            counts={reason.value: n for reason, n in plan.reasons.items()},
+            n_files=plan.n_to_send,
+            n_bytes=plan.n_bytes,
+            left_out=source.left_out.counts,
+        )
+    )
+
+
+def _see_to_the_receipt(connected: ConnectedRun) -> None:
+    """Where nothing is left to do: fetch the receipt, or write the one that an earlier run did not get to."""
+    run, places = connected.run, connected.places
+    files = deliveries(connected.ledger, connected.history)
+    connected.receipt = run.patience(lambda: standing_receipt(places.control, places.layout, files))
+    if connected.receipt is None:
+        write_index(connected)
+        finish.sweep_unfinished(connected)
+        run.patience(connected.lock.refresh)
+        finish.write_receipt(connected)
+    else:
+        finish.fetch_receipt(connected, connected.receipt)
+
+
+def _engine(connected: ConnectedRun) -> TransferEngine | ExecutorEngine:
+    """What carries the content of files."""
+    run, places, lock = connected.run, connected.places, connected.lock
+    settings, order = places.settings, run.order
+    rate = settings.max_rate
+    options = TransferOptions(
+        n_threads=run.n_threads,
+        engine=settings.engine,
+        unsigned_payload=settings.unsigned_payload,
+        options=settings.object_options,
+        multipart_threshold=int(settings.multipart_threshold),
+        part_size=None if settings.part_size is None else int(settings.part_size),
+        # Each batch has its share of the cap, since none knows of the others.
+        max_rate=rate and rate / (1 if order.executor is None else order.n_batches),
+    )
+    if order.executor is None:
+        may_write = lambda: lock.may_write  # noqa: E731 - asked for each request: no attribute of `connected`
+        return TransferEngine(connected.root, places.landing, may_write=may_write, clock=run.clock, **options)
+    return ExecutorEngine(
+        order.executor,
+        connected.root,
+        places.landing,
+        session=run.session,
+        lock=LockSeen(Place.of(places.control), places.layout.owned, order.agent_id, lock.epoch),
+        n_batches=order.n_batches,
+        **options,
+    )
+
+
+def _ask_for_validator(run: Run, places: Places, epoch: int, wanted: Request) -> pipeline.Started:
+    """Ask the starter once."""
+    order, settings = run.order, places.settings
+    request = {
+        "protocol": records.VERSION,
+        "dataset": order.dataset,
+        "delivery_id": order.delivery_id,
+        "transfer_type": order.transfer_type,
+        "agent_id": order.agent_id,
+        "epoch": epoch,
+        "idempotency_key": f"{order.agent_id}-{epoch}-{wanted.attempt}",
+    }
+    if wanted.shards is not None:
+        request |= {"shard": wanted.shard, "shards": wanted.shards}
+    # Once, and first in the caller's thread: a session is not for several threads at once.
+    if run.lambda_client is None:
+        run.lambda_client = pipeline.lambda_client(run.session, settings, order.lambda_config)
+    return pipeline.start(run.lambda_client, settings.start_function or "", request)
+
+
+def write_index(connected: ConnectedRun) -> None:
+    """Put the index, with the column ``will_transfer``, into the control bucket; tell the log."""
+    ledger = connected.ledger
+    body = encode_index(connected.run.source.index, [state == "ready" for state in ledger.states()])
+    key = connected.places.layout.index(connected.lock.epoch)
+    connected.index = IndexNamed(key, hashlib.sha256(body).hexdigest())
+    connected.create(key, body, "text/csv")
+    _log.info("index %s written: %d files", key, len(ledger))
+    n_bytes = sum(size for size in ledger.sizes() if size > 0)
+    connected.append(
+        [
+            records.Init(
+                connected.run.now(),
+                connected.lock.epoch,
+                key,
+                connected.index.sha256,
+                len(ledger),
+                n_bytes,
+                versions(),
+            )
+        ]
+    )
+
+
+def start_validation(connected: ConnectedRun) -> bool:
+    """Have validators at work; False where nothing is to be sent and nothing to be judged.
+
+    Raises:
+        PipelineRefused: none was started.
+    """
+    run, validation = connected.run, connected.validation
+    validation.follow()
+    if connected.ledger.next_row(math.inf) is None and not connected.announce:
+        return False
+    run.notify(Phase("starting"))
+    while not validation.start(lambda: run.waits.sleep(LOOK_EVERY / 5)):
+        run.waits.sleep(BUSY_RETRY)
+        connected.lock.check_held()
+    run.move("started")
+    run.notify(Phase("sending"))
+    return True
