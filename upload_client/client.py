@@ -143,6 +143,11 @@ class UploadClient:
             raise UsageError(f"n_threads is {n_threads}: at least 1 is needed")
         if max_retries is not None and max_retries < 0:
             raise UsageError(f"max_retries is {max_retries}: it cannot be negative")
+        if not Path(output_dir or ".").is_dir():
+            raise UsageError(
+                f"the output_dir {output_dir} is no folder",
+                hint="Make it, or name another one: the state of every file goes there at the end.",
+            )
         if settings is None:
             with usage_errors():
                 settings = load_settings()

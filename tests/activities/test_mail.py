@@ -74,6 +74,17 @@ def test_what_others_say_makes_no_line_of_a_mail(server, end):
         assert not [line for line in mail.get_content().splitlines() if line.startswith("FORGED")]
 
 
+def test_where_there_is_no_hint_there_is_no_hole(server):
+    box, options = server
+    EmailFailureHandler(**options).handle_failure(RuntimeError("no database"), METADATA)
+    ((_, mail),) = box.mails
+    assert (
+        mail.get_content()
+        .replace("\r", "")
+        .startswith("Kunden täglich has failed: RuntimeError: no database\n\nbucket: dumps\n")
+    )
+
+
 @pytest.mark.parametrize("tls", ["", "tls"])
 def test_a_server_may_have_tls_from_the_first_byte_or_none_at_all(mail_server, trusted, tls):
     box = mail_server(tls=tls)

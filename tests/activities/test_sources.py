@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sys
+import types
 from pathlib import Path
 
 import pandas as pd
@@ -70,6 +72,18 @@ def test_a_source_can_be_read_again_from_the_beginning(tmp_path, web_server):
             first.read(2)
             assert source.read_text() == content
     assert len(calls) == 2
+
+
+def test_what_is_read_while_another_thread_imports_pandas_is_read(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", types.ModuleType("pandas"))  # its beginning
+    assert DataSource(lambda: iter([b"a", b"b"])).read_text() == "ab"
+
+
+def test_a_frame_of_a_subclass_is_a_frame():
+    class Table(pd.DataFrame):
+        pass
+
+    assert DataSource(lambda: Table({"a": [1]})).read_text() == "a\n1\n"
 
 
 def test_a_generator_that_is_not_read_to_its_end_is_closed():

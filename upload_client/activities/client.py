@@ -26,7 +26,7 @@ class NotAllValid(DeliveryError):  # noqa: N818 - named for what happened
         outcome: how it ended.
     """
 
-    hint = "Its metadata has what went wrong as `problems`, and the state of every file as `state_csv`."
+    hint = "What to do stands with each problem; the state of every file is in the CSV named state_csv."
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.headline)
@@ -39,7 +39,8 @@ class ClientActivity(Activity):
 
     When it has ended, its metadata has ``dataset``, ``delivery_id``, ``exit_code``, ``headline``,
     ``problems`` (what went wrong, in lines, with the files that are concerned; empty where all is well),
-    ``receipt``, ``state_csv``, and the number of files by state: ``files_valid``, ``files_invalid``, ….
+    ``receipt`` (its key), ``receipt_file``, ``state_csv``, and the number of files by state:
+    ``files_valid``, ``files_invalid``, ….
 
     Args:
         make: gives the arguments of `UploadClient`, anew for each start; or None.
@@ -124,6 +125,7 @@ def _told(summary: Summary) -> dict[str, Any]:
         "headline": summary.headline,
         "problems": "\n".join(lines),
         "receipt": summary.receipt,
+        "receipt_file": None if summary.receipt_file is None else str(summary.receipt_file),
         "state_csv": None if summary.state_csv is None else str(summary.state_csv),
         **{f"files_{state}": n for state, n in summary.counts.items()},
     }

@@ -33,6 +33,7 @@ SUCCESS_BODY = "{title} has been delivered.\n\n{details}\n"
 FAILURE_SUBJECT = "Failed: {title}"
 FAILURE_BODY = "{title} has failed: {error}\n\n{hint}\n\n{details}\n"
 _NOT_DETAILS = frozenset({"title", "problems", "link"})
+_BLANK_LINES = re.compile(r"\n{3,}")
 _OF_LINES = frozenset({"details", "hint", "problems"})
 
 
@@ -213,7 +214,8 @@ class _Mailing:
         domain = Address(addr_spec=email.utils.parseaddr(self._smtp.sender)[1]).domain
         message["Message-ID"] = self._message_id or email.utils.make_msgid(domain=domain)
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: so that nobody's holiday answers it
-        body = for_terminal(fill(self._body, values, ""), lines=True)
+        # Where a value is empty, the blank lines around it meet.
+        body = _BLANK_LINES.sub("\n\n", for_terminal(fill(self._body, values, ""), lines=True))
         message.set_content(body, charset="utf-8", cte="quoted-printable")  # passes through any server
         return message
 

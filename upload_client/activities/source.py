@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -242,8 +241,11 @@ def _reader_of(given: object, name: str) -> BinaryIO:
 
 
 def _is_frame(given: object) -> bool:
-    pandas = sys.modules.get("pandas")  # not imported for this: who has made one has done so
-    return pandas is not None and isinstance(given, pandas.DataFrame)
+    # By its class alone: another thread may be importing pandas this moment.
+    return any(
+        kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
+        for kind in type(given).__mro__
+    )
 
 
 def _csv(frame: Any) -> Iterator[bytes]:  # noqa: ANN401 - a DataFrame, without importing pandas for the type

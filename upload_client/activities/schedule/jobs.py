@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
@@ -23,12 +25,13 @@ from upload_client.activities.source import DataSource, find_callable
 from upload_client.core.schedule import may_help
 from upload_client.core.templates import fill
 from upload_client.core.text import for_log
+from upload_client.errors import DeliveryError, UsageError
 from upload_client.support.password_command import password_from_command
 
 if TYPE_CHECKING:
     from upload_client.activities.schedule.document import Command, Deliver, Loaded, Read, Tell, Write
 
-__all__ = ["check_job", "look_beside", "runner_of", "title_of"]
+__all__ = ["check_job", "load_ahead", "look_beside", "runner_of", "title_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +41,33 @@ def look_beside(loaded: Loaded) -> None:
     folder = str(loaded.folder)
     if folder not in sys.path:
         sys.path.append(folder)
+
+
+_LOADED_FOR = {
+    "deliver": ("upload_client.activities.client", "upload_client.index.taking", "upload_client.aws.auth"),
+    "url": ("requests",),
+    "s3": ("upload_client.activities.s3",),
+    "sftp": ("paramiko",),
+}
+
+
+def load_ahead(loaded: Loaded) -> None:
+    """Import what the jobs need before there are threads: two that do so at once may see half a module.
+
+    What cannot be imported is the fault of the job that needs it, and told when that runs.
+    """
+    for job in loaded.schedule.jobs.values():
+        read, write = job.read, job.write
+        wanted = {
+            "deliver": job.deliver is not None,
+            "url": read is not None and read.url is not None,
+            "s3": write is not None and write.s3 is not None,
+            "sftp": write is not None and write.sftp is not None,
+        }
+        for kind, is_wanted in wanted.items():
+            for module in _LOADED_FOR[kind] if is_wanted else ():
+                with contextlib.suppress(ImportError, DeliveryError):
+                    import_module(module)
 
 
 def title_of(loaded: Loaded, name: str, run: datetime) -> str:
@@ -270,9 +300,19 @@ def _delivery(
         "max_retries": None,
         "symlinks": choice.symlinks,
         "resend_invalid": deliver.resend_invalid,
-        "output_dir": loaded.within(deliver.output_dir or "."),
+        "output_dir": _output_dir(loaded, deliver),
         "reporter": LoggingReporter(_log),
     }
+
+
+def _output_dir(loaded: Loaded, deliver: Deliver) -> Path:
+    """The folder of state and receipt, made where it is missing: at the end it would be too late."""
+    folder = loaded.within(deliver.output_dir or ".")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the output_dir {folder} cannot be made: {error.strerror}") from None
+    return folder
 
 
 def _profile(loaded: Loaded, name: str | None) -> str | Path | None:
@@ -292,7 +332,6 @@ def check_job(loaded: Loaded, name: str, run: datetime) -> None:
         DeliveryError: it would fail.
     """
     from upload_client.core.layout import InvalidName, Layout  # noqa: PLC0415
-    from upload_client.errors import UsageError  # noqa: PLC0415
     from upload_client.settings import load_settings  # noqa: PLC0415 - imports pydantic
 
     job, values = loaded.schedule.jobs[name], {"job": name, "run": run}
@@ -306,6 +345,9 @@ def check_job(loaded: Loaded, name: str, run: datetime) -> None:
         # A folder that names the run is made when it is due.
         if "{" not in job.deliver.source and "://" not in named and not loaded.within(named).is_dir():
             raise UsageError(f"the source {loaded.within(named)} is no folder")
+        output = loaded.within(job.deliver.output_dir or ".")
+        if output.exists() and not output.is_dir():
+            raise UsageError(f"the output_dir {output} is no folder")
         return
     activity = _activity_of(loaded, name, values, {"title": title_of(loaded, name, run)})
     assert isinstance(activity, DeliveryActivity)

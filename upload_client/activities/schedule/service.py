@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from upload_client.activities.errors import missing_extra
 from upload_client.activities.runner import exit_code_of, in_words
-from upload_client.activities.schedule.jobs import look_beside, runner_of
+from upload_client.activities.schedule.jobs import load_ahead, look_beside, runner_of
 from upload_client.activities.schedule.store import Claimed, JobStore, Store, StoreUnreachable, open_engine
 from upload_client.activities.schedule.triggers import trigger_of
 from upload_client.core.exits import ExitCode
@@ -157,6 +157,7 @@ class Service:
             UsageError: the store cannot be used.
         """
         look_beside(self._loaded)
+        load_ahead(self._loaded)
         self.store.create()
         with self.store.errors("be taken up"):
             self._scheduler.start()
