@@ -88,3 +88,38 @@ def release(session: nox.Session) -> None:
         "    assert page.ok and 'upload_client' in page.text, f'{url} is not this project'",
         *PROJECT.get("urls", {}).values(),
     )
+
+
+@nox.session(venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Write anew what CI (dev.txt) and the validator's image and zip (image.txt) are made of, with hashes."""
+    for name, extras in (("dev", ["dev"]), ("image", ["receiver", "formats"])):
+        session.run(
+            *("uv", "pip", "compile", "--quiet", "pyproject.toml", "requirements/build.in"),
+            *(f"--extra={extra}" for extra in extras),
+            *("--universal", "--python-version=3.11", "--generate-hashes", "--upgrade"),
+            *("--no-header", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate"),
+            f"--output-file=requirements/{name}.txt",
+            external=True,
+        )
+
+
+@nox.session(python=PYTHONS[0])
+def sbom(session: nox.Session) -> None:
+    """What is in an installation, and in the validator's image: CycloneDX documents, in sbom/."""
+    folder = Path("sbom")
+    folder.mkdir(exist_ok=True)
+    name = f"upload-client-{PROJECT['version']}"
+    session.install("cyclonedx-bom>=7", "build")
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), ".", silent=True)
+    (wheel,) = folder.glob("*.whl")
+    for what, requirements in (("", [str(wheel)]), ("-validator", ["-r", "requirements/image.txt"])):
+        venv = Path(session.create_tmp()) / f"of{what}"
+        session.run("python", "-m", "venv", "--clear", "--without-pip", str(venv))
+        into = ["--python", str(venv), "--quiet", *(["--require-hashes"] if what else [])]
+        session.run("uv", "pip", "install", *into, *requirements, external=True)
+        session.run(
+            *("cyclonedx-py", "environment", str(venv), "--pyproject", "pyproject.toml", "--short-PURLs"),
+            *("--output-reproducible", "--output-file", str(folder / f"{name}{what}.cdx.json")),
+        )
+    wheel.unlink()

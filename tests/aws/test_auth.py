@@ -313,7 +313,7 @@ def test_nothing_is_told_to_a_server_that_has_not_asked_for_the_proof_of_the_pas
 
 
 def test_a_login_that_asks_for_ever_ends(pools, monkeypatch):
-    monkeypatch.setattr("pycognito.aws_srp.AWSSRP.process_challenge", lambda *_: {"USERNAME": "ada"})
+    monkeypatch.setattr(CognitoLogin, "_proof", lambda *_: {"USERNAME": "ada"})
     person = Person(*["123456"] * 50)
     endless = [{}, *[{"ChallengeName": "SMS_MFA"}] * 50]
     with pytest.raises(LoginRefused, match="something else than it should"):

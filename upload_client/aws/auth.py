@@ -14,6 +14,7 @@ import contextlib
 import json
 import logging
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from botocore import UNSIGNED
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from upload_client.core import srp
 from upload_client.core.answers import Meaning, is_code
 from upload_client.core.preflight import advice
 from upload_client.core.text import for_terminal
@@ -323,20 +325,10 @@ class CognitoLogin:
 
         https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_RespondToAuthChallenge.html
         """
-        # Imported here: with pyjwt and cryptography it costs a tenth of a second.
-        from pycognito.aws_srp import AWSSRP  # noqa: PLC0415
-
-        srp = AWSSRP(
-            username,
-            password,
-            self._settings.user_pool_id,
-            self._settings.user_pool_client_id,
-            client=self._pool,
-        )
-        parameters = srp.get_auth_params()
+        secret = secrets.randbits(8 * srp.SECRET_BYTES)
         answer = self._pool.initiate_auth(
             AuthFlow="USER_SRP_AUTH",
-            AuthParameters=parameters,
+            AuthParameters={"USERNAME": username, "SRP_A": f"{srp.public_number(secret):x}"},
             ClientId=self._settings.user_pool_client_id,
         )
         # Later challenges name the user as the pool does inside, not by the alias typed in.
@@ -351,7 +343,7 @@ class CognitoLogin:
             if proof != (n == 0):  # nothing else is told to a server that has not asked for the proof, once
                 break
             answer = (
-                self._respond(answer, srp.process_challenge(asked, parameters))
+                self._respond(answer, self._proof(asked, username, password, secret))
                 if proof
                 else self._ask(answer, inside)
             )
@@ -359,6 +351,19 @@ class CognitoLogin:
             "the login asks for something else than it should",
             hint="Check user_pool_id and endpoint_url with the receiver: this is not how their login works.",
         )
+
+    def _proof(self, asked: Mapping[str, str], username: str, password: str, secret: int) -> dict[str, str]:
+        """Prove that one has the password, without it."""
+        pool = (self._settings.user_pool_id or "").partition("_")[2]
+        user_id, block = asked["USER_ID_FOR_SRP"], asked["SECRET_BLOCK"]
+        key = srp.shared_key(secret, pool, user_id, password, asked["SALT"], asked["SRP_B"])
+        at = srp.moment(datetime.now(UTC))
+        return {
+            "USERNAME": asked.get("USERNAME", username),
+            "TIMESTAMP": at,
+            "PASSWORD_CLAIM_SECRET_BLOCK": block,
+            "PASSWORD_CLAIM_SIGNATURE": srp.signature(key, pool, user_id, block, at),
+        }
 
     def _ask(self, challenge: Mapping[str, Any], username: str) -> dict[str, Any]:
         """Have the person answer a challenge; a mistyped answer may be given again."""

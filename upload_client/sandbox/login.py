@@ -1,14 +1,12 @@
 """moto's user pool, made to refuse a wrong password.
 
 A user pool never sees the password: both sides prove to each other that they know it, by SRP (RFC 5054) with
-the hashes that Cognito has for it. moto asks for that proof and looks at none: any password logs in. What is
-needed for the server's half is what pycognito, whose client half this is held against, has already.
+the hashes that Cognito has for it. moto asks for that proof and looks at none: any password logs in. The
+numbers are those of `upload_client.core.srp`, which tests hold against another client's.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
@@ -16,13 +14,11 @@ from typing import Any
 
 from moto.cognitoidp.exceptions import NotAuthorizedError, UserNotFoundError
 from moto.cognitoidp.models import CognitoIdpBackend
-from pycognito import aws_srp
+
+from upload_client.core import srp
 
 __all__ = ["check_passwords"]
 
-_N = int(aws_srp.N_HEX, 16)
-_G = int(aws_srp.G_HEX, 16)
-_K = int(aws_srp.hex_hash(f"00{aws_srp.N_HEX}0{aws_srp.G_HEX}"), 16)
 _WRONG = "Incorrect username or password."  # Cognito's words, which do not say which of the two
 
 
@@ -43,24 +39,20 @@ class _Challenge:
 
     @property
     def verifier(self) -> int:
-        name_and_password = aws_srp.hash_sha256(f"{self.pool}{self.user_id}:{self.password}".encode())
-        return pow(_G, int(aws_srp.hex_hash(aws_srp.pad_hex(self.salt) + name_and_password), 16), _N)
+        x = srp.password_number(self.pool, self.user_id, self.password, srp.number(self.salt))
+        return srp.public_number(x)
 
     @property
     def ours(self) -> int:
         """The server's public number, B."""
-        return (_K * self.verifier + pow(_G, self.secret, _N)) % _N
+        return (srp.K * self.verifier + srp.public_number(self.secret)) % srp.N
 
     def is_answered(self, block: str, timestamp: str, signature: str) -> bool:
         """Has whoever signed this the password?"""
-        u = aws_srp.calculate_u(self.theirs, self.ours)
-        shared = pow(self.theirs * pow(self.verifier, u, _N), self.secret, _N)
-        key = aws_srp.compute_hkdf(
-            bytes.fromhex(aws_srp.pad_hex(shared)), bytes.fromhex(aws_srp.pad_hex(aws_srp.long_to_hex(u)))
-        )
-        signed = f"{self.pool}{self.user_id}".encode() + base64.b64decode(block) + timestamp.encode()
-        expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
-        return hmac.compare_digest(expected, signature.encode())
+        u = srp.mixed(self.theirs, self.ours)
+        key = srp.derived(pow(self.theirs * pow(self.verifier, u, srp.N), self.secret, srp.N), u)
+        expected = srp.signature(key, self.pool, self.user_id, block, timestamp)
+        return hmac.compare_digest(expected.encode(), signature.encode())
 
 
 _begun: dict[str, _Challenge] = {}
@@ -88,7 +80,7 @@ def _initiate(
     _, pool = self.sessions[answer["Session"]]
     user = self.admin_get_user(pool.id, auth_parameters["USERNAME"])
     theirs = int(auth_parameters["SRP_A"], 16)
-    if theirs % _N == 0:  # whoever sends it needs no password
+    if theirs % srp.N == 0:  # whoever sends it needs no password
         raise NotAuthorizedError(_WRONG)
     challenge = _begun[parameters["SECRET_BLOCK"]] = _Challenge(
         pool=pool.id.partition("_")[2],
@@ -98,7 +90,7 @@ def _initiate(
         theirs=theirs,
         secret=secrets.randbits(1024),
     )
-    parameters |= {"SALT": challenge.salt, "SRP_B": aws_srp.long_to_hex(challenge.ours)}
+    parameters |= {"SALT": challenge.salt, "SRP_B": f"{challenge.ours:x}"}
     return answer
 
 
