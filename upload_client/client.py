@@ -406,8 +406,11 @@ class UploadClient:
         loop.queue(connected, row)
         return connected.ledger.file(row)
 
-    def update(self) -> bool:
+    def update(self, timeout: float = 0.0) -> bool:
         """Look at everything once: what the workers did, what the validator says, whether the lock holds.
+
+        Args:
+            timeout: seconds to wait first for something to happen.
 
         Returns:
             Whether there is nothing more to do: the client has ended, by this update or before.
@@ -415,7 +418,7 @@ class UploadClient:
         if self.state not in (ClientState.RUNNING, ClientState.PENDING_VALIDATION):
             self.cmessage(f"there is nothing to update: the client is {self.state}", "warning")
             return self.done
-        self._turn(0.0)
+        self._turn(timeout, sends=False)
         return self.done
 
     def crash(self, exception: BaseException) -> None:
@@ -524,8 +527,12 @@ class UploadClient:
             raise InvalidState(f"that cannot be done now: the client is {self.state}")
         return connected
 
-    def _turn(self, timeout: float) -> None:
-        """Look at everything once; with a time-out, send as well, and wait until there is something to see.
+    def _turn(self, timeout: float, *, sends: bool = True) -> None:
+        """Look at everything once, after a wait until there is something to see.
+
+        Args:
+            timeout: seconds to wait.
+            sends: give the workers files before.
 
         What goes wrong ends the run, and is in its outcome.
         """
@@ -533,8 +540,9 @@ class UploadClient:
             with self._ending_on_error():
                 connected = self._connected()
                 self._run.check_stop()
-                if timeout:
+                if sends:
                     loop.feed(connected)
+                if timeout > 0:
                     loop.wait(connected, timeout)
                 if loop.update(connected):
                     self._finish(connected)

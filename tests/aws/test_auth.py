@@ -623,7 +623,7 @@ def test_a_password_command_that_hangs_is_given_up(monkeypatch):
             password_command=[
                 sys.executable,
                 "-c",
-                "input()" if os.name == "nt" else "import time; time.sleep(60)",
+                "input()" if os.name == "nt" else "import threading; threading.Event().wait()",
             ]
         )
     assert caught.value.__cause__ is None

@@ -12,6 +12,7 @@ import boto3
 import pandas as pd
 import pytest
 from faults.proxy import Proxy
+from waiting import until
 
 from upload_client import UploadClient
 from upload_client.cli import status as command
@@ -54,8 +55,8 @@ def delivered(sandbox: Sandbox, tmp_path_factory) -> str:
     with client_of(sandbox, folder, "ended") as client:
         assert client.run().exit_code == 3
     s3, where = sandbox.client("s3"), {"Bucket": sandbox.control_bucket, "Key": "toy/ended/staging/validator"}
-    while json.loads(s3.get_object(**where)["Body"].read())["state"] == "held":  # it leaves a moment later
-        time.sleep(0.05)
+    # The validator leaves a moment later.
+    until(lambda: json.loads(s3.get_object(**where)["Body"].read())["state"] != "held")
     return "ended"
 
 

@@ -110,8 +110,8 @@ def test_a_person_at_a_terminal_is_asked(
 def test_a_lock_whose_holder_is_dead_is_given_back_by_the_holders_name_only(
     sandbox: Sandbox, working: UploadClient
 ) -> None:
-    working._lock.stop()
-    working._lock._giving_back = True  # it writes nothing more
+    working._run.lock.stop()
+    working._run.lock._giving_back = True  # it writes nothing more
     body = lock_of(sandbox)
     dead = {**body, "agent_id": "deadagent", "nonce": "dead", "pid": 2**22 + 1, "boot_id": "another"}
     s3 = sandbox.client("s3")

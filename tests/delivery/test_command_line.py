@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from delivery.conftest import Delivery, content
 from faults.privileges import without_privileges
+from waiting import until
 
 from upload_client.core.files import STATES
 
@@ -103,9 +104,7 @@ def test_only_the_first_of_two_clients_delivers_and_the_second_names_it(
         delivery.command("--source", data), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        while (holder := delivery.lock()) is None:  # until it is held, by the store's own record
-            assert slow.poll() is None
-            time.sleep(0.01)
+        holder = until(delivery.lock)
         second = delivery.run("--source", data)
         released = delivery.lock()["state"] == "released"
     finally:

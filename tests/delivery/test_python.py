@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from delivery.conftest import Delivery, content
+from waiting import until
 
 from upload_client import Bucket, NothingToDoError, UploadClient
 from upload_client.index import scan
@@ -41,8 +41,7 @@ def test_step_by_step_a_program_sends_each_file_itself(delivery: Delivery, data:
             assert file is not None
             assert file.state == "pending"
             sent.append(file.relpath)
-        client.update()
-        time.sleep(0.01)
+        client.update(0.1)
     client.quit()
     assert sent == sorted(content(data))
     assert client.n_complete == 12
@@ -108,12 +107,8 @@ def test_a_file_replaced_at_the_receiving_end_before_its_verdict_is_invalid_and_
         assert victim is not None
         key = delivery.landing + victim.relpath
         # Nobody announces the upload until `update` is called: so the validator comes too late.
-        while (
-            not sandbox.client("s3")
-            .list_objects_v2(Bucket=sandbox.landing_bucket, Prefix=key)
-            .get("KeyCount")
-        ):
-            time.sleep(0.01)
+        s3 = sandbox.client("s3")
+        until(lambda: s3.list_objects_v2(Bucket=sandbox.landing_bucket, Prefix=key).get("KeyCount"))
         body = bytearray(content(data)[victim.relpath])
         body[-2] ^= 1
         sandbox.client("s3").put_object(Bucket=sandbox.landing_bucket, Key=key, Body=bytes(body))
@@ -124,10 +119,9 @@ def test_a_file_replaced_at_the_receiving_end_before_its_verdict_is_invalid_and_
 
 
 def finish(client: UploadClient):
-    while not client.update():
+    while not client.update(0.1):
         if client.next_file is not None:
             client.transfer_next_file()
-        time.sleep(0.01)
     return client.outcome
 
 
@@ -139,8 +133,7 @@ def test_a_file_overwritten_after_its_verdict_is_not_called_delivered(delivery: 
         first = client.transfer_next_file()
         assert first is not None
         while next(iter(client.files)).state != "valid":
-            assert not client.update()
-            time.sleep(0.01)
+            assert not client.update(0.1)
         sandbox.client("s3").put_object(
             Bucket=sandbox.landing_bucket, Key=delivery.landing + first.relpath, Body=b"something else"
         )

@@ -209,8 +209,7 @@ def all_sent(delivery: Delivery, data: Path, settings: Settings | None = None, *
     while not client.transfer_complete:
         if client.next_file is not None:
             client.transfer_next_file()
-        client.update()
-        time.sleep(0.005)
+        client.update(0.1)
     return client
 
 
@@ -219,8 +218,7 @@ def until(client: UploadClient, so: Callable[[], object], seconds: float = 120.0
     deadline = time.monotonic() + seconds
     while not so():
         assert time.monotonic() < deadline, "it never comes to that"
-        client.update()
-        time.sleep(0.01)
+        client.update(0.1)
 
 
 def until_done(client: UploadClient) -> None:

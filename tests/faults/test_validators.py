@@ -8,7 +8,6 @@ Silence for as long as a lease:
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -295,13 +294,14 @@ def test_one_that_is_alive_and_never_judges_is_not_waited_for_for_ever(
     receiver: Receiver, data: Path
 ) -> None:
     delivery = delivery_to(receiver, "never")
-    client = all_sent(delivery, data, more={"standstill": 3.0})
+    clock = Movable()
+    client = all_sent(delivery, data, more={"standstill": 3.0}, clock=clock)
     prankster = Prankster(delivery)
     prankster.say(ValidatorInit(NOW, "prankster", 1))
 
     def alive() -> bool:
         prankster.say(Keepalive(NOW))
-        time.sleep(0.3)
+        clock.slept += 0.3
         return client.done
 
     until(client, alive)

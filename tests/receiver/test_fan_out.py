@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from click.testing import CliRunner
 from late import late
 from receiver.conftest import deliver
 from receiver.definitions import as_moto_reads_it
+from waiting import until
 
 from upload_client.cli.receiver import receiver
 from upload_client.core.layout import MAX_SHARDS, shard_of
@@ -91,12 +91,10 @@ def run(monkeypatch) -> Callable[..., tuple[str, list[dict]]]:
             workers = [{"shard": shard, "shards": n} for shard in range(n)]
             given = {"stateMachineArn": machine["stateMachineArn"], "name": "one"}
             made = machines.start_execution(**given, input=json.dumps({"workers": workers}))
-            while True:
-                ran = machines.describe_execution(executionArn=made["executionArn"])
-                if ran["status"] != "RUNNING":
-                    break
-                time.sleep(0.02)
-        return ran["status"], got
+            arn = made["executionArn"]
+            until(lambda: machines.describe_execution(executionArn=arn)["status"] != "RUNNING")
+            status = machines.describe_execution(executionArn=arn)["status"]
+        return status, got
 
     return run
 

@@ -2,12 +2,13 @@
 
 import json
 import os
-import time
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from waiting import is_running, until
 
 from upload_client.sandbox import Sandbox
 from upload_client.sandbox.sandbox import START_FUNCTION, WORK_FUNCTION
@@ -24,21 +25,6 @@ def invoke(sandbox: Sandbox, name: str, event: object, kind: str = "RequestRespo
         FunctionName=name, InvocationType=kind, Payload=json.dumps(event).encode()
     )
     return {**answer, "Payload": answer["Payload"].read()}
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def eventually(condition) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +44,13 @@ def test_a_function_runs_in_a_process_of_its_own_with_its_context(failing):
     assert said["request"] != again["request"]
 
 
-def test_what_runs_at_the_same_time_runs_in_processes_of_its_own(failing, tmp_path):
-    event = {"meet": str(tmp_path), "n": 3}
-    with ThreadPoolExecutor(3) as pool:
-        answers = list(pool.map(lambda _: invoke(failing, START_FUNCTION, event), range(3)))
+def test_what_runs_at_the_same_time_runs_in_processes_of_its_own(failing):
+    with socket.create_server(("127.0.0.1", 0)) as meeting, ThreadPoolExecutor(3) as pool:
+        event = {"meet": meeting.getsockname()}
+        answers = [pool.submit(invoke, failing, START_FUNCTION, event) for _ in range(3)]
+        for here in [meeting.accept()[0] for _ in range(3)]:
+            here.close()
+        answers = [answer.result() for answer in answers]
     assert len({json.loads(answer["Payload"])["pid"] for answer in answers}) == 3
 
 
@@ -124,22 +113,22 @@ def test_an_event_is_taken_at_once_and_carried_out_later(tmp_path):
     with sandbox_with("write") as sandbox:
         answer = invoke(sandbox, WORK_FUNCTION, {"to": str(tmp_path / "done")}, "Event")
         assert (answer["StatusCode"], answer["Payload"]) == (202, b"")
-        eventually((tmp_path / "done").exists)
+        until((tmp_path / "done").exists)
 
 
 def test_what_runs_ends_with_the_sandbox(tmp_path):
     with sandbox_with("sleep") as sandbox:
         invoke(sandbox, WORK_FUNCTION, {"started": str(tmp_path / "pid")}, "Event")
-        eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
         pid = int((tmp_path / "pid").read_text())
         assert is_running(pid)
-    eventually(lambda: not is_running(pid))
+    until(lambda: not is_running(pid))
 
 
 def test_what_runs_ends_when_the_server_is_killed(tmp_path):
     with sandbox_with("sleep") as sandbox:
         invoke(sandbox, WORK_FUNCTION, {"started": str(tmp_path / "pid")}, "Event")
-        eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
         pid = int((tmp_path / "pid").read_text())
         sandbox._server.kill()
-        eventually(lambda: not is_running(pid))
+        until(lambda: not is_running(pid))

@@ -10,27 +10,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from waiting import is_running, until
 
 from upload_client.aws.auth import fetch_parameter, open_session
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.sandbox import Sandbox
 from upload_client.sandbox.sandbox import WORK_FUNCTION
 from upload_client.settings import load_settings, with_parameter
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def eventually(condition) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
 
 
 def test_the_profile_logs_in_without_a_question_and_leads_to_the_receivers_settings(sandbox):
@@ -139,12 +125,12 @@ sandbox.wait()
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         server, folder = owner.stdout.readline().split()
-        eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
         owner.kill()
     invocation = int((tmp_path / "pid").read_text())
-    eventually(lambda: not is_running(int(server)))
-    eventually(lambda: not is_running(invocation))
-    eventually(lambda: not Path(folder).exists())
+    until(lambda: not is_running(int(server)))
+    until(lambda: not is_running(invocation))
+    until(lambda: not Path(folder).exists())
 
 
 def test_waiting_ends_when_the_server_does(sandbox):

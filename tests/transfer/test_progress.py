@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.wire import BotoWire, UploadPart
@@ -38,11 +38,6 @@ class Gated:
 
 def task(path: Path, row: int = 0, **details) -> TransferTask:
     return TransferTask(row, path.name, str(path), path.name, **details)
-
-
-def until(true):
-    while not true():
-        time.sleep(0.01)
 
 
 @contextlib.contextmanager
@@ -89,7 +84,7 @@ def test_parts_that_were_there_are_kept_and_not_called_sent(bucket, large):
     (left,) = bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", ())
     with engine_of(large.parent, bucket, **options, wire=BotoWire(bucket)) as engine:
         engine.submit(task(large, size=22 * MIB, unfinished=(left["UploadId"],)))
-        until(lambda: engine.poll()[1])
+        until(lambda: engine.poll(1)[1])
         done, kept, _ = engine.progress(9)
         assert done == 22 * MIB
         assert kept >= 15 * MIB

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from validator.by_hand import AGENT, Client
+from waiting import until
 
 pytest.importorskip("moto")
 
@@ -65,11 +65,8 @@ class Site:
         return [record for record in self.client.heard() if isinstance(record, kind)]
 
     def wait_for(self, kind: type, n: int = 1) -> list:
-        deadline = time.monotonic() + 120
-        while len(found := self.heard(kind)) < n:
-            assert time.monotonic() < deadline, self.sandbox.log.read_text()[-3000:]
-            time.sleep(0.02)
-        return found
+        until(lambda: len(self.heard(kind)) >= n, why=lambda: self.sandbox.log.read_text()[-3000:])
+        return self.heard(kind)
 
 
 def site_in(sandbox: Sandbox) -> Site:

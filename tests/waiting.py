@@ -1,0 +1,40 @@
+"""Waiting for what cannot tell that it has happened: another process, a store, a thread of somebody else's.
+
+Where something can tell (an event, a condition, `UploadClient.update` with a time-out), wait for that.
+No test guesses how long a thing takes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def until(so: Callable[[], T], seconds: float = 120.0, *, why: Callable[[], object] | str = "") -> T:
+    """Look until something is so, and give what it is.
+
+    Args:
+        so: Looks once.
+        seconds: How long it may take on a busy machine.
+        why: What to say if it never is.
+    """
+    end = time.monotonic() + seconds
+    pause = 0.001
+    while not (found := so()):
+        assert time.monotonic() < end, f"it never came to that: {why() if callable(why) else why}"
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
