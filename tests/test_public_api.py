@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 import upload_client
-from upload_client import errors, events
+from upload_client import errors, events, synchrony
 from upload_client.cli.app import deliver
 from upload_client.cli.failure import EXIT_CODES
 from upload_client.core.codes import FileCode
@@ -32,6 +32,8 @@ def lines() -> Iterator[str]:
     """Everything that is public, a line each, in an order that does not depend on chance."""
     for name in sorted(upload_client.__all__):
         yield from of_name(f"upload_client.{name}", getattr(upload_client, name))
+    for name in sorted(synchrony.__all__):
+        yield from of_name(f"upload_client.synchrony.{name}", getattr(synchrony, name))
     for module in (errors, events):
         for name in sorted(set(module.__all__) - set(upload_client.__all__)):
             yield from of_name(f"{module.__name__}.{name}", getattr(module, name))

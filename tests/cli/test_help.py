@@ -32,6 +32,7 @@ from upload_client.cli.app import main
 code = main({words})
 heavy = set("pandas numpy boto3 botocore pydantic rich isal moto upload_client.errors".split())
 heavy |= set("apscheduler sqlalchemy tenacity requests paramiko upload_client.activities".split())
+heavy |= set("filelock pathspec upload_client.synchrony".split())
 print(sorted(heavy & set(sys.modules)), code)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -91,8 +92,13 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
             ["report"],
             "--dataset --delivery-id --sample -o --force --report --patience --plain-http --log-file",
         ),
+        (
+            ["sync"],
+            """--to --name --push --pull --select --on-conflict --yes --dry-run --reset --json
+            --log-file""",
+        ),
         (["index"], "-o --format --no-checksums --include --exclude --exclude-from --symlinks --force"),
-        (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out --force"),
+        (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out --bucket --force"),
         (
             ["check"],
             """--dataset --delivery-id --sample --source --index --include --exclude --exclude-from --symlinks

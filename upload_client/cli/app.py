@@ -24,6 +24,7 @@ from upload_client.cli.report import report
 from upload_client.cli.sandbox import sandbox
 from upload_client.cli.schedule import schedule
 from upload_client.cli.status import status
+from upload_client.cli.sync import sync
 from upload_client.cli.unlock import unlock
 from upload_client.cli.verify import verify
 
@@ -42,6 +43,7 @@ deliver.add_command(receiver)
 deliver.add_command(report)
 deliver.add_command(verify)
 deliver.add_command(schedule)
+deliver.add_command(sync)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

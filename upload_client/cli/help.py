@@ -43,6 +43,7 @@ PAGES = {
     "sandbox": "tutorial",
     "schedule": "schedule",
     "status": "status",
+    "sync": "synchrony",
     "unlock": "lock",
     "verify": "receipt",
 }

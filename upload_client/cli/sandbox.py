@@ -46,6 +46,13 @@ __all__ = ["sandbox"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write the profile that leads here.",
 )
+@click.option(
+    "--bucket",
+    "buckets",
+    multiple=True,
+    metavar="NAME",
+    help="Make a bucket of this name, too, for `upload-client sync`.  [repeatable]",
+)
 @force_option
 @click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 def sandbox(
@@ -55,6 +62,7 @@ def sandbox(
     port: int,
     s3_endpoint: str | None,
     profile_out: Path | None,
+    buckets: tuple[str, ...],
     force: bool,
 ) -> None:
     """Run S3, Cognito, SSM, Lambda and a validator on 127.0.0.1, until Ctrl-C or SIGTERM.
@@ -73,11 +81,12 @@ def sandbox(
         s3_endpoint=s3_endpoint,
         profile_out=profile_out,
         force=force,
+        buckets=buckets,
     )
     try:
         with interruptible(), made as running:
             click.echo(
-                _how_to_deliver(running, dataset, delivery_id)
+                _how_to_deliver(running, dataset, delivery_id, buckets)
                 if sys.stdout.isatty()
                 else running.ready_line()
             )
@@ -87,11 +96,19 @@ def sandbox(
         return
 
 
-def _how_to_deliver(running: Sandbox, dataset: str, delivery_id: str) -> str:
+def _how_to_deliver(running: Sandbox, dataset: str, delivery_id: str, buckets: tuple[str, ...]) -> str:
     """The text for a person when it is ready."""
     place = ["--profile", str(running.profile), "--dataset", dataset, "--delivery-id", delivery_id]
-    return (
+    told = (
         f"A receiver runs on this machine, at {running.endpoint_url}, until Ctrl-C.\n"
         "In another terminal, deliver a folder to it:\n"
         f"  upload-client {for_terminal(shlex.join(place))} --source DIR"
     )
+    if buckets:
+        told += (
+            "\nOr keep a folder in common with others (any keys will do):\n"
+            f"  export AWS_ENDPOINT_URL={running.s3_endpoint_url} AWS_REGION=eu-central-1\n"
+            "  export AWS_ACCESS_KEY_ID=anybody AWS_SECRET_ACCESS_KEY=anything\n"
+            f"  upload-client sync DIR --to s3://{for_terminal(buckets[0])}/PREFIX"
+        )
+    return told

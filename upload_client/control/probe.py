@@ -19,7 +19,7 @@ from upload_client.s3.bucket import (
 )
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["probe_store"]
+__all__ = ["probe_store", "prove_conditions"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,12 @@ def probe_store(bucket: Bucket, layout: Layout, agent_id: str, *, clock: Clock =
         StoreUnsafe: It does not honour them.
         StoreError: It could not be asked.
     """
-    probe = _Probe(bucket, layout.probe(agent_id), clock)
+    prove_conditions(bucket, layout.probe(agent_id), clock=clock)
+
+
+def prove_conditions(bucket: Bucket, key: str, *, clock: Clock = SYSTEM) -> None:
+    """The same with an object under any key; see `probe_store`."""
+    probe = _Probe(bucket, key, clock)
     try:
         first = probe.write("create", if_none_match=True)
         if first is None:

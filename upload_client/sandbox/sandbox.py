@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -116,6 +116,7 @@ class Sandbox:
         work_handler: str = "upload_client.validator.handlers:work",
         profile_out: str | os.PathLike[str] | None = None,
         force: bool = False,
+        buckets: Sequence[str] = (),
     ) -> None:
         self._port = port
         self._s3_endpoint = s3_endpoint.rstrip("/") if s3_endpoint else None
@@ -128,6 +129,7 @@ class Sandbox:
         self._more_validator = dict(validator or {})
         self._profile_out = Path(profile_out).absolute() if profile_out is not None else None
         self._force = force
+        self._buckets = tuple(buckets)
         self._exit = ExitStack()
         self._server: subprocess.Popen[str]
         self._clients: dict[str, Any] = {}
@@ -266,7 +268,7 @@ class Sandbox:
         """Make what a receiver would have made at AWS, and the profile a provider would get."""
         mark = secrets.token_hex(4)
         self.control_bucket, self.landing_bucket = f"control-{mark}", f"landing-{mark}"
-        for name in (self.control_bucket, self.landing_bucket):
+        for name in (self.control_bucket, self.landing_bucket, *self._buckets):
             self.client("s3").create_bucket(Bucket=name)
         endpoints = {} if self._s3_endpoint is None else {"s3": self._s3_endpoint}
         places = {

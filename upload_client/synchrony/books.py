@@ -1,0 +1,126 @@
+"""The tables in ``.S3``: who has written which version of a file, and which were deleted.
+
+CSV in UTF-8 with the columns ``File,Edited By,Time Edited,Checksum``, as others have written them before:
+paths with ``/``, times in UTC, MD5 in hexadecimal. Paths stand in them as they are, for other programs read
+them. No cell is ever empty: to readers that are made with pandas a row with an empty cell is no row.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from upload_client.core.paths import check_relpath
+from upload_client.errors import UsageError
+
+__all__ = [
+    "BOOKS",
+    "COLUMNS",
+    "DELETED",
+    "DELETED_HERE",
+    "HELD",
+    "UNKNOWN",
+    "VERSIONS",
+    "Row",
+    "dump",
+    "is_data",
+    "is_md5",
+    "moment",
+    "read",
+    "table",
+]
+
+BOOKS: Final = ".S3"
+"""The folder of the books, on both sides."""
+VERSIONS: Final = "versions.csv"
+HELD: Final = "versionsLocal.csv"
+DELETED: Final = "deletedS3.csv"
+DELETED_HERE: Final = "deletedLocal.csv"
+COLUMNS: Final = ("File", "Edited By", "Time Edited", "Checksum")
+UNKNOWN: Final = "unknown"
+"""Who has edited what somebody put there without the books."""
+
+_MD5 = re.compile("[0-9a-f]{32}")
+_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+class Row(NamedTuple):
+    """A version of a file: who has made it, when (UTC, as it is written down), and its MD5."""
+
+    by: str
+    when: str
+    md5: str
+
+
+def is_md5(text: str) -> bool:
+    """Whether a text has the form of an MD5."""
+    return _MD5.fullmatch(text) is not None
+
+
+def is_data(path: str) -> bool:
+    """Whether a path can be a file that is shared: one that leads nowhere else, and not into the books."""
+    return (BOOKS not in path or BOOKS not in path.split("/")) and check_relpath(path) is None
+
+
+def moment(seconds: float) -> str:
+    """A moment (seconds since 1970) as it is written down: UTC, in whole seconds."""
+    return datetime.fromtimestamp(max(0.0, seconds), UTC).strftime(_FORMAT)
+
+
+def read(data: bytes, where: str) -> Iterator[tuple[str, Row]]:
+    """The rows of a table, in order; what is no path of a file that can be shared is passed over.
+
+    Columns are found by their names, so that others may stand beside them.
+
+    Args:
+        data: all of it.
+        where: which one, for the message.
+
+    Raises:
+        UsageError: it is no such table.
+    """
+    try:
+        lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        head = next(lines, None)
+        if head is None:
+            return
+        try:
+            file, by, when, md5 = (head.index(name) for name in COLUMNS)
+        except ValueError:
+            raise UsageError(
+                f"{where} has no columns {', '.join(COLUMNS)}",
+                hint="It is a table of a shared folder: bring it back, or delete it to have it made anew.",
+            ) from None
+        least = max(file, by, when, md5)
+        names: dict[str, str] = {}
+        for cells in lines:
+            if len(cells) <= least:
+                continue
+            path = cells[file]
+            if is_data(path):
+                who, digest = cells[by], cells[md5].strip().lower()
+                yield path, Row(names.setdefault(who, who), cells[when], digest)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(
+            f"{where} cannot be read as a table in UTF-8: {error}",
+            hint="Save it as CSV in UTF-8, or delete it to have it made anew.",
+        ) from None
+
+
+def table(data: bytes | None, where: str) -> dict[str, Row]:
+    """The same by path; of several rows of one path the last counts. None: there is no such table yet."""
+    return {} if data is None else dict(read(data, where))
+
+
+def dump(rows: Mapping[str, Row] | Iterable[tuple[str, Row]]) -> bytes:
+    """A table as it is written; by path where a mapping is given."""
+    out = io.StringIO(newline="")
+    write = csv.writer(out, lineterminator="\n")
+    write.writerow(COLUMNS)
+    items = sorted(rows.items()) if isinstance(rows, Mapping) else rows
+    write.writerows((path, row.by or UNKNOWN, row.when or UNKNOWN, row.md5 or UNKNOWN) for path, row in items)
+    return out.getvalue().encode("utf-8", "surrogatepass")

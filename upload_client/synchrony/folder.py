@@ -1,0 +1,377 @@
+"""A person's folder: what lies in it, with MD5s that are computed once; and changes to it that lose nothing.
+
+A file that somebody works on meanwhile is never replaced or deleted: each change names what it expects to
+find, as size, time of modification and inode, and is given up when it finds something else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from pathspec import GitIgnoreSpec
+
+from upload_client.core.ours import is_left_over
+from upload_client.core.paths import check_relpath
+from upload_client.errors import UsageError
+from upload_client.support import failpoints
+from upload_client.support.file_names import from_disk, on_disk
+from upload_client.synchrony.books import BOOKS
+
+__all__ = ["Changed", "Folder", "Here", "Ignored", "Skipped", "write_whole"]
+
+_BLOCK = 1024 * 1024
+_FRESH_NS = 50_000_000
+"""A file that was modified so shortly before it was read may be modified again within one tick of the clock
+that its time of modification is told by: it is read once more the next time."""
+_COARSE_NS = 2_000_000_000
+"""The same where times have whole seconds, as on FAT."""
+
+
+class Here(NamedTuple):
+    """A file in the folder: bytes, time of modification in ns, inode, and MD5 in hexadecimal."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    md5: str
+
+
+class Skipped(NamedTuple):
+    """What is no file that could be shared, and why."""
+
+    path: str
+    why: str
+
+
+class Changed(Exception):  # noqa: N818 - reads as what it says
+    """A file is not what it was when it was looked at; its text says what it is."""
+
+
+class Ignored:
+    """The paths that are left alone altogether: of a file with one path or pattern a line.
+
+    Args:
+        text: of the file.
+    """
+
+    def __init__(self, text: str) -> None:
+        lines = [line.rstrip() for line in text.splitlines()]
+        self._paths = frozenset(filter(None, lines))
+        patterns = [line for line in lines if line and not line.startswith("#")]
+        self._spec: GitIgnoreSpec | None = None
+        if patterns:
+            try:
+                self._spec = GitIgnoreSpec.from_lines(patterns)
+            except ValueError as error:
+                raise UsageError(
+                    f"{BOOKS}/ignores3.txt holds what is no pattern: {error}",
+                    hint="A line is a path, or a pattern as in a .gitignore.",
+                ) from None
+
+    def __call__(self, path: str) -> bool:
+        """Whether a path is left alone."""
+        return bool(self._paths) and (
+            path in self._paths or (self._spec is not None and self._spec.match_file(path))
+        )
+
+
+class Folder:
+    """A person's folder.
+
+    Args:
+        root: where it is. It need not exist yet.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(os.path.abspath(root))  # noqa: PTH100 - a symlink to it stays one
+        self.books = self.root / BOOKS
+        self.scratch = self.books / "tmp"
+        self._real = ""
+        self._inside = ""
+        self._checked: set[str] = set()
+        self._lock = threading.Lock()
+
+    def make(self) -> None:
+        """Make it and the folder of its books, where they are missing.
+
+        Raises:
+            UsageError: that cannot be.
+        """
+        try:
+            for folder in (self.scratch, self.books / "logs"):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{self.root} cannot be used as a folder: {error.strerror or error}") from error
+
+    def path(self, relpath: str) -> str:
+        """Where a file of it is, for Python's own functions."""
+        return os.path.join(self.root, on_disk(relpath))  # noqa: PTH118 - of many files
+
+    def look(
+        self,
+        known: Mapping[str, Here],
+        *,
+        ignored: Callable[[str], bool] = lambda _: False,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> tuple[dict[str, Here], list[Skipped], set[str]]:
+        """Find all files, and compute the MD5 of those that are not `known`.
+
+        Args:
+            known: files as they were found before: whose size, time and inode are the same is not read.
+            ignored: which paths are left alone.
+            on_progress: is told how many files were read.
+
+        Returns:
+            The files by path; what cannot be shared; and paths that are in the first, but may change within
+            the same tick of the clock, so that they are better not remembered.
+
+        Raises:
+            UsageError: the folder cannot be read.
+        """
+        found: dict[str, Here] = {}
+        skipped: list[Skipped] = []
+        to_read: list[tuple[str, int]] = []
+        for path, status in self._walk(skipped, ignored):
+            before = known.get(path)
+            if before is not None and before[:3] == (status.st_size, status.st_mtime_ns, status.st_ino):
+                found[path] = before
+            else:
+                to_read.append((path, status.st_size))
+        fresh: set[str] = set()
+        n_read = 0
+        for path, result, is_fresh in self._read(to_read):
+            if isinstance(result, str):
+                skipped.append(Skipped(path, result))
+                continue
+            found[path] = result
+            if is_fresh:
+                fresh.add(path)
+            n_read += 1
+            on_progress(n_read)
+        return found, skipped, fresh
+
+    def _walk(
+        self, skipped: list[Skipped], ignored: Callable[[str], bool]
+    ) -> Iterator[tuple[str, os.stat_result]]:
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            try:
+                entries = os.scandir(self.path(folder) if folder else self.root)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if not folder:
+                    raise UsageError(f"{self.root} cannot be read: {error.strerror}") from error
+                skipped.append(Skipped(folder, f"cannot be read: {error.strerror}"))
+                continue
+            with entries:
+                for entry in entries:
+                    name = from_disk(entry.name)
+                    path = folder + name
+                    if name == BOOKS or is_left_over(name):
+                        continue
+                    try:
+                        if entry.is_dir(follow_symlinks=False):
+                            if not ignored(path + "/"):
+                                folders.append(path + "/")
+                            continue
+                        status = entry.stat(follow_symlinks=False)
+                    except OSError as error:
+                        skipped.append(Skipped(path, f"cannot be looked at: {error.strerror}"))
+                        continue
+                    if ignored(path):
+                        continue
+                    if not stat.S_ISREG(status.st_mode):
+                        link = stat.S_ISLNK(status.st_mode)
+                        skipped.append(Skipped(path, "is a symlink" if link else "is no regular file"))
+                    elif why := check_relpath(path):
+                        skipped.append(Skipped(path, why))
+                    else:
+                        yield path, status
+
+    def _read(self, files: list[tuple[str, int]]) -> Iterator[tuple[str, Here | str, bool]]:
+        if len(files) < 8:
+            yield from ((path, *self.measure(path)) for path, _ in files)
+            return
+        size = 64
+        batches = [files[n : n + size] for n in range(0, len(files), size)]
+
+        def measured(batch: list[tuple[str, int]]) -> list[tuple[str, Here | str, bool]]:
+            return [(path, *self.measure(path)) for path, _ in batch]
+
+        with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2), "md5") as pool:
+            try:
+                for results in pool.map(measured, batches):
+                    yield from results
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
+                raise
+
+    def measure(self, path: str) -> tuple[Here | str, bool]:
+        """A file as it is, read for its MD5, or why it cannot be; and whether it is too fresh to remember."""
+        digest = hashlib.md5(usedforsecurity=False)
+        try:
+            fd = os.open(
+                self.path(path), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+            )
+            with open(fd, "rb", buffering=0) as file:  # noqa: PTH123 - of a descriptor
+                before = os.fstat(fd)
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+                after = os.fstat(fd)
+        except OSError as error:
+            return f"cannot be read: {error.strerror}", False
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            return "is being written", False
+        tick = _FRESH_NS if after.st_mtime_ns % 1_000_000_000 else _COARSE_NS
+        is_fresh = time.time_ns() - after.st_mtime_ns < tick
+        return Here(after.st_size, after.st_mtime_ns, after.st_ino, digest.hexdigest()), is_fresh
+
+    def now(self, path: str) -> tuple[int, int, int] | None:
+        """Size, time of modification and inode of a file at this moment; None: there is nothing.
+
+        Raises:
+            Changed: something that is no file is there.
+        """
+        try:
+            status = os.lstat(self.path(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            raise Changed("something that is no regular file is there")
+        return status.st_size, status.st_mtime_ns, status.st_ino
+
+    def expect(self, path: str, here: Here | None) -> None:
+        """Make sure that a file is what it was when it was looked at.
+
+        Raises:
+            Changed: it is not.
+        """
+        now = self.now(path)
+        if now == (None if here is None else here[:3]):
+            return
+        if here is None:
+            raise Changed("there is a file of this name by now (or one whose name differs only by case)")
+        raise Changed("has been deleted meanwhile" if now is None else "has been changed meanwhile")
+
+    def temporary(self) -> Path:
+        """A path in the scratch folder that nobody has."""
+        return self.scratch / f"{secrets.token_hex(8)}.part"
+
+    def put(self, whole: Path, path: str, here: Here | None, mtime: float | None = None) -> os.stat_result:
+        """Have a file that is whole take its place.
+
+        Args:
+            whole: a file in the scratch folder; it is gone afterwards.
+            path: where it belongs.
+            here: what is expected to be there; None: nothing.
+            mtime: seconds since 1970: when its content was made.
+
+        Raises:
+            Changed: something else is there.
+            OSError: it cannot be written there.
+        """
+        target = self._place(path)
+        failpoints.reach("before:put:file")
+        if mtime is not None:
+            with contextlib.suppress(OSError):
+                os.utime(whole, (mtime, mtime))
+        self.expect(path, here)
+        if here is None:
+            try:
+                os.link(whole, target)  # fails where a file has come meanwhile; a rename would replace it
+            except FileExistsError:
+                raise Changed("there is a file of this name by now") from None
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV):
+                    raise
+                os.replace(whole, target)  # noqa: PTH105 - a file system without links
+            else:
+                failpoints.reach("between:put:file")
+                whole.unlink()
+        else:
+            os.replace(whole, target)  # noqa: PTH105
+        failpoints.reach("after:put:file")
+        return os.lstat(target)
+
+    def delete(self, path: str, here: Here) -> None:
+        """Delete a file, and folders that are empty then.
+
+        Raises:
+            Changed: it is not what it was.
+            OSError: it cannot be deleted.
+        """
+        self._place(path, make=False)
+        self.expect(path, here)
+        failpoints.reach("before:delete:file")
+        os.unlink(self.path(path))  # noqa: PTH108
+        failpoints.reach("after:delete:file")
+        folder = os.path.dirname(path)  # noqa: PTH120
+        while folder:
+            try:
+                os.rmdir(self.path(folder))  # noqa: PTH106
+            except OSError:
+                return
+            folder = os.path.dirname(folder)  # noqa: PTH120
+
+    def _place(self, path: str, *, make: bool = True) -> str:
+        """Where a file is to be written: inside of the folder, wherever symlinks in it lead."""
+        if (why := check_relpath(path)) or BOOKS in path.split("/"):
+            raise Changed(why or "lies in the books")
+        target = self.path(path)
+        folder = os.path.dirname(target)  # noqa: PTH120
+        with self._lock:
+            known = folder in self._checked
+        if not known:
+            if not self._real:
+                self._real = os.path.realpath(self.root)
+                self._inside = self._real.rstrip(os.sep) + os.sep
+            # Before anything is made: else folders would be made wherever a symlink leads.
+            if not (os.path.realpath(folder) + os.sep).startswith(self._inside):
+                raise Changed("a symlink leads out of the folder there")
+            if make:
+                try:
+                    os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+                except (FileExistsError, NotADirectoryError):
+                    raise Changed("a file is where its folder would be") from None
+            with self._lock:
+                self._checked.add(folder)
+        elif make and not os.path.isdir(folder):  # noqa: PTH112
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        return target
+
+
+def write_whole(path: Path, data: bytes | Iterable[bytes], *, kind: str = "") -> None:
+    """Write a file whole or not at all; the bytes are on disk before the name is.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    name = f"write:{kind or path.suffix}"
+    failpoints.reach(f"before:{name}")
+    try:
+        with temporary.open("xb") as file:
+            for block in (data,) if isinstance(data, bytes) else data:
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+        failpoints.reach(f"between:{name}")
+        temporary.replace(path)
+        failpoints.reach(f"after:{name}")
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

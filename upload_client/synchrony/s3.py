@@ -1,0 +1,425 @@
+"""A prefix in a bucket, as the other side of a sync.
+
+Each write names what it expects to find. Uploads and copies are the data plane's (`upload_client.transfer`),
+with the MD5 of a file compared while it is sent; downloads are read on the ETag that was listed, checked, and
+go on where an earlier try ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from upload_client.control.probe import prove_conditions
+from upload_client.core.answers import Meaning
+from upload_client.errors import DeliveryError, StoreUnsafe
+from upload_client.s3.bucket import (
+    AnswerLost,
+    Bucket,
+    ConditionalConflict,
+    NotFound,
+    PreconditionFailed,
+    StoreError,
+    repeat_while_lost,
+    store_errors,
+)
+from upload_client.s3.unfinished import unfinished_uploads
+from upload_client.support import failpoints
+from upload_client.support.clock import SYSTEM, Clock
+from upload_client.synchrony.books import BOOKS, is_data, is_md5
+from upload_client.synchrony.remote import Done, Fetch, Listed, Raced, Remove, Send, There
+from upload_client.transfer import DataRoot, TransferTask, send_files
+from upload_client.transfer.engine import DEFAULT_THRESHOLD
+
+__all__ = ["MOST_BOOK", "S3Remote"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MOST_BOOK: Final = 1024**3
+"""Bytes of a table that are read."""
+_THREADS: Final = 16
+_BLOCK: Final = 1024 * 1024
+_TRIES: Final = 8
+_LARGE: Final = 32 * 1024**2
+"""Bytes from which a download that was interrupted is gone on with."""
+_NO_ETAG: Final = "0" * 32
+_OPAQUE: Final = ("aws:kms", "aws:kms:dsse")
+
+
+class S3Remote:
+    """A prefix in a bucket.
+
+    Args:
+        bucket: the bucket at the prefix, which is empty or ends in ``/``.
+        clock: waits between attempts.
+    """
+
+    def __init__(self, bucket: Bucket, *, clock: Clock = SYSTEM) -> None:
+        self.bucket = bucket
+        self.where = f"s3://{bucket.name}/{bucket.prefix}".rstrip("/")
+        self.prefix = bucket.prefix
+        self._clock = clock
+        self._deletes_on_condition: bool | None = None
+        self._warned = threading.Lock()
+
+    # --- reading ---
+
+    def listing(self) -> Listed:
+        """See `Remote`: one LIST."""
+        found = Listed({}, {})
+        inside = BOOKS + "/"
+        for info in self.bucket.list():
+            key = info.key
+            if key.startswith(inside):
+                name = key[len(inside) :]
+                if "/" not in name:
+                    found.books[name] = info.etag
+            elif is_data(key):
+                found.files[key] = There(info.size, info.etag, info.last_modified)
+        return found
+
+    def look(self, paths: Sequence[str]) -> dict[str, There | None]:
+        """See `Remote`: a HEAD for each, or one LIST where they are many."""
+        if len(paths) > 500:
+            files = self.listing().files
+            return {path: files.get(path) for path in paths}
+
+        def head(path: str) -> tuple[str, There | None]:
+            info = repeat_while_lost(lambda: self.bucket.head(path, checksum=False), self._clock)
+            return path, None if info is None else There(info.size, info.etag, info.last_modified)
+
+        return dict(_abreast(head, paths))
+
+    def read_book(self, name: str) -> tuple[bytes, str] | None:
+        """See `Remote`."""
+        try:
+            found = repeat_while_lost(
+                lambda: self.bucket.get(f"{BOOKS}/{name}", limit=MOST_BOOK), self._clock
+            )
+        except NotFound as error:
+            if error.meaning is Meaning.NO_BUCKET:
+                raise
+            return None
+        return found.body, found.etag
+
+    def told_md5(self, there: There) -> str | None:
+        """See `Remote`: the ETag of what was written in one piece, unless it is encrypted with KMS."""
+        return there.etag if is_md5(there.etag) else None
+
+    def md5s(self, files: Sequence[tuple[str, There]], *, doubted: bool) -> Iterator[tuple[str, str | None]]:
+        """See `Remote`."""
+
+        def of(file: tuple[str, There]) -> tuple[str, str | None]:
+            path, there = file
+            if doubted and is_md5(there.etag) and not self._is_encrypted(path):
+                return path, there.etag
+            digest = hashlib.md5(usedforsecurity=False)
+            try:
+                for block in self._read(path, there, 0):
+                    digest.update(block)
+            except Raced:
+                return path, None
+            return path, digest.hexdigest()
+
+        return _abreast(of, files)
+
+    def _is_encrypted(self, path: str) -> bool:
+        """Whether an ETag is no MD5 although it looks like one.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+        """
+        key = self.prefix + path
+        try:
+            with store_errors(f"HEAD {key}"):
+                said: Any = self.bucket.client.head_object(Bucket=self.bucket.name, Key=key)
+        except NotFound:
+            return False
+        return said.get("ServerSideEncryption") in _OPAQUE or "SSECustomerAlgorithm" in said
+
+    def _read(self, path: str, there: There, start: int) -> Iterator[bytes]:
+        """The content of one version from an offset; it goes on where a connection ended.
+
+        Raises:
+            Raced: it is another version by now.
+            StoreError: it cannot be read.
+        """
+        key = self.prefix + path
+        failures = 0
+        pause = 0.2
+        while start < there.size or there.size == 0:
+            begun = start
+            condition: dict[str, Any] = {"IfMatch": f'"{there.etag}"'}
+            if start:
+                condition["Range"] = f"bytes={start}-"
+            else:
+                condition["ChecksumMode"] = "ENABLED"  # botocore compares it with what comes
+            try:
+                with store_errors(f"GET {key}"):
+                    answer = self.bucket.client.get_object(Bucket=self.bucket.name, Key=key, **condition)
+                    with contextlib.closing(answer["Body"]) as body:
+                        while block := body.read(_BLOCK):
+                            start += len(block)
+                            yield block
+                if start >= there.size:
+                    return
+                raise AnswerLost(f"GET {key}: the answer is incomplete")  # noqa: TRY301 - as a cut connection
+            except (PreconditionFailed, NotFound) as error:
+                raise Raced(path) from error
+            except AnswerLost:
+                failures = 0 if start > begun + _LARGE else failures + 1
+                if failures >= _TRIES:
+                    raise
+                self._clock.sleep(pause)
+                pause = min(5.0, 2 * pause)
+
+    # --- the tables ---
+
+    def write_book(self, name: str, data: bytes, expect: str | None) -> str:
+        """See `Remote`: compare-and-swap by ETag."""
+        key = f"{BOOKS}/{name}"
+
+        def write() -> str:
+            try:
+                return self.bucket.put(
+                    key, data, if_none_match=expect is None, if_match=expect, content_type="text/csv"
+                ).etag
+            except (PreconditionFailed, NotFound, AnswerLost, ConditionalConflict) as error:
+                # An attempt of which no answer came may have been carried out.
+                found = self.read_book(name)
+                if found is not None and found[0] == data:
+                    return found[1]
+                if isinstance(error, NotFound) and error.meaning is Meaning.NO_BUCKET:
+                    raise
+                if (None if found is None else found[1]) != expect:
+                    raise Raced(name) from error
+                if isinstance(error, PreconditionFailed | NotFound):
+                    raise StoreUnsafe(f"{self.bucket} refuses a write of {key} on the right ETag") from error
+                raise
+
+        return repeat_while_lost(write, self._clock)
+
+    def check(self) -> None:
+        """See `Remote`."""
+        prove_conditions(self.bucket, f"{BOOKS}/probe-{secrets.token_hex(8)}", clock=self._clock)
+
+    # --- writing ---
+
+    def send(self, files: Sequence[Send], root: Path) -> Iterator[Done]:
+        """See `Remote`: by the data plane, each on the ETag that it is to replace."""
+        unfinished: dict[str, list[str]] = {}
+        if any(file.size >= DEFAULT_THRESHOLD for file in files):
+            with contextlib.suppress(StoreError):  # not every role may ask; then all parts are sent anew
+                for one in unfinished_uploads(self.bucket):
+                    unfinished.setdefault(one.key, []).append(one.upload_id)
+        tasks = (
+            TransferTask(
+                row,
+                file.path,
+                file.local,
+                file.path,
+                size=file.size,
+                expect_etag=file.expect,
+                unfinished=tuple(unfinished.get(file.path, ())),
+                size_to_be=file.size,
+                digests=(("md5", bytes.fromhex(file.md5)),),
+                strict=True,
+            )
+            for row, file in enumerate(files)
+        )
+        for outcome in send_files(tasks, DataRoot(root), self.bucket):
+            file = files[outcome.row]
+            if outcome.ok:
+                yield Done(file.path, There(outcome.size, outcome.etag, self._clock.wall()), file.md5)
+            elif outcome.again and not outcome.credentials and self._is_other(file):
+                yield Done(file.path, raced=True)
+            else:
+                yield Done(file.path, error=outcome.error or "it was not sent")
+
+    def _is_other(self, file: Send) -> bool:
+        try:
+            there = self.look([file.path])[file.path]
+        except StoreError:
+            return False
+        return (None if there is None else there.etag) != file.expect
+
+    def fetch(self, files: Sequence[Fetch]) -> Iterator[Done]:
+        """See `Remote`."""
+        return _abreast(self._fetch, files)
+
+    def _fetch(self, file: Fetch) -> Done:
+        path, there = file.path, file.there
+        digest = hashlib.md5(usedforsecurity=False)
+        start = 0
+        target = file.to
+        try:
+            if there.size >= _LARGE:
+                # What an earlier try has written is kept, under a name that says what it is of.
+                name = hashlib.sha256(f"{self.where}\0{path}\0{there.etag}".encode()).hexdigest()[:32]
+                target = file.to.with_name(f"{name}.whole")
+                with contextlib.suppress(FileNotFoundError), target.open("rb") as before:
+                    while block := before.read(_BLOCK):
+                        digest.update(block)
+                        start += len(block)
+            with target.open("ab" if start else "wb") as out:
+                if start < there.size or not start:
+                    for block in self._read(path, there, start):
+                        digest.update(block)
+                        out.write(block)
+            failpoints.reach("between:fetch:file")
+            size = target.stat().st_size
+            expected = self.told_md5(there)
+            if size != there.size:
+                target.unlink()
+                return Done(path, error=f"{size:,} bytes came, and {there.size:,} were announced")
+            if expected not in (None, digest.hexdigest()) and not self._is_encrypted(path):
+                target.unlink()
+                return Done(path, error="what came has another MD5 than its ETag says")
+            target.replace(file.to)
+        except Raced:
+            return Done(path, raced=True)
+        except StoreError as error:
+            return Done(path, error=str(error))
+        except OSError as error:
+            return Done(path, error=f"cannot be written here: {error.strerror or error}")
+        return Done(path, there, digest.hexdigest())
+
+    def remove(self, files: Sequence[Remove], warn: Callable[[str], None]) -> Iterator[Done]:
+        """See `Remote`: copied, the copy compared, then deleted on its ETag."""
+        if not files:
+            return
+        if self._deletes_on_condition is None:
+            self._deletes_on_condition = self._proves_deletes()
+            if not self._deletes_on_condition:
+                warn(
+                    f"{self.where}: this store deletes without a condition. Each file is looked at once more"
+                    " just before it is deleted; an edit that comes in that very moment stays with who made"
+                    " it, and is offered again."
+                )
+        tasks = (
+            TransferTask(
+                row, file.path, file.path, file.kept, size=file.there.size, source_etag=file.there.etag
+            )
+            for row, file in enumerate(files)
+        )
+        copied: list[Remove] = []
+        for outcome in send_files(tasks, DataRoot(self.bucket), self.bucket):
+            file = files[outcome.row]
+            if outcome.ok and outcome.size == file.there.size:
+                copied.append(file)
+            elif self._differs(file):
+                yield Done(file.path, raced=True)
+            else:
+                yield Done(file.path, error=f"cannot be copied before it is deleted: {outcome.error}")
+        yield from _abreast(self._delete, copied)
+
+    def _differs(self, file: Remove) -> bool:
+        try:
+            now = self.look([file.path])[file.path]
+        except StoreError:
+            return False
+        return now is None or now.etag != file.there.etag
+
+    def _delete(self, file: Remove) -> Done:
+        try:
+            if not self._copy_is_whole(file):
+                self.bucket.rm(file.kept)
+                if self._differs(file):
+                    return Done(file.path, raced=True)
+                return Done(file.path, error="its copy is not what it was copied from: it is not deleted")
+            try:
+                repeat_while_lost(lambda: self._delete_on(file), self._clock)
+            except (PreconditionFailed, NotFound):
+                now = self.bucket.head(file.path, checksum=False)
+                if now is not None:
+                    return Done(file.path, raced=True)
+        except StoreError as error:
+            return Done(file.path, error=str(error))
+        return Done(file.path)
+
+    def _delete_on(self, file: Remove) -> None:
+        if self._deletes_on_condition:
+            self.bucket.rm(file.path, if_match=file.there.etag)
+            return
+        now = self.bucket.head(file.path, checksum=False)
+        if now is not None and now.etag != file.there.etag:
+            raise PreconditionFailed(file.path)
+        self.bucket.rm(file.path)
+
+    def _copy_is_whole(self, file: Remove) -> bool:
+        """Whether a copy is what it was copied from, by ETag or CRC32."""
+        copy = repeat_while_lost(lambda: self.bucket.head(file.kept), self._clock)
+        if copy is None or copy.size != file.there.size:
+            return False
+        if copy.etag == file.there.etag:
+            return True
+        source = repeat_while_lost(lambda: self.bucket.head(file.path), self._clock)
+        if source is None or source.etag != file.there.etag:
+            return False
+        if source.crc32 is not None and copy.crc32 is not None:
+            return source.crc32 == copy.crc32
+        found = dict(self.md5s(((file.path, file.there),), doubted=False))
+        kept = There(copy.size, copy.etag, copy.last_modified)
+        return found[file.path] == dict(self.md5s(((file.kept, kept),), doubted=False))[file.kept]
+
+    def _proves_deletes(self) -> bool:
+        """Whether the store deletes on a condition: tried on an object of our own."""
+        key = f"{BOOKS}/probe-{secrets.token_hex(8)}"
+        try:
+            repeat_while_lost(lambda: self.bucket.put(key, b"probe\n"), self._clock)
+            with contextlib.suppress(PreconditionFailed):
+                repeat_while_lost(lambda: self.bucket.rm(key, if_match=_NO_ETAG), self._clock)
+            honoured = self.bucket.head(key, checksum=False) is not None
+        except AnswerLost:
+            raise
+        except StoreError as error:
+            if error.status not in (400, 501):
+                raise
+            honoured = False
+        finally:
+            with contextlib.suppress(DeliveryError):
+                self.bucket.rm(key)
+        return honoured
+
+    def forget(self) -> int:
+        """See `Remote`."""
+        keys = [info.key for info in self.bucket.list(f"{BOOKS}/")]
+        # The tables last: while they are there, a reset that was interrupted is seen to be one.
+        keys.sort(key=lambda key: (key.count("/") == 1, key))
+        return sum(1 for _ in _abreast(functools.partial(_rm, self.bucket), keys))
+
+
+def _rm(bucket: Bucket, key: str) -> None:
+    repeat_while_lost(lambda: bucket.rm(key))
+
+
+def _abreast(act: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """Do something with each, some at a time; results as they come."""
+    if len(items) <= 1:
+        yield from map(act, items)
+        return
+    left = iter(items)
+    with ThreadPoolExecutor(min(_THREADS, len(items)), "sync") as pool:
+        running: set[Future[R]] = {
+            pool.submit(act, item) for _, item in zip(range(4 * _THREADS), left, strict=False)
+        }
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for item in left:
+                    running.add(pool.submit(act, item))
+                    if len(running) >= 4 * _THREADS:
+                        break
+                for one in done:
+                    yield one.result()
+        except BaseException:
+            for one in running:
+                one.cancel()
+            raise

@@ -1,0 +1,349 @@
+"""What a person, or a program, is shown of a sync, and what they answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
+
+from upload_client.core.synchrony import (
+    Act,
+    Answer,
+    Change,
+    Choice,
+    choices,
+    parse_answer,
+)
+from upload_client.core.text import for_log, for_terminal
+from upload_client.core.times import timestamp
+from upload_client.support import figures
+from upload_client.synchrony.folder import Skipped
+from upload_client.synchrony.sync import Failure, Offer
+
+__all__ = ["DONE", "TITLES", "JsonView", "Prompt", "ScreenView", "View", "find_prompt"]
+
+Prompt: TypeAlias = Callable[[str], str]
+"""Asks a person a question of one line, and gives back what was typed."""
+
+SCHEMA_VERSION: Final = 1
+_NONE: Final = "-"
+MOST_ROWS: Final = 200
+"""Rows of one table that are shown to a person; all are meant by ``all``."""
+
+TITLES: Final[Mapping[Change, str]] = {
+    Change.NEW_HERE: "To {there}: new here",
+    Change.CHANGED_HERE: "To {there}: changed here",
+    Change.DELETED_HERE: "To {there}: deleted here",
+    Change.NEW_THERE: "From {there}: new",
+    Change.CHANGED_THERE: "From {there}: changed",
+    Change.DELETED_THERE: "From {there}: deleted",
+    Change.BOTH_CHANGED: "Conflict: changed here and on {there}",
+    Change.DELETED_HERE_CHANGED_THERE: "Conflict: deleted here, changed on {there}",
+    Change.CHANGED_HERE_DELETED_THERE: "Conflict: changed here, deleted on {there}",
+}
+QUESTIONS: Final[Mapping[Change, str]] = {
+    Change.NEW_HERE: "Upload which?",
+    Change.CHANGED_HERE: "Upload which?",
+    Change.DELETED_HERE: "Delete which on {there}?",
+    Change.NEW_THERE: "Download which?",
+    Change.CHANGED_THERE: "Download which?",
+    Change.DELETED_THERE: "Delete which here?",
+}
+BACK: Final[Mapping[Change, str]] = {
+    Change.CHANGED_HERE: "r1 goes back to the version on {there}",
+    Change.DELETED_HERE: "r1 brings it back here",
+    Change.CHANGED_THERE: "r1 puts your version back on {there}",
+    Change.DELETED_THERE: "r1 puts it back on {there}",
+}
+WAYS: Final[Mapping[Change, Mapping[Choice, str]]] = {
+    Change.BOTH_CHANGED: {
+        Choice.MINE: "upload yours",
+        Choice.THEIRS: "download theirs over yours",
+        Choice.BOTH: "keep both, theirs beside yours under another name",
+    },
+    Change.DELETED_HERE_CHANGED_THERE: {
+        Choice.MINE: "delete it on {there}",
+        Choice.THEIRS: "download theirs",
+        Choice.BOTH: "download theirs",
+    },
+    Change.CHANGED_HERE_DELETED_THERE: {
+        Choice.MINE: "upload yours",
+        Choice.THEIRS: "delete yours",
+        Choice.BOTH: "upload yours",
+    },
+}
+DONE: Final[Mapping[Act, str]] = {
+    Act.UPLOAD: "uploaded",
+    Act.DOWNLOAD: "downloaded",
+    Act.DELETE_THERE: "deleted on {there}",
+    Act.DELETE_HERE: "deleted here",
+    Act.SET_ASIDE: "put beside yours",
+}
+
+
+class View(Protocol):
+    """Shows a sync, and asks."""
+
+    there: str
+    """What the other side is called."""
+
+    def say(self, text: str) -> None:
+        """A sentence."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """A sentence that should be read."""
+        ...
+
+    def progress(self, what: str, done: int, of: int) -> None:
+        """How far it is."""
+        ...
+
+    def offers(self, change: Change, rows: Sequence[Offer], differences: Mapping[str, list[str]]) -> None:
+        """What may be chosen, of one kind, counted from 1."""
+        ...
+
+    def skipped(self, rows: Sequence[Skipped]) -> None:
+        """What cannot be shared."""
+        ...
+
+    def did(self, done: Sequence[tuple[str, Act]], failures: Sequence[Failure]) -> None:
+        """What was done, and what could not be."""
+        ...
+
+    def ended(self, summary: Mapping[str, Any], sentence: str) -> None:
+        """The end."""
+        ...
+
+
+def find_prompt() -> Prompt | None:
+    """`input`, where a person is there to answer: at a terminal, or in a notebook; else None."""
+    if "ipykernel" in sys.modules or (sys.stdin is not None and sys.stdin.isatty()):
+        return _ask
+    return None
+
+
+def _ask(question: str) -> str:
+    try:
+        return input(for_terminal(question))
+    except EOFError:  # Ctrl-D is no answer
+        raise KeyboardInterrupt from None
+
+
+class ScreenView:
+    """For people: on a terminal, in a log, in a notebook.
+
+    Args:
+        there: what the other side is called.
+        console: where to; None: standard output.
+    """
+
+    def __init__(self, there: str, console: Any = None) -> None:  # noqa: ANN401 - a rich Console
+        from rich.console import Console  # noqa: PLC0415 - slow to import
+
+        self.there = there
+        self.console: Console = console or Console(
+            emoji=False, markup=False, highlight=False, soft_wrap=False
+        )
+        self._shown = 0.0
+
+    def say(self, text: str) -> None:
+        """See `View`."""
+        self._print(text)
+
+    def warn(self, text: str) -> None:
+        """See `View`."""
+        self._print(f"warning: {text}", style="yellow")
+
+    def _print(self, text: str, style: str = "") -> None:
+        from rich.text import Text  # noqa: PLC0415 - slow to import
+
+        self._clear()
+        self.console.print(Text(for_terminal(text, lines=True), style=style))
+
+    def progress(self, what: str, done: int, of: int) -> None:
+        """See `View`: one line that is written over, on a terminal alone."""
+        if not self.console.is_terminal or self.console.is_jupyter:
+            return
+        now = time.monotonic()
+        if done != of and now - self._shown < 0.2:
+            return
+        self._shown = now
+        total = f" of {of:,}" if of else ""
+        file = self.console.file
+        file.write(f"\r{what} {done:,}{total}\x1b[K")
+        file.flush()
+        if done == of:
+            self._clear()
+
+    def _clear(self) -> None:
+        if self._shown:
+            self._shown = 0.0
+            file = self.console.file
+            file.write("\r\x1b[K")
+            file.flush()
+
+    def offers(self, change: Change, rows: Sequence[Offer], differences: Mapping[str, list[str]]) -> None:
+        """See `View`: a table."""
+        from rich.table import Table  # noqa: PLC0415 - slow to import
+        from rich.text import Text  # noqa: PLC0415 - slow to import
+
+        self._clear()
+        has_here = any(row.here is not None for row in rows)
+        has_there = any(row.there is not None or row.by for row in rows)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("", justify="right", no_wrap=True)
+        table.add_column("file", overflow="fold", min_width=12)
+        if has_here:
+            table.add_column("size here", justify="right", no_wrap=True)
+            table.add_column("modified here (UTC)", overflow="fold")
+        if has_there:
+            table.add_column(f"size on {self.there}", justify="right", no_wrap=True)
+            table.add_column(f"on {self.there} (UTC)", overflow="fold")
+            table.add_column("by", overflow="fold", max_width=24)
+        for number, row in enumerate(rows[:MOST_ROWS], 1):
+            cells = [str(number), for_terminal(row.path)]
+            if has_here:
+                cells += [figures.size(row.here.size) if row.here else _NONE, row.edited or _NONE]
+            if has_there:
+                size = figures.size(row.there.size) if row.there else "deleted" if row.by else _NONE
+                cells += [size, for_log(row.when, 40) or _NONE, for_log(row.by, 100) or _NONE]
+            table.add_row(*(Text(cell) for cell in cells))
+        self.console.print()
+        title = TITLES[change].format(there=self.there)
+        conflict = title.startswith("Conflict")
+        self.console.print(Text(f"{title} ({len(rows):,})", style="bold red" if conflict else "bold"))
+        self.console.print(table)
+        for number, row in enumerate(rows[:MOST_ROWS], 1):
+            if row.note:
+                self._print(f"  {number}: {row.note}")
+            for line in differences.get(row.path, ()):
+                style = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
+                self._print(f"     {line}", style)
+        if len(rows) > MOST_ROWS:
+            self._print(f"  and {len(rows) - MOST_ROWS:,} more; `all` means them too, --select narrows them")
+
+    def skipped(self, rows: Sequence[Skipped]) -> None:
+        """See `View`."""
+        for row in rows[:10]:
+            self.warn(f"left alone: {for_log(row.path, 300)}: {row.why}")
+        if len(rows) > 10:
+            self.warn(f"and {len(rows) - 10:,} more")
+
+    def did(self, done: Sequence[tuple[str, Act]], failures: Sequence[Failure]) -> None:
+        """See `View`: counts of what went well, each that did not."""
+        counts = {act: sum(1 for _, one in done if one is act) for act in Act}
+        if told := [f"{n:,} {DONE[act].format(there=self.there)}" for act, n in counts.items() if n]:
+            self._print(", ".join(told))
+        for failure in failures[:50]:
+            self._print(f"failed: {for_log(failure.path, 300)}: {for_log(failure.why, 500)}", "bold red")
+        if len(failures) > 50:
+            self._print(f"and {len(failures) - 50:,} more", "bold red")
+
+    def ended(self, summary: Mapping[str, Any], sentence: str) -> None:
+        """See `View`."""
+        self._print(sentence, "bold green" if summary["exit_code"] == 0 else "bold yellow")
+
+
+class JsonView:
+    """For programs: one JSON object a line on standard output.
+
+    Args:
+        there: what the other side is called.
+        write: where to; a line without its end.
+    """
+
+    def __init__(self, there: str, write: Callable[[str], None] | None = None) -> None:
+        self.there = there
+        self._write: Callable[[str], None] = write or print
+
+    def _line(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON has
+        line = {"schema_version": SCHEMA_VERSION, "kind": kind, "t": timestamp(time.time()), **fields}
+        self._write(json.dumps(line).encode("ascii", "backslashreplace").decode())
+
+    def say(self, text: str) -> None:
+        """See `View`: only people need it."""
+
+    def warn(self, text: str) -> None:
+        """See `View`."""
+        self._line("warning", message=text)
+
+    def progress(self, what: str, done: int, of: int) -> None:
+        """See `View`: only people need it."""
+
+    def offers(self, change: Change, rows: Sequence[Offer], differences: Mapping[str, list[str]]) -> None:
+        """See `View`: a line for each."""
+        for row in rows:
+            here = row.here and {"size": row.here.size, "modified": row.edited, "md5": row.here.md5}
+            there = row.there and {"size": row.there.size}
+            self._line(
+                "offer",
+                path=row.path,
+                change=change.value,
+                choices=[choice.value for choice in choices(change)],
+                here=here,
+                there=there,
+                by=row.by,
+                when=row.when,
+                note=row.note,
+                differences=differences.get(row.path, []),
+            )
+
+    def skipped(self, rows: Sequence[Skipped]) -> None:
+        """See `View`."""
+        for row in rows:
+            self._line("skipped", path=for_terminal(row.path), message=row.why)
+
+    def did(self, done: Sequence[tuple[str, Act]], failures: Sequence[Failure]) -> None:
+        """See `View`."""
+        for path, act in done:
+            self._line("done", path=path, act=act.value)
+        for failure in failures:
+            self._line("failed", path=failure.path, act=failure.act.value, message=failure.why)
+
+    def ended(self, summary: Mapping[str, Any], sentence: str) -> None:
+        """See `View`."""
+        self._line("summary", headline=sentence, **summary)
+
+
+def ask_rows(view: View, prompt: Prompt, change: Change, n: int) -> tuple[frozenset[int], frozenset[int]]:
+    """Ask which rows of a table to do; see `core.synchrony.parse_answer`."""
+    there = view.there
+    ways = f"1,3-5, all, {BACK[change].format(there=there)}" if change in BACK else "1,3-5, all"
+    question = f"{QUESTIONS[change].format(there=there)} ({ways}; Enter: none) "
+    while True:
+        try:
+            rows, back = parse_answer(prompt(question), n)
+        except Answer as error:
+            view.say(str(error))
+            continue
+        if back and change not in BACK:
+            view.say("there is no other version to go back to")
+            continue
+        return rows, back
+
+
+def ask_conflict(view: View, prompt: Prompt, offer: Offer) -> Choice:
+    """Ask what is to become of one conflict."""
+    ways = {
+        choice.value: WAYS[offer.change][choice].format(there=view.there) for choice in choices(offer.change)
+    }
+    if offer.change is not Change.BOTH_CHANGED:
+        ways.pop("both", None)
+    told = "; ".join(f"{word}: {what}" for word, what in ways.items())
+    view.say(f"{offer.path}: {told}")
+    while True:
+        text = prompt(f"{'/'.join(ways)}/later (Enter: later) ").strip().lower()
+        if text in {"", "later", "l"}:
+            return Choice.LATER
+        found = [word for word in ways if word.startswith(text)]
+        if len(found) == 1:
+            return Choice(found[0])
+        view.say(f"{for_terminal(text)!r} is none of them")
+
+
+def ask_yes(prompt: Prompt, question: str) -> bool:
+    """Ask a question of which only a clear yes is one."""
+    return prompt(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
