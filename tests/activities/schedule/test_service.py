@@ -8,6 +8,8 @@ import logging
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from upload_client.activities.errors import NotDelivered
 from upload_client.activities.schedule.document import load
@@ -310,6 +312,70 @@ def test_an_unfinished_run_of_a_job_that_is_no_more_is_given_up(world, until, ca
     assert "nightly: an unfinished run is given up" in caplog.text
 
 
+EVENTS = st.one_of(
+    st.tuples(st.just("pass"), st.integers(1, 300)),
+    st.tuples(st.just("sleep"), st.integers(1, 3000)),
+    st.tuples(st.just("ahead"), st.integers(1, 3000)),
+    st.tuples(st.sampled_from(["kill", "stop", "start"]), st.integers(0, 1)),
+)
+
+
+@given(st.lists(EVENTS, min_size=2, max_size=25), st.integers(5, 150))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_happens_to_processes_and_machine_each_time_runs_to_its_end_once(
+    world, until, events, minutes
+):
+    """Minutes pass, the machine sleeps, its clock jumps ahead, two processes are killed, stopped, started."""
+    world.ran.clear()
+    world.clock.time, world.clock.uptime = dt.datetime(2026, 7, 20, 12, tzinfo=dt.UTC).timestamp(), 0.0
+    path = world.write(
+        schedule('hourly every: 1h\nnightly cron: "0 0 * * *"').replace(
+            "schedule.sqlite", f"{len(list(world.folder.iterdir()))}.sqlite"
+        )
+    )
+    world.seconds = {"hourly": minutes * 60, "nightly": 90 * 60}
+    processes: list = [None, None]
+    gone: dict[int, dt.datetime] = {}
+
+    def leave(n, how):
+        if processes[n] is not None:
+            for _, _, ran in processes[n].pending:
+                gone[id(ran)] = world.now
+            getattr(processes[n], how)()
+            processes[n] = None
+
+    for what, n in [("start", 0), *events, ("start", 0)]:
+        if what == "pass":
+            until(*filter(None, processes), minutes=n)
+        elif what == "sleep":
+            world.clock.time += n * 60
+        elif what == "ahead":
+            world.clock.time += n * 60
+            world.clock.uptime += n * 60
+        elif what == "start" and processes[n] is None:
+            processes[n] = world.process(path).start()
+        elif what in {"kill", "stop"}:
+            leave(n, what)
+    world.seconds = {}
+    until(*filter(None, processes), hours=27)
+    for job in ("hourly", "nightly"):
+        ran = [one for one in world.ran if one.job == job]
+        whole = [one.run for one in ran if one.ended is not None and id(one) not in gone]
+        assert len(whole) == len(set(whole)), job
+        for one, following in itertools.pairwise(ran):
+            assert (gone.get(id(one)) or one.ended) <= following.began, job
+    for seen in look(load(path), clock=world.clock):
+        assert seen.unfinished is None, seen.job
+        assert seen.running is None, seen.job
+        late = world.now - max(ran.run for ran in world.ran if ran.job == seen.job)
+        assert (
+            late
+            <= {"hourly": dt.timedelta(minutes=60 + minutes), "nightly": dt.timedelta(hours=26)}[seen.job]
+        )
+    for n in (0, 1):
+        leave(n, "kill")
+
+
 # --- what came of it ---
 
 
@@ -343,6 +409,18 @@ def test_a_store_that_is_gone_for_a_while_costs_no_run(world, until, caplog, mon
     assert world.runs("hourly") == ["07-20 12:00", "07-20 15:00", "07-20 16:00", "07-20 17:00"]
     assert "disk I/O error; it is tried again" in caplog.text
     assert "secret statement" not in caplog.text
+
+
+def test_what_is_no_more_in_the_store_is_taken_up_again(world, until, caplog):
+    import sqlalchemy as sa
+
+    process = world.process(world.write(HOURLY)).start()
+    until(process, hours=2)
+    with process.service.store.engine.begin() as db:
+        db.execute(sa.text("DELETE FROM upload_client_due"))
+    until(process, hours=3)
+    assert world.runs("hourly")[-2:] == ["07-20 16:00", "07-20 17:00"]
+    assert "hourly: no longer in the store; taken up again" in caplog.text
 
 
 def test_a_thousand_jobs_run_at_their_times(world, until):
