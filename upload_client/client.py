@@ -41,6 +41,7 @@ from upload_client.errors import (
 from upload_client.events import Event, MessageType, Phase, Reporter
 from upload_client.index import Choice, LeftOut
 from upload_client.index.choosing import Symlinks
+from upload_client.index.given import FileIndex
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.s3.write_guard import checking
 from upload_client.settings import Settings, load_settings
@@ -72,9 +73,10 @@ class UploadClient:
         delivery_id: name of the delivery, the same.
         file_index: one row a file: ``path`` (str, relative, ``/``-separated), perhaps ``checksum`` (str,
             CRC32 as base64 of 4 big-endian bytes), ``size`` (integer, bytes) and checksums of other kinds
-            (``md5``, ``sha256``, …: str in hexadecimal or base64, or bytes). Or the path of a list of any
-            kind that the command line takes; None: ``index.csv`` in the source where that is such a list,
-            else all files there.
+            (``md5``, ``sha256``, …: str in hexadecimal or base64, or bytes). A `pandas.DataFrame` of any
+            dtypes, a table of polars or pyarrow (whatever has ``__arrow_c_stream__`` or ``__dataframe__``),
+            a mapping of columns, a sequence of paths; or the path of a list of any kind that the command
+            line takes. None: ``index.csv`` in the source where that is such a list, else all files there.
         transfer_type: ``staging``, the whole delivery, or ``sample``.
         source: a directory, a `Bucket`, or ``s3://bucket/prefix``.
         lambda_client_config: arguments of `botocore.config.Config` for the Lambda client.
@@ -109,7 +111,7 @@ class UploadClient:
         *,
         dataset: str,
         delivery_id: str,
-        file_index: pd.DataFrame | str | Path | None = None,
+        file_index: FileIndex = None,
         transfer_type: TransferType,
         source: str | Path | Bucket,
         lambda_client_config: dict[str, Any] | None = None,
@@ -157,7 +159,6 @@ class UploadClient:
             symlinks=symlinks or settings.symlinks,
             in_use=files_in_use(),
         )
-        index = Path(file_index) if isinstance(file_index, str) else file_index
         order = Order(
             dataset=dataset,
             delivery_id=delivery_id,
@@ -173,7 +174,7 @@ class UploadClient:
         )
         self._run = Run(
             order,
-            Source(source, index, choice),
+            Source(source, file_index, choice),
             settings,
             session=session,
             reporter=reporter or PlainReporter(),

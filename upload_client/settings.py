@@ -38,6 +38,7 @@ from upload_client.core.trust import Ask, Source, asks, has_control_character, i
 from upload_client.errors import SettingsError
 from upload_client.support.consent import is_given
 from upload_client.support.in_use import note
+from upload_client.support.inputs import STDIN, read_once
 
 __all__ = [
     "NotAllowed",
@@ -57,6 +58,7 @@ _log = logging.getLogger(__name__)
 
 MIB = 1024**2
 GIB = 1024**3
+_MAX_PROFILE = MIB
 
 ENVIRONMENT_PREFIX = "UPLOAD_CLIENT_"
 _TOML = 'Write one setting a line, texts in quotes: region = "eu-central-1".'
@@ -444,9 +446,9 @@ def profile_path(profile: str | os.PathLike[str] | None) -> Path | None:
         default = folder / "default.toml"
         return default if default.is_file() else None
     text = os.fspath(profile)
-    if text.endswith(".toml") or "/" in text or os.sep in text:
+    if text.endswith(".toml") or "/" in text or os.sep in text or text == STDIN:
         path = Path(text).expanduser()
-        if not path.is_file():
+        if not path.is_file() and not _is_pipe(path):
             raise SettingsError(
                 f"the profile {path} is not there",
                 hint="Check its path, then run the same command again: --profile takes a TOML file, or the"
@@ -500,10 +502,26 @@ class _Layer:
             raise SettingsError(f"{self.source}: {self.names.get(key, key)}: {message}") from None
 
 
+def _is_pipe(path: Path) -> bool:
+    """Whether something may be read from there, though once alone."""
+    return str(path) == STDIN or (path.exists() and not path.is_dir())
+
+
+_read: dict[str, bytes] = {}
+
+
+def _content(path: Path) -> bytes:
+    """A profile's bytes. Of a pipe they are kept: settings are asked for more than once."""
+    if path.is_file():
+        return path.read_bytes()
+    if str(path) not in _read:
+        _read[str(path)] = read_once(path, "the profile", limit=_MAX_PROFILE)
+    return _read[str(path)]
+
+
 def _read_profile(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
+        values = tomllib.loads(_content(path).decode())
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

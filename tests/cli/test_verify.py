@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -180,3 +181,12 @@ def test_a_full_disk_is_not_the_fault_of_the_receipt(run, receipt, data, monkeyp
     assert "No space left" in said.err
     assert "cannot be read" not in said.err
     assert not receipt.with_name("differs.csv").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
+def test_a_receipt_may_come_from_a_pipe(receipt, data):
+    env = {**os.environ, "U": f"{sys.executable} -m upload_client", "R": str(receipt), "D": str(data)}
+    for way in ('cat "$R" | $U verify - --source "$D"', '$U verify <(cat "$R") --source "$D"'):
+        said = subprocess.run(["bash", "-c", way], env=env, capture_output=True, text=True, check=False)
+        assert said.returncode == 0, said.stdout + said.stderr
+        assert "as the receipt says" in said.stdout

@@ -57,7 +57,22 @@ def test_other_lines_are_refused(line):
         ("x.csv", b"file,checksum\n", "csv"),
         ("x.csv", b"file,crc\na.csv,x\n", "csv"),
         ("x.tsv", b"file\tcrc\n", "tsv"),
-        ("x", b"file,crc\na.csv,x\n", None),
+        ("x", b"file,crc\na.csv,x\n", "csv"),
+        ("x", b"file name;Size\na.csv;3\n", "csv"),
+        ("x", "Path\r\na.csv\r\n".encode("utf-16"), "csv"),
+        ("x", b"sep=;\r\nPath;Size\r\n", "csv"),
+        ("x", b"sep=\t\r\nPath\tSize\r\n", "tsv"),
+        ("x", b"sep=;", None),
+        ("x", b"path,path\n", "csv"),
+        ("x", b"station,height\n", None),
+        ("MD5SUMS", b"d41d8cd98f00b204e9800998ecf8427e *a.csv\n", "sums"),
+        ("x.csv", b"d41d8cd98f00b204e9800998ecf8427e  a.csv\nd41d8cd98f00b204e9", "sums"),
+        ("x", b"there/a\n\nthere/b\n", "paths"),
+        ("x.csv", b"there/a\nthere/b\nther", "paths"),
+        ("x", b"there/a\nb\n", None),
+        ("x", b"there/a\nb\0there/c\0", "paths"),
+        ("x", b"b\0c\0", None),
+        ("x", b"there/a\0the", "paths"),
         ("x.csv", b'"my-bucket","a%20b"\n"my-bucket","c"\n', "s3"),
         ("x", b"my-bucket,a\nmy-bucket,c\nmy-buck", "s3"),
         ("x.csv", b"my-bucket,a\nyour-bucket,c\n", "csv"),
@@ -70,7 +85,7 @@ def test_other_lines_are_refused(line):
     ],
 )
 def test_the_format_is_told_by_content_and_then_by_name(name, start, format_):
-    assert detect(name, start) == format_
+    assert detect(name, start, lambda path: path.startswith("there/")) == format_
 
 
 def test_a_name_promises_a_format():

@@ -25,6 +25,7 @@ from upload_client.index import (
     checking,
     encode_index,
     folder,
+    left_out_of,
     problems,
     read_index,
     scan,
@@ -282,8 +283,12 @@ def test_an_index_is_read_as_it_was_written(source, tmp_path):
 
 
 names = st.text(
-    st.one_of(st.sampled_from("\r\n,\"' ;=\ufeff0a/"), st.characters(exclude_categories=["Cs"])), min_size=1
-)
+    st.one_of(
+        st.sampled_from("\r\n,\"' ;=\ufeff0a/"),
+        st.characters(exclude_categories=["Cs"], exclude_characters="\\"),
+    ),
+    min_size=1,
+).filter(lambda name: not name.startswith("./"))
 
 
 @given(
@@ -321,7 +326,9 @@ def test_an_index_for_the_receiver_says_what_this_run_sends(source, tmp_path):
     data = encode_index(scan(source, checksums=False, include=["*.csv"]), will_transfer=[True, False])
     assert data == b"path,checksum,size,will_transfer\na.csv,,1,true\nb/c.csv,,2,false\n"
     (tmp_path / "back.csv").write_bytes(data)
-    assert read_index(tmp_path / "back.csv")["path"].tolist() == ["a.csv", "b/c.csv"]
+    back = read_index(tmp_path / "back.csv")  # who takes it for a list means what it says
+    assert back["path"].tolist() == ["a.csv"]
+    assert left_out_of(back).named == [("b/c.csv", "where will_transfer is false")]
 
 
 def test_an_index_is_written_whole_or_not_at_all(source, tmp_path):
@@ -368,12 +375,20 @@ def test_what_is_not_in_the_file_is_unknown(tmp_path):
     [
         ("", "row 1 must name the columns, path[,checksum[,size]], and is empty"),
         ("a.csv\nb.csv\n", "row 1 must name the columns, path[,checksum[,size]], and says 'a.csv'"),
-        ("path;size\na;1\n", "row 1 must name the columns, path[,checksum[,size]], and says 'path;size'"),
         (
             "path,cheksum\na,b\n",
-            "row 1 must name the columns, path[,checksum[,size]], and says 'path,cheksum'",
+            (
+                "row 1 must name the columns, path[,checksum[,size]], and says 'path,cheksum': it has a"
+                " column 'cheksum'; if 'checksum' is meant, rename it"
+            ),
         ),
-        ("path,path\na,b\n", "row 1 must name the columns, path[,checksum[,size]], and says 'path,path'"),
+        (
+            "path,path\na,b\n",
+            (
+                "row 1 must name the columns, path[,checksum[,size]], and says 'path,path': it has two"
+                " columns 'path': take one of them away"
+            ),
+        ),
         ("path,size\na,1\nb\n", "row 3: 'b' has 1 cells instead of 2"),
         ("path\na\nb,c\n", "row 3: 'b' has 2 cells instead of 1"),
         ("path\na\n\nb\n", "row 3 is empty"),
@@ -401,8 +416,7 @@ def test_a_file_that_is_no_index_is_refused_with_the_place(tmp_path, text, probl
     [
         (b"PK\x03\x04\x14", "is a workbook of a spreadsheet, or a ZIP file: save it as CSV in UTF-8"),
         (bytes.fromhex("d0cf11e0a1b11ae1"), "is a workbook of an old Excel: save it as CSV in UTF-8"),
-        ("path\na\n".encode("utf-16"), "is UTF-16: save it as UTF-8"),
-        (codecs.BOM_UTF16_BE + "path\na\n".encode("utf-16-be"), "is UTF-16: save it as UTF-8"),
+        (codecs.BOM_UTF16_BE + b"\xd8\x00", "is no sound UTF-16 (unexpected end of data): save it as UTF-8"),
     ],
 )
 def test_what_a_spreadsheet_has_saved_as_something_else_is_told_by_its_kind(tmp_path, start, problem):

@@ -100,8 +100,8 @@ def test_what_is_wrong_is_told_by_file_and_row(source, tmp_path, name):
 
 def test_a_parquet_file_with_other_types_or_none_at_all_is_refused(source, tmp_path):
     path = tmp_path / "x.parquet"
-    pd.DataFrame({"file": ["a"]}).to_parquet(path)
-    assert "has no column 'path', but 'file'" in problems_of(path, source)[0]
+    pd.DataFrame({"station": ["a"]}).to_parquet(path)
+    assert "has no column 'path', but 'station'" in problems_of(path, source)[0]
     pd.DataFrame({"path": [1, 2], "size": ["1", "x"]}).to_parquet(path)
     assert any("is not text" in problem for problem in problems_of(path, source))
     path.write_bytes(path.read_bytes()[:-9])

@@ -25,6 +25,7 @@ from upload_client.cli.place import (
     delivery_options,
     index_option,
     log_in,
+    no_index_option,
     own_settings,
     source_option,
     waiting,
@@ -54,7 +55,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
     short_help="Look at everything before a delivery; change nothing.",
     synopsis=("--dataset D --delivery-id Y [OPTIONS]",),
     groups={
-        "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "profile"),
+        "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "no_index", "profile"),
         "Which files": ("include", "exclude", "exclude_from", "symlinks"),
         "What to look at": ("content", "clean"),
         "As for the delivery": ("threads", "max_rate", "output_dir", "patience", "plain_http", "sandbox"),
@@ -77,6 +78,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
 @delivery_options(required=False)
 @source_option
 @index_option
+@no_index_option
 @choice_options
 @click.option("--content", is_flag=True, help="Open each file here as the receiver's validator will.")
 @click.option(
@@ -105,6 +107,7 @@ def check(
     patience: str | None,
     source: str,
     index: Path | None,
+    no_index: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     exclude_from: tuple[Path, ...],
@@ -147,7 +150,7 @@ def check(
         if sandbox:
             chosen = {"flags": flags, "profile": _sandbox(stack, profile), "environ": {}}
         settings: Settings = load_settings(**chosen) if sandbox else own_settings(profile, flags)
-        one_reader(index=index, exclude_from=exclude_from)
+        one_reader(profile=profile, index=index, exclude_from=exclude_from)
         files = Chosen(include, exclude, exclude_from, symlinks)
         choice = files.choice(settings)
         order = Order(
@@ -161,7 +164,7 @@ def check(
                 if sources.is_bucket(source)
                 else Path(source)
             ),
-            read_files=lambda place: take(place, index, choice),
+            read_files=lambda place: take(place, index, choice, own=not no_index),
             choice=choice,
             output_dir=output_dir,
             content=content,
@@ -181,7 +184,7 @@ def check(
         place = ["--sandbox"] if sandbox else ["--dataset", dataset, "--delivery-id", delivery_id]
         place += (["--profile", profile] if profile else []) + ["--sample"] * sample
         place += (["--source", source] if source != "." else []) + (["--index", str(index)] if index else [])
-        place += files.words
+        place += ["--no-index"] * no_index + files.words
         _say_what_next(findings, place)
     return 2 if problems else 0
 

@@ -22,6 +22,7 @@ from upload_client.cli.place import (
     Chosen,
     choice_options,
     index_option,
+    no_index_option,
     own_settings,
     patience_option,
     plain_http_option,
@@ -73,6 +74,7 @@ class _Order:
     source: str
     index: Path | None
     index_format: Format | None
+    no_index: bool
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     exclude_from: tuple[Path, ...]
@@ -103,7 +105,16 @@ class _Order:
     context_settings={"help_option_names": ["-h", "--help"]},
     synopsis=("--dataset D --delivery-id Y [OPTIONS]", "COMMAND [OPTIONS]"),
     groups={
-        "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "index_format", "profile"),
+        "The delivery": (
+            "dataset",
+            "delivery_id",
+            "sample",
+            "source",
+            "index",
+            "index_format",
+            "no_index",
+            "profile",
+        ),
         "What is sent, and how": (
             "include",
             "exclude",
@@ -157,6 +168,7 @@ class _Order:
     type=click.Choice(FORMATS),
     help="What kind of list it is, where that cannot be told from it.",
 )
+@no_index_option
 @choice_options
 @click.option("--sample", is_flag=True, help="Deliver the small sample agreed on first.")
 @click.option(
@@ -290,7 +302,7 @@ def _run(order: _Order, typed: tuple[str, ...]) -> int:
             if order.report is not None:
                 check_target(order.report)
                 note(order.report, "the report")
-            one_reader(index=order.index, exclude_from=order.exclude_from)
+            one_reader(profile=order.profile, index=order.index, exclude_from=order.exclude_from)
             client = _client(order, reporter, stack)
             if order.dry_run:
                 return _dry_run(client, order, machine)
@@ -365,6 +377,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
             order.index,
             choice,
             as_format=order.index_format,
+            own=not order.no_index,
             tell=lambda note: reporter.handle(Message(note, "info")),
             on_progress=told,
         )

@@ -129,10 +129,8 @@ def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int
     from upload_client.expectations.document import load_file  # noqa: PLC0415 # imports pydantic
     from upload_client.expectations.expected import Expected  # noqa: PLC0415 # imports pydantic
     from upload_client.preflight.content import check_contents, unopened  # noqa: PLC0415 # imports boto3
-    from upload_client.support.inputs import as_file  # noqa: PLC0415 # not for --help
 
-    with as_file(document, "the document") as readable:
-        agreed = load_file(readable)
+    agreed = load_file(document)
     expected = Expected(agreed)
     files = _files(source)
     tally = Tally(expected.rules)

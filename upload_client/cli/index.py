@@ -11,7 +11,7 @@ from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, Section
 from upload_client.cli.place import Chosen, choice_options, force_option
 from upload_client.cli.reading_progress import Told
-from upload_client.core.manifests import FORMATS, Format, named_format
+from upload_client.core.manifests import WRITTEN, Format, named_format
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ SHOWN = 10
 @click.option(
     "--format",
     "as_format",
-    type=click.Choice(FORMATS),
+    type=click.Choice(WRITTEN),
     help="What kind of list; s3: for S3 Batch.  [default: by FILE's name]",
 )
 @click.option("--no-checksums", is_flag=True, help="No CRC32: names and sizes alone, without reading files.")

@@ -27,6 +27,7 @@ __all__ = [
     "force_option",
     "index_option",
     "log_in",
+    "no_index_option",
     "patience_option",
     "source_option",
     "waiting",
@@ -46,6 +47,9 @@ index_option = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="List of files: CSV, TSV, Parquet, BagIt or S3; - is standard input.  [default: index.csv in the"
     " source, if it is one, else all files]",
+)
+no_index_option = click.option(
+    "--no-index", is_flag=True, help="All files, even where there is an index.csv in the source."
 )
 force_option = click.option("--force", is_flag=True, help="Write over whatever file is there.")
 

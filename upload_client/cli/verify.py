@@ -114,10 +114,16 @@ def verify(
     from upload_client.receipts.verify import check_buckets, check_folder, read_receipt  # noqa: PLC0415 # imports boto3
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
+    from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 
     findings = Findings(None if names_all else NAMED)
     with ExitStack() as stack:
-        path = _fetched(receipt, profile, patience, stack) if receipt.startswith("s3://") else Path(receipt)
+        one_reader(receipt=receipt, exclude_from=exclude_from)
+        path = (
+            _fetched(receipt, profile, patience, stack)
+            if receipt.startswith("s3://")
+            else _readable(Path(receipt), stack)
+        )
         checked = read_receipt(path)
         if not as_json:
             _say_what_it_is(checked)
@@ -174,6 +180,20 @@ def verify(
     else:
         _say_differences(findings, output)
     return code
+
+
+def _readable(receipt: Path, stack: ExitStack) -> Path:
+    """A receipt that can be read as often as is needed, whatever it comes from."""
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.support.inputs import as_file  # noqa: PLC0415 # not for --help
+
+    try:
+        return stack.enter_context(as_file(receipt, "the receipt"))
+    except OSError as error:
+        why = error.strerror or error
+        raise UsageError(
+            f"the receipt {receipt} cannot be read: {why}", hint="Give the path of a receipt."
+        ) from error
 
 
 def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitStack) -> Path:

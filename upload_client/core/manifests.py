@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, get_args
+
+from upload_client.core.lists import DELIMITERS, columns_of, looks_like_paths, looks_like_sums
 
 __all__ = [
     "DIGESTS",
     "FORMATS",
     "PAYLOAD",
+    "WRITTEN",
     "Format",
     "bagit_digest",
     "bagit_line",
     "detect",
+    "is_directive",
     "named_format",
     "parse_bagit_line",
+    "text_coding",
 ]
 
-Format: TypeAlias = Literal["csv", "tsv", "parquet", "bagit", "s3"]
+Format: TypeAlias = Literal["csv", "tsv", "parquet", "bagit", "s3", "sums", "paths"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 """``csv``, ``tsv``, ``parquet``: tables with a column ``path``. ``bagit``: a payload manifest. ``s3``: of S3
-Batch or S3 Inventory, a CSV without a header whose first columns are bucket and key."""
+Batch or S3 Inventory, a CSV without a header whose first columns are bucket and key. ``sums``: of md5sum,
+sha256sum and the like. ``paths``: one path a line, or with a NUL after each."""
+WRITTEN: Final[tuple[Format, ...]] = ("csv", "tsv", "parquet", "bagit", "s3")
+"""Formats that are written as well."""
 
-_COLUMNS: Final = {"path", "checksum", "size", "will_transfer"}
 _EXTENSIONS: Final[Mapping[str, Format]] = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -48,12 +55,22 @@ def named_format(name: str) -> Format | None:
     return None if dot < 0 else _EXTENSIONS.get(name[dot:].lower())
 
 
-def detect(name: str, start: bytes) -> Format | None:
+def text_coding(start: bytes) -> str:
+    """The encoding of a text file: UTF-8, or the UTF-16 of some editors of Windows, by its byte order mark.
+
+    Args:
+        start: its first bytes.
+    """
+    return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+
+
+def detect(name: str, start: bytes, is_there: Callable[[str], bool] = lambda _: False) -> Format | None:
     """The format of a file.
 
     Args:
         name: of the file, without its folders.
         start: what it begins with: a few thousand bytes, or all of it.
+        is_there: whether something is the path of a file in the source.
 
     Returns:
         None where it cannot be told. That a table has no column ``path`` is for its reader to say.
@@ -63,16 +80,41 @@ def detect(name: str, start: bytes) -> Format | None:
     named = named_format(name)
     if named == "bagit":
         return named
-    lines = start.decode("utf-8-sig", "replace").splitlines()[:_LOOKED_AT]
-    for delimiter, found in ((",", "csv"), ("\t", "tsv")):
-        if _COLUMNS & set(_cells(lines[0] if lines else "", delimiter)):
-            return "csv" if found == "csv" else "tsv"
-    # The last line that was looked at may be cut off. One line alone could as well be a wrong header.
+    coding = text_coding(start)
+    if coding != "utf-16" and b"\0" in start:
+        ended = start.decode("utf-8", "surrogateescape").split("\0")
+        return "paths" if looks_like_paths(ended[:-1][:_LOOKED_AT], is_there) else named
+    lines = start.decode(coding, "replace" if coding == "utf-16" else "surrogateescape").splitlines()
+    lines = lines[:_LOOKED_AT]
+    for delimiter in DELIMITERS:
+        if "path" in _known(lines, delimiter):
+            return "tsv" if delimiter == "\t" else "csv"
+    # The last line that was looked at may be cut off.
+    whole = [line for line in (lines if len(lines) < 2 or start.endswith(b"\n") else lines[:-1]) if line]
+    if looks_like_sums(whole):
+        return "sums"
+    # One line alone could as well be a wrong header.
     rows = [_cells(line, ",") for line in lines]
     buckets = {row[0] for row in rows if len(row) > 1}
     if len(rows) > 1 and len(buckets) == 1 and all(map(_BUCKET.fullmatch, buckets)) and rows[0][1:]:
         return "s3"
-    return named
+    return "paths" if looks_like_paths(whole, is_there) else named
+
+
+def _known(lines: Sequence[str], delimiter: str) -> Collection[str]:
+    """The columns that are known in the first line of a table."""
+    header = _cells(lines[0], delimiter) if lines else []
+    if lines and is_directive(lines[0]):
+        header = _cells(lines[1], delimiter) if len(lines) > 1 else []
+    try:
+        return columns_of(header).places
+    except ValueError:  # for the reader to say, if that is what it is
+        return ("path",) if "path" in header else ()
+
+
+def is_directive(line: str) -> bool:
+    """Whether the first line of a table is for Excel alone: ``sep=;``."""
+    return line.rstrip("\r\n")[:-1].casefold() == "sep=" and line.rstrip("\r\n")[-1:] in DELIMITERS
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
-
 from upload_client.core.accidents import WARNING, sentence
 from upload_client.core.digests import ALGORITHMS
 from upload_client.core.files import FileLedger
@@ -17,6 +15,7 @@ from upload_client.core.paths import check_relpaths
 from upload_client.errors import UsageError
 from upload_client.index import Choice, LeftOut, check_index, known_sizes, left_out_of
 from upload_client.index.frames import SIZES_SEEN
+from upload_client.index.given import FileIndex, as_frame
 from upload_client.index.noticing import growing, notice
 from upload_client.index.taking import select_from, take
 from upload_client.s3.bucket import Bucket
@@ -62,9 +61,7 @@ class Source:
         UsageError: the place is none, or the index cannot be read.
     """
 
-    def __init__(
-        self, place: str | Path | Bucket, index: pd.DataFrame | Path | None, choice: Choice = _EVERYTHING
-    ) -> None:
+    def __init__(self, place: str | Path | Bucket, index: FileIndex, choice: Choice = _EVERYTHING) -> None:
         self.name = from_disk(str(place)) if isinstance(place, Path) else str(place)
         self._place = place if isinstance(place, Bucket) else _place(place)
         self._choice = choice
@@ -129,10 +126,12 @@ class Source:
     def _take(self, place: Path | Bucket, listing: Mapping[str, int] | None = None) -> None:
         """Read the index, and leave out what is not wanted."""
         self.notes.clear()
-        if isinstance(self._given, pd.DataFrame):
-            index = select_from(self._given, self._choice, place, listing)
+        given = self._given
+        if given is None or isinstance(given, str | Path):
+            path = None if given is None else Path(given)
+            index = take(place, path, self._choice, tell=self.notes.append, listing=listing)
         else:
-            index = take(place, self._given, self._choice, tell=self.notes.append, listing=listing)
+            index = select_from(as_frame(given), self._choice, place, listing)
         self.index = index
         self.left_out = left_out_of(index)
         self._sizes_seen = bool(index.attrs.get(SIZES_SEEN))

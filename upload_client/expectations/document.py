@@ -18,6 +18,7 @@ from upload_client.errors import UsageError
 from upload_client.expectations.content import is_installed
 from upload_client.expectations.model import Expectations, Json
 from upload_client.support import yaml_document
+from upload_client.support.inputs import read_once
 from upload_client.support.yaml_document import Budget, InvalidDocument, InvalidYaml, Limits, place
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ def load_file(path: Path) -> Expectations:
         UsageError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_once(path, "the document", limit=MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"the expectations {for_terminal(str(path))} cannot be read: {reason}") from error

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from upload_client.core import digests
+from upload_client.core.lists import size_of
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
 from upload_client.index.choosing import Choice
@@ -31,6 +32,7 @@ __all__ = ["check_index"]
 
 _CRC32 = re.compile(r"[A-Za-z0-9+/]{5}[AQgw]==")  # what `crc.decode` reads
 _CRC32S = re.compile(rf"(?:{_CRC32.pattern},)+")  # many at once
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CHUNK = 1000
 _EVERYTHING = Choice()
 
@@ -89,8 +91,18 @@ def check_index(
         refused = Folder(source, choice).refuses(paths, legal)
     for row, reason in refused:
         problems.add(at[row], paths[row], reason)
-    problems.raise_them()
+    problems.raise_them(hint=_not_utf8(paths) if READ_FROM in index.attrs else None)
     return CheckedIndex(make_frame(paths, checksums, sizes, unknown, others), _collision_warnings(paths, at))
+
+
+def _not_utf8(paths: Sequence[object]) -> str | None:
+    """What to do about a list that is saved in another encoding."""
+    if any(isinstance(path, str) and not path.isascii() and _SURROGATE.search(path) for path in paths):
+        return (
+            "Save the list in UTF-8 (in Excel as 'CSV UTF-8', in Notepad by 'Encoding'); a file whose own"
+            " name is not UTF-8 has to be renamed. Nothing was sent."
+        )
+    return None
 
 
 def _legal(paths: Sequence[object], prefix: str, at: Sequence[int], problems: Problems) -> Iterator[int]:
@@ -171,7 +183,10 @@ def _checked_sizes(
     n = len(paths)
     if "size" not in index.columns:
         return array("q", bytes(8 * n)), bytearray(b"\1" * n)
-    column = index["size"].mask(index["size"].isin([""]), None)
+    column = index["size"]
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        # Text, or whatever a library makes of numbers (decimals, its own missing values).
+        column = pd.Series([_number(value) for value in column.tolist()], dtype=object)
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     unknown = column.isna().to_numpy(dtype=np.bool_)
     # Sizes are below 2**53: a float holds them exactly.
@@ -182,6 +197,18 @@ def _checked_sizes(
         problems.add(at[row], paths[row], reason)
     numbers[unknown | wrong] = 0
     return array("q", numbers.astype(np.int64).tobytes()), bytearray(unknown.tobytes())
+
+
+def _number(value: object) -> object:
+    """A size of any type as one that numpy takes, None where it says nothing; or itself, to be refused."""
+    if value is None or value is pd.NA or value != value:  # noqa: PLR0124 - so NaN is told
+        return None
+    if isinstance(value, str):
+        try:
+            return size_of(value)
+        except ValueError:
+            return value
+    return value
 
 
 def _not_listed(

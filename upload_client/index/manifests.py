@@ -6,19 +6,26 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import hashlib
+import io
+import lzma
 import os
+import zlib
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote, unquote_plus
 
 import pandas as pd
 
 from upload_client.core import checksums
+from upload_client.core.lists import parse_sum, plain_path
 from upload_client.core.manifests import (
     FORMATS,
     PAYLOAD,
@@ -27,34 +34,46 @@ from upload_client.core.manifests import (
     bagit_line,
     detect,
     parse_bagit_line,
+    text_coding,
 )
 from upload_client.core.ours import PARQUET_MARK
-from upload_client.errors import InvalidIndex, UsageError
+from upload_client.errors import UsageError
 from upload_client.index.checking import check_index
+from upload_client.index.choosing import Choice
+from upload_client.index.folder import Folder
 from upload_client.index.frames import (
     COLUMNS,
+    LEFT_OUT,
     MAX_FILES,
-    OTHER_CHECKSUMS,
     READ_FROM,
     ROWS,
     TOO_MANY,
     make_frame,
 )
+from upload_client.index.given import from_arrow
 from upload_client.index.problems import Problems, shown
 from upload_client.index.reading import blocks, in_order
-from upload_client.index.tables import read_index, write_index
+from upload_client.index.selecting import select
+from upload_client.index.tables import read_table, write_index
 from upload_client.s3.bucket import Bucket
 from upload_client.support.atomic import replacing
+from upload_client.support.file_names import from_disk, on_disk
+from upload_client.support.inputs import STDIN, opened
 from upload_client.support.local_file import FileRefused
-from upload_client.support.read_once import readable_again
 from upload_client.transfer.dataroot import DataRoot
 
 __all__ = ["FORMATS", "Manifest", "read_manifest", "write_manifest"]
 
+_EVERYTHING = Choice()
 Progress = Callable[[int, int], None]
 _Check = Callable[[Path], object]
 
 _START = 64 * 1024  # bytes that tell the format
+_COMPRESSED: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
+    (b"\x1f\x8b", ".gz", gzip.open),
+    (b"BZh", ".bz2", bz2.open),
+    (b"\xfd7zXZ\x00", ".xz", lzma.open),
+)
 _MARK = "bagit.txt"  # what makes a folder a bag (RFC 8493, section 2.1.1)
 
 
@@ -78,6 +97,7 @@ def read_manifest(
     source: Path | Bucket,
     *,
     as_format: Format | None = None,
+    choice: Choice = _EVERYTHING,
     on_progress: Progress | None = None,
 ) -> Manifest:
     """Read a list of files of any kind as an index. What it says about files is for `check_index`.
@@ -89,125 +109,249 @@ def read_manifest(
         path: the file; a pipe or ``-`` (standard input) is copied to a file first.
         source: where its files are. Keys of S3 are relative to it, if it is a bucket.
         as_format: what kind of list it is; None: that is found out.
+        choice: which files are wanted: others are not held against a list (BagIt).
         on_progress: called now and then with the numbers of files and of bytes read.
 
     Raises:
         InvalidIndex: it is not such a list, or (BagIt) a file is not what it says; with row and reason.
         UsageError: it cannot be read, or its kind cannot be told.
     """
+    where = "standard input" if str(path) == STDIN else shown(path)
+    plain, is_there = _spelling(source)
     try:
-        path = readable_again(path)
-        with path.open("rb") as file:
-            found = as_format or detect(path.name, file.read(_START))
-        match found:
-            case "csv":
-                return Manifest(read_index(path))
-            case "tsv":
-                return Manifest(read_index(path, delimiter="\t"))
-            case "parquet":
-                return Manifest(_read_parquet(path))
-            case "bagit":
-                return _read_bagit(path, source, on_progress)
-            case "s3":
-                return _read_s3(path, source)
+        with opened(path, "the list of files") as given:
+            file, name = _uncompressed(given, path.name)
+            found = as_format or detect(name, file.read(_START), is_there)
+            file.seek(0)
+            match found:
+                case "csv" | "tsv":
+                    return Manifest(*read_table(file, where, plain=plain))
+                case "parquet":
+                    return _read_parquet(file, where, plain)
+                case "bagit":
+                    return _read_bagit(file, where, name, source, choice, on_progress)
+                case "s3":
+                    return _read_s3(file, where, source)
+                case "sums":
+                    return _read_sums(file, where, plain)
+                case "paths":
+                    return _read_paths(file, where, plain)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"the index {where} is neither UTF-8 nor UTF-16: {error.reason}", hint="Save it as UTF-8."
+        ) from None
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
+        raise UsageError(f"the index {where} cannot be uncompressed: {error}") from error
     except OSError as error:
-        raise UsageError(f"the index {shown(path)} cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"the index {where} cannot be read: {error.strerror or error}") from error
     raise UsageError(
-        f"it cannot be told what kind of list {shown(path)} is",
-        hint=f"Say it with --index-format, one of {', '.join(FORMATS)}; a table needs the column 'path'.",
+        f"it cannot be told what kind of list {where} is",
+        hint=f"Say it with --index-format, one of {', '.join(FORMATS)}; a table needs the column 'path', in"
+        " its first line.",
     )
 
 
-def _named(frame: pd.DataFrame, path: Path, rows: Sequence[int]) -> pd.DataFrame:
-    frame.attrs |= {READ_FROM: shown(path), ROWS: rows}
+def _uncompressed(file: BinaryIO, name: str) -> tuple[BinaryIO, str]:
+    """What a compressed file holds, and what that would be called."""
+    first = file.read(6)
+    file.seek(0)
+    for magic, suffix, opener in _COMPRESSED:
+        if first.startswith(magic):
+            return opener(file), name.removesuffix(suffix)
+    return file, name
+
+
+def _spelling(source: Path | Bucket) -> tuple[Callable[[str], str], Callable[[str], bool]]:
+    """What makes a path of this source of what people write, and what says whether it is there."""
+    if not isinstance(source, Path):
+        root = str(source).rstrip("/")
+        return partial(plain_path, roots=(root,)), lambda _: False
+    real, absolute = os.path.realpath(source), os.path.abspath(source)  # noqa: PTH100
+    roots = [from_disk(one).replace(os.sep, "/").rstrip("/") for one in (absolute, real)]
+
+    def lies(path: str) -> bool:
+        try:
+            return os.path.isfile(os.path.join(real, on_disk(path)))  # noqa: PTH113, PTH118
+        except (ValueError, UnicodeEncodeError):
+            return False
+
+    literally = lies if os.sep == "/" else (lambda _: False)  # elsewhere it is what separates folders
+    plain = partial(plain_path, roots=roots, is_there=literally)
+    return plain, lambda path: bool(path) and lies(plain(path))
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """The lines of a text without their ends; or what stands before each NUL, where there is any."""
+    start = file.read(_START)
+    file.seek(0)
+    coding = text_coding(start)
+    if coding != "utf-16" and b"\0" in start:
+        rest = b""
+        while block := file.read(_START):
+            *whole, rest = (rest + block).split(b"\0")
+            yield from (line.decode("utf-8", "surrogateescape") for line in whole)
+        if rest.strip():
+            yield rest.decode("utf-8", "surrogateescape")
+        return
+    errors = "strict" if coding == "utf-16" else "surrogateescape"
+    text = io.TextIOWrapper(file, encoding=coding, errors=errors, newline="")
+    try:
+        for line in text:
+            yield line.removesuffix("\n").removesuffix("\r")
+    finally:
+        text.detach()
+
+
+def _named(frame: pd.DataFrame, where: str, rows: Sequence[int]) -> pd.DataFrame:
+    frame.attrs |= {READ_FROM: where, ROWS: rows}
     return frame
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _without_sizes(
+    paths: Sequence[str], others: Mapping[str, Sequence[str | None]] | None = None
+) -> pd.DataFrame:
+    n = len(paths)
+    return make_frame(paths, [], array("q", bytes(8 * n)), bytearray(b"\1" * n), others)
+
+
+# --- one path a line, with a digest or without
+
+
+def _read_sums(file: BinaryIO, where: str, plain: Callable[[str], str]) -> Manifest:
+    """Read what md5sum, sha256sum and the like have written; the digests are compared when files are sent."""
+    problems = Problems(where)
+    paths: list[str] = []
+    rows = array("L")
+    columns: dict[str, dict[int, str]] = {}
+    for number, line in enumerate(_lines(file), 1):
+        if not line:
+            continue
+        try:
+            path, algorithm, digest = parse_sum(line)
+        except ValueError as error:
+            problems.add(number, None, str(error))
+            continue
+        columns.setdefault(algorithm, {})[len(paths)] = digest
+        paths.append(plain(path))
+        rows.append(number)
+        if _too_many(paths, problems):
+            break
+    problems.raise_them()
+    others = {name: [column.get(row) for row in range(len(paths))] for name, column in columns.items()}
+    return Manifest(_named(_without_sizes(paths, others), where, rows))
+
+
+def _read_paths(file: BinaryIO, where: str, plain: Callable[[str], str]) -> Manifest:
+    """Read one path a line, or one before each NUL."""
+    problems = Problems(where)
+    paths: list[str] = []
+    rows = array("L")
+    for number, line in enumerate(_lines(file), 1):
+        if line:
+            paths.append(plain(line))
+            rows.append(number)
+        if _too_many(paths, problems):
+            break
+    problems.raise_them()
+    return Manifest(_named(_without_sizes(paths), where, rows))
+
+
+def _too_many(paths: Sequence[str], problems: Problems) -> bool:
+    if len(paths) > MAX_FILES:
+        problems.add(None, None, f"it has too many files: {TOO_MANY}")
+    return len(paths) > MAX_FILES
+
+
+# --- tables
+
+
+def _read_parquet(file: BinaryIO, where: str, plain: Callable[[str], str]) -> Manifest:
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
         raise UsageError(
-            f"to read {shown(path)}, pyarrow is needed",
+            f"to read {where}, pyarrow is needed",
             hint="Install it with pip install 'upload-client[formats]'.",
         ) from None
-    problems = Problems(shown(path))
+    problems = Problems(where)
     try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            if "path" not in names:
-                problems.add(None, None, f"has no column 'path', but {shown(', '.join(names))}")
-            if file.metadata.num_rows > MAX_FILES:
+        with pq.ParquetFile(file) as table:
+            if table.metadata.num_rows > MAX_FILES:
                 problems.add(None, None, f"it has too many files: {TOO_MANY}")
-            problems.raise_them()
-            columns = [name for name in (*COLUMNS, *OTHER_CHECKSUMS) if name in names]
-            batches = file.iter_batches(columns=columns)
-            frames = [pd.DataFrame(batch.to_pydict(), dtype=object) for batch in batches]
+                problems.raise_them()
+            return Manifest(*from_arrow(table.schema_arrow.names, table.iter_batches, where, plain))
     except (pa.ArrowException, ValueError) as error:
         if isinstance(error, UsageError):
             raise
-        raise UsageError(f"the index {shown(path)} is no sound Parquet file: {str(error)[:200]}") from None
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"path": []}, dtype=object)
-    return _named(frame, path, range(1, len(frame) + 1))
+        raise UsageError(f"the index {where} is no sound Parquet file: {str(error)[:200]}") from None
 
 
 # --- BagIt
 
 
-def _read_bagit(path: Path, source: Path | Bucket, on_progress: Progress | None) -> Manifest:
-    algorithm = bagit_digest(path.name)
+def _read_bagit(
+    file: BinaryIO,
+    where: str,
+    name: str,
+    source: Path | Bucket,
+    choice: Choice,
+    on_progress: Progress | None,
+) -> Manifest:
+    algorithm = bagit_digest(name)
     if algorithm is None:
         raise UsageError(
-            f"the name of {shown(path)} does not tell its algorithm",
+            f"the name of {where} does not tell its algorithm",
             hint="A BagIt manifest is called manifest-md5.txt, manifest-sha256.txt and so on.",
         )
-    problems = Problems(shown(path))
+    problems = Problems(where)
     paths: list[str] = []
     digests: list[str] = []
     # Lines end in LF, CR or CR LF (RFC 8493, section 2.1.3), which is what Python makes of them.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                relpath, digest = parse_bagit_line(line.removesuffix("\n"), algorithm)
-            except ValueError as error:
-                problems.add(number, None, str(error))
-                relpath, digest = "", ""
-            paths.append(relpath)
-            digests.append(digest)
-            if len(paths) > MAX_FILES:
-                problems.add(None, None, f"it has too many files: {TOO_MANY}")
-                break
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape")
+    for number, line in enumerate(text, 1):
+        try:
+            relpath, digest = parse_bagit_line(line.removesuffix("\n"), algorithm)
+        except ValueError as error:
+            problems.add(number, None, str(error))
+            relpath, digest = "", ""
+        paths.append(relpath)
+        digests.append(digest)
+        if _too_many(paths, problems):
+            break
+    text.detach()
     problems.raise_them()
     if isinstance(source, Path) and not _is_bag(source):
         paths = [relpath.removeprefix(PAYLOAD) for relpath in paths]
     n = len(paths)
     lines = range(1, n + 1)
-    frame = _named(make_frame(paths, [], array("q", bytes(8 * n)), bytearray(b"\1" * n)), path, lines)
+    frame = _named(_without_sizes(paths), where, lines)
     if not isinstance(source, Path):
-        note = f"the digests in {shown(path)} are not compared: that would mean to read the bucket"
+        note = f"the digests in {where} are not compared: that would mean to read the bucket"
         return Manifest(frame, (note,))
-    check_index(frame, source)  # nothing is opened that lies outside
+    if source.is_dir():  # else the check says so
+        frame = select(frame, choice, source, Folder(source, choice).patterns)
+    check_index(frame, source, choice=choice)  # nothing is opened that lies outside
+    kept: Sequence[int] = frame.attrs[ROWS]
+    paths = frame["path"].tolist()
     sizes, crcs = array("q"), array("L")
-    found = _digests(source, paths, algorithm, on_progress)
-    for row, (digest, read) in enumerate(zip(digests, found, strict=True)):
+    found = _digests(source, paths, algorithm, on_progress, follow=choice.symlinks == "follow")
+    for relpath, number, read in zip(paths, kept, found, strict=True):
         if isinstance(read, str):
-            problems.add(row + 1, paths[row], read)
+            problems.add(number, relpath, read)
             continue
-        if read.digest != digest:
-            problems.add(row + 1, paths[row], f"has changed: its {algorithm} is not what the manifest says")
+        if read.digest != digests[number - 1]:
+            problems.add(number, relpath, f"has changed: its {algorithm} is not what the manifest says")
         sizes.append(read.size)
         crcs.append(read.crc32)
-    try:
-        problems.raise_them()
-    except InvalidIndex as error:
-        error.hint = (
-            "Restore these files from a good copy, or write a new manifest of them; nothing was sent."
-        )
-        raise
+    problems.raise_them(
+        hint="Restore these files from a good copy, or write a new manifest of them; nothing was sent."
+    )
     texts: list[str | None] = [checksums.encode(crc) for crc in crcs]
-    proven = _named(make_frame(paths, texts, sizes, bytearray(n)), path, lines)
-    return Manifest(proven, (f"{n:,} files have the {algorithm} that {shown(path)} says",))
+    proven = _named(make_frame(paths, texts, sizes, bytearray(len(paths))), where, kept)
+    if LEFT_OUT in frame.attrs:
+        proven.attrs[LEFT_OUT] = frame.attrs[LEFT_OUT]
+    return Manifest(proven, (f"{len(paths):,} files have the {algorithm} that {where} says",))
 
 
 def _is_bag(folder: Path) -> bool:
@@ -221,10 +365,15 @@ class _Read(NamedTuple):
 
 
 def _digests(
-    source: Path, paths: Sequence[str], algorithm: str, on_progress: Progress | None
+    source: Path,
+    paths: Sequence[str],
+    algorithm: str,
+    on_progress: Progress | None,
+    *,
+    follow: bool = False,
 ) -> Iterator[_Read | str]:
     """Yield the result of reading each file, or the reason why it cannot be read."""
-    root = DataRoot(source)
+    root = DataRoot(source, follow=follow)
 
     def read(relpath: str) -> _Read | str:
         try:
@@ -256,7 +405,7 @@ def _digests(
 # --- S3 Inventory, S3 Batch
 
 
-def _read_s3(path: Path, source: Path | Bucket) -> Manifest:
+def _read_s3(file: BinaryIO, where: str, source: Path | Bucket) -> Manifest:
     """Read bucket and key, and sizes where they can be told from versions.
 
     Of S3 Batch the columns are bucket, key and perhaps a version; of S3 Inventory bucket, key and, where it
@@ -264,14 +413,14 @@ def _read_s3(path: Path, source: Path | Bucket) -> Manifest:
     the size (S3 user guide, "Amazon S3 Inventory list" and "Specifying a manifest"). Keys are URL-encoded, as
     in a form: a blank may be a plus sign.
     """
-    problems = Problems(shown(path))
+    problems = Problems(where)
     paths: list[str] = []
     rows = array("L")
     sizes, unknown = array("q"), bytearray()
     versions = False
     number = 0
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, strict=True)
+    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        reader = csv.reader(text, strict=True)
         try:
             for number, row in enumerate(reader, 1):
                 if not row:
@@ -301,8 +450,8 @@ def _read_s3(path: Path, source: Path | Bucket) -> Manifest:
         except csv.Error as error:
             problems.add(None, None, f"line {reader.line_num} cannot be read: {error}")
     problems.raise_them()
-    frame = _named(make_frame(paths, [], sizes, unknown), path, rows)
-    note = f"{shown(path)} names versions of objects: not they are sent, but the objects as they are now"
+    frame = _named(make_frame(paths, [], sizes, unknown), where, rows)
+    note = f"{where} names versions of objects: not they are sent, but the objects as they are now"
     return Manifest(frame, (note,) if versions else ())
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import codecs
+import contextlib
 import csv
+import io
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, NamedTuple, TextIO
 
 import pandas as pd
 
+from upload_client.core.lists import DELIMITERS, NO_PATH, boolean, columns_of, plain_path, size_of
+from upload_client.core.manifests import is_directive, text_coding
 from upload_client.errors import UsageError
+from upload_client.index.choosing import LeftOut
 from upload_client.index.frames import (
     COLUMNS,
+    LEFT_OUT,
     MAX_FILES,
     OTHER_CHECKSUMS,
     READ_FROM,
@@ -27,7 +32,7 @@ from upload_client.index.frames import (
 from upload_client.index.problems import Problems, shown
 from upload_client.support.atomic import replacing
 
-__all__ = ["encode_index", "is_index", "read_index", "write_index"]
+__all__ = ["Table", "encode_index", "is_index", "plain_paths", "read_index", "read_table", "write_index"]
 
 _WILL_TRANSFER = "will_transfer"
 _CHUNK = 1000
@@ -35,90 +40,169 @@ _HEADER = 4096  # bytes of a first line that is looked at
 _OTHER_KINDS = {
     b"PK\x03\x04": "is a workbook of a spreadsheet, or a ZIP file: save it as CSV in UTF-8",
     b"\xd0\xcf\x11\xe0": "is a workbook of an old Excel: save it as CSV in UTF-8",
-    b"\xff\xfe": "is UTF-16: save it as UTF-8",
-    b"\xfe\xff": "is UTF-16: save it as UTF-8",
 }
 """First bytes of files that are called CSV and are none."""
+_HINT = (
+    "Put a line above the list that names its columns, such as path,checksum,size; or say by --index-format"
+    " what kind of list it is."
+)
 _UNCLOSED = ("unexpected end of data", "a cell begins with a quotation mark and never ends")
 
 
-def read_index(path: Path, *, delimiter: str = ",") -> pd.DataFrame:
+class Table(NamedTuple):
+    """An index that was read from a table.
+
+    Attributes:
+        frame: as the head of `upload_client.index` says.
+        notes: what a person should know about the reading, a sentence each; safe for a terminal.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def read_index(path: Path, *, delimiter: str | None = None) -> pd.DataFrame:
     """Read an index file. What it says about files is for `check_index`.
 
     Args:
-        path: a CSV with the columns ``path`` and, as one likes, ``checksum``, ``size`` and checksums of other
-            kinds.
-        delimiter: what stands between its cells; they are quoted as in any CSV.
+        path: a CSV with the columns ``path`` and, as one likes, ``checksum``, ``size``, ``will_transfer`` and
+            checksums of other kinds. What people and spreadsheets write in place of these names is taken too.
+        delimiter: what stands between its cells, which are quoted as in any CSV; None: that is found out.
 
     Raises:
         InvalidIndex: it is not such a CSV. Rows are counted as a spreadsheet does: the header is row 1.
         UsageError: it cannot be read.
     """
-    problems = Problems(shown(path))
-    table = _Table(problems, delimiter)
     try:
-        with path.open("rb") as start:
-            first = start.read(4)
-        for magic, kind in _OTHER_KINDS.items():
-            if first.startswith(magic):
-                problems.add(None, None, kind)
-                problems.raise_them()
-        # A name that is not UTF-8 is read anyhow, so that it can be refused with its row.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            table.read(file)
+        with path.open("rb") as file:
+            return read_table(file, shown(path), delimiter=delimiter).frame
     except OSError as error:
         raise UsageError(f"the index {shown(path)} cannot be read: {error.strerror or error}") from error
-    problems.raise_them()
+
+
+def read_table(
+    file: BinaryIO, where: str, *, delimiter: str | None = None, plain: Callable[[str], str] = plain_path
+) -> Table:
+    """Read an index from a table; see `read_index`.
+
+    Args:
+        file: its bytes, from the beginning; it can be read again.
+        where: how to name it.
+        delimiter: as of `read_index`.
+        plain: makes a path of the source of what stands there, see `upload_client.core.lists.plain_path`.
+
+    Raises:
+        InvalidIndex: it is no such table.
+        OSError: it cannot be read.
+    """
+    problems = Problems(where)
+    first = file.read(4)
+    for magic, kind in _OTHER_KINDS.items():
+        if first.startswith(magic):
+            problems.add(None, None, kind)
+            problems.raise_them()
+    file.seek(0)
+    coding = text_coding(first)
+    table = _Table(problems, delimiter, plain)
+    # A name that is not UTF-8 is read anyhow, so that it can be refused with its row.
+    errors = "strict" if coding == "utf-16" else "surrogateescape"
+    text = io.TextIOWrapper(file, encoding=coding, errors=errors, newline="")
+    try:
+        table.read(text)
+    except UnicodeDecodeError as error:
+        problems.add(None, None, f"is no sound UTF-16 ({error.reason}): save it as UTF-8")
+    finally:
+        text.detach()
+    problems.raise_them(hint=_HINT if table.is_none else None)
     frame = make_frame(table.paths, table.checksums, table.sizes, table.unknown, table.others)
-    frame.attrs |= {READ_FROM: shown(path), ROWS: range(2, len(frame) + 2)}
-    return frame
+    rows: Sequence[int] = range(table.first, len(frame) + table.first)
+    frame.attrs |= {READ_FROM: where, ROWS: rows}
+    if table.left.n:
+        frame.attrs |= {ROWS: table.rows, LEFT_OUT: table.left}
+    notes = []
+    if table.ignored:
+        notes.append(f"not used of {where}: {', '.join(map(shown, table.ignored))}")
+    return Table(frame, tuple(notes))
 
 
 def is_index(path: Path) -> bool:
-    """Whether a file is an index by its first line, and not a table of something else.
+    """Whether a file is an index by its first line: one that this program could have written.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or it is not clear whether it is a list of the files or one of them.
     """
     try:
         with path.open("rb") as file:
-            first = file.readline(_HEADER).removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+            start = file.read(_HEADER)
     except OSError as error:
         raise UsageError(f"the index {shown(path)} cannot be read: {error.strerror or error}") from error
-    return _names_columns(next(csv.reader([first]), []))
-
-
-def _names_columns(header: Sequence[str]) -> bool:
+    lines = start.decode(text_coding(start), "replace").splitlines()[:1]
+    header = next(csv.reader(lines), [])
     names = set(header)
     known = {*COLUMNS, *OTHER_CHECKSUMS, _WILL_TRANSFER}
-    return "path" in names and len(names) == len(header) and names <= known
+    if "path" in names and len(names) == len(header) and names <= known:
+        return True
+    for delimiter in DELIMITERS:
+        try:
+            columns_of(next(csv.reader(lines, delimiter=delimiter), []), OTHER_CHECKSUMS)
+        except (ValueError, csv.Error):
+            continue
+        raise UsageError(
+            f"{shown(path)} may be a list of the files, or one of them",
+            hint=f"Name it as the list, --index {shown(path)}, or deliver all files with it: --no-index.",
+        )
+    return False
 
 
 class _Table:
-    """The rows of an index file, by column. What is no table is a problem."""
+    """The rows of an index file, by column. What is no table is a problem.
 
-    def __init__(self, problems: Problems, delimiter: str) -> None:
+    Attributes:
+        first: number of the first row below the header.
+        rows: number of each row that was taken, where some were not.
+        is_none: its header says that it is no index.
+        ignored: columns that are not used.
+        left: what is not to be transferred.
+    """
+
+    def __init__(self, problems: Problems, delimiter: str | None, plain: Callable[[str], str]) -> None:
         self.paths: list[str] = []
         self.checksums: list[str | None] = []
         self.sizes = array("q")
         self.unknown = bytearray()
         self.others: dict[str, list[str | None]] = {}
+        self.first = 2
+        self.rows = array("L")
+        self.is_none = False
+        self.ignored: tuple[str, ...] = ()
+        self.left = LeftOut()
+        self._places: Mapping[str, int] = {}
         self._problems = problems
         self._delimiter = delimiter
+        self._plain = plain
 
     def read(self, file: TextIO) -> None:
         """Read a file to its end, a thousand rows at a time: that is twice as fast as one by one."""
-        reader = csv.reader(file, strict=True, delimiter=self._delimiter)
+        lines: Iterable[str] = file
+        line = file.readline()
+        if is_directive(line):
+            self._delimiter = line.rstrip("\r\n")[-1]
+            self.first += 1
+        else:
+            lines = chain([line], file)
+        self._delimiter = self._delimiter or _delimiter(line)
+        reader = csv.reader(lines, strict=True, delimiter=self._delimiter)
         rows = _without_blank_end(reader)
         try:
             header = next(rows, [])
             if not self._is_header(header):
                 return
-            number = 2
+            number = self.first
             while chunk := list(islice(rows, _CHUNK)):
                 if set(map(len, chunk)) != {len(header)}:
                     chunk = [self._whole(row, len(header), at) for at, row in enumerate(chunk, number)]
-                self._take(dict(zip(header, zip(*chunk, strict=True), strict=True)), number)
+                columns = list(zip(*chunk, strict=True))
+                self._take({name: columns[place] for name, place in self._places.items()}, number)
                 number += len(chunk)
                 if len(self.paths) > MAX_FILES:
                     self._problems.add(None, None, f"it has too many files: {TOO_MANY}")
@@ -129,12 +213,18 @@ class _Table:
             )
 
     def _is_header(self, header: Sequence[str]) -> bool:
-        if _names_columns(header):
-            self.others = {name: [] for name in header if name in OTHER_CHECKSUMS}
-            return True
-        says = f"says {shown(','.join(header))}" if header else "is empty"
-        self._problems.add(1, None, f"must name the columns, path[,checksum[,size]], and {says}")
-        return False
+        try:
+            self._places, self.ignored = columns_of(header, OTHER_CHECKSUMS)
+        except ValueError as error:
+            says = f"says {shown(','.join(header))}" if header else "is empty"
+            reason = f"must name the columns, path[,checksum[,size]], and {says}"
+            if str(error) != NO_PATH:
+                reason += f": it {error}"
+            self._problems.add(self.first - 1, None, reason)
+            self.is_none = True
+            return False
+        self.others = {name: [] for name in self._places if name in OTHER_CHECKSUMS}
+        return True
 
     def _whole(self, row: list[str], n_columns: int, number: int) -> list[str]:
         if not row:
@@ -143,30 +233,69 @@ class _Table:
             self._problems.add(number, "".join(row[:1]), f"has {len(row)} cells instead of {n_columns}")
         return [*row, *[""] * n_columns][:n_columns]
 
-    def _take(self, columns: Mapping[str, Sequence[str]], number: int) -> None:
-        paths = columns["path"]
+    def _take(self, columns: dict[str, Sequence[str]], number: int) -> None:
+        n = len(columns["path"])
+        at: Sequence[int] = range(number, number + n)
+        paths = columns["path"] = plain_paths(columns["path"], self._plain)
+        if _WILL_TRANSFER in columns:
+            wanted = self._wanted(columns[_WILL_TRANSFER], paths, number)
+            if len(wanted) < n:
+                columns = {name: [values[row] for row in wanted] for name, values in columns.items()}
+                paths, at = columns["path"], [number + row for row in wanted]
+        self.rows.extend(at)
         self.paths.extend(paths)
-        self.checksums.extend(text or None for text in columns.get("checksum", ()))
+        self.checksums.extend(text.strip() or None for text in columns.get("checksum", ()))
         for name, values in self.others.items():
-            values.extend(text or None for text in columns[name])
+            values.extend(text.strip() or None for text in columns[name])
         texts = columns.get("size", [""] * len(paths))
         if _all_sizes(texts):
             self.sizes.extend(map(int, texts))
             self.unknown.extend(bytes(len(texts)))
             return
         for row, text in enumerate(texts):
-            is_size = _all_sizes([text])
-            self.sizes.append(int(text) if is_size else 0)
-            self.unknown.append(not is_size)
-            if text and not is_size:
-                reason = f"has no number of bytes as size, but {shown(text)}"
-                self._problems.add(number + row, paths[row], reason)
+            size = None
+            try:
+                size = size_of(text)
+            except ValueError as error:
+                self._problems.add(at[row], paths[row], str(error))
+            self.sizes.append(size or 0)
+            self.unknown.append(size is None)
+
+    def _wanted(self, cells: Sequence[str], paths: Sequence[str], number: int) -> list[int]:
+        """Rows of a column ``will_transfer`` that say yes, counted from 0."""
+        wanted = []
+        for row, cell in enumerate(cells):
+            try:
+                if boolean(cell):
+                    wanted.append(row)
+                else:
+                    self.left.add(paths[row], "not_to_transfer")
+            except ValueError as error:
+                self._problems.add(number + row, paths[row], str(error))
+        return wanted
+
+
+def _delimiter(line: str) -> str:
+    """What stands between the cells of a table, by its first line."""
+    for delimiter in DELIMITERS:
+        with contextlib.suppress(ValueError, csv.Error):
+            columns_of(next(csv.reader([line], delimiter=delimiter), []), OTHER_CHECKSUMS)
+            return delimiter
+    return max(DELIMITERS, key=line.count)  # the first of them, if there is none
+
+
+def plain_paths(paths: Sequence[str], plain: Callable[[str], str]) -> Sequence[str]:
+    """Paths as the index has them; nearly always as they stand there, which is seen of all at once."""
+    joined = "\n" + "\n".join(paths)
+    if "\\" not in joined and "\n./" not in joined and "\n/" not in joined and ":/" not in joined:
+        return paths
+    return list(map(plain, paths))
 
 
 def _without_blank_end(rows: Iterable[list[str]]) -> Iterator[list[str]]:
     n_blank = 0
     for row in rows:
-        if not row:
+        if not any(row):
             n_blank += 1
             continue
         while n_blank:

@@ -34,6 +34,7 @@ def take(
     choice: Choice,
     *,
     as_format: Format | None = None,
+    own: bool = True,
     tell: Callable[[str], object] = lambda _: None,
     on_progress: Progress | None = None,
     listing: Mapping[str, int] | None = None,
@@ -45,6 +46,7 @@ def take(
         index: a list of any kind that `upload_client.index.manifests` reads.
         choice: which files are wanted.
         as_format: the list's kind; None: that is found out.
+        own: take the source's own list, where it has one.
         tell: is told what a person should know about its reading.
         on_progress: of a list that has to be held against the files.
         listing: size of each file, by path, of a bucket that has been listed.
@@ -56,21 +58,23 @@ def take(
         UsageError: the index or the source cannot be read (`InvalidIndex`: with what is wrong).
     """
     if index is not None:
-        frame, notes = read_manifest(index, source, as_format=as_format, on_progress=on_progress)
+        frame, notes = read_manifest(
+            index, source, as_format=as_format, choice=choice, on_progress=on_progress
+        )
         for one in notes:
             tell(one)
         return select_from(frame, choice, source, listing)
     if isinstance(source, Path):
-        own = source / INDEX
-        if own.is_file() and is_index(own):
-            note(own, "the list of files")
-            tell(f"the list of files is {own}")
-            return select_from(read_index(own), choice, source)
+        there = source / INDEX
+        if own and there.is_file() and is_index(there):
+            note(there, "the list of files")
+            tell(f"the list of files is {there}")
+            return _own(there, choice, source)
         # Checksums are computed while the files are sent, in the same read.
         return scan(source, choice=choice, checksums=False)
     if listing is None:
         listing = _listed(source)
-    if INDEX in listing:
+    if own and INDEX in listing:
         with _copied(source) as copy:
             if is_index(copy):
                 tell(f"the list of files is {source}{INDEX}")
@@ -79,6 +83,14 @@ def take(
                 except InvalidIndex as error:
                     raise InvalidIndex(f"{source}{INDEX}", error.problems, error.n_problems) from None
     return list_bucket(source, choice, listing)
+
+
+def _own(path: Path, choice: Choice, source: Path) -> pd.DataFrame:
+    try:
+        return select_from(read_index(path), choice, source)
+    except InvalidIndex as error:
+        error.hint += " Or deliver all files: --no-index."
+        raise
 
 
 def _listed(source: Bucket) -> dict[str, int]:

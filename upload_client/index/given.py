@@ -1,0 +1,190 @@
+"""Tables in memory, of whatever library, read as an index."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from upload_client.core.lists import boolean, columns_of, plain_path
+from upload_client.errors import InvalidIndex, UsageError
+from upload_client.index.choosing import LeftOut
+from upload_client.index.frames import LEFT_OUT, OTHER_CHECKSUMS, READ_FROM, ROWS
+from upload_client.index.problems import Problems, shown
+
+__all__ = ["FileIndex", "as_frame", "from_arrow"]
+
+FileIndex: TypeAlias = Any
+"""What is taken for an index: a `pandas.DataFrame`, of any dtypes; whatever hands itself over as Arrow
+(``__arrow_c_stream__``: polars, `pyarrow.Table`, DuckDB) or by ``__dataframe__``; a mapping of columns; a
+sequence of paths; the path of a list; None, for all files of the source."""
+
+_WILL_TRANSFER = "will_transfer"
+
+
+def as_frame(given: FileIndex) -> pd.DataFrame:
+    """A DataFrame with the columns of an index, from a table of another library.
+
+    Args:
+        given: see `FileIndex`; no path, and not None.
+
+    Returns:
+        The same frame where it is one as it should be. What was not to be transferred is left out of it, and
+        noted (`upload_client.index.left_out_of`).
+
+    Raises:
+        InvalidIndex: it has no column of paths.
+        UsageError: it is nothing that is taken.
+    """
+    frame = given if isinstance(given, pd.DataFrame) else _frame_of(given)
+    names = list(map(str, frame.columns))
+    try:
+        places, _ = columns_of(names, OTHER_CHECKSUMS)
+    except ValueError as error:
+        raise InvalidIndex("the file index", [str(error)]) from None
+    meant = {names[place]: name for name, place in places.items()}
+    if any(spelled != name for spelled, name in meant.items()) or names != list(frame.columns):
+        frame = frame.iloc[:, list(places.values())].set_axis(list(places), axis="columns")
+    paths = frame["path"].tolist()
+    if any(isinstance(path, PurePath) for path in paths):
+        texts = [path.as_posix() if isinstance(path, PurePath) else path for path in paths]
+        frame = frame.assign(path=pd.Series(texts, dtype=object, index=frame.index))
+    return _without_those_to_stay(frame) if _WILL_TRANSFER in frame.columns else frame
+
+
+def _without_those_to_stay(frame: pd.DataFrame) -> pd.DataFrame:
+    problems = Problems(frame.attrs.get(READ_FROM, "the file index"))
+    left = LeftOut()
+    kept = []
+    for row, (path, cell) in enumerate(
+        zip(frame["path"].tolist(), frame[_WILL_TRANSFER].tolist(), strict=True)
+    ):
+        try:
+            if boolean("" if cell is None or cell is pd.NA else str(cell)):
+                kept.append(row)
+            else:
+                left.add(str(path), "not_to_transfer")
+        except ValueError as error:
+            problems.add(row, str(path), str(error))
+    problems.raise_them()
+    if not left.n:
+        return frame
+    found = frame.iloc[kept].reset_index(drop=True)
+    found.attrs = {**frame.attrs, LEFT_OUT: left, ROWS: kept}
+    return found
+
+
+def _frame_of(given: FileIndex) -> pd.DataFrame:
+    if isinstance(given, pd.Series | pd.Index):
+        return pd.DataFrame({"path": pd.Series(given.tolist(), dtype=object)})
+    if hasattr(given, "__arrow_c_stream__"):
+        try:
+            import pyarrow as pa  # noqa: PLC0415 - an extra
+        except ImportError:
+            pass
+        else:
+            try:
+                batches = pa.RecordBatchReader.from_stream(given)
+            except pa.ArrowInvalid:  # one column alone
+                return pd.DataFrame({"path": pd.Series(pa.chunked_array(given).to_pylist(), dtype=object)})
+            return _from_batches(batches)
+    if callable(getattr(given, "to_dict", None)) and hasattr(given, "get_columns"):  # polars, without pyarrow
+        return _of_columns(given.to_dict(as_series=False))
+    if hasattr(given, "__dataframe__"):
+        return _by_protocol(given)
+    if isinstance(given, Mapping):
+        return _of_columns({str(name): list(values) for name, values in given.items()})
+    if hasattr(given, "to_pylist"):  # an array of pyarrow
+        given = given.to_pylist()
+    if isinstance(given, Sequence) and not isinstance(given, bytes):
+        return pd.DataFrame({"path": pd.Series(list(given), dtype=object)})
+    lazy = ": collect() it first" if hasattr(given, "collect") else ""
+    raise UsageError(
+        f"a file index cannot be of the type {type(given).__name__}{lazy}",
+        hint="Give a DataFrame (pandas, polars, …), a pyarrow.Table, a mapping of columns, a sequence of"
+        " paths, the path of a list, or None for all files.",
+    )
+
+
+def _of_columns(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    try:
+        return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+    except ValueError as error:
+        raise UsageError(f"the file index is no table: {error}") from None
+
+
+def _by_protocol(given: FileIndex) -> pd.DataFrame:
+    """By the dataframe interchange protocol."""
+    try:
+        from pandas.api.interchange import from_dataframe  # noqa: PLC0415 - rarely needed, and going out of use
+    except ImportError:
+        raise UsageError(
+            f"to take a {type(given).__name__} as a file index, pyarrow is needed",
+            hint="Install it with pip install 'upload-client[formats]', or make a pandas.DataFrame of it.",
+        ) from None
+    try:
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # that it is going out of use is not a person's business
+            return from_dataframe(given)
+    except (TypeError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise UsageError(
+            f"a {type(given).__name__} cannot be read as a table: {str(error)[:200]}",
+            hint="Make a pandas.DataFrame of it.",
+        ) from None
+
+
+def _from_batches(batches: Any) -> pd.DataFrame:  # noqa: ANN401 - of pyarrow, which has no types
+    """A frame of the columns that are known in record batches."""
+    names = batches.schema.names
+    try:
+        places, _ = columns_of(names, OTHER_CHECKSUMS)
+    except ValueError as error:
+        raise InvalidIndex("the file index", [str(error)]) from None
+    columns: dict[str, list[object]] = {names[place]: [] for place in places.values()}
+    for batch in batches:
+        for place in places.values():
+            columns[names[place]] += batch.column(place).to_pylist()
+    return _of_columns(columns)
+
+
+def from_arrow(
+    names: Sequence[str],
+    batches: Callable[..., Iterable[Any]],
+    where: str,
+    plain: Callable[[str], str] = plain_path,
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """An index, and notes on its reading, from a file of Arrow's kind.
+
+    Args:
+        names: of its columns.
+        batches: gives its record batches, with the columns that are named to it.
+        where: how to name the file.
+        plain: makes a path of the source of what stands there.
+
+    Raises:
+        InvalidIndex: it has no column of paths.
+    """
+    try:
+        places, ignored = columns_of(names, OTHER_CHECKSUMS)
+    except ValueError as error:
+        raise InvalidIndex(where, [f"{error}, but {shown(', '.join(names))}"]) from None
+    taken = [names[place] for place in places.values()]
+    columns: dict[str, list[Any]] = {name: [] for name in taken}
+    for batch in batches(columns=taken):
+        for name in taken:
+            columns[name] += batch.column(name).to_pylist()
+    columns[names[places["path"]]] = [
+        plain(path) if isinstance(path, str) else path for path in columns[names[places["path"]]]
+    ]
+    frame = _of_columns({name: columns[names[place]] for name, place in places.items()})
+    frame.attrs |= {READ_FROM: where, ROWS: range(1, len(frame) + 1)}
+    if _WILL_TRANSFER in frame.columns:
+        frame = _without_those_to_stay(frame)
+        if frame.attrs.get(LEFT_OUT):
+            frame.attrs[ROWS] = [row + 1 for row in frame.attrs[ROWS]]
+    notes = (f"not used of {where}: {', '.join(map(shown, ignored))}",) if ignored else ()
+    return frame, notes
