@@ -82,7 +82,8 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
     [
         (
             [],
-            """--dataset --delivery-id --source --index --index-format --include --exclude --exclude-from
+            """--dataset --delivery-id --source --index --index-format --no-index
+            --include --exclude --exclude-from
             --symlinks --sample --profile --threads --max-rate --engine --max-retries --resend-invalid
             --dry-run --output-dir --report --sandbox --dask
             --json -q -v --patience --plain-http --log-file --debug --version""",
@@ -101,7 +102,8 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
         (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out --bucket --force"),
         (
             ["check"],
-            """--dataset --delivery-id --sample --source --index --include --exclude --exclude-from --symlinks
+            """--dataset --delivery-id --sample --source --index --no-index
+            --include --exclude --exclude-from --symlinks
             --content --clean --threads --max-rate --output-dir --sandbox --json --patience
             --plain-http --log-file""",
         ),

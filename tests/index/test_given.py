@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import builtins
-from pathlib import Path, PurePosixPath
+import io
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -74,6 +76,10 @@ KINDS = {
     "by stream": ByStreamAlone(TABLE),
     "by protocol": ByProtocolAlone(FRAME),
     "mapping": COLUMNS,
+    "pandas with paths as index": FRAME.set_index("path"),
+    "polars, lazy": pl.LazyFrame(COLUMNS),
+    "rows": [dict(zip(COLUMNS, row, strict=True)) for row in zip(*COLUMNS.values(), strict=True)],
+    "numpy": FRAME.to_records(index=False),
 }  # fmt: skip
 
 
@@ -95,6 +101,9 @@ def test_a_table_of_any_library_is_an_index(source, kind):
         pd.Index(PATHS),
         pl.Series(PATHS),
         pa.array(PATHS),
+        np.array(PATHS),
+        dict.fromkeys(PATHS).keys(),
+        [f"./{PATHS[0]}", PureWindowsPath(PATHS[1])],
         [Path(p) for p in PATHS],
     ],
 )
@@ -107,6 +116,24 @@ def test_a_path_is_that_of_a_list_and_nothing_means_all_files(source, tmp_path):
     for given in (tmp_path / "list.csv", str(tmp_path / "list.csv")):
         assert Source(source, given).index["path"].tolist() == ["b/c.csv"]
     assert Source(source, None).index["path"].tolist() == PATHS
+
+
+def test_paths_below_the_source_may_be_whole_and_come_once(source):
+    given = (path for path in sorted(source.rglob("*.csv")))
+    assert Source(source, given).index["path"].tolist() == PATHS
+    elsewhere = source.parent / "x.csv"
+    with pytest.raises(InvalidIndex, match=r"row 0: .* is absolute"):
+        Source(source, [elsewhere])
+
+
+def test_a_reader_of_batches_gives_itself_once(source):
+    assert Source(source, TABLE.to_reader()).index["path"].tolist() == PATHS
+
+
+def test_a_relation_of_duckdb_is_an_index(source):
+    duckdb = pytest.importorskip("duckdb")
+    relation = duckdb.sql("select * from (values ('a.csv', 1), ('b/c.csv', 2)) t(path, size) order by path")
+    assert Source(source, relation).index["size"].tolist() == [1, 2]
 
 
 def test_a_frame_as_it_should_be_is_not_copied():
@@ -138,18 +165,16 @@ def test_a_table_without_paths_is_refused(kind):
     given = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table, "mapping": dict}[kind](
         columns
     )
-    with pytest.raises(
-        InvalidIndex, match="if 'checksum' is meant" if kind == "x" else "has no column 'path'"
-    ):
+    with pytest.raises(InvalidIndex, match=r"has no column 'path'|if 'checksum' is meant"):
         as_frame(given)
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (pl.LazyFrame(COLUMNS), "LazyFrame: collect\\(\\) it first"),
         (7, "type int"),
         (b"path", "type bytes"),
+        (io.StringIO("path"), "type StringIO"),
         (object(), "type object"),
         ({"path": PATHS, "size": [1]}, None),
     ],

@@ -37,7 +37,9 @@ _NAMES: Final[Mapping[str, str]] = {
 """Which column is meant by what people write: small letters and digits alone."""
 _TRUE: Final = frozenset({"true", "1", "yes", "y", "t", "wahr", "ja", "vrai", "oui", "verdadero", "si", "sí"})
 _FALSE: Final = frozenset({"false", "0", "no", "n", "f", "falsch", "nein", "faux", "non", "falso"})
-_SIZE: Final = re.compile(r"([0-9]{1,18})(?:[.,]0{1,6})?")
+_SIZE: Final = re.compile(r"([0-9]{1,18})(?:[.,](?:0{1,2}|0{4,6}))?")
+_GROUPED: Final = re.compile(r"([0-9]{1,3}(?:[.,'\u2019 \u00a0\u202f][0-9]{3})+)(?:[.,]0+)?")
+_UNIT: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)?\s*[kKMGTP]?i?[bB](?:ytes)?")
 _ROUNDED: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
 _DRIVE: Final = re.compile(r"[A-Za-z]:/")
 
@@ -109,6 +111,8 @@ def _meant(name: str, others: Collection[str]) -> str | None:
 def size_of(text: str) -> int | None:
     """Bytes in a cell, ``4``, ``4.0`` or ``4,0``; None: it says nothing.
 
+    Three digits behind a comma or a point may be thousands: they are refused, with zeros too.
+
     Raises:
         ValueError: it is no number of bytes; the text is for people.
     """
@@ -122,6 +126,11 @@ def size_of(text: str) -> int | None:
             "has a rounded number as size: format that column as a number without decimals, or leave it out;"
             f" it says {text!r}"
         )
+    if found := _GROUPED.fullmatch(text):
+        digits = re.sub("[^0-9]", "", found[1])
+        raise ValueError(f"has {text!r} as size: write digits alone, {digits} if that is meant")
+    if _UNIT.fullmatch(text):
+        raise ValueError(f"has {text!r} as size: write the number of bytes alone, or leave that column out")
     raise ValueError(f"has no number of bytes as size, but {text!r}")
 
 

@@ -17,6 +17,7 @@ from upload_client.index import Choice, LeftOut, check_index, known_sizes, left_
 from upload_client.index.frames import SIZES_SEEN
 from upload_client.index.given import FileIndex, as_frame
 from upload_client.index.noticing import growing, notice
+from upload_client.index.tables import spelling
 from upload_client.index.taking import select_from, take
 from upload_client.s3.bucket import Bucket
 from upload_client.support.file_names import from_disk
@@ -131,7 +132,8 @@ class Source:
             path = None if given is None else Path(given)
             index = take(place, path, self._choice, tell=self.notes.append, listing=listing)
         else:
-            index = select_from(as_frame(given), self._choice, place, listing)
+            self._given = as_frame(given, spelling(place)[0])  # what gives itself once is not asked again
+            index = select_from(self._given, self._choice, place, listing)
         self.index = index
         self.left_out = left_out_of(index)
         self._sizes_seen = bool(index.attrs.get(SIZES_SEEN))

@@ -14,22 +14,24 @@ from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index.choosing import LeftOut
 from upload_client.index.frames import LEFT_OUT, OTHER_CHECKSUMS, READ_FROM, ROWS
 from upload_client.index.problems import Problems, shown
+from upload_client.index.tables import plain_paths
 
 __all__ = ["FileIndex", "as_frame", "from_arrow"]
 
 FileIndex: TypeAlias = Any
 """What is taken for an index: a `pandas.DataFrame`, of any dtypes; whatever hands itself over as Arrow
 (``__arrow_c_stream__``: polars, `pyarrow.Table`, DuckDB) or by ``__dataframe__``; a mapping of columns; a
-sequence of paths; the path of a list; None, for all files of the source."""
+sequence of such rows or of paths; the path of a list; None, for all files of the source."""
 
 _WILL_TRANSFER = "will_transfer"
 
 
-def as_frame(given: FileIndex) -> pd.DataFrame:
+def as_frame(given: FileIndex, plain: Callable[[str], str] = plain_path) -> pd.DataFrame:
     """A DataFrame with the columns of an index, from a table of another library.
 
     Args:
         given: see `FileIndex`; no path, and not None.
+        plain: makes a path of the source of what stands there, see `upload_client.core.lists.plain_path`.
 
     Returns:
         The same frame where it is one as it should be. What was not to be transferred is left out of it, and
@@ -40,6 +42,8 @@ def as_frame(given: FileIndex) -> pd.DataFrame:
         UsageError: it is nothing that is taken.
     """
     frame = given if isinstance(given, pd.DataFrame) else _frame_of(given)
+    if "path" in frame.index.names and "path" not in frame.columns:
+        frame = frame.reset_index("path")
     names = list(map(str, frame.columns))
     try:
         places, _ = columns_of(names, OTHER_CHECKSUMS)
@@ -49,8 +53,10 @@ def as_frame(given: FileIndex) -> pd.DataFrame:
     if any(spelled != name for spelled, name in meant.items()) or names != list(frame.columns):
         frame = frame.iloc[:, list(places.values())].set_axis(list(places), axis="columns")
     paths = frame["path"].tolist()
-    if any(isinstance(path, PurePath) for path in paths):
-        texts = [path.as_posix() if isinstance(path, PurePath) else path for path in paths]
+    texts = [path.as_posix() if isinstance(path, PurePath) else path for path in paths]
+    if all(isinstance(text, str) for text in texts):  # else the check tells which are none
+        texts = list(plain_paths(texts, plain))
+    if texts != paths:
         frame = frame.assign(path=pd.Series(texts, dtype=object, index=frame.index))
     return _without_those_to_stay(frame) if _WILL_TRANSFER in frame.columns else frame
 
@@ -80,6 +86,8 @@ def _without_those_to_stay(frame: pd.DataFrame) -> pd.DataFrame:
 def _frame_of(given: FileIndex) -> pd.DataFrame:
     if isinstance(given, pd.Series | pd.Index):
         return pd.DataFrame({"path": pd.Series(given.tolist(), dtype=object)})
+    if hasattr(given, "collect") and hasattr(given, "collect_schema"):  # lazy, of polars
+        given = given.collect()
     if hasattr(given, "__arrow_c_stream__"):
         try:
             import pyarrow as pa  # noqa: PLC0415 - an extra
@@ -99,11 +107,21 @@ def _frame_of(given: FileIndex) -> pd.DataFrame:
         return _of_columns({str(name): list(values) for name, values in given.items()})
     if hasattr(given, "to_pylist"):  # an array of pyarrow
         given = given.to_pylist()
-    if isinstance(given, Sequence) and not isinstance(given, bytes):
-        return pd.DataFrame({"path": pd.Series(list(given), dtype=object)})
-    lazy = ": collect() it first" if hasattr(given, "collect") else ""
+    fields = getattr(getattr(given, "dtype", None), "names", None)
+    if fields:  # a structured array of numpy
+        return _of_columns({name: given[name].tolist() for name in fields})
+    if (
+        isinstance(given, Iterable)
+        and not isinstance(given, bytes | bytearray)
+        and not hasattr(given, "read")
+    ):
+        rows = list(given)
+        if rows and all(isinstance(row, Mapping) for row in rows):
+            names = dict.fromkeys(name for row in rows for name in row)
+            return _of_columns({str(name): [row.get(name) for row in rows] for name in names})
+        return pd.DataFrame({"path": pd.Series(rows, dtype=object)})
     raise UsageError(
-        f"a file index cannot be of the type {type(given).__name__}{lazy}",
+        f"a file index cannot be of the type {type(given).__name__}",
         hint="Give a DataFrame (pandas, polars, …), a pyarrow.Table, a mapping of columns, a sequence of"
         " paths, the path of a list, or None for all files.",
     )

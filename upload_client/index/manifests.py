@@ -17,7 +17,6 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote, unquote_plus
@@ -25,7 +24,7 @@ from urllib.parse import quote, unquote_plus
 import pandas as pd
 
 from upload_client.core import checksums
-from upload_client.core.lists import parse_sum, plain_path
+from upload_client.core.lists import parse_sum
 from upload_client.core.manifests import (
     FORMATS,
     PAYLOAD,
@@ -54,10 +53,9 @@ from upload_client.index.given import from_arrow
 from upload_client.index.problems import Problems, shown
 from upload_client.index.reading import blocks, in_order
 from upload_client.index.selecting import select
-from upload_client.index.tables import read_table, write_index
+from upload_client.index.tables import read_table, spelling, write_index
 from upload_client.s3.bucket import Bucket
 from upload_client.support.atomic import replacing
-from upload_client.support.file_names import from_disk, on_disk
 from upload_client.support.inputs import STDIN, opened
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
@@ -117,7 +115,7 @@ def read_manifest(
         UsageError: it cannot be read, or its kind cannot be told.
     """
     where = "standard input" if str(path) == STDIN else shown(path)
-    plain, is_there = _spelling(source)
+    plain, is_there = spelling(source)
     try:
         with opened(path, "the list of files") as given:
             file, name = _uncompressed(given, path.name)
@@ -159,25 +157,6 @@ def _uncompressed(file: BinaryIO, name: str) -> tuple[BinaryIO, str]:
         if first.startswith(magic):
             return opener(file), name.removesuffix(suffix)
     return file, name
-
-
-def _spelling(source: Path | Bucket) -> tuple[Callable[[str], str], Callable[[str], bool]]:
-    """What makes a path of this source of what people write, and what says whether it is there."""
-    if not isinstance(source, Path):
-        root = str(source).rstrip("/")
-        return partial(plain_path, roots=(root,)), lambda _: False
-    real, absolute = os.path.realpath(source), os.path.abspath(source)  # noqa: PTH100
-    roots = [from_disk(one).replace(os.sep, "/").rstrip("/") for one in (absolute, real)]
-
-    def lies(path: str) -> bool:
-        try:
-            return os.path.isfile(os.path.join(real, on_disk(path)))  # noqa: PTH113, PTH118
-        except (ValueError, UnicodeEncodeError):
-            return False
-
-    literally = lies if os.sep == "/" else (lambda _: False)  # elsewhere it is what separates folders
-    plain = partial(plain_path, roots=roots, is_there=literally)
-    return plain, lambda path: bool(path) and lies(plain(path))
 
 
 def _lines(file: BinaryIO) -> Iterator[str]:

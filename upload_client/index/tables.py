@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import os
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TextIO
@@ -30,9 +32,20 @@ from upload_client.index.frames import (
     sizes_of,
 )
 from upload_client.index.problems import Problems, shown
+from upload_client.s3.bucket import Bucket
 from upload_client.support.atomic import replacing
+from upload_client.support.file_names import from_disk, on_disk
 
-__all__ = ["Table", "encode_index", "is_index", "plain_paths", "read_index", "read_table", "write_index"]
+__all__ = [
+    "Table",
+    "encode_index",
+    "is_index",
+    "plain_paths",
+    "read_index",
+    "read_table",
+    "spelling",
+    "write_index",
+]
 
 _WILL_TRANSFER = "will_transfer"
 _CHUNK = 1000
@@ -227,6 +240,8 @@ class _Table:
         return True
 
     def _whole(self, row: list[str], n_columns: int, number: int) -> list[str]:
+        if len(row) > n_columns and not any(row[n_columns:]):  # trailing delimiters of a spreadsheet
+            return row[:n_columns]
         if not row:
             self._problems.add(number, None, "is empty")
         elif len(row) != n_columns:
@@ -290,6 +305,25 @@ def plain_paths(paths: Sequence[str], plain: Callable[[str], str]) -> Sequence[s
     if "\\" not in joined and "\n./" not in joined and "\n/" not in joined and ":/" not in joined:
         return paths
     return list(map(plain, paths))
+
+
+def spelling(source: Path | Bucket) -> tuple[Callable[[str], str], Callable[[str], bool]]:
+    """What makes a path of this source of what people write, and what says whether it is there."""
+    if not isinstance(source, Path):
+        root = str(source).rstrip("/")
+        return partial(plain_path, roots=(root,)), lambda _: False
+    real, absolute = os.path.realpath(source), os.path.abspath(source)  # noqa: PTH100
+    roots = [from_disk(one).replace(os.sep, "/").rstrip("/") for one in (absolute, real)]
+
+    def lies(path: str) -> bool:
+        try:
+            return os.path.isfile(os.path.join(real, on_disk(path)))  # noqa: PTH113, PTH118
+        except (ValueError, UnicodeEncodeError):
+            return False
+
+    literally = lies if os.sep == "/" else (lambda _: False)  # elsewhere it is what separates folders
+    plain = partial(plain_path, roots=roots, is_there=literally)
+    return plain, lambda path: bool(path) and lies(plain(path))
 
 
 def _without_blank_end(rows: Iterable[list[str]]) -> Iterator[list[str]]:
