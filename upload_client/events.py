@@ -45,10 +45,17 @@ ValidatorState: TypeAlias = Literal["starting", "working", "silent", "left"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A sentence for the person."""
+    """A sentence for the person.
+
+    Attributes:
+        text: the sentence.
+        mtype: its category.
+        code: the same for programs; None: it has none.
+    """
 
     text: str
     mtype: MessageType
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ bodies = st.builds(
     acquired_at=st.text(ascii_words, max_size=12),
     refreshed_at=st.text(ascii_words, max_size=12),
     lease_seconds=st.integers(MIN_LEASE, MAX_LEASE),
+    clock_ahead=st.none() | st.floats(-1e9, 1e9),
 )
 
 
@@ -210,9 +211,25 @@ def test_odd_details_are_taken_as_unknown():
     )
 
 
+@pytest.mark.parametrize(
+    ("told", "taken_as"),
+    [
+        (-7200.5, -7200.5),
+        (60, 60.0),
+        (True, None),
+        ("60", None),
+        (math.nan, None),
+        (math.inf, None),
+        (1e12, None),
+    ],
+)
+def test_a_clock_that_is_ahead_by_an_odd_figure_is_not_known(told, taken_as):
+    assert LockBody.decode(encoded(clock_ahead=told)).clock_ahead == taken_as
+
+
 def test_refresh_and_release_keep_who_and_which_epoch_under_a_new_nonce():
-    refreshed = HELD.refreshed(nonce="n2", at="later")
-    assert refreshed == replace(HELD, nonce="n2", refreshed_at="later")
+    refreshed = HELD.refreshed(nonce="n2", at="later", clock_ahead=3.5)
+    assert refreshed == replace(HELD, nonce="n2", refreshed_at="later", clock_ahead=3.5)
     released = refreshed.released(nonce="n3", at="last")
     assert (released.state, released.epoch, released.agent_id, released.nonce) == (
         "released",

@@ -35,6 +35,7 @@ from upload_client.core.receipt import (
     digest_in_trailer,
     digest_of_files,
     encode_receipt,
+    ended_at,
     receipt_name,
 )
 
@@ -321,3 +322,10 @@ def test_a_listing_in_another_order_cannot_be_compared():
     listed = [("b", 3, "x"), ("a", 3, "x"), ("c", 3, "x")]
     with pytest.raises(ValueError, match="not in order"):
         list(compare_listing([file("c")], listed))
+
+
+def test_a_delivery_ends_now_and_not_before_the_last_thing_that_its_receipt_tells_of():
+    now, later = "2026-01-02T03:04:05.678Z", "2026-01-02T05:04:05.678Z"
+    assert ended_at(now, None, None) == now
+    assert ended_at(later, now, None) == later
+    assert ended_at(now, now, later) == later

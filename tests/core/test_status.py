@@ -346,6 +346,16 @@ def test_clocks_that_are_wrong_on_either_side_change_no_rate(history):
     assert "2 h 29 min behind" in next(p.what for p in behind.problems if p.code == "clock_skew")
 
 
+def test_a_wrong_clock_is_told_of_although_its_owner_writes_the_stores_time(history):
+    found = status(history, lock(written=60, date=100, clock_ahead=-7200.0), 100, index=index("a"))
+    assert found.run is not None
+    assert (found.run.clock_ahead_seconds, found.run.silent_seconds) == (-7200, 100)
+    assert codes(found) == ["clock_skew"]
+    assert "2 h 00 min behind" in found.problems[0].what
+    mended = status(history, lock(written=60, date=100, clock_ahead=0.0), 100, index=index("a"))
+    assert codes(mended) == []
+
+
 def test_a_client_that_writes_nothing_is_told_of_while_it_holds_the_lock(history):
     assert codes(status(history, lock(date=119, written=119), 119, index=index("a"))) == []
     found = status(history, lock(date=125, written=120), 125, index=index("a"))

@@ -57,8 +57,12 @@ def unlock(
     """
     from upload_client.control.fence import unlock as take_and_give_back  # noqa: PLC0415 # imports boto3
     from upload_client.errors import HolderAlive  # noqa: PLC0415 # not for --help
+    from upload_client.s3.store_clock import StoreClock  # noqa: PLC0415 # not for --help
+    from upload_client.support.clock import SYSTEM  # noqa: PLC0415 # not for --help
 
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
+    clock = StoreClock(SYSTEM)
+    clock.watch(places.control.client)
     body = None
     for sure in (yes, True):
         try:
@@ -68,6 +72,7 @@ def unlock(
                 holder=steal,
                 lease_seconds=settings.lease_seconds,
                 sure=sure,
+                clock=clock,
             )
             break
         except HolderAlive as alive:

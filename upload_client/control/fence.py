@@ -66,7 +66,7 @@ def fence_logs(
             may_write=lambda: lock.may_write,
         )
         writer.fence()
-        writer.close([Stop(timestamp(clock.wall()), reason)])  # for people: the fence is what counts
+        writer.close([Stop(timestamp(clock.written()), reason)])  # for people: the fence is what counts
 
 
 def unlock(

@@ -292,6 +292,7 @@ class Lock:
             acquired_at=now,
             refreshed_at=now,
             lease_seconds=self._lease_seconds,
+            clock_ahead=self._clock_ahead(),
         )
         if not self._write(body, etag):
             raise ConditionalConflict(f"the lock {self._where} was taken at this moment")
@@ -314,7 +315,7 @@ class Lock:
             StoreError: It is unknown whether it is.
         """
         assert self._body is not None
-        if not self._write(self._body.refreshed(nonce=_nonce(), at=self._now()), self._etag):
+        if not self._write(self._next(self._body), self._etag):
             raise self._lose(self._read())
 
     def _give_back(self) -> None:
@@ -423,7 +424,14 @@ class Lock:
         return _Found(body, fetched.etag, fetched.date - fetched.last_modified, fetched.date)
 
     def _now(self) -> str:
-        return timestamp(self._clock.wall())
+        return timestamp(self._clock.written())
+
+    def _clock_ahead(self) -> float | None:
+        ahead = self._clock.clock_ahead
+        return None if ahead is None else round(ahead, 1)
+
+    def _next(self, body: LockBody) -> LockBody:
+        return body.refreshed(nonce=_nonce(), at=self._now(), clock_ahead=self._clock_ahead())
 
 
 def locked(where: str, refusal: Refuse, date: float) -> Locked:

@@ -224,6 +224,12 @@ class TimeColumn:
         ms = self._ms[row]
         return None if ms == self._NONE else ms
 
+    @property
+    def latest(self) -> str | None:
+        """The last of them; None where there is none."""
+        ms = max(self._ms, default=self._NONE)
+        return None if ms == self._NONE else from_milliseconds(ms)
+
     def __len__(self) -> int:
         return len(self._ms)
 

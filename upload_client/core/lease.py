@@ -53,6 +53,7 @@ HEARD_LATELY = 60.0
 MAX_EPOCH = 99_999_999
 """Index and receipt keys have room for eight digits, and sort by them."""
 _MAX_AGENT = 63
+_LONG = 1e11  # seconds: some thousand years
 _MAX_NAME = 48
 """Characters of a host or user name that are kept, so that a body always fits."""
 
@@ -90,7 +91,9 @@ class ProcessIdentity:
 class LockBody:
     """The content of the lock object. Texts come from strangers: escape them before they are shown.
 
-    Times are UTC text and only for people; no rule reads them.
+    Times are UTC text and only for people; no rule reads them. Where the holder's clock is off by
+    more than a minute they are the store's, and `clock_ahead` says by how many seconds that clock was ahead
+    at the last refresh: negative where it was behind, None where that is not known.
     """
 
     agent_id: str
@@ -107,6 +110,7 @@ class LockBody:
     acquired_at: str
     refreshed_at: str
     lease_seconds: int = DEFAULT_LEASE
+    clock_ahead: float | None = None
     version: int = VERSION
 
     @property
@@ -114,9 +118,9 @@ class LockBody:
         """The process that wrote this."""
         return ProcessIdentity(self.machine_id, self.boot_id, self.pid_ns, self.pid, self.started)
 
-    def refreshed(self, *, nonce: str, at: str) -> LockBody:
+    def refreshed(self, *, nonce: str, at: str, clock_ahead: float | None) -> LockBody:
         """The body of the next write of the same holder. Every write has a nonce of its own."""
-        return replace(self, nonce=nonce, refreshed_at=at)
+        return replace(self, nonce=nonce, refreshed_at=at, clock_ahead=clock_ahead)
 
     def released(self, *, nonce: str, at: str) -> LockBody:
         """The body that gives the lock back. It keeps the epoch: epochs only ever grow."""
@@ -180,6 +184,7 @@ class LockBody:
             acquired_at=for_log(_text(fields.get("acquired_at")) or "", _MAX_NAME),
             refreshed_at=for_log(_text(fields.get("refreshed_at")) or "", _MAX_NAME),
             lease_seconds=_lease_seconds(fields.get("lease_seconds")),
+            clock_ahead=_seconds(fields.get("clock_ahead")),
         )
 
 
@@ -195,6 +200,12 @@ def _no_key_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < _LONG else None  # that is False of a NaN
 
 
 def _lease_seconds(value: object) -> int:

@@ -125,7 +125,7 @@ class ReceiptHead:
         transfer_type: `staging` or `sample`.
         epoch: of the client that finished it; the receipt's key has it too.
         agent_id: that client.
-        finished_at: when, UTC with milliseconds.
+        finished_at: when, UTC with milliseconds; never before anything that it tells of (`ended_at`).
         n_files: files delivered.
         n_bytes: their bytes.
         landing: where they are, ``s3://bucket/prefix/``.
@@ -181,6 +181,18 @@ class Delivered:
     sent_at: str
     judged_at: str
     judged_by: str
+
+
+def ended_at(now: str, *moments: str | None) -> str:
+    """The moment at which a delivery ended: now, or the last moment that its receipt tells of.
+
+    That one may be of a machine whose clock was ahead.
+
+    Args:
+        now: UTC with milliseconds, as all of them.
+        moments: when the last files were sent and judged; None: not known.
+    """
+    return max(now, *(each or "" for each in moments))
 
 
 def receipt_name(head: ReceiptHead) -> str:

@@ -113,9 +113,15 @@ class LockSeen:
 
     @property
     def skew(self) -> float | None:
-        """Seconds by which the clock of its writer is ahead of the store's; None where that is unknown."""
+        """Seconds by which the times that its writer writes are ahead of the store's; None: not known."""
         thought = None if self.body is None else as_moment(self.body.refreshed_at)
         return None if thought is None else thought / 1000 - self.written
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds by which its writer's clock is ahead: as it says, whose times may be the store's."""
+        said = None if self.body is None else self.body.clock_ahead
+        return self.skew if said is None else said
 
     @property
     def seconds_left(self) -> float:
@@ -500,12 +506,12 @@ def _lock(lock: LockSeen, seen: Evidence, history: DeliveryHistory | None) -> Lo
 def _run(
     seen: Evidence, history: DeliveryHistory | None, life: Life | None, lock: LockStatus | None
 ) -> tuple[RunStatus | None, float]:
-    """The last run, and the seconds by which its clock is ahead."""
+    """The last run, and the seconds by which the times that it writes are ahead."""
     if history is None or life is None:
         return None, 0.0
-    skew = None
+    skew = clock_ahead = None
     if seen.lock is not None and lock is not None and lock.epoch == life.epoch:
-        skew = seen.lock.skew
+        skew, clock_ahead = seen.lock.skew, seen.lock.clock_ahead
     ahead = skew or 0.0
     init = life.init
     return RunStatus(
@@ -516,7 +522,7 @@ def _run(
         _since(life.seen, seen.now + ahead),
         life.ended,
         life.reason,
-        skew,
+        clock_ahead,
         len(history.clients),
     ), ahead
 
@@ -524,7 +530,7 @@ def _run(
 def _validator(
     seen: Evidence, history: DeliveryHistory | None, life: Life | None
 ) -> tuple[ValidatorStatus | None, float]:
-    """The validator that serves the last run, and the seconds by which its clock is ahead."""
+    """The validator that serves the last run, and the seconds by which its times are ahead."""
     serving = [] if history is None or life is None else history.validators_of(life.epoch)
     told = [_validator_status(each, len(serving), seen) for each in serving]
     return max(told, key=lambda each: _concern(each[0]), default=(None, 0.0))

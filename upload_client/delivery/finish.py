@@ -9,7 +9,7 @@ from collections.abc import Callable
 from upload_client.core import records
 from upload_client.core.exits import ExitCode
 from upload_client.core.files import STATES, State
-from upload_client.core.receipt import LogTail, ReceiptHead, encode_receipt
+from upload_client.core.receipt import LogTail, ReceiptHead, encode_receipt, ended_at
 from upload_client.core.records import LogChain
 from upload_client.delivery import progress
 from upload_client.delivery.final_check import lost, sweep
@@ -84,7 +84,9 @@ def write_receipt(connected: ConnectedRun) -> None:
         transfer_type=order.transfer_type,
         epoch=connected.lock.epoch,
         agent_id=order.agent_id,
-        finished_at=connected.run.now(),
+        finished_at=ended_at(
+            connected.run.now(), connected.history.transferred_at.latest, connected.history.judged_at.latest
+        ),
         n_files=len(ledger),
         n_bytes=sum(upload.size for row in range(len(ledger)) if (upload := ledger.upload(row))),
         landing=str(places.landing),

@@ -113,6 +113,7 @@ def update(connected: ConnectedRun) -> bool:
     if now - connected.told_at >= _PROGRESS_EVERY:
         connected.told_at = now
         connected.notify_progress()
+        run.notice_clock()
         _notice_standstill(connected, now)
     if too_many_invalid(ledger.n_invalid_this_run, connected.places.settings.max_invalid):
         raise TooManyInvalid(ledger.n_invalid_this_run)

@@ -32,6 +32,7 @@ from upload_client.errors import DeliveryError, Interrupted, LoginRefused
 from upload_client.events import Event, FileChanged, Message, MessageType, Reporter
 from upload_client.reports.state_csv import write_dump
 from upload_client.s3.bucket import PreconditionFailed, repeat_while_lost
+from upload_client.s3.store_clock import StoreClock
 from upload_client.s3.write_guard import guarded_by
 from upload_client.support.clock import Clock, StoppableClock
 from upload_client.support.patience import Patience
@@ -100,7 +101,7 @@ class Run:
         session: whose credentials to use; None: those of a login.
         reporter: is told what happens.
         prompt: asks the person for what a login needs; None: nobody is asked.
-        clock: time.
+        clock: the machine's.
         output_dir: where state dump and receipt go.
         debug: put tracebacks into messages.
 
@@ -137,7 +138,7 @@ class Run:
         self.session = session
         self.reporter = reporter
         self.prompt = prompt
-        self.clock = clock
+        self.clock = StoreClock(clock)
         self.output_dir = output_dir
         self.debug = debug
         self.waits = StoppableClock(clock, self.check_stop, LOOK_EVERY)
@@ -192,7 +193,7 @@ class Run:
 
     def now(self) -> str:
         """This moment, as records spell it."""
-        return timestamp(self.clock.wall())
+        return timestamp(self.clock.written())
 
     def move(self, event: ClientEvent) -> None:
         """Enter the state that the event leads to."""
@@ -210,6 +211,11 @@ class Run:
     def tell(self, text: str, mtype: MessageType) -> None:
         """Tell the person a sentence."""
         self.notify(Message(text, mtype))
+
+    def notice_clock(self) -> None:
+        """Tell the person, once, that this machine's clock is wrong."""
+        if news := self.clock.news():
+            self.notify(Message(news, "warning", "clock_skew"))
 
     def describe(self, error: BaseException) -> str:
         """An exception, safe for a terminal; with its traceback where that is wanted."""
@@ -230,7 +236,7 @@ class Run:
                 self.connected.ledger,
                 dataset=order.dataset,
                 delivery_id=order.delivery_id,
-                wall=self.clock.wall(),
+                wall=self.clock.written(),
                 directory=self.output_dir,
             )
         except OSError as error:

@@ -86,6 +86,7 @@ def locate(run: Run) -> tuple[Places, DataRoot]:
         transfer_type=order.transfer_type,
         pool=_CONNECTIONS if run.n_threads == "auto" else run.n_threads + 4,
     )
+    run.clock.watch(places.control.client)
     run.places, run.root = places, run.source.open(places.landing.client)
     return run.places, run.root
 
@@ -165,6 +166,7 @@ def connect(run: Run) -> None:
     )
     lock = take_lock(run)
     writer, chain = _fence(run, places, lock)
+    run.notice_clock()
     run.notify(Phase("planning"))
     found = survey(run, lock.epoch)
     writer.check_owner(found.logs.history.last_client)

@@ -95,7 +95,7 @@ class Repair:
                 f"agent {lock.agent_id} holds the lock of this delivery and may be at work",
                 hint=f"Wait until that run has ended, or {lock.lease_seconds} seconds after it died.",
             )
-        at = timestamp(self._clock.wall()).replace(":", "").replace("-", "").replace(".", "")
+        at = timestamp(self._clock.written()).replace(":", "").replace("-", "").replace(".", "")
         for fault in faults:
             for key in fault.keys:
                 aside = self._layouts[0].aside(at, key)

@@ -19,6 +19,15 @@ class Clock:
         """Seconds since the Unix epoch, UTC. May jump."""
         return time.time()
 
+    def written(self) -> float:
+        """The time to write down, seconds since the Unix epoch, UTC; `wall` where no better is known."""
+        return self.wall()
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds by which `wall` is ahead of the right time (behind: negative); None: not known."""
+        return None
+
     def monotonic(self) -> float:
         """Seconds that never go back; they may stand still while the machine sleeps."""
         return time.monotonic()
@@ -45,6 +54,15 @@ class StoppableClock(Clock):
     def wall(self) -> float:
         """See `Clock`."""
         return self._clock.wall()
+
+    def written(self) -> float:
+        """See `Clock`."""
+        return self._clock.written()
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """See `Clock`."""
+        return self._clock.clock_ahead
 
     def monotonic(self) -> float:
         """See `Clock`."""

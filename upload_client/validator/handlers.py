@@ -61,6 +61,7 @@ from upload_client.s3.bucket import (
     StoreError,
     store_errors,
 )
+from upload_client.s3.store_clock import StoreClock
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.expected import InvalidExpectations, MalformedIndex, delivery_problems
 from upload_client.validator.serving import serve
@@ -227,7 +228,7 @@ class _Starter:
         self, event: object, context: Context, settings: ValidatorSettings, clock: Clock = SYSTEM
     ) -> None:
         self._settings = settings
-        self._clock = clock
+        self._clock = StoreClock(clock)
         if not isinstance(event, dict):
             raise _Refused("invalid_request", "the event is no JSON object")
         if event.get("protocol") != VERSION:
@@ -260,6 +261,7 @@ class _Starter:
             client=clients.s3_client(self._session, settings),
             options=for_control(settings.object_options),
         )
+        self._clock.watch(self._control.client)
         left = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
         self._deadline = clock.monotonic() + min(settings.start_seconds, left)
 

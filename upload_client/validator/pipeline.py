@@ -553,7 +553,7 @@ class Validator:
             return None
 
     def _now(self) -> str:
-        return timestamp(self._clock.wall())
+        return timestamp(self._clock.written())
 
 
 @value

@@ -22,6 +22,8 @@ from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.s3.direct import DirectWire
 from upload_client.s3.options import use
 from upload_client.s3.route import NoRoute
+from upload_client.s3.store_clock import StoreClock
+from upload_client.support.clock import SYSTEM
 from upload_client.validator.expected import MalformedIndex, index_rows, limits, make_checker
 from upload_client.validator.judging import AT_ONCE, Judging
 from upload_client.validator.pipeline import Outcome, Tally, Validator
@@ -66,6 +68,8 @@ def serve(
     client = clients.s3_client(session, settings, pool=settings.threads + 4)
     options = for_control(settings.object_options)
     control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client, options=options)
+    clock = StoreClock(SYSTEM)
+    clock.watch(client)
     landing = Bucket(layout.fill(settings.landing_bucket), prefix=layout.landing, client=client)
     if landing.name != control.name:
         use(client, landing.name, options)
@@ -107,6 +111,7 @@ def serve(
             lease_seconds=settings.lease_seconds,
             poll_seconds=settings.poll_seconds,
             poll_longest_seconds=settings.poll_longest_seconds,
+            clock=clock,
         )
         telemetry.info("the validator begins")
         with telemetry.watching(validator):
@@ -126,7 +131,8 @@ def serve(
                 ) as error:  # the log has it, and the delivery is none the worse
                     telemetry.count("MessagesNotSent")
                     telemetry.info("the message about it was not sent", why=for_log(str(error)))
-    telemetry.info("the validator leaves", outcome=outcome)
+    wrong = {"clock_ahead_seconds": clock.clock_ahead} if clock.is_wrong else {}
+    telemetry.info("the validator leaves", outcome=outcome, **wrong)
     return outcome
 
 
