@@ -14,6 +14,7 @@ from upload_client.cli.app import main
 from upload_client.core.trust import CONSENT, ENVIRONMENT_ONLY, may_set
 from upload_client.settings import NotAllowed, Settings, SettingsError, foreign_hosts, load_settings
 from upload_client.support import consent
+from upload_client.support.password_command import password_from_command
 
 PAGE = Path(__file__).parents[1] / "docs" / "security.md"
 ID = "eu-central-1:12345678-aaaa-bbbb-cccc-123456790abc"
@@ -123,6 +124,50 @@ def test_a_person_is_asked_once_for_exactly_this_program(profile, trap, folder):
     (kept,) = json.loads((folder / consent.FILE).read_text()).values()
     assert str(trap) in kept["allowed"]
     assert not stat.S_IMODE((folder / consent.FILE).stat().st_mode) & 0o002
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "./getpass",
+        "tools/getpass --now",
+        "..\\\\getpass.exe",
+        ["../getpass", "-q"],
+        "'unclosed",
+        "pass " + " " * 2000 + "; and what nobody sees",
+        ["pass", "x" * 2000],
+    ],
+)
+def test_nobody_is_asked_for_what_they_cannot_see_or_what_changes_with_the_folder(profile, command):
+    """In another folder, for example that of the data, another program has the same relative path."""
+    path = profile(f"password_command = {json.dumps(command)}\n")
+    with pytest.raises(NotAllowed, match=r"wherever you are|nobody can see|can be split"):
+        load_settings(profile=path, environ={}, consent=lambda _: pytest.fail("somebody was asked"))
+
+
+def test_what_is_asked_shows_where_one_argument_ends_and_letters_of_other_alphabets(profile):
+    asked = []
+    for command in (["pass", "a b", "\u0430rchive"], ["pass", "a", "b", "\u0430rchive"]):
+        path = profile(f"password_command = {json.dumps(command)}\n")
+        with pytest.raises(NotAllowed):
+            load_settings(profile=path, environ={}, consent=lambda ask: bool(asked.append(ask)))
+    first, second = (ask.what.partition(": ")[2] for ask in asked)
+    assert first == "pass 'a b' '\\u0430rchive'"
+    assert second == "pass a b '\\u0430rchive'"
+    path = profile('auth = "aws"\naws_profile = "\u0430dmin"\n')
+    with pytest.raises(NotAllowed, match=r"profile \\u0430dmin"):
+        load_settings(profile=path, environ={})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pwd is a POSIX program")
+def test_a_program_runs_in_the_home_folder_whatever_folder_one_is_in(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    assert password_from_command("pwd") == str(home)
+    home.rmdir()
+    assert password_from_command("pwd") == str(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "nonsense", "{" * 100_000])

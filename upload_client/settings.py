@@ -34,7 +34,16 @@ from pydantic import (
 
 from upload_client.core.object_options import check_options
 from upload_client.core.text import for_terminal
-from upload_client.core.trust import Ask, Source, asks, has_control_character, is_aws, is_loopback, may_set
+from upload_client.core.trust import (
+    Ask,
+    Source,
+    asks,
+    has_control_character,
+    is_aws,
+    is_loopback,
+    may_set,
+    why_not_askable,
+)
 from upload_client.errors import SettingsError
 from upload_client.support.consent import is_given
 from upload_client.support.in_use import note
@@ -301,6 +310,11 @@ def _check_consent(layers: Sequence[_Layer], settings: Settings, consent: Callab
     if not hidden and set(profile.values.get("endpoints", {})) - replaced:
         left |= {"endpoints"}
     for ask in asks(profile.values, left, settings.auth):
+        if why := why_not_askable(ask, profile.values):
+            raise NotAllowed(
+                f"{profile.source}: {ask.setting}: {why}",
+                hint="Ask the receiver for a profile without it; a password may be typed, or be in the keyring.",
+            )
         if is_given(config_folder(), ask) or consent(ask):
             continue
         raise NotAllowed(

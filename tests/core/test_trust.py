@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.core.trust import asks, has_control_character, is_aws, is_loopback, may_set
+from upload_client.core.trust import (
+    Ask,
+    asks,
+    has_control_character,
+    is_aws,
+    is_loopback,
+    may_set,
+    why_not_askable,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,10 +41,34 @@ def test_each_source_may_set_what_is_its_business(source, name, may):
 
 def test_a_program_is_shown_whole():
     (ask,) = asks({"password_command": ["pass", "a b"]}, {"password_command"}, "cognito")
-    assert (ask.setting, ask.what) == ("password_command", "run this program on your machine: pass a b")
-    (other,) = asks({"password_command": "pass a b"}, {"password_command"}, "cognito")
+    assert (ask.setting, ask.what) == ("password_command", "run this program on your machine: pass 'a b'")
+    (other,) = asks({"password_command": "pass 'a b'"}, {"password_command"}, "cognito")
     assert other.what == ask.what
     assert other.digest != ask.digest  # another value, though it is shown alike
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("pass archive", ""),
+        ("/usr/bin/pass archive", ""),
+        (["/usr/bin/pass", "./x"], ""),
+        ("C:\\tools\\pass.exe archive", ""),
+        ('"C:/my tools/pass.exe" archive', ""),
+        ("", ""),  # refused as a setting
+        (7, ""),
+        ("./pass", "wherever you are"),
+        ("tools/\u0430", r"names tools/\u0430 by a path"),
+        (["..\\pass"], "wherever you are"),
+        ("'pass", "can be split"),
+        ("pass " + "x" * 1000, "more than 1,000 characters"),
+    ],
+)
+def test_nobody_can_allow_what_they_cannot_see_or_what_changes(command, why):
+    profile = {"password_command": command}
+    told = why_not_askable(Ask("password_command", f"run: {command}", ""), profile)
+    assert (why in told) if why else (told == "" or "no command" in told)
+    assert why_not_askable(Ask("auth", "use", ""), profile) == ""
 
 
 def test_what_a_stronger_source_replaces_is_not_asked_for():

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -24,7 +26,14 @@ __all__ = [
     "is_aws",
     "is_loopback",
     "may_set",
+    "why_not_askable",
 ]
+
+MAX_ASKED: Final = 1000
+"""Characters of what a person can be asked to allow."""
+_SEPARATORS: Final = re.compile(r"[/\\]")
+_DRIVE: Final = re.compile(r'"?[A-Za-z]:[/\\]')
+_ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:[/\\]")
 
 Source = Literal["command line", "environment", "personal", "profile", "parameter"]
 """From the strongest to the weakest. ``personal``: the provider's own file in the config folder."""
@@ -96,7 +105,7 @@ def asks(profile: Mapping[str, Any], from_profile: Collection[str], auth: str) -
     found = []
     if "password_command" in from_profile:
         command = profile["password_command"]
-        shown = command if isinstance(command, str) else " ".join(map(str, command))
+        shown = _shown(command if isinstance(command, str) else shlex.join(map(str, command)))
         found.append(_ask("password_command", f"run this program on your machine: {shown}", command))
     used = {
         name: profile[name]
@@ -108,8 +117,46 @@ def asks(profile: Mapping[str, Any], from_profile: Collection[str], auth: str) -
         urls = [used["endpoint_url"]] if "endpoint_url" in used else []
         urls += dict(used.get("endpoints") or {}).values()
         where = f" at {', '.join(sorted(map(str, urls)))}" if urls else ""
-        found.append(_ask(next(iter(used)), f"use your own AWS identity ({whose}){where}", used))
+        what = f"use your own AWS identity ({_shown(whose)}){_shown(where)}"
+        found.append(_ask(next(iter(used)), what, used))
     return tuple(found)
+
+
+def why_not_askable(ask: Ask, profile: Mapping[str, Any]) -> str:
+    """Why nobody can say yes to this, whoever they are; empty: they can.
+
+    Args:
+        ask: what is asked for.
+        profile: what the profile sets.
+    """
+    if len(ask.what) > MAX_ASKED:
+        return f"has more than {MAX_ASKED:,} characters: nobody can see what would be allowed"
+    command = profile.get("password_command") if ask.setting == "password_command" else None
+    program = _program(command)
+    if program is None:
+        return "is no command that can be split into a program and its arguments"
+    if _SEPARATORS.search(program) and not _ABSOLUTE.match(program):
+        return (
+            f"names {_shown(program)} by a path that begins wherever you are: elsewhere it is another program"
+        )
+    return ""
+
+
+def _program(command: object) -> str | None:
+    """The program of a command; empty where there is no command."""
+    if isinstance(command, str):
+        try:
+            words = shlex.split(command, posix=not _DRIVE.match(command))
+        except ValueError:
+            return None
+    else:
+        words = [str(word) for word in command] if isinstance(command, list | tuple) else [""]
+    return words[0].strip('"') if words else None
+
+
+def _shown(text: str) -> str:
+    """A text in which nothing looks like something else: letters of other alphabets are escaped."""
+    return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _ask(setting: str, what: str, value: object) -> Ask:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from pathlib import Path
 
 from upload_client.errors import LoginRefused
 
@@ -15,7 +16,9 @@ PASSWORD_COMMAND_SECONDS = 120.0
 
 
 def password_from_command(command: list[str] | str) -> str:
-    """The first line that a program prints. It is run without a shell.
+    """The first line that a program prints. It is run without a shell, and in the person's home folder.
+
+    So a relative path among its arguments means the same, whatever folder a delivery is begun in.
 
     Raises:
         LoginRefused: it failed, or printed nothing. What it printed is not told.
@@ -23,9 +26,14 @@ def password_from_command(command: list[str] | str) -> str:
     # Windows takes a command line as it is; elsewhere it is split as a shell would, but no shell runs.
     arguments = shlex.split(command) if isinstance(command, str) and os.name != "nt" else command
     name = arguments.split()[0] if isinstance(arguments, str) else arguments[0]
+    home = Path("~").expanduser()
     try:
         done = subprocess.run(  # noqa: S603 # the person's own choice of program
-            arguments, stdout=subprocess.PIPE, timeout=PASSWORD_COMMAND_SECONDS, check=False
+            arguments,
+            stdout=subprocess.PIPE,
+            timeout=PASSWORD_COMMAND_SECONDS,
+            check=False,
+            cwd=home if home.is_dir() else None,
         )
     except subprocess.TimeoutExpired:
         # Not chained: the exception holds what the program has printed.
