@@ -260,6 +260,19 @@ def test_hosts_that_are_not_aws_are_named():
     assert foreign_hosts(Settings()) == ()
 
 
+def test_the_hosts_to_which_botocore_itself_goes_are_aws_own():
+    import boto3
+
+    session, found = boto3.Session(), set()
+    for service in ("cognito-idp", "cognito-identity", "ssm", "lambda", "s3"):
+        for partition in ("aws", "aws-cn", "aws-us-gov", "aws-eusc"):
+            for region in session.get_available_regions(service, partition_name=partition)[:6]:
+                client = session.client(service, region, aws_access_key_id="x", aws_secret_access_key="x")
+                found.add(client.meta.endpoint_url)
+    assert len(found) > 30
+    assert all(foreign_hosts(Settings(endpoint_url=url)) == () for url in found)
+
+
 def test_the_sandboxs_password_is_for_a_sandbox(profile):
     here = 'sandbox_password = "Quiet-Harbour-7"\n', 'endpoint_url = "http://127.0.0.1:1"\n'
     elsewhere = '[endpoints]\n"cognito-idp" = "https://x.example"\n'

@@ -313,7 +313,7 @@ def _check_consent(layers: Sequence[_Layer], settings: Settings, consent: Callab
         if why := why_not_askable(ask, profile.values):
             raise NotAllowed(
                 f"{profile.source}: {ask.setting}: {why}",
-                hint="Ask the receiver for a profile without it; a password may be typed, or be in the keyring.",
+                hint="Ask the receiver for a profile without it; type the password, or have it in a keyring.",
             )
         if is_given(config_folder(), ask) or consent(ask):
             continue

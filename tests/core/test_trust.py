@@ -106,13 +106,31 @@ def test_an_identity_that_the_profile_says_nothing_about_is_the_providers():
 
 @pytest.mark.parametrize(
     "host",
-    ["s3.eu-central-1.amazonaws.com", "S3.AMAZONAWS.COM.", "x.api.aws", "s3.cn-north-1.amazonaws.com.cn"],
+    [
+        "s3.eu-central-1.amazonaws.com",
+        "S3.AMAZONAWS.COM.",
+        "lambda.us-east-1.api.aws",
+        "s3.cn-north-1.amazonaws.com.cn",
+    ],
 )
 def test_hosts_of_aws_are_known(host):
     assert is_aws(host)
 
 
-@pytest.mark.parametrize("host", ["amazonaws.com.example", "evilamazonaws.com", "localhost", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("amazonaws.com.example", "evilamazonaws.com", "localhost", "", "amazonaws.com"),
+        "ec2-192-0-2-1.compute-1.amazonaws.com",
+        "a1b2c3.execute-api.us-east-1.amazonaws.com",
+        "evil-123.eu-central-1.elb.amazonaws.com",
+        "evil.s3.amazonaws.com",
+        "evil.s3-website.eu-central-1.amazonaws.com",
+        "vpce-1-2.vpce-svc-3.us-east-1.vpce.amazonaws.com",
+        "s3.us-east-1.amazonaws.com.evil.example",
+        "s3.us-east-1.evil.amazonaws.com",
+    ],
+)
 def test_and_others_are_not(host):
     assert not is_aws(host)
 

@@ -164,12 +164,21 @@ def _ask(setting: str, what: str, value: object) -> Ask:
     return Ask(setting, what, hashlib.sha256(said.encode()).hexdigest())
 
 
-_AWS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn")
+_AWS: Final = re.compile(
+    r"(?:cognito-identity|cognito-idp|lambda|s3|s3-accelerate|ssm|sts)(?:-fips)?"
+    r"(?:\.dualstack)?(?:[.-][a-z]{2,}(?:-[a-z]+)+-[0-9]+)?"
+    r"\.(?:amazonaws\.(?:com|com\.cn|eu)|api\.aws|api\.amazonwebservices\.(?:com\.cn|eu))\.?"
+)
 
 
 def is_aws(host: str) -> bool:
-    """Whether a host name is one of AWS'."""
-    return host.lower().rstrip(".").endswith(_AWS)
+    """Whether a host is that of an AWS service that is used here, in one of the forms that AWS documents.
+
+    The domain alone says little: machines, gateways and buckets of AWS' customers have names in it.
+
+    https://docs.aws.amazon.com/general/latest/gr/rande.html
+    """
+    return _AWS.fullmatch(host.lower()) is not None
 
 
 def is_loopback(host: str) -> bool:
