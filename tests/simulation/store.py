@@ -318,7 +318,21 @@ class Client:
     def __init__(self, store: Store) -> None:
         self._store = store
         nothing = SimpleNamespace(input_shape=None)
-        self.meta = SimpleNamespace(service_model=SimpleNamespace(operation_model=lambda _: nothing))
+        self._watching: list[tuple[str, Callable[..., object]]] = []
+        self.meta = SimpleNamespace(
+            service_model=SimpleNamespace(operation_model=lambda _: nothing),
+            events=SimpleNamespace(register=lambda event, told: self._watching.append((event, told))),
+        )
+
+    def _ask(self, *request: Any, **how: Any) -> Any:
+        """Ask the store; whoever watches the client is told when the store has answered, by its clock."""
+        answer = self._store.ask(*request, **how)
+        date = {"headers": {"date": _date(self._store.now)}}
+        for name in ("before-send", "response-received"):
+            for event, told in self._watching:
+                if event == name:
+                    told(response_dict=date)
+        return answer
 
     def put_object(
         self,
@@ -362,14 +376,14 @@ class Client:
                 data = data[first : last + 1]
             return self._describe(found) | {"Body": Content(data), "ContentLength": len(data)}
 
-        return self._store.ask("GetObject", Key, do)
+        return self._ask("GetObject", Key, do)
 
     def head_object(self, *, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         def do() -> dict[str, Any]:
             found = self._find(Bucket, Key)
             return self._describe(found) | {"ChecksumCRC32": found.crc32, "ChecksumType": "FULL_OBJECT"}
 
-        return self._store.ask("HeadObject", Key, do)
+        return self._ask("HeadObject", Key, do)
 
     def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         by = self._store.process
@@ -378,7 +392,7 @@ class Client:
             self._store.change(Bucket, Key, None, by)
             return {}
 
-        return self._store.ask("DeleteObject", Key, do)
+        return self._ask("DeleteObject", Key, do)
 
     def create_multipart_upload(self, *, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         def do() -> dict[str, Any]:
@@ -386,7 +400,7 @@ class Client:
             self._store.uploads[upload_id] = Upload(Bucket, Key, self._store.now)
             return {"UploadId": upload_id}
 
-        return self._store.ask("CreateMultipartUpload", Key, do)
+        return self._ask("CreateMultipartUpload", Key, do)
 
     def upload_part(
         self,
@@ -407,7 +421,7 @@ class Client:
             self._find_upload(Key, UploadId).parts[PartNumber] = (body, etag)
             return {"ETag": f'"{etag}"'}
 
-        return self._store.ask("UploadPart", Key, do)
+        return self._ask("UploadPart", Key, do)
 
     def complete_multipart_upload(
         self,
@@ -449,7 +463,7 @@ class Client:
             del self._store.uploads[UploadId]
             return {}
 
-        return self._store.ask("AbortMultipartUpload", Key, do)
+        return self._ask("AbortMultipartUpload", Key, do)
 
     def get_paginator(self, operation: str) -> SimpleNamespace:
         return SimpleNamespace(paginate=getattr(self, f"_{operation}"))
@@ -510,7 +524,7 @@ class Client:
                 ]
             }
 
-        yield self._store.ask("ListMultipartUploads", Prefix, do)
+        yield self._ask("ListMultipartUploads", Prefix, do)
 
     def _list_parts(self, *, Bucket: str, Key: str, UploadId: str) -> Iterator[dict[str, Any]]:  # noqa: N803
         def do() -> dict[str, Any]:
@@ -524,7 +538,7 @@ class Client:
                 ],
             }
 
-        yield self._store.ask("ListParts", Key, do)
+        yield self._ask("ListParts", Key, do)
 
     def _find(self, bucket: str, key: str) -> Object:
         try:
