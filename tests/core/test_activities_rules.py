@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from upload_client.core import parts
 from upload_client.core.object_metadata import MAX_METADATA, check_bucket, check_key, object_metadata
-from upload_client.core.placing import BLOCK, check_filename, kept_blocks, temporary_name
+from upload_client.core.placing import BLOCK, check_filename, folders, kept_blocks, temporary_name
 from upload_client.core.sources import kind_of, looks_like_path, shown_url
 from upload_client.core.templates import check_template, fill
 
@@ -269,3 +269,8 @@ def test_parts_of_a_stream_never_shrink_and_fit_into_memory(number):
 def test_a_long_name_makes_room_for_the_mark_of_an_unfinished_file():
     assert temporary_name("a/" + "x" * 255) == "a/." + "x" * 249 + ".part"
     assert temporary_name("b.csv") == ".b.csv.part"
+
+
+def test_folders_are_named_from_the_top():
+    assert list(folders("a/b/c")) == ["a", "a/b", "a/b/c"]
+    assert list(folders("/a/b")) == ["/a", "/a/b"]

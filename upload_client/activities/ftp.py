@@ -6,12 +6,11 @@ import contextlib
 import ftplib
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
 
 from upload_client.activities.errors import NotDelivered, without_secrets
-from upload_client.activities.placing import Placing, named
-from upload_client.core.placing import BLOCK, check_filename
+from upload_client.activities.placing import ServerFileWriter
+from upload_client.core.placing import BLOCK, check_filename, folders
 from upload_client.errors import LoginRefused, NotReachable, UsageError
 
 __all__ = ["FtpClient", "FtpFileWriter"]
@@ -189,7 +188,7 @@ def _size(ftp: ftplib.FTP, path: str) -> int | None:
         return None
 
 
-class FtpFileWriter:
+class FtpFileWriter(ServerFileWriter):
     """Writes one file on an FTP server: under another name first, its size checked, then renamed.
 
     The metadata say its path as ``filename``; folders are made. What an interrupted try has written is not
@@ -200,37 +199,7 @@ class FtpFileWriter:
     """
 
     def __init__(self, client: FtpClient) -> None:
-        self._client = client
-        self._placing = Placing()
-
-    def check(self, metadata: Mapping[str, Any]) -> None:
-        """Make sure that the metadata name a file.
-
-        Raises:
-            UsageError: they do not.
-        """
-        named(metadata.get("filename"))
-
-    def write(self, reader: BinaryIO, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the metadata's ``filename``; one that is there is replaced.
-
-        Returns:
-            ``size`` in bytes, ``url``.
-
-        Raises:
-            UsageError: there can be no file of this name.
-            LoginRefused: the server does not let this user in.
-            NotDelivered: it could not be written.
-        """
-        name = named(metadata.get("filename"))
-        place = _Server(self._client)
-        try:
-            size = self._placing.put(place, reader, name)
-        except BaseException:
-            # Replies to what was broken off would be taken for replies to what comes next.
-            self._client.close()
-            raise
-        return {"size": size, "url": f"{self._client}/{name.lstrip('/')}"}
+        super().__init__(client, lambda: _Server(client))
 
 
 class _Server:
@@ -251,16 +220,13 @@ class _Server:
         with self._told(f"make the folder {path}") as ftp:
             if _is_folder(ftp, path):
                 return
-            made = "/" if path.startswith("/") else ""
-            for part in path.strip("/").split("/"):
-                made += part
+            for made in folders(path):
                 try:
                     ftp.mkd(made)
                 except ftplib.error_perm as error:
                     # Servers say in many ways that it is there; so it is asked for.
                     if not _is_folder(ftp, made):
                         raise error from None
-                made += "/"
 
     def size(self, path: str) -> int | None:
         with self._told(f"ask for the size of {path}") as ftp:

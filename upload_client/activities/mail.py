@@ -28,10 +28,6 @@ _MAX_SUBJECT = 200
 _ERRORS = (smtplib.SMTPException, OSError, ValueError, EOFError)
 _ADDRESS = re.compile(r"[^\s@<>,;:\\\"()\[\]]+@[^\s@<>,;:\\\"()\[\]]+")
 
-SUCCESS_SUBJECT = "Delivered: {title}"
-SUCCESS_BODY = "{title} has been delivered.\n\n{details}\n"
-FAILURE_SUBJECT = "Failed: {title}"
-FAILURE_BODY = "{title} has failed: {error}\n\n{hint}\n\n{details}\n"
 _NOT_DETAILS = frozenset({"title", "problems", "link"})
 _BLANK_LINES = re.compile(r"\n{3,}")
 _OF_LINES = frozenset({"details", "hint", "problems"})
@@ -164,12 +160,15 @@ def _reply(said: bytes | str) -> str:
 class _Mailing:
     """The common part of both handlers: see them."""
 
+    SUBJECT: str
+    BODY: str
+
     def __init__(
         self,
         *,
         recipients: Sequence[str] | str,
-        subject: str,
-        body: str,
+        subject: str | None = None,
+        body: str | None = None,
         smtp: Smtp | None = None,
         message_id: str | None = None,
         **server: Any,  # noqa: ANN401 - arguments of Smtp
@@ -181,10 +180,12 @@ class _Mailing:
         for recipient in self._recipients:
             if reason := check_address(recipient):
                 raise UsageError(f"the recipient {recipient!r} {reason}")
-        for what, template in (("subject", subject), ("body", body)):
+        self._subject = self.SUBJECT if subject is None else subject
+        self._body = self.BODY if body is None else body
+        for what, template in (("subject", self._subject), ("body", self._body)):
             if reason := check_template(template, None):
                 raise UsageError(f"the {what} of the mail {reason}")
-        self._subject, self._body, self._message_id = subject, body, message_id
+        self._message_id = message_id
 
     def _send(self, metadata: Mapping[str, Any]) -> None:
         try:
@@ -241,8 +242,8 @@ class EmailSuccessHandler(_Mailing):
 
     Args:
         recipients: addresses.
-        subject: a template, of one line.
-        body: a template.
+        subject: a template, of one line; None: `SUBJECT`.
+        body: a template; None: `BODY`.
         smtp: the server; None: made of `server`.
         message_id: the same mail, sent twice, is known by it; None: each is another.
         **server: ``host``, ``port``, ``starttls``, ``tls``, ``user``, ``password_command``, ``sender``: see
@@ -252,19 +253,8 @@ class EmailSuccessHandler(_Mailing):
         UsageError: it can never be sent as it is asked for.
     """
 
-    def __init__(
-        self,
-        *,
-        recipients: Sequence[str] | str,
-        subject: str = SUCCESS_SUBJECT,
-        body: str = SUCCESS_BODY,
-        smtp: Smtp | None = None,
-        message_id: str | None = None,
-        **server: Any,  # noqa: ANN401 - arguments of Smtp
-    ) -> None:
-        super().__init__(
-            recipients=recipients, subject=subject, body=body, smtp=smtp, message_id=message_id, **server
-        )
+    SUBJECT = "Delivered: {title}"
+    BODY = "{title} has been delivered.\n\n{details}\n"
 
     def handle_success(self, metadata: Mapping[str, Any]) -> None:
         """Send the mail, or log that it could not be sent."""
@@ -279,8 +269,8 @@ class EmailFailureHandler(_Mailing):
 
     Args:
         recipients: addresses.
-        subject: a template, of one line.
-        body: a template.
+        subject: a template, of one line; None: `SUBJECT`.
+        body: a template; None: `BODY`.
         smtp: the server; None: made of `server`.
         message_id: the same mail, sent twice, is known by it; None: each is another.
         **server: ``host``, ``port``, ``starttls``, ``tls``, ``user``, ``password_command``, ``sender``: see
@@ -290,19 +280,8 @@ class EmailFailureHandler(_Mailing):
         UsageError: it can never be sent as it is asked for.
     """
 
-    def __init__(
-        self,
-        *,
-        recipients: Sequence[str] | str,
-        subject: str = FAILURE_SUBJECT,
-        body: str = FAILURE_BODY,
-        smtp: Smtp | None = None,
-        message_id: str | None = None,
-        **server: Any,  # noqa: ANN401 - arguments of Smtp
-    ) -> None:
-        super().__init__(
-            recipients=recipients, subject=subject, body=body, smtp=smtp, message_id=message_id, **server
-        )
+    SUBJECT = "Failed: {title}"
+    BODY = "{title} has failed: {error}\n\n{hint}\n\n{details}\n"
 
     def handle_failure(self, exception: BaseException, metadata: Mapping[str, Any]) -> None:
         """Send the mail, or log that it could not be sent."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO, Protocol
 
 from upload_client.activities.errors import NotDelivered
 from upload_client.activities.readers import read_exactly
@@ -17,7 +17,7 @@ from upload_client.core.placing import BLOCK, check_filename, kept_blocks, tempo
 from upload_client.core.text import for_log
 from upload_client.errors import UsageError
 
-__all__ = ["Place", "Placing", "named"]
+__all__ = ["Connection", "Place", "Placing", "ServerFileWriter", "named"]
 
 _log = logging.getLogger(__name__)
 
@@ -132,6 +132,55 @@ class Placing:
             self._given.pop(name, None)  # what is there is not what was thought: begin anew
             place.remove(temporary)
             raise NotDelivered(f"{name} has {there or 0:,} bytes over there, and {total:,} were sent")
+
+
+class Connection(Protocol):
+    """A connection to a server, opened when it is needed."""
+
+    def close(self) -> None:
+        """Give it up, whatever is under way on it."""
+        ...
+
+
+class ServerFileWriter:
+    """Writes one file on a server: under another name first, its size checked, then renamed.
+
+    Args:
+        client: the connection to the server, whose words are its URL.
+        place: the server, as a place; asked for anew for each file.
+    """
+
+    def __init__(self, client: Connection, place: Callable[[], Place]) -> None:
+        self._client, self._place = client, place
+        self._placing = Placing()
+
+    def check(self, metadata: Mapping[str, Any]) -> None:
+        """Make sure that the metadata name a file.
+
+        Raises:
+            UsageError: they do not.
+        """
+        named(metadata.get("filename"))
+
+    def write(self, reader: BinaryIO, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the metadata's ``filename``; one that is there is replaced.
+
+        Returns:
+            ``size`` in bytes, ``url``.
+
+        Raises:
+            UsageError: there can be no file of this name.
+            LoginRefused: the server does not let this user in, or is not the one it should be.
+            NotDelivered: it could not be written.
+        """
+        name = named(metadata.get("filename"))
+        try:
+            size = self._placing.put(self._place(), reader, name)
+        except BaseException:
+            # Replies to what was broken off would be taken for replies to what comes next.
+            self._client.close()
+            raise
+        return {"size": size, "url": f"{self._client}/{name.lstrip('/')}"}
 
 
 def _skip(reader: BinaryIO, given: list[bytes], digests: list[bytes]) -> tuple[bytes, int]:

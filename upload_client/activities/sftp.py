@@ -6,11 +6,12 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from upload_client.activities.errors import NotDelivered, missing_extra, without_secrets
-from upload_client.activities.placing import Placing, named
+from upload_client.activities.placing import ServerFileWriter
+from upload_client.core.placing import folders
 from upload_client.errors import LoginRefused, NotReachable, UsageError
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class SftpClient:
         return without_secrets(said, (self._secret, self._key_password))
 
 
-class SftpFileWriter:
+class SftpFileWriter(ServerFileWriter):
     """Writes one file on an SSH server: under another name first, its size checked, then renamed.
 
     The metadata say its path as ``filename``; folders are made. What an interrupted try has written is not
@@ -165,35 +166,7 @@ class SftpFileWriter:
     """
 
     def __init__(self, client: SftpClient) -> None:
-        self._client = client
-        self._placing = Placing()
-
-    def check(self, metadata: Mapping[str, Any]) -> None:
-        """Make sure that the metadata name a file.
-
-        Raises:
-            UsageError: they do not.
-        """
-        named(metadata.get("filename"))
-
-    def write(self, reader: BinaryIO, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the metadata's ``filename``; one that is there is replaced.
-
-        Returns:
-            ``size`` in bytes, ``url``.
-
-        Raises:
-            UsageError: there can be no file of this name.
-            LoginRefused: the server does not let this user in, or is not known.
-            NotDelivered: it could not be written.
-        """
-        name = named(metadata.get("filename"))
-        try:
-            size = self._placing.put(_Server(self._client), reader, name)
-        except BaseException:
-            self._client.close()
-            raise
-        return {"size": size, "url": f"{self._client}/{name.lstrip('/')}"}
+        super().__init__(client, lambda: _Server(client))
 
 
 class _Server:
@@ -209,16 +182,13 @@ class _Server:
 
     def make_folder(self, path: str) -> None:
         with self._told(f"make the folder {path}") as sftp:
-            made = "/" if path.startswith("/") else ""
-            for part in path.strip("/").split("/"):
-                made += part
+            for made in folders(path):
                 if not _is_folder(sftp, made):
                     try:
                         sftp.mkdir(made)
                     except OSError:
                         if not _is_folder(sftp, made):  # somebody else was quicker
                             raise
-                made += "/"
 
     def size(self, path: str) -> int | None:
         with self._told(f"ask for the size of {path}") as sftp:

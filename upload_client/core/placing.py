@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-__all__ = ["BLOCK", "check_filename", "kept_blocks", "temporary_name"]
+__all__ = ["BLOCK", "check_filename", "folders", "kept_blocks", "temporary_name"]
 
 BLOCK = 1024**2
 """Bytes of which a checksum is kept while a file is written."""
@@ -35,6 +35,15 @@ def check_filename(name: str) -> str | None:
         return "has an empty component ('//')"
     longest = max(map(_length, parts))
     return f"has a component of {longest} bytes, and {_MAX_NAME} are allowed" if longest > _MAX_NAME else None
+
+
+def folders(path: str) -> Iterator[str]:
+    """The paths of all folders on the way to one, from the top, and that one itself."""
+    made = "/" if path.startswith("/") else ""
+    for part in path.strip("/").split("/"):
+        made += part
+        yield made
+        made += "/"
 
 
 def temporary_name(name: str) -> str:

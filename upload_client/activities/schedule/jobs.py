@@ -29,7 +29,7 @@ from upload_client.errors import DeliveryError, UsageError
 from upload_client.support.password_command import password_from_command
 
 if TYPE_CHECKING:
-    from upload_client.activities.schedule.document import Command, Deliver, Loaded, Read, Tell, Write
+    from upload_client.activities.schedule.document import Command, Deliver, Loaded, Read, Write
 
 __all__ = ["check_job", "load_ahead", "look_beside", "runner_of", "title_of"]
 
@@ -143,13 +143,17 @@ def _handlers(loaded: Loaded, name: str, run: datetime) -> tuple[SuccessHandler,
             success = EmailSuccessHandler(
                 smtp=smtp,
                 message_id=_message_id(name, run, "success", domain),
-                **_mail_options(job.on_success),
+                recipients=job.on_success.mail,
+                subject=job.on_success.subject,
+                body=job.on_success.body,
             )
         if job.on_failure is not None:
             failure = EmailFailureHandler(
                 smtp=smtp,
                 message_id=_message_id(name, run, "failure", domain),
-                **_mail_options(job.on_failure),
+                recipients=job.on_failure.mail,
+                subject=job.on_failure.subject,
+                body=job.on_failure.body,
             )
     return success, failure
 
@@ -162,14 +166,6 @@ class _Logged:
 
     def handle_failure(self, exception: BaseException, metadata: Mapping[str, Any]) -> None:
         """Nothing more."""
-
-
-def _mail_options(tell: Tell) -> dict[str, Any]:
-    options: dict[str, Any] = {"recipients": tell.mail}
-    options |= {
-        what: text for what, text in (("subject", tell.subject), ("body", tell.body)) if text is not None
-    }
-    return options
 
 
 def _message_id(name: str, run: datetime, what: str, domain: str) -> str:
