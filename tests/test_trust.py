@@ -319,3 +319,9 @@ def test_control_characters_are_refused_when_settings_are_read(name, one):
 def test_a_region_is_no_host(region):
     with pytest.raises(SettingsError, match="AWS_REGION"):
         load_settings(environ={"AWS_REGION": region})
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 100_000, "a = 1\n" + "#" * 2_000_000, "x = " + "9" * 10_000])
+def test_a_profile_that_costs_more_than_a_profile_may_is_none(profile, text):
+    with pytest.raises(SettingsError):
+        load_settings(profile=profile(text), environ={})

@@ -527,7 +527,11 @@ _read: dict[str, bytes] = {}
 def _content(path: Path) -> bytes:
     """A profile's bytes. Of a pipe they are kept: settings are asked for more than once."""
     if path.is_file():
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MAX_PROFILE + 1)
+        if len(data) > _MAX_PROFILE:
+            raise SettingsError(f"{path}: has more than {_MAX_PROFILE:,} bytes: it is no profile")
+        return data
     if str(path) not in _read:
         _read[str(path)] = read_once(path, "the profile", limit=_MAX_PROFILE)
     return _read[str(path)]
@@ -538,7 +542,7 @@ def _read_profile(path: Path) -> dict[str, Any]:
         values = tomllib.loads(_content(path).decode())
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML's own, of UTF-8, of endless numbers
         raise SettingsError(f"{path}: is not TOML: {error}", hint=_TOML) from None
     if "password" in values:
         raise SettingsError(

@@ -80,6 +80,11 @@ def test_a_profile_is_known_whoever_has_written_it():
         assert whose(other) is None
 
 
+@pytest.mark.parametrize("start", [b"x = " + b"9" * 5000, b"x = " + b"[" * 3000, b"x = \xff"])
+def test_data_that_no_profile_could_be_is_nobodys(start):
+    assert whose(start) is None
+
+
 def test_a_log_that_is_empty_may_be_added_to_and_is_nobodys():
     assert is_ours("log", b"")
     assert whose(b"") is None

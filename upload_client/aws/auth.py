@@ -302,7 +302,9 @@ class CognitoLogin:
             raise
         except Exception as error:
             # What is not there, or not as it must be, is no answer of Cognito's.
-            odd = isinstance(error, KeyError | ValueError | TypeError | AttributeError | IndexError)
+            odd = isinstance(
+                error, KeyError | ValueError | TypeError | AttributeError | IndexError | RecursionError
+            )
             trouble = ShownProblem(0, "MalformedAnswer", _NOT_COGNITO) if odd else trouble_of(error)
             if trouble is None:
                 raise
@@ -389,7 +391,7 @@ class CognitoLogin:
                 hint="Nobody can be asked here: run it once in a terminal.",
             )
         responses = {"USERNAME": username}
-        for attribute in json.loads(asked.get("requiredAttributes") or "[]"):
+        for attribute in dict.fromkeys(json.loads(asked.get("requiredAttributes") or "[]")):
             wanted = ATTRIBUTES.get(str(attribute).removeprefix("userAttributes."))
             if wanted is None:
                 raise LoginRefused(

@@ -156,5 +156,5 @@ def _is_crc32(text: str) -> bool:
 def _is_profile(content: bytes) -> bool:
     try:
         return bool(_PROFILE & tomllib.loads(content.decode()).keys())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return False

@@ -12,6 +12,7 @@ A client made here
 * says what it means when credentials have ended as soon as they are renewed (`explain_expiry`);
 * goes the way that `upload_client.s3.network` finds: proxies, trusted certificates, a certificate of our own;
 * takes no web page for an answer (`upload_client.s3.trouble.refuse_pages`);
+* reads no answer without end into memory (`answer_size`);
 * has each attempt logged (`request_log`);
 * never signs through awscrt, which takes a plain-HTTP body in 4 KiB steps (`upload_client.aws` sees to it).
 """
@@ -25,7 +26,7 @@ import boto3
 import botocore.config
 import botocore.handlers
 
-from upload_client.s3 import listing, network, request_log, write_guard
+from upload_client.s3 import answer_size, listing, network, request_log, write_guard
 from upload_client.s3.skew import explain_expiry
 from upload_client.s3.trouble import refuse_pages
 from upload_client.support import failpoints
@@ -118,6 +119,7 @@ def client(
         listing.watch(made)
         write_guard.watch(made)
     made.meta.events.register("before-parse", refuse_pages)
+    answer_size.watch(made)
     request_log.watch(made)
     failpoints.watch(made)
     return made

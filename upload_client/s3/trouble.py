@@ -105,6 +105,7 @@ _GARBLED = (
     botocore.parsers.ResponseParserError,
     KeyError,  # what must be in an answer is not
     ValueError,  # from botocore's parser, of a header that was cut: ``Content-Length: ``
+    RecursionError,  # from the same, of an answer that is nested without end
 )
 
 

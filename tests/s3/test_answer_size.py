@@ -1,0 +1,111 @@
+"""A server that sends without end, or nests without end, costs neither the memory nor a traceback."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import pytest
+
+from upload_client.aws.auth import fetch_parameter
+from upload_client.errors import NotReachable
+from upload_client.s3 import answer_size, clients
+from upload_client.s3.bucket import Bucket, StoreError
+from upload_client.settings import Settings
+
+DEEP = 100_000
+
+
+class Hostile(BaseHTTPRequestHandler):
+    status, head, piece, end, n_sent = 200, b"", b"", b"", 0
+
+    def answer(self) -> None:
+        kind = type(self)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(kind.status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("x-amz-request-id", "1")
+        self.end_headers()
+        try:
+            self.wfile.write(kind.head)
+            while kind.piece:
+                self.wfile.write(kind.piece)
+                kind.n_sent += len(kind.piece)
+        except OSError:
+            return
+
+    do_GET = do_PUT = do_POST = do_HEAD = answer  # noqa: N815
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def hostile() -> Iterator[type[Hostile]]:
+    handler = type("Handler", (Hostile,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    handler.url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def bucket(hostile) -> Bucket:
+    return Bucket("bucket", prefix="p/", client=clients.s3_client(session(), settings(hostile)))
+
+
+def session() -> boto3.Session:
+    return boto3.Session("x", "x", region_name="us-east-1")
+
+
+def settings(hostile) -> Settings:
+    return Settings(endpoint_url=hostile.url, settings_parameter="/x", region="us-east-1")
+
+
+ASK = {
+    "list": lambda bucket: list(bucket.list()),
+    "get": lambda bucket: bucket.read("k", 100),
+    "put": lambda bucket: bucket.put("k", b"x"),
+}
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+@pytest.mark.parametrize("ask", ASK)
+def test_an_answer_without_end_is_no_answer(hostile, bucket, monkeypatch, status, ask):
+    monkeypatch.setattr(answer_size, "MAX_ANSWER", 1024 * 1024)
+    hostile.status, hostile.head, hostile.piece = status, b"<Error><Code>X</Code><Message>", b"x" * 65536
+    with pytest.raises(StoreError):
+        ASK[ask](bucket)
+    assert hostile.n_sent < 64 * 1024 * 1024  # buffers of the system included
+
+
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize("ask", ["list", "get"])
+def test_an_answer_that_is_nested_without_end_is_none(hostile, bucket, status, ask):
+    hostile.status = status
+    hostile.head = b'<?xml version="1.0"?>' + b"<a>" * DEEP + b"</a>" * DEEP
+    try:
+        ASK[ask](bucket)
+    except StoreError:
+        return
+    assert status == 200  # an object may hold that, and in a listing it is nothing that is known
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_json_that_is_nested_without_end_is_none(hostile, status):
+    hostile.status, hostile.head = status, b'{"Parameter":' + b"[" * DEEP + b"]" * DEEP + b"}"
+    with pytest.raises(NotReachable):
+        fetch_parameter(session(), settings(hostile))
+
+
+def test_what_is_streamed_is_left_to_who_reads_it(hostile, bucket, monkeypatch):
+    monkeypatch.setattr(answer_size, "MAX_ANSWER", 10)
+    hostile.head = b"x" * 5000
+    assert bucket.client.get_object(Bucket="bucket", Key="k")["Body"].read() == hostile.head

@@ -1,0 +1,50 @@
+"""Answers of a size that can be held: botocore reads whatever a server sends, to its end, into memory.
+
+No answer of a service is longer than a page of a listing, a thousand keys with all that is told of each: some
+megabytes. Bodies of objects are no such answers: botocore hands them on as a stream, and who reads one says
+how much of it (`Bucket.get`). What refuses a request is read by botocore whole even then.
+
+Botocore has no event between the head of an answer and its body, so the sending itself is wrapped.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from upload_client.s3.trouble import NotTheService
+
+__all__ = ["MAX_ANSWER", "watch"]
+
+MAX_ANSWER: Final = 64 * 1024 * 1024
+"""Bytes of the longest answer that is taken for one."""
+
+
+def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `upload_client.s3.clients`
+    """Have this client read no answer beyond `MAX_ANSWER`: `NotTheService` is raised then."""
+    session = client._endpoint.http_session  # noqa: SLF001 - see above
+    send = session.send
+
+    def send_and_read(request: Any) -> Any:  # noqa: ANN401 - botocore's own classes
+        streamed, request.stream_output = request.stream_output, True
+        try:
+            response = send(request)
+        finally:
+            request.stream_output = streamed
+        if not streamed or response.status_code >= 300:
+            response._content = _read(response.raw)  # noqa: SLF001 - where botocore itself keeps it
+        return response
+
+    session.send = send_and_read
+
+
+def _read(body: Any) -> bytes:  # noqa: ANN401 - urllib3's response
+    pieces, n_bytes = [], 0
+    for piece in body.stream():
+        n_bytes += len(piece)
+        if n_bytes > MAX_ANSWER:
+            body.close()
+            raise NotTheService(
+                said=f"what answered sends more than {MAX_ANSWER // 2**20} MiB where a service says little"
+            )
+        pieces.append(piece)
+    return b"".join(pieces)
