@@ -348,7 +348,8 @@ def test_what_the_other_side_says_is_one_line_that_shows_what_it_holds(text):
     found = {stop.reason, crash.error, failed.error, shutdown.reason, shutdown.message, verdict.message}
     assert found | {validators_stop.reason, *verdict.checks} == {for_log(text)}
     init = Init(T, 1, "k", "0" * 64, 0, 0, {text: text})
-    assert decode("client", encode(init)).records.others[0].versions == {for_log(text): for_log(text)}
+    short = for_log(for_log(text), 100)
+    assert decode("client", encode(init)).records.others[0].versions == {short: short}
 
 
 @pytest.mark.parametrize("message", ["\nFORGED", "\rFORGED", "\x85FORGED", "\u2028FORGED"])
