@@ -287,7 +287,8 @@ class TooManyInvalid(DeliveryError):
         # Not above: slow to import, and the client that raises this has done so.
         from upload_client.core.records import STOPPED_EARLY  # noqa: PLC0415
 
-        super().__init__(f"{STOPPED_EARLY}: {n_invalid} files were judged invalid in this run")
+        were = "file was" if n_invalid == 1 else "files were"
+        super().__init__(f"{STOPPED_EARLY}: {n_invalid:,} {were} judged invalid in this run")
 
 
 class ValidatorSilent(DeliveryError):

@@ -41,7 +41,7 @@ class StandIn:
 
     def run(self):
         """Is replaced."""
-        return self.end(0, "1 of 1 files valid")
+        return self.end(0, "1 of 1 file valid")
 
     def end(self, exit_code, headline, error=None):
         counts = dict.fromkeys(STATES, 0)
@@ -268,12 +268,12 @@ def test_with_debug_the_traceback_is_shown(run, stand_in, data, monkeypatch):
 def test_quiet_and_verbose_reach_the_reporter(run, stand_in, data, monkeypatch, flag, told):
     def talk(self):
         self.given.reporter.handle(Message("by the way", "info"))
-        return self.end(0, "1 of 1 files valid")
+        return self.end(0, "1 of 1 file valid")
 
     monkeypatch.setattr(StandIn, "run", talk)
     said = run(*NAMED, "--source", data, flag)
     assert ("by the way" in said.err) is told
-    assert ("1 of 1 files valid" in said.err) is told
+    assert ("1 of 1 file valid" in said.err) is told
 
 
 # --- a dry run -----------------------------------------------------------------------------------

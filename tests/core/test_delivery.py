@@ -357,6 +357,6 @@ def test_a_machine_that_slept_has_not_stood_still_for_so_long():
 def test_it_says_what_a_run_that_gets_nowhere_waits_for():
     assert why_still(counts(valid=3), 3600) == "nothing has moved for 60 minutes: nobody knows why"
     assert why_still(counts(done=2, ready=1), 3600, passed_over=1, trouble="no network") == (
-        "nothing has moved for 60 minutes: 1 files are not sent; 2 files are in S3 and have no verdict of the"
-        " receiver's validator; it could not read 1 lines of this run's log; no network"
+        "nothing has moved for 60 minutes: 1 file is not sent; 2 files are in S3 and have no verdict of the"
+        " receiver's validator; it could not read 1 line of this run's log; no network"
     )

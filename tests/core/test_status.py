@@ -226,7 +226,7 @@ def test_a_crash_is_told(history):
     found = status(history, lock("released"), index=index("a"))
     assert (found.phase, codes(found)) == (Phase.CRASHED, ["crashed"])
     assert "the disk is gone" in found.problems[0].what
-    assert found.headline == "ended by an error: 0 of 1 files valid; 1 not sent"
+    assert found.headline == "ended by an error: 0 of 1 file valid; 1 not sent"
 
 
 def test_a_run_that_was_killed_has_broken_off_when_its_lease_is_over(history):

@@ -80,7 +80,7 @@ def test_a_disk_that_never_answers_ends_the_run_instead_of_holding_it_for_ever(
         with client_of(delivery, data, more={"standstill": 4.0, "engine": "boto3"}) as client:
             outcome = client.run()
         assert outcome.exit_code == 5, outcome
-        assert "1 files are not sent" in str(outcome.error)
+        assert "1 file is not sent" in str(outcome.error)
         assert delivery.lock()["state"] == "released"
     finally:
         answers.set()

@@ -105,10 +105,52 @@ def test_before_anything_moved_nobody_knows_how_long_it_takes():
 
 
 def test_the_slowest_of_bytes_files_and_verdicts_says_how_long_it_takes():
-    assert pace(progress(0), progress(1, 5_000, 2, files_total=3)).bytes_per_second == 5_000
-    assert pace(progress(0), progress(1, 5_000, 2, files_total=3)).seconds_left == 1
-    assert pace(progress(0), progress(1, 5_000, 2, files_total=8)).seconds_left == 3
-    assert pace(progress(0), progress(1, 5_000, 2, judged=2)).seconds_left == 4
+    assert pace(progress(0), progress(2, 5_000, 4, files_total=5)).bytes_per_second == 2_500
+    assert pace(progress(0), progress(2, 5_000, 4, files_total=5)).seconds_left == 2
+    assert pace(progress(0), progress(2, 5_000, 4, files_total=10)).seconds_left == 3
+    assert pace(progress(0), progress(2, 5_000, 4, judged=4)).seconds_left == 3
+
+
+def test_what_was_seen_for_a_moment_only_says_nothing():
+    for seen in ([progress(0), progress(1, 5_000, 2)], [progress(second) for second in range(30)]):
+        made = pace(*seen)
+        assert (made.bytes_per_second, made.seconds_left) == (0, float("inf"))
+
+
+def test_the_time_before_anything_moved_is_no_part_of_the_pace():
+    made = pace(*(progress(second) for second in range(30)), progress(30, 2_000), progress(32, 6_000))
+    assert made.bytes_per_second == pytest.approx(2_000, rel=0.1)
+
+
+def test_what_no_longer_moves_has_no_pace():
+    """Not some bytes a second, and a day, for a last file that nobody judges."""
+    made = pace(*(progress(second, 1000 * second, second, judged=9) for second in range(11)))
+    for second in range(11, 60):
+        made.see(progress(second, 10_000, 10, judged=9))
+    assert (made.bytes_per_second, made.seconds_left) == (0, float("inf"))
+    assert figures.pace(made.bytes_per_second, made.seconds_left) == ""
+
+
+def test_the_pace_says_what_is_known_alone():
+    assert figures.pace(0, float("inf")) == ""
+    assert figures.pace(2048, float("inf")) == "2.0 KiB/s"
+    assert figures.pace(2048, 75) == "2.0 KiB/s, 1:15 left"
+    assert figures.pace(0, 75) == "1:15 left"
+    assert figures.pace(0, 0) == ""
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "of_bytes", "n_files_left", "of_files", "share"),
+    [
+        (50, 100, 1, 2, "50 %"),
+        (100, 100, 1, 2, "99 %"),  # a last empty file
+        (100, 100, 0, 2, "100%"),
+        (0, 0, 1, 4, "75 %"),
+        (0, 0, 0, 0, "100%"),
+    ],
+)
+def test_one_rule_says_which_share_is_sent(n_bytes, of_bytes, n_files_left, of_files, share):
+    assert figures.percent(figures.sent(n_bytes, of_bytes, n_files_left, of_files)) == share
 
 
 def test_few_large_files_say_nothing_about_how_long_many_small_ones_take():

@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias
 
 from upload_client.core.files import State
 from upload_client.core.records import Cursor, PassedOver, Segment, Shutdown, Stop, ValidatorInit
+from upload_client.core.text import counted
 
 MAX_POLL_GAP: Final = 30.0
 """Seconds. Between two polls of a reader that polls at all there are fewer, unless the machine was asleep."""
@@ -142,14 +143,16 @@ def why_still(
     unsent = counts["ready"] + counts["pending"] + counts["transferring"] + counts["failed"]
     reasons = []
     if unsent:
-        reasons.append(f"{unsent:,} files are not sent")
+        reasons.append(f"{counted(unsent, 'file')} {'is' if unsent == 1 else 'are'} not sent")
     if counts["done"]:
-        reasons.append(f"{counts['done']:,} files are in S3 and have no verdict of the receiver's validator")
+        are = "is in S3 and has" if counts["done"] == 1 else "are in S3 and have"
+        reasons.append(f"{counted(counts['done'], 'file')} {are} no verdict of the receiver's validator")
     if passed_over:
-        reasons.append(f"it could not read {passed_over:,} lines of this run's log")
+        reasons.append(f"it could not read {counted(passed_over, 'line')} of this run's log")
     if trouble:
         reasons.append(trouble)
-    return f"nothing has moved for {seconds / 60:.0f} minutes: {'; '.join(reasons) or 'nobody knows why'}"
+    why = "; ".join(reasons) or "nobody knows why"
+    return f"nothing has moved for {counted(round(seconds / 60), 'minute')}: {why}"
 
 
 class Watch(StrEnum):

@@ -28,7 +28,7 @@ from upload_client.core.observed import (
 )
 from upload_client.core.problems import Problem
 from upload_client.core.records import Init, ValidatorInit
-from upload_client.core.text import for_log
+from upload_client.core.text import counted, for_log
 from upload_client.core.times import milliseconds, timestamp
 from upload_client.core.values import value
 
@@ -623,7 +623,7 @@ def _eta(counted: Tally, rate: Rate) -> float | None:
 def _headline(status: DeliveryStatus) -> str:
     files, lock = status.files, status.lock
     name = f"{status.dataset}/{status.delivery_id} ({status.transfer_type})"
-    judged = f"{files['valid']:,} of {files['total']:,} files valid"
+    judged = f"{files['valid']:,} of {counted(files['total'], 'file')} valid"
     rest = [
         f"{files[state]:,} {words}"
         for state, words in (

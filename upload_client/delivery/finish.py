@@ -11,6 +11,7 @@ from upload_client.core.exits import ExitCode
 from upload_client.core.files import STATES, State
 from upload_client.core.receipt import LogTail, ReceiptHead, encode_receipt, ended_at
 from upload_client.core.records import LogChain
+from upload_client.core.text import counted
 from upload_client.delivery import progress
 from upload_client.delivery.final_check import lost, sweep
 from upload_client.delivery.loop import CLOSE_TIMEOUT, receive_outcomes, save_checkpoint
@@ -174,7 +175,7 @@ def _disconnect(
         _try_to(run, "write a checkpoint", lambda: save_checkpoint(connected, _CHECKPOINT_AT_END))
     for algorithm, n in connected.unproven.items():
         run.tell(
-            f"the {algorithm} in the index was not compared for {n:,} objects:"
+            f"the {algorithm} in the index was not compared for {counted(n, 'object')}:"
             " the source's store does not say it",
             "warning",
         )

@@ -15,6 +15,7 @@ from upload_client.core.checkpoint import Checkpoint
 from upload_client.core.codes import FileCode
 from upload_client.core.delivery import ClientState, too_many_invalid, why_still
 from upload_client.core.files import Upload, retry_delay
+from upload_client.core.text import counted
 from upload_client.delivery.run import ConnectedRun
 from upload_client.errors import LoginRefused, NoProgress, TooManyInvalid, ValidatorSilent
 from upload_client.events import FileChanged, Phase
@@ -208,7 +209,7 @@ def receive_verdicts(connected: ConnectedRun) -> None:
             continue
         if segment.n_ignored and run.strange.admits("segments of the validator's log with such lines"):
             run.tell(
-                f"{segment.n_ignored} lines of the validator's log could not be read"
+                f"{counted(segment.n_ignored, 'line')} of the validator's log could not be read"
                 f" (segment {segment.header.seq}: {'; '.join(segment.problems)})",
                 "warning",
             )
@@ -247,8 +248,8 @@ def _notice_what_is_passed_over(connected: ConnectedRun) -> None:
         connected.passed_over = n_lines
         if run.strange.admits("times that the validator could not read lines of this run's log"):
             run.tell(
-                f"the validator could not read {n_lines} lines of this run's log, and judges none of"
-                f" their files ({problem})",
+                f"the validator could not read {counted(n_lines, 'line')} of this run's log, and judges"
+                f" none of their files ({problem})",
                 "warning",
             )
     if connected.announced_in is None and not connected.announce and not connected.writer.unflushed:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.files import State
+from upload_client.core.text import counted
 from upload_client.errors import DeliveryError, Interrupted, NothingToDoError
 from upload_client.support.secrets import without_secrets
 
@@ -65,7 +66,7 @@ def in_words(error: BaseException) -> str:
 def headline(counts: Mapping[State, int], error: BaseException | None) -> str:
     """The outcome in one sentence."""
     n = sum(counts.values())
-    judged = f"{counts['valid']:,} of {n:,} files valid"
+    judged = f"{counts['valid']:,} of {counted(n, 'file')} valid"
     if isinstance(error, NothingToDoError):
         return f"nothing to do: {judged}"
     if error is not None:

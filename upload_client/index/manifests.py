@@ -36,6 +36,7 @@ from upload_client.core.manifests import (
     text_coding,
 )
 from upload_client.core.ours import PARQUET_MARK
+from upload_client.core.text import counted
 from upload_client.errors import UsageError
 from upload_client.index.checking import check_index
 from upload_client.index.choosing import Choice
@@ -330,7 +331,8 @@ def _read_bagit(
     proven = _named(make_frame(paths, texts, sizes, bytearray(len(paths))), where, kept)
     if LEFT_OUT in frame.attrs:
         proven.attrs[LEFT_OUT] = frame.attrs[LEFT_OUT]
-    return Manifest(proven, (f"{len(paths):,} files have the {algorithm} that {where} says",))
+    have = f"{counted(len(paths), 'file')} {'has' if len(paths) == 1 else 'have'}"
+    return Manifest(proven, (f"{have} the {algorithm} that {where} says",))
 
 
 def _is_bag(folder: Path) -> bool:

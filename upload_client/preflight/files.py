@@ -16,6 +16,7 @@ from upload_client.core.left_out import sentence
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
 from upload_client.core.preflight import Finding
+from upload_client.core.text import counted
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.expectations.expected import Expected
 from upload_client.index import Choice, check_index, known_sizes, left_out_of
@@ -90,7 +91,7 @@ def _index(frame: pd.DataFrame, paths: Sequence[str], unsafe: Mapping[int, str])
         yield Finding(
             "index",
             "problem",
-            f"{error.n_problems} of {figures.count(len(paths))} rows cannot be delivered",
+            f"{error.n_problems:,} of {counted(len(paths), 'row')} cannot be delivered",
             error.hint,
             details=(*error.problems[:SHOWN], *more(error.n_problems)),
         )

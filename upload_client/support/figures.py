@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from upload_client.core.files import STATES, State
 from upload_client.core.left_out import sentence
 from upload_client.core.resume import Reason
+from upload_client.core.text import counted
 from upload_client.events import FileChanged, Planned, Progress
 
 __all__ = [
+    "STALLED",
     "FileNotices",
     "Rates",
     "count",
@@ -18,9 +20,11 @@ __all__ = [
     "duration",
     "files",
     "judged",
+    "pace",
     "percent",
     "plan",
     "reason",
+    "sent",
     "share",
     "size",
 ]
@@ -29,6 +33,8 @@ _SENTENCES = {one.value: one.sentence for one in Reason}
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 _HALF_LIFE = 8.0
 _TELLING = 2.0  # seconds that a rate has to be seen for to tell anything
+STALLED = 10.0
+"""Seconds without a byte, a file or a verdict after which that is said, and no rate."""
 _FILES_TOLD = 100
 
 
@@ -39,7 +45,7 @@ def count(n: int) -> str:
 
 def files(n: int) -> str:
     """``1 file``, ``2,000 files``."""
-    return f"{count(n)} file{'' if n == 1 else 's'}"
+    return counted(n, "file")
 
 
 def size(n_bytes: float) -> str:
@@ -82,6 +88,20 @@ def share(done: float, total: float) -> float:
     return min(max(done / total, 0.0), 1.0) if total > 0 else 1.0
 
 
+def sent(n_bytes: int, of_bytes: int, n_files_left: int, of_files: int) -> float:
+    """The share that is sent, from 0 to 1: by bytes, where there are any; never all while a file is left."""
+    done = share(n_bytes, of_bytes) if of_bytes else share(of_files - n_files_left, of_files)
+    return min(done, 0.999) if n_files_left > 0 else done
+
+
+def pace(bytes_per_second: float, seconds_left: float) -> str:
+    """How fast it goes, and how long it takes; what nobody knows is left out, and so this may be empty."""
+    words = [f"{size(bytes_per_second)}/s"] if bytes_per_second >= 1 else []
+    if 0 < seconds_left < math.inf:
+        words.append(f"{duration(seconds_left)} left")
+    return ", ".join(words)
+
+
 def percent(of_one: float) -> str:
     """Four columns, rounded down, as nothing is done before it is: `` 7 %``, ``99 %``, ``100%``."""
     return "100%" if of_one >= 1 else f"{int(of_one * 100):2} %"
@@ -105,7 +125,8 @@ class Rates:
     """The recent rates of bytes, files and verdicts, and the time that the rest takes.
 
     Each rate is an average over this run in which what was long ago counts less and less: by half after
-    `_HALF_LIFE` seconds. What was in place before the run, and parts that were kept, are no part of it.
+    `_HALF_LIFE` seconds. What was in place before the run, and parts that were kept, are no part of it; nor
+    is the time before anything moved. What was seen for a moment only, or no longer moves, has no rate.
     """
 
     def __init__(self) -> None:
@@ -127,6 +148,8 @@ class Rates:
         n_bytes = max(_moved(progress) - _moved(last), 0)
         n_files = max(progress.files_sent - last.files_sent, 0)
         n_verdicts = max(judged(progress.counts) - judged(last.counts), 0)
+        if not (n_bytes or n_files or n_verdicts or self._seconds):
+            return
         self._seconds = self._seconds * fading + seconds
         self._bytes = self._bytes * fading + n_bytes
         self._files = self._files * fading + n_files
@@ -183,7 +206,7 @@ class Rates:
         return max(known) if known else math.inf if any(rest > 0 for rest, *_ in rests) else 0.0
 
     def _rate(self, amount: float) -> float:
-        return amount / self._seconds if self._seconds > 0 else 0.0
+        return amount / self._seconds if self._seconds >= _TELLING and self.idle < STALLED else 0.0
 
 
 def _moved(progress: Progress) -> int:

@@ -273,7 +273,7 @@ class _Connection(DataPlatformConnection):
         """Delete the books on the other side."""
         remote = self._connected()
         n = remote.forget()
-        self._view.say(f"deleted {remote.where}/{BOOKS} ({n:,} files)")
+        self._view.say(f"deleted {remote.where}/{BOOKS} ({_n(n, 'file')})")
 
     # --- inside ---
 
@@ -367,7 +367,7 @@ class _Connection(DataPlatformConnection):
         for change, rows in self._groups(offers):
             self._view.offers(change, rows, self._differences(change, rows, remote))
         if not offers:
-            self._view.say(f"nothing to do: {sync.n_files:,} files")
+            self._view.say(f"nothing to do: {_n(sync.n_files, 'file')}")
 
     def _choose(self, offers: Sequence[Offer], remote: Remote) -> list[tuple[Offer, Choice]]:
         chosen: list[tuple[Offer, Choice]] = []

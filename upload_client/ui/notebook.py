@@ -88,11 +88,15 @@ class NotebookReporter:
         total = progress.bytes_before + progress.bytes_total
         done = min(progress.bytes_before + progress.bytes_done, total)
         n_files, n_judged = sum(progress.counts.values()), figures.judged(progress.counts)
-        pace = f"{figures.size(told.rate)}/s"
-        if told.left > 0:
-            pace += f", {figures.duration(told.left)} left"
+        n_left = progress.files_total - progress.files_sent
+        pace = figures.pace(told.rate, told.left)
         yield "<table>"
-        yield _row("sent", figures.share(done, total), f"{figures.size(done)} of {figures.size(total)}", pace)
+        yield _row(
+            "sent",
+            figures.sent(done, total, n_left, n_files),
+            f"{figures.size(done)} of {figures.size(total)}",
+            pace,
+        )
         judged = f"{figures.count(n_judged)} of {figures.files(n_files)}"
         yield _row("judged", figures.share(n_judged, n_files), judged, "")
         for file in told.places:

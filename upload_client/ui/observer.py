@@ -79,10 +79,9 @@ def line(status: DeliveryStatus) -> str:
     if status.phase.live and files["total"]:
         sent = files["done"] + files["valid"] + files["invalid"]
         text += f"; sent {figures.count(sent)} of {figures.files(files['total'])}"
-        if status.rate is not None:
-            text += f", {figures.size(status.rate.bytes_per_second)}/s"
-        if status.eta_seconds is not None:
-            text += f", {figures.duration(status.eta_seconds)} left"
+        rate = 0.0 if status.rate is None else status.rate.bytes_per_second
+        if pace := figures.pace(rate, status.eta_seconds or 0.0):
+            text += f", {pace}"
     return for_terminal(text)
 
 
@@ -93,15 +92,18 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
         landed = sum(files[state] for state in ("done", "valid", "invalid"))
         landed_bytes = sum(n_bytes[state] for state in ("done", "valid", "invalid"))
         judged = files["valid"] + files["invalid"]
-        speed = f"  {figures.size(rate.bytes_per_second)}/s" if rate is not None else ""
+        pace = figures.pace(0.0 if rate is None else rate.bytes_per_second, 0.0)
+        speed = f"  {pace}" if pace else ""
         left = status.eta_seconds
-        yield (
-            f"{100 * judged // total} %",
-            ProgressBar(total=total, completed=judged, width=BAR_WIDTH, complete_style="green"),
+        shares = (
+            ("sent", figures.sent(landed_bytes, n_bytes["total"], total - landed, total), "cyan"),
+            ("judged", figures.share(judged, total), "green"),
         )
+        for label, share, style in shares:
+            yield label, _bar(share, style)
         in_bytes = f"{figures.size(landed_bytes)} of {figures.size(n_bytes['total'])}"
         yield "sent", f"{figures.count(landed)} of {figures.files(total)}, {in_bytes}{speed}"
-        pace = f"  {rate.verdicts_per_second:,.1f} files/s" if rate is not None else ""
+        pace = f"  {rate.verdicts_per_second:,.1f} files/s" if rate and rate.verdicts_per_second else ""
         states = Text(f"{figures.count(judged)} of {figures.files(total)}: valid ")
         states.append(figures.count(files["valid"]), style="green")
         states.append(", invalid ")
@@ -123,6 +125,14 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
         yield "receipt", Text(for_terminal(status.receipt.key))
     if status.phase is Phase.COMPLETE:
         yield "bucket", _landing(status.landing)
+
+
+def _bar(share: float, style: str) -> RenderableType:
+    made = Table.grid(padding=(0, 1))
+    made.add_row(
+        figures.percent(share), ProgressBar(total=1.0, completed=share, width=BAR_WIDTH, complete_style=style)
+    )
+    return made
 
 
 def _style(status: DeliveryStatus) -> str:

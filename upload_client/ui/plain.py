@@ -109,13 +109,13 @@ class PlainReporter:
         self._told_at = event.seconds
         total = event.bytes_before + event.bytes_total
         done = min(event.bytes_before + event.bytes_done, total)
-        left = self._pace.seconds_left
-        line = (
-            f"{figures.percent(figures.share(done, total)).strip()} sent: {figures.size(done)}"
-            f" of {figures.size(total)} ({figures.size(self._pace.bytes_per_second)}/s"
-        )
-        line += f", {figures.duration(left)} left)" if left > 0 else ")"
         n_files = sum(event.counts.values())
+        share = figures.sent(done, total, event.files_total - event.files_sent, n_files)
+        pace = figures.pace(self._pace.bytes_per_second, self._pace.seconds_left)
+        line = (
+            f"{figures.percent(share).strip()} sent: {figures.size(done)} of {figures.size(total)}"
+            f"{f' ({pace})' if pace else ''}"
+        )
         line += f"; judged {figures.count(figures.judged(event.counts))} of {figures.files(n_files)}"
         states = ", ".join(f"{state} {figures.count(n)}" for state, n in figures.counts(event.counts))
         self._say(f"{line}; {states}" if states else line)

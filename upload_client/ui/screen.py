@@ -38,7 +38,6 @@ NARROW = 60
 """Columns below which there are figures instead of bars."""
 _FILES, _PROBLEMS = 16, 3
 _LABEL = 9
-_STALLED = 10.0  # seconds without a byte, a file or a verdict after which this is said
 _LATE = 15.0  # seconds of a validator's silence that are worth a colour
 
 
@@ -99,9 +98,7 @@ class Screen:
         total = progress.bytes_before + progress.bytes_total
         done = min(progress.bytes_before + progress.bytes_done, total)
         n_left = progress.files_total - progress.files_sent
-        sent = figures.share(done, total) if total else figures.share(n_files - n_left, n_files)
-        if n_left > 0:
-            sent = min(sent, 0.999)  # a last empty file is something left to do
+        sent = figures.sent(done, total, n_left, n_files)
         rows = (
             ("sent", sent, "cyan", f"{figures.size(done)} of {figures.size(total)}"),
             (
@@ -131,15 +128,17 @@ class Screen:
             words.append(f"all is sent; {figures.files(n_unjudged)} to be judged")
         elif told.phase == "finishing":
             words.append(PHASES["finishing"])
-        if idle >= _STALLED and told.phase in ("sending", "judging"):
+        if idle >= figures.STALLED and told.phase in ("sending", "judging"):
             words.append((f"nothing has moved for {figures.duration(idle)}", "yellow"))
         elif told.phase == "judging":
-            words.append(f"{_per_second(told.verdicts_a_second)} verdicts/s")
+            if told.verdicts_a_second >= 0.1:
+                words.append(f"{_per_second(told.verdicts_a_second)} verdicts/s")
         elif told.phase != "finishing":
-            words.append((f"{figures.size(told.rate)}/s", "bold"))
+            if told.rate >= 1:
+                words.append((f"{figures.size(told.rate)}/s", "bold"))
             if told.files_a_second >= 1 and width >= 70:
                 words.append(f"{_per_second(told.files_a_second)} files/s")
-        if told.phase != "finishing" and told.left > 0:
+        if told.phase != "finishing" and 0 < told.left < float("inf"):
             words.append(f"{figures.duration(max(told.left - told.since, 0.0))} left")
         words.append(f"{figures.duration(told.seconds)} so far")
         if progress.bytes_before and width >= 100:

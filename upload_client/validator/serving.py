@@ -192,7 +192,7 @@ def _publish(session: boto3.Session, settings: ValidatorSettings, told: dict[str
     lines = [
         f"The delivery {name} ({told['transfer_type']}) is {how}.",
         "",
-        f"valid          {told['valid']} of {told['n_files']} files, {told['n_bytes_valid']} bytes",
+        f"valid          {told['valid']} of {told['n_files']} ({told['n_bytes_valid']} bytes)",
         f"invalid        {told['invalid']}",
         f"not judged     {told['not_judged']}",
         f"not delivered  {told['not_delivered']}",

@@ -330,7 +330,8 @@ def _named(key: str, title: str, what: str, rows: Sequence[tuple[str, FileState]
 
 def _table(chosen: _Chosen) -> Iterator[str]:
     rows = chosen.rows
-    note = f"All {figures.count(chosen.n_files)} files of this delivery."
+    n = chosen.n_files
+    note = "The one file of this delivery." if n == 1 else f"All {figures.files(n)} of this delivery."
     if len(rows) < chosen.n_files:
         note = (
             f"{len(rows):,} of {chosen.n_files:,} files, those that went wrong first."
