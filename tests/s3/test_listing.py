@@ -26,6 +26,10 @@ PLAIN = (
     "<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>7</Size>"
     "<StorageClass>STANDARD</StorageClass></Contents>"
 )
+SEAWEEDFS = (
+    "<Contents><Key>a/b</Key><ETag>&#34;d41d8cd98f00b204e9800998ecf8427e&#34;</ETag><Size>7</Size>"
+    "<StorageClass>STANDARD</StorageClass><LastModified>2026-01-02T03:04:05Z</LastModified></Contents>"
+)
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 
 
@@ -71,12 +75,13 @@ def ask():
     return ask
 
 
-def test_a_plain_page_is_read_without_botocore(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("plain", [PLAIN, SEAWEEDFS], ids=["S3", "SeaweedFS"])
+def test_a_plain_page_is_read_without_botocore(ask, monkeypatch: pytest.MonkeyPatch, plain: str) -> None:
     taken = []
     take = listing._take
     monkeypatch.setattr(listing, "_take", lambda body: taken.append(take(body)) or taken[-1])
     expected = [Entry("a/b", 7, "d41d8cd98f00b204e9800998ecf8427e", WHEN)]
-    assert ask(HEAD + PLAIN + END, lean=True) == expected
+    assert ask(HEAD + plain + END, lean=True) == expected
     assert taken[0] is not None
     assert b"Contents" not in taken[0][0]
 
@@ -102,6 +107,13 @@ def test_a_listing_that_nobody_asked_for_here_is_left_alone(ask) -> None:
         PLAIN.replace("<StorageClass>STANDARD</StorageClass>", "<Owner><ID>x</ID><Size>9</Size></Owner>"),
         PLAIN.replace("<StorageClass>STANDARD</StorageClass>", "<StorageClass>STANDARD</ChecksumType>"),
         PLAIN + "<Prefix/>" + PLAIN,
+        SEAWEEDFS.replace("05Z", "05.678Z"),
+        SEAWEEDFS.replace("05Z", "05.6Z"),
+        SEAWEEDFS.replace("&#34;", ""),
+        SEAWEEDFS.replace("01-02", "02-30"),
+        SEAWEEDFS.replace("a/b", "a%2Fb+c"),
+        PLAIN + SEAWEEDFS,
+        SEAWEEDFS + PLAIN,
         PLAIN + PLAIN.replace("</Contents>", ""),
         PLAIN.replace("<Contents>", "<Contents >"),
         "",

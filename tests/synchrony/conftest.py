@@ -79,16 +79,6 @@ def person(tmp_path, bucket, session) -> Callable[..., Person]:
     return make
 
 
-@pytest.fixture
-def real_person(tmp_path, checking_bucket, session) -> Callable[..., Person]:
-    """The same, at the store that checks."""
-
-    def make(name: str) -> Person:
-        return Person(tmp_path / name, name, checking_bucket, session)
-
-    return make
-
-
 def shared(bucket: Bucket) -> dict[str, str]:
     """All that lies at the prefix, but for the books."""
     return {
@@ -137,3 +127,21 @@ def answers(*lines: str) -> Callable[[str], str]:
 
 def posix_only() -> pytest.MarkDecorator:
     return pytest.mark.skipif(os.name == "nt", reason="needs POSIX")
+
+
+@pytest.fixture
+def real_bucket(real_s3, session):
+    """An empty bucket of this test alone, with a prefix, at the store that checks."""
+    import secrets
+
+    from upload_client.s3.clients import s3_client
+    from upload_client.synchrony.connection import _Where
+
+    client = s3_client(session, _Where(real_s3), pool=64)
+    made = Bucket(f"test-{secrets.token_hex(8)}", prefix="team/trees/", client=client)
+    client.create_bucket(Bucket=made.name)
+    yield made
+    for key in made.ls():
+        made.rm(key)
+    client.delete_bucket(Bucket=made.name)
+    client.close()

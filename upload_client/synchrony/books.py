@@ -7,6 +7,7 @@ them. No cell is ever empty: to readers that are made with pandas a row with an 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -84,7 +85,7 @@ def read(data: bytes, where: str) -> Iterator[tuple[str, Row]]:
         UsageError: it is no such table.
     """
     try:
-        lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        lines = csv.reader(_lines(data))
         head = next(lines, None)
         if head is None:
             return
@@ -111,6 +112,12 @@ def read(data: bytes, where: str) -> Iterator[tuple[str, Row]]:
         ) from None
 
 
+def _lines(data: bytes) -> Iterator[str]:
+    """The lines of a text, one at a time: as a whole it would take four bytes a character."""
+    start = data.startswith(codecs.BOM_UTF8) * len(codecs.BOM_UTF8)
+    return (line.decode() for line in io.BytesIO(data[start:] if start else data))
+
+
 def table(data: bytes | None, where: str) -> dict[str, Row]:
     """The same by path; of several rows of one path the last counts. None: there is no such table yet."""
     return {} if data is None else dict(read(data, where))
@@ -122,5 +129,8 @@ def dump(rows: Mapping[str, Row] | Iterable[tuple[str, Row]]) -> bytes:
     write = csv.writer(out, lineterminator="\n")
     write.writerow(COLUMNS)
     items = sorted(rows.items()) if isinstance(rows, Mapping) else rows
-    write.writerows((path, row.by or UNKNOWN, row.when or UNKNOWN, row.md5 or UNKNOWN) for path, row in items)
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)  # else a lone \r is not
+    for path, row in items:
+        cells = (path, row.by or UNKNOWN, row.when or UNKNOWN, row.md5 or UNKNOWN)
+        (quoted if "\r" in path or "\r" in row.by or "\r" in row.when else write).writerow(cells)
     return out.getvalue().encode("utf-8", "surrogatepass")

@@ -284,7 +284,7 @@ class _Connection(DataPlatformConnection):
 
     def _clean(self) -> None:
         """Throw away what an interrupted sync has left in the scratch folder, but for large downloads."""
-        for left in self._folder.scratch.glob("*.part"):
+        for left in (*self._folder.scratch.glob("*.part"), *self._folder.books.glob("*.part")):
             with contextlib.suppress(OSError):
                 left.unlink()
 

@@ -80,6 +80,11 @@ def session_of(text: str, warn: Callable[[str], None]) -> boto3.Session:
     found = parse(text)
     try:
         if found.keys:
+            if not (found.keys.get("aws_access_key_id") and found.keys.get("aws_secret_access_key")):
+                raise LoginRefused(
+                    f"the keys in .S3/{FILE} are not complete",
+                    hint=f"Write the name of an AWS profile into {FILE} in their place.",
+                )
             warn(
                 f".S3/{FILE} holds keys in plain text: put them into a profile of the AWS tools"
                 f" (`aws configure --profile NAME`), and write only its NAME into {FILE}"

@@ -131,8 +131,13 @@ class Memory:
             write_whole(self._books / _CACHE, data, kind="cache")
             self._cache = data
 
-    def base(self, cache: Cache) -> dict[str, Row]:
+    def base(self, cache: Cache, versions: bytes | None, rows: dict[str, Row]) -> dict[str, Row]:
         """The versions on which both sides last agreed.
+
+        Args:
+            cache: says what this program has written.
+            versions: the table of the other side.
+            rows: the same, read: most often both are the same, and need not be held twice.
 
         Raises:
             UsageError: a table cannot be read.
@@ -140,8 +145,11 @@ class Memory:
         data = self.book(HELD)
         if data is None:
             return {}
+        is_ours = digest(data) in cache.bases
+        if is_ours and data == versions:
+            return dict(rows)
         held = table(data, f"{BOOKS}/{HELD}")
-        if digest(data) in cache.bases:
+        if is_ours:
             return held
         seen = table(self.book(VERSIONS), f"{BOOKS}/{VERSIONS}")
         for path, row in table(self.book(DELETED_HERE), f"{BOOKS}/{DELETED_HERE}").items():

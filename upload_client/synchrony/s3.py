@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 from upload_client.control.probe import prove_conditions
 from upload_client.core.answers import Meaning
+from upload_client.core.codes import FileCode
 from upload_client.errors import DeliveryError, StoreUnsafe
 from upload_client.s3.bucket import (
     AnswerLost,
@@ -50,6 +51,7 @@ _BLOCK: Final = 1024 * 1024
 _TRIES: Final = 8
 _LARGE: Final = 32 * 1024**2
 """Bytes from which a download that was interrupted is gone on with."""
+_CHANGED_HERE: Final = (FileCode.CHANGED, FileCode.MISSING, FileCode.NOT_AS_INDEXED)
 _NO_ETAG: Final = "0" * 32
 _OPAQUE: Final = ("aws:kms", "aws:kms:dsse")
 
@@ -74,6 +76,9 @@ class S3Remote:
 
     def listing(self) -> Listed:
         """See `Remote`: one LIST."""
+        return repeat_while_lost(self._list, self._clock)
+
+    def _list(self) -> Listed:
         found = Listed({}, {})
         inside = BOOKS + "/"
         for info in self.bucket.list():
@@ -238,6 +243,8 @@ class S3Remote:
             file = files[outcome.row]
             if outcome.ok:
                 yield Done(file.path, There(outcome.size, outcome.etag, self._clock.wall()), file.md5)
+            elif outcome.code in _CHANGED_HERE:
+                yield Done(file.path, error="has been changed here meanwhile", raced=True)
             elif outcome.again and not outcome.credentials and self._is_other(file):
                 yield Done(file.path, raced=True)
             else:

@@ -165,7 +165,7 @@ class SharedFolder:
                     out.flush()
                     os.fsync(out.fileno())
                 if digest.hexdigest() != file.md5:
-                    yield Done(file.path, error="has been changed meanwhile")
+                    yield Done(file.path, error="has been changed here meanwhile", raced=True)
                     continue
                 target = self._target(file.path)
                 with self._locked():

@@ -181,8 +181,6 @@ class Sync:
                 self._here, self.skipped, self._fresh = self._folder.look(
                     cache.files, ignored=self._ignored, on_progress=lambda n: self._tell("read", n, 0)
                 )
-                self._base = memory.base(cache)
-                self._is_base_new = False
                 self._sending = table(memory.book(_SENDING), f"{BOOKS}/{_SENDING}")
             finally:
                 listed = listing.result()
@@ -190,6 +188,8 @@ class Sync:
         self._versions_data, self._versions_etag = self._book(VERSIONS, listed.books)
         self._deleted_data, self._deleted_etag = self._book(DELETED, listed.books)
         self._versions = table(self._versions_data, f"{self._remote.where}/{BOOKS}/{VERSIONS}")
+        self._base = memory.base(cache, self._versions_data, self._versions)
+        self._is_base_new = False
         where = f"{self._remote.where}/{BOOKS}/{DELETED}"
         self._deleted = [] if self._deleted_data is None else list(read(self._deleted_data, where))
         cannot_be = {one.path.rstrip("/") for one in self.skipped}
@@ -238,14 +238,10 @@ class Sync:
                 if mine is not None or path in base:
                     opaque.append((path, there))
                 continue
-            md5s[path] = told
+            if mine is None or mine.md5 == told or mine.size != there.size:
+                continue
             row = versions.get(path)
-            if (
-                mine is not None
-                and mine.size == there.size
-                and mine.md5 != told
-                and not (row is not None and row.md5 == told)
-            ):
+            if row is None or row.md5 != told:
                 doubted.append((path, there))  # an object that is encrypted has an ETag that is no MD5
         for files, is_doubt in ((doubted, True), (opaque, False)):
             for n, (path, md5) in enumerate(self._remote.md5s(files, doubted=is_doubt), 1):
@@ -260,10 +256,12 @@ class Sync:
 
     def _state_there(self, path: str) -> str | None:
         """What tells the content on the other side from others: its MD5, where it is known."""
-        found = self._md5.get(path)
-        if found is None and (there := self._there.get(path)) is not None:
-            return f"etag:{there.etag}"
-        return found
+        there = self._there.get(path)
+        return None if there is None else self._known_md5(path, there) or f"etag:{there.etag}"
+
+    def _known_md5(self, path: str, there: There) -> str | None:
+        """The MD5 of a file on the other side; None: nobody has read it yet."""
+        return self._md5.get(path) or self._remote.told_md5(there)
 
     def _change(self, path: str) -> Change:
         mine, base = self._here.get(path), self._base.get(path)
@@ -292,7 +290,8 @@ class Sync:
                 by = by or UNKNOWN
         else:
             row = self._versions.get(path)
-            is_known = row is not None and (row.md5 == self._md5.get(path) or path not in self._md5)
+            md5 = self._known_md5(path, there)
+            is_known = row is not None and md5 in (row.md5, None)
             by, when = (row.by, row.when) if row and is_known else (UNKNOWN, moment(there.modified))
         return Offer(path, change, self._here.get(path), there, by, when, note)
 
@@ -399,7 +398,7 @@ class Sync:
 
     def _went_well(self, one: Done, act: Act, result: Result) -> bool:
         if one.raced:
-            result.raced[one.path] = "somebody else has changed it meanwhile"
+            result.raced[one.path] = one.error or "somebody else has changed it meanwhile"
         elif one.error is not None:
             result.failures.append(Failure(one.path, act, one.error))
         else:
@@ -408,10 +407,11 @@ class Sync:
         return False
 
     def _knows(self, path: str, there: There, md5: str) -> None:
-        self._md5[path] = md5
         if md5 == there.etag:
+            self._md5.pop(path, None)
             self._cache.objects.pop(path, None)
         else:
+            self._md5[path] = md5
             self._cache.objects[path] = (there.etag, md5)
 
     def _download(self, offers: Sequence[Offer], result: Result) -> None:
@@ -523,8 +523,9 @@ class Sync:
                 n += 1
                 self._tell("deleted", n, len(removes))
                 if self._went_well(one, Act.DELETE_THERE, result):
-                    md5 = self._md5.pop(one.path, UNKNOWN)
-                    self._there.pop(one.path, None)
+                    was = self._there.pop(one.path)
+                    md5 = self._known_md5(one.path, was) or UNKNOWN
+                    self._md5.pop(one.path, None)
                     self._cache.objects.pop(one.path, None)
                     self._mine.pop(one.path, None)
                     self._gone[one.path] = Row(self._name, moment(now), md5)
@@ -554,7 +555,7 @@ class Sync:
         wrong: dict[str, Row | None] = {}
         unread = []
         for path, there in self._there.items():
-            row, md5 = self._versions.get(path), self._md5.get(path)
+            row, md5 = self._versions.get(path), self._known_md5(path, there)
             if path in self._mine or (row is not None and md5 is None) or (row and row.md5 == md5):
                 continue
             if md5 is None or not is_md5(md5):
