@@ -24,6 +24,9 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
+OTHER_ORDER = """Checksum,File,Time Edited,Edited By\r
+D41D8CD98F00B204E9800998ECF8427E,a b.csv,2020-01-02 03:04:05,Anna\r
+"""
 ROW = "a b.csv,Anna,2020-01-02 03:04:05,d41d8cd98f00b204e9800998ecf8427e\n"
 
 
@@ -33,8 +36,7 @@ ROW = "a b.csv,Anna,2020-01-02 03:04:05,d41d8cd98f00b204e9800998ecf8427e\n"
         HEAD + ROW,
         f",{HEAD}0,{ROW}",
         f"Unnamed: 0.1,Unnamed: 0,{HEAD},0.0,{ROW}",
-        "Checksum,File,Time Edited,Edited By\r\n"
-         "D41D8CD98F00B204E9800998ECF8427E,a b.csv,2020-01-02 03:04:05,Anna\r\n",
+        OTHER_ORDER,
     ],
     ids=["plain", "unnamed column", "two of them", "another order, from Windows"],
 )
