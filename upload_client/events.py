@@ -159,6 +159,7 @@ class Progress:
         files_total: that this run has to bring over.
         seconds: since the run began.
         in_flight: some of the files on their way, the largest first.
+        requests: that may be under way at once at this moment; 0: others send (an executor), or nobody.
     """
 
     counts: Mapping[State, int]
@@ -171,6 +172,7 @@ class Progress:
     files_total: int = 0
     seconds: float
     in_flight: tuple[InFlight, ...] = ()
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +213,8 @@ class Summary:
         receipt_sha256: of that receipt, hex.
         code: the outcome for programs: the code of the error that ended the run, or the exit code's name.
         left_out: as in `Planned`.
+        requests: that were under way at once in the end, where the run was to find that out itself
+            (``--threads auto``); 0: it was not.
     """
 
     exit_code: int
@@ -227,6 +231,7 @@ class Summary:
     receipt_sha256: str | None = None
     code: str | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    requests: int = 0
 
 
 Event: TypeAlias = Message | Phase | Connected | Planned | FileChanged | Progress | Health | Summary

@@ -202,7 +202,7 @@ def test_how_a_run_ended_is_told_with_what_to_do(history):
     found = status(history, lock("released"), index=rows)
     assert found.phase is Phase.ENDED
     assert found.headline == "ended: 1 of 4 files valid; 1 invalid; 1 not judged; 1 not transferred"
-    assert codes(found) == ["stopped", "invalid_files", "failed_files", "not_judged"]
+    assert codes(found) == ["invalid_files", "failed_files", "stopped", "not_judged"]
     assert all(problem.todo for problem in found.problems)
     assert [(kind.state, kind.reason) for kind in found.wrong] == [
         ("invalid", "torn"),
@@ -346,6 +346,27 @@ def test_clocks_that_are_wrong_on_either_side_change_no_rate(history):
     assert "2 h 29 min behind" in next(p.what for p in behind.problems if p.code == "clock_skew")
 
 
+@given(
+    ended=st.sampled_from([None, "stop", "crash"]),
+    verdicts=st.lists(st.sampled_from(["ok", "failure", "error"]), max_size=4),
+    failed=st.booleans(),
+    ahead=st.sampled_from([0.0, 7200.0]),
+)
+def test_whatever_is_wrong_running_it_again_is_the_last_step(ended, verdicts, failed, ahead):
+    made = DeliveryHistory()
+    made.add_client(client(1, init(), *(sent(f"f{n}", f"1-{n}", 1) for n in range(len(verdicts)))))
+    if failed:
+        made.add_client(client(1, Failed(at(2), "g", "is not there", 0, "missing")))
+    said = (verdict(f"f{n}", f"1-{n}", 3, word) for n, word in enumerate(verdicts))
+    made.add_validator(validator(1, *said))
+    if ended is not None:
+        made.add_client(client(1, (Stop if ended == "stop" else Crash)(at(4), "it stopped early")))
+    rows = index(*(f"f{n}" for n in range(len(verdicts))), *["g"] * failed, "h")
+    found = status(made, lock("released", clock_ahead=ahead), index=rows)
+    again = [problem.todo.startswith("Run the same command again") for problem in found.problems]
+    assert again == sorted(again)
+
+
 def test_a_wrong_clock_is_told_of_although_its_owner_writes_the_stores_time(history):
     found = status(history, lock(written=60, date=100, clock_ahead=-7200.0), 100, index=index("a"))
     assert found.run is not None
@@ -412,7 +433,7 @@ def test_the_most_severe_problem_comes_first(history):
     history.add_client(client(1, sent("a", "1-0", 4)))
     history.add_validator(validator(1, verdict("a", "1-0", 7, "failure", "torn")))
     found = status(history, lock(date=400), 400, index=index("a", "b"))
-    assert codes(found) == ["broken_off", "invalid_files"]
+    assert codes(found) == ["invalid_files", "broken_off"]
 
 
 def test_as_json_it_is_one_object_that_any_reader_takes(history):

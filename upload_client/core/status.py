@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, field, replace
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -308,7 +308,7 @@ class DeliveryStatus:
         receipt: of a complete delivery; None where there is none.
         wrong: files that went wrong, by reason, the most frequent first.
         last: files that went wrong last.
-        problems: what a person should know, errors first.
+        problems: what a person should know, in the order in which it is to be seen to.
         landing: the landing place, held against what was judged; None unless the delivery is complete, and
             where it could not be listed.
     """
@@ -380,21 +380,26 @@ def status_of(
         problems=(),
     )
     status = replace(status, headline=_headline(status))
-    return replace(
-        status, problems=tuple(sorted(_problems(status, seen), key=lambda problem: problem.severity))
-    )
+    return replace(status, problems=_in_order(_problems(status, seen)))
 
 
 def with_landing(status: DeliveryStatus, found: LandingSeen) -> DeliveryStatus:
     """The status of a complete delivery, and what else its landing place tells."""
     said = "".join(f"; {n:,} {words}" for n, words in _beside(found))
-    notices = (*_problems_of_landing(found), *status.problems)
     return replace(
         status,
         landing=found,
         headline=status.headline + said,
-        problems=tuple(sorted(notices, key=lambda notice: notice.severity)),
+        problems=_in_order((*_problems_of_landing(found), *status.problems)),
     )
+
+
+def _in_order(notices: Iterable[Notice]) -> tuple[Notice, ...]:
+    """Those to be seen to before the delivery is run again, and then those that running it again mends.
+
+    Errors come first among each.
+    """
+    return tuple(sorted(notices, key=lambda notice: (notice.todo.startswith(_GO_ON), notice.severity)))
 
 
 def _beside(found: LandingSeen) -> Iterator[tuple[int, str]]:

@@ -231,8 +231,17 @@ def _tell_outcome(run: Run, error: BaseException | None) -> None:
             receipt_file=outcome.receipt_file,
             receipt_sha256=outcome.receipt_sha256,
             left_out=run.source.left_out.counts,
+            requests=_found_out(run),
         )
     )
+
+
+def _found_out(run: Run) -> int:
+    """Requests at once, as the run has found out; 0 where it was told how many, or sent nothing."""
+    connected = run.connected
+    if connected is None or connected.engine is None or run.n_threads != "auto" or not connected.files_sent:
+        return 0
+    return connected.engine.requests
 
 
 def _try_to(run: Run, what: str, step: Callable[[], object]) -> None:

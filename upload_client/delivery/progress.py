@@ -66,6 +66,7 @@ def progress(
         files_total=plan.n_to_send,
         seconds=seconds,
         in_flight=files,
+        requests=0 if engine is None else engine.requests,
     )
 
 

@@ -224,6 +224,11 @@ class TransferEngine:
         """Bytes of content that were sent, and that S3 has acknowledged."""
         return self._bytes_sent
 
+    @property
+    def requests(self) -> int:
+        """Requests that may be under way at once at this moment."""
+        return self._pace.limit
+
     def progress(self, most: int) -> TransferProgress:
         """The progress at this moment, with up to `most` of the files on their way. From any thread."""
         with self._lock:

@@ -275,6 +275,11 @@ class ExecutorEngine:
         """Bytes of content that S3 has acknowledged, of batches that have ended."""
         return self._bytes_sent
 
+    @property
+    def requests(self) -> int:
+        """Nothing is known of the workers' requests: 0."""
+        return 0
+
     def progress(self, most: int) -> TransferProgress:  # noqa: ARG002 - the same question as `TransferEngine`'s
         """The progress of the batches that have ended; of those that are out, nothing is known."""
         return TransferProgress(self._bytes_landed, 0, ())

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from upload_client.core.hints import complete
 from upload_client.core.left_out import sentence
-from upload_client.core.text import for_terminal
+from upload_client.core.text import counted, for_terminal
 from upload_client.events import Problem, Summary
 from upload_client.support import figures
 
@@ -109,7 +109,10 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
     if summary.files_sent or summary.bytes_sent:
         rate = summary.bytes_sent / summary.seconds if summary.seconds > 0 else 0.0
         sent = f"{figures.files(summary.files_sent)}, {figures.size(summary.bytes_sent)}"
-        rows.append(("this run", f"sent {sent} in {took} ({figures.size(rate)}/s)"))
+        pace = f" ({figures.pace(rate, 0.0)})" if rate >= 1 else ""
+        rows.append(("this run", f"sent {sent} in {took}{pace}"))
+        if summary.requests:
+            rows.append(("threads", f"{counted(summary.requests, 'request')} at once, as found out"))
     elif sum(summary.counts.values()):
         rows.append(("this run", f"sent nothing, took {took}"))
     if left_out := sentence(summary.left_out):

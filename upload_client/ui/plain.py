@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TextIO, TypeAlias
 
-from upload_client.core.text import for_terminal
+from upload_client.core.text import counted, for_terminal
 from upload_client.core.times import timestamp
 from upload_client.events import (
     Connected,
@@ -118,6 +118,8 @@ class PlainReporter:
         )
         line += f"; judged {figures.count(figures.judged(event.counts))} of {figures.files(n_files)}"
         states = ", ".join(f"{state} {figures.count(n)}" for state, n in figures.counts(event.counts))
+        if self._verbosity > 0 and event.requests:
+            line += f"; {counted(event.requests, 'request')} at once"
         self._say(f"{line}; {states}" if states else line)
 
     def _health(self, event: Health) -> None:
