@@ -25,6 +25,7 @@ from upload_client.preflight import content, control
 from upload_client.sandbox import Sandbox
 from upload_client.settings import load_settings
 from upload_client.support.clock import Clock
+from upload_client.validator import opening
 
 ACTIONS = [
     pytest.param(*needed, id=" ".join(needed))
@@ -521,5 +522,5 @@ def test_many_files_are_opened_by_several_processes(tmp_path):
 def test_a_library_that_is_not_installed_is_why_a_file_is_not_opened(monkeypatch):
     assert content.unopened("a.csv", 3) is None
     assert "more than" in content.unopened("a.csv", content.MAX_READ + 1)
-    monkeypatch.setattr(content, "is_installed", lambda _: False)
+    monkeypatch.setattr(opening, "_is_there", lambda _: False)
     assert content.unopened("a.parquet", 3) == "pyarrow is not installed here"

@@ -220,7 +220,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the validator does not open",
-        "upload_client.validator.checks:format_of",
+        "upload_client.validator.opening:format_of",
         "return _SUFFIXES",
         "return None\n    return _SUFFIXES",
     ),

@@ -14,8 +14,9 @@ from upload_client.core.files import Upload
 from upload_client.core.records import Found
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.clients import s3_client
-from upload_client.validator import checks
-from upload_client.validator.checks import Abandoned, Checker, format_of
+from upload_client.validator import checks, opening
+from upload_client.validator.checks import Abandoned, Checker
+from upload_client.validator.opening import format_of
 
 CSV = b"a,b\n1,2\n"
 
@@ -253,7 +254,7 @@ def test_a_path_that_must_not_be_a_key_is_refused_without_a_look(landing, checke
 
 
 def test_a_format_whose_library_is_missing_is_passed_over_and_said_to_be(landing, checker, monkeypatch):
-    monkeypatch.setattr(checks, "is_installed", lambda _library: False)
+    monkeypatch.setattr(opening, "_is_there", lambda _module: False)
     judgement = checker.judge("a.parquet", send(landing, "a.parquet", b"no parquet at all"))
     assert judgement.status == "ok"
     assert judgement.checks[-1] == "parquet not opened: pyarrow is not installed"
@@ -305,7 +306,11 @@ def test_after_stop_nothing_more_is_read(landing, reader_workers):
         ("a.b/c", None),
         ("x.ndjson", "jsonl"),
         ("x.FIT", "fits"),
-        ("a.csv.gz", None),
+        ("a.csv.gz", "csv in gzip"),
+        ("a.GZ", "gzip"),
+        ("a.fits.zst", "fits in zstd"),
+        ("a.tgz", "tar in gzip"),
+        ("a.npz", "zip"),
         ("csv", None),
         (".csv", "csv"),
         ("a.", None),

@@ -6,7 +6,6 @@ It reads what somebody else wrote: call it where that may take a process down
 
 from __future__ import annotations
 
-import gzip
 import importlib.util
 import io
 from collections.abc import Callable, Iterable, Mapping
@@ -15,8 +14,9 @@ from importlib.metadata import entry_points
 from typing import Any, BinaryIO, cast
 
 from upload_client.core.text import for_log
-from upload_client.expectations.findings import Findings, Undecided
+from upload_client.expectations.findings import Findings, NotOpened, Undecided
 from upload_client.expectations.model import Custom
+from upload_client.expectations.packed import Budget, Unpacked
 
 __all__ = ["CHECKS", "LIBRARIES", "Check", "is_installed", "judge"]
 
@@ -69,9 +69,14 @@ def judge(content: Any, file: BinaryIO, size: int, *, max_unpacked: int) -> Find
     check = _custom(content) if isinstance(content, Custom) else _built_in(name)
     try:
         if getattr(content, "compression", None) == "gzip":
-            unpacked = _Unpacked(file, max_unpacked)
-            file, size = cast("BinaryIO", io.BufferedReader(unpacked, _BLOCK)), unpacked.size
+            # The last four bytes tell the size modulo 4 GiB at best: it is counted.
+            unpacked = Unpacked("gzip", file, size, Budget(max_unpacked))
+            size = unpacked.read_on()
+            unpacked.seek(0)
+            file = cast("BinaryIO", io.BufferedReader(unpacked, _BLOCK))
         check(content, file, size, findings)
+    except NotOpened as error:
+        findings.add("", f"it does not open as {name}: {error}")
     except (Undecided, MemoryError):
         raise
     except ImportError as error:  # such as that of a compression's own library
@@ -89,7 +94,7 @@ def judge(content: Any, file: BinaryIO, size: int, *, max_unpacked: int) -> Find
 
 
 def _is_ours(error: Exception) -> bool:
-    return type(error) in (ValueError, _TooMuch)
+    return type(error) is ValueError
 
 
 def _built_in(name: str) -> Callable[..., None]:
@@ -158,46 +163,3 @@ def _custom(content: Custom) -> Callable[..., None]:
             findings.add("", str(sentence))
 
     return run
-
-
-class _TooMuch(Exception):  # noqa: N818 — it never leaves this package
-    """A file unpacks to more than it may."""
-
-
-class _Unpacked(io.RawIOBase):
-    """The content of a gzip file, as a seekable file that ends with `_TooMuch` where it is too large.
-
-    A read backwards unpacks from the beginning; what reads here goes forwards.
-    """
-
-    def __init__(self, file: BinaryIO, limit: int) -> None:
-        self._limit = limit
-        self._packed = gzip.GzipFile(fileobj=file, mode="rb")
-        self.size = 0
-        # The last four bytes tell the size modulo 4 GiB at best: it is counted.
-        while piece := self._read(_BLOCK):
-            self.size += len(piece)
-            if self.size > limit:
-                raise _TooMuch(f"it unpacks to more than {limit:,} bytes")
-        self._packed.seek(0)
-
-    def _read(self, n: int) -> bytes:
-        return self._packed.read(n)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._packed.tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self.size}[whence]
-        return self._packed.seek(max(0, start + offset))
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
-        data = self._read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)

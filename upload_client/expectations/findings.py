@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upload_client.core.text import for_log
 
-__all__ = ["Findings", "Undecided", "shown"]
+__all__ = ["Findings", "NotOpened", "Undecided", "shown"]
 
 MAX_SENTENCES = 10
 MAX_SENTENCE = 240
@@ -13,6 +13,10 @@ _MAX_VALUE = 60
 
 class Undecided(Exception):  # noqa: N818 — it reads as what it says
     """A file could not be judged, through no fault of its own; the text says why."""
+
+
+class NotOpened(Exception):  # noqa: N818 — it reads as what it says
+    """A file, or a part of it, was not looked into, and nothing speaks against it; the text says why."""
 
 
 class Findings:

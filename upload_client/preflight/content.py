@@ -23,9 +23,9 @@ from upload_client.expectations.expected import Expected
 from upload_client.expectations.model import Expectations
 from upload_client.support.local_file import FileRefused, LocalFile
 from upload_client.transfer.dataroot import DataRoot
-from upload_client.validator.checks import format_of
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.readers import LIBRARIES, ReaderWorkers, Undecided, is_installed
+from upload_client.validator.opening import format_of, missing_library
+from upload_client.validator.readers import ReaderWorkers, Undecided
 from upload_client.validator.settings import ValidatorSettings
 
 __all__ = ["MAX_READ", "check_contents", "unopened"]
@@ -57,7 +57,8 @@ def unopened(path: str, size: int, expected: Expected | None = None) -> str | No
         return "a format that the validator does not open"
     if kind in TEXT_FORMATS:
         return f"text of more than {MAX_READ:,} bytes" if size > MAX_READ else None
-    return None if is_installed(LIBRARIES[kind]) else f"{LIBRARIES[kind]} is not installed here"
+    package = missing_library(kind)
+    return None if package is None else f"{package} is not installed here"
 
 
 def check_contents(
@@ -203,10 +204,12 @@ def _judge(path: str, file: LocalFile, expected: Expected | None, reader_workers
             reader_workers.judge(rules.content, rules.format, size, lambda offset, n: file.read(n, offset))
         return
     kind = format_of(path)
-    if kind in LIBRARIES:
-        if is_installed(LIBRARIES[kind]):
+    if kind is None:
+        return
+    if kind not in TEXT_FORMATS:
+        if missing_library(kind) is None:
             reader_workers.open(kind, size, lambda offset, n: file.read(n, offset))
-    elif kind is not None:
+    else:
         try:
             check_text(kind, cast("io.BufferedReader", io.BufferedReader(_Content(file), _BLOCK)))
         except Unreadable as error:

@@ -30,23 +30,11 @@ from upload_client.s3.bucket import (
 )
 from upload_client.s3.wire import Answer, GetObject, HeadObject, seen
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.readers import LIBRARIES, ReaderWorkers, is_installed
+from upload_client.validator.opening import format_of, missing_library
+from upload_client.validator.readers import ReaderWorkers
 
-__all__ = ["Abandoned", "Ask", "Checker", "Judgement", "MayWait", "Steps", "Stream", "format_of"]
+__all__ = ["Abandoned", "Ask", "Checker", "Judgement", "MayWait", "Steps", "Stream"]
 
-_SUFFIXES = {
-    "csv": "csv",
-    "tsv": "tsv",
-    "json": "json",
-    "geojson": "json",
-    "jsonl": "jsonl",
-    "ndjson": "jsonl",
-    "parquet": "parquet",
-    "fits": "fits",
-    "fit": "fits",
-    "fts": "fits",
-    "asdf": "asdf",
-}
 _BLOCK = 256 * 1024
 _IN_MEMORY = 8 * 1024 * 1024
 """Bytes of the largest file that is fetched whole; of larger ones a library gets what it asks for."""
@@ -67,12 +55,6 @@ class Judgement:
     found: Found | None = None
     checks: tuple[str, ...] = ()
     code: FileCode | None = None
-
-
-def format_of(path: str) -> str | None:
-    """The format a file should open as, by the end of its name; None where that says nothing."""
-    name = path.rpartition("/")[2]
-    return _SUFFIXES.get(name.rpartition(".")[2].lower()) if "." in name else None
 
 
 class MayWait(NamedTuple):
@@ -106,6 +88,13 @@ class _Reading(NamedTuple):
     kind: str | None
     rules: ContentRules | None
     whole: bool
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is opened in a process of its own."""
+        if self.rules is not None:
+            return self.rules.format != "opaque"
+        return self.kind is not None and self.kind not in TEXT_FORMATS
 
 
 class Checker:
@@ -213,9 +202,11 @@ class Checker:
                 if reading.kind in TEXT_FORMATS:
                     _open(reading.kind, io.BytesIO(content))
             found = Found(found.size, announced.crc32, found.etag)
-            if reading.kind in LIBRARIES or (reading.rules is not None and reading.rules.format != "opaque"):
+            if reading.elsewhere:
                 yield MayWait()
-                self._open_elsewhere(path, announced, reading, content)
+                why = self._open_elsewhere(path, announced, reading, content)
+                if why:
+                    checks[-1] = f"{reading.kind} not opened: {why}"
             return Judgement("ok", "", found, tuple(checks))
         except _Failure as failure:
             return Judgement("failure", _for_record(str(failure)), found, tuple(checks), failure.code)
@@ -296,22 +287,24 @@ class Checker:
 
     def _open_elsewhere(
         self, path: str, announced: Upload, reading: _Reading, content: bytes | bytearray | None
-    ) -> None:
-        """Have a file opened or judged in a process of its own."""
+    ) -> str:
+        """Have a file opened or judged in a process of its own; say why it was not looked into."""
         blocks = self._blocks(path, announced, content)
         try:
             if reading.rules is not None:
                 rules = reading.rules
                 self._reader_workers.judge(rules.content, rules.format, announced.size, blocks)
             elif reading.kind is not None:
-                self._reader_workers.open(reading.kind, announced.size, blocks)
+                return self._reader_workers.open(reading.kind, announced.size, blocks)
         except Unreadable as error:
             raise _Failure(str(error), FileCode.CONTENT) from None
+        return ""
 
     def _why_skipped(self, kind: str, size: int) -> str | None:
         if kind in TEXT_FORMATS:
             return f"larger than {self._max_read} bytes" if size > self._max_read else None
-        return None if is_installed(LIBRARIES[kind]) else f"{LIBRARIES[kind]} is not installed"
+        package = missing_library(kind)
+        return None if package is None else f"{package} is not installed"
 
     def _stream(self, path: str, announced: Upload) -> Stream:
         with store_errors(f"GET {self._landing.prefix}{path}"):

@@ -8,14 +8,15 @@ what the libraries are made of: `upload_client.validator.confinement` sees to it
 The arguments: bytes of memory, seconds of CPU time for each file, bytes that a compressed file may unpack to,
 then the files and folders that a check of the receiver's own may read besides.
 
-From the validator, one JSON line for each file: ``{"kind": "fits", "size": bytes}`` to see whether it opens,
-or ``{"expected": rules, "size": bytes}`` to judge it by the content rules of an expectations document: a
-class of `upload_client.expectations.model`, pickled, in base64. (Nothing is unpickled that comes from here.)
+From the validator, one JSON line for each file: ``{"kind": "fits", "size": bytes, "seconds": at most}`` to
+see whether it opens, or ``{"expected": rules, "size": bytes}`` to judge it by the content rules of an
+expectations document: a class of `upload_client.expectations.model`, pickled, in base64.
+(Nothing is unpickled that comes from here.)
 To it, first ``{"can": [attempt, …], "missing": {measure: why}}``: what could be done here that should not,
 and the measures against it that could not be taken. Then, for each file, any number of
 ``{"read": [offset, n]}``, each answered with exactly n bytes; then one of
 
-- ``{"opens": true}``;
+- ``{"opens": true}``, with ``"not_opened": why`` where it, or a part of it, was not looked into;
 - ``{"opens": false, "why": text}``, with ``"spent": true`` where memory has run out: end this process;
 - ``{"undecided": text}``: it cannot be judged here.
 """
@@ -29,20 +30,24 @@ import json
 import os
 import pickle
 import sys
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
-from upload_client.expectations.findings import Undecided
+from upload_client.expectations.findings import NotOpened, Undecided
+from upload_client.expectations.packed import Budget
 from upload_client.validator.confinement import confine, try_out
+from upload_client.validator.content import Unreadable
+from upload_client.validator.opening import open_as
 
 __all__ = ["main"]
 
 _BLOCK = 256 * 1024
 _AHEAD = 4 * 1024 * 1024
 """Bytes that are fetched at once at the most, while a file is read from its start to its end."""
-_READ_WHOLE = 64 * 1024 * 1024
-"""Bytes of the largest Parquet file whose pages are decoded although nobody has said what is in them."""
+_SHARE = 0.8
+"""The part of the time a file may take after which its opening ends with what it has come to."""
 _MAX_WHY = 300
 _MAX_FINDINGS = 2000
 
@@ -53,8 +58,11 @@ class _Remote(io.RawIOBase):
     name = "the file"
     mode = "rb"
 
-    def __init__(self, size: int, questions: BinaryIO, answers: BinaryIO) -> None:
+    def __init__(
+        self, size: int, questions: BinaryIO, answers: BinaryIO, spend: Callable[[], None] = lambda: None
+    ) -> None:
         self._size = size
+        self._spend = spend
         self._questions = questions
         self._answers = answers
         self._position = 0
@@ -76,6 +84,7 @@ class _Remote(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
+        self._spend()
         n = max(0, min(len(buffer), self._size - self._position))
         done = 0
         while done < n:  # all of it: some libraries take less for the end of the file
@@ -103,43 +112,6 @@ class _Remote(io.RawIOBase):
             raise SystemExit(1)  # the validator is gone
 
 
-def _open_parquet(file: BinaryIO, size: int) -> None:
-    from upload_client.expectations.formats.tables import (  # noqa: PLC0415 — an extra, and slow to import
-        check_pages,
-        open_parquet,
-    )
-
-    with open_parquet(file, size) as parquet:
-        if size <= _READ_WHOLE:
-            check_pages(parquet)
-
-
-def _open_fits(file: BinaryIO, size: int) -> None:
-    from upload_client.expectations.formats.fits import (  # noqa: PLC0415 — an extra, and slow to import
-        check_packed,
-        check_sums,
-        open_units,
-    )
-
-    with open_units(file, size) as units:
-        check_sums(units, file)
-        check_packed(units, file)
-
-
-def _open_asdf(file: BinaryIO, size: int) -> None:
-    from upload_client.expectations.formats.asdf import open_tree  # noqa: PLC0415 — an extra, and slow to import
-
-    with open_tree(file, size) as tree:
-        assert tree is not None
-
-
-_OPEN: dict[str, Callable[[BinaryIO, int], None]] = {
-    "parquet": _open_parquet,
-    "fits": _open_fits,
-    "asdf": _open_asdf,
-}
-
-
 def _limit_time(cpu_seconds: int) -> None:
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 — POSIX only
@@ -162,11 +134,37 @@ def _judged(expected: str, file: BinaryIO, size: int, max_unpacked: int) -> dict
     return {"opens": False, "why": str(findings)[:_MAX_FINDINGS]} if findings.n else {"opens": True}
 
 
-def _outcome(order: dict[str, Any], file: BinaryIO, max_unpacked: int) -> dict[str, Any]:
+class _Spending:
+    """Watches the time that the opening of a file takes, so that it ends before it is ended.
+
+    Attributes:
+        spent: why it has ended; empty: it has not. Libraries make other errors of what is raised in a read.
+    """
+
+    def __init__(self, cpu_seconds: float, wall_seconds: float) -> None:
+        self._cpu = cpu_seconds, time.process_time() + cpu_seconds * _SHARE
+        self._wall = wall_seconds, time.monotonic() + wall_seconds * _SHARE
+        self.spent = ""
+
+    def __call__(self) -> None:
+        if time.monotonic() > self._wall[1]:
+            self.spent = f"reading it takes nearly {self._wall[0]:g} seconds or more"
+        elif time.process_time() > self._cpu[1]:
+            self.spent = f"reading it takes nearly {self._cpu[0]:g} seconds of computing or more"
+        if self.spent:
+            raise NotOpened(self.spent)
+
+
+def _outcome(
+    order: dict[str, Any], file: BinaryIO, max_unpacked: int, spending: _Spending | None = None
+) -> dict[str, Any]:
     try:
         if "expected" in order:
             return _judged(order["expected"], file, order["size"], max_unpacked)
-        _OPEN[order["kind"]](file, order["size"])
+        budget = Budget(max_unpacked, spending or (lambda: None))
+        open_as(order["kind"], file, order["size"], budget)
+    except NotOpened as error:
+        return {"opens": True, "not_opened": str(error)[:_MAX_WHY]}
     except Undecided as error:
         return {"undecided": str(error)[:_MAX_WHY]}
     except ImportError as error:  # a library that is broken, or that of a compression
@@ -176,9 +174,11 @@ def _outcome(order: dict[str, Any], file: BinaryIO, max_unpacked: int) -> dict[s
     except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
         if "MemoryError" in type(error).__name__:  # numpy and pyarrow have their own
             return {"opens": False, "why": "it takes too much memory", "spent": True}
+        if spending is not None and spending.spent:
+            return {"opens": True, "not_opened": spending.spent}
         if "expected" in order:
             return {"undecided": f"its reader failed: {type(error).__name__}: {error}"[:_MAX_WHY]}
-        said = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        said = str(error) if type(error) in (ValueError, Unreadable) else f"{type(error).__name__}: {error}"
         return {"opens": False, "why": f"it does not open as {order.get('kind')}: {said}"[:_MAX_WHY]}
     return {"opens": True}
 
@@ -195,9 +195,10 @@ def main() -> None:
     while line := answers.readline():
         order = json.loads(line)
         _limit_time(cpu_seconds)
-        remote = io.BufferedReader(_Remote(order["size"], questions, answers), _BLOCK)
-        outcome = _outcome(order, cast("BinaryIO", remote), max_unpacked)
-        _say(questions, outcome)
+        spending = _Spending(cpu_seconds, order["seconds"]) if "seconds" in order else None
+        remote = _Remote(order["size"], questions, answers, spending or (lambda: None))
+        file = cast("BinaryIO", io.BufferedReader(remote, _BLOCK))
+        _say(questions, _outcome(order, file, max_unpacked, spending))
 
 
 def _say(questions: BinaryIO, said: dict[str, Any]) -> None:

@@ -23,15 +23,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from upload_client.core.text import for_log
-from upload_client.expectations.content import is_installed
 from upload_client.expectations.findings import Undecided
 from upload_client.validator.confinement import ATTEMPTS, environment, forbid_dumps
 from upload_client.validator.content import Unreadable
 
-__all__ = ["LIBRARIES", "Confinement", "Limits", "ReaderWorkers", "Undecided", "is_installed"]
-
-LIBRARIES = {"parquet": "pyarrow", "fits": "astropy", "asdf": "asdf"}
-"""Which library opens what. All are in the extra ``formats``."""
+__all__ = ["Confinement", "Limits", "ReaderWorkers", "Undecided"]
 
 _MAX_LINE = 64 * 1024
 _MAX_BLOCK = 64 * 1024 * 1024
@@ -110,19 +106,25 @@ class ReaderWorkers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def open(self, kind: str, size: int, read: Callable[[int, int], bytes]) -> None:
+    def open(self, kind: str, size: int, read: Callable[[int, int], bytes]) -> str:
         """Open a file.
 
         Args:
-            kind: one of `LIBRARIES`; its library must be installed.
+            kind: as `upload_client.validator.opening.format_of` tells it; its library must be installed.
             size: of the file, in bytes.
             read: gives n bytes from an offset; what it raises passes through.
+
+        Returns:
+            Why it, or a part of it, was not looked into, though nothing speaks against the rest; empty where
+            it was.
 
         Raises:
             Unreadable: it does not open, or takes more time or memory than a file may.
             Undecided: the process was killed, and not for the file's sake.
         """
-        self._have({"kind": kind, "size": size}, f"opening it as {kind}", read)
+        order = {"kind": kind, "size": size, "seconds": self._limits.wall_seconds}
+        outcome = self._have(order, f"opening it as {kind}", read)
+        return for_log(str(outcome.get("not_opened", "")), _MAX_WHY)
 
     def judge(
         self,
@@ -152,7 +154,7 @@ class ReaderWorkers:
 
     def _have(
         self, order: dict[str, Any], doing: str, read: Callable[[int, int], bytes], *, by: str = ""
-    ) -> None:
+    ) -> dict[str, Any]:
         with self._places:
             process = self._take()
             too_late = threading.Event()
@@ -186,6 +188,7 @@ class ReaderWorkers:
             raise Undecided(for_log(str(outcome["undecided"]), _MAX_WHY))
         if outcome.get("opens") is not True:
             raise Unreadable(for_log(str(outcome.get("why")), _MAX_WHY))
+        return outcome
 
     def confinement(self) -> Confinement:
         """Start a reader worker, and have it try what it can do.

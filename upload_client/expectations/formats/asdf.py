@@ -30,6 +30,7 @@ __all__ = [
     "is_array",
     "judge_asdf",
     "leaves",
+    "open_asdf",
     "open_tree",
     "step_into",
     "values_of",
@@ -261,3 +262,9 @@ def _judge_array(node: Node, array: Any, findings: Findings) -> None:  # noqa: A
             start,
         )
     judge.close(findings)
+
+
+def open_asdf(file: BinaryIO, size: int) -> None:
+    """Open an ASDF file: its tree, and up to 16 MiB its blocks."""
+    with open_tree(file, size) as tree:
+        assert tree is not None

@@ -32,6 +32,7 @@ __all__ = [
     "is_table",
     "judge_fits",
     "learn_values",
+    "open_fits",
     "open_units",
     "unit_name",
 ]
@@ -490,3 +491,10 @@ def _read(file: BinaryIO, at: int, n: int) -> bytes:
     if len(data) < n:
         raise ValueError(f"the last {n - len(data)} bytes are missing")
     return data
+
+
+def open_fits(file: BinaryIO, size: int) -> None:
+    """Open a FITS file: the end of each HDU, sums where they are written, tiles of packed images."""
+    with open_units(file, size) as units:
+        check_sums(units, file)
+        check_packed(units, file)

@@ -26,6 +26,7 @@ __all__ = [
     "judge_parquet",
     "learn_csv",
     "learn_parquet",
+    "open_pages",
     "open_parquet",
     "plain_type",
 ]
@@ -33,6 +34,8 @@ __all__ = [
 BLOCK = 4 * 1024 * 1024
 """Bytes of CSV that are read at once; no row may be longer."""
 _HEADER = 1024 * 1024
+_READ_WHOLE = 64 * 1024 * 1024
+"""Bytes of the largest file whose pages are decoded although nobody has said what is in them."""
 _BATCH_ROWS = 64 * 1024
 _MAX_INVALID = 1000
 _MAX_WHY = 300
@@ -481,3 +484,10 @@ def learn_parquet(file: BinaryIO, take: Callable[[str, str, Any, Any], None]) ->
                 take(name, types[name], *as_numpy(batch.column(name)))
         n_rows: int = parquet.metadata.num_rows
         return n_rows
+
+
+def open_pages(file: BinaryIO, size: int) -> None:
+    """Open a Parquet file: the places of its column chunks, and up to 64 MiB every page."""
+    with open_parquet(file, size) as parquet:
+        if size <= _READ_WHOLE:
+            check_pages(parquet)

@@ -1,0 +1,227 @@
+"""Which format a file has by the end of its name, and whether it opens as that.
+
+What is told of a format: its suffixes, the module that reads it, and the extra which that is in. A new one
+is a line in `_FORMATS`, and a function that takes the file and its size and raises `ValueError` for what is
+wrong. All of it runs in a reader worker, except for text that is not packed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import io
+from collections.abc import Iterator
+from functools import cache
+from typing import BinaryIO, NamedTuple, cast
+
+from upload_client.core.text import for_log
+from upload_client.expectations.findings import NotOpened, Undecided
+from upload_client.expectations.packed import (
+    KEPT,
+    MODULES,
+    Budget,
+    Member,
+    Unpacked,
+    tar_members,
+    zip_members,
+)
+from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
+
+__all__ = ["format_of", "missing_library", "open_as"]
+
+_HERE = "upload_client.expectations.formats"
+_PIECE = 256 * 1024
+_MAX_WHY = 300
+_MAX_DEPTH = 3
+"""How many packs may lie in one another; what lies deeper is not opened."""
+_FEW = 3
+
+
+class _Format(NamedTuple):
+    """A format that is opened here.
+
+    Attributes:
+        suffixes: the ends of its names, in lower case.
+        function: what opens it, as ``module:function``; empty: it is text, or an archive.
+        module: what has to be installed for that; empty: nothing.
+        package: what a person installs.
+        extra: of this package, in which that is.
+    """
+
+    suffixes: tuple[str, ...]
+    function: str = ""
+    module: str = ""
+    package: str = ""
+    extra: str = "formats"
+
+
+_FORMATS = {
+    "csv": _Format(("csv",)),
+    "tsv": _Format(("tsv",)),
+    "json": _Format(("json", "geojson")),
+    "jsonl": _Format(("jsonl", "ndjson")),
+    "parquet": _Format(("parquet",), f"{_HERE}.tables:open_pages", "pyarrow", "pyarrow"),
+    "fits": _Format(("fits", "fit", "fts"), f"{_HERE}.fits:open_fits", "astropy", "astropy"),
+    "asdf": _Format(("asdf",), f"{_HERE}.asdf:open_asdf", "asdf", "asdf"),
+    "zip": _Format(("zip", "npz", "xlsx", "docx", "pptx", "ods", "odt", "odp", "kmz")),
+    "tar": _Format(("tar",)),
+}
+_PACKINGS = {
+    "gzip": _Format(("gz", "bgz")),
+    "bzip2": _Format(("bz2",)),
+    "xz": _Format(("xz",)),
+    "zstd": _Format(("zst", "zstd"), "", MODULES["zstd"], "backports.zstd", "formats-packed"),
+}
+_SHORT = {"tgz": "tar in gzip", "tbz2": "tar in bzip2", "txz": "tar in xz", "tzst": "tar in zstd"}
+_SUFFIXES = {suffix: name for name, one in _FORMATS.items() for suffix in one.suffixes}
+_PACKED = {suffix: name for name, one in _PACKINGS.items() for suffix in one.suffixes}
+_IN = " in "
+
+
+def format_of(path: str) -> str | None:
+    """The format a file should open as, by the end of its name; None where that says nothing.
+
+    Returns:
+        ``fits``; of what is packed ``fits in gzip``, or ``gzip`` where nothing is known of what is inside.
+    """
+    stem, dot, suffix = path.rpartition("/")[2].lower().rpartition(".")
+    if not dot:
+        return None
+    packing = _PACKED.get(suffix)
+    if packing is None:
+        return _SUFFIXES.get(suffix) or _SHORT.get(suffix)
+    inner = _SUFFIXES.get(stem.rpartition(".")[2]) if "." in stem else None
+    return packing if inner is None else f"{inner}{_IN}{packing}"
+
+
+def _parts(kind: str) -> tuple[str, str]:
+    """The format inside, and how it is packed; each empty where there is none."""
+    inner, inside, packing = kind.partition(_IN)
+    if inside:
+        return inner, packing
+    return ("", kind) if kind in _PACKINGS else (kind, "")
+
+
+@cache
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor what it would be in
+        return False
+
+
+def missing_library(kind: str) -> str | None:
+    """Which package would have to be installed to open a format that `format_of` has told; None: nothing."""
+    inner, packing = _parts(kind)
+    for one in (_PACKINGS.get(packing), _FORMATS.get(inner)):
+        if one is not None and one.module and not _is_there(one.module):
+            return one.package
+    return None
+
+
+def open_as(kind: str, file: BinaryIO, size: int, budget: Budget, *, depth: int = 0) -> None:
+    """Open a file as what its name says.
+
+    Args:
+        kind: as `format_of` tells it.
+        file: binary and seekable.
+        size: of it, in bytes.
+        budget: what it may take.
+        depth: how many packs it lies in.
+
+    Raises:
+        ValueError: it is not that, or damaged; or whatever else a library raises.
+        NotOpened: it, or a part of it, was not looked into; nothing speaks against the rest.
+        Undecided: it cannot be judged here.
+    """
+    inner, packing = _parts(kind)
+    if packing:
+        _open_packed(inner, packing, file, size, budget, depth)
+    elif inner in TEXT_FORMATS:
+        check_text(inner, file)
+    elif inner == "zip":
+        _open_members(zip_members(file, size, budget), budget, depth)
+    elif inner == "tar":
+        _open_members(tar_members(file, budget), budget, depth)
+    else:
+        module, _, function = _FORMATS[inner].function.partition(":")
+        getattr(importlib.import_module(module), function)(file, size)
+
+
+def _open_packed(inner: str, packing: str, file: BinaryIO, size: int, budget: Budget, depth: int) -> None:
+    unpacked = Unpacked(packing, file, size, budget)
+    content = cast("BinaryIO", io.BufferedReader(unpacked, _PIECE))
+    wrong: Exception | None = None
+    try:
+        _open_inside(inner, unpacked, content, budget, depth)
+    except Unreadable as error:
+        wrong = ValueError(f"what is inside does not open as {inner}: {error}")
+    except (NotOpened, Undecided) as error:
+        wrong = error
+    # Whatever is said of its content: that the pack is damaged says more.
+    if unpacked.size is None:
+        unpacked.read_on()
+    if wrong is not None:
+        raise wrong
+
+
+def _open_inside(inner: str, unpacked: Unpacked, content: BinaryIO, budget: Budget, depth: int) -> None:
+    if not inner:
+        return
+    if inner in TEXT_FORMATS:
+        check_text(inner, content)
+    elif inner == "tar":
+        _open_members(tar_members(content, budget), budget, depth + 1)
+    elif (package := missing_library(inner)) is not None:
+        raise NotOpened(f"{package} is not installed, so what is inside was not looked into")
+    else:
+        kept = content.read(KEPT + 1)
+        n = len(kept) if len(kept) <= KEPT else unpacked.read_on()
+        # What is damaged in its packing has been told by now.
+        inside = io.BytesIO(kept) if n <= KEPT else cast("BinaryIO", io.BufferedReader(unpacked, _PIECE))
+        del kept
+        inside.seek(0)
+        open_as(inner, inside, n, budget, depth=depth + 1)
+
+
+def _open_members(members: Iterator[Member], budget: Budget, depth: int) -> None:
+    """Open what lies in an archive, each as what its own name says."""
+    left_out: list[str] = []
+    n = 0
+    for member in members:
+        why = _open_member(member, budget, depth)
+        if why is not None:
+            n += 1
+            if len(left_out) < _FEW:
+                left_out.append(f"{member}: {why}")
+    if n:
+        more = f" and {n - len(left_out):,} more" if n > len(left_out) else ""
+        raise NotOpened("; ".join(left_out) + more)
+
+
+def _open_member(member: Member, budget: Budget, depth: int) -> str | None:
+    """Open one, and say why it was not opened."""
+    kind = format_of(member.name)
+    if kind is None:
+        return None
+    package = missing_library(kind)
+    if package is not None:
+        return f"{package} is not installed"
+    try:
+        if kind in TEXT_FORMATS:
+            check_text(kind, member.file)
+        elif depth + 1 >= _MAX_DEPTH:
+            return f"it lies in more than {_MAX_DEPTH - 1} packs"
+        elif member.size > KEPT:
+            return f"it is {kind} of more than {KEPT:,} bytes"
+        else:
+            data = member.file.read()
+            open_as(kind, io.BytesIO(data), len(data), budget, depth=depth + 1)
+    except (NotOpened, Undecided) as error:
+        return str(error)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 — whatever a library raises
+        said = str(error) if type(error) in (ValueError, Unreadable) else f"{type(error).__name__}: {error}"
+        raise ValueError(for_log(f"{member} does not open as {kind}: {said}", _MAX_WHY)) from None
+    return None
