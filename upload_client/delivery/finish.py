@@ -34,7 +34,9 @@ __all__ = ["complete", "end", "fetch_receipt", "sweep_unfinished", "write_receip
 
 _log = logging.getLogger(__name__)
 
-_GRACE = 3.5  # seconds for what is in flight, once the client has been told to stop
+# Schedulers kill a task some seconds after they asked it to end (Airflow: five); the end is more than this.
+_GRACE = 1.5  # seconds for what is in flight, once the client has been told to stop
+_HURRIED_CLOSE = 1.0  # seconds for the last records then
 _CHECKPOINT_AT_END = 16  # segments of all logs that are quicker read than a checkpoint is written
 
 
@@ -183,7 +185,9 @@ def _disconnect(
     why = in_words(error) if error is not None else "complete" if complete else run.state
     code = error.code if isinstance(error, DeliveryError) else None
     last = records.Crash(at, why, code) if crashed else records.Stop(at, why, code)
-    timeout = 0.0 if isinstance(error, LoginRefused) else CLOSE_TIMEOUT
+    timeout = CLOSE_TIMEOUT
+    if isinstance(error, LoginRefused | Interrupted):
+        timeout = 0.0 if isinstance(error, LoginRefused) else _HURRIED_CLOSE
     _try_to(run, "close the log", lambda: _close_log(connected, last, timeout))
     if isinstance(connected.writer.error, Superseded):  # somebody was faster than the last records
         return connected.writer.error, False

@@ -77,6 +77,7 @@ PATIENCE = 60.0
 """Seconds without one successful request after which failing ones are no longer repeated."""
 _RESTARTS = 3
 _BREATH = 0.5  # seconds until a file is opened again where too many are open
+_CLOSING = 0.5  # seconds for all threads together to end
 _MOST_WORKERS = 32  # where nobody has said how many
 _LANE_MEMORY = 48 * MIB
 _TELL_AT = 64
@@ -327,10 +328,12 @@ class TransferEngine:
     def close(self) -> None:
         """Stop at once and let go of everything but requests under way, whose answers go unread."""
         self.stop()
-        for thread in self._workers:
-            thread.join(0.05)
+        end = self._clock.monotonic() + _CLOSING
+        threads = list(self._workers)
         if self._multiplexer is not None:
-            self._multiplexer.thread.join(1.0)
+            threads.append(self._multiplexer.thread)
+        for thread in threads:
+            thread.join(max(end - self._clock.monotonic(), 0.0))
         with self._lock:
             for run in self._runs:
                 if not run.flying:
