@@ -47,7 +47,7 @@ from upload_client.core.trust import (
 from upload_client.errors import SettingsError
 from upload_client.support.consent import is_given
 from upload_client.support.in_use import note
-from upload_client.support.inputs import STDIN, read_once
+from upload_client.support.inputs import STDIN, is_once, kept
 
 __all__ = [
     "NotAllowed",
@@ -462,7 +462,7 @@ def profile_path(profile: str | os.PathLike[str] | None) -> Path | None:
     text = os.fspath(profile)
     if text.endswith(".toml") or "/" in text or os.sep in text or text == STDIN:
         path = Path(text).expanduser()
-        if not path.is_file() and not _is_pipe(path):
+        if not path.is_file() and not is_once(path):
             raise SettingsError(
                 f"the profile {path} is not there",
                 hint="Check its path, then run the same command again: --profile takes a TOML file, or the"
@@ -516,25 +516,13 @@ class _Layer:
             raise SettingsError(f"{self.source}: {self.names.get(key, key)}: {message}") from None
 
 
-def _is_pipe(path: Path) -> bool:
-    """Whether something may be read from there, though once alone."""
-    return str(path) == STDIN or (path.exists() and not path.is_dir())
-
-
-_read: dict[str, bytes] = {}
-
-
 def _content(path: Path) -> bytes:
     """A profile's bytes. Of a pipe they are kept: settings are asked for more than once."""
-    if path.is_file():
-        with path.open("rb") as file:
-            data = file.read(_MAX_PROFILE + 1)
-        if len(data) > _MAX_PROFILE:
-            raise SettingsError(f"{path}: has more than {_MAX_PROFILE:,} bytes: it is no profile")
-        return data
-    if str(path) not in _read:
-        _read[str(path)] = read_once(path, "the profile", limit=_MAX_PROFILE)
-    return _read[str(path)]
+    with kept(path, "the profile").open("rb") as file:
+        data = file.read(_MAX_PROFILE + 1)
+    if len(data) > _MAX_PROFILE:
+        raise SettingsError(f"{path}: has more than {_MAX_PROFILE:,} bytes: it is no profile")
+    return data
 
 
 def _read_profile(path: Path) -> dict[str, Any]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
+import boto3
 import pytest
+import trustme
 
-from upload_client.support.inputs import as_file, one_reader, opened, read_once
+from upload_client.s3.network import ca_bundle
+from upload_client.support.inputs import as_file, kept, one_reader, opened, read_once
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
 
@@ -106,3 +112,36 @@ def test_two_things_cannot_be_standard_input(run):
     said = run("--dataset", "D", "--delivery-id", "Y", "--index", "-", "--exclude-from", "-")
     assert said.code == 2
     assert "--index and --exclude-from cannot both be read from standard input" in said.err
+
+
+def test_what_others_open_again_and_again_is_kept_as_a_file(tmp_path):
+    pipe = tmp_path / "known_hosts"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_bytes, args=(b"x" * 100_000,), daemon=True).start()
+    assert [kept(pipe, "x").stat().st_size for _ in range(2)] == [100_000, 100_000]
+    (tmp_path / "file").write_text("x")
+    assert kept(tmp_path / "file", "x") == tmp_path / "file"
+
+
+def test_certificates_to_trust_may_come_from_a_pipe(tmp_path):
+
+    pipe = tmp_path / "ca.pem"
+    os.mkfifo(pipe)
+    content = trustme.CA().cert_pem.bytes()
+    threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True).start()
+    session = boto3.Session()
+    assert [Path(ca_bundle(session, str(pipe)) or "").read_bytes() for _ in range(2)] == [content] * 2
+
+
+def test_where_there_is_no_room_for_a_copy_the_folder_of_temporary_files_is_named(monkeypatch, tmp_path):
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile", lambda _: Full())
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_bytes, args=(b"x",), daemon=True).start()
+    with pytest.raises(OSError, match="No space left") as caught, opened(pipe, "x"):
+        pass
+    assert caught.value.filename == tempfile.gettempdir()

@@ -7,12 +7,14 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upload_client.activities.errors import NotDelivered, missing_extra, without_secrets
 from upload_client.activities.placing import ServerFileWriter
 from upload_client.core.placing import folders
 from upload_client.errors import LoginRefused, NotReachable, UsageError
+from upload_client.support.inputs import kept
 
 if TYPE_CHECKING:
     import paramiko
@@ -92,13 +94,13 @@ class SftpClient:
             if self._known_hosts is None:
                 ssh.load_system_host_keys()
             else:
-                ssh.load_system_host_keys(os.fspath(self._known_hosts))
+                ssh.load_system_host_keys(str(kept(Path(self._known_hosts), "the servers that are known")))
             ssh.connect(
                 self.host,
                 self.port,
                 self.user,
                 self._secret,
-                key_filename=None if self._key_file is None else os.fspath(self._key_file),
+                key_filename=None if self._key_file is None else str(kept(Path(self._key_file), "the key")),
                 passphrase=self._key_password,
                 timeout=self._timeout,
                 banner_timeout=self._timeout,

@@ -23,6 +23,7 @@ import botocore.session
 import botocore.utils
 
 from upload_client.errors import SettingsError
+from upload_client.support.inputs import kept
 
 __all__ = ["Proxy", "Way", "ca_bundle", "is_this_machine", "proxies_for", "proxy_of", "way_of"]
 
@@ -144,17 +145,18 @@ def ca_bundle(session: Any, given: str | None = None) -> str | None:  # noqa: AN
 
 
 def _certificates(text: str, name: str) -> Path:
-    path = Path(text).expanduser()
+    path = readable = Path(text).expanduser()
     try:
-        status = path.stat()
-        _trusting(str(path), status.st_mtime_ns)
+        readable = kept(path, "certificates to trust")
+        status = readable.stat()
+        _trusting(str(readable), status.st_mtime_ns)
     except (OSError, ValueError) as error:
         why = "holds no certificate" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
         raise SettingsError(
             f"{name}: {path}: {why or 'cannot be read'}",
             hint="Name a PEM file with the certificates to trust, or unset it.",
         ) from None
-    return path
+    return readable
 
 
 @functools.lru_cache(maxsize=4)
@@ -230,14 +232,15 @@ def own_certificate(files: Mapping[str, str | None]) -> tuple[str, str] | str | 
         if key is not None:
             raise SettingsError("client_key: a key without client_cert, the certificate that it belongs to")
         return None
-    paths = [str(Path(path).expanduser()) for path in (certificate, key) if path is not None]
+    given = [Path(path).expanduser() for path in (certificate, key) if path is not None]
     try:
+        paths = [str(kept(path, "the own certificate")) for path in given]
         _identify(ssl.create_default_context(), paths)
     except (OSError, ValueError) as error:
         why = "is not a certificate with its key" if isinstance(error, ssl.SSLError) else None
         why = why or getattr(error, "strerror", None) or "cannot be read"
         raise SettingsError(
-            f"client_cert: {' and '.join(paths)}: {why}",
+            f"client_cert: {' and '.join(map(str, given))}: {why}",
             hint="Name PEM files: the certificate, and in client_key its key, if that is in another file.",
         ) from None
     return paths[0] if len(paths) == 1 else (paths[0], paths[1])

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from upload_client.errors import UsageError
 from upload_client.support.in_use import note
 
-__all__ = ["STDIN", "as_file", "one_reader", "opened", "read_once"]
+__all__ = ["STDIN", "as_file", "is_once", "kept", "one_reader", "opened", "read_once"]
 
 STDIN = "-"
 """Stands for standard input in place of a path."""
 _IN_MEMORY = 16 * 1024 * 1024
+_BLOCK = 1024 * 1024
+_kept: dict[str, Path] = {}
+_until_the_end = contextlib.ExitStack()
+atexit.register(_until_the_end.close)
 _NAMES = (STDIN, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 
@@ -44,9 +48,20 @@ def opened(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
             yield source
             return
         copy = stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
-        shutil.copyfileobj(source, copy)
+        _copy(source, copy)
         copy.seek(0)
         yield copy  # type: ignore[misc] # it has the methods of one
+
+
+def _copy(source: BinaryIO, copy: Any) -> None:  # noqa: ANN401 - a temporary file of either kind
+    """Copy an input; where there is no room for it, the folder of temporary files is named."""
+    while block := source.read(_BLOCK):
+        try:
+            copy.write(block)
+            copy.flush()
+        except OSError as error:
+            error.filename = tempfile.gettempdir()
+            raise
 
 
 def one_reader(**inputs: object) -> None:
@@ -90,15 +105,35 @@ def as_file(path: Path, what: str) -> Iterator[Path]:
     Raises:
         OSError: it cannot be read.
     """
-    try:
-        regular = stat.S_ISREG(path.stat().st_mode) and str(path) not in _NAMES
-    except OSError:
-        regular = str(path) not in _NAMES  # opening it will tell
-    if regular:
+    if not is_once(path):
         note(path, what)
         yield path
         return
     with opened(path, what) as file, tempfile.NamedTemporaryFile("wb") as copy:
-        shutil.copyfileobj(file, copy)
-        copy.flush()
+        _copy(file, copy)
         yield Path(copy.name)
+
+
+def kept(path: Path, what: str) -> Path:
+    """A path that can be opened as often as one likes until this process ends; see `as_file`.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if str(path) in _kept:
+        return _kept[str(path)]
+    found = _until_the_end.enter_context(as_file(path, what))
+    if found != path:
+        _kept[str(path)] = found
+    return found
+
+
+def is_once(path: Path) -> bool:
+    """Whether it can be read only once: standard input, a pipe."""
+    if str(path) in _NAMES:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False  # opening it will tell
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

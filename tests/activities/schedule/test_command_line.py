@@ -195,7 +195,7 @@ def test_once_runs_a_job_and_show_tells_what_came_of_it(written, run, folder):
     assert "\x1b" not in err
     code, out, _ = run("show", path)
     assert code == 0
-    assert "succeeded, took 0:00" in out
+    assert "succeeded, took 0:0" in out
     assert "for Mon 2026-07-20 00:00 UTC: failed with exit code 1" in out
     assert "RuntimeError: no customers today \\x1b[2J" in out
     code, out, _ = run("show", path, "--json")

@@ -32,7 +32,7 @@ from upload_client.core.sources import shown_url
 from upload_client.core.templates import check_template, fill
 from upload_client.errors import UsageError
 from upload_client.support import yaml_document
-from upload_client.support.in_use import note
+from upload_client.support.inputs import is_once, read_once
 from upload_client.support.yaml_document import (
     SHOWN,
     Budget,
@@ -427,7 +427,7 @@ class Loaded:
 
     @property
     def folder(self) -> Path:
-        """The folder of the file."""
+        """The folder of the file; of a pipe, the current one."""
         return self.path.parent
 
     def within(self, path: str) -> Path:
@@ -442,10 +442,8 @@ def load(path: Path) -> Loaded:
         InvalidSchedule: it is none.
         UsageError: it cannot be read.
     """
-    note(path, "the schedule")
     try:
-        with path.open("rb") as file:
-            data = file.read(_LIMITS.size + 1)
+        data = read_once(path, "the schedule", limit=_LIMITS.size + 1)
     except OSError as error:
         raise UsageError(f"the schedule {path} cannot be read: {error.strerror}") from None
     where = str(path)
@@ -456,7 +454,9 @@ def load(path: Path) -> Loaded:
     if not isinstance(content, dict):
         raise InvalidSchedule(where, ["it is no mapping that has `jobs`"])
     try:
-        return Loaded(Schedule.model_validate(content), path.absolute())
+        return Loaded(
+            Schedule.model_validate(content), Path.cwd() / path.name if is_once(path) else path.absolute()
+        )
     except ValidationError as error:
         problems = list(_problems(error, root))
         raise InvalidSchedule(where, problems, error.error_count()) from None

@@ -1,0 +1,135 @@
+"""Each option that names a file to read takes a pipe and standard input just as a file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from typing import NamedTuple
+
+import click
+import pytest
+
+import upload_client.cli.app  # noqa: F401 - adds the commands
+from upload_client.cli.deliver import deliver
+from upload_client.core.receipt import Delivered, IndexNamed, LogTail, ReceiptHead, encode_receipt
+from upload_client.receipts.store import local_copy
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="a pipe with a name")
+
+LONG = 100_000  # bytes: more than a pipe holds
+TABLE = "path,will_transfer\n" + "x,false\n" * (LONG // 8) + "the/last,true\n"
+PATTERNS = "# pattern\n" * (LONG // 10) + "the/last\\\n"
+TOML = "# a comment\n" * (LONG // 12) + "the_last = 1\n"
+YAML = "# a comment\n" * (LONG // 12) + "the_last: 1\n"
+DELIVERY = ("--dataset", "D", "--delivery-id", "Y")
+
+
+class Case(NamedTuple):
+    """A command line with `{}` for the file, what is in that, and what is said of its last line."""
+
+    line: tuple[str, ...]
+    content: str
+    says: str = "the_last"
+    code: int = 2
+
+
+CASES = {
+    ("", "index"): Case((*DELIVERY, "--source", "data", "--index", "{}"), TABLE, "'the/last'"),
+    ("check", "index"): Case(
+        ("check", *DELIVERY, "--source", "data", "--index", "{}"), TABLE, "'the/last'"
+    ),
+    **{
+        (command, "exclude_from"): Case((command, *rest, "--exclude-from", "{}"), PATTERNS, "the/last")
+        for command, rest in {
+            "": (*DELIVERY, "--source", "data"),
+            "check": (*DELIVERY, "--source", "data"),
+            "index": ("data", "-o", "x.csv"),
+            "verify": ("r.json", "--source", "data"),
+        }.items()
+    },
+    **{
+        (command, "profile"): Case((command, *DELIVERY, "--profile", "{}"), TOML)
+        for command in ("", "check", "status", "receipt", "report")
+    },
+    ("unlock", "profile"): Case(("unlock", *DELIVERY, "--steal", "x", "--profile", "{}"), TOML),
+    ("verify", "profile"): Case(("verify", "r.json", "--online", "--profile", "{}"), TOML),
+    ("verify", "receipt"): Case(("verify", "{}"), "", "receipt of D/Y (staging): 1,000 files", 0),
+    ("expectations check", "document"): Case(
+        ("expectations", "check", "data", "--expectations", "{}"), YAML
+    ),
+    **{
+        (f"schedule {command}", "file"): Case(("schedule", command, "{}", *rest), YAML)
+        for command, rest in {"run": (), "once": ("job",), "show": (), "check": ()}.items()
+    },
+}  # fmt: skip
+
+WRITTEN = {"report", "log_file", "output", "profile_out"}
+FOLDERS = {"source", "output_dir", "folder"}
+TEXTS = {
+    *("dataset", "delivery_id", "include", "exclude", "max_rate", "patience", "dask", "s3_endpoint"),
+    *("buckets", "threads", "page", "steal", "user", "email", "stack", "region", "shard", "job", "moment"),
+    *("to", "name", "select"),
+}
+
+
+def parameters(command: click.Command, words: tuple[str, ...] = ()) -> set[tuple[str, str]]:
+    """Command and name of each parameter that could name a file."""
+    found = {
+        (" ".join(words), parameter.name or "")
+        for parameter in command.params
+        if isinstance(parameter.type, click.Path | click.File)
+        or (isinstance(parameter.type, click.types.StringParamType) and not getattr(parameter, "is_flag", 0))
+    }
+    for name, inner in getattr(command, "commands", {}).items():
+        found |= parameters(inner, (*words, name))
+    return found
+
+
+def test_every_parameter_that_names_a_file_to_read_is_tried_here():
+    others = WRITTEN | FOLDERS | TEXTS
+    assert {found for found in parameters(deliver) if found[1] not in others} == CASES.keys()
+
+
+@pytest.fixture
+def receipt(tmp_path) -> str:
+    """A receipt of a thousand files, more than a pipe holds, as ``r.json`` and as text."""
+    when = "2026-01-02T03:04:05.678Z"
+    files = [
+        Delivered(f"{n:05}", 1, "6Le+Qw==", "ab" * 16, None, "1-0", when, when, "v") for n in range(1000)
+    ]
+    head = ReceiptHead(
+        *("D", "Y", "staging", 1, "a", when, 1000, 1000, "s3://l/D/Y/", "s3://c/D/Y/"),
+        *(IndexNamed("staging/index/00000001.csv", "0" * 64), LogTail(0, "1" * 64), (LogTail(0, "2" * 64),)),
+        *((), ()),
+    )
+    with local_copy(head, tmp_path) as copy:
+        for _ in copy.of(encode_receipt(head, files)):
+            pass
+    os.replace(copy.path, tmp_path / "r.json")  # noqa: PTH105
+    return (tmp_path / "r.json").read_text()
+
+
+@pytest.mark.parametrize("way", ["pipe", "-"])
+@pytest.mark.parametrize("what", CASES, ids=" ".join)
+def test_it_is_read_to_its_end_whatever_it_comes_from(what, way, tmp_path, data, receipt):
+    case = CASES[what]
+    content = (case.content or receipt).encode()
+    name, given = way, {"input": content}
+    if way == "pipe":
+        name, given = str(tmp_path / "given.toml"), {"stdin": subprocess.DEVNULL}
+        os.mkfifo(name)
+        threading.Thread(target=(tmp_path / "given.toml").write_bytes, args=(content,), daemon=True).start()
+    line = [name if word == "{}" else word for word in case.line if word]
+    done = subprocess.run(
+        [sys.executable, "-m", "upload_client", *line],
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=100,
+        check=False,
+        **given,
+    )
+    said = (done.stdout + done.stderr).decode()
+    assert case.says in said, said
+    assert done.returncode == case.code, said
