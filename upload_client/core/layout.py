@@ -178,6 +178,10 @@ class Layout:
         """The receipt of a delivery that the run of `epoch` finished."""
         return f"{self.receipt_prefix}{epoch:08d}.json"
 
+    def signature(self, epoch: int) -> str:
+        """The receiver's signature of that receipt."""
+        return f"{self.transfer_type}/signature/{epoch:08d}.json"
+
     @property
     def checkpoint_prefix(self) -> str:
         """The start of all checkpoint keys."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -54,6 +55,7 @@ __all__ = [
     "last_receipt",
     "local_copy",
     "open_receipt",
+    "open_stored_receipt",
     "put_receipt",
     "runs",
     "sha256_of",
@@ -185,6 +187,36 @@ def open_receipt(path: Path) -> Iterator[ReceiptReader]:
             yield ReceiptReader(readline)
         except BadReceipt as error:
             raise UsageError(f"{path} is no receipt that can be used: {error}", hint=_ANOTHER) from None
+
+
+@contextlib.contextmanager
+def open_stored_receipt(control: Bucket, key: str) -> Iterator[ReceiptReader]:
+    """Read a receipt where it lies, as it comes, in bounded memory.
+
+    Raises:
+        NotFound: there is none.
+        StoreError: it cannot be read; also while its files are read inside.
+        BadReceipt: it is none; also while its files are read inside.
+    """
+    with store_errors(f"GET {control.prefix}{key}"):
+        answer = control.client.get_object(Bucket=control.name, Key=control.prefix + key)
+        with contextlib.closing(answer["Body"]) as body:
+            yield ReceiptReader(io.BufferedReader(_Body(body), _READ).readline)
+
+
+class _Body(io.RawIOBase):
+    """The body of an answer as a raw stream."""
+
+    def __init__(self, body: Any) -> None:  # noqa: ANN401 - untyped
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever has a buffer
+        block: bytes = self._body.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
 
 
 _ANOTHER = "Take the receipt as upload-client has written it; there is one more in the control bucket."

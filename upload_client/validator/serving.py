@@ -17,6 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from upload_client.core.layout import Layout
 from upload_client.core.object_options import for_control
 from upload_client.core.text import for_log
+from upload_client.errors import DeliveryError
+from upload_client.receipts.signing import open_key
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.s3.direct import DirectWire
@@ -24,6 +26,7 @@ from upload_client.s3.options import use
 from upload_client.s3.route import NoRoute
 from upload_client.s3.store_clock import StoreClock
 from upload_client.support.clock import SYSTEM
+from upload_client.validator.countersigning import NotSigned, countersign
 from upload_client.validator.expected import MalformedIndex, index_rows, limits, make_checker
 from upload_client.validator.judging import AT_ONCE, Judging
 from upload_client.validator.pipeline import Outcome, Tally, Validator
@@ -123,6 +126,8 @@ def serve(
                 told = _told(layout, outcome, _tally(validator, control, layout.index(client_epoch)))
                 telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
                 telemetry.info("the run of the delivery has ended", **told)
+                if told["complete"] and settings.signing_key is not None:
+                    _sign(session, settings, layout, control, landing, client_epoch, telemetry)
                 try:
                     _publish(session, settings, told)
                 except (
@@ -134,6 +139,28 @@ def serve(
     wrong = {"clock_ahead_seconds": clock.clock_ahead} if clock.is_wrong else {}
     telemetry.info("the validator leaves", outcome=outcome, **wrong)
     return outcome
+
+
+def _sign(
+    session: boto3.Session,
+    settings: ValidatorSettings,
+    layout: Layout,
+    control: Bucket,
+    landing: Bucket,
+    epoch: int,
+    telemetry: Telemetry,
+) -> None:
+    """Sign the receipt, where the logs prove it; where that fails, the operator is told."""
+    assert settings.signing_key is not None
+    try:
+        key = open_key(settings.signing_key, session, settings)
+        statement = countersign(control, landing, layout, key, epoch)
+    except (NotSigned, DeliveryError) as error:
+        telemetry.count("ReceiptsNotSigned")
+        telemetry.info("the receipt is not signed", why=for_log(str(error), 500))
+    else:
+        telemetry.count("ReceiptsSigned")
+        telemetry.info("the receipt is signed", sha256=statement.sha256, key=key.public.key_id)
 
 
 def _wire(landing: Bucket) -> DirectWire | None:

@@ -64,6 +64,9 @@ class ValidatorSettings(BaseModel):
     """Seconds that one file may take there, the reading of its bytes included."""
     reader_files: tuple[str, ...] = ()
     """Files and folders that a check of the receiver's own may read there, beside Python and libraries."""
+    signing_key: str | None = None
+    """What signs the receipts of complete deliveries: path of a PEM file, or ARN of a secret or of a KMS key
+    (`upload-client receiver key make`). None: nobody does."""
     max_unpacked: int = Field(default=4 * 1024**3, ge=0)
     """Bytes that a compressed file may unpack to."""
     require_expectations: bool = False

@@ -1,0 +1,205 @@
+"""Signing the receipt of a complete delivery, for what the receiver's own logs prove.
+
+A client writes the receipt. It is signed only where each file of it, and no other of the index, is announced
+in the client's log, was called valid by a validator, and still lies in the landing bucket as it was judged;
+and where the logs end as the receipt says. Objects beside those of the receipt are no matter of the receipt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+
+from upload_client.control.checkpoints import fold_validators
+from upload_client.control.log import LogReader
+from upload_client.core.attestation import MAX_ENVELOPE, BadSignature, Statement
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.layout import Layout, segment_key
+from upload_client.core.receipt import BadReceipt, Delivered, ReceiptHead
+from upload_client.core.records import MAX_SEGMENT
+from upload_client.core.text import for_log
+from upload_client.core.times import timestamp
+from upload_client.receipts.signing import SigningKey, check_signature, sign
+from upload_client.receipts.store import open_stored_receipt
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
+from upload_client.support.clock import SYSTEM, Clock
+from upload_client.validator.expected import MalformedIndex, index_rows
+
+__all__ = ["NotSigned", "countersign", "folded"]
+
+
+class NotSigned(Exception):  # noqa: N818 - it reads as what it says
+    """The receipt says something that the logs do not prove; the text says what."""
+
+
+def folded(control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> DeliveryHistory:
+    """Read all logs of a delivery from their beginning. A checkpoint is a client's, and proves nothing.
+
+    Raises:
+        LogBroken: a log is no chain.
+        StoreError: a log could not be read.
+    """
+    history = DeliveryHistory()
+    client = LogReader(control, layout.client_log(), writer="client", clock=clock)
+    for segment in client.read_all():
+        history.add_client(segment)
+    for _ in fold_validators(control, layout, history, client, {}, clock):
+        pass
+    return history
+
+
+def countersign(
+    control: Bucket,
+    landing: Bucket,
+    layout: Layout,
+    key: SigningKey,
+    epoch: int,
+    history: DeliveryHistory | None = None,
+    clock: Clock = SYSTEM,
+) -> Statement:
+    """Sign the receipt that the run of an epoch has written, and put the signature beside it.
+
+    Where a signature by this key is there already, it stays.
+
+    Args:
+        control: the control bucket, at the delivery's root.
+        landing: the landing bucket, at the delivery's prefix.
+        layout: where everything is.
+        key: to sign with.
+        epoch: of the run.
+        history: all logs, folded from their beginning; None: they are read.
+        clock: the signer's.
+
+    Returns:
+        What is signed.
+
+    Raises:
+        NotSigned: the receipt says what is not proven, or there is none.
+        LogBroken: a log is no chain.
+        StoreError: something could not be read or written.
+    """
+    if history is None:
+        history = folded(control, layout, clock)
+    head, sha256 = _proven(control, landing, layout, epoch, history)
+    there = layout.signature(epoch)
+    try:
+        found = control.get(there, limit=MAX_ENVELOPE).body
+        signed = check_signature(found, [key.public], head, sha256)
+    except (NotFound, ObjectTooLarge, BadSignature):
+        signed = None  # what is there, and does not hold, has been put there by somebody else
+    if signed is not None:
+        return signed.statement
+    statement = Statement.of(
+        head,
+        sha256,
+        signed_at=timestamp(clock.wall()),
+        signer=f"upload-client {version('upload-client')}",
+        expectations_sha256=_sha256_of_document(control, layout),
+    )
+    control.put(there, sign(key, statement), content_type="application/json")
+    return statement
+
+
+def _proven(
+    control: Bucket, landing: Bucket, layout: Layout, epoch: int, history: DeliveryHistory
+) -> tuple[ReceiptHead, str]:
+    """The head of the receipt and its SHA-256, once all it says is proven."""
+    in_place = bytearray(len(history))
+    for entry in landing.list():
+        row = history.row(entry.key)
+        past = None if row is None else history.at(row)
+        if row is not None and past is not None:
+            in_place[row] = (entry.size, entry.etag) == (past.upload.size, past.upload.etag)
+    receipt, seen = layout.receipt(epoch), bytearray(len(history))
+    try:
+        with open_stored_receipt(control, receipt) as reader:
+            head = reader.head
+            _check_head(head, control, landing, layout, epoch)
+            for each in reader:
+                row = _judged(each, history)
+                if not in_place[row]:
+                    raise NotSigned(
+                        f"{_named(each.path)} lies no longer in the landing bucket as it was judged"
+                    )
+                seen[row] = 1
+            sha256 = reader.sha256
+    except NotFound:
+        raise NotSigned(f"there is no receipt {receipt}: the delivery is not complete") from None
+    except BadReceipt as error:
+        raise NotSigned(f"{receipt} is no receipt that can be used: {error}") from None
+    _check_tails(head, control, layout)
+    _check_index(head, control, history, seen)
+    return head, sha256
+
+
+def _check_head(head: ReceiptHead, control: Bucket, landing: Bucket, layout: Layout, epoch: int) -> None:
+    says = (head.dataset, head.delivery_id, head.transfer_type, head.epoch, head.landing, head.control)
+    due = (
+        layout.dataset,
+        layout.delivery_id,
+        layout.transfer_type,
+        epoch,
+        str(landing),
+        str(control),
+    )
+    if says != due:
+        raise NotSigned("it is the receipt of another delivery, run or place")
+
+
+def _judged(each: Delivered, history: DeliveryHistory) -> int:
+    """The row of a file whose verdict is what the receipt says."""
+    row = history.row(each.path)
+    past = None if row is None else history.at(row)
+    if row is None or past is None:
+        raise NotSigned(f"no log knows {_named(each.path)}")
+    if not history.is_ok(row):
+        raise NotSigned(f"no validator has called {_named(each.path)} valid")
+    upload = past.upload
+    says = (each.upload, each.size, each.crc32, each.etag, each.version_id)
+    if says != (upload.id, upload.size, upload.crc32, upload.etag, upload.version_id):
+        raise NotSigned(f"the logs say something else of {_named(each.path)}")
+    told = (history.transferred_at[row], history.judged_at[row], history.judge(row))
+    if (each.sent_at, each.judged_at, each.judged_by) != told:
+        raise NotSigned(f"the logs say another time or another validator for {_named(each.path)}")
+    return row
+
+
+def _check_tails(head: ReceiptHead, control: Bucket, layout: Layout) -> None:
+    tails = [(layout.client_log(), head.client_log)]
+    tails += [(layout.validator_log(tail.shard), tail) for tail in head.validator_logs]
+    for log, tail in tails:
+        key = segment_key(log, tail.seq)
+        try:
+            found = hashlib.sha256(control.get(key, limit=MAX_SEGMENT).body).hexdigest()
+        except (NotFound, ObjectTooLarge):
+            found = None
+        if found != tail.sha256:
+            raise NotSigned(f"{key} is not what the receipt names as the end of that log")
+
+
+def _check_index(head: ReceiptHead, control: Bucket, history: DeliveryHistory, seen: bytearray) -> None:
+    """Every file of the index is in the receipt, and no other."""
+    n_files = 0
+    try:
+        for path, _ in index_rows(control, head.index.key):
+            row = history.row(path)
+            if row is None or not seen[row]:
+                raise NotSigned(f"the index names {_named(path)}, and the receipt does not")
+            n_files += 1
+    except NotFound:
+        raise NotSigned(f"there is no index {head.index.key}") from None
+    except MalformedIndex as error:
+        raise NotSigned(f"{head.index.key} is no index: {for_log(str(error))}") from None
+    if n_files != head.n_files:
+        raise NotSigned(f"the index names {n_files:,} files, and the receipt {head.n_files:,}")
+
+
+def _sha256_of_document(control: Bucket, layout: Layout) -> str | None:
+    try:
+        return hashlib.sha256(control.get(layout.expectations).body).hexdigest()
+    except NotFound:
+        return None
+
+
+def _named(path: str) -> str:
+    return repr(for_log(path, 500))
