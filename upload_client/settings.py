@@ -214,6 +214,8 @@ class Settings(BaseModel):
     """The key of that certificate, where it is not in the same file."""
     exclude: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()
     """Patterns, as in a .gitignore, of files that are never delivered."""
+    receipt_keys: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()
+    """Public keys that sign the receiver's receipts, each in a line (`upload-client receiver key export`)."""
     symlinks: Literal["refuse", "follow", "skip"] = "refuse"
     """What becomes of symlinks: those that lead out of the source, or nowhere, are an error; those that lead
     out are followed, too; or all are left out."""

@@ -99,7 +99,10 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
             --log-file""",
         ),
         (["index"], "-o --format --no-checksums --include --exclude --exclude-from --symlinks --force"),
-        (["sandbox"], "--dataset --delivery-id --port --s3-endpoint --profile-out --bucket --force"),
+        (
+            ["sandbox"],
+            "--dataset --delivery-id --port --s3-endpoint --profile-out --bucket --signing-key --force",
+        ),
         (
             ["check"],
             """--dataset --delivery-id --sample --source --index --no-index

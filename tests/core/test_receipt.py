@@ -31,6 +31,7 @@ from upload_client.core.receipt import (
     ValidatorRun,
     compare_content,
     compare_listing,
+    compare_receipts,
     compare_size,
     digest_in_trailer,
     digest_of_files,
@@ -329,3 +330,51 @@ def test_a_delivery_ends_now_and_not_before_the_last_thing_that_its_receipt_tell
     assert ended_at(now, None, None) == now
     assert ended_at(later, now, None) == later
     assert ended_at(now, now, later) == later
+
+
+def _file(path, crc32="AAAAAA==", size=1):
+    return Delivered(path, size, crc32, "e", None, "1-0", T, T, "v")
+
+
+@pytest.mark.parametrize(
+    ("files", "others", "found"),
+    [
+        ([], [], []),
+        ([_file("a")], [("a", 1, "AAAAAA==")], []),
+        ([_file("a")], [("a", None, None)], []),
+        ([_file("a")], [("a", 2, None)], [("changed since", "a")]),
+        ([_file("a")], [("a", 1, "BBBBBA==")], [("changed since", "a")]),
+        ([_file("a")], [], [("removed since", "a")]),
+        ([], [("a", 1, "AAAAAA==")], [("added since", "a")]),
+        ([_file("b")], [("a", 1, "AAAAAA==")], [("moved since", "b")]),
+        ([_file("a")], [("b", 1, "AAAAAA==")], [("moved since", "a")]),
+        ([_file("a"), _file("b")], [("c", 1, "AAAAAA==")], [("moved since", "a"), ("removed since", "b")]),
+        (
+            [_file("a")],
+            [("b", 1, "AAAAAA=="), ("c", 1, "AAAAAA==")],
+            [("moved since", "a"), ("added since", "c")],
+        ),
+    ],
+)
+def test_two_receipts_differ_by_what_was_added_removed_changed_or_moved(files, others, found):
+    assert [(each.kind, each.path) for each in compare_receipts(files, others)] == found
+
+
+@given(
+    st.dictionaries(st.text("abc", min_size=1, max_size=3), st.sampled_from(["AAAAAA==", "BBBBBA=="])),
+    st.dictionaries(st.text("abc", min_size=1, max_size=3), st.sampled_from(["AAAAAA==", "BBBBBA=="])),
+)
+def test_of_two_receipts_each_path_that_differs_is_accounted_for_once(here, there):
+    found = list(
+        compare_receipts(
+            [_file(path, here[path]) for path in sorted(here)],
+            [(path, 1, there[path]) for path in sorted(there)],
+        )
+    )
+    moved_to = [
+        each.message.removeprefix("is ").removesuffix(" there")
+        for each in found
+        if each.kind == "moved since"
+    ]
+    told = sorted([each.path for each in found] + moved_to)
+    assert told == sorted(path for path in {*here, *there} if here.get(path) != there.get(path))

@@ -20,7 +20,8 @@ def resources(text: str) -> dict:
 
 def filled_in(value: dict) -> str:
     text = value["Fn::Sub"]
-    text = text[0].replace("${Worker}", "null") if isinstance(text, list) else text
+    if isinstance(text, list):
+        text = text[0].replace("${Worker}", "null").replace("${Signing}", "null")
     text = text.replace("${Shards}", "8")
     return re.sub(r"\$\{[^}]*\}", "x", text)
 

@@ -58,10 +58,15 @@ def receipt(
     """Fetch the receipt of a finished delivery from the control bucket, from any machine that may read it.
 
     The last one, if there are several. It is what the delivery itself writes at its end: fetch it where that
-    could not be, or is lost. Nothing is changed anywhere else.
+    could not be, or is lost; and the receiver's signature, where there is one, beside it. Nothing is changed
+    anywhere else.
     """
     from upload_client.errors import DeliveryError, NotComplete  # noqa: PLC0415 # not for --help
-    from upload_client.receipts.store import bring_receipt, last_receipt  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.store import (  # noqa: PLC0415 # imports boto3
+        bring_receipt,
+        bring_signature,
+        last_receipt,
+    )
 
     _, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     key = last_receipt(places.control, places.layout)
@@ -76,4 +81,13 @@ def receipt(
             hint="Name another place for it: -o.",
         ) from error
     click.echo(f"{for_terminal(str(path))}: SHA-256 {sha256}", err=True)
+    try:
+        beside = bring_signature(places.control, places.layout, key, path)
+    except OSError as error:
+        raise DeliveryError(
+            f"the signature cannot be written beside {path}: {error.strerror}",
+            hint="Name another place for both: -o.",
+        ) from error
+    signed = "not signed by the receiver" if beside is None else f"signed: {for_terminal(str(beside))}"
+    click.echo(signed, err=True)
     return 0

@@ -53,6 +53,12 @@ __all__ = ["sandbox"]
     metavar="NAME",
     help="Make a bucket of this name, too, for `upload-client sync`.  [repeatable]",
 )
+@click.option(
+    "--signing-key",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Sign the receipts of complete deliveries with it (`upload-client receiver key make`).",
+)
 @force_option
 @click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 def sandbox(
@@ -63,6 +69,7 @@ def sandbox(
     s3_endpoint: str | None,
     profile_out: Path | None,
     buckets: tuple[str, ...],
+    signing_key: Path | None,
     force: bool,
 ) -> None:
     """Run S3, Cognito, SSM, Lambda and a validator on 127.0.0.1, until Ctrl-C or SIGTERM.
@@ -82,6 +89,7 @@ def sandbox(
         profile_out=profile_out,
         force=force,
         buckets=buckets,
+        validator=None if signing_key is None else {"signing_key": str(signing_key.absolute())},
     )
     try:
         with interruptible(), made as running:

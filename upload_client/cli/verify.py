@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from upload_client.core.receipt import Difference, Findings
+    from upload_client.receipts.proof import Proof
     from upload_client.receipts.verify import Checked
 
 __all__ = ["verify"]
@@ -48,6 +49,8 @@ NAMED = 10
                 ("upload-client verify upload-client_D_Y_staging_00000001.receipt.json", ""),
                 ("upload-client verify RECEIPT --source /data/survey7", ""),
                 ("upload-client verify RECEIPT --online --profile archive.toml", ""),
+                ("upload-client verify RECEIPT --key receiver.pem --require-signature", "for an auditor"),
+                ("upload-client verify RECEIPT --against LATER", "what has changed between two deliveries"),
             ),
         ),
         Section(
@@ -55,7 +58,7 @@ NAMED = 10
             (
                 ("0", "all is as the receipt says"),
                 ("2", "RECEIPT is none, or cannot be read; or wrong usage"),
-                ("3", "something differs: it is named"),
+                ("3", "something differs, or the signature does not hold: it is named"),
                 ("7", "not reachable: try again"),
             ),
         ),
@@ -75,6 +78,35 @@ NAMED = 10
     metavar="NAME|FILE",
     shell_complete=profiles,
     help="Settings from the receiver, a TOML file; for --online.",
+)
+@click.option(
+    "--key",
+    "key_files",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Trust this public key of the receiver (PEM; several in a file, or several times). Also trusted are"
+    " those that the profile names.",
+)
+@click.option(
+    "--signature",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The signature.  [default: the file beside RECEIPT that ends in .sig.json]",
+)
+@click.option(
+    "--require-signature", is_flag=True, help="Exit with 3 unless a key that is trusted has signed."
+)
+@click.option(
+    "--expect",
+    metavar="SHA256",
+    help="The receipt's SHA-256 as you know it from elsewhere: exit with 3 if not.",
+)
+@click.option(
+    "--against",
+    metavar="OTHER",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A later receipt, or an index: name what was added, removed, changed or moved since.",
 )
 @patience_option
 @plain_http_option
@@ -96,6 +128,11 @@ def verify(
     source: Path | None,
     online: bool,
     profile: str | None,
+    key_files: tuple[Path, ...],
+    signature: Path | None,
+    require_signature: bool,
+    expect: str | None,
+    against: Path | None,
     patience: str | None,
     names_all: bool,
     output: Path | None,
@@ -108,10 +145,19 @@ def verify(
 ) -> int:
     """Hold RECEIPT, a file or s3://bucket/key, against what is there now.
 
-    Alone, the receipt itself is checked: its form, its totals, and that nobody has changed a file record.
+    Alone, the receipt itself is checked: its form, its totals, and that its parts agree. Whoever can write it
+    can have written another that agrees as well: what shows that nobody did is the receiver's signature, or
+    its SHA-256 known from elsewhere.
     """
     from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
-    from upload_client.receipts.verify import check_buckets, check_folder, read_receipt  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.signing import public_key_of_line, read_public_keys  # noqa: PLC0415 # the same
+    from upload_client.receipts.verify import (  # noqa: PLC0415 # imports boto3
+        check_buckets,
+        check_folder,
+        compare_with,
+        read_receipt,
+    )
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
@@ -125,8 +171,14 @@ def verify(
             else _readable(Path(receipt), stack)
         )
         checked = read_receipt(path)
+        keys = read_public_keys(key_files)
+        if profile is not None:
+            keys += [public_key_of_line(line, "the profile") for line in own_settings(profile).receipt_keys]
+        proof = prove(path, checked, keys, signature)
+        expected = None if expect is None else expect.strip().lower() == checked.sha256
         if not as_json:
             _say_what_it_is(checked)
+            _say_what_is_proven(proof, expected)
         reports: list[Callable[[Difference], Any]] = [findings.add]
         if as_json:
             reports.append(_print_json)
@@ -143,6 +195,10 @@ def verify(
                 tell(difference)
 
         told = Told()
+        if against is not None:
+            before = findings.n
+            compare_with(path, against, report)
+            _say_result(f"against {against}", findings.n - before, as_json=as_json, same="the same files")
         if source is not None:
             choice = Chosen(include, exclude, exclude_from, symlinks).choice()
             check_folder(path, source, report, choice=choice, on_progress=told)
@@ -160,7 +216,10 @@ def verify(
             check_buckets(path, checked, places, report, on_progress=told)
             told.wipe()
             _say_result("buckets", findings.n - before, as_json=as_json)
-    code = 3 if findings.n else 0
+    unproven = (
+        proof.state == "refused" or expected is False or (require_signature and proof.state != "signed")
+    )
+    code = 3 if findings.n or unproven else 0
     if as_json:
         head = checked.head
         _print_line(
@@ -176,6 +235,8 @@ def verify(
             source=None if source is None else str(source),
             online=online,
             counts=findings.counts,
+            signature=_as_fields(proof),
+            expected=expected,
         )
     else:
         _say_differences(findings, output)
@@ -202,6 +263,7 @@ def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitSta
 
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
+    from upload_client.core.attestation import MAX_ENVELOPE, signature_name  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import sources  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.receipts.store import fetch_receipt  # noqa: PLC0415 # imports boto3
@@ -217,6 +279,10 @@ def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitSta
         patiently(lambda: fetch_receipt(bucket, name, copy))
     except NotFound:
         raise UsageError(f"there is no receipt {url}", hint="Look for it under …/receipt/.") from None
+    signatures = sources.bucket_of(place.removesuffix("receipt") + "signature", session, settings)
+    with suppress(NotFound):
+        found = patiently(lambda: signatures.get(name, limit=MAX_ENVELOPE))
+        copy.with_name(signature_name(copy.name)).write_bytes(found.body)
     return copy
 
 
@@ -229,10 +295,44 @@ def _say_what_it_is(checked: Checked) -> None:
     click.echo(f"finished {head.finished_at}; SHA-256 {checked.sha256}")
 
 
-def _say_result(what: str, n: int, *, as_json: bool) -> None:
+def _say_what_is_proven(proof: Proof, expected: bool | None) -> None:
+    """What is proven, by what, and what is not."""
+    if proof.signed is not None:
+        statement, key = proof.signed
+        signed = f"by the key {key.key_id[:16]} ({key.source})"
+        dated = f"{statement.signed_at}, by the signer's own clock"
+    else:
+        signed = {
+            "unsigned": "by nobody: who could write it could change it" + f" ({proof.why})" * bool(proof.why),
+            "not checked": f"by a key that is not trusted here ({proof.why}): name the receiver's with --key",
+        }.get(proof.state, f"REFUSED: {proof.why}")
+        dated = "by nobody but the client that wrote it"
+    rows = [("whole", "yes: its parts agree with each other"), ("signed", signed), ("dated", dated)]
+    if expected is not None:
+        rows.append(
+            ("expected", "yes: it has the SHA-256 that was given" if expected else "NO: another SHA-256")
+        )
+    for name, what in rows:
+        click.echo(for_terminal(f"{name:<9} {what}"))
+
+
+def _as_fields(proof: Proof) -> dict[str, object]:
+    fields: dict[str, object] = {"state": proof.state, "why": proof.why}
+    if proof.signed is not None:
+        statement, key = proof.signed
+        fields |= {
+            "key_id": key.key_id,
+            "signed_at": statement.signed_at,
+            "signer": statement.signer,
+            "expectations_sha256": statement.expectations_sha256,
+        }
+    return fields
+
+
+def _say_result(what: str, n: int, *, as_json: bool, same: str = "as the receipt says") -> None:
     if not as_json:
         n_differ = f"{n:,} difference{'s' * (n != 1)}"
-        click.echo(for_terminal(f"{what}: {n_differ if n else 'as the receipt says'}"))
+        click.echo(for_terminal(f"{what}: {n_differ if n else same}"))
 
 
 def _say_differences(findings: Findings, output: Path | None) -> None:

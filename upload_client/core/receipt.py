@@ -52,6 +52,7 @@ __all__ = [
     "ValidatorRun",
     "compare_content",
     "compare_listing",
+    "compare_receipts",
     "compare_size",
     "digest_in_trailer",
     "digest_of_files",
@@ -519,6 +520,10 @@ Kind: TypeAlias = Literal[
     "added",
     "record missing",
     "record changed",
+    "removed since",
+    "added since",
+    "changed since",
+    "moved since",
 ]
 DIFFERENCES: Final[Mapping[Kind, str]] = {
     "missing": "delivered, and not in the folder",
@@ -531,6 +536,10 @@ DIFFERENCES: Final[Mapping[Kind, str]] = {
     "added": "in the bucket, and not in the receipt",
     "record missing": "of the delivery, no longer in the control bucket",
     "record changed": "of the delivery, not what the receipt says",
+    "removed since": "not in the other any more",
+    "added since": "in the other alone",
+    "changed since": "of other content in the other",
+    "moved since": "under another name in the other",
 }
 """Kinds of difference, in the order of reporting; each goes on after "3 files " (or "records ")."""
 assert tuple(DIFFERENCES) == get_args(Kind)
@@ -630,6 +639,50 @@ def compare_listing(
     while entry is not None:
         yield None, Difference("added", entry[0], f"has {entry[1]} bytes")
         entry = next(there, None)
+
+
+def compare_receipts(
+    files: Iterable[Delivered], others: Iterable[tuple[str, int | None, str | None]]
+) -> Iterator[Difference]:
+    """Hold the files of a receipt against those of a later one, or of an index.
+
+    Args:
+        files: of the receipt.
+        others: path, size in bytes and CRC32 (base64) of each file of the other, in the order of their paths;
+            None: not known.
+
+    Yields:
+        The differences: first those of files that are in both, then moves, then the rest by path. In memory
+        are only the files that are in one of both.
+    """
+    gone: list[Delivered] = []
+    come: dict[tuple[int | None, str | None], list[str]] = {}
+    other = iter(others)
+    entry = next(other, None)
+    for each in files:
+        while entry is not None and entry[0] < each.path:
+            come.setdefault(entry[1:], []).append(entry[0])
+            entry = next(other, None)
+        if entry is None or entry[0] != each.path:
+            gone.append(each)
+            continue
+        if entry[2] not in (None, each.crc32) or entry[1] not in (None, each.size):
+            says = f"has CRC32 {entry[2]} and {entry[1]} bytes there; here {each.crc32} and {each.size} bytes"
+            yield Difference("changed since", each.path, says)
+        entry = next(other, None)
+    while entry is not None:
+        come.setdefault(entry[1:], []).append(entry[0])
+        entry = next(other, None)
+    removed: list[Delivered] = []
+    for each in gone:
+        if names := come.get((each.size, each.crc32)):
+            yield Difference("moved since", each.path, f"is {names.pop(0)} there")
+        else:
+            removed.append(each)
+    for each in removed:
+        yield Difference("removed since", each.path)
+    for path in sorted(path for names in come.values() for path in names):
+        yield Difference("added since", path)
 
 
 def _in_order(listed: Iterable[tuple[str, int, str]]) -> Iterator[tuple[str, int, str]]:

@@ -65,6 +65,7 @@ PARAMETER: Final = frozenset(
         "standstill",
         "part_size",
         "multipart_threshold",
+        "receipt_keys",
     }
 )
 """What the receiver may set after the login, in the SSM parameter."""

@@ -7,6 +7,7 @@ the same, or a key of AWS KMS that never leaves it (ECC_NIST_P256). What is sign
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import re
@@ -42,6 +43,7 @@ __all__ = [
     "check_signature",
     "make_key",
     "open_key",
+    "public_key_of_line",
     "public_keys",
     "read_public_keys",
     "read_signature",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _MAX_KEYS = 64 * 1024
+_KMS_RAW = 4096  # bytes, https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
 _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 _INSTALL = "pip install 'upload-client[signing]'"
 
@@ -85,6 +88,11 @@ class PublicKey(NamedTuple):
         """The key as text."""
         pem: str = _serialization().load_der(self.der)
         return pem
+
+    @property
+    def line(self) -> str:
+        """The key as one line, for settings."""
+        return base64.b64encode(self.der).decode("ascii")
 
     def verifies(self, signature: bytes, data: bytes) -> bool:
         """Whether a signature over some bytes is this key's."""
@@ -152,6 +160,15 @@ def public_keys(text: str, source: str) -> list[PublicKey]:
             hint="Give the file that the receiver has written by `upload-client receiver key export`.",
         )
     return [PublicKey(_serialization().public_der(pem, source), source) for pem in found]
+
+
+def public_key_of_line(line: str, source: str) -> PublicKey:
+    """A public key in one line, as settings hold it: its PEM without the first and the last line.
+
+    Raises:
+        UsageError: it is none.
+    """
+    return public_keys(f"-----BEGIN PUBLIC KEY-----\n{line}\n-----END PUBLIC KEY-----", source)[0]
 
 
 def read_public_keys(paths: Iterable[Path]) -> list[PublicKey]:
@@ -238,19 +255,22 @@ class _KmsKey:
         self._client = _client("kms", session, endpoints)
         with store_errors(f"ask KMS for the public key of {name}"):
             answer = self._client.get_public_key(KeyId=name)
-        if answer["KeySpec"] != "ECC_NIST_P256" or answer["KeyUsage"] != "SIGN_VERIFY":
+        kind = answer.get("KeySpec") or answer.get("CustomerMasterKeySpec")
+        if kind != "ECC_NIST_P256" or answer.get("KeyUsage") != "SIGN_VERIFY":
             raise UsageError(
-                f"{name} is a KMS key for {answer['KeyUsage']} of type {answer['KeySpec']}",
+                f"{name} is a KMS key for {answer.get('KeyUsage')} of type {kind}",
                 hint="Receipts are signed with KeySpec ECC_NIST_P256 and KeyUsage SIGN_VERIFY.",
             )
         self.public = PublicKey(answer["PublicKey"], name)
 
     def sign(self, data: bytes) -> bytes:
+        # The whole of it, where it is short enough: there are emulators that hash a digest once more.
+        whole = len(data) <= _KMS_RAW
         with store_errors(f"have KMS sign with {self._name}"):
             signature: bytes = self._client.sign(
                 KeyId=self._name,
-                Message=hashlib.sha256(data).digest(),
-                MessageType="DIGEST",
+                Message=data if whole else hashlib.sha256(data).digest(),
+                MessageType="RAW" if whole else "DIGEST",
                 SigningAlgorithm="ECDSA_SHA_256",
             )["Signature"]
         return signature

@@ -19,9 +19,10 @@ from typing import IO, Any, TypeAlias
 
 from upload_client.control.lock import numbered
 from upload_client.core import checksums
+from upload_client.core.attestation import MAX_ENVELOPE, BadSignature, decode_envelope, signature_name
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.layout import Layout
+from upload_client.core.layout import Layout, number
 from upload_client.core.receipt import (
     TRAILER_BYTES,
     BadReceipt,
@@ -39,6 +40,7 @@ from upload_client.s3.bucket import (
     AnswerLost,
     Bucket,
     NotFound,
+    ObjectTooLarge,
     PreconditionFailed,
     StoreError,
     repeat_while_lost,
@@ -50,6 +52,7 @@ from upload_client.support.atomic import check_free, keep_others, replacing
 __all__ = [
     "LocalCopy",
     "bring_receipt",
+    "bring_signature",
     "deliveries",
     "fetch_receipt",
     "last_receipt",
@@ -420,6 +423,27 @@ def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = Fals
                 digest.update(block)
                 file.buffer.write(block)
     return path, digest.hexdigest()
+
+
+def bring_signature(control: Bucket, layout: Layout, receipt_key: str, receipt: Path) -> Path | None:
+    """Bring the receiver's signature of a receipt into a file beside it; None where there is none.
+
+    Raises:
+        StoreError: it could not be read.
+        OSError: it could not be written there.
+    """
+    epoch = number(receipt_key)
+    if epoch is None:
+        return None
+    try:
+        found = repeat_while_lost(lambda: control.get(layout.signature(epoch), limit=MAX_ENVELOPE))
+        decode_envelope(found.body)
+    except (NotFound, ObjectTooLarge, BadSignature):
+        return None  # what is there is none, and proves nothing
+    path = receipt.with_name(signature_name(receipt.name))
+    with replacing(path) as file:
+        file.write(found.body.decode("ascii"))
+    return path
 
 
 def _content(bucket: Bucket, key: str) -> Iterator[bytes]:

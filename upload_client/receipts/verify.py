@@ -23,10 +23,11 @@ from upload_client.core.receipt import (
     ReceiptHead,
     compare_content,
     compare_listing,
+    compare_receipts,
     compare_size,
 )
 from upload_client.errors import UsageError
-from upload_client.index import Choice, LeftOut
+from upload_client.index import Choice, LeftOut, known_sizes, read_index
 from upload_client.index.folder import Folder
 from upload_client.index.reading import blocks, in_order
 from upload_client.receipts.store import open_receipt, sha256_of
@@ -34,7 +35,7 @@ from upload_client.s3.bucket import Bucket, NotFound, StoreError, repeat_while_l
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
-__all__ = ["Checked", "check_buckets", "check_folder", "read_receipt"]
+__all__ = ["Checked", "check_buckets", "check_folder", "compare_with", "is_receipt", "read_receipt"]
 
 Report = Callable[[Difference], None]
 Progress = Callable[[int, int], None]
@@ -60,6 +61,44 @@ def read_receipt(path: Path) -> Checked:
         for _ in reader:
             pass
         return Checked(reader.head, reader.sha256)
+
+
+def compare_with(path: Path, other: Path, report: Report) -> None:
+    """Find out what has changed between a receipt and a later one, or an index.
+
+    Args:
+        path: the receipt.
+        other: the later receipt; or a list of files, as `upload_client.index.read_index` takes it.
+        report: is told each difference.
+
+    Raises:
+        UsageError: one of them cannot be read.
+    """
+    with open_receipt(path) as files:
+        if is_receipt(other):
+            with open_receipt(other) as others:
+                for each in compare_receipts(files, ((one.path, one.size, one.crc32) for one in others)):
+                    report(each)
+            return
+        index = read_index(other)
+        sizes, checksums_of = known_sizes(index), index["checksum"].tolist()
+        rows = zip(index["path"].tolist(), sizes, (text or None for text in checksums_of), strict=True)
+        for each in compare_receipts(files, sorted(rows, key=lambda row: row[0])):
+            report(each)
+
+
+def is_receipt(path: Path) -> bool:
+    """Whether a file begins as a receipt does.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    begin = b'{"kind":"receipt"'
+    try:
+        with path.open("rb") as file:
+            return file.read(len(begin)) == begin
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 # ----------------------------------------------------------------------------------------------- a folder

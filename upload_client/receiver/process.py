@@ -26,7 +26,7 @@ from upload_client.validator.pipeline import Outcome
 from upload_client.validator.readers import ReaderWorkers
 from upload_client.validator.serving import confined, serve
 
-__all__ = ["Process", "control_bucket", "settings_of"]
+__all__ = ["Process", "buckets", "control_bucket", "settings_of"]
 
 
 def settings_of(receiver: Receiver) -> ValidatorSettings:
@@ -46,6 +46,19 @@ def control_bucket(settings: ValidatorSettings, layout: Layout) -> Bucket:
         client=client,
         options=for_control(settings.object_options),
     )
+
+
+def buckets(settings: ValidatorSettings, layout: Layout) -> tuple[Bucket, Bucket]:
+    """The control bucket, at the root of a delivery's keys, and the landing bucket, at its prefix."""
+    control = control_bucket(settings, layout)
+    client = clients.s3_client(boto3.Session(), settings)
+    landing = Bucket(
+        layout.fill(settings.landing_bucket),
+        prefix=layout.landing,
+        client=client,
+        options=for_control(settings.object_options),
+    )
+    return control, landing
 
 
 class Process:

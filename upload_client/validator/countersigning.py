@@ -14,18 +14,18 @@ from upload_client.control.checkpoints import fold_validators
 from upload_client.control.log import LogReader
 from upload_client.core.attestation import MAX_ENVELOPE, BadSignature, Statement
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.layout import Layout, segment_key
+from upload_client.core.layout import Layout, number, segment_key
 from upload_client.core.receipt import BadReceipt, Delivered, ReceiptHead
 from upload_client.core.records import MAX_SEGMENT
 from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
 from upload_client.receipts.signing import SigningKey, check_signature, sign
-from upload_client.receipts.store import open_stored_receipt
+from upload_client.receipts.store import last_receipt, open_stored_receipt
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.expected import MalformedIndex, index_rows
 
-__all__ = ["NotSigned", "countersign", "folded"]
+__all__ = ["NotSigned", "countersign", "countersign_last", "folded"]
 
 
 class NotSigned(Exception):  # noqa: N818 - it reads as what it says
@@ -98,6 +98,17 @@ def countersign(
     )
     control.put(there, sign(key, statement), content_type="application/json")
     return statement
+
+
+def countersign_last(
+    control: Bucket, landing: Bucket, layout: Layout, key: SigningKey, clock: Clock = SYSTEM
+) -> Statement:
+    """Sign the last receipt of a delivery; see `countersign`."""
+    last = last_receipt(control, layout)
+    epoch = None if last is None else number(last)
+    if epoch is None:
+        raise NotSigned("there is no receipt: the delivery is not complete")
+    return countersign(control, landing, layout, key, epoch, clock=clock)
 
 
 def _proven(

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,14 +19,14 @@ from upload_client.core.layout import Layout
 from upload_client.core.object_options import for_control
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError
-from upload_client.receipts.signing import open_key
+from upload_client.receipts.signing import SigningKey, open_key
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.s3.direct import DirectWire
 from upload_client.s3.options import use
 from upload_client.s3.route import NoRoute
 from upload_client.s3.store_clock import StoreClock
-from upload_client.support.clock import SYSTEM
+from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.countersigning import NotSigned, countersign
 from upload_client.validator.expected import MalformedIndex, index_rows, limits, make_checker
 from upload_client.validator.judging import AT_ONCE, Judging
@@ -126,8 +127,6 @@ def serve(
                 told = _told(layout, outcome, _tally(validator, control, layout.index(client_epoch)))
                 telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
                 telemetry.info("the run of the delivery has ended", **told)
-                if told["complete"] and settings.signing_key is not None:
-                    _sign(session, settings, layout, control, landing, client_epoch, telemetry)
                 try:
                     _publish(session, settings, told)
                 except (
@@ -136,25 +135,27 @@ def serve(
                 ) as error:  # the log has it, and the delivery is none the worse
                     telemetry.count("MessagesNotSent")
                     telemetry.info("the message about it was not sent", why=for_log(str(error)))
+                if told["complete"] and settings.signing_key is not None:
+                    key = partial(open_key, settings.signing_key, session, settings)
+                    _sign(key, layout, control, landing, client_epoch, telemetry, clock)
     wrong = {"clock_ahead_seconds": clock.clock_ahead} if clock.is_wrong else {}
     telemetry.info("the validator leaves", outcome=outcome, **wrong)
     return outcome
 
 
 def _sign(
-    session: boto3.Session,
-    settings: ValidatorSettings,
+    open_it: Callable[[], SigningKey],
     layout: Layout,
     control: Bucket,
     landing: Bucket,
     epoch: int,
     telemetry: Telemetry,
+    clock: Clock,
 ) -> None:
     """Sign the receipt, where the logs prove it; where that fails, the operator is told."""
-    assert settings.signing_key is not None
     try:
-        key = open_key(settings.signing_key, session, settings)
-        statement = countersign(control, landing, layout, key, epoch)
+        key = open_it()
+        statement = countersign(control, landing, layout, key, epoch, clock=clock)
     except (NotSigned, DeliveryError) as error:
         telemetry.count("ReceiptsNotSigned")
         telemetry.info("the receipt is not signed", why=for_log(str(error), 500))
