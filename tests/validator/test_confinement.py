@@ -247,6 +247,43 @@ def test_a_check_of_the_receivers_own_reads_what_the_receiver_names(tmp_path):
     assert (done.stdout, done.stderr.splitlines()[-1].partition(":")[0]) == ("a,b\n", "PermissionError")
 
 
+def test_ctrl_c_is_not_blamed_on_the_file_that_is_read_just_then(tmp_path):
+    """In a terminal the whole group gets the signal; the validator is to end in order."""
+    code = """
+    import io, os, signal
+    from pathlib import Path
+    import numpy as np
+    from astropy.io import fits
+    from upload_client.validator.readers import ReaderWorkers
+    signal.signal(signal.SIGINT, lambda *_: None)
+    made = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(np.arange(9))]).writeto(made)
+    data = made.getvalue()
+    with ReaderWorkers(1) as reader_workers:
+        def read(offset, n):
+            os.killpg(0, signal.SIGINT)
+            return data[offset : offset + n]
+        for _ in range(20):
+            reader_workers.open("fits", len(data), read)
+    print("all opened")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    assert done.stdout == "all opened\n", done.stderr
+
+
+def test_a_reader_worker_has_no_terminal():
+    with ReaderWorkers(1) as reader_workers:
+        reader_workers.confinement()
+        (process,) = reader_workers._idle
+        assert os.getsid(process.pid) == process.pid != os.getsid(0)
+
+
 def test_its_programs_refuse_the_same_calls_on_both_architectures():
     for which, (machine, audit) in enumerate(confinement._ARCHITECTURES.items()):
         program = confinement._program(audit, which, 1)

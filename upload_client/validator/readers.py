@@ -244,6 +244,9 @@ class _Reader(subprocess.Popen[bytes]):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # what libraries say of a file has no end
+                # Ctrl-C is for the validator, which ends in order; and a terminal is nothing for a reader.
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
                 cwd=Path(os.sep).absolute(),
                 # Lambda's runtime finds its modules through sys.path only.
                 env={
