@@ -145,3 +145,22 @@ def real_bucket(real_s3, session):
         made.rm(key)
     client.delete_bucket(Bucket=made.name)
     client.close()
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run a command line here: ``run("sync", "x").code, .out, .err``. Nobody is there to be asked."""
+    import sys
+    from types import SimpleNamespace
+
+    from upload_client.cli.app import main
+
+    with open(os.devnull) as nobody:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdin", nobody)
+
+        def run(*arguments):
+            code = main([str(argument) for argument in arguments])
+            said = capsys.readouterr()
+            return SimpleNamespace(code=code, out=said.out, err=said.err)
+
+        yield run

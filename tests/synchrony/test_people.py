@@ -110,7 +110,7 @@ def test_a_conflict_is_told_with_who_when_how_large_and_what_differs(person):
     [offer] = bert.told("offer")
     assert (offer["by"], offer["here"]["size"], offer["there"]["size"]) == ("Anna", 26, 26)
     assert offer["when"].startswith("20")
-    assert offer["differences"] == ["row 2, height: -'22' +'21'"]
+    assert offer["differences"] == ["row 2, height: yours '22', theirs '21'"]
 
 
 @pytest.mark.parametrize(

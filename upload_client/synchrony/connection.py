@@ -396,8 +396,17 @@ class _Connection(DataPlatformConnection):
             return [(row, Choice(self._on_conflict)) for row in rows]
         if self._prompt is None or self._yes:
             return []
-        picked = [(row, ask_conflict(self._view, self._prompt, row)) for row in rows]
-        return self._confirmed([pair for pair in picked if pair[1] is not Choice.LATER])
+        picked: list[tuple[Offer, Choice]] = []
+        same: Choice | None = None
+        for row in rows:
+            if same is None:
+                choice, for_all = ask_conflict(self._view, self._prompt, row)
+                same = choice if for_all else None
+            else:
+                choice = same
+            if choice is not Choice.LATER:
+                picked.append((row, choice))
+        return self._confirmed(picked)
 
     def _confirmed(self, picked: list[tuple[Offer, Choice]]) -> list[tuple[Offer, Choice]]:
         """What was picked, without the deletions that were not confirmed."""

@@ -65,7 +65,7 @@ def _cells(mine: str, theirs: str, delimiter: str) -> list[str] | None:
         return None
     head = ours[0]
     found = [
-        f"row {number}, {for_log(name, 40)}: -{for_log(old, 60)!r} +{for_log(new, 60)!r}"
+        f"row {number}, {for_log(name, 40)}: yours {for_log(old, 60)!r}, theirs {for_log(new, 60)!r}"
         for number, (row, other) in enumerate(zip(ours, others, strict=True), 1)
         if row != other
         for name, old, new in zip(head, row, other, strict=False)

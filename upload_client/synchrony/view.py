@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from upload_client.core.synchrony import (
+    CONFLICTS,
     Act,
     Answer,
     Change,
@@ -29,6 +30,8 @@ Prompt: TypeAlias = Callable[[str], str]
 
 SCHEMA_VERSION: Final = 1
 _NONE: Final = "-"
+WIDE: Final = 120
+"""Columns from which both sides of a file stand beside each other."""
 MOST_ROWS: Final = 200
 """Rows of one table that are shown to a person; all are meant by ``all``."""
 
@@ -187,10 +190,40 @@ class ScreenView:
 
     def offers(self, change: Change, rows: Sequence[Offer], differences: Mapping[str, list[str]]) -> None:
         """See `View`: a table."""
-        from rich.table import Table  # noqa: PLC0415 - slow to import
         from rich.text import Text  # noqa: PLC0415 - slow to import
 
         self._clear()
+        title = TITLES[change].format(there=self.there)
+        style = "bold red" if change in CONFLICTS else "bold"
+        self.console.print()
+        self.console.print(Text(f"{title} ({len(rows):,})", style=style))
+        shown = rows[:MOST_ROWS]
+        is_wide = self.console.width >= WIDE
+        if all(row.here is None for row in rows) or not any(row.there or row.by for row in rows) or is_wide:
+            self._table(shown)
+        else:
+            self._blocks(shown)
+        for number, row in enumerate(rows[:MOST_ROWS], 1):
+            if row.note:
+                self._print(f"  {number}: {row.note}")
+            told = differences.get(row.path, ())
+            if told:
+                self._print(f"  {number}: what differs (- yours, + theirs)")
+            for line in told:
+                style = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
+                self._print(f"     {line}", style)
+        if change in WAYS:
+            self._print("You may choose")
+            for choice, what in ways_of(change).items():
+                self._print(f"  {choice:<8}{what.format(there=self.there)}")
+        if len(rows) > MOST_ROWS:
+            self._print(f"  and {len(rows) - MOST_ROWS:,} more; `all` means them too, --select narrows them")
+
+    def _table(self, rows: Sequence[Offer]) -> None:
+        """Rows side by side."""
+        from rich.table import Table  # noqa: PLC0415 - slow to import
+        from rich.text import Text  # noqa: PLC0415 - slow to import
+
         has_here = any(row.here is not None for row in rows)
         has_there = any(row.there is not None or row.by for row in rows)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
@@ -203,27 +236,34 @@ class ScreenView:
             table.add_column(f"size on {self.there}", justify="right", no_wrap=True)
             table.add_column(f"on {self.there} (UTC)", overflow="fold")
             table.add_column("by", overflow="fold", max_width=24)
-        for number, row in enumerate(rows[:MOST_ROWS], 1):
+        for number, row in enumerate(rows, 1):
             cells = [str(number), for_terminal(row.path)]
             if has_here:
                 cells += [figures.size(row.here.size) if row.here else _NONE, row.edited or _NONE]
             if has_there:
-                size = figures.size(row.there.size) if row.there else "deleted" if row.by else _NONE
-                cells += [size, for_log(row.when, 40) or _NONE, for_log(row.by, 100) or _NONE]
+                cells += [
+                    self._size_there(row),
+                    for_log(row.when, 40) or _NONE,
+                    for_log(row.by, 100) or _NONE,
+                ]
             table.add_row(*(Text(cell) for cell in cells))
-        self.console.print()
-        title = TITLES[change].format(there=self.there)
-        conflict = title.startswith("Conflict")
-        self.console.print(Text(f"{title} ({len(rows):,})", style="bold red" if conflict else "bold"))
         self.console.print(table)
-        for number, row in enumerate(rows[:MOST_ROWS], 1):
-            if row.note:
-                self._print(f"  {number}: {row.note}")
-            for line in differences.get(row.path, ()):
-                style = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
-                self._print(f"     {line}", style)
-        if len(rows) > MOST_ROWS:
-            self._print(f"  and {len(rows) - MOST_ROWS:,} more; `all` means them too, --select narrows them")
+
+    def _blocks(self, rows: Sequence[Offer]) -> None:
+        """The same where there is no room beside each other."""
+        width = max(len("here"), len(f"on {self.there}"))
+        for number, row in enumerate(rows, 1):
+            self._print(f"{number:>3}  {row.path}")
+            here = f"{figures.size(row.here.size)}, {row.edited} UTC" if row.here else "deleted"
+            self._print(f"     {'here':<{width}}  {here}")
+            there = self._size_there(row)
+            there += f", {for_log(row.when, 40)} UTC" if row.when else ""
+            there += f", by {for_log(row.by, 100)}" if row.by else ""
+            self._print(f"     {f'on {self.there}':<{width}}  {there}")
+
+    @staticmethod
+    def _size_there(row: Offer) -> str:
+        return figures.size(row.there.size) if row.there else "deleted" if row.by else _NONE
 
     def skipped(self, rows: Sequence[Skipped]) -> None:
         """See `View`."""
@@ -325,22 +365,29 @@ def ask_rows(view: View, prompt: Prompt, change: Change, n: int) -> tuple[frozen
         return rows, back
 
 
-def ask_conflict(view: View, prompt: Prompt, offer: Offer) -> Choice:
-    """Ask what is to become of one conflict."""
-    ways = {
-        choice.value: WAYS[offer.change][choice].format(there=view.there) for choice in choices(offer.change)
-    }
-    if offer.change is not Change.BOTH_CHANGED:
-        ways.pop("both", None)
-    told = "; ".join(f"{word}: {what}" for word, what in ways.items())
-    view.say(f"{offer.path}: {told}")
+def ways_of(change: Change) -> dict[str, str]:
+    """What may be chosen of a conflict, and what it does."""
+    offered = (*choices(change), Choice.LATER)
+    if change is not Change.BOTH_CHANGED:
+        offered = tuple(choice for choice in offered if choice is not Choice.BOTH)  # there is one alone
+    return {choice.value: WAYS[change].get(choice, "decide another time (Enter)") for choice in offered}
+
+
+def ask_conflict(view: View, prompt: Prompt, offer: Offer) -> tuple[Choice, bool]:
+    """Ask what is to become of one conflict, and whether the same of all that follow it."""
+    words = tuple(ways_of(offer.change))
     while True:
-        text = prompt(f"{'/'.join(ways)}/later (Enter: later) ").strip().lower()
-        if text in {"", "later", "l"}:
-            return Choice.LATER
-        found = [word for word in ways if word.startswith(text)]
-        if len(found) == 1:
-            return Choice(found[0])
+        text = (
+            prompt(f"{offer.path}: {'/'.join(words)}? (Enter: later; 'mine all': all that follow, too) ")
+            .strip()
+            .lower()
+        )
+        word, _, more = text.partition(" ")
+        found = [one for one in words if word and one.startswith(word)]
+        if not text:
+            return Choice.LATER, False
+        if len(found) == 1 and more.strip() in {"", "all"}:
+            return Choice(found[0]), more.strip() == "all"
         view.say(f"{for_terminal(text)!r} is none of them")
 
 
