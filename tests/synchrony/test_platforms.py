@@ -223,7 +223,8 @@ def test_in_a_notebook_it_shows_what_it_did(tmp_path):
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     (tmp_path / "Data").mkdir()
     (tmp_path / "Data/a.csv").write_text("1")
-    call = f"synchrony.smart_sync('folder', datafolder='Data', directory={str(tmp_path / 'there')!r}, name='Anna'"
+    there = str(tmp_path / "there")
+    call = f"synchrony.smart_sync('folder', datafolder='Data', directory={there!r}, name='Anna'"
     cells = [
         "from upload_client import synchrony\nfrom upload_client.synchrony.view import find_prompt",
         "assert find_prompt() is not None",
@@ -254,7 +255,7 @@ def test_a_name_is_asked_for_until_it_is_one(anna):
     prompt = answers("None", "  ", "Anna", "all")
     assert anna.sync(yes=False, prompt=prompt).exit_code == 0
     assert (anna.folder / ".S3/user_name.txt").read_text() == "Anna"
+    other = Neighbour(anna.folder.parent, "Nobody")
+    other.name = None
     with pytest.raises(UsageError, match="whose edits"):
-        other = Neighbour(anna.folder.parent, "Nobody")
-        other.name = None
         other.sync()

@@ -156,6 +156,7 @@ class _Connection(DataPlatformConnection):
         if on_conflict not in ON_CONFLICT:
             raise UsageError(f"on_conflict is {on_conflict!r}, and can be {', '.join(ON_CONFLICT)}")
         self._folder = Folder(Path(datafolder))
+        self._named = os.fspath(datafolder)
         self._memory = Memory(self._folder.books)
         self._given_name = name
         self._view: View = view or ScreenView(self.there)
@@ -202,18 +203,18 @@ class _Connection(DataPlatformConnection):
         if not given:
             if known.get("platform", self.platform) != self.platform or not known.get("to"):
                 raise UsageError(
-                    f"nobody has said yet with what {self._folder.root} is shared",
+                    f"nobody has said yet with what {self._named} is shared",
                     hint="Say it once: `upload-client sync FOLDER --to s3://bucket/prefix`.",
                 )
             self._take(str(known["to"]))
             given = self._address()
         elif known.get("to", given) != given:
             raise UsageError(
-                f"{self._folder.root} is shared with {for_log(str(known['to']), 300)}, and not with {given}",
+                f"{self._named} is shared with {for_log(str(known['to']), 300)}, and not with {given}",
                 hint="Share another folder with that, or end this first: `upload-client sync --reset`.",
             )
         self._remote = self._connect()
-        self._view.say(f"{self._folder.root} and {self._remote.where}")
+        self._view.say(f"{self._named} and {self._remote.where}")
 
     def synchronize(self) -> Outcome:
         """Compare both sides, ask, and do what was chosen.
