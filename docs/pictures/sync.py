@@ -1,8 +1,8 @@
 """Make the pictures of two people who keep a folder in common, from syncs that really run.
 
 Run it: ``python docs/pictures/sync.py``. It needs the extras ``sandbox`` and ``synchrony``, and half a
-minute. What stands on the pictures is what the tutorial (``docs/synchrony.md``) has typed, and the very screen
-that follows.
+minute. What stands on the pictures is what the tutorial (``docs/synchrony.md``) has typed, and the very
+screen that follows.
 """
 
 # ruff: noqa: INP001 - a script, no package

@@ -216,6 +216,8 @@ class ScreenView:
             self._print("You may choose")
             for choice, what in ways_of(change).items():
                 self._print(f"  {choice:<8}{what.format(there=self.there)}")
+            if len(rows) > 1:
+                self._print("and for all that follow, too, with `all`: mine all")
         if len(rows) > MOST_ROWS:
             self._print(f"  and {len(rows) - MOST_ROWS:,} more; `all` means them too, --select narrows them")
 
@@ -377,11 +379,7 @@ def ask_conflict(view: View, prompt: Prompt, offer: Offer) -> tuple[Choice, bool
     """Ask what is to become of one conflict, and whether the same of all that follow it."""
     words = tuple(ways_of(offer.change))
     while True:
-        text = (
-            prompt(f"{offer.path}: {'/'.join(words)}? (Enter: later; 'mine all': all that follow, too) ")
-            .strip()
-            .lower()
-        )
+        text = prompt(f"{offer.path}: {'/'.join(words)}? ").strip().lower()
         word, _, more = text.partition(" ")
         found = [one for one in words if word and one.startswith(word)]
         if not text:
