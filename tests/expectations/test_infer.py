@@ -253,3 +253,67 @@ def test_a_document_drafted_of_good_files_rejects_each_bad_one_and_says_where(to
         assert found[path].count("float32 where float64 is expected") == 2
         assert "b_0" in found[path]
         assert "b_1" in found[path]
+
+
+def test_columns_of_every_type_of_arrow_are_drafted_and_accepted(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {
+        "null": pa.nulls(2),
+        "view": pa.array(["a", "b"], pa.string_view()),
+        "coded": pa.array(["a", "b"]).dictionary_encode(),
+        "list": pa.array([[1], None], pa.list_(pa.int8())),
+        "map": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int64())),
+        "spent": pa.array([1, 2], pa.duration("s")),
+        "time": pa.array([1, 2], pa.time32("s")),
+        "money": pa.array([1, 2], pa.decimal128(5, 2)),
+    }
+    for name, storage in (
+        ("uuid", pa.array([b"x" * 16] * 2, pa.binary(16))),
+        ("json_", pa.array(["{}"] * 2)),
+    ):
+        if hasattr(pa, name):
+            columns[name] = pa.ExtensionArray.from_storage(getattr(pa, name)(), storage)
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    assert wrong(drafted(tmp_path), tmp_path) == {}
+
+
+def test_columns_of_bits_and_of_any_length_are_drafted_and_accepted(tmp_path):
+    np, fits = pytest.importorskip("numpy"), pytest.importorskip("astropy.io.fits")
+    lists = np.empty(2, object)
+    lists[:] = [np.arange(2), np.arange(3)]
+    table = fits.BinTableHDU.from_columns(
+        [fits.Column("x", "10X", array=np.ones((2, 10), bool)), fits.Column("v", "PJ()", array=lists)]
+    )
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(tmp_path / "a.fits")
+    assert wrong(drafted(tmp_path), tmp_path) == {}
+
+
+def test_of_thousands_of_columns_some_are_drafted_and_all_accepted(tmp_path):
+    names = ",".join(f"column_{n}" for n in range(5000))
+    (tmp_path / "a.csv").write_text(f"{names}\n{','.join('1' * 5000)}\n")
+    assert wrong(drafted(tmp_path), tmp_path) == {}
+
+
+def test_tagged_texts_of_asdf_are_drafted_and_compared_as_texts(tmp_path, judge):
+    asdf = pytest.importorskip("asdf")
+    data = io.BytesIO()
+    asdf.AsdfFile({"unit": "km"}).write_to(data)
+    text = data.getvalue().replace(b"unit: km", b"unit: !<tag:example.org:unit-1.0.0> km")
+    (tmp_path / "a.asdf").write_bytes(text)
+    assert wrong(drafted(tmp_path), tmp_path) == {}
+    rules = {"format": "asdf", "tree": [{"path": "unit", "type": "string", "values": ["km"]}]}
+    assert judge(rules, text) == ""
+    rules["tree"][0]["values"] = ["m"]
+    assert judge(rules, text) == "unit: 'km' is none of 'm'"
+
+
+def test_lines_of_json_may_be_long(tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"a": ["xy" * 500] * 5000}) + '\n{"a":[]}\n')
+    assert wrong(drafted(tmp_path), tmp_path) == {}
+
+
+def test_a_draft_that_refuses_its_own_sample_is_not_given_out(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    monkeypatch.setattr("upload_client.expectations.infer.judge", lambda *_args, **_more: "it is odd")
+    with pytest.raises(PoorSample, match=r"1 file of .* by the draft\n  a.csv: it is odd"):
+        infer(tmp_path, listed(tmp_path))

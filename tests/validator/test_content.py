@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from upload_client.expectations.findings import NotOpened
 from upload_client.validator import json_text, tables
 from upload_client.validator.content import MAX_NESTING, MAX_TEXT, Unreadable, check_text
 from upload_client.validator.json_text import _JsonWalk
@@ -90,7 +91,6 @@ DOES_NOT_OPEN = {
         (b" " * 300_000 + b"[1}", "closes nothing"),
         (b" " * 300_000 + b"[1] 2", "unexpected value"),
         (b" " * 300_000 + b"what", "unexpected character"),
-        (b'"' + b"x" * (MAX_TEXT + 600_000) + b'"', "more than"),
         (b'"' + b"x" * 300_000 + b'\n"', "unexpected character"),
     ],
     "jsonl": [
@@ -157,9 +157,31 @@ class Endless(io.RawIOBase):
 )
 def test_a_file_that_never_ends_is_not_read_for_ever(kind, start, pattern):
     endless = Endless(start, pattern)
-    with pytest.raises(Unreadable):
+    with pytest.raises((Unreadable, NotOpened)):
         check_text(kind, io.BufferedReader(endless))
     assert endless.n < 6 * MAX_TEXT
+
+
+def test_a_json_text_that_is_longer_than_is_looked_into_is_no_fault_of_its_file():
+    with pytest.raises(NotOpened, match="more than 4,194,304 characters"):
+        check_text("json", io.BytesIO(b'"' + b"x" * (MAX_TEXT + 600_000) + b'"'))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'"a";"b";"c"\r\n1,5;2;3\r\n',
+        b"id;flux, in Jy;z\n1;2;3\n4;5;6\n",
+        b"id\tflux, in Jy\n1\t2\n",
+        b'"a, or b";c\n1;2\n',
+        b"a;b\n",
+    ],
+)
+def test_fields_may_stand_apart_by_other_characters_whatever_the_header_holds(data):
+    check_text("csv", io.BytesIO(data))
+    check_text("csv", io.BytesIO(data * 1))
+    with pytest.raises(Unreadable):
+        check_text("csv", io.BytesIO(data + b"1;2;3;4;5\t6\t7\t8,9\n"))
 
 
 @given(

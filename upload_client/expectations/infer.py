@@ -15,7 +15,10 @@ from typing import BinaryIO, cast
 
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
-from upload_client.expectations.content import LIBRARIES, is_installed
+from upload_client.expectations.content import LIBRARIES, is_installed, judge
+from upload_client.expectations.document import InvalidExpectations, load
+from upload_client.expectations.expected import Expected
+from upload_client.expectations.findings import Undecided
 from upload_client.expectations.lines import flow, scalar
 from upload_client.expectations.seen import SEEN, Seen
 from upload_client.support.file_names import on_disk
@@ -47,6 +50,9 @@ _FORMATS = {
 }
 _PACKED = frozenset({"csv", "tsv", "fits", "fit", "fts", "asdf", "json", "jsonl", "ndjson"})
 _MAX_NAMED = 20
+_MAX_MEMORY = 2 * 1024**3
+_MAX_UNPACKED = 4 * 1024**3
+_TOO_MUCH = f"reading it takes more than {_MAX_MEMORY:,} bytes of memory, which is what a validator has"
 _MAX_SUFFIX = 30
 
 
@@ -98,7 +104,59 @@ def infer(
         names = sorted({_name(path) for path, _ in plain})
         drafts.append(_Draft("plain names", names, plain, None))
         plain = []
-    return "".join(f"{line}\n" for line in _document(sample, drafts, others=bool(plain)))
+    text = "".join(f"{line}\n" for line in _document(sample, drafts, others=bool(plain)))
+    _try_out(text, root, sample)
+    return text
+
+
+def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]]) -> None:
+    """Judge the whole sample by its own draft.
+
+    Raises:
+        PoorSample: files are not as their own draft says.
+    """
+    try:
+        expected = Expected(load(text.encode(), "the draft"))
+    except InvalidExpectations as error:
+        raise PoorSample(f"no draft can be made of this sample: {error}") from None
+    problems = []
+    for path, size in sample:
+        reason = expected.refusal(path, size)
+        rules = expected.content(path)
+        if reason is None and rules is not None and rules.format != "opaque":
+            try:
+                with (root / on_disk(path)).open("rb") as file, _memory():
+                    reason = str(judge(rules.content, file, size, max_unpacked=_MAX_UNPACKED)) or None
+            except (Undecided, OSError, MemoryError) as error:
+                reason = str(error) or _TOO_MUCH
+        if reason is not None:
+            problems.append(for_terminal(f"{path}: {reason}"))
+    if problems:
+        files = f"{len(problems)} file{'s' * (len(problems) != 1)}"
+        lead = f"{files} of the sample would not pass by the draft"
+        raise PoorSample("\n  ".join([lead, *problems[:_MAX_NAMED]]))
+
+
+@contextlib.contextmanager
+def _memory() -> Iterator[None]:
+    """Have no more memory than a validator's reader has by default, where the system sees to it (Linux)."""
+    try:
+        import resource  # noqa: PLC0415 — POSIX only
+    except ImportError:
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = _MAX_MEMORY if before[1] == resource.RLIM_INFINITY else min(_MAX_MEMORY, before[1])
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
+    try:
+        yield
+    except Exception as error:
+        if "MemoryError" in type(error).__name__:  # numpy and pyarrow have their own
+            raise MemoryError(_TOO_MUCH) from None
+        raise
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def _name(path: str) -> str:
@@ -151,7 +209,7 @@ def _drafts_of(
         key = folder if kind in ("csv", "tsv", "parquet") else ""
         seen = by_folder.setdefault(key, SEEN[kind](kind, packed=suffix.endswith(".gz")))
         try:
-            with (root / on_disk(path)).open("rb") as file, _unpacked(file, suffix) as content:
+            with (root / on_disk(path)).open("rb") as file, _unpacked(file, suffix) as content, _memory():
                 seen.read(content)
         except OSError as error:
             problems.append(for_terminal(f"{path}: {error.strerror or error}"))

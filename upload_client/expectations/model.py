@@ -60,11 +60,13 @@ _PLAIN_TYPES = frozenset(
         *("date", "time", "timestamp", "duration"),
         *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
         *("float16", "float32", "float64", "complex64", "complex128"),
+        *("null", "bits", "variable"),
     }
 )
 _ARROW_TYPE = re.compile(
     r"(?:list|large_list|fixed_size_list|struct|map|dictionary|decimal128|decimal256|timestamp|time32|time64"
-    r"|duration|date32|date64|fixed_size_binary)\b.*"
+    r"|duration|date32|date64|fixed_size_binary|extension|list_view|large_list_view|run_end_encoded|dense_union"
+    r"|sparse_union|month_day_nano_interval|string_view|binary_view|large_string|large_binary|halffloat)\b.*"
 )
 _MAX_GLOB = 1024
 """Characters of a glob; a key of S3 has 1,024 bytes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, BinaryIO
 
 from upload_client.expectations import strict_json
@@ -20,6 +21,8 @@ _MAX_LISTED = 5
 _MAX_KEYS = 100
 _MAX_NODES = 300
 _MAX_DEPTH = 8
+_MAX_COLUMNS = 1000
+"""Columns of a table that get a rule; with more of them, the document would be too large."""
 _ALIKE = 0.5
 """The share of the names of two groups' columns that must be common for them to be one type."""
 
@@ -195,12 +198,15 @@ def _rows_comment(rows: Sequence[int]) -> list[str]:
 def _column_lines(columns: Mapping[str, _Values], n_files: int) -> list[str]:
     if not columns:
         return []
-    lines = [
-        "# order: true  # the columns stand in this order",
-        "# others: allow  # columns that are not named",
-    ]
+    lines = ["# order: true  # the columns stand in this order"]
+    if len(columns) > _MAX_COLUMNS:
+        lines.append(
+            f"others: allow  # {len(columns) - _MAX_COLUMNS:,} more columns, which are not named here"
+        )
+    else:
+        lines.append("# others: allow  # columns that are not named")
     lines.append("columns:")
-    for name, values in columns.items():
+    for name, values in islice(columns.items(), _MAX_COLUMNS):
         rule: dict[str, Any] = {"name": name, "type": values.type}
         if rule["type"] == "any":
             del rule["type"]
@@ -224,7 +230,7 @@ class _CsvSeen(_TableSeen):
     def _read(self, file: BinaryIO) -> None:
         from upload_client.expectations.formats import tables  # noqa: PLC0415 — an extra
 
-        delimiter = "\t" if self.kind == "tsv" else _delimiter(file)
+        delimiter = "\t" if self.kind == "tsv" else tables.csv_delimiter(file)
         if self.delimiters and self.delimiters != {delimiter}:
             raise ValueError("its fields stand apart by another character than those of the files before it")
         self.delimiters.add(delimiter)
@@ -262,11 +268,6 @@ class _CsvSeen(_TableSeen):
             if values.types == {"string"}:
                 values.low = values.high = None
         return super()._rules()
-
-
-def _delimiter(file: BinaryIO) -> str:
-    first = file.readline(1024 * 1024).decode("utf-8-sig", "replace")
-    return "," if "," in first or '"' in first else max(",;\t|", key=first.count)
 
 
 class _ParquetSeen(_TableSeen):

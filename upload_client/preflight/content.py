@@ -20,6 +20,7 @@ from typing import cast
 
 from upload_client.errors import DeliveryError
 from upload_client.expectations.expected import Expected
+from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.model import Expectations
 from upload_client.support.local_file import FileRefused, LocalFile
 from upload_client.transfer.dataroot import DataRoot
@@ -212,6 +213,8 @@ def _judge(path: str, file: LocalFile, expected: Expected | None, reader_workers
     else:
         try:
             check_text(kind, cast("io.BufferedReader", io.BufferedReader(_Content(file), _BLOCK)))
+        except NotOpened:
+            return
         except Unreadable as error:
             raise Unreadable(f"it does not open as {kind}: {error}") from None
 

@@ -19,7 +19,7 @@ from upload_client.core.records import Found, VerdictStatus
 from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.expectations.expected import ContentRules, Expected
-from upload_client.expectations.findings import Undecided
+from upload_client.expectations.findings import NotOpened, Undecided
 from upload_client.s3.bucket import (
     AnswerLost,
     Bucket,
@@ -194,19 +194,20 @@ class Checker:
                 _refuse(refusal)
             if reading.check is not None:
                 checks.append(reading.check)
+            why = ""
             if content is None and (reading.kind in TEXT_FORMATS or found.crc32 is None):
                 yield MayWait()
-                self._read_through(path, announced, reading)
+                why = self._read_through(path, announced, reading)
             elif content is not None:
                 _compare_content(checksums.encode(checksums.crc32(content)), announced)
                 if reading.kind in TEXT_FORMATS:
-                    _open(reading.kind, io.BytesIO(content))
+                    why = _open(reading.kind, io.BytesIO(content))
             found = Found(found.size, announced.crc32, found.etag)
             if reading.elsewhere:
                 yield MayWait()
                 why = self._open_elsewhere(path, announced, reading, content)
-                if why:
-                    checks[-1] = f"{reading.kind} not opened: {why}"
+            if why:
+                checks[-1] = f"{reading.kind} not opened: {why}"
             return Judgement("ok", "", found, tuple(checks))
         except _Failure as failure:
             return Judgement("failure", _for_record(str(failure)), found, tuple(checks), failure.code)
@@ -270,13 +271,17 @@ class Checker:
                 stream.read_on(answer.body)
         return answer
 
-    def _read_through(self, path: str, announced: Upload, reading: _Reading) -> None:
-        """Read a large file, or one of which the store knows no checksum, from its start to its end, once."""
+    def _read_through(self, path: str, announced: Upload, reading: _Reading) -> str:
+        """Read a large file, or one of which the store knows no checksum, from its start to its end, once.
+
+        Returns:
+            Why it was not looked into; empty where it was.
+        """
         with self._stream(path, announced) as stream:
-            unreadable = None
+            unreadable, why = None, ""
             if reading.kind in TEXT_FORMATS:
                 try:
-                    _open(reading.kind, cast("BinaryIO", io.BufferedReader(stream, _BLOCK)))
+                    why = _open(reading.kind, cast("BinaryIO", io.BufferedReader(stream, _BLOCK)))
                 except _Failure as failure:
                     unreadable = failure
             # Where the store knows no checksum, damage is told from a provider's mistake only by this.
@@ -284,6 +289,7 @@ class Checker:
             _compare_content(stream.crc32, announced)
             if unreadable is not None:
                 raise unreadable
+        return why
 
     def _open_elsewhere(
         self, path: str, announced: Upload, reading: _Reading, content: bytes | bytearray | None
@@ -413,11 +419,15 @@ def _compare_content(crc32: str, announced: Upload) -> None:
         )
 
 
-def _open(kind: str, content: BinaryIO) -> None:
+def _open(kind: str, content: BinaryIO) -> str:
+    """Open a text, and say why it was not looked into."""
     try:
         check_text(kind, content)
+    except NotOpened as error:
+        return str(error)
     except Unreadable as error:
         raise _Failure(f"it does not open as {kind}: {error}", FileCode.CONTENT) from None
+    return ""
 
 
 def _refuse(reason: str | None) -> None:

@@ -29,6 +29,7 @@ def check_text(kind: str, stream: BinaryIO) -> None:
 
     Raises:
         Unreadable: it is not.
+        NotOpened: it has a text that is longer than is looked into.
     """
     try:
         _CHECKS[kind](stream)

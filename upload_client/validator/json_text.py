@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, NamedTuple, NoReturn
 
+from upload_client.expectations.findings import NotOpened
 from upload_client.validator.unreadable import BLOCK, BOM, MAX_NESTING, MAX_TEXT, Unreadable, is_utf8
 
 __all__ = ["check_json", "check_jsonl"]
@@ -240,7 +241,7 @@ class _JsonWalk:
         self._text += piece
         self._walk(final=False)
         if len(self._text) > MAX_TEXT + BLOCK:
-            self._fail(f"a text of more than {MAX_TEXT:,} characters")
+            raise NotOpened(f"{self._where}a text in it has more than {MAX_TEXT:,} characters")
 
     def feed_bytes(self, piece: bytes) -> bytes:
         """Take the next piece, and give back the beginning of a lexeme at its end: it belongs to the next."""

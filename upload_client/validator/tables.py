@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import IO, Any, BinaryIO
 
+from upload_client.expectations.delimiters import delimiters
 from upload_client.validator.unreadable import BLOCK, BOM, MAX_TEXT, Unreadable, is_utf8
 
 __all__ = ["check_csv", "check_tsv"]
@@ -20,7 +21,7 @@ csv.field_size_limit(MAX_TEXT)
 def check_csv(stream: BinaryIO) -> None:
     """RFC 4180: quoted as it says, and as many fields in each row as in the first.
 
-    Names in a first line without commas and quotes may stand apart by semicolons, tabs or bars.
+    Fields may stand apart by semicolons, tabs or bars as well, where the rows say so.
     """
     rest = _pass_over(stream, quotes=True)
     if rest is None:
@@ -30,7 +31,7 @@ def check_csv(stream: BinaryIO) -> None:
         _same_width(csv.reader(lines, delimiter=rest.delimiter, strict=True), rest.width, rest.n_lines)
         return
     first = lines.readline()
-    _same_width(csv.reader(chain((first,), lines), delimiter=_delimiter(first), strict=True))
+    _same_width(csv.reader(chain((first,), lines), delimiter=delimiters(first)[0], strict=True))
 
 
 def check_tsv(stream: BinaryIO) -> None:
@@ -57,12 +58,6 @@ def check_tsv(stream: BinaryIO) -> None:
             pass  # for the count
         if len(widths) > 1:
             raise
-
-
-def _delimiter(first: str) -> str:
-    """What stands between the fields, by the first line."""
-    # Of those that are there as often, the first: the comma, where there is none.
-    return "," if "," in first or '"' in first else max(",;\t|", key=first.count)
 
 
 class _Ragged(Unreadable):
@@ -213,12 +208,16 @@ class _Shape:
         if first.isspace() or not is_utf8(first):
             return None
         text = first.decode()
-        delimiter = delimiter or _delimiter(text)
-        try:
-            row = next(csv.reader((text,), delimiter=delimiter, strict=True))
-        except csv.Error:
-            return None
-        return cls(delimiter, len(row))
+        candidates = delimiter or delimiters(text)
+        shapes = []
+        for one in candidates:
+            try:
+                shapes.append(cls(one, len(next(csv.reader((text,), delimiter=one, strict=True)))))
+            except csv.Error:
+                continue
+        if len(shapes) > 1:
+            return next((shape for shape in shapes if shape.fits(data, quotes=True)), shapes[0])
+        return shapes[0] if shapes else None
 
     def fits(self, data: bytes, *, quotes: bool) -> bool:
         """Whether all rows are seen to be of this shape. False: that takes a closer look."""

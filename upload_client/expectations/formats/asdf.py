@@ -11,6 +11,7 @@ import io
 import math
 import re
 import warnings
+from collections import UserString
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -32,6 +33,7 @@ __all__ = [
     "leaves",
     "open_asdf",
     "open_tree",
+    "plain",
     "step_into",
     "values_of",
 ]
@@ -144,6 +146,11 @@ def _refuse_elsewhere(tree: object) -> None:
             stack.extend(node)
 
 
+def plain(value: object) -> object:
+    """A value without the tag that asdf has left on a text, such as a unit or a time."""
+    return str(value) if isinstance(value, UserString) else value
+
+
 def is_array(value: object) -> bool:
     """Whether it is an array."""
     return isinstance(value, (NDArrayType, np.ndarray))
@@ -194,6 +201,7 @@ def _leaves(value: object, path: str, above: set[int]) -> Iterator[tuple[str, st
         yield path, "array", value
         return
     if not isinstance(value, (dict, list)):
+        value = plain(value)
         yield path, kind_of(value), value
         return
     if id(value) in above or len(above) > _MAX_DEPTH:
@@ -222,6 +230,7 @@ def judge_asdf(content: Asdf, file: BinaryIO, size: int, findings: Findings) -> 
             value: object = tree if isinstance(tree, dict) else dict(tree)
             for step in parse_tree_path(node.path):
                 value = step_into(value, step)
+            value = plain(value)
             if value is MISSING:
                 if node.required:
                     findings.add(node.path, "it is missing")

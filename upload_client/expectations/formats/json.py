@@ -19,7 +19,7 @@ __all__ = ["MAX_JSON", "judge_json", "schema_problem"]
 
 MAX_JSON = 64 * 1024 * 1024
 """Bytes of the largest JSON file that is judged by a schema: it is held in memory."""
-MAX_LINE = 4 * 1024 * 1024
+MAX_LINE = MAX_JSON
 """Bytes of a line of JSON lines."""
 _MAX_ERRORS = 10
 _MAX_MESSAGE = 160
@@ -74,8 +74,7 @@ def judge_json(content: Json, file: BinaryIO, size: int, findings: Findings) -> 
             continue
         n += 1
         if len(line) > MAX_LINE:
-            findings.add(f"line {number + 1:,}", f"it has more than {MAX_LINE:,} bytes")
-            return
+            raise Undecided(f"line {number + 1:,} has more than {MAX_LINE:,} bytes")
         _judge(validator, line, f"line {number + 1:,}", findings)
         if findings.n >= _MAX_ERRORS:
             return

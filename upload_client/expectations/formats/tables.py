@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from upload_client.expectations.delimiters import likely_delimiter
 from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.model import Column, Csv, Parquet
 from upload_client.expectations.values import TableJudge, row_place
@@ -22,6 +23,7 @@ from upload_client.expectations.values import TableJudge, row_place
 __all__ = [
     "TextColumn",
     "check_pages",
+    "csv_delimiter",
     "judge_csv",
     "judge_parquet",
     "learn_csv",
@@ -36,7 +38,7 @@ BLOCK = 4 * 1024 * 1024
 _HEADER = 1024 * 1024
 _READ_WHOLE = 64 * 1024 * 1024
 """Bytes of the largest file whose pages are decoded although nobody has said what is in them."""
-_BATCH_ROWS = 64 * 1024
+_BATCH_ROWS = 8192  # small: a value that stands in a dictionary once may be in each row
 _MAX_INVALID = 1000
 _MAX_WHY = 300
 
@@ -204,7 +206,7 @@ def as_numpy(array: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any
 
 def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> None:
     """Judge a CSV or TSV file: its header, the number of fields in each row, the values."""
-    delimiter = content.delimiter or ("\t" if content.format == "tsv" else ",")
+    delimiter = content.delimiter or ("\t" if content.format == "tsv" else csv_delimiter(file))
     names = _header(file, delimiter)
     if names is None:
         findings.add("", "it is empty, and should have a header")
@@ -305,10 +307,23 @@ def _reader(
         raise
 
 
-def _header(file: BinaryIO, delimiter: str) -> list[str] | None:
+def csv_delimiter(file: BinaryIO) -> str:
+    """What stands between the fields, by the beginning of the file."""
+    file.seek(0)
+    text, whole = _head(file)
+    file.seek(0)
+    return likely_delimiter(text, whole=whole)
+
+
+def _head(file: BinaryIO) -> tuple[str, bool]:
+    """The beginning, and whether it is all of the file."""
     head = file.read(_HEADER)
     # Cut within a character is no fault of the file.
-    text = head.decode("utf-8-sig", "strict" if len(head) < _HEADER else "ignore")
+    return head.decode("utf-8-sig", "strict" if len(head) < _HEADER else "ignore"), len(head) < _HEADER
+
+
+def _header(file: BinaryIO, delimiter: str) -> list[str] | None:
+    text, _ = _head(file)
     return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), None)
 
 

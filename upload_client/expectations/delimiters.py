@@ -1,0 +1,55 @@
+"""Which character stands between the fields of a CSV file, where nobody has said it."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+__all__ = ["delimiters", "likely_delimiter"]
+
+_DELIMITERS = ",;\t|"
+_MAX_ROWS = 1000
+
+
+def delimiters(first: str) -> str:
+    """Those that may be, by the first line: the likely ones first, and a comma where none is there."""
+    widths = {one: _width(first, one) for one in _DELIMITERS}
+    # Of those that are there as often, the first: the comma.
+    there = [one for one in _DELIMITERS if widths[one] > 1]
+    if "," in there:
+        there.remove(",")
+        return "," + "".join(sorted(there, key=lambda one: -widths[one]))
+    return "".join(sorted(there, key=lambda one: -widths[one])) or ","
+
+
+def _width(first: str, delimiter: str) -> int:
+    """Fields of a line; 0 where it is none with this delimiter."""
+    try:
+        return len(next(csv.reader((first,), delimiter=delimiter, strict=True), ()))
+    except csv.Error:
+        return first.count(delimiter) + 1 if first.count('"') % 2 else 0  # a name may have several lines
+
+
+def likely_delimiter(head: str, *, whole: bool) -> str:
+    """The first that is between the same number of fields in each row of a file's beginning.
+
+    Args:
+        head: the beginning of the file.
+        whole: it is all of it; else the last row may be cut.
+    """
+    candidates = delimiters(head.partition("\n")[0])
+    return next((one for one in candidates if _is_even(head, one, whole=whole)), candidates[0])
+
+
+def _is_even(head: str, delimiter: str, *, whole: bool) -> bool:
+    widths: list[int] = []
+    try:
+        for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True):
+            if row:
+                widths.append(len(row))
+            if len(widths) > _MAX_ROWS:
+                break
+    except csv.Error:
+        if whole:
+            return False
+    return len(set(widths if whole or len(widths) > _MAX_ROWS else widths[:-1])) <= 1
