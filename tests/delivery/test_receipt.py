@@ -8,6 +8,7 @@ import json
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from delivery.conftest import Delivery, content
@@ -18,8 +19,9 @@ from upload_client.cli.app import main
 from upload_client.core.checksums import encode
 from upload_client.core.receipt import ReceiptReader, encode_receipt
 from upload_client.index import scan
+from upload_client.receipts import store
 from upload_client.receipts.store import put_receipt, sha256_of
-from upload_client.s3.bucket import Bucket, PreconditionFailed
+from upload_client.s3.bucket import Bucket, PreconditionFailed, StoreError
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "receipt.schema.json"
 KEY = "staging/receipt/00000001.json"
@@ -122,6 +124,20 @@ def test_a_run_that_finds_all_delivered_keeps_it_or_writes_it_where_it_is_missin
     assert client.outcome.receipt_file is None
     assert len(receipts(delivery)) == 2
     assert b'"n_files":5,' in delivery.control(receipts(delivery)[-1])
+
+
+def test_a_receipt_without_end_does_not_fill_the_disk(tmp_path, monkeypatch) -> None:
+    class Endless(io.RawIOBase):
+        def read(self, n: int = -1) -> bytes:
+            return b"x" * n
+
+    monkeypatch.setattr(store, "MAX_BYTES", 5_000_000)
+    client = SimpleNamespace(get_object=lambda **_: {"Body": Endless()})
+    bucket = SimpleNamespace(name="b", prefix="p/", client=client)
+    path = tmp_path / "receipt.json"
+    with pytest.raises(StoreError, match="more than 5,000,000 bytes"):
+        store.fetch_receipt(bucket, "k", path)
+    assert not path.exists()
 
 
 # ------------------------------------------------------------------------------------ verified online

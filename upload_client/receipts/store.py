@@ -69,6 +69,8 @@ _log = logging.getLogger(__name__)
 
 BLOCK = 8 * 1024 * 1024
 """Bytes that go to S3 in one request; a larger receipt goes in parts."""
+MAX_BYTES = 4 * 1024 * 1024 * 1024
+"""Bytes of a receipt that is fetched, or an index that is hashed; five million files need half of that."""
 _READ = 1024 * 1024
 _JSON = "application/json"
 
@@ -375,7 +377,11 @@ def fetch_receipt(control: Bucket, key: str, path: Path) -> None:
         with path.open("wb") as file:
             file.writelines(_content(control, key))
 
-    repeat_while_lost(fetch)
+    try:
+        repeat_while_lost(fetch)
+    except StoreError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def last_receipt(control: Bucket, layout: Layout) -> str | None:
@@ -449,8 +455,14 @@ def bring_signature(control: Bucket, layout: Layout, receipt_key: str, receipt: 
 def _content(bucket: Bucket, key: str) -> Iterator[bytes]:
     with store_errors(f"GET {bucket.prefix}{key}"):
         answer = bucket.client.get_object(Bucket=bucket.name, Key=bucket.prefix + key)
+        n_bytes = 0
         with contextlib.closing(answer["Body"]) as body:
             while block := body.read(_READ):
+                n_bytes += len(block)
+                if n_bytes > MAX_BYTES:
+                    raise StoreError(
+                        f"GET {bucket.prefix}{key}: has more than {MAX_BYTES:,} bytes: no receipt has"
+                    )
                 yield block
 
 
