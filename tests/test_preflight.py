@@ -17,6 +17,7 @@ from faults import proxy as net
 from faults.proxy import Exchange, Proxy, Request
 
 from upload_client import preflight
+from upload_client.core import preflight as rules
 from upload_client.core.lease import LockBody
 from upload_client.core.preflight import CHECKS, Finding
 from upload_client.index import Choice, sources
@@ -26,6 +27,7 @@ from upload_client.sandbox import Sandbox
 from upload_client.settings import load_settings
 from upload_client.support.clock import Clock
 from upload_client.validator import opening
+from upload_client.validator.readers import Undecided
 
 ACTIONS = [
     pytest.param(*needed, id=" ".join(needed))
@@ -307,6 +309,7 @@ def test_without_a_network_each_thing_is_tried_as_far_as_that_goes(look, network
     network.down()
     found = look()
     assert found.of("problem") == {"parameter"}
+    assert rules.exit_code(found.findings.values()) == 7
     assert "network" in found["parameter"].todo
     assert {"index", "names", "files", "disk"} <= found.of("ok")
 
@@ -506,6 +509,34 @@ def test_content_that_opens_is_ok(look):
         "ok",
         "2 files open as what their names say; 1 file not opened (a format that the validator does not open)",
     )
+
+
+def test_a_file_that_nobody_can_judge_here_is_not_called_invalid(look, data, monkeypatch):
+    def nobody_knows(path, *_):
+        if path == "b/c.json":
+            raise Undecided("values of more than 1 byte cannot be judged")
+
+    monkeypatch.setattr(content, "_judge", nobody_knows)
+    found = look(content=True)["content"]
+    assert (found.status, found.details) == (
+        "warning",
+        ("'b/c.json' it could not be judged: values of more than 1 byte cannot be judged",),
+    )
+    assert "invalid" not in found.found + found.todo
+
+
+@pytest.mark.parametrize(
+    ("findings", "code"),
+    [
+        ([], 0),
+        ([Finding("login", "warning", "")], 0),
+        ([Finding("login", "problem", "", passing=True)], 7),
+        ([Finding("login", "problem", "", passing=True), Finding("index", "problem", "")], 2),
+        ([Finding("index", "problem", "")], 2),
+    ],
+)
+def test_where_all_that_is_wrong_is_that_nobody_answers_the_exit_code_says_so(findings, code):
+    assert rules.exit_code(findings) == code
 
 
 def test_many_files_are_opened_by_several_processes(tmp_path):

@@ -71,7 +71,11 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
         ),
         Section(
             "Exit codes",
-            (("0", "no problem, though perhaps warnings"), ("2", "a problem, or wrong usage")),
+            (
+                ("0", "no problem, though perhaps warnings"),
+                ("2", "a problem, or wrong usage"),
+                ("7", "nobody answers: run it again later"),
+            ),
         ),
     ),
 )
@@ -128,6 +132,7 @@ def check(
     """
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
+    from upload_client.core.preflight import exit_code  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import sources  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas
@@ -176,7 +181,6 @@ def check(
             findings.append(finding)
             if as_json:
                 _notify_program(finding)
-    problems = [finding for finding in findings if finding.status == "problem"]
     if as_json:
         _end_for_program(findings)
     else:
@@ -186,7 +190,7 @@ def check(
         place += (["--source", source] if source != "." else []) + (["--index", str(index)] if index else [])
         place += ["--no-index"] * no_index + files.words
         _say_what_next(findings, place)
-    return 2 if problems else 0
+    return exit_code(findings)
 
 
 def _sandbox(stack: ExitStack, profile: str | None) -> Path:
@@ -281,10 +285,12 @@ def _notify_program(finding: Finding) -> None:
 
 
 def _end_for_program(findings: Sequence[Finding]) -> None:
+    from upload_client.core.preflight import exit_code  # noqa: PLC0415 # not for --help
+
     counts: Counter[str] = Counter(finding.status for finding in findings)
     _line(
         "summary",
-        exit_code=2 if counts["problem"] else 0,
+        exit_code=exit_code(findings),
         headline=_headline(findings),
         counts={status: counts[status] for status in _WORDS},
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from upload_client.core.answers import Meaning
+from upload_client.core.exits import ExitCode
 from upload_client.core.values import value
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "close_name",
     "dump_bytes",
     "estimate",
+    "exit_code",
     "in_words",
     "next_probe",
     "resource",
@@ -380,6 +382,7 @@ class Finding:
         todo: what to do about it; empty where there is nothing to do.
         details: more lines, for example the first files concerned.
         actions: IAM actions that are missing.
+        passing: the problem may be over a little later: nobody answered.
     """
 
     check: str
@@ -388,3 +391,12 @@ class Finding:
     todo: str = ""
     details: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
+    passing: bool = False
+
+
+def exit_code(findings: Iterable[Finding]) -> ExitCode:
+    """The exit code of a check: 7 where all that is wrong is that nobody answered, 2 where there is more."""
+    problems = [finding.passing for finding in findings if finding.status == "problem"]
+    if not problems:
+        return ExitCode.OK
+    return ExitCode.NOT_REACHABLE if all(problems) else ExitCode.USAGE

@@ -24,7 +24,7 @@ from upload_client.errors import DeliveryError, UsageError
 from upload_client.preflight.control import look_at_control
 from upload_client.preflight.files import look_at_content, look_at_files
 from upload_client.preflight.landing import look_at_landing, look_at_source
-from upload_client.preflight.run import TIMEOUT, Data, Order, Run, Steps, asked, n_threads, ok
+from upload_client.preflight.run import TIMEOUT, Data, Order, Run, Steps, asked, may_pass, n_threads, ok
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket
 from upload_client.settings import Settings, foreign_hosts
@@ -135,7 +135,7 @@ def _parameter_refused(run: Run, error: DeliveryError) -> Finding:
     if not settings.needs_parameter:
         return Finding("settings", "problem", str(error), error.hint)
     if not isinstance(error, ParameterDenied):
-        return Finding("parameter", "problem", str(error), error.hint)
+        return Finding("parameter", "problem", str(error), error.hint, passing=may_pass(error))
     arn = f"arn:aws:ssm:{settings.region or '*'}:*:parameter{settings.settings_parameter}"
     return run.denial("parameter", [("ssm:GetParameter", arn)])
 
@@ -205,7 +205,9 @@ def _start_function(run: Run, session: boto3.Session, settings: Settings) -> Ste
             name, "ok", f"lambda:InvokeFunction allowed for {function} (in a dry run: nothing was started)"
         )
     else:
-        yield Finding(name, "problem", answer.message, rules.advice(answer.means))
+        yield Finding(
+            name, "problem", answer.message, rules.advice(answer.means), passing=answer.means.passing
+        )
 
 
 def _disk(run: Run) -> Steps[None]:

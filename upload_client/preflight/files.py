@@ -252,14 +252,19 @@ def _of_files(
 ) -> Finding:
     if not wrong:
         return Finding(name, "ok", right)
-    shown = [f"{quoted(path)} {reason}" for path, reason in sorted(wrong)[:SHOWN]]
     return Finding(
         name,
         "problem",
         f"{figures.count(len(wrong))} of {figures.files(n)} {what}",
         todo,
-        details=(*shown, *more(len(wrong))),
+        details=_named(wrong),
     )
+
+
+def _named(files: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The first of these files, each with what is said of it."""
+    shown = [f"{quoted(path)} {reason}" for path, reason in sorted(files)[:SHOWN]]
+    return (*shown, *more(len(files)))
 
 
 def look_at_content(run: Run, source: Path | None, places: Places | None) -> Steps[None]:
@@ -307,9 +312,29 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
     told(0)
     agreed = None if expected is None else expected.expectations
     follow = run.order.choice.symlinks == "follow"
-    wrong = list(check_contents(source, files, expectations=agreed, follow=follow, on_progress=told))
+    undecided: list[tuple[str, str]] = []
+    wrong = list(
+        check_contents(
+            source,
+            files,
+            expectations=agreed,
+            follow=follow,
+            on_progress=told,
+            on_undecided=lambda path, reason: undecided.append((path, reason)),
+        )
+    )
     left = sorted({reason for reason in why.values() if reason})
     tail = f"; {figures.files(len(why) - len(files))} not opened ({', '.join(left)})" if left else ""
+    if undecided and not wrong:
+        yield Finding(
+            "content",
+            "warning",
+            f"{figures.files(len(undecided))} cannot be judged here; nothing is wrong with the others",
+            "Nothing is to be mended. If the receiver's validator cannot judge them, ask the receiver.",
+            details=_named(undecided),
+        )
+        return
+    tail += f"; {figures.files(len(undecided))} cannot be judged here" if undecided else ""
     yield _of_files(
         "content",
         wrong,

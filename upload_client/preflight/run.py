@@ -16,7 +16,7 @@ from upload_client.core.answers import Meaning
 from upload_client.core.files import TransferType
 from upload_client.core.preflight import BY_NAME, CHECKS, Finding, actions_of, allowed
 from upload_client.core.text import for_terminal
-from upload_client.errors import DeliveryError
+from upload_client.errors import DeliveryError, NotReachable
 from upload_client.index import Choice
 from upload_client.s3.bucket import Bucket, StoreError, store_errors
 from upload_client.s3.trouble import date_of, trouble_of
@@ -43,6 +43,7 @@ __all__ = [
     "asked",
     "date_of",
     "list_one",
+    "may_pass",
     "more",
     "n_threads",
     "ok",
@@ -149,20 +150,22 @@ class Run:
 
     def contained(self, name: str, steps: Steps[T]) -> Steps[T | None]:
         """Go on with the rest, whatever happens in these steps, of which `name` is the first check."""
+        passing = False
         try:
             return (yield from steps)
         except DeliveryError as error:
-            found, todo = str(error), error.hint
+            found, todo, passing = str(error), error.hint, may_pass(error)
         except Exception as error:  # noqa: BLE001 - a check must not keep the others from being made
             trouble = trouble_of(error) if isinstance(error, BotoCoreError | ClientError) else None
             if trouble is not None:
                 found, todo = f"{trouble.meaning.value}: {trouble.message}", rules.advice(trouble.meaning)
+                passing = trouble.meaning.passing
             else:
                 found = f"unexpected: {type(error).__name__}: {without_secrets(str(error))}"
                 todo = "This is a fault of upload-client: report it."
         names = [check.name for check in CHECKS]
         left = (one for one in names[names.index(name) :] if one not in self.seen)
-        yield Finding(next(left, name), "problem", found, todo)
+        yield Finding(next(left, name), "problem", found, todo, passing=passing)
         return None
 
     def answer(
@@ -194,7 +197,7 @@ class Run:
         found = f"{means.value}: {message}"
         if means is Meaning.NO_BUCKET:
             found = f"there is no bucket {bucket}"
-        return Finding(name, "problem", found, rules.advice(means))
+        return Finding(name, "problem", found, rules.advice(means), passing=means.passing)
 
     def denial(self, name: str, missing: Sequence[tuple[str, str]]) -> Finding:
         """Permissions are missing: each as its action, and on what it has to be allowed."""
@@ -220,6 +223,11 @@ class Run:
         if answer.means is Meaning.DENIED and listing in self.denied and not exists:
             return Finding(name, "skipped", "cannot be told while s3:ListBucket is missing")
         return self.answer(name, *answer, where)
+
+
+def may_pass(error: DeliveryError) -> bool:
+    """Whether an error may be over a little later: nobody answered."""
+    return isinstance(error, NotReachable) or (isinstance(error, StoreError) and error.meaning.passing)
 
 
 class Said(NamedTuple):
