@@ -122,6 +122,23 @@ def test_a_network_that_is_down_is_waited_for_and_then_told(run, tmp_path, sandb
         assert run(*command, *place, "--patience", "0").code == 7, command
 
 
+def test_a_starter_out_of_reach_is_told_before_anything_is_sent(deliver, network, sandbox, tmp_path):
+    profile = tmp_path / "profile.toml"
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        dead = f'[endpoints]\nlambda = "http://127.0.0.1:{nobody.getsockname()[1]}"\n'
+        text = profile.read_text("utf-8").replace("[endpoints]\n", dead)
+        assert dead in text
+        profile.write_text(text, encoding="utf-8")
+        before = len(sandbox.requests)
+        said = deliver("--patience", "1")
+    assert said.code == 7, said.err
+    assert "the receiver's starter" in said.err
+    landed = f"/{sandbox.landing_bucket}/"
+    sent = [one for one in sandbox.requests[before:] if one.method == "PUT" and landed in one.path]
+    assert sent == []
+
+
 PAGE = b"<html><head><title>Hotel Wi-Fi</title></head><body>log in</body></html>"
 
 

@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.exceptions
 
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.text import for_log
 from upload_client.core.values import value
-from upload_client.errors import PipelineBusy, PipelineRefused
+from upload_client.errors import NotReachable, PipelineBusy, PipelineRefused
 from upload_client.s3 import clients
 from upload_client.s3.bucket import AnswerLost, StoreError, store_errors
 
@@ -35,6 +36,11 @@ _MAX_ANSWER = 256 * 1024  # bytes; a starter says a few lines
 _MAX_ERRORS = 20
 _MAX_TEXT = 1000  # characters of a code or message
 _BUSY = "validator_busy"
+_NEVER_SENT = (
+    botocore.exceptions.ConnectTimeoutError,
+    botocore.exceptions.EndpointConnectionError,
+    botocore.exceptions.ProxyConnectionError,
+)
 
 
 def lambda_client(
@@ -83,6 +89,7 @@ def start(client: LambdaClient, function_name: str, request: Mapping[str, Any]) 
     Raises:
         PipelineBusy: An old validator is still leaving; ask again later.
         PipelineRefused: The starter refused or failed, or must not be called.
+        NotReachable: It was not reached, so it has started none.
         AnswerLost: It may have started one, or not.
     """
     _log.info("asking %s for a validator, %s", function_name, request.get("idempotency_key"))
@@ -94,7 +101,10 @@ def start(client: LambdaClient, function_name: str, request: Mapping[str, Any]) 
                 Payload=json.dumps(request).encode(),
             )
             payload = answer["Payload"].read(_MAX_ANSWER + 1)
-    except AnswerLost:
+    except AnswerLost as error:
+        if isinstance(error.__cause__, _NEVER_SENT):
+            where = f"the receiver's starter, {function_name}"
+            raise NotReachable(f"{where}: {error}", hint=NotReachable.hint) from error
         raise
     except StoreError as error:
         raise PipelineRefused([_error(error.s3_code or "refused", error)]) from error

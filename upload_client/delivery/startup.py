@@ -366,13 +366,14 @@ def start_validation(connected: ConnectedRun) -> bool:
 
     Raises:
         PipelineRefused: none was started.
+        NotReachable: the starter was out of reach for as long as ``patience`` says.
     """
     run, validation = connected.run, connected.validation
     validation.follow()
     if connected.ledger.next_row(math.inf) is None and not connected.announce:
         return False
     run.notify(Phase("starting"))
-    while not validation.start(lambda: run.waits.sleep(LOOK_EVERY / 5)):
+    while not run.patience(lambda: validation.start(lambda: run.waits.sleep(LOOK_EVERY / 5))):
         run.waits.sleep(BUSY_RETRY)
         connected.lock.check_held()
     run.move("started")

@@ -17,7 +17,7 @@ from upload_client.aws.pipeline import Started
 from upload_client.control.log import LogReader
 from upload_client.core.delivery import ValidatorWatch, Watch
 from upload_client.core.records import LogChain, Segment
-from upload_client.errors import PipelineBusy, PipelineRefused, ValidatorSilent
+from upload_client.errors import NotReachable, PipelineBusy, PipelineRefused, ValidatorSilent
 from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.support.clock import Clock
 
@@ -123,6 +123,7 @@ class Validation:
 
         Raises:
             PipelineRefused: none will.
+            NotReachable: the starter was not reached; to be asked again.
         """
         first = self._shards[0]
         if not first.start(wait):
@@ -227,7 +228,10 @@ class _Shard:
         asked = _in_background(self._asking())
         while not asked.done():
             wait()
-        return self._answered(asked.result())
+        refusal = asked.result()
+        if isinstance(refusal, NotReachable) and not isinstance(refusal, AnswerLost):
+            raise refusal
+        return self._answered(refusal)
 
     def listen(self) -> list[Segment]:
         reader, watch = self.reader, self.watch
@@ -286,7 +290,7 @@ class _Shard:
         def invoke() -> Exception | None:
             try:
                 self.shards = self._ask(request).shards
-            except (PipelineRefused, StoreError) as error:
+            except (PipelineRefused, NotReachable, StoreError) as error:
                 return error
             return None
 
@@ -294,8 +298,8 @@ class _Shard:
 
     def _answered(self, refusal: Exception | None) -> bool:
         """Read the starter's answer: whether a validator runs. Raises the refusal if it is final."""
-        if refusal is None or isinstance(refusal, AnswerLost):
-            self.watch.started()  # where the answer was lost, the validator's log tells
+        if refusal is None or isinstance(refusal, NotReachable):
+            self.watch.started()  # where no answer came, the validator's log tells
             return True
         if isinstance(refusal, PipelineBusy) and self.watch.busy(self._clock.monotonic()):
             _log.info("%s is not started yet: %s", self._who, refusal)
