@@ -27,10 +27,17 @@ class There(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """All that is on the other side: files by path, and the tables (their ETags by name)."""
+    """All that is on the other side.
+
+    Attributes:
+        files: by path.
+        books: ETags of the tables by name.
+        odd: names of what can be no file here.
+    """
 
     files: dict[str, There]
     books: dict[str, str]
+    odd: list[str]
 
 
 class Send(NamedTuple):

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from upload_client.control.probe import prove_conditions
 from upload_client.core.answers import Meaning
 from upload_client.core.codes import FileCode
-from upload_client.errors import DeliveryError, StoreUnsafe
+from upload_client.errors import DeliveryError, LoginRefused, StoreUnsafe
 from upload_client.s3.bucket import (
     AnswerLost,
     Bucket,
@@ -70,7 +70,7 @@ class S3Remote:
         self.prefix = bucket.prefix
         self._clock = clock
         self._deletes_on_condition: bool | None = None
-        self._warned = threading.Lock()
+        self._stopping = threading.Event()
 
     # --- reading ---
 
@@ -79,7 +79,7 @@ class S3Remote:
         return repeat_while_lost(self._list, self._clock)
 
     def _list(self) -> Listed:
-        found = Listed({}, {})
+        found = Listed({}, {}, [])
         inside = BOOKS + "/"
         for info in self.bucket.list():
             key = info.key
@@ -89,6 +89,8 @@ class S3Remote:
                     found.books[name] = info.etag
             elif is_data(key):
                 found.files[key] = There(info.size, info.etag, info.last_modified)
+            elif not key.endswith("/"):  # which stands for a folder
+                found.odd.append(key)
         return found
 
     def look(self, paths: Sequence[str]) -> dict[str, There | None]:
@@ -101,7 +103,7 @@ class S3Remote:
             info = repeat_while_lost(lambda: self.bucket.head(path, checksum=False), self._clock)
             return path, None if info is None else There(info.size, info.etag, info.last_modified)
 
-        return dict(_abreast(head, paths))
+        return dict(self._abreast(head, paths))
 
     def read_book(self, name: str) -> tuple[bytes, str] | None:
         """See `Remote`."""
@@ -134,7 +136,7 @@ class S3Remote:
                 return path, None
             return path, digest.hexdigest()
 
-        return _abreast(of, files)
+        return self._abreast(of, files)
 
     def _is_encrypted(self, path: str) -> bool:
         """Whether an ETag is no MD5 although it looks like one.
@@ -171,6 +173,8 @@ class S3Remote:
                     answer = self.bucket.client.get_object(Bucket=self.bucket.name, Key=key, **condition)
                     with contextlib.closing(answer["Body"]) as body:
                         while block := body.read(_BLOCK):
+                            if self._stopping.is_set():
+                                raise Raced(path)
                             start += len(block)
                             yield block
                 if start >= there.size:
@@ -243,9 +247,11 @@ class S3Remote:
             file = files[outcome.row]
             if outcome.ok:
                 yield Done(file.path, There(outcome.size, outcome.etag, self._clock.wall()), file.md5)
+            elif outcome.credentials:
+                raise LoginRefused(f"{self.where}: {outcome.error}")
             elif outcome.code in _CHANGED_HERE:
                 yield Done(file.path, error="has been changed here meanwhile", raced=True)
-            elif outcome.again and not outcome.credentials and self._is_other(file):
+            elif outcome.again and self._is_other(file):
                 yield Done(file.path, raced=True)
             else:
                 yield Done(file.path, error=outcome.error or "it was not sent")
@@ -259,7 +265,7 @@ class S3Remote:
 
     def fetch(self, files: Sequence[Fetch]) -> Iterator[Done]:
         """See `Remote`."""
-        return _abreast(self._fetch, files)
+        return self._abreast(self._fetch, files)
 
     def _fetch(self, file: Fetch) -> Done:
         path, there = file.path, file.there
@@ -325,7 +331,7 @@ class S3Remote:
                 yield Done(file.path, raced=True)
             else:
                 yield Done(file.path, error=f"cannot be copied before it is deleted: {outcome.error}")
-        yield from _abreast(self._delete, copied)
+        yield from self._abreast(self._delete, copied)
 
     def _differs(self, file: Remove) -> bool:
         try:
@@ -395,38 +401,38 @@ class S3Remote:
                 self.bucket.rm(key)
         return honoured
 
+    def _abreast(self, act: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+        """Do something with each, some at a time; results as they come. What is read ends when this does."""
+        if len(items) <= 1:
+            yield from map(act, items)
+            return
+        left = iter(items)
+        with ThreadPoolExecutor(min(_THREADS, len(items)), "sync") as pool:
+            running: set[Future[R]] = {
+                pool.submit(act, item) for _, item in zip(range(4 * _THREADS), left, strict=False)
+            }
+            try:
+                while running:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for item in left:
+                        running.add(pool.submit(act, item))
+                        if len(running) >= 4 * _THREADS:
+                            break
+                    for one in done:
+                        yield one.result()
+            except BaseException:
+                self._stopping.set()  # Ctrl-C: nobody waits for the rest of a large file
+                for one in running:
+                    one.cancel()
+                raise
+
     def forget(self) -> int:
         """See `Remote`."""
         keys = [info.key for info in self.bucket.list(f"{BOOKS}/")]
         # The tables last: while they are there, a reset that was interrupted is seen to be one.
         keys.sort(key=lambda key: (key.count("/") == 1, key))
-        return sum(1 for _ in _abreast(functools.partial(_rm, self.bucket), keys))
+        return sum(1 for _ in self._abreast(functools.partial(_rm, self.bucket), keys))
 
 
 def _rm(bucket: Bucket, key: str) -> None:
     repeat_while_lost(lambda: bucket.rm(key))
-
-
-def _abreast(act: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """Do something with each, some at a time; results as they come."""
-    if len(items) <= 1:
-        yield from map(act, items)
-        return
-    left = iter(items)
-    with ThreadPoolExecutor(min(_THREADS, len(items)), "sync") as pool:
-        running: set[Future[R]] = {
-            pool.submit(act, item) for _, item in zip(range(4 * _THREADS), left, strict=False)
-        }
-        try:
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for item in left:
-                    running.add(pool.submit(act, item))
-                    if len(running) >= 4 * _THREADS:
-                        break
-                for one in done:
-                    yield one.result()
-        except BaseException:
-            for one in running:
-                one.cancel()
-            raise

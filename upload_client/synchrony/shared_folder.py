@@ -62,7 +62,7 @@ class SharedFolder:
 
     def listing(self) -> Listed:
         """See `Remote`."""
-        found = Listed({}, {})
+        found = Listed({}, {}, [])
         folders = [""]
         try:
             while folders:
@@ -84,7 +84,7 @@ class SharedFolder:
                     found.books[book.name] = _there(book.stat()).etag
         except FileNotFoundError:
             if not self.root.exists():
-                return Listed({}, {})
+                return Listed({}, {}, [])
             raise
         except OSError as error:
             raise UsageError(f"{self.root} cannot be read: {error.strerror or error}") from error

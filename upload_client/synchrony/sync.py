@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-from upload_client.core.paths import collisions
+from upload_client.core.paths import check_relpath, collisions
 from upload_client.core.synchrony import (
     Act,
     Change,
@@ -193,6 +193,10 @@ class Sync:
         where = f"{self._remote.where}/{BOOKS}/{DELETED}"
         self._deleted = [] if self._deleted_data is None else list(read(self._deleted_data, where))
         cannot_be = {one.path.rstrip("/") for one in self.skipped}
+        self.skipped += (
+            Skipped(f"{self._remote.where}/{name}", check_relpath(name) or "lies in the books of another")
+            for name in listed.odd
+        )
         self._find_md5s()
         last_deleted = dict(self._deleted)
         offers = []
