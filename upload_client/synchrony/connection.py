@@ -15,8 +15,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pathspec import GitIgnoreSpec
-
 from upload_client.core.exits import ExitCode
 from upload_client.core.paths import check_relpath
 from upload_client.core.synchrony import (
@@ -51,6 +49,7 @@ from upload_client.synchrony.view import (
 
 if TYPE_CHECKING:
     import boto3
+    from pathspec import GitIgnoreSpec
 
 __all__ = [
     "ON_CONFLICT",
@@ -164,10 +163,16 @@ class _Connection(DataPlatformConnection):
         self._on_conflict = on_conflict
         self._push, self._pull = push or not pull, pull or not push
         patterns = [select] if isinstance(select, str) else list(select)
-        try:
-            self._selected = GitIgnoreSpec.from_lines(patterns) if patterns else None
-        except ValueError as error:
-            raise UsageError(f"select: {error}", hint="A pattern is written as in a .gitignore.") from None
+        self._selected: GitIgnoreSpec | None = None
+        if patterns:
+            from pathspec import GitIgnoreSpec  # noqa: PLC0415 - slow to import, and seldom needed
+
+            try:
+                self._selected = GitIgnoreSpec.from_lines(patterns)
+            except ValueError as error:
+                raise UsageError(
+                    f"select: {error}", hint="A pattern is written as in a .gitignore."
+                ) from None
         self._yes = yes
         self._dry_run = dry_run
         self._remote: Remote | None = None

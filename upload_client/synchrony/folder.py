@@ -17,9 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING, NamedTuple
 
 from upload_client.core.ours import is_left_over
 from upload_client.core.paths import check_relpath
@@ -27,6 +25,9 @@ from upload_client.errors import UsageError
 from upload_client.support import failpoints
 from upload_client.support.file_names import from_disk, on_disk
 from upload_client.synchrony.books import BOOKS
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 __all__ = ["Changed", "Folder", "Here", "Ignored", "Skipped", "write_whole"]
 
@@ -71,6 +72,8 @@ class Ignored:
         patterns = [line for line in lines if line and not line.startswith("#")]
         self._spec: GitIgnoreSpec | None = None
         if patterns:
+            from pathspec import GitIgnoreSpec  # noqa: PLC0415 - slow to import, and seldom needed
+
             try:
                 self._spec = GitIgnoreSpec.from_lines(patterns)
             except ValueError as error:
