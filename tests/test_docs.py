@@ -36,6 +36,18 @@ def test_each_bound_of_the_protocol_is_held_by_a_test():
         assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), row
 
 
+def test_each_attack_of_the_security_page_is_tried_by_a_test():
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    table = page.partition("## What is attacked")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    for row in rows:
+        tests = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", row)
+        assert tests, row
+        for file, name in tests:
+            assert f"def {name or 'test_'}" in (ROOT / file).read_text(encoding="utf-8"), row
+
+
 def unknown_options(words: list[str]) -> list[str]:
     """The options among what stands after the program's name that the command named there does not have."""
     command: click.Command = deliver
