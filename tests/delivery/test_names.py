@@ -143,3 +143,58 @@ def test_what_is_printed_into_a_file_is_utf_8(data: Path, tmp_path: Path, elsewh
     ]
     assert drafts[0].returncode == 0, drafts[0].stderr
     assert drafts[0].stdout == drafts[1].stdout
+
+
+def test_all_that_is_written_and_read_may_lie_in_a_folder_of_such_a_name(
+    delivery: Delivery, data: Path, elsewhere: dict[str, str], tmp_path: Path
+) -> None:
+    """Paths that are typed, and those that stand in a file, for this program and for other libraries."""
+    out = tmp_path / "Größe"
+    out.mkdir()
+
+    def run(*words: object) -> str:
+        line = [*delivery.command()[:3], *map(str, words)]
+        done = subprocess.run(
+            line, env={**os.environ, **elsewhere}, cwd=out, capture_output=True, check=False
+        )
+        said = (done.stdout + done.stderr).decode()
+        assert done.returncode == 0, said
+        assert "\\udc" not in said
+        assert "\\x" not in said
+        return said
+
+    assert "Liste ü.csv: 4 files" in run("index", data, "-o", "Liste ü.csv")
+    said = delivery.run(
+        *("--source", data, "--index", out / "Liste ü.csv", "--output-dir", out),
+        *("--log-file", out / "Verlauf ö.log", "--report", out / "Bericht ß.html"),
+        env=elsewhere,
+    )
+    assert said.exit_code == 0, said
+    assert Path(said.summary["state_csv"]).parent == out
+    receipt = next(out.glob("*.receipt.json")).rename(out / "Quittung ä.json")
+    run("verify", receipt, "--source", data, "-o", "Unterschied ü.csv")
+    run("expectations", "infer", data, "-o", "Erwartung ä.yaml")
+    run("expectations", "check", data, "--expectations", "Erwartung ä.yaml")
+    (out / "Plän.yaml").write_text(
+        "store: sqlite:///Störe.sqlite\njobs:\n  one: {every: 1h, read: {file: Liste ü.csv},"
+        " write: {file: Köpie.csv}}\n",
+        encoding="utf-8",
+    )
+    run("schedule", "once", "Plän.yaml", "one", "--log-file", "Schedül.log")
+    assert "succeeded" in run("schedule", "show", "Plän.yaml")
+    written = {path.name for path in out.iterdir()}
+    assert written >= {"Bericht ß.html", "Köpie.csv", "Schedül.log", "Störe.sqlite", "Unterschied ü.csv"}
+    assert {"Verlauf ö.log", "Erwartung ä.yaml"} <= written
+
+
+def test_a_program_of_ones_own_scans_names_as_they_are_on_disk(data: Path, elsewhere: dict[str, str]) -> None:
+    program = (
+        "import sys; from upload_client.index import scan; print(ascii(scan(sys.argv[1])['path'].tolist()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, data],
+        env={**os.environ, **elsewhere},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.decode().strip() == ascii(sorted(NAMES, key=lambda name: name.encode()))

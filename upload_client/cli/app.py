@@ -5,7 +5,9 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import contextlib
 import io
+import locale
 import os
 import sys
 from collections.abc import Sequence
@@ -55,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see ``--help``. A failure is one sentence and a hint on stderr, no traceback.
     """
+    if arguments is None:
+        _speak_utf_8()
     for stream in (sys.stdout, sys.stderr):
         _write_any_name(stream)
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -74,6 +78,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _speak_utf_8() -> None:
+    """Begin anew in Python's UTF-8 mode where the locale has another encoding: file names are bytes in UTF-8.
+
+    Else each path that is typed, and each that stands in a file, would have to be brought from one to the
+    other (`upload_client.support.file_names`) by everything that opens it, other libraries included.
+    """
+    is_other = os.name == "posix" and sys.getfilesystemencoding().lower() != "utf-8"
+    if is_other and not _is_asked_for_utf_8() and sys.executable:
+        with contextlib.suppress(OSError):
+            os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
+
+
+def _is_asked_for_utf_8() -> bool:
+    return "utf8" in sys._xoptions  # noqa: SLF001 - documented as it is
+
+
 def _write_any_name(stream: TextIO) -> None:
     """Have a stream take every file name: in a terminal's own encoding what that lacks is escaped.
 
@@ -81,7 +101,9 @@ def _write_any_name(stream: TextIO) -> None:
     """
     if not isinstance(stream, io.TextIOWrapper) or "PYTHONIOENCODING" in os.environ:
         return
-    if stream.isatty() or stream.encoding.lower() == "utf-8":
+    if stream.isatty() and _is_asked_for_utf_8():
+        stream.reconfigure(encoding=locale.getencoding(), errors="backslashreplace")
+    elif stream.isatty() or stream.encoding.lower() == "utf-8":
         stream.reconfigure(errors="backslashreplace")
     else:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")
