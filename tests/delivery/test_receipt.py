@@ -13,6 +13,8 @@ from types import SimpleNamespace
 import pytest
 from delivery.conftest import Delivery, content
 from delivery.test_python import client_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 from upload_client import NothingToDoError
 from upload_client.cli.app import main
@@ -21,6 +23,7 @@ from upload_client.core.receipt import ReceiptReader, encode_receipt
 from upload_client.index import scan
 from upload_client.receipts import store
 from upload_client.receipts.store import put_receipt, sha256_of
+from upload_client.receipts.verify import _by_key
 from upload_client.s3.bucket import Bucket, PreconditionFailed, StoreError
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "receipt.schema.json"
@@ -190,6 +193,20 @@ def test_the_buckets_are_held_against_it(delivery: Delivery, data: Path, capsys,
     elsewhere = receipt.with_name("elsewhere.json")
     elsewhere.write_bytes(receipt.read_bytes().replace(f"s3://{landing}/".encode(), b"s3://x/", 1))
     assert verify(elsewhere)[0] == 2
+
+
+def test_the_order_in_which_a_store_lists_is_no_matter(delivery: Delivery, tmp_path: Path, sandbox) -> None:
+    for name in ("x/1.csv", "x-1.csv", "x.csv", "x/a/2.csv", "x/a-2.csv", "ä.csv", "Z.csv"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_text("a,b\n1,2\n")
+    outcome = delivered(delivery, tmp_path / "data", tmp_path)
+    assert main(["verify", str(outcome.receipt_file), "--online", "--profile", str(sandbox.profile)]) == 0
+
+
+@given(st.lists(st.text("ab/-é", min_size=1, max_size=5), unique=True).flatmap(st.permutations))
+def test_a_listing_in_whatever_order_is_held_against_a_receipt_in_that_of_its_keys(keys) -> None:
+    listed = [(key, 1, "e") for key in keys]
+    assert list(_by_key(iter(listed))) == sorted(listed)
 
 
 def test_status_tells_what_has_been_done_to_the_bucket_since_the_verdicts(

@@ -36,7 +36,7 @@ from upload_client.core.files import Upload
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody, ProcessIdentity
 from upload_client.core.records import Found
-from upload_client.delivery import finish, startup, validation
+from upload_client.delivery import final_check, finish, startup, validation
 from upload_client.errors import DeliveryError
 from upload_client.events import Connected, Event, FileChanged
 from upload_client.receipts import store as receipts
@@ -735,6 +735,7 @@ class World:
                         SimpleNamespace(futures=SimpleNamespace(ThreadPoolExecutor=scheduling.Pool)),
                     ),
                     (startup.make_plan.__globals__, "ThreadPoolExecutor", scheduling.Pool),
+                    (final_check, "ThreadPoolExecutor", scheduling.Pool),
                     (client_module, "LOOK_EVERY", 1.0),
                     (run_module, "LOOK_EVERY", 1.0),
                     (startup, "LOOK_EVERY", 1.0),

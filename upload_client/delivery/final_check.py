@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from upload_client.core.codes import FileCode
 from upload_client.core.files import FileLedger
@@ -12,17 +14,34 @@ from upload_client.s3.write_guard import guarded_by
 
 __all__ = ["lost", "sweep"]
 
+_log = logging.getLogger(__name__)
+
+_LOOKS = 16  # objects asked for at once
+
 
 def lost(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str, FileCode]]:
-    """Valid files that a LIST does not show with the ETag that was judged: row, what is wrong, and its code.
+    """Valid files that are not there with the ETag that was judged: row, what is wrong, and its code.
+
+    A LIST tells of nearly all. A file that it leaves out is asked for by itself before anybody is blamed:
+    there are stores that lose keys in their listings.
 
     Raises:
-        StoreError: the bucket could not be listed.
+        StoreError: the bucket could not be listed, or asked.
     """
     found = bytearray(len(ledger))  # 0: nothing is listed, 1: something else is, 2: what was judged is
     for entry in landing.list():
         if (row := ledger.row(entry.key)) is not None:
             found[row] = 2 if ledger.is_in_place(row, entry.etag) else 1
+    unlisted = [row for row, what in enumerate(found) if not what and ledger.state(row) == "valid"]
+    if unlisted:
+        _log.warning(
+            "%d files are not in the listing of the landing bucket: each is asked for", len(unlisted)
+        )
+        with ThreadPoolExecutor(_LOOKS, "final check") as pool:
+            heads = pool.map(lambda row: landing.head(ledger.relpath(row), checksum=False), unlisted)
+            for row, head in zip(unlisted, heads, strict=True):
+                if head is not None:
+                    found[row] = 2 if ledger.is_in_place(row, head.etag) else 1
     return [
         (row, *_WRONG[what]) for row, what in enumerate(found) if what < 2 and ledger.state(row) == "valid"
     ]

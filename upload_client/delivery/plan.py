@@ -299,8 +299,10 @@ class _Survey:
 
 
 def _listed(landing: Bucket) -> Iterator[ObjectInfo]:
-    """Everything that has landed. Answers that are lost are asked for again."""
-    after: str | None = None
+    """Everything that has landed; perhaps twice, where an answer was lost.
+
+    A listing that breaks off begins anew: not every store lists in the order that ``StartAfter`` goes by.
+    """
     entries = landing.list()
 
     def some() -> list[ObjectInfo]:
@@ -308,12 +310,11 @@ def _listed(landing: Bucket) -> Iterator[ObjectInfo]:
         try:
             return list(islice(entries, _BATCH))
         except StoreError:
-            entries = landing.list(start_after=after)
+            entries = landing.list()
             raise
 
     while batch := repeat_while_lost(some):
         yield from batch
-        after = batch[-1].key
 
 
 def _unfinished(landing: Bucket) -> Mapping[str, tuple[str, ...]]:

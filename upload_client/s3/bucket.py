@@ -399,7 +399,10 @@ class Bucket:
         )
 
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
-        """List objects in the order of their keys' UTF-8 bytes, one request for each 1,000.
+        """List objects, one request for each 1,000.
+
+        S3 lists in the order of their keys' UTF-8 bytes, and `start_after` goes by that. Other stores go by
+        folders (SeaweedFS) or by a locale: only keys that differ in one folder are in order everywhere.
 
         Args:
             prefix: What keys start with, relative to the bucket's own prefix.
@@ -427,7 +430,7 @@ class Bucket:
             Keys relative to the bucket's own prefix, sorted.
         """
         if recursive:
-            return tuple(entry.key for entry in self.list(prefix))
+            return tuple(sorted(entry.key for entry in self.list(prefix)))
         found: list[str] = []
         for page, entries in self._pages(prefix, delimiter="/"):
             found += (entry.key for entry in entries)
