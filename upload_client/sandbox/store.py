@@ -4,7 +4,7 @@ moto is a fake made for unit tests: it accepts any checksum, ignores the conditi
 CompleteMultipartUpload and CopyObject, works out ETags in a buffer that two requests may be reading
 at once, and holds five copies of an object while it completes a multipart upload. Here
 
-- the conditions of PutObject, CompleteMultipartUpload, CopyObject and DeleteObject are kept, and
+- the conditions of PutObject, CompleteMultipartUpload and CopyObject are kept, and
   ``x-amz-copy-source-if-match`` too
   (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html);
 - a CRC32 that is announced is compared with the bytes that came
@@ -116,8 +116,6 @@ class Store:
             return _refuse(_ACCESS_DENIED, start_response)
         if environ["REQUEST_METHOD"] not in ("PUT", "POST"):
             with self._lock:
-                if environ["REQUEST_METHOD"] == "DELETE" and (refusal := _no_delete(environ)) is not None:
-                    return _refuse(refusal, start_response)
                 return self._moto(environ, start_response)
         if _CRC32 in environ:
             # moto looks for a checksum only where an SDK names it; S3 takes the header alone.
@@ -198,21 +196,6 @@ class _Write:
         """Is the object under this key the one this upload made, and this Complete a repeated one?"""
         found = _object(self._bucket, self._key)
         return found is not None and found.multipart is not None and found.multipart.id == self._upload_id
-
-
-def _no_delete(environ: WSGIEnvironment) -> _Refusal | None:
-    """Why S3 would not delete this, as far as moto does not see to it.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
-    """
-    bucket, key, query = _place(environ)
-    named = environ.get("HTTP_IF_MATCH")
-    if named is None or not key or query:
-        return None
-    present = _etag(bucket, key)
-    if present is None:
-        return _NO_SUCH_KEY
-    return None if named == "*" or present == named.strip('"') else _PRECONDITION_FAILED
 
 
 def _place(environ: WSGIEnvironment) -> tuple[str, str, dict[str, list[str]]]:
