@@ -426,7 +426,8 @@ class UploadClient:
         """End because of an error: log it to S3 if possible, tell the person, quit."""
         if self.done:
             return
-        self.cmessage(self.excformat(exception), "error")
+        if self._run.debug or not isinstance(exception, DeliveryError):  # else the outcome says the same
+            self.cmessage(self.excformat(exception), "error")
         self._end(exception, crashed=True)
 
     def stop(self) -> None:
@@ -434,7 +435,7 @@ class UploadClient:
 
         Returns at once. `run` then returns an outcome with exit code 130; step by step, the next call of the
         client ends it. What is in flight is finished or abandoned, the lock is given back, the state is
-        written: within 5 seconds, or as soon as the request or the program answers that a login, say, waits
+        written: within 3 seconds, or as soon as the request or the program answers that a login, say, waits
         for. Before `run` it keeps that from beginning; after the end it does nothing.
         """
         self._run.stop_asked = True

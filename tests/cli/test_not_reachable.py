@@ -139,6 +139,13 @@ def test_a_starter_out_of_reach_is_told_before_anything_is_sent(deliver, network
     assert sent == []
 
 
+def test_a_refusal_that_ends_it_is_said_once(deliver, network):
+    network.on(net.answer(403, "AccessDenied"), **STAGES["lock"], method="PUT", times=None)
+    said = deliver("--patience", "0")
+    assert said.code == 1
+    assert said.err.count("AccessDenied") == 1
+
+
 PAGE = b"<html><head><title>Hotel Wi-Fi</title></head><body>log in</body></html>"
 
 

@@ -146,7 +146,9 @@ def _todo(summary: Summary) -> tuple[str, tuple[str, ...] | None]:
         case 0:
             return "Nothing is left to do.", None
         case 1:
-            return summary.hint or "Run it again with --debug and report what it says.", ("--debug",)
+            if summary.hint:
+                return summary.hint, ()
+            return "Run it again with --debug and report what it says.", ("--debug",)
         case 2 | 14:
             return summary.hint, None
         case 3 if again:
