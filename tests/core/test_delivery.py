@@ -13,11 +13,13 @@ from upload_client.core.delivery import (
     ClientState,
     IllegalMove,
     Standstill,
+    Stuck,
     ValidatorWatch,
     Watch,
     next_client_state,
     too_many_invalid,
     why_still,
+    why_stuck,
 )
 from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.files import STATES
@@ -360,3 +362,29 @@ def test_it_says_what_a_run_that_gets_nowhere_waits_for():
         "nothing has moved for 60 minutes: 1 file is not sent; 2 files are in S3 and have no verdict of the"
         " receiver's validator; it could not read 1 line of this run's log; no network"
     )
+
+
+def test_a_thread_is_stuck_that_is_in_the_same_place_for_too_long():
+    stuck = Stuck(60)
+    assert not stuck.see(0, 1, "here")
+    assert not stuck.see(59, 1, "here")
+    assert stuck.see(60, 1, "here")
+    assert not stuck.see(61, 2, "here")  # it has looked around
+    assert not stuck.see(120, 2, "there")
+    assert not stuck.see(179, 2, "there")
+    assert stuck.see(180, 2, "there")
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        (["/x/upload_client/ui/lines.py", "/x/upload_client/delivery/loop.py"], "nobody reads"),
+        (["C:\\x\\upload_client\\index\\folder.py"], "does not answer"),
+        (["/usr/lib/python3/os.py", "/x/upload_client/support/local_file.py"], "does not answer"),
+        (["/usr/lib/python3/ssl.py"], "does not return"),
+    ],
+)
+def test_it_says_what_a_thread_is_stuck_in(files, why):
+    assert why in why_stuck(files, 3600)
+    assert why_stuck(files, 3600).startswith("nothing has moved for 60 minutes: ")
+    assert why_stuck(files, 90).startswith("nothing has moved for 90 seconds: ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -263,3 +264,53 @@ def test_an_empty_index_is_no_way_around_it(delivery: Delivery, many: Path) -> N
     client = client_of(delivery, many, index=pd.DataFrame({"path": ["part0/table_00000.csv"]}))
     client.stop()
     in_order(delivery, client, client.run())
+
+
+BRIEF = {"UPLOAD_CLIENT_STANDSTILL": "4"}
+
+
+def test_a_run_that_nobody_reads_ends_by_itself_and_gives_the_lock_back(delivery: Delivery, tmp_path: Path):
+    data = make_data(tmp_path / "many", 800)
+    with subprocess.Popen(
+        delivery.command("--source", data),
+        env={**os.environ, **BRIEF},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,  # and nobody reads it
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+    assert process.returncode == 5, said
+    assert "nobody reads what this program writes" in said
+    lock = delivery.lock()
+    assert lock is not None
+    assert lock["state"] == "released"
+
+
+HANGING = """
+import os, sys, time
+listed = os.scandir
+def scandir(path="."):
+    if str(path).endswith("dead"):
+        time.sleep(3600)
+    return listed(path)
+os.scandir = scandir
+from upload_client.cli.app import main
+main()
+"""
+
+
+def test_a_folder_that_never_answers_ends_a_run_with_a_reason(delivery: Delivery, tmp_path: Path):
+    (tmp_path / "dead").mkdir()
+    command = delivery.command("--source", tmp_path / "dead")
+    done = subprocess.run(
+        [command[0], "-c", HANGING, *command[3:]],
+        env={**os.environ, **BRIEF},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    assert "the folder with the data does not answer" in done.stderr
+    assert "Traceback" not in done.stderr

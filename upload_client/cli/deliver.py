@@ -282,6 +282,7 @@ def _typed(ctx: click.Context) -> Iterator[str]:
 def _run(order: _Order, typed: tuple[str, ...]) -> int:
     """Deliver, and tell people and programs how it went."""
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
+    from upload_client.delivery.watchdog import watched  # noqa: PLC0415 # imports boto3
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
     from upload_client.ui import Several, people_reporter  # noqa: PLC0415 # not for --help
@@ -306,7 +307,9 @@ def _run(order: _Order, typed: tuple[str, ...]) -> int:
             client = _client(order, reporter, stack)
             if order.dry_run:
                 return _dry_run(client, order, machine)
-            outcome = client.run()
+            run = client._run  # noqa: SLF001 - of the same program
+            with watched(run.settings.standstill * (6 if order.dask else 1), run):
+                outcome = client.run()
             if order.report is not None:
                 write_report_of(client, order.report, quiet=order.quiet)
         if outcome.error is not None:
@@ -352,6 +355,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     from upload_client.cli.cluster import dask_executor  # noqa: PLC0415 # not for --help
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.client import UploadClient  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.delivery.watchdog import watched  # noqa: PLC0415 # imports boto3
     from upload_client.events import Message  # noqa: PLC0415 # not for --help
     from upload_client.index import left_out_of, sources  # noqa: PLC0415 # imports pandas
     from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas
@@ -371,17 +375,19 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     executor, n_batches = stack.enter_context(dask_executor(order.dask)) if order.dask else (None, 1)
     told = Told()
     choice = Chosen(order.include, order.exclude, order.exclude_from, order.symlinks).choice(settings)
-    index = patiently(
-        lambda: take(
-            source,
-            order.index,
-            choice,
-            as_format=order.index_format,
-            own=not order.no_index,
-            tell=lambda note: reporter.handle(Message(note, "info")),
-            on_progress=told,
+    # Who names a list may be typing it.
+    with watched(settings.standstill) if order.index is None else nullcontext():
+        index = patiently(
+            lambda: take(
+                source,
+                order.index,
+                choice,
+                as_format=order.index_format,
+                own=not order.no_index,
+                tell=lambda note: reporter.handle(Message(note, "info")),
+                on_progress=told,
+            )
         )
-    )
     told.wipe()
     if order.verbose and not order.dry_run:
         for line in _named_left_out(left_out_of(index)):

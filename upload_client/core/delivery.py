@@ -9,7 +9,7 @@ From each of them a run may be `quit` before its end, or crash.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
@@ -129,6 +129,51 @@ class Standstill:
         return self.seconds >= self._limit
 
 
+def _span(seconds: float) -> str:
+    return counted(round(seconds / 60), "minute") if seconds >= 120 else counted(round(seconds), "second")
+
+
+class Stuck:
+    """Whether a thread has been in one and the same call for too long.
+
+    Args:
+        seconds: that are too long.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._seen: object = None
+        self._since = 0.0
+
+    def see(self, now: float, *signs: object) -> bool:
+        """Look again, at what changes while it is not stuck.
+
+        Args:
+            now: a moment of one clock that never goes back, in seconds.
+            signs: how often it has looked around, where it is, …
+        """
+        if signs != self._seen:
+            self._seen, self._since = signs, now
+        return now - self._since >= self.seconds
+
+
+def why_stuck(files: Sequence[str], seconds: float) -> str:
+    """Say what a thread is stuck in, for people.
+
+    Args:
+        files: with the code that it is in, the innermost first.
+        seconds: for how long.
+    """
+    rooms = {part for file in files for part in file.replace("\\", "/").split("/")[-2:-1]}
+    if "ui" in rooms:
+        why = "nobody reads what this program writes to standard output or standard error"
+    elif rooms & {"index", "support"}:
+        why = "the folder with the data does not answer: a dead disk, or a network folder that hangs"
+    else:
+        why = "a call into the system does not return"
+    return f"nothing has moved for {_span(seconds)}: {why}"
+
+
 def why_still(
     counts: Mapping[State, int], seconds: float, *, passed_over: int = 0, trouble: str | None = None
 ) -> str:
@@ -152,7 +197,7 @@ def why_still(
     if trouble:
         reasons.append(trouble)
     why = "; ".join(reasons) or "nobody knows why"
-    return f"nothing has moved for {counted(round(seconds / 60), 'minute')}: {why}"
+    return f"nothing has moved for {_span(seconds)}: {why}"
 
 
 class Watch(StrEnum):

@@ -116,6 +116,7 @@ class Run:
         ending: it is on the way to its outcome.
         stop_asked: somebody wants it to end. No event, whose own lock could be held by the very code that a
             signal handler interrupts.
+        n_looks: how often its thread has looked whether it is to end.
         strange: what the other side says by the million is told of a few times, and counted.
     """
 
@@ -152,6 +153,7 @@ class Run:
         self.outcome: Outcome | None = None
         self.ending = False
         self.stop_asked = False
+        self.n_looks = 0
         self.strange = Few()
         self.move("built")
 
@@ -179,6 +181,7 @@ class Run:
 
     def check_stop(self) -> None:
         """Raise `Interrupted` where the run is to stop, and is not at its end anyway."""
+        self.n_looks += 1
         if self.stop_asked and not self.ending:
             raise Interrupted("stopped by the program that runs it")
 

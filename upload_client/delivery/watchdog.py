@@ -1,0 +1,114 @@
+"""An end for a run whose own thread does not come back: from a dead disk, from a pipe that nobody reads.
+
+Whoever drives a delivery looks at everything some times a second, and ends it where nothing moves
+(`upload_client.core.delivery.Standstill`). That needs a thread that runs. Where a call into the system never
+returns, no exception can be raised in it either: so another thread gives the lock back and ends the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from upload_client.core.delivery import Stuck, why_stuck
+from upload_client.core.text import for_terminal
+from upload_client.delivery.finish import end
+from upload_client.delivery.run import Run
+from upload_client.errors import NoProgress
+from upload_client.events import Event
+
+__all__ = ["watched"]
+
+_log = logging.getLogger(__name__)
+
+_LOOKS = 20  # in the time after which it ends
+_LONGEST_PAUSE = 15.0  # seconds between two looks
+_ENDING = 15.0  # seconds for the end in order
+_SAYING = 2.0  # seconds for its last words
+
+
+@contextlib.contextmanager
+def watched(seconds: float, run: Run | None = None) -> Iterator[None]:
+    """Within this, end the process with exit code 5 where the calling thread is stuck in a call for too long.
+
+    For a program of its own, not for a library: the process ends.
+
+    Args:
+        seconds: that are too long.
+        run: that the thread carries out; it is watched once the lock is asked for: before, a person may be
+            asked for a password. None: it reads the folder with the data.
+    """
+    done = threading.Event()
+    arguments = seconds, run, threading.get_ident(), done
+    thread = threading.Thread(target=_watch, args=arguments, name="watchdog", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _watch(seconds: float, run: Run | None, ident: int, done: threading.Event) -> None:
+    while run is not None and run.lock is None:
+        if done.wait(1.0):
+            return
+    stuck = Stuck(seconds)
+    while not done.wait(min(seconds / _LOOKS, _LONGEST_PAUSE)):
+        frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, for just this
+        looks = 0 if run is None else run.n_looks
+        if frame is not None and stuck.see(time.monotonic(), looks, _place(frame)):
+            _end(run, frame, seconds)
+
+
+def _place(frame: FrameType | None) -> tuple[tuple[int, int], ...]:
+    """Where a thread is, to the instruction."""
+    found = []
+    while frame is not None:
+        found.append((id(frame), frame.f_lasti))
+        frame = frame.f_back
+    return tuple(found)
+
+
+def _end(run: Run | None, frame: FrameType, seconds: float) -> None:
+    error = NoProgress(why_stuck(list(_files(frame)), seconds))
+    _log.error("%s\n%s", error, "".join(traceback.format_stack(frame)))
+    if run is not None:
+        run.reporter = _Nobody()  # whoever is told may be what it is stuck in
+        _try_for(_ENDING, lambda: end(run, error, crashed=False))
+    _try_for(_SAYING, lambda: os.write(2, f"error: {for_terminal(f'{error}. {error.hint}')}\n".encode()))
+    os._exit(int(error.exit_code))
+
+
+def _files(frame: FrameType | None) -> Iterator[str]:
+    while frame is not None:
+        yield frame.f_code.co_filename
+        frame = frame.f_back
+
+
+def _try_for(seconds: float, call: Callable[[], object]) -> None:
+    """Wait so long for this, and no longer."""
+
+    def careful() -> None:
+        with contextlib.suppress(Exception):
+            call()
+
+    thread = threading.Thread(target=careful, daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
+class _Nobody:
+    """Is told, and says nothing."""
+
+    def handle(self, event: Event) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
