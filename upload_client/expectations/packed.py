@@ -138,6 +138,7 @@ class Unpacked(io.RawIOBase):
         self._packed_size = size
         self._budget = budget
         self._furthest = 0
+        self._wrong: ValueError | None = None
         self.size: int | None = None
         """Bytes, once the end was reached."""
         self._begin()
@@ -196,8 +197,15 @@ class Unpacked(io.RawIOBase):
         return data
 
     def _next(self, n: int) -> bytes:
-        if not n:
-            return b""
+        if self._wrong is not None:  # said once more to whoever reads on
+            raise self._wrong
+        try:
+            return self._unpack(n) if n else b""
+        except ValueError as error:
+            self._wrong = error
+            raise
+
+    def _unpack(self, n: int) -> bytes:
         while not self._ended:
             if self._inner is None and not self._next_member():
                 break

@@ -1,8 +1,8 @@
 """Which format a file has by the end of its name, and whether it opens as that.
 
 What is told of a format: its suffixes, the module that reads it, and the extra which that is in. A new one
-is a line in `_FORMATS`, and a function that takes the file and its size and raises `ValueError` for what is
-wrong. All of it runs in a reader worker, except for text that is not packed.
+is a line in `_FORMATS`, and a function that takes the file, its size and what it may take, and raises
+`ValueError` for what is wrong. All of it runs in a reader worker, except for text that is not packed.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class _Format(NamedTuple):
         module: what has to be installed for that; empty: nothing.
         package: what a person installs.
         extra: of this package, in which that is.
+        streams: it is read from its start to its end alone.
     """
 
     suffixes: tuple[str, ...]
@@ -53,6 +54,7 @@ class _Format(NamedTuple):
     module: str = ""
     package: str = ""
     extra: str = "formats"
+    streams: bool = False
 
 
 _FORMATS = {
@@ -63,6 +65,21 @@ _FORMATS = {
     "parquet": _Format(("parquet",), f"{_HERE}.tables:open_pages", "pyarrow", "pyarrow"),
     "fits": _Format(("fits", "fit", "fts"), f"{_HERE}.fits:open_fits", "astropy", "astropy"),
     "asdf": _Format(("asdf",), f"{_HERE}.asdf:open_asdf", "asdf", "asdf"),
+    "bam": _Format(("bam",), f"{_HERE}.genomics:open_bam"),
+    "cram": _Format(("cram",), f"{_HERE}.genomics:open_cram"),
+    "bcf": _Format(("bcf",), f"{_HERE}.genomics:open_bcf"),
+    "vcf": _Format(("vcf",), f"{_HERE}.genomics:open_vcf", streams=True),
+    "fastq": _Format(("fastq", "fq"), f"{_HERE}.genomics:open_fastq", streams=True),
+    "dicom": _Format(
+        ("dcm", "dicom"), f"{_HERE}.medical:open_dicom", "pydicom", "pydicom", "formats-medical"
+    ),
+    "nifti": _Format(("nii",), f"{_HERE}.medical:open_nifti"),
+    "hdf5": _Format(
+        ("h5", "hdf5", "he5", "h5ad"), f"{_HERE}.scientific:open_hdf5", "h5py", "h5py", "formats-arrays"
+    ),
+    "netcdf": _Format(("nc", "nc4", "cdf5"), f"{_HERE}.scientific:open_netcdf"),
+    "tiff": _Format(("tif", "tiff"), f"{_HERE}.geo:open_tiff"),
+    "las": _Format(("las", "laz"), f"{_HERE}.geo:open_las"),
     "zip": _Format(("zip", "npz", "xlsx", "docx", "pptx", "ods", "odt", "odp", "kmz")),
     "tar": _Format(("tar",)),
 }
@@ -145,7 +162,7 @@ def open_as(kind: str, file: BinaryIO, size: int, budget: Budget, *, depth: int 
         _open_members(tar_members(file, budget), budget, depth)
     else:
         module, _, function = _FORMATS[inner].function.partition(":")
-        getattr(importlib.import_module(module), function)(file, size)
+        getattr(importlib.import_module(module), function)(file, size, budget)
 
 
 def _open_packed(inner: str, packing: str, file: BinaryIO, size: int, budget: Budget, depth: int) -> None:
@@ -156,7 +173,7 @@ def _open_packed(inner: str, packing: str, file: BinaryIO, size: int, budget: Bu
         _open_inside(inner, unpacked, content, budget, depth)
     except Unreadable as error:
         wrong = ValueError(f"what is inside does not open as {inner}: {error}")
-    except (NotOpened, Undecided) as error:
+    except (NotOpened, Undecided, ValueError) as error:
         wrong = error
     # Whatever is said of its content: that the pack is damaged says more.
     if unpacked.size is None:
@@ -174,6 +191,8 @@ def _open_inside(inner: str, unpacked: Unpacked, content: BinaryIO, budget: Budg
         _open_members(tar_members(content, budget), budget, depth + 1)
     elif (package := missing_library(inner)) is not None:
         raise NotOpened(f"{package} is not installed, so what is inside was not looked into")
+    elif _FORMATS[inner].streams:
+        open_as(inner, content, 0, budget, depth=depth + 1)
     else:
         kept = content.read(KEPT + 1)
         n = len(kept) if len(kept) <= KEPT else unpacked.read_on()

@@ -22,6 +22,7 @@ from asdf.tags.core import NDArrayType
 from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.formats.scalars import check_scalar, kind_of
 from upload_client.expectations.model import Asdf, Node, Step, parse_tree_path
+from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
 
 __all__ = [
@@ -273,7 +274,7 @@ def _judge_array(node: Node, array: Any, findings: Findings) -> None:  # noqa: A
     judge.close(findings)
 
 
-def open_asdf(file: BinaryIO, size: int) -> None:
+def open_asdf(file: BinaryIO, size: int, _budget: Budget) -> None:
     """Open an ASDF file: its tree, and up to 16 MiB its blocks."""
     with open_tree(file, size) as tree:
         assert tree is not None

@@ -19,6 +19,7 @@ from astropy.io import fits
 from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.formats.scalars import check_scalar
 from upload_client.expectations.model import Fits, Hdu
+from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import TableJudge, ValueJudge, check_shape, is_of_type
 
 __all__ = [
@@ -493,7 +494,7 @@ def _read(file: BinaryIO, at: int, n: int) -> bytes:
     return data
 
 
-def open_fits(file: BinaryIO, size: int) -> None:
+def open_fits(file: BinaryIO, size: int, _budget: Budget) -> None:
     """Open a FITS file: the end of each HDU, sums where they are written, tiles of packed images."""
     with open_units(file, size) as units:
         check_sums(units, file)

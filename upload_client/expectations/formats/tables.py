@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from upload_client.expectations.delimiters import likely_delimiter
 from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.model import Column, Csv, Parquet
+from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import TableJudge, row_place
 
 __all__ = [
@@ -501,7 +502,7 @@ def learn_parquet(file: BinaryIO, take: Callable[[str, str, Any, Any], None]) ->
         return n_rows
 
 
-def open_pages(file: BinaryIO, size: int) -> None:
+def open_pages(file: BinaryIO, size: int, _budget: Budget) -> None:
     """Open a Parquet file: the places of its column chunks, and up to 64 MiB every page."""
     with open_parquet(file, size) as parquet:
         if size <= _READ_WHOLE:

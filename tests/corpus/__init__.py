@@ -1,0 +1,1 @@
+"""Files as the libraries of their fields make them, and what may become of them on the way."""

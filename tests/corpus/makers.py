@@ -1,0 +1,291 @@
+"""Valid files, each made by the library of its field, and what may become of them.
+
+``python tests/corpus/table.py`` prints which share of the damage is noticed.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+MAKERS: dict[str, Callable[[], bytes]] = {}
+"""By name of the file; what a maker cannot make here it skips (`pytest.importorskip`)."""
+
+
+def makes(*names: str) -> Callable[[Callable[[str], bytes]], Callable[[str], bytes]]:
+    def note(make: Callable[[str], bytes]) -> Callable[[str], bytes]:
+        for name in names:
+            MAKERS[name] = lambda name=name: make(name)
+        return make
+
+    return note
+
+
+def by_path(name: str, write: Callable[[str], object]) -> bytes:
+    """What a library writes that wants a path."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder) / name
+        write(str(path))
+        return path.read_bytes()
+
+
+def noise(n: int, seed: int = 1) -> bytes:
+    import random
+
+    return random.Random(seed).randbytes(n)
+
+
+@makes("table.csv", "table.csv.gz", "table.csv.bz2", "table.csv.xz")
+def csv(name: str) -> bytes:
+    text = b"id,flux\n" + b"".join(b"%d,%d.5\n" % (n, n * 7919 % 1000) for n in range(4000))
+    packers = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    return packers.get(name.rpartition(".")[2], bytes)(text)
+
+
+@makes("data.zip")
+def zip_(name: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/noise.dat", noise(9000))
+        archive.writestr("b.csv", csv("b.csv"))
+    return file.getvalue()
+
+
+@makes("data.tar.gz")
+def tar(name: str) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for inner, data in (("a/noise.dat", noise(9000)), ("b.csv", csv("b.csv"))):
+            info = tarfile.TarInfo(inner)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+@makes("table.parquet")
+def parquet(name: str) -> bytes:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    file = io.BytesIO()
+    table = pa.table({"a": list(range(5000)), "b": [f"text {n * 7919}" for n in range(5000)]})
+    pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+    return file.getvalue()
+
+
+@makes("image.fits", "image.fits.gz")
+def fits(name: str) -> bytes:
+    np, fits = pytest.importorskip("numpy"), pytest.importorskip("astropy.io.fits")
+    file = io.BytesIO()
+    units = [fits.PrimaryHDU(), fits.ImageHDU(np.arange(9000, dtype="i4").reshape(90, 100))]
+    fits.HDUList(units).writeto(file, checksum=True)
+    return gzip.compress(file.getvalue()) if name.endswith("gz") else file.getvalue()
+
+
+@makes("tree.asdf")
+def asdf(name: str) -> bytes:
+    asdf, np = pytest.importorskip("asdf"), pytest.importorskip("numpy")
+    file = io.BytesIO()
+    asdf.AsdfFile({"a": np.arange(5000), "b": {"unit": "km"}}).write_to(file)
+    return file.getvalue()
+
+
+@makes("plain.dcm", "rle.dcm", "deflated.dcm")
+def dicom(name: str) -> bytes:
+    pydicom, np = pytest.importorskip("pydicom"), pytest.importorskip("numpy")
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import (
+        DeflatedExplicitVRLittleEndian,
+        ExplicitVRLittleEndian,
+        RLELossless,
+        SecondaryCaptureImageStorage,
+        generate_uid,
+    )
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = (
+        DeflatedExplicitVRLittleEndian if name.startswith("deflated") else ExplicitVRLittleEndian
+    )
+    data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    data.PatientName, data.PatientID, data.Modality = "Nobody", "0", "OT"
+    data.Rows, data.Columns, data.BitsAllocated, data.BitsStored, data.HighBit = 90, 100, 16, 16, 15
+    data.SamplesPerPixel, data.PhotometricInterpretation, data.PixelRepresentation = 1, "MONOCHROME2", 0
+    pixels = np.arange(9000, dtype="<u2").reshape(90, 100)
+    data.PixelData = pixels.tobytes()
+    if name.startswith("rle"):
+        data.compress(RLELossless, pixels)
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, data, enforce_file_format=True)
+    return file.getvalue()
+
+
+@makes("volume.nii", "volume.nii.gz", "two.nii")
+def nifti(name: str) -> bytes:
+    nibabel, np = pytest.importorskip("nibabel"), pytest.importorskip("numpy")
+    kind = nibabel.Nifti2Image if name == "two.nii" else nibabel.Nifti1Image
+    image = kind(np.arange(9000, dtype="i2").reshape(30, 30, 10), np.eye(4))
+    return by_path(name, lambda path: nibabel.save(image, path))
+
+
+def _alignments(name: str, mode: str, **more) -> bytes:
+    pysam = pytest.importorskip("pysam")
+    header = {"HD": {"VN": "1.6"}, "SQ": [{"SN": "one", "LN": 1000}]}
+
+    def write(path: str) -> None:
+        with pysam.AlignmentFile(path, mode, header=header, **more) as file:
+            for n in range(2000):
+                one = pysam.AlignedSegment(file.header)
+                one.query_name, one.query_sequence, one.flag = f"read{n}", "ACGT" * 20, 4
+                one.query_qualities = pysam.qualitystring_to_array(chr(40 + n % 30) * 80)
+                file.write(one)
+
+    return by_path(name, write)
+
+
+@makes("reads.bam")
+def bam(name: str) -> bytes:
+    return _alignments(name, "wb")
+
+
+@makes("reads.cram", "old.cram")
+def cram(name: str) -> bytes:
+    version = b"version=2.1" if name.startswith("old") else b"version=3.0"
+    return _alignments(name, "wc", format_options=[version, b"no_ref=1"])
+
+
+@makes("calls.vcf", "calls.vcf.gz", "calls.bcf")
+def variants(name: str) -> bytes:
+    pysam = pytest.importorskip("pysam")
+
+    def write(path: str) -> None:
+        header = pysam.VariantHeader()
+        header.contigs.add("one", 10_000)
+        header.formats.add("GT", 1, "String", "Genotype")
+        header.add_sample("s")
+        mode = {"vcf": "w", "gz": "wz", "bcf": "wb"}[path.rpartition(".")[2]]
+        with pysam.VariantFile(path, mode, header=header) as file:
+            for n in range(2000):
+                one = file.new_record(contig="one", start=n, stop=n + 1, alleles=("A", "C"))
+                one.samples["s"]["GT"] = (0, 1)
+                file.write(one)
+
+    return by_path(name, write)
+
+
+@makes("reads.fastq", "reads.fastq.gz")
+def fastq(name: str) -> bytes:
+    text = b"".join(b"@read%d\n%s\n+\n%s\n" % (n, b"ACGT" * 20, b"@I" * 40) for n in range(500))
+    return gzip.compress(text) if name.endswith("gz") else text
+
+
+@makes("packed.h5", "plain.h5", "checked.h5")
+def hdf5(name: str) -> bytes:
+    h5py, np = pytest.importorskip("h5py"), pytest.importorskip("numpy")
+    more = {"packed.h5": {"compression": "gzip"}, "checked.h5": {"fletcher32": True}}.get(name, {})
+
+    def write(path: str) -> None:
+        with h5py.File(path, "w") as file:
+            file.create_dataset("g/a", data=np.arange(9000).reshape(90, 100), **more)
+            file["g/b"] = ["text", "and more"]
+            file["g"].attrs["unit"] = "km"
+            file["elsewhere"] = h5py.ExternalLink("not-there.h5", "/a")
+
+    return by_path(name, write)
+
+
+@makes("classic.nc", "record.nc", "records.nc", "wide.nc", "five.nc", "four.nc")
+def netcdf(name: str) -> bytes:
+    np = pytest.importorskip("numpy")
+    if name == "four.nc":
+        return hdf5("packed.h5")
+    netcdf = pytest.importorskip("netCDF4")
+    kind = {"wide.nc": "NETCDF3_64BIT_OFFSET", "five.nc": "NETCDF3_64BIT_DATA"}.get(name, "NETCDF3_CLASSIC")
+
+    def write(path: str) -> None:
+        with netcdf.Dataset(path, "w", format=kind) as file:
+            file.title = "a test"
+            file.createDimension("time", None if "record" in name else 50)
+            file.createDimension("x", 34)
+            for variable in ("a", "b") if name != "record.nc" else ("a",):
+                made = file.createVariable(variable, "i2", ("time", "x"))
+                made.units = "km"
+                made[:] = np.arange(50 * 34).reshape(50, 34)
+
+    return by_path(name, write)
+
+
+@makes(
+    "plain.tif", "packed.tif", "tiled.tif", "big.tif", "float16.tif", "pages.tif", "planes.tif", "tree.tif"
+)
+def tiff(name: str) -> bytes:
+    tifffile, np = pytest.importorskip("tifffile"), pytest.importorskip("numpy")
+    data = np.arange(90 * 100, dtype="u2").reshape(90, 100)
+    file = io.BytesIO()
+    more: dict = {
+        "packed.tif": {"compression": "zlib"},
+        "tiled.tif": {"tile": (32, 32)},
+        "planes.tif": {"planarconfig": "separate", "photometric": "rgb"},
+    }.get(name, {})
+    if name == "tree.tif":
+        with tifffile.TiffWriter(file) as writer:
+            writer.write(data, subifds=2, tile=(32, 32), compression="zlib")
+            writer.write(data[::2, ::2], subfiletype=1, tile=(16, 16))
+            writer.write(data[::4, ::4], subfiletype=1, tile=(16, 16))
+        return file.getvalue()
+    if name == "float16.tif":
+        data = data.astype("f2")
+    if name == "pages.tif":
+        data = np.stack([data] * 5)
+    if name == "planes.tif":
+        data = np.stack([data] * 3)
+    tifffile.imwrite(file, data, bigtiff=name == "big.tif", **more)
+    return file.getvalue()
+
+
+@makes("points.las", "points.laz", "six.las")
+def las(name: str) -> bytes:
+    laspy, np = pytest.importorskip("laspy"), pytest.importorskip("numpy")
+    if name.endswith("laz"):
+        pytest.importorskip("lazrs")
+    made = (
+        laspy.create(point_format=6, file_version="1.4")
+        if name == "six.las"
+        else laspy.create(point_format=3)
+    )
+    made.x = made.y = made.z = np.arange(3000) / 10
+    return by_path(name, made.write)
+
+
+def cuts(data: bytes, k: int) -> Iterator[bytes]:
+    """The file cut at k places, the last ones near its end."""
+    n = len(data)
+    places = {n * i // k for i in range(k)} | {n - 2**i for i in range(12) if 2**i < n}
+    for at in sorted(places):
+        yield data[:at]
+
+
+def flips(data: bytes, k: int) -> Iterator[bytes]:
+    """The file with one byte changed, at k places."""
+    for i in range(k):
+        damaged = bytearray(data)
+        damaged[len(data) * (2 * i + 1) // (2 * k)] ^= 0x5A
+        yield bytes(damaged)
+
+
+def zeroed(data: bytes, k: int) -> Iterator[bytes]:
+    """The file whose end is zeros, from k places on."""
+    for i in range(k):
+        at = len(data) * i // k
+        yield data[:at] + bytes(len(data) - at)
