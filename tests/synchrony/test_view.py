@@ -188,8 +188,10 @@ def test_a_place_that_is_none_is_refused(typed, place):
 
 def test_a_bucket_that_is_not_there_is_told_and_nothing_is_made_of_it(typed, tmp_path):
     said = typed("--to", "s3://no-such-bucket-there/x", "--name", "Anna", "--yes")
-    assert said.code == 1
-    assert "NoSuchBucket" in said.err
+    assert said.code == 2
+    assert "there is no bucket 'no-such-bucket-there'" in said.err
+    assert "--dataset" not in said.err
+    assert "is shared with" not in typed("--to", "s3://no-such-bucket-either/x").err
 
 
 @posix_only()

@@ -29,7 +29,7 @@ from upload_client.core.synchrony import (
     choices,
 )
 from upload_client.core.text import for_log, for_terminal
-from upload_client.errors import InvalidState, Locked, UsageError
+from upload_client.errors import InvalidState, Locked, NotReachable, UsageError
 from upload_client.synchrony.books import BOOKS, UNKNOWN
 from upload_client.synchrony.differences import LARGEST, differing
 from upload_client.synchrony.folder import Folder, write_whole
@@ -235,8 +235,6 @@ class _Connection(DataPlatformConnection):
             if not held:
                 raise Locked(str(self._folder.root), why="another sync of this folder is running")
             self._clean()
-            if not self._dry_run:
-                self._memory.remember(platform=self.platform, to=remote.where)
             return self._synchronize(remote)
 
     def close_message(self) -> None:
@@ -329,6 +327,8 @@ class _Connection(DataPlatformConnection):
             offers = sync.look()
             if number == 0:
                 view.skipped(sync.skipped)
+                if not self._dry_run:  # it is there, and can be read
+                    self._memory.remember(platform=self.platform, to=remote.where)
             meant = [offer for offer in offers if self._is_meant(offer)]
             if raced is not None:
                 for path, why in sorted(raced.items()):
@@ -571,6 +571,46 @@ class S3Connection(_Connection):
     def intro_message(self) -> None:
         """Say what is going to happen."""
         self._view.say("Data sync with S3")
+
+    def synchronize(self) -> Outcome:
+        """Compare both sides, ask, and do what was chosen.
+
+        Raises:
+            UsageError: there is no such bucket.
+            DeliveryError: it could not be done, or not safely.
+        """
+        with self._advised():
+            return super().synchronize()
+
+    def reset_remote(self) -> None:
+        """Delete the books at the prefix."""
+        with self._advised():
+            super().reset_remote()
+
+    @contextlib.contextmanager
+    def _advised(self) -> Iterator[None]:
+        """Have errors of S3 say what a person can do about them here, where there is no receiver to ask."""
+        from upload_client.core.answers import Meaning  # noqa: PLC0415 - only for S3
+        from upload_client.s3.bucket import StoreError  # noqa: PLC0415 - imports boto3
+
+        bucket = "" if self._place is None else self._place[0]
+        try:
+            yield
+        except StoreError as error:
+            if error.meaning is Meaning.NO_BUCKET:
+                raise UsageError(
+                    f"there is no bucket {bucket!r}", hint="Correct --to, or have the bucket made first."
+                ) from error
+            if error.meaning in (Meaning.DENIED, Meaning.UNKNOWN_KEYS, Meaning.SIGNATURE):
+                error.hint = (
+                    "Check whose credentials these are (.S3/aws.txt, or the AWS tools' own settings); they have"
+                    f" to list, read, write and delete in {bucket}: `upload-client docs synchrony`."
+                )
+            elif error.meaning is Meaning.ELSEWHERE:
+                error.hint = "Set AWS_REGION to the bucket's region, or name it in the AWS profile."
+            elif not isinstance(error, NotReachable):
+                error.hint = "What was done is written down; run the same command again to go on."
+            raise
 
     def close_message(self) -> None:
         """Say that it is over."""
