@@ -603,7 +603,7 @@ class S3Connection(_Connection):
                 ) from error
             if error.meaning in (Meaning.DENIED, Meaning.UNKNOWN_KEYS, Meaning.SIGNATURE):
                 error.hint = (
-                    "Check whose credentials these are (.S3/aws.txt, or the AWS tools' own settings); they have"
+                    "Check whose credentials these are (.S3/aws.txt, or the AWS tools' settings); they have"
                     f" to list, read, write and delete in {bucket}: `upload-client docs synchrony`."
                 )
             elif error.meaning is Meaning.ELSEWHERE:
