@@ -6,16 +6,47 @@ from pathlib import Path
 
 import click
 
-from upload_client.cli.help import Command, Section
+from upload_client.cli.help import Command, Group, Section
 from upload_client.cli.place import delivery_options, force_option, log_in
 from upload_client.core.text import for_terminal
 
 __all__ = ["receipt"]
 
 
-@click.command(
+class _Receipt(Group):
+    """A group that fetches, where nothing else is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "--help", "-h"):
+            args = ["fetch", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=_Receipt,
+    short_help="Fetch the receipt of a finished delivery, or write it in another form.",
+    synopsis=("[fetch] --dataset D --delivery-id Y [OPTIONS]", "export RECEIPT --as FORM -o TARGET"),
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client receipt --dataset survey7 --delivery-id 2", "into the current directory"),
+                ("upload-client receipt --dataset survey7 --delivery-id 2 -o receipt.json", ""),
+                ("upload-client receipt export RECEIPT --as csv -o files.csv", "for a spreadsheet"),
+            ),
+        ),
+    ),
+)
+def receipt() -> None:
+    """Fetch the receipt of a finished delivery, or write it in another form.
+
+    `upload-client verify` holds it against a folder, the bucket, a signature, another receipt.
+    """
+
+
+@receipt.command(
     cls=Command,
-    short_help="Fetch the receipt of a finished delivery.",
+    short_help="Fetch it from the control bucket.",
     sections=(
         Section(
             "Examples",
@@ -45,7 +76,7 @@ __all__ = ["receipt"]
     help="Where to write it.  [default: its own name, in the current directory]",
 )
 @force_option
-def receipt(
+def fetch(
     *,
     dataset: str,
     delivery_id: str,
@@ -91,3 +122,74 @@ def receipt(
     signed = "not signed by the receiver" if beside is None else f"signed: {for_terminal(str(beside))}"
     click.echo(signed, err=True)
     return 0
+
+
+@receipt.command(
+    cls=Command,
+    short_help="Write it in another form.",
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client receipt export RECEIPT --as csv -o files.csv", "for a spreadsheet"),
+                (
+                    "upload-client receipt export RECEIPT --as bagit --source DIR -o BAG",
+                    "a bag with the data",
+                ),
+            ),
+        ),
+        Section(
+            "Forms",
+            (
+                ("csv", "a row for each file"),
+                ("frictionless", "datapackage.json of a Frictionless data package"),
+                ("ro-crate", "ro-crate-metadata.json of an RO-Crate 1.2"),
+                ("bagit", "a bag (RFC 8493), with the data, the receipt and its signature"),
+            ),
+        ),
+        Section(
+            "Exit codes",
+            (("0", "written"), ("2", "RECEIPT is none, a file is not as it says, or wrong usage")),
+        ),
+    ),
+)
+@click.argument("receipt_file", metavar="RECEIPT", type=click.Path(path_type=Path))
+@click.option(
+    "--as",
+    "form",
+    required=True,
+    type=click.Choice(["csv", "frictionless", "ro-crate", "bagit"]),
+    metavar="FORM",
+    help="csv, frictionless, ro-crate or bagit.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="TARGET",
+    type=click.Path(path_type=Path),
+    help="The file; of a bag, the folder.",
+)
+@click.option(
+    "--source",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The folder with the data: each file is held against the receipt, its SHA-256 told. A bag needs it.",
+)
+@force_option
+@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+def export(*, receipt_file: Path, form: str, output: Path, source: Path | None, force: bool) -> None:
+    """Write RECEIPT in a form that others read."""
+    from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
+    from upload_client.receipts.export import export as write  # noqa: PLC0415 # imports boto3
+    from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
+
+    if not force and form != "bagit":
+        check_free(output, None)
+    try:
+        write(receipt_file, form, output, source)
+    except OSError as error:
+        raise DeliveryError(
+            f"it cannot be written to {output}: {error.strerror}", hint="Name another place for it: -o."
+        ) from error
+    click.echo(for_terminal(str(output)), err=True)
