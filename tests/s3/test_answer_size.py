@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import boto3
 import pytest
@@ -12,14 +13,15 @@ import pytest
 from upload_client.aws.auth import fetch_parameter
 from upload_client.errors import NotReachable
 from upload_client.s3 import answer_size, clients
-from upload_client.s3.bucket import Bucket, StoreError
+from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, PreconditionFailed, StoreError
 from upload_client.settings import Settings
 
 DEEP = 100_000
 
 
 class Hostile(BaseHTTPRequestHandler):
-    status, head, piece, end, n_sent = 200, b"", b"", b"", 0
+    status, head, piece, n_sent = 200, b"", b"", 0
+    more: ClassVar[dict[str, str]] = {}
 
     def answer(self) -> None:
         kind = type(self)
@@ -27,6 +29,8 @@ class Hostile(BaseHTTPRequestHandler):
         self.send_response(kind.status)
         self.send_header("Content-Type", "application/xml")
         self.send_header("x-amz-request-id", "1")
+        for name, value in kind.more.items():
+            self.send_header(name, value)
         self.end_headers()
         try:
             self.wfile.write(kind.head)
@@ -103,6 +107,16 @@ def test_json_that_is_nested_without_end_is_none(hostile, status):
     hostile.status, hostile.head = status, b'{"Parameter":' + b"[" * DEEP + b"]" * DEEP + b"}"
     with pytest.raises(NotReachable):
         fetch_parameter(session(), settings(hostile))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(404, NotFound), (403, AccessDenied), (412, PreconditionFailed)]
+)
+def test_a_refusal_with_a_checksum_is_the_refusal_that_it_is(hostile, bucket, status, error):
+    hostile.status, hostile.more = status, {"x-amz-checksum-crc32": "AAAAAA=="}
+    hostile.head = b"<Error><Code>NoSuchKey</Code><Message>no</Message></Error>" if status == 404 else b""
+    with pytest.raises(error):
+        bucket.read("k", 100)
 
 
 def test_what_is_streamed_is_left_to_who_reads_it(hostile, bucket, monkeypatch):

@@ -30,6 +30,9 @@ def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `uploa
             response = send(request)
         finally:
             request.stream_output = streamed
+        if response.status_code >= 300:  # botocore would wrap what refuses, too, and cannot read it then
+            for name in [name for name in response.headers if name.lower().startswith("x-amz-checksum-")]:
+                del response.headers[name]
         if not streamed or response.status_code >= 300:
             response._content = _read(response.raw)  # noqa: SLF001 - where botocore itself keeps it
         return response
