@@ -54,7 +54,6 @@ _log = logging.getLogger(__name__)
 
 _WRITE_DOWN_EVERY: Final = 60.0
 """Seconds after which what was done is written down in a long sync."""
-_BATCH: Final = 4096
 _RACES: Final = 100
 _SENDING: Final = "tmp/sending.csv"
 
@@ -154,6 +153,7 @@ class Sync:
         self._sending: dict[str, Row] = {}
         self._ignored: Callable[[str], bool] = Ignored("")
         self._is_safe = False
+        self._is_sending = False
         self._is_base_new = False
         self._written = 0.0
         self.skipped: list[Skipped] = []
@@ -387,18 +387,17 @@ class Sync:
             for path, here, expect in files
             if here is not None
         ]
-        done = 0
-        for start in range(0, len(sends), _BATCH):
-            for one in self._remote.send(sends[start : start + _BATCH], self._folder.root):
-                done += 1
-                self._tell("sent", done, len(sends))
-                if self._went_well(one, act, result):
-                    assert one.there is not None
-                    self._there[one.path] = one.there
-                    self._knows(one.path, one.there, one.md5)
-                    self._mine[one.path] = (self._sending[one.path], one.there.etag)
-                    self._agree(one.path)
-                self._write_down_sometimes()
+        self._is_sending = True
+        for n, one in enumerate(self._remote.send(sends, self._folder.root), 1):
+            self._tell("sent", n, len(sends))
+            if self._went_well(one, act, result):
+                assert one.there is not None
+                self._there[one.path] = one.there
+                self._knows(one.path, one.there, one.md5)
+                self._mine[one.path] = (self._sending[one.path], one.there.etag)
+                self._agree(one.path)
+            self._write_down_sometimes()
+        self._is_sending = False
 
     def _went_well(self, one: Done, act: Act, result: Result) -> bool:
         if one.raced:
@@ -435,17 +434,16 @@ class Sync:
             for offer in offers
             if offer.there is not None
         ]
-        for start in range(0, len(fetches), _BATCH):
-            for one in self._remote.fetch(fetches[start : start + _BATCH]):
-                if one.raced:
-                    result.raced[one.path] = "somebody else has changed it meanwhile"
-                elif one.error is not None:
-                    result.failures.append(Failure(one.path, act, one.error))
-                else:
-                    yield one, by_path[one.path]
-                    continue
-                with contextlib.suppress(OSError):
-                    self._parts.pop(one.path).unlink()
+        for one in self._remote.fetch(fetches):
+            if one.raced:
+                result.raced[one.path] = "somebody else has changed it meanwhile"
+            elif one.error is not None:
+                result.failures.append(Failure(one.path, act, one.error))
+            else:
+                yield one, by_path[one.path]
+                continue
+            with contextlib.suppress(OSError):
+                self._parts.pop(one.path).unlink()
 
     def _placed(
         self, path: str, whole: os.PathLike[str], here: Here | None, one: Done, act: Act, result: Result
@@ -521,20 +519,17 @@ class Sync:
                 result.failures.append(Failure(offer.path, Act.DELETE_THERE, str(error)))
                 continue
             removes.append(Remove(offer.path, offer.there, kept))
-        n = 0
-        for start in range(0, len(removes), _BATCH):
-            for one in self._remote.remove(removes[start : start + _BATCH], self._warn):
-                n += 1
-                self._tell("deleted", n, len(removes))
-                if self._went_well(one, Act.DELETE_THERE, result):
-                    was = self._there.pop(one.path)
-                    md5 = self._known_md5(one.path, was) or UNKNOWN
-                    self._md5.pop(one.path, None)
-                    self._cache.objects.pop(one.path, None)
-                    self._mine.pop(one.path, None)
-                    self._gone[one.path] = Row(self._name, moment(now), md5)
-                    self._agree(one.path)
-                self._write_down_sometimes()
+        for n, one in enumerate(self._remote.remove(removes, self._warn), 1):
+            self._tell("deleted", n, len(removes))
+            if self._went_well(one, Act.DELETE_THERE, result):
+                was = self._there.pop(one.path)
+                md5 = self._known_md5(one.path, was) or UNKNOWN
+                self._md5.pop(one.path, None)
+                self._cache.objects.pop(one.path, None)
+                self._mine.pop(one.path, None)
+                self._gone[one.path] = Row(self._name, moment(now), md5)
+                self._agree(one.path)
+            self._write_down_sometimes()
 
     # ------------------------------------------------------------------------------------------- the tables
 
@@ -691,7 +686,7 @@ class Sync:
             if path not in self._here and path in self._there and not self._ignored(path)
         }
         memory.write_book(DELETED_HERE, dump(pending))
-        if not self._mine:
+        if not (self._mine or self._is_sending):
             with contextlib.suppress(OSError):
                 (self._folder.books / _SENDING).unlink()
 
