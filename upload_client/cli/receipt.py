@@ -25,7 +25,11 @@ class _Receipt(Group):
 @click.group(
     cls=_Receipt,
     short_help="Fetch the receipt of a finished delivery, or write it in another form.",
-    synopsis=("[fetch] --dataset D --delivery-id Y [OPTIONS]", "export RECEIPT --as FORM -o TARGET"),
+    synopsis=(
+        "[fetch] --dataset D --delivery-id Y [OPTIONS]",
+        "export RECEIPT --as FORM -o TARGET",
+        "date RECEIPT --tsa URL",
+    ),
     sections=(
         Section(
             "Examples",
@@ -193,3 +197,47 @@ def export(*, receipt_file: Path, form: str, output: Path, source: Path | None, 
             f"it cannot be written to {output}: {error.strerror}", hint="Name another place for it: -o."
         ) from error
     click.echo(for_terminal(str(output)), err=True)
+
+
+@receipt.command(
+    cls=Command,
+    short_help="Have a third party date it.",
+    sections=(
+        Section("Examples", (("upload-client receipt date RECEIPT --tsa https://tsa.example/tsr", ""),)),
+        Section(
+            "Exit codes",
+            (
+                ("0", "dated"),
+                ("2", "RECEIPT is none, or what answers is no such authority"),
+                ("7", "the authority does not answer: try again"),
+            ),
+        ),
+    ),
+)
+@click.argument("receipt_file", metavar="RECEIPT", type=click.Path(path_type=Path))
+@click.option(
+    "--tsa",
+    required=True,
+    metavar="URL",
+    help="A time-stamping authority (RFC 3161); it is told a hash.",
+)
+@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+def date(*, receipt_file: Path, tsa: str) -> None:
+    """Have a time-stamping authority sign that RECEIPT was there at this moment.
+
+    What it says is kept beside RECEIPT, in a file that ends in .tsr; `upload-client verify` looks at it
+    without asking anybody.
+    """
+    from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
+    from upload_client.receipts import dating  # noqa: PLC0415 # not for --help
+    from upload_client.receipts.verify import read_receipt  # noqa: PLC0415 # imports boto3
+
+    read_receipt(receipt_file)
+    try:
+        path = dating.date(receipt_file, tsa)
+    except OSError as error:
+        raise DeliveryError(
+            f"the time-stamp cannot be written beside {receipt_file}: {error.strerror}",
+            hint="Copy the receipt to where you may write.",
+        ) from error
+    click.echo(for_terminal(str(path)), err=True)

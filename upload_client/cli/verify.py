@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from upload_client.core.receipt import Difference, Findings
+    from upload_client.receipts.dating import Dating
     from upload_client.receipts.proof import Proof
     from upload_client.receipts.verify import Checked
 
@@ -95,6 +96,15 @@ NAMED = 10
     help="The signature.  [default: the file beside RECEIPT that ends in .sig.json]",
 )
 @click.option(
+    "--tsa-cert",
+    "tsa_certificates",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Trust this time-stamping authority (PEM: its certificate, or the root it leads to) for the date"
+    " that lies beside RECEIPT in a file that ends in .tsr.",
+)
+@click.option(
     "--require-signature", is_flag=True, help="Exit with 3 unless a key that is trusted has signed."
 )
 @click.option(
@@ -130,6 +140,7 @@ def verify(
     profile: str | None,
     key_files: tuple[Path, ...],
     signature: Path | None,
+    tsa_certificates: tuple[Path, ...],
     require_signature: bool,
     expect: str | None,
     against: Path | None,
@@ -150,6 +161,7 @@ def verify(
     its SHA-256 known from elsewhere.
     """
     from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
+    from upload_client.receipts.dating import dating_of  # noqa: PLC0415 # not for --help
     from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.signing import public_key_of_line, read_public_keys  # noqa: PLC0415 # the same
     from upload_client.receipts.verify import (  # noqa: PLC0415 # imports boto3
@@ -175,10 +187,11 @@ def verify(
         if profile is not None:
             keys += [public_key_of_line(line, "the profile") for line in own_settings(profile).receipt_keys]
         proof = prove(path, checked, keys, signature)
+        dating = dating_of(path, checked.sha256, tsa_certificates)
         expected = None if expect is None else expect.strip().lower() == checked.sha256
         if not as_json:
             _say_what_it_is(checked)
-            _say_what_is_proven(proof, expected)
+            _say_what_is_proven(proof, dating, expected)
         reports: list[Callable[[Difference], Any]] = [findings.add]
         if as_json:
             reports.append(_print_json)
@@ -216,9 +229,8 @@ def verify(
             check_buckets(path, checked, places, report, on_progress=told)
             told.wipe()
             _say_result("buckets", findings.n - before, as_json=as_json)
-    unproven = (
-        proof.state == "refused" or expected is False or (require_signature and proof.state != "signed")
-    )
+    refused = "refused" in (proof.state, dating.state)
+    unproven = refused or expected is False or (require_signature and proof.state != "signed")
     code = 3 if findings.n or unproven else 0
     if as_json:
         head = checked.head
@@ -236,6 +248,7 @@ def verify(
             online=online,
             counts=findings.counts,
             signature=_as_fields(proof),
+            dated=dating._asdict(),
             expected=expected,
         )
     else:
@@ -295,7 +308,7 @@ def _say_what_it_is(checked: Checked) -> None:
     click.echo(f"finished {head.finished_at}; SHA-256 {checked.sha256}")
 
 
-def _say_what_is_proven(proof: Proof, expected: bool | None) -> None:
+def _say_what_is_proven(proof: Proof, dating: Dating, expected: bool | None) -> None:
     """What is proven, by what, and what is not."""
     if proof.signed is not None:
         statement, key = proof.signed
@@ -307,6 +320,14 @@ def _say_what_is_proven(proof: Proof, expected: bool | None) -> None:
             "not checked": f"by a key that is not trusted here ({proof.why}): name the receiver's with --key",
         }.get(proof.state, f"REFUSED: {proof.why}")
         dated = "by nobody but the client that wrote it"
+    if dating.state == "dated":
+        dated = f"{dating.at}, by a time-stamping authority that is trusted" + f" ({dating.why})" * bool(
+            dating.why
+        )
+    elif dating.state == "refused":
+        dated = f"REFUSED: {dating.why}"
+    elif dating.state == "not checked":
+        dated += "; by an authority that is not trusted here: name its certificate with --tsa-cert"
     rows = [("whole", "yes: its parts agree with each other"), ("signed", signed), ("dated", dated)]
     if expected is not None:
         rows.append(

@@ -1,0 +1,177 @@
+"""A receipt dated by a time-stamping authority: OpenSSL's, on this machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+pytest.importorskip("rfc3161_client")
+if shutil.which("openssl") is None:
+    pytest.skip("needs openssl", allow_module_level=True)
+
+_CONFIG = """
+[req]
+distinguished_name = name
+prompt = no
+[name]
+CN = An authority of the tests
+[leaf]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = critical,timeStamping
+[ca]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign
+[tsa]
+default_tsa = tsa1
+[tsa1]
+serial = ./serial
+crypto_device = builtin
+signer_cert = ./tsa.pem
+signer_key = ./tsa.key
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256, sha512
+ess_cert_id_alg = sha256
+"""
+
+
+class Authority:
+    """A time-stamping authority: a URL, and the certificate that it leads to."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self.root = folder / "ca.pem"
+        self.answers: bytes | None = None
+        (folder / "config").write_text(_CONFIG)
+        (folder / "serial").write_text("01\n")
+        new = ["req", "-newkey", "rsa:2048", "-nodes", "-config", "config"]
+        self._openssl(*new, "-x509", "-days", "9", "-extensions", "ca", "-keyout", "ca.key", "-out", "ca.pem")
+        self._openssl(*new, "-keyout", "tsa.key", "-out", "tsa.csr")
+        sign = ["x509", "-req", "-in", "tsa.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
+        self._openssl(*sign, "-days", "9", "-extfile", "config", "-extensions", "leaf", "-out", "tsa.pem")
+        authority = self
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked = self.rfile.read(int(self.headers["Content-Length"]))
+                said = authority.reply(asked) if authority.answers is None else authority.answers
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(said)))
+                self.end_headers()
+                self.wfile.write(said)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _openssl(self, *arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=self._folder, check=True, capture_output=True)
+
+    def reply(self, asked: bytes) -> bytes:
+        (self._folder / "asked").write_bytes(asked)
+        self._openssl("ts", "-reply", "-config", "config", "-queryfile", "asked", "-out", "said")
+        return (self._folder / "said").read_bytes()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    made = Authority(tmp_path_factory.mktemp("tsa") / "one")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def receipt(data, tmp_path):
+    from cli.test_verify import receipt_of
+
+    return receipt_of(data, tmp_path)[0]
+
+
+@pytest.fixture
+def dated(run, authority, receipt):
+    said = run("receipt", "date", receipt, "--tsa", authority.url)
+    assert said.code == 0, said
+    return receipt
+
+
+def test_a_receipt_is_dated_and_verified_without_asking_anybody(run, authority, dated):
+    said = run("verify", dated, "--tsa-cert", authority.root, "--json")
+    assert said.code == 0, said
+    found = json.loads(said.out.splitlines()[-1])["dated"]
+    assert found["state"] == "dated"
+    assert found["at"].endswith("Z")
+    assert (
+        "by a time-stamping authority that is trusted"
+        in run("verify", dated, "--tsa-cert", authority.root).out
+    )
+
+
+def test_openssl_verifies_it_as_well(authority, dated):
+    stamp = dated.with_name(dated.name.replace(".json", ".tsr"))
+    command = ["openssl", "ts", "-verify", "-data", dated, "-in", stamp, "-CAfile", authority.root]
+    assert "Verification: OK" in subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def test_without_a_certificate_it_is_said_that_nobody_is_trusted(run, dated):
+    said = run("verify", dated)
+    assert said.code == 0
+    assert "--tsa-cert" in said.out
+
+
+def test_a_receipt_that_was_written_later_is_refused(run, authority, dated, data, tmp_path):
+    from cli.test_verify import receipt_of
+
+    (data / "a.csv").write_text("other")
+    receipt_of(data, tmp_path)
+    said = run("verify", dated, "--tsa-cert", authority.root)
+    assert said.code == 3
+    assert "time-stamp of something else" in said.out
+
+
+def test_another_authority_and_a_damaged_time_stamp_are_refused(run, dated, tmp_path, authority):
+    other = Authority(tmp_path / "other")
+    other.close()
+    said = run("verify", dated, "--tsa-cert", other.root)
+    assert (said.code, "REFUSED" in said.out) == (3, True)
+    stamp = dated.with_name(dated.name.replace(".json", ".tsr"))
+    whole = stamp.read_bytes()
+    stamp.write_bytes(whole[:-9])
+    said = run("verify", dated, "--tsa-cert", authority.root)
+    assert (said.code, "REFUSED" in said.out) == (3, True)
+    stamp.write_bytes(whole)
+    assert run("verify", dated, "--tsa-cert", dated).code == 2  # no certificate
+
+
+@pytest.mark.parametrize("answers", [b"", b"<html>a portal</html>", b"0" * 300_000])
+def test_what_is_no_authority_is_told_and_nothing_is_written(run, authority, receipt, monkeypatch, answers):
+    monkeypatch.setattr(authority, "answers", answers)
+    said = run("receipt", "date", receipt, "--tsa", authority.url)
+    assert said.code == 2
+    assert "no time-stamping authority" in said.err
+    assert not receipt.with_name(receipt.name.replace(".json", ".tsr")).exists()
+
+
+def test_an_answer_to_another_question_is_no_date(run, authority, receipt, dated, monkeypatch):
+    stamp = dated.with_name(dated.name.replace(".json", ".tsr"))
+    monkeypatch.setattr(authority, "answers", stamp.read_bytes())  # the right hash, asked for before
+    assert run("receipt", "date", receipt, "--tsa", authority.url).code == 2
+
+
+def test_an_authority_that_does_not_answer_is_not_reachable(run, receipt):
+    assert run("receipt", "date", receipt, "--tsa", "http://127.0.0.1:9/").code == 7
+    assert run("receipt", "date", receipt, "--tsa", "file:///etc/hostname").code == 2

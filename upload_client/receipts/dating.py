@@ -1,0 +1,162 @@
+"""The date of a receipt, by a third party: a time-stamp of RFC 3161 over its SHA-256, kept beside it.
+
+An authority signs that it has seen this hash at this moment. It is asked for once, by whoever has the
+receipt; afterwards nobody needs to be asked, and nobody who can write the receipt can set it back.
+"""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from upload_client.core.foreign import tamed
+from upload_client.core.times import from_milliseconds
+from upload_client.errors import NotReachable, UsageError
+from upload_client.support.atomic import replacing
+
+__all__ = ["Dating", "date", "dating_of", "timestamp_path"]
+
+_SECONDS = 30.0
+_MAX = 256 * 1024
+_INSTALL = "pip install 'upload-client[signing]'"
+
+State = Literal["undated", "not checked", "dated", "refused"]
+
+
+class Dating(NamedTuple):
+    """What is known of a receipt's time-stamp.
+
+    Attributes:
+        state: ``undated``; ``not checked``, since no authority is trusted here; ``dated``; or ``refused``.
+        at: the moment, UTC with milliseconds; else empty.
+        why: it is refused; or the authority, as its certificate names it.
+    """
+
+    state: State
+    at: str = ""
+    why: str = ""
+
+
+def timestamp_path(receipt: Path) -> Path:
+    """Where the time-stamp of a receipt lies."""
+    return receipt.with_name(receipt.name.removesuffix(".json") + ".tsr")
+
+
+def date(receipt: Path, url: str) -> Path:
+    """Have an authority date a receipt, and write what it says beside it.
+
+    Args:
+        receipt: its file.
+        url: of the authority, http or https.
+
+    Returns:
+        The path of the time-stamp.
+
+    Raises:
+        NotReachable: the authority does not answer.
+        UsageError: what answers is no such authority, or will not date it.
+        OSError: the time-stamp cannot be written.
+    """
+    library = _library()
+    asked = (
+        library.TimestampRequestBuilder()
+        .data(receipt.read_bytes())
+        .hash_algorithm(library.HashAlgorithm.SHA256)
+        .build()
+    )
+    if not url.lower().startswith(("http://", "https://")):
+        raise UsageError(f"{url!r} is no URL of a time-stamping authority", hint="http://… or https://…")
+    request = urllib.request.Request(  # noqa: S310 - http or https
+        url, asked.as_bytes(), {"Content-Type": "application/timestamp-query"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - the same
+            said = answer.read(_MAX + 1)
+    except OSError as error:
+        why = tamed(str(getattr(error, "reason", error)))
+        raise NotReachable(f"the time-stamping authority does not answer: {why}") from None
+    try:
+        response = library.decode_timestamp_response(said)
+        imprint = response.tst_info.message_imprint.message
+        due = (0, asked.message_imprint.message, asked.nonce)
+        granted = (response.status, imprint, response.tst_info.nonce) == due
+    except (ValueError, AttributeError):
+        granted = False
+    if not granted:
+        raise UsageError(
+            "what answers there is no time-stamping authority, or will not date the receipt",
+            hint="Ask for the URL of an authority of RFC 3161.",
+        )
+    path = timestamp_path(receipt)
+    with replacing(path) as file:
+        file.buffer.write(said)
+    return path
+
+
+def dating_of(receipt: Path, sha256: str, certificates: Sequence[Path]) -> Dating:
+    """Hold a receipt against its time-stamp.
+
+    Args:
+        receipt: its file; the time-stamp lies beside it.
+        sha256: of the receipt, hex.
+        certificates: of the authorities that are trusted, PEM: their own, or the roots they lead to.
+
+    Raises:
+        UsageError: a certificate or the time-stamp cannot be read.
+    """
+    path = timestamp_path(receipt)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX + 1)
+    except FileNotFoundError:
+        return Dating("undated")
+    except OSError as error:
+        raise UsageError(f"the time-stamp {path} cannot be read: {error.strerror}") from None
+    if not certificates:
+        return Dating("not checked")
+    library = _library()
+    try:
+        response = library.decode_timestamp_response(data)
+        builder = library.VerifierBuilder()
+        for trusted in _certificates(certificates):
+            builder = builder.add_root_certificate(trusted)
+        builder.build().verify(response, bytes.fromhex(sha256))
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library's, and that of the library below it
+        why = "it is the time-stamp of something else" if "Mismatch between messages" in str(error) else ""
+        return Dating("refused", "", why or f"it does not hold: {tamed(str(error))}")
+    moment = response.tst_info.gen_time
+    return Dating("dated", from_milliseconds(int(moment.timestamp() * 1000)), tamed(_name(response)))
+
+
+def _name(response: Any) -> str:  # noqa: ANN401 - the library is untyped
+    name = response.tst_info.name
+    return "" if name is None else str(name)
+
+
+def _certificates(paths: Sequence[Path]) -> list[Any]:
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 - an extra
+
+    found: list[Any] = []
+    for path in paths:
+        try:
+            found += load_pem_x509_certificates(path.read_bytes())
+        except OSError as error:
+            raise UsageError(f"the certificate {path} cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise UsageError(f"{path} holds no certificate in PEM") from None
+    return found
+
+
+def _library() -> Any:  # noqa: ANN401 - a module
+    try:
+        import rfc3161_client  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise UsageError(
+            "time-stamps need the library rfc3161-client, which is not installed here",
+            hint=f"Install it: {_INSTALL}",
+        ) from None
+    return rfc3161_client
