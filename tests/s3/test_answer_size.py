@@ -20,11 +20,13 @@ DEEP = 100_000
 
 
 class Hostile(BaseHTTPRequestHandler):
-    status, head, piece, n_sent = 200, b"", b"", 0
+    status, head, piece = 200, b"", b""
+    n_sent = n_requests = 0
     more: ClassVar[dict[str, str]] = {}
 
     def answer(self) -> None:
         kind = type(self)
+        kind.n_requests += 1
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(kind.status)
         self.send_header("Content-Type", "application/xml")
@@ -117,6 +119,15 @@ def test_a_refusal_with_a_checksum_is_the_refusal_that_it_is(hostile, bucket, st
     hostile.head = b"<Error><Code>NoSuchKey</Code><Message>no</Message></Error>" if status == 404 else b""
     with pytest.raises(error):
         bucket.read("k", 100)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+@pytest.mark.parametrize("ask", ASK)
+def test_a_store_that_redirects_everything_is_asked_a_few_times(hostile, bucket, status, ask):
+    hostile.status, hostile.more = status, {"Location": "http://127.0.0.1:1/"}
+    with pytest.raises(StoreError):
+        ASK[ask](bucket)
+    assert hostile.n_requests < 10
 
 
 def test_what_is_streamed_is_left_to_who_reads_it(hostile, bucket, monkeypatch):

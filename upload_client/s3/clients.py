@@ -116,6 +116,7 @@ def client(
         )  # which proxy depends on where the service is, and only botocore knows that
     if service == "s3":
         made.meta.events.unregister("before-call.s3", botocore.handlers.add_expect_header)
+        made.meta.events.register_first("needs-retry.s3.HeadBucket", _end_the_search)
         listing.watch(made)
         write_guard.watch(made)
     made.meta.events.register("before-parse", refuse_pages)
@@ -123,6 +124,19 @@ def client(
     request_log.watch(made)
     failpoints.watch(made)
     return made
+
+
+def _end_the_search(
+    request_dict: dict[str, Any], response: tuple[Any, Mapping[str, Any]] | None, **_: object
+) -> None:
+    """Botocore's event: a HeadBucket was answered. Where the answer names no region, it is not searched on.
+
+    Botocore asks HeadBucket where a redirected bucket is, and, redirected again, it asks HeadBucket: until
+    Python's stack is full, where a store or a portal redirects everything.
+    """
+    headers = {} if response is None else response[1].get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    if "x-amz-bucket-region" not in headers:
+        request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _url_of(made: Any) -> str:  # noqa: ANN401 - any boto3 client
