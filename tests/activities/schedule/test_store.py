@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import stat
 import threading
 
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from apscheduler.triggers.cron import CronTrigger
 
+from upload_client.activities.schedule import store as store_module
 from upload_client.activities.schedule.document import load
 from upload_client.activities.schedule.outlook import look
 from upload_client.activities.schedule.service import Service
@@ -168,6 +170,15 @@ def test_a_database_that_is_none_is_named_without_its_statements(tmp_path):
     with pytest.raises(StoreUnreachable, match="file is not a database") as caught:
         store.create()
     assert "CREATE" not in str(caught.value)
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_forever(tmp_path, monkeypatch):
+    pytest.importorskip("psycopg")
+    monkeypatch.setattr(store_module, "_CONNECT", 2)  # the shortest that there is
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/db"
+        with pytest.raises(StoreUnreachable, match="timeout"):
+            Store(open_engine(url, tmp_path), SYSTEM).create()
 
 
 def test_to_look_at_a_schedule_makes_no_store(tmp_path):

@@ -46,6 +46,7 @@ KEPT = 500
 
 _MAX_MESSAGE = 2000
 _BUSY = 30.0  # seconds to wait for another process that writes
+_CONNECT = 10  # seconds for a connection to a server
 _TRIES = 5
 _DUE = "upload_client_due"
 
@@ -153,7 +154,10 @@ def open_engine(url: str, folder: Path, *, read_only: bool = False) -> sa.Engine
     # psycopg 3 where no driver is named.
     url = re.sub(r"\Apostgresql://", "postgresql+psycopg://", url)
     try:
-        return sa.create_engine(url, pool_pre_ping=True)
+        # libpq itself waits for ever for a server that says nothing.
+        of_libpq = url.startswith("postgresql+psycopg")
+        options = {"connect_timeout": _CONNECT} if of_libpq else {}
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=options)
     except ModuleNotFoundError as error:
         raise UsageError(
             f"the store {url} needs a driver: {error.name} is not installed",
