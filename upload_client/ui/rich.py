@@ -5,9 +5,9 @@ Every text from outside goes through `for_terminal` and into a `Text`, which ric
 
 from __future__ import annotations
 
-import sys
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -44,6 +44,7 @@ STYLES = {
 ENDS = {"well": ("✓", "bold green"), "todo": ("!", "bold yellow"), "error": ("✗", "bold red")}
 
 DRAWN_A_SECOND = 4
+_UP = "\x1b[1A\x1b[2K"
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 
 
@@ -65,9 +66,9 @@ class RichReporter:
         command: Command | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
-        self.console = console or Console(
-            file=cast("IO[str]", _Whole(sys.stderr)), stderr=True, emoji=False, markup=False, highlight=False
-        )
+        self.console = console or Console(stderr=True, emoji=False, markup=False, highlight=False)
+        self._picture = _Picture(self.console.file, lambda: self.console.width)
+        self.console.file = cast("IO[str]", self._picture)
         self._verbosity = verbosity
         self._command = command
         self._lock = threading.Lock()
@@ -117,6 +118,7 @@ class RichReporter:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         with self._lock:
             lines = self._screen.lines(options.max_width, console.height)
+        self._picture.drawn([line.cell_len for line in lines])
         yield from lines
 
     def _say(self, text: str, style: str = "") -> None:
@@ -192,18 +194,43 @@ class RichReporter:
             head = Text(" " * len(head))
 
 
-class _Whole:
-    """A terminal that is shown each picture whole, if it knows how (others pass over these sequences).
+class _Picture:
+    """A terminal that is shown each picture whole, in the place of the one before.
 
-    https://gist.github.com/christianparpart/d8a62cc1ab659194337d73e399004036 (synchronized output)
+    Whole, if it knows how; others pass over these sequences (synchronized output:
+    https://gist.github.com/christianparpart/d8a62cc1ab659194337d73e399004036). In its place also where the
+    terminal has become narrower since then, and has broken the lines of the one before into several rows.
+
+    Args:
+        stream: The terminal.
+        width: Tells its columns.
     """
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], width: Callable[[], int]) -> None:
         self._stream = stream
+        self._width = width
+        self._before: list[int] = []
+        self._drawn: list[int] = []
+        self._unwritten = False
+        self._breaks_lines = "TMUX" in os.environ or not {"XTERM_VERSION", "STY"} & os.environ.keys()
+
+    def drawn(self, widths: list[int]) -> None:
+        """A picture is about to be written whose lines have so many columns."""
+        self._before, self._drawn, self._unwritten = self._drawn, widths, True
 
     def write(self, text: str) -> int:
-        self._stream.write(f"{_BEGIN}{text}{_END}" if "\x1b[1A" in text else text)
-        return len(text)
+        length = len(text)
+        if _UP in text:
+            more = self._rows_more() * _UP
+            text = f"{_BEGIN}{text.replace(_UP, more + _UP, 1)}{_END}"
+        self._unwritten = False
+        self._stream.write(text)
+        return length
+
+    def _rows_more(self) -> int:
+        """Rows that the picture on the terminal takes beside one for each line."""
+        lines, width = self._before if self._unwritten else self._drawn, max(self._width(), 1)
+        return sum((columns - 1) // width for columns in lines if columns) if self._breaks_lines else 0
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
         return getattr(self._stream, name)
