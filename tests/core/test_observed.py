@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client.core import observed
+from upload_client.core.files import ClientFile
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import FileState, file_states, last_run, parse_index, tally
 from upload_client.core.records import (
@@ -226,3 +227,25 @@ def test_of_very_many_objects_the_first_ten_are_named():
     listed = ((f"{n:07}", 1, ETAG) for n in range(100_000))
     seen = observed.landing_seen(delivered("a"), None, listed)
     assert (seen.added, len(seen.named["added"]), seen.named["gone"]) == (100_000, 10, ("a",))
+
+
+def of_client(path: str, state: str, **more) -> ClientFile:
+    return ClientFile(path, path, state, 0, 2, **more)
+
+
+def test_a_client_that_has_ended_tells_of_its_files_itself_and_of_earlier_moments_the_logs():
+    made = delivered("a", "b")
+    files = [
+        of_client("a", "valid", size=9),  # found in place by this run
+        of_client("b", "done", size=9, transferred_at=T[3]),  # judged by now, and not heard of
+        of_client("c", "transferring"),
+        of_client("d", "failed", message="is not there", code="missing"),
+    ]
+    a, b, c, d = observed.states_of_client(files, made)
+    assert (a.state, a.size) == ("valid", 9)
+    assert a.sent is not None
+    assert a.judged is not None
+    assert b == FileState("b", "done", 9, milliseconds(T[3]))
+    assert c == FileState("c", "ready", None)
+    assert d == FileState("d", "failed", None, None, None, "is not there", "missing")
+    assert next(observed.states_of_client(files, None)) == FileState("a", "valid", 9)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.lease import LockBody
-from upload_client.core.observed import LandingSeen, parse_index
+from upload_client.core.observed import FileState, LandingSeen, parse_index
 from upload_client.core.records import (
     Crash,
     Failed,
@@ -472,3 +472,9 @@ def test_a_text_is_a_moment_in_the_form_of_the_logs_or_none(text):
 
 def test_a_moment_is_one():
     assert as_moment(at(0)) == BEGAN * 1000
+
+
+def test_a_client_that_has_ended_is_believed_about_its_files(history):
+    files = [FileState("a", "invalid", 9, message="torn"), FileState("b", "done", 9)]
+    found = status(history, lock("released"), index=index("a", "b"), files=lambda: iter(files))
+    assert (found.files["invalid"], found.files["done"], found.files["total"]) == (1, 1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import stat
 
@@ -12,8 +13,11 @@ from hypothesis import strategies as st
 
 from upload_client.core import checksums
 from upload_client.core.files import STATES, ClientFile, FileLedger, Upload
+from upload_client.core.history import DeliveryHistory
+from upload_client.core.observed import states_of_client
 from upload_client.core.ours import is_left_over, is_ours
 from upload_client.core.text import from_csv_cell
+from upload_client.core.times import from_milliseconds
 from upload_client.reports.state_csv import COLUMNS, dump_name, page_name, write_dump
 from upload_client.support.atomic import replacing
 
@@ -202,3 +206,40 @@ def test_a_dump_does_not_hold_all_files_in_memory(tmp_path):
             yield Counted("/data/a", "a", "valid", 0, 2)
 
     assert len(read_back(dump(tmp_path, rows()))) == 1000
+
+
+AT, LATER = "2026-01-02T03:04:05.678Z", "2026-01-02T03:04:09.000Z"
+ENDS = ["ready", "pending", "transferring", "failed", "done", "unjudged", "valid", "invalid", "abandoned"]
+
+
+@given(ends=st.lists(st.sampled_from(ENDS), max_size=8), heard=st.booleans())
+def test_the_report_and_the_csv_of_the_same_end_say_the_same(tmp_path_factory, ends, heard):
+    """The logs may say more by then: a validator goes on when a client has gone."""
+    names = [f"f{n}" for n in range(len(ends))]
+    ledger, history = FileLedger(names, abspaths="/data/", max_retries=1), DeliveryHistory()
+    for row, end in enumerate(ends):
+        upload = Upload(1, row, 9, "AAAAAA==", "0" * 32)
+        if end != "ready":
+            ledger.queue(row)
+        if end not in ("ready", "pending", "abandoned"):
+            ledger.start(row)
+        if end == "abandoned":
+            ledger.abandon(row)
+        elif end == "failed":
+            ledger.fail(row, "is not there", now=0.0, again=False, code="missing")
+        elif end in ("done", "unjudged", "valid", "invalid"):
+            ledger.transferred(row, upload, AT)
+            if end in ("valid", "invalid"):
+                ledger.judge(row, end, None if end == "valid" else "torn", LATER)
+    files = list(states_of_client(iter(ledger), history if heard else None))
+    path = write_dump(
+        ledger, dataset="d", delivery_id="1", wall=1e9, directory=tmp_path_factory.mktemp("csv")
+    )
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["relpath"] for row in rows] == [file.path for file in files]
+    unsent = {"pending": "ready", "transferring": "ready"}
+    assert [unsent.get(row["state"], row["state"]) for row in rows] == [file.state for file in files]
+    judged = [from_milliseconds(file.judged) if file.judged else "" for file in files]
+    assert [row["judged_at"] for row in rows] == judged
+    assert [row["message"] for row in rows] == [file.message or "" for file in files]

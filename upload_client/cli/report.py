@@ -12,7 +12,10 @@ from upload_client.cli.place import delivery_options, force_option, log_in, wait
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from upload_client.client import UploadClient
+    from upload_client.core.files import ClientFile
     from upload_client.core.layout import Layout
     from upload_client.core.status import DeliveryStatus
     from upload_client.s3.bucket import Bucket
@@ -120,7 +123,10 @@ def write_report_of(client: UploadClient, target: Path, *, quiet: bool) -> None:
     if places is None or (outcome is not None and isinstance(outcome.error, Interrupted)):
         return  # who interrupts a run does not want to wait
     try:
-        write_report(places.control, places.layout, target)
+        of_client = any(True for _ in client.files)
+        write_report(
+            places.control, places.layout, target, client_files=(lambda: client.files) if of_client else None
+        )
     except (DeliveryError, StoreError) as error:
         click.echo(f"warning: there is no report: {for_terminal(str(error))}", err=True)
     else:
@@ -129,7 +135,13 @@ def write_report_of(client: UploadClient, target: Path, *, quiet: bool) -> None:
 
 
 def write_report(
-    control: Bucket, layout: Layout, target: Path, *, force: bool = False, landing: Bucket | None = None
+    control: Bucket,
+    layout: Layout,
+    target: Path,
+    *,
+    force: bool = False,
+    landing: Bucket | None = None,
+    client_files: Callable[[], Iterable[ClientFile]] | None = None,
 ) -> DeliveryStatus | None:
     """Write the report of a delivery, whole or not at all.
 
@@ -139,6 +151,7 @@ def write_report(
         target: The file to write; an older report is replaced.
         force: Whatever is there is replaced.
         landing: The landing bucket, at the delivery's prefix, to look at where the delivery is complete.
+        client_files: Gives the files of a client that has just ended, which the report tells as its CSV does.
 
     Returns:
         Where the delivery stands; None where there is none, and nothing was written.
@@ -153,7 +166,7 @@ def write_report(
     from upload_client.reports.observer import StatusReporter  # noqa: PLC0415 # imports boto3
     from upload_client.support.atomic import keep_others, replacing  # noqa: PLC0415 # not for --help
 
-    observer = StatusReporter(control, layout, landing=landing)
+    observer = StatusReporter(control, layout, landing=landing, client_files=client_files)
     seen = observer.look()
     if seen.phase is Phase.MISSING:
         return None

@@ -8,6 +8,7 @@ from dataclasses import field
 from heapq import heappush, heappushpop
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from upload_client.core.files import ClientFile
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.index_csv import lines_of, rows_of
 from upload_client.core.problems import Problem, group
@@ -28,6 +29,7 @@ __all__ = [
     "landing_seen",
     "last_run",
     "parse_index",
+    "states_of_client",
     "tally",
 ]
 
@@ -101,6 +103,14 @@ class FileState(NamedTuple):
 _STATES: Final[Mapping[str | None, SeenState]] = {"ok": "valid", "failure": "invalid"}
 
 
+_SEEN: Final[Mapping[str, SeenState]] = {
+    "failed": "failed",
+    "done": "done",
+    "valid": "valid",
+    "invalid": "invalid",
+}
+
+
 def last_run(history: DeliveryHistory) -> Life | None:
     """The last client that made a plan: later ones may have found nothing to do."""
     begun = [epoch for epoch, life in history.clients.items() if isinstance(life.init, Init)]
@@ -140,6 +150,33 @@ def file_states(history: DeliveryHistory, index: IndexRows | None, *, live: bool
             state = _STATES.get(word, "done")
             why = history.message(row), history.code(row)
             yield FileState(path, state, n_bytes, sent, judged, *why)
+
+
+def states_of_client(files: Iterable[ClientFile], history: DeliveryHistory | None) -> Iterator[FileState]:
+    """Every file as the client that has just ended has written it into its state CSV.
+
+    The logs may say more by now: validators go on when a client has gone. Moments of earlier runs are theirs.
+
+    Args:
+        files: of the client, in its order.
+        history: both logs.
+    """
+    for file in files:
+        row = None if history is None else history.row(file.relpath)
+        sent, judged = file.transferred_at, file.judged_at
+        if history is not None and row is not None:
+            sent = sent or history.transferred_at[row]
+            judged = judged or history.judged_at[row]
+        state = _SEEN.get(file.state, "ready")
+        yield FileState(
+            file.relpath,
+            state,
+            file.size,
+            milliseconds(sent) if sent and state in ("done", "valid", "invalid") else None,
+            milliseconds(judged) if judged and state in ("valid", "invalid") else None,
+            file.message if state not in ("ready", "valid") else None,
+            file.code,
+        )
 
 
 @value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, field, replace
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -18,6 +18,7 @@ from upload_client.core.files import TransferType
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.lease import GRACE, LockBody
 from upload_client.core.observed import (
+    FileState,
     IndexRows,
     LandingSeen,
     NamedFile,
@@ -153,6 +154,7 @@ class Evidence:
         receipt: the last one.
         other_epoch: epoch of the last run of the other transfer type, which shares the lock.
         any_trace: whether anything else of the delivery is there.
+        files: gives every file, where a client that has ended tells of them itself; None: the logs do.
     """
 
     now: float
@@ -164,6 +166,7 @@ class Evidence:
     receipt: ReceiptSeen | None = None
     other_epoch: int = 0
     any_trace: bool = False
+    files: Callable[[], Iterator[FileState]] | None = field(default=None, hash=False)
 
 
 # --- all together ---
@@ -352,7 +355,7 @@ def status_of(
             begun = min(milliseconds(last.init.t) / 1000 - ahead, seen.now)
         seconds = seen.now - begun
         counted = tally(
-            file_states(history, seen.index, live=at_work),
+            file_states(history, seen.index, live=at_work) if seen.files is None else seen.files(),
             seen.now - min(seconds, WINDOW) + ahead,
             begun + ahead,
             validator_ahead=validator_ahead - ahead,

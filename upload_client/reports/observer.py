@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from upload_client.control.checkpoints import fold_validators, read_logs
 from upload_client.control.log import LogReader, last_epoch
-from upload_client.core.files import TransferType
+from upload_client.core.files import ClientFile, TransferType
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, number
 from upload_client.core.lease import MAX_BODY, LockBody
@@ -19,6 +19,7 @@ from upload_client.core.observed import (
     landing_seen,
     last_run,
     parse_index,
+    states_of_client,
 )
 from upload_client.core.records import Init
 from upload_client.core.status import (
@@ -59,11 +60,20 @@ class StatusReporter:
         clock: The machine's; asked for the time only where the store has nothing that tells it.
         landing: The landing bucket, at the delivery's prefix: where the delivery is complete it is listed,
             and held against what was judged. None: that is not looked at.
+        client_files: Gives the files of a client that has just ended, as its state CSV has them; None: what
+            the logs say counts.
     """
 
     def __init__(
-        self, control: Bucket, layout: Layout, clock: Clock = SYSTEM, *, landing: Bucket | None = None
+        self,
+        control: Bucket,
+        layout: Layout,
+        clock: Clock = SYSTEM,
+        *,
+        landing: Bucket | None = None,
+        client_files: Callable[[], Iterable[ClientFile]] | None = None,
     ) -> None:
+        self._client_files = client_files
         self._landing = landing
         self._control = control
         self._layout = layout
@@ -107,6 +117,7 @@ class StatusReporter:
             index=self._index,
             receipt=self.receipt,
             other_epoch=self._epoch_elsewhere(lock),
+            files=None if self._client_files is None else lambda: self.files(live=False),
             any_trace=begun or lock is not None or self._any_trace(),
         )
         layout = self._layout
@@ -124,6 +135,8 @@ class StatusReporter:
 
     def files(self, *, live: bool) -> Iterator[FileState]:
         """Every file, as of the last look; none where the logs cannot be believed. See `file_states`."""
+        if self._client_files is not None:
+            return states_of_client(self._client_files(), self._history)
         return iter(()) if self._history is None else file_states(self._history, self._index, live=live)
 
     def _last_receipt(self) -> ReceiptSeen | None:
