@@ -39,6 +39,40 @@ print(sorted(heavy & set(sys.modules)), code)
     assert done.stdout.splitlines()[-1] == "[] 0"
 
 
+WRONG = [
+    "",
+    "--dataset D --delivery-id Y --source nowhere",
+    "--dataset D --delivery-id Y --index nowhere",
+    "--dataset D --delivery-id Y --exclude-from nowhere",
+    "--dataset D --delivery-id Y --profile nowhere",
+    "--dataset D --delivery-id Y --max-rate x",
+    "--dataset D/ --delivery-id Y",
+    "check --dataset D --delivery-id Y --profile nowhere",
+    "status --dataset D --delivery-id Y --profile nowhere",
+    "report --dataset D --delivery-id Y --profile nowhere",
+    "receipt --dataset D --delivery-id Y --profile nowhere",
+    "unlock --dataset D --delivery-id Y --profile nowhere --steal x",
+    "index nowhere",
+    "verify nowhere",
+    "expectations check . --expectations nowhere",
+    "schedule check nowhere",
+]
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_is_typed_wrongly_is_told_before_anything_heavy_is_imported(line):
+    program = f"""
+import sys
+from upload_client.cli.app import main
+code = main({line.split()})
+print(sorted(set("pandas numpy boto3 botocore rich".split()) & set(sys.modules)), code)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+    )
+    assert done.stdout.splitlines()[-1] == "[] 2", done.stderr
+
+
 def commands(command: click.Command, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """What stands after ``upload-client`` for each command there is."""
     inner = getattr(command, "commands", {}).items()

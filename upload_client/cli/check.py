@@ -130,13 +130,9 @@ def check(
     and files to be sent, free disk, and how long it will take. Each is tried where the delivery will need it,
     in such a way that nothing remains.
     """
-    from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
     from upload_client.core.preflight import exit_code  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.index import sources  # noqa: PLC0415 # imports pandas and boto3
-    from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas
-    from upload_client.preflight import Order, preflight  # noqa: PLC0415 # imports pandas and boto3
     from upload_client.settings import load_settings, where_from  # noqa: PLC0415 # imports pydantic
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 
@@ -158,6 +154,12 @@ def check(
         one_reader(profile=profile, index=index, exclude_from=exclude_from)
         files = Chosen(include, exclude, exclude_from, symlinks)
         choice = files.choice(settings)
+        # What follows is long in loading: what is typed wrongly has been told.
+        from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
+        from upload_client.index import sources  # noqa: PLC0415 # imports pandas and boto3
+        from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas
+        from upload_client.preflight import Order, preflight  # noqa: PLC0415 # imports pandas and boto3
+
         order = Order(
             dataset=dataset,
             delivery_id=delivery_id,

@@ -26,6 +26,7 @@ from upload_client.cli.place import (
     own_settings,
     patience_option,
     plain_http_option,
+    refuse_at_once,
     source_option,
 )
 from upload_client.cli.reading_progress import Told
@@ -351,6 +352,10 @@ def _name_log(path: Path | None, exit_code: int) -> None:
 
 def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient:
     """A client for what is asked for, ready to connect."""
+    dataset, delivery_id, settings = _settings(order, reporter, stack)
+    choice = Chosen(order.include, order.exclude, order.exclude_from, order.symlinks).choice(settings)
+    refuse_at_once(order.source, choice, order.index)
+    # What follows is long in loading: what is typed wrongly has been told.
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
     from upload_client.cli.cluster import dask_executor  # noqa: PLC0415 # not for --help
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
@@ -361,7 +366,6 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas
     from upload_client.support.patience import Patience  # noqa: PLC0415 # not for --help
 
-    dataset, delivery_id, settings = _settings(order, reporter, stack)
     patiently = Patience(settings.patience, tell=lambda text: reporter.handle(Message(text, "warning")))
     prompt = find_prompt()
     session: boto3.Session | None = None
@@ -374,7 +378,6 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     transfer_type: TransferType = "sample" if order.sample else "staging"
     executor, n_batches = stack.enter_context(dask_executor(order.dask)) if order.dask else (None, 1)
     told = Told()
-    choice = Chosen(order.include, order.exclude, order.exclude_from, order.symlinks).choice(settings)
     # Who names a list may be typing it.
     with watched(settings.standstill) if order.index is None else nullcontext():
         index = patiently(
@@ -415,6 +418,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
 
 def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str, str, Settings]:
     """The delivery's names and its settings; with --sandbox, a sandbox that lasts as long as `stack`."""
+    from upload_client.core.layout import check_name  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.events import Message  # noqa: PLC0415 # not for --help
     from upload_client.settings import load_settings  # noqa: PLC0415 # imports pydantic
@@ -442,6 +446,8 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
             "--delivery-id is missing" if dataset else "--dataset is missing",
             hint="A delivery needs --dataset and --delivery-id; `upload-client --help` says more.",
         )
+    check_name(dataset, "dataset")
+    check_name(delivery_id, "delivery_id")
     return dataset, delivery_id, own_settings(order.profile, flags)
 
 

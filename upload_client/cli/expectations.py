@@ -128,9 +128,10 @@ def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int
     from upload_client.core.problems import group  # noqa: PLC0415 # not for --help
     from upload_client.expectations.document import load_file  # noqa: PLC0415 # imports pydantic
     from upload_client.expectations.expected import Expected  # noqa: PLC0415 # imports pydantic
-    from upload_client.preflight.content import check_contents, unopened  # noqa: PLC0415 # imports boto3
 
     agreed = load_file(document)
+    from upload_client.preflight.content import check_contents, unopened  # noqa: PLC0415 # imports boto3
+
     expected = Expected(agreed)
     files = _files(source)
     tally = Tally(expected.rules)

@@ -9,7 +9,7 @@ import click
 
 from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import Chosen, choice_options, force_option
+from upload_client.cli.place import Chosen, choice_options, force_option, refuse_at_once
 from upload_client.cli.reading_progress import Told
 from upload_client.core.manifests import WRITTEN, Format, named_format
 from upload_client.core.text import for_terminal
@@ -80,9 +80,7 @@ def index(
     ** for any number of folders; without a / it is looked for in every folder.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.index import scan, sources  # noqa: PLC0415 # imports pandas and boto3
-    from upload_client.index.manifests import write_manifest  # noqa: PLC0415 # imports pandas
-    from upload_client.index.taking import INDEX, list_bucket  # noqa: PLC0415 # imports pandas
+    from upload_client.index import sources  # noqa: PLC0415 # not for --help
     from upload_client.support import figures  # noqa: PLC0415 # not for --help
     from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
@@ -93,29 +91,38 @@ def index(
             f"where to write the {kind} list is not said",
             hint="Name it with -o, outside SOURCE unless it belongs to the delivery.",
         )
-    target = output or (Path(INDEX) if sources.is_bucket(source) else Path(source) / INDEX)
+    target = output or (Path(sources.INDEX) if sources.is_bucket(source) else Path(source) / sources.INDEX)
     if not force:
         check_free(target, _OURS.get(kind))
     note(target, "the list that is written")
     chosen = Chosen(include, exclude, exclude_from, symlinks)
+    own = None
+    if sources.is_bucket(source):
+        from upload_client.cli.place import own_settings, waiting  # noqa: PLC0415 # for buckets alone
+
+        own = own_settings()
+    choice = chosen.choice(own)
+    refuse_at_once(source, choice)
+    # What follows is long in loading: what is typed wrongly has been told.
+    from upload_client.index import scan  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.index.manifests import write_manifest  # noqa: PLC0415 # imports pandas
+    from upload_client.index.taking import list_bucket  # noqa: PLC0415 # imports pandas
+
     told = Told()
     place: Path | Bucket
-    if sources.is_bucket(source):
+    if own is not None:
         from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
-        from upload_client.cli.place import own_settings, waiting  # noqa: PLC0415 # for buckets alone
         from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
 
-        settings = own_settings()
-        patiently = waiting(settings)
-        session = open_session(settings, prompt=find_prompt(), patience=patiently)
-        place = bucket = sources.bucket_of(source, session, settings)
-        choice = chosen.choice(settings)
+        patiently = waiting(own)
+        session = open_session(own, prompt=find_prompt(), patience=patiently)
+        place = bucket = sources.bucket_of(source, session, own)
         frame = patiently(lambda: list_bucket(bucket, choice))
         no_checksums = True
     else:
         place = folder = Path(source)
         no_checksums = no_checksums or kind == "bagit"  # which reads all files for other digests
-        frame = scan(folder, choice=chosen.choice(), checksums=not no_checksums, on_progress=told)
+        frame = scan(folder, choice=choice, checksums=not no_checksums, on_progress=told)
     n_files = write_manifest(
         frame,
         target,

@@ -29,6 +29,7 @@ __all__ = [
     "log_in",
     "no_index_option",
     "patience_option",
+    "refuse_at_once",
     "source_option",
     "waiting",
 ]
@@ -72,7 +73,7 @@ class Chosen(NamedTuple):
             UsageError: a pattern is none, or a file of patterns cannot be read.
         """
         from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-        from upload_client.index.choosing import Choice, parse_patterns, typed_pattern  # noqa: PLC0415 # imports pandas
+        from upload_client.index.choosing import Choice, parse_patterns, typed_pattern  # noqa: PLC0415 # not for --help
         from upload_client.support.file_names import from_disk  # noqa: PLC0415 # not for --help
         from upload_client.support.in_use import files_in_use  # noqa: PLC0415 # not for --help
         from upload_client.support.inputs import read_once  # noqa: PLC0415 # not for --help
@@ -131,6 +132,26 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def refuse_at_once(source: str, choice: Choice, index: Path | None = None) -> None:
+    """Refuse a source or a list that is not there, before what reads them is loaded: that takes longer.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    from upload_client.index.folder import Folder  # noqa: PLC0415 # not for --help
+    from upload_client.index.problems import shown, unreadable  # noqa: PLC0415 # not for --help
+    from upload_client.index.sources import is_bucket  # noqa: PLC0415 # not for --help
+    from upload_client.support.inputs import is_once  # noqa: PLC0415 # not for --help
+
+    if not is_bucket(source):
+        Folder(source, choice)
+    if index is not None and not is_once(index):
+        try:
+            index.stat()
+        except OSError as error:
+            raise unreadable(shown(index), error) from error
 
 
 def _log_into(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -251,12 +272,17 @@ def log_in(
         NotReachable: a service was out of reach for as long as ``patience`` says.
         DeliveryError: the login is refused, or the settings are not complete.
     """
+    from upload_client.core.layout import check_name  # noqa: PLC0415 # not for --help
+    from upload_client.settings import foreign_hosts  # noqa: PLC0415 # imports pydantic
+
+    check_name(dataset, "dataset")
+    check_name(delivery_id, "delivery_id")
+    settings = own_settings(profile, {"patience": patience})
+    # What follows is long in loading: what is typed wrongly has been told.
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.control.places import complete_settings, open_places  # noqa: PLC0415 # imports boto3
-    from upload_client.settings import foreign_hosts  # noqa: PLC0415 # imports pydantic
 
-    settings = own_settings(profile, {"patience": patience})
     if hosts := foreign_hosts(settings):
         click.echo(f"Logging in at {for_terminal(', '.join(hosts))}, which is not AWS.", err=True)
     patiently = waiting(settings)

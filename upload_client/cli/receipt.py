@@ -96,6 +96,7 @@ def fetch(
     could not be, or is lost; and the receiver's signature, where there is one, beside it. Nothing is changed
     anywhere else.
     """
+    _, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.errors import DeliveryError, NotComplete  # noqa: PLC0415 # not for --help
     from upload_client.receipts.store import (  # noqa: PLC0415 # imports boto3
         bring_receipt,
@@ -103,7 +104,6 @@ def fetch(
         last_receipt,
     )
 
-    _, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     key = last_receipt(places.control, places.layout)
     if key is None:
         raise NotComplete(f"there is no receipt of {dataset}/{delivery_id}: the delivery is not complete")

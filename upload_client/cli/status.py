@@ -71,9 +71,9 @@ def status(
     Who holds the lock, how far it is, how fast, what went wrong and what to do about it. It reads only, so it
     may be asked at any time, during a delivery and after it.
     """
+    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.reports.observer import StatusReporter  # noqa: PLC0415 # imports boto3
 
-    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     patiently = waiting(settings)
     observer = StatusReporter(places.control, places.layout, landing=places.landing)
     if watch:

@@ -55,12 +55,12 @@ def unlock(
     Should AGENT live after all, it stops at its next look at the lock or the log, with exit code 12, and
     nothing it writes counts any more.
     """
+    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.control.fence import unlock as take_and_give_back  # noqa: PLC0415 # imports boto3
     from upload_client.errors import HolderAlive  # noqa: PLC0415 # not for --help
     from upload_client.s3.store_clock import StoreClock  # noqa: PLC0415 # not for --help
     from upload_client.support.clock import SYSTEM  # noqa: PLC0415 # not for --help
 
-    settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     clock = StoreClock(SYSTEM)
     clock.watch(places.control.client)
     body = None

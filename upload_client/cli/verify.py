@@ -162,26 +162,35 @@ def verify(
     """
     from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
     from upload_client.receipts.dating import dating_of  # noqa: PLC0415 # not for --help
-    from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
-    from upload_client.receipts.signing import public_key_of_line, read_public_keys  # noqa: PLC0415 # the same
-    from upload_client.receipts.verify import (  # noqa: PLC0415 # imports boto3
-        check_buckets,
-        check_folder,
-        compare_with,
-        read_receipt,
-    )
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 
     findings = Findings(None if names_all else NAMED)
     with ExitStack() as stack:
-        one_reader(receipt=receipt, exclude_from=exclude_from)
+        one_reader(
+            receipt=receipt,
+            exclude_from=exclude_from,
+            profile=profile,
+            key=key_files,
+            signature=signature,
+            against=against,
+        )
         path = (
             _fetched(receipt, profile, patience, stack)
             if receipt.startswith("s3://")
             else _readable(Path(receipt), stack)
         )
+        # What follows is long in loading: what is typed wrongly has been told.
+        from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
+        from upload_client.receipts.signing import public_key_of_line, read_public_keys  # noqa: PLC0415 # the same
+        from upload_client.receipts.verify import (  # noqa: PLC0415 # imports boto3
+            check_buckets,
+            check_folder,
+            compare_with,
+            read_receipt,
+        )
+
         checked = read_receipt(path)
         keys = read_public_keys(key_files)
         if profile is not None:
@@ -210,7 +219,7 @@ def verify(
         told = Told()
         if against is not None:
             before = findings.n
-            compare_with(path, against, report)
+            compare_with(path, _readable(against, stack, "list"), report)
             _say_result(f"against {against}", findings.n - before, as_json=as_json, same="the same files")
         if source is not None:
             choice = Chosen(include, exclude, exclude_from, symlinks).choice()
@@ -256,17 +265,19 @@ def verify(
     return code
 
 
-def _readable(receipt: Path, stack: ExitStack) -> Path:
+def _readable(receipt: Path, stack: ExitStack, what: str = "receipt") -> Path:
     """A receipt that can be read as often as is needed, whatever it comes from."""
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.support.inputs import as_file  # noqa: PLC0415 # not for --help
+    from upload_client.support.inputs import as_file, is_once  # noqa: PLC0415 # not for --help
 
     try:
-        return stack.enter_context(as_file(receipt, "the receipt"))
+        if not is_once(receipt):
+            receipt.stat()
+        return stack.enter_context(as_file(receipt, f"the {what}"))
     except OSError as error:
         why = error.strerror or error
         raise UsageError(
-            f"the receipt {receipt} cannot be read: {why}", hint="Give the path of a receipt."
+            f"the {what} {receipt} cannot be read: {why}", hint=f"Give the path of a {what}."
         ) from error
 
 

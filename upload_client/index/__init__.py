@@ -13,12 +13,16 @@ Its paths are exact; unlike the cells of a state dump they are not defused for s
 
 from __future__ import annotations
 
-from upload_client.index.checking import check_index
-from upload_client.index.choosing import Choice, LeftOut
-from upload_client.index.frames import MAX_FILES, CheckedIndex, known_sizes
-from upload_client.index.scanning import scan, scan_listing
-from upload_client.index.selecting import left_out_of
-from upload_client.index.tables import encode_index, read_index, write_index
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from upload_client.index.checking import check_index
+    from upload_client.index.choosing import Choice, LeftOut
+    from upload_client.index.frames import MAX_FILES, CheckedIndex, known_sizes
+    from upload_client.index.scanning import scan, scan_listing
+    from upload_client.index.selecting import left_out_of
+    from upload_client.index.tables import encode_index, read_index, write_index
 
 __all__ = [
     "MAX_FILES",
@@ -34,3 +38,31 @@ __all__ = [
     "scan_listing",
     "write_index",
 ]
+
+_HOMES: Final = {
+    "CheckedIndex": "frames",
+    "Choice": "choosing",
+    "LeftOut": "choosing",
+    "MAX_FILES": "frames",
+    "check_index": "checking",
+    "encode_index": "tables",
+    "known_sizes": "frames",
+    "left_out_of": "selecting",
+    "read_index": "tables",
+    "scan": "scanning",
+    "scan_listing": "scanning",
+    "write_index": "tables",
+}
+"""Module of each name. They are imported when first asked for: a folder can be looked into without pandas."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -51,7 +51,7 @@ from upload_client.index.frames import (
     make_frame,
 )
 from upload_client.index.given import from_arrow
-from upload_client.index.problems import Problems, shown
+from upload_client.index.problems import Problems, shown, unreadable
 from upload_client.index.reading import blocks, in_order
 from upload_client.index.selecting import select
 from upload_client.index.tables import read_table, spelling, write_index
@@ -142,7 +142,7 @@ def read_manifest(
     except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise UsageError(f"the index {where} cannot be uncompressed: {error}") from error
     except OSError as error:
-        raise UsageError(f"the index {where} cannot be read: {error.strerror or error}") from error
+        raise unreadable(where, error) from error
     raise UsageError(
         f"it cannot be told what kind of list {where} is",
         hint=f"Say it with --index-format, one of {', '.join(FORMATS)}; a table needs the column 'path', in"

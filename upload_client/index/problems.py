@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from upload_client.core.text import for_terminal
-from upload_client.errors import InvalidIndex
+from upload_client.errors import InvalidIndex, UsageError
 from upload_client.support.file_names import from_disk
 
-__all__ = ["SHOWN", "Problems", "shown"]
+__all__ = ["SHOWN", "Problems", "shown", "unreadable"]
 
 SHOWN = 20
 """Problems that are told one by one."""
@@ -56,3 +56,13 @@ def shown(name: object) -> str:
     if len(text) > 120:
         text = f"{text[:80]}…{text[-30:]}"
     return f"'{for_terminal(text)}'"
+
+
+def unreadable(where: str, error: OSError) -> UsageError:
+    """The refusal of an index that cannot be read.
+
+    Args:
+        where: how to name it.
+        error: why.
+    """
+    return UsageError(f"the index {where} cannot be read: {error.strerror or error}")

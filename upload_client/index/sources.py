@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from upload_client.errors import UsageError
-from upload_client.s3.bucket import Bucket
-from upload_client.s3.clients import s3_client
-from upload_client.settings import Settings
 
 if TYPE_CHECKING:
     import boto3
 
-__all__ = ["bucket_of", "is_bucket"]
+    from upload_client.s3.bucket import Bucket
+    from upload_client.settings import Settings
+
+__all__ = ["INDEX", "bucket_of", "is_bucket"]
+
+INDEX = "index.csv"
+"""The index that is taken when none is named: where there is one at the top of the source."""
 
 _SCHEME = "s3://"
 
@@ -28,6 +31,9 @@ def bucket_of(source: str, session: boto3.Session, settings: Settings) -> Bucket
     Raises:
         UsageError: No bucket is named.
     """
+    from upload_client.s3.bucket import Bucket  # noqa: PLC0415 - imports boto3, which a folder does not need
+    from upload_client.s3.clients import s3_client  # noqa: PLC0415 - likewise
+
     name, _, prefix = source.removeprefix(_SCHEME).partition("/")
     if not name:
         raise UsageError(f"{source} names no bucket", hint="Write s3://bucket or s3://bucket/prefix.")

@@ -31,7 +31,7 @@ from upload_client.index.frames import (
     make_frame,
     sizes_of,
 )
-from upload_client.index.problems import Problems, shown
+from upload_client.index.problems import Problems, shown, unreadable
 from upload_client.s3.bucket import Bucket
 from upload_client.support.atomic import replacing
 from upload_client.support.file_names import from_disk, on_disk
@@ -90,7 +90,7 @@ def read_index(path: Path, *, delimiter: str | None = None) -> pd.DataFrame:
         with path.open("rb") as file:
             return read_table(file, shown(path), delimiter=delimiter).frame
     except OSError as error:
-        raise UsageError(f"the index {shown(path)} cannot be read: {error.strerror or error}") from error
+        raise unreadable(shown(path), error) from error
 
 
 def read_table(
@@ -148,7 +148,7 @@ def is_index(path: Path) -> bool:
         with path.open("rb") as file:
             start = file.read(_HEADER)
     except OSError as error:
-        raise UsageError(f"the index {shown(path)} cannot be read: {error.strerror or error}") from error
+        raise unreadable(shown(path), error) from error
     lines = start.decode(text_coding(start), "replace").splitlines()[:1]
     header = next(csv.reader(lines), [])
     names = set(header)

@@ -17,14 +17,13 @@ from upload_client.index.folder import Folder
 from upload_client.index.manifests import Progress, read_manifest
 from upload_client.index.scanning import scan, scan_listing
 from upload_client.index.selecting import select
+from upload_client.index.sources import INDEX
 from upload_client.index.tables import is_index, read_index
 from upload_client.s3.bucket import Bucket, store_errors
 from upload_client.support.in_use import note
 
-__all__ = ["INDEX", "list_bucket", "select_from", "take"]
+__all__ = ["list_bucket", "select_from", "take"]
 
-INDEX = "index.csv"
-"""The index that is taken when none is named: where there is one at the top of the source."""
 _MAX_READ = 1024 * 1024
 
 

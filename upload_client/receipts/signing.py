@@ -32,6 +32,7 @@ from upload_client.core.attestation import (
 from upload_client.core.receipt import ReceiptHead
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import store_errors
+from upload_client.support.inputs import read_once
 
 if TYPE_CHECKING:
     import boto3
@@ -187,8 +188,7 @@ def read_signature(path: Path) -> bytes | None:
         UsageError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_ENVELOPE + 1)
+        return read_once(path, "the signature", limit=MAX_ENVELOPE + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -286,8 +286,7 @@ def _client(service: Any, session: boto3.Session | None, endpoints: Any) -> Any:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return file.read(_MAX_KEYS).decode("ascii", "replace")
+        return read_once(path, "a key", limit=_MAX_KEYS).decode("ascii", "replace")
     except OSError as error:
         raise UsageError(f"the key {path} cannot be read: {error.strerror}") from None
 
