@@ -51,10 +51,20 @@ CASES = {
     },
     **{
         (command, "profile"): Case((command, *DELIVERY, "--profile", "{}"), TOML)
-        for command in ("", "check", "status", "receipt", "report")
+        for command in ("", "check", "status", "report")
     },
     ("unlock", "profile"): Case(("unlock", *DELIVERY, "--steal", "x", "--profile", "{}"), TOML),
     ("verify", "profile"): Case(("verify", "r.json", "--online", "--profile", "{}"), TOML),
+    ("receipt fetch", "profile"): Case(("receipt", "fetch", *DELIVERY, "--profile", "{}"), TOML),
+    ("receipt export", "receipt_file"): Case(
+        ("receipt", "export", "{}", "--as", "csv", "-o", "x.csv"), "", "x.csv", 0
+    ),
+    ("receipt date", "receipt_file"): Case(
+        ("receipt", "date", "{}", "--tsa", "http://127.0.0.1:9"), "", "a time-stamp lies beside its receipt"
+    ),
+    ("verify", "tsa_certificates"): Case(
+        ("verify", "r.json", "--tsa-cert", "{}"), "nonsense", "holds no certificate in PEM"
+    ),
     ("verify", "key_files"): Case(("verify", "r.json", "--key", "{}"), "nonsense", "holds no public key"),
     ("verify", "signature"): Case(("verify", "r.json", "--signature", "{}"), "{}", "no payload", 3),
     ("verify", "against"): Case(("verify", "r.json", "--against", "{}"), "", "the same files", 0),
@@ -74,7 +84,7 @@ FOLDERS = {"source", "output_dir", "folder"}
 TEXTS = {
     *("dataset", "delivery_id", "include", "exclude", "max_rate", "patience", "dask", "s3_endpoint"),
     *("buckets", "threads", "page", "steal", "user", "email", "stack", "region", "shard", "job", "moment"),
-    *("to", "name", "select", "expect"),
+    *("to", "name", "select", "expect", "tsa"),
 }
 
 
@@ -112,6 +122,7 @@ def receipt(tmp_path) -> str:
     with local_copy(head, tmp_path) as copy:
         for _ in copy.of(encode_receipt(head, files)):
             pass
+    (tmp_path / "r.tsr").write_text("a time-stamp")
     os.replace(copy.path, tmp_path / "r.json")  # noqa: PTH105
     return (tmp_path / "r.json").read_text()
 

@@ -283,7 +283,6 @@ def _typed(ctx: click.Context) -> Iterator[str]:
 def _run(order: _Order, typed: tuple[str, ...]) -> int:
     """Deliver, and tell people and programs how it went."""
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
-    from upload_client.delivery.watchdog import watched  # noqa: PLC0415 # imports boto3
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
     from upload_client.ui import Several, people_reporter  # noqa: PLC0415 # not for --help
@@ -306,6 +305,8 @@ def _run(order: _Order, typed: tuple[str, ...]) -> int:
                 note(order.report, "the report")
             one_reader(profile=order.profile, index=order.index, exclude_from=order.exclude_from)
             client = _client(order, reporter, stack)
+            from upload_client.delivery.watchdog import watched  # noqa: PLC0415 # imports boto3
+
             if order.dry_run:
                 return _dry_run(client, order, machine)
             run = client._run  # noqa: SLF001 - of the same program

@@ -187,11 +187,13 @@ def export(*, receipt_file: Path, form: str, output: Path, source: Path | None, 
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
     from upload_client.receipts.export import export as write  # noqa: PLC0415 # imports boto3
     from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
+    from upload_client.support.inputs import as_file  # noqa: PLC0415 # not for --help
 
     if not force and form != "bagit":
         check_free(output, None)
     try:
-        write(receipt_file, form, output, source)
+        with as_file(receipt_file, "the receipt") as readable:
+            write(readable, form, output, source)
     except OSError as error:
         raise DeliveryError(
             f"it cannot be written to {output}: {error.strerror}", hint="Name another place for it: -o."
@@ -228,10 +230,16 @@ def date(*, receipt_file: Path, tsa: str) -> None:
     What it says is kept beside RECEIPT, in a file that ends in .tsr; `upload-client verify` looks at it
     without asking anybody.
     """
-    from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
+    from upload_client.errors import DeliveryError, UsageError  # noqa: PLC0415 # not for --help
     from upload_client.receipts import dating  # noqa: PLC0415 # not for --help
     from upload_client.receipts.verify import read_receipt  # noqa: PLC0415 # imports boto3
+    from upload_client.support.inputs import is_once  # noqa: PLC0415 # not for --help
 
+    if is_once(receipt_file):
+        raise UsageError(
+            f"{receipt_file} is a pipe, and a time-stamp lies beside its receipt",
+            hint="Write the receipt into a file first.",
+        )
     read_receipt(receipt_file)
     try:
         path = dating.date(receipt_file, tsa)

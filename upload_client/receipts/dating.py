@@ -15,6 +15,7 @@ from upload_client.core.foreign import tamed
 from upload_client.core.times import from_milliseconds
 from upload_client.errors import NotReachable, UsageError
 from upload_client.support.atomic import replacing
+from upload_client.support.inputs import read_once
 
 __all__ = ["Dating", "date", "dating_of", "timestamp_path"]
 
@@ -117,14 +118,13 @@ def dating_of(receipt: Path, sha256: str, certificates: Sequence[Path]) -> Datin
     if not certificates:
         return Dating("not checked")
     library = _library()
+    roots = _certificates(certificates)
     try:
         response = library.decode_timestamp_response(data)
         builder = library.VerifierBuilder()
-        for trusted in _certificates(certificates):
-            builder = builder.add_root_certificate(trusted)
+        for root in roots:
+            builder = builder.add_root_certificate(root)
         builder.build().verify(response, bytes.fromhex(sha256))
-    except UsageError:
-        raise
     except Exception as error:  # noqa: BLE001 - the library's, and that of the library below it
         why = "it is the time-stamp of something else" if "Mismatch between messages" in str(error) else ""
         return Dating("refused", "", why or f"it does not hold: {tamed(str(error))}")
@@ -143,7 +143,7 @@ def _certificates(paths: Sequence[Path]) -> list[Any]:
     found: list[Any] = []
     for path in paths:
         try:
-            found += load_pem_x509_certificates(path.read_bytes())
+            found += load_pem_x509_certificates(read_once(path, "a certificate"))
         except OSError as error:
             raise UsageError(f"the certificate {path} cannot be read: {error.strerror}") from None
         except ValueError:
