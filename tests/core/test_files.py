@@ -810,3 +810,12 @@ def test_an_upload_is_known_by_what_can_change(each, crc32):
     assert not table.is_unchanged(0, each.size + 1, each.etag, each.mtime_ns, None)
     assert not table.is_unchanged(0, each.size, each.etag + "x", each.mtime_ns, None)
     assert not table.is_unchanged(0, each.size, each.etag, (each.mtime_ns or 0) + 1, None)
+
+
+def test_the_last_of_many_moments_is_known():
+    moments = TimeColumn()
+    assert moments.latest is None
+    moments.extend(3)
+    assert moments.latest is None
+    moments[0], moments[2] = "2026-01-02T03:04:06.000Z", T
+    assert moments.latest == "2026-01-02T03:04:06.000Z"

@@ -46,6 +46,7 @@ def test_every_key_of_the_protocol_has_its_place(layout):
     assert layout.validator_log(3) == "sample/log/validator/0003/"
     assert layout.checkpoint(34) == "sample/checkpoint/0000000034"
     assert layout.receipt(12) == "sample/receipt/00000012.json"
+    assert layout.signature(12) == "sample/signature/00000012.json"
     assert layout.probe("abcdefghijk") == "probe/abcdefghijk"
     assert segment_key(layout.client_log(), 5) == "sample/log/client/0000000005.jsonl"
 

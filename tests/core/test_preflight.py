@@ -14,6 +14,7 @@ from upload_client.core.preflight import (
     CHECKS,
     FIRST_PROBE,
     LARGEST_PROBE,
+    Finding,
     actions_of,
     advice,
     allowed,
@@ -21,6 +22,7 @@ from upload_client.core.preflight import (
     close_name,
     dump_bytes,
     estimate,
+    exit_code,
     in_words,
     next_probe,
     resource,
@@ -126,3 +128,11 @@ def test_many_small_files_take_their_time_by_their_number_and_large_ones_by_thei
 )
 def test_a_time_is_told_as_people_say_it(seconds, said):
     assert in_words(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("problems", "code"), [([], 0), ([True], 7), ([True, True], 7), ([False], 2), ([True, False], 2)]
+)
+def test_a_check_that_reached_nobody_is_to_be_tried_again(problems, code):
+    found = [Finding("login", "problem", "", passing=passing) for passing in problems]
+    assert exit_code([*found, Finding("clock", "ok", "", passing=True)]) == code
