@@ -237,7 +237,7 @@ def test_a_client_that_has_ended_tells_of_its_files_itself_and_of_earlier_moment
     made = delivered("a", "b")
     files = [
         of_client("a", "valid", size=9),  # found in place by this run
-        of_client("b", "done", size=9, transferred_at=T[3]),  # judged by now, and not heard of
+        of_client("b", "done", size=9, transferred_at=T[2]),  # judged by now, and not heard of
         of_client("c", "transferring"),
         of_client("d", "failed", message="is not there", code="missing"),
     ]
@@ -245,7 +245,7 @@ def test_a_client_that_has_ended_tells_of_its_files_itself_and_of_earlier_moment
     assert (a.state, a.size) == ("valid", 9)
     assert a.sent is not None
     assert a.judged is not None
-    assert b == FileState("b", "done", 9, milliseconds(T[3]))
+    assert b == FileState("b", "done", 9, milliseconds(T[2]))
     assert c == FileState("c", "ready", None)
     assert d == FileState("d", "failed", None, None, None, "is not there", "missing")
     assert next(observed.states_of_client(files, None)) == FileState("a", "valid", 9)
