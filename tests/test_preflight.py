@@ -525,20 +525,6 @@ def test_a_file_that_nobody_can_judge_here_is_not_called_invalid(look, data, mon
     assert "invalid" not in found.found + found.todo
 
 
-@pytest.mark.parametrize(
-    ("findings", "code"),
-    [
-        ([], 0),
-        ([Finding("login", "warning", "")], 0),
-        ([Finding("login", "problem", "", passing=True)], 7),
-        ([Finding("login", "problem", "", passing=True), Finding("index", "problem", "")], 2),
-        ([Finding("index", "problem", "")], 2),
-    ],
-)
-def test_where_all_that_is_wrong_is_that_nobody_answers_the_exit_code_says_so(findings, code):
-    assert rules.exit_code(findings) == code
-
-
 def test_many_files_are_opened_by_several_processes(tmp_path):
     for n in range(130):
         (tmp_path / f"{n:03}.csv").write_text("a,b\n1,2\n" if n % 50 else "a,b\n1\n")

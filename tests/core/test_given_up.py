@@ -112,3 +112,12 @@ def test_a_moment_is_told_in_milliseconds_as_well():
     column.extend(2)
     column[1] = T
     assert [column.ms(0), column.ms(1)] == [None, milliseconds(T)]
+
+
+def test_the_last_of_many_moments_is_known():
+    column = TimeColumn()
+    assert column.latest is None
+    column.extend(3)
+    assert column.latest is None
+    column[1], column[0] = "2026-01-02T03:04:05.678Z", "2026-01-02T03:04:05.677Z"
+    assert column.latest == column[1]

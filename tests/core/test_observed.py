@@ -235,6 +235,7 @@ def of_client(path: str, state: str, **more) -> ClientFile:
 
 def test_a_client_that_has_ended_tells_of_its_files_itself_and_of_earlier_moments_the_logs():
     made = delivered("a", "b")
+    made.add_validator(verdict("a", f"1-{made.row('a')}"))
     files = [
         of_client("a", "valid", size=9),  # found in place by this run
         of_client("b", "done", size=9, transferred_at=T[2]),  # judged by now, and not heard of

@@ -136,3 +136,17 @@ def test_a_time_is_told_as_people_say_it(seconds, said):
 def test_a_check_that_reached_nobody_is_to_be_tried_again(problems, code):
     found = [Finding("login", "problem", "", passing=passing) for passing in problems]
     assert exit_code([*found, Finding("clock", "ok", "", passing=True)]) == code
+
+
+@pytest.mark.parametrize(
+    ("findings", "code"),
+    [
+        ([], 0),
+        ([Finding("login", "warning", "")], 0),
+        ([Finding("login", "problem", "", passing=True)], 7),
+        ([Finding("login", "problem", "", passing=True), Finding("index", "problem", "")], 2),
+        ([Finding("index", "problem", "")], 2),
+    ],
+)
+def test_where_all_that_is_wrong_is_that_nobody_answers_the_exit_code_says_so(findings, code):
+    assert exit_code(findings) == code
