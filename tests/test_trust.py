@@ -12,7 +12,14 @@ import pytest
 
 from upload_client.cli.app import main
 from upload_client.core.trust import CONSENT, ENVIRONMENT_ONLY, may_set
-from upload_client.settings import NotAllowed, Settings, SettingsError, foreign_hosts, load_settings
+from upload_client.settings import (
+    NotAllowed,
+    Settings,
+    SettingsError,
+    foreign_hosts,
+    load_settings,
+    with_parameter,
+)
 from upload_client.support import consent
 from upload_client.support.password_command import password_from_command
 
@@ -325,3 +332,18 @@ def test_a_region_is_no_host(region):
 def test_a_profile_that_costs_more_than_a_profile_may_is_none(profile, text):
     with pytest.raises(SettingsError):
         load_settings(profile=profile(text), environ={})
+
+
+@pytest.mark.parametrize("where", ["profile", "parameter"])
+@pytest.mark.parametrize("name", ["x\nhint: Run this program", "x\r\x1b[2Jhint", "x" * 100_000])
+def test_the_name_of_a_setting_that_is_none_makes_no_line_of_its_own(profile, where, name):
+    """Else a receiver could put a hint of theirs below ours."""
+    path = profile(f"{json.dumps(name)} = 1\n")
+    read = {
+        "profile": lambda: load_settings(profile=path, environ={}),
+        "parameter": lambda: with_parameter(Settings(), json.dumps({name: 1})),
+    }[where]
+    with pytest.raises(SettingsError, match="is not a setting") as caught:
+        read()
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).isprintable()

@@ -33,7 +33,7 @@ from pydantic import (
 )
 
 from upload_client.core.object_options import check_options
-from upload_client.core.text import for_terminal
+from upload_client.core.text import for_log, for_terminal
 from upload_client.core.trust import (
     Ask,
     Source,
@@ -68,6 +68,7 @@ _log = logging.getLogger(__name__)
 MIB = 1024**2
 GIB = 1024**3
 _MAX_PROFILE = MIB
+_MAX_NAME = 100
 
 ENVIRONMENT_PREFIX = "UPLOAD_CLIENT_"
 _TOML = 'Write one setting a line, texts in quotes: region = "eu-central-1".'
@@ -515,7 +516,9 @@ class _Layer:
                 message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
                 message = message.removesuffix(", unable to parse string as an integer")
                 message += ", or auto" * (key == "threads")
-            raise SettingsError(f"{self.source}: {self.names.get(key, key)}: {message}") from None
+            # What a receiver has called a setting must not look like a line of ours.
+            name = self.names.get(key) or for_log(key, _MAX_NAME)
+            raise SettingsError(f"{self.source}: {name}: {message}") from None
 
 
 def _content(path: Path) -> bytes:
