@@ -215,6 +215,7 @@ class Summary:
         left_out: as in `Planned`.
         requests: that were under way at once in the end, where the run was to find that out itself
             (``--threads auto``); 0: it was not.
+        not_opened: of the valid files those that the validator has not looked into: why, and how many.
     """
 
     exit_code: int
@@ -232,6 +233,7 @@ class Summary:
     code: str | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     requests: int = 0
+    not_opened: Mapping[str, int] = field(default_factory=dict)
 
 
 Event: TypeAlias = Message | Phase | Connected | Planned | FileChanged | Progress | Health | Summary

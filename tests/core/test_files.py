@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from upload_client.core.columns import ChecksumColumn, NumberColumn, TextColumn, TimeColumn
+from upload_client.core.columns import ChecksumColumn, NumberColumn, TextColumn, TimeColumn, WordColumn
 from upload_client.core.files import (
     STATES,
     TRANSITIONS,
@@ -477,7 +477,7 @@ def test_a_file_that_has_moved_cannot_be_placed_as_valid():
     files = ledger(1)
     files.queue(0)
     with pytest.raises(IllegalTransition, match="pending"):
-        files.place_valid(0, UploadTable(1), TimeColumn(), TimeColumn())
+        files.place_valid(0, UploadTable(1), TimeColumn(), TimeColumn(), WordColumn(1))
 
 
 def test_an_index_with_a_path_twice_or_columns_of_other_lengths_is_refused():

@@ -18,7 +18,7 @@ from upload_client.core.files import STATES
 
 COLUMNS = [
     "relpath", "abspath", "state", "retries", "max_retries", "message",
-    "checksum", "size", "etag", "transferred_at", "judged_at", "code",
+    "checksum", "size", "etag", "transferred_at", "judged_at", "code", "opened",
 ]  # fmt: skip
 
 
@@ -53,6 +53,26 @@ def test_the_last_line_sums_up_and_the_state_csv_tells_every_file(delivery: Deli
     assert all(state["checksum"].str.fullmatch(r"[A-Za-z0-9+/]{6}=="))
     assert all(state["etag"])
     assert all(state["judged_at"] >= state["transferred_at"])
+    how = state["opened"]
+    assert how[state["relpath"].str.endswith(".csv")].eq("csv").all()
+    unopened = int(how.str.startswith("not opened: ").sum())
+    assert sum(summary["not_opened"].values()) == unopened
+    assert ("not opened" in said.stderr) is bool(unopened)
+
+
+def test_a_later_run_still_says_how_each_file_was_judged(delivery: Delivery, data: Path) -> None:
+    first = delivery.run("--source", data)
+    (data / "one more.bin").write_bytes(b"x")
+    again = delivery.run("--source", data)
+    assert again.exit_code == 0, again
+    state, before = (
+        pd.read_csv(said.summary["state_csv"], dtype=str, keep_default_na=False).set_index("relpath")[
+            "opened"
+        ]
+        for said in (again, first)
+    )
+    assert state["one more.bin"] == "not opened: size and checksum alone were compared"
+    assert state[before.index].equals(before)
 
 
 def test_after_success_there_is_nothing_to_do_and_nothing_is_sent(delivery: Delivery, data: Path) -> None:

@@ -112,12 +112,13 @@ def test_the_columns_are_these_in_this_order(tmp_path):
     file = a_file(
         "b/c", state="invalid", retries=1, message="broken", checksum="yH2GHg==", size=3, etag="ab-2",
         transferred_at="2026-01-02T03:04:05.678Z", judged_at="2026-01-02T03:04:06.000Z",
-        code="content",
+        code="content", opened="csv as expected of 'a, b'",
     )  # fmt: skip
     assert dump(tmp_path, [file]).read_bytes().decode() == (
-        "relpath,abspath,state,retries,max_retries,message,checksum,size,etag,transferred_at,judged_at,code\r\n"
+        "relpath,abspath,state,retries,max_retries,message,checksum,size,etag,transferred_at,judged_at,code,"
+        "opened\r\n"
         '"b/c","/data/b/c",invalid,1,2,"broken",yH2GHg==,3,"ab-2",'
-        "2026-01-02T03:04:05.678Z,2026-01-02T03:04:06.000Z,content\r\n"
+        "2026-01-02T03:04:05.678Z,2026-01-02T03:04:06.000Z,content,\"csv as expected of 'a, b'\"\r\n"
     )
 
 

@@ -117,5 +117,6 @@ a_summary = st.builds(
     headline=hostile,
     hint=hostile,
     problems=st.lists(problems, max_size=8).map(tuple),
+    not_opened=st.dictionaries(hostile, st.integers(1, 10**6), max_size=5),
 )
 a_delivery = st.builds(lambda events, end: [*events, end], st.lists(any_event, max_size=12), a_summary)

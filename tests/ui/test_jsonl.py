@@ -87,6 +87,7 @@ def test_each_event_is_one_object_and_the_last_is_the_summary(delivery, shown):
         "code": None,
         "left_out": {},
         "requests": 0,
+        "not_opened": {},
     }
 
 

@@ -12,6 +12,8 @@ from faults.proxy import cut_answer
 from upload_client.core import checksums
 from upload_client.core.files import Upload
 from upload_client.core.records import Found
+from upload_client.expectations.document import load
+from upload_client.expectations.expected import Expected
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.clients import s3_client
 from upload_client.validator import checks, opening
@@ -339,3 +341,39 @@ def test_a_judgement_fits_into_a_record(landing, checker):
     )
     assert json.loads(line)["status"] == "failure"
     assert len(line) < 2000
+
+
+@pytest.mark.parametrize("name", ["a.dat", "a", "a.zip"])
+def test_a_receiver_may_refuse_what_is_not_opened(landing, reader_workers, name):
+    checker = Checker(landing, reader_workers, max_read=10**9, refuse_unopened=True)
+    encrypted = bytes.fromhex("d0cf11e0a1b11ae1")  # as an office document with a password is
+    judgement = checker.judge(name, send(landing, name, encrypted))
+    assert (judgement.status, judgement.code) == ("failure", "not_opened")
+    assert judgement.message.startswith("it was not opened: ")
+
+
+def test_what_was_opened_or_is_expected_to_hold_anything_is_not_refused(landing, reader_workers):
+    agreed = b"version: 1\ntypes:\n- {name: logs, files: '*.log', content: {format: opaque}}\n"
+    checker = Checker(
+        landing, reader_workers, max_read=10**9, expected=Expected(load(agreed, "x")), refuse_unopened=True
+    )
+    assert checker.judge("a.log", send(landing, "a.log", b"anything")).status == "ok"
+    checker = Checker(landing, reader_workers, max_read=10**9, refuse_unopened=True)
+    assert checker.judge("a.csv", send(landing, "a.csv", CSV)).status == "ok"
+
+
+def test_where_a_library_is_missing_a_receiver_who_refuses_what_is_not_opened_cannot_judge(
+    landing, reader_workers, monkeypatch
+):
+    monkeypatch.setattr(opening, "_is_there", lambda _module: False)
+    checker = Checker(landing, reader_workers, max_read=10**9, refuse_unopened=True)
+    judgement = checker.judge("a.parquet", send(landing, "a.parquet", b"anything"))
+    assert judgement.status == "error"
+    assert "pyarrow is not installed" in judgement.message
+
+
+def test_a_json_text_that_is_too_long_is_not_opened_and_said_to_be(landing, checker):
+    long = b'"' + b"x" * 5_000_000 + b'"'
+    judgement = checker.judge("a.json", send(landing, "a.json", long))
+    assert judgement.status == "ok"
+    assert judgement.checks[-1].startswith("json not opened: a text in it has more than")

@@ -114,6 +114,11 @@ class FileCode(StrEnum):
         "invalid",
         "Take it out of the delivery or give it the name that is expected, then run the command again.",
     )
+    NOT_OPENED = (
+        "not_opened",
+        "invalid",
+        "Ask the receiver: their validator takes only what it can look into, and cannot look into this.",
+    )
     CONTENT = "content", "invalid", "Mend the file, then run the command again: it is sent and judged anew."
 
     NOT_JUDGED = (

@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from array import array
 from binascii import a2b_base64, b2a_base64
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Final
 
+from upload_client.core.text import for_log
 from upload_client.core.times import EARLIEST, LATEST, from_milliseconds, milliseconds
 
 
@@ -135,6 +138,88 @@ class TextColumn:
             raise ValueError("not rows and texts")
         for row, text in pairs:
             self[row] = text
+
+
+class WordColumn:
+    """Texts of which there are few, or None: 2 bytes a row. Further ones than `MAX_WORDS` become `OTHER`."""
+
+    MAX_WORDS: Final = 1000
+    OTHER: Final = "not opened: for reasons of many kinds"
+    __slots__ = ("_known", "_numbers", "_words")
+
+    def __init__(self, n_rows: int = 0) -> None:
+        self._words: list[str | None] = [None]
+        self._known: dict[str | None, int] = {None: 0}
+        self._numbers = array("H")
+        self.extend(n_rows)
+
+    def extend(self, n_rows: int) -> None:
+        """Add rows that hold None."""
+        self._numbers.extend(array("H", (0,)) * n_rows)
+
+    def values(self, start: int, stop: int) -> list[str | None]:
+        """The rows from one to before another."""
+        words = self._words
+        return [words[number] for number in self._numbers[start:stop]]
+
+    def put(self, rows: Iterable[int], values: Sequence[str | None]) -> None:
+        """Set rows, each to its value."""
+        numbers = {value: self._number(value) for value in dict.fromkeys(values)}
+        column = self._numbers
+        for row, value in zip(rows, values, strict=True):
+            column[row] = numbers[value]
+
+    def counts(self, flags: bytes | bytearray, flag: int) -> dict[str, int]:
+        """Number of rows with each text, of those whose flag is this one."""
+        found = Counter(number for number, one in zip(self._numbers, flags, strict=True) if one == flag)
+        return {word: n for number, n in found.items() if (word := self._words[number]) is not None}
+
+    def copy(self, row: int, other: WordColumn, other_row: int) -> None:
+        """Set a row to that of another column."""
+        self[row] = other[other_row]
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, row: int) -> str | None:
+        return self._words[self._numbers[row]]
+
+    def __setitem__(self, row: int, value: str | None) -> None:
+        self._numbers[row] = self._number(value)
+
+    def _number(self, value: str | None) -> int:
+        number = self._known.get(value)
+        if number is None:
+            if len(self._words) > self.MAX_WORDS:
+                return self._number(self.OTHER) if self.OTHER in self._known else self._add(self.OTHER)
+            number = self._add(value)
+        return number
+
+    def _add(self, value: str | None) -> int:
+        self._words.append(value)
+        self._known[value] = len(self._words) - 1
+        return len(self._words) - 1
+
+    def packed(self, n_rows: int) -> bytes:
+        """The first rows: a line of ASCII JSON with the texts, then numbers in native byte order."""
+        return json.dumps(self._words[1:]).encode("ascii") + b"\n" + self._numbers[:n_rows].tobytes()
+
+    def unpack(self, data: bytes) -> None:
+        """Become what `packed` gave.
+
+        Raises:
+            ValueError: that is no such column.
+        """
+        line, _, numbers = data.partition(b"\n")
+        words = json.loads(line)
+        if type(words) is not list or not all(type(word) is str for word in words):
+            raise ValueError("no texts")
+        self._words = [None, *(for_log(word, MAX_CUT) for word in words[: self.MAX_WORDS + 1])]
+        self._known = {word: number for number, word in enumerate(self._words)}
+        self._numbers = array("H")
+        self._numbers.frombytes(numbers)
+        if max(self._numbers, default=0) >= len(self._words):
+            raise ValueError("a number of no text")
 
 
 class NumberColumn:

@@ -20,7 +20,8 @@ from heapq import heappop, heappush
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, TypeVar, cast, get_args
 
-from upload_client.core.columns import ChecksumColumn, NumberColumn, TextColumn, TimeColumn
+from upload_client.core.columns import ChecksumColumn, NumberColumn, TextColumn, TimeColumn, WordColumn
+from upload_client.core.opened import opened_as_written
 from upload_client.core.values import value
 
 T = TypeVar("T")
@@ -140,6 +141,8 @@ class ClientFile:
         transferred_at: when it was sent, UTC with milliseconds.
         judged_at: when it was judged, UTC with milliseconds.
         code: why, for programs: a `upload_client.core.codes.FileCode`, or a validator's own.
+        opened: how it was judged, see `upload_client.core.opened`: ``fits``, ``csv as expected of 'tables'``,
+            ``not opened: `` and why.
     """
 
     abspath: str
@@ -154,6 +157,7 @@ class ClientFile:
     transferred_at: str | None = field(default=None, kw_only=True)
     judged_at: str | None = field(default=None, kw_only=True)
     code: str | None = field(default=None, kw_only=True)
+    opened: str | None = field(default=None, kw_only=True)
 
 
 class IllegalTransition(RuntimeError):  # noqa: N818 - it reads as what it says
@@ -214,6 +218,12 @@ class OkVerdicts:
     crc32s: Sequence[str] = ()
     etags: Sequence[str] = ()
     checks: Sequence[str] = ()
+
+    @cached_property
+    def opened(self) -> list[str | None]:
+        """How each file was judged, see `upload_client.core.opened`."""
+        known = {checks: opened_as_written(checks) for checks in set(self.checks)}
+        return [known[checks] for checks in self.checks]
 
     @cached_property
     def numbers(self) -> tuple[list[int], list[int], bytes, bytes]:
@@ -547,6 +557,7 @@ class FileLedger:
         self._judged_at = TimeColumn()
         self._transferred_at.extend(n)
         self._judged_at.extend(n)
+        self._opened = WordColumn(n)
         self._counts = [0] * len(STATES)
         self._counts[_READY] = n
         self._first_ready = 0  # no row before this one is ready
@@ -575,9 +586,15 @@ class FileLedger:
     def file(self, row: int) -> ClientFile:
         """The file as it stands now."""
         values = [value for (value,) in self._columns(row, row + 1)]
-        size, etag, transferred_at, judged_at, code = values[7:]
+        size, etag, transferred_at, judged_at, code, opened = values[7:]
         return ClientFile(
-            *values[:7], size=size, etag=etag, transferred_at=transferred_at, judged_at=judged_at, code=code
+            *values[:7],
+            size=size,
+            etag=etag,
+            transferred_at=transferred_at,
+            judged_at=judged_at,
+            code=code,
+            opened=opened,
         )
 
     def columns(self) -> Iterator[tuple[Sequence[Any], ...]]:
@@ -607,6 +624,7 @@ class FileLedger:
             self._transferred_at.values(start, stop),
             self._judged_at.values(start, stop),
             self._why.values(start, stop),
+            self._opened.values(start, stop),
         )
 
     def relpath(self, row: int) -> str:
@@ -675,6 +693,10 @@ class FileLedger:
         """The verdict on the file's latest upload."""
         return _VERDICTS[self._verdicts[row]]
 
+    def opened_counts(self) -> dict[str, int]:
+        """Valid files by how they were judged, see `upload_client.core.opened`. Looks at all files."""
+        return self._opened.counts(self._state, _VALID)
+
     def counts(self) -> dict[State, int]:
         """Files in each of the states."""
         return dict(zip(STATES, self._counts, strict=True))
@@ -713,6 +735,7 @@ class FileLedger:
         verdict: Literal["ok", "failure"] | None = None,
         transferred_at: str | None = None,
         judged_at: str | None = None,
+        opened: str | None = None,
     ) -> None:
         """Set where the file starts, from what earlier runs left.
 
@@ -726,6 +749,7 @@ class FileLedger:
             verdict: what the validator said of that upload.
             transferred_at: when it was sent, UTC with milliseconds.
             judged_at: when it was judged, the same.
+            opened: how it was judged.
 
         Raises:
             IllegalTransition: the file has been placed elsewhere or has moved already, or none starts there.
@@ -739,10 +763,16 @@ class FileLedger:
         self._verdicts[row] = _VERDICTS.index(verdict)
         self._transferred_at[row] = transferred_at
         self._judged_at[row] = judged_at
+        self._opened[row] = opened
         self._uploads[row] = upload
 
     def place_valid(
-        self, row: int, uploads: UploadTable, transferred_at: TimeColumn, judged_at: TimeColumn
+        self,
+        row: int,
+        uploads: UploadTable,
+        transferred_at: TimeColumn,
+        judged_at: TimeColumn,
+        opened: WordColumn,
     ) -> None:
         """`place` as valid, from the same row of tables: what a million files of a resumed delivery do."""
         if self._state[row] != _READY:
@@ -752,6 +782,7 @@ class FileLedger:
         self._uploads.copy(row, uploads, row)
         self._transferred_at.copy(row, transferred_at, row)
         self._judged_at.copy(row, judged_at, row)
+        self._opened.copy(row, opened, row)
 
     # --- sending ---
 
@@ -814,7 +845,7 @@ class FileLedger:
         self._messages[row] = self._why[row] = None
         self._verdicts[row] = 0
         self._transferred_at[row] = at
-        self._judged_at[row] = None
+        self._judged_at[row] = self._opened[row] = None
         return True
 
     def fail(
@@ -875,6 +906,7 @@ class FileLedger:
         *,
         verdict: Literal["ok", "failure"] | None = None,
         code: str | None = None,
+        opened: str | None = None,
     ) -> None:
         """The file has been judged.
 
@@ -886,6 +918,7 @@ class FileLedger:
             verdict: what the validator said of the file's latest upload; None for an irregular verdict, which
                 leaves what it said before.
             code: why it is invalid, for programs.
+            opened: how it was judged.
 
         Raises:
             IllegalTransition: `valid` for a file that is not done.
@@ -907,6 +940,7 @@ class FileLedger:
         self._messages[row] = message
         self._why[row] = code
         self._judged_at[row] = at
+        self._opened[row] = opened
 
     def accept(self, oks: OkVerdicts) -> tuple[list[int], list[int]]:
         """Those files are valid that await a verdict, and whose upload is the one described: see `judge`.
@@ -939,6 +973,7 @@ class FileLedger:
         self._messages.clear(accepted)
         self._why.clear(accepted)
         self._judged_at.put(accepted, without(oks.at, left))
+        self._opened.put(accepted, without(oks.opened, left))
         return accepted, left
 
     def ask_again(self, row: int, at: float) -> None:

@@ -15,8 +15,9 @@ from types import MappingProxyType, NoneType
 from typing import Final, Literal, cast
 
 from upload_client.core.codes import FileCode
-from upload_client.core.columns import MAX_CUT, MAX_WHOLE, TextColumn, TimeColumn
+from upload_client.core.columns import MAX_CUT, MAX_WHOLE, TextColumn, TimeColumn, WordColumn
 from upload_client.core.files import OkVerdicts, Upload, UploadTable, without
+from upload_client.core.opened import opened_as
 from upload_client.core.records import (
     VERSION,
     Crash,
@@ -70,6 +71,7 @@ class PathHistory:
         message: why not ok.
         judged_at: when, UTC with milliseconds.
         code: why not ok, for programs.
+        opened: how it was judged, see `upload_client.core.opened`.
     """
 
     upload: Upload
@@ -79,6 +81,7 @@ class PathHistory:
     message: str | None
     judged_at: str | None
     code: str | None = None
+    opened: str | None = None
 
 
 @dataclass(slots=True)
@@ -124,6 +127,7 @@ class DeliveryHistory:
         uploads: the latest upload of each file, by row.
         transferred_at: when it was first announced, by row.
         judged_at: when it was judged, by row.
+        opened: how it was judged, by row, see `upload_client.core.opened`.
         failed: what was given up last, by path; not what was announced since then.
         n_passed_over: announcements and verdicts for which there was no room.
     """
@@ -135,6 +139,7 @@ class DeliveryHistory:
         self.uploads = UploadTable()
         self.transferred_at = TimeColumn()
         self.judged_at = TimeColumn()
+        self.opened = WordColumn()
         self.failed: dict[str, Failed] = {}
         self.n_passed_over = 0
         self._known = rows
@@ -236,6 +241,7 @@ class DeliveryHistory:
             self._messages[row],
             self.judged_at[row],
             self._why[row],
+            self.opened[row],
         )
 
     def is_ok(self, row: int) -> bool:
@@ -337,6 +343,7 @@ class DeliveryHistory:
             "failed": json.dumps(
                 [[f.t, f.path, f.error, f.retries, f.code] for f in self.failed.values()]
             ).encode(),
+            "opened": self.opened.packed(n),
         }
 
     def unpack(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
@@ -372,6 +379,7 @@ class DeliveryHistory:
             self.uploads.copy(row, before.uploads, other_row)
             self.transferred_at.copy(row, before.transferred_at, other_row)
             self.judged_at.copy(row, before.judged_at, other_row)
+            self.opened.copy(row, before.opened, other_row)
             self._asks[row] = before._asks[other_row]
             self._said[row] = before._said[other_row]
             self._irregular[row] = before._irregular[other_row]
@@ -390,9 +398,11 @@ class DeliveryHistory:
         early_judges.frombytes(columns["early_judges"])
         self.transferred_at.unpack(columns["transferred_at"])
         self.judged_at.unpack(columns["judged_at"])
+        self.opened.unpack(columns["opened"])
         flags = [bytearray(columns[name]) for name in ("said", "irregular", "open")]
         self._said, self._irregular, self._open = flags
         lengths = {len(self._asks), len(self._judges), len(self.transferred_at), len(self.judged_at)}
+        lengths.add(len(self.opened))
         if lengths | set(map(len, flags)) != {n_rows}:
             raise ValueError("the columns are not equally long")
         if max(self._said, default=0) >= len(_WORDS):
@@ -448,7 +458,7 @@ class DeliveryHistory:
             if self._said[row]:
                 self._said[row] = self._irregular[row] = 0
                 self._messages[row] = self._why[row] = None
-                self.judged_at[row] = None
+                self.judged_at[row] = self.opened[row] = None
                 self._judges[row] = _NO_JUDGE
             self._set_open(row, 1)
             early = self._early.get(record.path)
@@ -494,6 +504,7 @@ class DeliveryHistory:
             return
         self._said[row] = _CODES[verdict.status]
         self.judged_at[row] = verdict.t
+        self.opened[row] = opened_as(verdict.checks)
         self._judges[row] = judge
         self._messages[row], self._why[row] = verdict.message or None, verdict.code
         found = verdict.found
@@ -529,6 +540,7 @@ class DeliveryHistory:
         self._messages.clear(judged)
         self._why.clear(judged)
         self.judged_at.put(judged, without(oks.at, left))
+        self.opened.put(judged, without(oks.opened, left))
         return left
 
     def _new_row(self, path: str) -> int:
@@ -544,7 +556,7 @@ class DeliveryHistory:
             self._grow(len(self._known))
 
     def _grow(self, n_rows: int) -> None:
-        for column in (self.uploads, self.transferred_at, self.judged_at):
+        for column in (self.uploads, self.transferred_at, self.judged_at, self.opened):
             column.extend(n_rows)
         self._asks.extend(array("i", (0,)) * n_rows)
         self._judges.extend(array("i", (_NO_JUDGE,)) * n_rows)
@@ -571,6 +583,7 @@ PACKED: Final = (
     "early",
     "early_judges",
     "failed",
+    "opened",
 )
 """The columns of `DeliveryHistory.packed`."""
 

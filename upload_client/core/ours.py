@@ -50,6 +50,7 @@ STATE_COLUMNS: Final = (
     "transferred_at",
     "judged_at",
     "code",
+    "opened",
 )
 """Columns of the state dump, in order."""
 PAGE_MARK: Final = '<meta name="generator" content="upload-client">\n'

@@ -231,7 +231,7 @@ def place_valid(
         and history.uploads.is_unchanged(row, size, etag, local.mtime_ns, ledger.checksum(row))
     ):
         return False
-    ledger.place_valid(row, history.uploads, history.transferred_at, history.judged_at)
+    ledger.place_valid(row, history.uploads, history.transferred_at, history.judged_at, history.opened)
     return True
 
 
@@ -270,4 +270,5 @@ def place(
             verdict="ok" if valid else "failure",
             transferred_at=past.transferred_at,
             judged_at=past.judged_at,
+            opened=past.opened,
         )

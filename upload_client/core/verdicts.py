@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from upload_client.core.codes import FileCode
 from upload_client.core.files import FileLedger, State, Upload, parse_upload_id
+from upload_client.core.opened import opened_as
 from upload_client.core.records import Records, Segment, Verdict
 from upload_client.core.values import value
 
@@ -162,12 +163,20 @@ def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ru
         previous=ledger.verdict(row),
     )
     if ruling.action == "valid":
-        ledger.judge(row, "valid", None, verdict.t, verdict="ok")
+        ledger.judge(row, "valid", None, verdict.t, verdict="ok", opened=opened_as(verdict.checks))
     elif ruling.action == "invalid":
         # Of what is irregular, the first is told: two kinds of it by turns would be told without end.
         if ledger.state(row) == "invalid" and ledger.message(row) in (ruling.message, *_IRREGULAR):
             return _SAME
-        ledger.judge(row, "invalid", ruling.message, verdict.t, verdict=ruling.verdict, code=ruling.code)
+        ledger.judge(
+            row,
+            "invalid",
+            ruling.message,
+            verdict.t,
+            verdict=ruling.verdict,
+            code=ruling.code,
+            opened=opened_as(verdict.checks),
+        )
     elif ruling.action == "ask_again":
         ledger.ask_again(row, now + ruling.wait)
     elif ruling.action == "unjudged":

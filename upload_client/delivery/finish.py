@@ -9,6 +9,7 @@ from collections.abc import Callable
 from upload_client.core import records
 from upload_client.core.exits import ExitCode
 from upload_client.core.files import STATES, State
+from upload_client.core.opened import not_opened
 from upload_client.core.receipt import LogTail, ReceiptHead, encode_receipt, ended_at
 from upload_client.core.records import LogChain
 from upload_client.core.text import counted
@@ -218,6 +219,7 @@ def _tell_outcome(run: Run, error: BaseException | None) -> None:
         receipt_file=None if connected is None else connected.receipt_file,
         receipt_sha256=None if connected is None else connected.receipt_sha256,
         error=None if isinstance(error, NothingToDoError) else error,
+        not_opened={} if connected is None else not_opened(connected.ledger.opened_counts()),
     )
     run.notify(
         Summary(
@@ -236,6 +238,7 @@ def _tell_outcome(run: Run, error: BaseException | None) -> None:
             receipt_sha256=outcome.receipt_sha256,
             left_out=run.source.left_out.counts,
             requests=_found_out(run),
+            not_opened=outcome.not_opened,
         )
     )
 

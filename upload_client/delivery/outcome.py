@@ -31,6 +31,7 @@ class Outcome:
         receipt_file: the same receipt as a file; None where this run has not written it, or not there.
         receipt_sha256: of the receipt, hex; None where this run has not written it.
         error: what ended the run, if something did.
+        not_opened: of the valid files those that the validator has not looked into: why, and how many.
     """
 
     exit_code: int
@@ -44,6 +45,7 @@ class Outcome:
     receipt_file: Path | None = None
     receipt_sha256: str | None = None
     error: BaseException | None = field(default=None, repr=False)
+    not_opened: Mapping[str, int] = field(default_factory=dict)
 
 
 def cut_short(error: BaseException) -> Interrupted:

@@ -124,9 +124,9 @@ def frame(ledger: FileLedger | None) -> pd.DataFrame:
 
     Returns:
         One row a file, with the columns of the state CSV: ``relpath``, ``abspath``, ``message``,
-        ``checksum``, ``etag``, ``code`` as str, missing where there is none; ``state`` as a category, ordered
-        as a file's life is; ``retries``, ``max_retries`` as int64; ``size`` as Int64, in bytes;
-        ``transferred_at``, ``judged_at`` as datetime64[ms, UTC].
+        ``checksum``, ``etag``, ``code``, ``opened`` as str, missing where there is none; ``state`` as a
+        category, ordered as a file's life is; ``retries``, ``max_retries`` as int64; ``size`` as Int64, in
+        bytes; ``transferred_at``, ``judged_at`` as datetime64[ms, UTC].
     """
     found: dict[str, list[object]] = {field.name: [] for field in fields(ClientFile)}
     for some in () if ledger is None else ledger.columns():

@@ -80,8 +80,9 @@ def _lines(columns: Iterable[Sequence[Any]]) -> str:
     # By hand, and a column at a time: five times as fast as csv.writer.
     (
         abspaths, relpaths, states, retries, max_retries, messages,
-        checksums, sizes, etags, transferred_at, judged_at, codes,
+        checksums, sizes, etags, transferred_at, judged_at, codes, opened,
     ) = columns  # fmt: skip
+    texts = {one: _cell(one) if one else "" for one in set(opened)}
     cells = zip(
         _cells(relpaths, _PATHS, quoted=True),
         _cells(abspaths, _PATHS, quoted=True),
@@ -95,6 +96,7 @@ def _lines(columns: Iterable[Sequence[Any]]) -> str:
         [at or "" for at in transferred_at],
         [at or "" for at in judged_at],
         [code or "" for code in codes],
+        [texts[one] for one in opened],
         strict=True,
     )
     return "\r\n".join((*map(",".join, cells), ""))

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from upload_client.core.hints import complete
 from upload_client.core.left_out import sentence
+from upload_client.core.opened import sentence as unopened
 from upload_client.core.text import counted, for_terminal
 from upload_client.events import Problem, Summary
 from upload_client.support import figures
@@ -117,6 +118,8 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
         rows.append(("this run", f"sent nothing, took {took}"))
     if left_out := sentence(summary.left_out):
         rows.append(("left out", left_out.removeprefix("left out: ")))
+    if summary.not_opened:
+        rows.append(("valid", unopened(summary.not_opened)))
     if summary.receipt_file is not None:
         rows.append(("receipt", f"{summary.receipt_file}"))
         rows.append(("SHA-256", f"{summary.receipt_sha256}"))

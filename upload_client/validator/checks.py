@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 from upload_client.core.files import Upload
+from upload_client.core.opened import NOT_OPENED, opened_as
 from upload_client.core.paths import check_relpath
 from upload_client.core.records import Found, VerdictStatus
 from upload_client.core.text import for_log
@@ -106,6 +107,7 @@ class Checker:
         max_read: text files of more bytes are not read through.
         expected: what belongs in the delivery; None: nobody has said.
         unusable: why that cannot be used, though somebody has said: then nothing can be judged.
+        refuse_unopened: what is not opened is a failure, but for what is expected to hold anything.
     """
 
     def __init__(
@@ -116,12 +118,14 @@ class Checker:
         max_read: int,
         expected: Expected | None = None,
         unusable: str = "",
+        refuse_unopened: bool = False,
     ) -> None:
         self._landing = landing
         self._reader_workers = reader_workers
         self._max_read = max_read
         self._expected = expected
         self._unusable = unusable
+        self._refuse_unopened = refuse_unopened
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -208,6 +212,8 @@ class Checker:
                 why = self._open_elsewhere(path, announced, reading, content)
             if why:
                 checks[-1] = f"{reading.kind} not opened: {why}"
+            if self._refuse_unopened and not (reading.rules is not None and reading.rules.format == "opaque"):
+                _refuse_unopened(checks)
             return Judgement("ok", "", found, tuple(checks))
         except _Failure as failure:
             return Judgement("failure", _for_record(str(failure)), found, tuple(checks), failure.code)
@@ -433,6 +439,15 @@ def _open(kind: str, content: BinaryIO) -> str:
 def _refuse(reason: str | None) -> None:
     if reason is not None:
         raise _Failure(reason, FileCode.NOT_EXPECTED)
+
+
+def _refuse_unopened(checks: list[str]) -> None:
+    """Refuse what was not opened; where that is for a library that is missing, nobody can tell."""
+    how = opened_as(checks) or ""
+    if how.startswith(NOT_OPENED):
+        if "not installed" in how:
+            raise Undecided(f"it was {how}")
+        raise _Failure(f"it was {how}", FileCode.NOT_OPENED)
 
 
 def _for_record(message: str) -> str:

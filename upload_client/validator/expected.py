@@ -76,7 +76,14 @@ def make_checker(
             unusable = NO_DOCUMENT
     except InvalidExpectations as error:
         unusable = str(error)
-    return Checker(landing, reader_workers, max_read=settings.max_read, expected=expected, unusable=unusable)
+    return Checker(
+        landing,
+        reader_workers,
+        max_read=settings.max_read,
+        expected=expected,
+        unusable=unusable,
+        refuse_unopened=settings.refuse_unopened,
+    )
 
 
 def limits(settings: ValidatorSettings, environ: Mapping[str, str] = os.environ) -> Limits:

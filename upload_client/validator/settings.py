@@ -71,6 +71,9 @@ class ValidatorSettings(BaseModel):
     """Bytes that a compressed file may unpack to."""
     require_expectations: bool = False
     """Refuse a delivery for which no document says what belongs in it."""
+    refuse_unopened: bool = False
+    """Judge files invalid that are not opened: of no known format, or beyond a limit. What a document calls
+    ``opaque`` is taken; where a library is missing, the file is not judged."""
     max_read: int = Field(default=2 * 1024**3, ge=0)
     """Text files larger than this are not read through; their checksum is all that is judged."""
     lease_seconds: int = Field(default=120, ge=30, le=3600)
