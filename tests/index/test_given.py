@@ -118,9 +118,12 @@ def test_a_path_is_that_of_a_list_and_nothing_means_all_files(source, tmp_path):
     assert Source(source, None).index["path"].tolist() == PATHS
 
 
-def test_paths_below_the_source_may_be_whole_and_come_once(source):
+def test_paths_below_the_source_may_be_whole_and_come_once(source, monkeypatch):
     given = (path for path in sorted(source.rglob("*.csv")))
     assert Source(source, given).index["path"].tolist() == PATHS
+    monkeypatch.chdir(source.parent)
+    given = (path for path in sorted(Path("data").rglob("*.csv")))
+    assert Source("data", given).index["path"].tolist() == PATHS
     elsewhere = source.parent / "x.csv"
     with pytest.raises(InvalidIndex, match=r"row 0: .* is absolute"):
         Source(source, [elsewhere])

@@ -132,7 +132,7 @@ class Source:
             path = None if given is None else Path(given)
             index = take(place, path, self._choice, tell=self.notes.append, listing=listing)
         else:
-            self._given = as_frame(given, spelling(place)[0])  # what gives itself once is not asked again
+            self._given = as_frame(given, *spelling(place))  # what gives itself once is not asked again
             index = select_from(self._given, self._choice, place, listing)
         self.index = index
         self.left_out = left_out_of(index)

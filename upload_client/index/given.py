@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -26,12 +26,22 @@ sequence of such rows or of paths; the path of a list; None, for all files of th
 _WILL_TRANSFER = "will_transfer"
 
 
-def as_frame(given: FileIndex, plain: Callable[[str], str] = plain_path) -> pd.DataFrame:
+def _anything(_: str) -> bool:
+    return True
+
+
+def as_frame(
+    given: FileIndex,
+    plain: Callable[[str], str] = plain_path,
+    is_there: Callable[[str], bool] = _anything,
+) -> pd.DataFrame:
     """A DataFrame with the columns of an index, from a table of another library.
 
     Args:
         given: see `FileIndex`; no path, and not None.
         plain: makes a path of the source of what stands there, see `upload_client.core.lists.plain_path`.
+        is_there: whether a path is that of a file in the source. One that is not, of a `pathlib.Path`, is
+            taken as Python would open it, if that leads into the source.
 
     Returns:
         The same frame where it is one as it should be. What was not to be transferred is left out of it, and
@@ -53,12 +63,20 @@ def as_frame(given: FileIndex, plain: Callable[[str], str] = plain_path) -> pd.D
     if any(spelled != name for spelled, name in meant.items()) or names != list(frame.columns):
         frame = frame.iloc[:, list(places.values())].set_axis(list(places), axis="columns")
     paths = frame["path"].tolist()
-    texts = [path.as_posix() if isinstance(path, PurePath) else path for path in paths]
+    texts = [_text(path, plain, is_there) if isinstance(path, PurePath) else path for path in paths]
     if all(isinstance(text, str) for text in texts):  # else the check tells which are none
         texts = list(plain_paths(texts, plain))
     if texts != paths:
         frame = frame.assign(path=pd.Series(texts, dtype=object, index=frame.index))
     return _without_those_to_stay(frame) if _WILL_TRANSFER in frame.columns else frame
+
+
+def _text(path: PurePath, plain: Callable[[str], str], is_there: Callable[[str], bool]) -> str:
+    text = path.as_posix()
+    if isinstance(path, Path) and not path.is_absolute() and not is_there(text):
+        whole = plain(path.absolute().as_posix())
+        return text if PurePath(whole).is_absolute() else whole
+    return text
 
 
 def _without_those_to_stay(frame: pd.DataFrame) -> pd.DataFrame:
