@@ -47,7 +47,7 @@ WATCH_SECONDS = 5.0
                 ("1", "its log is broken"),
                 ("2", "wrong usage or input, or there is no such delivery"),
                 ("7", "not reachable: try again"),
-                ("8", "not complete yet, or it has ended with something to mend"),
+                ("8", "not complete yet; or something is to be mended, or was replaced or removed since"),
                 ("10", "login refused"),
             ),
         ),
