@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
@@ -26,8 +27,11 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.times import milliseconds
 from upload_client.errors import Locked, TooManyInvalid
 from upload_client.s3.bucket import Bucket
+from upload_client.s3.store_clock import StoreClock
+from upload_client.support.clock import Clock
 from upload_client.validator import pipeline
 from upload_client.validator.checks import Abandoned, Judgement
 from upload_client.validator.judging import Judging
@@ -143,6 +147,31 @@ def test_every_upload_gets_its_verdict_and_the_validator_leaves_when_the_client_
     assert isinstance(heard[0], ValidatorInit)
     assert (heard[0].validator_id, heard[0].client_epoch) == ("validatorxy", 1)
     assert isinstance(heard[-1], Stop)
+
+
+class WrongClock(Clock):
+    def __init__(self, ahead: float) -> None:
+        self.ahead = ahead
+
+    def wall(self) -> float:
+        return super().wall() + self.ahead
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_validator_whose_clock_is_wrong_writes_down_the_stores_time(client, control, make_validator, hours):
+    clock = StoreClock(WrongClock(3600.0 * hours))
+    clock.watch(control.client)
+    client.deliver("good.csv")
+    validator = make_validator(clock=clock)
+    validator.begin()
+    client.stop()
+    drive(validator)
+    for record in client.heard():
+        assert abs(milliseconds(record.t) / 1000 - time.time()) < 60, record
+    lock = LockBody.decode(control.get(LAYOUT.validator_lock(), limit=2048).body)
+    assert lock is not None
+    assert abs(milliseconds(lock.acquired_at) / 1000 - time.time()) < 60
+    assert lock.clock_ahead == pytest.approx(3600 * hours, abs=5)
 
 
 def test_an_object_that_changes_between_upload_and_verdict_is_a_failure_that_says_so(
