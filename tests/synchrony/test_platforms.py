@@ -259,3 +259,19 @@ def test_a_name_is_asked_for_until_it_is_one(anna):
     other.name = None
     with pytest.raises(UsageError, match="whose edits"):
         other.sync()
+
+
+def test_a_file_becomes_a_folder_and_a_folder_a_file(anna, bert):
+    anna.write("x", "1")
+    anna.write("y/z", "2")
+    anna.sync()
+    bert.sync()
+    anna.delete("x")
+    anna.write("x/inner", "3")
+    anna.delete("y/z")
+    (anna.folder / "y").rmdir()
+    anna.write("y", "4")
+    assert anna.sync().exit_code == 0
+    assert bert.sync().exit_code == 0
+    assert bert.files() == anna.files() == anna.there() == {"x/inner": "3", "y": "4"}
+    assert bert.sync().done == anna.sync().done == ()

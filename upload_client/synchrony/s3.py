@@ -71,6 +71,7 @@ class S3Remote:
         self._clock = clock
         self._deletes_on_condition: bool | None = None
         self._stopping = threading.Event()
+        self._in_the_way: set[str] = set()
 
     # --- reading ---
 
@@ -253,6 +254,12 @@ class S3Remote:
                 yield Done(file.path, error="has been changed here meanwhile", raced=True)
             elif outcome.again and self._is_other(file):
                 yield Done(file.path, raced=True)
+            elif file.expect is None and " 412 " in (outcome.error or ""):
+                # In a store that is a tree of folders. What lies there may be deleted in this sync, and
+                # then there is room; but some keep the empty folder.
+                again = file.path not in self._in_the_way
+                self._in_the_way.add(file.path)
+                yield Done(file.path, error="a folder of this name is in its way there", raced=again)
             else:
                 yield Done(file.path, error=outcome.error or "it was not sent")
 

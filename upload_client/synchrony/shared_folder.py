@@ -185,6 +185,11 @@ class SharedFolder:
                 yield Done(file.path, there, file.md5)
             except FileRefused as error:
                 yield Done(file.path, error=str(error))
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                # It may be deleted in this very sync, after which there is room.
+                yield Done(
+                    file.path, error="a folder is where a file belongs, or a file for a folder", raced=True
+                )
             except OSError as error:
                 yield Done(file.path, error=f"cannot be written to {self.root}: {error.strerror or error}")
             finally:
@@ -230,11 +235,21 @@ class SharedFolder:
                     failpoints.reach("before:remove:file")
                     if now is not None:
                         self._path(file.path).rename(target)
+                        self._clear(self._path(file.path).parent)
                     failpoints.reach("after:remove:file")
             except OSError as error:
                 yield Done(file.path, error=f"cannot be moved: {error.strerror or error}")
             else:
                 yield Done(file.path)
+
+    def _clear(self, folder: Path) -> None:
+        """Delete folders that are empty now."""
+        while folder != self.root:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
 
     def forget(self) -> int:
         """See `Remote`."""
