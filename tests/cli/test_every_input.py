@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import subprocess
-import sys
 import threading
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ import upload_client.cli.app  # noqa: F401 - adds the commands
 from upload_client.cli.deliver import deliver
 from upload_client.core.receipt import Delivered, IndexNamed, LogTail, ReceiptHead, encode_receipt
 from upload_client.receipts.store import local_copy
+from upload_client.support import inputs
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a pipe with a name")
 
@@ -127,25 +127,46 @@ def receipt(tmp_path) -> str:
     return (tmp_path / "r.json").read_text()
 
 
+@pytest.fixture
+def standard_input():
+    """Have standard input give this, once."""
+    kept, threads = os.dup(0), []
+
+    def give(content: bytes) -> None:
+        read, write = os.pipe()
+        os.dup2(read, 0)
+        os.close(read)
+
+        def fill():
+            with contextlib.suppress(BrokenPipeError), os.fdopen(write, "wb") as file:
+                file.write(content)
+
+        threads.append(threading.Thread(target=fill, daemon=True))
+        threads[-1].start()
+
+    yield give
+    os.dup2(kept, 0)
+    os.close(kept)
+    for thread in threads:
+        thread.join(10)
+
+
 @pytest.mark.parametrize("way", ["pipe", "-"])
 @pytest.mark.parametrize("what", CASES, ids=" ".join)
-def test_it_is_read_to_its_end_whatever_it_comes_from(what, way, tmp_path, data, receipt):
+def test_it_is_read_to_its_end_whatever_it_comes_from(
+    what, way, tmp_path, data, receipt, monkeypatch, run, standard_input
+):
     case = CASES[what]
     content = (case.content or receipt).encode()
-    name, given = way, {"input": content}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(inputs, "_kept", {})
+    name = way
     if way == "pipe":
-        name, given = str(tmp_path / "given.toml"), {"stdin": subprocess.DEVNULL}
+        name = str(tmp_path / "given.toml")
         os.mkfifo(name)
         threading.Thread(target=(tmp_path / "given.toml").write_bytes, args=(content,), daemon=True).start()
-    line = [name if word == "{}" else word for word in case.line if word]
-    done = subprocess.run(
-        [sys.executable, "-m", "upload_client", *line],
-        capture_output=True,
-        cwd=tmp_path,
-        timeout=100,
-        check=False,
-        **given,
-    )
-    said = (done.stdout + done.stderr).decode()
-    assert case.says in said, said
-    assert done.returncode == case.code, said
+    else:
+        standard_input(content)
+    said = run(*(name if word == "{}" else word for word in case.line if word))
+    assert case.says in said.out + said.err
+    assert said.code == case.code, said

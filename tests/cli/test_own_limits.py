@@ -23,7 +23,7 @@ def started(*arguments, cwd: Path, files: int | None = None, **options) -> subpr
     )
 
 
-@pytest.mark.parametrize("threads", ["auto", "64"])
+@pytest.mark.parametrize("threads", ["auto", pytest.param("64", marks=pytest.mark.long)])
 def test_with_few_open_files_everything_is_delivered_all_the_same(tmp_path, threads):
     folder = tmp_path / "data"
     folder.mkdir()
