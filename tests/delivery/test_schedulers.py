@@ -98,8 +98,6 @@ def flow(call):
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send")
 
-Start = Callable[..., "subprocess.Popen[str]"]
-
 
 def stand_in(name: str, folder: Path) -> tuple[str, dict[str, str]]:
     """Python, and an environment in which there is something by the scheduler's name."""
@@ -147,28 +145,27 @@ def test_a_task_that_is_cancelled_gives_the_lock_back_and_the_next_one_goes_on(
     env = {**os.environ, "UPLOAD_CLIENT_PROFILE": str(delivery.receiver.sandbox.profile), **more}
     command = [python, str(EXAMPLES / SCRIPTS[name]), delivery.dataset, delivery.delivery_id, str(data)]
 
-    def start(**settings: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            command,
-            env={**env, **settings},
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    said = tmp_path / "said"
+
+    def start(**settings: str) -> subprocess.Popen[bytes]:
+        # Not a pipe: a server that Prefect leaves behind would keep it open.
+        with said.open("wb") as file:
+            return subprocess.Popen(
+                command, env={**env, **settings}, cwd=tmp_path, stdout=file, stderr=subprocess.STDOUT
+            )
 
     cancelled = start(UPLOAD_CLIENT_MAX_RATE="5kB")
     deadline = time.monotonic() + 300
     while len(delivery.landed()) < 3:
-        assert cancelled.poll() is None, cancelled.communicate()[0]
+        assert cancelled.poll() is None, said.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.2)
     cancelled.send_signal(signal.SIGTERM)
-    said, _ = cancelled.communicate(timeout=60)
-    assert cancelled.returncode == (1 if name == "airflow" else -signal.SIGTERM), said
+    cancelled.wait(timeout=60)
+    assert cancelled.returncode == (1 if name == "airflow" else -signal.SIGTERM), said.read_text()
     assert delivery.lock()["state"] == "released"
     assert len(delivery.landed()) < 120
     again = start()
-    said, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, said
+    again.wait(timeout=300)
+    assert again.returncode == 0, said.read_text()
     assert delivery.landed() == content(data)
