@@ -209,6 +209,16 @@ def test_a_header_of_tar_that_is_damaged_in_the_middle_is_noticed():
     assert opened("x.tar", bytes(data)) == "header 3 is damaged"
 
 
+def test_a_zip_with_a_directory_of_any_size_is_not_held_in_memory():
+    data = bytearray(zipped({"a.dat": NOISE}))
+    end = data.rindex(b"PK\5\6")
+    data[end + 12 : end + 16] = b"\xff\xff\xff\xff"
+    more = b"PK\6\6" + bytes(36) + (2**40).to_bytes(8, "little") + bytes(8)
+    assert "not opened: its directory has more than" in opened(
+        "x.zip", bytes(data[:end]) + more + bytes(data[end:])
+    )
+
+
 def test_a_member_of_zip_that_is_damaged_is_noticed_and_one_that_is_encrypted_not_opened():
     data = bytearray(zipped({"a.dat": NOISE}))
     data[5000] ^= 1

@@ -370,7 +370,9 @@ def _check_zip_end(file: BinaryIO, size: int) -> None:
             if behind > 0
             else f"it is cut: {-behind:,} bytes are missing"
         )
-    if _MAX_DIRECTORY < directory < 0xFFFFFFFF:
+    if directory == 0xFFFFFFFF and (at := tail.rfind(b"PK\6\6")) >= 0:  # ZIP64, 4.3.14
+        directory = int.from_bytes(tail[at + 40 : at + 48], "little")
+    if directory > _MAX_DIRECTORY:
         raise NotOpened(f"its directory has more than {_MAX_DIRECTORY:,} bytes")
 
 
