@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from corpus.makers import MAKERS, cuts, flips, zeroed
@@ -37,3 +39,13 @@ def test_what_has_checksums_does_not_open_with_a_byte_changed_or_zeros_at_its_en
     data = MAKERS[name]()
     damaged = [one for damage in (flips, zeroed) for one in damage(data, 4) if one != data]
     assert [i for i, one in enumerate(damaged) if not opened(name, one)] == []
+
+
+def test_a_directory_of_dicom_files_opens():
+    pytest.importorskip("pydicom")
+    from pydicom.data import get_testdata_file
+
+    path = get_testdata_file("DICOMDIR-empty.dcm", download=False)
+    if path is None:
+        pytest.skip("pydicom brings no such file any more")
+    assert opened("a.dcm", Path(path).read_bytes()) == ""

@@ -68,7 +68,8 @@ def open_dicom(file: BinaryIO, size: int, _budget: Budget) -> None:
             raise ValueError("it names no transfer syntax")
         if not syntax.is_deflated and watched.cut:
             raise ValueError("it is cut within an element")
-        if "SOPClassUID" not in data:
+        # A directory of files (DICOMDIR) has it in the head of the file alone.
+        if "SOPClassUID" not in data and "MediaStorageSOPClassUID" not in data.file_meta:
             raise ValueError("it names no SOP class")
         pixels = next((name for name in _PIXELS if name in data), None)
         if pixels is not None:
