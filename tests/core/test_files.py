@@ -65,6 +65,14 @@ def test_a_file_goes_the_way_of_the_protocol():
     assert files.state(0) == "valid"
 
 
+def test_valid_files_are_counted_by_how_they_were_judged():
+    files = ledger(4)
+    for row, opened in enumerate(("csv", "csv", "fits")):
+        send(files, row, row)
+        files.judge(row, "invalid" if opened == "fits" else "valid", None, T, opened=opened)
+    assert {how: n for how, n in files.opened_counts().items() if n} == {"csv": 2}
+
+
 def move(files: FileLedger, event: str) -> None:
     {
         "queue": lambda: files.queue(0),
