@@ -19,6 +19,7 @@ WITHOUT_END = {
 WITH_CHECKSUMS = {
     *("table.csv.gz", "table.csv.bz2", "table.csv.xz", "data.zip", "data.tar.gz", "table.parquet"),
     *("image.fits", "image.fits.gz", "tree.asdf", "volume.nii.gz", "reads.bam", "reads.cram"),
+    "packed.tif",
     *("calls.vcf.gz", "calls.bcf", "reads.fastq.gz"),
 }
 

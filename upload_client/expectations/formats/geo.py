@@ -8,6 +8,7 @@ http://bigtiff.org. LAS 1.4 R15: https://www.asprs.org/divisions-committees/lida
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import BinaryIO
 
 from upload_client.expectations.findings import NotOpened, Undecided
@@ -15,6 +16,8 @@ from upload_client.expectations.packed import Budget
 
 __all__ = ["open_las", "open_tiff"]
 
+_PIECE = 256 * 1024
+_DEFLATED = (8, 32946)
 _MAX_PAGES = 100_000
 _MAX_PLACES = 16 * 1024 * 1024
 _MAX_UNPACKED = 64 * 1024 * 1024  # bytes of a TIFF whose pages are unpacked although nobody has asked for it
@@ -165,6 +168,10 @@ class _Tiff:
                 sparse |= not offset and not n  # GDAL's way to leave out what is empty
                 if offset + n > self._size or (not n and offset):
                     raise ValueError(f"it is cut: pixels of {what} are not there")
+            if tags.get(_COMPRESSION, [1])[0] in _DEFLATED and self._size <= _MAX_UNPACKED:
+                for offset, n in zip(offsets, counts, strict=True):
+                    if n:
+                        self._inflate(offset, n, what)
             if offsets_tag == _STRIPS and tags.get(_COMPRESSION, [1]) == [1] and not sparse:
                 samples = tags.get(_SAMPLES, [1])[0]
                 bits = sum(tags.get(_BITS, [1])) if len(tags.get(_BITS, [1])) == samples else 0
@@ -172,6 +179,19 @@ class _Tiff:
                 due = row * tags.get(_HEIGHT, [0])[0]
                 if tags.get(_BITS, [1])[0] % 8 == 0 and sum(counts) < due:
                     raise ValueError(f"{what} has {sum(counts):,} bytes of pixels where {due:,} are due")
+
+    def _inflate(self, offset: int, n: int, what: str) -> None:
+        """Unpack a strip or tile to the checksum at its end; Pillow takes one that ends early for whole."""
+        unpacker = zlib.decompressobj()
+        data = self._at(offset, n, what)
+        try:
+            while data and not unpacker.eof:
+                self._budget.take(len(unpacker.decompress(data, _PIECE)))
+                data = unpacker.unconsumed_tail
+        except zlib.error as error:
+            raise ValueError(f"pixels of {what} are damaged: {error}") from None
+        if not unpacker.eof:
+            raise ValueError(f"pixels of {what} are damaged: they have no end")
 
 
 def open_las(file: BinaryIO, size: int, _budget: Budget) -> None:
