@@ -131,7 +131,8 @@ def find_prompt() -> Prompt | None:
 def _ask(question: str) -> str:
     try:
         return input(for_terminal(question))
-    except EOFError:  # Ctrl-D is no answer
+    except (EOFError, KeyboardInterrupt):  # Ctrl-D is no answer either
+        sys.stdout.write("\n")  # below the question
         raise KeyboardInterrupt from None
 
 
