@@ -207,7 +207,7 @@ ROWS = {
     "a//b.bin": "",
     "./a.bin": "",
     "": "empty",
-    "C:\\a.bin": "backslash",
+    "C:\\a.bin": "starts with a drive",
     "not\x1b[31mthere.bin": "U+001B",
     "missing.bin": "",
     "swapped.bin": "out of the source",

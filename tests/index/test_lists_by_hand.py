@@ -83,6 +83,11 @@ def test_columns_that_are_not_used_are_told(source, tmp_path):
     assert told == [f"not used of '{path}': 'Label', 'Split'"]
 
 
+def test_an_empty_cell_amid_others_is_told_with_all_that_is_wrong(source):
+    found = problems(source, "path,size\n,\ngone,1\na.csv,1\n,\n")
+    assert [text.split()[1].rstrip(":") for text in found] == ["2", "3"]
+
+
 def test_a_file_that_is_not_to_be_transferred_is_left_out_and_counted(source):
     frame = taken(source, "path,will_transfer\na.csv,true\n../x,false\ne.bin,FALSCH\nb/c d.csv,1\n")
     assert frame["path"].tolist() == ["a.csv", "b/c d.csv"]

@@ -327,14 +327,13 @@ def spelling(source: Path | Bucket) -> tuple[Callable[[str], str], Callable[[str
 
 
 def _without_blank_end(rows: Iterable[list[str]]) -> Iterator[list[str]]:
-    n_blank = 0
+    blank = array("L")  # cells of each row that was held back; a spreadsheet may have a million of them
     for row in rows:
         if not any(row):
-            n_blank += 1
+            blank.append(len(row))
             continue
-        while n_blank:
-            yield []
-            n_blank -= 1
+        yield from ([""] * n_cells for n_cells in blank)
+        del blank[:]
         yield row
 
 
