@@ -266,7 +266,7 @@ def test_what_the_validator_has_passed_over_is_not_waited_for(receiver: Receiver
     until_done(client)
     assert client.outcome.exit_code == 5, client.outcome
     assert client.outcome.counts["done"] == 1
-    assert any("could not read 1 lines of this run's log" in message for message in told.messages)
+    assert any("could not read 1 line of this run's log" in message for message in told.messages)
     assert any("line 3: no ETag" in message for message in told.messages)
 
 
@@ -284,7 +284,7 @@ def test_a_record_that_the_receivers_own_validator_refuses_ends_the_run_with_a_r
         outcome = client.run()
     assert outcome.exit_code == 5, outcome
     assert (outcome.counts["valid"], outcome.counts["done"]) == (2, 1)
-    assert any("could not read 1 lines of this run's log" in message for message in told.messages)
+    assert any("could not read 1 line of this run's log" in message for message in told.messages)
     monkeypatch.undo()
     with client_of(delivery, data) as client:
         assert client.run().exit_code == 0, client.outcome
@@ -328,7 +328,7 @@ def test_of_a_million_odd_things_the_first_ten_are_named_and_the_rest_is_counted
     messages = told.messages
     assert sum("not in the index: no/such" in message for message in messages) == 10
     assert "and 2,990 more verdicts for files that are not in the index" in messages
-    assert sum("lines of the validator's log could not be read" in message for message in messages) == 10
+    assert sum(" of the validator's log could not be read" in message for message in messages) == 10
     assert "and 2 more segments of the validator's log with such lines" in messages
     assert len(told.events) < 200
     assert sum(map(len, messages)) < 5000
