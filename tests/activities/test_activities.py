@@ -11,6 +11,7 @@ from upload_client.activities import (
     ActivityRunner,
     DataSource,
     DeliveryActivity,
+    LocalFileWriter,
     RetryingActivity,
 )
 from upload_client.activities.errors import NotDelivered
@@ -74,6 +75,23 @@ def test_a_delivery_reads_the_one_and_writes_the_other_and_tells_what_the_writer
     activity.start()
     assert writer.got == (b"a text", {"title": "x"})
     assert activity.metadata == {"title": "x", "link": "there"}
+
+
+def test_a_slow_source_is_stopped_before_it_has_given_a_whole_block(tmp_path):
+    given = []
+
+    def slowly():
+        for n in range(10_000):
+            given.append(n)
+            if n == 5:
+                activity.stop()
+            yield b"."
+
+    activity = DeliveryActivity(DataSource(slowly), LocalFileWriter(tmp_path), {"filename": "x"})
+    with pytest.raises(Interrupted):
+        activity.start()
+    assert len(given) == 6
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_writer_that_tells_nothing_will_do():

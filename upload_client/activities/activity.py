@@ -103,7 +103,7 @@ class DeliveryActivity(Activity):
 
 
 class _UntilStopped:
-    """A reader that gives nothing more once it is no longer wanted."""
+    """A reader that gives nothing more once it is no longer wanted, however slowly its source gives."""
 
     def __init__(self, reader: BinaryIO, check_stopped: Callable[[], None]) -> None:
         self._reader = reader
@@ -111,7 +111,16 @@ class _UntilStopped:
 
     def read(self, size: int = -1) -> bytes:
         self._check_stopped()
-        return self._reader.read(size)
+        read1 = getattr(self._reader, "read1", None)
+        if read1 is None or size < 0:
+            return self._reader.read(size)
+        # A buffered reader waits until it has as much as it was asked for, which may take hours.
+        blocks: list[bytes] = []
+        while size > 0 and (data := read1(size)):
+            blocks.append(data)
+            size -= len(data)
+            self._check_stopped()
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a file has
         return getattr(self._reader, name)

@@ -315,10 +315,9 @@ def test_success_and_failure_are_mailed_once_and_no_secret_is_anywhere(
     authority.cert_pem.write_to_path(trust)
     monkeypatch.setenv("SSL_CERT_FILE", str(trust))
     (folder / "password").write_text(MAIL_PASSWORD, encoding="utf-8")
-    server = (
-        f"host: localhost, port: {box.port}, starttls: true, user: {USER}, password_command: cat password"
-    )
-    mail = f"mail: {{{server}, sender: robot@example.org}}"
+    server = f"host: localhost, port: {box.port}, starttls: true, user: {USER}"
+    prints = f"password_command: [cat, '{folder / 'password'}']"
+    mail = f"mail: {{{server}, {prints}, sender: robot@example.org}}"
     told = (
         ", on_success: {mail: [good@example.org]}, on_failure: {mail: [bad@example.org]}"
         ", retry: {tries: 3, delay: 0}"
