@@ -364,15 +364,18 @@ def test_it_says_what_a_run_that_gets_nowhere_waits_for():
     )
 
 
+def looked(stuck: Stuck, *moments: float, signs: object = "here") -> list[bool]:
+    return [stuck.see(moment, signs) for moment in moments]
+
+
 def test_a_thread_is_stuck_that_is_in_the_same_place_for_too_long():
     stuck = Stuck(60)
-    assert not stuck.see(0, 1, "here")
-    assert not stuck.see(59, 1, "here")
-    assert stuck.see(60, 1, "here")
-    assert not stuck.see(61, 2, "here")  # it has looked around
-    assert not stuck.see(120, 2, "there")
-    assert not stuck.see(179, 2, "there")
-    assert stuck.see(180, 2, "there")
+    assert looked(stuck, 0, 15, 30, 45, 59, 60) == [False] * 5 + [True]
+    assert looked(stuck, 70, 80, 95, 110, 125, 129, 130, signs="there") == [False] * 6 + [True]
+
+
+def test_a_process_that_was_suspended_is_not_stuck():
+    assert looked(Stuck(60), 0, 15, 7200, 7215, 7230, 7245, 7259, 7260) == [False] * 7 + [True]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,8 @@ def _span(seconds: float) -> str:
 class Stuck:
     """Whether a thread has been in one and the same call for too long.
 
+    Looks come many times in that time. Where none has come for long, the whole process was suspended.
+
     Args:
         seconds: that are too long.
     """
@@ -143,7 +145,7 @@ class Stuck:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._seen: object = None
-        self._since = 0.0
+        self._since = self._last = 0.0
 
     def see(self, now: float, *signs: object) -> bool:
         """Look again, at what changes while it is not stuck.
@@ -152,7 +154,8 @@ class Stuck:
             now: a moment of one clock that never goes back, in seconds.
             signs: how often it has looked around, where it is, …
         """
-        if signs != self._seen:
+        paused, self._last = now - self._last > self.seconds / 4, now
+        if signs != self._seen or paused:
             self._seen, self._since = signs, now
         return now - self._since >= self.seconds
 
