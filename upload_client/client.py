@@ -273,12 +273,12 @@ class UploadClient:
 
     @property
     def left_out(self) -> LeftOut:
-        """What lies in the source, or stands in the index, and is no part of the delivery."""
+        """The files in the source, or in the index, that are no part of the delivery."""
         return self._run.source.left_out
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd about the files and no error, such as names that look like an accident."""
+        """Oddities of the files that are no error, such as names that look like an accident."""
         return self._run.source.warnings
 
     @property

@@ -196,7 +196,7 @@ class Settings(BaseModel):
     password_command: Annotated[list[str], Field(min_length=1)] | str | None = Field(default=None, repr=False)
     """A program that prints the password; run without a shell."""
     sandbox_password: SecretStr | None = Field(default=None, repr=False)
-    """Of a sandbox, and of nothing else: used only where the login is on this machine."""
+    """A sandbox's own, and nobody else's: used only where the login is on this machine."""
     settings_parameter: str = "/upload-client/settings"
     """The name of the SSM parameter that holds the receiver's settings as JSON."""
 
@@ -218,7 +218,7 @@ class Settings(BaseModel):
     receipt_keys: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()
     """Public keys that sign the receiver's receipts, each in a line (`upload-client receiver key export`)."""
     symlinks: Literal["refuse", "follow", "skip"] = "refuse"
-    """What becomes of symlinks: those that lead out of the source, or nowhere, are an error; those that lead
+    """The way with symlinks: those that lead out of the source, or nowhere, are an error; those that lead
     out are followed, too; or all are left out."""
 
     plain_http: bool = False

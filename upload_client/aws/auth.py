@@ -102,7 +102,7 @@ ATTRIBUTES = {
     "website": "Web site",
     "zoneinfo": "Time zone (Europe/Berlin)",
 }
-"""What a pool may ask a person for with a first password, and how: never in the words of the server.
+"""The attributes that a pool may ask a person for with a first password, in our words, not the server's.
 
 https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html
 """
@@ -295,7 +295,7 @@ class CognitoLogin:
 
     @contextlib.contextmanager
     def _in_our_words(self) -> Iterator[None]:
-        """What goes wrong inside is a refusal, or that the login server is not reachable."""
+        """Tell whatever goes wrong inside as a refusal, or as a login server that is not reachable."""
         try:
             yield
         except DeliveryError:

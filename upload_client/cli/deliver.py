@@ -453,7 +453,7 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
 
 
 def _named_left_out(left: LeftOut) -> Iterator[str]:
-    """What is left out, by name."""
+    """The names of the files that are left out."""
     for path, why in left.named:
         yield f"left out: {path} ({why})"
     if more := left.n - len(left.named):

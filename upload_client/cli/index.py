@@ -144,7 +144,7 @@ def index(
 
 
 def _notify(frame: pd.DataFrame, folder: Path | None) -> None:
-    """What is not in the list, and what may be in it by accident."""
+    """Tell which files are not in the list, and which may be in it by accident."""
     from upload_client.core import accidents  # noqa: PLC0415 # not for --help
     from upload_client.core.left_out import sentence  # noqa: PLC0415 # not for --help
     from upload_client.index import left_out_of  # noqa: PLC0415 # imports pandas

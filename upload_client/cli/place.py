@@ -56,7 +56,7 @@ force_option = click.option("--force", is_flag=True, help="Write over whatever f
 
 
 class Chosen(NamedTuple):
-    """What the options say about which files are meant; the fields are their names."""
+    """The options that say which files are meant; the fields are their names."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

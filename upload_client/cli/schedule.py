@@ -295,7 +295,7 @@ def _print(kind: str, fields: Mapping[str, Any]) -> None:
 
 
 def _told(*, as_json: bool, log_file: Path | None) -> Any:  # noqa: ANN401 - a context manager
-    """What is logged goes to stderr inside, in lines; and what happens, for programs, to stdout."""
+    """Send the log to stderr inside, in lines, and the events, for programs, to stdout."""
     from upload_client.cli.schedule_log import telling  # noqa: PLC0415 # imports logging
 
     def tell(kind: str, fields: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a schedule logs, as lines on stderr: the time in UTC, the job, what it says."""
+"""The log of a schedule, as lines on stderr: the time in UTC, the job, the message."""
 
 from __future__ import annotations
 

@@ -320,7 +320,7 @@ def _say_what_it_is(checked: Checked) -> None:
 
 
 def _say_what_is_proven(proof: Proof, dating: Dating, expected: bool | None) -> None:
-    """What is proven, by what, and what is not."""
+    """Say how far the receipt is proven, and by whom."""
     if proof.signed is not None:
         statement, key = proof.signed
         signed = f"by the key {key.key_id[:16]} ({key.source})"

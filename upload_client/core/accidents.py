@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 WARNING: Final = "this may lie there by accident (--exclude leaves it out): "
-"""What stands before a `sentence`."""
+"""The beginning of a `sentence`."""
 RECENT_SECONDS: Final = 10.0
 """A file that was modified less long ago may be being written still."""
 
@@ -124,7 +124,7 @@ class Accident(NamedTuple):
 
 
 def accidents(paths: Sequence[str]) -> list[Accident]:
-    """What among the files of a delivery looks like an accident, by its name.
+    """The files of a delivery whose names look like an accident.
 
     Args:
         paths: ``/``-separated.
@@ -181,7 +181,7 @@ def is_recent(modified: float, now: float) -> bool:
 
 
 def still_growing(n: int, named: Sequence[str]) -> str:
-    """What a person is told of files that `is_recent`; empty where there are none.
+    """The sentence about files that `is_recent`; empty where there are none.
 
     Args:
         n: how many.
@@ -197,7 +197,7 @@ def still_growing(n: int, named: Sequence[str]) -> str:
 
 
 def sentence(found: Iterable[Accident]) -> str:
-    """What a person is told, its names not yet safe for a terminal; empty where there is nothing."""
+    """The sentence about them, its names not yet safe for a terminal; empty where there is nothing."""
     told = []
     for accident in found:
         names = ", ".join(accident.named)

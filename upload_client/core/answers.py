@@ -1,4 +1,4 @@
-"""What an answer of AWS or of an S3 store means: THE table of error codes, and of what each asks for.
+"""The meaning of an answer of AWS or of an S3 store: THE table of error codes, and of what each asks for.
 
 One table for everything that speaks to a service: control plane, data plane, login, starter, `check`, and the
 question whether a clock is wrong. A code goes before the HTTP status, since stores agree more on codes; where
@@ -22,7 +22,7 @@ __all__ = ["CODES", "Meaning", "is_code", "meaning"]
 
 
 class Meaning(Enum):
-    """What an answer says."""
+    """The meaning of an answer."""
 
     DONE = "it was carried out"
     NO_ANSWER = "no answer"
@@ -160,7 +160,7 @@ _OF_TIME: Final = ("Signature expired", "Signature not yet current")
 
 
 def meaning(status: int, code: str, message: str = "") -> Meaning:
-    """What an answer says.
+    """Find the meaning of an answer.
 
     Args:
         status: HTTP status; 0: no answer came, or none that is the service's.

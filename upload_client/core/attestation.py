@@ -52,7 +52,7 @@ class BadSignature(ValueError):  # noqa: N818 - it reads as what it says
 
 @value
 class Statement:
-    """What the receiver states of a receipt.
+    """A statement of the receiver about a receipt.
 
     Attributes:
         name: of the receipt's file.

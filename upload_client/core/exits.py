@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
     NOT_REACHABLE = 7
     """A service does not answer: try again later."""
     NOT_COMPLETE = 8
-    """Of `status` and `receipt`: the delivery is not complete yet."""
+    """For `status` and `receipt`: the delivery is not complete yet."""
     LOGIN_REFUSED = 10
     LOCKED = 11
     """Someone else delivers this."""

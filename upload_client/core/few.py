@@ -1,4 +1,4 @@
-"""What may come by the million is told of by its first few, and the rest by their number."""
+"""Things that may come by the million: the first few are told, the rest are counted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 __all__ = ["MAX_NAMED", "Few"]
 
 MAX_NAMED: Final = 10
-"""Of each kind, as many are named."""
+"""As many of each kind are named."""
 
 
 class Few:

@@ -14,7 +14,7 @@ from typing import Final
 __all__ = ["HIDDEN", "hide", "is_page", "secrets_of_url", "tamed"]
 
 HIDDEN: Final = "***"
-"""What stands where a secret stood."""
+"""The mark in the place of a secret."""
 
 MAX_TOLD: Final = 300
 """Characters of a foreign text that are told."""
@@ -65,7 +65,7 @@ def hide(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def secrets_of_url(url: str) -> frozenset[str]:
-    """What must not be told of a URL that may have a password in it, however badly it is written.
+    """The parts of a URL that must not be told: a password, however badly it is written.
 
     What stands before the last ``@`` is taken for user and password. Where the password holds characters that
     end this part of a URL (``#``, ``/``, ``?``, ``@``), libraries take pieces of it for a host or a path and

@@ -24,7 +24,7 @@ _WORDS: Final[Mapping[str, str]] = {
 
 
 def words(why: str) -> str:
-    """What a code means, after a number of files."""
+    """The words for a code, after a number of files."""
     return _WORDS.get(why, why)
 
 

@@ -15,7 +15,7 @@ from upload_client.core.text import counted
 __all__ = ["NOT_OPENED", "not_opened", "opened_as", "opened_as_written", "sentence"]
 
 NOT_OPENED: Final = "not opened: "
-"""What the text of a file begins with that was not opened; behind it stands why."""
+"""The beginning of the text about a file that was not opened; behind it stands why."""
 _IN_CHECK: Final = " not opened: "
 _ANYTHING: Final = "opaque as expected of "
 _METADATA: Final = frozenset({"path", "size", "etag", "crc32", "expected"})
@@ -46,7 +46,7 @@ def opened_as_written(inner: str) -> str | None:
 
 
 def not_opened(counts: Mapping[str, int]) -> dict[str, int]:
-    """Of files by what `opened_as` says, those that were not opened: why, and how many; most first."""
+    """The files that were not opened, by what `opened_as` says: why, and how many; most first."""
     found = {
         text.removeprefix(NOT_OPENED): n for text, n in counts.items() if text.startswith(NOT_OPENED) and n
     }

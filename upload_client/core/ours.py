@@ -1,4 +1,4 @@
-"""What this program writes into the folders of people, and how that is known again: by its content.
+"""The files that this program writes into the folders of people, and how they are known again: by content.
 
 A name proves nothing: a person's own table may be called ``index.csv``, and a state dump may have been
 renamed.

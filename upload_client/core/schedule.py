@@ -163,7 +163,7 @@ def latest_due(following: Callable[[datetime], datetime | None], due: datetime, 
 
 @dataclass(frozen=True, slots=True)
 class DaylightSaving:
-    """What the setting of clocks does to a cron line.
+    """An effect of daylight saving on a cron line.
 
     Attributes:
         at: the moment at which clocks are set, UTC.
@@ -202,7 +202,7 @@ _MOST_WALLS = 10_000
 def daylight_saving(
     walls: Walls, zone: tzinfo, start: datetime, *, every: bool, days: int = 366
 ) -> Iterator[DaylightSaving]:
-    """What the setting of clocks will do to a cron line.
+    """The effects of daylight saving on a cron line.
 
     Args:
         walls: the local times that it names.
@@ -240,7 +240,7 @@ def daylight_saving(
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has a run under way.
+    """The holder of a run that is under way.
 
     Attributes:
         process: which process on which machine.
@@ -258,7 +258,7 @@ class Holder:
 
 
 class Run(Enum):
-    """What became of a run."""
+    """The end of a run."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -273,7 +273,7 @@ class Run(Enum):
 
 
 class Claim(Enum):
-    """What a process may do that wants to run something."""
+    """The leave of a process that wants to run something."""
 
     TAKE = "take"
     TAKE_OVER = "take over"

@@ -37,11 +37,11 @@ __all__ = [
 ]
 
 State: TypeAlias = str | None
-"""What tells one content from another; None: there is no file."""
+"""The mark that tells one content from another; None: there is no file."""
 
 
 class Change(StrEnum):
-    """What one path is about."""
+    """The case of one path: changes on either side, or a conflict."""
 
     NOTHING = "nothing"
     BOOKS = "books"
@@ -59,7 +59,7 @@ class Change(StrEnum):
 
 
 class Choice(StrEnum):
-    """What a person wants done about a path."""
+    """The choice of a person about a path."""
 
     MINE = "mine"
     """As it is here."""
@@ -71,7 +71,7 @@ class Choice(StrEnum):
 
 
 class Act(StrEnum):
-    """What is done about a path, in the order in which it stands here."""
+    """A step about a path; steps are taken in the order in which they stand here."""
 
     SET_ASIDE = "set-aside"
     """Theirs is put beside mine, under another name, on both sides."""
@@ -94,7 +94,7 @@ DELETIONS: Final = (Act.DELETE_THERE, Act.DELETE_HERE)
 """These are asked about once more."""
 
 _Since = Literal["same", "absent", "new", "changed", "deleted"]
-"""What a side has become since both agreed."""
+"""The change of a side since both agreed."""
 
 _TABLE: Final[Mapping[tuple[_Since, _Since], Change]] = {
     # here, there
@@ -124,7 +124,7 @@ def _since(base: State, now: State) -> _Since:
 
 
 def decide(base: State, here: State, there: State) -> Change:
-    """What a path is about.
+    """Find the case of a path.
 
     Args:
         base: what both sides last agreed on.
@@ -157,23 +157,23 @@ _ACTS: Final[Mapping[tuple[Change, Choice], tuple[Act, ...]]] = {
     (Change.CHANGED_HERE_DELETED_THERE, Choice.THEIRS): (Act.DELETE_HERE,),
     (Change.CHANGED_HERE_DELETED_THERE, Choice.BOTH): (Act.UPLOAD,),
 }
-"""What a choice means. That a file is new on one side alone is no reason to delete it there: its other
+"""The meaning of a choice. That a file is new on one side alone is no reason to delete it there: its other
 version is none."""
 
 
 def acts(change: Change, choice: Choice) -> tuple[Act, ...]:
-    """What is done about a path; nothing where the choice is none that there is, or `Choice.LATER`."""
+    """The steps about a path; none where the choice is none that there is, or `Choice.LATER`."""
     return _ACTS.get((change, choice), ())
 
 
 def choices(change: Change) -> tuple[Choice, ...]:
-    """What may be chosen about a path, the usual choice first, without `Choice.LATER`, which always may."""
+    """The choices about a path, the usual one first, without `Choice.LATER`, which always may."""
     found = tuple(choice for choice in Choice if (change, choice) in _ACTS)
     return tuple(reversed(found)) if change in FROM_THERE else found
 
 
 def next_base(base: State, here: State, there: State) -> State:
-    """What both sides agree on after a sync: what they have in common now, else what they had before."""
+    """The common base after a sync: what both sides have now, else what they had before."""
     return here if here == there else base
 
 
@@ -243,7 +243,7 @@ _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(?:\
 _MISSING: Final = frozenset(
     ("", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na")
 ) | {"nan", "none", "null"}
-"""What readers of tables take for an empty cell (pandas, "na_values"); a row with one is lost to some."""
+"""Texts that readers of tables take for an empty cell (pandas, "na_values"); some lose a row with one."""
 
 
 def check_name(name: str) -> str | None:

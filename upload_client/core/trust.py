@@ -42,12 +42,12 @@ ENVIRONMENT_ONLY: Final = frozenset({"password"})
 """Stands in no file and in no command line."""
 
 PROVIDER_ONLY: Final = frozenset({"ca_bundle", "client_cert", "client_key", "plain_http", "symlinks"})
-"""What acts on the provider's machine, on what it believes, or on which of its files are read: from the
-provider's own sources alone."""
+"""Settings that act on the provider's machine, on what it believes, or on which of its files are read: from
+the provider's own sources alone."""
 
 CONSENT: Final = frozenset({"auth", "aws_profile", "password_command"})
-"""What a profile may set only after the provider has said yes to exactly that. Also ``endpoint_url`` and
-``endpoints``, where the provider's own AWS identity would be used there."""
+"""Settings that a profile may set only after the provider has said yes to exactly that. Also ``endpoint_url``
+and ``endpoints``, where the provider's own AWS identity would be used there."""
 
 PARAMETER: Final = frozenset(
     {
@@ -68,7 +68,7 @@ PARAMETER: Final = frozenset(
         "receipt_keys",
     }
 )
-"""What the receiver may set after the login, in the SSM parameter."""
+"""Settings that the receiver may set after the login, in the SSM parameter."""
 
 
 def may_set(source: Source, name: str) -> bool:

@@ -289,7 +289,7 @@ def _see_to_the_receipt(connected: ConnectedRun) -> None:
 
 
 def _engine(connected: ConnectedRun) -> TransferEngine | ExecutorEngine:
-    """What carries the content of files."""
+    """The engine that carries the content of files."""
     run, places, lock = connected.run, connected.places, connected.lock
     settings, order = places.settings, run.order
     rate = settings.max_rate

@@ -303,7 +303,7 @@ class Member:
 
 
 class _Counted(io.RawIOBase):
-    """What comes out of an archive's member, counted."""
+    """The content of an archive's member, counted."""
 
     def __init__(self, read: Callable[[int], bytes], budget: Budget) -> None:
         self._take, self._budget = read, budget

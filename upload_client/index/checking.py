@@ -96,7 +96,7 @@ def check_index(
 
 
 def _not_utf8(paths: Sequence[object]) -> str | None:
-    """What to do about a list that is saved in another encoding."""
+    """The advice about a list that is saved in another encoding."""
     if any(isinstance(path, str) and not path.isascii() and _SURROGATE.search(path) for path in paths):
         return (
             "Save the list in UTF-8 (in Excel as 'CSV UTF-8', in Notepad by 'Encoding'); a file whose own"

@@ -80,7 +80,7 @@ def typed_pattern(text: str, where: str) -> Pattern:
 
 
 class LeftOut:
-    """What was left out of a delivery, counted by reason and, as far as they go, named.
+    """The files left out of a delivery, counted by reason and, as far as they go, named.
 
     Attributes:
         counts: files, and folders with all that is in them, for each reason, by its code.
@@ -235,7 +235,7 @@ class Choice:
 
 
 class Kept(NamedTuple):
-    """What is known of a folder on the way down: the patterns that hold in it, the innermost first."""
+    """The patterns that hold in a folder on the way down, the innermost first."""
 
     levels: tuple[tuple[int, Rules], ...] = ()
     """With each: characters of the path that are not for its patterns to see."""
@@ -260,7 +260,7 @@ class Chooser:
         self._folders: dict[str, Kept | None] = {}
 
     def enter(self, folder: str, above: Kept, *, has_patterns: bool = True) -> Kept:
-        """What holds in a folder, its own ``.uploadignore`` included.
+        """The patterns of a folder, its own ``.uploadignore`` included.
 
         Args:
             folder: its path, empty or ending in ``/``.
@@ -319,7 +319,7 @@ class Chooser:
         return found is not None
 
     def folder(self, folder: str) -> Kept | None:
-        """What holds in a folder (its path empty or ending in ``/``); None: it is left out, and counted."""
+        """The patterns of a folder (its path empty or ending in ``/``); None: it is left out, and counted."""
         try:
             return self._folders[folder]
         except KeyError:

@@ -220,7 +220,7 @@ class Folder:
                     yield relpath, None
 
     def _used(self, entry: os.DirEntry[str], path: str, *, linked: bool) -> str | None:
-        """What this run does with a file, if it is in use."""
+        """The use that this run makes of a file, if it does."""
         in_use = self.choice.in_use
         if not linked and not in_use.may_be(entry):  # which a listing tells by itself
             return None

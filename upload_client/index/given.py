@@ -19,7 +19,7 @@ from upload_client.index.tables import plain_paths
 __all__ = ["FileIndex", "as_frame", "from_arrow"]
 
 FileIndex: TypeAlias = Any
-"""What is taken for an index: a `pandas.DataFrame`, of any dtypes; whatever hands itself over as Arrow
+"""Anything that is taken for an index: a `pandas.DataFrame`, of any dtypes; whatever comes as Arrow
 (``__arrow_c_stream__``: polars, `pyarrow.Table`, DuckDB) or by ``__dataframe__``; a mapping of columns; a
 sequence of such rows or of paths; the path of a list; None, for all files of the source."""
 

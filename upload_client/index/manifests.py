@@ -151,7 +151,7 @@ def read_manifest(
 
 
 def _uncompressed(file: BinaryIO, name: str) -> tuple[BinaryIO, str]:
-    """What a compressed file holds, and what that would be called."""
+    """The content of a compressed file, and its name."""
     first = file.read(6)
     file.seek(0)
     for magic, suffix, opener in _COMPRESSED:

@@ -1,4 +1,4 @@
-"""What looks like an accident among the files of a source; see `upload_client.core.accidents`."""
+"""Files of a source that look like an accident; see `upload_client.core.accidents`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Recent(NamedTuple):
 
 
 def notice(index: pd.DataFrame, source: Path | None) -> list[Accident]:
-    """What looks like an accident in an index.
+    """The files of an index that look like an accident.
 
     Args:
         index: as `check_index` or `scan` gives it.
@@ -43,7 +43,7 @@ def notice(index: pd.DataFrame, source: Path | None) -> list[Accident]:
 
 
 def growing(index: pd.DataFrame) -> str:
-    """What to tell a person of files that may be being written still, as `scan` has seen them; or nothing."""
+    """The sentence about files that may be being written still, as `scan` has seen them; or nothing."""
     seen: Recent = index.attrs.get(RECENT, Recent())
     return still_growing(seen.n, seen.named)
 

@@ -51,7 +51,7 @@ class Recogniser:
         self._n = 0
 
     def __call__(self, relpath: str, path: str) -> str | None:
-        """What it is, in a few words; None: none of ours, as far as can be told.
+        """The kind of file, in a few words; None: none of ours, as far as can be told.
 
         Args:
             relpath: relative to the source.
@@ -71,7 +71,7 @@ class Recogniser:
 
 
 def named(start: bytes, end: bytes = b"", *, near: bool = True) -> str | None:
-    """What a file of ours is, in a few words; None: it is none.
+    """The kind of a file of ours, in a few words; None: it is none.
 
     Args:
         start: its first bytes.

@@ -16,7 +16,7 @@ __all__ = ["left_out_of", "select"]
 
 
 def left_out_of(frame: pd.DataFrame) -> LeftOut:
-    """What was left out of an index when it was made or read."""
+    """The files left out of an index when it was made or read."""
     found = frame.attrs.get(LEFT_OUT)
     return found if isinstance(found, LeftOut) else LeftOut()
 

@@ -1,4 +1,4 @@
-"""What a SOURCE means: a folder or a bucket."""
+"""The meaning of a SOURCE: a folder or a bucket."""
 
 from __future__ import annotations
 

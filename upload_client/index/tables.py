@@ -291,7 +291,7 @@ class _Table:
 
 
 def _delimiter(line: str) -> str:
-    """What stands between the cells of a table, by its first line."""
+    """The delimiter of a table's cells, by its first line."""
     for delimiter in DELIMITERS:
         with contextlib.suppress(ValueError, csv.Error):
             columns_of(next(csv.reader([line], delimiter=delimiter), []), OTHER_CHECKSUMS)
@@ -308,7 +308,7 @@ def plain_paths(paths: Sequence[str], plain: Callable[[str], str]) -> Sequence[s
 
 
 def spelling(source: Path | Bucket) -> tuple[Callable[[str], str], Callable[[str], bool]]:
-    """What makes a path of this source of what people write, and what says whether it is there."""
+    """The rule that makes a path of this source of what people write, and what says whether it is there."""
     if not isinstance(source, Path):
         root = str(source).rstrip("/")
         return partial(plain_path, roots=(root,)), lambda _: False

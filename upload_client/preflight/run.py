@@ -231,7 +231,7 @@ def may_pass(error: DeliveryError) -> bool:
 
 
 class Said(NamedTuple):
-    """What an answer says, and the same in words."""
+    """The content of an answer, and the same in words."""
 
     means: Meaning
     message: str
@@ -257,7 +257,7 @@ def asked(doing: str, ask: Callable[[], object], *, date: dict[str, Any] | None 
 
 
 def said(answer: Answer) -> Said:
-    """What an answer of the wire says."""
+    """The content of an answer of the wire."""
     return Said(answer.meaning, f"{answer.code} {answer.message}".strip())
 
 

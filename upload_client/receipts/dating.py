@@ -27,7 +27,7 @@ State = Literal["undated", "not checked", "dated", "refused"]
 
 
 class Dating(NamedTuple):
-    """What is known of a receipt's time-stamp.
+    """The state of a receipt's time-stamp.
 
     Attributes:
         state: ``undated``; ``not checked``, since no authority is trusted here; ``dated``; or ``refused``.

@@ -16,7 +16,7 @@ State = Literal["unsigned", "not checked", "signed", "refused"]
 
 
 class Proof(NamedTuple):
-    """What is known of a receipt's signature.
+    """The state of a receipt's signature.
 
     Attributes:
         state: ``unsigned``; ``not checked``, since no key is trusted here; ``signed``, by a key that is; or

@@ -140,7 +140,7 @@ _KINDS: Final[Mapping[Meaning, type[StoreError]]] = {
     Meaning.UNTRUSTED: WayBlocked,
     Meaning.PROXY_LOGIN: WayBlocked,
 }
-"""What an answer is raised as, by its meaning; everything else is a plain `StoreError`."""
+"""The exception for an answer, by its meaning; everything else is a plain `StoreError`."""
 
 
 @contextlib.contextmanager

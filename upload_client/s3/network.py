@@ -222,7 +222,7 @@ def _seconds(given: float | None, otherwise: float) -> float:
 
 
 def own_certificate(files: Mapping[str, str | None]) -> tuple[str, str] | str | None:
-    """What ``client_cert`` and ``client_key`` name, as `botocore.config.Config` takes it.
+    """The files that ``client_cert`` and ``client_key`` name, as `botocore.config.Config` takes it.
 
     Raises:
         SettingsError: they cannot be used.

@@ -31,7 +31,7 @@ __all__ = ["NotTheService", "ShownProblem", "date_of", "refuse_pages", "trouble_
 
 @dataclass(frozen=True, slots=True)
 class ShownProblem:
-    """What kept a request from succeeding.
+    """A reason why a request did not succeed.
 
     Attributes:
         status: HTTP status; 0: no answer came, or none that is the service's.
@@ -51,12 +51,12 @@ class ShownProblem:
 
     @property
     def meaning(self) -> Meaning:
-        """What it asks of the caller."""
+        """The meaning for the caller."""
         return meaning(self.status, self.code, self.message)
 
 
 class NotTheService(botocore.exceptions.BotoCoreError):
-    """What has answered is not the service: a portal, a proxy or a firewall."""
+    """Something else than the service has answered: a portal, a proxy or a firewall."""
 
     fmt = "{said}"
 

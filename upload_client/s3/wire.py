@@ -242,7 +242,7 @@ class Answer:
 
     @property
     def meaning(self) -> Meaning:
-        """What it says, by the table of all answers."""
+        """The meaning, by the table of all answers."""
         return meaning(self.status, self.code, self.message)
 
     @property

@@ -142,7 +142,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _stream(path: Path) -> TextIO | None:
-    """What takes text as it comes, if `path` is such a thing."""
+    """The stream that takes text as it comes, if `path` is such a thing."""
     if str(path) in _STDOUT:
         sys.stdout.flush()
         return os.fdopen(os.dup(1), "w", encoding="utf-8", newline="")

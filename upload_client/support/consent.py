@@ -1,4 +1,4 @@
-"""What a provider has allowed profiles to do: remembered by hash, in the config folder."""
+"""The consents of a provider to what profiles do: remembered by hash, in the config folder."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def remember(folder: Path, ask: Ask) -> None:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """What was allowed; nothing, where the file is missing or is not ours."""
+    """The consents that are remembered; none, where the file is missing or is not ours."""
     try:
         with (folder / FILE).open(encoding="utf-8") as file:
             found = json.loads(file.read(_MOST))

@@ -46,7 +46,7 @@ class InUse:
         return bool(self._names) and (entry.inode() in self._inodes or entry.name in self._names)
 
     def what(self, status: os.stat_result) -> str | None:
-        """What a file is; None: it is not in use."""
+        """The use of a file; None: it is not in use."""
         return self._by_identity.get((status.st_dev, status.st_ino))
 
 
@@ -66,7 +66,7 @@ def note(path: str | os.PathLike[str] | None, what: str) -> None:
 
 
 def files_in_use() -> InUse:
-    """What must not be delivered, since it is part of delivering.
+    """The files that must not be delivered, since they are part of delivering.
 
     What was noted; what standard output and error go to, through pipes too (``| tee log``); the scripts that
     have called this program.

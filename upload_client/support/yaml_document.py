@@ -59,7 +59,7 @@ class InvalidYaml(Exception):  # noqa: N818 - it becomes an `InvalidDocument` of
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a document may need.
+    """The limits of a document.
 
     Attributes:
         size: bytes.

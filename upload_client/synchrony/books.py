@@ -43,7 +43,7 @@ DELETED: Final = "deletedS3.csv"
 DELETED_HERE: Final = "deletedLocal.csv"
 COLUMNS: Final = ("File", "Edited By", "Time Edited", "Checksum")
 UNKNOWN: Final = "unknown"
-"""Who has edited what somebody put there without the books."""
+"""The people who have edited files that somebody put there without the books."""
 
 _MD5 = re.compile("[0-9a-f]{32}")
 _FORMAT = "%Y-%m-%d %H:%M:%S"

@@ -73,7 +73,7 @@ _ROUNDS: Final = 5
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a sync.
+    """The outcome of a sync.
 
     Attributes:
         exit_code: 0: both sides are the same, as far as was asked for. 2: nobody was there to choose. 3:
@@ -94,7 +94,7 @@ class Outcome:
 
     @property
     def conflicts(self) -> tuple[Offer, ...]:
-        """Of what is left, what is changed on both sides."""
+        """The conflicts among what is left."""
         return tuple(offer for offer in self.left if offer.change in CONFLICTS)
 
 
@@ -133,7 +133,7 @@ class DataPlatformConnection:
 
 
 class _Connection(DataPlatformConnection):
-    """What the platforms of this package have in common."""
+    """The platforms of this package: their common part."""
 
     there = ""
     platform = ""
@@ -415,7 +415,7 @@ class _Connection(DataPlatformConnection):
         return self._confirmed(picked)
 
     def _confirmed(self, picked: list[tuple[Offer, Choice]]) -> list[tuple[Offer, Choice]]:
-        """What was picked, without the deletions that were not confirmed."""
+        """The picked changes, without the deletions that were not confirmed."""
         assert self._prompt is not None
         for act, where in (
             (Act.DELETE_THERE, f"on {self.there} (a copy is kept in .S3/deleted/)"),
@@ -431,7 +431,7 @@ class _Connection(DataPlatformConnection):
         return picked
 
     def _differences(self, change: Change, rows: Sequence[Offer], remote: Remote) -> dict[str, list[str]]:
-        """What differs between both versions, for the first conflicts of which that can be told."""
+        """The differences between both versions, for the first conflicts of which they can be told."""
         found: dict[str, list[str]] = {}
         if change is not Change.BOTH_CHANGED or not self._folder.scratch.is_dir():
             return found

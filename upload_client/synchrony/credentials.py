@@ -20,7 +20,7 @@ _SECTION = re.compile(r"\[([^\]]*)\]")
 
 
 class Found:
-    """What ``aws.txt`` says: the name of a profile, or keys in plain text."""
+    """The content of ``aws.txt``: the name of a profile, or keys in plain text."""
 
     __slots__ = ("keys", "profile")
 

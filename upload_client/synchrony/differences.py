@@ -1,4 +1,4 @@
-"""What differs between two versions of a file, as a person can decide by it."""
+"""The differences between two versions of a file, as a person can decide by them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_LINES: Final = 20_000
 
 
 def differing(mine: bytes, theirs: bytes, path: str) -> list[str]:
-    """What differs, a line each, safe for a terminal: ``-`` is mine, ``+`` is theirs. Nothing for no text.
+    """The differences, a line each, safe for a terminal: ``-`` is mine, ``+`` is theirs. Nothing for no text.
 
     Args:
         mine: the version here.

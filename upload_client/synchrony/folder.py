@@ -49,7 +49,7 @@ class Here(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """What is no file that could be shared, and why."""
+    """The entries that are no file that could be shared, and why."""
 
     path: str
     why: str

@@ -51,7 +51,7 @@ def digest(data: bytes) -> str:
 
 
 class Memory:
-    """What lies in a folder's ``.S3``, but for the logs.
+    """The files of a folder's ``.S3``, but for the logs.
 
     Args:
         books: that folder.
@@ -116,7 +116,7 @@ class Memory:
             write_whole(self._books / name, data)
 
     def cache(self) -> Cache:
-        """What need not be read again; nothing where it cannot be told."""
+        """The files that need not be read again; none where it cannot be told."""
         data = self._cache = self.book(_CACHE) or b""
         try:
             found = msgspec.msgpack.decode(data, type=Cache) if data else Cache()

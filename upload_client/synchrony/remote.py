@@ -75,7 +75,7 @@ class Remove(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What became of a file.
+    """The outcome for a file.
 
     Attributes:
         path: its name.

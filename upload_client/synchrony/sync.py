@@ -94,7 +94,7 @@ class Failure(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What was done.
+    """The work that was done.
 
     Attributes:
         done: path and act of each.
@@ -157,7 +157,7 @@ class Sync:
         self._is_base_new = False
         self._written = 0.0
         self.skipped: list[Skipped] = []
-        """What lies in the folder and cannot be shared, and why."""
+        """The files of the folder that cannot be shared, and why."""
         self.n_files = 0
         """Files there are, on either side."""
 
@@ -259,7 +259,7 @@ class Sync:
                     md5s[path] = md5
 
     def _state_there(self, path: str) -> str | None:
-        """What tells the content on the other side from others: its MD5, where it is known."""
+        """The mark of the content on the other side: its MD5, where it is known."""
         there = self._there.get(path)
         return None if there is None else self._known_md5(path, there) or f"etag:{there.etag}"
 
@@ -426,7 +426,7 @@ class Sync:
             self._write_down_sometimes()
 
     def _fetched(self, offers: Sequence[Offer], act: Act, result: Result) -> Iterator[tuple[Done, Offer]]:
-        """What was brought to the scratch folder, as it comes."""
+        """The files brought to the scratch folder, as they come."""
         by_path = {offer.path: offer for offer in offers}
         self._parts = {path: self._folder.temporary() for path in by_path}
         fetches = [

@@ -1,4 +1,4 @@
-"""What a person, or a program, is shown of a sync, and what they answer."""
+"""The view of a sync: what a person, or a program, is shown, and what they answer."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class View(Protocol):
     """Shows a sync, and asks."""
 
     there: str
-    """What the other side is called."""
+    """The name of the other side."""
 
     def say(self, text: str) -> None:
         """A sentence."""
@@ -105,15 +105,15 @@ class View(Protocol):
         ...
 
     def offers(self, change: Change, rows: Sequence[Offer], differences: Mapping[str, list[str]]) -> None:
-        """What may be chosen, of one kind, counted from 1."""
+        """The choices of one kind, counted from 1."""
         ...
 
     def skipped(self, rows: Sequence[Skipped]) -> None:
-        """What cannot be shared."""
+        """The files that cannot be shared."""
         ...
 
     def did(self, done: Sequence[tuple[str, Act]], failures: Sequence[Failure]) -> None:
-        """What was done, and what could not be."""
+        """The steps that were taken, and those that could not be."""
         ...
 
     def ended(self, summary: Mapping[str, Any], sentence: str) -> None:
@@ -369,7 +369,7 @@ def ask_rows(view: View, prompt: Prompt, change: Change, n: int) -> tuple[frozen
 
 
 def ways_of(change: Change) -> dict[str, str]:
-    """What may be chosen of a conflict, and what it does."""
+    """The choices about a conflict, and their effects."""
     offered = (*choices(change), Choice.LATER)
     if change is not Change.BOTH_CHANGED:
         offered = tuple(choice for choice in offered if choice is not Choice.BOTH)  # there is one alone

@@ -1,4 +1,4 @@
-"""What a process that reads other people's files can no longer do, whatever a file makes of it.
+"""The confinement of a process that reads other people's files, whatever a file makes of it.
 
 Each measure is taken where the system has it, and nothing relies on one alone. What then holds is not
 inferred from what was asked of the kernel, but tried: see `try_out`. All of it is Linux's; elsewhere there is
@@ -52,7 +52,7 @@ _SYSTEM = (
     *("/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"),
     *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys/vm", "/sys/devices/system"),
 )
-"""What libraries are made of, and look at."""
+"""The files that libraries are made of, and look at."""
 _MAX_FILES = 256
 
 
@@ -356,7 +356,7 @@ ATTEMPTS: Mapping[str, Callable[[], None]] = {
     "send packets": _resolve,
     "start processes": _start,
 }
-"""What a reader that a file has taken over would try, each in harmless form."""
+"""The attempts that a reader would make which a file has taken over, each in harmless form."""
 
 
 def try_out() -> list[str]:

@@ -64,7 +64,7 @@ def check_jsonl(stream: BinaryIO) -> None:
 
 
 def _engine() -> tuple[Callable[[bytes], object], Callable[[bytes], Sequence[object]]]:
-    """What takes a text of UTF-8 apart as JSON, and as a JSON array. Raises an exception where it is none."""
+    """The functions that read UTF-8 as JSON, and as a JSON array; both raise if it is none."""
     try:
         import msgspec  # noqa: PLC0415 — a Lambda function has it if its receiver has added it
     except ImportError:

@@ -57,7 +57,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Confinement:
-    """What a reader worker on this machine could do if a file took it over. It has tried it.
+    """The powers of a reader worker on this machine if a file took it over. It has tried them.
 
     Attributes:
         can: of the `upload_client.validator.confinement.ATTEMPTS`, those that succeeded; best none.

@@ -65,8 +65,8 @@ class ValidatorSettings(BaseModel):
     reader_files: tuple[str, ...] = ()
     """Files and folders that a check of the receiver's own may read there, beside Python and libraries."""
     signing_key: str | None = None
-    """What signs the receipts of complete deliveries: path of a PEM file, or ARN of a secret or of a KMS key
-    (`upload-client receiver key make`). None: nobody does."""
+    """The key that signs the receipts of complete deliveries: path of a PEM file, or ARN of a secret or of a
+    KMS key (`upload-client receiver key make`). None: nobody does."""
     max_unpacked: int = Field(default=4 * 1024**3, ge=0)
     """Bytes that a compressed file may unpack to."""
     require_expectations: bool = False

@@ -129,7 +129,7 @@ class _Chained(io.RawIOBase):
 
 
 class _Rest:
-    """What is left for the careful way.
+    """The part that is left for the careful way.
 
     Attributes:
         delimiter: between the fields, once `width` is known.

@@ -1,4 +1,4 @@
-"""What a text file is refused with, and how much of one is held in memory."""
+"""The refusal of a text file, and how much of one is held in memory."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "InvalidSchedule", "Job", "Schedule", "load"]
 
 NAMES = ("run", "job")
-"""What may stand in braces: the moment for which a job runs, and its name."""
+"""Names that may stand in braces: the moment for which a job runs, and its name."""
 
 _LIMITS = Limits(size=4 * 1024**2, values=400_000, seconds=60.0)
 """Some thousand jobs, with all that may be said of each."""
@@ -237,7 +237,7 @@ class Mail(_Part):
 
 
 class Tell(_Part):
-    """Who is told, and how."""
+    """The recipients of news, and the ways to them."""
 
     mail: Annotated[list[Address], Field(min_length=1)]
     subject: str | None = None
@@ -273,7 +273,7 @@ class Deliver(_Part):
 
 
 class Read(_Part):
-    """What is read: one of four."""
+    """The source of a job: one of four."""
 
     call: str | None = None
     file: Template | None = None
@@ -339,7 +339,7 @@ class Write(_Part):
 
 
 class Job(_Part):
-    """What is done, and when."""
+    """A job: its work, and its times."""
 
     cron: Annotated[str, AfterValidator(_cron)] | None = None
     every: Annotated[timedelta, BeforeValidator(_interval)] | None = None

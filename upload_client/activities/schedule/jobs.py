@@ -71,13 +71,13 @@ def load_ahead(loaded: Loaded) -> None:
 
 
 def title_of(loaded: Loaded, name: str, run: datetime) -> str:
-    """What a run is called where it is told of."""
+    """The name of a run, for people."""
     template = loaded.schedule.jobs[name].title
     return fill(template or "{job}, {run:%Y-%m-%d %H:%M}", {"job": name, "run": run})
 
 
 def runner_of(loaded: Loaded, name: str, run: datetime, hook: Hook) -> ActivityRunner:
-    """What runs a job, with its retries, and tells how it ended.
+    """The runner of a job, which retries it and tells how it ended.
 
     Args:
         loaded: the schedule.

@@ -1,4 +1,4 @@
-"""What a schedule will do, and what it did: told without changing anything."""
+"""The outlook of a schedule, and its past, told without changing anything."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def _nothing(kind: str, fields: Mapping[str, Any]) -> None:
 
 
 def elsewhere() -> None:
-    """What APScheduler believes to call; an executor of ours does what is to be done."""
+    """The function that APScheduler believes to call; an executor of ours does the work."""
 
 
 class _Scheduler(BaseScheduler):  # type: ignore[misc] # APScheduler has no types

@@ -1,4 +1,4 @@
-"""What outlives the process: when each job is due (APScheduler's store), who runs it, what came of runs.
+"""The memory that outlives the process: when jobs are due (APScheduler's store), who runs them, how they end.
 
 Two tables beside APScheduler's own, in the same database. Several processes may share it: a run begins only
 with a compare-and-set on the job's row, so each moment is run once, and no job runs twice at a time.
@@ -107,7 +107,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What came of a claim.
+    """The answer to a claim.
 
     Attributes:
         claim: whether it is taken (`Claim.TAKE`), or why not.
@@ -179,7 +179,7 @@ def _make_private(path: Path) -> None:
 
 
 class Store:
-    """Who runs what, and what came of it.
+    """The book of runs: who runs them, and how they ended.
 
     Args:
         engine: the database.
@@ -195,7 +195,7 @@ class Store:
         self._mine: dict[str, int] = {}
         self._mutex = threading.Lock()
         self._seen: dict[str, tuple[int, float]] = {}
-        """Of each job that runs elsewhere: its last sign of life, and when that was first seen."""
+        """For each job that runs elsewhere: its last sign of life, and when that was first seen."""
 
     def create(self) -> None:
         """Make the tables, where they are not there.
@@ -344,7 +344,7 @@ class Store:
             return self._busy(db)
 
     def running(self) -> dict[str, tuple[Holder, bool]]:
-        """Who has which job under way, and whether he is still there as far as can be told."""
+        """The jobs under way: by which process, and whether it is still there as far as can be told."""
         with self.errors("look at what runs"), self.engine.begin() as db:
             found = db.execute(_jobs.select().where(_jobs.c.holder.is_not(None))).mappings()
             holders = {row["job"]: _decode(row["holder"], row["version"]) for row in found}

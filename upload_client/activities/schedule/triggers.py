@@ -91,7 +91,7 @@ class CronLine(BaseTrigger):  # type: ignore[misc] # APScheduler has no types
         return None if found is None else found.astimezone(self._zone)
 
     def daylight_saving(self, start: datetime) -> Iterator[DaylightSaving]:
-        """What the setting of clocks will do to it within a year."""
+        """The effects of daylight saving on it within a year."""
         return daylight_saving(self._walls, self._zone, start, every=self._every)
 
     def _walls(self, after: datetime) -> Iterator[datetime]:

@@ -309,7 +309,7 @@ def _reader(
 
 
 def csv_delimiter(file: BinaryIO) -> str:
-    """What stands between the fields, by the beginning of the file."""
+    """The delimiter of the fields, by the beginning of the file."""
     file.seek(0)
     text, whole = _head(file)
     file.seek(0)
