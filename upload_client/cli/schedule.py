@@ -80,14 +80,14 @@ def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
     from upload_client.cli.signals import interruptible  # noqa: PLC0415 # not for --help
 
     loaded = load(file)
-    with _told(as_json=as_json, log_file=log_file) as tell, interruptible():
+    with _told(as_json=as_json, log_file=log_file) as tell, interruptible() as is_asked:
         service = Service(loaded, tell=tell)
         try:
             service.start()
             names = list(loaded.schedule.jobs)
             tell("schedule", {"jobs": names, "timezone": loaded.schedule.timezone})
             _say(f"{len(names)} job{'s' * (len(names) != 1)} of {file}; Ctrl-C or SIGTERM ends it")
-            service.run()
+            service.run(is_asked)
             _say("nothing is to come any more")
         except KeyboardInterrupt:
             _say("is being stopped; what runs is gone on with at the next start")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,11 +17,14 @@ _AT_ONCE = b"stopped at once; the same command goes on from here\r\n"
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[Callable[[], bool]]:
     """Within this, the first signal raises KeyboardInterrupt here and the second ends the process.
 
     A closed terminal (SIGHUP) is a first signal, never a second: the shell and the kernel may both send it.
     Where it is ignored already, as `nohup` has it, it stays so. Call it from the main thread.
+
+    What is yielded tells whether a signal has come: where other people's code runs, it may have swallowed the
+    exception.
     """
     asked = False
     hung_up = getattr(signal, "SIGHUP", None)  # not on Windows
@@ -42,7 +45,7 @@ def interruptible() -> Iterator[None]:
         numbers.append(hung_up)
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
-        yield
+        yield lambda: asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -288,6 +288,24 @@ def test_what_was_stopped_in_order_is_gone_on_with_at_the_next_start_and_was_not
     assert (seen.unfinished, seen.last.state) == (None, Run.SUCCEEDED)
 
 
+def test_a_signal_that_comes_while_a_run_is_started_is_not_lost_and_nor_is_the_run(world, until, monkeypatch):
+    path = world.write(HOURLY)
+    process = world.process(path).start()
+    asked = []
+
+    def comes(job, due):
+        asked.append(job)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process.service, "_claim", comes)
+    with pytest.raises(KeyboardInterrupt):
+        process.service.run(lambda: bool(asked))
+    assert asked == ["hourly"]
+    process.kill()
+    until(world.process(path).start(), hours=1)
+    assert world.runs("hourly") == ["07-20 12:00", "07-20 13:00"]
+
+
 def test_who_was_taken_for_dead_notes_nothing_down_any_more(world, looks_often, until, caplog):
     """A machine slept in the middle of a run, and another one went on with it."""
     path = world.write(NIGHTLY)

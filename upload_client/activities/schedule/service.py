@@ -166,9 +166,19 @@ class Service:
             _log.warning("%s: an unfinished run is given up: the job is no longer in the schedule", past.job)
         self._resume()
 
-    def run(self) -> None:
-        """Run until `stop` is called from a signal handler's exception, or nothing is to come any more."""
+    def run(self, is_asked: Callable[[], bool] = lambda: False) -> None:
+        """Run until a signal handler raises KeyboardInterrupt, or nothing is to come any more.
+
+        Args:
+            is_asked: whether a signal has come. What is raised while APScheduler starts a job it takes for
+                the job's own failure, and goes on.
+
+        Raises:
+            KeyboardInterrupt: a signal has come; then call `stop`.
+        """
         while (wait := self.step()) is not None:
+            if is_asked():
+                raise KeyboardInterrupt
             self._wake.wait(wait)
             self._wake.clear()
 
@@ -319,6 +329,9 @@ class Service:
         except StoreUnreachable as error:
             _log.warning("%s: %s; it is tried again", job, for_log(str(error)))
             taken = Claim.BUSY
+        except BaseException:  # a signal: APScheduler would take it for done
+            self._jobs.kept.add(job)
+            raise
         if taken is Claim.BUSY:
             self._jobs.kept.add(job)
 
