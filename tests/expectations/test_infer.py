@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -317,3 +319,16 @@ def test_a_draft_that_refuses_its_own_sample_is_not_given_out(tmp_path, monkeypa
     monkeypatch.setattr("upload_client.expectations.infer.judge", lambda *_args, **_more: "it is odd")
     with pytest.raises(PoorSample, match=r"1 file of .* by the draft\n  a.csv: it is odd"):
         infer(tmp_path, listed(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux' own")
+def test_a_program_that_has_much_in_memory_already_drafts_all_the_same(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    code = (
+        "import sys, mmap, upload_client.expectations.infer as infer\n"
+        "own = mmap.mmap(-1, 3 * 1024**3, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
+        "from upload_client.cli.app import main\n"
+        f"sys.exit(main(['expectations', 'infer', {str(tmp_path)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -139,14 +139,19 @@ def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]]) -> None:
 
 @contextlib.contextmanager
 def _memory() -> Iterator[None]:
-    """Have no more memory than a validator's reader has by default, where the system sees to it (Linux)."""
+    """Have no more memory than a validator's reader has by default, where the system sees to it (Linux).
+
+    What this process has taken already, a notebook with its data, say, does not count.
+    """
     try:
         import resource  # noqa: PLC0415 — POSIX only
     except ImportError:
         yield
         return
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = _MAX_MEMORY if before[1] == resource.RLIM_INFINITY else min(_MAX_MEMORY, before[1])
+    limit = _data_in_use() + _MAX_MEMORY
+    if before[1] != resource.RLIM_INFINITY:
+        limit = min(limit, before[1])
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
     try:
@@ -157,6 +162,15 @@ def _memory() -> Iterator[None]:
         raise
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _data_in_use() -> int:
+    """Bytes of this process that the limit counts."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    return int(status.partition("VmData:")[2].split()[0]) * 1024 if "VmData:" in status else 0
 
 
 def _name(path: str) -> str:

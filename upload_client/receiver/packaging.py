@@ -35,7 +35,9 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 def modules() -> dict[str, bytes]:
     """The files of the zip: their names in it, and what is in them."""
     found: dict[str, bytes] = {}
-    wanted = {_name(path) for path in (_ROOT / "validator").rglob("*.py")}
+    # What opens a format is named in a table there, and imported by that name.
+    rooms = (_ROOT / "validator", _ROOT / "expectations" / "formats")
+    wanted = {_name(path) for room in rooms for path in room.rglob("*.py")}
     while wanted:
         path = _file(wanted.pop())
         name = "" if path is None else path.relative_to(_ROOT.parent).as_posix()

@@ -207,7 +207,7 @@ def test_once_runs_a_job_and_show_tells_what_came_of_it(written, run, folder):
 def test_what_show_says_fits_the_terminal(written, run, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     path = written(
-        job("night", "", when='cron: "30 2 * * *"', call="jobs_of_test.fails"),
+        job("night", ", retry: {tries: 1}", when='cron: "30 2 * * *"', call="jobs_of_test.fails"),
         "timezone: Europe/Berlin\nstore: sqlite:///s.sqlite",
     )
     run("once", path, "night")
