@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -14,7 +16,7 @@ from upload_client.synchrony.differences import differing
 from upload_client.synchrony.folder import Here, Skipped
 from upload_client.synchrony.remote import There
 from upload_client.synchrony.sync import Failure, Offer
-from upload_client.synchrony.view import JsonView, ScreenView, ask_conflict, ask_rows
+from upload_client.synchrony.view import JsonView, ScreenView, ask_conflict, ask_rows, find_prompt
 
 EVIL = "a\x1b[2J\n[red]b\u202e.csv"
 HERE = Here(26, 1_784_542_272_000_000_000, 1, "0" * 32)
@@ -211,3 +213,12 @@ def test_a_file_that_fails_is_told_and_logged_and_the_others_are_done(typed, buc
     assert (tmp_path / "Data/ok").read_text() == "2"
     [log] = (tmp_path / "Data/.S3/logs").iterdir()
     assert long in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("shell", "asks"), [(None, False), (object(), False), (SimpleNamespace(kernel=1), True)]
+)
+def test_a_person_is_asked_in_a_notebook_and_not_where_ipython_is_merely_imported(monkeypatch, shell, asks):
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert (find_prompt() is not None) is asks

@@ -47,6 +47,7 @@ UNKNOWN: Final = "unknown"
 
 _MD5 = re.compile("[0-9a-f]{32}")
 _FORMAT = "%Y-%m-%d %H:%M:%S"
+_MAX_CELL = 128 * 1024  # characters; a path has no more than 1,024 bytes
 
 
 class Row(NamedTuple):
@@ -98,7 +99,7 @@ def read(data: bytes, where: str) -> Iterator[tuple[str, Row]]:
             ) from None
         least = max(file, by, when, md5)
         names: dict[str, str] = {}
-        for cells in lines:
+        for cells in map(_bounded, lines):
             if len(cells) <= least:
                 continue
             path = cells[file]
@@ -110,6 +111,13 @@ def read(data: bytes, where: str) -> Iterator[tuple[str, Row]]:
             f"{where} cannot be read as a table in UTF-8: {error}",
             hint="Save it as CSV in UTF-8, or delete it to have it made anew.",
         ) from None
+
+
+def _bounded(cells: list[str]) -> list[str]:
+    """The same cells. `csv` has a limit of its own, but one for the whole process, which others may raise."""
+    if any(len(cell) > _MAX_CELL for cell in cells):
+        raise csv.Error("a cell of it has no end")
+    return cells
 
 
 def _lines(data: bytes) -> Iterator[str]:

@@ -123,9 +123,14 @@ class View(Protocol):
 
 def find_prompt() -> Prompt | None:
     """`input`, where a person is there to answer: at a terminal, or in a notebook; else None."""
-    if "ipykernel" in sys.modules or (sys.stdin is not None and sys.stdin.isatty()):
-        return _ask
-    return None
+    in_notebook = getattr(_shell(), "kernel", None) is not None
+    return _ask if in_notebook or (sys.stdin is not None and sys.stdin.isatty()) else None
+
+
+def _shell() -> object | None:
+    """The shell of IPython in which this runs, if it does: that IPython is imported says nothing."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
 
 
 def _ask(question: str) -> str:

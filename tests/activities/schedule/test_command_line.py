@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from upload_client.cli.app import main
 
@@ -275,9 +276,10 @@ def test_after_a_kill_the_next_start_says_what_was_cut_off_and_runs_it_again(wri
 
 
 def test_a_second_signal_ends_it_at_once(written, start, folder):
-    (folder / "jobs_of_test.py").write_text(JOBS.replace('yield b"."', "pass"), encoding="utf-8")
+    deaf = JOBS.replace('yield b"."', 'pathlib.Path("deaf").touch()')
+    (folder / "jobs_of_test.py").write_text(deaf, encoding="utf-8")
     process = start(written(job("deaf", "", call="jobs_of_test.waits")))
-    process.wait_for(kind="run", state="began")
+    until((folder / "deaf").exists)  # before, it would hear the first signal, and end in order
     process.process.send_signal(signal.SIGTERM)
     while not any("is being stopped" in line for line in process._err):
         assert process.process.poll() is None
