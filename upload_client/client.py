@@ -217,6 +217,15 @@ class UploadClient:
         self._run.output_dir = directory
 
     @property
+    def debug(self) -> bool:
+        """Whether messages have tracebacks."""
+        return self._run.debug
+
+    @debug.setter
+    def debug(self, debug: bool) -> None:
+        self._run.debug = debug
+
+    @property
     def state(self) -> ClientState:
         """Where the run is; see `docs/protocol.md`."""
         return self._run.state

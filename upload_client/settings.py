@@ -218,7 +218,7 @@ class Settings(BaseModel):
     receipt_keys: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()
     """Public keys that sign the receiver's receipts, each in a line (`upload-client receiver key export`)."""
     symlinks: Literal["refuse", "follow", "skip"] = "refuse"
-    """The way with symlinks: those that lead out of the source, or nowhere, are an error; those that lead
+    """Symlinks: those that lead out of the source, or nowhere, are an error; those that lead
     out are followed, too; or all are left out."""
 
     plain_http: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from upload_client.core.attestation import Envelope, Signature, Statement, encode_envelope, encode_statement
 from upload_client.core.ours import (
     LOOKED_AT,
     PAGE_MARK,
@@ -14,12 +15,17 @@ from upload_client.core.ours import (
     whose,
 )
 
+STATEMENT = Statement(
+    *("upload-client_D_Y_staging_00000001.receipt.json", "ab" * 32, "D", "Y", "staging", 1, 2, 9),
+    *("2026-01-02T03:04:05.678Z", "upload-client 1"),
+)
 STATE = ",".join(STATE_COLUMNS).encode() + b"\r\n"
 INDEX = b"path,checksum,size\na.csv,yH2GHg==,3\n"
 OURS = {
     "index": INDEX,
     "state": STATE,
     "receipt": b'{"kind":"receipt","schema_version":1,',
+    "signature": encode_envelope(Envelope(encode_statement(STATEMENT), (Signature("k", b"s"),))),
     "report": f"<!doctype html>\n<html>\n{PAGE_MARK}".encode(),
     "differences": b"difference,path,message\r\n",
     "events": b'{"schema_version": 1, "kind": "phase", "t"',

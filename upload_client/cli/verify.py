@@ -222,10 +222,10 @@ def verify(
             compare_with(path, _readable(against, stack, "list"), report)
             _say_result(f"against {against}", findings.n - before, as_json=as_json, same="the same files")
         if source is not None:
-            choice = Chosen(include, exclude, exclude_from, symlinks).choice()
+            choice, before = Chosen(include, exclude, exclude_from, symlinks).choice(), findings.n
             check_folder(path, source, report, choice=choice, on_progress=told)
             told.wipe()
-            _say_result(f"folder {source}", findings.n, as_json=as_json)
+            _say_result(f"folder {source}", findings.n - before, as_json=as_json)
         if online:
             head, before = checked.head, findings.n
             _, places = log_in(

@@ -17,7 +17,6 @@ from upload_client.core.times import milliseconds
 from upload_client.core.values import value
 
 __all__ = [
-    "ALGORITHMS",
     "MAX_ENVELOPE",
     "PAYLOAD_TYPE",
     "BadSignature",
@@ -36,8 +35,6 @@ __all__ = [
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "urn:upload-client:receipt:1"
-
-ALGORITHMS: Final = ("ed25519", "ecdsa-p256-sha256")
 
 MAX_ENVELOPE: Final = 64 * 1024
 """Bytes of the largest envelope that is read: of ours has 2 KiB."""

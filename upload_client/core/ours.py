@@ -6,6 +6,7 @@ renamed.
 
 from __future__ import annotations
 
+import base64
 import csv
 import re
 import tomllib
@@ -27,11 +28,21 @@ __all__ = [
 ]
 
 Kind: TypeAlias = Literal[
-    "index", "state", "receipt", "report", "differences", "events", "log", "sandbox", "invitation", "package"
+    "index",
+    "state",
+    "receipt",
+    "signature",
+    "report",
+    "differences",
+    "events",
+    "log",
+    "sandbox",
+    "invitation",
+    "package",
 ]
-"""``index``: a list of files as CSV, TSV or Parquet. ``state``: the state of every file. ``report``: the
-page. ``differences``: what ``verify -o`` writes. ``events``: the lines of ``--json``. ``sandbox``,
-``invitation``: profiles. ``package``: the zip for Lambda."""
+"""``index``: a list of files as CSV, TSV or Parquet. ``state``: the state of every file. ``signature``: the
+receiver's, of a receipt. ``report``: the page. ``differences``: what ``verify -o`` writes. ``events``: the lines
+of ``--json``. ``sandbox``, ``invitation``: profiles. ``package``: the zip for Lambda."""
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 LOOKED_AT: Final = 16 * 1024
@@ -58,9 +69,13 @@ PAGE_MARK: Final = '<meta name="generator" content="upload-client">\n'
 PARQUET_MARK: Final = "upload_client.index"
 """Key in the metadata of an index in Parquet."""
 
+_SIGNED: Final = b'{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"upload-client_'
+_OF_A_RECEIPT: Final = base64.b64encode(_SIGNED[: len(_SIGNED) // 3 * 3])
+
 _STARTS: Final[dict[Kind, bytes]] = {
     "state": ",".join(STATE_COLUMNS[:11]).encode(),  # those there have been from the beginning
     "receipt": b'{"kind":"receipt","schema_version":',
+    "signature": b'{\n "payloadType": "application/vnd.in-toto+json",\n "payload": "' + _OF_A_RECEIPT,
     "differences": b"difference,path,message\r\n",
     "events": b'{"schema_version": 1, "kind": "',
     "sandbox": b"# Written by `upload-client sandbox`",

@@ -273,7 +273,7 @@ class Run(Enum):
 
 
 class Claim(Enum):
-    """The leave of a process that wants to run something."""
+    """The answer to a process that wants to run something."""
 
     TAKE = "take"
     TAKE_OVER = "take over"

@@ -65,7 +65,6 @@ PARAMETER: Final = frozenset(
         "standstill",
         "part_size",
         "multipart_threshold",
-        "receipt_keys",
     }
 )
 """Settings that the receiver may set after the login, in the SSM parameter."""

@@ -76,7 +76,7 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """The wishes of the caller for a run; `upload_client.UploadClient` says what each means."""
+    """The arguments of a run, as the caller gave them; `upload_client.UploadClient` says what each means."""
 
     dataset: str
     delivery_id: str

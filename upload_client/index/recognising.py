@@ -24,6 +24,7 @@ _WORDS: Final[dict[Kind | str, str]] = {
     "index": "a file index",
     "state": "a state dump",
     "receipt": "a receipt",
+    "signature": "a receipt's signature",
     "report": "a report",
     "differences": "what `verify` has found",
     "events": "the output of --json",

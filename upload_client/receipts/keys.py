@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from upload_client.errors import UsageError
 
-__all__ = ["load_der", "load_private", "make", "public_der", "sign", "verifies"]
+__all__ = ["load_private", "make", "pem_of", "public_der", "sign", "verifies"]
 
 _Private: TypeAlias = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 _Public: TypeAlias = Ed25519PublicKey | ec.EllipticCurvePublicKey
@@ -74,7 +74,7 @@ def public_der(pem: str, source: str) -> bytes:
     raise UsageError(f"the key in {source} is of another kind", hint=_WHICH)
 
 
-def load_der(der: bytes) -> str:
+def pem_of(der: bytes) -> str:
     """A public key in PEM."""
     pem = load_der_public_key(der).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return pem.decode("ascii")

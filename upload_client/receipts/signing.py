@@ -87,7 +87,7 @@ class PublicKey(NamedTuple):
     @property
     def pem(self) -> str:
         """The key as text."""
-        pem: str = _serialization().load_der(self.der)
+        pem: str = _serialization().pem_of(self.der)
         return pem
 
     @property

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from upload_client.control.places import Places
 from upload_client.core import checksums
 from upload_client.core.layout import segment_key
+from upload_client.core.ours import is_ours
 from upload_client.core.receipt import (
     Delivered,
     Difference,
@@ -34,6 +35,7 @@ from upload_client.index.folder import Folder
 from upload_client.index.reading import blocks, in_order
 from upload_client.receipts.store import open_receipt, sha256_of
 from upload_client.s3.bucket import Bucket, NotFound, StoreError, repeat_while_lost
+from upload_client.support.atomic import ends_of
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
@@ -95,10 +97,8 @@ def is_receipt(path: Path) -> bool:
     Raises:
         UsageError: it cannot be read.
     """
-    begin = b'{"kind":"receipt"'
     try:
-        with path.open("rb") as file:
-            return file.read(len(begin)) == begin
+        return is_ours("receipt", *ends_of(path))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -19,6 +19,7 @@ from upload_client.core.receipt import BadReceipt, Delivered, ReceiptHead
 from upload_client.core.records import MAX_SEGMENT
 from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
+from upload_client.expectations.document import MAX_BYTES
 from upload_client.receipts.signing import SigningKey, check_signature, sign
 from upload_client.receipts.store import last_receipt, open_stored_receipt
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
@@ -207,8 +208,8 @@ def _check_index(head: ReceiptHead, control: Bucket, history: DeliveryHistory, s
 
 def _sha256_of_document(control: Bucket, layout: Layout) -> str | None:
     try:
-        return hashlib.sha256(control.get(layout.expectations).body).hexdigest()
-    except NotFound:
+        return hashlib.sha256(control.get(layout.expectations, limit=MAX_BYTES).body).hexdigest()
+    except (NotFound, ObjectTooLarge):  # one too large is not judged by
         return None
 
 

@@ -57,7 +57,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Confinement:
-    """The powers of a reader worker on this machine if a file took it over. It has tried them.
+    """The things that a reader worker could still do if a file took it over, as tried on this machine.
 
     Attributes:
         can: of the `upload_client.validator.confinement.ATTEMPTS`, those that succeeded; best none.

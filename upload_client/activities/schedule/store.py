@@ -179,7 +179,7 @@ def _make_private(path: Path) -> None:
 
 
 class Store:
-    """The book of runs: who runs them, and how they ended.
+    """The table of runs: which process runs each, and how it ended.
 
     Args:
         engine: the database.
