@@ -328,3 +328,11 @@ def test_a_sync_in_which_nothing_is_chosen_changes_no_file(steps):
             assert world.sync(who, Choice.LATER) == 0
             assert ([dict(folder) for folder in world.folders], world.shared) == before
             world.sync(who, "usual")
+
+
+@pytest.mark.parametrize("who", ["\u202e" * 60, "\U0001f333" * 60, "x" * 999])
+@pytest.mark.parametrize("name", ["a.csv", "é" * 90 + ".csv"])
+def test_a_name_beside_another_is_legal_whatever_the_books_say_of_who(who, name):
+    made = beside(name, who, "2026-07-20 10:11:12", lambda _: False)
+    assert len(made.encode()) <= 255
+    assert made.endswith(").csv")

@@ -340,6 +340,7 @@ def test_only_what_the_logs_prove_is_signed(unsigned, key, tmp_path, monkeypatch
         rewritten(path, '"judged_by":"', '"judged_by":"x')
     elif forged == "one file less":
         lines = path.read_text("ascii").splitlines(keepends=True)
+        assert '"n_files":3' in lines[0] and '"n_bytes":10' in lines[0]  # noqa: PT018 - both are changed
         lines[0] = lines[0].replace('"n_files":3', '"n_files":2').replace('"n_bytes":10', '"n_bytes":6')
         lines[-4] = lines[-4].replace("},\n", "}\n")
         del lines[-3]

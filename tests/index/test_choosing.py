@@ -187,6 +187,13 @@ def test_a_bucket_is_chosen_from_as_a_folder_is():
 # ----------------------------------------------------------------------------------------- symlinks, FIFOs
 
 
+def test_patterns_that_would_have_to_be_cut_are_refused(tmp_path):
+    root = make(tmp_path / "data", "a.csv")
+    (root / ".uploadignore").write_bytes(b"# x\n" * (1024 * 1024 // 4 + 1))
+    with pytest.raises(UsageError, match="more than"):
+        scan(root)
+
+
 @pytest.fixture
 def linked(tmp_path):
     """A folder with symlinks of every kind, and what lies outside."""

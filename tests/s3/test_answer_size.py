@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import ClassVar
 
 import boto3
@@ -134,3 +135,26 @@ def test_what_is_streamed_is_left_to_who_reads_it(hostile, bucket, monkeypatch):
     monkeypatch.setattr(answer_size, "MAX_ANSWER", 10)
     hostile.head = b"x" * 5000
     assert bucket.client.get_object(Bucket="bucket", Key="k")["Body"].read() == hostile.head
+
+
+@pytest.mark.parametrize("error", ["ReadTimeoutError", "ProtocolError"])
+def test_a_body_that_breaks_off_is_botocores_own_trouble_which_it_sends_again(error):
+    import botocore.exceptions
+    import urllib3.exceptions
+
+    from upload_client.s3.answer_size import watch
+
+    broken = {
+        "ReadTimeoutError": urllib3.exceptions.ReadTimeoutError(None, "http://x", "slow"),
+        "ProtocolError": urllib3.exceptions.ProtocolError("cut"),
+    }[error]
+
+    def stream():
+        yield b"<a"
+        raise broken
+
+    answer = SimpleNamespace(status_code=200, headers={}, raw=SimpleNamespace(stream=stream))
+    session = SimpleNamespace(send=lambda _: answer)
+    watch(SimpleNamespace(_endpoint=SimpleNamespace(http_session=session)))
+    with pytest.raises((botocore.exceptions.ReadTimeoutError, botocore.exceptions.ConnectionClosedError)):
+        session.send(SimpleNamespace(stream_output=False, url="http://x"))

@@ -1,7 +1,7 @@
 """Five people as processes on one prefix, who edit, delete and are killed, over a network that fails.
 
 python -m pytest tests/synchrony/test_crowd.py -m long
-python tests/synchrony/test_crowd.py ENDPOINT [SECONDS] [SEED]
+python tests/synchrony/test_crowd.py ENDPOINT SECONDS SEED RATE
 """
 
 from __future__ import annotations

@@ -347,7 +347,7 @@ def test_the_first_one_knows_how_the_delivery_stands_once_the_others_have_left(m
     validators[0].await_others(patience=60.0)  # the third says nothing
     assert 60 <= clock.monotonic() - began < 70
     assert validators[0].tally().valid == n_judged < 12
-    validators[2]._may_write_var("time")  # and another one goes on
+    validators[2]._leave("time")  # and another one goes on
     validators[2]._finish()
     began = clock.monotonic()
     validators[0].await_others(patience=60.0)

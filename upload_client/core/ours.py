@@ -41,8 +41,8 @@ Kind: TypeAlias = Literal[
     "package",
 ]
 """``index``: a list of files as CSV, TSV or Parquet. ``state``: the state of every file. ``signature``: the
-receiver's, of a receipt. ``report``: the page. ``differences``: what ``verify -o`` writes. ``events``: the lines
-of ``--json``. ``sandbox``, ``invitation``: profiles. ``package``: the zip for Lambda."""
+receiver's, of a receipt. ``report``: the page. ``differences``: what ``verify -o`` writes. ``events``: the
+lines of ``--json``. ``sandbox``, ``invitation``: profiles. ``package``: the zip for Lambda."""
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 LOOKED_AT: Final = 16 * 1024

@@ -281,12 +281,14 @@ def beside(path: str, who: str, when: str, taken: Callable[[str], bool]) -> str:
     dot = name.rfind(".", 1)
     stem, ending = (name[:dot], name[dot:]) if dot > 0 and len(name) - dot <= 12 else (name, "")
     whose = for_terminal(" ".join((who[:60], when[:30].replace(":", "-"))).strip())
+    # Escapes, and letters beyond ASCII, take more bytes than characters: room is left for the name itself.
+    whose = whose.encode("utf-8", "replace")[:150].decode("utf-8", "ignore").strip()
     number = 1
     while True:
         mark = f" ({whose}{f' {number}' if number > 1 else ''})"
         kept = stem
         made = legal_name(kept + mark + ending)
-        while len(made.encode("utf-8", "replace")) > MAX_NAME:
+        while kept and len(made.encode("utf-8", "replace")) > MAX_NAME:
             kept = kept[:-1]
             made = legal_name(kept + mark + ending)
         if not taken(folder + slash + made):

@@ -60,7 +60,7 @@ class Folder:
         path = self.path(folder + IGNORE_FILE)
         try:
             with open(path, "rb") as file:  # noqa: PTH123
-                return file.read(_MAX_PATTERNS)
+                content = file.read(_MAX_PATTERNS + 1)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -68,6 +68,11 @@ class Folder:
                 return None
             why = error.strerror or error
             raise UsageError(f"the patterns in {shown(folder + IGNORE_FILE)} cannot be read: {why}") from None
+        if len(content) > _MAX_PATTERNS:  # cut, it would leave out other files
+            raise UsageError(
+                f"{shown(folder + IGNORE_FILE)} has more than {_MAX_PATTERNS:,} bytes of patterns"
+            )
+        return content
 
     def target(self, path: str) -> str | None:
         """The target of a symlink; None if it is out of the source, and not to be followed there."""

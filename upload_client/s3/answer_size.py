@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import urllib3.exceptions
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+
 from upload_client.s3.trouble import NotTheService
 
 __all__ = ["MAX_ANSWER", "watch"]
@@ -34,7 +37,13 @@ def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `uploa
             for name in [name for name in response.headers if name.lower().startswith("x-amz-checksum-")]:
                 del response.headers[name]
         if not streamed or response.status_code >= 300:
-            response._content = _read(response.raw)  # noqa: SLF001 - where botocore itself keeps it
+            try:
+                response._content = _read(response.raw)  # noqa: SLF001 - where botocore itself keeps it
+            # As botocore's own reading has them, so that it sends again what it would have sent again.
+            except urllib3.exceptions.ReadTimeoutError as error:
+                raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
+            except urllib3.exceptions.HTTPError as error:
+                raise ConnectionClosedError(endpoint_url=request.url, request=request, error=error) from error
         return response
 
     session.send = send_and_read

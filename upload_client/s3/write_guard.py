@@ -16,7 +16,7 @@ import botocore.exceptions
 
 __all__ = ["WriteNotAllowed", "check", "checking", "guarded_by", "watch"]
 
-_may_write_var: ContextVar[Callable[[], bool] | None] = ContextVar("leave", default=None)
+_may_write_var: ContextVar[Callable[[], bool] | None] = ContextVar("may_write", default=None)
 _check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
 
 

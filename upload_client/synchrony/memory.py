@@ -109,6 +109,8 @@ class Memory:
             return (self._books / name).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise UsageError(f"{self._books / name} cannot be read: {error.strerror}") from error
 
     def write_book(self, name: str, data: bytes) -> None:
         """Write a table, if it is new."""

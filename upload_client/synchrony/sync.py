@@ -646,7 +646,7 @@ class Sync:
         for _ in range(_RACES):
             where = f"{self._remote.where}/{BOOKS}/{DELETED}"
             rows = [] if data is None else list(read(data, where))
-            rows += sorted(self._gone.items())
+            rows += sorted(self._gone.items() - set(rows))  # perhaps written by a try that failed later
             dumped = dump(rows)
             try:
                 self._deleted_etag = self._remote.write_book(DELETED, dumped, etag)

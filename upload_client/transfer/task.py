@@ -60,7 +60,7 @@ class TransferTask(NamedTuple):
         checksum: CRC32 it must have (base64 of 4 big-endian bytes); None: computed while sending.
         expect_etag: ETag (without quotes) of the object it replaces; None: nothing may be there.
         source_etag: ETag a source object must have; None: asked for.
-        leftover: Upload ids of unfinished multipart uploads to this key, as ListMultipartUploads found them.
+        unfinished: Upload ids of unfinished multipart uploads to this key, as a listing found them.
         size_to_be: Bytes a local file must have; None: as many as are found.
         digests: Checksums of other kinds that it must have: algorithm and bytes of each.
         strict: Replace nothing but what `expect_etag` names: a file that somebody else has written meanwhile

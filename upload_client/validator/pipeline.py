@@ -174,7 +174,7 @@ class Validator:
         except Locked:
             raise
         except Exception as error:  # it is said in the log, where the client and the receiver look
-            self._may_write_var("error", f"{type(error).__name__}: {error}")
+            self._leave("error", f"{type(error).__name__}: {error}")
             self._finish()
             if self._writer is None:
                 raise
@@ -234,7 +234,7 @@ class Validator:
             return math.inf
         waits = [self._lock.step()]
         if self._lock.lost is not None or writer.error is not None:
-            self._may_write_var("lock lost")
+            self._leave("lock lost")
         else:
             self._harvest()
             if self._leaving is None:
@@ -509,16 +509,16 @@ class Validator:
     def _consider_leaving(self) -> None:
         client = self._history.clients.get(self._client_epoch)
         if self._superseded or self._reader.chain.highest_epoch > self._client_epoch:
-            self._may_write_var("superseded")
+            self._leave("superseded")
         elif self._seconds_left() <= self._leave_seconds:
-            self._may_write_var("time")
+            self._leave("time")
         elif client is not None and client.ended is not None:
             if self._is_idle or (client.ended == "stop" and client.code == TOO_MANY_INVALID):
-                self._may_write_var("stop")
+                self._leave("stop")
         elif self._is_idle and self._client_silent > self._client_lease:
-            self._may_write_var("error", "the client has been silent for longer than its lease")
+            self._leave("error", "the client has been silent for longer than its lease")
 
-    def _may_write_var(self, outcome: Outcome, message: str = "") -> None:
+    def _leave(self, outcome: Outcome, message: str = "") -> None:
         """Begin nothing new; finish what is under way, if that does not take long."""
         now = self._clock.monotonic()
         patience = min(_WIND_UP_SECONDS, self._leave_seconds / 2)

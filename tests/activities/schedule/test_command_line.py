@@ -216,6 +216,13 @@ def test_what_show_says_fits_the_terminal(written, run, monkeypatch, columns):
     assert max(map(len, out.splitlines())) <= int(columns)
 
 
+def test_a_job_that_ends_the_program_has_failed_and_is_noted_down(written, run, folder):
+    (folder / "jobs_of_test.py").write_text("def leaves():\n    raise SystemExit(3)\n", encoding="utf-8")
+    path = written(job("gone", ", retry: {tries: 1}", call="jobs_of_test.leaves"))
+    assert run("once", path, "gone")[0] == 1
+    assert "failed with exit code 1" in run("show", path)[1]
+
+
 def test_a_job_that_is_not_there_is_named(written, run):
     code, _, err = run("once", written(job("a", "")), "b")
     assert (code, "there is no job 'b'" in err) == (2, True)

@@ -129,6 +129,12 @@ def _bomb():
         (job(f"every: 1h, {JOB}", "store: sqlite://x.sqlite"), "names no file; write sqlite:///FILE"),
         (job(f"every: 1h, {JOB}", "store: postgresql://u:pw@h/db"), "a password does not belong in a file"),
         (
+            job(f"every: 1h, {JOB}", "store: postgresql://h/db?password=x"),
+            "a password does not belong in a file",
+        ),
+        (job(f"every: 1h, retry: {{delay: .inf}}, {JOB}"), "no duration between 0 and ten years"),
+        (job(f"every: 1h, retry: {{delay: -1}}, {JOB}"), "no duration between 0 and ten years"),
+        (
             job(f"every: 1h, {JOB}", "mail: {host: h, sender: a@b.org, password: x}"),
             "mail: a password does not belong in a file; use password_command",
         ),

@@ -72,6 +72,9 @@ class InvalidSchedule(InvalidDocument):
 # --- the words of the file ---
 
 
+_LONGEST = 10 * 366 * 86_400.0  # seconds
+
+
 def _template(text: str) -> str:
     if reason := check_template(text, NAMES):
         raise ValueError(reason)
@@ -82,7 +85,7 @@ def _no_secret_in_url(url: str) -> str:
     try:
         secret = urlsplit(url).password
     except ValueError:
-        secret = None
+        raise ValueError("is no URL") from None
     if secret is not None:
         raise ValueError(_NO_PASSWORD)
     return url
@@ -92,6 +95,8 @@ def _duration(value: object) -> object:
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
+        if not 0 <= value <= _LONGEST:
+            raise ValueError("is no duration between 0 and ten years")
         return timedelta(seconds=value)
     return parse_duration(value) if isinstance(value, str) else value
 
@@ -149,6 +154,8 @@ def _store(text: str) -> str:
         raise ValueError("is no store; there are memory, sqlite:///FILE and postgresql://HOST/DATABASE")
     if text.startswith("sqlite") and not re.match(r"sqlite:///[^?]", text):
         raise ValueError("names no file; write sqlite:///FILE, or sqlite:////PATH from the root")
+    if re.search(r"[?&](?:ssl)?password=", text):
+        raise ValueError(_NO_PASSWORD)
     return _no_secret_in_url(text)
 
 

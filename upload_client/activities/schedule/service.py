@@ -406,7 +406,7 @@ class Service:
             message = "" if error is None else in_words(error)
         except Interrupted:
             state, message = Run.STOPPED, "stopped"
-        except Exception as error:  # noqa: BLE001 - nothing may keep it from being noted down
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - nothing may keep it from being noted down
             _log.exception("%s: unexpected", job)
             code, message = 1, in_words(error)
         seconds = self._clock.monotonic() - began

@@ -390,7 +390,10 @@ class Store:
                     _runs.update()
                     .where(*_is(past.job, past.due))
                     .values(
-                        state=Run.FAILED.value, exit_code=1, message="the job is no longer in the schedule"
+                        state=Run.FAILED.value,
+                        exit_code=1,
+                        message="the job is no longer in the schedule",
+                        ended=self._clock.wall(),
                     )
                 )
                 db.execute(_jobs.update().where(_jobs.c.job == past.job).values(holder=None))

@@ -58,16 +58,19 @@ _WANTED = (
 
 def open_tiff(file: BinaryIO, size: int, budget: Budget) -> None:
     """Open a TIFF file: each page's strips or tiles lie within the file; up to 64 MiB they are unpacked."""
-    _Tiff(file, size, budget).check()
+    tiff = _Tiff(file, size, budget)
+    tiff.check()
     if size > _MAX_UNPACKED:
         return
     try:
-        from upload_client.expectations.formats.image import judge_image  # noqa: PLC0415 — an extra
+        from upload_client.expectations.formats.image import MAX_PIXELS, judge_image  # noqa: PLC0415 — an extra
     except ImportError:
         raise NotOpened("pillow is not installed, so its pixels were not unpacked") from None
     from upload_client.expectations.findings import Findings  # noqa: PLC0415 — seldom needed
     from upload_client.expectations.model import Image  # noqa: PLC0415 — as above
 
+    if tiff.pixels > MAX_PIXELS:
+        raise NotOpened(f"a page has more than {MAX_PIXELS:,} pixels, which were not unpacked")
     findings = Findings()
     file.seek(0)
     try:
@@ -83,6 +86,7 @@ class _Tiff:
 
     def __init__(self, file: BinaryIO, size: int, budget: Budget) -> None:
         self._file, self._size, self._budget = file, size, budget
+        self.pixels = 0  # of the largest page
         file.seek(0)
         head = file.read(16)
         self._order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
@@ -149,8 +153,10 @@ class _Tiff:
                 tags[tag] = list(struct.unpack(f"{order}{k}{letter}", raw))
         # Whoever writes a file in one go may leave out that there is no other page.
         behind = start + n * entry
-        width = struct.calcsize(order + place)
-        following = struct.unpack(order + place, self._at(behind, width, what))[0]
+        length = struct.calcsize(order + place)
+        following = struct.unpack(order + place, self._at(behind, length, what))[0]
+        width, height = (sum(tags.get(tag, [])[:1]) for tag in (_WIDTH, _HEIGHT))
+        self.pixels = max(self.pixels, width * height)
         self._check_places(tags, what)
         return [*tags.get(_SUB_IFDS, []), following]
 
