@@ -57,7 +57,7 @@ def test_without_any_measure_all_of_it_can_be_done():
         ("c._leave_network", {"make connections", "send packets"}),
         ("c._drop_capabilities", set()),
         ("c._landlock", {"look into the validator", "read other files", "write files", "make connections"}),
-        ("c._seccomp", {"make connections", "send packets", "start processes"}),
+        ("c._seccomp", {"make connections", "send packets", "start processes", "limit the validator"}),
     ],
 )
 def test_each_measure_alone_closes_its_ways(measure, closes):
@@ -317,3 +317,46 @@ def test_threads_may_be_started_and_it_may_abort():
     )
     assert done.stdout.splitlines() == ["[1]", "not others"]
     assert done.returncode == -6
+
+
+def test_it_limits_schedules_and_shares_with_no_other_process():
+    """Of itself it may; of the validator it might, but for the filter."""
+    code = """
+    import ctypes, errno, os, resource
+    from upload_client.validator import confinement as c
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    calls = {
+        "prlimit": lambda pid: resource.prlimit(pid, resource.RLIMIT_CORE),
+        "affinity": lambda pid: os.sched_setaffinity(pid, os.sched_getaffinity(0)),
+        "scheduler": lambda pid: os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0)),
+        "parameter": lambda pid: os.sched_setparam(pid, os.sched_param(0)),
+    }
+
+    def may(call, pid):
+        try:
+            call(pid)
+        except PermissionError:
+            return False
+        return True
+
+    def shared():  # by a key that nobody has; nothing is made
+        asked = (libc.shmget(77, 1, 0), libc.semget(77, 1, 0), libc.msgget(77, 0))
+        return asked == (-1, -1, -1) and ctypes.get_errno()
+
+    def nicer(pid):
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid))
+
+    everybody = (0, os.getpid(), os.getppid())
+    print(all(may(call, pid) for call in calls.values() for pid in everybody), may(nicer, os.getppid()))
+    print(errno.errorcode[shared()])
+    c._seccomp()
+    print([[may(call, pid) for pid in everybody] for call in calls.values()], may(nicer, os.getppid()))
+    print(errno.errorcode[shared()])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    before = ["True True", "ENOENT"]
+    afterwards = [f"{[[True, True, False]] * 4} False", "EPERM"]
+    assert done.stdout.splitlines() == before + afterwards, done.stderr

@@ -251,15 +251,40 @@ _REFUSED: Mapping[str, tuple[int | None, int | None]] = {
     "init_module": (175, 105),
     "finit_module": (313, 273),
     "kexec_load": (246, 104),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "move_pages": (279, 239),
+    "migrate_pages": (256, 238),
+    "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "semctl": (66, 191),
+    "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
 }
 _CLONE, _CLONE3, _KILL, _TGKILL = (56, 220), (435, 435), (62, 129), (234, 131)
+_OF_ONESELF: Mapping[str, tuple[int, int]] = {
+    "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+}
+"""System calls that name a process first, and may name this one: by 0, or by its number."""
 _ALLOW, _EPERM, _ENOSYS = 0x7FFF0000, 0x00050001, 0x00050026
 _LOAD, _EQUAL, _AT_LEAST, _HAS_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NR, _ARCH, _FIRST_ARGUMENT = 0, 4, 16  # places in struct seccomp_data
 
 
 def _seccomp() -> None:
-    """Make no connection, start no program and no process, look into no other process, signal none."""
+    """Make no connection, start no program or process; look into no other, limit and signal none."""
     machine = platform.machine()
     if machine not in _ARCHITECTURES:
         raise Forbidden(f"not for {machine}")
@@ -296,6 +321,11 @@ def _program(architecture: int, which: int, pid: int) -> list[tuple[int, int, in
         steps += [
             *((_EQUAL, 0, 4, number), (_LOAD, 0, 0, _FIRST_ARGUMENT)),
             *((_EQUAL, 1, 0, pid), (_RETURN, 0, 0, _EPERM), (_RETURN, 0, 0, _ALLOW)),
+        ]
+    for numbers in _OF_ONESELF.values():
+        steps += [
+            *((_EQUAL, 0, 5, numbers[which]), (_LOAD, 0, 0, _FIRST_ARGUMENT)),
+            *((_EQUAL, 2, 0, 0), (_EQUAL, 1, 0, pid), (_RETURN, 0, 0, _EPERM), (_RETURN, 0, 0, _ALLOW)),
         ]
     return [*steps, (_RETURN, 0, 0, _ALLOW)]
 
@@ -336,9 +366,16 @@ def _connect() -> None:
         pass
 
 
-def _resolve() -> None:
+def _send() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
-        found.sendto(b"x", ("192.0.2.1", 9))  # an address that is nobody's (RFC 5737)
+        found.bind(("127.0.0.1", 0))
+        found.sendto(b"x", found.getsockname())  # to itself: nothing leaves this machine
+
+
+def _limit_parent() -> None:
+    import resource  # noqa: PLC0415 — POSIX only
+
+    resource.prlimit(os.getppid(), resource.RLIMIT_CORE)  # asked; who may ask may set as well
 
 
 def _start() -> None:
@@ -353,8 +390,9 @@ ATTEMPTS: Mapping[str, Callable[[], None]] = {
     "read other files": _read_file,
     "write files": _write_file,
     "make connections": _connect,
-    "send packets": _resolve,
+    "send packets": _send,
     "start processes": _start,
+    "limit the validator": _limit_parent,
 }
 """The attempts that a reader would make which a file has taken over, each in harmless form."""
 
