@@ -1,0 +1,402 @@
+"""Data sync: what is sent, what is removed, where it goes, and how a large tree is cut into batches.
+
+Paths here are relative to a folder, components separated by ``/``, whatever lies at either side. Times are
+Unix seconds. What a folder is: everything whose path begins with its path and a ``/``.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Final, NamedTuple
+
+from upload_client.core.paths import check_relpath, collisions
+
+__all__ = [
+    "BATCH_BYTES",
+    "Decision",
+    "Facts",
+    "Filters",
+    "PathStats",
+    "Tree",
+    "TreeNode",
+    "decide",
+    "first_fit_decreasing",
+    "is_marker",
+    "local_problem",
+    "local_problems",
+    "md5_of",
+    "relative_to",
+    "stale",
+]
+
+BATCH_BYTES: Final = 250 * 1024**3
+"""Bytes of a batch where nobody has said how many."""
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+class Facts(NamedTuple):
+    """A file or object as a listing tells it: bytes, time of modification, ETag (local files have none)."""
+
+    size: int
+    modified: float
+    etag: str = ""
+
+
+class Decision(Enum):
+    """The decision about one file."""
+
+    SEND = "send"
+    KEEP = "keep"
+    COMPARE = "compare"
+    """Only the content can tell."""
+
+
+def decide(source: Facts, there: Facts | None, *, force: bool, size_only: bool) -> Decision:
+    """Whether a file is sent: it is missing, forced, of another size, newer, or perhaps of other content.
+
+    Args:
+        source: the file.
+        there: what is at the destination; None: nothing.
+        force: send it, whatever is there.
+        size_only: content of the same size is not compared.
+    """
+    if there is None or force or source.size != there.size or int(source.modified) > int(there.modified):
+        return Decision.SEND
+    if size_only or (source.etag and source.etag == there.etag):
+        return Decision.KEEP
+    return Decision.COMPARE
+
+
+def md5_of(etag: str) -> str | None:
+    """The MD5 that an ETag looks like; None where it is one of parts, or something else.
+
+    It is no MD5 where the object is encrypted with a key of KMS or of the client's own:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
+    return etag if _MD5.fullmatch(etag) else None
+
+
+class Filters:
+    """Which paths are synced: regular expressions that match all of a path. What is excluded stays out.
+
+    Args:
+        include: paths that match one of these; none: all.
+        exclude: but not those that match one of these.
+
+    Raises:
+        ValueError: an expression is none; the text says which.
+    """
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self._include = tuple(map(_compiled, include))
+        self._exclude = tuple(map(_compiled, exclude))
+
+    def __bool__(self) -> bool:
+        return bool(self._include or self._exclude)
+
+    def keep(self, path: str) -> bool:
+        """Whether a path is synced; it is relative to the root of the filters."""
+        if any(pattern.fullmatch(path) for pattern in self._exclude):
+            return False
+        return not self._include or any(pattern.fullmatch(path) for pattern in self._include)
+
+    def matches_start(self, path: str) -> bool:
+        """The same for lists of paths, where an expression need only match the beginning."""
+        if self._include and not any(pattern.match(path) for pattern in self._include):
+            return False
+        return not any(pattern.match(path) for pattern in self._exclude)
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+
+
+def relative_to(path: str, root: str) -> str:
+    """A path as filters see it: below their root; its own name where it is the root; else as it is.
+
+    Args:
+        path: a URI or an absolute path.
+        root: the same kind; ``/`` at its end or not.
+    """
+    root = root.rstrip("/")
+    if not root:
+        return path.lstrip("/")
+    if path.rstrip("/") == root:
+        return root.rpartition("/")[2]
+    return path[len(root) + 1 :] if path.startswith(f"{root}/") else path
+
+
+def is_marker(path: str, size: int) -> bool:
+    """Whether an object stands for a folder: empty, with a ``/`` at the end of its name."""
+    return size == 0 and (not path or path.endswith("/"))
+
+
+def local_problem(path: str) -> str | None:
+    """Why a key cannot become a file below a folder; None if it can."""
+    if problem := check_relpath(path):
+        return problem
+    if any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in path.split("/")):
+        return "has a name of more than 255 bytes, which file systems do not take"
+    return None
+
+
+def local_problems(paths: Sequence[str], *, folds_case: bool) -> Iterator[tuple[str, str]]:
+    """Keys that cannot all become files below one folder: each with the reason.
+
+    Args:
+        paths: sorted, all different.
+        folds_case: the file system takes names for one that differ in case or Unicode form only.
+    """
+    for path in paths:
+        if problem := local_problem(path):
+            yield path, problem
+    known = set(paths)
+    blocked: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in blocked:
+            if folder in known:
+                blocked.add(folder)
+                yield folder, "is an object, and a folder of other objects as well"
+            folder = folder.rpartition("/")[0]
+    if folds_case:
+        for row, other, kind in collisions(paths):
+            how = "case" if kind == "case" else "the form of its Unicode"
+            yield paths[row], f"differs from {paths[other]} in {how} only, and the file system sees one name"
+
+
+# --------------------------------------------------------------------------------------------------- trees
+
+
+class PathStats(NamedTuple):
+    """Bytes and files below a path, and when the last of them was modified."""
+
+    size_bytes: int
+    object_count: int
+    last_modified: float
+
+
+class TreeNode(NamedTuple):
+    """A file, or a folder with all that is in it.
+
+    Attributes:
+        path: relative to the root; with ``/`` at its end for a folder, empty for the root itself.
+        start: of its files among the tree's, which are sorted.
+        stop: behind the last of them.
+    """
+
+    path: str
+    start: int
+    stop: int
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, the root included."""
+        return not self.path or self.path.endswith("/")
+
+
+class Tree:
+    """Files below a root as a tree, some tens of bytes a file: a folder is a range of sorted paths.
+
+    Args:
+        files: path, bytes and time of modification of each, in any order; paths differ.
+    """
+
+    def __init__(self, files: Iterator[tuple[str, int, float]] | Sequence[tuple[str, int, float]]) -> None:
+        paths: list[str] = []
+        sizes, modified = array("q"), array("d")
+        in_order = True
+        last = ""
+        for path, size, when in files:
+            in_order = in_order and (path >= last)
+            last = path
+            paths.append(path)
+            sizes.append(size)
+            modified.append(when)
+        if not in_order:
+            order = sorted(range(len(paths)), key=paths.__getitem__)
+            paths = [paths[row] for row in order]
+            sizes = array("q", (sizes[row] for row in order))
+            modified = array("d", (modified[row] for row in order))
+        self.paths = paths
+        self._modified = modified
+        total = 0
+        self._before = array("q", (0,))
+        for size in sizes:
+            total += size
+            self._before.append(total)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def root(self) -> TreeNode:
+        """All of it."""
+        return TreeNode("", 0, len(self.paths))
+
+    def size(self, node: TreeNode) -> int:
+        """Bytes of all files in it."""
+        return self._before[node.stop] - self._before[node.start]
+
+    def stats(self, node: TreeNode) -> PathStats:
+        """Bytes, files, and the last modification (0: nothing in it)."""
+        last = max(self._modified[node.start : node.stop], default=0.0)
+        return PathStats(self.size(node), node.stop - node.start, last)
+
+    def children(self, node: TreeNode) -> Iterator[TreeNode]:
+        """Files and folders directly in it, in the order of their paths."""
+        if not node.is_folder:
+            return
+        paths, start, skip = self.paths, node.start, len(node.path)
+        if start < node.stop and paths[start] == node.path:
+            start += 1  # an object that stands for the folder
+        while start < node.stop:
+            slash = paths[start].find("/", skip)
+            if slash < 0:
+                yield TreeNode(paths[start], start, start + 1)
+                start += 1
+                continue
+            folder = paths[start][: slash + 1]
+            stop = self._end(folder, start, node.stop)
+            yield TreeNode(folder, start, stop)
+            start = stop
+
+    def walk(self, node: TreeNode | None = None) -> Iterator[TreeNode]:
+        """A node and everything in it, folders before what is in them."""
+        waiting = [self.root if node is None else node]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(reversed(list(self.children(node))))
+
+    def partition(self, limit: int) -> list[TreeNode]:
+        """Cut the tree into as few paths as fit `limit` bytes each; a file that does not stands alone."""
+        found: list[TreeNode] = []
+        waiting = [self.root] if self.paths else []
+        while waiting:
+            node = waiting.pop()
+            if self.size(node) <= limit or not node.is_folder or self._has_content(node):
+                found.append(node)
+            else:
+                waiting.extend(self.children(node))
+        found.sort()
+        return found
+
+    def _has_content(self, node: TreeNode) -> bool:
+        """Whether the object that stands for a folder is not empty: no path means it, and not the rest."""
+        return self.paths[node.start] == node.path and self._before[node.start + 1] > self._before[node.start]
+
+    def _end(self, folder: str, start: int, stop: int) -> int:
+        """Behind the last path that begins with `folder`: searched in steps that double, then halved."""
+        paths, step = self.paths, 1
+        while start + step < stop and paths[start + step].startswith(folder):
+            step *= 2
+        low, high = start + step // 2, min(start + step, stop)
+        while low < high:
+            middle = (low + high) // 2
+            if paths[middle].startswith(folder):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+def first_fit_decreasing(sizes: Sequence[int], limit: int) -> list[list[int]]:
+    """Put sizes into batches of at most `limit` bytes: the largest first, each into the first that has room.
+
+    What is larger than the limit stands alone. The room of all batches is kept as the leaves of a tree of
+    maxima, so that finding the first one takes as many steps as the number of batches has digits.
+
+    Args:
+        sizes: bytes of each, not negative.
+        limit: bytes of a batch.
+
+    Returns:
+        Positions in `sizes`, for each batch.
+    """
+    order = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
+    batches: list[list[int]] = []
+    first = 0
+    while first < len(order) and sizes[order[first]] > limit:
+        batches.append([order[first]])
+        first += 1
+    alone = len(batches)
+    rest = order[first:]
+    # Of any two batches one after the other, the first is full to more than the second's largest.
+    most = min(len(rest), 2 * sum(sizes[row] for row in rest) // max(limit, 1) + 2)
+    leaves = 1 << max(0, most - 1).bit_length()
+    room = [limit] * (2 * leaves)
+    for row in rest:
+        size = sizes[row]
+        at = 1
+        while at < leaves:
+            at *= 2
+            if room[at] < size:
+                at += 1
+        left = room[at] = room[at] - size
+        batch = alone + at - leaves
+        if batch == len(batches):
+            batches.append([row])
+        else:
+            batches[batch].append(row)
+        while at > 1:
+            other = room[at ^ 1]
+            at >>= 1
+            left = max(other, left)
+            if room[at] == left:
+                break
+            room[at] = left
+    return batches
+
+
+def stale(
+    tree: Tree,
+    *,
+    now: float,
+    older_than: float,
+    keep_bytes: int = 0,
+    min_depth: int | None = None,
+    max_depth: int | None = None,
+) -> list[TreeNode]:
+    """Find what has not been used for long: the oldest first, until the rest is no more than is to be kept.
+
+    Args:
+        tree: its times are those of the last use.
+        now: Unix seconds.
+        older_than: seconds since the last use above which a path is stale. A folder is as old as the
+            youngest file in it.
+        keep_bytes: nothing more is named once no more than so many bytes are left.
+        min_depth: no folder above this depth is named as a whole; the root has depth 0.
+        max_depth: below this depth nothing is looked at.
+
+    Returns:
+        The nodes, sorted by their paths.
+    """
+    found: list[tuple[float, TreeNode]] = []
+    waiting = [(tree.root, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        last = tree.stats(node).last_modified
+        if now - last > older_than:
+            if min_depth is None or depth >= min_depth or not node.is_folder:
+                found.append((last, node))
+                continue
+        elif max_depth is not None and depth >= max_depth:
+            continue
+        waiting += ((child, depth + 1) for child in tree.children(node))
+    found.sort()
+    left = tree.size(tree.root)
+    named: list[TreeNode] = []
+    for _, node in found:
+        if left <= keep_bytes:
+            break
+        named.append(node)
+        left -= tree.size(node)
+    return sorted(named)

@@ -1,0 +1,1 @@
+"""Data sync: requests, responses, and the functions that carry them out."""
