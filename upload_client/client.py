@@ -16,8 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import pandas as pd
-
 from upload_client.aws.auth import Prompt
 from upload_client.control.identity import new_agent_id
 from upload_client.control.log import LogReader
@@ -41,7 +39,7 @@ from upload_client.errors import (
 from upload_client.events import Event, MessageType, Phase, Reporter
 from upload_client.index import Choice, LeftOut
 from upload_client.index.choosing import Symlinks
-from upload_client.index.given import FileIndex
+from upload_client.index.files import FileIndex
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.s3.write_guard import checking
 from upload_client.settings import Settings, load_settings
@@ -52,6 +50,7 @@ from upload_client.ui.plain import PlainReporter
 
 if TYPE_CHECKING:
     import boto3
+    import pandas as pd
 
 __all__ = ["Outcome", "UploadClient"]
 

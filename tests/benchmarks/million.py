@@ -187,7 +187,7 @@ def measured(phase: str, folder: Path, endpoint_url: str) -> list[dict[str, obje
 
     from upload_client import NothingToDoError, UploadClient
     from upload_client.delivery.loop import receive_verdicts
-    from upload_client.index import read_index
+    from upload_client.index import read_files
     from upload_client.settings import load_settings
 
     settings = load_settings(
@@ -203,7 +203,7 @@ def measured(phase: str, folder: Path, endpoint_url: str) -> list[dict[str, obje
     client = UploadClient(
         dataset=DATASET,
         delivery_id=DELIVERY,
-        file_index=read_index(folder.with_suffix(".csv")),
+        file_index=read_files(folder.with_suffix(".csv")),
         transfer_type="staging",
         source=folder,
         settings=settings,
@@ -213,7 +213,7 @@ def measured(phase: str, folder: Path, endpoint_url: str) -> list[dict[str, obje
     )
     if phase == "plan":
         plan = client.plan()
-        assert plan.n_to_send == len(client._run.source.index)
+        assert plan.n_to_send == len(client._run.source.index.paths)
         laps.lap(phase, endpoint_url)
         return laps.found
     try:

@@ -97,8 +97,8 @@ def test_with_nothing_more_said_the_current_directory_is_delivered(run, stand_in
     )
     assert (given.settings.threads, given.settings.max_retries) == (8, 2)
     assert (given.resend_invalid, given.debug) == (False, False)
-    assert given.file_index["path"].tolist() == ["a.csv", "b/c.json", "b/d.txt"]
-    assert given.file_index["checksum"].tolist() == [None] * 3
+    assert given.file_index.paths == ["a.csv", "b/c.json", "b/d.txt"]
+    assert given.file_index.checksums is None
     assert (given.output_dir, given.prompt, given.session) == (None, None, None)
 
 
@@ -115,13 +115,13 @@ def test_every_option_reaches_the_client(run, stand_in, data, tmp_path):
     assert (given.source, given.transfer_type) == (data, "sample")
     assert (given.settings.threads, given.settings.max_retries) == (3, 0)
     assert (given.resend_invalid, given.debug, given.output_dir) == (True, True, tmp_path)
-    assert given.file_index["path"].tolist() == ["a.csv"]
+    assert given.file_index.paths == ["a.csv"]
 
 
 def test_the_sources_own_index_is_taken_when_it_has_one(run, stand_in, data):
     (data / "index.csv").write_text("path,checksum\na.csv,AAAAAA==\n", encoding="utf-8")
     run(*NAMED, "--source", data)
-    assert stand_in.made[0].given.file_index["checksum"].tolist() == ["AAAAAA=="]
+    assert stand_in.made[0].given.file_index.checksums == ["AAAAAA=="]
 
 
 def test_a_flag_goes_before_the_environment_before_the_profile(run, stand_in, data, tmp_path, monkeypatch):
@@ -154,14 +154,14 @@ def test_a_bucket_is_delivered_with_the_session_that_reads_it(run, stand_in, sou
     assert isinstance(given.source, Bucket)
     assert str(given.source) == "s3://from-here/x/"
     assert given.session is not None
-    assert given.file_index["path"].tolist() == ["a.csv", "b/c.csv"]
-    assert given.file_index["size"].tolist() == [3, 3]
+    assert given.file_index.paths == ["a.csv", "b/c.csv"]
+    assert list(given.file_index.sizes) == [3, 3]
 
 
 def test_a_buckets_own_index_is_taken_when_it_has_one(run, stand_in, source_bucket):
     source_bucket.put_object(Bucket="from-here", Key="x/index.csv", Body=b"path\nb/c.csv\n")
     run(*NAMED, "--source", "s3://from-here/x")
-    assert stand_in.made[0].given.file_index["path"].tolist() == ["b/c.csv"]
+    assert stand_in.made[0].given.file_index.paths == ["b/c.csv"]
 
 
 def test_what_is_wrong_in_a_buckets_index_is_told_with_where_it_is(run, stand_in, source_bucket):

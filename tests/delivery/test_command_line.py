@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -34,6 +35,19 @@ def test_files_made_by_somebody_else_are_indexed_delivered_and_all_valid(
     assert said.exit_code == 0, said
     assert f"{len(content(toy))} of {len(content(toy))} files valid" in said.stderr
     assert delivery.landed() == content(toy)
+
+
+def test_a_delivery_of_a_folder_loads_no_library_of_tables(delivery: Delivery, data: Path) -> None:
+    """They take longer to load than a small delivery; a list of files is read without them, too."""
+    words = delivery.command("--source", data, "--index", data.parent / "list.csv")[3:]
+    program = f"""
+import sys
+from upload_client.cli.app import main
+index = main(["index", {str(data)!r}, "-o", {str(data.parent / "list.csv")!r}])
+print("codes", index, main({words}), sorted({{"pandas", "numpy", "pyarrow"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "codes 0 0 []", done.stderr
 
 
 def test_the_last_line_sums_up_and_the_state_csv_tells_every_file(delivery: Delivery, data: Path) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from upload_client.core.ours import STATE_COLUMNS
 from upload_client.errors import InvalidIndex, UsageError
-from upload_client.index import Choice, check_index, left_out_of, scan, scan_listing
+from upload_client.index import Choice, Files, check_index, left_out_of, scan, scan_listing
 from upload_client.index.choosing import NAMED, LeftOut, Pattern, parse_patterns, typed_pattern
+from upload_client.index.files import files_of
 from upload_client.index.selecting import select
 from upload_client.index.taking import select_from, take
 from upload_client.support.in_use import InUse
@@ -35,8 +36,8 @@ def write(folder: Path, name: str, *lines: str) -> None:
     (folder / name).write_text("\n".join(lines) + "\n")
 
 
-def paths_of(frame: pd.DataFrame) -> list[str]:
-    return frame["path"].tolist()
+def paths_of(index: pd.DataFrame | Files) -> list[str]:
+    return index.paths if isinstance(index, Files) else index["path"].tolist()
 
 
 def named(frame: pd.DataFrame) -> dict[str, str]:
@@ -81,7 +82,7 @@ def test_patterns_mean_what_git_means(tmp_path):
         write(tmp_path, ".uploadignore", *patterns)
         only = ["/.git/", "/.gitignore"]
         assert paths_of(scan(tmp_path, exclude=only, checksums=False)) == expected, patterns
-        listed = pd.DataFrame({"path": TREE})
+        listed = Files(TREE)
         assert sorted(paths_of(select_from(listed, Choice(), tmp_path))) == expected, patterns
         (tmp_path / ".uploadignore").unlink()
         assert paths_of(scan(tmp_path, exclude=[*patterns, *only], checksums=False)) == expected, patterns
@@ -165,7 +166,7 @@ def test_the_books_of_a_shared_folder_are_no_data(tmp_path):
     frame = scan(tmp_path)
     assert paths_of(frame) == ["a/b"]
     assert named(frame) == {".S3/": "the books of a shared folder", "a/.S3/": "the books of a shared folder"}
-    listed = select_from(pd.DataFrame({"path": [".S3/versions.csv", "a/b"]}), Choice(), tmp_path)
+    listed = select_from(Files([".S3/versions.csv", "a/b"]), Choice(), tmp_path)
     assert paths_of(listed) == ["a/b"]
 
 
@@ -230,7 +231,7 @@ def test_symlinks_that_lead_out_are_refused_followed_or_skipped(linked):
     skipped = scan(linked, symlinks="skip")
     assert paths_of(skipped) == ["a.csv", "b/c.csv"]
     assert left_out_of(skipped).counts == {"symlink": 4}
-    of_list = select_from(followed, Choice.of(symlinks="skip"), linked)
+    of_list = select_from(files_of(followed), Choice.of(symlinks="skip"), linked)
     assert paths_of(of_list) == ["a.csv", "b/c.csv"]
 
 
@@ -361,16 +362,16 @@ def test_a_list_keeps_its_rows_and_what_was_left_out_of_it_is_told(tmp_path):
 
 
 def test_a_list_that_nothing_is_left_out_of_is_the_same(tmp_path):
-    frame = pd.DataFrame({"path": ["a", 1, None, "/b", "../c"]})
-    assert select(frame, Choice(), tmp_path, lambda _: None) is frame
-    other = pd.DataFrame({"file": ["a"]})
+    files = Files(["a", 1, None, "/b", "../c"])
+    assert select(files, Choice(), tmp_path, lambda _: None) is files
+    other = Files(None)
     assert select(other, Choice(), tmp_path, lambda _: None) is other
 
 
 def test_no_pattern_is_looked_for_outside_of_the_source(tmp_path):
     asked = []
     paths = ["a/b", "../x/y", "/etc/passwd", "a/../../z", "a/c"]
-    select(pd.DataFrame({"path": paths}), Choice(), tmp_path, asked.append)
+    select(Files(paths), Choice(), tmp_path, asked.append)
     assert asked == ["", "a/"]
 
 
@@ -393,5 +394,5 @@ def test_every_combination_of_ways_to_leave_a_file_out_agrees(tmp_path):
     for include, exclude in itertools.product([[], *choices], [[], *choices]):
         choice = Choice.of(include, exclude)
         found = paths_of(scan(tmp_path, choice=choice))
-        assert paths_of(select_from(pd.DataFrame({"path": names}), choice, tmp_path)) == found
+        assert paths_of(select_from(Files(names), choice, tmp_path)) == found
         assert paths_of(scan_listing(dict.fromkeys(names, 1), choice=choice)) == found

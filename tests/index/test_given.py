@@ -86,10 +86,10 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_table_of_any_library_is_an_index(source, kind):
     made = Source(source, KINDS[kind])
-    assert made.index["path"].tolist() == PATHS
-    assert made.index["checksum"].tolist() == ["6Le+Qw==", None]
-    assert made.index["size"].tolist() == [1, 2]
-    assert made.index["size"].dtype == "Int64"
+    assert made.index.paths == PATHS
+    assert made.index.checksums == ["6Le+Qw==", None]
+    assert list(made.index.sizes) == [1, 2]
+    assert made.index.frame["size"].dtype == "Int64"
 
 
 @pytest.mark.parametrize(
@@ -108,35 +108,35 @@ def test_a_table_of_any_library_is_an_index(source, kind):
     ],
 )
 def test_a_sequence_of_paths_is_an_index(source, given):
-    assert Source(source, given).index["path"].tolist() == PATHS
+    assert Source(source, given).index.paths == PATHS
 
 
 def test_a_path_is_that_of_a_list_and_nothing_means_all_files(source, tmp_path):
     (tmp_path / "list.csv").write_text("path\nb/c.csv\n")
     for given in (tmp_path / "list.csv", str(tmp_path / "list.csv")):
-        assert Source(source, given).index["path"].tolist() == ["b/c.csv"]
-    assert Source(source, None).index["path"].tolist() == PATHS
+        assert Source(source, given).index.paths == ["b/c.csv"]
+    assert Source(source, None).index.paths == PATHS
 
 
 def test_paths_below_the_source_may_be_whole_and_come_once(source, monkeypatch):
     given = (path for path in sorted(source.rglob("*.csv")))
-    assert Source(source, given).index["path"].tolist() == PATHS
+    assert Source(source, given).index.paths == PATHS
     monkeypatch.chdir(source.parent)
     given = (path for path in sorted(Path("data").rglob("*.csv")))
-    assert Source("data", given).index["path"].tolist() == PATHS
+    assert Source("data", given).index.paths == PATHS
     elsewhere = source.parent / "x.csv"
     with pytest.raises(InvalidIndex, match=r"row 0: .* is absolute"):
         Source(source, [elsewhere])
 
 
 def test_a_reader_of_batches_gives_itself_once(source):
-    assert Source(source, TABLE.to_reader()).index["path"].tolist() == PATHS
+    assert Source(source, TABLE.to_reader()).index.paths == PATHS
 
 
 def test_a_relation_of_duckdb_is_an_index(source):
     duckdb = pytest.importorskip("duckdb")
     relation = duckdb.sql("select * from (values ('a.csv', 1), ('b/c.csv', 2)) t(path, size) order by path")
-    assert Source(source, relation).index["size"].tolist() == [1, 2]
+    assert Source(source, relation).index.sizes == [1, 2]
 
 
 def test_a_frame_as_it_should_be_is_not_copied():
@@ -149,7 +149,7 @@ def test_a_frame_as_it_should_be_is_not_copied():
 )
 def test_rows_that_are_not_to_be_transferred_are_left_out_of_any_table(source, flags):
     made = Source(source, pd.DataFrame({"path": PATHS, "will_transfer": flags}))
-    assert made.index["path"].tolist() == ["a.csv"]
+    assert made.index.paths == ["a.csv"]
     assert made.left_out.counts == {"not_to_transfer": 1}
     table = pa.table({"path": PATHS, "will_transfer": pa.array([str(flag) for flag in flags])})
     assert left_out_of(as_frame(table)).n == 1
@@ -184,7 +184,7 @@ def test_a_table_without_paths_is_refused(kind):
 )
 def test_what_is_no_table_is_refused_in_words(source, given, says):
     if says is None:  # columns of different lengths: what is missing is not known
-        assert Source(source, given).index["size"].tolist() == [1, pd.NA]
+        assert list(Source(source, given).index.sizes) == [1, None]
         return
     with pytest.raises(UsageError, match=says):
         as_frame(given)
@@ -199,7 +199,7 @@ def test_a_size_that_is_none_is_told_by_its_row(source):
 def test_other_checksums_come_along(source):
     digest = bytes(16)
     given = pa.table({"File": PATHS, "MD5": pa.array([digest, None], pa.binary())})
-    assert Source(source, given).index["md5"].tolist() == [base64.b64encode(digest).decode(), None]
+    assert Source(source, given).index.others["md5"] == [base64.b64encode(digest).decode(), None]
 
 
 def test_polars_is_taken_without_pyarrow(source, monkeypatch):

@@ -139,7 +139,7 @@ def test_an_empty_folder_gives_an_empty_index(tmp_path):
 def test_patterns_choose_files(source, include, exclude, found):
     assert scan(source, include=include, exclude=exclude)["path"].tolist() == found
     listing = {"a.csv": 1, "b/c.csv": 2, "b/d/e.bin": 0, "z": 3, "b/": 0}
-    assert scan_listing(listing, include=include, exclude=exclude)["path"].tolist() == found
+    assert scan_listing(listing, include=include, exclude=exclude).paths == found
 
 
 @pytest.mark.parametrize("pattern", ["[z-a]", "[", "!", "!/", "/", "\\"])
@@ -267,7 +267,7 @@ def test_a_source_that_is_no_folder_is_refused(source, call):
 
 
 def test_a_listing_gives_an_index_without_checksums():
-    found = scan_listing({"b": 2, "a/": 0, "a/x": 1, "c/": 7})
+    found = scan_listing({"b": 2, "a/": 0, "a/x": 1, "c/": 7}).frame()
     assert found["path"].tolist() == ["a/x", "b", "c/"]
     assert found["size"].tolist() == [1, 2, 7]
     assert found["checksum"].tolist() == [None] * 3

@@ -125,12 +125,12 @@ def test_absolute_paths_below_the_source_are_taken(source):
     link = source.parent / "link"
     link.symlink_to(source)
     (source.parent / "list.txt").write_text(f"{source}/a.csv\n{link}/e.bin\n")
-    assert take(link, source.parent / "list.txt", Choice())["path"].tolist() == ["a.csv", "e.bin"]
-    frame, _ = read_manifest(source.parent / "list.txt", Bucket("x", client=None), as_format="paths")
-    assert frame["path"].tolist()[0] == f"{source}/a.csv"
+    assert take(link, source.parent / "list.txt", Choice()).paths == ["a.csv", "e.bin"]
+    files, _ = read_manifest(source.parent / "list.txt", Bucket("x", client=None), as_format="paths")
+    assert files.paths[0] == f"{source}/a.csv"
     (source.parent / "list.txt").write_text("path\ns3://my/in/a.csv\ns3://my/in/b.csv\n")
-    frame, _ = read_manifest(source.parent / "list.txt", Bucket("my", prefix="in/", client=None))
-    assert frame["path"].tolist() == ["a.csv", "b.csv"]
+    files, _ = read_manifest(source.parent / "list.txt", Bucket("my", prefix="in/", client=None))
+    assert files.paths == ["a.csv", "b.csv"]
 
 
 # --------------------------------------------------------------------------------------- of other programs
@@ -219,7 +219,7 @@ def test_excluded_files_need_not_be_as_a_bag_says(source):
     with pytest.raises(InvalidIndex, match=r"row 1: 'e\.bin' has changed"):
         take(source, path, Choice())
     frame = take(source, path, Choice.of(exclude="*.bin"))
-    assert frame["path"].tolist() == ["a.csv"]
+    assert frame.paths == ["a.csv"]
     assert left_out_of(frame).counts == {"excluded": 1}
     path.write_text(f"{digest}  data/e.bin\n{'0' * 32}  data/a.csv\n")
     with pytest.raises(InvalidIndex, match=r"row 2: 'a\.csv' has changed"):
@@ -256,7 +256,7 @@ def test_any_kind_of_list_may_come_from_a_pipe(source, tmp_path):
     pd.DataFrame({"path": ["a.csv"]}).to_parquet(parquet)
     for content in (parquet.getvalue(), gzip.compress(b"path\na.csv\n"), b"a.csv\0", b"Path;Size\na.csv;1\n"):
         pipe = through_a_pipe(tmp_path, content)
-        assert take(source, pipe, Choice())["path"].tolist() == ["a.csv"]
+        assert take(source, pipe, Choice()).paths == ["a.csv"]
         pipe.unlink()
 
 

@@ -52,7 +52,7 @@ def source(tmp_path):
 
 def problems_of(path: Path, source, **options) -> tuple[str, ...]:
     with pytest.raises(InvalidIndex) as caught:
-        check_index(read_manifest(path, source, **options).frame, source if isinstance(source, Path) else {})
+        check_index(read_manifest(path, source, **options).files, source if isinstance(source, Path) else {})
     return caught.value.problems
 
 
@@ -73,7 +73,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path, frame, name):
     frame["size"] = frame["size"].fillna(0)
     path = tmp_path / name
     assert write_manifest(frame, path, tmp_path, as_format=name[2:]) == len(frame)
-    found = check_index(read_manifest(path, tmp_path).frame, source).frame
+    found = check_index(read_manifest(path, tmp_path).files, source).frame
     assert found["path"].tolist() == frame["path"].tolist()
     assert found["checksum"].tolist() == frame["checksum"].tolist()
     assert found["size"].tolist() == frame["size"].tolist()
@@ -116,7 +116,7 @@ def test_a_list_whose_kind_cannot_be_told_is_refused_and_may_be_named(source, tm
     with pytest.raises(UsageError, match="cannot be told") as caught:
         read_manifest(path, source)
     assert "--index-format" in caught.value.hint
-    assert read_manifest(path, source, as_format="s3").frame["path"].tolist() == ["a.csv"]
+    assert read_manifest(path, source, as_format="s3").files.paths == ["a.csv"]
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         read_manifest(tmp_path / "none", source)
 
@@ -138,7 +138,8 @@ def test_a_bagit_manifest_is_read_as_it_was_written_with_crc32_and_size(source, 
     assert write_manifest(frame, path, source, as_format="bagit") == 3
     lines = path.read_text("utf-8").splitlines()
     assert lines[1] == f"{hashlib.new(algorithm, b'bc').hexdigest()}  data/b/c d+%2525.csv"
-    (found, notes) = read_manifest(path, source)
+    files, notes = read_manifest(path, source)
+    found = files.frame()
     before = "data/" if is_bag else ""
     assert found["path"].tolist() == [before + name for name in CONTENT]
     assert found["checksum"].tolist() == [checksums.encode(zlib.crc32(data)) for data in CONTENT.values()]
@@ -169,7 +170,8 @@ def test_a_manifest_that_would_lead_out_is_refused_before_anything_is_read(sourc
 
 def test_of_a_bucket_the_digests_are_not_compared_and_that_is_said(tmp_path):
     path = written(tmp_path / "manifest-md5.txt", f"{'0' * 32}  data/x\n")
-    frame, (note,) = read_manifest(path, BUCKET)
+    files, (note,) = read_manifest(path, BUCKET)
+    frame = files.frame()
     assert frame["path"].tolist() == ["data/x"]
     assert "are not compared" in note
 
@@ -195,7 +197,8 @@ def test_a_manifest_of_s3_is_read_as_it_was_written(tmp_path, frame):
     path = tmp_path / "x"
     write_manifest(frame, path, BUCKET, as_format="s3")
     assert path.read_bytes().isascii()
-    frame_again, notes = read_manifest(path, BUCKET, as_format="s3")
+    files, notes = read_manifest(path, BUCKET, as_format="s3")
+    frame_again = files.frame()
     assert frame_again["path"].tolist() == frame["path"].tolist()
     assert notes == ()
 
@@ -214,7 +217,8 @@ def test_a_manifest_of_s3_is_read_as_it_was_written(tmp_path, frame):
     ],
 )
 def test_of_an_inventory_the_objects_as_they_are_now_are_taken(tmp_path, text, expected, n_notes):
-    frame, notes = read_manifest(written(tmp_path / "x.csv", text), BUCKET)
+    files, notes = read_manifest(written(tmp_path / "x.csv", text), BUCKET)
+    frame = files.frame()
     sizes = [None if pd.isna(size) else size for size in frame["size"]]
     assert list(zip(frame["path"], sizes, strict=True)) == expected
     assert len(notes) == n_notes

@@ -31,7 +31,7 @@ def source(tmp_path):
 def test_columns_named_so_are_read_in_hexadecimal_and_base64(source, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text(f"path,md5,sha256\na,{MD5.hex()},{encode(SHA256)}\nb,{encode(MD5)},\n")
-    checked = check_index(read_manifest(path, source).frame, source).frame
+    checked = check_index(read_manifest(path, source).files, source).frame
     assert list(checked.columns) == ["path", "checksum", "size", "md5", "sha256"]
     assert checked["md5"].tolist() == [encode(MD5)] * 2
     assert checked["sha256"].tolist() == [encode(SHA256), None]
@@ -44,7 +44,7 @@ def test_so_are_those_of_a_tsv_and_of_parquet_where_they_may_be_bytes(source, tm
     pytest.importorskip("pyarrow")
     pd.DataFrame({"path": ["a"], "md5": [MD5], "unknown": [1]}).to_parquet(parquet)
     for path in (tsv, parquet):
-        checked = check_index(read_manifest(path, source).frame, source).frame
+        checked = check_index(read_manifest(path, source).files, source).frame
         assert checked["md5"].tolist() == [encode(MD5)]
 
 
@@ -65,7 +65,7 @@ def test_what_is_none_is_refused_with_its_row(source, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text(f"path,checksum,md5,crc32\na,AAAAAA==,{SHA256.hex()},{CRC32:08x}\nb,,nonsense,\n")
     with pytest.raises(InvalidIndex) as found:
-        check_index(read_manifest(path, source).frame, source)
+        check_index(read_manifest(path, source).files, source)
     first, second, third = found.value.problems
     assert first.startswith("row 2: 'a' has '") or second.startswith("row 2: 'a' has '")
     assert "as md5, not the 16 bytes of a md5, in hexadecimal or base64" in first + second

@@ -28,7 +28,7 @@ def test_a_list_from_a_pipe_is_read_whole(tmp_path):
     found, _ = read_manifest(pipe, tmp_path)
     writer.join(30)
     assert len(found) == LINES
-    assert found["path"].iloc[-1] == f"folder/{LINES - 1:08}.csv"
+    assert found.paths[-1] == f"folder/{LINES - 1:08}.csv"
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])

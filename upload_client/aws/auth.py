@@ -17,6 +17,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Protocol
 
 import boto3
@@ -24,6 +25,7 @@ import botocore.session
 from botocore import UNSIGNED
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader
 
 from upload_client.core import srp
 from upload_client.core.answers import Meaning, is_code
@@ -507,10 +509,19 @@ class _Given(CredentialProvider):
         return self._credentials
 
 
+@cache
+def _descriptions() -> Loader:
+    """Botocore's descriptions of the services, read once for all sessions: that takes long."""
+    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    loader: Loader = session.get_component("data_loader")
+    return loader
+
+
 def _bare_session(region: str, credentials: RefreshableCredentials | None = None) -> boto3.Session:
     """A session with these credentials or none: what the machine has for other work is not looked at."""
     # Else a profile named in AWS_PROFILE would have to exist, although nothing is taken from it.
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    session.register_component("data_loader", _descriptions())
     providers: list[CredentialProvider] = [] if credentials is None else [_Given(credentials)]
     session.register_component("credential_provider", CredentialResolver(providers))
     return boto3.Session(botocore_session=session, region_name=region)

@@ -156,9 +156,9 @@ def check(
         choice = files.choice(settings)
         # What follows is long in loading: what is typed wrongly has been told.
         from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
-        from upload_client.index import sources  # noqa: PLC0415 # imports pandas and boto3
-        from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas
-        from upload_client.preflight import Order, preflight  # noqa: PLC0415 # imports pandas and boto3
+        from upload_client.index import sources  # noqa: PLC0415 # imports boto3
+        from upload_client.index.taking import take  # noqa: PLC0415 # not for --help
+        from upload_client.preflight import Order, preflight  # noqa: PLC0415 # imports boto3
 
         order = Order(
             dataset=dataset,

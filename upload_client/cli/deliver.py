@@ -360,11 +360,11 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
     from upload_client.cli.cluster import dask_executor  # noqa: PLC0415 # not for --help
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
-    from upload_client.client import UploadClient  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.client import UploadClient  # noqa: PLC0415 # imports boto3
     from upload_client.delivery.watchdog import watched  # noqa: PLC0415 # imports boto3
     from upload_client.events import Message  # noqa: PLC0415 # not for --help
-    from upload_client.index import left_out_of, sources  # noqa: PLC0415 # imports pandas
-    from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas
+    from upload_client.index import left_out_of, sources  # noqa: PLC0415 # not for --help
+    from upload_client.index.taking import take  # noqa: PLC0415 # not for --help
     from upload_client.support.patience import Patience  # noqa: PLC0415 # not for --help
 
     patiently = Patience(settings.patience, tell=lambda text: reporter.handle(Message(text, "warning")))

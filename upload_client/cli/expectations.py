@@ -184,13 +184,13 @@ def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int
 def _files(source: Path) -> list[tuple[str, int]]:
     from upload_client.cli.place import Chosen  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.index import check_index, known_sizes  # noqa: PLC0415 # imports pandas
-    from upload_client.index.taking import take  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.index import check_index  # noqa: PLC0415 # not for --help
+    from upload_client.index.taking import take  # noqa: PLC0415 # imports boto3
 
     choice = Chosen().choice()
-    frame = check_index(take(source, None, choice), source, choice=choice).frame
+    checked = check_index(take(source, None, choice), source, choice=choice)
     found = []
-    for path, size in zip(frame["path"].tolist(), known_sizes(frame), strict=True):
+    for path, size in zip(checked.paths, checked.sizes, strict=True):
         try:
             found.append((path, int(size) if size is not None else (source / on_disk(path)).stat().st_size))
         except OSError as error:

@@ -15,9 +15,8 @@ from upload_client.core.manifests import WRITTEN, Format, named_format
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from upload_client.core.ours import Kind
+    from upload_client.index import Files
     from upload_client.s3.bucket import Bucket
 
 __all__ = ["index"]
@@ -104,9 +103,9 @@ def index(
     choice = chosen.choice(own)
     refuse_at_once(source, choice)
     # What follows is long in loading: what is typed wrongly has been told.
-    from upload_client.index import scan  # noqa: PLC0415 # imports pandas and boto3
-    from upload_client.index.manifests import write_manifest  # noqa: PLC0415 # imports pandas
-    from upload_client.index.taking import list_bucket  # noqa: PLC0415 # imports pandas
+    from upload_client.index import scan_files  # noqa: PLC0415 # not for --help
+    from upload_client.index.manifests import write_manifest  # noqa: PLC0415 # not for --help
+    from upload_client.index.taking import list_bucket  # noqa: PLC0415 # not for --help
 
     told = Told()
     place: Path | Bucket
@@ -117,14 +116,14 @@ def index(
         patiently = waiting(own)
         session = open_session(own, prompt=find_prompt(), patience=patiently)
         place = bucket = sources.bucket_of(source, session, own)
-        frame = patiently(lambda: list_bucket(bucket, choice))
+        files = patiently(lambda: list_bucket(bucket, choice))
         no_checksums = True
     else:
         place = folder = Path(source)
         no_checksums = no_checksums or kind == "bagit"  # which reads all files for other digests
-        frame = scan(folder, choice=choice, checksums=not no_checksums, on_progress=told)
+        files = scan_files(folder, choice, checksums=not no_checksums, on_progress=told)
     n_files = write_manifest(
-        frame,
+        files,
         target,
         place,
         as_format=kind,
@@ -135,27 +134,27 @@ def index(
     with_what = {"bagit": "with digests", "s3": "as bucket and key"}.get(
         kind, "without checksums" if no_checksums else "with checksums"
     )
-    left_out = f" of {figures.files(len(frame))}" if n_files != len(frame) else ""
-    size = "" if left_out else f"{figures.size(int(frame['size'].sum()))}, "
+    left_out = f" of {figures.files(len(files))}" if n_files != len(files) else ""
+    size = "" if left_out else f"{figures.size(sum(size or 0 for size in files.sizes or ()))}, "
     click.echo(
         f"{for_terminal(str(target))}: {figures.files(n_files)}{left_out}, {size}{with_what}", err=True
     )
-    _notify(frame, place if isinstance(place, Path) else None)
+    _notify(files, place if isinstance(place, Path) else None)
 
 
-def _notify(frame: pd.DataFrame, folder: Path | None) -> None:
+def _notify(files: Files, folder: Path | None) -> None:
     """Tell which files are not in the list, and which may be in it by accident."""
     from upload_client.core import accidents  # noqa: PLC0415 # not for --help
     from upload_client.core.left_out import sentence  # noqa: PLC0415 # not for --help
-    from upload_client.index import left_out_of  # noqa: PLC0415 # imports pandas
-    from upload_client.index.noticing import notice  # noqa: PLC0415 # imports pandas
+    from upload_client.index import left_out_of  # noqa: PLC0415 # not for --help
+    from upload_client.index.noticing import notice  # noqa: PLC0415 # not for --help
 
-    left = left_out_of(frame)
+    left = left_out_of(files)
     if left.n:
         click.echo(sentence(left.counts), err=True)
     for path, why in left.named[:SHOWN]:
         click.echo(f"  {for_terminal(path)} ({for_terminal(why)})", err=True)
     if more := left.n - len(left.named[:SHOWN]):
         click.echo(f"  and {more:,} more", err=True)
-    if odd := accidents.sentence(notice(frame, folder)):
+    if odd := accidents.sentence(notice(files, folder)):
         click.echo(f"warning: {for_terminal(accidents.WARNING + odd)}", err=True)

@@ -289,7 +289,7 @@ def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitSta
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
     from upload_client.core.attestation import MAX_ENVELOPE, signature_name  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
-    from upload_client.index import sources  # noqa: PLC0415 # imports pandas and boto3
+    from upload_client.index import sources  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.store import fetch_receipt  # noqa: PLC0415 # imports boto3
     from upload_client.s3.bucket import NotFound  # noqa: PLC0415 # imports boto3
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from upload_client.core.files import STATES, ClientFile, FileLedger, State
 from upload_client.core.problems import Problem, group
 from upload_client.events import Health, Progress, ValidatorState
 from upload_client.reports.state_csv import COLUMNS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from upload_client.control.lock import Lock
     from upload_client.control.log import LogWriter
     from upload_client.delivery.plan import Plan
@@ -128,6 +128,8 @@ def frame(ledger: FileLedger | None) -> pd.DataFrame:
         category, ordered as a file's life is; ``retries``, ``max_retries`` as int64; ``size`` as Int64, in
         bytes; ``transferred_at``, ``judged_at`` as datetime64[ms, UTC].
     """
+    import pandas as pd  # noqa: PLC0415 - takes longer to load than most runs take
+
     found: dict[str, list[object]] = {field.name: [] for field in fields(ClientFile)}
     for some in () if ledger is None else ledger.columns():
         for values, more in zip(found.values(), some, strict=True):
@@ -136,6 +138,8 @@ def frame(ledger: FileLedger | None) -> pd.DataFrame:
 
 
 def _column(name: str, values: list[object]) -> pd.Series:
+    import pandas as pd  # noqa: PLC0415 - as above
+
     if name == "state":
         return pd.Series(pd.Categorical(values, categories=list(STATES), ordered=True))
     if name in ("retries", "max_retries"):

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from upload_client.core.accidents import WARNING, sentence
-from upload_client.core.digests import ALGORITHMS
 from upload_client.core.files import FileLedger
 from upload_client.core.paths import check_relpaths
 from upload_client.errors import UsageError
-from upload_client.index import Choice, LeftOut, check_index, known_sizes, left_out_of
-from upload_client.index.frames import SIZES_SEEN
-from upload_client.index.given import FileIndex, as_frame
+from upload_client.index import CheckedIndex, Choice, Files, LeftOut, check_index, left_out_of
+from upload_client.index.files import SIZES_SEEN, FileIndex, files_of
 from upload_client.index.noticing import growing, notice
 from upload_client.index.tables import spelling
 from upload_client.index.taking import select_from, take
@@ -25,6 +23,7 @@ from upload_client.transfer.dataroot import DataRoot
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
 
 __all__ = ["Source"]
 
@@ -67,8 +66,9 @@ class Source:
         self._place = place if isinstance(place, Bucket) else _place(place)
         self._choice = choice
         self._given = index
+        self._unchecked: Files
+        self.index: CheckedIndex
         self.notes: list[str] = []
-        self._digests: dict[str, list[str | None]] = {}
         self.warnings: tuple[str, ...] = ()
         self.entries: dict[str, tuple[int, str]] | None = None
         self._sizes: Sequence[int | None] = ()
@@ -97,17 +97,17 @@ class Source:
             listing = {key: size for key, (size, _) in self.entries.items()}
             self._take(root.bucket, listing)
             self._check(listing, landing_prefix)
-        elif any(check_relpaths(self.index["path"].tolist(), landing_prefix)):
+        elif any(check_relpaths(self.index.paths, landing_prefix)):
             assert isinstance(self._place, Path)
             self._check(self._place, landing_prefix)  # it names the keys that are too long
 
     def ledger(self, max_retries: int) -> FileLedger:
         """The files of the index, none of which has moved yet."""
-        self._sizes = known_sizes(self.index)
+        self._sizes = self.index.sizes
         return FileLedger(
-            self.index["path"].tolist(),
+            self.index.paths,
             abspaths=self._before_paths(),
-            checksums=self.index["checksum"].tolist(),
+            checksums=self.index.checksums,
             sizes=self._sizes,
             max_retries=max_retries,
         )
@@ -120,7 +120,7 @@ class Source:
         """Checksums of other kinds that a file must have, as the index says: algorithm and bytes of each."""
         return tuple(
             (name, binascii.a2b_base64(value))
-            for name, column in self._digests.items()
+            for name, column in self.index.others.items()
             if (value := column[row]) is not None
         )
 
@@ -132,22 +132,23 @@ class Source:
             path = None if given is None else Path(given)
             index = take(place, path, self._choice, tell=self.notes.append, listing=listing)
         else:
-            self._given = as_frame(given, *spelling(place))  # what gives itself once is not asked again
-            index = select_from(self._given, self._choice, place, listing)
-        self.index = index
+            if not isinstance(given, Files):
+                from upload_client.index.given import as_frame  # noqa: PLC0415 - imports pandas
+
+                # What gives itself once is not asked again.
+                given = self._given = as_frame(given, *spelling(place))
+            index = select_from(files_of(given), self._choice, place, listing)
+        self._unchecked = index
         self.left_out = left_out_of(index)
         self._sizes_seen = bool(index.attrs.get(SIZES_SEEN))
 
     def _check(self, source: Path | Mapping[str, int], prefix: str = "") -> None:
-        checked = check_index(self.index, source, prefix=prefix, choice=self._choice)
-        looked_at = checked.frame.copy(deep=False)
-        looked_at.attrs = self.index.attrs
+        self.index = check_index(self._unchecked, source, prefix=prefix, choice=self._choice)
+        self.warnings = self.index.warnings
         folder = source if isinstance(source, Path) else None
-        self.index, self.warnings = checked.frame, checked.warnings
-        self._digests = {name: self.index[name].tolist() for name in ALGORITHMS if name in self.index.columns}
-        if told := sentence(notice(looked_at, folder)):
+        if told := sentence(notice(self._unchecked, folder)):
             self.warnings += (WARNING + told,)
-        if told := growing(looked_at):
+        if told := growing(self._unchecked):
             self.warnings += (told,)
 
     def _before_paths(self) -> str:

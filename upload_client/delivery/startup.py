@@ -340,7 +340,7 @@ def _ask_for_validator(run: Run, places: Places, epoch: int, wanted: Request) ->
 def write_index(connected: ConnectedRun) -> None:
     """Put the index, with the column ``will_transfer``, into the control bucket; tell the log."""
     ledger = connected.ledger
-    body = encode_index(connected.run.source.index, [state == "ready" for state in ledger.states()])
+    body = encode_index(connected.run.source.index.files, [state == "ready" for state in ledger.states()])
     key = connected.places.layout.index(connected.lock.epoch)
     connected.index = IndexNamed(key, hashlib.sha256(body).hexdigest())
     connected.create(key, body, "text/csv")

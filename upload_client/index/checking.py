@@ -6,27 +6,19 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from upload_client.core import digests
 from upload_client.core.lists import size_of
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
 from upload_client.index.choosing import Choice
+from upload_client.index.files import MAX_FILES, READ_FROM, ROWS, TOO_MANY, CheckedIndex, Files, files_of
 from upload_client.index.folder import Folder
-from upload_client.index.frames import (
-    MAX_FILES,
-    OTHER_CHECKSUMS,
-    READ_FROM,
-    ROWS,
-    TOO_MANY,
-    CheckedIndex,
-    make_frame,
-)
 from upload_client.index.problems import SHOWN, Problems, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["check_index"]
 
@@ -38,7 +30,7 @@ _EVERYTHING = Choice()
 
 
 def check_index(
-    index: pd.DataFrame,
+    index: pd.DataFrame | Files,
     source: str | Path | Mapping[str, int],
     *,
     prefix: str = "",
@@ -65,34 +57,35 @@ def check_index(
         InvalidIndex: it cannot; with all that is wrong, by row.
         UsageError: the source is no directory.
     """
-    problems = Problems(index.attrs.get(READ_FROM, "the file index"))
-    at: Sequence[int] = index.attrs.get(ROWS, ())
-    if len(at) != len(index):  # somebody has cut it out of what was read, or put it together
-        at = range(len(index))
-    if "path" not in index.columns:
+    given = files_of(index)
+    problems = Problems(given.attrs.get(READ_FROM, "the file index"))
+    at: Sequence[int] = given.attrs.get(ROWS, ())
+    if given.paths is None:
         problems.add(None, None, "has no column 'path'")
         problems.raise_them()
-    if not 0 < len(index) <= MAX_FILES:
-        problems.add(None, None, f"has {len(index):,} files" + f": {TOO_MANY}" * (len(index) > 0))
+    n = len(index)
+    if len(at) != n:  # somebody has cut it out of what was read, or put it together
+        at = range(n)
+    if not 0 < n <= MAX_FILES:
+        problems.add(None, None, f"has {n:,} files" + f": {TOO_MANY}" * (n > 0))
         problems.raise_them()
-    paths: list[str] = index["path"].tolist()
-    checksums = _checked_checksums(index, paths, at, problems)
+    paths: Sequence[str] = given.paths or ()
+    checksums = _checked_checksums(given.checksums, paths, at, problems)
     others = {
-        name: _checked_others(index[name], name, paths, at, problems)
-        for name in OTHER_CHECKSUMS
-        if name in index.columns
+        name: _checked_others(values, name, paths, at, problems) for name, values in given.others.items()
     }
     _merge(checksums, others.pop("crc32", []), paths, at, problems)
-    sizes, unknown = _checked_sizes(index, paths, at, problems)
+    sizes = _checked_sizes(given.sizes, paths, at, problems)
     legal = array("I", _legal(paths, prefix, at, problems))
     if isinstance(source, Mapping):
-        refused = _not_listed(paths, legal, source, sizes, unknown)
+        sizes = list(sizes)
+        refused = _not_listed(paths, legal, source, sizes)
     else:
         refused = Folder(source, choice).refuses(paths, legal)
     for row, reason in refused:
         problems.add(at[row], paths[row], reason)
-    problems.raise_them(hint=_not_utf8(paths) if READ_FROM in index.attrs else None)
-    return CheckedIndex(make_frame(paths, checksums, sizes, unknown, others), _collision_warnings(paths, at))
+    problems.raise_them(hint=_not_utf8(paths) if READ_FROM in given.attrs else None)
+    return CheckedIndex(paths, checksums, sizes, others, _collision_warnings(paths, at))
 
 
 def _not_utf8(paths: Sequence[object]) -> str | None:
@@ -123,12 +116,11 @@ def _legal(paths: Sequence[object], prefix: str, at: Sequence[int], problems: Pr
 
 
 def _checked_checksums(
-    index: pd.DataFrame, paths: Sequence[str], at: Sequence[int], problems: Problems
+    given: Sequence[Any] | None, paths: Sequence[str], at: Sequence[int], problems: Problems
 ) -> list[str | None]:
-    if "checksum" not in index.columns:
+    if given is None:
         return [None] * len(paths)
-    column = index["checksum"].astype(object)
-    checksums: list[str | None] = column.mask(column.isna(), None).tolist()
+    checksums = list(given)
     for start in range(0, len(checksums), _CHUNK):
         chunk = checksums[start : start + _CHUNK]
         joined = ",".join(map(str, chunk)) + ","
@@ -145,11 +137,10 @@ def _checked_checksums(
 
 
 def _checked_others(
-    column: pd.Series[Any], name: str, paths: Sequence[str], at: Sequence[int], problems: Problems
+    given: Sequence[Any], name: str, paths: Sequence[str], at: Sequence[int], problems: Problems
 ) -> list[str | None]:
     """Checksums of another kind, in base64."""
-    column = column.astype(object)
-    found: list[Any] = column.mask(column.isna(), None).tolist()
+    found = list(given)
     for row, value in enumerate(found):
         if value is None or value == "":
             found[row] = None
@@ -178,54 +169,54 @@ def _merge(
 
 
 def _checked_sizes(
-    index: pd.DataFrame, paths: Sequence[str], at: Sequence[int], problems: Problems
-) -> tuple[array[int], bytearray]:
-    n = len(paths)
-    if "size" not in index.columns:
-        return array("q", bytes(8 * n)), bytearray(b"\1" * n)
-    column = index["size"]
-    if not pd.api.types.is_numeric_dtype(column.dtype):
-        # Text, or whatever a library makes of numbers (decimals, its own missing values).
-        column = pd.Series([_number(value) for value in column.tolist()], dtype=object)
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    unknown = column.isna().to_numpy(dtype=np.bool_)
-    # Sizes are below 2**53: a float holds them exactly.
-    with np.errstate(invalid="ignore"):
-        wrong = ~unknown & ~((numbers >= 0) & (numbers <= MAX_OBJECT) & (numbers == np.floor(numbers)))
-    for row in np.flatnonzero(wrong).tolist():
-        reason = f"has no number of bytes as size, but {shown(column.iloc[row])}"
-        problems.add(at[row], paths[row], reason)
-    numbers[unknown | wrong] = 0
-    return array("q", numbers.astype(np.int64).tobytes()), bytearray(unknown.tobytes())
-
-
-def _number(value: object) -> object:
-    """A size of any type as one that numpy takes, None where it says nothing; or itself, to be refused."""
-    if value is None or value is pd.NA or value != value:  # noqa: PLR0124 - so NaN is told
-        return None
-    if isinstance(value, str):
+    given: Sequence[Any] | None, paths: Sequence[str], at: Sequence[int], problems: Problems
+) -> Sequence[int | None]:
+    if given is None:
+        return [None] * len(paths)
+    if isinstance(given, array) and max(given) <= MAX_OBJECT:
+        return given  # as it was seen on a disk, or listed
+    sizes: list[int | None] = []
+    for row, value in enumerate(given):
         try:
-            return size_of(value)
+            sizes.append(_size(value))
         except ValueError:
-            return value
-    return value
+            problems.add(at[row], paths[row], f"has no number of bytes as size, but {shown(value)}")
+            sizes.append(None)
+    return sizes
+
+
+def _size(value: object) -> int | None:
+    """A size of any type in bytes, None where it says nothing.
+
+    Raises:
+        ValueError: it is no number of bytes that a file may have.
+    """
+    if value is None or type(value) is int:
+        size = value
+    elif isinstance(value, str):
+        size = size_of(value)
+    else:  # of numpy, of the decimals, …: whatever is as large as a whole number
+        try:
+            size = int(value)  # type: ignore[call-overload]
+            if size != value:
+                raise ValueError
+        except (TypeError, OverflowError):
+            raise ValueError from None
+    if size is not None and not 0 <= size <= MAX_OBJECT:
+        raise ValueError
+    return size
 
 
 def _not_listed(
-    paths: Sequence[str],
-    rows: Iterable[int],
-    listing: Mapping[str, int],
-    sizes: array[int],
-    unknown: bytearray,
+    paths: Sequence[str], rows: Iterable[int], listing: Mapping[str, int], sizes: list[int | None]
 ) -> Iterator[tuple[int, str]]:
     """Rows that are not listed, or with another size. Sizes that are not known are filled in."""
     for row in rows:
         size = listing.get(paths[row])
         if size is None:
             yield row, "is not there"
-        elif unknown[row]:
+        elif sizes[row] is None:
             sizes[row] = size
-            unknown[row] = 0
         elif sizes[row] != size:
             yield row, f"has {size} bytes, and the index says {sizes[row]}"
 

@@ -5,23 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias
+from typing import Any
 
 import pandas as pd
 
 from upload_client.core.lists import boolean, columns_of, plain_path
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.index.choosing import LeftOut
-from upload_client.index.frames import LEFT_OUT, OTHER_CHECKSUMS, READ_FROM, ROWS
+from upload_client.index.files import LEFT_OUT, OTHER_CHECKSUMS, READ_FROM, ROWS, FileIndex
 from upload_client.index.problems import Problems, shown
 from upload_client.index.tables import plain_paths
 
-__all__ = ["FileIndex", "as_frame", "from_arrow"]
-
-FileIndex: TypeAlias = Any
-"""Anything that is taken for an index: a `pandas.DataFrame`, of any dtypes; whatever comes as Arrow
-(``__arrow_c_stream__``: polars, `pyarrow.Table`, DuckDB) or by ``__dataframe__``; a mapping of columns; a
-sequence of such rows or of paths; the path of a list; None, for all files of the source."""
+__all__ = ["as_frame", "from_arrow"]
 
 _WILL_TRANSFER = "will_transfer"
 

@@ -18,10 +18,8 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from urllib.parse import quote, unquote_plus
-
-import pandas as pd
 
 from upload_client.core import checksums
 from upload_client.core.lists import parse_sum
@@ -40,17 +38,17 @@ from upload_client.core.text import counted
 from upload_client.errors import UsageError
 from upload_client.index.checking import check_index
 from upload_client.index.choosing import Choice
-from upload_client.index.folder import Folder
-from upload_client.index.frames import (
-    COLUMNS,
+from upload_client.index.files import (
     LEFT_OUT,
     MAX_FILES,
     READ_FROM,
     ROWS,
     TOO_MANY,
-    make_frame,
+    Files,
+    files_of,
+    sizes_known,
 )
-from upload_client.index.given import from_arrow
+from upload_client.index.folder import Folder
 from upload_client.index.problems import Problems, shown, unreadable
 from upload_client.index.reading import blocks, in_order
 from upload_client.index.selecting import select
@@ -60,6 +58,9 @@ from upload_client.support.atomic import replacing
 from upload_client.support.inputs import STDIN, opened
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["FORMATS", "Manifest", "read_manifest", "write_manifest"]
 
@@ -80,11 +81,11 @@ class Manifest(NamedTuple):
     """An index that was read from a file.
 
     Attributes:
-        frame: as `upload_client.index.read_index` gives it.
+        files: the index.
         notes: what a person should know about the reading, a sentence each; safe for a terminal.
     """
 
-    frame: pd.DataFrame
+    files: Files
     notes: tuple[str, ...] = ()
 
 
@@ -182,16 +183,15 @@ def _lines(file: BinaryIO) -> Iterator[str]:
         text.detach()
 
 
-def _named(frame: pd.DataFrame, where: str, rows: Sequence[int]) -> pd.DataFrame:
-    frame.attrs |= {READ_FROM: where, ROWS: rows}
-    return frame
-
-
-def _without_sizes(
-    paths: Sequence[str], others: Mapping[str, Sequence[str | None]] | None = None
-) -> pd.DataFrame:
-    n = len(paths)
-    return make_frame(paths, [], array("q", bytes(8 * n)), bytearray(b"\1" * n), others)
+def _listed(
+    where: str,
+    rows: Sequence[int],
+    paths: Sequence[str],
+    sizes: Sequence[int | None] | None = None,
+    checksums: Sequence[str | None] | None = None,
+    others: Mapping[str, Sequence[str | None]] | None = None,
+) -> Files:
+    return Files(paths, checksums, sizes, others, {READ_FROM: where, ROWS: rows})
 
 
 # --- one path a line, with a digest or without
@@ -218,7 +218,7 @@ def _read_sums(file: BinaryIO, where: str, plain: Callable[[str], str]) -> Manif
             break
     problems.raise_them()
     others = {name: [column.get(row) for row in range(len(paths))] for name, column in columns.items()}
-    return Manifest(_named(_without_sizes(paths, others), where, rows))
+    return Manifest(_listed(where, rows, paths, others=others))
 
 
 def _read_paths(file: BinaryIO, where: str, plain: Callable[[str], str]) -> Manifest:
@@ -233,7 +233,7 @@ def _read_paths(file: BinaryIO, where: str, plain: Callable[[str], str]) -> Mani
         if _too_many(paths, problems):
             break
     problems.raise_them()
-    return Manifest(_named(_without_sizes(paths), where, rows))
+    return Manifest(_listed(where, rows, paths))
 
 
 def _too_many(paths: Sequence[str], problems: Problems) -> bool:
@@ -254,13 +254,16 @@ def _read_parquet(file: BinaryIO, where: str, plain: Callable[[str], str]) -> Ma
             f"to read {where}, pyarrow is needed",
             hint="Install it with pip install 'upload-client[formats]'.",
         ) from None
+    from upload_client.index.given import from_arrow  # noqa: PLC0415 - imports pandas
+
     problems = Problems(where)
     try:
         with pq.ParquetFile(file) as table:
             if table.metadata.num_rows > MAX_FILES:
                 problems.add(None, None, f"it has too many files: {TOO_MANY}")
                 problems.raise_them()
-            return Manifest(*from_arrow(table.schema_arrow.names, table.iter_batches, where, plain))
+            frame, notes = from_arrow(table.schema_arrow.names, table.iter_batches, where, plain)
+            return Manifest(files_of(frame), notes)
     except (pa.ArrowException, ValueError) as error:
         if isinstance(error, UsageError):
             raise
@@ -305,15 +308,14 @@ def _read_bagit(
         paths = [relpath.removeprefix(PAYLOAD) for relpath in paths]
     n = len(paths)
     lines = range(1, n + 1)
-    frame = _named(_without_sizes(paths), where, lines)
+    listed = _listed(where, lines, paths)
     if not isinstance(source, Path):
         note = f"the digests in {where} are not compared: that would mean to read the bucket"
-        return Manifest(frame, (note,))
+        return Manifest(listed, (note,))
     if source.is_dir():  # else the check says so
-        frame = select(frame, choice, source, Folder(source, choice).patterns)
-    check_index(frame, source, choice=choice)  # nothing is opened that lies outside
-    kept: Sequence[int] = frame.attrs[ROWS]
-    paths = frame["path"].tolist()
+        listed = select(listed, choice, source, Folder(source, choice).patterns)
+    kept: Sequence[int] = listed.attrs[ROWS]
+    paths = list(check_index(listed, source, choice=choice).paths)  # nothing is opened that lies outside
     sizes, crcs = array("q"), array("L")
     found = _digests(source, paths, algorithm, on_progress, follow=choice.symlinks == "follow")
     for relpath, number, read in zip(paths, kept, found, strict=True):
@@ -328,9 +330,9 @@ def _read_bagit(
         hint="Restore these files from a good copy, or write a new manifest of them; nothing was sent."
     )
     texts: list[str | None] = [checksums.encode(crc) for crc in crcs]
-    proven = _named(make_frame(paths, texts, sizes, bytearray(len(paths))), where, kept)
-    if LEFT_OUT in frame.attrs:
-        proven.attrs[LEFT_OUT] = frame.attrs[LEFT_OUT]
+    proven = _listed(where, kept, paths, sizes, texts)
+    if LEFT_OUT in listed.attrs:
+        proven.attrs[LEFT_OUT] = listed.attrs[LEFT_OUT]
     have = f"{counted(len(paths), 'file')} {'has' if len(paths) == 1 else 'have'}"
     return Manifest(proven, (f"{have} the {algorithm} that {where} says",))
 
@@ -431,9 +433,9 @@ def _read_s3(file: BinaryIO, where: str, source: Path | Bucket) -> Manifest:
         except csv.Error as error:
             problems.add(None, None, f"line {reader.line_num} cannot be read: {error}")
     problems.raise_them()
-    frame = _named(make_frame(paths, [], sizes, unknown), where, rows)
+    files = _listed(where, rows, paths, sizes_known(sizes, unknown))
     note = f"{where} names versions of objects: not they are sent, but the objects as they are now"
-    return Manifest(frame, (note,) if versions else ())
+    return Manifest(files, (note,) if versions else ())
 
 
 def _is_size(text: str) -> bool:
@@ -454,7 +456,7 @@ def _relative(bucket: str, key: str, source: Path | Bucket, number: int, problem
 
 
 def write_manifest(
-    frame: pd.DataFrame,
+    index: pd.DataFrame | Files,
     path: Path,
     source: Path | Bucket,
     *,
@@ -465,7 +467,7 @@ def write_manifest(
     """Write an index as a list of another kind, whole or not at all.
 
     Args:
-        frame: as `upload_client.index.scan` gives it.
+        index: as `upload_client.index.scan` gives it.
         path: where; of a BagIt manifest its name tells the algorithm.
         source: where the files are.
         as_format: what kind of list. ``bagit`` reads all files for their digests; ``s3`` needs a bucket.
@@ -479,21 +481,22 @@ def write_manifest(
         UsageError: the source has no such list.
         OSError: it cannot be written there.
     """
+    files = files_of(index)
     match as_format:
         case "csv":
-            write_index(frame, path, check=check)
+            write_index(files, path, check=check)
         case "tsv":
-            write_index(frame, path, delimiter="\t", check=check)
+            write_index(files, path, delimiter="\t", check=check)
         case "parquet":
-            _write_parquet(frame, path, check)
+            _write_parquet(files, path, check)
         case "bagit":
-            return _write_bagit(frame, path, source, on_progress, check)
+            return _write_bagit(files, path, source, on_progress, check)
         case "s3":
-            _write_s3(frame, path, source, check)
-    return len(frame)
+            _write_s3(files, path, source, check)
+    return len(files)
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path, check: _Check) -> None:
+def _write_parquet(files: Files, path: Path, check: _Check) -> None:
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
@@ -503,7 +506,12 @@ def _write_parquet(frame: pd.DataFrame, path: Path, check: _Check) -> None:
             hint="Install it with pip install 'upload-client[formats]'.",
         ) from None
     schema = pa.schema([("path", pa.string()), ("checksum", pa.string()), ("size", pa.int64())])
-    columns = {name: frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in COLUMNS}
+    nothing: Sequence[None] = [None] * len(files)
+    columns = {
+        "path": files.paths or (),
+        "checksum": files.checksums or nothing,
+        "size": files.sizes or nothing,
+    }
     table = pa.table(
         columns, schema=schema
     )  # not by way of pandas, which would write down what it knows besides
@@ -512,7 +520,7 @@ def _write_parquet(frame: pd.DataFrame, path: Path, check: _Check) -> None:
 
 
 def _write_bagit(
-    frame: pd.DataFrame,
+    files: Files,
     path: Path,
     source: Path | Bucket,
     on_progress: Progress | None,
@@ -531,7 +539,7 @@ def _write_bagit(
         )
     if not isinstance(source, Path):
         raise UsageError("a BagIt manifest is made of a directory: it needs the content of all files")
-    paths: list[str] = frame["path"].tolist()
+    paths: list[str] = list(files.paths or ())
     before = PAYLOAD
     if _is_bag(source):
         paths = [relpath for relpath in paths if relpath.startswith(PAYLOAD)]
@@ -547,13 +555,13 @@ def _write_bagit(
     return len(paths)
 
 
-def _write_s3(frame: pd.DataFrame, path: Path, source: Path | Bucket, check: _Check) -> None:
+def _write_s3(files: Files, path: Path, source: Path | Bucket, check: _Check) -> None:
     """Write a manifest for S3 Batch: bucket and key, URL-encoded (S3 user guide, "Specifying a manifest")."""
     if isinstance(source, Path):
         raise UsageError(
             "a manifest of S3 names objects of a bucket, and the source is a directory",
             hint="Give s3://bucket/prefix as SOURCE.",
         )
-    keys = (quote(source.prefix + relpath, safe="/") for relpath in frame["path"])
+    keys = (quote(source.prefix + relpath, safe="/") for relpath in files.paths or ())
     with replacing(path, check) as file:
         file.writelines(f"{source.name},{key}\n" for key in keys)

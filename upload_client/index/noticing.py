@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from upload_client.core.accidents import Accident, accidents, is_script, still_growing
-from upload_client.index.frames import RECENT
+from upload_client.index.files import RECENT, Files
 from upload_client.index.recognising import near_folders
 from upload_client.support.file_names import on_disk
 
@@ -28,21 +26,21 @@ class Recent(NamedTuple):
     named: tuple[str, ...] = ()
 
 
-def notice(index: pd.DataFrame, source: Path | None) -> list[Accident]:
+def notice(index: Files, source: Path | None) -> list[Accident]:
     """The files of an index that look like an accident.
 
     Args:
-        index: as `check_index` or `scan` gives it.
+        index: its paths are text.
         source: where the files are, if that is a directory.
     """
-    paths: list[str] = index["path"].tolist()
+    paths: Sequence[str] = index.paths or ()
     found = accidents(paths)
     if source is not None and (scripts := _scripts(paths, source)):
         found.append(Accident("scripts that call upload-client", len(scripts), tuple(scripts[:3])))
     return found
 
 
-def growing(index: pd.DataFrame) -> str:
+def growing(index: Files) -> str:
     """The sentence about files that may be being written still, as `scan` has seen them; or nothing."""
     seen: Recent = index.attrs.get(RECENT, Recent())
     return still_growing(seen.n, seen.named)

@@ -8,21 +8,23 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from upload_client.core import checksums as crc
 from upload_client.core.accidents import is_recent
 from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, LeftOut, Symlinks
+from upload_client.index.files import LEFT_OUT, RECENT, SIZES_SEEN, Files
 from upload_client.index.folder import Folder
-from upload_client.index.frames import LEFT_OUT, RECENT, SIZES_SEEN, make_frame
 from upload_client.index.noticing import Recent
 from upload_client.index.problems import Problems, shown
 from upload_client.index.recognising import MARK, named
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.in_use import files_in_use
 
-__all__ = ["scan", "scan_listing"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["scan", "scan_files", "scan_listing"]
 
 _MEND = "Mend or rename them, or leave them out with --exclude."
 _OF_LINKS = " Of symlinks, --symlinks skip leaves out all, and --symlinks follow delivers what they lead to."
@@ -76,6 +78,22 @@ def scan(
     """
     if choice is None:
         choice = Choice.of(include, exclude, symlinks=symlinks, in_use=files_in_use())
+    files = scan_files(
+        source, choice, checksums=checksums, n_threads=n_threads, on_progress=on_progress, clock=clock
+    )
+    return files.frame()
+
+
+def scan_files(
+    source: str | Path,
+    choice: Choice,
+    *,
+    checksums: bool = True,
+    n_threads: int = 8,
+    on_progress: Callable[[int, int], None] | None = None,
+    clock: Clock = SYSTEM,
+) -> Files:
+    """Make an index of all files below a directory, by column; see `scan`."""
     folder = Folder(source, choice)
     problems = Problems(shown(source))
     left = LeftOut()
@@ -114,12 +132,10 @@ def scan(
             pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
             raise
     problems.raise_them(hint=_MEND + _OF_LINKS * linked + " Nothing was sent.")
-    texts: list[str | None] = [crc.encode(value) for value in crcs] if checksums else []
-    frame = make_frame(paths, texts, sizes, bytearray(len(sizes)))
+    attrs = {LEFT_OUT: left, RECENT: Recent(n_recent, tuple(named))}
     if not checksums:  # as with their content: it is what is found when they are sent
-        frame.attrs[SIZES_SEEN] = True
-    frame.attrs |= {LEFT_OUT: left, RECENT: Recent(n_recent, tuple(named))}
-    return frame
+        attrs[SIZES_SEEN] = True
+    return Files(paths, [crc.encode(value) for value in crcs] if checksums else None, sizes, attrs=attrs)
 
 
 def scan_listing(
@@ -129,7 +145,7 @@ def scan_listing(
     exclude: Sequence[str] | str = (),
     choice: Choice | None = None,
     read: Callable[[str], bytes] = lambda _: b"",
-) -> pd.DataFrame:
+) -> Files:
     """Make an index of a listing, such as that of a bucket, as `scan` does of a directory.
 
     Args:
@@ -157,10 +173,7 @@ def scan_listing(
             left.add(path, "ours", ours)
         else:
             paths.append(path)
-    sizes = array("q", (listing[path] for path in paths))
-    frame = make_frame(paths, [], sizes, bytearray(len(paths)))
-    frame.attrs[LEFT_OUT] = left
-    return frame
+    return Files(paths, None, array("q", (listing[path] for path in paths)), attrs={LEFT_OUT: left})
 
 
 _buffers = threading.local()

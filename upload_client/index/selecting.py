@@ -4,46 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from upload_client.core.paths import check_relpaths
 from upload_client.index.choosing import Choice, Chooser, Kept, LeftOut
+from upload_client.index.files import LEFT_OUT, Files
 from upload_client.index.folder import Folder
-from upload_client.index.frames import LEFT_OUT, ROWS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["left_out_of", "select"]
 
 
-def left_out_of(frame: pd.DataFrame) -> LeftOut:
+def left_out_of(index: pd.DataFrame | Files) -> LeftOut:
     """The files left out of an index when it was made or read."""
-    found = frame.attrs.get(LEFT_OUT)
+    found = index.attrs.get(LEFT_OUT)
     return found if isinstance(found, LeftOut) else LeftOut()
 
 
-def select(
-    frame: pd.DataFrame, choice: Choice, source: Path | None, read: Callable[[str], bytes | None]
-) -> pd.DataFrame:
+def select(files: Files, choice: Choice, source: Path | None, read: Callable[[str], bytes | None]) -> Files:
     """Leave out of a list what the patterns say, those in the source's ``.uploadignore`` too.
 
     A path that cannot be delivered stays, for `upload_client.index.check_index` to say so with its row.
 
     Args:
-        frame: with the column ``path``.
+        files: the list.
         choice: which files are wanted.
         source: where the files are, if that is a directory.
         read: the content of a folder's ``.uploadignore``, see `Chooser`.
 
     Returns:
-        The same frame, or one with fewer rows; what was left out is noted in it (`left_out_of`).
+        The same list, or one with fewer rows; what was left out is noted in it (`left_out_of`).
     """
-    if "path" not in frame.columns:
-        return frame
-    paths: list[object] = frame["path"].tolist()
-    texts = [path if isinstance(path, str) else "" for path in paths]
+    texts = [path if isinstance(path, str) else "" for path in files.paths or ()]
     illegal = {row for row, _ in check_relpaths(texts)}
     left = LeftOut()
-    left.update(left_out_of(frame))
+    left.update(left_out_of(files))
     before = left.n
     chooser = Chooser(choice, read, left)
     out = set(_left_out(texts, illegal, chooser))
@@ -54,13 +51,9 @@ def select(
                 left.add(text, "symlink")
                 out.add(row)
     if left.n == before:
-        return frame
-    kept = [row for row in range(len(texts)) if row not in out]
-    rows: Sequence[int] = frame.attrs.get(ROWS, ())
-    selected = frame.iloc[kept].reset_index(drop=True)
-    selected.attrs = {**frame.attrs, LEFT_OUT: left}
-    if len(rows) == len(texts):
-        selected.attrs[ROWS] = [rows[row] for row in kept]
+        return files
+    selected = files.keep([row for row in range(len(texts)) if row not in out])
+    selected.attrs[LEFT_OUT] = left
     return selected
 
 

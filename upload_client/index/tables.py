@@ -12,15 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TextIO
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 from upload_client.core.lists import DELIMITERS, NO_PATH, boolean, columns_of, plain_path, size_of
 from upload_client.core.manifests import is_directive, text_coding
 from upload_client.errors import UsageError
 from upload_client.index.choosing import LeftOut
-from upload_client.index.frames import (
+from upload_client.index.files import (
     COLUMNS,
     LEFT_OUT,
     MAX_FILES,
@@ -28,19 +26,24 @@ from upload_client.index.frames import (
     READ_FROM,
     ROWS,
     TOO_MANY,
-    make_frame,
-    sizes_of,
+    Files,
+    files_of,
+    sizes_known,
 )
 from upload_client.index.problems import Problems, shown, unreadable
 from upload_client.s3.bucket import Bucket
 from upload_client.support.atomic import replacing
 from upload_client.support.file_names import from_disk, on_disk
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = [
     "Table",
     "encode_index",
     "is_index",
     "plain_paths",
+    "read_files",
     "read_index",
     "read_table",
     "spelling",
@@ -66,16 +69,16 @@ class Table(NamedTuple):
     """An index that was read from a table.
 
     Attributes:
-        frame: as the head of `upload_client.index` says.
+        files: the index.
         notes: what a person should know about the reading, a sentence each; safe for a terminal.
     """
 
-    frame: pd.DataFrame
+    files: Files
     notes: tuple[str, ...]
 
 
 def read_index(path: Path, *, delimiter: str | None = None) -> pd.DataFrame:
-    """Read an index file. What it says about files is for `check_index`.
+    """Read an index file as a DataFrame. What it says about files is for `check_index`.
 
     Args:
         path: a CSV with the columns ``path`` and, as one likes, ``checksum``, ``size``, ``will_transfer`` and
@@ -86,9 +89,14 @@ def read_index(path: Path, *, delimiter: str | None = None) -> pd.DataFrame:
         InvalidIndex: it is not such a CSV. Rows are counted as a spreadsheet does: the header is row 1.
         UsageError: it cannot be read.
     """
+    return read_files(path, delimiter=delimiter).frame()
+
+
+def read_files(path: Path, *, delimiter: str | None = None) -> Files:
+    """Read an index file, by column; see `read_index`."""
     try:
         with path.open("rb") as file:
-            return read_table(file, shown(path), delimiter=delimiter).frame
+            return read_table(file, shown(path), delimiter=delimiter).files
     except OSError as error:
         raise unreadable(shown(path), error) from error
 
@@ -127,15 +135,15 @@ def read_table(
     finally:
         text.detach()
     problems.raise_them(hint=_HINT if table.is_none else None)
-    frame = make_frame(table.paths, table.checksums, table.sizes, table.unknown, table.others)
-    rows: Sequence[int] = range(table.first, len(frame) + table.first)
-    frame.attrs |= {READ_FROM: where, ROWS: rows}
+    attrs: dict[str, Any] = {READ_FROM: where, ROWS: range(table.first, len(table.paths) + table.first)}
     if table.left.n:
-        frame.attrs |= {ROWS: table.rows, LEFT_OUT: table.left}
+        attrs |= {ROWS: table.rows, LEFT_OUT: table.left}
+    sizes = sizes_known(table.sizes, table.unknown)
+    files = Files(table.paths, table.checksums or None, sizes, table.others, attrs)
     notes = []
     if table.ignored:
         notes.append(f"not used of {where}: {', '.join(map(shown, table.ignored))}")
-    return Table(frame, tuple(notes))
+    return Table(files, tuple(notes))
 
 
 def is_index(path: Path) -> bool:
@@ -342,18 +350,18 @@ def _all_sizes(texts: Sequence[str]) -> bool:
     return digits.isascii() and digits.isdigit() and "" not in texts and max(map(len, texts)) <= 18
 
 
-def encode_index(frame: pd.DataFrame, will_transfer: Sequence[bool] | None = None) -> bytes:
+def encode_index(index: pd.DataFrame | Files, will_transfer: Sequence[bool] | None = None) -> bytes:
     """An index as CSV in UTF-8.
 
     Args:
-        frame: as `check_index` or `scan` returns it.
+        index: as `check_index` or `scan` returns it.
         will_transfer: whether this run sends the file, for each row: the column ``will_transfer``.
     """
-    return "".join(_lines(frame, will_transfer)).encode()
+    return "".join(_lines(index, will_transfer)).encode()
 
 
 def write_index(
-    frame: pd.DataFrame,
+    index: pd.DataFrame | Files,
     path: Path,
     *,
     delimiter: str = ",",
@@ -362,7 +370,7 @@ def write_index(
     """Write an index as a CSV file, whole or not at all.
 
     Args:
-        frame: as `check_index` or `scan` returns it.
+        index: as `check_index` or `scan` returns it.
         path: where.
         delimiter: what to put between the cells.
         check: see `upload_client.support.atomic.replacing`.
@@ -371,22 +379,26 @@ def write_index(
         OSError: it cannot be written there.
     """
     with replacing(path, check) as file:
-        file.writelines(_lines(frame, delimiter=delimiter))
+        file.writelines(_lines(index, delimiter=delimiter))
 
 
 def _lines(
-    frame: pd.DataFrame, will_transfer: Sequence[bool] | None = None, delimiter: str = ","
+    index: pd.DataFrame | Files,
+    will_transfer: Sequence[bool] | None = None,
+    delimiter: str = ",",
 ) -> Iterator[str]:
-    sizes, unknown = sizes_of(frame["size"])
-    rows = zip(frame["path"].tolist(), frame["checksum"].tolist(), sizes, unknown, strict=True)
-    ends = ["\n"] * len(frame)
+    files = files_of(index)
+    paths = files.paths or ()
+    nothing: Sequence[None] = [None] * len(paths)
+    rows = zip(paths, files.checksums or nothing, files.sizes or nothing, strict=True)
+    ends = ["\n"] * len(paths)
     header = delimiter.join(COLUMNS)
     if will_transfer is not None:
         header += f",{_WILL_TRANSFER}"
         ends = [",true\n" if will else ",false\n" for will in will_transfer]
     yield header + "\n"
     to_quote = re.compile(rf'["{delimiter}\r\n]').search
-    for (path, checksum, size, no_size), end in zip(rows, ends, strict=True):
+    for (path, checksum, size), end in zip(rows, ends, strict=True):
         if to_quote(path):
             path = '"' + path.replace('"', '""') + '"'  # noqa: PLW2901 - the same, quoted
-        yield f"{path}{delimiter}{checksum or ''}{delimiter}{'' if no_size else size}{end}"
+        yield f"{path}{delimiter}{checksum or ''}{delimiter}{'' if size is None else size}{end}"

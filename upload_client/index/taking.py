@@ -8,17 +8,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from upload_client.core.manifests import Format
 from upload_client.errors import InvalidIndex
 from upload_client.index.choosing import IGNORE_FILE, Choice
+from upload_client.index.files import Files
 from upload_client.index.folder import Folder
 from upload_client.index.manifests import Progress, read_manifest
-from upload_client.index.scanning import scan, scan_listing
+from upload_client.index.scanning import scan_files, scan_listing
 from upload_client.index.selecting import select
 from upload_client.index.sources import INDEX
-from upload_client.index.tables import is_index, read_index
+from upload_client.index.tables import is_index, read_files
 from upload_client.s3.bucket import Bucket, store_errors
 from upload_client.support.in_use import note
 
@@ -37,7 +36,7 @@ def take(
     tell: Callable[[str], object] = lambda _: None,
     on_progress: Progress | None = None,
     listing: Mapping[str, int] | None = None,
-) -> pd.DataFrame:
+) -> Files:
     """The index to deliver: the one named, else the source's own ``index.csv``, else what is found there.
 
     Args:
@@ -51,18 +50,18 @@ def take(
         listing: size of each file, by path, of a bucket that has been listed.
 
     Returns:
-        As the head of `upload_client.index` says; what was left out is noted in it (`left_out_of`).
+        The index, by column; what was left out is noted in it (`left_out_of`).
 
     Raises:
         UsageError: the index or the source cannot be read (`InvalidIndex`: with what is wrong).
     """
     if index is not None:
-        frame, notes = read_manifest(
+        files, notes = read_manifest(
             index, source, as_format=as_format, choice=choice, on_progress=on_progress
         )
         for one in notes:
             tell(one)
-        return select_from(frame, choice, source, listing)
+        return select_from(files, choice, source, listing)
     if isinstance(source, Path):
         there = source / INDEX
         if own and there.is_file() and is_index(there):
@@ -70,7 +69,7 @@ def take(
             tell(f"the list of files is {there}")
             return _own(there, choice, source)
         # Checksums are computed while the files are sent, in the same read.
-        return scan(source, choice=choice, checksums=False)
+        return scan_files(source, choice, checksums=False)
     if listing is None:
         listing = _listed(source)
     if own and INDEX in listing:
@@ -78,15 +77,15 @@ def take(
             if is_index(copy):
                 tell(f"the list of files is {source}{INDEX}")
                 try:
-                    return select_from(read_index(copy), choice, source, listing)
+                    return select_from(read_files(copy), choice, source, listing)
                 except InvalidIndex as error:
                     raise InvalidIndex(f"{source}{INDEX}", error.problems, error.n_problems) from None
     return list_bucket(source, choice, listing)
 
 
-def _own(path: Path, choice: Choice, source: Path) -> pd.DataFrame:
+def _own(path: Path, choice: Choice, source: Path) -> Files:
     try:
-        return select_from(read_index(path), choice, source)
+        return select_from(read_files(path), choice, source)
     except InvalidIndex as error:
         error.hint += " Or deliver all files: --no-index."
         raise
@@ -105,29 +104,29 @@ def _copied(source: Bucket) -> Iterator[Path]:
 
 
 def select_from(
-    frame: pd.DataFrame, choice: Choice, source: Path | Bucket, listing: Mapping[str, int] | None = None
-) -> pd.DataFrame:
+    files: Files, choice: Choice, source: Path | Bucket, listing: Mapping[str, int] | None = None
+) -> Files:
     """Leave out of a list what is not wanted of its source; see `upload_client.index.selecting.select`.
 
     Args:
-        frame: the list.
+        files: the list.
         choice: what is wanted.
         source: where the files are.
         listing: as of `take`.
     """
     if isinstance(source, Path):
         if not os.path.isdir(source):  # noqa: PTH112
-            return frame  # checking the index will tell
-        return select(frame, choice, source, Folder(source, choice).patterns)
+            return files  # checking the index will tell
+        return select(files, choice, source, Folder(source, choice).patterns)
     listed = _listed(source) if listing is None else listing
 
     def read(folder: str) -> bytes | None:
         return _start(source, folder + IGNORE_FILE) if folder + IGNORE_FILE in listed else None
 
-    return select(frame, choice, None, read)
+    return select(files, choice, None, read)
 
 
-def list_bucket(source: Bucket, choice: Choice, listing: Mapping[str, int] | None = None) -> pd.DataFrame:
+def list_bucket(source: Bucket, choice: Choice, listing: Mapping[str, int] | None = None) -> Files:
     """The files of a bucket with their sizes; see `upload_client.index.scan_listing`."""
     listed = _listed(source) if listing is None else listing
     return scan_listing(listed, choice=choice, read=lambda key: _start(source, key) if listed[key] else b"")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from upload_client.control.places import Places
 from upload_client.core.accidents import sentence as accident_sentence
@@ -19,8 +18,8 @@ from upload_client.core.preflight import Finding
 from upload_client.core.text import counted
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.expectations.expected import Expected
-from upload_client.index import Choice, check_index, known_sizes, left_out_of
-from upload_client.index.frames import READ_FROM
+from upload_client.index import Choice, Files, check_index, left_out_of
+from upload_client.index.files import READ_FROM
 from upload_client.index.noticing import growing, notice
 from upload_client.preflight.content import check_contents, unopened
 from upload_client.preflight.run import SHOWN, Data, Run, Steps, more, quoted
@@ -29,9 +28,6 @@ from upload_client.support import figures
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator.expected import InvalidExpectations, read_expected
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["look_at_content", "look_at_files"]
 
@@ -42,7 +38,7 @@ def look_at_files(run: Run, source: Path | Bucket) -> Steps[None]:
     """Look at the index, and at each file it names."""
     run.tell("reading the index")
     try:
-        frame = run.order.read_files(source)
+        index = run.order.read_files(source)
     except InvalidIndex as error:
         yield Finding(
             "index",
@@ -57,34 +53,28 @@ def look_at_files(run: Run, source: Path | Bucket) -> Steps[None]:
         yield Finding("index", "problem", str(error), error.hint)
         _no_files(run)
         return
-    if "path" not in frame.columns:
-        yield Finding("index", "problem", "it has no column 'path'", InvalidIndex.hint)
-        _no_files(run)
-        return
-    paths: list[str] = frame["path"].astype(str).tolist()
+    paths = list(map(str, index.paths or ()))
     first_row = (
-        2 if READ_FROM in frame.attrs else 0
+        2 if READ_FROM in index.attrs else 0
     )  # rows as a spreadsheet counts them, where there was a file
     unsafe = dict(check_relpaths(paths))
-    checked = yield from _index(frame, paths, unsafe)
+    checked = yield from _index(index, paths, unsafe)
     yield _names(paths, unsafe, first_row)
-    known = checked and "size" in frame.columns
-    expected = known_sizes(frame) if known else [None] * len(paths)
+    expected = index.sizes if checked and index.sizes is not None else [None] * len(paths)
     yield from _look(run, source, paths, unsafe, expected)
-    yield _accidents(frame, source if isinstance(source, Path) else None)
+    yield _accidents(index, source if isinstance(source, Path) else None)
 
 
 def _no_files(run: Run) -> None:
     run.why_not = run.why_not or "not tried: the index cannot be read"
 
 
-def _index(frame: pd.DataFrame, paths: Sequence[str], unsafe: Mapping[int, str]) -> Steps[bool]:
+def _index(index: Files, paths: Sequence[str], unsafe: Mapping[int, str]) -> Steps[bool]:
     """Is each row of the index as it should be, whatever its file is like."""
     mark = secrets.token_hex(8)
     # Names have a finding of their own. What replaces them keeps the number of each row.
     stand_ins = [f"{mark}/{row}" if row in unsafe else path for row, path in enumerate(paths)]
-    table = frame.drop(columns="size", errors="ignore").assign(path=stand_ins)
-    table.attrs = frame.attrs
+    table = Files(stand_ins, index.checksums, others=index.others, attrs=index.attrs)
     try:
         check_index(table, dict.fromkeys(stand_ins, 0))
     except InvalidIndex as error:
@@ -96,7 +86,7 @@ def _index(frame: pd.DataFrame, paths: Sequence[str], unsafe: Mapping[int, str])
             details=(*error.problems[:SHOWN], *more(error.n_problems)),
         )
         return False
-    given = frame["checksum"].notna().sum() if "checksum" in frame.columns else 0
+    given = sum(checksum is not None for checksum in index.checksums or ())
     how = (
         "with checksums"
         if given == len(paths)
@@ -104,7 +94,7 @@ def _index(frame: pd.DataFrame, paths: Sequence[str], unsafe: Mapping[int, str])
         if not given
         else f"{given} with checksums"
     )
-    left = left_out_of(frame)
+    left = left_out_of(index)
     out = sentence(left.counts)
     shown = [f"{quoted(path)} {why}" for path, why in left.named[:SHOWN]]
     yield Finding(
@@ -143,10 +133,10 @@ def _names(paths: Sequence[str], unsafe: Mapping[int, str], first_row: int) -> F
     return Finding("names", "ok", "all can be delivered, none can be taken for another")
 
 
-def _accidents(frame: pd.DataFrame, source: Path | None) -> Finding:
-    found = notice(frame, source)
+def _accidents(index: Files, source: Path | None) -> Finding:
+    found = notice(index, source)
     shown = [accident_sentence([accident]) for accident in found]
-    if grows := growing(frame):
+    if grows := growing(index):
         shown.append(grows)
     if not shown:
         return Finding("accidents", "ok", "none: no name looks like one, and no file is new")

@@ -28,7 +28,8 @@ from upload_client.support.secrets import without_secrets
 
 if TYPE_CHECKING:
     import boto3
-    import pandas as pd
+
+    from upload_client.index import Files
 
 __all__ = [
     "NETWORK",
@@ -86,7 +87,7 @@ class Order:
     settings: Settings
     sources: Mapping[str, Sequence[str]]
     open_source: Callable[[boto3.Session | None], Path | Bucket | None]
-    read_files: Callable[[Path | Bucket], pd.DataFrame]
+    read_files: Callable[[Path | Bucket], Files]
     output_dir: Path
     choice: Choice = field(default_factory=Choice)
     content: bool = False

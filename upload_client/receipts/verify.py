@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from upload_client.core.receipt import (
     compare_size,
 )
 from upload_client.errors import UsageError
-from upload_client.index import Choice, LeftOut, known_sizes, read_index
+from upload_client.index import Choice, LeftOut, read_files
 from upload_client.index.folder import Folder
 from upload_client.index.reading import blocks, in_order
 from upload_client.receipts.store import open_receipt, sha256_of
@@ -84,9 +84,9 @@ def compare_with(path: Path, other: Path, report: Report) -> None:
                 for each in compare_receipts(files, ((one.path, one.size, one.crc32) for one in others)):
                     report(each)
             return
-        index = read_index(other)
-        sizes, checksums_of = known_sizes(index), index["checksum"].tolist()
-        rows = zip(index["path"].tolist(), sizes, (text or None for text in checksums_of), strict=True)
+        index = read_files(other)
+        nothing: Sequence[None] = [None] * len(index)
+        rows = zip(index.paths or (), index.sizes or nothing, index.checksums or nothing, strict=True)
         for each in compare_receipts(files, sorted(rows, key=lambda row: row[0])):
             report(each)
 

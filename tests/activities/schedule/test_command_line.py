@@ -43,7 +43,8 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "jobs_of_test.py").write_text(JOBS, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    # Each test has a module of its own under the one name.
+    # Each test has a module of its own under the one name, and leaves nothing of it.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     sys.modules.pop("jobs_of_test", None)
     return tmp_path
 
