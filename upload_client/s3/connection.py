@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection, kept open, for PutObject, UploadPart, GetObject and HeadObject: the fast path.
+"""One HTTP/1.1 connection, kept open, for PutObject, UploadPart, CopyObject, GetObject, HeadObject: fast.
 
 Why it exists: through botocore a request costs more than a millisecond under the GIL, through this some
-hundredth of that, so that the disk and the network are the limit, not Python. It does as little as these four
+hundredth of that, so that the disk and the network are the limit, not Python. It does as little as these five
 requests need, and does that strictly: an answer it does not fully understand is no answer, and whatever is
 unusual is handed to botocore by the caller.
 
@@ -11,6 +11,7 @@ happened; so the same code runs under a selector with hundreds of others, and al
 * HTTP/1.1 messages: RFC 9112; interim answers, connection persistence: RFC 9110, sections 15.2 and 7.6.1.
 * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 * https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+* https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 * https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -40,7 +41,16 @@ from upload_client.s3 import request_log
 from upload_client.s3.route import Address, Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
 from upload_client.s3.trouble import trouble_of
-from upload_client.s3.wire import Answer, Body, GetObject, HeadObject, PutObject, UploadPart
+from upload_client.s3.wire import (
+    Answer,
+    Body,
+    CopyObject,
+    GetObject,
+    GetRange,
+    HeadObject,
+    PutObject,
+    UploadPart,
+)
 from upload_client.support.local_file import FileRange
 from upload_client.support.secrets import without_secrets
 
@@ -52,7 +62,7 @@ T = TypeVar("T")
 Waits = Generator[int, int, T]
 """Yields what is waited for, is told what has happened (0: for too long, nothing), returns a T."""
 
-Lean = PutObject | UploadPart | GetObject | HeadObject
+Lean = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject
 
 Turn = Callable[[int], int]
 """Is told how many bytes are to go, waits until some may, and says how many of them: at least one."""
@@ -62,19 +72,21 @@ _RECORDS = 256 * 1024  # of plain text for TLS at a time: OpenSSL wants the same
 _TAIL = 64 * 1024  # of a long body; held back until its file is seen to be unchanged
 _MAX_HEAD = 64 * 1024
 _MAX_BODY = 1024 * 1024
+_MOST_OF_ANSWER = 4096  # bytes of what a copy is answered with, all in all
 _ADDRESSES_LAST = 60.0
 _SILENT = "S3 has been silent for too long"
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
 _SINGLE = frozenset({b"content-length", b"transfer-encoding", b"etag"})
 _CUT = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
-_METHODS = {GetObject: "GET", HeadObject: "HEAD"}
+_METHODS = {GetObject: "GET", GetRange: "GET", HeadObject: "HEAD"}
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: |\r|\Z)")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,6}\Z")
 _ELABORATE = frozenset({b"transfer-encoding", b"connection"})
 _CODE = re.compile(rb"<Code>([^<]{1,200})</Code>")
 _MESSAGE = re.compile(rb"<Message>([^<]{0,2000})</Message>")
+_COPIED = re.compile(rb"<(ETag|ChecksumCRC32|ChecksumType)>\s*([^<]{1,200}?)\s*</\1>")
 
 
 class Broken(Exception):  # noqa: N818 - the connection's, not the program's
@@ -399,7 +411,7 @@ class Connection:
         if not data:
             raise _Closed("S3 closed the connection without an answer")
         head, end, rest = data.partition(b"\r\n\r\n")
-        most = request.most if isinstance(request, GetObject) else 0
+        most = _MOST_OF_ANSWER if isinstance(request, CopyObject) else getattr(request, "most", 0)
         if end and len(rest) <= most and head[:13] == b"HTTP/1.1 200 ":
             headers = _headers(head)
             length = headers.get(b"content-length")
@@ -453,7 +465,9 @@ class Connection:
         """The answer's body, and whether only the connection's end has ended it (RFC 9112, section 6.3)."""
         if status in (204, 304) or type(request) is HeadObject:
             return b"", False
-        most = request.most if type(request) is GetObject and status == 200 else _MAX_BODY
+        most = _MAX_BODY
+        if (type(request) is GetObject and status == 200) or (type(request) is GetRange and status == 206):
+            most = request.most
         encoding = headers.get(b"transfer-encoding")
         length = headers.get(b"content-length")
         if encoding is not None:
@@ -603,6 +617,10 @@ def _answer(
     if 200 <= status < 300:
         if isinstance(request, GetObject | HeadObject):
             return _found(request, status, headers, body)
+        if isinstance(request, GetRange):
+            return _found_range(request, status, headers, body)
+        if isinstance(request, CopyObject):
+            return _copied(headers, body)
         etag = headers.get(b"etag", b"").strip(b'"').decode("latin-1")
         echoed = headers.get(b"x-amz-checksum-crc32")
         if not whole or (echoed is not None and echoed.decode("latin-1") != request.crc32):
@@ -631,6 +649,64 @@ def _answer(
         date=headers.get(b"date", b"").decode("latin-1"),
         request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
         host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
+    )
+
+
+def _found_range(
+    request: GetRange, status: int, headers: dict[bytes, bytes], body: bytes | bytearray
+) -> Answer:
+    """A range of an object: exactly the one that was asked for, of the object that was asked for."""
+    last = request.offset + request.size - 1
+    told = headers.get(b"content-range", b"").replace(b"=", b" ")
+    if (
+        status != 206
+        or len(body) != request.size
+        or not told.startswith(b"bytes %d-%d/" % (request.offset, last))
+    ):
+        return Answer(0, "MalformedAnswer", "S3 says yes to something else than was asked")
+    if headers.get(b"etag", b"").strip(b'"') != request.etag.encode():
+        return Answer(0, "MalformedAnswer", "the answer is of another object")
+    return Answer(status, etag=request.etag, size=len(body), body=body)
+
+
+def _copied(headers: dict[bytes, bytes], body: bytes | bytearray) -> Answer:
+    """The answer to a copy. It may say yes at first, and no when it is done.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    request_id = headers.get(b"x-amz-request-id", b"").decode("latin-1")
+    host_id = headers.get(b"x-amz-id-2", b"").decode("latin-1")
+    if b"<CopyObjectResult" not in body:
+        code, message = _CODE.search(body), _MESSAGE.search(body)
+        if code is None:
+            return Answer(0, "MalformedAnswer", "S3 says yes to something else than was asked")
+        said = message[1].decode("utf-8", "replace") if message else ""
+        return Answer(
+            500,
+            unescape(code[1].decode("utf-8", "replace")),
+            for_log(without_secrets(unescape(said))),
+            date=headers.get(b"date", b"").decode("latin-1"),
+            request_id=request_id,
+            host_id=host_id,
+        )
+    told = {name: value.decode("latin-1") for name, value in _COPIED.findall(body)}
+    etag = unescape(told.get(b"ETag", ""), {"&quot;": '"', "&#34;": '"'}).strip('"')
+    crc32 = told.get(b"ChecksumCRC32")
+    if crc32 is not None and (not is_crc32(crc32) or told.get(b"ChecksumType") == "COMPOSITE"):
+        crc32 = None
+    versions = [
+        headers.get(name, b"null").decode("latin-1")
+        for name in (b"x-amz-version-id", b"x-amz-copy-source-version-id")
+    ]
+    version, source_version = (v if v != "null" and is_version_id(v) else None for v in versions)
+    return Answer(
+        200,
+        etag=etag if is_etag(etag) else "",
+        crc32=crc32,
+        version_id=version,
+        source_version=source_version,
+        request_id=request_id,
+        host_id=host_id,
     )
 
 

@@ -1,6 +1,7 @@
 """`DirectWire`: PutObject and UploadPart over connections of our own, everything else through boto3.
 
-(Its connections carry GetObject and HeadObject as well, for a multiplexer: `upload_client.s3.multiplexer`.)
+(Its connections carry GetObject, HeadObject and CopyObject as well, for a multiplexer:
+`upload_client.s3.multiplexer`; and ranges of objects, for who has a thread to wait: `DirectWire.fetch`.)
 What is answered in an unusual way (a redirect, a wrong clock, expired credentials, …) is asked once more
 through boto3, whose answer then counts: botocore knows what to do about it.
 """
@@ -19,7 +20,7 @@ import botocore.exceptions
 from upload_client.errors import DeliveryError
 from upload_client.s3.connection import Connection, Lean, Names, Turn, Waits
 from upload_client.s3.route import NoRoute, Route
-from upload_client.s3.wire import Answer, BotoWire, PutObject, Request, UploadPart
+from upload_client.s3.wire import Answer, BotoWire, GetObject, GetRange, PutObject, Request, UploadPart
 from upload_client.support import failpoints
 from upload_client.support.local_file import CAN_SEND_FILES
 
@@ -46,6 +47,7 @@ class DirectWire:
     Args:
         destination: Where objects are written.
         options: As for `BotoWire`.
+        source: Where copies come from; None: none are made.
         unsigned_payload: As for `Route`.
 
     Attributes:
@@ -56,11 +58,16 @@ class DirectWire:
     """
 
     def __init__(
-        self, destination: Bucket, options: Mapping[str, str] | None = None, *, unsigned_payload: bool = False
+        self,
+        destination: Bucket,
+        options: Mapping[str, str] | None = None,
+        *,
+        source: Bucket | None = None,
+        unsigned_payload: bool = False,
     ) -> None:
-        self.boto = BotoWire(destination, None, options)
+        self.boto = BotoWire(destination, source, options)
         try:
-            self.route = Route(destination, options, unsigned_payload=unsigned_payload)
+            self.route = Route(destination, options, source=source, unsigned_payload=unsigned_payload)
         except botocore.exceptions.BotoCoreError as error:
             raise NoRoute(str(error)) from error
         self._names = Names()
@@ -102,6 +109,22 @@ class DirectWire:
         if self._closed.is_set():
             self.close()
         return self.second_opinion(request, answer) if is_unusual(answer) else answer
+
+    def fetch(self, request: GetObject | GetRange) -> Answer:
+        """Fetch an object, or a range of one, and wait for it."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self.connection()
+        try:
+            answer = carry(connection, request)
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        if self._closed.is_set():
+            self.close()
+        return answer
 
     def on_the_wire(self) -> Counter[str]:
         """Bytes of requests under way that have been sent, by key; of those that threads carry."""

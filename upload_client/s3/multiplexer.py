@@ -2,9 +2,9 @@
 
 For small files the time goes into waiting for answers and into the interpreter, and threads that take turns
 at the interpreter lock are slower than one that keeps it. So one thread reads and sends them all, each
-over a connection of its own. It does the usual case only: a file that needs more than its one PutObject
-(something else was there, no answer came, S3 is too busy), or whose GetObject or HeadObject finds nothing, is
-handed over to a worker as it stands.
+over a connection of its own. It does the usual case only: a file that needs more than its one PutObject or
+CopyObject (something else was there, no answer came, S3 is too busy), or whose GetObject or HeadObject finds
+nothing, is handed over to a worker as it stands. (A write that has succeeded may have its object looked at.)
 
 Files go through the steps abreast: some are read, then all of these are signed and sent, then some answers
 are taken. A processor that does one thing many times over has it in its cache: a third of the time is saved.
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from upload_client.s3.connection import READ, Connection
 from upload_client.s3.direct import DirectWire, is_unusual
-from upload_client.s3.wire import Answer, GetObject, HeadObject, PutObject
+from upload_client.s3.wire import Answer, CopyObject, GetObject, HeadObject, PutObject
 
 if TYPE_CHECKING:
     from upload_client.s3.connection import Waits
@@ -263,7 +263,7 @@ class Multiplexer:
             self._jobs.report(self._begun, self._ended)
             self._begun, self._ended = [], []
 
-    def _begin(self, job: Job) -> PutObject | GetObject | HeadObject | None:
+    def _begin(self, job: Job) -> PutObject | CopyObject | GetObject | HeadObject | None:
         """Have a file read; what is to be asked, if it is for this lane to ask it now."""
         began = time.perf_counter()
         try:
@@ -282,8 +282,9 @@ class Multiplexer:
         job.request = request
         if isinstance(request, GetObject | HeadObject):
             return request
-        if isinstance(request, PutObject) and self._jobs.may_write():
-            return request
+        copies = isinstance(request, CopyObject) and request.source_etag is not None
+        if (copies or isinstance(request, PutObject)) and self._jobs.may_write():
+            return request  # type: ignore[no-any-return]
         self._hand_over(job)
         return None
 
@@ -318,7 +319,20 @@ class Multiplexer:
         except Exception as error:  # noqa: BLE001 - as above
             self._end(job, error)
         else:
-            self._hand_over(job, None if reads else answer)
+            if answer.ok and not reads and isinstance(job.request, HeadObject):
+                self._ask(job, job.request)
+            else:
+                self._hand_over(job, None if reads else answer)
+
+    def _ask(self, job: Job, request: HeadObject) -> None:
+        """Go on with a job that has one more question."""
+        slot = self._idle.pop() if self._idle else _Slot(self._wire.connection())
+        slot.job = job
+        slot.steps = slot.connection.exchange(request)
+        self._busy.add(slot)
+        answer = self._step(slot, None)
+        if answer is not None:
+            self._answered(slot, answer)
 
     def _watch(self, slot: _Slot, interest: int) -> None:
         """Have the selector watch the connection's socket, which may be another one than before."""

@@ -24,7 +24,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from upload_client.s3 import request_log
 from upload_client.s3.network import Way, way_of
 from upload_client.s3.sigv4 import Form, Keys, Signer, quote_key, quote_value
-from upload_client.s3.wire import GetObject, HeadObject, PutObject, UploadPart
+from upload_client.s3.wire import CopyObject, GetObject, GetRange, HeadObject, PutObject, UploadPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,10 @@ _UNSIGNED = frozenset({"user-agent", "x-amzn-trace-id"})
 
 _GAPS = ("x-amz-content-sha256", "x-amz-date")
 _CONTENT: dict[str, object] = {"Body": b"", "ChecksumCRC32": "AAAAAA=="}
+_COPIED = ("x-amz-copy-source", "x-amz-copy-source-if-match")
+
+Asked = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject
+"""Requests whose way is known."""
 
 
 class NoRoute(Exception):  # noqa: N818 - reads as what it says
@@ -95,6 +99,7 @@ class Route:
     Args:
         destination: The bucket.
         options: As for `BotoWire`.
+        source: Where copies come from; None: none are made.
         unsigned_payload: Over plain HTTP too, sign the headers only. The CRC32 among them still protects the
             content from accidents, but no longer from an attacker on the way. Over TLS it is always so.
 
@@ -104,9 +109,15 @@ class Route:
     """
 
     def __init__(
-        self, destination: Bucket, options: Mapping[str, str] | None = None, *, unsigned_payload: bool = False
+        self,
+        destination: Bucket,
+        options: Mapping[str, str] | None = None,
+        *,
+        source: Bucket | None = None,
+        unsigned_payload: bool = False,
     ) -> None:
         self._bucket = destination
+        self._source = source
         self._options = dict(options or {})
         self._unsigned = unsigned_payload
         self._learning = threading.Lock()
@@ -120,10 +131,11 @@ class Route:
             part = self._see("UploadPart", prefix + "k", UploadId="u", PartNumber=1, **_CONTENT)
             get = self._see("GetObject", prefix + "k", IfMatch='"e"', ChecksumMode="ENABLED")
             look = self._see("HeadObject", prefix + "k", ChecksumMode="ENABLED")
+            copy = put if self._source is None else self._see_copy(prefix + "k", self._source)
             url = urlsplit(put.url)
             if (
                 url.query
-                or any(urlsplit(other.url).path != url.path for other in (part, get, look))
+                or any(urlsplit(other.url).path != url.path for other in (part, get, look, copy))
                 or urlsplit(get.url).query
                 or urlsplit(look.url).query
                 or not url.path.endswith(quote_key(prefix) + "k")
@@ -143,7 +155,7 @@ class Route:
                 self.sign_payload = True
             self._host = _host(url.hostname, None if port == (443 if secure else 80) else port)
             self._path = url.path[:-1]
-            self._headers = put.headers, part.headers, get.headers, look.headers
+            self._headers = put.headers, part.headers, get.headers, look.headers, copy.headers
             self._auth = put.auth
             self._use(_keys(put.auth))
 
@@ -174,10 +186,10 @@ class Route:
                 # Without a tunnel, the proxy itself reads the request, and is told the whole URL.
                 origin = f"http://{self._host}"
                 unsigned |= self.address.proxy_headers
-            return Form(method, {**signed, **always}, (*gaps, *_GAPS), unsigned, origin)
+            return Form(method, {**signed, **always}, sorted((*gaps, *_GAPS)), unsigned, origin)
 
         signer = Signer(keys, self._auth.region_name, self._auth.service_name)
-        put, part, get, look = self._headers
+        put, part, get, look, copy = self._headers
         self._forms = (
             signer,
             {
@@ -190,17 +202,24 @@ class Route:
             form("PUT", part, "x-amz-checksum-crc32"),
             form("GET", get, "if-match"),
             form("HEAD", look),
+            form(
+                "GET", {k: v for k, v in get.items() if k != "x-amz-checksum-mode"}, "if-match", "range"
+            ),  # of a range no store says a checksum, and some refuse to be asked for one
+            {
+                condition: form("PUT", copy, condition, *_COPIED)
+                for condition in ("if-none-match", "if-match")
+            },
         )
         self.signer = signer
 
-    def head(self, request: PutObject | UploadPart | GetObject | HeadObject, payload: str) -> bytes:
+    def head(self, request: Asked, payload: str) -> bytes:
         """The head of a request, signed.
 
         Args:
             request: What is to be sent.
             payload: SHA-256 of its body in hexadecimal, or `UNSIGNED_PAYLOAD`.
         """
-        signer, put, part, get, look = self._forms
+        signer, put, part, get, look, get_range, copy = self._forms
         stamp = signer.stamp()
         path = self._path + quote_key(request.key)
         if isinstance(request, PutObject):
@@ -218,17 +237,45 @@ class Route:
             return get.fill(signer, stamp, path, "", payload, None, values)
         elif isinstance(request, HeadObject):
             return look.fill(signer, stamp, path, "", payload, None, (payload, stamp.time))
+        elif isinstance(request, GetRange):
+            last = request.offset + request.size - 1
+            values = f'"{request.etag}"', f"bytes={request.offset}-{last}", payload, stamp.time
+            return get_range.fill(signer, stamp, path, "", payload, None, values)
+        elif isinstance(request, CopyObject):
+            assert self._source is not None, "a copy needs a source bucket"
+            if request.expect is None:
+                form, condition = copy["if-none-match"], "*"
+            else:
+                form, condition = copy["if-match"], f'"{request.expect}"'
+            source = quote_key(f"{self._source.name}/{self._source.prefix}{request.source_key}")
+            values = condition, payload, source, f'"{request.source_etag}"', stamp.time
+            query = ""
         else:
             form = part
             values = (request.crc32, payload, stamp.time)
             query = f"partNumber={request.number}&uploadId={quote_value(request.upload_id)}"
         return form.fill(signer, stamp, path, query, payload, len(request.body), values)
 
-    def url(self, request: PutObject | UploadPart | GetObject | HeadObject) -> str:
+    def url(self, request: Asked) -> str:
         """The target of a request, for the log."""
         scheme = "http" if self.address.tls is None else "https"
         query = f"?partNumber={request.number}" if isinstance(request, UploadPart) else ""
         return f"{scheme}://{self._host}{self._path}{quote_key(request.key)}{query}"
+
+    def _see_copy(self, key: str, source: Bucket) -> _Seen:
+        """Have botocore make a copy, and make sure that it names the source as it is named here."""
+        name = f"{source.name}/{source.prefix}k"
+        seen = self._see(
+            "CopyObject",
+            key,
+            CopySource={"Bucket": source.name, "Key": f"{source.prefix}k"},
+            CopySourceIfMatch='"e"',
+            ChecksumAlgorithm="CRC32",
+            IfNoneMatch="*",
+        )
+        if seen.headers.pop(_COPIED[0], "") != quote_key(name) or seen.headers.pop(_COPIED[1], "") != '"e"':
+            raise NoRoute("how botocore names the source of a copy is not understood")
+        return seen
 
     def _see(self, operation: str, key: str, **arguments: object) -> _Seen:
         """Have botocore make a request, and take it before it is sent."""

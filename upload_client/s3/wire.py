@@ -36,6 +36,7 @@ __all__ = [
     "CopyPart",
     "CreateUpload",
     "GetObject",
+    "GetRange",
     "HeadObject",
     "ListParts",
     "Pause",
@@ -142,6 +143,28 @@ class GetObject(NamedTuple):
         return b""
 
 
+class GetRange(NamedTuple):
+    """Fetch `size` bytes (at least one) of an object from an offset, if it has the ETag `etag`.
+
+    Connections of our own carry it, as `GetObject`.
+    """
+
+    key: str
+    etag: str
+    offset: int
+    size: int
+
+    @property
+    def most(self) -> int:
+        """Bytes of the answer's body."""
+        return self.size
+
+    @property
+    def body(self) -> bytes:
+        """Nothing is sent."""
+        return b""
+
+
 class SourceObject(NamedTuple):
     """Ask what an object of the source bucket is."""
 
@@ -162,6 +185,11 @@ class CopyObject(NamedTuple):
     source_etag: str | None
     key: str
     expect: str | None
+
+    @property
+    def body(self) -> bytes:
+        """Nothing is sent."""
+        return b""
 
 
 class CopyPart(NamedTuple):

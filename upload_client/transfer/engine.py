@@ -356,13 +356,18 @@ class TransferEngine:
     # The queue; the lock is held in all of these
 
     def _queue(self, task: TransferTask) -> None:
-        if (task.size or 0) < SMALL and not self._copies:
+        if (task.size or 0) < SMALL and (not self._copies or self._is_known(task)):
             self._small.append(task)
             if self._multiplexer is not None and not self._multiplexer.asleep and not self._helping():
                 return  # it will see for itself
         else:
             heapq.heappush(self._bulk, (-(task.size or 0), next(self._order), task))
         self._nudge()
+
+    def _is_known(self, task: TransferTask) -> bool:
+        """Whether a copy takes one request, as far as can be told, and a lane is there to make it."""
+        known = task.size is not None and task.source_etag is not None and not task.digests
+        return known and self._multiplexer is not None
 
     def _nudge(self) -> None:
         """Wake whoever could do something now."""
@@ -585,6 +590,8 @@ class TransferEngine:
             if self._stopping:
                 return []
             tasks = [self._small.popleft() for _ in range(min(most, len(self._small)))]
+            if self._copies:
+                return [self._file(task) for task in tasks]  # whose bytes do not come here
             if self._rate is not None and tasks:
                 self._rate.spend(sum(task.size or 0 for task in tasks), self._clock.monotonic())
             return [self._file(task, task.size or 0) for task in tasks]
@@ -826,10 +833,10 @@ def _wire(
     *,
     unsigned_payload: bool,
 ) -> Wire:
-    """The wire of that name. Copies need none of our own: S3 moves the bytes."""
-    if engine != "boto3" and source.bucket is None:
+    """The wire of that name."""
+    if engine != "boto3":
         try:
-            wire = DirectWire(destination, options, unsigned_payload=unsigned_payload)
+            wire = DirectWire(destination, options, source=source.bucket, unsigned_payload=unsigned_payload)
         except NoRoute as error:
             if engine == "lean":
                 raise
