@@ -1,0 +1,636 @@
+"""Fetching objects into files: small ones hundreds at once, large ones in ranges, each whole or not at all.
+
+Every request names the ETag that was listed, so that an object which is replaced meanwhile is noticed. What
+comes is held against the CRC32 that the store says, else against the ETag where that is an MD5 or the MD5 of
+parts. It is written beside its final name (or in a folder of the same file system), is on disk before it gets
+that name, and takes it in one step.
+
+One thread receives small objects (`upload_client.s3.multiplexer`); others write them, some at a time, because
+a disk takes many at once as quickly as one. Large objects are fetched in ranges by threads that may wait.
+Which ranges are there is noted down beside the file, with the CRC32 of each: a later run reads them, and
+fetches the others only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import queue
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple
+
+from upload_client.core import checksums
+from upload_client.core.codes import FileCode
+from upload_client.core.data_sync import md5_of
+from upload_client.core.ours import LEFT_OVER
+from upload_client.core.parts import MIB
+from upload_client.errors import DeliveryError
+from upload_client.s3.bucket import Bucket, StoreError, store_errors
+from upload_client.s3.concurrency import Concurrency
+from upload_client.s3.direct import DirectWire
+from upload_client.s3.multiplexer import Job, Multiplexer
+from upload_client.s3.route import NoRoute
+from upload_client.s3.wire import Answer, GetObject, GetRange
+from upload_client.support import failpoints
+from upload_client.support.file_names import on_disk
+from upload_client.support.secrets import without_secrets
+
+__all__ = ["FetchOutcome", "FetchTask", "fetch_files", "read_etag"]
+
+SMALL: Final = 256 * 1024
+"""Bytes below which an object is one of the many for the one thread."""
+RANGE: Final = 8 * MIB
+"""Bytes of a range of a large object."""
+RESUMED: Final = 4 * RANGE
+"""Bytes from which an interrupted download is gone on with."""
+_MOST_RANGES: Final = 10_000
+_HELD: Final = 48 * MIB
+_BATCH: Final = 16
+_WRITERS: Final = 8
+_FETCHERS: Final = 8
+_LARGE: Final = 6  # objects in ranges at once
+_TRIES: Final = 8
+_WINDOW: Final = 4096
+_OPAQUE: Final = ("aws:kms", "aws:kms:dsse")
+_CHANGED: Final = "the object has been replaced since it was listed"
+
+
+class FetchTask(NamedTuple):
+    """An object to fetch.
+
+    Attributes:
+        row: the caller's number for it; comes back in the outcome.
+        key: of the object, relative to the bucket's prefix.
+        size: bytes, as listed.
+        etag: as listed, without quotes.
+        path: the absolute path of the file; its folder need not be there.
+        folder: where it is written until it is whole, on the same file system; None: beside `path`.
+    """
+
+    row: int
+    key: str
+    size: int
+    etag: str
+    path: str
+    folder: str | None = None
+
+
+class FetchOutcome(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        row: the task's.
+        ok: the file is there, whole and checked.
+        size: bytes of the file.
+        bytes_fetched: bytes that came over the network; less where an earlier try had left some.
+        crc32: of the content, base64.
+        error: why not, for people; None where it is ok.
+        code: the same for programs.
+        raced: the object is another by now, or gone.
+    """
+
+    row: int
+    ok: bool
+    size: int = 0
+    bytes_fetched: int = 0
+    crc32: str = ""
+    error: str | None = None
+    code: FileCode | None = None
+    raced: bool = False
+
+
+class _Failed(Exception):  # noqa: N818 - not the program's
+    """It cannot be fetched; `code` says why."""
+
+    def __init__(self, text: str, code: FileCode, *, raced: bool = False) -> None:
+        super().__init__(text)
+        self.code = code
+        self.raced = raced
+
+
+def fetch_files(
+    tasks: Iterable[FetchTask],
+    source: Bucket,
+    *,
+    n_threads: int | None = None,
+    not_before: float = 0.0,
+) -> Iterator[FetchOutcome]:
+    """Fetch objects into files.
+
+    Args:
+        tasks: what to fetch.
+        source: where from.
+        n_threads: requests under way at once; None: found out.
+        not_before: Unix seconds; no file is of an earlier time.
+
+    Yields:
+        One outcome for each, in the order in which they end.
+
+    Raises:
+        DeliveryError: a thread has ended as none should.
+    """
+    fetching = _Fetching(source, n_threads, not_before)
+    left = iter(tasks)
+    under_way = 0
+    more = True
+    try:
+        while True:
+            while more and under_way < _WINDOW:
+                task = next(left, None)
+                if task is None:
+                    more = False
+                else:
+                    under_way += 1
+                    fetching.submit(task)
+            if not under_way:
+                return
+            for outcome in fetching.outcomes():
+                under_way -= 1
+                yield outcome
+    finally:
+        fetching.close()
+
+
+class _Fetching:
+    """Everything that fetches at once; see the module."""
+
+    def __init__(self, source: Bucket, n_threads: int | None, not_before: float) -> None:
+        self._source = source
+        self._not_before_ns = int(not_before * 1e9)
+        self._pace = Concurrency(n_threads, 256)
+        self._lock = threading.Lock()
+        self._small: deque[FetchTask] = deque()
+        self._written: deque[tuple[FetchTask, bytes | bytearray, str]] = deque()
+        self._held = 0
+        self._ended: queue.SimpleQueue[list[FetchOutcome] | BaseException] = queue.SimpleQueue()
+        self._folders: set[str] = set()
+        self._stopped = threading.Event()
+        self._writers = ThreadPoolExecutor(_WRITERS, "fetch-write")
+        self._fetchers = ThreadPoolExecutor(min(n_threads or _FETCHERS, _FETCHERS), "fetch")
+        # Ranges wait behind no object that waits for its ranges.
+        self._large = ThreadPoolExecutor(_LARGE, "fetch-large")
+        self._multiplexer: Multiplexer | None = None
+        try:
+            self._wire: DirectWire | None = DirectWire(source)
+        except NoRoute:
+            self._wire = None
+        else:
+            self._multiplexer = Multiplexer(self._wire, self)
+            self._multiplexer.start()
+
+    def submit(self, task: FetchTask) -> None:
+        """Queue an object."""
+        if task.size >= SMALL:
+            self._large.submit(self._do, task, self._fetch_large)
+        elif self._multiplexer is None:
+            self._fetchers.submit(self._do, task, self._fetch_slowly)
+        else:
+            self._small.append(task)
+            if self._multiplexer.asleep:
+                self._multiplexer.wake()
+
+    def outcomes(self) -> list[FetchOutcome]:
+        """What has ended since the last call; waits for something to end."""
+        found = self._ended.get()
+        outcomes: list[FetchOutcome] = []
+        while True:
+            if isinstance(found, BaseException):
+                raise DeliveryError(f"fetching has stopped, by a fault of this program: {found!r}") from found
+            outcomes += found
+            try:
+                found = self._ended.get_nowait()
+            except queue.Empty:
+                return outcomes
+
+    def close(self) -> None:
+        """End everything, at once."""
+        self._stopped.set()
+        if self._multiplexer is not None:
+            self._multiplexer.stop()
+            self._multiplexer.thread.join(1.0)
+        for pool in (self._large, self._fetchers, self._writers):
+            pool.shutdown(wait=True, cancel_futures=True)
+        if self._wire is not None:
+            self._wire.close()
+
+    # What the lane asks for; see `upload_client.s3.multiplexer.Jobs`
+
+    def room(self) -> int:
+        """Number of further objects that may be under way."""
+        multiplexer = self._multiplexer
+        if multiplexer is None or multiplexer.memory + self._held > _HELD:
+            return 0
+        return self._pace.limit - multiplexer.flying
+
+    def take_small(self, most: int) -> list[Job]:
+        """The next small objects."""
+        tasks = [self._small.popleft() for _ in range(min(most, len(self._small)))]
+        return [Job(self._steps(task), _nobody, task, task.size) for task in tasks]
+
+    def report(self, begun: list[Job], ended: list[tuple[Job, object]]) -> None:
+        """Some have come: hand them to the writers, some at a time."""
+        del begun
+        if not ended:
+            return
+        n_bytes = 0
+        failed: list[FetchOutcome] = []
+        batch: list[tuple[FetchTask, bytes | bytearray, str]] = []
+        for job, result in ended:
+            if isinstance(result, tuple):
+                n_bytes += job.memory
+                batch.append((job.about, *result))
+            else:
+                assert isinstance(result, BaseException)
+                failed.append(_failure(job.about, result))
+        if failed:
+            self._ended.put(failed)
+        with self._lock:
+            self._held += n_bytes
+        self._pace.answered(n_bytes, time.monotonic(), busy=bool(self._small), n=len(batch))
+        for start in range(0, len(batch), _BATCH):
+            self._writers.submit(self._write, batch[start : start + _BATCH])
+
+    def hand_over(self, job: Job, answer: Answer | None = None) -> None:
+        """One that takes more than a request."""
+        if answer is not None and answer.throttled:
+            self._pace.throttled(time.monotonic())
+        job.steps.close()
+        with contextlib.suppress(RuntimeError):  # it is being closed
+            self._fetchers.submit(self._do, job.about, self._fetch_slowly)
+
+    def may_write(self) -> bool:
+        """Nothing is written there."""
+        return False
+
+    def failed(self, error: BaseException) -> None:
+        """The lane has met what nobody foresaw."""
+        self._ended.put(error)
+
+    def tell(self, *, now: float) -> bool:
+        """Whoever waits is told by the writers."""
+        del now
+        return True
+
+    def _steps(self, task: FetchTask) -> Generator[Any, Answer, tuple[bytes | bytearray, str]]:
+        answer = yield GetObject(task.key, task.etag, task.size)
+        if answer.etag != task.etag or answer.size != task.size or len(answer.body) != task.size:
+            raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
+        crc32 = answer.crc32 or checksums.encode(checksums.crc32(answer.body))
+        if answer.crc32 is None:
+            self._check_etag(task, lambda: hashlib.md5(answer.body, usedforsecurity=False).hexdigest())
+        return answer.body, crc32
+
+    # Writing
+
+    def _write(self, batch: list[tuple[FetchTask, bytes | bytearray, str]]) -> None:
+        """Write some small files: first all, then all to the disk, then all under their names."""
+        outcomes: list[FetchOutcome] = []
+        written: list[tuple[FetchTask, str, str, int]] = []
+        try:
+            for task, body, crc32 in batch:
+                try:
+                    temporary = self._temporary(task)
+                    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+                    written.append((task, temporary, crc32, fd))
+                    _write_all(fd, body, 0)
+                except (OSError, UnicodeEncodeError) as error:
+                    outcomes.append(_failure(task, error))
+                    if written and written[-1][0] is task:
+                        _drop(*written.pop()[1::2])
+            for task, temporary, crc32, fd in written:
+                try:
+                    self._take_place(task, temporary, fd)
+                except OSError as error:
+                    _drop(temporary, fd)
+                    outcomes.append(_failure(task, error))
+                else:
+                    outcomes.append(
+                        FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32)
+                    )
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            self._ended.put(error)
+        finally:
+            with self._lock:
+                self._held -= sum(task.size for task, _, _ in batch)
+            if self._multiplexer is not None:
+                self._multiplexer.wake()
+        self._ended.put(outcomes)
+
+    def _take_place(self, task: FetchTask, temporary: str, fd: int) -> None:
+        """Bring a file that is whole to the disk, and under its name."""
+        now = max(time.time_ns(), self._not_before_ns)
+        os.utime(fd if os.utime in os.supports_fd else temporary, ns=(now, now))
+        os.fsync(fd)
+        os.close(fd)
+        failpoints.reach("between:fetch:file")
+        os.replace(temporary, on_disk(task.path))  # noqa: PTH105 - once a file
+
+    def _temporary(self, task: FetchTask, what: str = "") -> str:
+        """The name of a file until it is whole: the same one in each run, for the same object."""
+        folder, _, _ = on_disk(task.path).rpartition(os.sep)
+        folder = task.folder or folder
+        for one in {folder, os.path.dirname(on_disk(task.path))}:  # noqa: PTH120 - once a file
+            if one not in self._folders:
+                os.makedirs(one or os.sep, exist_ok=True)  # noqa: PTH103
+                self._folders.add(one)
+        name = f"{self._source}\0{task.key}\0{task.etag}\0{task.size}\0{task.path}\0{what}"
+        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return os.path.join(folder, LEFT_OVER.format(digest))  # noqa: PTH118
+
+    # Large objects, and small ones of which something unusual was answered
+
+    def _do(self, task: FetchTask, fetch: Callable[[FetchTask], FetchOutcome]) -> None:
+        try:
+            outcome = fetch(task)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this object only
+            outcome = _failure(task, error)
+        self._ended.put([outcome])
+
+    def _fetch_slowly(self, task: FetchTask) -> FetchOutcome:
+        """A small object through boto3, which knows what to do about unusual answers."""
+        body, crc32 = self._repeated(lambda: self._whole(task))
+        self._write_one(task, body)
+        return FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32)
+
+    def _write_one(self, task: FetchTask, body: bytes) -> None:
+        temporary = self._temporary(task)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            _write_all(fd, body, 0)
+            self._take_place(task, temporary, fd)
+        except OSError:
+            _drop(temporary, fd)
+            raise
+
+    def _whole(self, task: FetchTask) -> tuple[bytes, str]:
+        client: Any = self._source.client
+        said = client.get_object(
+            Bucket=self._source.name,
+            Key=self._source.prefix + task.key,
+            IfMatch=f'"{task.etag}"',
+            ChecksumMode="ENABLED",
+        )
+        with contextlib.closing(said["Body"]) as stream:
+            body: bytes = stream.read(task.size + 1)
+        if len(body) != task.size:
+            raise ConnectionError("the answer was cut, or is too long")
+        crc32 = checksums.encode(checksums.crc32(body))
+        told = said.get("ChecksumCRC32") if said.get("ChecksumType") != "COMPOSITE" else None
+        if told not in (None, crc32):
+            raise ConnectionError(f"what came has CRC32 {crc32}, where S3 says {told}")
+        if told is None:
+            self._check_etag(task, lambda: hashlib.md5(body, usedforsecurity=False).hexdigest())
+        return body, crc32
+
+    def _fetch_large(self, task: FetchTask) -> FetchOutcome:
+        """An object in ranges, each written where it belongs; then the whole is checked."""
+        info = self._head(task)
+        if info is None or info[0] != task.etag or info[1] != task.size:
+            raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
+        temporary, notes = self._temporary(task), self._temporary(task, "ranges")
+        resumes = task.size >= RESUMED
+        n_ranges = -(-task.size // _range_size(task.size))
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        done = fetched = 0
+        try:
+            crcs = _kept(fd, notes, task.size) if resumes else {}
+            if not crcs:
+                os.ftruncate(fd, 0)
+            os.ftruncate(fd, task.size)
+            left = [index for index in range(n_ranges) if index not in crcs]
+            done = len(crcs)
+            with open(notes, "a", encoding="ascii") if resumes else contextlib.nullcontext() as noted:  # noqa: PTH123
+
+                def bring(index: int) -> tuple[int, int]:
+                    crc = self._repeated(lambda: self._range(task, fd, index))
+                    if noted is not None:
+                        noted.write(f"{index} {crc}\n")  # one write of a line, below the lock of the stream
+                        noted.flush()
+                    return index, crc
+
+                for index, crc in self._fetchers.map(bring, left):
+                    crcs[index] = crc
+                    fetched += _extent(index, task.size)[1]
+            crc = 0
+            for index in range(n_ranges):
+                crc = checksums.combine(crc, crcs[index], _extent(index, task.size)[1])
+            crc32 = checksums.encode(crc)
+            self._check_whole(task, temporary, crc32, info[2])
+            self._take_place(task, temporary, fd)
+        except BaseException as error:
+            spent = isinstance(error, _Failed) or (
+                isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            )
+            with contextlib.suppress(OSError):
+                os.close(fd)
+            if spent or not (resumes and (done or fetched)):
+                _drop(temporary)
+                _drop(notes)
+            raise
+        _drop(notes)
+        return FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=fetched, crc32=crc32)
+
+    def _check_whole(self, task: FetchTask, temporary: str, crc32: str, said: str | None) -> None:
+        """Hold a file in ranges against what the store says. What is wrong is not gone on with."""
+        if said is None:
+            self._check_etag(task, lambda: read_etag(temporary, self._part_size(task)))
+        elif said != crc32:
+            raise _Failed(f"what came has CRC32 {crc32}, where S3 says {said}", FileCode.NO_ANSWER)
+
+    def _range(self, task: FetchTask, fd: int, index: int) -> int:
+        """Fetch a range, and write it; its CRC32."""
+        offset, size = _extent(index, task.size)
+        if self._wire is not None:
+            answer = self._wire.fetch(GetRange(task.key, task.etag, offset, size))
+            if answer.ok:
+                _write_here(fd, answer.body, offset)
+                return checksums.crc32(answer.body)
+            if answer.passing:
+                raise ConnectionError(answer.message or answer.code)
+        client: Any = self._source.client
+        said = client.get_object(
+            Bucket=self._source.name,
+            Key=self._source.prefix + task.key,
+            IfMatch=f'"{task.etag}"',
+            Range=f"bytes={offset}-{offset + size - 1}",
+        )
+        crc, at = 0, offset
+        with contextlib.closing(said["Body"]) as stream:
+            while block := stream.read(MIB):
+                if at + len(block) > offset + size:
+                    raise ConnectionError("the answer is too long")
+                _write_here(fd, block, at)
+                crc = checksums.crc32(block, crc)
+                at += len(block)
+        if at != offset + size:
+            raise ConnectionError("the answer was cut")
+        return crc
+
+    def _head(self, task: FetchTask) -> tuple[str, int, str | None] | None:
+        def ask() -> tuple[str, int, str | None] | None:
+            found = self._source.head(task.key)
+            return None if found is None else (found.etag, found.size, found.crc32)
+
+        told: tuple[str, int, str | None] | None = self._repeated(ask)
+        return told
+
+    def _check_etag(self, task: FetchTask, found: Callable[[], str | None]) -> None:
+        """Hold content against an ETag, where the store says no CRC32 of it."""
+        if (md5_of(task.etag) is None and "-" not in task.etag) or found() in (task.etag, None):
+            return
+        client: Any = self._source.client
+        said = client.head_object(Bucket=self._source.name, Key=self._source.prefix + task.key)
+        if said.get("ServerSideEncryption") in _OPAQUE or "SSECustomerAlgorithm" in said:
+            return  # then the ETag is none of the content
+        raise _Failed("what came has another MD5 than its ETag says", FileCode.NO_ANSWER)
+
+    def _part_size(self, task: FetchTask) -> int | None:
+        """Bytes of the parts that an object was made of, as far as the store says it."""
+        if "-" not in task.etag:
+            return task.size
+        client: Any = self._source.client
+        said = client.head_object(
+            Bucket=self._source.name,
+            Key=self._source.prefix + task.key,
+            PartNumber=1,
+            IfMatch=f'"{task.etag}"',
+        )
+        size: int = said.get("ContentLength", 0)
+        return size if 0 < size <= task.size else None
+
+    def _repeated(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it gives
+        """Ask, and ask again while that may help."""
+        longest = 0.2
+        for left in range(_TRIES - 1, -1, -1):
+            if self._stopped.is_set():
+                raise _Failed("it was stopped", FileCode.NO_ANSWER)
+            try:
+                with store_errors("GET"):
+                    return ask()
+            except (StoreError, ConnectionError, TimeoutError) as error:
+                status = getattr(error, "status", 0)
+                if status in (404, 412):
+                    raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True) from None
+                means = getattr(error, "meaning", None)
+                if not left or not (means is None or means.passing or status == 0):
+                    raise
+                self._stopped.wait(random.uniform(longest / 2, longest))  # noqa: S311 - spreads load
+                longest = min(10.0, 2 * longest)
+        raise AssertionError
+
+
+def read_etag(path: str, part_size: int | None) -> str | None:
+    """The ETag that a file would have as an object: its MD5, or the MD5 of those of its parts.
+
+    Args:
+        path: of the file.
+        part_size: bytes of its parts; as many as it has, or more: it is in one piece; None: not known.
+
+    Returns:
+        Without quotes; None where the part size is not known.
+    """
+    if part_size is None:
+        return None
+    digests: list[bytes] = []
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - of many files
+        size = os.fstat(file.fileno()).st_size
+        for offset in range(0, max(size, 1), max(part_size, 1)):
+            digest = hashlib.md5(usedforsecurity=False)
+            left = min(part_size, size - offset)
+            while left and (block := file.read(min(left, MIB))):
+                digest.update(block)
+                left -= len(block)
+            digests.append(digest.digest())
+    if part_size >= size:
+        return digests[0].hex()
+    return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
+
+
+def _range_size(size: int) -> int:
+    return max(RANGE, -(-size // _MOST_RANGES))
+
+
+def _extent(index: int, size: int) -> tuple[int, int]:
+    n = _range_size(size)
+    return index * n, min(n, size - index * n)
+
+
+def _kept(fd: int, notes: str, size: int) -> dict[int, int]:
+    """The ranges that an earlier run has written, by number: their CRC32, as it is on the disk."""
+    found: dict[int, int] = {}
+    try:
+        with open(notes, encoding="ascii") as noted:  # noqa: PTH123
+            lines = noted.read(16 * MIB).split("\n")[:-1]
+    except (OSError, UnicodeDecodeError):
+        return found
+    if os.fstat(fd).st_size != size:
+        return found
+    for line in lines:
+        index, _, crc = line.partition(" ")
+        if not (index.isdigit() and crc.isdigit()) or int(index) * _range_size(size) >= size:
+            continue
+        offset, n = _extent(int(index), size)
+        value = 0
+        for start in range(offset, offset + n, MIB):
+            value = checksums.crc32(os.pread(fd, min(MIB, offset + n - start), start), value)
+        if value == int(crc):
+            found[int(index)] = value
+    return found
+
+
+def _write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        n = os.pwrite(fd, view, offset)
+        view = view[n:]
+        offset += n
+
+
+def _write_here(fd: int, data: bytes | bytearray, offset: int) -> None:
+    """The same among requests, where an error of the system is taken for one of the network."""
+    try:
+        _write_all(fd, data, offset)
+    except OSError as error:
+        raise _Failed(*_local(error)) from error
+
+
+def _drop(path: str, fd: int = -1) -> None:
+    if fd >= 0:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    with contextlib.suppress(OSError):
+        os.unlink(path)  # noqa: PTH108
+
+
+def _failure(task: FetchTask, error: BaseException) -> FetchOutcome:
+    raced = False
+    if isinstance(error, _Failed):
+        text, code, raced = str(error), error.code, error.raced
+    elif isinstance(error, ConnectionError | TimeoutError):
+        text, code = f"no answer from S3: {without_secrets(str(error))}", FileCode.NO_ANSWER
+    elif isinstance(error, OSError):
+        text, code = _local(error)
+    elif isinstance(error, UnicodeEncodeError):
+        text, code = "no file can have this name", FileCode.UNEXPECTED
+    elif isinstance(error, DeliveryError):
+        text, code = str(error), FileCode.REFUSED_BY_STORE
+    else:
+        text, code = f"unexpected: {type(error).__name__}", FileCode.UNEXPECTED
+    return FetchOutcome(task.row, ok=False, error=text, code=code, raced=raced)
+
+
+def _local(error: OSError) -> tuple[str, FileCode]:
+    scarce = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+    code = FileCode.OUT_OF_RESOURCES if scarce else FileCode.UNEXPECTED
+    return f"cannot be written here: {error.strerror or error}", code
+
+
+def _nobody(_about: object, _result: object) -> None:
+    """A lane reports what has ended; nobody besides is told."""
