@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 import upload_client
-from upload_client import errors, events, synchrony
+from upload_client import errors, events, functions, synchrony
 from upload_client.cli.app import deliver
 from upload_client.cli.failure import EXIT_CODES
 from upload_client.core.codes import FileCode
@@ -34,6 +34,8 @@ def lines() -> Iterator[str]:
         yield from of_name(f"upload_client.{name}", getattr(upload_client, name))
     for name in sorted(synchrony.__all__):
         yield from of_name(f"upload_client.synchrony.{name}", getattr(synchrony, name))
+    for name in sorted(functions.__all__):
+        yield from of_name(f"upload_client.functions.{name}", getattr(functions, name))
     for module in (errors, events):
         for name in sorted(set(module.__all__) - set(upload_client.__all__)):
             yield from of_name(f"{module.__name__}.{name}", getattr(module, name))

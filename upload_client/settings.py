@@ -72,7 +72,7 @@ _MAX_NAME = 100
 
 ENVIRONMENT_PREFIX = "UPLOAD_CLIENT_"
 _TOML = 'Write one setting a line, texts in quotes: region = "eu-central-1".'
-NOT_SETTINGS = re.compile("PROFILE|VALIDATOR|FAILPOINT.*|TEST_.*", re.IGNORECASE)
+NOT_SETTINGS = re.compile("PROFILE|VALIDATOR|FUNCTIONS|FAILPOINT.*|TEST_.*", re.IGNORECASE)
 """Names behind the prefix in variables that are none of our settings; only the first is the provider's."""
 
 SERVICES = {

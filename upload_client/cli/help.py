@@ -36,6 +36,7 @@ PAGES = {
     "completion": "cli",
     "docs": "index",
     "expectations": "expectations",
+    "handle-lambda-request": "functions",
     "index": "manifests",
     "receipt": "receipt",
     "receiver": "receiver",
@@ -117,7 +118,7 @@ class _Manual(click.Command):
                 formatter.write_text(ending)
         with formatter.section("Read on"):
             names = ctx.command_path.split()
-            formatter.write_text(_READ_ON.format(page=PAGES[names[1] if len(names) > 1 else "upload-client"]))
+            formatter.write_text(_READ_ON.format(page=PAGES[names[1] if len(names) > 1 else names[0]]))
 
 
 class Command(_Manual):

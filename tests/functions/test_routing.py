@@ -1,0 +1,185 @@
+"""One function for all, and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from upload_client.cli.functions import main
+from upload_client.functions import handle
+from upload_client.functions.base.routing import find_function
+from upload_client.functions.errors import HandlerNotAllowed, InvalidRequest
+
+
+def test_an_event_names_the_function_and_its_event(monkeypatch, context):
+    monkeypatch.setenv("UPLOAD_CLIENT_FUNCTIONS", "examples.*")
+    for name in ("examples.Counter", "examples:Counter"):
+        assert handle({"handler": name, "event": {"words": ["a"]}}, context) == {"n": 1}
+    assert handle({"handler": "examples.counter", "event": {"words": ["a"]}}, context) == {"n": 7}
+    assert handle({"handler": "examples.plain", "event": [1]}, context) == {"said": [1], "left": True}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "examples.Counter",
+        "upload_client.functions.base.payloads.read_event",
+        "upload_client.functions.base.payloads.json",
+        "upload_client.functions.base.payloads.replacing",
+        "upload_client.functions.base.handler.functools.reduce",
+        "upload_client.functions.base.handler.LambdaHandler",
+        "upload_client.functions.base.routing.handle",
+        "upload_client.functions.handle",
+        "upload_client.functions.nowhere.Class",
+        "upload_client.functions",
+        "Counter",
+        "",
+    ],
+)
+def test_what_is_not_allowed_or_no_function_is_not_run(name, context, tmp_path):
+    with pytest.raises(HandlerNotAllowed):
+        handle({"handler": name, "event": "touch x"}, context)
+
+
+def test_what_is_not_allowed_is_not_even_imported(monkeypatch, tmp_path, context):
+    (tmp_path / "not_allowed.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(HandlerNotAllowed, match=r"not_allowed\.f may not be run here"):
+        handle({"handler": "not_allowed.f", "event": {}}, context)
+
+
+def test_a_function_that_a_module_has_only_imported_is_not_its_own(monkeypatch, tmp_path):
+    (tmp_path / "imports_others.py").write_text("from shutil import rmtree\nfrom os import system\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("rmtree", "system"):
+        with pytest.raises(HandlerNotAllowed):
+            find_function(f"imports_others.{name}")
+
+
+def test_what_a_module_needs_and_is_not_there_is_told_as_it_is(monkeypatch, tmp_path):
+    (tmp_path / "needs_more.py").write_text("import not_installed_at_all\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="not_installed_at_all"):
+        find_function("needs_more.f")
+
+
+@pytest.mark.parametrize("event", [None, [], {}, {"handler": "a.B"}, {"handler": 1, "event": {}}, "{}"])
+def test_an_event_of_another_form_is_refused(event, context):
+    with pytest.raises(InvalidRequest, match=r'not \{"handler"'):
+        handle(event, context)
+
+
+@pytest.fixture
+def typed(capsys, monkeypatch):
+    """Type the command; give exit code, standard output and standard error."""
+    for name in ("AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER", "AWS_LAMBDA_EVENT_PAYLOAD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "WARNING")  # so that it is as before in the end
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = main(words)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.mark.parametrize("option", ["--handler", "--handler-name", "--handler-qualified-name"])
+@pytest.mark.parametrize("payload", ["--payload", "--event", "-e"])
+def test_the_answer_alone_is_on_standard_output(typed, option, payload):
+    code, out, err = typed(option, "examples.Counter", payload, '{"words": ["a", "b"]}')
+    assert (code, json.loads(out)) == (0, {"n": 2})
+    assert '"Words"' in err  # metrics
+
+
+def test_a_file_holds_the_event_and_another_takes_the_answer(typed, tmp_path):
+    event, answer = tmp_path / "event.json", tmp_path / "answer.json"
+    event.write_text('{"words": []}')
+    for words in (["--payload-file", str(event)], ["-e", str(event)]):
+        answer.unlink(missing_ok=True)
+        assert typed("--handler", "examples.Counter", *words, "-o", str(answer))[:2] == (0, "")
+        assert json.loads(answer.read_text()) is None
+
+
+def test_the_environment_says_what_is_not_typed(typed, tmp_path, monkeypatch):
+    monkeypatch.setenv("_HANDLER", "examples.plain")
+    monkeypatch.setenv("AWS_LAMBDA_EVENT_PAYLOAD", "[1]")
+    assert json.loads(typed()[1]) == {"said": [1], "left": True}
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_HANDLER", "examples.Counter")
+    monkeypatch.setenv("AWS_LAMBDA_EVENT_RESPONSE_LOCATION", str(tmp_path / "answer"))
+    assert typed("-e", '{"words": ["a"]}')[:2] == (0, "")
+    assert json.loads((tmp_path / "answer").read_text()) == {"n": 1}
+
+
+def test_a_function_that_fails_is_told_in_one_sentence(typed):
+    code, out, err = typed("--handler", "examples.Counter", "-e", '{"words": ["a"], "fail": true}')
+    assert (code, out) == (1, "")
+    told = [line for line in err.splitlines() if not line.startswith("{")]
+    assert told == [
+        "error: the function failed: RuntimeError: cannot count with None",
+        "hint: --debug shows where.",
+    ]
+
+
+def test_with_debug_there_is_a_traceback(typed):
+    code, _, err = typed("--handler", "examples.Counter", "-e", '{"words": ["a"], "fail": true}', "--debug")
+    assert code == 1
+    assert "Traceback (most recent call last)" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ([], "no function is named"),
+        (["--handler", "examples.Counter"], "no event is given"),
+        (["--handler", "examples.Counter", "-e", "{"], "begins like it"),
+        (["--handler", "examples.Counter", "-e", "{}"], "words: Field required"),
+        (["--handler", "examples.Counter", "-e", "[]", "--payload-file", "x"], "two events"),
+        (["--handler", "examples.Nothing", "-e", "{}"], "no LambdaHandler"),
+        (["--handler", "nowhere.Nothing", "-e", "{}"], "no module nowhere"),
+        (["--handler", "Nothing", "-e", "{}"], "no package.module.Class"),
+        (["--handler", "examples.Counter", "-e", '{"words": []}', "-o", "/nowhere/x"], "can be written"),
+        (["--handler", "examples.Counter", "-e", '{"words": []}', "-o", "s3://bucket"], "s3://bucket/key"),
+        (["--wrong"], "No such option"),
+    ],
+)
+def test_what_is_typed_wrongly_ends_with_2(typed, words, why):
+    code, out, err = typed(*words)
+    assert (code, out) == (2, "")
+    assert why in err
+    assert "Traceback" not in err
+
+
+def test_the_help_can_be_read(typed):
+    code, out, _ = typed("--help")
+    assert code == 0
+    assert out.startswith("Usage: handle-lambda-request [OPTIONS]")
+    assert "AWS_LAMBDA_EVENT_RESPONSE_LOCATION" in out
+
+
+def test_functions_of_ones_own_are_found_in_the_current_folder_and_nothing_is_loaded_before(tmp_path):
+    (tmp_path / "mine.py").write_text("def f(event, context):\n    print('said')\n    return event\n")
+    program = """
+import sys
+import upload_client
+from upload_client.cli.functions import main
+main(["--help"])
+heavy = {"pydantic", "aws_lambda_powertools", "boto3", "upload_client.functions"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+sys.exit(main(["--handler", "mine.f", "-e", "{}"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1], done.stderr) == (0, "{}", "said\n")

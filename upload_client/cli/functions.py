@@ -1,0 +1,160 @@
+"""``handle-lambda-request``: a function, run as AWS Lambda runs it, where there is no AWS Lambda."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from upload_client.cli.failure import Failure
+from upload_client.cli.help import Command, Section
+
+__all__ = ["handle_lambda_request", "main"]
+
+NAME = "handle-lambda-request"
+_HANDLER = ("AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER")
+_PAYLOAD = ("AWS_LAMBDA_EVENT_PAYLOAD",)
+_ROUTER = "upload_client.functions.notifications.NotificationRouter"
+_RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
+
+
+@click.command(
+    NAME,
+    cls=Command,
+    context_settings={"help_option_names": ["--help"]},
+    sections=[
+        Section(
+            "Examples",
+            (
+                (f"{NAME} --handler {_ROUTER} --payload event.json", "tell somebody what stands in a file"),
+                (
+                    f'{NAME} --handler my_functions.Count --payload \'{{"path": "data/"}}\' -o answer.json',
+                    "run a function of your own, and keep its answer",
+                ),
+            ),
+        ),
+        Section(
+            "Environment",
+            (
+                ("AWS_LAMBDA_FUNCTION_HANDLER", "the function, where none is named; then _HANDLER"),
+                ("AWS_LAMBDA_EVENT_PAYLOAD", "the event, where none is given"),
+                ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION", "where the answer goes, where no place is named"),
+                ("POWERTOOLS_LOG_LEVEL", "how much the function logs, on standard error (WARNING)"),
+            ),
+        ),
+        Section("Exit codes", (("0", "done"), ("1", "the function failed"), ("2", "wrong usage or event"))),
+    ],
+)
+@click.option(
+    "--handler-qualified-name",
+    "--handler-name",
+    "--handler",
+    "handler",
+    metavar="NAME",
+    help="The function: package.module.Class, or package.module.function.",
+)
+@click.option("--payload", "--event", "-e", "payload", metavar="EVENT", help="JSON, a file, or an s3:// URI.")
+@click.option("--payload-file", metavar="FILE", help="A file or an s3:// URI that holds the event.")
+@click.option(
+    "--response-location",
+    "-o",
+    metavar="FILE",
+    help="A file or an s3:// URI for the answer; standard output where none is named.",
+)
+@click.option("--debug", is_flag=True, help="Log everything, and show a traceback of what fails.")
+def handle_lambda_request(
+    handler: str | None,
+    payload: str | None,
+    payload_file: str | None,
+    response_location: str | None,
+    debug: bool,
+) -> None:
+    """Run a function as AWS Lambda would, and write its answer as JSON.
+
+    It needs no AWS where the function needs none. Needs the extra: pip install 'upload-client[functions]'.
+    """
+    if payload is not None and payload_file is not None:
+        raise click.UsageError("--payload and --payload-file are two events; give one")
+    handler = handler or _first(_HANDLER)
+    if not handler:
+        raise click.UsageError(f"no function is named: --handler, or {' or '.join(_HANDLER)}")
+    event = payload_file if payload_file is not None else payload
+    event = event if event is not None else _first(_PAYLOAD)
+    if event is None:
+        raise click.UsageError(f"no event is given: --payload, --payload-file or {_PAYLOAD[0]}")
+    place = response_location or _first(_RESPONSE)
+    os.environ["POWERTOOLS_LOG_LEVEL"] = (
+        "DEBUG" if debug else os.environ.get("POWERTOOLS_LOG_LEVEL") or "WARNING"
+    )
+
+    from upload_client.functions.base.context import LocalContext  # noqa: PLC0415 # not for --help
+    from upload_client.functions.base.payloads import (  # noqa: PLC0415 # likewise
+        check_location,
+        read_event,
+        read_location,
+        write_location,
+    )
+    from upload_client.functions.base.routing import find_function  # noqa: PLC0415 # likewise
+
+    if place:
+        check_location(place)
+    given = read_event(event) if payload_file is None else read_location(event)
+    sys.path.append(str(Path.cwd()))  # functions of the person's own, as in AWS; behind all that is installed
+    with contextlib.redirect_stdout(sys.stderr):  # where the answer alone goes
+        answer = find_function(handler.replace("/", "."))(given, LocalContext())
+    if place:
+        write_location(place, answer)
+    else:
+        click.echo(json.dumps(answer, sort_keys=True))
+
+
+def _first(names: Sequence[str]) -> str | None:
+    """The first of these variables that says something."""
+    return next((text for name in names if (text := os.environ.get(name))), None)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: what stands after the program's name; the process' own when None.
+
+    Returns:
+        The exit code: 0, 1 where the function failed, 2 where the command or the event is wrong, 130 where
+        somebody stopped it. A failure is one sentence and a hint on stderr, no traceback without ``--debug``.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        handle_lambda_request.main(given, prog_name=NAME, standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place where it can be told
+        failure = _failure(error)
+        if "--debug" in given:
+            failure.print_traceback(error)
+        failure.print()
+        return failure.exit_code
+    return 0
+
+
+def _failure(error: BaseException) -> Failure:
+    """Put a failure into words: 2 is the caller's, 1 the function's."""
+    if isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
+        return Failure.of(error)
+    from upload_client.core.text import for_log  # noqa: PLC0415 # not for --help
+    from upload_client.errors import DeliveryError  # noqa: PLC0415 # likewise
+    from upload_client.support.secrets import without_secrets  # noqa: PLC0415 # likewise
+
+    told = Failure.of(error)
+    if isinstance(error, DeliveryError):
+        from upload_client.functions import errors  # noqa: PLC0415 # likewise
+
+        usage = isinstance(error, errors.InvalidRequest | errors.HandlerNotAllowed | errors.MissingExtra)
+        return Failure(2 if usage else 1, told.sentence, told.hint)
+    said = for_log(without_secrets(str(error)), 1000)
+    return Failure(
+        1, f"the function failed: {type(error).__name__}{f': {said}' if said else ''}", "--debug shows where."
+    )

@@ -1,0 +1,45 @@
+"""The errors of invocations."""
+
+# ruff: noqa: N818 - as in `upload_client.errors`
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from upload_client.core.text import for_log
+from upload_client.errors import UsageError
+from upload_client.support.secrets import without_secrets
+
+__all__ = ["HandlerNotAllowed", "InvalidRequest", "MissingExtra", "told"]
+
+_MOST_TOLD = 5
+
+
+class InvalidRequest(UsageError):
+    """An event is not what the function takes: no JSON, or not the fields of its request."""
+
+    hint = "Correct the event; `upload-client docs functions` says which fields each function takes."
+
+
+class HandlerNotAllowed(UsageError):
+    """A function was named that may not be run here, or that there is not."""
+
+    hint = "The receiver allows names by patterns in the variable UPLOAD_CLIENT_FUNCTIONS."
+
+
+class MissingExtra(UsageError):
+    """A library that functions stand on is not installed."""
+
+    hint = "Install it: pip install 'upload-client[functions]'."
+
+
+def told(error: ValidationError) -> str:
+    """The mistakes that pydantic has found, a clause each, without the values: one may be a secret."""
+    mistakes = error.errors(include_url=False, include_context=False, include_input=False)
+    clauses = []
+    for mistake in mistakes[:_MOST_TOLD]:
+        where = ".".join(for_log(str(part), 100) for part in mistake["loc"])
+        clauses.append(f"{where}: {mistake['msg']}" if where else mistake["msg"])
+    if more := len(mistakes) - len(clauses):
+        clauses.append(f"and {more} more")
+    return for_log(without_secrets("; ".join(clauses)), 1000)
