@@ -96,3 +96,30 @@ def test_an_end_at_once_gives_the_cursor_back():
     assert b"\x1b[?25h" in said
     assert b"stopped at once" in said
     os.close(ours)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no Ctrl-Z")
+def test_ctrl_z_gives_the_terminal_to_the_shell():
+    import pty
+
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env={**os.environ, "TERM": "xterm"},
+        process_group=0,  # of its own, but in this session: else the kernel does not let it stop
+    )
+    os.close(theirs)
+    child.stdout.readline()
+    child.send_signal(signal.SIGTSTP)
+    assert os.WIFSTOPPED(os.waitpid(child.pid, os.WUNTRACED)[1])
+    assert os.read(ours, 100).endswith(b"\x1b[?25h\r \x1b[J\r")
+    child.send_signal(signal.SIGCONT)
+    child.send_signal(signal.SIGINT)
+    child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=30) == 130
+    child.stdout.close()
+    os.close(ours)

@@ -18,7 +18,7 @@ from ui.strategies import a_delivery, any_event, hostile
 from upload_client.core.files import STATES
 from upload_client.events import FileChanged, Health, InFlight, Message, Phase, Planned, Progress, Summary
 from upload_client.ui.ending import Command
-from upload_client.ui.rich import RichReporter, _Picture
+from upload_client.ui.rich import RichReporter
 from upload_client.ui.run_view import Told
 from upload_client.ui.screen import Screen, bar, shorten
 
@@ -544,12 +544,12 @@ def test_each_picture_is_shown_whole(monkeypatch):
     reporter.handle(Phase("sending"))
     for n in range(3):
         reporter.handle(figures(seconds=float(n)))
-        reporter._live.refresh()
+        reporter._drawing.draw()
     reporter.close()
     pictures = re.findall(r"\x1b\[\?2026h.*?\x1b\[\?2026l", stream.getvalue(), re.DOTALL)
     assert pictures
     rest = re.sub(r"\x1b\[\?2026h.*?\x1b\[\?2026l", "", stream.getvalue(), flags=re.DOTALL)
-    assert "\x1b[1A" not in rest
+    assert "sent" not in rest
 
 
 def test_drawing_while_events_come_in_is_safe():
@@ -562,37 +562,3 @@ def test_drawing_while_events_come_in_is_safe():
         reporter.handle(figures(bytes_done=n, seconds=n / 100, in_flight=flying(*map(str, range(n, n + 9)))))
         reporter.handle(FileChanged(str(n), "done"))
     reporter.close()
-
-
-UP = "\x1b[1A\x1b[2K"
-
-
-@pytest.mark.parametrize(
-    ("width", "rows"),
-    [(80, 3), (40, 3 + 1 + 1 + 0), (39, 3 + 2 + 1 + 1), (200, 3)],
-)
-def test_a_picture_is_wiped_whole_though_the_terminal_has_become_narrower(monkeypatch, width, rows):
-    """Terminals break its lines into several rows then: as many rows more are to be wiped."""
-    for name in ("TMUX", "XTERM_VERSION", "STY"):
-        monkeypatch.delenv(name, raising=False)
-    written = io.StringIO()
-    picture = _Picture(written, lambda: width)
-    picture.drawn([79, 0, 57, 40])
-    picture.write("a picture of four lines")
-    picture.drawn([10, 10])
-    picture.write(f"\r\x1b[2K{3 * UP}another")
-    assert written.getvalue().count(UP) == rows
-    picture.write(f"\r{2 * UP}")  # the last one is taken away
-    assert written.getvalue().count(UP) == rows + 2
-
-
-def test_a_terminal_that_breaks_no_lines_loses_none_of_those_above(monkeypatch):
-    monkeypatch.delenv("TMUX", raising=False)
-    monkeypatch.setenv("XTERM_VERSION", "XTerm(379)")
-    written = io.StringIO()
-    picture = _Picture(written, lambda: 40)
-    picture.drawn([79])
-    picture.write("one")
-    picture.drawn([39])
-    picture.write(f"\r{UP}two")
-    assert written.getvalue().count(UP) == 1

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,6 +30,7 @@ from upload_client.cli.place import (
 )
 from upload_client.core.hints import complete
 from upload_client.core.text import for_terminal
+from upload_client.ui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +44,6 @@ __all__ = ["check"]
 WIDE = 120
 """Columns from which what to do has a column of its own."""
 _UNKNOWN_WIDTH = 100  # columns, where nothing tells how many there are
-_TOLD_EVERY = 0.2  # seconds
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}
 _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "not done"}
 
@@ -177,9 +175,9 @@ def check(
             content=content,
             prompt=find_prompt(),
         )
-        doing = stack.enter_context(_Doing(silent=as_json))
+        doing = stack.enter_context(ProgressLine(silent=as_json))
         findings = []
-        for finding in preflight(order, tell=doing):
+        for finding in preflight(order, tell=lambda what: doing.show(f"{what} …")):
             findings.append(finding)
             if as_json:
                 _notify_program(finding)
@@ -238,34 +236,6 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None,
     what = f"{n} unfinished upload{'s' * (n != 1)}, thrown away" if n else "no unfinished upload"
     click.echo(what, err=True)
     return 0
-
-
-class _Doing:
-    """Says on a terminal what is being done now, in one line that is wiped at the end."""
-
-    def __init__(self, *, silent: bool) -> None:
-        self._silent = silent or not sys.stderr.isatty()
-        self._at = 0.0
-        self._wide = 0
-
-    def __call__(self, what: str) -> None:
-        now = time.monotonic()
-        if not self._silent and now - self._at >= _TOLD_EVERY:
-            self._at = now
-            self._write(f"{what} …")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._wide:
-            self._write("")
-            click.echo("\r", err=True, nl=False)
-
-    def _write(self, text: str) -> None:
-        line = for_terminal(text)[:78]
-        click.echo("\r" + line.ljust(self._wide), err=True, nl=False)
-        self._wide = len(line)
 
 
 def _notify_program(finding: Finding) -> None:

@@ -29,7 +29,7 @@ from upload_client.cli.place import (
     refuse_at_once,
     source_option,
 )
-from upload_client.cli.reading_progress import Told
+from upload_client.cli.reading_progress import ReadingProgress
 from upload_client.cli.report import check_target, write_report_of
 from upload_client.cli.version import show_versions
 from upload_client.core.manifests import FORMATS, Format
@@ -378,7 +378,12 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
         source = Path(order.source)
     transfer_type: TransferType = "sample" if order.sample else "staging"
     executor, n_batches = stack.enter_context(dask_executor(order.dask)) if order.dask else (None, 1)
-    told = Told()
+    told = stack.enter_context(ReadingProgress())
+
+    def tell(note: str) -> None:
+        told.wipe()
+        reporter.handle(Message(note, "info"))
+
     # Who names a list may be typing it.
     with watched(settings.standstill) if order.index is None else nullcontext():
         index = patiently(
@@ -388,7 +393,7 @@ def _client(order: _Order, reporter: Reporter, stack: ExitStack) -> UploadClient
                 choice,
                 as_format=order.index_format,
                 own=not order.no_index,
-                tell=lambda note: reporter.handle(Message(note, "info")),
+                tell=tell,
                 on_progress=told,
             )
         )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import textwrap
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +12,15 @@ import click
 
 from upload_client.cli.help import Command, Group, Section
 from upload_client.cli.place import force_option
-from upload_client.core.text import for_terminal
+from upload_client.core.text import counted, for_terminal
 from upload_client.support.file_names import from_disk, on_disk
+from upload_client.ui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
     from upload_client.core.problems import Problem
 
 __all__ = ["expectations"]
 
-TOLD_EVERY = 0.2  # seconds
 
 _SEE = Section("See also", (("docs/expectations.md", "all that may stand in the document"),))
 
@@ -69,16 +68,16 @@ def infer(*, source: Path, output: Path | None, force: bool) -> None:
         check_free(output, None)
     note(output, "what this run writes")
     files = _files(source)
-    told = _Told(len(files))
-    text = draft(source, files, on_progress=told)
-    told.wipe()
+    with ProgressLine() as line:
+        text = draft(source, files, on_progress=_told(line, len(files)))
     if output is None:
         click.echo(text, nl=False)
         return
     with replacing(output) as file:
         file.write(text)
     click.echo(
-        f"{for_terminal(str(output))}: drafted from {_n_files(len(files))}; read it before use", err=True
+        f"{for_terminal(str(output))}: drafted from {counted(len(files), 'file')}; read it before use",
+        err=True,
     )
 
 
@@ -139,18 +138,17 @@ def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int
         tally.add(path, size)
     delivery = tally.problems(complete=not sample)
     looked_at = [(path, size) for path, size in files if unopened(path, size, expected) is None]
-    told = _Told(len(looked_at))
     undecided: list[tuple[str, str]] = []
-    wrong = list(
-        check_contents(
-            source,
-            looked_at,
-            expectations=agreed,
-            on_progress=told,
-            on_undecided=lambda path, reason: undecided.append((path, reason)),
+    with ProgressLine() as line:
+        wrong = list(
+            check_contents(
+                source,
+                looked_at,
+                expectations=agreed,
+                on_progress=_told(line, len(looked_at)),
+                on_undecided=lambda path, reason: undecided.append((path, reason)),
+            )
         )
-    )
-    told.wipe()
     code = 3 if wrong or delivery else 5 if undecided else 0
     problems = group((path, "invalid", reason, FileCode.CONTENT) for path, reason in sorted(wrong))
     unknown = group((path, "done", reason, FileCode.NOT_JUDGED) for path, reason in sorted(undecided))
@@ -177,7 +175,7 @@ def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int
     _print("Files that are not as expected", [_told_of(problem) for problem in problems])
     _print("Files that cannot be judged here", [_told_of(problem) for problem in unknown])
     good = len(files) - len(wrong) - len(undecided)
-    click.echo(f"{good:,} of {_n_files(len(files))} as expected")
+    click.echo(f"{good:,} of {counted(len(files), 'file')} as expected")
     return code
 
 
@@ -207,7 +205,10 @@ def _object(problem: Problem) -> dict[str, Any]:
 def _told_of(problem: Problem) -> tuple[str, tuple[str, ...]]:
     more = problem.n - len(problem.relpaths)
     names = tuple(for_terminal(path) for path in problem.relpaths)
-    return f"{_n_files(problem.n)}: {problem.reason}", (*names, *([f"and {more:,} more"] if more else []))
+    return f"{counted(problem.n, 'file')}: {problem.reason}", (
+        *names,
+        *([f"and {more:,} more"] if more else []),
+    )
 
 
 def _print(title: str, rows: list[tuple[str, tuple[str, ...]]]) -> None:
@@ -226,29 +227,13 @@ def _print(title: str, rows: list[tuple[str, tuple[str, ...]]]) -> None:
     click.echo()
 
 
-def _n_files(n: int) -> str:
-    return f"{n:,} file{'s' * (n != 1)}"
+def _told(line: ProgressLine, n_files: int) -> Callable[[int], None]:
+    """Show on this line how many files have been read."""
+    done = 0
 
+    def tell(n: int) -> None:
+        nonlocal done
+        done += n
+        line.show(f"{done:,} of {counted(n_files, 'file')} read")
 
-class _Told:
-    """Says on a terminal how many files have been read."""
-
-    def __init__(self, n: int) -> None:
-        self._n = n
-        self._done = 0
-        self._at = 0.0
-        self._wide = 0
-
-    def __call__(self, n: int) -> None:
-        self._done += n
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - self._at >= TOLD_EVERY:
-            self._at = now
-            line = f"{self._done:,} of {_n_files(self._n)} read"
-            click.echo("\r" + line.ljust(self._wide), err=True, nl=False)
-            self._wide = len(line)
-
-    def wipe(self) -> None:
-        """Take the line away."""
-        if self._wide:
-            click.echo("\r" + " " * self._wide + "\r", err=True, nl=False)
+    return tell

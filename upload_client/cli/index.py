@@ -10,7 +10,7 @@ import click
 from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, Section
 from upload_client.cli.place import Chosen, choice_options, force_option, refuse_at_once
-from upload_client.cli.reading_progress import Told
+from upload_client.cli.reading_progress import ReadingProgress
 from upload_client.core.manifests import WRITTEN, Format, named_format
 from upload_client.core.text import for_terminal
 
@@ -107,7 +107,7 @@ def index(
     from upload_client.index.manifests import write_manifest  # noqa: PLC0415 # not for --help
     from upload_client.index.taking import list_bucket  # noqa: PLC0415 # not for --help
 
-    told = Told()
+    told = click.get_current_context().with_resource(ReadingProgress())
     place: Path | Bucket
     if own is not None:
         from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3

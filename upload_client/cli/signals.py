@@ -1,4 +1,7 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first ends the work in order, the second at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first ends the work in order, the second at once.
+
+Ctrl-Z gives the terminal to the shell as it was; what is drawn in place is drawn anew when the work goes on.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +47,19 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     if hung_up is not None and signal.getsignal(hung_up) is not signal.SIG_IGN:
         numbers.append(hung_up)
     before = {number: signal.signal(number, handle) for number in numbers}
+    suspend = getattr(signal, "SIGTSTP", None)  # not on Windows
+    if suspend is not None and signal.getsignal(suspend) is signal.SIG_DFL:
+        before[suspend] = signal.signal(suspend, _suspended)
     try:
         yield lambda: asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _suspended(number: int, _frame: FrameType | None) -> None:
+    """Leave the terminal to the shell, and stop as this signal does by default."""
+    restore_terminal(b"")
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)  # here it stands until it is told to go on
+    signal.signal(number, _suspended)

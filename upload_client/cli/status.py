@@ -98,20 +98,23 @@ def _watch(observer: StatusReporter, patiently: Patience, *, as_object: bool) ->
     from contextlib import ExitStack  # noqa: PLC0415 # beside the others
 
     from rich.console import Console  # noqa: PLC0415 # not for --help
-    from rich.live import Live  # noqa: PLC0415 # not for --help
 
     from upload_client.core.status import Phase  # noqa: PLC0415 # not for --help
     from upload_client.s3.bucket import AccessDenied, StoreError  # noqa: PLC0415 # imports boto3
-    from upload_client.ui.observer import line, screen  # noqa: PLC0415 # not for --help
+    from upload_client.ui.in_place import InPlace  # noqa: PLC0415 # not for --help
+    from upload_client.ui.observer import line, rows  # noqa: PLC0415 # not for --help
 
     console = Console(emoji=False, markup=False, highlight=False)
     drawn = console.is_terminal and not as_object
-    told = ""
+    told = trouble = ""
     seen: DeliveryStatus | None = None
+    drawing = InPlace(
+        lambda width, _: rows(console, width, seen, trouble) if seen is not None else (), console
+    )
     with ExitStack() as stack:
-        live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
         if drawn:
-            stack.enter_context(live)
+            drawing.start()
+            stack.callback(drawing.stop, keep=True)
         while True:
             began = time.monotonic()
             trouble = ""
@@ -124,7 +127,7 @@ def _watch(observer: StatusReporter, patiently: Patience, *, as_object: bool) ->
                     raise
                 trouble = str(error)
             if drawn:
-                live.update(screen(seen, trouble), refresh=True)
+                drawing.draw()
             elif as_object:
                 _print_json(seen)
             elif (now := line(seen) if not trouble else f"not reached: {for_terminal(trouble)}") != told:

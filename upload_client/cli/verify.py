@@ -21,7 +21,7 @@ from upload_client.cli.place import (
     plain_http_option,
     waiting,
 )
-from upload_client.cli.reading_progress import Told
+from upload_client.cli.reading_progress import ReadingProgress
 from upload_client.core.text import for_csv_cell, for_terminal
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def verify(
             for tell in reports:
                 tell(difference)
 
-        told = Told()
+        told = stack.enter_context(ReadingProgress())
         if against is not None:
             before = findings.n
             compare_with(path, _readable(against, stack, "list"), report)

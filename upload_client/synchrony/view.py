@@ -22,6 +22,7 @@ from upload_client.core.times import timestamp
 from upload_client.support import figures
 from upload_client.synchrony.folder import Skipped
 from upload_client.synchrony.sync import Failure, Offer
+from upload_client.ui.progress_line import ProgressLine
 
 __all__ = ["DONE", "TITLES", "JsonView", "Prompt", "ScreenView", "View", "find_prompt"]
 
@@ -156,7 +157,9 @@ class ScreenView:
         self.console: Console = console or Console(
             emoji=False, markup=False, highlight=False, soft_wrap=False
         )
-        self._shown = 0.0
+        self._line = ProgressLine(
+            silent=not self.console.is_terminal or self.console.is_jupyter, file=self.console.file
+        )
 
     def say(self, text: str) -> None:
         """See `View`."""
@@ -169,36 +172,20 @@ class ScreenView:
     def _print(self, text: str, style: str = "") -> None:
         from rich.text import Text  # noqa: PLC0415 - slow to import
 
-        self._clear()
+        self._line.wipe()
         self.console.print(Text(for_terminal(text, lines=True), style=style))
 
     def progress(self, what: str, done: int, of: int) -> None:
         """See `View`: one line that is written over, on a terminal alone."""
-        if not self.console.is_terminal or self.console.is_jupyter:
-            return
-        now = time.monotonic()
-        if done != of and now - self._shown < 0.2:
-            return
-        self._shown = now
-        total = f" of {of:,}" if of else ""
-        file = self.console.file
-        file.write(f"\r{what} {done:,}{total}\x1b[K")
-        file.flush()
+        self._line.show(f"{what} {done:,}{f' of {of:,}' if of else ''}")
         if done == of:
-            self._clear()
-
-    def _clear(self) -> None:
-        if self._shown:
-            self._shown = 0.0
-            file = self.console.file
-            file.write("\r\x1b[K")
-            file.flush()
+            self._line.wipe()
 
     def offers(self, change: Change, rows: Sequence[Offer], differences: Mapping[str, list[str]]) -> None:
         """See `View`: a table."""
         from rich.text import Text  # noqa: PLC0415 - slow to import
 
-        self._clear()
+        self._line.wipe()
         title = TITLES[change].format(there=self.there)
         style = "bold red" if change in CONFLICTS else "bold"
         self.console.print()

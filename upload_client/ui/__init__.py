@@ -49,11 +49,11 @@ def restore_terminal(last_words: bytes) -> None:
     """Show the cursor again when there is no time to end a reporter in order. Safe in a signal handler.
 
     Args:
-        last_words: What is said below what is drawn, with its line end.
+        last_words: What is said in the place of what is drawn, with its line end.
     """
     if is_terminal():
         with contextlib.suppress(OSError):  # it may be the terminal's end that is signalled
-            os.write(2, b"\x1b[?25h\r\n" + last_words)
+            os.write(2, b"\x1b[?7h\x1b[?25h\r \x1b[J\r" + last_words)
 
 
 class Several:

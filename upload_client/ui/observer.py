@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -14,8 +15,9 @@ from upload_client.core.observed import LandingSeen
 from upload_client.core.status import DeliveryStatus, LockStatus, Phase, RunStatus, ValidatorStatus
 from upload_client.core.text import for_terminal
 from upload_client.support import figures
+from upload_client.ui.progress_line import WIDE
 
-__all__ = ["line", "screen"]
+__all__ = ["line", "rows", "screen"]
 
 STYLES: dict[Phase, str] = {
     Phase.COMPLETE: "bold green",
@@ -27,6 +29,13 @@ STYLES: dict[Phase, str] = {
 }
 BAR_WIDTH = 48
 WORDS: dict[str, str] = {"staging": "the whole delivery", "sample": "the sample"}
+
+
+def rows(console: Console, width: int, status: DeliveryStatus, trouble: str = "") -> list[Segments]:
+    """The same as `screen`, in rows that can be drawn in place in so many columns."""
+    options = console.options.update_width(min(width, WIDE))
+    lines = console.render_lines(screen(status, trouble), options, pad=False)
+    return [Segments([*line, Segment.line()]) for line in lines]
 
 
 def screen(status: DeliveryStatus, trouble: str = "") -> RenderableType:

@@ -5,13 +5,9 @@ Every text from outside goes through `for_terminal` and into a `Text`, which ric
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator
-from typing import IO, Any, cast
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.live import Live
+from rich.console import Console
 from rich.text import Text
 
 from upload_client.core.text import for_terminal
@@ -29,6 +25,7 @@ from upload_client.events import (
 from upload_client.support import figures
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.ui.ending import Command, ending, problem_lines
+from upload_client.ui.in_place import InPlace
 from upload_client.ui.run_view import PHASES, Told
 from upload_client.ui.screen import STATE_STYLES, Screen, shorten
 
@@ -44,8 +41,6 @@ STYLES = {
 ENDS = {"well": ("✓", "bold green"), "todo": ("!", "bold yellow"), "error": ("✗", "bold red")}
 
 DRAWN_A_SECOND = 4
-_UP = "\x1b[1A\x1b[2K"
-_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 
 
 class RichReporter:
@@ -67,8 +62,6 @@ class RichReporter:
         clock: Clock = SYSTEM,
     ) -> None:
         self.console = console or Console(stderr=True, emoji=False, markup=False, highlight=False)
-        self._picture = _Picture(self.console.file, lambda: self.console.width)
-        self.console.file = cast("IO[str]", self._picture)
         self._verbosity = verbosity
         self._command = command
         self._lock = threading.Lock()
@@ -76,14 +69,7 @@ class RichReporter:
         ascii_only = self.console.options.ascii_only or self.console.legacy_windows
         self._ascii = ascii_only
         self._screen = Screen(self._told, ascii_only=ascii_only)
-        self._live = Live(
-            self,
-            console=self.console,
-            refresh_per_second=DRAWN_A_SECOND,
-            transient=True,
-            # stdout belongs to --json.
-            redirect_stdout=False,
-        )
+        self._drawing = InPlace(self._lines, self.console, every=1 / DRAWN_A_SECOND)
 
     def handle(self, event: Event) -> None:
         """Draw this."""
@@ -103,9 +89,9 @@ class RichReporter:
             case Planned() if self._verbosity >= 0:
                 self._planned(event)
             case Progress() | Health() if self._verbosity >= 0:
-                self._live.start()
+                self._drawing.start()
             case Summary():
-                self._live.stop()
+                self._drawing.stop()
                 if self._verbosity >= 0 or event.exit_code:
                     self._summary(event)
             case _:
@@ -113,13 +99,11 @@ class RichReporter:
 
     def close(self) -> None:
         """Give back the terminal as it was."""
-        self._live.stop()
+        self._drawing.stop()
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def _lines(self, width: int, height: int) -> list[Text]:
         with self._lock:
-            lines = self._screen.lines(options.max_width, console.height)
-        self._picture.drawn([line.cell_len for line in lines])
-        yield from lines
+            return self._screen.lines(width, height)
 
     def _say(self, text: str, style: str = "") -> None:
         self.console.print(Text(for_terminal(text, lines=True), style=style))
@@ -131,7 +115,7 @@ class RichReporter:
             # Nothing is drawn in place yet: the person may be asked for a password.
             self._say(f"{PHASES['connecting'].capitalize()} {'...' if self._ascii else '…'}", "dim")
         else:
-            self._live.start()
+            self._drawing.start()
 
     def _connected(self, event: Connected) -> None:
         line = Text()
@@ -192,45 +176,3 @@ class RichReporter:
             part.rstrip()
             self.console.print(Text.assemble(head, part))
             head = Text(" " * len(head))
-
-
-class _Picture:
-    """A terminal that is shown each picture whole, in the place of the one before.
-
-    Whole, if it knows how; others pass over these sequences (synchronized output:
-    https://gist.github.com/christianparpart/d8a62cc1ab659194337d73e399004036). In its place also where the
-    terminal has become narrower since then, and has broken the lines of the one before into several rows.
-
-    Args:
-        stream: The terminal.
-        width: Tells its columns.
-    """
-
-    def __init__(self, stream: IO[str], width: Callable[[], int]) -> None:
-        self._stream = stream
-        self._width = width
-        self._before: list[int] = []
-        self._drawn: list[int] = []
-        self._unwritten = False
-        self._breaks_lines = "TMUX" in os.environ or not {"XTERM_VERSION", "STY"} & os.environ.keys()
-
-    def drawn(self, widths: list[int]) -> None:
-        """A picture is about to be written whose lines have so many columns."""
-        self._before, self._drawn, self._unwritten = self._drawn, widths, True
-
-    def write(self, text: str) -> int:
-        length = len(text)
-        if _UP in text:
-            more = self._rows_more() * _UP
-            text = f"{_BEGIN}{text.replace(_UP, more + _UP, 1)}{_END}"
-        self._unwritten = False
-        self._stream.write(text)
-        return length
-
-    def _rows_more(self) -> int:
-        """Rows that the picture on the terminal takes beside one for each line."""
-        lines, width = self._before if self._unwritten else self._drawn, max(self._width(), 1)
-        return sum((columns - 1) // width for columns in lines if columns) if self._breaks_lines else 0
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
-        return getattr(self._stream, name)

@@ -4,6 +4,8 @@ Two bars, figures, counts, the files on their way, the last problems, and how lo
 line is cut to the width, and there are fewer of them than the terminal is high. Places do not jump: a file
 keeps its line until it has arrived, and what was high once stays as high.
 
+Only problems take more than `WIDE` columns.
+
 Every text from outside goes through `for_terminal` and into a `Text`, which rich does not search for markup.
 """
 
@@ -18,6 +20,7 @@ from rich.text import Text
 from upload_client.core.text import for_terminal
 from upload_client.events import Health, InFlight, Progress
 from upload_client.support import figures
+from upload_client.ui.progress_line import WIDE
 from upload_client.ui.run_view import PHASES, ShownProblem, Told
 
 __all__ = ["STATE_STYLES", "Screen", "bar", "shorten", "states"]
@@ -33,7 +36,9 @@ STATE_STYLES: dict[str, str] = {
 }
 
 WIDEST = 140
-"""Columns that are used at most: lines longer than that are hard to follow."""
+"""Columns that a problem may take, if the terminal is `HIGH`: there are few, and what they say matters."""
+HIGH = 40
+"""Rows that hold all lines there can be, also if problems are broken into two rows each."""
 NARROW = 60
 """Columns below which there are figures instead of bars."""
 _FILES, _PROBLEMS = 16, 3
@@ -57,7 +62,8 @@ class Screen:
     def lines(self, width: int, height: int) -> list[Text]:
         """The lines to be seen now: none wider than `width`, and fewer than `height`."""
         told, progress = self.told, self.told.progress
-        width, room = min(width, WIDEST), max(height - 1, 1)
+        widest = min(width, WIDEST if height >= HIGH else WIDE)
+        width, room = min(width, WIDE), max(height - 1, 1)
         lines = [Text()] if room > 12 else []
         if progress is None:
             lines.append(self._waiting())
@@ -67,7 +73,7 @@ class Screen:
         room -= len(lines) + len(end)
         if progress is not None and room > 0:
             busy = told.phase not in ("judging", "finishing")
-            problems = self._troubles(width, room - min(room // 2, 3) if busy else room)
+            problems = self._troubles(widest, room - min(room // 2, 3) if busy else room)
             self._problems = min(max(self._problems, len(problems)), room)
             self._files = min(self._files, room - self._problems) if busy else 0
             lines += self._on_their_way(width, room - self._problems) if busy else []
@@ -75,7 +81,7 @@ class Screen:
         lines = (lines + end)[: max(height - 1, 1)]
         for line in lines:
             line.no_wrap = True
-            line.truncate(width, overflow="crop" if self._ascii else "ellipsis")
+            line.truncate(widest, overflow="crop" if self._ascii else "ellipsis")
         return lines
 
     def _shorten(self, text: str, width: int) -> str:
@@ -141,13 +147,15 @@ class Screen:
         if told.phase != "finishing" and 0 < told.left < float("inf"):
             words.append(f"{figures.duration(max(told.left - told.since, 0.0))} left")
         words.append(f"{figures.duration(told.seconds)} so far")
-        if progress.bytes_before and width >= 100:
+        if progress.bytes_before:
             words.append(f"{figures.size(progress.bytes_before)} were there before")
         between = ", " if self._ascii else " · "
         line = Text(" " * _LABEL if width >= NARROW else " ")
         for number, word in enumerate(words):
-            line.append(between if number else "", style="dim")
-            line.append(word) if isinstance(word, str) else line.append(word[0], style=word[1])
+            text, style = (word, "") if isinstance(word, str) else word
+            if number and line.cell_len + len(between) + len(text) > width:
+                break  # the last ones matter least
+            line.append(between if number else "", style="dim").append(text, style=style)
         return line
 
     # files on their way
@@ -171,7 +179,7 @@ class Screen:
         arrow = ">" if self._ascii else "↑"
         parts = [f"part {one.parts_done} of {one.parts}" if one and one.parts else "" for one in files]
         for_parts = max(map(len, parts), default=0) if width >= NARROW else 0
-        for_bar = 0 if width < NARROW else 12 if width < 100 else 30
+        for_bar = 0 if width < NARROW else 12
         # Arrow and blanks, percent, size.
         for_name = width - 4 - 6 - (for_bar + 2 if for_bar else 0) - (11 if width >= 40 else 0)
         for_name = min(for_name - (for_parts + 2 if for_parts else 0), 64)
