@@ -215,6 +215,10 @@ class Settings(BaseModel):
     """The key of that certificate, where it is not in the same file."""
     exclude: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()
     """Patterns, as in a .gitignore, of files that are never delivered."""
+    digest: Literal["sha256"] | None = None
+    """A second checksum of each file, computed while it is read to be sent: for log and receipt."""
+    receipt_identity: Literal["full", "hashed", "none"] = "full"
+    """Whether the receipt names login and machine, their hashes, or neither."""
     receipt_keys: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()
     """Public keys that sign the receiver's receipts, each in a line (`upload-client receiver key export`)."""
     symlinks: Literal["refuse", "follow", "skip"] = "refuse"

@@ -118,8 +118,8 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
             [],
             """--dataset --delivery-id --source --index --index-format --no-index
             --include --exclude --exclude-from
-            --symlinks --sample --profile --threads --max-rate --engine --max-retries --resend-invalid
-            --dry-run --output-dir --report --sandbox --dask
+            --symlinks --sample --profile --threads --max-rate --digest --engine --max-retries
+            --resend-invalid --dry-run --output-dir --report --sandbox --dask
             --json -q -v --patience --plain-http --log-file --debug --version""",
         ),
         (["status"], "--dataset --delivery-id --sample --watch --json --patience --plain-http --log-file"),

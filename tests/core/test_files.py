@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from upload_client.core.columns import ChecksumColumn, NumberColumn, TextColumn, TimeColumn, WordColumn
+from upload_client.core.columns import (
+    ChecksumColumn,
+    DigestColumn,
+    NumberColumn,
+    TextColumn,
+    TimeColumn,
+    WordColumn,
+)
 from upload_client.core.files import (
     STATES,
     TRANSITIONS,
@@ -683,6 +690,7 @@ UPLOADS = st.builds(
     st.none() | INT64,
     st.none() | ETAGS,
     st.none() | st.text(max_size=5),
+    st.none() | st.binary(min_size=32, max_size=32).map(bytes.hex),
 )
 
 
@@ -827,3 +835,28 @@ def test_the_last_of_many_moments_is_known():
     assert moments.latest is None
     moments[0], moments[2] = "2026-01-02T03:04:06.000Z", T
     assert moments.latest == "2026-01-02T03:04:06.000Z"
+
+
+def test_sha256_takes_nothing_until_a_row_has_one():
+    column, hexes = DigestColumn(), {row: f"{row:064x}" for row in (1, 3)}
+    column[7] = None
+    assert (column[7], column.packed()) == (None, b"")
+    for row, value in hexes.items():
+        column[row] = value
+    column[0] = None
+    assert [column[row] for row in range(6)] == [hexes.get(row) for row in range(6)]
+    other = DigestColumn()
+    other.unpack(4, column.packed())
+    assert [other[row] for row in range(6)] == [hexes.get(row) for row in range(6)]
+    column[1] = hexes[3]
+    assert column[1] == hexes[3]
+    column[1] = column[3] = None
+    assert (column[1], column.packed()) == (None, b"")
+    with pytest.raises(ValueError, match="not a SHA-256"):
+        column[0] = "ab"
+
+
+@pytest.mark.parametrize("data", [b"x", bytes(33 * 2), b"\2" + bytes(32)])
+def test_what_is_no_column_of_sha256_is_refused(data):
+    with pytest.raises(ValueError, match="no column"):
+        DigestColumn().unpack(1, data)

@@ -22,6 +22,7 @@ from upload_client.core.receipt import (
     BadReceipt,
     ClientRun,
     Delivered,
+    DeliveredBy,
     Difference,
     Findings,
     IndexNamed,
@@ -37,7 +38,9 @@ from upload_client.core.receipt import (
     digest_of_files,
     encode_receipt,
     ended_at,
+    hashed_name,
     receipt_name,
+    schema_in_head,
 )
 
 T = "2026-01-02T03:04:05.678Z"
@@ -99,6 +102,8 @@ files = st.dictionaries(
         etag=etags,
         version_id=st.none() | etags,
         judged_by=word,
+        sha256=st.none() | st.binary(min_size=32, max_size=32).map(bytes.hex),
+        opened=st.none() | st.text(min_size=1, max_size=200),
     ),
     min_size=1,
     max_size=6,
@@ -113,6 +118,40 @@ def test_the_logs_of_all_shards_are_named():
     assert (found.validator_logs, found.validators) == (logs, validators)
     with pytest.raises(BadReceipt, match="head"):
         read(data.replace(b'"shard":63', b'"shard":64'))
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_each_schema_is_read_and_says_what_it_can(schema):
+    more = {"sha256": "5" * 64, "opened": "csv as expected of 'tables'"}
+    runs = {
+        "clients": (ClientRun(3, "abcdefghijk", {"upload-client": "1"}),),
+        "validators": (ValidatorRun(1, 3, "validator1", 0, {"python": "3"}, "6" * 64),),
+        "delivered_by": DeliveredBy("anna", "host"),
+        "store": "S3",
+    }
+    data = written([file(**more)], schema_version=schema, **runs)
+    found, (read_file,), _ = read(data)
+    if schema == 2:
+        assert (found, read_file) == (head([file()], **runs), file(**more))
+    else:
+        plain = {"clients": (ClientRun(3, "abcdefghijk"),), "schema_version": 1}
+        assert (found, read_file) == (head([file()], **plain), file())
+    assert schema_in_head(data[: module.HEAD_BYTES]) == schema
+    assert digest_in_trailer(data[-TRAILER_BYTES:]) == digest_of_files([file(**more)], schema)
+
+
+def test_a_schema_of_nobody_is_none():
+    assert schema_in_head(b'{"kind":"receipt","schema_version":3,') is None
+    assert schema_in_head(b'{"kind":"other","schema_version":1,"x') is None
+
+
+def test_a_hashed_name_is_another_one_in_each_delivery():
+    assert hashed_name("anna", "D", "Y") == f"sha256:{hashlib.sha256(b'D/Y/anna').hexdigest()}"
+    assert hashed_name("anna", "D", "Y") != hashed_name("anna", "D", "Z")
+
+
+def test_a_file_of_which_an_empty_text_says_how_it_was_judged_is_read_back():
+    assert read(written([file(opened="")]))[1] == [file(opened=None)]
 
 
 @given(files, st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3), word)
@@ -147,7 +186,7 @@ def test_the_end_of_something_else_names_no_files():
     assert digest_in_trailer(b"}\n") is None
 
 
-GOOD = written([file("a"), file("b/ü")])
+GOOD = written([file("a", sha256="7" * 64, opened="csv"), file("b/ü")], delivered_by=DeliveredBy("anna"))
 
 
 @settings(max_examples=300)
@@ -232,7 +271,18 @@ def test_these_lines_are_otherwise_good():
         (lambda: b'{"a":1}\n', "something else"),
         (lambda: b'{"kind":"checkpoint",\n', "something else"),
         (lambda: b'{"kind":"checkpoint","x":1,\n', "something else"),
-        (lambda: GOOD.replace(b'"schema_version":1', b'"schema_version":2'), "'2', and this program reads 1"),
+        (lambda: GOOD.replace(b'"schema_version":2', b'"schema_version":3'), "'3', and this program reads 1"),
+        (lambda: GOOD.replace(b'"schema_version":2', b'"schema_version":true'), "'True', and this program"),
+        (lambda: GOOD.replace(b'"schema_version":2', b'"schema_version":1'), "formatted anew"),
+        (lambda: GOOD.replace(b'"hashed":false', b'"hashed":0'), "formatted anew"),
+        (lambda: GOOD.replace(b'"login":"anna"', b'"login":7'), "no text"),
+        (lambda: lines_with(record(sha256='"7"')), "no file in the form"),
+        (lambda: lines_with(record().replace(b'"opened":null', b'"opened":""')), "no file in the form"),
+        (lambda: lines_with(record().replace(b'"opened":null', rb'"opened":"\u0061"')), "not spelled as"),
+        (
+            lambda: lines_with(record().replace(b'"opened":null', b'"opened":"' + b"x" * 201 + b'"')),
+            "too long",
+        ),
         (lambda: GOOD.replace(b'"D"', b'"D" ', 1), "formatted anew"),
         (lambda: GOOD.replace(b'"dataset":"D",', b'"dataset":"D","dataset":"D",'), "formatted anew"),
         (lambda: GOOD.replace(b'"dataset":"D",', b'"dataset":"D","note":"x",'), "formatted anew"),
@@ -278,6 +328,11 @@ def test_size_and_content_are_compared():
     assert compare_size(file(size=3), 4) == Difference("size", "a", "has 4 bytes; delivered were 3")
     assert compare_content(file(), "yH2GHg==") is None
     assert compare_content(file(), "AAAAAA==").kind == "content"
+    known = file(sha256="7" * 64)
+    assert compare_content(known, "yH2GHg==") is None
+    assert compare_content(known, "yH2GHg==", "7" * 64) is None
+    assert compare_content(file(), "yH2GHg==", "8" * 64) is None  # the receipt says nothing of it
+    assert compare_content(known, "yH2GHg==", "8" * 64).message.startswith("has SHA-256 888")
 
 
 def test_only_the_first_differences_are_kept_and_all_are_counted():
@@ -332,27 +387,39 @@ def test_a_delivery_ends_now_and_not_before_the_last_thing_that_its_receipt_tell
     assert ended_at(now, now, later) == later
 
 
-def _file(path, crc32="AAAAAA==", size=1):
-    return Delivered(path, size, crc32, "e", None, "1-0", T, T, "v")
+def _file(path, crc32="AAAAAA==", size=1, sha256=None):
+    return Delivered(path, size, crc32, "e", None, "1-0", T, T, "v", sha256)
 
 
 @pytest.mark.parametrize(
     ("files", "others", "found"),
     [
         ([], [], []),
-        ([_file("a")], [("a", 1, "AAAAAA==")], []),
-        ([_file("a")], [("a", None, None)], []),
-        ([_file("a")], [("a", 2, None)], [("changed since", "a")]),
-        ([_file("a")], [("a", 1, "BBBBBA==")], [("changed since", "a")]),
+        ([_file("a")], [("a", 1, "AAAAAA==", None)], []),
+        ([_file("a")], [("a", None, None, None)], []),
+        ([_file("a")], [("a", 2, None, None)], [("changed since", "a")]),
+        ([_file("a")], [("a", 1, "BBBBBA==", None)], [("changed since", "a")]),
         ([_file("a")], [], [("removed since", "a")]),
-        ([], [("a", 1, "AAAAAA==")], [("added since", "a")]),
-        ([_file("b")], [("a", 1, "AAAAAA==")], [("moved since", "b")]),
-        ([_file("a")], [("b", 1, "AAAAAA==")], [("moved since", "a")]),
-        ([_file("a"), _file("b")], [("c", 1, "AAAAAA==")], [("moved since", "a"), ("removed since", "b")]),
+        ([], [("a", 1, "AAAAAA==", None)], [("added since", "a")]),
+        ([_file("b")], [("a", 1, "AAAAAA==", None)], [("moved since", "b")]),
+        ([_file("a")], [("b", 1, "AAAAAA==", None)], [("moved since", "a")]),
+        (
+            [_file("a"), _file("b")],
+            [("c", 1, "AAAAAA==", None)],
+            [("moved since", "a"), ("removed since", "b")],
+        ),
         (
             [_file("a")],
-            [("b", 1, "AAAAAA=="), ("c", 1, "AAAAAA==")],
+            [("b", 1, "AAAAAA==", None), ("c", 1, "AAAAAA==", None)],
             [("moved since", "a"), ("added since", "c")],
+        ),
+        ([_file("a", sha256="7" * 64)], [("a", 1, "AAAAAA==", None)], []),
+        ([_file("a", sha256="7" * 64)], [("a", 1, "AAAAAA==", "7" * 64)], []),
+        ([_file("a", sha256="7" * 64)], [("a", 1, "AAAAAA==", "8" * 64)], [("changed since", "a")]),
+        (
+            [_file("a", sha256="7" * 64)],
+            [("b", 1, "AAAAAA==", "8" * 64), ("c", 1, "AAAAAA==", "7" * 64)],
+            [("moved since", "a"), ("added since", "b")],
         ),
     ],
 )
@@ -368,7 +435,7 @@ def test_of_two_receipts_each_path_that_differs_is_accounted_for_once(here, ther
     found = list(
         compare_receipts(
             [_file(path, here[path]) for path in sorted(here)],
-            [(path, 1, there[path]) for path in sorted(there)],
+            [(path, 1, there[path], None) for path in sorted(there)],
         )
     )
     moved_to = [

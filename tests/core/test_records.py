@@ -83,6 +83,7 @@ TRANSFERREDS = st.builds(
     st.none() | VISIBLE,
     st.none() | st.integers(-(2**63) + 1, 2**63 - 1),
     st.none() | st.builds(Source, ETAGS, st.none() | VISIBLE),
+    st.none() | HASHES,
 )
 VERDICTS = st.builds(
     Verdict,
@@ -106,7 +107,15 @@ OF_A_CLIENT = st.one_of(
 )
 OF_A_VALIDATOR = st.one_of(
     VERDICTS,
-    st.builds(ValidatorInit, TIMES, NAMES, EPOCHS, st.integers(1, MAX_SHARDS)),
+    st.builds(
+        ValidatorInit,
+        TIMES,
+        NAMES,
+        EPOCHS,
+        st.integers(1, MAX_SHARDS),
+        st.dictionaries(TEXT, TEXT, max_size=3),
+        st.none() | HASHES,
+    ),
     st.builds(Cursor, TIMES, COUNTS),
     st.builds(Keepalive, TIMES),
     st.builds(PassedOver, TIMES, COUNTS, COUNTS, st.lists(TEXT, max_size=4).map(tuple)),
@@ -167,6 +176,7 @@ ODD = {
         st.none() | odd_or(VISIBLE),
         st.none() | odd_or(COUNTS),
         st.none() | ODD_SOURCE,
+        st.none() | odd_or(HASHES),
     ),
     Init: (
         odd_or(TIMES),
@@ -182,7 +192,14 @@ ODD = {
     CheckpointMade: (odd_or(TIMES), ODD_TEXT, odd_or(HASHES)),
     Crash: (odd_or(TIMES), ODD_TEXT),
     Stop: (odd_or(TIMES), ODD_TEXT),
-    ValidatorInit: (odd_or(TIMES), odd_or(NAMES), odd_or(EPOCHS), odd_or(COUNTS)),
+    ValidatorInit: (
+        odd_or(TIMES),
+        odd_or(NAMES),
+        odd_or(EPOCHS),
+        odd_or(COUNTS),
+        st.dictionaries(ODD_TEXT, ODD_TEXT, max_size=30),
+        st.none() | odd_or(HASHES),
+    ),
     Verdict: (
         odd_or(TIMES),
         odd_or(PATHS),
@@ -559,6 +576,9 @@ def test_what_may_be_missing_may_be_null(changes):
         ("validator", ValidatorInit(T, "v", 1), {"shards": 0}),
         ("validator", ValidatorInit(T, "v", 1), {"shards": MAX_SHARDS + 1}),
         ("validator", ValidatorInit(T, "v", 1), {"shards": True}),
+        ("validator", ValidatorInit(T, "v", 1), {"versions": ["1"]}),
+        ("validator", ValidatorInit(T, "v", 1), {"expectations_sha256": "A" * 64}),
+        ("client", TRANSFERRED, {"sha256": "A" * 64}),
         ("validator", Cursor(T, 1), {"seq": -1}),
         ("validator", Shutdown(T, "time"), {"reason": None}),
     ],

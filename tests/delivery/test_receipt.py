@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import socket
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +20,13 @@ from hypothesis import strategies as st
 from upload_client import NothingToDoError
 from upload_client.cli.app import main
 from upload_client.core.checksums import encode
-from upload_client.core.receipt import ReceiptReader, encode_receipt
+from upload_client.core.receipt import ReceiptReader, encode_receipt, hashed_name
 from upload_client.index import scan
 from upload_client.receipts import store
 from upload_client.receipts.store import put_receipt, sha256_of
 from upload_client.receipts.verify import _by_key
 from upload_client.s3.bucket import Bucket, PreconditionFailed, StoreError
+from upload_client.settings import load_settings
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "receipt.schema.json"
 KEY = "staging/receipt/00000001.json"
@@ -93,6 +95,82 @@ def as_the_schema_says(receipt: dict) -> None:
         part["x"] = 1
         assert not validator.is_valid(receipt), "anything may be added"
         del part["x"]
+
+
+def test_sha256_goes_from_the_reading_through_log_and_verdict_into_the_receipt_and_is_held_against(
+    delivery: Delivery, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And of what an earlier run had announced without it, the receipt says that there is none."""
+    profile, contents = str(delivery.receiver.sandbox.profile), content(data)
+    early = next(path for path in contents if path.endswith(".csv"))
+    with client_of(delivery, data, scan(data).query("path == @early")) as client:
+        assert client.run().exit_code == 0
+    settings = load_settings(profile=profile, flags={"digest": "sha256", "receipt_identity": "hashed"})
+    with client_of(delivery, data, scan(data), settings=settings) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 0
+    body = delivery.control(outcome.receipt)
+    as_the_schema_says(json.loads(body))
+    reader = ReceiptReader(io.BytesIO(body).readline)
+    files = {each.path: each for each in reader}
+    assert {path: each.sha256 for path, each in files.items()} == {
+        path: None if path == early else hashlib.sha256(data).hexdigest() for path, data in contents.items()
+    }
+    assert {each.opened for each in files.values()} >= {"csv"}
+    by = reader.head.delivered_by
+    assert by.hashed
+    assert by.host == hashed_name(socket.gethostname(), delivery.dataset, delivery.delivery_id)
+    assert [run.versions["upload-client"] for run in (*reader.head.clients, *reader.head.validators)]
+    log = b"".join(
+        delivery.control(f"staging/log/validator/0000/{n:010d}.jsonl")
+        for n in range(reader.head.validator_logs[0].seq + 1)
+    )
+    assert b'"crc32","sha256","csv"' in log
+
+    # A file of the same CRC32, which anybody can make.
+    receipt = tmp_path / "x.receipt.json"
+    receipt.write_bytes(body)
+    other = next(path for path in files if path.endswith(".csv") and path != early)
+    forged = of_the_same_crc32(contents[other])
+    (data / other).write_bytes(forged)
+    assert main(["verify", str(receipt), "--source", str(data)]) == 3
+    said = capsys.readouterr().out
+    assert f"{other}: has SHA-256 " in said
+    assert f"by CRC32; {len(files) - 1} of {len(files)} by SHA-256, too" in said
+
+    s3, bucket = delivery.receiver.sandbox.client("s3"), delivery.receiver.sandbox.landing_bucket
+    key = f"{delivery.dataset}/{delivery.delivery_id}/staging/{other}"
+    s3.put_object(Bucket=bucket, Key=key, Body=forged, ChecksumAlgorithm="CRC32")
+    assert main(["verify", str(receipt), "--online", "--profile", profile]) == 0  # it has the same CRC32
+    assert main(["verify", str(receipt), "--online", "--download", "--profile", profile]) == 3
+    assert f"{other}: has SHA-256 " in capsys.readouterr().out
+
+
+def of_the_same_crc32(data: bytes) -> bytes:
+    """Other content of the same length and CRC32: its first byte changed, the last four chosen to fit."""
+    begin = bytes([data[0] ^ 1]) + data[1:-4]
+    # CRC32 is linear: each bit of the last four bytes flips the same bits of it, whatever the others are.
+    now = zlib.crc32(begin + bytes(4)) ^ zlib.crc32(data)
+    flips = [
+        zlib.crc32(begin + (1 << bit).to_bytes(4, "little")) ^ zlib.crc32(begin + bytes(4))
+        for bit in range(32)
+    ]
+    basis: dict[int, tuple[int, int]] = {}
+    for bit, flip in enumerate(flips):
+        chosen = 1 << bit
+        while flip:
+            top = flip.bit_length()
+            if top not in basis:
+                basis[top] = flip, chosen
+                break
+            flip, chosen = flip ^ basis[top][0], chosen ^ basis[top][1]  # noqa: PLW2901 - Gauss
+    wanted = 0
+    while now:
+        flip, chosen = basis[now.bit_length()]
+        now, wanted = now ^ flip, wanted ^ chosen
+    forged = begin + wanted.to_bytes(4, "little")
+    assert (zlib.crc32(forged), len(forged)) == (zlib.crc32(data), len(data))
+    return forged
 
 
 @pytest.mark.long

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import random
 import threading
 import uuid
@@ -18,6 +19,7 @@ from upload_client.s3.direct import DirectWire
 from upload_client.s3.route import Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
 from upload_client.s3.wire import BotoWire, PutObject
+from upload_client.support.local_file import LocalFile
 from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.upload import _InOrder
@@ -36,10 +38,10 @@ def expected(data, *names):
     return tuple((name, found.digest(name)) for name in names)
 
 
-def send(tmp_path, bucket, data, known, **options):
+def send(tmp_path, bucket, data, known, *, sha256=False, **options):
     path = tmp_path / "a.bin"
     path.write_bytes(data)
-    task = TransferTask(0, "a.bin", str(path), "a.bin", size=len(data), digests=known)
+    task = TransferTask(0, "a.bin", str(path), "a.bin", size=len(data), digests=known, sha256=sha256)
     (outcome,) = send_files([task], DataRoot(tmp_path), bucket, **options)
     return outcome
 
@@ -127,11 +129,13 @@ def test_hashes_of_a_file_in_parts_are_computed_while_it_is_sent_in_whatever_ord
 
     with DataRoot(tmp_path).open("a") as file:
         hashes = _InOrder(file, ["md5", "sha512"], Parts())
+        crcs = [zlib.crc32(data[index * MIB : (index + 1) * MIB]) for index in range(11)]
         order = list(range(11))
         random.Random(3).shuffle(order)
         threads = [
             threading.Thread(
-                target=lambda some: [hashes.was_read(index) for index in some], args=(order[n::3],)
+                target=lambda some: [hashes.was_read(index, crcs[index]) for index in some],
+                args=(order[n::3],),
             )
             for n in range(3)
         ]
@@ -167,11 +171,58 @@ def test_an_upload_that_is_resumed_is_held_against_the_whole_file(tmp_path, chec
         expected(data, "sha256", "crc64nvme"),
     ):
         task = TransferTask(
-            0, "a.bin", str(path), "a.bin", size=len(data), digests=known, unfinished=(made["UploadId"],)
+            0,
+            "a.bin",
+            str(path),
+            "a.bin",
+            size=len(data),
+            digests=known,
+            unfinished=(made["UploadId"],),
+            sha256=True,
         )
         (outcome,) = send_files([task], DataRoot(tmp_path), checking_bucket, multipart_threshold=8 * MIB)
     assert outcome.ok, outcome
     assert checking_bucket.read("a.bin") == data
+
+
+@ENGINES
+@pytest.mark.parametrize("size", [0, 100, 3 * MIB, 21 * MIB], ids=["empty", "small", "whole", "parts"])
+def test_sha256_is_computed_of_what_is_sent_where_that_is_asked_for(tmp_path, bucket, engine, size):
+    data = content(size)
+    options = {"engine": engine, "multipart_threshold": 8 * MIB, "part_size": 5 * MIB, "n_threads": 4}
+    assert send(tmp_path, bucket, data, (), sha256=True, **options).sha256 == hashlib.sha256(data).hexdigest()
+    assert bucket.read("a.bin") == data
+
+
+def test_what_the_index_has_and_was_compared_is_told_and_nothing_else(tmp_path, moto_bucket):
+    data = content(100)
+    assert send(tmp_path, moto_bucket, data, ()).sha256 is None
+    moto_bucket.client.delete_object(Bucket=moto_bucket.name, Key=f"{moto_bucket.prefix}a.bin")
+    assert (
+        send(tmp_path, moto_bucket, data, expected(data, "sha256")).sha256 == hashlib.sha256(data).hexdigest()
+    )
+
+
+def test_a_file_in_parts_that_changes_under_its_own_time_has_no_sha256(tmp_path, moto_bucket, monkeypatch):
+    """Its parts out of turn are read twice, and its time can be set: what is hashed must be what was sent."""
+    path = tmp_path / "a.bin"
+    real = _InOrder._go_on
+
+    def change_first(self):
+        if not changed:
+            changed.append(1)
+            before = path.stat()
+            with path.open("r+b") as file:
+                file.write(b"another")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        real(self)
+
+    changed = []
+    monkeypatch.setattr(_InOrder, "_go_on", change_first)
+    monkeypatch.setattr(LocalFile, "check_unchanged", lambda _: None)  # as where a clock is too coarse
+    options = {"multipart_threshold": 8 * MIB, "part_size": 5 * MIB, "n_threads": 1}
+    outcome = send(tmp_path, moto_bucket, content(11 * MIB), (), sha256=True, **options)
+    assert (outcome.ok, outcome.code, outcome.sha256) == (False, "changed", None)
 
 
 # From a bucket
@@ -185,8 +236,8 @@ def source(bucket):
     return Bucket(name, client=bucket.client)
 
 
-def copy(source, bucket, known):
-    task = TransferTask(0, "a.bin", "a.bin", "a.bin", digests=known)
+def copy(source, bucket, known, *, sha256=False):
+    task = TransferTask(0, "a.bin", "a.bin", "a.bin", digests=known, sha256=sha256)
     (outcome,) = send_files([task], DataRoot(source), bucket)
     return outcome
 
@@ -201,6 +252,16 @@ def test_of_a_source_in_s3_they_are_compared_with_what_s3_says(source, bucket):
         outcome = copy(source, bucket, wrong(good, name))
         assert outcome.error == f"the object's content does not match the {name} checksum in the index"
         assert not outcome.again
+
+
+def test_of_a_copy_sha256_is_what_the_source_says_or_nothing(source, bucket):
+    data = content(1000)
+    source.client.put_object(Bucket=source.name, Key="a.bin", Body=data, ChecksumAlgorithm="SHA256")
+    assert copy(source, bucket, (), sha256=True).sha256 == hashlib.sha256(data).hexdigest()
+    bucket.client.delete_object(Bucket=bucket.name, Key=f"{bucket.prefix}a.bin")
+    source.put("a.bin", data)
+    outcome = copy(source, bucket, (), sha256=True)
+    assert (outcome.ok, outcome.sha256) == (True, None)
 
 
 def test_what_the_store_does_not_say_is_told_and_not_compared(source, bucket):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -49,6 +50,21 @@ def requests(landing):
 
 def found_of(upload: Upload) -> Found:
     return Found(upload.size, upload.crc32, upload.etag)
+
+
+@pytest.mark.parametrize("send", [send, send_without_checksum])
+def test_sha256_is_compared_where_the_content_is_read_and_said_only_there(landing, checker, send):
+    upload = send(landing, "a.csv", CSV)
+    good = replace(upload, sha256=hashlib.sha256(CSV).hexdigest())
+    assert checker.judge("a.csv", good).checks == ("size", "etag", "crc32", "sha256", "csv")
+    judgement = checker.judge("a.csv", replace(upload, sha256="0" * 64))
+    assert (judgement.status, judgement.code) == ("failure", "damaged")
+    assert "SHA-256" in judgement.message
+
+
+def test_sha256_is_not_said_of_what_is_not_read(landing, checker):
+    upload = replace(send(landing, "a.bin", b"x"), sha256="0" * 64)
+    assert checker.judge("a.bin", upload).checks == ("size", "etag", "crc32")
 
 
 @pytest.mark.parametrize(

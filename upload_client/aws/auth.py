@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import boto3
 import botocore.session
@@ -49,6 +50,7 @@ __all__ = [
     "Prompt",
     "fetch_parameter",
     "find_password",
+    "login_name",
     "open_session",
 ]
 
@@ -147,6 +149,19 @@ def open_session(
         _log.info("using this machine's AWS credentials, profile %s", settings.aws_profile or "default")
         return patience(lambda: _own_session(settings))
     return CognitoLogin(settings, prompt=prompt, clock=clock, patience=patience).session()
+
+
+_NAMES: WeakKeyDictionary[boto3.Session, str] = WeakKeyDictionary()
+
+
+def login_name(session: boto3.Session) -> str | None:
+    """Who is behind a session: the user of its login, or its AWS account; None where nobody says."""
+    if name := _NAMES.get(session):
+        return name
+    account = None
+    with contextlib.suppress(BotoCoreError, ClientError):  # it has been asked for nothing but a name
+        account = getattr(session.get_credentials(), "account_id", None)
+    return f"AWS account {account}" if account else None
 
 
 def fetch_parameter(session: boto3.Session, settings: Settings) -> str:
@@ -249,7 +264,10 @@ class CognitoLogin:
         self._find_out_who()
         self._patience(self._log_in)
         credentials = self._patience(self._credentials)
-        return _bare_session(self._settings.region or self._region, credentials)
+        session = _bare_session(self._settings.region or self._region, credentials)
+        if self._username:
+            _NAMES[session] = self._username
+        return session
 
     def refresh(self) -> dict[str, str]:
         """Fetch new credentials with the refresh token, in the form botocore's metadata has.

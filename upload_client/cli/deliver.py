@@ -85,6 +85,7 @@ class _Order:
     threads: int | str | None
     engine: str | None
     max_rate: str | None
+    digest: str | None
     max_retries: int | None
     patience: str | None
     resend_invalid: bool
@@ -127,6 +128,7 @@ class _Order:
             "plain_http",
             "threads",
             "max_rate",
+            "digest",
             "engine",
             "dask",
         ),
@@ -185,6 +187,11 @@ class _Order:
     help="Requests at once; auto: as many as bring more.  [default: 8]",
 )
 @click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")
+@click.option(
+    "--digest",
+    type=click.Choice(["sha256"]),
+    help="Compute this of each file, too, while it is read to be sent: the receipt names it.",
+)
 @click.option(
     "--engine",
     type=click.Choice(["auto", "lean", "boto3"]),
@@ -434,6 +441,7 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
         "threads": order.threads,
         "engine": order.engine,
         "max_rate": order.max_rate,
+        "digest": order.digest,
         "max_retries": order.max_retries,
         "patience": order.patience,
     }

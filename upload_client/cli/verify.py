@@ -22,6 +22,7 @@ from upload_client.cli.place import (
     waiting,
 )
 from upload_client.cli.reading_progress import ReadingProgress
+from upload_client.core.opened import not_opened, sentence
 from upload_client.core.text import for_csv_cell, for_terminal
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ NAMED = 10
     help="Read this folder: is it exactly what was delivered?",
 )
 @click.option("--online", is_flag=True, help="Ask the buckets: do they still hold it, and its records?")
+@click.option(
+    "--download",
+    is_flag=True,
+    help="With --online: read every object, too, and compare its content. That transfers all of it.",
+)
 @click.option(
     "--profile",
     metavar="NAME|FILE",
@@ -137,6 +143,7 @@ def verify(
     receipt: str,
     source: Path | None,
     online: bool,
+    download: bool,
     profile: str | None,
     key_files: tuple[Path, ...],
     signature: Path | None,
@@ -166,6 +173,8 @@ def verify(
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 
+    if download and not online:
+        raise click.UsageError("--download reads objects in the bucket: give --online, too")
     findings = Findings(None if names_all else NAMED)
     with ExitStack() as stack:
         one_reader(
@@ -200,7 +209,7 @@ def verify(
         expected = None if expect is None else expect.strip().lower() == checked.sha256
         if not as_json:
             _say_what_it_is(checked)
-            _say_what_is_proven(proof, dating, expected)
+            _say_what_is_proven(checked, proof, dating, expected)
         reports: list[Callable[[Difference], Any]] = [findings.add]
         if as_json:
             reports.append(_print_json)
@@ -235,7 +244,7 @@ def verify(
                 profile=profile,
                 patience=patience,
             )
-            check_buckets(path, checked, places, report, on_progress=told)
+            check_buckets(path, checked, places, report, download=download, on_progress=told)
             told.wipe()
             _say_result("buckets", findings.n - before, as_json=as_json)
     refused = "refused" in (proof.state, dating.state)
@@ -255,6 +264,10 @@ def verify(
             sha256=checked.sha256,
             source=None if source is None else str(source),
             online=online,
+            downloaded=download,
+            n_sha256=checked.n_sha256,
+            opened=dict(checked.opened),
+            delivered_by={"login": head.delivered_by.login, "host": head.delivered_by.host},
             counts=findings.counts,
             signature=_as_fields(proof),
             dated=dating._asdict(),
@@ -317,9 +330,14 @@ def _say_what_it_is(checked: Checked) -> None:
     what = f"{head.dataset}/{head.delivery_id} ({head.transfer_type})"
     click.echo(f"receipt of {what}: {figures.files(head.n_files)}, {figures.size(head.n_bytes)}")
     click.echo(f"finished {head.finished_at}; SHA-256 {checked.sha256}")
+    by = head.delivered_by
+    if named := " on ".join(filter(None, (by.login, by.host))):
+        click.echo(for_terminal(f"delivered by {named}, as the client says"))
+    if why := sentence(not_opened(checked.opened)):
+        click.echo(for_terminal(why))
 
 
-def _say_what_is_proven(proof: Proof, dating: Dating, expected: bool | None) -> None:
+def _say_what_is_proven(checked: Checked, proof: Proof, dating: Dating, expected: bool | None) -> None:
     """Say how far the receipt is proven, and by whom."""
     if proof.signed is not None:
         statement, key = proof.signed
@@ -339,7 +357,16 @@ def _say_what_is_proven(proof: Proof, dating: Dating, expected: bool | None) -> 
         dated = f"REFUSED: {dating.why}"
     elif dating.state == "not checked":
         dated += "; by an authority that is not trusted here: name its certificate with --tsa-cert"
-    rows = [("whole", "yes: its parts agree with each other"), ("signed", signed), ("dated", dated)]
+    n_files, n_sha256 = checked.head.n_files, checked.n_sha256
+    content = "by CRC32"
+    if n_sha256:
+        content += " and SHA-256" if n_sha256 == n_files else f"; {n_sha256:,} of {n_files:,} by SHA-256, too"
+    rows = [
+        ("whole", "yes: its parts agree with each other"),
+        ("content", content),
+        ("signed", signed),
+        ("dated", dated),
+    ]
     if expected is not None:
         rows.append(
             ("expected", "yes: it has the SHA-256 that was given" if expected else "NO: another SHA-256")

@@ -140,6 +140,52 @@ class TextColumn:
             self[row] = text
 
 
+class DigestColumn:
+    """SHA-256, in hexadecimal, or None: nothing while no row has one, 33 bytes a row from then on."""
+
+    SIZE: Final = 32
+    __slots__ = ("_bytes", "_known")
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._known = bytearray()
+
+    def __getitem__(self, row: int) -> str | None:
+        if row >= len(self._known) or not self._known[row]:
+            return None
+        return self._bytes[self.SIZE * row : self.SIZE * (row + 1)].hex()
+
+    def __setitem__(self, row: int, value: str | None) -> None:
+        if value is None:
+            if row < len(self._known):
+                self._known[row] = 0
+            return
+        packed = bytes.fromhex(value)
+        if len(packed) != self.SIZE:  # a slice of another length would shift all rows that follow
+            raise ValueError(f"not a SHA-256 in hexadecimal: {value!r}")
+        missing = row + 1 - len(self._known)
+        if missing > 0:
+            self._known.extend(bytes(missing))
+            self._bytes.extend(bytes(self.SIZE * missing))
+        self._bytes[self.SIZE * row : self.SIZE * (row + 1)] = packed
+        self._known[row] = 1
+
+    def packed(self) -> bytes:
+        """All rows up to the last one that was ever set: whether it is known, then its bytes."""
+        return bytes(self._known + self._bytes) if any(self._known) else b""
+
+    def unpack(self, n_rows: int, data: bytes) -> None:
+        """Become what `packed` gave.
+
+        Raises:
+            ValueError: that is no such column.
+        """
+        n, rest = divmod(len(data), 1 + self.SIZE)
+        if rest or n > n_rows or set(data[:n]) - {0, 1}:
+            raise ValueError("no column of SHA-256")
+        self._known, self._bytes = bytearray(data[:n]), bytearray(data[n:])
+
+
 class WordColumn:
     """Texts of which there are few, or None: 2 bytes a row. Further ones than `MAX_WORDS` become `OTHER`."""
 

@@ -20,7 +20,14 @@ from heapq import heappop, heappush
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, TypeVar, cast, get_args
 
-from upload_client.core.columns import ChecksumColumn, NumberColumn, TextColumn, TimeColumn, WordColumn
+from upload_client.core.columns import (
+    ChecksumColumn,
+    DigestColumn,
+    NumberColumn,
+    TextColumn,
+    TimeColumn,
+    WordColumn,
+)
 from upload_client.core.opened import opened_as_written
 from upload_client.core.values import value
 
@@ -94,6 +101,7 @@ class Upload:
         mtime_ns: modification time of the local file it was read from, nanoseconds since 1970.
         source_etag: ETag of the object it was copied from, without quotes.
         source_version: version of that object.
+        sha256: SHA-256 of the content, hex, where it was computed in the reading that made the CRC32.
     """
 
     epoch: int
@@ -105,6 +113,7 @@ class Upload:
     mtime_ns: int | None = None
     source_etag: str | None = None
     source_version: str | None = None
+    sha256: str | None = None
 
     @property
     def id(self) -> str:
@@ -250,7 +259,7 @@ def without(values: Sequence[T], left: Sequence[int]) -> Sequence[T]:
 class UploadTable:
     """An upload, or none, for each row: 64 bytes a row, and what is rare beside that."""
 
-    __slots__ = ("_etags", "_rows", "_source_etags", "_source_versions", "_versions")
+    __slots__ = ("_etags", "_rows", "_sha256s", "_source_etags", "_source_versions", "_versions")
 
     def __init__(self, n_rows: int = 0) -> None:
         self._rows = bytearray()
@@ -258,6 +267,7 @@ class UploadTable:
         self._versions = TextColumn()
         self._source_etags = TextColumn()
         self._source_versions = TextColumn()
+        self._sha256s = DigestColumn()
         self.extend(n_rows)
 
     def extend(self, n_rows: int) -> None:
@@ -365,7 +375,14 @@ class UploadTable:
                 if crc32s[i] is None:
                     crc32s[i] = _crc32_text(crc32)
 
-    PACKED: ClassVar[tuple[str, ...]] = ("uploads", "etags", "versions", "source_etags", "source_versions")
+    PACKED: ClassVar[tuple[str, ...]] = (
+        "uploads",
+        "etags",
+        "versions",
+        "source_etags",
+        "source_versions",
+        "sha256s",
+    )
 
     def packed(self, n_rows: int) -> dict[str, bytes]:
         """The first rows as bytes, in native byte order."""
@@ -375,6 +392,7 @@ class UploadTable:
             "versions": self._versions.packed(),
             "source_etags": self._source_etags.packed(),
             "source_versions": self._source_versions.packed(),
+            "sha256s": self._sha256s.packed(),
         }
 
     def unpack(self, n_rows: int, columns: Mapping[str, bytes]) -> int:
@@ -401,6 +419,7 @@ class UploadTable:
         self._versions[row] = other._versions[other_row]
         self._source_etags[row] = other._source_etags[other_row]
         self._source_versions[row] = other._source_versions[other_row]
+        self._sha256s[row] = other._sha256s[other_row]
 
     def __getitem__(self, row: int) -> Upload | None:
         epoch, n, size, mtime_ns, crc32, md5, parts, source_md5, source_parts = _PACKED.unpack_from(
@@ -420,6 +439,7 @@ class UploadTable:
             if source_parts == _NO_ETAG
             else _etag_text(source_md5, source_parts) or self._source_etags[row],
             self._source_versions[row],
+            self._sha256s[row],
         )
 
     def __setitem__(self, row: int, upload: Upload | None) -> None:
@@ -437,6 +457,7 @@ class UploadTable:
             upload.mtime_ns,
             upload.source_etag,
             upload.source_version,
+            upload.sha256,
         )
 
     def put(
@@ -451,6 +472,7 @@ class UploadTable:
         mtime_ns: int | None = None,
         source_etag: str | None = None,
         source_version: str | None = None,
+        sha256: str | None = None,
     ) -> None:
         """Set a row to an upload of these properties (see `Upload`), without making one."""
         packed_crc32 = a2b_base64(crc32)
@@ -475,6 +497,7 @@ class UploadTable:
         self._versions[row] = version_id
         self._source_etags[row] = source_etag if source_parts == _UNUSUAL else None
         self._source_versions[row] = source_version
+        self._sha256s[row] = sha256
 
 
 def _crc32_text(crc32: bytes) -> str:

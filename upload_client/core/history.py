@@ -452,6 +452,7 @@ class DeliveryHistory:
                 record.mtime_ns,
                 None if source is None else source.etag,
                 None if source is None else source.version,
+                record.sha256,
             )
             self._asks[row] = record.ask
             self.transferred_at[row] = record.t

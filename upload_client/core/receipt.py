@@ -3,7 +3,7 @@ r"""The receipt of a finished delivery: its form, and what it is held against af
 A receipt is one JSON document in ASCII, made to be written and read in pieces, however many files it names:
 
 ```
-{"kind":"receipt","schema_version":1, …, "n_files":2,"n_bytes":9, …,
+{"kind":"receipt","schema_version":2, …, "n_files":2,"n_bytes":9, …,
 "files":[
 {"path":"a.csv","size":4, …},
 {"path":"b/c.csv","size":5, …}
@@ -16,6 +16,9 @@ which is that of the bytes in UTF-8 and of a bucket's listing). Every fact has o
 keys in this order, ``\uXXXX`` with small letters for all that is not printable ASCII. So there is only one
 sequence of bytes that says what a receipt says, and its SHA-256 stands for it; whatever is spelled another
 way is refused.
+
+There are two schemas. The first says nothing of SHA-256, of how files were opened, and of who delivered; it
+is read for ever, and written no more.
 """
 
 from __future__ import annotations
@@ -37,11 +40,13 @@ from upload_client.core.values import value
 
 __all__ = [
     "DIFFERENCES",
+    "HEAD_BYTES",
     "SCHEMA_VERSION",
     "TRAILER_BYTES",
     "BadReceipt",
     "ClientRun",
     "Delivered",
+    "DeliveredBy",
     "Difference",
     "Findings",
     "IndexNamed",
@@ -57,14 +62,18 @@ __all__ = [
     "digest_in_trailer",
     "digest_of_files",
     "encode_receipt",
+    "hashed_name",
     "receipt_name",
+    "schema_in_head",
 ]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Grows when a reader of an earlier version would go wrong."""
+SCHEMA_VERSIONS: Final = (1, 2)
+"""Those that are read."""
 
 MAX_HEAD: Final = 4 * 1024 * 1024
-"""Bytes of the first line: some 40,000 runs of clients and validators."""
+"""Bytes of the first line: some 10,000 runs of clients and validators."""
 MAX_LINE: Final = 16 * 1024
 """Bytes of any other line. A path of 1,024 bytes and a version of as many, all escaped, take half of it."""
 
@@ -100,20 +109,47 @@ class IndexNamed:
 
 @value
 class ClientRun:
-    """A run of the client that took part."""
+    """A run of the client that took part, and the versions of what it was made of (not in schema 1)."""
 
     epoch: int
     agent_id: str
+    versions: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @value
 class ValidatorRun:
-    """A run of the validator that took part: its own epoch in its shard, and the client it served."""
+    """A run of the validator that took part.
+
+    Attributes:
+        epoch: its own, in its shard.
+        client_epoch: the client it served.
+        validator_id: its name.
+        shard: which share of the files it judged.
+        versions: of what it was made of, as it said; not in schema 1.
+        expectations_sha256: of the document by which it judged, hex, as it said; not in schema 1.
+    """
 
     epoch: int
     client_epoch: int
     validator_id: str
     shard: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    expectations_sha256: str | None = None
+
+
+@value
+class DeliveredBy:
+    """Who has delivered, as the client knew it (not in schema 1). Nobody signs that but the receiver.
+
+    Attributes:
+        login: the user of the login, or the AWS account whose credentials were used; None: not told.
+        host: the machine; None: not told.
+        hashed: both are given as ``sha256:`` and a hash, see `hashed_name`.
+    """
+
+    login: str | None = None
+    host: str | None = None
+    hashed: bool = False
 
 
 @value
@@ -137,6 +173,9 @@ class ReceiptHead:
         clients: all clients that took part, by epoch.
         validators: all validators that took part, by epoch.
         versions: of the programs that finished it, by name.
+        delivered_by: who has delivered; not in schema 1.
+        store: the kind of store, where the client has found it out; not in schema 1.
+        schema_version: of this receipt's form.
     """
 
     dataset: str
@@ -155,6 +194,9 @@ class ReceiptHead:
     clients: tuple[ClientRun, ...]
     validators: tuple[ValidatorRun, ...]
     versions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    delivered_by: DeliveredBy = DeliveredBy()
+    store: str | None = None
+    schema_version: int = SCHEMA_VERSION
 
 
 @value
@@ -171,6 +213,9 @@ class Delivered:
         sent_at: when it was announced, UTC with milliseconds.
         judged_at: when it was judged, the same.
         judged_by: the validator that called it valid.
+        sha256: of its content, hex, computed in the reading that made the CRC32; None: it was not. Not in
+            schema 1.
+        opened: how it was judged, see `upload_client.core.opened`; None: nobody said. Not in schema 1.
     """
 
     path: str
@@ -182,6 +227,16 @@ class Delivered:
     sent_at: str
     judged_at: str
     judged_by: str
+    sha256: str | None = None
+    opened: str | None = None
+
+
+def hashed_name(name: str, dataset: str, delivery_id: str) -> str:
+    """A name that only who knows it can recognise; in each delivery another one.
+
+    That is the SHA-256 of ``{dataset}/{delivery_id}/{name}``.
+    """
+    return f"sha256:{hashlib.sha256(f'{dataset}/{delivery_id}/{name}'.encode()).hexdigest()}"
 
 
 def ended_at(now: str, *moments: str | None) -> str:
@@ -217,20 +272,21 @@ def encode_receipt(head: ReceiptHead, files: Iterable[Delivered]) -> Iterator[by
     yield b'"files":[\n'
     digest = hashlib.sha256()
     line = b""
+    encoded = _ENCODED_FILE[head.schema_version]
     for each in files:
         if line:
             yield line + b",\n"
-        line = _encoded_file(each)
+        line = encoded(each)
         digest.update(line + b"\n")
     yield line + b"\n],\n"
     yield f'"files_sha256":"{digest.hexdigest()}"}}\n'.encode("ascii")
 
 
-def digest_of_files(files: Iterable[Delivered]) -> str:
+def digest_of_files(files: Iterable[Delivered], schema_version: int = SCHEMA_VERSION) -> str:
     """The ``files_sha256`` of a receipt: of its file records, each with a line feed after it, hex."""
-    digest = hashlib.sha256()
+    digest, encoded = hashlib.sha256(), _ENCODED_FILE[schema_version]
     for each in files:
-        digest.update(_encoded_file(each) + b"\n")
+        digest.update(encoded(each) + b"\n")
     return digest.hexdigest()
 
 
@@ -245,16 +301,34 @@ def digest_in_trailer(line: bytes) -> str | None:
     return None if found is None else found[1].decode("ascii")
 
 
+_HEAD: Final = re.compile(rb'\{"kind":"receipt","schema_version":([0-9]),')
+HEAD_BYTES: Final = len('{"kind":"receipt","schema_version":1,')
+"""The first bytes of a receipt, which tell its schema."""
+
+
+def schema_in_head(data: bytes) -> int | None:
+    """The schema version in the first `HEAD_BYTES` of a receipt; None where these are of none."""
+    found = _HEAD.fullmatch(data)
+    return None if found is None or int(found[1]) not in SCHEMA_VERSIONS else int(found[1])
+
+
 def _encoded_head(head: ReceiptHead) -> bytes:
+    first = head.schema_version == 1
     fields: dict[str, Any] = {
         "kind": "receipt",
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": head.schema_version,
         "dataset": head.dataset,
         "delivery_id": head.delivery_id,
         "transfer_type": head.transfer_type,
         "epoch": head.epoch,
         "agent_id": head.agent_id,
         "finished_at": head.finished_at,
+    }
+    if not first:
+        by = head.delivered_by
+        fields["delivered_by"] = {"login": by.login, "host": by.host, "hashed": by.hashed}
+        fields["store"] = head.store
+    fields |= {
         "n_files": head.n_files,
         "n_bytes": head.n_bytes,
         "landing": head.landing,
@@ -266,7 +340,11 @@ def _encoded_head(head: ReceiptHead) -> bytes:
     if len(head.validator_logs) > 1:
         fields["more_validator_logs"] = list(map(_encoded_tail, head.validator_logs[1:]))
     fields |= {
-        "clients": [{"epoch": run.epoch, "agent_id": run.agent_id} for run in head.clients],
+        "clients": [
+            {"epoch": run.epoch, "agent_id": run.agent_id}
+            | ({} if first else {"versions": dict(sorted(run.versions.items()))})
+            for run in head.clients
+        ],
         "validators": [
             {
                 "epoch": run.epoch,
@@ -274,6 +352,14 @@ def _encoded_head(head: ReceiptHead) -> bytes:
                 "validator_id": run.validator_id,
                 **_encoded_shard(run.shard),
             }
+            | (
+                {}
+                if first
+                else {
+                    "versions": dict(sorted(run.versions.items())),
+                    "expectations_sha256": run.expectations_sha256,
+                }
+            )
             for run in head.validators
         ],
         "versions": dict(sorted(head.versions.items())),
@@ -289,13 +375,28 @@ def _encoded_shard(shard: int) -> dict[str, int]:
     return {"shard": shard} if shard else {}  # most deliveries have one validator at a time
 
 
-def _encoded_file(each: Delivered) -> bytes:
+def _encoded_in_schema_1(each: Delivered) -> bytes:
     version = "null" if each.version_id is None else _quote(each.version_id)
     return (
         f'{{"path":{_quote(each.path)},"size":{each.size},"crc32":"{each.crc32}","etag":{_quote(each.etag)},'
         f'"version_id":{version},"upload":"{each.upload}","sent_at":"{each.sent_at}",'
         f'"judged_at":"{each.judged_at}","judged_by":{_quote(each.judged_by)}}}'
     ).encode("ascii")
+
+
+def _encoded_in_schema_2(each: Delivered) -> bytes:
+    version = "null" if each.version_id is None else _quote(each.version_id)
+    sha256 = "null" if each.sha256 is None else f'"{each.sha256}"'
+    opened = _quote(each.opened) if each.opened else "null"
+    return (
+        f'{{"path":{_quote(each.path)},"size":{each.size},"crc32":"{each.crc32}","sha256":{sha256},'
+        f'"etag":{_quote(each.etag)},"version_id":{version},"upload":"{each.upload}",'
+        f'"sent_at":"{each.sent_at}","judged_at":"{each.judged_at}","judged_by":{_quote(each.judged_by)},'
+        f'"opened":{opened}}}'
+    ).encode("ascii")
+
+
+_ENCODED_FILE: Final = {1: _encoded_in_schema_1, 2: _encoded_in_schema_2}
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -306,17 +407,23 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0
 _PLACE = re.compile(r"s3://[ -~]{1,1100}/")
 _INDEX_KEY = re.compile(rf"(?:{'|'.join(TRANSFER_TYPES)})/index/[0-9]{{8}}\.csv")
 _UPLOAD = r"(?:0|[1-9][0-9]{0,8})-(?:0|[1-9][0-9]{0,8})"
-_FILE = re.compile(
-    r'\{"path":"((?:[ !#-\[\]-~]|\\(?:["\\bfnrt]|u[0-9a-f]{4}))+)",'
-    r'"size":(0|[1-9][0-9]{0,17}),'
-    r'"crc32":"([A-Za-z0-9+/]{5}[AQgw]==)",'
+_TEXT = r'(?:[ !#-\[\]-~]|\\(?:["\\bfnrt]|u[0-9a-f]{4}))+'
+_NAMED = rf'\{{"path":"({_TEXT})","size":(0|[1-9][0-9]{{0,17}}),"crc32":"([A-Za-z0-9+/]{{5}}[AQgw]==)",'
+_THERE = (
     rf'"etag":"({_PRINTABLE}{{1,128}})",'
     rf'"version_id":(?:null|"({_PRINTABLE}{{1,1024}})"),'
     rf'"upload":"({_UPLOAD})",'
     rf'"sent_at":"({_TIME.pattern})",'
     rf'"judged_at":"({_TIME.pattern})",'
-    r'"judged_by":"([A-Za-z0-9][A-Za-z0-9._-]{0,62})"\}(,?)\n'
+    r'"judged_by":"([A-Za-z0-9][A-Za-z0-9._-]{0,62})"'
 )
+_FILE: Final = {
+    1: re.compile(rf"{_NAMED}()(){_THERE}()()\}}(,?)\n"),
+    2: re.compile(
+        rf'{_NAMED}"sha256":(null|"([0-9a-f]{{64}})"),{_THERE},"opened":(null|"({_TEXT})")\}}(,?)\n'
+    ),
+}
+_MAX_OPENED = 200
 
 
 class ReceiptReader:
@@ -387,15 +494,29 @@ class ReceiptReader:
             raise BadReceipt(f"line {self._n_lines} is not ASCII") from None
 
     def _decoded_file(self, line: str) -> tuple[Delivered, bool]:
-        found = _FILE.fullmatch(line)
+        found = _FILE[self.head.schema_version].fullmatch(line)
         if found is None:
             raise BadReceipt(f"line {self._n_lines} is no file in the form of a receipt: {line[:80]!r}")
-        quoted, size, crc32, etag, version_id, upload, sent_at, judged_at, judged_by, comma = found.groups()
-        path: str = quoted
-        if "\\" in quoted:
-            path = json.loads(f'"{quoted}"')
-            if _quote(path) != f'"{quoted}"':
-                raise BadReceipt(f"line {self._n_lines}: the path is not spelled as in a receipt")
+        (
+            quoted,
+            size,
+            crc32,
+            _,
+            sha256,
+            etag,
+            version_id,
+            upload,
+            sent_at,
+            judged_at,
+            judged_by,
+            _,
+            how,
+            comma,
+        ) = found.groups()
+        path = self._unquoted(quoted, "path")
+        opened = self._unquoted(how, "text behind `opened`") if how else None
+        if opened is not None and len(opened) > _MAX_OPENED:
+            raise BadReceipt(f"line {self._n_lines}: the text behind `opened` is too long")
         if reason := check_relpath(path):
             raise BadReceipt(f"line {self._n_lines}: the path {path[:200]!r} {reason}")
         if (n_bytes := int(size)) > MAX_OBJECT:
@@ -406,9 +527,29 @@ class ReceiptReader:
         except ValueError:
             raise BadReceipt(f"line {self._n_lines}: a moment that there is not") from None
         return (
-            Delivered(path, n_bytes, crc32, etag, version_id, upload, sent_at, judged_at, judged_by),
+            Delivered(
+                path,
+                n_bytes,
+                crc32,
+                etag,
+                version_id,
+                upload,
+                sent_at,
+                judged_at,
+                judged_by,
+                sha256 or None,
+                opened,
+            ),
             bool(comma),
         )
+
+    def _unquoted(self, quoted: str, what: str) -> str:
+        if "\\" not in quoted:
+            return quoted
+        text: str = json.loads(f'"{quoted}"')
+        if _quote(text) != f'"{quoted}"':
+            raise BadReceipt(f"line {self._n_lines}: the {what} is not spelled as in a receipt")
+        return text
 
 
 def _decoded_head(line: str) -> ReceiptHead:
@@ -418,10 +559,12 @@ def _decoded_head(line: str) -> ReceiptHead:
         raise BadReceipt("its first line is not the head of a receipt") from None
     if fields.get("kind") != "receipt":  # what ends in a brace is an object
         raise BadReceipt("it is something else: its first line does not say that it is a receipt")
-    if fields.get("schema_version") != SCHEMA_VERSION:
+    version = fields.get("schema_version")
+    if type(version) is not int or version not in SCHEMA_VERSIONS:
         raise BadReceipt(
-            f"its schema version is {str(fields.get('schema_version'))[:20]!r}, and this program reads"
-            f" {SCHEMA_VERSION}: use the version of upload-client that wrote it, or a later one"
+            f"its schema version is {str(version)[:20]!r}, and this program reads"
+            f" {' and '.join(map(str, SCHEMA_VERSIONS))}: use the version of upload-client that wrote it,"
+            " or a later one"
         )
     try:
         head = _built_head(fields)
@@ -452,7 +595,7 @@ def _built_head(fields: Mapping[str, Any]) -> ReceiptHead:
         _tail(fields["client_log"]),
         (_tail(fields["validator_log"]), *map(_tail, fields.get("more_validator_logs", ()))),
         tuple(
-            ClientRun(_count(run["epoch"], 10**8), check_name(run["agent_id"], "agent id"))
+            ClientRun(_count(run["epoch"], 10**8), check_name(run["agent_id"], "agent id"), _versions(run))
             for run in fields["clients"]
         ),
         tuple(
@@ -461,11 +604,30 @@ def _built_head(fields: Mapping[str, Any]) -> ReceiptHead:
                 _count(run["client_epoch"], 10**8),
                 check_name(run["validator_id"], "validator id"),
                 _count(run.get("shard", 0), MAX_SHARDS),
+                _versions(run),
+                None if run.get("expectations_sha256") is None else _sha256(run, "expectations_sha256"),
             )
             for run in fields["validators"]
         ),
-        {_text(name): _text(version) for name, version in dict(fields["versions"]).items()},
+        _versions(fields),
+        _delivered_by(fields.get("delivered_by", {})),
+        _text_or_none(fields.get("store")),
+        fields["schema_version"],
     )
+
+
+def _versions(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {_text(name): _text(version) for name, version in dict(fields.get("versions", {})).items()}
+
+
+def _delivered_by(fields: Mapping[str, Any]) -> DeliveredBy:
+    return DeliveredBy(
+        _text_or_none(fields.get("login")), _text_or_none(fields.get("host")), fields.get("hashed") is True
+    )
+
+
+def _text_or_none(text: object) -> str | None:
+    return None if text is None else _text(text)
 
 
 def _tail(fields: Mapping[str, Any]) -> LogTail:
@@ -478,8 +640,8 @@ def _matching(pattern: re.Pattern[str], text: object, what: str) -> str:
     return text
 
 
-def _sha256(fields: Mapping[str, object]) -> str:
-    return _matching(_SHA256, fields["sha256"], "SHA-256")
+def _sha256(fields: Mapping[str, object], name: str = "sha256") -> str:
+    return _matching(_SHA256, fields[name], "SHA-256")
 
 
 def _time(text: object) -> str:
@@ -596,11 +758,13 @@ def compare_size(each: Delivered, size: int) -> Difference | None:
     return Difference("size", each.path, f"has {size} bytes; delivered were {each.size}")
 
 
-def compare_content(each: Delivered, crc32: str) -> Difference | None:
-    """The fault of a file of that CRC32, if there is one."""
-    if crc32 == each.crc32:
+def compare_content(each: Delivered, crc32: str, sha256: str | None = None) -> Difference | None:
+    """The fault of a file of that CRC32 and that SHA-256 (hex; None: not known), if there is one."""
+    if crc32 != each.crc32:
+        return Difference("content", each.path, f"has CRC32 {crc32}; delivered was {each.crc32}")
+    if sha256 is None or each.sha256 in (None, sha256):
         return None
-    return Difference("content", each.path, f"has CRC32 {crc32}; delivered was {each.crc32}")
+    return Difference("content", each.path, f"has SHA-256 {sha256}; delivered was {each.sha256}")
 
 
 def compare_listing(
@@ -642,26 +806,26 @@ def compare_listing(
 
 
 def compare_receipts(
-    files: Iterable[Delivered], others: Iterable[tuple[str, int | None, str | None]]
+    files: Iterable[Delivered], others: Iterable[tuple[str, int | None, str | None, str | None]]
 ) -> Iterator[Difference]:
     """Hold the files of a receipt against those of a later one, or of an index.
 
     Args:
         files: of the receipt.
-        others: path, size in bytes and CRC32 (base64) of each file of the other, in the order of their paths;
-            None: not known.
+        others: path, size in bytes, CRC32 (base64) and SHA-256 (hex) of each file of the other, in the order
+            of their paths; None: not known.
 
     Yields:
         The differences: first those of files that are in both, then moves, then the rest by path. In memory
         are only the files that are in one of both.
     """
     gone: list[Delivered] = []
-    come: dict[tuple[int | None, str | None], list[str]] = {}
+    come: dict[tuple[int | None, str | None], list[tuple[str, str | None]]] = {}
     other = iter(others)
     entry = next(other, None)
     for each in files:
         while entry is not None and entry[0] < each.path:
-            come.setdefault(entry[1:], []).append(entry[0])
+            come.setdefault(entry[1:3], []).append((entry[0], entry[3]))
             entry = next(other, None)
         if entry is None or entry[0] != each.path:
             gone.append(each)
@@ -669,20 +833,30 @@ def compare_receipts(
         if entry[2] not in (None, each.crc32) or entry[1] not in (None, each.size):
             says = f"has CRC32 {entry[2]} and {entry[1]} bytes there; here {each.crc32} and {each.size} bytes"
             yield Difference("changed since", each.path, says)
+        elif not _may_be(each, entry[3]):
+            says = f"has SHA-256 {entry[3]} there; here {each.sha256}"
+            yield Difference("changed since", each.path, says)
         entry = next(other, None)
     while entry is not None:
-        come.setdefault(entry[1:], []).append(entry[0])
+        come.setdefault(entry[1:3], []).append((entry[0], entry[3]))
         entry = next(other, None)
     removed: list[Delivered] = []
     for each in gone:
-        if names := come.get((each.size, each.crc32)):
-            yield Difference("moved since", each.path, f"is {names.pop(0)} there")
-        else:
+        names = come.get((each.size, each.crc32), [])
+        at = next((n for n, (_, sha256) in enumerate(names) if _may_be(each, sha256)), None)
+        if at is None:
             removed.append(each)
+        else:
+            yield Difference("moved since", each.path, f"is {names.pop(at)[0]} there")
     for each in removed:
         yield Difference("removed since", each.path)
-    for path in sorted(path for names in come.values() for path in names):
+    for path in sorted(path for names in come.values() for path, _ in names):
         yield Difference("added since", path)
+
+
+def _may_be(each: Delivered, sha256: str | None) -> bool:
+    """Whether a file of that SHA-256 may have the same content, as far as both know theirs."""
+    return each.sha256 is None or sha256 in (None, each.sha256)
 
 
 def _in_order(listed: Iterable[tuple[str, int, str]]) -> Iterator[tuple[str, int, str]]:

@@ -205,6 +205,7 @@ class Transferred:
         version_id: where the bucket keeps versions.
         mtime_ns: of the local file.
         source: of the copied object.
+        sha256: of the content, hex, where the client computed it.
     """
 
     t: str
@@ -217,6 +218,7 @@ class Transferred:
     version_id: str | None = None
     mtime_ns: int | None = None
     source: Source | None = None
+    sha256: str | None = None
 
     @classmethod
     def of(cls, t: str, path: str, upload: Upload, ask: int) -> Transferred:
@@ -233,6 +235,7 @@ class Transferred:
             upload.version_id,
             upload.mtime_ns,
             source,
+            upload.sha256,
         )
 
     def as_upload(self) -> Upload:
@@ -249,6 +252,7 @@ class Transferred:
             self.mtime_ns,
             None if source is None else source.etag,
             None if source is None else source.version,
+            self.sha256,
         )
 
 
@@ -312,12 +316,16 @@ class ValidatorInit:
         validator_id: its name.
         client_epoch: the client.
         shards: how many validators share the files of that client, this one among them.
+        versions: of the program, and of what opens files.
+        expectations_sha256: of the document by which it judges, hex; None: there is none.
     """
 
     t: str
     validator_id: str
     client_epoch: int
     shards: int = 1
+    versions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    expectations_sha256: str | None = None
 
 
 @value
@@ -508,10 +516,7 @@ def _encode(record: Record | SegmentHeader) -> bytes:
                 "index_sha256": record.index_sha256,
                 "n_files": record.n_files,
                 "n_bytes": record.n_bytes,
-                "versions": {
-                    _for_people(name): _for_people(v)
-                    for name, v in islice(record.versions.items(), _MAX_TEXTS)
-                },
+                "versions": _told_versions(record.versions),
             }
         case Failed():
             line = {
@@ -544,6 +549,10 @@ def _encode(record: Record | SegmentHeader) -> bytes:
             }
             if record.shards != 1:
                 line["shards"] = record.shards
+            if record.versions:
+                line["versions"] = _told_versions(record.versions)
+            if record.expectations_sha256 is not None:
+                line["expectations_sha256"] = record.expectations_sha256
         case Cursor():
             line = {"kind": "cursor", "t": record.t, "seq": record.seq}
         case PassedOver():
@@ -564,6 +573,10 @@ def _encode(record: Record | SegmentHeader) -> bytes:
     return json.dumps(line, separators=(",", ":")).encode("ascii")
 
 
+def _told_versions(versions: Mapping[str, str]) -> dict[str, str]:
+    return {_for_people(name): _for_people(v) for name, v in islice(versions.items(), _MAX_TEXTS)}
+
+
 def _shorter(record: Record | SegmentHeader) -> Record | SegmentHeader:
     """The record with less of what is there for people."""
     match record:
@@ -575,7 +588,7 @@ def _shorter(record: Record | SegmentHeader) -> Record | SegmentHeader:
             return replace(record, reason=_cut(record.reason), message=_cut(record.message))
         case PassedOver():
             return replace(record, problems=tuple(map(_cut, record.problems)))
-        case Init():
+        case Init() | ValidatorInit():
             few = list(record.versions.items())[:_MAX_PROBLEMS]
             return replace(record, versions={_cut(name): _cut(version) for name, version in few})
         case _:
@@ -619,10 +632,11 @@ def _transferred(record: Transferred) -> bytes:
             f',"source":{{"etag":{_quote(_sound(record.source.etag))}'
             f',"version":{"null" if of is None else _quote(_sound(of))}}}'
         )
+    sha256 = "" if record.sha256 is None else f',"sha256":"{record.sha256}"'
     return (
         f'{{"kind":"transferred","t":"{record.t}","path":{_quote(_sound(record.path))},"upload":"{record.upload}"'
         f',"ask":{record.ask},"size":{record.size},"crc32":"{record.crc32}","etag":{_quote(_sound(record.etag))}'
-        f"{version}{mtime}{source}}}"
+        f"{version}{mtime}{source}{sha256}}}"
     ).encode("ascii")
 
 
@@ -956,7 +970,7 @@ _CLIENT_KINDS = {
             "crc32": _crc32,
             "etag": _etag,
         },
-        {"version_id": _version_id, "mtime_ns": _nanoseconds, "source": _source},
+        {"version_id": _version_id, "mtime_ns": _nanoseconds, "source": _source, "sha256": _sha256},
     ),
     "failed": _builder(
         Failed, {"t": _time, "path": _path, "error": _text, "retries": _small}, {"code": _code}
@@ -968,7 +982,9 @@ _CLIENT_KINDS = {
 }
 _VALIDATOR_KINDS = {
     "init": _builder(
-        ValidatorInit, {"t": _time, "validator_id": _agent, "client_epoch": _epoch}, {"shards": _shards}
+        ValidatorInit,
+        {"t": _time, "validator_id": _agent, "client_epoch": _epoch},
+        {"shards": _shards, "versions": _versions, "expectations_sha256": _sha256},
     ),
     "verdict": _builder(
         Verdict,
@@ -1015,7 +1031,8 @@ _USUAL_TRANSFERRED = re.compile(
     rf'\{{"kind":"transferred","t":"({_TIME})","path":"({_INNER})","upload":"({_UPLOAD})","ask":({_ASK})'
     rf',"size":({_SIZE}),"crc32":"({_CRC32})","etag":"({_ETAG})"(?:,"version_id":"({_VERSION_ID})")?'
     rf'(?:,"mtime_ns":({_SIZE}|[1-8][0-9]{{18}}))?'
-    rf'(?:,"source":\{{"etag":"({_ETAG})","version":(?:null|"({_VERSION_ID})")\}})?\}}'
+    rf'(?:,"source":\{{"etag":"({_ETAG})","version":(?:null|"({_VERSION_ID})")\}})?'
+    r'(?:,"sha256":"([0-9a-f]{64})")?\}'
 ).fullmatch
 _USUAL_VERDICT = re.compile(
     rf'\{{"kind":"verdict","t":"({_TIME})","path":"({_INNER})","upload":"({_UPLOAD})","ask":({_ASK})'
@@ -1029,7 +1046,7 @@ def _usual_transferred(line: str) -> Record | None:
     match = _USUAL_TRANSFERRED(line)
     if match is None or len(line) > MAX_RECORD:
         return None
-    t, path, upload, ask, size, crc32, etag, version_id, mtime_ns, source_etag, source_version = (
+    (t, path, upload, ask, size, crc32, etag, version_id, mtime_ns, source_etag, source_version, sha256) = (
         match.groups()
     )
     try:
@@ -1045,6 +1062,7 @@ def _usual_transferred(line: str) -> Record | None:
             version_id,
             None if mtime_ns is None else int(mtime_ns),
             None if source_etag is None else Source(source_etag, source_version),
+            sha256,
         )
     except ValueError:
         return None

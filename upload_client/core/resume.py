@@ -86,8 +86,14 @@ class Landed:
     crc32: str | None
     version_id: str | None = None
 
-    def as_upload(self, epoch: int, n: int, local: Local) -> Upload:
+    def as_upload(self, epoch: int, n: int, local: Local, sha256: str | None = None) -> Upload:
         """A new upload for an object that is in place already and has the content of the file `local`.
+
+        Args:
+            epoch: of the run that announces it.
+            n: its number within that.
+            local: the file.
+            sha256: of the file, hex, from the reading that has found its CRC32 to be the object's.
 
         Raises:
             ValueError: its CRC32 is not known.
@@ -104,6 +110,7 @@ class Landed:
             local.mtime_ns,
             local.etag,
             local.version,
+            sha256,
         )
 
 

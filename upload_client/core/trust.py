@@ -56,6 +56,7 @@ PARAMETER: Final = frozenset(
         "landing_bucket",
         "landing_prefix",
         "start_function",
+        "digest",
         "threads",
         "object_options",
         "max_retries",

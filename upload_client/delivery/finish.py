@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 from collections.abc import Callable
+from functools import partial
 
+from upload_client.aws.auth import login_name
 from upload_client.core import records
 from upload_client.core.exits import ExitCode
 from upload_client.core.files import STATES, State
 from upload_client.core.opened import not_opened
-from upload_client.core.receipt import LogTail, ReceiptHead, encode_receipt, ended_at
+from upload_client.core.receipt import (
+    DeliveredBy,
+    LogTail,
+    ReceiptHead,
+    encode_receipt,
+    ended_at,
+    hashed_name,
+)
 from upload_client.core.records import LogChain
 from upload_client.core.text import counted
 from upload_client.delivery import progress
@@ -105,6 +115,7 @@ def write_receipt(connected: ConnectedRun) -> None:
         clients=clients,
         validators=validators,
         versions=versions(),
+        delivered_by=_delivered_by(connected.run),
     )
     key = places.layout.receipt(head.epoch)
     lines = encode_receipt(head, deliveries(ledger, connected.history))
@@ -113,6 +124,19 @@ def write_receipt(connected: ConnectedRun) -> None:
     connected.receipt, connected.receipt_file = key, copy.path
     if copy.error is not None:
         _tell_of_no_file(connected, key, copy.error)
+
+
+def _delivered_by(run: Run) -> DeliveredBy:
+    """Who delivers, as far as the provider lets it be told."""
+    assert run.session is not None
+    wanted = run.settings.receipt_identity
+    if wanted == "none":
+        return DeliveredBy()
+    login, host = login_name(run.session), socket.gethostname() or None
+    if wanted == "full":
+        return DeliveredBy(login, host)
+    hashed = partial(hashed_name, dataset=run.order.dataset, delivery_id=run.order.delivery_id)
+    return DeliveredBy(login and hashed(login), host and hashed(host), hashed=True)
 
 
 def fetch_receipt(connected: ConnectedRun, key: str) -> None:

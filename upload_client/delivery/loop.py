@@ -62,6 +62,7 @@ def queue(connected: ConnectedRun, row: int) -> None:
             unfinished=plan.unfinished.get(relpath, ()),
             size_to_be=source.size_to_be(row),
             digests=source.digests(row),
+            sha256=connected.places.settings.digest == "sha256",
         )
     )
 
@@ -166,6 +167,7 @@ def receive_outcomes(connected: ConnectedRun, timeout: float = 0.0) -> None:
                 outcome.mtime_ns,
                 outcome.source_etag,
                 outcome.source_version,
+                outcome.sha256,
             )
             connected.files_sent += 1
             if outcome.unproven:

@@ -81,6 +81,7 @@ def make_plan(
     resend_invalid: bool,
     n_threads: int,
     digests: Callable[[int], tuple[tuple[str, bytes], ...]] = lambda _: (),
+    sha256: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Find out where each file starts, and enter it into the ledger.
@@ -95,12 +96,13 @@ def make_plan(
         resend_invalid: send what was judged invalid although it has not changed.
         n_threads: checksums found out at once.
         digests: checksums of other kinds that the file of a row must have.
+        sha256: compute that, too, of what is read anyway.
         check: called for each file and each block that is read, in any thread; what it raises ends it.
 
     Raises:
         StoreError: the landing bucket could not be listed.
     """
-    survey = _Survey(ledger, history, epoch, root, sources, landing, resend_invalid, digests, check)
+    survey = _Survey(ledger, history, epoch, root, sources, landing, resend_invalid, digests, sha256, check)
     undecided = survey.look()
     with ThreadPoolExecutor(max(n_threads, 1), "plan") as pool:
         for first in range(0, len(undecided), _BATCH):
@@ -127,6 +129,7 @@ class _Survey:
         landing: Bucket,
         resend_invalid: bool,
         digests: Callable[[int], tuple[tuple[str, bytes], ...]],
+        sha256: bool,
         check: Callable[[], None],
     ) -> None:
         self._ledger = ledger
@@ -138,6 +141,7 @@ class _Survey:
         self._landing = landing
         self._resend_invalid = resend_invalid
         self._digests = digests
+        self._sha256 = sha256
         self._check = check
         self._reasons = bytearray((_UNDECIDED,)) * len(ledger)
         self._sizes = ledger.sizes()
@@ -179,7 +183,7 @@ class _Survey:
         undecided.sort()
         return undecided
 
-    def find_out(self, open_question: tuple[int, Need]) -> tuple[Local, Landed | None, str | None]:
+    def find_out(self, open_question: tuple[int, Need]) -> tuple[Local, Landed | None, str, str | None]:
         """Compute the checksums that `decide` needs to know about a file. Runs in many threads."""
         row, need = open_question
         relpath = self._ledger.relpath(row)
@@ -191,12 +195,14 @@ class _Survey:
             found = repeat_while_lost(lambda: self._landing.head(relpath))
             head = GONE if found is None else Landed(found.size, found.etag, found.crc32, found.version_id)
             if head.crc32 is None:
-                return local, head, ""  # it will be sent, whatever the file's checksum is
-        return local, head, self._crc32(relpath, dict(self._digests(row)))
+                return local, head, "", None  # it will be sent, whatever the file's checksum is
+        return local, head, *self._checksums(relpath, dict(self._digests(row)))
 
-    def settle(self, row: int, local: Local, head: Landed | None, local_crc32: str | None) -> None:
+    def settle(
+        self, row: int, local: Local, head: Landed | None, local_crc32: str, sha256: str | None
+    ) -> None:
         """Decide about a file, all questions answered."""
-        need = self._decide(row, self._open.pop(row), local, head, local_crc32)
+        need = self._decide(row, self._open.pop(row), local, head, local_crc32, sha256)
         assert need is None
 
     def _decide(
@@ -206,6 +212,7 @@ class _Survey:
         local: Local,
         head: Landed | None = None,
         local_crc32: str | None = None,
+        sha256: str | None = None,
     ) -> Need | None:
         """Place a file where it starts; or say what has to be known before."""
         past = self._history.at(row)
@@ -224,7 +231,7 @@ class _Survey:
         if start.reason is Reason.FOUND:
             assert head is not None
             self._n_found += 1
-            found = head.as_upload(self._epoch, self._n_found, local)
+            found = head.as_upload(self._epoch, self._n_found, local, sha256)
         place(self._ledger, row, start, past, found=found)
         self._reasons[row] = _CODES[start.reason]
         if start.state == "done":
@@ -245,21 +252,23 @@ class _Survey:
             return Local(-1)
         return Local(status.st_size, kept_mtime(status.st_mtime_ns))
 
-    def _crc32(self, relpath: str, digests: Mapping[str, bytes]) -> str:
-        """CRC32 of the file's content; empty where it cannot be told, or another checksum is not the index's.
+    def _checksums(self, relpath: str, digests: Mapping[str, bytes]) -> tuple[str, str | None]:
+        """CRC32 of the file's content (base64), and, where it is wanted, its SHA-256 (hex).
 
-        Then the file is sent, and what is wrong with it is said.
+        The first is empty where it cannot be told, or another checksum is not the index's. Then the file is
+        sent, and what is wrong with it is said.
         """
         if self._root.bucket is not None:
             try:
                 found = self._root.bucket.head(relpath)
             except StoreError:
-                return ""
+                return "", None
             if found is None or any(digests.get(name, said) != said for name, said in found.digests):
-                return ""
-            return found.crc32 or ""
+                return "", None
+            said = dict(found.digests).get("sha256") if self._sha256 else None
+            return found.crc32 or "", None if said is None else said.hex()
         crc, offset = 0, 0
-        others = Digests(digests)
+        others = Digests({*digests, "sha256"} if self._sha256 else digests)
         try:
             with self._root.open(relpath) as file:
                 while offset < file.fingerprint.size:
@@ -269,10 +278,10 @@ class _Survey:
                     others.update(block)
                     offset += len(block)
         except (OSError, FileRefused):
-            return ""
+            return "", None
         if any(others.digest(name) != digest for name, digest in digests.items()):
-            return ""
-        return checksums.encode(crc)
+            return "", None
+        return checksums.encode(crc), others.digest("sha256").hex() if self._sha256 else None
 
     def plan(self) -> Plan:
         """All that was decided."""

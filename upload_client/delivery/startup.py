@@ -138,6 +138,7 @@ def survey(run: Run, epoch: int) -> Survey:
             resend_invalid=order.resend_invalid,
             n_threads=_LOOKS if run.n_threads == "auto" else run.n_threads,
             digests=source.digests,
+            sha256=places.settings.digest == "sha256",
             check=run.check_stop,
         )
         return Survey(folded, ledger, plan)

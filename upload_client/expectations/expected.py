@@ -24,10 +24,11 @@ class ContentRules(NamedTuple):
 
 
 class Expected:
-    """A document, ready to be asked about files."""
+    """A document, ready to be asked about files; `sha256` is that of its bytes, hex, where it was read."""
 
-    def __init__(self, expectations: Expectations) -> None:
+    def __init__(self, expectations: Expectations, sha256: str | None = None) -> None:
         self.expectations = expectations
+        self.sha256 = sha256
         self.rules = expectations.rules
         self._contents = [
             None if one.content is None else ContentRules(one.name, one.content.format, one.content)

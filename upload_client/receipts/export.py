@@ -1,8 +1,8 @@
 """A receipt in the forms of others: CSV, a Frictionless package, an RO-Crate, a BagIt bag.
 
 Each is written whole or not at all, from the receipt as it is read, a file at a time. Where a folder with
-the data is given, every file of it is read: what is not as the receipt says is refused, and SHA-256 is told
-besides.
+the data is given, every file of it is read: what is not as the receipt says is refused. SHA-256 is told where
+the receipt has it, or the data are at hand.
 """
 
 from __future__ import annotations
@@ -29,11 +29,22 @@ from upload_client.transfer.dataroot import DataRoot
 __all__ = ["FORMS", "export"]
 
 _BLOCK = 1024 * 1024
-_CSV = ("path", "size", "crc32", "etag", "version_id", "upload", "sent_at", "judged_at", "judged_by")
+_CSV = (
+    "path",
+    "size",
+    "crc32",
+    "etag",
+    "version_id",
+    "upload",
+    "sent_at",
+    "judged_at",
+    "judged_by",
+    "opened",
+)
 
 
 class _File(NamedTuple):
-    """A file of the receipt, and its SHA-256, hex, where the data are at hand."""
+    """A file of the receipt, and its SHA-256, hex, where that is known."""
 
     delivered: Delivered
     sha256: str | None
@@ -58,7 +69,7 @@ def export(receipt: Path, form: str, target: Path, source: Path | None = None) -
 def _files(files: Iterator[Delivered], source: Path | None) -> Iterator[_File]:
     root = None if source is None else DataRoot(source)
     for each in files:
-        yield _File(each, None if root is None else _sha256(root, each))
+        yield _File(each, each.sha256 if root is None else _sha256(root, each))
 
 
 def _sha256(root: DataRoot, each: Delivered, copy: Path | None = None) -> str:
@@ -78,7 +89,7 @@ def _sha256(root: DataRoot, each: Delivered, copy: Path | None = None) -> str:
             crc = checksums.crc32(block, crc)
             if written is not None:
                 written.write(block)
-        if wrong := compare_content(each, checksums.encode(crc)):
+        if wrong := compare_content(each, checksums.encode(crc), digest.hexdigest()):
             raise _differs(each, wrong.message)
     return digest.hexdigest()
 
@@ -94,11 +105,10 @@ def _differs(each: Delivered, why: str) -> UsageError:
 
 
 def _csv(receipt: Path, target: Path, source: Path | None) -> None:
-    columns = (*_CSV, "sha256") if source is not None else _CSV
     with open_receipt(receipt) as files, replacing(target) as out:
-        out.write(",".join(columns) + "\r\n")
+        out.write(",".join((*_CSV, "sha256")) + "\r\n")
         for each, sha256 in _files(iter(files), source):
-            cells = [getattr(each, name) for name in _CSV] + ([sha256] if source is not None else [])
+            cells = [*(getattr(each, name) for name in _CSV), sha256]
             out.write(",".join(map(_cell, cells)) + "\r\n")
 
 

@@ -11,7 +11,7 @@ import hashlib
 import io
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -21,9 +21,10 @@ from upload_client.control.lock import numbered
 from upload_client.core import checksums
 from upload_client.core.attestation import MAX_ENVELOPE, BadSignature, decode_envelope, signature_name
 from upload_client.core.files import FileLedger
-from upload_client.core.history import DeliveryHistory
+from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.layout import Layout, number
 from upload_client.core.receipt import (
+    HEAD_BYTES,
     TRAILER_BYTES,
     BadReceipt,
     ClientRun,
@@ -34,7 +35,9 @@ from upload_client.core.receipt import (
     digest_in_trailer,
     digest_of_files,
     receipt_name,
+    schema_in_head,
 )
+from upload_client.core.records import ValidatorInit
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import (
     AnswerLost,
@@ -53,6 +56,7 @@ __all__ = [
     "LocalCopy",
     "bring_receipt",
     "bring_signature",
+    "content",
     "deliveries",
     "fetch_receipt",
     "last_receipt",
@@ -100,6 +104,8 @@ def deliveries(ledger: FileLedger, history: DeliveryHistory) -> Iterator[Deliver
             transferred_at,
             judged_at,
             judge,
+            upload.sha256,
+            history.opened[row],
         )
 
 
@@ -108,11 +114,23 @@ def runs(history: DeliveryHistory) -> tuple[tuple[ClientRun, ...], tuple[Validat
     clients = (history.clients[epoch] for epoch in sorted(history.clients))
     validators = (history.validators[number] for number in sorted(history.validators))
     return (
-        tuple(ClientRun(life.epoch, life.agent_id) for life in clients),
+        tuple(ClientRun(life.epoch, life.agent_id, _versions(life)) for life in clients),
         tuple(
-            ValidatorRun(life.epoch, life.client_epoch or 0, life.agent_id, life.shard) for life in validators
+            ValidatorRun(
+                life.epoch,
+                life.client_epoch or 0,
+                life.agent_id,
+                life.shard,
+                _versions(life),
+                life.init.expectations_sha256 if isinstance(life.init, ValidatorInit) else None,
+            )
+            for life in validators
         ),
     )
+
+
+def _versions(life: Life) -> Mapping[str, str]:
+    return {} if life.init is None else life.init.versions
 
 
 # ------------------------------------------------------------------------------------------------- a file
@@ -358,7 +376,7 @@ def sha256_of(control: Bucket, key: str) -> str:
 
     def read() -> str:
         digest = hashlib.sha256()
-        for block in _content(control, key):
+        for block in content(control, key, MAX_BYTES):
             digest.update(block)
         return digest.hexdigest()
 
@@ -375,7 +393,7 @@ def fetch_receipt(control: Bucket, key: str, path: Path) -> None:
 
     def fetch() -> None:
         with path.open("wb") as file:
-            file.writelines(_content(control, key))
+            file.writelines(content(control, key, MAX_BYTES))
 
     try:
         repeat_while_lost(fetch)
@@ -452,16 +470,21 @@ def bring_signature(control: Bucket, layout: Layout, receipt_key: str, receipt: 
     return path
 
 
-def _content(bucket: Bucket, key: str) -> Iterator[bytes]:
+def content(bucket: Bucket, key: str, limit: int | None = None) -> Iterator[bytes]:
+    """The bytes of an object, as they come.
+
+    Raises:
+        StoreError: it could not be read, or has more bytes than `limit`.
+    """
     with store_errors(f"GET {bucket.prefix}{key}"):
         answer = bucket.client.get_object(Bucket=bucket.name, Key=bucket.prefix + key)
         n_bytes = 0
         with contextlib.closing(answer["Body"]) as body:
             while block := body.read(_READ):
                 n_bytes += len(block)
-                if n_bytes > MAX_BYTES:
+                if limit is not None and n_bytes > limit:
                     raise StoreError(
-                        f"GET {bucket.prefix}{key}: has more than {MAX_BYTES:,} bytes: no receipt has"
+                        f"GET {bucket.prefix}{key}: has more than {limit:,} bytes: no receipt has"
                     )
                 yield block
 
@@ -480,12 +503,19 @@ def standing_receipt(control: Bucket, layout: Layout, files: Iterable[Delivered]
     found = control.head(last, checksum=False)
     if found is None or found.size <= TRAILER_BYTES:
         return None
-    with store_errors(f"GET {control.prefix}{last}"):
+    schema = schema_in_head(_stretch(control, last, 0, HEAD_BYTES))
+    names = digest_in_trailer(_stretch(control, last, found.size - TRAILER_BYTES, found.size))
+    if schema is None or names is None:
+        return None
+    return last if names == digest_of_files(files, schema) else None
+
+
+def _stretch(control: Bucket, key: str, start: int, stop: int) -> bytes:
+    """The bytes of an object from one to before another."""
+    with store_errors(f"GET {control.prefix}{key}"):
         answer = control.client.get_object(
-            Bucket=control.name,
-            Key=control.prefix + last,
-            Range=f"bytes={found.size - TRAILER_BYTES}-{found.size - 1}",
+            Bucket=control.name, Key=control.prefix + key, Range=f"bytes={start}-{stop - 1}"
         )
         with contextlib.closing(answer["Body"]) as body:
-            names = digest_in_trailer(body.read())
-    return last if names is not None and names == digest_of_files(files) else None
+            data: bytes = body.read()
+    return data

@@ -6,17 +6,21 @@ often as that is needed, and never kept as a whole.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from upload_client.control.places import Places
 from upload_client.core import checksums
+from upload_client.core.digests import parse
 from upload_client.core.layout import segment_key
 from upload_client.core.ours import is_ours
 from upload_client.core.receipt import (
@@ -33,7 +37,7 @@ from upload_client.errors import UsageError
 from upload_client.index import Choice, LeftOut, read_files
 from upload_client.index.folder import Folder
 from upload_client.index.reading import blocks, in_order
-from upload_client.receipts.store import open_receipt, sha256_of
+from upload_client.receipts.store import content, open_receipt, sha256_of
 from upload_client.s3.bucket import Bucket, NotFound, StoreError, repeat_while_lost
 from upload_client.support.atomic import ends_of
 from upload_client.support.local_file import FileRefused
@@ -46,13 +50,23 @@ Progress = Callable[[int, int], None]
 
 _EVERYTHING = Choice()
 _LOOKS = 16  # objects asked for at once
+_KINDS = 1000  # ways of being judged that are told apart: as many as a client keeps
 
 
 class Checked(NamedTuple):
-    """A receipt that is in order: what it says as a whole, and its SHA-256, hex."""
+    """A receipt that is in order.
+
+    Attributes:
+        head: what it says as a whole.
+        sha256: its SHA-256, hex.
+        n_sha256: files of which it names the SHA-256.
+        opened: files by how they were judged, see `upload_client.core.opened`.
+    """
 
     head: ReceiptHead
     sha256: str
+    n_sha256: int = 0
+    opened: Mapping[str, int] = MappingProxyType({})
 
 
 def read_receipt(path: Path) -> Checked:
@@ -61,10 +75,13 @@ def read_receipt(path: Path) -> Checked:
     Raises:
         UsageError: it is none.
     """
+    n_sha256, opened = 0, Counter[str]()
     with open_receipt(path) as reader:
-        for _ in reader:
-            pass
-        return Checked(reader.head, reader.sha256)
+        for each in reader:
+            n_sha256 += each.sha256 is not None
+            if each.opened is not None and (each.opened in opened or len(opened) < _KINDS):
+                opened[each.opened] += 1
+        return Checked(reader.head, reader.sha256, n_sha256, opened)
 
 
 def compare_with(path: Path, other: Path, report: Report) -> None:
@@ -81,14 +98,30 @@ def compare_with(path: Path, other: Path, report: Report) -> None:
     with open_receipt(path) as files:
         if is_receipt(other):
             with open_receipt(other) as others:
-                for each in compare_receipts(files, ((one.path, one.size, one.crc32) for one in others)):
+                for each in compare_receipts(
+                    files, ((one.path, one.size, one.crc32, one.sha256) for one in others)
+                ):
                     report(each)
             return
         index = read_files(other)
         nothing: Sequence[None] = [None] * len(index)
-        rows = zip(index.paths or (), index.sizes or nothing, index.checksums or nothing, strict=True)
+        rows = zip(
+            index.paths or (),
+            index.sizes or nothing,
+            index.checksums or nothing,
+            (_sha256(other, text) for text in index.others.get("sha256", nothing)),
+            strict=True,
+        )
         for each in compare_receipts(files, sorted(rows, key=lambda row: row[0])):
             report(each)
+
+
+def _sha256(other: Path, text: str | None) -> str | None:
+    """A cell of the column ``sha256`` in hexadecimal."""
+    try:
+        return parse("sha256", text).hex() if text else None
+    except ValueError as error:
+        raise UsageError(f"{other}: {text!r} is no SHA-256: {error}") from None
 
 
 def is_receipt(path: Path) -> bool:
@@ -159,15 +192,17 @@ def _compare(root: DataRoot, each: Delivered) -> Difference | None:
             size = file.fingerprint.size
             if size != each.size:
                 return compare_size(each, size)
-            crc = 0
+            crc, digest = 0, None if each.sha256 is None else hashlib.sha256()
             for block in blocks(file):
                 crc = checksums.crc32(block, crc)
+                if digest is not None:
+                    digest.update(block)
     except FileRefused as error:
         kind = str(error)
         return Difference("missing", each.path) if kind == "is not there" else _unreadable(each, kind)
     except (OSError, ValueError) as error:
         return _unreadable(each, getattr(error, "strerror", None) or str(error))
-    return compare_content(each, checksums.encode(crc))
+    return compare_content(each, checksums.encode(crc), None if digest is None else digest.hexdigest())
 
 
 def _unreadable(each: Delivered, why: str) -> Difference:
@@ -178,7 +213,13 @@ def _unreadable(each: Delivered, why: str) -> Difference:
 
 
 def check_buckets(
-    path: Path, receipt: Checked, places: Places, report: Report, *, on_progress: Progress | None = None
+    path: Path,
+    receipt: Checked,
+    places: Places,
+    report: Report,
+    *,
+    download: bool = False,
+    on_progress: Progress | None = None,
 ) -> None:
     """Find out whether the buckets still hold what was delivered, and the records of it.
 
@@ -191,6 +232,7 @@ def check_buckets(
         receipt: what was found in it.
         places: of the delivery.
         report: is told each difference.
+        download: read every object, too, and compare its CRC32, and its SHA-256 where the receipt has it.
         on_progress: called now and then with the numbers of files and of bytes done.
 
     Raises:
@@ -222,22 +264,69 @@ def check_buckets(
                 on_progress(n_files, n_bytes)
             yield each
 
+    told: set[str] = set()
+
+    def tell(difference: Difference) -> None:
+        if download:
+            told.add(difference.path)
+        report(difference)
+
     listed = _by_key((entry.key, entry.size, entry.etag) for entry in landing.list())
     with open_receipt(path) as files, ThreadPoolExecutor(_LOOKS, "verify") as pool:
         doubtful: list[Delivered] = []
         try:
             for each, difference in compare_listing(seen(files), listed):
                 if difference is not None and difference.kind != "gone":
-                    report(difference)
+                    tell(difference)
                     continue
                 assert each is not None
                 doubtful.append(each)
                 if len(doubtful) == 1000:
-                    _look_closer(pool, landing, doubtful, report)
+                    _look_closer(pool, landing, doubtful, tell)
                     doubtful = []
         except ValueError as error:
             raise StoreError(str(error)) from None
-        _look_closer(pool, landing, doubtful, report)
+        _look_closer(pool, landing, doubtful, tell)
+    if download:
+        _read_all(path, landing, lambda each: None if each.path in told else report(each), on_progress)
+
+
+def _read_all(path: Path, landing: Bucket, report: Report, on_progress: Progress | None) -> None:
+    """Read every object that is as large as it should be; what else is wrong has been told."""
+    n_files = n_bytes = 0
+    with open_receipt(path) as files, ThreadPoolExecutor(_LOOKS, "verify") as pool:
+        try:
+            for each, difference in in_order(
+                pool, partial(_compare_object, landing), files, ahead=4 * _LOOKS
+            ):
+                if difference is not None:
+                    report(difference)
+                n_files += 1
+                n_bytes += each.size
+                if on_progress:
+                    on_progress(n_files, n_bytes)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
+            raise
+
+
+def _compare_object(landing: Bucket, each: Delivered) -> Difference | None:
+    def read() -> tuple[int, str, str | None]:
+        size, crc, digest = 0, 0, None if each.sha256 is None else hashlib.sha256()
+        for block in content(landing, each.path):
+            size, crc = size + len(block), checksums.crc32(block, crc)
+            if size > each.size:
+                break
+            if digest is not None:
+                digest.update(block)
+        return size, checksums.encode(crc), None if digest is None else digest.hexdigest()
+
+    try:
+        size, crc32, sha256 = repeat_while_lost(read)
+    except NotFound:
+        return None
+    found = compare_content(each, crc32, sha256) if size == each.size else None
+    return None if found is None else Difference("replaced", each.path, found.message)
 
 
 def _by_key(listed: Iterable[tuple[str, int, str]]) -> Iterator[tuple[str, int, str]]:

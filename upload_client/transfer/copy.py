@@ -53,8 +53,10 @@ def look_up(task: TransferTask) -> Steps[Answer]:
     return found
 
 
-def copy_whole(task: TransferTask, size: int, source_etag: str) -> Steps[TransferOutcome]:
-    """Copy an object of at most 5 GiB in one request.
+def copy_whole(
+    task: TransferTask, size: int, source_etag: str, sha256: str | None = None
+) -> Steps[TransferOutcome]:
+    """Copy an object of at most 5 GiB in one request; `sha256` is what the store says of the source.
 
     Raises:
         FileRefused: It has changed, or is not what the index says.
@@ -75,7 +77,7 @@ def copy_whole(task: TransferTask, size: int, source_etag: str) -> Steps[Transfe
         # It is not taken back: a provider may hold no right to delete, and a delete that is carried out late
         # would hit whatever a later owner has put there.
         raise FileRefused(MISMATCH + STAYS, FileCode.NOT_AS_INDEXED)
-    return _outcome(task, size, crc32, source_etag, answer)
+    return _outcome(task, size, crc32, source_etag, answer, sha256)
 
 
 def _checksum(key: str, etag: str) -> Steps[str]:
@@ -99,8 +101,16 @@ class PartedCopy(Parted):
 
     resumes = False
 
-    def __init__(self, task: TransferTask, size: int, source_etag: str, part_size: int | None = None) -> None:
+    def __init__(
+        self,
+        task: TransferTask,
+        size: int,
+        source_etag: str,
+        part_size: int | None = None,
+        sha256: str | None = None,
+    ) -> None:
         super().__init__(task, size, part_size or _COPY_PART)
+        self._sha256 = sha256
         self._source_etag = source_etag
         self._source_version: str | None = None
 
@@ -122,14 +132,16 @@ class PartedCopy(Parted):
 
     def _outcome(self, answer: Answer, crc32: str) -> TransferOutcome:
         answer.source_version = self._source_version
-        return _outcome(self.task, self.size, crc32, self._source_etag, answer)
+        return _outcome(self.task, self.size, crc32, self._source_etag, answer, self._sha256)
 
 
 _COPY_PART = MULTIPART_COPY_LIMIT // 10
 """Copies of parts run at once inside S3; 512 MiB keeps a 5 TiB object near 10,000 of them."""
 
 
-def _outcome(task: TransferTask, size: int, crc32: str, source_etag: str, answer: Answer) -> TransferOutcome:
+def _outcome(
+    task: TransferTask, size: int, crc32: str, source_etag: str, answer: Answer, sha256: str | None
+) -> TransferOutcome:
     return TransferOutcome(
         task.row,
         task.relpath,
@@ -141,4 +153,5 @@ def _outcome(task: TransferTask, size: int, crc32: str, source_etag: str, answer
         source_etag=source_etag if is_etag(source_etag) else None,
         source_version=answer.source_version,
         unproven=tuple(name for name, _ in task.digests),
+        sha256=sha256,
     )

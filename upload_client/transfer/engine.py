@@ -681,14 +681,17 @@ class TransferEngine:
 
     def _copy(self, task: TransferTask) -> Steps[TransferOutcome | Parted]:
         size, etag = task.size, task.source_etag
-        if size is None or etag is None or task.digests:
+        sha256 = None
+        if size is None or etag is None or task.digests or task.sha256:
             found = yield from look_up(task)
             size, etag = found.size, found.etag
             unproven = tuple(each for each in task.digests if each[0] not in found.digests)
+            if task.sha256 and (said := found.digests.get("sha256")) is not None:
+                sha256 = said.hex()
             task = task._replace(digests=unproven)
         if size <= MULTIPART_COPY_LIMIT:
-            return (yield from copy_whole(task, size, etag))
-        parted = PartedCopy(self._with_left_over(task), size, etag)
+            return (yield from copy_whole(task, size, etag, sha256))
+        parted = PartedCopy(self._with_left_over(task), size, etag, sha256=sha256)
         yield from parted.begin()
         return parted
 

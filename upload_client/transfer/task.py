@@ -65,6 +65,8 @@ class TransferTask(NamedTuple):
         digests: Checksums of other kinds that it must have: algorithm and bytes of each.
         strict: Replace nothing but what `expect_etag` names: a file that somebody else has written meanwhile
             stays, and this one fails. (Of copies it says nothing.)
+        sha256: Compute SHA-256, too, in the reading that makes the CRC32. Of a copy, no byte of which is read
+            here, it is what the source's store says.
     """
 
     row: int
@@ -79,6 +81,7 @@ class TransferTask(NamedTuple):
     size_to_be: int | None = None
     digests: tuple[tuple[str, bytes], ...] = ()
     strict: bool = False
+    sha256: bool = False
 
 
 class TransferOutcome(NamedTuple):
@@ -98,6 +101,7 @@ class TransferOutcome(NamedTuple):
         credentials: Whether the credentials were refused, so that nothing else can succeed either.
         code: Why not, for programs; None where it is ok.
         unproven: Checksums that the index has, and that could not be compared: their algorithms.
+        sha256: Of the whole object, hex, where the task asked for it, or the index has it, and it is certain.
     """
 
     row: int
@@ -116,6 +120,7 @@ class TransferOutcome(NamedTuple):
     credentials: bool = False
     code: FileCode | None = None
     unproven: tuple[str, ...] = ()
+    sha256: str | None = None
 
 
 class TransferProgress(NamedTuple):

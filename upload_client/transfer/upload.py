@@ -46,7 +46,7 @@ from upload_client.s3.wire import (
     Steps,
     UploadPart,
 )
-from upload_client.support.local_file import FileRange, FileRefused, LocalFile
+from upload_client.support.local_file import CHANGED, FileRange, FileRefused, LocalFile
 from upload_client.transfer.task import NotTaken, TransferOutcome, TransferTask
 
 __all__ = [
@@ -187,7 +187,7 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
         OSError: It cannot be read.
     """
     size = file.fingerprint.size
-    found = Digests(name for name, _ in task.digests) if task.digests else None
+    found = Digests(names) if (names := _computed(task)) else None
     body, crc = _load(file, 0, size, memory, found)
     crc32 = checksums.encode(crc)
     mismatch = _mismatch(task, crc32, found.digest if found is not None else None)
@@ -197,6 +197,7 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
     request = PutObject(task.key, body, crc32, task.expect_etag, file.check_unchanged)
     if found is not None:
         request = _for_s3_to_check(request, dict(task.digests))
+    sha256 = found.digest("sha256").hex() if found is not None and "sha256" in names else None
     answer = yield from write(request, size, crc32, strict=task.strict)
     if not answer.ok:
         raise NotTaken(answer)
@@ -210,7 +211,14 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
         version_id=answer.version_id,
         mtime_ns=kept_mtime(file.fingerprint.mtime_ns),
         bytes_sent=size,
+        sha256=sha256,
     )
+
+
+def _computed(task: TransferTask) -> tuple[str, ...]:
+    """The checksums beside CRC32 that are computed when a file is read."""
+    names = tuple(name for name, _ in task.digests)
+    return (*names, "sha256") if task.sha256 and "sha256" not in names else names
 
 
 def _mismatch(task: TransferTask, crc32: str, found: Callable[[str], bytes] | None) -> str | None:
@@ -393,7 +401,7 @@ class PartedUpload(Parted):
 
     def _cut(self, part_size: int) -> None:
         super()._cut(part_size)
-        names = [name for name, _ in self.task.digests]
+        names = _computed(self.task)
         self._part_crcs = {name: [0] * self.n_parts for name in names if name in CRCS}
         self._hashes = _InOrder(self._file, [name for name in names if name not in CRCS], self)
 
@@ -405,7 +413,7 @@ class PartedUpload(Parted):
         for name, crcs in self._part_crcs.items():
             assert found is not None
             crcs[index] = found.crc(name)
-        self._hashes.was_read(index)
+        self._hashes.was_read(index, crc)
         self._file.check_unchanged()
         crc32 = checksums.encode(crc)
         kept = self._kept.get(index + 1)
@@ -439,6 +447,7 @@ class PartedUpload(Parted):
             version_id=answer.version_id,
             mtime_ns=kept_mtime(self._file.fingerprint.mtime_ns),
             bytes_sent=self.bytes_sent,
+            sha256=self._hashes.digest("sha256").hex() if "sha256" in _computed(self.task) else None,
         )
 
     def close(self) -> None:
@@ -450,7 +459,8 @@ class _InOrder:
     """Checksums for which a file has to be read from its beginning to its end, while its parts are sent.
 
     Parts are read in any order, by several threads. Whoever has read one goes on with these, as far as what
-    was read has no gap: the system still has it in memory. So they cost no second read from the disk.
+    was read has no gap: the system still has it in memory. So they cost no second read from the disk. What is
+    read here has the CRC32 of what was sent: else the file has changed, whatever its time says.
 
     Args:
         file: to read.
@@ -464,11 +474,19 @@ class _InOrder:
         self._wanted = bool(algorithms)
         self._parts = parts
         self._read = bytearray(parts.n_parts)
+        self._crcs = [0] * parts.n_parts
         self._next = 0
         self._going_on = threading.Lock()  # whoever has it may move `_next`
 
-    def was_read(self, index: int) -> None:
-        """A part has just been read."""
+    def was_read(self, index: int, crc: int) -> None:
+        """A part has just been read, and had this CRC32.
+
+        Raises:
+            FileRefused: The file has changed since then; also of another part.
+        """
+        if self._wanted and self._read[index] and self._crcs[index] != crc:  # an upload that was begun anew
+            raise FileRefused(CHANGED, FileCode.CHANGED)
+        self._crcs[index] = crc
         self._read[index] = 1
         # Looked at again when the lock has been given back: else what came meanwhile would be left lying.
         while self._wanted and self._ready() and self._going_on.acquire(blocking=False):
@@ -493,8 +511,13 @@ class _InOrder:
 
     def _go_on(self) -> None:
         offset, size = self._parts.extent(self._next)
+        crc = 0
         for start in range(0, size, _BLOCK):
-            self._digests.update(self._file.read(min(_BLOCK, size - start), offset + start))
+            block = self._file.read(min(_BLOCK, size - start), offset + start)
+            self._digests.update(block)
+            crc = checksums.crc32(block, crc)
+        if crc != self._crcs[self._next]:
+            raise FileRefused(CHANGED, FileCode.CHANGED)
         self._next += 1
 
 

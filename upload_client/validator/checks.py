@@ -6,6 +6,7 @@ Everything that comes in is untrusted: the announcement, which a client wrote, a
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import threading
 from collections.abc import Callable, Generator
@@ -128,6 +129,11 @@ class Checker:
         self._refuse_unopened = refuse_unopened
         self._stopping = threading.Event()
 
+    @property
+    def expectations_sha256(self) -> str | None:
+        """Of the document by which it judges, hex; None: there is none that it judges by."""
+        return None if self._expected is None else self._expected.sha256
+
     def stop(self) -> None:
         """Let every judgement under way end with `Abandoned` at its next look."""
         self._stopping.set()
@@ -202,8 +208,12 @@ class Checker:
             if content is None and (reading.kind in TEXT_FORMATS or found.crc32 is None):
                 yield MayWait()
                 why = self._read_through(path, announced, reading)
+                _note_sha256(checks, announced)
             elif content is not None:
                 _compare_content(checksums.encode(checksums.crc32(content)), announced)
+                if announced.sha256 is not None:
+                    _compare_sha256(hashlib.sha256(content).hexdigest(), announced)
+                    _note_sha256(checks, announced)
                 if reading.kind in TEXT_FORMATS:
                     why = _open(reading.kind, io.BytesIO(content))
             found = Found(found.size, announced.crc32, found.etag)
@@ -284,6 +294,8 @@ class Checker:
             Why it was not looked into; empty where it was.
         """
         with self._stream(path, announced) as stream:
+            if announced.sha256 is not None:
+                stream.digest = hashlib.sha256()
             unreadable, why = None, ""
             if reading.kind in TEXT_FORMATS:
                 try:
@@ -293,6 +305,8 @@ class Checker:
             # Where the store knows no checksum, damage is told from a provider's mistake only by this.
             stream.read_on()
             _compare_content(stream.crc32, announced)
+            if stream.digest is not None:
+                _compare_sha256(stream.digest.hexdigest(), announced)
             if unreadable is not None:
                 raise unreadable
         return why
@@ -353,12 +367,13 @@ class Checker:
 
 
 class Stream(io.RawIOBase):
-    """An object's content as it comes, and the CRC32 of what has come."""
+    """An object's content as it comes, and the CRC32 of what has come; with a `digest`, that too."""
 
     def __init__(self, body: Any, stopping: threading.Event, doing: str) -> None:  # noqa: ANN401 — untyped
         self._body = body
         self._stopping = stopping
         self.doing = doing
+        self.digest: hashlib._Hash | None = None
         self._crc32 = 0
 
     @property
@@ -388,6 +403,8 @@ class Stream(io.RawIOBase):
         with store_errors(self.doing):
             block: bytes = self._body.read(n)
         self._crc32 = checksums.crc32(block, self._crc32)
+        if self.digest is not None:
+            self.digest.update(block)
         return block
 
     def close(self) -> None:
@@ -423,6 +440,19 @@ def _compare_content(crc32: str, announced: Upload) -> None:
         raise _Failure(
             f"its content has CRC32 {crc32} where {announced.crc32} was announced", FileCode.DAMAGED
         )
+
+
+def _compare_sha256(sha256: str, announced: Upload) -> None:
+    if sha256 != announced.sha256:
+        raise _Failure(
+            f"its content has SHA-256 {sha256} where {announced.sha256} was announced", FileCode.DAMAGED
+        )
+
+
+def _note_sha256(checks: list[str], announced: Upload) -> None:
+    """Say that it was confirmed; what a file was opened as stays the last check."""
+    if announced.sha256 is not None:
+        checks.insert(len(_METADATA), "sha256")
 
 
 def _open(kind: str, content: BinaryIO) -> str:

@@ -8,6 +8,7 @@ and where the logs end as the receipt says. Objects beside those of the receipt 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib.metadata import version
 
 from upload_client.control.checkpoints import fold_validators
@@ -21,7 +22,7 @@ from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
 from upload_client.expectations.document import MAX_BYTES
 from upload_client.receipts.signing import SigningKey, check_signature, sign
-from upload_client.receipts.store import last_receipt, open_stored_receipt
+from upload_client.receipts.store import last_receipt, open_stored_receipt, runs
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.expected import MalformedIndex, index_rows
@@ -127,6 +128,7 @@ def _proven(
         with open_stored_receipt(control, receipt) as reader:
             head = reader.head
             _check_head(head, control, landing, layout, epoch)
+            _check_runs(head, history)
             for each in reader:
                 row = _judged(each, history)
                 if not in_place[row]:
@@ -158,6 +160,20 @@ def _check_head(head: ReceiptHead, control: Bucket, landing: Bucket, layout: Lay
         raise NotSigned("it is the receipt of another delivery, run or place")
 
 
+def _check_runs(head: ReceiptHead, history: DeliveryHistory) -> None:
+    """Nobody is named who is not in the logs, nor with other versions or rules."""
+    clients, validators = runs(history)
+    if head.schema_version == 1:
+        clients = tuple(replace(run, versions={}) for run in clients)
+        validators = tuple(replace(run, versions={}, expectations_sha256=None) for run in validators)
+    of_clients = {run.epoch: run for run in clients}
+    of_validators = {(run.shard, run.epoch): run for run in validators}
+    if any(of_clients.get(run.epoch) != run for run in head.clients) or any(
+        of_validators.get((run.shard, run.epoch)) != run for run in head.validators
+    ):
+        raise NotSigned("the logs say otherwise which runs took part, and what they were made of")
+
+
 def _judged(each: Delivered, history: DeliveryHistory) -> int:
     """The row of a file whose verdict is what the receipt says."""
     row = history.row(each.path)
@@ -168,11 +184,14 @@ def _judged(each: Delivered, history: DeliveryHistory) -> int:
         raise NotSigned(f"no validator has called {_named(each.path)} valid")
     upload = past.upload
     says = (each.upload, each.size, each.crc32, each.etag, each.version_id)
-    if says != (upload.id, upload.size, upload.crc32, upload.etag, upload.version_id):
+    due = (upload.id, upload.size, upload.crc32, upload.etag, upload.version_id)
+    if says != due or each.sha256 not in (None, upload.sha256):
         raise NotSigned(f"the logs say something else of {_named(each.path)}")
     told = (history.transferred_at[row], history.judged_at[row], history.judge(row))
     if (each.sent_at, each.judged_at, each.judged_by) != told:
         raise NotSigned(f"the logs say another time or another validator for {_named(each.path)}")
+    if each.opened not in (None, history.opened[row]):
+        raise NotSigned(f"the logs say otherwise how {_named(each.path)} was judged")
     return row
 
 

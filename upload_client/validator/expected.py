@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import platform
 import threading
 from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points, version
 
 from upload_client.core.expectations import Tally
 from upload_client.core.index_csv import MAX_ROW, rows_of
 from upload_client.core.layout import Layout
+from upload_client.expectations.content import CHECKS
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
 from upload_client.expectations.expected import Expected
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, store_errors
@@ -23,6 +27,7 @@ __all__ = [
     "delivery_problems",
     "index_rows",
     "limits",
+    "made_of",
     "make_checker",
     "read_expected",
 ]
@@ -55,7 +60,21 @@ def read_expected(control: Bucket, layout: Layout) -> Expected | None:
         return None
     except ObjectTooLarge:
         raise InvalidExpectations(layout.expectations, [f"it has more than {MAX_BYTES:,} bytes"]) from None
-    return Expected(load(data, layout.expectations))
+    return Expected(load(data, layout.expectations), hashlib.sha256(data).hexdigest())
+
+
+def made_of() -> dict[str, str]:
+    """The versions of a validator: of the program, and of each check of the receiver's own.
+
+    Of a check it is the package, its version, and the SHA-256 of its list of files, which has a hash of each.
+    """
+    found = {"upload-client": version("upload-client"), "python": platform.python_version()}
+    for each in sorted(entry_points(group=CHECKS), key=lambda each: each.name):
+        if each.dist is not None:
+            record = each.dist.read_text("RECORD")
+            digest = "" if record is None else f" sha256:{hashlib.sha256(record.encode()).hexdigest()}"
+            found[f"check {each.name}"] = f"{each.dist.name} {each.dist.version}{digest}"
+    return found
 
 
 def make_checker(

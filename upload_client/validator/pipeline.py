@@ -12,7 +12,7 @@ import itertools
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Literal, NamedTuple, Protocol
@@ -92,6 +92,8 @@ class Validator:
         lease_seconds: of its lock.
         poll_seconds: between two looks at the client's log while something comes.
         poll_longest_seconds: the same after a long silence.
+        versions: of what it is made of, for the log and the receipt.
+        expectations_sha256: of the document by which it judges, hex.
         clock: the machine's.
     """
 
@@ -111,8 +113,11 @@ class Validator:
         lease_seconds: int = 120,
         poll_seconds: float = 1.0,
         poll_longest_seconds: float = 10.0,
+        versions: Mapping[str, str] | None = None,
+        expectations_sha256: str | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
+        self._versions, self._expectations_sha256 = versions or {}, expectations_sha256
         self._control = control
         self._layout = layout
         self._judges = judges
@@ -218,7 +223,16 @@ class Validator:
             path: self._cursor + 1 for path, _ in self._history.unjudged() if self._is_mine(path)
         }
         self._read_at[self._cursor + 1] = self._clock.monotonic()
-        self._say(ValidatorInit(self._now(), self._validator_id, self._client_epoch, self._shards))
+        self._say(
+            ValidatorInit(
+                self._now(),
+                self._validator_id,
+                self._client_epoch,
+                self._shards,
+                self._versions,
+                self._expectations_sha256,
+            )
+        )
         for segment in illegible:
             self._say_passed_over(segment)
         writer.flush(timeout=_FLUSH_SECONDS)

@@ -28,7 +28,7 @@ from upload_client.s3.route import NoRoute
 from upload_client.s3.store_clock import StoreClock
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.countersigning import NotSigned, countersign
-from upload_client.validator.expected import MalformedIndex, index_rows, limits, make_checker
+from upload_client.validator.expected import MalformedIndex, index_rows, limits, made_of, make_checker
 from upload_client.validator.judging import AT_ONCE, Judging
 from upload_client.validator.pipeline import Outcome, Tally, Validator
 from upload_client.validator.readers import ReaderWorkers, Undecided
@@ -94,7 +94,7 @@ def serve(
         ThreadPoolExecutor(settings.threads) as threads,
         contextlib.closing(
             Judging(
-                make_checker(settings, layout, control, landing, reader_workers),
+                checker := make_checker(settings, layout, control, landing, reader_workers),
                 threads,
                 _wire(landing),
                 heard=telemetry.judged,
@@ -115,6 +115,8 @@ def serve(
             lease_seconds=settings.lease_seconds,
             poll_seconds=settings.poll_seconds,
             poll_longest_seconds=settings.poll_longest_seconds,
+            versions=made_of(),
+            expectations_sha256=checker.expectations_sha256,
             clock=clock,
         )
         telemetry.info("the validator begins")
