@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import boto3
+import forked
 import pandas as pd
 import pytest
 
@@ -25,9 +26,7 @@ def sandbox() -> Iterator[Sandbox]:
 def run(sandbox: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "upload_client", arguments[0], "--profile", str(sandbox.profile)]
     names = ["--dataset", "toy", "--delivery-id", "d1"]
-    return subprocess.run(
-        [*command, *names, *arguments[1:]], capture_output=True, text=True, encoding="utf-8", check=False
-    )
+    return forked.run([*command, *names, *arguments[1:]])
 
 
 @pytest.fixture

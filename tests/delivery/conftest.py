@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import checking_store
+import forked
 import pytest
 
 from upload_client.sandbox import Sandbox
@@ -78,16 +77,7 @@ class Delivery:
 
     def run(self, *arguments: str | Path, env: dict[str, str] | None = None) -> Said:
         """Run the command line as a person would, to its end."""
-        done = subprocess.run(
-            self.command(*arguments),
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=240,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        done = forked.run(self.command(*arguments), env=env)
         events = [json.loads(line) for line in done.stdout.splitlines()]
         return Said(done.returncode, done.stdout, done.stderr, events)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 
 from upload_client.expectations.infer import infer
@@ -35,17 +35,12 @@ def delivery(sandbox, tmp_path):
             sandbox.client("s3").put_object(Bucket=sandbox.control_bucket, Key=key, Body=document.encode())
         first = [arguments[0]] if arguments[0] == "check" else []
         rest = arguments[len(first) :]
-        done = subprocess.run(
+        done = forked.run(
             [
                 *(sys.executable, "-m", "upload_client", *first, "--profile", str(sandbox.profile)),
                 *("--dataset", "toy", "--delivery-id", name, "--json", *map(str, rest)),
             ],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
             cwd=tmp_path,
-            timeout=240,
-            check=False,
         )
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 

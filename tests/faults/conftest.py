@@ -28,7 +28,8 @@ from upload_client.settings import Settings
 from upload_client.support.clock import Clock
 
 R = TypeVar("R")
-BOTH = ["moto", "real"]
+BOTH = [pytest.param("moto", marks=[pytest.mark.long] if checking_store.is_here() else []), "real"]
+"""moto, and an S3 that checks; where there is such a one, moto only among what takes long: it proves less."""
 BEST = ["best"]
 """The S3 that checks, where there is one: what it sees there need not be seen again with moto."""
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import boto3
+import forked
 import pytest
 from botocore.config import Config
 from click.testing import CliRunner
@@ -223,15 +224,11 @@ def deliver(
     profile: Path, folder: Path, dataset: str, delivery_id: str, password: str
 ) -> subprocess.CompletedProcess[str]:
     """Deliver a folder as a provider does, with the profile that was sent to them."""
-    return subprocess.run(
+    return forked.run(
         [
             *(sys.executable, "-m", "upload_client", "--profile", profile, "--json"),
             *("--dataset", dataset, "--delivery-id", delivery_id, "--source", folder),
         ],
-        env={**os.environ, "UPLOAD_CLIENT_PASSWORD": password},
+        env={"UPLOAD_CLIENT_PASSWORD": password},
         cwd=folder.parent,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import forked
 import pytest
 from botocore.exceptions import ClientError
 
@@ -116,13 +116,8 @@ def test_who_looks_after_the_sandbox_reaches_everything(strict):
 
 def deliver(sandbox: Sandbox, source: Path, dataset: str) -> SimpleNamespace:
     place = ["--dataset", dataset, "--delivery-id", "typed", "--profile", str(sandbox.profile)]
-    said = subprocess.run(
-        [sys.executable, "-m", "upload_client", *place, "--source", source, "--output-dir", source.parent],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    where = ["--source", source, "--output-dir", source.parent]
+    said = forked.run([sys.executable, "-m", "upload_client", *place, *where])
     return SimpleNamespace(code=said.returncode, err=said.stderr)
 
 
