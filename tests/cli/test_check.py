@@ -139,3 +139,18 @@ def test_the_documentation_names_each_permission():
     rows = [line for line in text.splitlines() if re.search("`(s3|ssm|lambda):", line) and line[0] == "|"]
     told = [tuple(re.findall(r"`([^`]+)`", row)) for row in rows]
     assert told == [(check.name, *check.actions) for check in CHECKS if check.actions]
+
+
+def test_the_kind_of_a_list_is_said_as_for_a_delivery(run, found, data, tmp_path):
+    asked = found()
+    (tmp_path / "list.txt").write_text("a.csv\n")
+    said = run(*NAMED, "--source", data, "--index", tmp_path / "list.txt", "--index-format", "paths")
+    assert said.code == 0
+    assert said.out.rstrip().endswith("--index-format paths")
+    assert asked[0].read_files(data).paths == ["a.csv"]
+
+
+def test_settings_of_a_delivery_can_be_tried(run, found):
+    asked = found()
+    assert run(*NAMED, "--engine", "boto3", "--max-retries", "7").code == 0
+    assert (asked[0].settings.engine, asked[0].settings.max_retries) == ("boto3", 7)

@@ -132,15 +132,19 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
             """--to --name --push --pull --select --on-conflict --yes --dry-run --reset --json
             --log-file""",
         ),
-        (["index"], "-o --format --no-checksums --include --exclude --exclude-from --symlinks --force"),
+        (
+            ["index"],
+            """-o --format --no-checksums --include --exclude --exclude-from --symlinks --force --patience
+            --plain-http --log-file""",
+        ),
         (
             ["sandbox"],
             "--dataset --delivery-id --port --s3-endpoint --profile-out --bucket --signing-key --force",
         ),
         (
             ["check"],
-            """--dataset --delivery-id --sample --source --index --no-index
-            --include --exclude --exclude-from --symlinks
+            """--dataset --delivery-id --sample --source --index --index-format --no-index
+            --engine --max-retries --include --exclude --exclude-from --symlinks
             --content --clean --threads --max-rate --output-dir --sandbox --json --patience
             --plain-http --log-file""",
         ),
@@ -176,3 +180,28 @@ def test_every_exit_code_is_explained_in_help_and_on_its_page(run):
         assert re.search(rf"^  {code} +{re.escape(meaning[:40])}", said, re.MULTILINE)
         assert re.search(rf"^\| {code} \| ", page, re.MULTILINE)
     assert "first of 12, 6, 5, 4, 3" in said
+
+
+def _commands(command=deliver, name="upload-client"):
+    yield name, {each.name for each in command.params}
+    for word, each in getattr(command, "commands", {}).items():
+        yield from _commands(each, f"{name} {word}")
+
+
+FAMILIES = [
+    ("index", {"index_format", "no_index", "source"}, set()),
+    ("include", {"exclude", "exclude_from", "symlinks"}, set()),
+    ("profile", {"patience", "plain_http", "log_file"}, set()),
+    ("stack", {"region", "as_json", "log_file"}, set()),
+    ("threads", {"max_rate", "engine", "max_retries", "output_dir"}, set()),
+    ("output", {"force"}, set()),
+    ("source", {"include"}, {"upload-client receipt export"}),  # a bag has every file of its receipt
+]
+
+
+@pytest.mark.parametrize(("option", "others", "but"), FAMILIES, ids=[each[0] for each in FAMILIES])
+def test_commands_that_take_the_same_have_the_same_options(option, others, but):
+    """What a person has typed for one command can be typed for another of its family."""
+    family = {name: has for name, has in _commands() if option in has and name not in but}
+    assert len(family) > 1
+    assert {name: others - has for name, has in family.items() if others - has} == {}

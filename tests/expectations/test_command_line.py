@@ -43,6 +43,19 @@ def test_a_draft_is_written_and_accepts_its_sample(run, data):
     assert (code, out, err) == (0, "13 of 13 files as expected\n", "")
 
 
+def test_what_a_delivery_leaves_out_is_neither_drafted_from_nor_judged(run, data):
+    """The same options say which files are meant."""
+    code, _, err = run("infer", data, "-o", "agreed.yaml", "--exclude", "*.txt")
+    assert code == 0
+    assert "drafted from 12 files" in err
+    assert run("check", data, "--expectations", "agreed.yaml")[0] == 3
+    assert run("check", data, "--expectations", "agreed.yaml", "--exclude", "notes.txt") == (
+        0,
+        "12 of 12 files as expected\n",
+        "",
+    )
+
+
 def test_a_draft_goes_to_stdout_and_over_no_file_that_is_there(run, data, tmp_path):
     (tmp_path / "agreed.yaml").write_text("mine")
     code, _, err = run("infer", data, "-o", "agreed.yaml")

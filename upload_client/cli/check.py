@@ -21,8 +21,11 @@ from upload_client.cli.place import (
     Chosen,
     choice_options,
     delivery_options,
+    engine_option,
+    index_format_option,
     index_option,
     log_in,
+    max_retries_option,
     no_index_option,
     own_settings,
     source_option,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from upload_client.core.manifests import Format
     from upload_client.core.preflight import Finding
     from upload_client.settings import Settings
 
@@ -53,10 +57,28 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
     short_help="Look at everything before a delivery; change nothing.",
     synopsis=("--dataset D --delivery-id Y [OPTIONS]",),
     groups={
-        "The delivery": ("dataset", "delivery_id", "sample", "source", "index", "no_index", "profile"),
+        "The delivery": (
+            "dataset",
+            "delivery_id",
+            "sample",
+            "source",
+            "index",
+            "index_format",
+            "no_index",
+            "profile",
+        ),
         "Which files": ("include", "exclude", "exclude_from", "symlinks"),
         "What to look at": ("content", "clean"),
-        "As for the delivery": ("threads", "max_rate", "output_dir", "patience", "plain_http", "sandbox"),
+        "As for the delivery": (
+            "threads",
+            "max_rate",
+            "engine",
+            "max_retries",
+            "output_dir",
+            "patience",
+            "plain_http",
+            "sandbox",
+        ),
     },
     sections=(
         Section(
@@ -80,6 +102,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
 @delivery_options(required=False)
 @source_option
 @index_option
+@index_format_option
 @no_index_option
 @choice_options
 @click.option("--content", is_flag=True, help="Open each file here as the receiver's validator will.")
@@ -91,6 +114,8 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
 )
 @click.option("--threads", metavar="N|auto", help="Requests at once.  [default: 8]")
 @click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")
+@engine_option
+@max_retries_option
 @click.option(
     "--output-dir",
     default=".",
@@ -109,6 +134,7 @@ def check(
     patience: str | None,
     source: str,
     index: Path | None,
+    index_format: Format | None,
     no_index: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -118,6 +144,8 @@ def check(
     clean: bool,
     threads: str | None,
     max_rate: str | None,
+    engine: str | None,
+    max_retries: int | None,
     output_dir: Path,
     sandbox: bool,
     as_json: bool,
@@ -144,7 +172,13 @@ def check(
     if clean:
         return _clean(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     with interruptible(), ExitStack() as stack:
-        flags = {"threads": threads, "max_rate": max_rate, "patience": patience}
+        flags = {
+            "threads": threads,
+            "max_rate": max_rate,
+            "engine": engine,
+            "max_retries": max_retries,
+            "patience": patience,
+        }
         chosen: dict[str, Any] = {"flags": flags, "profile": profile}
         if sandbox:
             chosen = {"flags": flags, "profile": _sandbox(stack, profile), "environ": {}}
@@ -169,7 +203,7 @@ def check(
                 if sources.is_bucket(source)
                 else Path(source)
             ),
-            read_files=lambda place: take(place, index, choice, own=not no_index),
+            read_files=lambda place: take(place, index, choice, as_format=index_format, own=not no_index),
             choice=choice,
             output_dir=output_dir,
             content=content,
@@ -188,6 +222,7 @@ def check(
         place = ["--sandbox"] if sandbox else ["--dataset", dataset, "--delivery-id", delivery_id]
         place += (["--profile", profile] if profile else []) + ["--sample"] * sample
         place += (["--source", source] if source != "." else []) + (["--index", str(index)] if index else [])
+        place += ["--index-format", index_format] if index_format else []
         place += ["--no-index"] * no_index + files.words
         _say_what_next(findings, place)
     return exit_code(findings)

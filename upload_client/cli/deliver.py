@@ -15,24 +15,27 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from upload_client.cli.completion import profiles
 from upload_client.cli.failure import EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
 from upload_client.cli.place import (
     Chosen,
     choice_options,
+    engine_option,
+    index_format_option,
     index_option,
+    max_retries_option,
     no_index_option,
     own_settings,
     patience_option,
     plain_http_option,
+    profile_option,
     refuse_at_once,
     source_option,
 )
 from upload_client.cli.reading_progress import ReadingProgress
 from upload_client.cli.report import check_target, write_report_of
 from upload_client.cli.version import show_versions
-from upload_client.core.manifests import FORMATS, Format
+from upload_client.core.manifests import Format
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -166,20 +169,11 @@ class _Order:
 @click.option("--delivery-id", metavar="Y", help="Name of this delivery.")
 @source_option
 @index_option
-@click.option(
-    "--index-format",
-    type=click.Choice(FORMATS),
-    help="What kind of list it is, where that cannot be told from it.",
-)
+@index_format_option
 @no_index_option
 @choice_options
 @click.option("--sample", is_flag=True, help="Deliver the small sample agreed on first.")
-@click.option(
-    "--profile",
-    metavar="NAME|FILE",
-    shell_complete=profiles,
-    help="Settings from the receiver, a TOML file.",
-)
+@profile_option
 @click.option(
     "--threads",
     type=_threads,
@@ -192,17 +186,8 @@ class _Order:
     type=click.Choice(["sha256"]),
     help="Compute this of each file, too, while it is read to be sent: the receipt names it.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "lean", "boto3"]),
-    help="Whose connections carry the files: our own where possible (auto), our own or none, boto3's.",
-)
-@click.option(
-    "--max-retries",
-    type=int,
-    metavar="N",
-    help="Second and later tries of a file.  [default: 2]",
-)
+@engine_option
+@max_retries_option
 @patience_option
 @plain_http_option
 @click.option("--resend-invalid", is_flag=True, help="Send files again that were judged invalid.")

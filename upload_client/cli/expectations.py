@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.help import Command, Group, Section
-from upload_client.cli.place import force_option
+from upload_client.cli.place import Chosen, choice_options, debug_option, force_option
 from upload_client.core.text import counted, for_terminal
 from upload_client.support.file_names import from_disk, on_disk
 from upload_client.ui.progress_line import ProgressLine
@@ -53,8 +53,18 @@ def expectations() -> None:
     help="Where to write it.  [default: stdout]",
 )
 @force_option
-@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
-def infer(*, source: Path, output: Path | None, force: bool) -> None:
+@choice_options
+@debug_option
+def infer(
+    *,
+    source: Path,
+    output: Path | None,
+    force: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    exclude_from: tuple[Path, ...],
+    symlinks: str | None,
+) -> None:
     """Draft the document from SOURCE, a folder with files as they should be.
 
     What all of them have in common becomes a rule, what may be chance a comment; every file of the sample is
@@ -67,7 +77,7 @@ def infer(*, source: Path, output: Path | None, force: bool) -> None:
     if output is not None and not force:
         check_free(output, None)
     note(output, "what this run writes")
-    files = _files(source)
+    files = _files(source, Chosen(include, exclude, exclude_from, symlinks))
     with ProgressLine() as line:
         text = draft(source, files, on_progress=_told(line, len(files)))
     if output is None:
@@ -118,9 +128,20 @@ def infer(*, source: Path, output: Path | None, force: bool) -> None:
     help="The document.",
 )
 @click.option("--sample", is_flag=True, help="SOURCE is a part of a delivery: nothing is missing in it.")
+@choice_options
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
-def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int:
+@debug_option
+def check(
+    *,
+    source: Path,
+    document: Path,
+    sample: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    exclude_from: tuple[Path, ...],
+    symlinks: str | None,
+    as_object: bool,
+) -> int:
     """Judge the files of SOURCE by the document, as the receiver's validator will."""
     from upload_client.core.codes import FileCode  # noqa: PLC0415 # not for --help
     from upload_client.core.expectations import Tally  # noqa: PLC0415 # not for --help
@@ -132,7 +153,7 @@ def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int
     from upload_client.preflight.content import check_contents, unopened  # noqa: PLC0415 # imports boto3
 
     expected = Expected(agreed)
-    files = _files(source)
+    files = _files(source, Chosen(include, exclude, exclude_from, symlinks))
     tally = Tally(expected.rules)
     for path, size in files:
         tally.add(path, size)
@@ -179,13 +200,12 @@ def check(*, source: Path, document: Path, sample: bool, as_object: bool) -> int
     return code
 
 
-def _files(source: Path) -> list[tuple[str, int]]:
-    from upload_client.cli.place import Chosen  # noqa: PLC0415 # not for --help
+def _files(source: Path, chosen: Chosen) -> list[tuple[str, int]]:
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import check_index  # noqa: PLC0415 # not for --help
     from upload_client.index.taking import take  # noqa: PLC0415 # imports boto3
 
-    choice = Chosen().choice()
+    choice = chosen.choice()
     checked = check_index(take(source, None, choice), source, choice=choice)
     found = []
     for path, size in zip(checked.paths, checked.sizes, strict=True):

@@ -9,7 +9,17 @@ import click
 
 from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import Chosen, choice_options, force_option, refuse_at_once
+from upload_client.cli.place import (
+    Chosen,
+    choice_options,
+    debug_option,
+    force_option,
+    log_file_option,
+    patience_option,
+    plain_http_option,
+    profile_option,
+    refuse_at_once,
+)
 from upload_client.cli.reading_progress import ReadingProgress
 from upload_client.core.manifests import WRITTEN, Format, named_format
 from upload_client.core.text import for_terminal
@@ -59,7 +69,11 @@ SHOWN = 10
 @click.option("--no-checksums", is_flag=True, help="No CRC32: names and sizes alone, without reading files.")
 @choice_options
 @force_option
-@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+@profile_option
+@patience_option
+@plain_http_option
+@log_file_option
+@debug_option
 def index(
     *,
     source: str,
@@ -71,6 +85,8 @@ def index(
     exclude_from: tuple[Path, ...],
     symlinks: str | None,
     force: bool,
+    profile: str | None,
+    patience: str | None,
 ) -> None:
     """Write the file index of SOURCE: path, CRC32 and size of each file.
 
@@ -99,7 +115,7 @@ def index(
     if sources.is_bucket(source):
         from upload_client.cli.place import own_settings, waiting  # noqa: PLC0415 # for buckets alone
 
-        own = own_settings()
+        own = own_settings(profile, {"patience": patience})
     choice = chosen.choice(own)
     refuse_at_once(source, choice)
     # What follows is long in loading: what is typed wrongly has been told.

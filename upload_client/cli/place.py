@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from upload_client.cli.completion import folders, profiles
+from upload_client.core.manifests import FORMATS
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -23,12 +24,21 @@ if TYPE_CHECKING:
 __all__ = [
     "Chosen",
     "choice_options",
+    "debug_option",
     "delivery_options",
+    "engine_option",
     "force_option",
+    "index_format_option",
     "index_option",
+    "log_file_option",
     "log_in",
+    "max_retries_option",
     "no_index_option",
+    "own_consent",
+    "own_settings",
     "patience_option",
+    "plain_http_option",
+    "profile_option",
     "refuse_at_once",
     "source_option",
     "waiting",
@@ -49,10 +59,36 @@ index_option = click.option(
     help="List of files: CSV, TSV, Parquet, BagIt or S3; - is standard input.  [default: index.csv in the"
     " source, if it is one, else all files]",
 )
+index_format_option = click.option(
+    "--index-format",
+    type=click.Choice(FORMATS),
+    help="What kind of list it is, where that cannot be told from it.",
+)
 no_index_option = click.option(
     "--no-index", is_flag=True, help="All files, even where there is an index.csv in the source."
 )
 force_option = click.option("--force", is_flag=True, help="Write over whatever file is there.")
+
+
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["auto", "lean", "boto3"]),
+    help="What sends the files: connections of this program where that is possible (auto), these alone"
+    " (lean), or boto3.  [default: auto]",
+)
+max_retries_option = click.option(
+    "--max-retries",
+    type=int,
+    metavar="N",
+    help="Second and later tries of a file.  [default: 2]",
+)
+profile_option = click.option(
+    "--profile",
+    metavar="NAME|FILE",
+    shell_complete=profiles,
+    help="Settings from the receiver, a TOML file.",
+)
+debug_option = click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 
 
 class Chosen(NamedTuple):
@@ -247,16 +283,11 @@ def delivery_options(
         click.option("--dataset", required=required, metavar="D", help="Name of the data set."),
         click.option("--delivery-id", required=required, metavar="Y", help="Name of the delivery."),
         click.option("--sample", is_flag=True, help="The small sample agreed on first."),
-        click.option(
-            "--profile",
-            metavar="NAME|FILE",
-            shell_complete=profiles,
-            help="Settings from the receiver, a TOML file.",
-        ),
+        profile_option,
         log_file_option,
         patience_option,
         plain_http_option,
-        click.option("--debug", is_flag=True, hidden=True, expose_value=False),  # `main` looks for it
+        debug_option,
     )
     for option in reversed(options):
         command = option(command)

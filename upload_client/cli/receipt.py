@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from upload_client.cli.help import Command, Group, Section
-from upload_client.cli.place import delivery_options, force_option, log_in
+from upload_client.cli.place import debug_option, delivery_options, force_option, log_in
 from upload_client.core.text import for_terminal
 
 __all__ = ["receipt"]
@@ -181,7 +181,7 @@ def fetch(
     help="The folder with the data: each file is held against the receipt, its SHA-256 told. A bag needs it.",
 )
 @force_option
-@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+@debug_option
 def export(*, receipt_file: Path, form: str, output: Path, source: Path | None, force: bool) -> None:
     """Write RECEIPT in a form that others read."""
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
@@ -223,7 +223,7 @@ def export(*, receipt_file: Path, form: str, output: Path, source: Path | None, 
     metavar="URL",
     help="A time-stamping authority (RFC 3161); it is told a hash.",
 )
-@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+@debug_option
 def date(*, receipt_file: Path, tsa: str) -> None:
     """Have a time-stamping authority sign that RECEIPT was there at this moment.
 

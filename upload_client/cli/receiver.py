@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.help import Command, Group, Section
-from upload_client.cli.place import force_option
+from upload_client.cli.place import debug_option, force_option, log_file_option
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.text import for_terminal
 
@@ -24,7 +24,6 @@ __all__ = ["receiver"]
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _A_DELIVERY = "--dataset survey7 --delivery-id 1"
 _HOW = "\\\n    --user maria"  # on a second line
-_debug = click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 
 
 def _examples(*rows: tuple[str, str]) -> tuple[Section, ...]:
@@ -60,7 +59,8 @@ def _of_a_stack(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--region", metavar="NAME", help="AWS region  [default: that of your AWS setup]"),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-        _debug,
+        log_file_option,
+        debug_option,
     )
     for option in reversed(options):
         command = option(command)
@@ -114,7 +114,7 @@ def _say(*lines: str) -> None:
 )
 @click.option("--delivery", is_flag=True, help="What `invite` deploys for each delivery.")
 @force_option
-@_debug
+@debug_option
 def template(
     *, output: Path | None, fan_out: int | None, definition: bool, delivery: bool, force: bool
 ) -> None:
@@ -155,7 +155,7 @@ def template(
 @click.option("-o", "--output", metavar="ZIP", type=_FILE, help="Where  [default: named by its content]")
 @force_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_debug
+@debug_option
 def package(*, output: Path | None, force: bool, as_json: bool) -> None:
     """Build the zip that the validator's Lambda functions run from.
 
@@ -506,7 +506,7 @@ def key() -> None:
     sections=_examples(("upload-client receiver key make receiver.key", "")),
 )
 @click.argument("file", type=_FILE)
-@_debug
+@debug_option
 def make(*, file: Path) -> None:
     """Make an Ed25519 key in FILE, which only you can read, and its public half in FILE.pub.pem.
 
@@ -542,7 +542,8 @@ def make(*, file: Path) -> None:
 @force_option
 @click.option("--region", metavar="NAME", help="AWS region  [default: that of your AWS setup]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_debug
+@log_file_option
+@debug_option
 def export(*, key_name: str, output: Path | None, force: bool, region: str | None, as_json: bool) -> None:
     """Write the public half of KEY in PEM: a file, the ARN of a secret, or the ARN or alias of a KMS key."""
     from upload_client.receipts.signing import open_key  # noqa: PLC0415 # cryptography is an extra

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import force_option
+from upload_client.cli.place import debug_option, force_option
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ __all__ = ["sandbox"]
     help="Sign the receipts of complete deliveries with it (`upload-client receiver key make`).",
 )
 @force_option
-@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+@debug_option
 def sandbox(
     *,
     dataset: str,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.help import Command, Group, Section
+from upload_client.cli.place import debug_option
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ SCHEMA_VERSION = 1
 
 _SEE = Section("See also", (("docs/reference/schedule.md", "all that may stand in the file"),))
 _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-_debug = click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 _log_file = click.option(
     "--log-file",
@@ -68,7 +68,7 @@ def schedule() -> None:
 @_file
 @_json
 @_log_file
-@_debug
+@debug_option
 def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
     """Run the jobs of FILE when they are due, until Ctrl-C or SIGTERM.
 
@@ -119,7 +119,7 @@ def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
 @click.option("--run", "moment", metavar="TIME", help="The time that {run} stands for.  [default: now]")
 @_json
 @_log_file
-@_debug
+@debug_option
 def once(*, file: Path, job: str, moment: str | None, as_json: bool, log_file: Path | None) -> int:
     """Run JOB of FILE now, with its retries, and tell how it ended as it is told otherwise."""
     from upload_client.activities.schedule.document import load  # noqa: PLC0415 # an extra; imports pydantic
@@ -143,7 +143,7 @@ def once(*, file: Path, job: str, moment: str | None, as_json: bool, log_file: P
 )
 @_file
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_debug
+@debug_option
 def show(*, file: Path, as_json: bool) -> None:
     """Say of each job of FILE when it is due next, what came of it last, and what daylight saving does to it.
 
@@ -174,7 +174,7 @@ def show(*, file: Path, as_json: bool) -> None:
     ),
 )
 @_file
-@_debug
+@debug_option
 def check(*, file: Path) -> int:
     """Look at what can be known of the jobs of FILE before they are due: times, names, files, profiles.
 

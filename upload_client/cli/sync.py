@@ -9,7 +9,7 @@ import click
 
 from upload_client.cli.completion import folders
 from upload_client.cli.help import Command, Section
-from upload_client.cli.place import log_file_option
+from upload_client.cli.place import debug_option, log_file_option
 
 __all__ = ["sync"]
 
@@ -67,7 +67,7 @@ __all__ = ["sync"]
 @click.option("--reset", is_flag=True, help="Delete the books (.S3) on both sides, and no other file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout; nothing is asked.")
 @log_file_option
-@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+@debug_option
 def sync(*, folder: Path, to: str | None, as_json: bool, reset: bool, **options: Any) -> int:  # noqa: ANN401
     """Compare FOLDER with a place that all share, and bring both together as far as you choose.
 

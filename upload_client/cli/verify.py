@@ -14,7 +14,9 @@ from upload_client.cli.help import Command, Section
 from upload_client.cli.place import (
     Chosen,
     choice_options,
+    debug_option,
     force_option,
+    log_file_option,
     log_in,
     own_settings,
     patience_option,
@@ -137,7 +139,8 @@ NAMED = 10
 @force_option
 @choice_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout, the last a summary.")
-@click.option("--debug", is_flag=True, hidden=True, expose_value=False)  # `main` looks for it
+@log_file_option
+@debug_option
 def verify(
     *,
     receipt: str,
