@@ -144,7 +144,7 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
         (
             ["check"],
             """--dataset --delivery-id --sample --source --index --index-format --no-index
-            --engine --max-retries --include --exclude --exclude-from --symlinks
+            --digest --engine --max-retries --include --exclude --exclude-from --symlinks
             --content --clean --threads --max-rate --output-dir --sandbox --json --patience
             --plain-http --log-file""",
         ),
@@ -193,7 +193,7 @@ FAMILIES = [
     ("include", {"exclude", "exclude_from", "symlinks"}, set()),
     ("profile", {"patience", "plain_http", "log_file"}, set()),
     ("stack", {"region", "as_json", "log_file"}, set()),
-    ("threads", {"max_rate", "engine", "max_retries", "output_dir"}, set()),
+    ("threads", {"max_rate", "digest", "engine", "max_retries", "output_dir"}, set()),
     ("output", {"force"}, set()),
     ("source", {"include"}, {"upload-client receipt export"}),  # a bag has every file of its receipt
 ]

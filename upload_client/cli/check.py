@@ -21,6 +21,7 @@ from upload_client.cli.place import (
     Chosen,
     choice_options,
     delivery_options,
+    digest_option,
     engine_option,
     index_format_option,
     index_option,
@@ -72,6 +73,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
         "As for the delivery": (
             "threads",
             "max_rate",
+            "digest",
             "engine",
             "max_retries",
             "output_dir",
@@ -114,6 +116,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
 )
 @click.option("--threads", metavar="N|auto", help="Requests at once.  [default: 8]")
 @click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")
+@digest_option
 @engine_option
 @max_retries_option
 @click.option(
@@ -144,6 +147,7 @@ def check(
     clean: bool,
     threads: str | None,
     max_rate: str | None,
+    digest: str | None,
     engine: str | None,
     max_retries: int | None,
     output_dir: Path,
@@ -175,6 +179,7 @@ def check(
         flags = {
             "threads": threads,
             "max_rate": max_rate,
+            "digest": digest,
             "engine": engine,
             "max_retries": max_retries,
             "patience": patience,

@@ -20,6 +20,7 @@ from upload_client.cli.help import ENVIRONMENT, Group, Section
 from upload_client.cli.place import (
     Chosen,
     choice_options,
+    digest_option,
     engine_option,
     index_format_option,
     index_option,
@@ -181,11 +182,7 @@ class _Order:
     help="Requests at once; auto: as many as bring more.  [default: 8]",
 )
 @click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")
-@click.option(
-    "--digest",
-    type=click.Choice(["sha256"]),
-    help="Compute this of each file, too, while it is read to be sent: the receipt names it.",
-)
+@digest_option
 @engine_option
 @max_retries_option
 @patience_option

@@ -26,6 +26,7 @@ __all__ = [
     "choice_options",
     "debug_option",
     "delivery_options",
+    "digest_option",
     "engine_option",
     "force_option",
     "index_format_option",
@@ -75,6 +76,11 @@ engine_option = click.option(
     type=click.Choice(["auto", "lean", "boto3"]),
     help="What sends the files: connections of this program where that is possible (auto), these alone"
     " (lean), or boto3.  [default: auto]",
+)
+digest_option = click.option(
+    "--digest",
+    type=click.Choice(["sha256"]),
+    help="Compute this of each file, too, while it is read to be sent: the receipt names it.",
 )
 max_retries_option = click.option(
     "--max-retries",
