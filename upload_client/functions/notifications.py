@@ -1,0 +1,215 @@
+"""Notifications: one text for any number of targets, mails (SES) and topics (SNS).
+
+`NotificationRouter` answers one result for every target, in their order; one that fails stops no other. The
+sender of mails is ``SOURCE_EMAIL_ADDRESS``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from upload_client.core.notifications import (
+    MAX_SES_SUBJECT,
+    MAX_SNS_MESSAGE,
+    MAX_SNS_SUBJECT,
+    Mail,
+    TargetError,
+    Topic,
+    is_address,
+    mails,
+    subject_line,
+    target_of,
+)
+from upload_client.core.text import for_log
+from upload_client.functions.base import LambdaHandler, aws
+from upload_client.functions.base.aws import ServiceError
+from upload_client.support.secrets import without_secrets
+
+__all__ = [
+    "NotificationContent",
+    "NotificationContentType",
+    "NotificationRequest",
+    "NotificationResponse",
+    "NotificationRouter",
+    "NotifierResult",
+    "SESNotifier",
+    "SNSNotifier",
+]
+
+SENDER_VARIABLE = "SOURCE_EMAIL_ADDRESS"
+
+
+class NotificationContentType(StrEnum):
+    """The form of a message."""
+
+    PLAIN_TEXT = "text/plain"
+    HTML = "html"
+    JSON = "json"
+
+
+class NotificationContent(BaseModel):
+    """The text of a notification.
+
+    Attributes:
+        subject: one line; line breaks become spaces, and what is too long is cut.
+        message: the text; with ``json`` a JSON text, or any JSON.
+        content_type: ``html`` is sent to mails as HTML, as it is: whoever puts names or texts of others into
+            it has to escape them. Topics get it as text.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    subject: str
+    message: str = Field(validation_alias=AliasChoices("message", "content", "body"))
+    content_type: NotificationContentType = NotificationContentType.PLAIN_TEXT
+
+    @model_validator(mode="before")
+    @classmethod
+    def _json_is_text(cls, data: Any) -> Any:  # noqa: ANN401 - any JSON
+        if not isinstance(data, Mapping) or data.get("content_type") != NotificationContentType.JSON:
+            return data
+        name = next((name for name in ("message", "content", "body") if name in data), None)
+        if name is None:
+            return data
+        message = data[name]
+        try:
+            message = json.loads(message) if isinstance(message, str) else message
+        except (ValueError, RecursionError):
+            raise ValueError("the message is no JSON") from None
+        rest = {key: value for key, value in data.items() if key not in ("message", "content", "body")}
+        return {**rest, "message": json.dumps(message, ensure_ascii=False, indent=2)}
+
+
+class NotificationRequest(BaseModel):
+    """A text, and whom to tell it.
+
+    Attributes:
+        content: the text.
+        targets: each ``{"topic": arn}``, or ``recipients``, ``recipient``, ``addresses`` or ``address`` with
+            one address of mail or several.
+    """
+
+    content: NotificationContent
+    targets: list[JsonValue]
+
+
+class NotifierResult(BaseModel):
+    """What came of one target.
+
+    Attributes:
+        target: as it was given.
+        success: it was told; of mails, that SES has taken them, not that they arrived.
+        response: ``{"MessageId": …}`` (of several mails, a list of ids); why not, where it failed.
+    """
+
+    target: JsonValue
+    success: bool
+    response: JsonValue
+
+
+class NotificationResponse(BaseModel):
+    """What came of each target, in their order."""
+
+    results: list[NotifierResult]
+
+
+class SESNotifier:
+    """Tells by mail, from ``SOURCE_EMAIL_ADDRESS``."""
+
+    def notify(self, content: NotificationContent, target: Mail) -> dict[str, JsonValue]:
+        """Send a mail; several, where there are more recipients than one may have.
+
+        Raises:
+            TargetError: there is no sender.
+            ServiceError: SES has refused it, or does not answer. Some mails may have been sent before.
+        """
+        sender = os.environ.get(SENDER_VARIABLE, "")
+        if not is_address(sender):
+            raise TargetError(f"{SENDER_VARIABLE} is no address of mail, so there is no sender")
+        subject = subject_line(content.subject, MAX_SES_SUBJECT)
+        kind = "Html" if content.content_type is NotificationContentType.HTML else "Text"
+        ids: list[JsonValue] = []
+        client = aws.client("ses")
+        for recipients in mails(target.recipients):
+            with aws.service_errors("SES"):
+                answer = client.send_email(
+                    Source=sender,
+                    Destination={"ToAddresses": list(recipients)},
+                    Message={
+                        "Subject": {"Data": subject, "Charset": "UTF-8"},
+                        "Body": {kind: {"Data": content.message, "Charset": "UTF-8"}},
+                    },
+                )
+            ids.append(answer["MessageId"])
+        return {"MessageId": ids[0] if len(ids) == 1 else ids}
+
+
+class SNSNotifier:
+    """Tells a topic of SNS, in the region of the topic."""
+
+    def notify(self, content: NotificationContent, target: Topic, once: str = "") -> dict[str, JsonValue]:
+        """Publish to a topic.
+
+        Args:
+            content: what to tell.
+            target: the topic.
+            once: for a FIFO topic: the same text is taken once in five minutes.
+
+        Raises:
+            TargetError: the message is too long for SNS.
+            ServiceError: SNS has refused it, or does not answer.
+        """
+        size = len(content.message.encode())
+        if size > MAX_SNS_MESSAGE:
+            raise TargetError(f"the message has {size:,} bytes, and SNS takes {MAX_SNS_MESSAGE:,}")
+        options: dict[str, str] = {}
+        if subject := subject_line(content.subject, MAX_SNS_SUBJECT):
+            options["Subject"] = subject
+        if target.is_fifo:
+            options |= {"MessageGroupId": "notifications", "MessageDeduplicationId": once}
+        with aws.service_errors("SNS"):
+            answer = aws.client("sns", target.region).publish(
+                TopicArn=target.arn, Message=content.message, **options
+            )
+        return {"MessageId": answer["MessageId"]}
+
+
+class NotificationRouter(LambdaHandler[NotificationRequest, NotificationResponse]):
+    """Tells every target, each in its own way.
+
+    Args:
+        ses: in place of a `SESNotifier`.
+        sns: in place of a `SNSNotifier`.
+    """
+
+    def __init__(self, ses: SESNotifier | None = None, sns: SNSNotifier | None = None) -> None:
+        self.ses = ses or SESNotifier()
+        self.sns = sns or SNSNotifier()
+
+    def handle(self, request: NotificationRequest) -> NotificationResponse:
+        """Tell them all; a target that cannot be told is a result as well."""
+        results = [self._tell(request.content, given, n) for n, given in enumerate(request.targets)]
+        failed = sum(not result.success for result in results)
+        self.add_count_metric("NotificationsSent", len(results) - failed)
+        self.add_count_metric("NotificationsFailed", failed)
+        return NotificationResponse(results=results)
+
+    def _tell(self, content: NotificationContent, given: JsonValue, n: int) -> NotifierResult:
+        try:
+            target = target_of(given)
+            if isinstance(target, Mail):
+                response = self.ses.notify(content, target)
+            else:
+                response = self.sns.notify(content, target, f"{self.context.aws_request_id}-{n}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are told
+            known = isinstance(error, TargetError | ServiceError)
+            said = str(error) if known else f"{type(error).__name__}: {error}"
+            self.log.warning("a target was not told", extra={"error_type": type(error).__name__, "number": n})
+            return NotifierResult(target=given, success=False, response=for_log(without_secrets(said), 500))
+        return NotifierResult(target=given, success=True, response=response)
