@@ -389,7 +389,8 @@ def test_what_is_not_in_the_file_is_unknown(tmp_path):
                 " columns 'path': take one of them away"
             ),
         ),
-        ("path,size\na,1\nb\n", "row 3: 'b' has 1 cells instead of 2"),
+        ("size,path\n1,a\n2\n", "row 3: '2' has 1 cell instead of 2"),
+        ("path,will_transfer\na,true\nb\n", "row 3: 'b' has '' as will_transfer: write true or false"),
         ("path\na\nb,c\n", "row 3: 'b' has 2 cells instead of 1"),
         ("path\na\n\nb\n", "row 3 is empty"),
         ("path,size\na,x\n", "row 2: 'a' has no number of bytes as size, but 'x'"),

@@ -75,6 +75,27 @@ def test_a_table_is_taken_as_a_spreadsheet_saves_it(source, content):
     assert frame["size"].tolist() == [1, 2]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "path,checksum,size\na.csv\nb/c d.csv,,2\ne.bin,\n",
+        "path\tsize\tnote\na.csv\nb/c d.csv\t2\ne.bin\t4\tlast\n",
+        "Path;Size\r\na.csv\r\nb/c d.csv;2;;\r\ne.bin\r\n;;\r\n",
+        "path,sha256\n\"a.csv\"\nb/c d.csv\ne.bin",
+    ],
+    ids=["commas", "tabs", "Excel", "other checksums"],
+)
+def test_empty_cells_at_the_end_of_a_row_may_be_left_out(source, content):
+    assert taken(source, content)["path"].tolist() == ["a.csv", "b/c d.csv", "e.bin"]
+
+
+def test_a_row_that_ends_before_its_path_or_its_answer_is_told(source):
+    assert problems(source, "size,path\n1,a.csv\n2\n") == ("row 3: '2' has 1 cell instead of 2",)
+    assert problems(source, "path,size,will_transfer\na.csv,1,true\ne.bin,4\n")[0].startswith(
+        "row 3: 'e.bin' has '' as will_transfer"
+    )
+
+
 def test_columns_that_are_not_used_are_told(source, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("Label;File;Split\nx;a.csv;train\n")

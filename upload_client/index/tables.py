@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 from upload_client.core.lists import DELIMITERS, NO_PATH, boolean, columns_of, plain_path, size_of
 from upload_client.core.manifests import is_directive, text_coding
+from upload_client.core.text import counted
 from upload_client.errors import UsageError
 from upload_client.index.choosing import LeftOut
 from upload_client.index.files import (
@@ -248,12 +249,14 @@ class _Table:
         return True
 
     def _whole(self, row: list[str], n_columns: int, number: int) -> list[str]:
+        """A row with all its cells: spreadsheets and scripts leave out empty ones at its end, or add some."""
         if len(row) > n_columns and not any(row[n_columns:]):  # trailing delimiters of a spreadsheet
             return row[:n_columns]
         if not row:
             self._problems.add(number, None, "is empty")
-        elif len(row) != n_columns:
-            self._problems.add(number, "".join(row[:1]), f"has {len(row)} cells instead of {n_columns}")
+        elif len(row) > n_columns or len(row) <= self._places["path"]:
+            has = f"has {counted(len(row), 'cell')} instead of {n_columns}"
+            self._problems.add(number, "".join(row[:1]), has)
         return [*row, *[""] * n_columns][:n_columns]
 
     def _take(self, columns: dict[str, Sequence[str]], number: int) -> None:
