@@ -81,7 +81,7 @@ def test_a_table_is_taken_as_a_spreadsheet_saves_it(source, content):
         "path,checksum,size\na.csv\nb/c d.csv,,2\ne.bin,\n",
         "path\tsize\tnote\na.csv\nb/c d.csv\t2\ne.bin\t4\tlast\n",
         "Path;Size\r\na.csv\r\nb/c d.csv;2;;\r\ne.bin\r\n;;\r\n",
-        "path,sha256\n\"a.csv\"\nb/c d.csv\ne.bin",
+        'path,sha256\n"a.csv"\nb/c d.csv\ne.bin',
     ],
     ids=["commas", "tabs", "Excel", "other checksums"],
 )
