@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 
 import pytest
 
+from upload_client.sandbox import Sandbox
 from upload_client.settings import load_settings
 
 pytest.importorskip("moto")
@@ -34,6 +36,34 @@ def test_it_says_when_it_is_ready_and_runs_until_it_is_stopped(tmp_path, number)
     child.send_signal(number)
     out, err = child.communicate(timeout=60)
     assert (out, err, child.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("line", range(1, 21))
+def test_wherever_ctrl_c_comes_while_it_waits_it_ends(line):
+    """After an exception between taking a lock of `subprocess` and giving it back nobody could wait again."""
+    sandbox = Sandbox()
+    sandbox._server = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    n = 0
+
+    def trace(_frame, event, _argument):
+        nonlocal n
+        n += event == "line"
+        if n == line:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sandbox.wait()
+    finally:
+        sys.settrace(before)
+    ends = threading.Thread(target=sandbox._stop_server, daemon=True)
+    ends.start()
+    ends.join(30)
+    assert not ends.is_alive()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")

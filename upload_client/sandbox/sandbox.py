@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -182,12 +183,18 @@ class Sandbox:
         Raises:
             DeliveryError: the server ended by itself.
         """
-        while True:
-            try:
-                self._server.wait(timeout=1.0)  # not for ever: Windows hears Ctrl-C only in between
-            except subprocess.TimeoutExpired:
-                continue
-            raise DeliveryError(f"the sandbox's server ended by itself: {self._last_words()}")
+        # A Ctrl-C inside `Popen.wait` may leave its lock taken, and who waits again, to end the server, would
+        # wait for ever: so that is done in a thread, which hears no Ctrl-C.
+        ended = threading.Event()
+
+        def watch() -> None:
+            self._server.wait()
+            ended.set()
+
+        threading.Thread(target=watch, daemon=True, name="sandbox-watch").start()
+        while not ended.wait(1.0):  # not for ever: Windows hears Ctrl-C only in between
+            pass
+        raise DeliveryError(f"the sandbox's server ended by itself: {self._last_words()}")
 
     @property
     def requests(self) -> list[Request]:
