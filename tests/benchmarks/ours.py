@@ -1,6 +1,6 @@
 """Upload a directory with our own data plane, and say how long it took. A fresh process for each measurement.
 
-python ours.py DIRECTORY ENDPOINT_URL [--threads N|auto] [--engine lean|boto3] [--unsigned]
+python ours.py DIRECTORY ENDPOINT_URL [--threads N|auto] [--engine lean|boto3] [--unsigned] [--digest]
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--threads", default="auto")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--unsigned", action="store_true")
+    parser.add_argument("--digest", action="store_true")
     options = parser.parse_args()
     n_threads = options.threads if options.threads == "auto" else int(options.threads)
 
@@ -36,7 +37,9 @@ def main() -> None:
     bucket = Bucket("bench", prefix="x/", client=clients.s3_client(session, At(), pool=64))
     paths = sorted(os.scandir(options.directory), key=lambda entry: entry.name)
     tasks = [
-        TransferTask(row, entry.name, entry.path, entry.name, size=entry.stat().st_size)
+        TransferTask(
+            row, entry.name, entry.path, entry.name, size=entry.stat().st_size, sha256=options.digest
+        )
         for row, entry in enumerate(paths)
     ]
     began, cpu = time.perf_counter(), time.process_time()

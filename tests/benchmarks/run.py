@@ -71,6 +71,7 @@ RCLONE = (
 CLIENTS = (
     _ours("ours", "SHA-256 on plain HTTP; CRC32"),
     _ours("ours, unsigned", "CRC32", "--unsigned", stores=("plain",)),
+    _ours("ours with digest", "SHA-256 of every file, and on plain HTTP of every part; CRC32", "--digest"),
     _ours("ours over boto3", "SHA-256 on plain HTTP; CRC32", "--engine", "boto3", "--threads", "8"),
     Client(
         "s5cmd",

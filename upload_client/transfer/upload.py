@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from upload_client.core import checksums, digests
@@ -187,17 +187,22 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
         OSError: It cannot be read.
     """
     size = file.fingerprint.size
-    found = Digests(names) if (names := _computed(task)) else None
+    names = _computed(task)
+    found = Digests(names) if names else None
+    if isinstance(memory, Scratch) and "sha256" in names:
+        memory = memory._replace(sha256=False)  # it is the same as the signature's, and computed once
     body, crc = _load(file, 0, size, memory, found)
     crc32 = checksums.encode(crc)
     mismatch = _mismatch(task, crc32, found.digest if found is not None else None)
     file.check_unchanged()  # the likelier explanation is the better message
     if mismatch is not None:
         raise FileRefused(mismatch, FileCode.NOT_AS_INDEXED)
+    sha256 = found.digest("sha256").hex() if found is not None and "sha256" in names else None
     request = PutObject(task.key, body, crc32, task.expect_etag, file.check_unchanged)
     if found is not None:
-        request = _for_s3_to_check(request, dict(task.digests))
-    sha256 = found.digest("sha256").hex() if found is not None and "sha256" in names else None
+        # What S3 checks beside CRC32, the one checksum that it takes of an object.
+        md5 = dict(task.digests).get("md5")
+        request = request._replace(md5=None if md5 is None else digests.encode(md5), sha256=sha256)
     answer = yield from write(request, size, crc32, strict=task.strict)
     if not answer.ok:
         raise NotTaken(answer)
@@ -231,14 +236,6 @@ def _mismatch(task: TransferTask, crc32: str, found: Callable[[str], bytes] | No
         if found(name) != digest:
             return OTHER_MISMATCH.format(name)
     return None
-
-
-def _for_s3_to_check(request: PutObject, known: Mapping[str, bytes]) -> PutObject:
-    """The request with what S3 checks beside CRC32, the one checksum that it takes of an object."""
-    md5, sha256 = known.get("md5"), known.get("sha256")
-    return request._replace(
-        md5=None if md5 is None else digests.encode(md5), sha256=None if sha256 is None else sha256.hex()
-    )
 
 
 class Parted:
