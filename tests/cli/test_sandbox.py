@@ -53,13 +53,16 @@ def test_wherever_ctrl_c_comes_while_it_waits_it_ends(line):
             raise KeyboardInterrupt
         return trace
 
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        with pytest.raises(KeyboardInterrupt):
+    def waits() -> None:
+        before = sys.gettrace()
+        try:
+            sys.settrace(trace)
             sandbox.wait()
-    finally:
-        sys.settrace(before)
+        finally:
+            sys.settrace(before)
+
+    with pytest.raises(KeyboardInterrupt):
+        waits()
     ends = threading.Thread(target=sandbox._stop_server, daemon=True)
     ends.start()
     ends.join(30)
