@@ -1,0 +1,191 @@
+"""Files of this machine, as data sync treats them: copied whole or not at all, locked, removed."""
+
+# ruff: noqa: PTH103, PTH105, PTH106, PTH108, PTH110, PTH112, PTH116, PTH118
+# ruff: noqa: PTH120, PTH123 - once a file, where Path costs ten times as much
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from upload_client.core import checksums
+from upload_client.core.ours import LEFT_OVER
+from upload_client.core.text import for_terminal
+from upload_client.errors import DeliveryError
+from upload_client.functions.data_sync.paths import LocalPlace
+from upload_client.support.file_names import on_disk
+
+__all__ = [
+    "Confirmed",
+    "SyncFailed",
+    "check_room",
+    "copy_file",
+    "crc32_of",
+    "device_of",
+    "folds_case",
+    "hold_lock",
+    "local_path",
+    "remove_empty",
+    "top_of_file_system",
+]
+
+LOCK_ROOT: Final = "DATA_SYNC_LOCK_ROOT"
+_LOCK_WAIT: Final = 6 * 3600.0
+_BLOCK: Final = 1024 * 1024
+
+
+class SyncFailed(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
+    """Some files could not be synced; nothing was removed."""
+
+    hint = "Mend what is named and run it again: what is at the destination already is not sent again."
+
+
+class Confirmed(NamedTuple):
+    """What is known of a file that was sent: ETag and CRC32 at the destination, mtime of a local source."""
+
+    etag: str
+    crc32: str
+    mtime_ns: int | None
+
+
+def crc32_of(path: str) -> str:
+    """The CRC32 of a file, base64. Raises `OSError`."""
+    crc = 0
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            crc = checksums.crc32(block, crc)
+    return checksums.encode(crc)
+
+
+def copy_file(here: str, there: str, not_before_ns: int) -> Confirmed:
+    """Copy a file: beside its final name, read back, on the disk, then under its name."""
+    folder, _, _ = there.rpartition(os.sep)
+    digest = hashlib.sha256(f"{here}\0{there}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    temporary = os.path.join(folder, LEFT_OVER.format(digest))
+    try:
+        with open(here, "rb", buffering=0) as source, open(temporary, "w+b", buffering=0) as out:
+            before = os.fstat(source.fileno())
+            crc = 0
+            while block := source.read(_BLOCK):
+                crc = checksums.crc32(block, crc)
+                view = memoryview(block)
+                while view:
+                    view = view[out.write(view) :]
+            now = max(time.time_ns(), not_before_ns)
+            if os.utime in os.supports_fd:
+                os.utime(out.fileno(), ns=(now, now))
+            os.fsync(out.fileno())
+            out.seek(0)
+            again = 0
+            while block := out.read(_BLOCK):
+                again = checksums.crc32(block, again)
+            after = os.stat(here)
+        _check_copy(crc, again, before, after)
+        shutil.copymode(here, temporary)
+        os.replace(temporary, there)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    return Confirmed("", checksums.encode(crc), before.st_mtime_ns)
+
+
+def _check_copy(crc: int, again: int, before: os.stat_result, after: os.stat_result) -> None:
+    if again != crc:
+        raise OSError(errno.EIO, "what was written reads otherwise")
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise OSError(errno.EAGAIN, "it was changed while it was copied")
+
+
+def local_path(root: str, path: str) -> str:
+    """A file below a folder, for Python's own functions; the folder itself where the path is empty."""
+    return f"{root.rstrip(os.sep)}{os.sep}{on_disk(path)}" if path else root
+
+
+def check_room(path: str, n_bytes: int) -> None:
+    """Make sure that so many bytes fit."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    free = shutil.disk_usage(path).free
+    if n_bytes > free:
+        raise OSError(
+            errno.ENOSPC, f"{n_bytes:,} bytes are to come, and {free:,} are free; nothing was fetched", path
+        )
+
+
+def device_of(path: str) -> int:
+    """The device that a path is on, or would be."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return os.stat(path).st_dev
+
+
+def top_of_file_system(path: str) -> str:
+    """The highest folder of the file system that a path is on, or would be."""
+    device = device_of(path)
+    while not os.path.exists(path) or (
+        os.path.dirname(path) != path and device_of(os.path.dirname(path)) == device
+    ):
+        path = os.path.dirname(path)
+    return path
+
+
+def folds_case(path: str) -> bool:
+    """Whether the file system of a folder, which may not be there yet, takes names for one but for case."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    with tempfile.TemporaryDirectory(dir=path, prefix=".upload-client-case-") as folder:
+        Path(folder, "a").touch()
+        return Path(folder, "A").exists()
+
+
+def remove_empty(folders: set[str], root: str) -> None:
+    """Remove folders below a root that have become empty, and those above them that do."""
+    for folder in sorted(folders, key=len, reverse=True):
+        while folder.startswith(root.rstrip(os.sep) + os.sep):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                break
+            folder = os.path.dirname(folder)  # noqa: PLW2901
+
+
+@contextlib.contextmanager
+def hold_lock(target: LocalPlace, warn: Callable[[str], object]) -> Iterator[None]:
+    """Hold the lock of a destination; waits for up to six hours."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - only where it is asked for
+
+    real = os.path.realpath(target.path)
+    root = os.environ.get(LOCK_ROOT)
+    if root:
+        os.makedirs(root, exist_ok=True)
+        name = hashlib.sha256(os.fsencode(real)).hexdigest()
+        path = os.path.join(root, f"{name}.lock")
+    else:
+        folder, name = os.path.split(real)
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, f".{name}.lock")
+    lock = FileLock(path)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            warn(f"{target.uri} is locked by another sync ({for_terminal(path)}): waiting for it")
+            lock.acquire(timeout=_LOCK_WAIT, poll_interval=1.0)
+    except Timeout:
+        raise SyncFailed(
+            f"{target.uri} has been locked by another sync for {_LOCK_WAIT / 3600:.0f} hours ({path})",
+            hint="See whether that one still runs.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,784 @@
+"""One sync, from a source to a destination: both are listed and compared, and what differs is sent.
+
+The destination is held in memory, some 250 bytes a file; the source passes by. A file is sent by the data
+plane (`upload_client.transfer`), which checks every byte and names in each request what it expects to be
+there. Nothing is removed, at either side, before all that was to be sent is confirmed. A sync that was killed
+is run again: it finds what is there.
+"""
+
+# ruff: noqa: PTH100, PTH103, PTH105, PTH108, PTH112, PTH113, PTH114, PTH116, PTH118
+# ruff: noqa: PTH120 - once a file, where Path costs ten times as much
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from upload_client.core import checksums
+from upload_client.core.data_sync import (
+    Decision,
+    Facts,
+    Filters,
+    decide,
+    is_marker,
+    local_problems,
+    md5_of,
+    relative_to,
+)
+from upload_client.core.paths import MAX_KEY, check_relpath, collisions
+from upload_client.core.text import for_terminal
+from upload_client.errors import UsageError
+from upload_client.functions.data_sync.comparing import Comparing, Item, abreast
+from upload_client.functions.data_sync.local import (
+    Confirmed,
+    SyncFailed,
+    check_room,
+    copy_file,
+    device_of,
+    folds_case,
+    hold_lock,
+    local_path,
+    remove_empty,
+    top_of_file_system,
+)
+from upload_client.functions.data_sync.models import DataSyncRequest
+from upload_client.functions.data_sync.paths import (
+    LocalPlace,
+    Place,
+    S3Place,
+    head_s3,
+    list_s3,
+    place_of,
+    walk_local,
+)
+from upload_client.s3.bucket import (
+    Bucket,
+    NotFound,
+    ObjectInfo,
+    PreconditionFailed,
+    StoreError,
+    repeat_while_lost,
+    store_errors,
+)
+from upload_client.s3.unfinished import unfinished_uploads
+from upload_client.support import failpoints
+from upload_client.support.file_names import on_disk
+from upload_client.transfer import DataRoot, TransferTask, send_files
+from upload_client.transfer.download import FetchTask, fetch_files
+from upload_client.transfer.engine import DEFAULT_THRESHOLD
+
+__all__ = ["Counts", "SyncFailed", "filters_of", "run_sync"]
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_FEW: Final = 5
+_COMPARED: Final = 4096
+_TRIES: Final = 3
+_ASKED: Final = 16
+_BLOCK: Final = 1024 * 1024
+_FACTS: Final = struct.Struct("<qd")
+
+
+@dataclass
+class Counts:
+    """What a sync has done.
+
+    Attributes:
+        bytes_transferred: bytes of the files that were sent.
+        files_transferred: files that were sent.
+        kept: files that were at the destination already.
+        removed: files removed at the destination.
+        moved: files removed at the source, after they were confirmed at the destination.
+    """
+
+    bytes_transferred: int = 0
+    files_transferred: int = 0
+    kept: int = 0
+    removed: int = 0
+    moved: int = 0
+
+
+@dataclass
+class _Plan:
+    """What a sync is going to do."""
+
+    send: list[Item] = field(default_factory=list)
+    keep: list[tuple[str, Facts]] = field(default_factory=list)  # only where somebody wants to know them
+    n_kept: int = 0
+    n_seen: int = 0
+    paths: list[str] = field(default_factory=list)  # only for a local destination
+
+
+def filters_of(request: DataSyncRequest) -> Filters:
+    """The filters of a request.
+
+    Raises:
+        ValueError: an expression is none.
+    """
+    config = request.filter_config
+    return Filters() if config is None else Filters(_several(config.include), _several(config.exclude))
+
+
+def _several(patterns: str | list[str] | None) -> list[str]:
+    return [] if not patterns else [patterns] if isinstance(patterns, str) else patterns
+
+
+def run_sync(request: DataSyncRequest, warn: Callable[[str], object] = _log.warning) -> Counts:
+    """Carry out a sync.
+
+    Args:
+        request: what; see there.
+        warn: hears warnings, one line each.
+
+    Raises:
+        FileNotFoundError: the source is not there, and `fail_if_missing`.
+        ValueError: filters keep nothing of it, or the request makes no sense (`UsageError`).
+        SyncFailed: files could not be sent. Nothing was removed.
+        StoreError: S3 refuses.
+        OSError: the disk is full, or cannot be read or written.
+    """
+    return _Sync(request, warn).run()
+
+
+class _Sync:
+    """One sync; see the module."""
+
+    def __init__(self, request: DataSyncRequest, warn: Callable[[str], object]) -> None:
+        self.request = request
+        self._warn = warn
+        self.filters = filters_of(request)
+        self.counts = Counts()
+        self.began = time.time()
+        self.source = place_of(request.source_path)
+        self.target = place_of(request.destination_path)
+        self._clients: dict[str, Bucket] = {}
+
+    def run(self) -> Counts:
+        request = self.request
+        found = self._find_source()
+        if found is None:
+            return self.counts
+        source, target, is_file = found
+        _refuse_nesting(source, target, delete=request.delete)
+        if isinstance(target, LocalPlace) and request.require_lock:
+            with hold_lock(target, self._warn):
+                self._sync(source, target, is_file=is_file)
+        else:
+            self._sync(source, target, is_file=is_file)
+        return self.counts
+
+    # What there is
+
+    def _missing(self, text: str, kind: type[Exception]) -> None:
+        if self.request.fail_if_missing:
+            raise kind(text)
+        self._warn(for_terminal(text))
+
+    def _find_source(self) -> tuple[Place, Place, bool] | None:
+        """Source and destination, and whether the source is one file; None: it is missing."""
+        source, target = self.source, self.target
+        is_file = False
+        if isinstance(source, LocalPlace):
+            if os.path.isdir(source.path):
+                pass
+            elif os.path.isfile(source.path) and not source.is_folder:
+                is_file = True
+            else:
+                self._missing(f"{source.uri} does not exist", FileNotFoundError)
+                return None
+        else:
+            bucket = self._open(source)
+            is_file = head_s3(source, bucket) is not None
+            if not is_file:
+                source = source.folder()
+                if (
+                    next(iter(repeat_while_lost(lambda: list(islice(self._open(source).list(), 1)))), None)
+                    is None
+                ):
+                    self._missing(
+                        f"{source.uri} does not exist, neither as an object nor as a folder",
+                        FileNotFoundError,
+                    )
+                    return None
+        below = self._below(source, is_file=is_file)
+        if isinstance(target, S3Place):
+            if is_file and target.is_folder:
+                below = below or _name(source)
+            if not is_file:
+                target = target.folder()
+            target = S3Place(target.bucket, target.key + below)
+        else:
+            if is_file and target.is_folder:
+                below = below or _name(source)
+            if below:
+                if problem := check_relpath(below.rstrip("/")):
+                    raise UsageError(f"{below!r} {problem}")
+                path = os.path.join(target.path, *below.rstrip("/").split("/"))
+                target = LocalPlace(path, f"{target.given.rstrip('/')}/{below}")
+        return source, target, is_file
+
+    def _below(self, source: Place, *, is_file: bool) -> str:
+        """Where below the destination the source goes: behind the prefix that is cut off its name."""
+        prefix = self.request.source_path_prefix
+        if not prefix:
+            return ""
+        name = source.key if isinstance(source, S3Place) else source.path
+        if not name.startswith(prefix):
+            raise UsageError(
+                f"the source {source.uri} does not begin with the prefix {prefix!r}",
+                hint="Give as source_path_prefix the beginning of the source's key, without the bucket.",
+            )
+        below = name[len(prefix) :].lstrip("/")
+        return below if is_file or not below else below.rstrip("/") + "/"
+
+    def _open(self, place: S3Place) -> Bucket:
+        """The bucket at a place; all places in one bucket share a client."""
+        known = self._clients.get(place.bucket)
+        if known is None:
+            known = self._clients[place.bucket] = place.open(self.request.max_concurrency + _ASKED)
+        return Bucket(place.bucket, prefix=place.key, client=known.client)
+
+    def _bucket_of(self, place: Place) -> Bucket | None:
+        return self._open(place) if isinstance(place, S3Place) else None
+
+    def _sees(self, source: Place) -> Callable[[str], str]:
+        """How filters see a path below the source."""
+        root = self.request.filter_root or self.source.uri
+        if isinstance(source, LocalPlace) and not source.given.startswith("efs://"):
+            here = source.path
+            if not root.startswith(("s3://", "efs://")):
+                root = os.path.abspath(on_disk(root))
+        else:
+            here = source.uri
+        here = here.rstrip("/")
+        above = relative_to(f"{here}/x", root)[:-1]
+        name = relative_to(here, root)
+        return lambda path: above + path if path else name
+
+    def _files(self, source: Place, plan: _Plan, *, is_file: bool) -> Iterator[tuple[str, Facts]]:
+        """The files of the source that filters keep; a single one has an empty path."""
+        sees, filters = self._sees(source), self.filters
+        odd: list[str] = []
+        found: Iterable[tuple[str, Facts]]
+        if isinstance(source, S3Place):
+            bucket = self._open(source)
+            if is_file:
+                facts = head_s3(source, bucket)
+                found = [] if facts is None else [("", facts)]
+            else:
+                found = list_s3(bucket)
+        elif is_file:
+            status = os.stat(source.path)
+            found = [("", Facts(status.st_size, status.st_mtime))]
+        else:
+            found = walk_local(source.path, odd)
+        to_disk = isinstance(self.target, LocalPlace)
+        for path, facts in found:
+            if (not is_file and isinstance(source, S3Place) and path.endswith("/")) or (
+                not path and not is_file
+            ):
+                if is_marker(path, facts.size):
+                    if to_disk or not path:
+                        continue
+                elif to_disk:
+                    raise UsageError(
+                        f"{source.uri}{path} is an object with content whose name is that of a folder:"
+                        " it cannot become a file",
+                        hint="Rename it, or exclude it with a filter.",
+                    )
+            plan.n_seen += 1
+            if not filters or filters.keep(sees(path)):
+                yield path, facts
+        if odd:
+            named = ", ".join(for_terminal(each) for each in odd[:_FEW])
+            self._warn(
+                f"passed over, as no files and no folders: {len(odd):,} ({named}{', …' * (len(odd) > _FEW)})"
+            )
+
+    def _there(self, target: Place, *, is_file: bool) -> dict[str, bytes]:
+        """What is at the destination: path and packed facts."""
+        packed: dict[str, bytes] = {}
+        found: Iterable[tuple[str, Facts]]
+        if isinstance(target, S3Place):
+            bucket = self._open(target)
+            if is_file:
+                facts = head_s3(target, bucket)
+                found = [] if facts is None else [("", facts)]
+            else:
+                found = list_s3(bucket)
+        elif is_file:
+            try:
+                status = os.stat(target.path)
+            except OSError:
+                return packed
+            if os.path.isdir(target.path):
+                raise IsADirectoryError(
+                    errno.EISDIR, "a folder is there; with '/' at its end the file goes into it", target.path
+                )
+            found = [("", Facts(status.st_size, status.st_mtime))]
+        else:
+            found = walk_local(target.path)
+        for path, facts in found:
+            packed[path] = _FACTS.pack(facts.size, facts.modified) + facts.etag.encode()
+        return packed
+
+    # What is to be done
+
+    def _sync(self, source: Place, target: Place, *, is_file: bool) -> None:
+        request = self.request
+        moves = not request.retain_source_data and not (
+            isinstance(source, S3Place) and isinstance(target, LocalPlace)
+        )
+        if not request.retain_source_data and not moves:
+            self._warn(f"{source.uri} stays: objects are not deleted when they are fetched into files")
+        there = self._there(target, is_file=is_file)
+        plan = _Plan()
+        # A source is deleted only where its content is known to be at the destination.
+        size_only = request.size_only and not moves
+        decided = self._decided(source, target, there, plan, size_only=size_only, is_file=is_file)
+        wanted = isinstance(target, LocalPlace) or moves
+        for item, send in decided:
+            if isinstance(target, LocalPlace):
+                plan.paths.append(item.path)
+            if send:
+                plan.send.append(item)
+            else:
+                plan.n_kept += 1
+                if wanted:
+                    plan.keep.append((item.path, item.source))
+        if not plan.send and not plan.n_kept and plan.n_seen:
+            self._missing(
+                f"the filters keep none of the {plan.n_seen:,} files of {source.uri}"
+                f" (include {request.filter_config and request.filter_config.include!r}, exclude"
+                f" {request.filter_config and request.filter_config.exclude!r}: regular expressions, matched with"
+                f" all of a path relative to {request.filter_root or source.uri})",
+                ValueError,
+            )
+            return
+        self._refuse_names(source, target, plan, is_file=is_file)
+        extra = self._extra(there) if request.delete and not is_file else []
+        self.counts.kept = plan.n_kept
+        if isinstance(target, S3Place):
+            confirmed = self._to_s3(source, target, plan)
+        elif isinstance(source, S3Place):
+            confirmed = self._fetch(source, target, plan)
+        else:
+            confirmed = self._copy_files(source, target, plan, moves=moves)
+        failpoints.reach("between:sync:sent")
+        if isinstance(target, LocalPlace):
+            self._freshen(target, plan)
+        self._remove_extra(source, target, extra)
+        if moves:
+            self._remove_source(source, plan, confirmed)
+
+    def _extra(self, there: dict[str, bytes]) -> list[str]:
+        """What the source does not have, of what is left of the destination; empty folders' markers stay."""
+        return [path for path, packed in there.items() if not is_marker(path, _FACTS.unpack_from(packed)[0])]
+
+    def _decided(
+        self,
+        source: Place,
+        target: Place,
+        there: dict[str, bytes],
+        plan: _Plan,
+        *,
+        size_only: bool,
+        is_file: bool,
+    ) -> Iterator[tuple[Item, bool]]:
+        """Each file of the source, and whether it is to be sent. Takes what it has from `there`."""
+        force = self.request.force
+        with Comparing(source, target, (self._bucket_of(source), self._bucket_of(target))) as comparing:
+            batch: list[Item] = []
+            for path, facts in self._files(source, plan, is_file=is_file):
+                packed = there.pop(path, None)
+                known = None
+                if packed is not None:
+                    known = _unpacked(packed)
+                item = Item(path, facts, known)
+                decision = decide(facts, known, force=force, size_only=size_only)
+                if decision is Decision.COMPARE:
+                    batch.append(item)
+                    if len(batch) >= _COMPARED:
+                        yield from comparing.differ(batch)
+                        batch = []
+                else:
+                    yield item, decision is Decision.SEND
+            yield from comparing.differ(batch)
+
+    def _refuse_names(self, source: Place, target: Place, plan: _Plan, *, is_file: bool) -> None:
+        """Refuse, before anything is sent, names that the destination cannot have."""
+        if is_file:
+            return
+        problems: list[tuple[str, str]] = []
+        if isinstance(target, LocalPlace):
+            plan.paths.sort()
+            folds = bool(collisions(plan.paths)) and folds_case(target.path)
+            problems = list(local_problems(plan.paths, folds_case=folds))
+        elif isinstance(source, LocalPlace):
+            problems = [
+                (item.path, problem)
+                for item in plan.send
+                if (problem := check_relpath(item.path, target.key)) is not None
+            ]
+        else:
+            problems = [
+                (item.path, f"makes a key of more than {MAX_KEY} bytes")
+                for item in plan.send
+                if len((target.key + item.path).encode()) > MAX_KEY
+            ]
+        plan.paths.clear()
+        if problems:
+            raise UsageError(
+                f"{len(problems):,} names of {source.uri} cannot be names at {target.uri}; nothing was sent: "
+                + "; ".join(f"{for_terminal(path)} {why}" for path, why in problems[:_FEW])
+                + "; …" * (len(problems) > _FEW),
+                hint="Rename them at the source, or exclude them with a filter.",
+            )
+
+    # Sending
+
+    def _failed(self, failures: list[tuple[str, str]], n: int) -> SyncFailed:
+        named = "; ".join(f"{for_terminal(path or 'it')}: {why}" for path, why in failures[:_FEW])
+        return SyncFailed(
+            f"{len(failures):,} of {n:,} files were not sent from {self.source.uri} to {self.target.uri}:"
+            f" {named}{'; …' * (len(failures) > _FEW)}"
+        )
+
+    def _sent(self, n_bytes: int) -> None:
+        self.counts.files_transferred += 1
+        self.counts.bytes_transferred += n_bytes
+
+    def _to_s3(self, source: Place, target: S3Place, plan: _Plan) -> dict[str, Confirmed]:
+        """Upload, or have S3 copy. What is confirmed, by path."""
+        confirmed: dict[str, Confirmed] = {}
+        if not plan.send:
+            return confirmed
+        destination = self._open(target)
+        if isinstance(source, S3Place):
+            root = DataRoot(self._open(source))
+        else:
+            is_dir = os.path.isdir(source.path)
+            root = DataRoot(Path(source.path if is_dir else os.path.dirname(source.path)), follow=True)
+        left = plan.send
+        failures: list[tuple[str, str]] = []
+        keeps = not self.request.retain_source_data
+        for attempt in range(_TRIES):
+            unfinished = self._unfinished(destination, left)
+            tasks = (
+                TransferTask(
+                    row,
+                    item.path or _name(source),
+                    item.path if isinstance(source, S3Place) else local_path(source.path, item.path),
+                    item.path,
+                    size=item.source.size,
+                    expect_etag=None if item.there is None else item.there.etag,
+                    source_etag=item.source.etag or None,
+                    unfinished=unfinished.get(item.path, ()),
+                )
+                for row, item in enumerate(left)
+            )
+            again: list[Item] = []
+            failures = []
+            for outcome in send_files(tasks, root, destination, n_threads=self.request.max_concurrency):
+                item = left[outcome.row]
+                if outcome.ok:
+                    self._sent(outcome.size)
+                    if keeps or isinstance(source, S3Place):
+                        confirmed[item.path] = Confirmed(outcome.etag, outcome.crc32, outcome.mtime_ns)
+                elif outcome.credentials:
+                    raise SyncFailed(outcome.error or "the credentials were refused")
+                else:
+                    failures.append((item.path, outcome.error or "it was not sent"))
+                    if outcome.again:
+                        again.append(item)
+            if len(again) < len(failures) or not again:
+                break
+            left = again
+            if attempt < _TRIES - 1:
+                time.sleep(2.0**attempt)
+        if isinstance(source, S3Place):
+            failures += self._unlike(root.bucket, plan.send, confirmed)
+        if failures:
+            raise self._failed(failures, len(plan.send))
+        return confirmed
+
+    def _unfinished(self, destination: Bucket, items: Sequence[Item]) -> dict[str, tuple[str, ...]]:
+        """Uploads that a killed sync has left, to go on with."""
+        found: dict[str, tuple[str, ...]] = {}
+        if any(item.source.size >= DEFAULT_THRESHOLD for item in items):
+            with contextlib.suppress(StoreError):  # not every role may ask; then all parts are sent anew
+                for one in unfinished_uploads(destination):
+                    found[one.key] = (*found.get(one.key, ()), one.upload_id)
+        return found
+
+    def _unlike(
+        self, source: Bucket | None, items: Sequence[Item], confirmed: dict[str, Confirmed]
+    ) -> list[tuple[str, str]]:
+        """Copies that are not what they were copied from, by the MD5 of the ETags or by CRC32."""
+        assert source is not None
+
+        def crc32_of(item: Item) -> tuple[Item, ObjectInfo | None]:
+            return item, repeat_while_lost(lambda: source.head(item.path))
+
+        asked = [
+            item
+            for item in items
+            if item.path in confirmed
+            and not (md5_of(item.source.etag) and confirmed[item.path].etag == item.source.etag)
+        ]
+        unlike: list[tuple[str, str]] = []
+        for item, info in abreast(crc32_of, asked):
+            copy = confirmed[item.path]
+            if info is None or info.etag != item.source.etag:
+                unlike.append((item.path, "it was replaced while it was copied"))
+            elif info.crc32 is not None and copy.crc32 and info.crc32 != copy.crc32:
+                unlike.append((item.path, f"its copy has CRC32 {copy.crc32}, and not {info.crc32}"))
+            elif info.crc32 is None and not self.request.retain_source_data:
+                read = _crc32_of_object(source, item)
+                if read != copy.crc32:
+                    unlike.append((item.path, f"its copy has CRC32 {copy.crc32}, and not {read}"))
+        for path, _ in unlike:
+            del confirmed[path]
+        return unlike
+
+    def _fetch(self, source: S3Place, target: LocalPlace, plan: _Plan) -> dict[str, Confirmed]:
+        """Fetch objects into files."""
+        if not plan.send:
+            return {}
+        check_room(target.path, sum(item.source.size for item in plan.send))
+        config = self.request.remote_to_local_config
+        folder = None
+        if config.use_custom_tmp_dir:
+            if config.custom_tmp_dir is None:
+                folder = top_of_file_system(target.path)
+            else:
+                place = place_of(config.custom_tmp_dir)
+                if isinstance(place, S3Place):
+                    raise UsageError("custom_tmp_dir is a folder of this machine")
+                folder = place.path
+        tasks = (
+            FetchTask(
+                row,
+                item.path,
+                item.source.size,
+                item.source.etag,
+                os.path.join(target.path, item.path) if item.path else target.path,
+                folder,
+            )
+            for row, item in enumerate(plan.send)
+        )
+        failures: list[tuple[str, str]] = []
+        for outcome in fetch_files(
+            tasks, self._open(source), n_threads=self.request.max_concurrency, not_before=self.began
+        ):
+            if outcome.ok:
+                self._sent(outcome.size)
+            else:
+                failures.append((plan.send[outcome.row].path, outcome.error or "it was not fetched"))
+        if failures:
+            raise self._failed(failures, len(plan.send))
+        return {}
+
+    def _copy_files(
+        self, source: LocalPlace, target: LocalPlace, plan: _Plan, *, moves: bool
+    ) -> dict[str, Confirmed]:
+        """Copy files, or move them where both sides are on one file system."""
+        if not plan.send:
+            return {}
+        one_system = moves and device_of(source.path) == device_of(target.path)
+        if not one_system:
+            check_room(target.path, sum(item.source.size for item in plan.send))
+        began_ns = int(self.began * 1e9)
+
+        def copy(item: Item) -> tuple[Item, Confirmed | str]:
+            here, there = local_path(source.path, item.path), local_path(target.path, item.path)
+            try:
+                os.makedirs(os.path.dirname(there), exist_ok=True)
+                if one_system and not os.path.islink(here):
+                    os.replace(here, there)
+                    return item, Confirmed("", "", None)
+                return item, copy_file(here, there, began_ns)
+            except (OSError, UnicodeEncodeError) as error:
+                return item, f"{getattr(error, 'strerror', None) or error}"
+
+        confirmed: dict[str, Confirmed] = {}
+        failures: list[tuple[str, str]] = []
+        for item, came in abreast(copy, plan.send, 8):
+            if isinstance(came, str):
+                failures.append((item.path, came))
+            else:
+                self._sent(item.source.size)
+                confirmed[item.path] = came
+        if failures:
+            raise self._failed(failures, len(plan.send))
+        return confirmed
+
+    # Afterwards
+
+    def _freshen(self, target: LocalPlace, plan: _Plan) -> None:
+        """Let no file be of before the sync: whoever looks for what is stale takes it for used."""
+        for path, _ in plan.keep:
+            self._touch(local_path(target.path, path))
+        if isinstance(self.source, LocalPlace):
+            for item in plan.send:
+                self._touch(local_path(target.path, item.path))
+
+    def _touch(self, path: str) -> None:
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            if status.st_mtime < self.began:
+                os.utime(path, (status.st_atime, self.began))
+
+    def _remove_extra(self, source: Place, target: Place, extra: list[str]) -> None:
+        if not extra:
+            return
+        if self.filters:
+            sees = self._sees(source)
+            n = sum(not self.filters.keep(sees(path)) for path in extra)
+            if n:
+                self._warn(
+                    f"{n:,} of the files that are removed at {target.uri} are kept out by the filters;"
+                    " with delete=false they would stay"
+                )
+        if isinstance(target, S3Place):
+            self._delete_objects(self._open(target), extra)
+        else:
+            folders: set[str] = set()
+            for path in extra:
+                whole = local_path(target.path, path)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(whole)
+                folders.add(os.path.dirname(whole))
+            remove_empty(folders, target.path)
+        self.counts.removed = len(extra)
+
+    def _delete_objects(self, bucket: Bucket, keys: Sequence[str]) -> None:
+        client: Any = bucket.client
+        for start in range(0, len(keys), 1000):
+            named = [{"Key": bucket.prefix + key} for key in keys[start : start + 1000]]
+
+            def delete(named: list[dict[str, str]] = named) -> Any:  # noqa: ANN401 - botocore's answer
+                with store_errors(f"DELETE below {bucket}"):
+                    return client.delete_objects(
+                        Bucket=bucket.name,
+                        Delete={"Objects": named, "Quiet": True},
+                        ChecksumAlgorithm="CRC32",
+                    )
+
+            answer = repeat_while_lost(delete)
+            if errors := answer.get("Errors"):
+                first = errors[0]
+                raise SyncFailed(
+                    f"{len(errors):,} objects could not be removed at {bucket}:"
+                    f" {for_terminal(str(first.get('Key')))}: {for_terminal(str(first.get('Code')))}"
+                )
+
+    def _remove_source(self, source: Place, plan: _Plan, confirmed: dict[str, Confirmed]) -> None:
+        """Delete what is confirmed at the destination: what was sent, and what was found equal there."""
+        sure = [(item.path, item.source) for item in plan.send if item.path in confirmed] + plan.keep
+        if isinstance(source, S3Place):
+            bucket = self._open(source)
+
+            def remove(each: tuple[str, Facts]) -> bool:
+                path, facts = each
+                return _delete_on(bucket, path, facts.etag)
+
+            gone = list(abreast(remove, sure))
+            if not all(gone):
+                self._warn(f"{gone.count(False):,} objects of {source.uri} were replaced meanwhile, and stay")
+            self.counts.moved = gone.count(True)
+            return
+        folders: set[str] = set()
+        for path, facts in sure:
+            whole = local_path(source.path, path)
+            known = confirmed.get(path)
+            try:
+                status = os.stat(whole)
+            except FileNotFoundError:
+                self.counts.moved += 1
+                folders.add(os.path.dirname(whole))
+                continue
+            same = status.st_size == facts.size and status.st_mtime == facts.modified
+            if known is not None and known.mtime_ns is not None:
+                same = same and status.st_mtime_ns == known.mtime_ns
+            if not same:
+                self._warn(f"{for_terminal(whole)} was changed meanwhile, and stays")
+                continue
+            os.unlink(whole)
+            self.counts.moved += 1
+            folders.add(os.path.dirname(whole))
+        if os.path.isdir(source.path):
+            remove_empty(folders, os.path.dirname(source.path))
+
+
+def _crc32_of_object(bucket: Bucket, item: Item) -> str:
+    client: Any = bucket.client
+    crc = 0
+    with store_errors(f"GET {item.path}"):
+        said = client.get_object(
+            Bucket=bucket.name, Key=bucket.prefix + item.path, IfMatch=f'"{item.source.etag}"'
+        )
+        for block in said["Body"].iter_chunks(_BLOCK):
+            crc = checksums.crc32(block, crc)
+    return checksums.encode(crc)
+
+
+def _delete_on(bucket: Bucket, key: str, etag: str) -> bool:
+    """Delete an object if it still is the one with this ETag; False: it is another."""
+    try:
+        repeat_while_lost(lambda: bucket.rm(key, if_match=etag))
+    except NotFound:
+        return True
+    except PreconditionFailed:
+        return False
+    except StoreError as error:
+        if error.status not in (400, 501):
+            raise
+        # A store that knows no such condition: look, then delete.
+        info = repeat_while_lost(lambda: bucket.head(key, checksum=False))
+        if info is not None and info.etag != etag:
+            return False
+        repeat_while_lost(lambda: bucket.rm(key))
+    return True
+
+
+def _unpacked(packed: bytes) -> Facts:
+    size, modified = _FACTS.unpack_from(packed)
+    return Facts(size, modified, packed[_FACTS.size :].decode())
+
+
+def _name(place: Place) -> str:
+    whole = place.key if isinstance(place, S3Place) else place.path
+    return whole.rstrip("/").rpartition("/")[2]
+
+
+def _refuse_nesting(source: Place, target: Place, *, delete: bool) -> None:
+    """Refuse to sync a folder into itself, or to where it lies if what is not in it is removed there."""
+    if isinstance(source, S3Place) and isinstance(target, S3Place):
+        if source.bucket != target.bucket:
+            return
+        here, there = f"/{source.key}", f"/{target.key}"
+    elif isinstance(source, LocalPlace) and isinstance(target, LocalPlace):
+        here, there = (
+            os.path.realpath(each.path) + os.sep * os.path.isdir(each.path) for each in (source, target)
+        )
+    else:
+        return
+    into_itself = here.endswith("/") and there.startswith(here)
+    where_it_lies = there.endswith("/") and here.endswith("/") and here.startswith(there)
+    if here == there or into_itself or (delete and where_it_lies):
+        raise UsageError(
+            f"{source.uri} and {target.uri} lie in each other", hint="Name two places that are apart."
+        )
