@@ -6,7 +6,8 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from upload_client.core.data_sync import Facts
 from upload_client.core.ours import is_left_over
@@ -15,9 +16,14 @@ from upload_client.s3.bucket import Bucket, repeat_while_lost
 from upload_client.s3.clients import s3_client
 from upload_client.support.file_names import from_disk, on_disk
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
 __all__ = ["LocalPlace", "Place", "S3Place", "efs_mounts", "place_of", "walk_local"]
 
 _EFS: Final = re.compile(r"efs://(fs-[0-9a-f]{8,40})(?::?/(.*)|:)?", re.DOTALL)
+_POOL: Final = 64
+_SILENCE: Final = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it is done
 _MOUNTS: Final = "/proc/self/mounts"
 
 
@@ -41,9 +47,19 @@ class S3Place(NamedTuple):
         """The same as a folder."""
         return self if self.is_folder else S3Place(self.bucket, self.key + "/")
 
-    def open(self, pool: int = 10) -> Bucket:
-        """The bucket at this key, with a client of its own."""
-        return Bucket(self.bucket, prefix=self.key, client=s3_client(pool=pool, read_timeout=300.0))
+    def client(self) -> S3Client:
+        """A client for it; the same one for all, as long as the environment says the same of AWS."""
+        env = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        return _client(frozenset(env.items()))
+
+    def open(self) -> Bucket:
+        """The bucket at this key."""
+        return Bucket(self.bucket, prefix=self.key, client=self.client())
+
+
+@lru_cache(maxsize=4)
+def _client(_: frozenset[tuple[str, str]]) -> S3Client:
+    return s3_client(pool=_POOL, read_timeout=_SILENCE)
 
 
 class LocalPlace(NamedTuple):

@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from upload_client.core import checksums
 from upload_client.core.data_sync import (
     Decision,
     Facts,
     Filters,
+    Tree,
     decide,
     is_marker,
     local_problems,
@@ -76,7 +77,7 @@ from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.download import FetchTask, fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
 
-__all__ = ["Counts", "SyncFailed", "filters_of", "run_sync"]
+__all__ = ["Counts", "Listed", "SyncFailed", "delete_objects", "filters_of", "listed", "run_sync", "several"]
 
 _log = logging.getLogger(__name__)
 
@@ -128,10 +129,11 @@ def filters_of(request: DataSyncRequest) -> Filters:
         ValueError: an expression is none.
     """
     config = request.filter_config
-    return Filters() if config is None else Filters(_several(config.include), _several(config.exclude))
+    return Filters() if config is None else Filters(several(config.include), several(config.exclude))
 
 
-def _several(patterns: str | list[str] | None) -> list[str]:
+def several(patterns: str | list[str] | None) -> list[str]:
+    """The expressions of a filter, of which there may be one or none."""
     return [] if not patterns else [patterns] if isinstance(patterns, str) else patterns
 
 
@@ -152,6 +154,50 @@ def run_sync(request: DataSyncRequest, warn: Callable[[str], object] = _log.warn
     return _Sync(request, warn).run()
 
 
+class Listed(NamedTuple):
+    """The source of a request, listed.
+
+    Attributes:
+        tree: its files, as far as filters keep them; of a single file, one with an empty path.
+        source: its path; ends in ``/`` where it is a folder.
+        target: where it goes; ends in ``/`` where it is a folder.
+        is_file: it is one file.
+        n_seen: files, filtered or not.
+    """
+
+    tree: Tree
+    source: str
+    target: str
+    is_file: bool
+    n_seen: int
+
+
+def listed(request: DataSyncRequest) -> Listed:
+    """List the source of a request. One that is not there has no files, and is taken for a folder."""
+    sync = _Sync(request.model_copy(update={"fail_if_missing": False}), _nobody)
+    found = sync.find_source()
+    if found is None:
+        source, target = _as_folder(request.source_path), _as_folder(request.destination_path)
+        return Listed(Tree([]), source, target, is_file=False, n_seen=0)
+    place, goal, is_file = found
+    plan = _Plan()
+    tree = Tree(
+        (path, facts.size, facts.modified) for path, facts in sync.files(place, plan, is_file=is_file)
+    )
+    source, target = place.uri, goal.uri
+    if not is_file:
+        source, target = _as_folder(source), _as_folder(target)
+    return Listed(tree, source, target, is_file, plan.n_seen)
+
+
+def _as_folder(path: str) -> str:
+    return path if path.endswith("/") else path + "/"
+
+
+def _nobody(_: str) -> None:
+    """Hear nothing: the syncs themselves will warn."""
+
+
 class _Sync:
     """One sync; see the module."""
 
@@ -163,11 +209,10 @@ class _Sync:
         self.began = time.time()
         self.source = place_of(request.source_path)
         self.target = place_of(request.destination_path)
-        self._clients: dict[str, Bucket] = {}
 
     def run(self) -> Counts:
         request = self.request
-        found = self._find_source()
+        found = self.find_source()
         if found is None:
             return self.counts
         source, target, is_file = found
@@ -186,7 +231,7 @@ class _Sync:
             raise kind(text)
         self._warn(for_terminal(text))
 
-    def _find_source(self) -> tuple[Place, Place, bool] | None:
+    def find_source(self) -> tuple[Place, Place, bool] | None:
         """Source and destination, and whether the source is one file; None: it is missing."""
         source, target = self.source, self.target
         is_file = False
@@ -199,14 +244,11 @@ class _Sync:
                 self._missing(f"{source.uri} does not exist", FileNotFoundError)
                 return None
         else:
-            bucket = self._open(source)
+            bucket = source.open()
             is_file = head_s3(source, bucket) is not None
             if not is_file:
                 source = source.folder()
-                if (
-                    next(iter(repeat_while_lost(lambda: list(islice(self._open(source).list(), 1)))), None)
-                    is None
-                ):
+                if next(iter(repeat_while_lost(lambda: list(islice(source.open().list(), 1)))), None) is None:
                     self._missing(
                         f"{source.uri} does not exist, neither as an object nor as a folder",
                         FileNotFoundError,
@@ -243,15 +285,8 @@ class _Sync:
         below = name[len(prefix) :].lstrip("/")
         return below if is_file or not below else below.rstrip("/") + "/"
 
-    def _open(self, place: S3Place) -> Bucket:
-        """The bucket at a place; all places in one bucket share a client."""
-        known = self._clients.get(place.bucket)
-        if known is None:
-            known = self._clients[place.bucket] = place.open(self.request.max_concurrency + _ASKED)
-        return Bucket(place.bucket, prefix=place.key, client=known.client)
-
     def _bucket_of(self, place: Place) -> Bucket | None:
-        return self._open(place) if isinstance(place, S3Place) else None
+        return place.open() if isinstance(place, S3Place) else None
 
     def _sees(self, source: Place) -> Callable[[str], str]:
         """How filters see a path below the source."""
@@ -267,13 +302,13 @@ class _Sync:
         name = relative_to(here, root)
         return lambda path: above + path if path else name
 
-    def _files(self, source: Place, plan: _Plan, *, is_file: bool) -> Iterator[tuple[str, Facts]]:
+    def files(self, source: Place, plan: _Plan, *, is_file: bool) -> Iterator[tuple[str, Facts]]:
         """The files of the source that filters keep; a single one has an empty path."""
         sees, filters = self._sees(source), self.filters
         odd: list[str] = []
         found: Iterable[tuple[str, Facts]]
         if isinstance(source, S3Place):
-            bucket = self._open(source)
+            bucket = source.open()
             if is_file:
                 facts = head_s3(source, bucket)
                 found = [] if facts is None else [("", facts)]
@@ -312,7 +347,7 @@ class _Sync:
         packed: dict[str, bytes] = {}
         found: Iterable[tuple[str, Facts]]
         if isinstance(target, S3Place):
-            bucket = self._open(target)
+            bucket = target.open()
             if is_file:
                 facts = head_s3(target, bucket)
                 found = [] if facts is None else [("", facts)]
@@ -361,9 +396,8 @@ class _Sync:
         if not plan.send and not plan.n_kept and plan.n_seen:
             self._missing(
                 f"the filters keep none of the {plan.n_seen:,} files of {source.uri}"
-                f" (include {request.filter_config and request.filter_config.include!r}, exclude"
-                f" {request.filter_config and request.filter_config.exclude!r}: regular expressions, matched with"
-                f" all of a path relative to {request.filter_root or source.uri})",
+                f" ({request.filter_config}: regular expressions, matched with all of a path relative to"
+                f" {request.filter_root or source.uri})",
                 ValueError,
             )
             return
@@ -401,7 +435,7 @@ class _Sync:
         force = self.request.force
         with Comparing(source, target, (self._bucket_of(source), self._bucket_of(target))) as comparing:
             batch: list[Item] = []
-            for path, facts in self._files(source, plan, is_file=is_file):
+            for path, facts in self.files(source, plan, is_file=is_file):
                 packed = there.pop(path, None)
                 known = None
                 if packed is not None:
@@ -465,9 +499,9 @@ class _Sync:
         confirmed: dict[str, Confirmed] = {}
         if not plan.send:
             return confirmed
-        destination = self._open(target)
+        destination = target.open()
         if isinstance(source, S3Place):
-            root = DataRoot(self._open(source))
+            root = DataRoot(source.open())
         else:
             is_dir = os.path.isdir(source.path)
             root = DataRoot(Path(source.path if is_dir else os.path.dirname(source.path)), follow=True)
@@ -581,7 +615,7 @@ class _Sync:
         )
         failures: list[tuple[str, str]] = []
         for outcome in fetch_files(
-            tasks, self._open(source), n_threads=self.request.max_concurrency, not_before=self.began
+            tasks, source.open(), n_threads=self.request.max_concurrency, not_before=self.began
         ):
             if outcome.ok:
                 self._sent(outcome.size)
@@ -653,7 +687,7 @@ class _Sync:
                     " with delete=false they would stay"
                 )
         if isinstance(target, S3Place):
-            self._delete_objects(self._open(target), extra)
+            delete_objects(target.open(), extra)
         else:
             folders: set[str] = set()
             for path in extra:
@@ -664,32 +698,11 @@ class _Sync:
             remove_empty(folders, target.path)
         self.counts.removed = len(extra)
 
-    def _delete_objects(self, bucket: Bucket, keys: Sequence[str]) -> None:
-        client: Any = bucket.client
-        for start in range(0, len(keys), 1000):
-            named = [{"Key": bucket.prefix + key} for key in keys[start : start + 1000]]
-
-            def delete(named: list[dict[str, str]] = named) -> Any:  # noqa: ANN401 - botocore's answer
-                with store_errors(f"DELETE below {bucket}"):
-                    return client.delete_objects(
-                        Bucket=bucket.name,
-                        Delete={"Objects": named, "Quiet": True},
-                        ChecksumAlgorithm="CRC32",
-                    )
-
-            answer = repeat_while_lost(delete)
-            if errors := answer.get("Errors"):
-                first = errors[0]
-                raise SyncFailed(
-                    f"{len(errors):,} objects could not be removed at {bucket}:"
-                    f" {for_terminal(str(first.get('Key')))}: {for_terminal(str(first.get('Code')))}"
-                )
-
     def _remove_source(self, source: Place, plan: _Plan, confirmed: dict[str, Confirmed]) -> None:
         """Delete what is confirmed at the destination: what was sent, and what was found equal there."""
         sure = [(item.path, item.source) for item in plan.send if item.path in confirmed] + plan.keep
         if isinstance(source, S3Place):
-            bucket = self._open(source)
+            bucket = source.open()
 
             def remove(each: tuple[str, Facts]) -> bool:
                 path, facts = each
@@ -721,6 +734,36 @@ class _Sync:
             folders.add(os.path.dirname(whole))
         if os.path.isdir(source.path):
             remove_empty(folders, os.path.dirname(source.path))
+
+
+def delete_objects(bucket: Bucket, keys: Sequence[str]) -> None:
+    """Delete objects, a thousand with each request.
+
+    Args:
+        bucket: at a prefix.
+        keys: relative to it.
+
+    Raises:
+        SyncFailed: some could not be deleted.
+        StoreError: S3 refuses.
+    """
+    client: Any = bucket.client
+    for start in range(0, len(keys), 1000):
+        named = [{"Key": bucket.prefix + key} for key in keys[start : start + 1000]]
+
+        def delete(named: list[dict[str, str]] = named) -> Any:  # noqa: ANN401 - botocore's answer
+            with store_errors(f"DELETE below {bucket}"):
+                return client.delete_objects(
+                    Bucket=bucket.name, Delete={"Objects": named, "Quiet": True}, ChecksumAlgorithm="CRC32"
+                )
+
+        answer = repeat_while_lost(delete)
+        if errors := answer.get("Errors"):
+            first = errors[0]
+            raise SyncFailed(
+                f"{len(errors):,} objects could not be removed at {bucket}:"
+                f" {for_terminal(str(first.get('Key')))}: {for_terminal(str(first.get('Code')))}"
+            )
 
 
 def _crc32_of_object(bucket: Bucket, item: Item) -> str:

@@ -1,0 +1,191 @@
+"""Syncs as functions: one, several one after the other, and one cut into many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from upload_client.core.data_sync import BATCH_BYTES, TreeNode, first_fit_decreasing
+from upload_client.core.text import for_terminal
+from upload_client.errors import UsageError
+from upload_client.functions.base.handler import LambdaHandler
+from upload_client.functions.data_sync.comparing import abreast
+from upload_client.functions.data_sync.json_files import put_json, read_json
+from upload_client.functions.data_sync.models import (
+    BatchDataSyncRequest,
+    BatchDataSyncResponse,
+    BatchDataSyncResult,
+    DataSyncRequest,
+    DataSyncResponse,
+    DataSyncResult,
+    PrepareBatchDataSyncRequest,
+    PrepareBatchDataSyncResponse,
+)
+from upload_client.functions.data_sync.paths import S3Place, place_of
+from upload_client.functions.data_sync.sync import listed, run_sync
+from upload_client.functions.errors import InvalidRequest, told
+
+__all__ = ["BatchDataSyncHandler", "DataSyncHandler", "PrepareBatchDataSyncHandler"]
+
+_REQUESTS: Final = TypeAdapter(list[DataSyncRequest])
+
+
+class _Sized(Protocol):
+    @property
+    def size_bytes(self) -> int: ...
+
+
+NODE = TypeVar("NODE", bound=_Sized)
+
+
+class DataSyncHandler(LambdaHandler[DataSyncRequest, DataSyncResponse]):
+    """Syncs a source to a destination."""
+
+    def handle(self, request: DataSyncRequest) -> DataSyncResponse:
+        """Sync; raises as `upload_client.functions.data_sync.sync.run_sync`."""
+        counts = run_sync(request, self.logger.warning)
+        self.logger.info(
+            "synced",
+            extra={
+                "files_transferred": counts.files_transferred,
+                "bytes_transferred": counts.bytes_transferred,
+                "files_kept": counts.kept,
+                "files_removed": counts.removed,
+                "files_moved": counts.moved,
+            },
+        )
+        return DataSyncResponse(
+            request=request,
+            result=DataSyncResult(
+                bytes_transferred=counts.bytes_transferred, files_transferred=counts.files_transferred
+            ),
+        )
+
+
+class BatchDataSyncHandler(LambdaHandler[BatchDataSyncRequest, BatchDataSyncResponse]):
+    """Syncs several sources, one after the other."""
+
+    def handle(self, request: BatchDataSyncRequest) -> BatchDataSyncResponse:
+        """Sync them all.
+
+        Raises:
+            InvalidRequest: what lies at the URI is no list of requests.
+            Exception: the first error of a sync, unless `allow_partial_failure`.
+        """
+        requests = request.requests
+        if isinstance(requests, str):
+            where, content = requests, read_json(requests)
+            try:
+                requests = _REQUESTS.validate_python(content)
+            except ValidationError as error:
+                raise InvalidRequest(f"{where} is no list of data sync requests: {told(error)}") from None
+        result = BatchDataSyncResult(total_requests_count=len(requests))
+        failed: list[DataSyncRequest] = []
+        for each in requests:
+            try:
+                counts = run_sync(each, self.logger.warning)
+            except Exception as error:
+                result.failed_requests_count += 1
+                failed.append(each)
+                if not request.allow_partial_failure:
+                    raise
+                text = f"{each.source_path}: {type(error).__name__}: {error}"
+                self.logger.error("not synced: %s", for_terminal(text))  # noqa: TRY400 - the others go on
+            else:
+                result.successful_requests_count += 1
+                result.bytes_transferred += counts.bytes_transferred
+                result.files_transferred += counts.files_transferred
+        return BatchDataSyncResponse(result=result, failed_requests=failed)
+
+
+class PrepareBatchDataSyncHandler(LambdaHandler[PrepareBatchDataSyncRequest, PrepareBatchDataSyncResponse]):
+    """Cuts a sync into batches that can be done at once, on several machines."""
+
+    def handle(self, request: PrepareBatchDataSyncRequest) -> PrepareBatchDataSyncResponse:
+        """List the source, cut it, and put the pieces into batches.
+
+        Where the source is cut, `delete` of the pieces removes what is too much within each folder that goes
+        as a whole, and nothing above.
+
+        Raises:
+            UsageError: filters keep nothing of the source, and `fail_if_missing`. (It is a `ValueError`.)
+            StoreError: S3 refuses.
+        """
+        limit = request.batch_size_bytes_limit or BATCH_BYTES
+        found = listed(request)
+        if not found.tree.paths and found.n_seen:
+            message = (
+                f"the filters keep none of the {found.n_seen:,} files of {request.source_path}; they are"
+                " regular expressions, matched with all of a path relative to the source"
+            )
+            if request.fail_if_missing:
+                raise UsageError(message, hint="Correct include and exclude.")
+            self.logger.warning(message)
+        tree = found.tree
+        nodes = tree.partition(limit) or [tree.root]
+        batches = first_fit_decreasing([tree.size(node) for node in nodes], limit)
+        pieces = _Pieces(request, found.source, found.target, is_file=found.is_file)
+        ordered = [sorted(nodes[row] for row in batch) for batch in batches]
+        where = request.temporary_request_payload_path
+        if where is None:
+            return PrepareBatchDataSyncResponse(
+                requests=[
+                    BatchDataSyncRequest.model_construct(
+                        requests=[pieces.request(node) for node in batch], allow_partial_failure=False
+                    )
+                    for batch in ordered
+                ]
+            )
+        folder = place_of(where)
+        assert isinstance(folder, S3Place)  # the model takes no other
+        folder = folder.folder()
+
+        def write(numbered: tuple[int, Sequence[TreeNode]]) -> BatchDataSyncRequest:
+            number, batch = numbered
+            place = S3Place(folder.bucket, f"{folder.key}request_{number}.json")
+            put_json(place, pieces.json(batch))
+            return BatchDataSyncRequest(requests=place.uri)
+
+        return PrepareBatchDataSyncResponse(requests=list(abreast(write, list(enumerate(ordered)))))
+
+    @classmethod
+    def build_node_batches(cls, nodes: Sequence[NODE], batch_size_bytes_limit: int) -> list[list[NODE]]:
+        """Put nodes into batches first-fit decreasing; what is larger than the limit stands alone.
+
+        Args:
+            nodes: each with its bytes as `size_bytes`.
+            batch_size_bytes_limit: bytes of a batch.
+        """
+        batches = first_fit_decreasing([node.size_bytes for node in nodes], batch_size_bytes_limit)
+        return [[nodes[row] for row in batch] for batch in batches]
+
+
+class _Pieces:
+    """The requests for parts of a sync: all alike but for their paths."""
+
+    def __init__(
+        self, request: PrepareBatchDataSyncRequest, source: str, target: str, *, is_file: bool
+    ) -> None:
+        own = {name: getattr(request, name) for name in DataSyncRequest.model_fields}
+        # The destination of each piece follows from its path, behind the prefix that was cut off.
+        own |= {"source_path_prefix": None, "filter_root": request.filter_root or request.source_path}
+        self._request = DataSyncRequest.model_construct(**own)
+        self._source, self._target = source, target
+        self._is_file = is_file
+        self._plain: dict[str, Any] = self._request.model_dump(mode="json", exclude_none=True)
+
+    def _paths(self, node: TreeNode) -> dict[str, str]:
+        if self._is_file:
+            return {"source_path": self._source, "destination_path": self._target}
+        return {"source_path": self._source + node.path, "destination_path": self._target + node.path}
+
+    def request(self, node: TreeNode) -> DataSyncRequest:
+        """The request for a node."""
+        return self._request.model_copy(update=self._paths(node))
+
+    def json(self, nodes: Sequence[TreeNode]) -> bytes:
+        """The requests for nodes, as JSON."""
+        return json.dumps([{**self._plain, **self._paths(node)} for node in nodes]).encode()
