@@ -413,6 +413,7 @@ class _Fetching:
                     if noted is not None:
                         noted.write(f"{index} {crc}\n")  # one write of a line, below the lock of the stream
                         noted.flush()
+                    failpoints.reach("between:fetch:range")
                     return index, crc
 
                 for index, crc in self._fetchers.map(bring, left):

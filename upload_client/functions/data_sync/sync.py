@@ -404,6 +404,10 @@ class _Sync:
         self._refuse_names(source, target, plan, is_file=is_file)
         extra = self._extra(there) if request.delete and not is_file else []
         self.counts.kept = plan.n_kept
+        if isinstance(target, LocalPlace) and extra:
+            in_the_way = _in_the_way(plan.send, extra)
+            self._remove_extra(source, target, sorted(in_the_way))
+            extra = [path for path in extra if path not in in_the_way]
         if isinstance(target, S3Place):
             confirmed = self._to_s3(source, target, plan)
         elif isinstance(source, S3Place):
@@ -696,7 +700,7 @@ class _Sync:
                     os.unlink(whole)
                 folders.add(os.path.dirname(whole))
             remove_empty(folders, target.path)
-        self.counts.removed = len(extra)
+        self.counts.removed += len(extra)
 
     def _remove_source(self, source: Place, plan: _Plan, confirmed: dict[str, Confirmed]) -> None:
         """Delete what is confirmed at the destination: what was sent, and what was found equal there."""
@@ -795,6 +799,18 @@ def _delete_on(bucket: Bucket, key: str, etag: str) -> bool:
             return False
         repeat_while_lost(lambda: bucket.rm(key))
     return True
+
+
+def _in_the_way(items: Sequence[Item], extra: Sequence[str]) -> set[str]:
+    """Files that are to be removed where a folder is to be, or from a folder where a file is to be."""
+    files = {item.path for item in items}
+    folders = {folder for path in files for folder in _folders_of(path)}
+    return {path for path in extra if path in folders or any(folder in files for folder in _folders_of(path))}
+
+
+def _folders_of(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def _unpacked(packed: bytes) -> Facts:

@@ -1,0 +1,483 @@
+"""A sync: what is sent, what is removed, where it goes, and what never happens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from faults.proxy import Proxy, answer, corrupt_answer, cut_answer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from upload_client.errors import DeliveryError, UsageError
+from upload_client.functions.data_sync import sync as module
+from upload_client.functions.data_sync.local import SyncFailed, hold_lock
+from upload_client.functions.data_sync.paths import LocalPlace
+from upload_client.transfer import download
+
+from .conftest import World
+
+pytestmark = pytest.mark.parametrize("store", ["real"], indirect=True)
+
+KINDS = ["files to objects", "objects to files", "objects to objects", "files to files"]
+
+
+class Sides:
+    """A source and a destination of one of the four kinds, filled and read alike."""
+
+    def __init__(self, world: World, kind: str, name: str = "") -> None:
+        self.world, self.name = world, name
+        source, _, target = kind.partition(" to ")
+        self.from_files, self.to_files = source == "files", target == "files"
+        self.source = world.path(f"{name}src/") if self.from_files else world.uri(f"{name}src/")
+        self.target = world.path(f"{name}dst/") if self.to_files else world.uri(f"{name}dst/", world.other)
+
+    def have(self, files: dict[str, str]) -> None:
+        for path, content in files.items():
+            if self.from_files:
+                self.world.write(f"{self.name}src/{path}", content)
+            else:
+                self.world.put(f"{self.name}src/{path}", content)
+
+    def have_there(self, files: dict[str, str]) -> None:
+        for path, content in files.items():
+            if self.to_files:
+                self.world.write(f"{self.name}dst/{path}", content)
+            else:
+                self.world.put(f"{self.name}dst/{path}", content, self.world.other)
+
+    def there(self) -> dict[str, str]:
+        below = f"{self.name}dst"
+        return self.world.files(below) if self.to_files else self.world.objects(self.world.other, below + "/")
+
+    def here(self) -> dict[str, str]:
+        below = f"{self.name}src"
+        return (
+            self.world.files(below) if self.from_files else self.world.objects(self.world.bucket, below + "/")
+        )
+
+    def sync(self, **options):
+        return self.world.sync(self.source, self.target, **options)
+
+
+@pytest.fixture(params=KINDS)
+def sides(world: World, request: pytest.FixtureRequest) -> Sides:
+    return Sides(world, request.param)
+
+
+FILES = {"a.txt": "one", "b/c.txt": "two", "b/d/e é +%.txt": "three", "empty": ""}
+
+
+def test_everything_is_sent_once_and_then_nothing(sides: Sides) -> None:
+    sides.have(FILES)
+    began = time.time()
+    counts = sides.sync()
+    assert sides.there() == FILES
+    assert (counts.files_transferred, counts.bytes_transferred) == (4, 11)
+    again = sides.sync()
+    assert (again.files_transferred, again.bytes_transferred, again.kept) == (0, 0, 4)
+    assert sides.here() == FILES
+    if sides.to_files:
+        for path in Path(sides.target).rglob("*.txt"):
+            assert path.stat().st_mtime >= began - 0.001
+        assert not list(Path(sides.target).rglob(".upload-client*"))
+
+
+def test_only_what_differs_is_sent_and_what_the_source_has_not_is_removed(sides: Sides) -> None:
+    sides.have(FILES)
+    sides.have_there({"a.txt": "one", "b/c.txt": "TWO", "old/x": "gone", "empty": "longer"})
+    counts = sides.sync()
+    assert sides.there() == FILES
+    # Where the source is younger, equal content is sent all the same.
+    assert counts.files_transferred in (3, 4)
+    assert counts.removed == 1
+
+
+def test_without_delete_and_with_size_only_the_destination_keeps_what_it_has(sides: Sides) -> None:
+    sides.have({"a": "one", "b": "two"})
+    sides.have_there({"a": "ONE", "old": "x"})
+    if sides.to_files:
+        os.utime(Path(sides.target, "a"), (time.time() + 60,) * 2)
+    elif sides.from_files:
+        os.utime(Path(sides.source, "a"), (0, 0))
+    counts = sides.sync(delete=False, size_only=True)
+    assert sides.there()["old"] == "x"
+    assert sides.there()["b"] == "two"
+    if sides.to_files or sides.from_files:
+        assert sides.there()["a"] == "ONE"
+        assert counts.files_transferred == 1
+    assert sides.sync(force=True).files_transferred == 2
+    assert sides.there() == {"a": "one", "b": "two"}
+
+
+def test_filters_match_all_of_a_path_and_what_they_keep_out_is_removed_with_a_warning(sides: Sides) -> None:
+    sides.have({"a.csv": "1", "b.txt": "2", "old/c.csv": "3"})
+    sides.have_there({"b.txt": "2", "stray": "x"})
+    counts = sides.sync(filter_config={"include": [r".*\.csv"], "exclude": "old/.*"})
+    assert sides.there() == {"a.csv": "1"}
+    assert (counts.files_transferred, counts.removed) == (1, 2)
+    assert any("2 of the files that are removed" in line for line in sides.world.warnings)
+
+
+def test_filters_that_keep_nothing_are_an_error_or_a_warning(sides: Sides) -> None:
+    sides.have({"a.csv": "1"})
+    sides.have_there({"b": "2"})
+    with pytest.raises(ValueError, match="keep none of the 1 files"):
+        sides.sync(filter_config={"include": "*.txt".replace("*", ".*x")})
+    counts = sides.sync(filter_config={"include": "nothing"}, fail_if_missing=False)
+    assert (counts.files_transferred, counts.removed) == (0, 0)
+    assert sides.there() == {"b": "2"}
+
+
+def test_a_source_that_is_not_there_is_an_error_or_a_warning(sides: Sides) -> None:
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        sides.sync()
+    assert sides.sync(fail_if_missing=False).files_transferred == 0
+    assert len(sides.world.warnings) == 1
+
+
+def test_a_piece_of_a_sync_is_filtered_as_the_whole(sides: Sides) -> None:
+    sides.have({"a/x": "1", "a/y": "2", "b/x": "3"})
+    counts = sides.world.sync(
+        f"{sides.source}a/", f"{sides.target}a/", filter_config={"include": "a/x"}, filter_root=sides.source
+    )
+    assert counts.files_transferred == 1
+    assert sides.there() == {"a/x": "1"}
+
+
+def test_one_file_goes_under_the_name_it_is_given_or_into_a_folder(sides: Sides) -> None:
+    sides.have({"a.txt": "one", "a.txt2": "other"})
+    sides.have_there({"stays": "x"})
+    for target in (f"{sides.target}new.txt", sides.target):
+        counts = sides.world.sync(f"{sides.source}a.txt", target)
+        assert (counts.files_transferred, counts.removed) == (1, 0)
+    assert sides.there() == {"a.txt": "one", "new.txt": "one", "stays": "x"}
+    assert sides.world.sync(f"{sides.source}a.txt", f"{sides.target}new.txt").files_transferred == 0
+
+
+def test_a_folder_is_named_with_or_without_a_slash(sides: Sides) -> None:
+    sides.have({"a/x": "1"})
+    if not sides.from_files:
+        sides.have({"ab": "2"})
+    sides.world.sync(f"{sides.source}a", f"{sides.target}out")
+    assert sides.there() == {"out/x": "1"}
+
+
+def test_a_move_deletes_the_source_when_all_is_confirmed(sides: Sides) -> None:
+    sides.have(FILES)
+    sides.have_there({"a.txt": "one", "b/c.txt": "TWO"})
+    if sides.from_files:
+        for path in Path(sides.source).rglob("*.txt"):
+            os.utime(path, (0, 0))
+    counts = sides.sync(retain_source_data=False, size_only=True)
+    if not (sides.to_files and not sides.from_files):
+        # What is deleted has to be there by its content, whatever size_only says.
+        assert sides.there() == FILES
+    if sides.to_files and not sides.from_files:
+        assert sides.here() == FILES
+        assert "objects are not deleted" in sides.world.warnings[0]
+    else:
+        assert sides.here() == {}
+        assert counts.files_transferred in (3, 4)
+
+
+def test_a_move_leaves_what_filters_keep_out(sides: Sides) -> None:
+    sides.have({"a": "1", "b": "2"})
+    sides.sync(retain_source_data=False, filter_config={"exclude": "b"})
+    assert sides.there() == {"a": "1"}
+    assert sides.here().get("b") == "2"
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])
+def test_the_prefix_that_is_cut_off_says_where_it_goes(world: World, kind: str) -> None:
+    sides = Sides(world, kind)
+    sides.have({"run/a/x": "1"})
+    sides.have_there({"run/other": "stays"})
+    name = sides.source if sides.from_files else "src/"
+    sides.world.sync(f"{sides.source}run/a/", sides.target, source_path_prefix=name)
+    assert sides.there() == {"run/a/x": "1", "run/other": "stays"}
+    with pytest.raises(ValueError, match="does not begin with the prefix"):
+        sides.world.sync(f"{sides.source}run/a/", sides.target, source_path_prefix="elsewhere/")
+
+
+def test_large_files_go_in_parts_and_ranges(world: World) -> None:
+    content = os.urandom(21 * 2**20 + 7)
+    world.write("src/large", content)
+    world.sync(world.path("src/"), world.uri("up/"))
+    world.sync(world.uri("up/"), world.uri("copy/", world.other))
+    counts = world.sync(world.uri("copy/", world.other), world.path("dst/"))
+    assert counts.bytes_transferred == len(content)
+    assert Path(world.folder, "dst/large").read_bytes() == content
+    for source, target in (
+        (world.path("src/"), world.uri("up/")),
+        (world.uri("up/"), world.uri("copy/", world.other)),
+        (world.uri("copy/", world.other), world.path("dst/")),
+    ):
+        assert world.sync(source, target).files_transferred == 0
+
+
+def test_folders_that_objects_stand_for_are_no_files(world: World) -> None:
+    world.bucket.client.put_object(Bucket=world.bucket.name, Key="src/empty/", Body=b"")
+    world.put("src/a/x", "1")
+    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 1
+    assert world.files("dst") == {"a/x": "1"}
+
+
+@pytest.mark.parametrize("kind", ["objects to files", "files to files"])
+def test_a_file_takes_the_place_of_a_folder_and_the_other_way_round(world: World, kind: str) -> None:
+    sides = Sides(world, kind)
+    sides.have({"a": "1", "b/c": "2"})
+    sides.have_there({"a/x/y": "old", "b": "old"})
+    with pytest.raises(SyncFailed, match="2 of 2 files"):
+        sides.sync(delete=False)
+    assert sides.there() == {"a/x/y": "old", "b": "old"}
+    assert sides.sync().removed == 2
+    assert sides.there() == {"a": "1", "b/c": "2"}
+
+
+@pytest.mark.parametrize("target", ["src/", "src/in/it/", "src/a"])
+def test_a_folder_is_not_synced_into_itself(world: World, target: str) -> None:
+    world.write("src/a/x", "1")
+    world.put("src/a/x", "1")
+    with pytest.raises(UsageError, match="lie in each other"):
+        world.sync(world.path("src/"), world.path(target))
+    with pytest.raises(UsageError, match="lie in each other"):
+        world.sync(world.uri("src/"), world.uri(target))
+    with pytest.raises(UsageError, match="lie in each other"):  # all that is beside it would be removed
+        world.sync(world.path("src/a"), world.path("src/"))
+    assert world.files("src") == {"a/x": "1"}
+
+
+def test_links_lead_to_files_and_not_into_folders(world: World) -> None:
+    world.write("elsewhere/file", "x")
+    world.write("src/a", "1")
+    Path(world.folder, "src/link").symlink_to(world.folder / "elsewhere/file")
+    Path(world.folder, "src/folder").symlink_to(world.folder / "elsewhere")
+    Path(world.folder, "src/broken").symlink_to("nowhere")
+    world.sync(world.path("src/"), world.uri("dst/"))
+    assert world.objects(world.bucket, "dst/") == {"a": "1", "link": "x"}
+    assert any("passed over" in line and "2" in line for line in world.warnings)
+
+
+# ------------------------------------------------------------------------------------------------- hostile
+
+
+def test_a_key_that_leaves_the_destination_is_refused_before_anything_is_fetched(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("src/good", "1")
+    listing = module.list_s3
+
+    def hostile(bucket):
+        yield from listing(bucket)
+        for key in ("../outside", "/etc/absolute", "a/../../x", "a\\b"):
+            yield key, module.Facts(1, 0.0, "0" * 32)
+
+    monkeypatch.setattr(module, "list_s3", hostile)
+    with pytest.raises(UsageError, match=r"4 names of .* nothing was sent") as caught:
+        world.sync(world.uri("src/"), world.path("dst/"))
+    assert "leaves its folder" in str(caught.value)
+    assert not Path(world.folder, "dst").exists()
+
+
+def test_keys_that_a_file_system_takes_for_one_are_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("src/a", "1")
+    world.put("src/A", "2")
+    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 2
+    monkeypatch.setattr(module, "folds_case", lambda _: True)
+    with pytest.raises(UsageError, match="in case only"):
+        world.sync(world.uri("src/"), world.path("other/"))
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("src/a", "12345")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4))
+    with pytest.raises(OSError, match="5 bytes are to come, and 4 are free") as caught:
+        world.sync(world.uri("src/"), world.path("dst/"))
+    assert caught.value.errno == errno.ENOSPC
+
+
+@pytest.fixture
+def bad_network(world: World, store, monkeypatch: pytest.MonkeyPatch):
+    with Proxy(store.endpoint_url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
+
+
+@pytest.mark.parametrize("size", [4096, 600_000])
+@pytest.mark.parametrize(
+    "fault", [corrupt_answer(1000), cut_answer(700), answer(503, "SlowDown")], ids=["wrong", "cut", "busy"]
+)
+def test_what_comes_damaged_is_fetched_again(world: World, bad_network: Proxy, fault, size: int) -> None:
+    content = os.urandom(size)
+    world.put("src/a", content)
+    bad_network.on(fault, method="GET", path="/src/a$", nth=1)
+    try:
+        counts = world.sync(world.uri("src/"), world.path("dst/"))
+    except SyncFailed:
+        # A range has no checksum of its own: only the whole tells, and then it is fetched by another sync.
+        assert size > 4096
+        counts = world.sync(world.uri("src/"), world.path("dst/"))
+    assert counts.files_transferred == 1
+    assert Path(world.folder, "dst/a").read_bytes() == content
+    assert [path.name for path in Path(world.folder, "dst").iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("size", [10, 600_000])
+def test_an_object_that_is_replaced_between_list_and_get_is_told_and_leaves_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    world.put("src/a", b"x" * size)
+    fetch = module.fetch_files
+
+    def replaced(*args, **options):
+        world.put("src/a", b"y" * size)
+        return fetch(*args, **options)
+
+    monkeypatch.setattr(module, "fetch_files", replaced)
+    with pytest.raises(SyncFailed, match="replaced since it was listed"):
+        world.sync(world.uri("src/"), world.path("dst/"))
+    assert world.files("dst") == {}
+
+
+def test_a_source_is_not_deleted_when_one_file_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.write("src/a", "1")
+    world.write("src/b", "2")
+    world.put("dst/old", "x")
+    Path(world.folder, "src/b").chmod(0)
+    if os.access(world.folder / "src/b", os.R_OK):  # as root
+        Path(world.folder, "src/b").chmod(0o600)
+        real = module.send_files
+
+        def failing(*args, **options):
+            for outcome in real(*args, **options):
+                yield outcome if outcome.row == 0 else outcome._replace(ok=False, error="refused")
+
+        monkeypatch.setattr(module, "send_files", failing)
+    with pytest.raises(SyncFailed, match="1 of 2 files were not sent"):
+        world.sync(world.path("src/"), world.uri("dst/"), retain_source_data=False)
+    assert sorted(path.name for path in Path(world.folder, "src").iterdir()) == ["a", "b"]
+    assert world.objects(world.bucket, "dst/")["old"] == "x"
+
+
+def test_a_file_that_changes_while_it_is_moved_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = world.write("src/a", "1")
+    real = module.send_files
+
+    def changing(*args, **options):
+        yield from real(*args, **options)
+        file.write_text("later")
+
+    monkeypatch.setattr(module, "send_files", changing)
+    world.sync(world.path("src/"), world.uri("dst/"), retain_source_data=False)
+    assert world.files("src") == {"a": "later"}
+    assert any("changed meanwhile" in line for line in world.warnings)
+
+
+def test_two_that_need_the_lock_wait_for_each_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("src/a", "1")
+    monkeypatch.setenv("DATA_SYNC_LOCK_ROOT", world.path("locks"))
+    place = LocalPlace(world.path("dst"), world.path("dst"))
+    held = hold_lock(place, world.warnings.append)
+    held.__enter__()
+    monkeypatch.setattr("upload_client.functions.data_sync.local._LOCK_WAIT", 0.01)
+    with pytest.raises(SyncFailed, match="locked by another sync"):
+        world.sync(world.uri("src/"), world.path("dst"), require_lock=True)
+    held.__exit__(None, None, None)
+    assert world.sync(world.uri("src/"), world.path("dst"), require_lock=True).files_transferred == 1
+    monkeypatch.delenv("DATA_SYNC_LOCK_ROOT")
+    assert world.sync(world.uri("src/"), world.path("dst"), require_lock=True).kept == 1
+
+
+# ------------------------------------------------------------------------------------------------- killed
+
+
+def killed(world: World, source: str, target: str, failpoint: str) -> None:
+    code = (
+        "import sys; from upload_client.functions.data_sync.models import DataSyncRequest;"
+        "from upload_client.functions.data_sync.sync import run_sync;"
+        "from upload_client.transfer import download; download.RESUMED = download.RANGE = 2**20;"
+        "run_sync(DataSyncRequest(source_path=sys.argv[1], destination_path=sys.argv[2], max_concurrency=1))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, source, target],
+        env={**os.environ, "UPLOAD_CLIENT_FAILPOINT": failpoint},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr.decode()
+
+
+def test_a_killed_sync_goes_on_without_what_is_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = os.urandom(5 * 2**20 + 1)
+    world.put("src/large", content)
+    monkeypatch.setattr(download, "RESUMED", 2**20)
+    monkeypatch.setattr(download, "RANGE", 2**20)
+    killed(world, world.uri("src/"), world.path("dst/"), "between:fetch:range:4")
+    assert not Path(world.folder, "dst/large").exists()
+    fetched = []
+    real = module.fetch_files
+
+    def noted(*args, **options):
+        for outcome in real(*args, **options):
+            fetched.append(outcome.bytes_fetched)
+            yield outcome
+
+    monkeypatch.setattr(module, "fetch_files", noted)
+    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 1
+    assert Path(world.folder, "dst/large").read_bytes() == content
+    assert fetched[0] <= 3 * 2**20
+    assert [path.name for path in Path(world.folder, "dst").iterdir()] == ["large"]
+
+
+def test_a_move_that_is_killed_before_it_deletes_has_lost_nothing(world: World) -> None:
+    world.write("src/a", "1")
+    killed(world, world.path("src/"), world.uri("dst/"), "between:sync:sent")
+    assert world.files("src") == {"a": "1"}
+    counts = world.sync(world.path("src/"), world.uri("dst/"), retain_source_data=False)
+    assert (counts.files_transferred, counts.moved) == (0, 1)
+    assert world.files("src") == {}
+
+
+# ------------------------------------------------------------------------------------------------- any tree
+
+NAMES = st.lists(st.sampled_from(["a", "b", "ä", "x y"]), min_size=1, max_size=3).map("/".join)
+TREES = st.dictionaries(NAMES, st.sampled_from(["", "1", "22", "33"]), max_size=5).filter(
+    lambda tree: not any(f"{one}/" in other for one in tree for other in tree)
+)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(here=TREES, there=TREES, kind=st.sampled_from(KINDS))
+def test_after_a_sync_the_destination_is_the_source(
+    world: World, here: dict[str, str], there: dict[str, str], kind: str
+) -> None:
+    sides = Sides(world, kind, f"{secrets.token_hex(4)}/")  # a store may keep empty folders
+    sides.have(here)
+    if not sides.to_files and any(
+        f"{a}/" in f"{b}/"
+        for one, other in ((here, there), (there, here))
+        for a in one
+        for b in other
+        if a != b
+    ):
+        there = {}  # the store is a tree of folders
+    sides.have_there(there)
+    try:
+        counts = sides.sync(fail_if_missing=False)
+    except DeliveryError as error:
+        raise AssertionError(str(error)) from error
+    assert sides.there() == (here or there)
+    assert counts.files_transferred <= len(here)
