@@ -1,0 +1,236 @@
+"""Registries of container images to test against: a small one in this process, and a real one where it is."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import urllib3
+
+OCI = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+class Registry:
+    """A registry on this machine, filled and looked at through its API.
+
+    Attributes:
+        host: and port.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+    def _ask(self, method, path, **options):
+        return urllib3.request(method, f"http://{self.host}{path}", redirect=False, **options)
+
+    def push_blob(self, repository: str, content: bytes) -> dict:
+        begun = self._ask("POST", f"/v2/{repository}/blobs/uploads/")
+        where = urlsplit(begun.headers["Location"])
+        query = f"{where.query}&" if where.query else ""
+        done = self._ask(
+            "PUT",
+            f"{where.path}?{query}digest={digest_of(content)}",
+            body=content,
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        assert done.status == 201, done.data
+        return {"digest": digest_of(content), "size": len(content), "mediaType": "application/x"}
+
+    def push_manifest(self, repository: str, reference: str | None, read: dict) -> str:
+        content = json.dumps(read).encode()
+        digest = digest_of(content)
+        done = self._ask(
+            "PUT",
+            f"/v2/{repository}/manifests/{reference or digest}",
+            body=content,
+            headers={"Content-Type": read["mediaType"]},
+        )
+        assert done.status == 201, done.data
+        return digest
+
+    def push_image(self, repository: str, tag: str | None, *layers: bytes, config: bytes = b"{}") -> str:
+        read = {
+            "schemaVersion": 2,
+            "mediaType": OCI,
+            "config": self.push_blob(repository, config),
+            "layers": [self.push_blob(repository, layer) for layer in layers],
+        }
+        return self.push_manifest(repository, tag, read)
+
+    def manifest(self, repository: str, reference: str) -> tuple[str, dict] | None:
+        answer = self._ask(
+            "GET", f"/v2/{repository}/manifests/{reference}", headers={"Accept": f"{OCI}, {INDEX}"}
+        )
+        return (digest_of(answer.data), json.loads(answer.data)) if answer.status == 200 else None
+
+    def blob(self, repository: str, digest: str) -> bytes | None:
+        answer = self._ask("GET", f"/v2/{repository}/blobs/{digest}")
+        return answer.data if answer.status == 200 else None
+
+
+class FakeRegistry(Registry):
+    """A registry in this process, which can be broken.
+
+    Attributes:
+        damage: digests whose content is sent with its first byte changed.
+        cut: digests whose content is cut off, and how often that still happens.
+        redirect: layers are somewhere else, as ECR has them.
+        requests: all that came: method, path, authorization.
+    """
+
+    def __init__(self) -> None:
+        self.blobs: dict[tuple[str, str], bytes] = {}
+        self.manifests: dict[tuple[str, str], tuple[bytes, str]] = {}
+        self.uploads: dict[str, bytes] = {}
+        self.damage: set[str] = set()
+        self.cut: dict[str, int] = {}
+        self.redirect = ""
+        self.fail_once: list[str] = []
+        self.requests: list[tuple[str, str, str | None]] = []
+        server = self.server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("H", (_Answers,), {"registry": self})
+        )
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        super().__init__(f"127.0.0.1:{server.server_port}")
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class _Answers(BaseHTTPRequestHandler):
+    registry: FakeRegistry
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def _answer(self, status, body=b"", **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _missing(self, code):
+        self._answer(404, json.dumps({"errors": [{"code": code, "message": "not here"}]}).encode())
+
+    def _any(self):
+        mine = self.registry
+        url = urlsplit(self.path)
+        size = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(size)
+        mine.requests.append((self.command, url.path, self.headers.get("Authorization")))
+        if self.command in mine.fail_once:
+            mine.fail_once.remove(self.command)
+            return self._answer(503)
+        _, repository, kind, last = re.fullmatch(
+            r"(/v2/|/elsewhere/)(.+)/(manifests|blobs/uploads|blobs)/(.*)", url.path
+        ).groups()
+        if kind == "blobs/uploads":
+            return self._upload(mine, repository, last, parse_qs(url.query), body, size)
+        if kind == "blobs":
+            return self._blob(mine, repository, last, url)
+        if self.command == "PUT":
+            read = json.loads(body)
+            named = [read["config"], *read["layers"]] if "config" in read else []
+            below = read.get("manifests", [])
+            if any((repository, one["digest"]) not in mine.blobs for one in named) or any(
+                (repository, one["digest"]) not in mine.manifests for one in below
+            ):
+                return self._answer(400, b'{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN"}]}')
+            for name in (last, digest_of(body)):
+                mine.manifests[repository, name] = body, self.headers["Content-Type"]
+            return self._answer(201, Docker_Content_Digest=digest_of(body))
+        if (repository, last) not in mine.manifests:
+            return self._missing("MANIFEST_UNKNOWN")
+        content, media_type = mine.manifests[repository, last]
+        return self._answer(200, content, Content_Type=media_type, Docker_Content_Digest=digest_of(content))
+
+    def _blob(self, mine, repository, digest, url):
+        content = mine.blobs.get((repository, digest))
+        if content is None:
+            return self._missing("BLOB_UNKNOWN")
+        if mine.redirect and url.path.startswith("/v2/") and self.command == "GET":
+            return self._answer(307, Location=f"{mine.redirect}/elsewhere/{repository}/blobs/{digest}")
+        if digest in mine.damage:
+            content = bytes([content[0] ^ 1]) + content[1:]
+        if self.command == "GET" and mine.cut.get(digest):
+            mine.cut[digest] -= 1
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+            self.close_connection = True
+            return None
+        return self._answer(200, content)
+
+    def _upload(self, mine, repository, last, query, body, size):
+        where = f"/v2/{repository}/blobs/uploads/{last or len(mine.uploads)}?state=x"
+        if self.command == "POST":
+            mounted = query.get("mount", [""])[0], query.get("from", [""])[0]
+            if (content := mine.blobs.get(mounted[::-1])) is not None:
+                mine.blobs[repository, mounted[0]] = content
+                return self._answer(201)
+            mine.uploads[str(len(mine.uploads))] = b""
+            return self._answer(202, Location=where)
+        if self.command == "PATCH":
+            assert len(body) == size
+            mine.uploads[last] += body
+            return self._answer(202, Location=f"http://{mine.host}{where}")
+        if self.command == "DELETE":
+            mine.uploads[last] = b""
+            return self._answer(204)
+        content = mine.uploads[last] + body
+        (digest,) = query["digest"]
+        if digest_of(content) != digest:
+            return self._answer(400, b'{"errors": [{"code": "DIGEST_INVALID"}]}')
+        mine.blobs[repository, digest] = content
+        return self._answer(201)
+
+    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815 - given names
+
+
+PROGRAM = shutil.which("docker-registry") or shutil.which("registry")
+
+
+@contextlib.contextmanager
+def real_registry(folder: Path) -> Iterator[Registry]:
+    """The registry that Debian packages as ``docker-registry``."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "config.yml").write_text(
+        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    process = subprocess.Popen(
+        [PROGRAM, "serve", folder / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+                break
+            time.sleep(0.05)
+        yield Registry(f"127.0.0.1:{port}")
+    finally:
+        process.kill()
+        process.wait()

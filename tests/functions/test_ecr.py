@@ -1,0 +1,259 @@
+"""Container images, copied with all that they are made of."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+from registries import INDEX, PROGRAM, FakeRegistry, digest_of, real_registry
+
+from upload_client.functions import registry as registries
+from upload_client.functions.ecr import ImageReplicatorHandler
+from upload_client.functions.errors import InvalidRequest
+from upload_client.functions.registry import DigestMismatch, RegistryError
+
+LAYERS = [b"first" * 100, b"second" * 100_000, b"x"]
+
+
+@pytest.fixture(scope="module")
+def _real(tmp_path_factory):
+    if PROGRAM is None:
+        pytest.skip("docker-registry is not installed")
+    with (
+        real_registry(tmp_path_factory.mktemp("source")) as source,
+        real_registry(tmp_path_factory.mktemp("target")) as target,
+    ):
+        yield source, target
+
+
+@pytest.fixture(params=["fake", "real"])
+def pair(request):
+    """A source and a target, empty or not."""
+    if request.param == "real":
+        yield request.getfixturevalue("_real")
+    else:
+        source, target = FakeRegistry(), FakeRegistry()
+        yield source, target
+        source.close()
+        target.close()
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    monkeypatch.setattr(registries.time, "sleep", lambda _: None)
+    source, target = FakeRegistry(), FakeRegistry()
+    yield source, target
+    source.close()
+    target.close()
+
+
+def copy(source, to, *tags):
+    event = {"source_image": source, "destination_repository": to, "destination_image_tags": list(tags)}
+    return ImageReplicatorHandler.get_handler()(event)["destination_image"]
+
+
+def test_an_image_is_there_with_every_layer_under_every_tag(pair):
+    source, target = pair
+    digest = source.push_image("group/tool", "1.0", *LAYERS)
+    answer = copy(f"{source.host}/group/tool:1.0", f"{target.host}/archive/tool", "1.0", "latest")
+    assert (answer["registry"], answer["repository_name"]) == (target.host, "archive/tool")
+    assert answer["image_digest"] == digest
+    for reference in ("1.0", "latest", digest):
+        assert target.manifest("archive/tool", reference)[0] == digest
+    for layer in [*LAYERS, b"{}"]:
+        assert target.blob("archive/tool", digest_of(layer)) == layer
+
+
+def test_without_a_tag_it_is_there_by_its_digest_and_a_digest_names_the_source(pair):
+    source, target = pair
+    digest = source.push_image("untagged", None, b"layer of it")
+    source_image = {"registry": source.host, "repository_name": "untagged", "image_digest": digest}
+    assert copy(source_image, f"{target.host}/untagged")["image_digest"] == digest
+    assert target.manifest("untagged", digest)[0] == digest
+
+
+def test_of_several_architectures_all_are_copied(pair):
+    source, target = pair
+    images = [source.push_image("multi", None, arch.encode()) for arch in ("amd64", "arm64")]
+    index = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [
+            {"digest": digest, "size": 1, "mediaType": "application/vnd.oci.image.manifest.v1+json"}
+            for digest in images
+        ],
+    }
+    for n, digest in enumerate(images):
+        index["manifests"][n]["size"] = len(
+            source._ask(
+                "GET",
+                f"/v2/multi/manifests/{digest}",
+                headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
+            ).data
+        )
+    digest = source.push_manifest("multi", "all", index)
+    assert copy(f"{source.host}/multi:all", f"{target.host}/multi", "all")["image_digest"] == digest
+    assert target.manifest("multi", "all")[1] == index
+    for arch, image in zip((b"amd64", b"arm64"), images, strict=True):
+        assert target.manifest("multi", image)
+        assert target.blob("multi", digest_of(arch)) == arch
+
+
+def test_what_is_there_is_not_sent_again(fakes, printed):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    target.push_blob("tool", LAYERS[1])
+    names = f"{source.host}/tool:1", f"{target.host}/tool"
+    target.requests.clear()
+    copy(*names, "1")
+    assert sum(method == "PATCH" for method, _, _ in target.requests) == len(LAYERS)  # one less, and "{}"
+    target.requests.clear()
+    copy(*names, "1")
+    assert {method for method, _, _ in target.requests} == {"HEAD"}
+    assert [line["LayersCopied"] for line in printed()] == [[3.0], [0.0]]
+
+
+def test_within_one_registry_nothing_is_sent_at_all(fakes):
+    source, _ = fakes
+    source.push_image("tool", "1", *LAYERS)
+    source.requests.clear()
+    copy(f"{source.host}/tool:1", f"{source.host}/copy", "1")
+    assert "PATCH" not in {method for method, _, _ in source.requests}
+    assert source.manifest("copy", "1")
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=len)
+def test_a_layer_that_is_not_what_its_digest_says_ends_it_and_the_copy_has_no_name(fakes, layer):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    source.damage.add(digest_of(layer))
+    with pytest.raises(DigestMismatch, match="has another digest"):
+        copy(f"{source.host}/tool:1", f"{target.host}/tool", "1")
+    assert target.manifest("tool", "1") is None
+    assert target.blob("tool", digest_of(layer)) is None
+
+
+def test_a_manifest_that_is_not_what_its_digest_says_is_refused(fakes):
+    source, target = fakes
+    digest = source.push_image("tool", "1", *LAYERS)
+    content, kind = source.manifests["tool", digest]
+    source.manifests["tool", digest] = content + b" ", kind
+    with pytest.raises(DigestMismatch):
+        copy(f"{source.host}/tool@{digest}", f"{target.host}/tool", "1")
+
+
+def test_what_is_cut_off_or_refused_for_a_moment_is_asked_for_again(fakes):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    source.cut[digest_of(LAYERS[1])] = 2
+    target.fail_once += ["PATCH", "HEAD", "PUT"]
+    copy(f"{source.host}/tool:1", f"{target.host}/tool", "1")
+    assert target.blob("tool", digest_of(LAYERS[1])) == LAYERS[1]
+
+
+def test_what_is_cut_off_again_and_again_ends_it(fakes):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    source.cut[digest_of(LAYERS[1])] = 99
+    with pytest.raises(RegistryError):
+        copy(f"{source.host}/tool:1", f"{target.host}/tool", "1")
+    assert target.manifest("tool", "1") is None
+
+
+def test_what_a_registry_says_is_told(fakes):
+    source, target = fakes
+    with pytest.raises(RegistryError, match="404 MANIFEST_UNKNOWN not here"):
+        copy(f"{source.host}/nothing:1", f"{target.host}/tool")
+
+
+def test_a_registry_that_does_not_answer_is_told(fakes):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    target.close()
+    with pytest.raises(RegistryError, match=target.host):
+        copy(f"{source.host}/tool:1", f"{target.host}/tool")
+    target.server.server_close()
+
+
+def test_credentials_go_to_the_registry_and_to_nobody_it_leads_to(fakes, monkeypatch):
+    source, target = fakes
+    bucket = FakeRegistry()
+    source.push_image("tool", "1", *LAYERS)
+    bucket.blobs = source.blobs
+    source.redirect = f"http://{bucket.host}"
+    monkeypatch.setattr(
+        registries.Registry, "_authorization", lambda self: {"Authorization": "Basic " + self.host}
+    )
+    copy(f"{source.host}/tool:1", f"{target.host}/tool", "1")
+    assert bucket.requests
+    assert {login for _, _, login in bucket.requests} == {None}
+    bucket.close()
+
+
+def test_where_a_registry_leads_to_a_place_without_tls_nobody_follows(fakes):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    source.redirect = "http://bucket.example.org"
+    with pytest.raises(RegistryError, match="without TLS"):
+        copy(f"{source.host}/tool:1", f"{target.host}/tool", "1")
+
+
+def test_ecr_is_asked_for_credentials_of_its_region():
+    pytest.importorskip("moto")
+    from moto import mock_aws
+
+    with mock_aws():
+        login = registries.Registry("123456789012.dkr.ecr.eu-west-1.amazonaws.com")._authorization()
+        assert login["Authorization"].startswith("Basic ")
+        assert registries.Registry("ghcr.io")._authorization() == {}
+
+
+def test_ecr_is_named_by_account_and_region_or_by_its_host():
+    from upload_client.functions.ecr import Image
+
+    by_host = Image.model_validate("123456789012.dkr.ecr.eu-west-1.amazonaws.com/tool:1")
+    by_account = Image.model_validate(
+        {"account_id": "123456789012", "region": "eu-west-1", "repository_name": "tool", "image_tag": "1"}
+    )
+    assert by_host == by_account
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "tags"),
+    [
+        ("tool:1", "h.org/t", []),
+        ("h.org/t:1", "t", []),
+        ("h.org/t:1", "h.org/../t", []),
+        ("h.org/t:1", "h.org/t", ["../x"]),
+        ({"registry": "h.org", "repository_name": "t", "image_digest": "x"}, "h.org/t", []),
+        ({"registry": "h.org/../x", "repository_name": "t"}, "h.org/t", []),
+        (1, "h.org/t", []),
+    ],
+)
+def test_a_name_that_could_lead_elsewhere_is_refused(source, to, tags):
+    with pytest.raises(InvalidRequest):
+        copy(source, to, *tags)
+
+
+def test_a_large_layer_takes_a_few_blocks_of_memory(fakes):
+    source, target = fakes
+    large = bytes(48 * 1024 * 1024)
+    source.push_image("large", "1", large)
+    blob = registries.Blob(digest_of(large), len(large))
+    peak = 0
+
+    class Watched(registries.Registry):
+        def _ask(self, method, where, headers=None, *, body=None, missing=False):
+            nonlocal peak
+            if method == "PATCH":
+                tracemalloc.start()
+                n = sum(map(len, body))
+                peak = tracemalloc.get_traced_memory()[1]
+                tracemalloc.stop()
+                assert n == len(large)
+                return super()._ask(method, where, headers, body=large)
+            return super()._ask(method, where, headers, body=body, missing=missing)
+
+    to = Watched(target.host)
+    assert to.copy_blob(registries.Registry(source.host), "large", "large", blob) == len(large)
+    assert peak < 8 * 1024 * 1024

@@ -1,0 +1,322 @@
+"""A registry of container images, spoken to as its specification says; ECR is one.
+
+A layer goes from one registry to the other as it comes, in blocks: however large it is, it takes no memory
+and no disk. Its digest is computed on the way, and the registry that takes it compares once more.
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import boto3
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from upload_client.core.images import MANIFEST_TYPES, MAX_MANIFEST, Blob, ecr_place
+from upload_client.core.text import for_log
+from upload_client.core.trust import is_loopback
+from upload_client.errors import DeliveryError
+from upload_client.functions.base import aws
+from upload_client.s3 import network
+from upload_client.support.secrets import remember, without_secrets
+
+__all__ = ["DigestMismatch", "Registry", "RegistryError"]
+
+BLOCK = 1024 * 1024
+_TIMEOUT = urllib3.Timeout(connect=10, read=60)
+_ATTEMPTS = 4
+_MOST_REDIRECTS = 3
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class RegistryError(DeliveryError):
+    """A registry has refused something, or does not answer.
+
+    Attributes:
+        status: of HTTP; 0 where no answer came.
+    """
+
+    hint = "See what the registry says; the page on functions names the permissions that this function needs."
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class DigestMismatch(RegistryError):  # noqa: N818 - as in `upload_client.errors`
+    """Content of a registry is not what its digest says."""
+
+    hint = "The image is damaged at its source: build or push it again."
+
+
+class Registry:
+    """The repositories of one registry.
+
+    Args:
+        host: of the registry, with its port. ECR's gets credentials from AWS, others none.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        scheme = "http" if is_loopback(host.partition(":")[0]) else "https"
+        self._base = f"{scheme}://{host}"
+        self._http = _pool(self._base)
+        self._login: dict[str, str] | None = None
+
+    def manifest(self, repository: str, reference: str) -> tuple[bytes, str]:
+        """The manifest under a tag or a digest, and its media type. Its digest has been compared.
+
+        Raises:
+            DigestMismatch: it is not what the digest says.
+            RegistryError: there is none, or the registry refuses.
+        """
+        where = f"/v2/{repository}/manifests/{reference}"
+        with self._open("GET", where, {"Accept": ", ".join(MANIFEST_TYPES)}) as answer:
+            content = answer.read(MAX_MANIFEST + 1)
+            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        if len(content) > MAX_MANIFEST:
+            raise RegistryError(f"{self.host}: a manifest of more than {MAX_MANIFEST:,} bytes")
+        if reference.startswith("sha256:") and digest_of(content) != reference:
+            raise DigestMismatch(f"{self.host}: the manifest {reference} has another digest")
+        return content, kind
+
+    def has_manifest(self, repository: str, reference: str, digest: str) -> bool:
+        """Whether this manifest is there already, under a tag or its digest."""
+        accept = {"Accept": ", ".join(MANIFEST_TYPES)}
+        answer = self._ask("HEAD", f"/v2/{repository}/manifests/{reference}", accept, missing=True)
+        return answer is not None and answer.headers.get("Docker-Content-Digest") == digest
+
+    def put_manifest(self, repository: str, reference: str, content: bytes, kind: str) -> None:
+        """Write a manifest under a tag or its digest; all that it names has to be there."""
+        answer = self._ask(
+            "PUT", f"/v2/{repository}/manifests/{reference}", {"Content-Type": kind}, body=content
+        )
+        assert answer is not None  # what is missing is an error here
+        said = answer.headers.get("Docker-Content-Digest", "")
+        if said and said != digest_of(content):
+            raise DigestMismatch(f"{self.host} has taken the manifest for another: {for_log(said, 100)}")
+
+    def has_blob(self, repository: str, blob: Blob) -> bool:
+        """Whether a layer is there already."""
+        answer = self._ask("HEAD", f"/v2/{repository}/blobs/{blob.digest}", missing=True)
+        return answer is not None
+
+    def copy_blob(self, source: Registry, source_repository: str, repository: str, blob: Blob) -> int:
+        """Copy a layer from a registry to this one; give the bytes that were sent.
+
+        Raises:
+            DigestMismatch: the source has sent something else than the digest says.
+            RegistryError: one of the registries refuses, or does not answer.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._copy_once(source, source_repository, repository, blob)
+            except DigestMismatch:
+                raise
+            except RegistryError as error:
+                if attempt == _ATTEMPTS or not (error.status == 0 or _may_pass(error.status)):
+                    raise
+                time.sleep(2 ** (attempt - 2))
+        raise AssertionError
+
+    def _copy_once(self, source: Registry, source_repository: str, repository: str, blob: Blob) -> int:
+        query = ""
+        if source.host == self.host:  # perhaps nothing has to be sent
+            query = "?" + urlencode({"mount": blob.digest, "from": source_repository})
+        begun = self._ask("POST", f"/v2/{repository}/blobs/uploads/{query}", {"Content-Length": "0"})
+        assert begun is not None  # as above
+        if begun.status == 201:
+            return 0
+        upload = self._upload(begun)
+        try:
+            with source._open("GET", f"/v2/{source_repository}/blobs/{blob.digest}") as answer:
+                sent = self._ask(
+                    "PATCH",
+                    upload,
+                    {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)},
+                    body=_checked(answer, blob, source.host),
+                )
+            assert sent is not None  # as above
+            upload = self._upload(sent)
+            ending = f"{'&' if '?' in upload else '?'}{urlencode({'digest': blob.digest})}"
+            self._ask("PUT", upload + ending, {"Content-Length": "0"})
+        except BaseException:
+            self._give_up(upload)
+            raise
+        return blob.size
+
+    def _upload(self, answer: urllib3.BaseHTTPResponse) -> str:
+        """Where an upload goes on, as the registry says; credentials go to no other host."""
+        where = urljoin(self._base, answer.headers.get("Location", ""))
+        if urlsplit(where)[:2] != urlsplit(self._base)[:2]:
+            raise RegistryError(f"{self.host} sends uploads to another host, which is not followed")
+        return where
+
+    def _give_up(self, upload: str) -> None:
+        try:
+            self._ask("DELETE", upload, missing=True)
+        except (RegistryError, aws.ServiceError):
+            return  # registries clean up what nobody goes on with
+
+    def _ask(
+        self,
+        method: str,
+        where: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        body: bytes | Iterator[bytes] | None = None,
+        missing: bool = False,
+    ) -> urllib3.BaseHTTPResponse | None:
+        """Ask for what has no content; None where it is `missing`, and may be."""
+        try:
+            with self._open(method, where, headers, body=body) as answer:
+                answer.read(BLOCK)
+                return answer
+        except RegistryError as error:
+            if missing and error.status == 404:
+                return None
+            raise
+
+    @contextmanager
+    def _open(
+        self,
+        method: str,
+        where: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        body: bytes | Iterator[bytes] | None = None,
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Ask, follow where an answer leads, and refuse what is no success."""
+        url, sent = urljoin(self._base, where), {**self._authorization(), **(headers or {})}
+        again = 0 if isinstance(body, Iterator) else _ATTEMPTS - 1
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = self._request(method, url, sent, body, again)
+            with closing(answer):
+                if answer.status not in _REDIRECTS or method != "GET":
+                    self._check(answer, f"{method} {urlsplit(where).path}")
+                    try:
+                        yield answer
+                    except (HTTPError, OSError) as error:
+                        raise RegistryError(f"{self.host}: {_said(error)}") from None
+                    return
+            url = urljoin(url, answer.headers.get("Location", ""))
+            if urlsplit(url).scheme != "https" and not is_loopback(urlsplit(url).hostname or ""):
+                raise RegistryError(f"{self.host} leads to a place without TLS, which is not followed")
+            # Layers lie in a bucket, whose URL is signed: our credentials are none of its business.
+            sent = dict(headers or {})
+        raise RegistryError(f"{self.host} leads from one place to another")
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Any,  # noqa: ANN401 - what urllib3 takes
+        again: int,
+    ) -> urllib3.BaseHTTPResponse:
+        attempt = 0
+        while True:
+            try:
+                answer = self._http.request(
+                    method,
+                    url,
+                    body=body,
+                    headers=headers,
+                    redirect=False,
+                    retries=False,
+                    preload_content=False,
+                    timeout=_TIMEOUT,
+                )
+            except DigestMismatch:
+                raise
+            except (HTTPError, OSError) as error:
+                if attempt >= again:
+                    raise RegistryError(f"{self.host}: {_said(error)}") from None
+            else:
+                if attempt >= again or not _may_pass(answer.status):
+                    return answer
+                answer.close()
+            time.sleep(0.25 * 2**attempt)
+            attempt += 1
+
+    def _check(self, answer: urllib3.BaseHTTPResponse, doing: str) -> None:
+        if answer.status < 300:
+            return
+        try:
+            first = json.loads(answer.read(64 * 1024))["errors"][0]
+            said = f"{first.get('code', '')} {first.get('message', '')}".strip()
+        except (ValueError, LookupError, TypeError, AttributeError, HTTPError):
+            said = answer.reason or ""
+        raise RegistryError(
+            f"{self.host}: {doing}: {answer.status} {for_log(without_secrets(said), 300)}".rstrip(),
+            answer.status,
+        )
+
+    def _authorization(self) -> dict[str, str]:
+        if self._login is None:
+            place = ecr_place(self.host)
+            self._login = {} if place is None else {"Authorization": f"Basic {_ecr_token(place[1])}"}
+        return self._login
+
+
+def digest_of(content: bytes) -> str:
+    """The digest of a content, as registries write it."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _checked(answer: urllib3.BaseHTTPResponse, blob: Blob, host: str) -> Iterator[bytes]:
+    """The blocks of a layer; what is not as the digest says is an error before the last of them is sent."""
+    digest, left = hashlib.sha256(), blob.size
+    held = b""
+    while block := answer.read(min(BLOCK, left + 1)):
+        digest.update(block)
+        left -= len(block)
+        if left < 0:
+            raise DigestMismatch(f"{host}: the layer {blob.digest} has more bytes than its manifest says")
+        if held:
+            yield held
+        held = block
+    if left:
+        raise RegistryError(f"{host}: the layer {blob.digest} has ended {left:,} bytes too early")
+    if f"sha256:{digest.hexdigest()}" != blob.digest:
+        raise DigestMismatch(f"{host}: the layer {blob.digest} has another digest")
+    if held:
+        yield held
+
+
+def _may_pass(status: int) -> bool:
+    return status in (408, 429) or status >= 500
+
+
+def _said(error: Exception) -> str:
+    return for_log(without_secrets(f"{type(error).__name__}: {error}"), 300)
+
+
+def _ecr_token(region: str) -> str:
+    """The credentials for registries of ECR in a region, for twelve hours."""
+    with aws.service_errors("ECR"):
+        token: str = aws.client("ecr", region).get_authorization_token()["authorizationData"][0][
+            "authorizationToken"
+        ]
+    remember(token)
+    return token
+
+
+def _pool(url: str) -> urllib3.PoolManager:
+    """Connections to a registry: with the proxy and the certificates that everything else uses."""
+    trusted = network.ca_bundle(boto3.Session())
+    options: dict[str, Any] = {"ca_certs": trusted} if trusted else {}
+    proxy = network.proxies_for(url).get(urlsplit(url).scheme)
+    if proxy:
+        named = urlsplit(proxy)
+        login = f"{named.username}:{named.password or ''}" if named.username else None
+        headers = urllib3.make_headers(proxy_basic_auth=login) if login else None
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, maxsize=8, **options)
+    return urllib3.PoolManager(maxsize=8, **options)
