@@ -130,7 +130,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an image, or a list of images, is made of.
+    """The parts of an image, or of a list of images.
 
     Attributes:
         media_type: its own.

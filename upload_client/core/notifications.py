@@ -34,7 +34,7 @@ MAX_SNS_MESSAGE: Final = 256 * 1024
 MAX_SES_SUBJECT: Final = 300
 """Characters; a line of a mail's header has 998 bytes at most (RFC 5322, 2.1.1)."""
 MAX_SES_RECIPIENTS: Final = 50
-"""Of one mail. https://docs.aws.amazon.com/ses/latest/dg/quotas.html"""
+"""Most recipients of one mail. https://docs.aws.amazon.com/ses/latest/dg/quotas.html"""
 
 _RECIPIENTS: Final = ("recipients", "recipient", "addresses", "address")
 _TOPIC: Final = "topic"

@@ -100,7 +100,7 @@ class NotificationRequest(BaseModel):
 
 
 class NotifierResult(BaseModel):
-    """What came of one target.
+    """The result of one target.
 
     Attributes:
         target: as it was given.
@@ -114,7 +114,7 @@ class NotifierResult(BaseModel):
 
 
 class NotificationResponse(BaseModel):
-    """What came of each target, in their order."""
+    """The results of all targets, in their order."""
 
     results: list[NotifierResult]
 
