@@ -9,6 +9,8 @@ import bz2
 import gzip
 import io
 import lzma
+import shutil
+import subprocess
 import tarfile
 import tempfile
 import warnings
@@ -71,6 +73,25 @@ def tar(name: str) -> bytes:
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return file.getvalue()
+
+
+@makes("sparse.tar", "old-sparse.tar")
+def sparse_tar(name: str) -> bytes:
+    tar = shutil.which("tar")
+    if (
+        tar is None
+        or b"GNU" not in subprocess.run([tar, "--version"], capture_output=True, check=False).stdout
+    ):
+        pytest.skip("no GNU tar")
+    form = "gnu" if name == "old-sparse.tar" else "pax"
+    with tempfile.TemporaryDirectory() as folder:
+        with (Path(folder) / "a.csv").open("wb") as file:
+            file.write(b"a,b\n" + b"1,2\n" * 2000)
+            file.truncate(2**20)  # zeros up to here: as a CSV it does not open, and as a part even less
+        done = subprocess.run(
+            [tar, f"--format={form}", "-S", "-c", "a.csv"], cwd=folder, stdout=subprocess.PIPE, check=True
+        )
+    return done.stdout
 
 
 @makes("table.parquet")
@@ -227,7 +248,15 @@ def netcdf(name: str) -> bytes:
 
 
 @makes(
-    "plain.tif", "packed.tif", "tiled.tif", "big.tif", "float16.tif", "pages.tif", "planes.tif", "tree.tif"
+    "plain.tif",
+    "packed.tif",
+    "tiled.tif",
+    "big.tif",
+    "float16.tif",
+    "pages.tif",
+    "planes.tif",
+    "tree.tif",
+    "bigtree.tif",
 )
 def tiff(name: str) -> bytes:
     tifffile, np = pytest.importorskip("tifffile"), pytest.importorskip("numpy")
@@ -238,8 +267,8 @@ def tiff(name: str) -> bytes:
         "tiled.tif": {"tile": (32, 32)},
         "planes.tif": {"planarconfig": "separate", "photometric": "rgb"},
     }.get(name, {})
-    if name == "tree.tif":
-        with tifffile.TiffWriter(file) as writer:
+    if name.endswith("tree.tif"):
+        with tifffile.TiffWriter(file, bigtiff=name == "bigtree.tif") as writer:
             writer.write(data, subifds=2, tile=(32, 32), compression="zlib")
             writer.write(data[::2, ::2], subfiletype=1, tile=(16, 16))
             writer.write(data[::4, ::4], subfiletype=1, tile=(16, 16))

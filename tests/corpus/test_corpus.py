@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from corpus.opened import opened
 
 WITHOUT_END = {
     *("table.csv", "calls.vcf", "reads.fastq"),  # a text ends anywhere; what is left are whole lines
-    *("image.fits", "pages.tif"),  # what is cut is padding
+    *("image.fits", "pages.tif", "sparse.tar", "old-sparse.tar"),  # what is cut is padding
     "tree.asdf",  # what is cut is the index of its blocks, which may be left out
     "deflated.dcm",  # its last bytes are padding, or say again that it ends
     "points.laz",  # the table at its end is packed, and its length not told
@@ -50,3 +52,71 @@ def test_a_directory_of_dicom_files_opens():
     if path is None:
         pytest.skip("pydicom brings no such file any more")
     assert opened("a.dcm", Path(path).read_bytes()) == ""
+
+
+def test_records_whose_number_was_never_written_are_not_missed():
+    """NetCDF's word for that is as wide as its numbers are."""
+    pytest.importorskip("netCDF4")
+    for name, width in (("records.nc", 4), ("five-records.nc", 8)):
+        data = bytearray(MAKERS["records.nc"]() if width == 4 else _of_version_5())
+        data[4 : 4 + width] = b"\xff" * width
+        assert opened(name, bytes(data)) == ""
+
+
+def _of_version_5() -> bytes:
+    from corpus.makers import by_path
+
+    netcdf = pytest.importorskip("netCDF4")
+
+    def write(path: str) -> None:
+        with netcdf.Dataset(path, "w", format="NETCDF3_64BIT_DATA") as file:
+            file.createDimension("time", None)
+            file.createVariable("a", "i2", ("time",))[:] = range(50)
+
+    return by_path("a.nc", write)
+
+
+def _ycbcr(width: int, height: int, n_bytes: int, *, subsampling: tuple[int, int] | None) -> bytes:
+    """A TIFF of one strip that is not packed, its colours less often than its brightness (TIFF 6.0, 21)."""
+    tags = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, 8 + 2 + 12 * 10 + 4), (259, 3, 1, 1)]
+    tags += [(262, 3, 1, 6), (273, 4, 1, 150), (277, 3, 1, 3), (278, 3, 1, height), (279, 4, 1, n_bytes)]
+    if subsampling is None:
+        tags.append((296, 3, 1, 2))
+        packed = [struct.pack("<HHII", *tag) for tag in tags]
+    else:
+        packed = [struct.pack("<HHII", *tag) for tag in tags] + [
+            struct.pack("<HHIHH", 530, 3, 2, *subsampling)
+        ]
+    head = struct.pack("<2sHIH", b"II", 42, 8, 10) + b"".join(packed) + bytes(4) + struct.pack("<3H", 8, 8, 8)
+    return head.ljust(150, b"\0") + bytes(n_bytes)
+
+
+@pytest.mark.parametrize(
+    ("subsampling", "n_bytes"),
+    [((2, 2), 6 * 32 * 24), (None, 6 * 32 * 24), ((2, 1), 4 * 32 * 48), ((1, 1), 3 * 64 * 48)],
+)
+def test_colours_that_are_told_less_often_need_fewer_bytes(subsampling, n_bytes):
+    from upload_client.expectations.formats.geo import _Tiff
+    from upload_client.expectations.packed import Budget
+
+    def check(n: int) -> None:
+        data = _ycbcr(64, 48, n, subsampling=subsampling)
+        _Tiff(io.BytesIO(data), len(data), Budget(10**9)).check()
+
+    check(n_bytes)
+    with pytest.raises(ValueError, match=f"where {n_bytes:,} are due"):
+        check(n_bytes - 1)
+
+
+def test_an_image_too_large_to_unpack_is_not_opened_and_no_fault_of_the_file():
+    tifffile, np = pytest.importorskip("tifffile"), pytest.importorskip("numpy")
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((20_000, 12_000), "u1"), compression="zlib", tile=(512, 512))
+    assert opened("a.tif", file.getvalue()).startswith("not opened: a page has more than 200,000,000 pixels")
+
+
+def test_a_nifti_whose_values_would_begin_in_its_header_is_told_so():
+    pytest.importorskip("nibabel")
+    data = bytearray(MAKERS["volume.nii"]())
+    data[108:112] = bytes(4)
+    assert "the values begin at byte 0, within it" in opened("a.nii", bytes(data))

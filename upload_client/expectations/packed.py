@@ -385,7 +385,7 @@ def tar_members(stream: BinaryIO, budget: Budget) -> Iterator[Member]:
     Raises:
         ValueError: it is cut or damaged.
     """
-    name, told_size, n = "", None, 0
+    name, told_size, sparse, n = "", None, False, 0
     while True:
         budget.spend()
         header = _exactly(stream, 512, "it is cut: the blocks of zeros that end it are missing")
@@ -405,6 +405,8 @@ def tar_members(stream: BinaryIO, budget: Budget) -> Iterator[Member]:
             elif kind == b"x":
                 told = dict(_pax(said))
                 name = told.get("path", name)
+                # GNU tar's manual, "Sparse Formats".
+                sparse = any(key.startswith("GNU.sparse.") for key in told)
                 told_size = int(told["size"]) if told.get("size", "").isdecimal() else None
             continue
         size = size if told_size is None else told_size
@@ -416,12 +418,12 @@ def tar_members(stream: BinaryIO, budget: Budget) -> Iterator[Member]:
             more = _exactly(stream, 512, f"it is cut in header {n:,}")[504]
         content = _Content(stream, size, n)
         file = io.BufferedReader(_Counted(content.read, Budget(size + 1, budget.spend)), _PIECE)
-        if kind in b"\x0007" and size:
+        if kind in b"\x0007" and size and not sparse:  # of a sparse file no content stands there as it is
             yield Member(name or _tar_name(header), size, cast("BinaryIO", file))
         while file.read(_PIECE):
             pass
         _exactly(stream, -size % 512, f"it is cut behind member {n:,}")
-        name, told_size = "", None
+        name, told_size, sparse = "", None, False
     _exactly(stream, 512, "it is cut: of the blocks of zeros that end it one is missing")
     while piece := stream.read(_PIECE):
         budget.spend()

@@ -39,9 +39,10 @@ _TYPES = {
     17: 8,
     18: 8,
 }
-_LETTERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
+_LETTERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PLANES = 256, 257, 258, 259, 277, 284
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES, _SUB_IFDS = 273, 279, 324, 325, 330
+_PHOTOMETRIC, _YCBCR, _SUBSAMPLING = 262, 6, 530
 _WANTED = (
     _WIDTH,
     _HEIGHT,
@@ -53,6 +54,8 @@ _WANTED = (
     _TILES,
     _TILE_BYTES,
     _SUB_IFDS,
+    _PHOTOMETRIC,
+    _SUBSAMPLING,
 )
 
 
@@ -181,8 +184,12 @@ class _Tiff:
             if offsets_tag == _STRIPS and tags.get(_COMPRESSION, [1]) == [1] and not sparse:
                 samples = tags.get(_SAMPLES, [1])[0]
                 bits = sum(tags.get(_BITS, [1])) if len(tags.get(_BITS, [1])) == samples else 0
-                row = (tags.get(_WIDTH, [0])[0] * bits + 7) // 8
-                due = row * tags.get(_HEIGHT, [0])[0]
+                width, height = tags.get(_WIDTH, [0])[0], tags.get(_HEIGHT, [0])[0]
+                due = (width * bits + 7) // 8 * height
+                if tags.get(_PHOTOMETRIC) == [_YCBCR] and samples == 3:  # 21: of the colours there are fewer
+                    across, down = (*tags.get(_SUBSAMPLING, [2, 2]), 1, 1)[:2]
+                    blocks = -(-width // max(across, 1)) * -(-height // max(down, 1))
+                    due = blocks * (across * down + 2) * tags[_BITS][0] // 8
                 if tags.get(_BITS, [1])[0] % 8 == 0 and sum(counts) < due:
                     raise ValueError(f"{what} has {sum(counts):,} bytes of pixels where {due:,} are due")
 

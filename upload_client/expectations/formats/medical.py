@@ -125,8 +125,10 @@ def open_nifti(file: BinaryIO, size: int, _budget: Budget) -> None:
         if magic in (b"ni1\0", b"ni2\0"):
             raise NotOpened("its values lie in another file")
         raise ValueError("it does not begin as NIfTI does")
-    if not 1 <= dims[0] <= 7 or any(n < 1 for n in dims[1 : dims[0] + 1]) or bits < 1 or start < length:
+    if not 1 <= dims[0] <= 7 or any(n < 1 for n in dims[1 : dims[0] + 1]) or bits < 1:
         raise ValueError("its header is damaged")
+    if start < length:  # nibabel takes the header's own bytes for values then
+        raise ValueError(f"its header says that the values begin at byte {start}, within it")
     end = start + (math.prod(dims[1 : dims[0] + 1]) * bits + 7) // 8
     if end > size:
         raise ValueError(f"the last {end - size:,} bytes of its values are missing")

@@ -95,7 +95,6 @@ def _read(found: Any, budget: Budget) -> str:  # noqa: ANN401 — h5py's
 
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
-_STREAMING = 0xFFFFFFFF
 
 
 class _Header:
@@ -173,7 +172,8 @@ def _check_classic(file: BinaryIO, size: int) -> None:
             records.append((begin, n))
         else:
             end = max(end, begin + n)
-    if records and n_records not in (0, _STREAMING):
+    streaming = 2 ** (64 if header.wide else 32) - 1  # the number of records was not known yet
+    if records and n_records not in (0, streaming):
         # Of a single one the records follow each other without padding.
         step = sum(n + -n % 4 for _, n in records) if len(records) > 1 else records[0][1]
         end = max(end, *(begin + (n_records - 1) * step + n for begin, n in records))
