@@ -245,6 +245,8 @@ class Settings(BaseModel):
     max_retries: int = Field(default=2, ge=0, le=1000)
     max_invalid: int = Field(default=10, ge=0)
     """More invalid files than this in one run end it early; 0 = no limit."""
+    accept_unverified_store: bool = False
+    """Deliver also to a store that verifies no checksum of what arrives; the receipt then says so."""
     lease_seconds: int = Field(default=300, ge=30, le=3600)
     validator_silence: float = Field(default=120, gt=0, allow_inf_nan=False)
     standstill: float = Field(default=3600, gt=0, allow_inf_nan=False)

@@ -119,6 +119,7 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
             """--dataset --delivery-id --source --index --index-format --no-index
             --include --exclude --exclude-from
             --symlinks --sample --profile --threads --max-rate --digest --engine --max-retries
+            --accept-unverified-store
             --resend-invalid --dry-run --output-dir --report --sandbox --dask
             --json -q -v --patience --plain-http --log-file --debug --version""",
         ),
@@ -145,7 +146,7 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(run, monkeypatch):
             ["check"],
             """--dataset --delivery-id --sample --source --index --index-format --no-index
             --digest --engine --max-retries --include --exclude --exclude-from --symlinks
-            --content --clean --threads --max-rate --output-dir --sandbox --json --patience
+            --content --store --clean --threads --max-rate --output-dir --sandbox --json --patience
             --plain-http --log-file""",
         ),
     ],

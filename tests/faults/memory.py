@@ -51,7 +51,7 @@ class VirtualClock(Clock):
             self._monotonic += seconds
 
 
-@dataclass
+@dataclass(eq=False)
 class MemoryStore:
     """The objects, and what happens to requests.
 
@@ -76,6 +76,7 @@ class MemoryBucket:
     def __init__(self, store: MemoryStore, prefix: str = "") -> None:
         self.store = store
         self.prefix = prefix
+        self.client = store  # by which the form of ETags is remembered
 
     def put(
         self,

@@ -69,7 +69,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
             "profile",
         ),
         "Which files": ("include", "exclude", "exclude_from", "symlinks"),
-        "What to look at": ("content", "clean"),
+        "What to look at": ("content", "store", "clean"),
         "As for the delivery": (
             "threads",
             "max_rate",
@@ -88,6 +88,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
             (
                 ("upload-client check --profile archive --dataset survey7 --delivery-id 1", ""),
                 ("upload-client check --dataset survey7 --delivery-id 1 --content", ""),
+                ("upload-client check --dataset survey7 --delivery-id 1 --store", ""),
                 ("upload-client check --sandbox --source examples/dataset", "to see one"),
             ),
         ),
@@ -108,6 +109,7 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
 @no_index_option
 @choice_options
 @click.option("--content", is_flag=True, help="Open each file here as the receiver's validator will.")
+@click.option("--store", is_flag=True, help="Show each trial of the store, and try copies and listings, too.")
 @click.option(
     "--clean",
     is_flag=True,
@@ -144,6 +146,7 @@ def check(
     exclude_from: tuple[Path, ...],
     symlinks: str | None,
     content: bool,
+    store: bool,
     clean: bool,
     threads: str | None,
     max_rate: str | None,
@@ -212,6 +215,7 @@ def check(
             choice=choice,
             output_dir=output_dir,
             content=content,
+            store=store,
             prompt=find_prompt(),
         )
         doing = stack.enter_context(ProgressLine(silent=as_json))
@@ -250,11 +254,13 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None,
     """
     from upload_client.control.identity import new_agent_id  # noqa: PLC0415 # not for --help
     from upload_client.control.lock import Lock, epoch_floor  # noqa: PLC0415 # imports boto3
+    from upload_client.control.store_probe import adopt_profile  # noqa: PLC0415 # imports boto3
     from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
     from upload_client.s3.unfinished import abort, unfinished_uploads  # noqa: PLC0415 # imports boto3
 
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     patiently = waiting(settings)
+    patiently(lambda: adopt_profile(places.control, places.layout))
     lock = Lock(
         places.control,
         places.layout.owned,

@@ -92,6 +92,7 @@ class _Order:
     digest: str | None
     max_retries: int | None
     patience: str | None
+    accept_unverified_store: bool
     resend_invalid: bool
     dry_run: bool
     output_dir: Path | None
@@ -130,6 +131,7 @@ class _Order:
             "max_retries",
             "patience",
             "plain_http",
+            "accept_unverified_store",
             "threads",
             "max_rate",
             "digest",
@@ -187,6 +189,11 @@ class _Order:
 @max_retries_option
 @patience_option
 @plain_http_option
+@click.option(
+    "--accept-unverified-store",
+    is_flag=True,
+    help="Deliver also to a store that verifies no checksum of what arrives; the receipt says so.",
+)
 @click.option("--resend-invalid", is_flag=True, help="Send files again that were judged invalid.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and why; change nothing anywhere.")
 @click.option(
@@ -424,6 +431,7 @@ def _settings(order: _Order, reporter: Reporter, stack: ExitStack) -> tuple[str,
         "engine": order.engine,
         "max_rate": order.max_rate,
         "digest": order.digest,
+        "accept_unverified_store": order.accept_unverified_store or None,
         "max_retries": order.max_retries,
         "patience": order.patience,
     }

@@ -13,6 +13,7 @@ from dataclasses import replace
 from upload_client.control.identity import new_agent_id
 from upload_client.control.lock import Lock, epoch_floor, locked
 from upload_client.control.log import LogWriter
+from upload_client.control.store_probe import adopt_profile
 from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.layout import Layout
 from upload_client.core.lease import MAX_BODY, LockBody, WhyRefused, may_unlock
@@ -118,6 +119,7 @@ def unlock(
     if refusal is not None and not (sure and refusal.why is WhyRefused.ALIVE):
         raise locked(f"{control.prefix}{layout.owned}", refusal, found.date)
     agent_id = new_agent_id()
+    adopt_profile(control, layout)
     lock = Lock(control, layout.owned, agent_id=agent_id, lease_seconds=lease_seconds, clock=clock)
     try:
         lock.acquire(epoch_floor(control, layout), steal=holder, from_nobody_else=True)

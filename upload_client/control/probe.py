@@ -7,6 +7,7 @@ import secrets
 
 from upload_client.core.layout import Layout
 from upload_client.errors import StoreUnsafe
+from upload_client.s3 import etag_form
 from upload_client.s3.bucket import (
     AnswerLost,
     Bucket,
@@ -57,10 +58,23 @@ def prove_conditions(bucket: Bucket, key: str, *, clock: Clock = SYSTEM) -> None
         if probe.write("replace another", if_match=_NO_ETAG) is not None:
             raise StoreUnsafe(f"{bucket} ignores If-Match: a write on a wrong ETag passed")
         if probe.write("replace", if_match=first) is None:
-            raise StoreUnsafe(f"{bucket} refuses a write on the right ETag")
+            _prove_bare_etags(bucket, probe, first)
         _log.info("%s honours conditional writes", bucket)
     finally:
         probe.clean()
+
+
+def _prove_bare_etags(bucket: Bucket, probe: _Probe, first: str) -> None:
+    """Prove that it honours ``If-Match`` where the ETag has no quotes, as Ceph's gateway wants it."""
+    etag_form.use_bare(bucket.client)
+    if probe.write("replace another, without quotes", if_match=_NO_ETAG) is not None:
+        problem = "ignores If-Match where the ETag has no quotes, and refuses the right one in quotes"
+    elif probe.write("replace, without quotes", if_match=first) is None:
+        problem = "refuses a write on the right ETag"
+    else:
+        return
+    etag_form.use_quoted(bucket.client)
+    raise StoreUnsafe(f"{bucket} {problem}")
 
 
 class _Probe:

@@ -212,6 +212,11 @@ class Layout:
         """The key at which `agent_id` tries out whether the store keeps its promises."""
         return f"probe/{check_name(agent_id, 'agent id')}"
 
+    @property
+    def store_profile(self) -> str:
+        """The profile of the store, written down for the next runs; no agent has such a short name."""
+        return "probe/store"
+
 
 def shard_in(log: str) -> int | None:
     """The shard whose log begins with `log` (`Layout.validator_log`), None where that is no shard's."""

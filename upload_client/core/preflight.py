@@ -79,6 +79,7 @@ CHECKS: Final = (
     Check("login", "login", "Login"),
     Check("renewal", "renewal", "Login"),
     Check("clock", "clock", "Store"),
+    Check("promises", "promises", "Store"),
     Check(
         "control-list",
         "list",

@@ -41,7 +41,9 @@ Source = Literal["command line", "environment", "personal", "profile", "paramete
 ENVIRONMENT_ONLY: Final = frozenset({"password"})
 """Stands in no file and in no command line."""
 
-PROVIDER_ONLY: Final = frozenset({"ca_bundle", "client_cert", "client_key", "plain_http", "symlinks"})
+PROVIDER_ONLY: Final = frozenset(
+    {"accept_unverified_store", "ca_bundle", "client_cert", "client_key", "plain_http", "symlinks"}
+)
 """Settings that act on the provider's machine, on what it believes, or on which of its files are read: from
 the provider's own sources alone."""
 

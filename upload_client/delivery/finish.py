@@ -116,6 +116,7 @@ def write_receipt(connected: ConnectedRun) -> None:
         validators=validators,
         versions=versions(),
         delivered_by=_delivered_by(connected.run),
+        store=None if connected.run.store is None else connected.run.store.in_a_line,
     )
     key = places.layout.receipt(head.epoch)
     lines = encode_receipt(head, deliveries(ledger, connected.history))

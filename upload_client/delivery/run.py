@@ -25,6 +25,7 @@ from upload_client.core.files import FileLedger, TransferType
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.receipt import IndexNamed
 from upload_client.core.records import LogChain
+from upload_client.core.store_profile import StoreProfile
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
 from upload_client.delivery import progress
@@ -111,6 +112,7 @@ class Run:
         places: the delivery's keys and buckets; None before the login, as is `root`.
         root: where files are read.
         lock: the delivery's; None before it was asked for.
+        store: what was seen of the store; None before it was tried.
         connected: what there is once the lock is held and all is planned.
         outcome: how it ended.
         ending: it is on the way to its outcome.
@@ -148,6 +150,7 @@ class Run:
         self.places: Places | None = None
         self.root: DataRoot | None = None
         self.lock: Lock | None = None
+        self.store: StoreProfile | None = None
         self.lambda_client: LambdaClient | None = None
         self.connected: ConnectedRun | None = None
         self.outcome: Outcome | None = None

@@ -17,16 +17,18 @@ from upload_client.control.lock import Lock, epoch_floor
 from upload_client.control.log import LogWriter
 from upload_client.control.places import Places, complete_settings, open_places, usage_errors
 from upload_client.control.probe import probe_store
+from upload_client.control.store_probe import known_profile, probe_profile, save_profile
 from upload_client.core import records
 from upload_client.core.delivery import Standstill, ValidatorWatch
 from upload_client.core.files import TRANSFER_TYPES, FileLedger
 from upload_client.core.receipt import IndexNamed
 from upload_client.core.records import LogChain
+from upload_client.core.store_profile import StoreProfile
 from upload_client.delivery import finish, progress
 from upload_client.delivery.plan import Plan, make_plan
 from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Run, versions
 from upload_client.delivery.validation import BUSY_RETRY, Request, Validation
-from upload_client.errors import NothingToDoError
+from upload_client.errors import NothingToDoError, StoreUnsafe
 from upload_client.events import Connected, Phase, Planned
 from upload_client.index import encode_index
 from upload_client.receipts.store import deliveries, standing_receipt
@@ -157,7 +159,7 @@ def connect(run: Run) -> None:
     about = f"{order.dataset}/{order.delivery_id} ({order.transfer_type})"
     made_of = ", ".join(f"{name} {number}" for name, number in versions().items())
     _log.info("agent %s begins %s; %s", order.agent_id, about, made_of)
-    places, _ = locate(run)
+    places, root = locate(run)
     # Each attempt has an object of its own: what became of that of an earlier one is not known.
     names = deque([order.agent_id])
     run.patience(
@@ -165,6 +167,9 @@ def connect(run: Run) -> None:
             places.control, places.layout, names.pop() if names else new_agent_id(), clock=run.waits
         )
     )
+    copies = root.bucket is not None
+    run.store = run.patience(lambda: _profile_of_store(run, places, copies=copies))
+    _check_store(run, places, run.store, copies=copies)
     lock = take_lock(run)
     writer, chain = _fence(run, places, lock)
     run.notice_clock()
@@ -179,6 +184,36 @@ def connect(run: Run) -> None:
     writer.start()
     connected.engine = _engine(connected)
     run.move("connected")
+
+
+def _profile_of_store(run: Run, places: Places, *, copies: bool) -> StoreProfile:
+    """The promises that the store keeps: as written down for this delivery; else tried, and written down."""
+    known, etag = known_profile(places.control, places.layout)
+    if known is not None and known.covers(copies=copies):
+        return known
+    key = places.layout.probe(new_agent_id())
+    profile = probe_profile(places.control, places.landing, key, copies=copies, clock=run.waits)
+    save_profile(places.control, places.layout, profile, etag)
+    return profile
+
+
+def _check_store(run: Run, places: Places, profile: StoreProfile, *, copies: bool) -> None:
+    """Refuse a store that does not keep to what a delivery is built on, before anything is sent."""
+    accepted = run.settings.accept_unverified_store
+    reasons = profile.refused(copies=copies, accept_unverified=accepted)
+    if reasons:
+        curable = not profile.refused(copies=copies, accept_unverified=True)
+        hint = "Tell the receiver; `upload-client check --store` shows all that was tried."
+        if curable:
+            hint = (
+                "Tell the receiver; or deliver with --accept-unverified-store: the receipt then says that the"
+                " store has verified nothing."
+            )
+        raise StoreUnsafe(f"the store of {places.landing} is not safe: {reasons[0]}", hint=hint)
+    if profile.verification == "none":
+        run.tell(f"{places.landing}: the store verifies no checksum: {profile.in_a_line}", "warning")
+    elif profile.verification != "crc32" or profile.no_parts:
+        run.tell(f"{places.landing}: {profile.no_parts or profile.in_a_line}", "info")
 
 
 def _fence(run: Run, places: Places, lock: Lock) -> tuple[LogWriter, LogChain]:
@@ -303,6 +338,9 @@ def _engine(connected: ConnectedRun) -> TransferEngine | ExecutorEngine:
         part_size=None if settings.part_size is None else int(settings.part_size),
         # Each batch has its share of the cap, since none knows of the others.
         max_rate=rate and rate / (1 if order.executor is None else order.n_batches),
+        no_parts="" if run.store is None else run.store.no_parts,
+        md5=run.store is not None and run.store.verification == "md5",
+        bare_etags=run.store is not None and run.store.bare_etags,
     )
     if order.executor is None:
         may_write = lambda: lock.may_write  # noqa: E731 - asked for each request: no attribute of `connected`

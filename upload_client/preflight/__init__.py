@@ -21,7 +21,7 @@ from upload_client.core import preflight as rules
 from upload_client.core.answers import Meaning
 from upload_client.core.preflight import CHECKS, Finding
 from upload_client.errors import DeliveryError, UsageError
-from upload_client.preflight.control import look_at_control
+from upload_client.preflight.control import look_at_control, try_promises
 from upload_client.preflight.files import look_at_content, look_at_files
 from upload_client.preflight.landing import look_at_landing, look_at_source
 from upload_client.preflight.run import TIMEOUT, Data, Order, Run, Steps, asked, may_pass, n_threads, ok
@@ -117,6 +117,8 @@ def _with_session(run: Run, session: boto3.Session) -> Steps[None]:
         yield from run.contained("index", look_at_files(run, source))
     safe = yield from run.contained("control-list", look_at_control(run, places))
     yield from run.contained("landing-list", look_at_landing(run, places, settings, source, safe=bool(safe)))
+    if safe and not run.why_not:
+        yield from run.contained("promises", try_promises(run, places))
 
 
 def _settings(run: Run, settings: Settings) -> Finding:

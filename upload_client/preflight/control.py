@@ -9,16 +9,18 @@ from upload_client.aws.auth import SET_CLOCK
 from upload_client.control.identity import current_process, is_running, new_agent_id
 from upload_client.control.places import Places
 from upload_client.control.probe import probe_store
+from upload_client.control.store_probe import probe_profile
 from upload_client.core import preflight as rules
 from upload_client.core.answers import Meaning
 from upload_client.core.lease import MAX_BODY, LockBody, Take, WhyRefused, WhyTaken, may_take
 from upload_client.core.preflight import Finding
+from upload_client.core.store_profile import Use
 from upload_client.core.times import from_http
 from upload_client.errors import StoreUnsafe
 from upload_client.preflight.run import Run, Steps, asked, list_one, may_pass, ok
 from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge
 
-__all__ = ["look_at_control"]
+__all__ = ["look_at_control", "try_promises"]
 
 _NO_ETAG = "0" * 32
 
@@ -69,6 +71,33 @@ def look_at_control(run: Run, places: Places) -> Steps[bool]:
         return False
     yield Finding(name, "ok", "the store honours If-None-Match and If-Match")
     return True
+
+
+def try_promises(run: Run, places: Places) -> Steps[None]:
+    """Try the store as a delivery does; what it keeps, in a line, and what it does not, a line each."""
+    run.tell("trying out what the store keeps to")
+    everything = run.order.store
+    copies = run.from_bucket or everything
+    key = places.layout.probe(new_agent_id())
+    profile = probe_profile(
+        places.control, places.landing, key, copies=copies, lists=everything, clock=run.clock
+    )
+    judged = profile.judge(
+        copies=run.from_bucket, accept_unverified=run.order.settings.accept_unverified_store
+    )
+    shown = tuple(
+        f"{one.use.value}: {one.reason}"
+        for one in judged
+        if everything or one.use in (Use.MADE_UP_FOR, Use.REFUSED)
+    )
+    refused = any(one.use is Use.REFUSED for one in judged)
+    yield Finding(
+        "promises",
+        "problem" if refused else "warning" if profile.verification == "none" else "ok",
+        profile.in_a_line,
+        "Tell the receiver that their store cannot be delivered to." if refused else "",
+        details=shown,
+    )
 
 
 def _delivery(run: Run, places: Places, *, begun: bool) -> Steps[None]:

@@ -78,6 +78,7 @@ class Order:
         choice: which files of it are wanted.
         output_dir: where the state dump will go.
         content: open the files as the validator will.
+        store: try all that a store can be asked for, and show each trial.
         prompt: asks the person for what a login needs.
     """
 
@@ -91,6 +92,7 @@ class Order:
     output_dir: Path
     choice: Choice = field(default_factory=Choice)
     content: bool = False
+    store: bool = False
     prompt: Prompt | None = None
 
 

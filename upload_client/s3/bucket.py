@@ -21,7 +21,7 @@ from upload_client.core.text import for_log
 from upload_client.core.times import from_http
 from upload_client.core.values import value
 from upload_client.errors import DeliveryError, NotReachable
-from upload_client.s3 import clients, listing
+from upload_client.s3 import clients, etag_form, listing
 from upload_client.s3.errors import UploadClientError
 from upload_client.s3.options import use
 from upload_client.s3.request_log import with_request_id
@@ -216,12 +216,14 @@ class Fetched:
         etag: Without quotes.
         last_modified: When it was written, by the store's clock: Unix seconds, resolution 1 s.
         date: When this answer was made, by the same clock (``Date``, RFC 9110 section 6.6.1).
+        server: What has answered, by its own word (``Server``, RFC 9110 section 10.2.4); may be empty.
     """
 
     body: bytes
     etag: str
     last_modified: float
     date: float
+    server: str = ""
 
 
 @value
@@ -314,7 +316,7 @@ class Bucket:
         if if_none_match:
             options["IfNoneMatch"] = "*"
         if if_match is not None:
-            options["IfMatch"] = f'"{if_match}"'
+            options["IfMatch"] = etag_form.condition(self.client, if_match)
         if content_type is not None:
             options["ContentType"] = content_type
         with store_errors(f"PUT {self.prefix}{key}"):
@@ -358,6 +360,7 @@ class Bucket:
                     _etag(answer),
                     answer["LastModified"].timestamp(),
                     _http_date(headers["date"]),
+                    str(headers.get("server", ""))[:200],
                 )
                 if limit is not None and size > limit:
                     error = ObjectTooLarge(f"{self.prefix}{key}: {size} bytes, more than {limit}")

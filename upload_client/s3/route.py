@@ -21,7 +21,7 @@ import botocore
 import botocore.exceptions
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from upload_client.s3 import request_log
+from upload_client.s3 import etag_form, request_log
 from upload_client.s3.network import Way, way_of
 from upload_client.s3.sigv4 import Form, Keys, Signer, quote_key, quote_value
 from upload_client.s3.wire import CopyObject, GetObject, GetRange, HeadObject, PutObject, UploadPart
@@ -227,7 +227,8 @@ class Route:
             if request.expect is None:
                 form, condition = put["if-none-match", md5 is not None], "*"
             else:
-                form, condition = put["if-match", md5 is not None], f'"{request.expect}"'
+                form = put["if-match", md5 is not None]
+                condition = etag_form.condition(self._bucket.client, request.expect)
             values: tuple[str, ...] = (condition, request.crc32, payload, stamp.time)
             if md5 is not None:
                 values = md5, *values

@@ -20,6 +20,7 @@ from upload_client.core.parts import ListedPart
 from upload_client.core.records import is_crc32, is_etag, is_version_id
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, NotReachable
+from upload_client.s3 import etag_form
 from upload_client.s3.trouble import trouble_of
 from upload_client.support.local_file import FileRange
 
@@ -385,7 +386,7 @@ class BotoWire:
     def _put(self, request: PutObject) -> Answer:
         answer = self._client.put_object(
             **self._to("PutObject", request.key),
-            **_fence(request.expect),
+            **_fence(self._client, request.expect),
             Body=_bytes(request.body),
             ChecksumCRC32=request.crc32,
             **({} if request.md5 is None else {"ContentMD5": request.md5}),
@@ -415,7 +416,7 @@ class BotoWire:
     def _complete(self, request: CompleteUpload) -> Answer:
         answer = self._client.complete_multipart_upload(
             **self._to("CompleteMultipartUpload", request.key),
-            **_fence(request.expect),
+            **_fence(self._client, request.expect),
             UploadId=request.upload_id,
             ChecksumCRC32=request.crc32,
             ChecksumType="FULL_OBJECT",
@@ -486,7 +487,7 @@ class BotoWire:
         condition = {} if request.source_etag is None else {"CopySourceIfMatch": f'"{request.source_etag}"'}
         answer = self._client.copy_object(
             **self._to("CopyObject", request.key),
-            **_fence(request.expect),
+            **_fence(self._client, request.expect),
             **condition,
             CopySource={"Bucket": source.name, "Key": source.prefix + request.source_key},
             ChecksumAlgorithm="CRC32",
@@ -540,8 +541,8 @@ _PERFORM: dict[type, Callable[[BotoWire, Any], Answer]] = {
 }
 
 
-def _fence(expect: str | None) -> dict[str, str]:
-    return {"IfNoneMatch": "*"} if expect is None else {"IfMatch": f'"{expect}"'}
+def _fence(client: Any, expect: str | None) -> dict[str, str]:  # noqa: ANN401 - as `BotoWire` has it
+    return {"IfNoneMatch": "*"} if expect is None else {"IfMatch": etag_form.condition(client, expect)}
 
 
 def _bytes(body: Body) -> bytes | bytearray:

@@ -30,6 +30,7 @@ from upload_client.core.parts import DEFAULT_PART, MULTIPART_COPY_LIMIT
 from upload_client.core.rate import RateLimit
 from upload_client.errors import DeliveryError
 from upload_client.events import InFlight
+from upload_client.s3 import etag_form
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.concurrency import MOST, Concurrency
 from upload_client.s3.direct import DirectWire
@@ -131,6 +132,9 @@ class TransferEngine:
         options: Arguments of boto3 for the objects made (``StorageClass``, ``Tagging``, …).
         unsigned_payload: Over plain HTTP, too, sign no content; see `Route`.
         max_rate: Bytes a second, over all connections together; None: no cap.
+        no_parts: Why files go in one request each, of 5 GiB at the most; empty: large ones go in parts.
+        bare_etags: Name ETags in conditions without quotes, as the store wants it.
+        md5: Have the store verify the MD5 of what arrives, in place of the CRC32, which it does not look at.
         wire: What carries requests, in place of the one `engine` names.
         clock: Time.
 
@@ -151,16 +155,23 @@ class TransferEngine:
         options: Mapping[str, str] | None = None,
         unsigned_payload: bool = False,
         max_rate: float | None = None,
+        no_parts: str = "",
+        md5: bool = False,
+        bare_etags: bool = False,
         wire: Wire | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
         self._source = source
-        self._threshold = multipart_threshold
+        self._threshold = MULTIPART_COPY_LIMIT + 1 if no_parts else multipart_threshold
+        self._no_parts = no_parts
+        self._md5 = md5
         self._part_size = part_size
         self.may_write = may_write
         self._clock = clock
         self._copies = source.bucket is not None
         self._transfer = self._copy if self._copies else self._upload
+        if bare_etags:
+            etag_form.use_bare(destination.client)
         self._wire = wire or _wire(source, destination, engine, options, unsigned_payload=unsigned_payload)
         most = connections(MOST)
         self._pace = Concurrency(None if n_threads == "auto" else min(n_threads, most), most)
@@ -655,9 +666,10 @@ class TransferEngine:
                 raise _Larger(size)
             if size < self._threshold:
                 if size < SMALL:
-                    return (yield from send_whole(task, file))
+                    return (yield from send_whole(task, file, md5=self._md5))
                 with self._lent(size) as memory:
-                    return (yield from send_whole(task, file, memory))
+                    return (yield from send_whole(task, file, memory, md5=self._md5))
+            self._check_parts()
             parted = PartedUpload(self._with_left_over(task), file, self._part_size)
             yield from parted.begin()
             keep = True
@@ -665,6 +677,12 @@ class TransferEngine:
         finally:
             if not keep:
                 file.close()
+
+    def _check_parts(self) -> None:
+        """Raise FileRefused where no file may go in parts."""
+        if self._no_parts:
+            why = f"is larger than 5 GiB, and of the receiver's store was seen: {self._no_parts}"
+            raise FileRefused(why, FileCode.TOO_LARGE)
 
     def _opened(self, task: TransferTask) -> Steps[LocalFile]:
         """Open a file; wait where this process has too many open, which is no fault of the file's."""
@@ -691,6 +709,7 @@ class TransferEngine:
             task = task._replace(digests=unproven)
         if size <= MULTIPART_COPY_LIMIT:
             return (yield from copy_whole(task, size, etag, sha256))
+        self._check_parts()
         parted = PartedCopy(self._with_left_over(task), size, etag, sha256=sha256)
         yield from parted.begin()
         return parted

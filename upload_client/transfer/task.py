@@ -46,6 +46,9 @@ class TransferOptions(TypedDict, total=False):
     options: Mapping[str, str] | None
     unsigned_payload: bool
     max_rate: float | None
+    no_parts: str
+    md5: bool
+    bare_etags: bool
 
 
 class TransferTask(NamedTuple):

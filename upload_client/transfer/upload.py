@@ -173,13 +173,16 @@ def write(request: Fenced, size: int, crc32: str | None, *, strict: bool = False
             request.unchanged()
 
 
-def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> Steps[TransferOutcome]:
+def send_whole(
+    task: TransferTask, file: LocalFile, memory: Memory = None, *, md5: bool = False
+) -> Steps[TransferOutcome]:
     """Send a file in one request.
 
     Args:
         task: What to send, and where.
         file: The open file; closed by the caller.
         memory: Where to read it into, at least as long as the file; or `Scratch`; None: memory is taken.
+        md5: Send its MD5 for the store to verify, and hold the ETag against it.
 
     Raises:
         FileRefused: The file changed, or is not what the index says.
@@ -187,7 +190,7 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
         OSError: It cannot be read.
     """
     size = file.fingerprint.size
-    names = _computed(task)
+    names = {*_computed(task), *(["md5"] if md5 else [])}
     found = Digests(names) if names else None
     if isinstance(memory, Scratch) and "sha256" in names:
         memory = memory._replace(sha256=False)  # it is the same as the signature's, and computed once
@@ -201,11 +204,13 @@ def send_whole(task: TransferTask, file: LocalFile, memory: Memory = None) -> St
     request = PutObject(task.key, body, crc32, task.expect_etag, file.check_unchanged)
     if found is not None:
         # What S3 checks beside CRC32, the one checksum that it takes of an object.
-        md5 = dict(task.digests).get("md5")
-        request = request._replace(md5=None if md5 is None else digests.encode(md5), sha256=sha256)
+        known = found.digest("md5") if md5 else dict(task.digests).get("md5")
+        request = request._replace(md5=None if known is None else digests.encode(known), sha256=sha256)
     answer = yield from write(request, size, crc32, strict=task.strict)
     if not answer.ok:
         raise NotTaken(answer)
+    if md5 and found is not None and answer.etag != found.digest("md5").hex():
+        raise NotTaken(Answer(0, "MalformedAnswer", "the store's ETag is not the MD5 of what was sent"))
     return TransferOutcome(
         task.row,
         task.relpath,

@@ -27,6 +27,7 @@ import boto3
 from upload_client.control.checkpoints import find_shards
 from upload_client.control.identity import current_process, is_running
 from upload_client.control.lock import Lock
+from upload_client.control.store_probe import adopt_profile
 from upload_client.core.files import TransferType
 from upload_client.core.layout import (
     MAX_SHARDS,
@@ -291,6 +292,7 @@ class _Starter:
     def _one_at_a_time(self) -> Iterator[None]:
         """Let a delivery have one start that waits: who asks a thousand times takes nobody's place."""
         settings = self._settings
+        adopt_profile(self._control, self._layout)
         lock = Lock(
             self._control,
             self._layout.starting,

@@ -15,6 +15,7 @@ from functools import partial
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from upload_client.control.store_probe import adopt_profile
 from upload_client.core.layout import Layout
 from upload_client.core.object_options import for_control
 from upload_client.core.text import for_log
@@ -77,6 +78,7 @@ def serve(
     landing = Bucket(layout.fill(settings.landing_bucket), prefix=layout.landing, client=client)
     if landing.name != control.name:
         use(client, landing.name, options)
+    adopt_profile(control, layout)
     telemetry = Telemetry(
         dataset=layout.dataset,
         delivery_id=layout.delivery_id,

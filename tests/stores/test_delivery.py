@@ -1,0 +1,118 @@
+"""Deliveries to a store that verifies nothing: refused; or accepted, and the receipt says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from delivery.conftest import Delivery, Receiver, make_data
+from faults.proxy import Proxy
+
+from upload_client import UploadClient
+from upload_client.errors import StoreUnsafe
+from upload_client.index import scan
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.clients import s3_client
+from upload_client.sandbox import Sandbox
+from upload_client.settings import load_settings
+from upload_client.transfer.dataroot import DataRoot
+from upload_client.transfer.engine import TransferEngine
+from upload_client.transfer.task import TransferOutcome, TransferTask
+
+
+class Endpoint:
+    def __init__(self, url: str) -> None:
+        self.endpoint_url = url
+        self.endpoints: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module")
+def careless(moto_server: str) -> Iterator[Sandbox]:
+    """A receiver whose store is moto itself, which takes any checksum."""
+    with Sandbox(s3_endpoint=moto_server) as made:
+        yield made
+
+
+@pytest.fixture
+def delivery(careless: Sandbox, tmp_path) -> Delivery:
+    (tmp_path / "output").mkdir()
+    return Receiver(careless, tmp_path / "output").new_delivery()
+
+
+def client_of(delivery: Delivery, tmp_path, **more) -> UploadClient:
+    data = make_data(tmp_path / "data", 3)
+    (data / "large.bin").write_bytes(b"x" * 17 * 1024**2)
+    return UploadClient(
+        dataset=delivery.dataset,
+        delivery_id=delivery.delivery_id,
+        file_index=scan(data),
+        transfer_type="staging",
+        source=data,
+        settings=load_settings(profile=delivery.receiver.sandbox.profile, environ={}, flags=more),
+        session=boto3.Session("sandbox", "sandbox", region_name="us-east-1"),
+        output_dir=delivery.receiver.output,
+        n_threads=2,
+    )
+
+
+def test_a_store_that_verifies_nothing_is_refused_before_anything_is_sent(delivery, tmp_path):
+    with pytest.raises(StoreUnsafe, match="wrong CRC32") as refused, client_of(delivery, tmp_path) as client:
+        client.run()
+    assert refused.value.exit_code == 14
+    assert "--accept-unverified-store" in refused.value.hint
+    assert delivery.lock() is None
+    assert delivery.landed() == {}
+    told = json.loads(delivery.control("probe/store"))  # what was seen is there to be looked at
+    assert told["observed"]["put-crc32"] == "broken"
+
+
+def test_who_accepts_it_delivers_and_the_receipt_confirms_nothing(delivery, tmp_path):
+    with client_of(delivery, tmp_path, accept_unverified_store=True) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 0, outcome
+    receipt = json.loads(outcome.receipt_file.read_text("ascii"))
+    assert "NOT verified" in receipt["store"]
+    assert "confirmed" not in receipt["store"]
+    assert not any("-" in each["etag"] for each in receipt["files"])  # nothing went in parts
+
+
+def send(bucket, tmp_path, **how) -> list[TransferOutcome]:
+    names = ["small.csv", "larger.bin"]
+    (tmp_path / names[0]).write_bytes(b"a,b\n1,2\n")
+    (tmp_path / names[1]).write_bytes(b"x" * 300_000)
+    engine = TransferEngine(DataRoot(tmp_path), bucket, n_threads=2, md5=True, no_parts="why", **how)
+    try:
+        for row, name in enumerate(names):
+            engine.submit(TransferTask(row, name, str(tmp_path / name), name))
+        outcomes: list[TransferOutcome] = []
+        while len(outcomes) < len(names):
+            outcomes += engine.poll(1.0)[1]
+    finally:
+        engine.close()
+    return outcomes
+
+
+@pytest.mark.parametrize("engine", ["lean", "boto3"])
+def test_the_md5_goes_along(bucket, session, tmp_path, engine):
+    with Proxy(bucket.client.meta.endpoint_url) as proxy:
+        client = s3_client(session, Endpoint(proxy.url))
+        through = Bucket(bucket.name, prefix=bucket.prefix, client=client)
+        outcomes = send(through, tmp_path, engine=engine)
+        asked = [one.headers for one in proxy.requests if one.method == "PUT"]
+        client.close()
+    assert all(one.ok for one in outcomes), outcomes
+    assert len(asked) == 2
+    assert all("content-md5" in {name.lower() for name in headers} for headers in asked)
+
+
+def test_an_etag_that_is_not_the_md5_of_what_was_sent_confirms_nothing(bucket, tmp_path):
+    def another(parsed, **_):
+        parsed["ETag"] = f'"{"0" * 32}"'
+
+    bucket.client.meta.events.register("after-call.s3.PutObject", another)
+    outcomes = send(bucket, tmp_path, engine="boto3")
+    assert not any(one.ok for one in outcomes)
+    assert "not the MD5" in outcomes[0].error
+    assert outcomes[0].again
