@@ -130,9 +130,10 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path):
         deliver("x", LocalFileWriter(tmp_path), filename="x")
 
 
-def test_a_full_disk_is_named():
-    with pytest.raises(NotDelivered, match="No space left on device"):
-        _Folder(Path("/dev")).write("full", iter([b"x" * 100_000]), 0)
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_full_disk_is_named(size):
+    with pytest.raises(NotDelivered, match="/dev/full cannot be written: No space left on device"):
+        _Folder(Path("/dev")).write("full", iter([b"x" * size]), 0)
 
 
 # --- FTP ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -66,3 +67,46 @@ def test_standard_output_on_a_full_disk_is_named_as_such(tmp_path, data):
         said = started("index", data, "-o", "-", cwd=tmp_path, stdout=full, stderr=subprocess.PIPE)
     assert said.returncode == 1
     assert "error: standard output: No space left on device" in said.stderr
+
+
+WRITES = {
+    "a list": ("index {data} -o {out}/list.csv", "{out}/list.csv"),
+    "a table of Parquet": ("index {data} -o {out}/list.parquet", "{out}/list.parquet"),
+    "a bag's list": ("index {data} -o {out}/manifest-md5.txt", "{out}/manifest-md5.txt"),
+    "a template": ("receiver template -o {out}/t.yaml", "{out}/t.yaml"),
+    "a package": ("receiver package -o {out}/p.zip", "{out}/p.zip"),
+    "a key": ("receiver key make {out}/k.pem", "{out}/k.pem"),
+    "a draft": ("expectations infer {data} -o {out}/e.yaml", "{out}/e.yaml"),
+    "a person's books": ("sync {out} --to {shared} --name ann --pull --yes", "{out}/.S3/user_name.txt"),
+    "the books of all": ("sync {data} --to {out} --name ann --push --yes", "{out}/.S3/"),
+}
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EIO], ids=errno.errorcode.get)
+@pytest.mark.parametrize(("command", "names"), WRITES.values(), ids=WRITES)
+def test_a_disk_that_takes_nothing_is_named_with_the_file_and_what_to_do(
+    run, data, tmp_path, monkeypatch, command, names, error
+):
+    """What is written whole is brought to the disk before it has its name: there each of these comes."""
+    places = {"data": data, "out": tmp_path / "out", "shared": tmp_path / "shared"}
+    places["out"].mkdir()
+    places["shared"].mkdir()
+    sync = os.fsync
+
+    def fails(descriptor):
+        try:
+            where = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        except OSError:
+            pytest.skip("needs Linux' /proc")
+        if where.startswith(str(places["out"])):
+            raise OSError(error, os.strerror(error))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fails)
+    said = run(*command.format_map(places).split())
+    assert said.code == 1
+    assert f"error: {names.format_map(places)}" in said.err
+    assert f": {os.strerror(error)}\n" in said.err
+    assert "hint: Make room there" in said.err or "hint: See whether that disk is sound" in said.err
+    left = [path.name for path in places["out"].rglob("*") if path.is_file() and path.stat().st_size]
+    assert left == []

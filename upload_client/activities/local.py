@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 from upload_client.activities.errors import NotDelivered
 from upload_client.activities.placing import Placing, named
 from upload_client.errors import UsageError
+from upload_client.support.atomic import naming
+from upload_client.support.own_limits import advice
 
 __all__ = ["LocalFileWriter"]
 
@@ -55,13 +57,14 @@ class LocalFileWriter:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _told(path: Path) -> Iterator[None]:
     try:
-        yield
+        with naming(path):
+            yield
     except OSError as error:
         raise NotDelivered(
-            f"{error.filename or 'the file'} cannot be written: {error.strerror}",
-            hint="See to the disk and its permissions, then run it again.",
+            f"{error.filename} cannot be written: {error.strerror}",
+            hint=advice(error) or "See to the disk and its permissions, then run it again.",
         ) from None
 
 
@@ -74,7 +77,7 @@ class _Folder:
         self._root = root
 
     def make_folder(self, path: str) -> None:
-        with _told():
+        with _told(self._root / path):
             (self._root / path).mkdir(parents=True, exist_ok=True)
 
     def size(self, path: str) -> int | None:
@@ -88,20 +91,23 @@ class _Folder:
 
     def write(self, path: str, blocks: Iterator[bytes], offset: int) -> None:  # noqa: ARG002 - always 0 here
         target = self._root / path
-        with _told():
+        with _told(target):
             file = target.open("wb")
-        with file:
+        try:
             for block in blocks:
-                with _told():
+                with _told(target):
                     file.write(block)
-            with _told():
+            with _told(target):
                 file.flush()
                 os.fsync(file.fileno())
+        finally:
+            with contextlib.suppress(OSError):  # of what could not be written either, and is told
+                file.close()
 
     def rename(self, path: str, name: str) -> None:
-        with _told():
+        with _told(self._root / name):
             (self._root / path).replace(self._root / name)
 
     def remove(self, path: str) -> None:
-        with _told():
+        with _told(self._root / path):
             (self._root / path).unlink(missing_ok=True)

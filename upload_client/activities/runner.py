@@ -123,6 +123,8 @@ def exit_code_of(error: BaseException) -> ExitCode:
 def in_words(error: BaseException) -> str:
     """A failure in a sentence. It is not yet safe for a terminal."""
     said = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return (
         said if isinstance(error, DeliveryError) and said else f"{type(error).__name__}: {said}".rstrip(": ")
     )

@@ -87,7 +87,8 @@ class Failure:
                 where = "standard output: "  # every file that is written has a name
             if error.strerror:
                 said = for_log(f"{where}{error.strerror}")
-            return cls(1, f"{said} ({name})", advice(error) or DeliveryError.hint)
+            todo = advice(error)
+            return cls(1, said if todo else f"{said} ({name})", todo or DeliveryError.hint)
         return cls(
             1,
             f"unexpected: {name}: {said}",

@@ -308,6 +308,7 @@ def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitSta
     from upload_client.index import sources  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.store import fetch_receipt  # noqa: PLC0415 # imports boto3
     from upload_client.s3.bucket import NotFound  # noqa: PLC0415 # imports boto3
+    from upload_client.support.atomic import naming  # noqa: PLC0415 # not for --help
 
     place, _, name = url.rpartition("/")
     settings = own_settings(profile, {"patience": patience})
@@ -322,7 +323,8 @@ def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitSta
     signatures = sources.bucket_of(place.removesuffix("receipt") + "signature", session, settings)
     with suppress(NotFound):
         found = patiently(lambda: signatures.get(name, limit=MAX_ENVELOPE))
-        copy.with_name(signature_name(copy.name)).write_bytes(found.body)
+        with naming(copy.parent):
+            copy.with_name(signature_name(copy.name)).write_bytes(found.body)
     return copy
 
 

@@ -19,6 +19,7 @@ from upload_client.index.selecting import select
 from upload_client.index.sources import INDEX
 from upload_client.index.tables import is_index, read_files
 from upload_client.s3.bucket import Bucket, store_errors
+from upload_client.support.atomic import naming
 from upload_client.support.in_use import note
 
 __all__ = ["list_bucket", "select_from", "take"]
@@ -99,7 +100,9 @@ def _listed(source: Bucket) -> dict[str, int]:
 def _copied(source: Bucket) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / INDEX
-        copy.write_bytes(source.read(INDEX))
+        content = source.read(INDEX)
+        with naming(folder):
+            copy.write_bytes(content)
         yield copy
 
 

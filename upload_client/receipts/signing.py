@@ -8,6 +8,7 @@ the same, or a key of AWS KMS that never leaves it (ECC_NIST_P256). What is sign
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -32,7 +33,9 @@ from upload_client.core.attestation import (
 from upload_client.core.receipt import ReceiptHead
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import store_errors
+from upload_client.support.atomic import naming
 from upload_client.support.inputs import read_once
+from upload_client.support.own_limits import advice
 
 if TYPE_CHECKING:
     import boto3
@@ -199,17 +202,25 @@ def make_key(path: Path) -> PublicKey:
     """Make an Ed25519 key, and write the private one where nobody but its owner may read it.
 
     Raises:
-        UsageError: something is there already, or it cannot be written.
+        UsageError: something is there already, or nothing can be written there.
+        OSError: it cannot be written whole; nothing is left of it.
     """
     pem, der = _serialization().make()
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(file, "wb") as opened:
+    except OSError as error:
+        raise UsageError(
+            f"the key cannot be written to {path}: {error.strerror}", hint=advice(error)
+        ) from None
+    try:
+        with naming(path), os.fdopen(file, "wb") as opened:
             opened.write(pem)
             opened.flush()
             os.fsync(opened.fileno())
-    except OSError as error:
-        raise UsageError(f"the key cannot be written to {path}: {error.strerror}") from None
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
     return PublicKey(der, str(path))
 
 

@@ -50,7 +50,7 @@ from upload_client.s3.bucket import (
     store_errors,
 )
 from upload_client.s3.unfinished import abort, unfinished_uploads
-from upload_client.support.atomic import check_free, keep_others, replacing
+from upload_client.support.atomic import check_free, keep_others, naming, replacing
 
 __all__ = [
     "LocalCopy",
@@ -392,7 +392,7 @@ def fetch_receipt(control: Bucket, key: str, path: Path) -> None:
     """
 
     def fetch() -> None:
-        with path.open("wb") as file:
+        with naming(path), path.open("wb") as file:
             file.writelines(content(control, key, MAX_BYTES))
 
     try:

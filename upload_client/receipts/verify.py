@@ -39,7 +39,7 @@ from upload_client.index.folder import Folder
 from upload_client.index.reading import blocks, in_order
 from upload_client.receipts.store import content, open_receipt, sha256_of
 from upload_client.s3.bucket import Bucket, NotFound, StoreError, repeat_while_lost
-from upload_client.support.atomic import ends_of
+from upload_client.support.atomic import ends_of, naming
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
@@ -339,8 +339,10 @@ def _by_key(listed: Iterable[tuple[str, int, str]]) -> Iterator[tuple[str, int, 
     with tempfile.TemporaryFile("w+", encoding="ascii") as spool:
         for entry in listed:
             in_order, before = in_order and before <= entry[0], entry[0]
-            spool.write(json.dumps(entry) + "\n")
-        spool.seek(0)
+            with naming(tempfile.gettempdir()):
+                spool.write(json.dumps(entry) + "\n")
+        with naming(tempfile.gettempdir()):
+            spool.seek(0)
         rows = (tuple(json.loads(line)) for line in spool)
         yield from rows if in_order else sorted(rows)
 

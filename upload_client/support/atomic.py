@@ -16,7 +16,7 @@ from upload_client.core.ours import LEFT_OVER, LOOKED_AT, Kind, is_ours
 from upload_client.errors import UsageError
 from upload_client.support import failpoints
 
-__all__ = ["FORCE", "check_free", "ends_of", "keep_others", "replacing"]
+__all__ = ["FORCE", "check_free", "ends_of", "keep_others", "naming", "replacing"]
 
 FORCE = "Name another file, or write over it with --force."
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -97,7 +97,7 @@ def replacing(
         OSError: it cannot be written there.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_naming(path))
+        stack.enter_context(naming(path))
         stream = _stream(path)
         if stream is not None:
             yield stack.enter_context(stream)
@@ -127,12 +127,18 @@ def replacing(
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """An error inside that names no file, or one that nobody knows, is about `path`."""
+def naming(path: str | Path, temporary: str | Path | None = None) -> Iterator[None]:
+    """Have an error inside that names no file, or one that nobody knows, be about `path`.
+
+    Args:
+        path: what is written.
+        temporary: under which name it is written until it is whole.
+    """
     try:
         yield
     except OSError as error:
-        if error.filename is None or LEFT_OVER.partition("{")[0] in str(error.filename):
+        unknown = error.filename is None or str(error.filename) == str(temporary)
+        if unknown or LEFT_OVER.partition("{")[0] in str(error.filename):
             error.filename = str(path)
         raise
 

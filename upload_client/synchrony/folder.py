@@ -23,6 +23,7 @@ from upload_client.core.ours import is_left_over
 from upload_client.core.paths import check_relpath
 from upload_client.errors import UsageError
 from upload_client.support import failpoints
+from upload_client.support.atomic import naming
 from upload_client.support.file_names import from_disk, on_disk
 from upload_client.synchrony.books import BOOKS
 
@@ -366,7 +367,7 @@ def write_whole(path: Path, data: bytes | Iterable[bytes], *, kind: str = "") ->
     name = f"write:{kind or path.suffix}"
     failpoints.reach(f"before:{name}")
     try:
-        with temporary.open("xb") as file:
+        with naming(path, temporary), temporary.open("xb") as file:
             for block in (data,) if isinstance(data, bytes) else data:
                 file.write(block)
             file.flush()

@@ -216,8 +216,10 @@ class SharedFolder:
                     self._copy(file.path, file.there, take)
             except Raced:
                 yield Done(file.path, raced=True)
-            except (FileRefused, OSError) as error:
+            except FileRefused as error:
                 yield Done(file.path, error=str(error))
+            except OSError as error:
+                yield Done(file.path, error=f"cannot be brought here: {error.strerror or error}")
             else:
                 yield Done(file.path, file.there, digest.hexdigest())
 

@@ -164,10 +164,21 @@ def test_a_store_that_cannot_be_is_named(tmp_path, url, error, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+@pytest.mark.parametrize("name", ["a?b", "50%41.db", "file:x?mode=memory", "a#b"])
+def test_any_file_name_is_that_file(tmp_path, name):
+    store = Store(open_engine(f"sqlite:///{name}", tmp_path), SYSTEM)
+    store.create()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes().startswith(b"SQLite format 3")
+
+
 def test_a_database_that_is_none_is_named_without_its_statements(tmp_path):
     (tmp_path / "x.sqlite").write_bytes(b"this is no database at all, but a text of some length")
     store = Store(open_engine("sqlite:///x.sqlite", tmp_path), SYSTEM)
-    with pytest.raises(StoreUnreachable, match="file is not a database") as caught:
+    with pytest.raises(
+        StoreUnreachable, match=r"the store .*x\.sqlite cannot .*file is not a database"
+    ) as caught:
         store.create()
     assert "CREATE" not in str(caught.value)
 

@@ -149,8 +149,8 @@ def open_engine(url: str, folder: Path, *, read_only: bool = False) -> sa.Engine
         if not read_only:
             _make_private(path)
         note(path, "the store of the schedule")
-        url = f"sqlite:///{path}"
-        return sa.create_engine(url, connect_args={"timeout": _BUSY})
+        # Not as text: a ? or % in a name would be none of the name.
+        return sa.create_engine(sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": _BUSY})
     # psycopg 3 where no driver is named.
     url = re.sub(r"\Apostgresql://", "postgresql+psycopg://", url)
     try:
@@ -448,7 +448,11 @@ class Store:
         except SQLAlchemyError as error:
             # The driver's own words: SQLAlchemy's have the statement and its values.
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()
-            raise StoreUnreachable(f"the store cannot {doing}: {reason[0] if reason else error}") from error
+            url = self.engine.url
+            name = f" {url.database}" if url.get_backend_name() == "sqlite" and url.database else ""
+            raise StoreUnreachable(
+                f"the store{name} cannot {doing}: {reason[0] if reason else error}"
+            ) from error
 
 
 def _is(job: str, due: float) -> tuple[Any, Any]:
