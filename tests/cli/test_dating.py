@@ -121,6 +121,20 @@ def test_a_receipt_is_dated_and_verified_without_asking_anybody(run, authority, 
     )
 
 
+def test_beside_the_data_it_is_no_part_of_them(run, dated, data):
+    from upload_client.index import scan
+
+    stamp = dated.with_name(dated.name.replace(".json", ".tsr"))
+    before = scan(data)
+    (data / stamp.name).write_bytes(stamp.read_bytes())
+    (data / dated.name).write_bytes(dated.read_bytes())
+    assert scan(data).equals(before)
+    assert run("verify", data / dated.name, "--source", data).code == 0
+    (data / "theirs.receipt.tsr").write_bytes(stamp.read_bytes())  # of something else, as far as can be told
+    (data / stamp.name).write_bytes(b"0" * 500)
+    assert set(scan(data)["path"]) - set(before["path"]) == {"theirs.receipt.tsr", stamp.name}
+
+
 def test_openssl_verifies_it_as_well(authority, dated):
     stamp = dated.with_name(dated.name.replace(".json", ".tsr"))
     command = ["openssl", "ts", "-verify", "-data", dated, "-in", stamp, "-CAfile", authority.root]

@@ -24,6 +24,7 @@ __all__ = [
     "Kind",
     "is_left_over",
     "is_ours",
+    "is_time_stamp",
     "whose",
 ]
 
@@ -108,6 +109,28 @@ _LEFT_OVER = re.compile(r"\.upload-client_[0-9a-f]{16}\.tmp")
 def is_left_over(name: str) -> bool:
     """Whether a file is left of one whose writing was interrupted. It may be empty: its name tells."""
     return _LEFT_OVER.fullmatch(name) is not None
+
+
+_TIME_STAMP: Final = re.compile(
+    rb"\x30(?:[\x00-\x7f]|\x81.|\x82..|\x83...)\x30.\x02\x01[\x00\x01]"  # granted, perhaps with changes
+    rb".{0,600}?\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"  # signed data
+    rb".{0,600}?\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x04",  # about a time-stamp
+    re.DOTALL,
+)
+_STAMP_SUFFIX: Final = ".receipt.tsr"
+
+
+def is_time_stamp(name: str, start: bytes) -> bool:
+    """Whether a file is the time-stamp of a receipt, as an authority has given it (RFC 3161, 2.4.2).
+
+    Nothing of ours stands in it, and a person may have others among the data: so its name has to say it, too.
+
+    Args:
+        name: of the file.
+        start: its first bytes.
+    """
+    ours = name.startswith("upload-client_") and name.endswith(_STAMP_SUFFIX)
+    return ours and _TIME_STAMP.match(start) is not None
 
 
 def is_ours(kind: Kind, start: bytes, end: bytes = b"") -> bool:

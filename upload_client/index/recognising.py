@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
-from upload_client.core.ours import Kind, whose
+from upload_client.core.ours import Kind, is_time_stamp, whose
 from upload_client.support.atomic import ends_of
 from upload_client.support.file_names import from_disk
 
@@ -66,7 +66,8 @@ class Recogniser:
                 return None
             self._n += 1
         try:
-            return named(*ends_of(path), near=near)
+            start, end = ends_of(path)
+            return "a receipt's time-stamp" if is_time_stamp(name, start) else named(start, end, near=near)
         except OSError:
             return None  # sending it, or the check, will tell
 
