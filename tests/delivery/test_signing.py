@@ -323,8 +323,16 @@ def test_what_somebody_else_has_put_where_the_signature_goes_is_replaced(unsigne
     assert decode_envelope(unsigned.control("staging/signature/00000001.json"))
 
 
+MORE_CLAIMS = {
+    "a SHA-256": ('"sha256":null', f'"sha256":"{"0" * 64}"'),
+    "how it was judged": ('"opened":"csv"', '"opened":"csv as expected of \'tables\'"'),
+    "by which rules": ('"expectations_sha256":null', f'"expectations_sha256":"{"0" * 64}"'),
+}
+
+
 @pytest.mark.parametrize(
-    "forged", ["checksum", "another name", "one file less", "who judged", "an object", "nothing"]
+    "forged",
+    ["checksum", "another name", "one file less", "who judged", "an object", "nothing", *MORE_CLAIMS],
 )
 def test_only_what_the_logs_prove_is_signed(unsigned, key, tmp_path, monkeypatch, capsys, forged):
     _as_operator(unsigned.receiver, monkeypatch)
@@ -338,6 +346,8 @@ def test_only_what_the_logs_prove_is_signed(unsigned, key, tmp_path, monkeypatch
         rewritten(path, "b/d.txt", "b/e.txt")
     elif forged == "who judged":
         rewritten(path, '"judged_by":"', '"judged_by":"x')
+    elif forged in MORE_CLAIMS:
+        rewritten(path, *MORE_CLAIMS[forged])
     elif forged == "one file less":
         lines = path.read_text("ascii").splitlines(keepends=True)
         assert '"n_files":3' in lines[0] and '"n_bytes":10' in lines[0]  # noqa: PT018 - both are changed
