@@ -210,6 +210,26 @@ def test_how_a_run_ended_is_told_with_what_to_do(history):
     ]
 
 
+def test_how_valid_files_were_judged_is_counted(history):
+    ways = (
+        ("size", "csv"),
+        ("size", "csv"),
+        ("size", "fits not opened: astropy is not installed"),
+        ("size",),
+    )
+    history.add_client(client(1, *(sent(path, f"1-{n}", 4) for n, path in enumerate("abcd"))))
+    history.add_validator(
+        validator(1, *(replace(verdict(path, f"1-{n}", 7), checks=ways[n]) for n, path in enumerate("abcd")))
+    )
+    found = status(history, lock("released"), index=index(*"abcd"))
+    assert list(found.opened.items()) == [
+        ("csv", 2),
+        ("not opened: astropy is not installed", 1),
+        ("not opened: size and checksum alone were compared", 1),
+    ]
+    assert as_json(found)["opened"][0] == {"how": "csv", "files": 2}
+
+
 def test_more_than_one_reason_is_said_to_be(history):
     history.add_client(client(1, *(sent(path, f"1-{n}", 4) for n, path in enumerate("abcd"))))
     said = [verdict("a", "1-0", 7, "failure", "torn"), verdict("b", "1-1", 7, "failure", "torn")]

@@ -71,6 +71,14 @@ def test_it_fits_and_shows_what_others_wrote_as_it_is(width):
     assert joined.count("[red]\\x1b[2J\\u202e.csv") == 3  # trouble, problem, file
 
 
+def test_what_was_not_opened_does_not_look_as_if_it_had_been():
+    opened = {"csv": 7, "not opened: \x1b[31mno library": 2}
+    assert "not opened  2 files were not opened: \\x1b[31mno library" in shown(
+        status(opened=opened), width=100
+    )
+    assert "not opened" not in shown(status(opened={"csv": 7}))
+
+
 def test_it_says_how_far_how_fast_and_who():
     text = shown(status(), width=200)
     for said in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from heapq import heappush, heappushpop
@@ -89,6 +90,7 @@ class FileState(NamedTuple):
         judged: when it was judged.
         message: why it is invalid, has failed, or could not be judged.
         code: the same for programs.
+        opened: how it was judged, see `upload_client.core.opened`.
     """
 
     path: str
@@ -98,6 +100,7 @@ class FileState(NamedTuple):
     judged: int | None = None
     message: str | None = None
     code: str | None = None
+    opened: str | None = None
 
 
 _STATES: Final[Mapping[str | None, SeenState]] = {"ok": "valid", "failure": "invalid"}
@@ -145,7 +148,7 @@ def file_states(history: DeliveryHistory, index: IndexRows | None, *, live: bool
         elif to_send or row is None:
             yield FileState(path, "ready", size if size >= 0 else None)
         elif word == "ok":
-            yield FileState(path, "valid", n_bytes, sent, judged)
+            yield FileState(path, "valid", n_bytes, sent, judged, opened=history.opened[row])
         else:
             state = _STATES.get(word, "done")
             why = history.message(row), history.code(row)
@@ -176,6 +179,7 @@ def states_of_client(files: Iterable[ClientFile], history: DeliveryHistory | Non
             milliseconds(judged) if judged and state in ("valid", "invalid") else None,
             file.message if state not in ("ready", "valid") else None,
             file.code,
+            file.opened if state == "valid" else None,
         )
 
 
@@ -268,6 +272,7 @@ class Tally:
         last: those that went wrong last, but for the latter.
         sent: files and bytes announced since a moment, and since another.
         judged: files judged since these moments.
+        opened: valid files by how they were judged, see `upload_client.core.opened`; most first.
     """
 
     files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SEEN_STATES, 0))
@@ -276,6 +281,7 @@ class Tally:
     last: tuple[NamedFile, ...] = ()
     sent: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
     judged: tuple[int, int] = (0, 0)
+    opened: dict[str, int] = field(default_factory=dict)
 
     @property
     def n_files(self) -> int:
@@ -297,6 +303,7 @@ def tally(files: Iterable[FileState], recent: float, begun: float, *, validator_
     sent = [0, 0, 0, 0]
     judged = [0, 0]
     latest: list[tuple[int, int, FileState]] = []
+    opened = Counter[str]()
 
     def count() -> Iterator[tuple[str, SeenState, str | None, str | None]]:
         """Count each, and give on those that went wrong."""
@@ -313,6 +320,8 @@ def tally(files: Iterable[FileState], recent: float, begun: float, *, validator_
             if state in ("valid", "invalid") and file.judged is not None and file.judged - ahead >= begun_ms:
                 judged[1] += 1
                 judged[0] += file.judged - ahead >= recent_ms
+            if file.opened is not None:
+                opened[file.opened] += 1
             if state in ("invalid", "failed"):
                 (heappush if len(latest) < NAMED else heappushpop)(latest, (file.judged or 0, n, file))
                 yield file.path, state, file.message, file.code
@@ -331,4 +340,5 @@ def tally(files: Iterable[FileState], recent: float, begun: float, *, validator_
         named,
         ((sent[0], sent[1]), (sent[2], sent[3])),
         (judged[0], judged[1]),
+        dict(sorted(opened.items(), key=lambda pair: (-pair[1], pair[0]))),
     )

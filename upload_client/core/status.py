@@ -314,6 +314,7 @@ class DeliveryStatus:
         problems: what a person should know, in the order in which it is to be seen to.
         landing: the landing place, held against what was judged; None unless the delivery is complete, and
             where it could not be listed.
+        opened: valid files by how they were judged, see `upload_client.core.opened`; most first.
     """
 
     dataset: str
@@ -334,6 +335,7 @@ class DeliveryStatus:
     last: tuple[NamedFile, ...]
     problems: tuple[Notice, ...]
     landing: LandingSeen | None = None
+    opened: dict[str, int] = field(default_factory=dict, hash=False)
 
 
 def status_of(
@@ -381,6 +383,7 @@ def status_of(
         wrong=counted.wrong,
         last=counted.last,
         problems=(),
+        opened=counted.opened,
     )
     status = replace(status, headline=_headline(status))
     return replace(status, problems=_in_order(_problems(status, seen)))
@@ -449,6 +452,7 @@ def as_json(status: DeliveryStatus) -> dict[str, Any]:
     named["bytes"] = named.pop("n_bytes")
     for kind in named["wrong"]:
         kind["files"], kind["paths"] = kind.pop("n"), kind.pop("relpaths")
+    named["opened"] = [{"how": how, "files": n} for how, n in status.opened.items()]
     if status.receipt is not None:
         named["receipt"] = {
             "key": status.receipt.key,

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from upload_client.core.observed import LandingSeen
+from upload_client.core.opened import not_opened, sentence
 from upload_client.core.status import DeliveryStatus, LockStatus, Phase, RunStatus, ValidatorStatus
 from upload_client.core.text import for_terminal
 from upload_client.support import figures
@@ -119,6 +120,8 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
         states.append(figures.count(files["invalid"]), style="bold red" if files["invalid"] else "")
         states.append(pace)
         yield "judged", states
+        if why := not_opened(status.opened):
+            yield "not opened", Text(for_terminal(sentence(why)))
         if files["failed"]:
             yield "failed", Text(f"{figures.files(files['failed'])} could not be sent", style="red")
         if left is not None and status.phase is not Phase.FINISHING:

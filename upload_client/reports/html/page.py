@@ -140,6 +140,7 @@ def render(
     yield from _todo(status)
     yield from _timeline(time)
     yield from _reasons(status)
+    yield from _opened(status)
     yield from _extremes(chosen)
     yield from _table(chosen)
     yield from _runs(history)
@@ -300,6 +301,23 @@ def _reasons(status: DeliveryStatus) -> Iterator[str]:
     yield "</tbody></table>"
     if (more := len(status.wrong) - MAX_KINDS) > 0:
         yield f"<p>And {more:,} other reasons.</p>"
+    yield "</section>\n"
+
+
+def _opened(status: DeliveryStatus) -> Iterator[str]:
+    """How the valid files were judged: that one was not opened must not look as if it had been read."""
+    if not status.opened:
+        return
+    yield (
+        '<section aria-labelledby="h-opened"><h2 id="h-opened">How valid files were judged</h2>\n'
+        '<table class="cards"><thead><tr><th scope="col">Opened as</th>'
+        '<th scope="col" class="number">Files</th></tr></thead><tbody>'
+    )
+    for how, n in list(status.opened.items())[:MAX_KINDS]:
+        yield f'<tr><td>{_message(how)}</td><td class="number" data-label="Files">{n:,}</td></tr>'
+    yield "</tbody></table>"
+    if (more := len(status.opened) - MAX_KINDS) > 0:
+        yield f"<p>And in {more:,} other ways.</p>"
     yield "</section>\n"
 
 

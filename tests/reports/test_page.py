@@ -1,0 +1,16 @@
+"""What the report says, without a browser."""
+
+from __future__ import annotations
+
+from ui.test_onlooker import status
+
+from upload_client.reports.html.page import MAX_KINDS, render
+
+
+def test_it_tells_how_valid_files_were_judged():
+    page = "".join(render(status(opened={"csv": 7, "not opened: <b>no library": 2}), [], None))
+    assert "How valid files were judged" in page
+    assert "<td>not opened: &lt;b&gt;no library</td>" in page
+    many = {f"way {n}": 1 for n in range(MAX_KINDS + 2)}
+    assert "And in 2 other ways." in "".join(render(status(opened=many), [], None))
+    assert "How valid files" not in "".join(render(status(opened={}), [], None))
