@@ -61,6 +61,8 @@ def service_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
+    except DeliveryError:
+        raise
     except Exception as error:
         if (trouble := trouble_of(error)) is None:
             raise
