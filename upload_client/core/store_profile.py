@@ -307,7 +307,7 @@ class StoreProfile:
         checksums = {
             "crc32": "CRC32 confirmed by the store",
             "md5": "MD5 confirmed by the store, CRC32 computed while sending",
-            "none": "checksums NOT verified by the store, accepted by the provider",
+            "none": "checksums NOT verified by the store",
         }[self.verification]
         name = self.server or "a store that names itself not"
         return f"{name}: {checksums}; {'no' if self.no_parts else 'fenced'} uploads in parts"

@@ -86,7 +86,8 @@ def try_promises(run: Run, places: Places) -> Steps[None]:
         copies=run.from_bucket, accept_unverified=run.order.settings.accept_unverified_store
     )
     shown = tuple(
-        f"{one.use.value}: {one.reason}"
+        f"{one.observation.value}: {one.use.value}"
+        + (f": {one.reason}" if one.use is not Use.NOT_TRIED else "")
         for one in judged
         if everything or one.use in (Use.MADE_UP_FOR, Use.REFUSED)
     )
