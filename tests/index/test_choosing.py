@@ -396,3 +396,14 @@ def test_every_combination_of_ways_to_leave_a_file_out_agrees(tmp_path):
         found = paths_of(scan(tmp_path, choice=choice))
         assert paths_of(select_from(Files(names), choice, tmp_path)) == found
         assert paths_of(scan_listing(dict.fromkeys(names, 1), choice=choice)) == found
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no FIFOs")
+def test_patterns_in_a_pipe_are_refused_and_not_waited_for(tmp_path):
+    write(tmp_path, "a.csv", "x")
+    os.mkfifo(tmp_path / ".uploadignore")
+    with pytest.raises(UsageError, match=r"'\.uploadignore' cannot be read: it is a FIFO"):
+        scan(tmp_path)
+    (tmp_path / ".uploadignore").unlink()
+    (tmp_path / ".uploadignore").symlink_to(os.devnull)  # as people say that there are none
+    assert scan(tmp_path)["path"].tolist() == ["a.csv"]

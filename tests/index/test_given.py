@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from upload_client.delivery.source import Source
 from upload_client.errors import InvalidIndex, UsageError
-from upload_client.index import left_out_of
+from upload_client.index import check_index, left_out_of
 from upload_client.index.given import as_frame
+from upload_client.index.manifests import read_manifest
 
 PATHS = ["a.csv", "b/c.csv"]
 COLUMNS = {"path": PATHS, "checksum": ["6Le+Qw==", None], "size": [1, 2]}
@@ -221,3 +223,15 @@ def test_a_protocol_that_fails_is_told_in_words(monkeypatch):
 
     with pytest.raises(UsageError, match=r"cannot be read as a table|pyarrow is needed"):
         as_frame(Broken())
+
+
+def test_a_wrong_cell_of_parquet_is_told_by_its_row(source, tmp_path):
+    """Its rows are counted from 1, also where others are left out."""
+    table = pa.table({"path": PATHS, "will_transfer": ["false", "perhaps"]})
+    pq.write_table(table, tmp_path / "list.parquet")
+    with pytest.raises(InvalidIndex, match=r"row 2: 'b/c\.csv' has 'perhaps' as will_transfer"):
+        read_manifest(tmp_path / "list.parquet", source)
+    table = pa.table({"path": [PATHS[0], "gone"], "will_transfer": ["false", "true"]})
+    pq.write_table(table, tmp_path / "list.parquet")
+    with pytest.raises(InvalidIndex, match="row 2: 'gone' is not there"):
+        check_index(read_manifest(tmp_path / "list.parquet", source).files, source)

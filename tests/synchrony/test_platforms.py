@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -14,7 +16,7 @@ from synchrony.conftest import Person, answers, posix_only
 from upload_client import synchrony
 from upload_client.errors import Locked, UsageError
 from upload_client.synchrony import connection
-from upload_client.synchrony.books import table
+from upload_client.synchrony.books import MOST_BOOK, table
 from upload_client.synchrony.view import JsonView
 
 
@@ -275,3 +277,33 @@ def test_a_file_becomes_a_folder_and_a_folder_a_file(anna, bert):
     assert bert.sync().exit_code == 0
     assert bert.files() == anna.files() == anna.there() == {"x/inner": "3", "y": "4"}
     assert bert.sync().done == anna.sync().done == ()
+
+
+def _too_large(book):
+    with book.open("wb") as file:
+        file.truncate(MOST_BOOK + 1)  # takes no room
+
+
+def _fifo(book):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("has no FIFOs")
+    os.mkfifo(book)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (_too_large, r"versions\.csv has 1,073,741,825 bytes"),
+        (_fifo, r"versions\.csv cannot be read"),
+        (Path.mkdir, r"versions\.csv cannot be read"),
+    ],
+)
+def test_a_table_of_the_directory_that_is_none_is_told(anna, make, words):
+    anna.write("a", "1")
+    anna.sync()
+    book = anna.shared / ".S3" / "versions.csv"
+    book.unlink()
+    make(book)
+    anna.write("b", "2")
+    with pytest.raises(UsageError, match=words):
+        anna.sync()

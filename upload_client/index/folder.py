@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -59,7 +60,7 @@ class Folder:
         """
         path = self.path(folder + IGNORE_FILE)
         try:
-            with open(path, "rb") as file:  # noqa: PTH123
+            with open(path, "rb", opener=_without_waiting) as file:
                 content = file.read(_MAX_PATTERNS + 1)
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -256,3 +257,12 @@ def _kind(mode: int) -> str:
         stat.S_IFCHR: "a device",
     }
     return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file, but no FIFO: that would wait for somebody who writes into it."""
+    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISFIFO(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is a FIFO")
+    return fd

@@ -77,6 +77,9 @@ def _text(path: PurePath, plain: Callable[[str], str], is_there: Callable[[str],
 def _without_those_to_stay(frame: pd.DataFrame) -> pd.DataFrame:
     problems = Problems(frame.attrs.get(READ_FROM, "the file index"))
     left = LeftOut()
+    numbers: Sequence[int] = frame.attrs.get(ROWS, ())
+    if len(numbers) != len(frame):  # those of a table that this was made from
+        numbers = range(len(frame))
     kept = []
     for row, (path, cell) in enumerate(
         zip(frame["path"].tolist(), frame[_WILL_TRANSFER].tolist(), strict=True)
@@ -87,12 +90,12 @@ def _without_those_to_stay(frame: pd.DataFrame) -> pd.DataFrame:
             else:
                 left.add(str(path), "not_to_transfer")
         except ValueError as error:
-            problems.add(row, str(path), str(error))
+            problems.add(numbers[row], str(path), str(error))
     problems.raise_them()
     if not left.n:
         return frame
     found = frame.iloc[kept].reset_index(drop=True)
-    found.attrs = {**frame.attrs, LEFT_OUT: left, ROWS: kept}
+    found.attrs = {**frame.attrs, LEFT_OUT: left, ROWS: [numbers[row] for row in kept]}
     return found
 
 
@@ -215,7 +218,5 @@ def from_arrow(
     frame.attrs |= {READ_FROM: where, ROWS: range(1, len(frame) + 1)}
     if _WILL_TRANSFER in frame.columns:
         frame = _without_those_to_stay(frame)
-        if frame.attrs.get(LEFT_OUT):
-            frame.attrs[ROWS] = [row + 1 for row in frame.attrs[ROWS]]
     notes = (f"not used of {where}: {', '.join(map(shown, ignored))}",) if ignored else ()
     return frame, notes

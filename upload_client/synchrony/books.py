@@ -24,6 +24,7 @@ __all__ = [
     "DELETED",
     "DELETED_HERE",
     "HELD",
+    "MOST_BOOK",
     "UNKNOWN",
     "VERSIONS",
     "Row",
@@ -35,6 +36,8 @@ __all__ = [
     "table",
 ]
 
+MOST_BOOK: Final = 1024**3
+"""Bytes of a table that are read."""
 BOOKS: Final = ".S3"
 """The folder of the books, on both sides."""
 VERSIONS: Final = "versions.csv"

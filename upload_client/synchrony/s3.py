@@ -34,18 +34,16 @@ from upload_client.s3.bucket import (
 from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.synchrony.books import BOOKS, is_data, is_md5
+from upload_client.synchrony.books import BOOKS, MOST_BOOK, is_data, is_md5
 from upload_client.synchrony.remote import Done, Fetch, Listed, Raced, Remove, Send, There
 from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
 
-__all__ = ["MOST_BOOK", "S3Remote"]
+__all__ = ["S3Remote"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-MOST_BOOK: Final = 1024**3
-"""Bytes of a table that are read."""
 _THREADS: Final = 16
 _BLOCK: Final = 1024 * 1024
 _TRIES: Final = 8

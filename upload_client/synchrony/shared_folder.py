@@ -23,7 +23,7 @@ from upload_client.errors import Locked, UsageError
 from upload_client.support import failpoints
 from upload_client.support.file_names import from_disk, on_disk
 from upload_client.support.local_file import FileRefused, open_inside
-from upload_client.synchrony.books import BOOKS, is_data
+from upload_client.synchrony.books import BOOKS, MOST_BOOK, is_data
 from upload_client.synchrony.folder import write_whole
 from upload_client.synchrony.locking import hold
 from upload_client.synchrony.remote import Done, Fetch, Listed, Raced, Remove, Send, There
@@ -104,11 +104,19 @@ class SharedFolder:
 
     def read_book(self, name: str) -> tuple[bytes, str] | None:
         """See `Remote`."""
+        path = self.books / name
         try:
-            with (self.books / name).open("rb") as file:
-                return file.read(), _there(os.fstat(file.fileno())).etag
-        except FileNotFoundError:
-            return None
+            with open_inside(os.fspath(path), self._real) as file:
+                size = file.fingerprint.size
+                if size > MOST_BOOK:
+                    raise UsageError(f"{path} has {size:,} bytes: no table of a sync is as large")
+                return file.read(size), _of(size, file.fingerprint.mtime_ns)
+        except FileRefused as error:
+            if error.code is FileCode.MISSING:
+                return None
+            raise UsageError(f"{path} cannot be read: {error}") from error
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
 
     def write_book(self, name: str, data: bytes, expect: str | None) -> str:
         """See `Remote`."""
