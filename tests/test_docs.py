@@ -56,7 +56,8 @@ def unknown_options(words: list[str]) -> list[str]:
         if isinstance(command, click.Group) and word in command.commands:
             command = command.commands[word]
         elif re.match(r"--?[a-z]", word):
-            known = {"--help", *(spelt for param in command.params for spelt in param.opts)}
+            spellings = ((*param.opts, *param.secondary_opts) for param in command.params)
+            known = {"--help", *(spelt for each in spellings for spelt in each)}
             unknown += [word] if word.partition("=")[0] not in known else []
     return unknown
 

@@ -17,7 +17,9 @@ from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.text import for_terminal
 
 if TYPE_CHECKING:
+    from upload_client.core.hand_over import HandOver
     from upload_client.receiver.stack import Delivery, Receiver
+    from upload_client.validator.settings import ValidatorSettings
 
 __all__ = ["receiver"]
 
@@ -244,13 +246,25 @@ def invite(
 )
 @_of_a_stack
 def list_(*, stack: str, region: str | None, as_json: bool) -> None:
-    """List the deliveries somebody is invited to, and since when."""
-    found = list(_open(stack, region).deliveries())
+    """List the deliveries somebody is invited to, since when, and to where they were handed over."""
+    opened = _open(stack, region)
+    found = list(opened.deliveries())
+    handed = _handed_over(opened, found)
     if as_json:
-        _print("deliveries", {"deliveries": [vars(delivery) for delivery in found]})
+        told = [
+            {**vars(one), "hand_over": None if record is None else record.as_json()}
+            for one, record in zip(found, handed, strict=True)
+        ]
+        _print("deliveries", {"deliveries": told})
         return
     width = max((len(f"{one.dataset}/{one.delivery_id}") for one in found), default=0)
-    _say(*(f"{one.dataset + '/' + one.delivery_id:<{width}}  {one.invited}" for one in found))
+    _say(
+        *(
+            f"{one.dataset + '/' + one.delivery_id:<{width}}  {one.invited}"
+            + ("" if record is None else f"  handed over to {record.archive}")
+            for one, record in zip(found, handed, strict=True)
+        )
+    )
     click.echo(f"{len(found)} {'delivery' if len(found) == 1 else 'deliveries'}", err=True)
 
 
@@ -280,6 +294,24 @@ def show(*, dataset: str, delivery_id: str, stack: str, region: str | None, as_j
             for user in users
         )
     )
+
+
+def _handed_over(opened: Receiver, deliveries: list[Delivery]) -> list[HandOver | None]:
+    """The record of the last hand-over of each delivery."""
+    import boto3  # noqa: PLC0415 # not for --help
+
+    from upload_client.core.layout import Layout  # noqa: PLC0415
+    from upload_client.receipts.hand_overs import last_hand_over  # noqa: PLC0415
+    from upload_client.s3 import clients  # noqa: PLC0415
+    from upload_client.s3.bucket import Bucket  # noqa: PLC0415
+
+    client = clients.s3_client(boto3.Session(region_name=opened.region))
+    found: list[HandOver | None] = []
+    for one in deliveries:
+        layout = Layout(one.dataset, one.delivery_id, "staging")
+        control = Bucket(opened.outputs["ControlBucket"], prefix=layout.root, client=client)
+        found.append(last_hand_over(control, layout))
+    return found
 
 
 def _places(opened: Receiver, delivery: Delivery) -> dict[str, str]:
@@ -655,3 +687,107 @@ def sign(
         files = f"{statement.n_files:,} file{'s' * (statement.n_files != 1)}"
         _say(f"signed: {files}, SHA-256 {statement.sha256}", f"by the key {opened.public.key_id}")
     return 0
+
+
+@receiver.command(
+    "hand-over",
+    cls=Command,
+    short_help="Move a complete delivery on into an archive, with proof.",
+    sections=(
+        *_examples(
+            (f"upload-client receiver hand-over {_A_DELIVERY} \\\n    --to s3://archive/survey7/1/", ""),
+            (
+                f"upload-client receiver hand-over {_A_DELIVERY} \\\n    --to s3://archive/s7/ --remove",
+                "and remove it from landing",
+            ),
+        ),
+        Section(
+            "Exit codes",
+            (
+                ("0", "handed over, or it was before"),
+                ("1", "landing or archive is not what the receipt names: what, is told"),
+                ("8", "the delivery is not complete"),
+                ("11", "somebody else hands it over at this moment"),
+            ),
+        ),
+    ),
+)
+@_of_a_delivery
+@click.option("--sample", is_flag=True, help="The small sample agreed on first.")
+@click.option("--to", required=True, metavar="S3-URI", help="The archive: s3://BUCKET/PREFIX/")
+@click.option(
+    "--keep/--remove", default=True, show_default=True, help="Leave the files in landing, or remove them."
+)
+@click.option("--notify", "topic", metavar="ARN", help="An SNS topic that gets the record as JSON.")
+@_of_a_stack
+def hand_over(
+    *,
+    dataset: str,
+    delivery_id: str,
+    sample: bool,
+    to: str,
+    keep: bool,
+    topic: str | None,
+    stack: str,
+    region: str | None,
+    as_json: bool,
+) -> None:
+    """Copy what a receipt names into an archive, prove it there, record it; then, if asked, remove it here.
+
+    Each file is copied on the receipt's ETag, and has the receipt's CRC32 and size in the archive before
+    anything is recorded; nothing is removed before that. It may be run again at any time: it goes on, and
+    done twice it does nothing. The settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR
+    (JSON) where that is set. docs/hand-over.md goes through it.
+    """
+    import boto3  # noqa: PLC0415 # not for --help
+
+    from upload_client.core.layout import Layout  # noqa: PLC0415
+    from upload_client.functions.hand_over.work import Job, notifier  # noqa: PLC0415
+    from upload_client.functions.hand_over.work import hand_over as carry_out  # noqa: PLC0415
+    from upload_client.receiver.process import buckets  # noqa: PLC0415
+    from upload_client.s3 import clients  # noqa: PLC0415
+
+    settings = _settings(stack, region)
+    layout = Layout(
+        dataset,
+        delivery_id,
+        "sample" if sample else "staging",
+        settings.control_prefix,
+        settings.landing_prefix,
+    )
+    control, landing = buckets(settings, layout)
+    client = clients.s3_client(boto3.Session(), settings, pool=64, read_timeout=300.0)
+    done = carry_out(
+        Job(
+            control,
+            landing,
+            layout,
+            layout.fill(to),
+            client,
+            remove=not keep,
+            notify=None if topic is None else notifier(topic, settings),
+        ),
+        (lambda _: None) if as_json else _say,
+    )
+    if as_json:
+        told = {"copied": done.copied, "removed": done.removed, "did_nothing": done.did_nothing}
+        _print("hand_over", {**told, "record": done.record.as_json()})
+        return
+    record = done.record
+    files = f"{record.n_files:,} file{'s' * (record.n_files != 1)}"
+    _say(
+        f"{'was' if done.did_nothing else 'is'} handed over: {files}, {record.n_bytes:,} bytes,"
+        f" {record.archive}"
+    )
+
+
+def _settings(stack: str, region: str | None) -> ValidatorSettings:
+    """The receiver's settings: of this environment, else of its stack."""
+    from upload_client.receiver.process import settings_of  # noqa: PLC0415 # imports boto3
+    from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
+
+    if name := _region(region):
+        os.environ["AWS_DEFAULT_REGION"] = name  # for all the clients of this process
+    if ENVIRONMENT_VARIABLE in os.environ:
+        return ValidatorSettings.from_environment()
+    return settings_of(_open(stack, region))

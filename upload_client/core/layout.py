@@ -183,6 +183,20 @@ class Layout:
         return f"{self.transfer_type}/signature/{epoch:08d}.json"
 
     @property
+    def hand_over_prefix(self) -> str:
+        """The start of the keys of all records of hand-overs."""
+        return f"{self.transfer_type}/handover/"
+
+    def hand_over(self, epoch: int) -> str:
+        """The record that what the receipt of `epoch` names was handed over."""
+        return f"{self.hand_over_prefix}{epoch:08d}.json"
+
+    @property
+    def handing_over(self) -> str:
+        """The lock of who hands a delivery over: one at a time."""
+        return f"{self.transfer_type}/handing-over"
+
+    @property
     def checkpoint_prefix(self) -> str:
         """The start of all checkpoint keys."""
         return f"{self.transfer_type}/checkpoint/"

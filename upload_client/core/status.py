@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from upload_client.core.files import TransferType
+from upload_client.core.hand_over import HandOver
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.lease import GRACE, LockBody
 from upload_client.core.observed import (
@@ -154,6 +155,7 @@ class Evidence:
         receipt: the last one.
         other_epoch: epoch of the last run of the other transfer type, which shares the lock.
         any_trace: whether anything else of the delivery is there.
+        hand_over: the record that it was handed over, of that receipt; None where there is none.
         files: gives every file, where a client that has ended tells of them itself; None: the logs do.
     """
 
@@ -166,6 +168,7 @@ class Evidence:
     receipt: ReceiptSeen | None = None
     other_epoch: int = 0
     any_trace: bool = False
+    hand_over: HandOver | None = None
     files: Callable[[], Iterator[FileState]] | None = field(default=None, hash=False)
 
 
@@ -313,8 +316,9 @@ class DeliveryStatus:
         last: files that went wrong last.
         problems: what a person should know, in the order in which it is to be seen to.
         landing: the landing place, held against what was judged; None unless the delivery is complete, and
-            where it could not be listed.
+            where it could not be listed, or its files were handed over and removed.
         opened: valid files by how they were judged, see `upload_client.core.opened`; most first.
+        hand_over: of a delivery that was handed over; None where it was not.
     """
 
     dataset: str
@@ -336,6 +340,7 @@ class DeliveryStatus:
     problems: tuple[Notice, ...]
     landing: LandingSeen | None = None
     opened: dict[str, int] = field(default_factory=dict, hash=False)
+    hand_over: HandOver | None = None
 
 
 def status_of(
@@ -384,6 +389,7 @@ def status_of(
         last=counted.last,
         problems=(),
         opened=counted.opened,
+        hand_over=seen.hand_over,
     )
     status = replace(status, headline=_headline(status))
     return replace(status, problems=_in_order(_problems(status, seen)))
@@ -459,6 +465,8 @@ def as_json(status: DeliveryStatus) -> dict[str, Any]:
             "epoch": status.receipt.epoch,
             "written_at": timestamp(status.receipt.written),
         }
+    if status.hand_over is not None:
+        named["hand_over"] = status.hand_over.as_json()
     plain: dict[str, Any] = _plain({"schema_version": SCHEMA_VERSION, "kind": "status", **named})
     return plain
 
@@ -660,7 +668,8 @@ def _headline(status: DeliveryStatus) -> str:
         case Phase.FINISHING:
             return f"all is judged; the last checks are made: {judged}"
         case Phase.COMPLETE:
-            return f"complete: {judged}, and the receipt is written"
+            handed = "" if status.hand_over is None else f"; handed over to {status.hand_over.archive}"
+            return f"complete: {judged}, and the receipt is written{handed}"
         case Phase.ENDED:
             return "; ".join([f"ended: {judged}", *rest])
         case Phase.CRASHED:

@@ -221,10 +221,16 @@ def open_stored_receipt(control: Bucket, key: str) -> Iterator[ReceiptReader]:
         StoreError: it cannot be read; also while its files are read inside.
         BadReceipt: it is none; also while its files are read inside.
     """
+    bad: BadReceipt | None = None  # it is no trouble of the store's, as another `ValueError` would be
     with store_errors(f"GET {control.prefix}{key}"):
         answer = control.client.get_object(Bucket=control.name, Key=control.prefix + key)
         with contextlib.closing(answer["Body"]) as body:
-            yield ReceiptReader(io.BufferedReader(_Body(body), _READ).readline)
+            try:
+                yield ReceiptReader(io.BufferedReader(_Body(body), _READ).readline)
+            except BadReceipt as error:
+                bad = error
+    if bad is not None:
+        raise bad
 
 
 class _Body(io.RawIOBase):

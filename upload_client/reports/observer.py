@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from upload_client.control.checkpoints import fold_validators, read_logs
 from upload_client.control.log import LogReader, last_epoch
 from upload_client.core.files import ClientFile, TransferType
+from upload_client.core.hand_over import MAX_RECORD, BadRecord, HandOver
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, number
 from upload_client.core.lease import MAX_BODY, LockBody
@@ -119,6 +120,7 @@ class StatusReporter:
             other_epoch=self._epoch_elsewhere(lock),
             files=None if self._client_files is None else lambda: self.files(live=False),
             any_trace=begun or lock is not None or self._any_trace(),
+            hand_over=self._hand_over(),
         )
         layout = self._layout
         status = status_of(
@@ -127,7 +129,8 @@ class StatusReporter:
             delivery_id=layout.delivery_id,
             transfer_type=layout.transfer_type,
         )
-        if status.phase is Phase.COMPLETE and history is not None and self._landing is not None:
+        gone = status.hand_over is not None and status.hand_over.removed_at is not None
+        if status.phase is Phase.COMPLETE and history is not None and self._landing is not None and not gone:
             with contextlib.suppress(AccessDenied):  # not everybody who may read the logs may list the data
                 listed = ((entry.key, entry.size, entry.etag) for entry in self._landing.list())
                 return with_landing(status, landing_seen(history, self._index, listed))
@@ -150,6 +153,17 @@ class StatusReporter:
             key=lambda receipt: receipt.epoch,
             default=None,
         )
+
+    def _hand_over(self) -> HandOver | None:
+        """The record that the last receipt's delivery was handed over, if this person may read it."""
+        if self.receipt is None:
+            return None
+        key = self._layout.hand_over(self.receipt.epoch)
+        try:
+            found = repeat_while_lost(lambda: self._control.get(key, limit=MAX_RECORD), self._clock)
+            return HandOver.decode(found.body)
+        except (NotFound, AccessDenied, ObjectTooLarge, BadRecord):
+            return None
 
     def _lock(self, key: str) -> LockSeen | None:
         """A lock, if there is one that this person may read."""

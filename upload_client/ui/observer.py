@@ -135,7 +135,11 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
         yield "validator", _validator(status.validator)
     if status.receipt is not None:
         yield "receipt", Text(for_terminal(status.receipt.key))
-    if status.phase is Phase.COMPLETE:
+    if status.hand_over is not None:
+        removed = ", removed from landing" if status.hand_over.removed_at is not None else ""
+        yield "handed over", Text(f"{status.hand_over.archive}, {status.hand_over.proven_at}{removed}")
+    gone = status.hand_over is not None and status.hand_over.removed_at is not None
+    if status.phase is Phase.COMPLETE and not gone:
         yield "bucket", _landing(status.landing)
 
 

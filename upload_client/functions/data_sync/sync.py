@@ -77,7 +77,17 @@ from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.download import FetchTask, fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
 
-__all__ = ["Counts", "Listed", "SyncFailed", "delete_objects", "filters_of", "listed", "run_sync", "several"]
+__all__ = [
+    "Counts",
+    "Listed",
+    "SyncFailed",
+    "delete_objects",
+    "delete_on",
+    "filters_of",
+    "listed",
+    "run_sync",
+    "several",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -710,7 +720,7 @@ class _Sync:
 
             def remove(each: tuple[str, Facts]) -> bool:
                 path, facts = each
-                return _delete_on(bucket, path, facts.etag)
+                return delete_on(bucket, path, facts.etag)
 
             gone = list(abreast(remove, sure))
             if not all(gone):
@@ -782,7 +792,7 @@ def _crc32_of_object(bucket: Bucket, item: Item) -> str:
     return checksums.encode(crc)
 
 
-def _delete_on(bucket: Bucket, key: str, etag: str) -> bool:
+def delete_on(bucket: Bucket, key: str, etag: str) -> bool:
     """Delete an object if it still is the one with this ETag; False: it is another."""
     try:
         repeat_while_lost(lambda: bucket.rm(key, if_match=etag))

@@ -1,0 +1,355 @@
+"""The hand-over: a delivery that is complete is copied on, proven, recorded, told, removed, in this order."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from core.test_receipt import file, head
+from faults.proxy import Proxy, reset
+
+from upload_client import Bucket
+from upload_client.cli.app import main
+from upload_client.core import checksums
+from upload_client.core.hand_over import HandOver, archived_line
+from upload_client.core.layout import Layout
+from upload_client.core.receipt import encode_receipt
+from upload_client.errors import Locked, NotComplete, UsageError
+from upload_client.functions.hand_over.work import HandOverRefused, Job, hand_over
+from upload_client.receipts.hand_overs import last_hand_over
+
+pytestmark = pytest.mark.parametrize("store", ["real"], indirect=True)
+
+FILES = {"a.csv": b"one", "b/c d.csv": b"two", "b/ä.csv": b"three", "empty": b""}
+
+
+@dataclass
+class Place:
+    """A delivery that is complete, and an archive."""
+
+    control: Bucket
+    landing: Bucket
+    archive: Bucket
+    layout: Layout
+    url: str
+    told: list[HandOver] = field(default_factory=list)
+
+    def land(self, files: dict[str, bytes]) -> None:
+        """Put files into landing, and a receipt that names them into control."""
+        rows = []
+        for path in sorted(files):
+            etag = self.landing.put(path, files[path]).etag
+            crc32 = checksums.encode(checksums.crc32(files[path]))
+            rows.append(file(path, len(files[path]), crc32=crc32, etag=etag))
+        said = {"landing": f"s3://{self.landing.name}/{self.landing.prefix}"}
+        self.control.put(self.layout.receipt(3), b"".join(encode_receipt(head(rows, **said), rows)))
+
+    def job(self, **options) -> Job:
+        to = f"s3://{self.archive.name}/{self.archive.prefix}"
+        return Job(self.control, self.landing, self.layout, to, self.archive.client, **options)
+
+    def hand_over(self, **options):
+        return hand_over(self.job(**options), lambda _: None)
+
+    def archived(self) -> dict[str, bytes]:
+        return {info.key: self.archive.read(info.key) for info in self.archive.list()}
+
+    def landed(self) -> dict[str, bytes]:
+        return {info.key: self.landing.read(info.key) for info in self.landing.list()}
+
+    def record(self) -> HandOver | None:
+        return last_hand_over(self.control, self.layout)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        settings = {
+            "control_bucket": self.control.name,
+            "landing_bucket": self.landing.name,
+            "landing_prefix": "{dataset}/{delivery_id}/",
+            "worker_function": None,
+            "endpoint_url": self.url,
+        }
+        return {"UPLOAD_CLIENT_VALIDATOR": json.dumps(settings)}
+
+
+@pytest.fixture
+def place(make_bucket: Callable[..., Bucket], store) -> Place:
+    layout = Layout("D", "Y", "staging", landing_prefix="{dataset}/{delivery_id}/")
+    made = Place(
+        make_bucket(prefix=layout.root),
+        make_bucket(prefix=layout.landing),
+        make_bucket(prefix="survey/1/"),
+        layout,
+        store.endpoint_url,
+    )
+    made.land(FILES)
+    return made
+
+
+def test_a_delivery_is_copied_proven_and_recorded_and_twice_does_nothing(place: Place) -> None:
+    done = place.hand_over()
+    assert place.archived() == place.landed() == FILES
+    record = place.record()
+    assert record == done.record
+    assert record is not None
+    assert (record.n_files, record.n_bytes, record.epoch, record.removed_at) == (4, 11, 3, None)
+    assert record.receipt_sha256 == sha256(place.control.read(place.layout.receipt(3)))
+    lines = (archived_line(p, len(FILES[p]), crc32(FILES[p])) for p in sorted(FILES))
+    assert record.files_sha256 == sha256(b"".join(lines))
+    again = place.hand_over()
+    assert again.did_nothing
+    assert (again.copied, again.record) == (0, record)
+
+
+def test_only_what_the_receipt_names_is_copied_and_removed(place: Place) -> None:
+    place.landing.put("beside", b"of nobody")
+    done = place.hand_over(remove=True)
+    assert place.archived() == FILES
+    assert place.landed() == {"beside": b"of nobody"}
+    assert (done.removed, done.record.removed_at is None) == (4, False)
+    assert place.hand_over(remove=True).did_nothing
+
+
+def test_removing_can_be_asked_for_later(place: Place) -> None:
+    place.hand_over()
+    assert place.hand_over(remove=True).removed == 4
+    assert place.landed() == {}
+
+
+def test_somebody_is_told_before_anything_is_removed_and_once(place: Place) -> None:
+    def notify(record: HandOver) -> None:
+        assert place.landed() == FILES
+        place.told.append(record)
+
+    done = place.hand_over(remove=True, notify=notify)
+    assert place.told[0].receipt_sha256 == done.record.receipt_sha256
+    assert done.record.notified_at is not None
+    place.hand_over(remove=True, notify=notify)
+    assert len(place.told) == 1
+
+
+def test_where_nobody_can_be_told_nothing_is_removed(place: Place) -> None:
+    def notify(_: HandOver) -> None:
+        raise RuntimeError("no such topic")
+
+    with pytest.raises(RuntimeError):
+        place.hand_over(remove=True, notify=notify)
+    assert place.landed() == FILES
+    assert place.record() is not None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda place: place.landing.rm("a.csv"), "is not in the landing bucket any more"),
+        (lambda place: place.landing.put("a.csv", b"two"), "is another object than the receipt names"),
+        (lambda place: place.landing.put("a.csv", b"longer"), "is another object than the receipt names"),
+    ],
+)
+def test_landing_that_is_not_as_the_receipt_says_is_refused(place: Place, spoil, said: str) -> None:
+    spoil(place)
+    with pytest.raises(HandOverRefused, match=said):
+        place.hand_over(remove=True)
+    assert place.record() is None
+    assert place.archived() == {}
+
+
+def test_what_the_archive_has_is_not_copied_again_and_what_is_wrong_there_is_replaced(place: Place) -> None:
+    place.archive.put("a.csv", b"one")
+    place.archive.put("b/c d.csv", b"TWO")
+    assert place.hand_over().copied == 3
+    assert place.archived() == FILES
+
+
+def test_a_copy_that_is_damaged_after_it_was_made_is_not_recorded(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from upload_client.functions.hand_over import work
+
+    real = work.send_files
+
+    def damaging(*args, **options):
+        yield from real(*args, **options)
+        place.archive.put("a.csv", b"bad")
+
+    monkeypatch.setattr(work, "send_files", damaging)
+    with pytest.raises(HandOverRefused, match=r"in the archive, and .* in the receipt"):
+        place.hand_over(remove=True)
+    assert place.record() is None
+    assert place.landed() == FILES
+
+
+def test_without_a_receipt_there_is_nothing_to_hand_over(place: Place) -> None:
+    place.control.rm(place.layout.receipt(3))
+    with pytest.raises(NotComplete):
+        place.hand_over()
+    place.control.put(place.layout.receipt(3), b'{"kind":"receipt"}')
+    with pytest.raises(HandOverRefused, match="is no receipt"):
+        place.hand_over()
+
+
+def test_an_archive_is_a_place_of_its_own_and_always_the_same(place: Place) -> None:
+    here = place.landing
+    for to in (f"s3://{here.name}/", f"s3://{here.name}/{here.prefix}x/", "archive", "s3://x/../"):
+        with pytest.raises(UsageError):
+            hand_over(Job(place.control, here, place.layout, to, here.client))
+    place.hand_over()
+    with pytest.raises(UsageError, match="was handed over to"):
+        hand_over(Job(place.control, here, place.layout, f"s3://{place.archive.name}/x/", here.client))
+
+
+def test_a_record_of_somebody_else_is_refused(place: Place) -> None:
+    place.hand_over()
+    place.control.put(place.layout.hand_over(3), b"{}")
+    with pytest.raises(HandOverRefused, match="is no record"):
+        place.hand_over()
+    assert place.record() is None
+
+
+def test_of_two_at_once_one_works(place: Place) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def notify(_: HandOver) -> None:
+        began.set()
+        assert go_on.wait(30)
+
+    first = threading.Thread(target=lambda: place.hand_over(notify=notify))
+    first.start()
+    assert began.wait(30)
+    with pytest.raises(Locked):
+        place.hand_over()
+    go_on.set()
+    first.join()
+    assert place.hand_over().did_nothing
+
+
+def test_a_lost_answer_to_the_record_is_no_second_record(
+    place: Place, store, through: Callable[[Bucket], Bucket], proxy: Proxy
+) -> None:
+    proxy.on(reset(), method="PUT", path="/handover/", nth=1)
+    control = through(place.control)
+    done = hand_over(
+        Job(control, place.landing, place.layout, place.job().to, place.archive.client), lambda _: None
+    )
+    assert done.record == place.record()
+
+
+STEPS = ["landing", "copied", "proven", "recorded", "notified", "some-removed", "removed"]
+
+
+@pytest.mark.parametrize(
+    "step", [each if each in STEPS[3:6:2] else pytest.param(each, marks=pytest.mark.long) for each in STEPS]
+)
+def test_killed_at_any_step_it_goes_on(place: Place, step: str) -> None:
+    code = (
+        "import sys, boto3; from upload_client import Bucket;"
+        "from upload_client.core.layout import Layout;"
+        "from upload_client.functions.hand_over.work import Job, hand_over;"
+        "from upload_client.s3.clients import s3_client;"
+        "c = s3_client(); l = Layout('D', 'Y', 'staging', landing_prefix='{dataset}/{delivery_id}/');"
+        "hand_over(Job(Bucket(sys.argv[1], prefix=l.root, client=c), Bucket(sys.argv[2], prefix=l.landing,"
+        " client=c), l, sys.argv[3], c, remove=True, notify=lambda _: None))"
+    )
+    names = [place.control.name, place.landing.name, place.job().to]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *names],
+        env={
+            **os.environ,
+            "AWS_ENDPOINT_URL": place.url,
+            "UPLOAD_CLIENT_FAILPOINT": f"between:handover:{step}",
+        },
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr.decode()
+    recorded = STEPS.index(step) >= STEPS.index("recorded")
+    assert (place.record() is not None) == recorded
+    assert recorded or place.landed() == FILES
+    # The lock of one that died on this machine is taken at once.
+    ended = place.hand_over(remove=True, notify=place.told.append)
+    assert place.archived() == FILES
+    assert place.landed() == {}
+    assert ended.record.removed_at is not None
+    assert len(place.told) == (STEPS.index(step) <= STEPS.index("notified"))
+
+
+# ------------------------------------------------------------------------------- as it is typed, and called
+
+
+def test_it_is_typed(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    command = ["receiver", "hand-over", "--dataset", "D", "--delivery-id", "Y", "--to", place.job().to]
+    assert main([*command, "--remove"]) == 0
+    said = capsys.readouterr().out
+    assert "proven: 4 files in the archive" in said
+    assert f"is handed over: 4 files, 11 bytes, {place.job().to}" in said
+    assert main([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["did_nothing"], told["record"]["epoch"]) == (True, 3)
+    place.control.rm(place.layout.receipt(3))
+    assert main(command) == 8
+    assert "is not complete" in capsys.readouterr().err
+
+
+def test_it_is_a_function(place: Place, monkeypatch: pytest.MonkeyPatch, context) -> None:
+    from upload_client.functions.data_sync import BatchDataSyncHandler
+    from upload_client.functions.hand_over import HandOverHandler
+
+    monkeypatch.setenv("UPLOAD_CLIENT_VALIDATOR", place.environment["UPLOAD_CLIENT_VALIDATOR"])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", place.url)
+    place.landing.put("beside.csv", b"of nobody")
+    event = {"dataset": "D", "delivery_id": "Y", "to": place.job().to}
+    function = HandOverHandler.get_handler()
+    scratch = f"s3://{place.control.name}/scratch/"
+    prepared = function(
+        {**event, "step": "prepare", "temporary_request_payload_path": scratch, "batch_size_bytes_limit": 5},
+        context,
+    )
+    assert len(prepared["requests"]) == 3
+    for batch in prepared["requests"]:
+        BatchDataSyncHandler.get_handler()(batch, context)
+    assert place.archived() == FILES
+    done = function(event, context)
+    assert (done["copied"], done["record"]["n_files"]) == (0, 4)
+    assert function({**event, "step": "prepare"}, context)["did_nothing"] is True
+
+
+def test_the_outcome_message_starts_it(place: Place, monkeypatch: pytest.MonkeyPatch, context) -> None:
+    from upload_client.functions.hand_over import HandOverHandler
+
+    monkeypatch.setenv("UPLOAD_CLIENT_VALIDATOR", place.environment["UPLOAD_CLIENT_VALIDATOR"])
+    to = f"s3://{place.archive.name}/{{dataset}}/{{delivery_id}}/"
+    monkeypatch.setenv("UPLOAD_CLIENT_HAND_OVER", json.dumps({"to": to, "remove": True}))
+
+    def message(number: int, complete: bool) -> dict:
+        outcome = {"dataset": "D", "delivery_id": "Y", "transfer_type": "staging", "complete": complete}
+        body = json.dumps({"Type": "Notification", "Message": json.dumps(outcome)})
+        return {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}
+
+    function = HandOverHandler.get_sqs_batch_handler()
+    assert function({"Records": [message(1, False)]}, context) == {"batchItemFailures": []}
+    assert place.record() is None
+    assert function({"Records": [message(2, True)]}, context) == {"batchItemFailures": []}
+    record = place.record()
+    assert record is not None
+    assert record.archive == f"s3://{place.archive.name}/D/Y/"
+    assert place.landed() == {}
+
+
+def sha256(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def crc32(data: bytes) -> str:
+    return checksums.encode(checksums.crc32(data))

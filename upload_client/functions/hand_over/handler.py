@@ -1,0 +1,206 @@
+"""The hand-over as a function: all of it, or its first step for a state machine that copies by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Annotated, Any, Final, Literal
+
+import boto3
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from upload_client.core.data_sync import BATCH_BYTES
+from upload_client.core.files import TransferType
+from upload_client.core.hand_over import name_of_folder
+from upload_client.core.layout import Layout
+from upload_client.errors import UsageError
+from upload_client.functions.base.handler import LambdaHandler
+from upload_client.functions.data_sync.models import (
+    BatchDataSyncRequest,
+    DataSyncFilterConfig,
+    PrepareBatchDataSyncRequest,
+)
+from upload_client.functions.data_sync.operations import PrepareBatchDataSyncHandler
+from upload_client.functions.errors import InvalidRequest
+from upload_client.functions.hand_over.work import (
+    HandOverRefused,
+    Job,
+    check_landing,
+    hand_over,
+    last_hand_over,
+    notifier,
+    read_receipt,
+)
+from upload_client.receiver.process import buckets
+from upload_client.s3 import clients
+from upload_client.validator.settings import ValidatorSettings
+
+__all__ = ["HandOverHandler", "HandOverRequest", "HandOverResponse"]
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+_MOST_BESIDE: Final = 1000
+
+
+class HandOverRequest(BaseModel):
+    """A hand-over.
+
+    Attributes:
+        dataset: name of the data set.
+        delivery_id: name of the delivery.
+        transfer_type: ``staging`` or ``sample``.
+        to: where it goes, ``s3://bucket/prefix/``; ``{dataset}``, ``{delivery_id}`` and ``{transfer_type}``
+            are filled in.
+        remove: delete the files from landing when all is recorded.
+        notify_topic: ARN of an SNS topic that gets the record as JSON.
+        step: ``all``, or ``prepare``: look at landing, and answer the batches that bring it to the archive.
+        temporary_request_payload_path: an S3 folder for these batches; None: the answer has them.
+        batch_size_bytes_limit: bytes of a batch.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    dataset: Name
+    delivery_id: Name
+    transfer_type: TransferType = "staging"
+    to: str
+    remove: bool = False
+    notify_topic: str | None = None
+    step: Literal["all", "prepare"] = "all"
+    temporary_request_payload_path: str | None = None
+    batch_size_bytes_limit: int = Field(default=BATCH_BYTES, ge=1)
+
+
+class HandOverResponse(BaseModel):
+    """What came of it.
+
+    Attributes:
+        record: as it lies in the control bucket; None after ``prepare``.
+        copied: files that were copied now.
+        removed: files that were removed from landing now.
+        did_nothing: all was done before.
+        requests: the batches of ``prepare``; none where all is recorded.
+    """
+
+    record: dict[str, Any] | None = None
+    copied: int = 0
+    removed: int = 0
+    did_nothing: bool = False
+    requests: list[BatchDataSyncRequest] = Field(default_factory=list)
+
+
+class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
+    """Hands a complete delivery over. Its settings are the validator's (``UPLOAD_CLIENT_VALIDATOR``)."""
+
+    def handle(self, request: HandOverRequest) -> HandOverResponse:
+        """Hand over, or prepare it.
+
+        Raises:
+            NotComplete: there is no receipt.
+            Locked: somebody else does it at this moment.
+            HandOverRefused: landing or archive is not what the receipt names.
+            UsageError: the archive is no such place, or the delivery was handed over to another one.
+            StoreError: a bucket refuses.
+        """
+        settings = ValidatorSettings.from_environment()
+        layout = Layout(
+            request.dataset,
+            request.delivery_id,
+            request.transfer_type,
+            settings.control_prefix,
+            settings.landing_prefix,
+        )
+        to = layout.fill(request.to)
+        control, landing = buckets(settings, layout)
+        if request.step == "prepare":
+            return self._prepare(request, to, layout, control, landing)
+        done = hand_over(
+            Job(
+                control,
+                landing,
+                layout,
+                to,
+                clients.s3_client(boto3.Session(), settings, pool=64, read_timeout=300.0),
+                remove=request.remove,
+                notify=None if request.notify_topic is None else notifier(request.notify_topic, settings),
+            ),
+            self.logger.info,
+        )
+        return HandOverResponse(
+            record=done.record.as_json(),
+            copied=done.copied,
+            removed=done.removed,
+            did_nothing=done.did_nothing,
+        )
+
+    def _prepare(
+        self,
+        request: HandOverRequest,
+        to: str,
+        layout: Layout,
+        control: Any,  # noqa: ANN401 - buckets
+        landing: Any,  # noqa: ANN401
+    ) -> HandOverResponse:
+        key, files, sha256, _ = read_receipt(control, layout)
+        known = last_hand_over(control, layout)
+        if known is not None and (known.receipt, known.receipt_sha256) == (key, sha256):
+            return HandOverResponse(record=known.as_json(), did_nothing=True)
+        beside = check_landing(landing, files)
+        if len(beside) > _MOST_BESIDE:
+            raise HandOverRefused(
+                f"{len(beside):,} objects in {landing} are not of this delivery: too many to leave out",
+                hint="Hand it over in one process: upload-client receiver hand-over.",
+            )
+        bucket, prefix = name_of_folder(to)
+        prepared = PrepareBatchDataSyncHandler().handle(
+            PrepareBatchDataSyncRequest(
+                source_path=f"s3://{landing.name}/{landing.prefix}",
+                destination_path=f"s3://{bucket}/{prefix}",
+                filter_config=DataSyncFilterConfig(exclude=[re.escape(path) for path in beside]),
+                delete=False,
+                batch_size_bytes_limit=request.batch_size_bytes_limit,
+                temporary_request_payload_path=request.temporary_request_payload_path,
+            )
+        )
+        return HandOverResponse(requests=prepared.requests)
+
+    @classmethod
+    def deserialize_sqs_record(cls, record: SQSRecord) -> HandOverRequest:
+        """Make a request of the receiver's outcome message, as SNS puts it into a queue.
+
+        The variable ``UPLOAD_CLIENT_HAND_OVER`` has the rest, as JSON: ``{"to": "s3://archive/{dataset}/…"}``.
+        """
+        return request_of_outcome(record.body)
+
+    @classmethod
+    def should_process_sqs_record(cls, record: SQSRecord) -> bool:
+        """Whether a message says that a delivery is complete."""
+        return outcome_in(record.body).get("complete") is True
+
+
+def outcome_in(body: str) -> dict[str, Any]:
+    """The receiver's outcome message in a message of a queue, with the envelope of SNS or without."""
+    try:
+        found = json.loads(body)
+        if isinstance(found, dict) and isinstance(found.get("Message"), str):
+            found = json.loads(found["Message"])
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidRequest("the message is no outcome of a delivery")
+    return found
+
+
+def request_of_outcome(body: str) -> HandOverRequest:
+    """The request that an outcome message is, with the settings of this function."""
+    outcome = outcome_in(body)
+    rest = os.environ.get("UPLOAD_CLIENT_HAND_OVER", "")
+    try:
+        settings = json.loads(rest)
+    except ValueError:
+        raise UsageError("UPLOAD_CLIENT_HAND_OVER is no JSON", hint='Write {"to": "s3://…/"}.') from None
+    names = {name: outcome.get(name) for name in ("dataset", "delivery_id", "transfer_type")}
+    request: HandOverRequest = HandOverHandler.deserialize_request({**settings, **names})
+    return request

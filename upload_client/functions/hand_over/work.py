@@ -1,0 +1,461 @@
+"""The work of a hand-over: a complete delivery is moved on into an archive, with proof.
+
+In this order, and each step only when the one before it is done: the receipt is read; every object in landing
+is the one that it names; they are copied, each on the receipt's ETag; every object in the archive has the
+receipt's CRC32 and size; a record is written into the control bucket, on the condition that there is none;
+whoever is to be told is told; and only then, if asked, the files are removed from landing. Whatever ends it,
+it is run again and goes on; done twice, it does nothing. Two at once: a lock lets one work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+import boto3
+
+from upload_client.control.identity import new_agent_id
+from upload_client.control.lock import Lock
+from upload_client.core import checksums
+from upload_client.core.hand_over import (
+    BadRecord,
+    HandOver,
+    archived_line,
+    landing_differs,
+    name_of_folder,
+)
+from upload_client.core.layout import Layout, number
+from upload_client.core.receipt import BadReceipt
+from upload_client.core.text import for_terminal
+from upload_client.core.times import timestamp
+from upload_client.errors import DeliveryError, NotComplete, UsageError
+from upload_client.receipts.hand_overs import last_hand_over, read_record
+from upload_client.receipts.store import last_receipt, open_stored_receipt
+from upload_client.s3 import clients
+from upload_client.s3.bucket import (
+    Bucket,
+    NotFound,
+    PreconditionFailed,
+    repeat_while_lost,
+    store_errors,
+)
+from upload_client.support import failpoints
+from upload_client.support.clock import SYSTEM, Clock
+from upload_client.transfer import DataRoot, TransferTask, send_files
+from upload_client.transfer.looking import look_at
+
+__all__ = [
+    "HandOverRefused",
+    "HandedOver",
+    "Job",
+    "check_landing",
+    "hand_over",
+    "last_hand_over",
+    "message_of",
+    "notifier",
+    "read_receipt",
+]
+
+_log = logging.getLogger(__name__)
+
+_LEASE: Final = 60  # seconds for which one that died keeps the next one out
+_FEW: Final = 5
+_TRIES: Final = 3
+
+
+class HandOverRefused(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
+    """What lies in landing, or in the archive, is not what the receipt names. Nothing was removed."""
+
+    hint = (
+        "`upload-client verify RECEIPT --online` tells what became of each file; nothing was removed, and"
+        " what is in the archive already stays there."
+    )
+
+
+class _File(NamedTuple):
+    path: str
+    size: int
+    etag: str
+    crc32: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One hand-over.
+
+    Attributes:
+        control: the control bucket, at the delivery's root.
+        landing: the landing bucket, at the delivery's prefix.
+        layout: which delivery.
+        to: where it goes, ``s3://bucket/prefix/``.
+        client: of the archive; may read landing.
+        remove: delete the files from landing when all is recorded.
+        notify: tells whoever is to be told, with the record; None: nobody. It may be called twice for one
+            hand-over, if the first time was not noted down.
+        clock: the machine's.
+    """
+
+    control: Bucket
+    landing: Bucket
+    layout: Layout
+    to: str
+    client: Any
+    remove: bool = False
+    notify: Callable[[HandOver], None] | None = None
+    clock: Clock = SYSTEM
+
+
+@dataclass
+class HandedOver:
+    """What came of it.
+
+    Attributes:
+        record: as it is now.
+        copied: files that were copied this time.
+        removed: files that were removed from landing this time.
+        did_nothing: all was done before.
+    """
+
+    record: HandOver
+    copied: int = 0
+    removed: int = 0
+    did_nothing: bool = False
+
+
+def hand_over(job: Job, say: Callable[[str], object] = _log.info) -> HandedOver:
+    """Hand a delivery over, or go on with it.
+
+    Args:
+        job: what.
+        say: hears what is done, a line each.
+
+    Raises:
+        NotComplete: there is no receipt.
+        Locked: somebody else does it at this moment.
+        HandOverRefused: landing or archive is not what the receipt names.
+        UsageError: the archive is no such place, or the delivery was handed over to another one.
+        StoreError: a bucket refuses.
+    """
+    try:
+        bucket, prefix = name_of_folder(job.to)
+    except ValueError as error:
+        raise UsageError(str(error), hint="Name the archive as s3://BUCKET/PREFIX/.") from None
+    archive = Bucket(bucket, prefix=prefix, client=job.client)
+    _refuse_nesting(job, archive)
+    agent_id = new_agent_id()
+    lock = Lock(
+        job.control, job.layout.handing_over, agent_id=agent_id, lease_seconds=_LEASE, clock=job.clock
+    )
+    lock.acquire(0)
+    lock.start()
+    try:
+        return _Work(job, archive, lock, agent_id, say).run()
+    finally:
+        lock.release()
+
+
+class _Work:
+    """One run of a hand-over; see the module."""
+
+    def __init__(
+        self, job: Job, archive: Bucket, lock: Lock, agent_id: str, say: Callable[[str], object]
+    ) -> None:
+        self._job = job
+        self._agent_id = agent_id
+        self._archive = archive
+        self._lock = lock
+        self._say = say
+        self._copied = 0
+
+    def run(self) -> HandedOver:
+        job = self._job
+        key, files, sha256, landing = read_receipt(job.control, job.layout)
+        epoch = number(key)
+        assert epoch is not None  # `last_receipt` names no other
+        here = f"s3://{job.landing.name}/{job.landing.prefix}"
+        if landing != here:
+            raise HandOverRefused(f"the receipt names {landing} as the landing place, the settings {here}")
+        record, etag = self._known(epoch, sha256)
+        before = record
+        if record is None:
+            check_landing(job.landing, files)
+            self._say(f"landing has the {len(files):,} files of the receipt, unchanged")
+            failpoints.reach("between:handover:landing")
+            self._copy(files)
+            failpoints.reach("between:handover:copied")
+            self._prove(files)
+            failpoints.reach("between:handover:proven")
+            record = HandOver(
+                dataset=job.layout.dataset,
+                delivery_id=job.layout.delivery_id,
+                transfer_type=job.layout.transfer_type,
+                epoch=epoch,
+                receipt=key,
+                receipt_sha256=sha256,
+                landing=here,
+                archive=f"s3://{self._archive.name}/{self._archive.prefix}",
+                n_files=len(files),
+                n_bytes=sum(each.size for each in files),
+                files_sha256=_digest(files),
+                proven_at=self._now(),
+                agent_id=self._agent_id,
+            )
+            record, etag = self._write(record, None)
+            self._say(f"recorded: {job.layout.hand_over(epoch)}")
+        failpoints.reach("between:handover:recorded")
+        if job.notify is not None and record.notified_at is None:
+            self._lock.check_held()
+            job.notify(record)
+            failpoints.reach("between:handover:notified")
+            record, etag = self._write(replace(record, notified_at=self._now()), etag)
+        removed = 0
+        if job.remove and record.removed_at is None:
+            removed = self._remove(files)
+            failpoints.reach("between:handover:removed")
+            record, etag = self._write(replace(record, removed_at=self._now()), etag)
+            self._say(f"removed {removed:,} files from landing")
+        return HandedOver(record, self._copied, removed, did_nothing=record == before)
+
+    def _now(self) -> str:
+        return timestamp(self._job.clock.wall())
+
+    def _known(self, epoch: int, sha256: str) -> tuple[HandOver | None, str | None]:
+        """What is recorded of this receipt already."""
+        job = self._job
+        try:
+            record, etag = read_record(job.control, job.layout.hand_over(epoch))
+        except NotFound:
+            return None, None
+        except BadRecord as error:
+            raise HandOverRefused(
+                f"{job.control.prefix}{job.layout.hand_over(epoch)} is no record of a hand-over: {error}",
+                hint="See who wrote it; the receiver alone may write there.",
+            ) from None
+        if record.receipt_sha256 != sha256:
+            raise HandOverRefused(
+                f"the record of the hand-over is of another receipt ({record.receipt_sha256}), and this one"
+                f" has SHA-256 {sha256}"
+            )
+        if record.archive != f"s3://{self._archive.name}/{self._archive.prefix}":
+            raise UsageError(
+                f"it was handed over to {record.archive} already",
+                hint="Name that archive, or copy from there.",
+            )
+        return record, etag
+
+    def _copy(self, files: list[_File]) -> None:
+        """Copy what the archive has not, each object on the receipt's ETag and with its CRC32."""
+        there = {
+            info.key: (info.size, info.etag) for info in repeat_while_lost(lambda: list(self._archive.list()))
+        }
+        same = [each for each in files if there.get(each.path, (-1, ""))[0] == each.size]
+        known = {each.path: each.crc32 for each in same}
+        right = {
+            key
+            for key, info in look_at(known, self._archive)
+            if info is not None and info.crc32 == known[key]
+        }
+        left = [each for each in files if each.path not in right]
+        if right:
+            self._say(f"the archive has {len(right):,} of them already")
+        failures: list[tuple[str, str]] = []
+        for _ in range(_TRIES):
+            tasks = (
+                TransferTask(
+                    row,
+                    each.path,
+                    each.path,
+                    each.path,
+                    size=each.size,
+                    checksum=each.crc32,
+                    expect_etag=there[each.path][1] if each.path in there else None,
+                    source_etag=each.etag,
+                )
+                for row, each in enumerate(left)
+            )
+            again: list[_File] = []
+            failures = []
+            for outcome in send_files(tasks, DataRoot(self._job.landing), self._archive):
+                if outcome.ok:
+                    self._copied += 1
+                else:
+                    failures.append((outcome.relpath, outcome.error or "it was not copied"))
+                    again += [left[outcome.row]] if outcome.again else []
+            if not again:
+                break
+            left = again
+        if failures:
+            raise HandOverRefused(f"{len(failures):,} files could not be copied: {_named(failures)}")
+        self._say(f"copied {self._copied:,} files")
+
+    def _prove(self, files: list[_File]) -> None:
+        """Make sure that each object of the archive has the receipt's CRC32 and size."""
+        wanted = {each.path: each for each in files}
+        wrong: list[tuple[str, str]] = []
+        for path, info in look_at(wanted, self._archive):
+            each = wanted[path]
+            if info is None:
+                wrong.append((path, "is not in the archive"))
+                continue
+            crc32 = info.crc32 or _crc32_of(self._archive, path, info.etag)
+            if (info.size, crc32) != (each.size, each.crc32):
+                wrong.append((path, f"has CRC32 {crc32} in the archive, and {each.crc32} in the receipt"))
+        if wrong:
+            raise HandOverRefused(f"{len(wrong):,} files are not what the receipt says: {_named(wrong)}")
+        self._say(f"proven: {len(files):,} files in the archive have the receipt's CRC32 and size")
+
+    def _write(self, record: HandOver, etag: str | None) -> tuple[HandOver, str]:
+        """Write the record, if nobody else has."""
+        self._lock.check_held()
+        job = self._job
+        key = job.layout.hand_over(record.epoch)
+
+        def put() -> tuple[HandOver, str]:
+            try:
+                stored = job.control.put(
+                    key,
+                    record.encode(),
+                    if_none_match=etag is None,
+                    if_match=etag,
+                    content_type="application/json",
+                )
+            except (PreconditionFailed, NotFound) as error:
+                # Perhaps by an attempt the answer to which was lost.
+                found, there = read_record(job.control, key)
+                if found != record:
+                    raise HandOverRefused(
+                        "somebody else has recorded this hand-over at this moment",
+                        hint="Run it again: it goes on from what is recorded.",
+                    ) from error
+                return found, there
+            return record, stored.etag
+
+        return repeat_while_lost(put, job.clock)
+
+    def _remove(self, files: list[_File]) -> int:
+        """Delete from landing exactly what the receipt names, each on its ETag."""
+        from upload_client.functions.data_sync.comparing import abreast  # noqa: PLC0415 - with what it stands on
+        from upload_client.functions.data_sync.sync import delete_on  # noqa: PLC0415
+
+        landing = self._job.landing
+        listed = {info.key: info.etag for info in repeat_while_lost(lambda: list(landing.list()))}
+        here = [each for each in files if listed.get(each.path) == each.etag]
+
+        def remove(each: _File) -> bool:
+            return delete_on(landing, each.path, each.etag)
+
+        n = 0
+        left = iter(here)
+        while batch := list(islice(left, 1000)):
+            self._lock.check_held()
+            n += sum(abreast(remove, batch))
+            failpoints.reach("between:handover:some-removed")
+        if stay := sum(each.path in listed for each in files) - n:
+            self._say(f"{stay:,} objects in landing were replaced after the receipt, and stay")
+        return n
+
+
+def read_receipt(control: Bucket, layout: Layout) -> tuple[str, list[_File], str, str]:
+    """The last receipt of a delivery, read to its end: its key, its files, its SHA-256, its landing place.
+
+    Raises:
+        NotComplete: there is none.
+        HandOverRefused: what is there is none.
+        StoreError: it could not be read.
+    """
+    key = last_receipt(control, layout)
+    if key is None:
+        raise NotComplete(
+            f"there is no receipt of {layout.dataset}/{layout.delivery_id}: the delivery is not complete"
+        )
+    try:
+        with open_stored_receipt(control, key) as reader:
+            files = [_File(each.path, each.size, each.etag, each.crc32) for each in reader]
+            return key, files, reader.sha256, reader.head.landing
+    except BadReceipt as error:
+        raise HandOverRefused(
+            f"{control.prefix}{key} is no receipt: {error}", hint="See who wrote it; docs/runbook.md."
+        ) from None
+
+
+def check_landing(landing: Bucket, files: list[_File]) -> list[str]:
+    """Make sure that landing has what a receipt names. Paths of what it has besides.
+
+    Raises:
+        HandOverRefused: it has not.
+        StoreError: it could not be listed.
+    """
+    listed = {info.key: (info.size, info.etag) for info in repeat_while_lost(lambda: list(landing.list()))}
+    wrong = landing_differs(listed, ((each.path, each.size, each.etag) for each in files))
+    if wrong:
+        raise HandOverRefused(
+            f"{len(wrong):,} of {len(files):,} files of the receipt are not in {landing}: {_named(wrong)}"
+        )
+    for each in files:
+        del listed[each.path]
+    return list(listed)
+
+
+def _refuse_nesting(job: Job, archive: Bucket) -> None:
+    for other in (job.landing, job.control):
+        if other.name == archive.name and (
+            archive.prefix.startswith(other.prefix) or other.prefix.startswith(archive.prefix)
+        ):
+            raise UsageError(
+                f"the archive {archive} and {other} lie in each other", hint="Name a place of its own."
+            )
+
+
+def _digest(files: list[_File]) -> str:
+    digest = hashlib.sha256()
+    for each in files:
+        digest.update(archived_line(each.path, each.size, each.crc32))
+    return digest.hexdigest()
+
+
+def _crc32_of(bucket: Bucket, key: str, etag: str) -> str:
+    """The CRC32 of an object of which the store knows none: it is read."""
+    client: Any = bucket.client
+
+    def read() -> str:
+        crc = 0
+        with store_errors(f"GET {bucket.prefix}{key}"):
+            said = client.get_object(Bucket=bucket.name, Key=bucket.prefix + key, IfMatch=f'"{etag}"')
+            for block in said["Body"].iter_chunks(1 << 20):
+                crc = checksums.crc32(block, crc)
+        return checksums.encode(crc)
+
+    return repeat_while_lost(read)
+
+
+def _named(wrong: list[tuple[str, str]]) -> str:
+    named = "; ".join(f"{for_terminal(path)} {why}" for path, why in wrong[:_FEW])
+    return named + "; …" * (len(wrong) > _FEW)
+
+
+def message_of(record: HandOver) -> str:
+    """The record as the text of a message for programs: JSON."""
+    return json.dumps(record.as_json())
+
+
+def notifier(topic: str, settings: clients.Endpoints | None = None) -> Callable[[HandOver], None]:
+    """A function that publishes a record to a topic of SNS."""
+
+    def notify(record: HandOver) -> None:
+        name = f"{record.dataset}/{record.delivery_id}"
+        clients.client(boto3.Session(), "sns", settings).publish(
+            TopicArn=topic,
+            Subject=f"handed over: {name}"[:100],
+            Message=message_of(record),
+            MessageAttributes={
+                key: {"DataType": "String", "StringValue": getattr(record, key)}
+                for key in ("dataset", "delivery_id", "transfer_type")
+            },
+        )
+
+    return notify
