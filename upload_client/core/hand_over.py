@@ -32,7 +32,7 @@ class BadRecord(ValueError):  # noqa: N818 - it reads as what it says
 
 @value
 class HandOver:
-    """What is recorded of a hand-over.
+    """The record of a hand-over.
 
     Attributes:
         dataset: name of the data set.

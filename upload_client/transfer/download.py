@@ -83,7 +83,7 @@ class FetchTask(NamedTuple):
 
 
 class FetchOutcome(NamedTuple):
-    """What came of it.
+    """The result of fetching an object.
 
     Attributes:
         row: the task's.
@@ -197,7 +197,7 @@ class _Fetching:
                 self._multiplexer.wake()
 
     def outcomes(self) -> list[FetchOutcome]:
-        """What has ended since the last call; waits for something to end."""
+        """Wait for something to end, and give what has ended since the last call."""
         found = self._ended.get()
         outcomes: list[FetchOutcome] = []
         while True:

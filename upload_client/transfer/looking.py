@@ -64,7 +64,7 @@ _Answered = list[tuple[str, ObjectInfo | None]]
 
 
 class _Looking:
-    """What `look_at` asks; the multiplexer's `Jobs`."""
+    """The questions of `look_at`; the multiplexer's `Jobs`."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket

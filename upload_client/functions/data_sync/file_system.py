@@ -1,4 +1,4 @@
-"""What is below a path: counted, listed, found to be stale, removed."""
+"""Everything below a path: counted, listed, found to be stale, removed."""
 
 # ruff: noqa: PTH112, PTH114, PTH108 - as in `upload_client.functions.data_sync.local`
 
@@ -47,7 +47,7 @@ _DAY = 86400.0
 
 
 class _Below(NamedTuple):
-    """What is below a path: its tree, and how a node is named whole."""
+    """Everything below a path: its tree, and how a node is named whole."""
 
     tree: Tree
     root: str

@@ -49,7 +49,7 @@ class SyncFailed(DeliveryError):  # noqa: N818 - as those in `upload_client.erro
 
 
 class Confirmed(NamedTuple):
-    """What is known of a file that was sent: ETag and CRC32 at the destination, mtime of a local source."""
+    """The facts known of a file that was sent: ETag and CRC32 at the destination, mtime of a local source."""
 
     etag: str
     crc32: str

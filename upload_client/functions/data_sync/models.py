@@ -208,7 +208,7 @@ class BatchDataSyncResult(DataSyncResult):
 
 
 class BatchDataSyncResponse(_Model):
-    """What came of a batch, and the requests that failed."""
+    """The result of a batch, and the requests that failed."""
 
     result: BatchDataSyncResult
     failed_requests: list[DataSyncRequest] = Field(default_factory=list)
@@ -317,7 +317,7 @@ class RemoveDataPathsRequest(_Model):
 
 
 class RemoveDataPathsResponse(_Model):
-    """What was removed: bytes, and the paths that were there."""
+    """Everything that was removed: bytes, and the paths that were there."""
 
     size_bytes_removed: int
     paths_removed: list[DataPath] = Field(default_factory=list)

@@ -104,7 +104,7 @@ _FACTS: Final = struct.Struct("<qd")
 
 @dataclass
 class Counts:
-    """What a sync has done.
+    """The deeds of a sync, counted.
 
     Attributes:
         bytes_transferred: bytes of the files that were sent.
@@ -123,7 +123,7 @@ class Counts:
 
 @dataclass
 class _Plan:
-    """What a sync is going to do."""
+    """The plan of a sync."""
 
     send: list[Item] = field(default_factory=list)
     keep: list[tuple[str, Facts]] = field(default_factory=list)  # only where somebody wants to know them
@@ -353,7 +353,7 @@ class _Sync:
             )
 
     def _there(self, target: Place, *, is_file: bool) -> dict[str, bytes]:
-        """What is at the destination: path and packed facts."""
+        """Everything at the destination: path and packed facts."""
         packed: dict[str, bytes] = {}
         found: Iterable[tuple[str, Facts]]
         if isinstance(target, S3Place):
@@ -432,7 +432,7 @@ class _Sync:
             self._remove_source(source, plan, confirmed)
 
     def _extra(self, there: dict[str, bytes]) -> list[str]:
-        """What the source does not have, of what is left of the destination; empty folders' markers stay."""
+        """Everything that only the destination has; what stands for an empty folder stays."""
         return [path for path, packed in there.items() if not is_marker(path, _FACTS.unpack_from(packed)[0])]
 
     def _decided(

@@ -74,7 +74,7 @@ class HandOverRequest(BaseModel):
 
 
 class HandOverResponse(BaseModel):
-    """What came of it.
+    """The result of a hand-over, or of its preparation.
 
     Attributes:
         record: as it lies in the control bucket; None after ``prepare``.

@@ -69,7 +69,7 @@ _TRIES: Final = 3
 
 
 class HandOverRefused(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
-    """What lies in landing, or in the archive, is not what the receipt names. Nothing was removed."""
+    """Landing, or the archive, has something else than the receipt names. Nothing was removed."""
 
     hint = (
         "`upload-client verify RECEIPT --online` tells what became of each file; nothing was removed, and"
@@ -112,7 +112,7 @@ class Job:
 
 @dataclass
 class HandedOver:
-    """What came of it.
+    """The result of a hand-over.
 
     Attributes:
         record: as it is now.
@@ -225,7 +225,7 @@ class _Work:
         return timestamp(self._job.clock.wall())
 
     def _known(self, epoch: int, sha256: str) -> tuple[HandOver | None, str | None]:
-        """What is recorded of this receipt already."""
+        """The record of this receipt, if there is one."""
         job = self._job
         try:
             record, etag = read_record(job.control, job.layout.hand_over(epoch))
