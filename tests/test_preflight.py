@@ -254,6 +254,19 @@ def forbid(sandbox: Sandbox, place: str, action: str) -> net.Fault:
     return fault
 
 
+def test_a_denial_is_told_in_the_own_words_of_who_denies(look, network):
+    said = "is not authorized: with an explicit deny in a resource-based policy"
+    body = f"<Error><Code>AccessDenied</Code><Message>{said}</Message></Error>"
+
+    def deny(x: Exchange) -> None:
+        x.send(f"HTTP/1.1 403 No\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    network.on(deny, method="PUT", path="/probe/", times=None)
+    found = look()["control-write"]
+    assert found.status == "problem"
+    assert said in found.details[0]
+
+
 @pytest.mark.parametrize(("place", "action"), ACTIONS)
 def test_without_an_action_exactly_the_checks_fail_that_name_it(look, sandbox, network, place, action):
     s3 = sandbox.client("s3")

@@ -67,7 +67,7 @@ def test_a_login_that_is_not_renewed_ends_the_run_with_exit_10_and_the_next_goes
     def too_late(_) -> bool:
         return login.over.is_set()
 
-    network.s3.on(end, method="PUT", path="^/landing-", nth=8)
+    network.s3.on(end, method="PUT", path=r"^/landing-(?!.*/upload-client-probe-)", nth=8)
     network.s3.on(net.answer(400, "ExpiredToken"), when=too_late, times=None)
     more = {"engine": engine}
     client = client_of(

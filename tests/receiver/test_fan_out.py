@@ -153,8 +153,10 @@ def test_a_worker_that_dies_is_left_to_its_client_and_stops_no_other(run):
 
     status, got = run(work)
     assert (status, Counter(event["shard"] for event in got)) == ("SUCCEEDED", {0: 1, 1: 3, 2: 3})
-    # moto tolerates any failure, AWS none that it is not told to.
-    assert json.loads(state_machine())["States"]["Shards"]["ToleratedFailurePercentage"] == 100
+    # moto tolerates any failure, AWS none beyond what it is told: where any shard is left, that is enough.
+    tolerated = json.loads(state_machine())["States"]["Shards"]["ToleratedFailurePercentage"]
+    for n in range(1, MAX_SHARDS + 1):
+        assert 100 * (n - 1) / n <= tolerated < 100
 
 
 @pytest.mark.parametrize("n", [1, MAX_SHARDS])

@@ -49,7 +49,8 @@ def test_with_several_validators_all_else_is_as_with_one():
 def test_both_buckets_keep_old_versions_and_let_nobody_in_from_outside():
     for name in ("LandingBucket", "ControlBucket"):
         bucket = resources(receiver_template())[name]
-        assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+        assert bucket["DeletionPolicy"] == "RetainExceptOnCreate"  # a first deployment that fails leaves none
+        assert bucket["UpdateReplacePolicy"] == "Retain"
         bucket = bucket["Properties"]
         assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
@@ -100,3 +101,32 @@ def test_nobody_reaches_a_role_but_by_what_their_token_says():
     assert identities["AllowClassicFlow"] is False
     (mapping,) = made["IdentityRoles"]["Properties"]["RoleMappings"].values()
     assert (mapping["Type"], mapping["AmbiguousRoleResolution"]) == ("Token", "Deny")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "name", "taken"),
+    [
+        ("LandingBucketName", "archive-landing", True),
+        ("LandingBucketName", "a.b-c9", True),
+        ("LandingBucketName", "amzn-s3-demo-bucket", False),
+        ("LandingBucketName", "xn--archive", False),
+        ("ControlBucketName", "sthree-archive", False),
+        ("ControlBucketName", "archive-s3alias", False),
+        ("ControlBucketName", "archive--x-s3", False),
+        ("ControlBucketName", "archive.mrap", False),
+        ("ControlBucketName", "192.168.5.4", False),
+        ("ControlBucketName", "a..b", False),
+        ("ControlBucketName", "Archive", False),
+        ("SettingsParameterName", "/upload-client/settings", True),
+        ("SettingsParameterName", "/archive/aws", True),
+        ("SettingsParameterName", "/aws/archive", False),
+        ("SettingsParameterName", "/AWSarchive", False),
+        ("SettingsParameterName", "/ssm/settings", False),
+        ("SettingsParameterName", "settings", False),
+    ],
+)
+def test_a_name_that_aws_keeps_for_itself_is_refused_before_anything_is_made(parameter, name, taken):
+    pattern = late("cfnlint.decode").decode_str(receiver_template())[0]["Parameters"][parameter][
+        "AllowedPattern"
+    ]
+    assert (re.fullmatch(pattern, name) is not None) == taken

@@ -139,7 +139,7 @@ def _parameter_refused(run: Run, error: DeliveryError) -> Finding:
     if not isinstance(error, ParameterDenied):
         return Finding("parameter", "problem", str(error), error.hint, passing=may_pass(error))
     arn = f"arn:aws:ssm:{settings.region or '*'}:*:parameter{settings.settings_parameter}"
-    return run.denial("parameter", [("ssm:GetParameter", arn)])
+    return run.denial("parameter", [("ssm:GetParameter", arn)], str(error))
 
 
 def _login(run: Run) -> Steps[boto3.Session]:
@@ -201,7 +201,7 @@ def _start_function(run: Run, session: boto3.Session, settings: Settings) -> Ste
             "Check region and start_function; else tell the receiver.",
         )
     elif answer.means is Meaning.DENIED:
-        yield run.denial(name, [("lambda:InvokeFunction", f"the function {function}")])
+        yield run.denial(name, [("lambda:InvokeFunction", f"the function {function}")], answer.message)
     elif ok(answer):
         yield Finding(
             name, "ok", f"lambda:InvokeFunction allowed for {function} (in a dry run: nothing was started)"

@@ -15,7 +15,7 @@ from upload_client.core import preflight as rules
 from upload_client.core.answers import Meaning
 from upload_client.core.files import TransferType
 from upload_client.core.preflight import BY_NAME, CHECKS, Finding, actions_of, allowed
-from upload_client.core.text import for_terminal
+from upload_client.core.text import for_log, for_terminal
 from upload_client.errors import DeliveryError, NotReachable
 from upload_client.index import Choice
 from upload_client.s3.bucket import Bucket, StoreError, store_errors
@@ -196,14 +196,21 @@ class Run:
         if allowed(means):
             return Finding(name, "ok", f"{' and '.join(actions)} allowed{found}")
         if means is Meaning.DENIED:
-            return self.denial(name, [(one, rules.resource(one, bucket, prefix)) for one in actions])
+            missing = [(one, rules.resource(one, bucket, prefix)) for one in actions]
+            return self.denial(name, missing, message)
         found = f"{means.value}: {message}"
         if means is Meaning.NO_BUCKET:
             found = f"there is no bucket {bucket}"
         return Finding(name, "problem", found, rules.advice(means), passing=means.passing)
 
-    def denial(self, name: str, missing: Sequence[tuple[str, str]]) -> Finding:
-        """Permissions are missing: each as its action, and on what it has to be allowed."""
+    def denial(self, name: str, missing: Sequence[tuple[str, str]], message: str = "") -> Finding:
+        """Permissions are missing.
+
+        Args:
+            name: of the check.
+            missing: each as its action, and on what it has to be allowed.
+            message: the service's own words: they may name the policy that denies it.
+        """
         check = BY_NAME[name]
         self.denied.add(name)
         actions = tuple(action for action, _ in missing)
@@ -213,6 +220,7 @@ class Run:
             "problem" if check.needed else "warning",
             f"{' or '.join(actions)} is not allowed: a delivery could not {check.without}",
             f"If dataset and delivery are spelled right, ask the receiver to allow {asked}.",
+            details=(f"it says: {for_log(message, 500)}",) if message else (),
             actions=actions,
         )
 
