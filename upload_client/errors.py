@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from upload_client.core.exits import ExitCode
+from upload_client.core.text import counted
 
 __all__ = [
     "DeliveryError",
@@ -113,7 +114,7 @@ class InvalidIndex(UsageError):
         self.where = where
         self.problems = tuple(problems)
         self.n_problems = len(self.problems) if n_problems is None else n_problems
-        lines = [f"{self.n_problems} problem{'s' * (self.n_problems != 1)} in {where}", *self.problems]
+        lines = [f"{counted(self.n_problems, 'problem')} in {where}", *self.problems]
         if more := self.n_problems - len(self.problems):
             lines.append(f"and {more} more")
         super().__init__("\n  ".join(lines))

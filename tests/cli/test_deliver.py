@@ -254,6 +254,7 @@ def test_whatever_is_raised_before_there_is_a_summary_a_program_gets_one(
     assert said.code == code
     (summary,) = map(json.loads, said.out.splitlines())
     assert (summary["kind"], summary["exit_code"]) == ("summary", code)
+    assert summary["code"] == getattr(error, "code", "interrupted" if code == 130 else "unexpected")
     assert said.err.startswith("error: ")
     assert "Traceback" not in said.err
 

@@ -52,6 +52,26 @@ def test_a_program_gets_a_summary_all_the_same(run, arguments):
     assert (summary["kind"], summary["exit_code"], summary["state_csv"]) == ("summary", 2, None)
     assert set(summary["counts"].values()) == {0}
     assert f"error: {summary['headline']}\n" in said.err
+    assert (summary["code"], f"hint: {summary['hint']}\n" in said.err) == ("usage", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "exit_code"),
+    [
+        ("status --dataset d --delivery-id y --profile nowhere --json", "settings", 2),
+        ("verify nowhere --json", "usage", 2),
+        ("sync --to s3:// --json", "usage", 2),
+        ("expectations check . --json", "usage", 2),
+        ("schedule run nowhere --json", "usage", 2),
+    ],
+)
+def test_a_program_gets_no_figures_of_a_delivery_from_other_commands(run, arguments, code, exit_code):
+    said = run(*arguments.split())
+    (line,) = map(json.loads, said.out.splitlines())
+    assert line.keys() == {"schema_version", "kind", "t", "exit_code", "code", "headline", "hint"}
+    assert (line["kind"], line["exit_code"], line["code"]) == ("summary", exit_code, code)
+    assert f"error: {line['headline']}\n" in said.err
+    assert said.code == exit_code
 
 
 def test_no_traceback_is_shown_unless_it_is_asked_for(run):

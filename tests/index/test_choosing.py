@@ -211,13 +211,10 @@ def linked(tmp_path):
 def test_symlinks_that_lead_out_are_refused_followed_or_skipped(linked):
     with pytest.raises(InvalidIndex) as caught:
         scan(linked)
-    assert caught.value.problems == (
+    assert sorted(caught.value.problems) == [
         "'away' leads out of the source, through a symlink",
         "'out' leads out of the source, through a symlink",
-    ) or set(caught.value.problems) == {
-        "'away' leads out of the source, through a symlink",
-        "'out' leads out of the source, through a symlink",
-    }
+    ]
     assert "--symlinks skip" in caught.value.hint
     assert "upload-client index" not in caught.value.hint
     followed = scan(linked, symlinks="follow")

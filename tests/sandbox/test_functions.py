@@ -130,5 +130,6 @@ def test_what_runs_ends_when_the_server_is_killed(tmp_path):
         invoke(sandbox, WORK_FUNCTION, {"started": str(tmp_path / "pid")}, "Event")
         until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
         pid = int((tmp_path / "pid").read_text())
+        assert is_running(pid)
         sandbox._server.kill()
         until(lambda: not is_running(pid))

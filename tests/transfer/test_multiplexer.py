@@ -190,7 +190,7 @@ def test_everything_goes_wrong_at_random(files, client_of, seed):
 
 def test_a_store_that_asks_for_less_gets_less(files, client_of):
     root, tasks = files
-    store = Store(lambda n: "slow" if n == 1 else None)  # the lane's request: workers come later
+    store = Store(lambda n: "slow" if n == 1 else None)  # the multiplexer's request: workers come later
     bucket = Bucket("bucket", client=client_of(store.url, pool=32))
     engine = TransferEngine(DataRoot(root), bucket, engine="lean", n_threads=16)
     for task in tasks:
@@ -259,7 +259,7 @@ def leave_once():
     raise ZeroDivisionError("asked twice")
 
 
-@pytest.mark.parametrize("size", [100, 1024 * 1024], ids=["lane", "worker"])
+@pytest.mark.parametrize("size", [100, 1024 * 1024], ids=["multiplexer", "worker"])
 def test_a_thread_that_dies_is_told_of_after_all_it_had_reached(tmp_path, client_of, monkeypatch, size):
     store = Store()
     tasks = []
@@ -297,7 +297,7 @@ def test_that_a_file_has_begun_is_told_before_somebody_else_can_end_it():
     calls = []
 
     def rules():
-        yield CreateUpload("key")  # nothing for a lane
+        yield CreateUpload("key")  # nothing for the multiplexer
 
     class Jobs:
         waiting = [Job(rules(), lambda *_: None, "about")]  # noqa: RUF012

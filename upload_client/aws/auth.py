@@ -36,7 +36,7 @@ from upload_client.errors import DeliveryError, LoginRefused, NotReachable
 from upload_client.s3.bucket import StoreError, WayBlocked, refusal, store_errors
 from upload_client.s3.clients import client
 from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry
-from upload_client.s3.trouble import ShownProblem, trouble_of
+from upload_client.s3.trouble import Trouble, trouble_of
 from upload_client.settings import Settings, SettingsError, foreign_hosts, require
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.password_command import password_from_command
@@ -325,12 +325,12 @@ class CognitoLogin:
             odd = isinstance(
                 error, KeyError | ValueError | TypeError | AttributeError | IndexError | RecursionError
             )
-            trouble = ShownProblem(0, "MalformedAnswer", _NOT_COGNITO) if odd else trouble_of(error)
+            trouble = Trouble(0, "MalformedAnswer", _NOT_COGNITO) if odd else trouble_of(error)
             if trouble is None:
                 raise
             raise self._refusal(trouble) from error
 
-    def _refusal(self, trouble: ShownProblem) -> DeliveryError:
+    def _refusal(self, trouble: Trouble) -> DeliveryError:
         means = trouble.meaning
         if means.passing:
             return NotReachable(f"the login server: {trouble.message or trouble.code}", hint=advice(means))

@@ -18,7 +18,7 @@ from upload_client.cli.completion import completion
 from upload_client.cli.deliver import deliver
 from upload_client.cli.docs import docs
 from upload_client.cli.expectations import expectations
-from upload_client.cli.failure import GIVEN, Failure
+from upload_client.cli.failure import COMMAND, GIVEN, Failure
 from upload_client.cli.index import index
 from upload_client.cli.receipt import receipt
 from upload_client.cli.receiver import receiver
@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _write_any_name(stream)
     given = list(sys.argv[1:] if arguments is None else arguments)
     GIVEN.set(tuple(given))
+    COMMAND.set(None)
     try:
         code = deliver.main(given, prog_name="upload-client", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 # the last place where it can be told
@@ -70,9 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" in given:
             failure.print_traceback(error)
         if "--json" in given:
-            from upload_client.ui.jsonl import JsonlReporter  # noqa: PLC0415 # not for --help
-
-            JsonlReporter().handle(failure.summary())
+            failure.print_for_program()
         failure.print()
         return failure.exit_code
     return code if isinstance(code, int) else 0

@@ -33,7 +33,7 @@ from upload_client.cli.place import (
     waiting,
 )
 from upload_client.core.hints import complete
-from upload_client.core.text import for_terminal
+from upload_client.core.text import counted, for_terminal
 from upload_client.ui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None,
             n += 1
     finally:
         lock.release()
-    what = f"{n} unfinished upload{'s' * (n != 1)}, thrown away" if n else "no unfinished upload"
+    what = f"{counted(n, 'unfinished upload')}, thrown away" if n else "no unfinished upload"
     click.echo(what, err=True)
     return 0
 
@@ -323,7 +323,7 @@ def _line(kind: str, **fields: Any) -> None:  # noqa: ANN401 # JSON's types
 def _headline(findings: Sequence[Finding]) -> str:
     counts: Counter[str] = Counter(finding.status for finding in findings)
     told = [
-        f"{counts[status]} {what}{'s' * (counts[status] != 1)}"
+        counted(counts[status], what)
         for status, what in (("problem", "problem"), ("warning", "warning"))
         if counts[status]
     ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from upload_client.cli.failure import EXIT_CODES, Failure
+from upload_client.cli.failure import COMMAND, EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
 from upload_client.cli.place import (
     Chosen,
@@ -241,6 +241,7 @@ def deliver(ctx: click.Context, /, **options: Any) -> int | None:  # noqa: ANN40
     """
     given = [name for name in options if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if ctx.invoked_subcommand is not None:
+        COMMAND.set(ctx.invoked_subcommand)
         if given:
             raise click.UsageError(
                 f"--{given[0].replace('_', '-')} is for a delivery, not for {ctx.invoked_subcommand!r}"

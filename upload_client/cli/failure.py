@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 import traceback
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -11,13 +13,14 @@ import click
 
 from upload_client.core.hints import complete
 from upload_client.core.text import for_log, for_terminal
+from upload_client.core.times import timestamp
 from upload_client.support.own_limits import DISK_FULL, advice
 from upload_client.support.secrets import hidden, without_secrets
 
 if TYPE_CHECKING:
     from upload_client.events import Summary
 
-__all__ = ["EXIT_CODES", "GIVEN", "Failure"]
+__all__ = ["COMMAND", "EXIT_CODES", "GIVEN", "Failure"]
 
 EXIT_CODES = (
     (0, "all files valid, or nothing left to do"),
@@ -44,6 +47,8 @@ EXIT_CODES = (
 
 GIVEN: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
 """The command line that is being run: what stands after the program's name."""
+COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
+"""The command that is being run; None: a delivery."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Failure:
     exit_code: int
     sentence: str
     hint: str
+    code: str = "unexpected"
 
     @classmethod
     def of(cls, error: BaseException) -> Self:
@@ -62,13 +68,15 @@ class Failure:
 
         match error:
             case DeliveryError():
-                return cls(int(error.exit_code), str(error), error.hint)
+                return cls(int(error.exit_code), str(error), error.hint, error.code)
             case InvalidName():
                 return cls.of(UsageError(str(error)))
             case click.ClickException():
                 ctx = error.ctx if isinstance(error, click.UsageError) else None
                 command = ctx.command_path if ctx is not None else "upload-client"
-                return cls(2, error.format_message(), f"`{command} --help` says what there is.")
+                return cls(
+                    2, error.format_message(), f"`{command} --help` says what there is.", UsageError.code
+                )
             case KeyboardInterrupt() | click.Abort():
                 return cls.of(Interrupted())
         name = type(error).__name__
@@ -109,7 +117,27 @@ class Failure:
             seconds=0.0,
             state_csv=None,
             headline=self.sentence,
+            hint=self.hint,
+            code=self.code,
         )
+
+    def print_for_program(self) -> None:
+        """Write the last line of --json. Only a delivery's has figures of a delivery."""
+        if COMMAND.get() is None:
+            from upload_client.ui.jsonl import JsonlReporter  # noqa: PLC0415 # not for --help
+
+            JsonlReporter().handle(self.summary())
+            return
+        line = {
+            "schema_version": 1,
+            "kind": "summary",
+            "t": timestamp(time.time()),
+            "exit_code": self.exit_code,
+            "code": self.code,
+            "headline": for_terminal(self.sentence, lines=True),
+            "hint": for_terminal(complete(self.hint, GIVEN.get()), lines=True),
+        }
+        click.echo(json.dumps(line))
 
     def print(self, *, hint_only: bool = False) -> None:
         """Tell it on stderr; the hint alone where the sentence has been told."""

@@ -14,7 +14,7 @@ import click
 from upload_client.cli.help import Command, Group, Section
 from upload_client.cli.place import debug_option, force_option, log_file_option
 from upload_client.core.layout import MAX_SHARDS
-from upload_client.core.text import for_terminal
+from upload_client.core.text import counted, for_terminal
 
 if TYPE_CHECKING:
     from upload_client.core.hand_over import HandOver
@@ -684,7 +684,7 @@ def sign(
     if as_json:
         _print("signature", told)
     else:
-        files = f"{statement.n_files:,} file{'s' * (statement.n_files != 1)}"
+        files = counted(statement.n_files, "file")
         _say(f"signed: {files}, SHA-256 {statement.sha256}", f"by the key {opened.public.key_id}")
     return 0
 

@@ -11,7 +11,7 @@ import click
 
 from upload_client.cli.help import Command, Group, Section
 from upload_client.cli.place import debug_option
-from upload_client.core.text import for_terminal
+from upload_client.core.text import counted, for_terminal
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
@@ -86,7 +86,7 @@ def run(*, file: Path, as_json: bool, log_file: Path | None) -> int:
             service.start()
             names = list(loaded.schedule.jobs)
             tell("schedule", {"jobs": names, "timezone": loaded.schedule.timezone})
-            _say(f"{len(names)} job{'s' * (len(names) != 1)} of {file}; Ctrl-C or SIGTERM ends it")
+            _say(f"{counted(len(names), 'job')} of {file}; Ctrl-C or SIGTERM ends it")
             service.run(is_asked)
             _say("nothing is to come any more")
         except KeyboardInterrupt:

@@ -90,14 +90,10 @@ def sync(*, folder: Path, to: str | None, as_json: bool, reset: bool, **options:
                 return 0 if reset_all(platform, datafolder=folder, yes=options["yes"], **more) else 8
             outcome = smart_sync(platform, datafolder=folder, **more, **options)
         except KeyboardInterrupt:
-            raise _interrupted(Interrupted) from None
+            interrupted = Interrupted()
+            interrupted.hint = "What was done is written down; run the same command again to go on."
+            raise interrupted from None
     return 0 if outcome is None else outcome.exit_code
-
-
-def _interrupted(kind: Any) -> BaseException:  # noqa: ANN401 - imported by the caller
-    made: BaseException = kind()
-    made.hint = "What was done is written down; run the same command again to go on."  # type: ignore[attr-defined]
-    return made
 
 
 def _place(folder: Path, to: str | None) -> tuple[str, dict[str, Any]]:

@@ -25,7 +25,7 @@ from upload_client.cli.place import (
 )
 from upload_client.cli.reading_progress import ReadingProgress
 from upload_client.core.opened import not_opened, sentence
-from upload_client.core.text import for_csv_cell, for_terminal
+from upload_client.core.text import counted, for_csv_cell, for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -395,7 +395,7 @@ def _as_fields(proof: Proof) -> dict[str, object]:
 
 def _say_result(what: str, n: int, *, as_json: bool, same: str = "as the receipt says") -> None:
     if not as_json:
-        n_differ = f"{n:,} difference{'s' * (n != 1)}"
+        n_differ = counted(n, "difference")
         click.echo(for_terminal(f"{what}: {n_differ if n else same}"))
 
 
@@ -406,7 +406,7 @@ def _say_differences(findings: Findings, output: Path | None) -> None:
     for kind, n in findings.counts.items():
         if not n:
             continue
-        what = f"{n:,} record{'s' * (n != 1)}" if kind.startswith("record") else figures.files(n)
+        what = counted(n, "record") if kind.startswith("record") else figures.files(n)
         click.echo(f"{what} {DIFFERENCES[kind]}")
         for each in findings.first[kind]:
             click.echo(for_terminal(f"  {each.path}" + f": {each.message}" * bool(each.message)))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from upload_client.core.text import counted
+
 __all__ = [
     "RECENT_SECONDS",
     "WARNING",
@@ -191,7 +193,7 @@ def still_growing(n: int, named: Sequence[str]) -> str:
         return ""
     more = f" and {n - len(named):,} more" if n > len(named) else ""
     return (
-        f"{n:,} file{'s' * (n != 1)} modified within the last {RECENT_SECONDS:.0f} seconds, perhaps being"
+        f"{counted(n, 'file')} modified within the last {RECENT_SECONDS:.0f} seconds, perhaps being"
         f" written still: {', '.join(named)}{more}"
     )
 

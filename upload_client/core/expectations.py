@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from upload_client.core.text import for_log
+from upload_client.core.text import counted, for_log
 from upload_client.core.values import value
 
 __all__ = ["ANY", "FileType", "Range", "Rules", "Tally", "glob_pattern", "glob_problem"]
@@ -236,8 +236,8 @@ class Tally:
 
 
 def _files(n: int) -> str:
-    return f"{n:,} file{'s' * (n != 1)}"
+    return counted(n, "file")
 
 
 def _bytes(n: int) -> str:
-    return f"{n:,} byte{'s' * (n != 1)}"
+    return counted(n, "byte")

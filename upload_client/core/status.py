@@ -431,7 +431,7 @@ def _problems_of_landing(found: LandingSeen) -> Iterator[Notice]:
         if n := getattr(found, kind):
             named = found.named[kind]
             more = f" and {n - len(named):,} more" if n > len(named) else ""
-            what = f"{n:,} object{'s' * (n != 1)} {words}: {', '.join(map(for_log, named))}{more}"
+            what = f"{counted(n, 'object')} {words}: {', '.join(map(for_log, named))}{more}"
             yield Notice(severity, f"objects_{kind}", what, f"{todo} {verify}")
 
 
@@ -726,7 +726,7 @@ def _problems(status: DeliveryStatus, seen: Evidence) -> Iterator[Notice]:
     ):
         kinds = [kind for kind in status.wrong if kind.state == state]
         if kinds:
-            more = f", and {len(kinds) - 1:,} other reason{'s' * (len(kinds) > 2)}" if len(kinds) > 1 else ""
+            more = f", and {counted(len(kinds) - 1, 'other reason')}" if len(kinds) > 1 else ""
             most = kinds[0]
             why = f"{most.reason}{f' ({most.n:,})' if more else ''}{more}"
             yield Notice("warning", code, f"{_files(files[state])} {words}: {why}", most.todo)

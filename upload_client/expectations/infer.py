@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from upload_client.core.text import for_terminal
+from upload_client.core.text import counted, for_terminal
 from upload_client.errors import UsageError
 from upload_client.expectations.content import LIBRARIES, is_installed, judge
 from upload_client.expectations.document import InvalidExpectations, load
@@ -98,7 +98,7 @@ def infer(
         kind = _FORMATS.get(suffix.removesuffix(".gz"))
         drafts += _drafts_of(root, suffix, kind, group, problems, on_progress or (lambda _: None))
     if problems:
-        lead = f"{len(problems)} file{'s' * (len(problems) != 1)} of the sample cannot be read"
+        lead = f"{counted(len(problems), 'file')} of the sample cannot be read"
         raise PoorSample("\n  ".join([lead, *problems[:_MAX_NAMED]]))
     if plain and len({_name(path) for path, _ in plain}) <= _MAX_NAMED:
         names = sorted({_name(path) for path, _ in plain})
@@ -132,7 +132,7 @@ def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]]) -> None:
         if reason is not None:
             problems.append(for_terminal(f"{path}: {reason}"))
     if problems:
-        files = f"{len(problems)} file{'s' * (len(problems) != 1)}"
+        files = counted(len(problems), "file")
         lead = f"{files} of the sample would not pass by the draft"
         raise PoorSample("\n  ".join([lead, *problems[:_MAX_NAMED]]))
 
@@ -262,7 +262,7 @@ def _unpacked(file: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
 def _document(sample: Sequence[tuple[str, int]], drafts: Sequence[_Draft], *, others: bool) -> Iterator[str]:
     n, size = len(sample), sum(size for _, size in sample)
     yield "# What belongs in a delivery: a draft, made by `upload-client expectations infer` of a sample of"
-    yield f"# {n:,} file{'s' * (n != 1)}, {size:,} bytes. Every rule holds for all of the sample; what may be"
+    yield f"# {counted(n, 'file')}, {size:,} bytes. Every rule holds for all of the sample; what may be"
     yield "# chance is a comment. Read it, and make it say what you mean."
     yield "version: 1"
     yield ""

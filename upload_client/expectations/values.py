@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.model import Column, Values, as_moment
 from upload_client.expectations.patterns import matcher
@@ -366,4 +367,4 @@ class TableJudge:
 
 
 def _rows(n: int) -> str:
-    return f"{n:,} row{'s' * (n != 1)}"
+    return counted(n, "row")

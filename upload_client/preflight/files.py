@@ -43,7 +43,7 @@ def look_at_files(run: Run, source: Path | Bucket) -> Steps[None]:
         yield Finding(
             "index",
             "problem",
-            f"{error.n_problems} problem{'s' * (error.n_problems != 1)} in {error.where}",
+            f"{counted(error.n_problems, 'problem')} in {error.where}",
             error.hint,
             details=(*error.problems[:SHOWN], *more(error.n_problems)),
         )

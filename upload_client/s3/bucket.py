@@ -26,7 +26,7 @@ from upload_client.s3.errors import UploadClientError
 from upload_client.s3.options import use
 from upload_client.s3.request_log import with_request_id
 from upload_client.s3.skew import clock_and_hint
-from upload_client.s3.trouble import ShownProblem, trouble_of
+from upload_client.s3.trouble import Trouble, trouble_of
 from upload_client.support.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def store_errors(doing: str) -> Iterator[None]:
         raise refusal(doing, trouble) from error
 
 
-def refusal(doing: str, trouble: ShownProblem) -> StoreError:
+def refusal(doing: str, trouble: Trouble) -> StoreError:
     """The error to raise where a request did not succeed.
 
     Args:

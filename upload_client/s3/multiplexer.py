@@ -73,7 +73,7 @@ class Jobs(Protocol):
         ...
 
     def report(self, begun: list[Job], ended: list[tuple[Job, object]]) -> None:
-        """Errands have begun, and ended: each with a result, or with the exception it raised."""
+        """Jobs have begun, and ended: each with a result, or with the exception it raised."""
         ...
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
@@ -85,7 +85,7 @@ class Jobs(Protocol):
         ...
 
     def failed(self, error: BaseException) -> None:
-        """The lane ends by this; what it had to do is not done."""
+        """The multiplexer ends by this; what it had to do is not done."""
         ...
 
     def tell(self, *, now: float) -> bool:
@@ -94,7 +94,7 @@ class Jobs(Protocol):
 
 
 class _Slot:
-    """One connection, and the errand it is on."""
+    """One connection, and the job it is on."""
 
     __slots__ = ("connection", "deadline", "interest", "job", "steps", "watched")
 
@@ -112,7 +112,7 @@ class Multiplexer:
 
     Args:
         wire: Whose connections and signatures to use.
-        errands: Where to get them.
+        jobs: Where to get them.
     """
 
     def __init__(self, wire: DirectWire, jobs: Jobs) -> None:
@@ -137,7 +137,7 @@ class Multiplexer:
         self.asleep = False
         self.disk_is_slow = False
         """Whether even the quickest of the last reads took long: a network disk, that several should read."""
-        self.thread = threading.Thread(target=self._run, name="transfer-lane", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="transfer-multiplexer", daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -245,7 +245,7 @@ class Multiplexer:
         return job
 
     def _left(self, job: Job) -> None:
-        """An errand is no longer this lane's."""
+        """A job is no longer this multiplexer's."""
         self.flying -= 1
         self.memory -= job.memory
 
@@ -264,7 +264,7 @@ class Multiplexer:
             self._begun, self._ended = [], []
 
     def _begin(self, job: Job) -> PutObject | CopyObject | GetObject | HeadObject | None:
-        """Have a file read; what is to be asked, if it is for this lane to ask it now."""
+        """Have a file read; what is to be asked, if it is for this thread to ask it now."""
         began = time.perf_counter()
         try:
             request = next(job.steps)
@@ -303,7 +303,7 @@ class Multiplexer:
         return answer
 
     def _answered(self, slot: _Slot, answer: Answer) -> None:
-        """Take an answer to its errand."""
+        """Take an answer to its job."""
         job, slot.job = slot.job, None
         assert job is not None
         self._busy.discard(slot)

@@ -26,11 +26,11 @@ from upload_client.errors import NotReachable
 from upload_client.s3.write_guard import WriteNotAllowed
 from upload_client.support.secrets import without_secrets
 
-__all__ = ["NotTheService", "ShownProblem", "date_of", "refuse_pages", "trouble_of"]
+__all__ = ["NotTheService", "Trouble", "date_of", "refuse_pages", "trouble_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class ShownProblem:
+class Trouble:
     """A reason why a request did not succeed.
 
     Attributes:
@@ -109,7 +109,7 @@ _GARBLED = (
 )
 
 
-def trouble_of(error: BaseException, host: str = "") -> ShownProblem | None:
+def trouble_of(error: BaseException, host: str = "") -> Trouble | None:
     """Put an exception into our words; None: it is none of a service's or of the network's.
 
     Args:
@@ -117,19 +117,19 @@ def trouble_of(error: BaseException, host: str = "") -> ShownProblem | None:
         host: of the service, where the exception does not know it.
     """
     if isinstance(error, NotReachable):  # of a renewal of the credentials
-        return ShownProblem(0, type(error).__name__, str(error))
+        return Trouble(0, type(error).__name__, str(error))
     if isinstance(error, botocore.exceptions.ClientError):
         return _refusal(error)
     if isinstance(error, _CREDENTIALS):
-        return ShownProblem(0, "NoCredentials", without_secrets(str(error)))
+        return Trouble(0, "NoCredentials", without_secrets(str(error)))
     if isinstance(error, botocore.exceptions.ParamValidationError):
-        return ShownProblem(400, type(error).__name__, without_secrets(str(error)))
+        return Trouble(400, type(error).__name__, without_secrets(str(error)))
     if isinstance(error, _LOST):
         return _unreached(error, host)
     if isinstance(error, botocore.exceptions.BotoCoreError):  # it was never sent: no region, a wrong endpoint
-        return ShownProblem(400, type(error).__name__, without_secrets(str(error)))
+        return Trouble(400, type(error).__name__, without_secrets(str(error)))
     if isinstance(error, _GARBLED):
-        return ShownProblem(0, "MalformedAnswer", "the answer cannot be understood")
+        return Trouble(0, "MalformedAnswer", "the answer cannot be understood")
     return None
 
 
@@ -139,29 +139,27 @@ def date_of(answer: Mapping[str, Any]) -> str:
     return date
 
 
-def _refusal(error: botocore.exceptions.ClientError) -> ShownProblem:
+def _refusal(error: botocore.exceptions.ClientError) -> Trouble:
     answer: Mapping[str, Any] = error.response
     said: Mapping[str, Any] = answer.get("Error", {})
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
     meta: Mapping[str, Any] = answer.get("ResponseMetadata", {})
     status = int(meta.get("HTTPStatusCode", 0))
     if is_page(message):
-        return ShownProblem(
-            0, "NotTheService", f"what answered is not the service but {without_secrets(message)}"
-        )
+        return Trouble(0, "NotTheService", f"what answered is not the service but {without_secrets(message)}")
     if not is_code(code):
         code = str(status) if code.isdigit() else "UnknownCode" if code else ""
     message = without_secrets(message)
     if name := said.get("BucketName"):
         message = f"{message} ({without_secrets(str(name))})"
     ids = meta.get("RequestId") or "", meta.get("HostId") or ""
-    return ShownProblem(status, code, message, date_of(answer), *ids)
+    return Trouble(status, code, message, date_of(answer), *ids)
 
 
-def _unreached(error: BaseException, known: str) -> ShownProblem:
+def _unreached(error: BaseException, known: str) -> Trouble:
     """No answer, for a reason that the chain of causes tells better than the text of the last one."""
     if isinstance(error, WriteNotAllowed | NotTheService):
-        return ShownProblem(0, type(error).__name__, str(error))
+        return Trouble(0, type(error).__name__, str(error))
     details: Mapping[str, Any] = getattr(error, "kwargs", {})
     url = str(details.get("endpoint_url") or details.get("proxy_url") or "")
     host = _host(url) or known
@@ -170,36 +168,34 @@ def _unreached(error: BaseException, known: str) -> ShownProblem:
     whom = f"the proxy {host}".rstrip() if proxied else host or "the service"
     code = type(error).__name__
     if isinstance(error, TimeoutError) and not error.errno:
-        return ShownProblem(0, code, str(error))  # of a connection of our own, in our own words
+        return Trouble(0, code, str(error))  # of a connection of our own, in our own words
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             said = f"{whom} shows a certificate that is not trusted ({cause.verify_message.rstrip('.')})"
-            return ShownProblem(0, "CertificateRefused", said)
+            return Trouble(0, "CertificateRefused", said)
     tunnel = next((str(cause) for cause in causes if "Tunnel connection failed" in str(cause)), "")
     if tunnel:
         status = "".join(filter(str.isdigit, tunnel.partition("failed:")[2][:8]))
         said = (
             "wants a login (407)" if status == "407" else f"does not let us through ({status or 'no reason'})"
         )
-        return ShownProblem(0, "ProxyLogin" if status == "407" else code, f"{whom} {said}")
+        return Trouble(0, "ProxyLogin" if status == "407" else code, f"{whom} {said}")
     if isinstance(error, botocore.exceptions.ReadTimeoutError):
-        return ShownProblem(0, code, f"{whom} was silent for too long")
+        return Trouble(0, code, f"{whom} was silent for too long")
     if isinstance(error, botocore.exceptions.ConnectTimeoutError):
-        return ShownProblem(0, code, f"{whom} cannot be connected to: it does not answer")
+        return Trouble(0, code, f"{whom} cannot be connected to: it does not answer")
     for cause in causes:
         if isinstance(cause, socket.gaierror | urllib3.exceptions.NameResolutionError):
-            return ShownProblem(0, code, f"{whom}: this name is not known (DNS)")
+            return Trouble(0, code, f"{whom}: this name is not known (DNS)")
         if isinstance(cause, ssl.SSLError):
-            return ShownProblem(
-                0, code, f"{whom} speaks no TLS that can be used ({cause.reason or 'no reason'})"
-            )
+            return Trouble(0, code, f"{whom} speaks no TLS that can be used ({cause.reason or 'no reason'})")
         if isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, ssl.SSLError):
-            return ShownProblem(
+            return Trouble(
                 0, os_code(cause) or code, f"{_of_file(cause) or whom}: {os.strerror(cause.errno)}"
             )
     if isinstance(error, botocore.exceptions.ConnectionClosedError | ConnectionError):
-        return ShownProblem(0, code, f"{whom} closed the connection")
-    return ShownProblem(0, code, f"{whom}: {without_secrets(str(error))}")
+        return Trouble(0, code, f"{whom} closed the connection")
+    return Trouble(0, code, f"{whom}: {without_secrets(str(error))}")
 
 
 _OWN_LIMITS = {

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from upload_client.core.text import for_terminal
+from upload_client.core.text import counted, for_terminal
 from upload_client.errors import UsageError
 
 __all__ = ["SHOWN", "Budget", "InvalidDocument", "InvalidYaml", "Limits", "place", "read", "says"]
@@ -49,7 +49,7 @@ class InvalidDocument(UsageError):  # noqa: N818 - named for what it is
         n = len(self.problems) if n is None else n
         if more := n - len(shown):
             shown.append(f"and {more} more")
-        lead = f"{n} problem{'s' * (n != 1)} in the {self.kind} {for_terminal(where)}"
+        lead = f"{counted(n, 'problem')} in the {self.kind} {for_terminal(where)}"
         super().__init__("\n  ".join([lead, *shown]))
 
 

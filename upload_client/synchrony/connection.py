@@ -28,7 +28,7 @@ from upload_client.core.synchrony import (
     check_name,
     choices,
 )
-from upload_client.core.text import for_log, for_terminal
+from upload_client.core.text import counted, for_log, for_terminal
 from upload_client.errors import InvalidState, Locked, NotReachable, UsageError
 from upload_client.synchrony.books import BOOKS, UNKNOWN
 from upload_client.synchrony.differences import LARGEST, differing
@@ -277,7 +277,7 @@ class _Connection(DataPlatformConnection):
         """Delete the books on the other side."""
         remote = self._connected()
         n = remote.forget()
-        self._view.say(f"deleted {remote.where}/{BOOKS} ({_n(n, 'file')})")
+        self._view.say(f"deleted {remote.where}/{BOOKS} ({counted(n, 'file')})")
 
     # --- inside ---
 
@@ -373,7 +373,7 @@ class _Connection(DataPlatformConnection):
         for change, rows in self._groups(offers):
             self._view.offers(change, rows, self._differences(change, rows, remote))
         if not offers:
-            self._view.say(f"nothing to do: {_n(sync.n_files, 'file')}")
+            self._view.say(f"nothing to do: {counted(sync.n_files, 'file')}")
 
     def _choose(self, offers: Sequence[Offer], remote: Remote) -> list[tuple[Offer, Choice]]:
         chosen: list[tuple[Offer, Choice]] = []
@@ -489,14 +489,18 @@ class _Connection(DataPlatformConnection):
     def _sentence(self, outcome: Outcome, *, can_choose: bool) -> str:
         parts = []
         if outcome.failures:
-            parts.append(f"{_n(len(outcome.failures), 'thing')} failed: see {outcome.log}")
+            parts.append(f"{counted(len(outcome.failures), 'thing')} failed: see {outcome.log}")
         if n := len(outcome.conflicts):
-            parts.append(f"{_n(n, 'conflict')} left")
+            parts.append(f"{counted(n, 'conflict')} left")
         if n := len(outcome.left) - len(outcome.conflicts):
-            parts.append(f"{_n(n, 'difference')} left")
+            parts.append(f"{counted(n, 'difference')} left")
         if not parts:
             whole = self._selected is None and self._push and self._pull
-            return f"both sides are the same: {_n(outcome.files, 'file')}" if whole else "all of that is done"
+            return (
+                f"both sides are the same: {counted(outcome.files, 'file')}"
+                if whole
+                else "all of that is done"
+            )
         text = "; ".join(parts)
         if not can_choose and not self._dry_run:
             text += ". Nobody is there to choose: run it at a terminal, or with --yes"
@@ -514,10 +518,6 @@ class _Connection(DataPlatformConnection):
             _log.warning("the log of this sync cannot be written: %s", error)
             return None
         return path
-
-
-def _n(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 class S3Connection(_Connection):

@@ -220,7 +220,7 @@ class _Fetching:
         if self._wire is not None:
             self._wire.close()
 
-    # What the lane asks for; see `upload_client.s3.multiplexer.Jobs`
+    # What the multiplexer asks for; see `upload_client.s3.multiplexer.Jobs`
 
     def room(self) -> int:
         """Number of further objects that may be under way."""
@@ -270,7 +270,7 @@ class _Fetching:
         return False
 
     def failed(self, error: BaseException) -> None:
-        """The lane has met what nobody foresaw."""
+        """The multiplexer has met what nobody foresaw."""
         self._ended.put(error)
 
     def tell(self, *, now: float) -> bool:
@@ -634,4 +634,4 @@ def _local(error: OSError) -> tuple[str, FileCode]:
 
 
 def _nobody(_about: object, _result: object) -> None:
-    """A lane reports what has ended; nobody besides is told."""
+    """A multiplexer reports what has ended; nobody besides is told."""

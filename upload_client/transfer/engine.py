@@ -6,8 +6,8 @@ left to do. Larger files are begun before smaller ones among those that wait, so
 small pieces.
 
 Two kinds of threads take from it. Workers carry one request at a time and may wait: for the disk, for S3, for
-the lock. The lane (`upload_client.s3.multiplexer`) sends small files, hundreds at once; only the direct
-wire has one. What a lane does not understand becomes a worker's.
+the lock. The multiplexer (`upload_client.s3.multiplexer`) sends small files, hundreds at once; only the
+direct wire has one. What it does not understand becomes a worker's.
 
 The caller submits tasks and polls for what has begun and what is done; it is never called back. A file's
 outcome says that S3 acknowledged it, or why not. Nothing here knows of ledgers, logs or locks, but for
@@ -73,14 +73,14 @@ MIB = 1024**2
 
 DEFAULT_THRESHOLD = 16 * MIB
 SMALL = 256 * 1024
-"""Bytes below which a file is one of the many for the lane."""
+"""Bytes below which a file is one of the many for the multiplexer."""
 PATIENCE = 60.0
 """Seconds without one successful request after which failing ones are no longer repeated."""
 _RESTARTS = 3
 _BREATH = 0.5  # seconds until a file is opened again where too many are open
 _CLOSING = 0.5  # seconds for all threads together to end
 _MOST_WORKERS = 32  # where nobody has said how many
-_LANE_MEMORY = 48 * MIB
+_SMALL_MEMORY = 48 * MIB
 _TELL_AT = 64
 _CROWD = 32
 _TELL_AFTER = 0.01
@@ -376,7 +376,7 @@ class TransferEngine:
         self._nudge()
 
     def _is_known(self, task: TransferTask) -> bool:
-        """Whether a copy takes one request, as far as can be told, and a lane is there to make it."""
+        """Whether a copy takes one request, as far as can be told, and a multiplexer is there to make it."""
         known = task.size is not None and task.source_etag is not None and not task.digests
         return known and self._multiplexer is not None
 
@@ -580,12 +580,12 @@ class TransferEngine:
         self._outcomes.append(result)
         del self._rows[task.row]  # in this order: whoever counts them meanwhile finds one too many, not none
 
-    # What the lane asks for; see `upload_client.s3.multiplexer.Jobs`
+    # What the multiplexer asks for; see `upload_client.s3.multiplexer.Jobs`
 
     def room(self) -> int:
         """Number of further small files that may be on their way."""
         multiplexer = self._multiplexer
-        if multiplexer is None or self._stopping or multiplexer.memory > _LANE_MEMORY:
+        if multiplexer is None or self._stopping or multiplexer.memory > _SMALL_MEMORY:
             return 0
         if self._rate is not None and self._rate.wait(self._clock.monotonic()) > 0:
             return 0
@@ -780,7 +780,7 @@ class TransferEngine:
                     self._told.notify_all()
 
     def _drive(self, job: Job) -> object:
-        """Carry out the requests of one errand; its result, or the exception it ended with."""
+        """Carry out the requests of one job; its result, or the exception it ended with."""
         steps = job.steps
         try:
             request = job.request or steps.send(None)  # type: ignore[arg-type] # generators begin so

@@ -189,7 +189,7 @@ def problem_lines(problems: Sequence[Problem]) -> Iterator[tuple[str, str]]:
         yield "todo", problem.todo
     if rest := sum(problem.n for problem in problems[_KINDS:]):
         kinds = len(problems) - _KINDS
-        yield "more", f"{figures.files(rest)} for {kinds} other reason{'' if kinds == 1 else 's'}"
+        yield "more", f"{figures.files(rest)} for {counted(kinds, 'other reason')}"
 
 
 def _shares(wanted: list[int], total: int) -> list[int]:

@@ -139,7 +139,7 @@ class Judging:
         if self._wire is not None:
             self._wire.close()
 
-    # What the lane asks for; see `upload_client.s3.multiplexer.Jobs`
+    # What the multiplexer asks for; see `upload_client.s3.multiplexer.Jobs`
 
     def room(self) -> int:
         """Number of further ones that may be under way."""
@@ -184,7 +184,7 @@ class Judging:
         return False
 
     def failed(self, error: BaseException) -> None:
-        """The lane has met what nobody foresaw: the executor goes on without it."""
+        """The multiplexer has met what nobody foresaw: the executor goes on without it."""
         del error
         with self._lock:
             if self._stopped:
@@ -247,4 +247,4 @@ class Judging:
 
 
 def _nobody(_about: object, _result: object) -> None:
-    """A lane reports what has ended; nobody besides is told."""
+    """A multiplexer reports what has ended; nobody besides is told."""

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from upload_client.activities.errors import missing_extra
 from upload_client.core.schedule import daylight_saving, moments, next_moment, repeats
+from upload_client.core.text import counted
 
 try:
     from apscheduler.triggers.base import BaseTrigger
@@ -53,9 +54,7 @@ def check_cron(text: str) -> str | None:
     line = _line(text)
     n = len(line.split())
     if n != 5:
-        return (
-            f"is no cron line: it has {n} field{'s' * (n != 1)}; there are minute, hour, day, month, weekday"
-        )
+        return f"is no cron line: it has {counted(n, 'field')}; there are minute, hour, day, month, weekday"
     try:
         CronSim(line, _LEAP_YEAR)
     except CronSimError as error:

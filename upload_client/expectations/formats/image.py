@@ -12,6 +12,7 @@ from typing import BinaryIO
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
+from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.model import Image
 
@@ -49,7 +50,7 @@ def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) 
 
 def _check_sides(content: Image, width: int, height: int, findings: Findings) -> None:
     for side, n, bounds in (("width", width, content.width), ("height", height, content.height)):
-        reason = bounds.range.refusal(n, lambda k: f"{k:,} pixel{'s' * (k != 1)}")
+        reason = bounds.range.refusal(n, lambda k: counted(k, "pixel"))
         if reason is not None:
             findings.add(side, reason)
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import jsonschema_rs
 
+from upload_client.core.text import counted
 from upload_client.expectations import strict_json
 from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.model import Json
@@ -78,7 +79,7 @@ def judge_json(content: Json, file: BinaryIO, size: int, findings: Findings) -> 
         _judge(validator, line, f"line {number + 1:,}", findings)
         if findings.n >= _MAX_ERRORS:
             return
-    reason = content.rows.range.refusal(n, lambda k: f"{k:,} line{'s' * (k != 1)}")
+    reason = content.rows.range.refusal(n, lambda k: counted(k, "line"))
     if reason is not None:
         findings.add("", f"it has {reason}")
 
