@@ -25,7 +25,7 @@ def test_each_of_our_errors_has_an_exit_code_that_help_explains_and_a_hint(kind)
 
 def test_our_own_words_and_hint_are_used():
     failure = Failure.of(errors.LoginRefused("no", hint="do this"))
-    assert failure == Failure(10, "no", "do this")
+    assert failure == Failure(10, "no", "do this", "login_refused")
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), click.Abort()])

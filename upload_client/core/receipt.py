@@ -62,6 +62,7 @@ __all__ = [
     "digest_in_trailer",
     "digest_of_files",
     "encode_receipt",
+    "ended_at",
     "hashed_name",
     "receipt_name",
     "schema_in_head",
