@@ -297,6 +297,22 @@ def las(name: str) -> bytes:
     return by_path(name, made.write)
 
 
+@makes("rows.vot", "packed.vot")
+def votable(name: str) -> bytes:
+    pytest.importorskip("astropy")
+    np = pytest.importorskip("numpy")
+    from astropy.io.votable import from_table, writeto
+    from astropy.table import Table
+
+    made = from_table(Table({"ra": np.arange(50) / 3, "name": [f"n{n}" for n in range(50)]}))
+    form = "tabledata" if name == "rows.vot" else "binary2"
+    return by_path(name, lambda path: writeto(made, path, tabledata_format=form))
+
+
+STORED = Path(__file__).parent / "stored"  # see make_stored.py
+MAKERS |= {path.name: path.read_bytes for path in sorted(STORED.iterdir())}
+
+
 def cuts(data: bytes, k: int) -> Iterator[bytes]:
     """The file cut at k places, the last ones near its end."""
     n = len(data)

@@ -14,6 +14,8 @@ from corpus.opened import opened
 WITHOUT_END = {
     *("table.csv", "calls.vcf", "reads.fastq"),  # a text ends anywhere; what is left are whole lines
     *("image.fits", "pages.tif", "sparse.tar", "old-sparse.tar"),  # what is cut is padding
+    *("plain.pdf", "streams.pdf", "rows.vot", "packed.vot"),  # the end of their last line
+    *("one.grib", "two.grib2"),  # each message has an end
     "tree.asdf",  # what is cut is the index of its blocks, which may be left out
     "deflated.dcm",  # its last bytes are padding, or say again that it ends
     "points.laz",  # the table at its end is packed, and its length not told
@@ -21,7 +23,7 @@ WITHOUT_END = {
 WITH_CHECKSUMS = {
     *("table.csv.gz", "table.csv.bz2", "table.csv.xz", "data.zip", "data.tar.gz", "table.parquet"),
     *("image.fits", "image.fits.gz", "tree.asdf", "volume.nii.gz", "reads.bam", "reads.cram"),
-    "packed.tif",
+    *("packed.tif", "plain.mcap", "sum.cdf", "indexed.mzML"),
     *("calls.vcf.gz", "calls.bcf", "reads.fastq.gz"),
 }
 
@@ -120,3 +122,63 @@ def test_a_nifti_whose_values_would_begin_in_its_header_is_told_so():
     data = bytearray(MAKERS["volume.nii"]())
     data[108:112] = bytes(4)
     assert "the values begin at byte 0, within it" in opened("a.nii", bytes(data))
+
+
+@pytest.mark.parametrize(
+    "name", ["plain.pdf", "streams.pdf", "linear.pdf", "rows.vot", "packed.vot", "one.grib", "two.grib2"]
+)
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_what_is_cut_in_its_middle_does_not_open(name, share):
+    data = MAKERS[name]()
+    assert opened(name, data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        ("rows.vot", b"<TABLE>", b'<TABLE nrows="51">', "a table has 50 rows where it says 51"),
+        ("rows.vot", b"<TD>n7</TD>", b"", "row 8 has 1 cells where there are 2 fields"),
+        ("rows.vot", b"</RESOURCE>", b"", "not whole XML"),
+        ("rows.vot", b"VOTABLE", b"OTHER", "its root is 'OTHER', not VOTABLE"),
+        ("rows.vot", b"<VOTABLE", b'<!DOCTYPE a [<!ENTITY b "c">]><VOTABLE', "declares entities"),
+        (
+            "indexed.mzML",
+            b'spectrumList count="3"',
+            b'spectrumList count="4"',
+            "has 3 entries where it says 4",
+        ),
+        ("indexed.mzML", b'encodedLength="', b'encodedLength="1', "characters where it says"),
+        ("plain.mcap", b"jsonschema", b"jsonschemb", "another checksum"),
+        ("tree.root", b"root", b"toor", "not opened: it does not begin as ROOT does: something else"),
+        ("tree.root", b"root", bytes(64) + b"root", "does not open as root: it does not begin as ROOT does"),
+        ("plain.cdf", b"\xcd\xf3\0\1", b"[CDF]", "not opened: it does not begin as CDF does: something else"),
+        ("linear.pdf", b"%PDF-", b"%ODF-", "does not begin as PDF does"),
+        ("one.grib", b"7777", b"8888", "its end is not where its length says"),
+    ],
+)
+def test_what_is_wrong_is_said(name, old, new, says):
+    data = MAKERS[name]()
+    assert old in data
+    assert says in opened(name, data.replace(old, new) if name == "rows.vot" else data.replace(old, new, 1))
+
+
+def test_a_table_may_have_the_fields_of_another():
+    data = MAKERS["rows.vot"]()
+    start, end = data.index(b"<TABLE>"), data.index(b"</RESOURCE>")
+    table = data[start:end]
+    fields = table[table.index(b"<FIELD") : table.index(b"<DATA>")]
+    again = table.replace(fields, b"").replace(b"<TABLE>", b'<TABLE ref="first">')
+    assert opened("a.vot", data[:end] + again + data[end:]) == ""
+
+
+def test_padding_between_messages_and_behind_them_is_passed_over():
+    for name in ("one.grib", "two.grib2"):
+        data = MAKERS[name]()
+        assert opened(name, bytes(300_000) + data + b"\r\r\n\003" + data + bytes(512)) == ""
+
+
+def test_netcdf_has_the_name_of_cdf_as_well():
+    pytest.importorskip("netCDF4")
+    data = MAKERS["classic.nc"]()
+    assert opened("a.cdf", data) == ""
+    assert opened("a.cdf", data[:-9])

@@ -80,6 +80,13 @@ _FORMATS = {
     "netcdf": _Format(("nc", "nc4", "cdf5"), f"{_HERE}.scientific:open_netcdf"),
     "tiff": _Format(("tif", "tiff"), f"{_HERE}.geo:open_tiff"),
     "las": _Format(("las", "laz"), f"{_HERE}.geo:open_las"),
+    "grib": _Format(("grib", "grb", "grib2", "grb2"), f"{_HERE}.messages:open_grib"),
+    "mcap": _Format(("mcap",), f"{_HERE}.messages:open_mcap"),
+    "root": _Format(("root",), f"{_HERE}.physics:open_root"),
+    "cdf": _Format(("cdf",), f"{_HERE}.physics:open_cdf"),
+    "votable": _Format(("vot", "votable"), f"{_HERE}.documents:open_votable"),
+    "mzml": _Format(("mzml",), f"{_HERE}.documents:open_mzml"),
+    "pdf": _Format(("pdf",), f"{_HERE}.documents:open_pdf"),
     "zip": _Format(("zip", "npz", "xlsx", "docx", "pptx", "ods", "odt", "odp", "kmz")),
     "tar": _Format(("tar",)),
 }

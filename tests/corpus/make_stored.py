@@ -1,0 +1,106 @@
+r"""Makes the files in ``stored``: by the libraries of their fields, which the tests do not ask for.
+
+    pip install eccodes==2.50.0 mcap==1.6.0 uproot==5.7.7 cdflib==1.3.16 psims==1.4.0 \
+        fpdf2==2.8.9 pikepdf==10.18.0
+    python tests/corpus/make_stored.py
+
+They are small, and kept, so that the tests open what these libraries have written wherever they run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent / "stored"
+
+
+def grib() -> None:
+    import eccodes
+
+    for name, sample in (("one.grib", "regular_ll_sfc_grib1"), ("two.grib2", "regular_ll_sfc_grib2")):
+        with Path(name).open("wb") as file:
+            for _ in range(2):
+                made = eccodes.codes_grib_new_from_samples(sample)
+                eccodes.codes_write(made, file)
+                eccodes.codes_release(made)
+
+
+def mcap() -> None:
+    from mcap.writer import CompressionType, Writer
+
+    for name, packing, sums in (
+        ("zstd.mcap", CompressionType.ZSTD, False),
+        ("plain.mcap", CompressionType.NONE, True),
+    ):
+        with Path(name).open("wb") as file:
+            writer = Writer(file, chunk_size=500, compression=packing, enable_data_crcs=sums)
+            writer.start()
+            schema = writer.register_schema(name="S", encoding="jsonschema", data=b"{}")
+            channel = writer.register_channel(schema_id=schema, topic="t", message_encoding="json")
+            for n in range(40):
+                writer.add_message(
+                    channel_id=channel, log_time=n, publish_time=n, data=b'{"n":%d,"x":%d}' % (n, n * 7919)
+                )
+            writer.finish()
+
+
+def root() -> None:
+    import uproot
+
+    with uproot.recreate("tree.root") as file:
+        file["t"] = {"x": np.arange(200, dtype="f8")}
+    with uproot.update("tree.root") as file:  # which leaves gaps between its records
+        file["h"] = np.histogram(np.arange(100))
+
+
+def cdf() -> None:
+    from cdflib.cdfwrite import CDF
+
+    for name, spec in (("plain.cdf", {}), ("packed.cdf", {"Compressed": 6}), ("sum.cdf", {"Checksum": True})):
+        file = CDF(name, cdf_spec=spec)
+        file.write_globalattrs({"Title": {0: "a test"}})
+        about = {"Variable": "v", "Data_Type": 45, "Num_Elements": 1, "Rec_Vary": True, "Dim_Sizes": []}
+        file.write_var({**about, "Compress": 0}, var_data=np.arange(1, 200, dtype="f8"))
+        file.close()
+
+
+def mzml() -> None:
+    from psims.mzml import MzMLWriter
+
+    with MzMLWriter(Path("indexed.mzML").open("wb"), close=True) as out:
+        out.controlled_vocabularies()
+        out.file_description(["MS1 spectrum"])
+        out.software_list([{"id": "s", "version": "1", "params": ["python-psims"]}])
+        out.instrument_configuration_list([out.InstrumentConfiguration(id="IC1", component_list=[])])
+        out.data_processing_list([out.DataProcessing([], id="DP1")])
+        with out.run(id="r", instrument_configuration="IC1"), out.spectrum_list(count=3):
+            for n in range(3):
+                about = ["MS1 Spectrum", {"ms level": 1}]
+                out.write_spectrum(np.arange(9.0) + n, np.arange(9.0), id=f"scan={n + 1}", params=about)
+
+
+def pdf() -> None:
+    import pikepdf
+    from fpdf import FPDF
+
+    made = FPDF()
+    for n in range(3):
+        made.add_page()
+        made.set_font("Helvetica", size=12)
+        made.cell(0, 6, f"page {n}")
+    made.output("plain.pdf")
+    with pikepdf.open("plain.pdf") as file:
+        file.save("linear.pdf", linearize=True)
+        file.save("streams.pdf", object_stream_mode=pikepdf.ObjectStreamMode.generate)
+
+
+if __name__ == "__main__":
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    os.chdir(FOLDER)
+    for make in (grib, mcap, root, cdf, mzml, pdf):
+        make()

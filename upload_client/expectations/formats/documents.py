@@ -1,0 +1,204 @@
+"""Documents that a person or a program reads from one end to the other: PDF, VOTable, mzML.
+
+PDF: ISO 32000-1, 7.5 and Annex H. VOTable: https://www.ivoa.net/documents/VOTable/, 1.4. mzML:
+https://www.psidev.info/mzML, 1.1, and the index around it. XML is read in pieces, and nothing that it names
+is fetched or expanded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import BinaryIO
+from xml.parsers import expat
+
+from upload_client.expectations.packed import Budget
+
+__all__ = ["open_mzml", "open_pdf", "open_votable"]
+
+_PIECE = 256 * 1024
+_NEAR = 1024  # bytes within which readers look for the first line and the last one
+_START = re.compile(rb"startxref\s+(\d{1,15})\s")
+_LINEARIZED = re.compile(rb"/Linearized[^>]{0,200}?/L\s+(\d{1,15})\b")
+_CHECKSUM = b"<fileChecksum>"
+_MAX_DEPTH = 1000
+
+
+def open_pdf(file: BinaryIO, size: int, _budget: Budget) -> None:
+    """Open a PDF file: its first line, its last one, and whether the table that this names is in the file.
+
+    What a reader would mend is not refused: only what is not all there.
+    """
+    file.seek(0)
+    head = file.read(_NEAR)
+    if b"%PDF-" not in head:
+        raise ValueError("it does not begin as PDF does")
+    linearized = _LINEARIZED.search(head)
+    if (
+        linearized is not None and (due := int(linearized[1])) > size
+    ):  # Annex F: its length, when it was written
+        raise ValueError(f"it is cut: its last {due - size:,} bytes are missing")
+    file.seek(max(0, size - 4 * _NEAR))
+    tail = file.read(4 * _NEAR).rstrip(b"\0 \t\r\n")
+    at = tail.rfind(b"%%EOF")
+    if at < 0 or len(tail) - at > _NEAR:
+        raise ValueError("it is cut: the line that ends it is missing")
+    starts = _START.findall(tail[: at + 1])
+    if starts and int(starts[-1]) >= size:
+        raise ValueError(
+            f"it is cut: its table should begin at byte {int(starts[-1]):,}, and it has {size:,}"
+        )
+
+
+class _Xml:
+    """Reads an XML file in pieces, and notes what its elements promise."""
+
+    def __init__(self, roots: tuple[str, ...]) -> None:
+        self._roots = roots
+        self._path: list[str] = []
+        parser = expat.ParserCreate(namespace_separator=" ")
+        parser.StartElementHandler = self._begin
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self.text
+        parser.EntityDeclHandler = self._refuse
+        parser.buffer_text = True
+        self.parser = parser
+
+    def read(self, file: BinaryIO, budget: Budget) -> None:
+        file.seek(0)
+        try:
+            while piece := file.read(_PIECE):
+                budget.spend()
+                self.parser.Parse(piece)
+            self.parser.Parse(b"", True)  # noqa: FBT003 — expat takes no names
+        except expat.ExpatError as error:
+            raise ValueError(f"not whole XML: {error}") from None
+
+    def _refuse(self, *_: object) -> None:
+        raise ValueError("it declares entities, which are not expanded here")
+
+    def _begin(self, name: str, attributes: dict[str, str]) -> None:
+        name = name.rpartition(" ")[2]
+        if not self._path and name not in self._roots:
+            raise ValueError(f"its root is {name[:80]!r}, not {self._roots[0]}")
+        if len(self._path) >= _MAX_DEPTH:
+            raise ValueError(f"it has more than {_MAX_DEPTH:,} elements in each other")
+        self._path.append(name)
+        self.begin(name, attributes)
+
+    def _end(self, name: str) -> None:
+        self._path.pop()
+        self.end(name.rpartition(" ")[2])
+
+    def begin(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+
+    def text(self, text: str) -> None:
+        """Text between them."""
+
+
+def _number(attributes: dict[str, str], name: str) -> int | None:
+    text = attributes.get(name, "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+class _VOTable(_Xml):
+    """Each table has as many rows as it says, and each row a cell for each field."""
+
+    def __init__(self) -> None:
+        super().__init__(("VOTABLE",))
+        self._fields = self._rows = self._cells = 0
+        self._due: int | None = None
+        self._in_cells = self._as_another = False
+
+    def begin(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "TABLE":
+            self._fields = self._rows = 0
+            self._as_another = "ref" in attributes  # its fields are those of another table
+            self._due, self._in_cells = _number(attributes, "nrows"), False
+        elif name == "FIELD":
+            self._fields += 1
+        elif name == "TABLEDATA":
+            self._in_cells = True
+        elif name == "TR":
+            self._rows, self._cells = self._rows + 1, 0
+        elif name == "TD":
+            self._cells += 1
+
+    def end(self, name: str) -> None:
+        if name == "TR" and self._cells != self._fields and not self._as_another:
+            raise ValueError(
+                f"row {self._rows:,} has {self._cells} cells where there are {self._fields} fields"
+            )
+        if name == "TABLE" and self._in_cells and self._due not in (None, self._rows):
+            raise ValueError(f"a table has {self._rows:,} rows where it says {self._due:,}")
+
+
+def open_votable(file: BinaryIO, _size: int, budget: Budget) -> None:
+    """Open a VOTable: whole XML, with the rows and cells that it promises."""
+    _VOTable().read(file, budget)
+
+
+class _MzMl(_Xml):
+    """Each list has as many entries as it says, and each array the length that it says."""
+
+    _LISTS = {"spectrumList": "spectrum", "chromatogramList": "chromatogram"}  # noqa: RUF012 — never changed
+
+    def __init__(self) -> None:
+        super().__init__(("mzML", "indexedmzML"))
+        self._counts: dict[str, int] = {}
+        self._due: dict[str, int | None] = {}
+        self._length: int | None = None
+        self._n = 0
+        self._inside = ""
+        self.checksum = ""
+        self.at = -1
+
+    def begin(self, name: str, attributes: dict[str, str]) -> None:
+        if name in self._LISTS:
+            self._counts[name], self._due[name] = 0, _number(attributes, "count")
+        for of, entry in self._LISTS.items():
+            if name == entry and of in self._counts:
+                self._counts[of] += 1
+        if name == "binaryDataArray":
+            self._length = _number(attributes, "encodedLength")
+        elif name == "binary":
+            self._n, self._inside = 0, name
+        elif name == "fileChecksum":
+            self.at, self._inside = self.parser.CurrentByteIndex, name
+
+    def text(self, text: str) -> None:
+        if self._inside == "binary":
+            self._n += len("".join(text.split()))
+        elif self._inside and len(self.checksum) < 100:
+            self.checksum += text
+
+    def end(self, name: str) -> None:
+        if name == "binary" and self._length not in (None, self._n):
+            raise ValueError(f"an array has {self._n:,} characters where it says {self._length:,}")
+        if name in self._LISTS and self._due[name] not in (None, self._counts[name]):
+            raise ValueError(
+                f"its {name} has {self._counts[name]:,} entries where it says {self._due[name]:,}"
+            )
+        if name == self._inside:
+            self._inside = ""
+
+
+def open_mzml(file: BinaryIO, _size: int, budget: Budget) -> None:
+    """Open an mzML file: whole XML, lists and arrays as long as they say, and its SHA-1 where it has one."""
+    found = _MzMl()
+    found.read(file, budget)
+    due = found.checksum.strip().lower()
+    if not re.fullmatch("[0-9a-f]{40}", due) or found.at < 0:
+        return
+    digest, left = hashlib.sha1(usedforsecurity=False), found.at + len(_CHECKSUM)
+    file.seek(0)
+    while left > 0 and (piece := file.read(min(_PIECE, left))):
+        budget.spend()
+        digest.update(piece)
+        left -= len(piece)
+    if digest.hexdigest() != due:
+        raise ValueError("it is damaged: its content has another SHA-1 than it says")
