@@ -96,7 +96,7 @@ class ExecutionPlatform(_Open):
 class ResourceRequirements(_Open):
     """Resources of the job: cores, MiB, GPUs. None and 0 are nothing."""
 
-    vcpus: float | None = None
+    vcpus: int | float | None = None
     memory: int | None = None
     gpu: int | None = None
 
