@@ -92,3 +92,59 @@ print(json.dumps(handlers.start({{"protocol": 1}}, Context)))
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["status"], answer["errors"][0]["code"]) == ("failure", "invalid_request")
+
+
+def test_the_zip_of_the_functions_is_small_and_holds_nothing_of_the_client():
+    assert len(lambda_zip("functions")) < 600_000
+    names = list(modules("functions"))
+    assert names[0].startswith("upload_client/")  # by which it is known for one of ours
+    assert "upload_client/functions/base/handler.py" in names
+    assert "filelock/__init__.py" in names
+    others = ("cli", "ui", "client.py", "sandbox")
+    assert [name for name in names if name.startswith(tuple(f"upload_client/{one}" for one in others))] == []
+
+
+def test_the_validators_zip_has_nothing_of_the_functions_nor_of_what_they_stand_on():
+    files = modules()
+    assert not any(name.startswith("upload_client/functions") for name in files)
+    assert not any(b"\nfrom aws_lambda_powertools" in content for content in files.values())
+
+
+def test_a_function_runs_from_its_zip_alone(tmp_path):
+    pytest.importorskip("aws_lambda_powertools")
+    archive = tmp_path / "functions.zip"
+    archive.write_bytes(lambda_zip("functions"))
+    program = f"""
+import sys
+
+class Lambda:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        there = sys.stdlib_module_names | set({LAMBDA.split()!r})
+        there |= {{"upload_client", "filelock", "aws_lambda_powertools"}}
+        if name.partition(".")[0] not in there and not name.startswith("_sysconfig"):
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Lambda)
+sys.path.insert(0, {str(archive)!r})
+import json
+import upload_client.functions
+import filelock
+for module in (upload_client.functions, filelock):
+    assert module.__file__.startswith({str(archive)!r}), module.__file__
+def ask(name, event):
+    named = f"upload_client.functions.{{name}}"
+    return upload_client.functions.handle({{"handler": named, "event": event}}, None)
+content = {{"subject": "", "message": ""}}
+told = ask("notifications.NotificationRouter", {{"content": content, "targets": [1]}})
+synced = ask("data_sync.DataSyncHandler", {{
+    "source_path": {str(tmp_path / "nothing")!r}, "destination_path": {str(tmp_path / "to")!r},
+    "require_lock": True, "fail_if_missing": False}})
+import upload_client.functions.batch, upload_client.functions.demand, upload_client.functions.ecr
+print(json.dumps([told["results"][0]["success"], synced["result"]["files_transferred"]]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [False, 0]

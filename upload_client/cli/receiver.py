@@ -152,32 +152,39 @@ def template(
 @receiver.command(
     cls=Command,
     short_help="Build the zip of the validator's functions.",
-    sections=_examples(("upload-client receiver package", "")),
+    sections=_examples(
+        ("upload-client receiver package", ""),
+        ("upload-client receiver package --functions", "the functions around a delivery"),
+    ),
 )
+@click.option("--functions", is_flag=True, help="The functions around a delivery, not the validator's.")
 @click.option("-o", "--output", metavar="ZIP", type=_FILE, help="Where  [default: named by its content]")
 @force_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @debug_option
-def package(*, output: Path | None, force: bool, as_json: bool) -> None:
+def package(*, functions: bool, output: Path | None, force: bool, as_json: bool) -> None:
     """Build the zip that the validator's Lambda functions run from.
 
-    It holds upload_client's validator and what that needs of upload_client. What else it needs comes with
-    layers, which are named. The same code makes the same zip, under the same name.
+    It holds upload_client's validator, or with --functions the functions around a delivery, and what they
+    need of upload_client. What else they need comes with layers, which are named. The same code makes the
+    same zip, under the same name.
     """
     from upload_client.receiver import packaging  # noqa: PLC0415 # not for --help
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415
 
-    content = packaging.lambda_zip()
-    path = output or Path(packaging.default_name(content))
+    what: packaging.Content = "functions" if functions else "validator"
+    layers = packaging.FUNCTION_LAYERS if functions else packaging.LAYERS
+    content = packaging.lambda_zip(what)
+    path = output or Path(packaging.default_name(content, what))
     if not force:
         check_free(path, "package")
     with replacing(path) as file:
         file.buffer.write(content)
     if as_json:
-        _print("package", {"path": str(path), "n_bytes": len(content), "layers": packaging.LAYERS})
+        _print("package", {"path": str(path), "n_bytes": len(content), "layers": layers})
         return
     _say(f"{path}  {len(content):,} bytes", "beside boto3, which Lambda has, it needs")
-    _say(*(f"  {brings}: {layer}" for layer, brings in packaging.LAYERS.items()))
+    _say(*(f"  {brings}: {layer}" for layer, brings in layers.items()))
 
 
 @receiver.command(

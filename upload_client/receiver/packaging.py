@@ -1,8 +1,9 @@
-"""The zip that the validator's Lambda functions run from.
+"""The zips that Lambda functions run from: the validator's, and that of the functions around a delivery.
 
-It holds the modules of `upload_client.validator`, what they import of this package, and PyYAML, which is
-pure Python. boto3 is in Lambda's runtime; pydantic and aws-lambda-powertools come with a layer, as do the
-libraries that look into Parquet, FITS, ASDF and images, where they are wanted.
+The first holds the modules of `upload_client.validator`, what they import of this package, and PyYAML; the
+second those of `upload_client.functions`, and filelock. Both libraries are pure Python. boto3 is in Lambda's
+runtime; pydantic and aws-lambda-powertools come with a layer, as do the libraries that look into Parquet,
+FITS, ASDF and images, where they are wanted.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
-
-import yaml
+from typing import Literal
 
 import upload_client
+from upload_client.errors import UsageError
 
-__all__ = ["LAYERS", "default_name", "lambda_zip", "modules"]
+__all__ = ["FUNCTION_LAYERS", "LAYERS", "Content", "default_name", "lambda_zip", "modules"]
+
+Content = Literal["validator", "functions"]
+"""Whose functions a zip holds."""
 
 LAYERS = {
     "AWSLambdaPowertoolsPythonV3": "pydantic, aws-lambda-powertools",
@@ -26,18 +31,28 @@ LAYERS = {
 }
 """Which layers bring what the zip does not."""
 
+FUNCTION_LAYERS = {
+    "AWSLambdaPowertoolsPythonV3": "pydantic, aws-lambda-powertools",
+    "a layer of your own (optional)": "isal: a faster CRC32",
+}
+"""The same, for the zip of the functions."""
+
 _PACKAGE = upload_client.__name__
 _ROOT = Path(upload_client.__file__).parent
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """A zip's earliest time: the same code makes the same zip."""
 
 
-def modules() -> dict[str, bytes]:
-    """The files of the zip: their names in it, and what is in them."""
+def modules(what: Content = "validator") -> dict[str, bytes]:
+    """The files of a zip: their names in it, and what is in them.
+
+    Raises:
+        UsageError: a library that it needs is not installed here.
+    """
     found: dict[str, bytes] = {}
-    # What opens a format is named in a table there, and imported by that name.
-    rooms = (_ROOT / "validator", _ROOT / "expectations" / "formats")
-    wanted = {_name(path) for room in rooms for path in room.rglob("*.py")}
+    # What opens a format is named in a table there, and imported by that name; a router names functions.
+    rooms, library = _CONTENTS[what]
+    wanted = {_name(path) for room in rooms for path in _ROOT.joinpath(*room.split("/")).rglob("*.py")}
     while wanted:
         path = _file(wanted.pop())
         name = "" if path is None else path.relative_to(_ROOT.parent).as_posix()
@@ -46,16 +61,31 @@ def modules() -> dict[str, bytes]:
         found[name] = path.read_bytes()
         wanted.update(_imported(ast.parse(found[name])))
         wanted.update(_parents(_name(path)))
-    for path in Path(yaml.__file__).parent.glob("*.py"):
-        found[f"yaml/{path.name}"] = path.read_bytes()
-    return dict(sorted(found.items()))
+    spec = find_spec(library)
+    if spec is None or spec.origin is None:
+        raise UsageError(
+            f"the zip holds {library}, which is not installed here",
+            hint=f"Install it: pip install 'upload-client[{what}]'.",
+        )
+    folder = Path(spec.origin).parent
+    for path in folder.rglob("*.py"):
+        found[f"{library}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
+    # Ours first: by the first name in it the zip is known for one of ours.
+    return dict(sorted(found.items(), key=lambda file: (not file[0].startswith(_PACKAGE), file[0])))
 
 
-def lambda_zip() -> bytes:
-    """The zip itself; the same code makes the same bytes."""
+_CONTENTS: dict[Content, tuple[tuple[str, ...], str]] = {
+    "validator": (("validator", "expectations/formats"), "yaml"),
+    "functions": (("functions",), "filelock"),
+}
+"""Rooms of this package that a zip holds, with all that they import, and a library in pure Python."""
+
+
+def lambda_zip(what: Content = "validator") -> bytes:
+    """A zip itself; the same code makes the same bytes."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in modules().items():
+        for name, content in modules(what).items():
             entry = zipfile.ZipInfo(name, _LONG_AGO)
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -63,9 +93,9 @@ def lambda_zip() -> bytes:
     return made.getvalue()
 
 
-def default_name(content: bytes) -> str:
+def default_name(content: bytes, what: Content = "validator") -> str:
     """A name that changes with the code: CloudFormation updates functions when their key changes."""
-    return f"upload-client-validator-{hashlib.sha256(content).hexdigest()[:12]}.zip"
+    return f"upload-client-{what}-{hashlib.sha256(content).hexdigest()[:12]}.zip"
 
 
 def _name(path: Path) -> str:

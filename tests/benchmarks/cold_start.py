@@ -1,0 +1,181 @@
+"""How long a function takes to its first answer, under AWS' own runtime client (awslambdaric).
+
+``python tests/benchmarks/cold_start.py --home FOLDER``: packages the zips as `receiver package` does,
+installs what the layers bring into an environment of its own, and starts each function as Lambda does: a new
+process, our code not compiled before. In turns; medians. Seconds are those of this machine: what counts is
+how the functions stand to each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from upload_client.receiver.packaging import lambda_zip
+
+LAYER = ["awslambdaric==4.2.2", "boto3", "pydantic", "aws-lambda-powertools"]
+ROUTER = "upload_client.functions.handle"
+
+
+def routed(name: str, event: dict) -> dict:
+    return {"handler": f"upload_client.functions.{name}", "event": event}
+
+
+CASES = {
+    "validator: start": ("validator", "upload_client.validator.handlers.start", {"protocol": 0}),
+    "router, notifications": (
+        "functions",
+        ROUTER,
+        routed(
+            "notifications.NotificationRouter", {"content": {"subject": "", "message": ""}, "targets": []}
+        ),
+    ),
+    "router, list paths": (
+        "functions",
+        ROUTER,
+        routed("data_sync.ListDataPathsHandler", {"path": "/var/empty-of-all"}),
+    ),
+    "router, data sync": (
+        "functions",
+        ROUTER,
+        routed(
+            "data_sync.DataSyncHandler",
+            {"source_path": "/nowhere/", "destination_path": "/tmp/nowhere/", "fail_if_missing": False},
+        ),
+    ),
+}
+
+
+class Runtime(BaseHTTPRequestHandler):
+    """The API that a runtime asks for its next event."""
+
+    protocol_version = "HTTP/1.1"
+    event: bytes
+    answered: threading.Event
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        if self.answered.is_set():
+            threading.Event().wait(30)  # there is no second one
+        self.send_response(200)
+        for name, value in {
+            "Content-Type": "application/json",
+            "Lambda-Runtime-Aws-Request-Id": "r",
+            "Lambda-Runtime-Deadline-Ms": str(int(time.time() * 1000) + 60_000),
+            "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:f",
+            "Lambda-Runtime-Trace-Id": "Root=1-00000000-000000000000000000000000;Sampled=0",
+        }.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(self.event)))
+        self.end_headers()
+        self.wfile.write(self.event)
+
+    def do_POST(self):
+        self.server.answer = (
+            self.path.rpartition("/")[2],
+            self.rfile.read(int(self.headers["Content-Length"])),
+        )
+        self.answered.set()
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def once(python: Path, folder: Path, handler: str, event: dict) -> float:
+    """Seconds from the start of the process to its answer."""
+    answered = threading.Event()
+    runtime = type("One", (Runtime,), {"event": json.dumps(event).encode(), "answered": answered})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), runtime)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # the process is ended while it asks for more
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    settings = {"control_bucket": "c", "landing_bucket": "l", "worker_function": "w"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LAMBDA_TASK_ROOT": str(folder),
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
+        "AWS_LAMBDA_FUNCTION_NAME": "f",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "UPLOAD_CLIENT_VALIDATOR": json.dumps(settings),
+    }
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [python, "-m", "awslambdaric", handler],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        if not answered.wait(60):
+            raise SystemExit(f"{handler}: no answer: {process.stderr.read1().decode()}")
+        seconds = time.monotonic() - began
+    finally:
+        process.kill()
+        process.communicate()
+        server.shutdown()
+        server.server_close()
+    kind, body = server.answer
+    if kind != "response":
+        raise SystemExit(f"{handler}: {body.decode()}")
+    return seconds
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--home", type=Path, required=True)
+    options.add_argument("--turns", type=int, default=9)
+    options.add_argument("--out", type=Path)
+    given = options.parse_args()
+    given.home.mkdir(parents=True, exist_ok=True)
+    python = given.home / "venv/bin/python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", given.home / "venv"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *LAYER], check=True)
+    sizes = {}
+    for what in ("validator", "functions"):
+        packed = lambda_zip(what)
+        sizes[what] = len(packed)
+        path = given.home / f"{what}.zip"
+        path.write_bytes(packed)
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(given.home / what)
+    found: dict[str, list[float]] = {name: [] for name in CASES}
+    for turn in range(given.turns + 1):
+        for name, (what, handler, event) in CASES.items():
+            seconds = once(python, given.home / what, handler, event)
+            if turn:  # the first one reads the disk
+                found[name].append(seconds)
+    rows = {
+        name: {
+            "seconds": round(statistics.median(all_), 3),
+            "to_validator": round(
+                statistics.median(a / b for a, b in zip(all_, found["validator: start"], strict=True)), 2
+            ),
+        }
+        for name, all_ in found.items()
+    }
+    for name, row in rows.items():
+        print(f"{name:24} {row['seconds']:6.3f} s   {row['to_validator']:.2f} x the validator")
+    print("zips:", ", ".join(f"{what} {n:,} bytes" for what, n in sizes.items()))
+    if given.out:
+        given.out.write_text(json.dumps({"rows": rows, "zips": sizes}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
