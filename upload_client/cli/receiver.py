@@ -102,6 +102,10 @@ def _say(*lines: str) -> None:
         ("upload-client receiver template -o receiver.yaml", "one validator for each delivery"),
         ("upload-client receiver template --fan-out 8 -o receiver.yaml", "eight, which share its files"),
         ("upload-client receiver template --definition", "what runs the eight, by itself"),
+        (
+            "upload-client receiver template \\\n    --hand-over 's3://archive/{dataset}/{delivery_id}/'",
+            "what moves complete deliveries on",
+        ),
     ),
 )
 @click.option("-o", "--output", metavar="FILE", type=_FILE, help="Where  [default: standard output]")
@@ -115,10 +119,21 @@ def _say(*lines: str) -> None:
     "--definition", is_flag=True, help="Only the state machine that runs them, as JSON, to deploy otherwise."
 )
 @click.option("--delivery", is_flag=True, help="What `invite` deploys for each delivery.")
+@click.option(
+    "--hand-over",
+    metavar="S3-URI",
+    help="What hands complete deliveries over into an archive, as a stack of its own.",
+)
 @force_option
 @debug_option
 def template(
-    *, output: Path | None, fan_out: int | None, definition: bool, delivery: bool, force: bool
+    *,
+    output: Path | None,
+    fan_out: int | None,
+    definition: bool,
+    delivery: bool,
+    hand_over: str | None,
+    force: bool,
 ) -> None:
     """Write the template of the receiving end: buckets, login, validator, alarms.
 
@@ -127,13 +142,16 @@ def template(
     from upload_client import receiver as templates  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415
 
-    if definition + delivery + (fan_out is not None) > 1:
+    handed = hand_over is not None
+    if definition + delivery + (fan_out is not None) > 1 or (handed and (delivery or fan_out is not None)):
         raise UsageError(
-            "--fan-out, --definition and --delivery are three different things",
+            "--fan-out, --definition, --delivery and --hand-over are different things",
             hint="Name one of them. The definition is the same for every number of validators.",
         )
     if definition:
-        text = templates.state_machine()
+        text = templates.state_machine(hand_over=handed)
+    elif hand_over is not None:
+        text = templates.hand_over_template(hand_over)
     elif delivery:
         text = templates.delivery_template()
     else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-__all__ = ["delivery_template", "receiver_template", "state_machine"]
+__all__ = ["delivery_template", "hand_over_template", "receiver_template", "state_machine"]
 
 
 def receiver_template(shards: int | None = None) -> str:
@@ -36,10 +36,43 @@ def receiver_template(shards: int | None = None) -> str:
     return "".join(kept).replace("Default: SHARDS", f"Default: {shards}")
 
 
-def state_machine() -> str:
-    """The definition of that state machine by itself, as JSON, for who deploys by other means.
+def hand_over_template(to: str) -> str:
+    """The CloudFormation template of the hand-over into an archive, as YAML: functions, state machine, roles.
 
-    In place of the worker's ARN it holds ``${WorkFunction}``, as Terraform, the CDK and SAM fill it in.
+    Args:
+        to: the archive, ``s3://bucket/prefix/``; ``{dataset}``, ``{delivery_id}`` and ``{transfer_type}`` are
+            filled in for each delivery. (The template has parameters to change it.)
+
+    Raises:
+        UsageError: it is no such place, or does not name the delivery, so that two would meet.
+    """
+    from upload_client.core.hand_over import name_of_folder  # noqa: PLC0415 - not for --help
+    from upload_client.core.layout import InvalidName, fill_template  # noqa: PLC0415
+    from upload_client.errors import UsageError  # noqa: PLC0415
+
+    hint = "Write for example s3://archive/{dataset}/{delivery_id}/."
+    try:
+        bucket, prefix = name_of_folder(to)
+        fill_template(prefix, dataset="d", delivery_id="y", transfer_type="staging")
+    except (ValueError, InvalidName) as error:
+        raise UsageError(str(error), hint=hint) from None
+    if "{dataset}" not in prefix or "{delivery_id}" not in prefix:
+        raise UsageError(
+            f"{to!r} has to have {{dataset}} and {{delivery_id}} in it: two deliveries would meet", hint=hint
+        )
+    text = (files(__name__) / "hand_over.yaml").read_text(encoding="utf-8")
+    return text.replace("ARCHIVE_BUCKET", bucket).replace("ARCHIVE_PREFIX", prefix)
+
+
+def state_machine(*, hand_over: bool = False) -> str:
+    """The definition of a state machine by itself, as JSON, for who deploys by other means.
+
+    In place of the ARNs of functions it holds ``${WorkFunction}`` and the like, as Terraform, the CDK and SAM
+    fill them in.
+
+    Args:
+        hand_over: that of the hand-over; else that of the validators that share a delivery.
+
     https://docs.aws.amazon.com/step-functions/latest/dg/concepts-amazon-states-language.html
     """
     import yaml  # noqa: PLC0415 # not for --help
@@ -51,7 +84,8 @@ def state_machine() -> str:
         return str(node.value).replace("${AWS::Partition}", "aws")
 
     Loader.add_multi_constructor("!", plain)
-    template = yaml.load(receiver_template(1), Loader)  # noqa: S506 # it is a safe one
+    text = hand_over_template("s3://archive/{dataset}/{delivery_id}/") if hand_over else receiver_template(1)
+    template = yaml.load(text, Loader)  # noqa: S506 # it is a safe one
     definition = template["Resources"]["StateMachine"]["Properties"]["Definition"]
     return json.dumps(definition, indent=2) + "\n"
 

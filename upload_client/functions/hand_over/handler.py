@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 import boto3
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from upload_client.core.data_sync import BATCH_BYTES
 from upload_client.core.files import TransferType
@@ -41,6 +41,9 @@ __all__ = ["HandOverHandler", "HandOverRequest", "HandOverResponse"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
+Topic = Annotated[str | None, BeforeValidator(lambda given: None if given in ("", "none") else given)]
+"""An ARN; empty or ``none`` is none, for templates that cannot leave it out."""
+
 _MOST_BESIDE: Final = 1000
 
 
@@ -56,7 +59,8 @@ class HandOverRequest(BaseModel):
         remove: delete the files from landing when all is recorded.
         notify_topic: ARN of an SNS topic that gets the record as JSON.
         step: ``all``, or ``prepare``: look at landing, and answer the batches that bring it to the archive.
-        temporary_request_payload_path: an S3 folder for these batches; None: the answer has them.
+        temporary_request_payload_path: an S3 folder for these batches, filled in as `to`; None: they are
+            answered.
         batch_size_bytes_limit: bytes of a batch.
     """
 
@@ -67,7 +71,7 @@ class HandOverRequest(BaseModel):
     transfer_type: TransferType = "staging"
     to: str
     remove: bool = False
-    notify_topic: str | None = None
+    notify_topic: Topic = None
     step: Literal["all", "prepare"] = "all"
     temporary_request_payload_path: str | None = None
     batch_size_bytes_limit: int = Field(default=BATCH_BYTES, ge=1)
@@ -154,6 +158,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 hint="Hand it over in one process: upload-client receiver hand-over.",
             )
         bucket, prefix = name_of_folder(to)
+        where = request.temporary_request_payload_path
         prepared = PrepareBatchDataSyncHandler().handle(
             PrepareBatchDataSyncRequest(
                 source_path=f"s3://{landing.name}/{landing.prefix}",
@@ -161,7 +166,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 filter_config=DataSyncFilterConfig(exclude=[re.escape(path) for path in beside]),
                 delete=False,
                 batch_size_bytes_limit=request.batch_size_bytes_limit,
-                temporary_request_payload_path=request.temporary_request_payload_path,
+                temporary_request_payload_path=None if where is None else layout.fill(where),
             )
         )
         return HandOverResponse(requests=prepared.requests)

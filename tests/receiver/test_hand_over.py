@@ -1,0 +1,115 @@
+"""The state machine of a hand-over: sound, and run in an emulator on real functions."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import boto3
+import click
+import pytest
+from click.testing import CliRunner
+from functions.test_hand_over import FILES, Place, place  # noqa: F401 - a fixture
+from late import late
+from receiver.definitions import as_moto_reads_it
+from waiting import until
+
+from upload_client.cli.receiver import receiver
+from upload_client.errors import UsageError
+from upload_client.receiver import hand_over_template, state_machine
+
+cfnlint, statelint, moto = late("cfnlint.api"), late("statelint.linter"), late("moto")
+
+ROLE = "arn:aws:iam::123456789012:role/hand-over"
+TO = "s3://archive/{dataset}/{delivery_id}/"
+
+
+def test_the_template_is_sound():
+    assert [str(finding) for finding in cfnlint.lint(hand_over_template(TO))] == []
+    assert "Default: archive\n" in hand_over_template(TO)
+    assert "&" not in hand_over_template(TO)  # CloudFormation knows no aliases
+
+
+def test_the_definition_is_sound_and_written_once():
+    definition = json.loads(state_machine(hand_over=True))
+    assert statelint.Linter.validate(definition) == []
+    printed = CliRunner().invoke(receiver, ["template", "--definition", "--hand-over", TO])
+    assert printed.output == state_machine(hand_over=True)
+    del definition["States"]["Copy"]["Next"]
+    assert statelint.Linter.validate(definition)
+
+
+@pytest.mark.parametrize(
+    "to", ["archive", "s3://archive/", "s3://archive/{dataset}/", "s3://archive/{other}/"]
+)
+def test_an_archive_where_deliveries_would_meet_is_refused(to):
+    with pytest.raises(UsageError):
+        hand_over_template(to)
+
+
+def test_it_is_another_thing_than_the_receiver():
+    with pytest.raises((UsageError, click.ClickException)):
+        CliRunner().invoke(
+            receiver,
+            ["template", "--hand-over", TO, "--delivery"],
+            catch_exceptions=False,
+            standalone_mode=False,
+        )
+
+
+@pytest.mark.parametrize("store", ["real"], indirect=True)
+def test_a_delivery_goes_through_the_state_machine(place: Place, monkeypatch):  # noqa: F811
+    pytest.importorskip("aws_lambda_powertools")
+    from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+
+    from upload_client.functions import handle
+
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", place.url)
+    called = []
+
+    def invoke(parameters, **_):
+        event = json.loads(parameters["Payload"])
+        called.append(parameters["FunctionName"])
+        if called == ["hand-over", "copy"]:
+            raise RuntimeError("Lambda.ServiceException")  # is tried again
+        return {"StatusCode": 200, "Payload": handle(event)}
+
+    monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", invoke)
+    monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None))
+    filled = {
+        "HandOverFunction": "hand-over",
+        "CopyFunction": "copy",
+        "To": f"s3://{place.archive.name}/{{dataset}}/",
+        "Batches": f"s3://{place.control.name}/{{dataset}}/{{delivery_id}}/{{transfer_type}}/handover/batches/",
+        "BatchBytes": "5",
+        "Remove": "true",
+        "NotifyTopic": "none",
+    }
+    text = as_moto_reads_it(json.loads(state_machine(hand_over=True)))
+    for name, value in filled.items():
+        text = text.replace(f"${{{name}}}", value)
+    with moto.mock_aws(
+        config={
+            "stepfunctions": {"execute_state_machine": True},
+            "core": {"passthrough": {"urls": [f"{place.url}.*"]}},
+        }
+    ):
+        machines = boto3.client("stepfunctions", region_name="us-east-1")
+        machine = machines.create_state_machine(name="hand-over", definition=text, roleArn=ROLE)
+        told = {"dataset": "D", "delivery_id": "Y", "transfer_type": "staging", "copies_at_once": 2}
+        arn = machines.start_execution(stateMachineArn=machine["stateMachineArn"], input=json.dumps(told))[
+            "executionArn"
+        ]
+        until(lambda: machines.describe_execution(executionArn=arn)["status"] != "RUNNING")
+        ended = machines.describe_execution(executionArn=arn)
+    assert ended["status"] == "SUCCEEDED", ended
+    output = json.loads(ended["output"])
+    assert (output["copied"], output["removed"], output["record"]["n_files"]) == (0, 4, 4)
+    assert {info.key: place.archive.read(info.key) for info in place.archive.list()} == {}
+    whole = place.archive.client.list_objects_v2(Bucket=place.archive.name)["Contents"]
+    assert sorted(entry["Key"] for entry in whole) == sorted(f"D/{path}" for path in FILES)
+    assert called.count("copy") == 4  # three batches, one of them twice
+    assert place.landed() == {}
