@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -386,6 +388,20 @@ def test_where_a_library_is_missing_a_receiver_who_refuses_what_is_not_opened_ca
     judgement = checker.judge("a.parquet", send(landing, "a.parquet", b"anything"))
     assert judgement.status == "error"
     assert "pyarrow is not installed" in judgement.message
+
+
+def test_no_name_makes_what_is_not_opened_look_like_a_library_that_is_missing(landing, reader_workers):
+    """Why a file was not opened is told by its kind, not by words, which may be the provider's."""
+    checker = Checker(landing, reader_workers, max_read=10**9, refuse_unopened=True)
+    packed = b"anything"
+    for _ in range(6):  # deeper than is looked into
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("a is not installed.zip", packed)
+        packed = file.getvalue()
+    judgement = checker.judge("a.zip", send(landing, "a.zip", packed))
+    assert (judgement.status, judgement.code) == ("failure", "not_opened")
+    assert "a is not installed.zip" in judgement.message
 
 
 def test_a_json_text_that_is_too_long_is_not_opened_and_said_to_be(landing, checker):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upload_client.core.text import for_log
 
-__all__ = ["Findings", "NotOpened", "Undecided", "shown"]
+__all__ = ["Findings", "LibraryMissing", "NotOpened", "Undecided", "shown"]
 
 MAX_SENTENCES = 10
 MAX_SENTENCE = 240
@@ -17,6 +17,10 @@ class Undecided(Exception):  # noqa: N818 — it reads as what it says
 
 class NotOpened(Exception):  # noqa: N818 — it reads as what it says
     """A file, or a part of it, was not looked into, and nothing speaks against it; the text says why."""
+
+
+class LibraryMissing(NotOpened):
+    """The same, for a library that is not installed here: elsewhere it may be looked into."""
 
 
 class Findings:

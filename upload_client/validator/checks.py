@@ -21,7 +21,7 @@ from upload_client.core.records import Found, VerdictStatus
 from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.expectations.expected import ContentRules, Expected
-from upload_client.expectations.findings import NotOpened, Undecided
+from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
 from upload_client.s3.bucket import (
     AnswerLost,
     Bucket,
@@ -84,12 +84,14 @@ class _Reading(NamedTuple):
         kind: one of the formats that are opened here; None: none.
         rules: what the file should be, where a document says so; then `kind` is None.
         whole: it is fetched whole, at once.
+        skipped: why it is not opened, though there is a format that its name says.
     """
 
     check: str | None
     kind: str | None
     rules: ContentRules | None
     whole: bool
+    skipped: NotOpened | None = None
 
     @property
     def elsewhere(self) -> bool:
@@ -204,7 +206,7 @@ class Checker:
                 _refuse(refusal)
             if reading.check is not None:
                 checks.append(reading.check)
-            why = ""
+            why = reading.skipped
             if content is None and (reading.kind in TEXT_FORMATS or found.crc32 is None):
                 yield MayWait()
                 why = self._read_through(path, announced, reading)
@@ -221,9 +223,9 @@ class Checker:
                 yield MayWait()
                 why = self._open_elsewhere(path, announced, reading, content)
             if why:
-                checks[-1] = f"{reading.kind} not opened: {why}"
+                checks[-1] = f"{format_of(path)} not opened: {why}"
             if self._refuse_unopened and not (reading.rules is not None and reading.rules.format == "opaque"):
-                _refuse_unopened(checks)
+                _refuse_unopened(checks, why)
             return Judgement("ok", "", found, tuple(checks))
         except _Failure as failure:
             return Judgement("failure", _for_record(str(failure)), found, tuple(checks), failure.code)
@@ -253,7 +255,7 @@ class Checker:
             return _Reading(None, None, None, whole=False)
         skipped = self._why_skipped(kind, size)
         if skipped is not None:
-            return _Reading(f"{kind} not opened: {skipped}", None, None, whole=False)
+            return _Reading(f"{kind} not opened: {skipped}", None, None, whole=False, skipped=skipped)
         return _Reading(kind, kind, None, size <= _IN_MEMORY)
 
     def _perform(self, request: Ask) -> Answer:
@@ -287,16 +289,16 @@ class Checker:
                 stream.read_on(answer.body)
         return answer
 
-    def _read_through(self, path: str, announced: Upload, reading: _Reading) -> str:
+    def _read_through(self, path: str, announced: Upload, reading: _Reading) -> NotOpened | None:
         """Read a large file, or one of which the store knows no checksum, from its start to its end, once.
 
         Returns:
-            Why it was not looked into; empty where it was.
+            Why it was not looked into; None where it was.
         """
         with self._stream(path, announced) as stream:
             if announced.sha256 is not None:
                 stream.digest = hashlib.sha256()
-            unreadable, why = None, ""
+            unreadable, why = None, reading.skipped
             if reading.kind in TEXT_FORMATS:
                 try:
                     why = _open(reading.kind, cast("BinaryIO", io.BufferedReader(stream, _BLOCK)))
@@ -313,7 +315,7 @@ class Checker:
 
     def _open_elsewhere(
         self, path: str, announced: Upload, reading: _Reading, content: bytes | bytearray | None
-    ) -> str:
+    ) -> NotOpened | None:
         """Have a file opened or judged in a process of its own; say why it was not looked into."""
         blocks = self._blocks(path, announced, content)
         try:
@@ -324,13 +326,13 @@ class Checker:
                 return self._reader_workers.open(reading.kind, announced.size, blocks)
         except Unreadable as error:
             raise _Failure(str(error), FileCode.CONTENT) from None
-        return ""
+        return None
 
-    def _why_skipped(self, kind: str, size: int) -> str | None:
+    def _why_skipped(self, kind: str, size: int) -> NotOpened | None:
         if kind in TEXT_FORMATS:
-            return f"larger than {self._max_read} bytes" if size > self._max_read else None
+            return NotOpened(f"larger than {self._max_read} bytes") if size > self._max_read else None
         package = missing_library(kind)
-        return None if package is None else f"{package} is not installed"
+        return None if package is None else LibraryMissing(f"{package} is not installed")
 
     def _stream(self, path: str, announced: Upload) -> Stream:
         with store_errors(f"GET {self._landing.prefix}{path}"):
@@ -455,15 +457,15 @@ def _note_sha256(checks: list[str], announced: Upload) -> None:
         checks.insert(len(_METADATA), "sha256")
 
 
-def _open(kind: str, content: BinaryIO) -> str:
+def _open(kind: str, content: BinaryIO) -> NotOpened | None:
     """Open a text, and say why it was not looked into."""
     try:
         check_text(kind, content)
     except NotOpened as error:
-        return str(error)
+        return error
     except Unreadable as error:
         raise _Failure(f"it does not open as {kind}: {error}", FileCode.CONTENT) from None
-    return ""
+    return None
 
 
 def _refuse(reason: str | None) -> None:
@@ -471,11 +473,11 @@ def _refuse(reason: str | None) -> None:
         raise _Failure(reason, FileCode.NOT_EXPECTED)
 
 
-def _refuse_unopened(checks: list[str]) -> None:
+def _refuse_unopened(checks: list[str], why: NotOpened | None) -> None:
     """Refuse what was not opened; where that is for a library that is missing, nobody can tell."""
     how = opened_as(checks) or ""
     if how.startswith(NOT_OPENED):
-        if "not installed" in how:
+        if isinstance(why, LibraryMissing):
             raise Undecided(f"it was {how}")
         raise _Failure(f"it was {how}", FileCode.NOT_OPENED)
 

@@ -15,7 +15,7 @@ from functools import cache
 from typing import BinaryIO, NamedTuple, cast
 
 from upload_client.core.text import for_log
-from upload_client.expectations.findings import NotOpened, Undecided
+from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
 from upload_client.expectations.packed import (
     KEPT,
     MODULES,
@@ -197,7 +197,7 @@ def _open_inside(inner: str, unpacked: Unpacked, content: BinaryIO, budget: Budg
     elif inner == "tar":
         _open_members(tar_members(content, budget), budget, depth + 1)
     elif (package := missing_library(inner)) is not None:
-        raise NotOpened(f"{package} is not installed, so what is inside was not looked into")
+        raise LibraryMissing(f"{package} is not installed, so what is inside was not looked into")
     elif _FORMATS[inner].streams:
         open_as(inner, content, 0, budget, depth=depth + 1)
     else:
@@ -213,38 +213,43 @@ def _open_inside(inner: str, unpacked: Unpacked, content: BinaryIO, budget: Budg
 def _open_members(members: Iterator[Member], budget: Budget, depth: int) -> None:
     """Open what lies in an archive, each as what its own name says."""
     left_out: list[str] = []
-    n = 0
+    n = n_missing = 0
     for member in members:
         why = _open_member(member, budget, depth)
         if why is not None:
             n += 1
+            n_missing += isinstance(why, LibraryMissing)
             if len(left_out) < _FEW:
                 left_out.append(f"{member}: {why}")
     if n:
         more = f" and {n - len(left_out):,} more" if n > len(left_out) else ""
-        raise NotOpened("; ".join(left_out) + more)
+        # Only if with the libraries all of it could be opened, it is for them that it was not.
+        kind = LibraryMissing if n_missing == n else NotOpened
+        raise kind("; ".join(left_out) + more)
 
 
-def _open_member(member: Member, budget: Budget, depth: int) -> str | None:
+def _open_member(member: Member, budget: Budget, depth: int) -> NotOpened | None:
     """Open one, and say why it was not opened."""
     kind = format_of(member.name)
     if kind is None:
         return None
     package = missing_library(kind)
     if package is not None:
-        return f"{package} is not installed"
+        return LibraryMissing(f"{package} is not installed")
     try:
         if kind in TEXT_FORMATS:
             check_text(kind, member.file)
         elif depth + 1 >= _MAX_DEPTH:
-            return f"it lies in more than {_MAX_DEPTH - 1} packs"
+            return NotOpened(f"it lies in more than {_MAX_DEPTH - 1} packs")
         elif member.size > KEPT:
-            return f"it is {kind} of more than {KEPT:,} bytes"
+            return NotOpened(f"it is {kind} of more than {KEPT:,} bytes")
         else:
             data = member.file.read()
             open_as(kind, io.BytesIO(data), len(data), budget, depth=depth + 1)
-    except (NotOpened, Undecided) as error:
-        return str(error)
+    except NotOpened as error:
+        return error
+    except Undecided as error:
+        return NotOpened(str(error))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 — whatever a library raises

@@ -16,7 +16,8 @@ To it, first ``{"can": [attempt, …], "missing": {measure: why}}``: what could 
 and the measures against it that could not be taken. Then, for each file, any number of
 ``{"read": [offset, n]}``, each answered with exactly n bytes; then one of
 
-- ``{"opens": true}``, with ``"not_opened": why`` where it, or a part of it, was not looked into;
+- ``{"opens": true}``, with ``"not_opened": why`` where it, or a part of it, was not looked into, and
+  ``"lacks_library": true`` where that is for a library that is not installed;
 - ``{"opens": false, "why": text}``, with ``"spent": true`` where memory has run out: end this process;
 - ``{"undecided": text}``: it cannot be judged here.
 """
@@ -35,7 +36,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
-from upload_client.expectations.findings import NotOpened, Undecided
+from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
 from upload_client.expectations.packed import Budget
 from upload_client.validator.confinement import confine, try_out
 from upload_client.validator.content import Unreadable
@@ -164,7 +165,8 @@ def _outcome(
         budget = Budget(max_unpacked, spending or (lambda: None))
         open_as(order["kind"], file, order["size"], budget)
     except NotOpened as error:
-        return {"opens": True, "not_opened": str(error)[:_MAX_WHY]}
+        lacks = {"lacks_library": True} if isinstance(error, LibraryMissing) else {}
+        return {"opens": True, "not_opened": str(error)[:_MAX_WHY], **lacks}
     except Undecided as error:
         return {"undecided": str(error)[:_MAX_WHY]}
     except ImportError as error:  # a library that is broken, or that of a compression

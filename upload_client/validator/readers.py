@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from upload_client.core.text import for_log
-from upload_client.expectations.findings import Undecided
+from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
 from upload_client.validator.confinement import ATTEMPTS, environment, forbid_dumps
 from upload_client.validator.content import Unreadable
 
@@ -106,7 +106,7 @@ class ReaderWorkers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def open(self, kind: str, size: int, read: Callable[[int, int], bytes]) -> str:
+    def open(self, kind: str, size: int, read: Callable[[int, int], bytes]) -> NotOpened | None:
         """Open a file.
 
         Args:
@@ -115,7 +115,7 @@ class ReaderWorkers:
             read: gives n bytes from an offset; what it raises passes through.
 
         Returns:
-            Why it, or a part of it, was not looked into, though nothing speaks against the rest; empty where
+            Why it, or a part of it, was not looked into, though nothing speaks against the rest; None where
             it was.
 
         Raises:
@@ -124,7 +124,10 @@ class ReaderWorkers:
         """
         order = {"kind": kind, "size": size, "seconds": self._limits.wall_seconds}
         outcome = self._have(order, f"opening it as {kind}", read)
-        return for_log(str(outcome.get("not_opened", "")), _MAX_WHY)
+        why = for_log(str(outcome.get("not_opened", "")), _MAX_WHY)
+        if not why:
+            return None
+        return LibraryMissing(why) if outcome.get("lacks_library") is True else NotOpened(why)
 
     def judge(
         self,

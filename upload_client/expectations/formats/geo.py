@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import BinaryIO
 
-from upload_client.expectations.findings import NotOpened, Undecided
+from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
 from upload_client.expectations.packed import Budget
 
 __all__ = ["open_las", "open_tiff"]
@@ -68,7 +68,7 @@ def open_tiff(file: BinaryIO, size: int, budget: Budget) -> None:
     try:
         from upload_client.expectations.formats.image import MAX_PIXELS, judge_image  # noqa: PLC0415 — an extra
     except ImportError:
-        raise NotOpened("pillow is not installed, so its pixels were not unpacked") from None
+        raise LibraryMissing("pillow is not installed, so its pixels were not unpacked") from None
     from upload_client.expectations.findings import Findings  # noqa: PLC0415 — seldom needed
     from upload_client.expectations.model import Image  # noqa: PLC0415 — as above
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, BinaryIO
 
-from upload_client.expectations.findings import NotOpened
+from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.packed import Budget
 
 __all__ = ["open_hdf5", "open_netcdf"]
@@ -36,7 +36,7 @@ def open_hdf5(file: BinaryIO, size: int, budget: Budget) -> None:
     try:
         import h5py  # noqa: PLC0415 — an extra
     except ImportError:
-        raise NotOpened("h5py is not installed") from None
+        raise LibraryMissing("h5py is not installed") from None
 
     file.seek(0)
     if file.read(8) != _HDF5 and not any(_begins_at(file, 512 * 2**n, size) for n in range(20)):
