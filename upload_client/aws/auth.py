@@ -155,7 +155,7 @@ _NAMES: WeakKeyDictionary[boto3.Session, str] = WeakKeyDictionary()
 
 
 def login_name(session: boto3.Session) -> str | None:
-    """Who is behind a session: the user of its login, or its AWS account; None where nobody says."""
+    """The person behind a session: the user of its login, or its AWS account; None where nobody says."""
     if name := _NAMES.get(session):
         return name
     account = None

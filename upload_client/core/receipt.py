@@ -140,7 +140,7 @@ class ValidatorRun:
 
 @value
 class DeliveredBy:
-    """Who has delivered, as the client knew it (not in schema 1). Nobody signs that but the receiver.
+    """The deliverer, as the client knew it (not in schema 1). Nobody signs that but the receiver.
 
     Attributes:
         login: the user of the login, or the AWS account whose credentials were used; None: not told.

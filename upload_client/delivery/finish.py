@@ -128,7 +128,7 @@ def write_receipt(connected: ConnectedRun) -> None:
 
 
 def _delivered_by(run: Run) -> DeliveredBy:
-    """Who delivers, as far as the provider lets it be told."""
+    """The deliverer, as far as the provider lets it be told."""
     assert run.session is not None
     wanted = run.settings.receipt_identity
     if wanted == "none":

@@ -73,7 +73,7 @@ class ExecutionParameters(_Open):
 
 
 class ExecutionMetadata(_Open):
-    """Who wanted the execution, and how it is tagged."""
+    """The one who wanted the execution, and its tags."""
 
     user: str | None = None
     arn: str | None = None

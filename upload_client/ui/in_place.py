@@ -1,4 +1,4 @@
-"""What is drawn in place on a terminal: wiped without a trace, also where the terminal has become narrower.
+"""Drawing in place on a terminal: wiped without a trace, also where the terminal has become narrower.
 
 A terminal that is made narrower breaks the lines on it into several rows (xterm and GNU screen do not), and a
 program learns of it later: tmux tells it up to a quarter of a second after. Who moves the cursor up by the

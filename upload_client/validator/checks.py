@@ -133,7 +133,7 @@ class Checker:
 
     @property
     def expectations_sha256(self) -> str | None:
-        """Of the document by which it judges, hex; None: there is none that it judges by."""
+        """The SHA-256 of the document by which it judges, hex; None: there is none."""
         return None if self._expected is None else self._expected.sha256
 
     def stop(self) -> None:
