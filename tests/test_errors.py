@@ -19,6 +19,7 @@ EXAMPLES = {
     errors.DeliveryError("broken"): 1,
     errors.NotComplete("not yet"): 8,
     errors.NothingToDoError(): 0,
+    errors.DeliveryClosed("closed"): 0,
     errors.UsageError("wrong"): 2,
     errors.InvalidIndex("index.csv", ["row 2 is wrong"]): 2,
     errors.InvalidState("not connected"): 1,

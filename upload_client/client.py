@@ -357,6 +357,7 @@ class UploadClient:
         """
         if self.state is not ClientState.UNCONNECTED:
             raise InvalidState(f"a plan is made before connecting; the client is {self.state}")
+        startup.check_open(self._run)
         return startup.survey(self._run, epoch=0).plan
 
     def connect(self) -> None:

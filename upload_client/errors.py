@@ -19,6 +19,7 @@ from upload_client.core.exits import ExitCode
 from upload_client.core.text import counted
 
 __all__ = [
+    "DeliveryClosed",
     "DeliveryError",
     "HolderAlive",
     "Interrupted",
@@ -86,6 +87,12 @@ class NothingToDoError(DeliveryError, ValueError):
 
     def __init__(self, message: str = "nothing to do: all files are delivered and valid") -> None:
         super().__init__(message)
+
+
+class DeliveryClosed(NothingToDoError):
+    """The receiver has taken the delivery over, or handed its files over to an archive: nothing is sent."""
+
+    hint = "Nothing needs to be done; for more files, agree with the receiver on another delivery id."
 
 
 class UsageError(DeliveryError, ValueError):

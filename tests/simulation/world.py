@@ -35,6 +35,7 @@ from upload_client.core import checksums, parts, records
 from upload_client.core.files import Upload
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody, ProcessIdentity
+from upload_client.core.receipt import DeliveredBy
 from upload_client.core.records import Found
 from upload_client.delivery import final_check, finish, startup, validation
 from upload_client.errors import DeliveryError
@@ -747,6 +748,7 @@ class World:
                     (receipts, "replacing", lambda *_: contextlib.nullcontext(io.StringIO())),
                     (startup, "versions", dict),
                     (finish, "versions", dict),
+                    (finish, "_delivered_by", lambda _: DeliveredBy()),
                     (startup.pipeline, "lambda_client", lambda *_: Lambda(world)),
                     (local_file, "LocalFile", SlowFile),
                     (engine, "SMALL", _SMALL),
@@ -763,6 +765,7 @@ class World:
                     # Whether a store keeps its promises is tried against stores: `tests/stores`.
                     (startup, "_profile_of_store", lambda *_, **__: None),
                     (startup, "_check_store", lambda *_, **__: None),
+                    (startup, "check_open", lambda *_: None),  # nobody closes a delivery here
                 ):
                     patch = (
                         mock.patch.dict(module, {name: thing})

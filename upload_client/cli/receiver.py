@@ -373,6 +373,71 @@ def revoke(
         _say(*did)
 
 
+@receiver.command(
+    "close",
+    cls=Command,
+    short_help="Say that a delivery was taken over: nothing more is sent.",
+    sections=_examples(
+        (f"upload-client receiver close {_A_DELIVERY} \\\n    --note 'in the archive since Monday'", ""),
+        (f"upload-client receiver close {_A_DELIVERY} --reopen", "it may be delivered again"),
+    ),
+)
+@_of_a_delivery
+@click.option("--sample", is_flag=True, help="The small sample agreed on first.")
+@click.option("--note", default="", metavar="TEXT", help="What the provider is told, one line.")
+@click.option("--reopen", is_flag=True, help="Take it back: the delivery goes on.")
+@_of_a_stack
+def close(
+    *,
+    dataset: str,
+    delivery_id: str,
+    sample: bool,
+    note: str,
+    reopen: bool,
+    stack: str,
+    region: str | None,
+    as_json: bool,
+) -> None:
+    """Close a delivery that was taken over, by whatever means.
+
+    A provider who runs the same command again is told so, with exit code 0, and nothing is sent again,
+    although the files are no longer where they landed. (After `receiver hand-over --remove` that is so by
+    itself.) The settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR (JSON) where that is
+    set.
+    """
+    import time  # noqa: PLC0415 # not for --help
+
+    from upload_client.core.closing import MAX_NOTE, Closed  # noqa: PLC0415 # not for --help
+    from upload_client.core.layout import Layout  # noqa: PLC0415 # not for --help
+    from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.receiver.process import control_bucket  # noqa: PLC0415 # imports boto3
+
+    if len(note) > MAX_NOTE or not note.isprintable():
+        raise UsageError(f"--note: one line of at most {MAX_NOTE} characters")
+    settings = _settings(stack, region)
+    layout = Layout(
+        dataset,
+        delivery_id,
+        "sample" if sample else "staging",
+        settings.control_prefix,
+        settings.landing_prefix,
+    )
+    control = control_bucket(settings, layout)
+    if reopen:
+        control.rm(layout.closed)
+    else:
+        control.put(
+            layout.closed, Closed(timestamp(time.time()), note).encode(), content_type="application/json"
+        )
+    if as_json:
+        _print(
+            "closing", {"dataset": dataset, "delivery_id": delivery_id, "closed": not reopen, "note": note}
+        )
+    else:
+        _say(f"{dataset}/{delivery_id} is {'open again' if reopen else 'closed: nothing more is sent'}")
+
+
 _EXIT_CODES = {"stop": 0, "superseded": 0, "time": 130, "error": 5, "lock lost": 12}
 
 

@@ -183,6 +183,11 @@ class Layout:
         return f"{self.transfer_type}/signature/{epoch:08d}.json"
 
     @property
+    def closed(self) -> str:
+        """The receiver's note that the delivery is closed; no client may write it."""
+        return f"{self.transfer_type}/closed.json"
+
+    @property
     def hand_over_prefix(self) -> str:
         """The start of the keys of all records of hand-overs."""
         return f"{self.transfer_type}/handover/"

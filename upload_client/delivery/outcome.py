@@ -9,7 +9,7 @@ from pathlib import Path
 from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.files import State
 from upload_client.core.text import counted
-from upload_client.errors import DeliveryError, Interrupted, NothingToDoError
+from upload_client.errors import DeliveryClosed, DeliveryError, Interrupted, NothingToDoError
 from upload_client.support.secrets import without_secrets
 
 __all__ = ["Outcome", "cut_short", "exit_code_of", "headline", "in_words"]
@@ -69,6 +69,8 @@ def headline(counts: Mapping[State, int], error: BaseException | None) -> str:
     """The outcome in one sentence."""
     n = sum(counts.values())
     judged = f"{counts['valid']:,} of {counted(n, 'file')} valid"
+    if isinstance(error, DeliveryClosed):
+        return f"nothing was sent: {error}"
     if isinstance(error, NothingToDoError):
         return f"nothing to do: {judged}"
     if error is not None:

@@ -24,13 +24,15 @@ from upload_client.core.files import TRANSFER_TYPES, FileLedger
 from upload_client.core.receipt import IndexNamed
 from upload_client.core.records import LogChain
 from upload_client.core.store_profile import StoreProfile
+from upload_client.core.text import counted
 from upload_client.delivery import finish, progress
 from upload_client.delivery.plan import Plan, make_plan
 from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Run, versions
 from upload_client.delivery.validation import BUSY_RETRY, Request, Validation
-from upload_client.errors import NothingToDoError, StoreUnsafe
+from upload_client.errors import DeliveryClosed, NothingToDoError, StoreUnsafe
 from upload_client.events import Connected, Phase, Planned
 from upload_client.index import encode_index
+from upload_client.receipts.hand_overs import closing, last_hand_over
 from upload_client.receipts.store import deliveries, standing_receipt
 from upload_client.settings import foreign_hosts
 from upload_client.transfer.dataroot import DataRoot
@@ -38,7 +40,17 @@ from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
 from upload_client.transfer.task import TransferOptions
 
-__all__ = ["Survey", "connect", "locate", "log_in", "start_validation", "survey", "take_lock", "write_index"]
+__all__ = [
+    "Survey",
+    "check_open",
+    "connect",
+    "locate",
+    "log_in",
+    "start_validation",
+    "survey",
+    "take_lock",
+    "write_index",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -153,6 +165,7 @@ def connect(run: Run) -> None:
 
     Raises:
         NothingToDoError: all files are delivered and valid already, and the receipt is there.
+        DeliveryClosed: the receiver has taken the delivery over.
         DeliveryError: it cannot be delivered now.
     """
     order = run.order
@@ -160,6 +173,7 @@ def connect(run: Run) -> None:
     made_of = ", ".join(f"{name} {number}" for name, number in versions().items())
     _log.info("agent %s begins %s; %s", order.agent_id, about, made_of)
     places, root = locate(run)
+    check_open(run)
     # Each attempt has an object of its own: what became of that of an earlier one is not known.
     names = deque([order.agent_id])
     run.patience(
@@ -184,6 +198,24 @@ def connect(run: Run) -> None:
     writer.start()
     connected.engine = _engine(connected)
     run.move("connected")
+
+
+def check_open(run: Run) -> None:
+    """Refuse to send anew what the receiver has taken over.
+
+    Raises:
+        DeliveryClosed: they have closed the delivery, or handed its files over and removed them.
+    """
+    places, _ = locate(run)
+    control, layout = places.control, places.layout
+    if (closed := run.patience(lambda: closing(control, layout))) is not None:
+        raise DeliveryClosed(str(closed))
+    record = run.patience(lambda: last_hand_over(control, layout))
+    if record is not None and record.removed_at is not None:
+        raise DeliveryClosed(
+            f"the receiver has handed this delivery over on {record.proven_at}:"
+            f" {counted(record.n_files, 'file')} of receipt {record.epoch}"
+        )
 
 
 def _profile_of_store(run: Run, places: Places, *, copies: bool) -> StoreProfile:

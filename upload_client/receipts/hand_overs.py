@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from upload_client.core.closing import MAX_CLOSED, Closed
 from upload_client.core.hand_over import MAX_RECORD, BadRecord, HandOver
 from upload_client.core.layout import Layout, number
-from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, repeat_while_lost
+from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge, repeat_while_lost
 
-__all__ = ["last_hand_over", "read_record"]
+__all__ = ["closing", "last_hand_over", "read_record"]
+
+
+def closing(control: Bucket, layout: Layout) -> Closed | None:
+    """The receiver's note that the delivery is closed; None while it is open, or where none may be read.
+
+    Raises:
+        StoreError: that could not be found out.
+    """
+    try:
+        return Closed.decode(control.get(layout.closed, limit=MAX_CLOSED).body)
+    except (NotFound, AccessDenied):
+        return None
+    except ObjectTooLarge:
+        return Closed("")
 
 
 def last_hand_over(control: Bucket, layout: Layout) -> HandOver | None:

@@ -1,0 +1,51 @@
+"""The note by which a receiver closes a delivery: the data was taken over, and nothing more is to be sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from upload_client.core.text import for_log
+from upload_client.core.values import value
+
+__all__ = ["MAX_CLOSED", "MAX_NOTE", "Closed"]
+
+MAX_CLOSED: Final = 8 * 1024
+"""Bytes of it."""
+MAX_NOTE: Final = 500
+"""Characters of what the receiver says to the provider."""
+_KIND: Final = "closed"
+
+
+@value
+class Closed:
+    """A delivery is closed.
+
+    Attributes:
+        at: when, UTC with milliseconds.
+        note: the receiver's word to the provider, one line; may be empty.
+    """
+
+    at: str
+    note: str = ""
+
+    def encode(self) -> bytes:
+        """The note as it is written: one object of JSON."""
+        told = {"kind": _KIND, "version": 1, "at": self.at, "note": for_log(self.note, MAX_NOTE)}
+        return (json.dumps(told) + "\n").encode("ascii")
+
+    @classmethod
+    def decode(cls, body: bytes) -> Closed:
+        """Read a note, whatever its bytes are: no provider can write it, so that it is there says enough."""
+        try:
+            told: Any = json.loads(body)
+        except (ValueError, RecursionError):
+            told = None
+        fields = told if isinstance(told, dict) else {}
+        at, note = (for_log(str(fields.get(name) or ""), MAX_NOTE) for name in ("at", "note"))
+        return cls(at, note)
+
+    def __str__(self) -> str:
+        when = f" on {self.at}" if self.at else ""
+        said = f": {self.note}" if self.note else ""
+        return f"the receiver has taken this delivery over and closed it{when}{said}"
