@@ -50,5 +50,5 @@ def _fresh_levels() -> Iterator[None]:
     import logging
 
     for logger in list(logging.root.manager.loggerDict.values()):
-        if isinstance(logger, logging.Logger) and hasattr(logger, "powertools_handler"):
+        if isinstance(logger, logging.Logger) and getattr(logger, "init", False):  # powertools'
             logger.setLevel(logging.INFO)

@@ -107,6 +107,25 @@ def test_a_file_holds_the_event_and_another_takes_the_answer(typed, tmp_path):
         assert json.loads(answer.read_text()) is None
 
 
+def test_standard_input_may_hold_the_event(tmp_path):
+    program = "import sys; from upload_client.cli.functions import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--handler", "examples.plain", "--payload-file", "-"],
+        cwd=Path(__file__).parent,
+        input="[1]",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["said"] == [1]
+
+
+def test_an_event_names_no_device_and_no_pipe(context):
+    for path in ("/dev/zero", "/dev/stdin", "-"):
+        with pytest.raises(InvalidRequest, match="neither JSON nor a file"):
+            handle(path, context)
+
+
 def test_the_environment_says_what_is_not_typed(typed, tmp_path, monkeypatch):
     monkeypatch.setenv("_HANDLER", "examples.plain")
     monkeypatch.setenv("AWS_LAMBDA_EVENT_PAYLOAD", "[1]")

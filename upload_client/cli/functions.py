@@ -59,7 +59,11 @@ _RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
     help="The function: package.module.Class, or package.module.function.",
 )
 @click.option("--payload", "--event", "-e", "payload", metavar="EVENT", help="JSON, a file, or an s3:// URI.")
-@click.option("--payload-file", metavar="FILE", help="A file or an s3:// URI that holds the event.")
+@click.option(
+    "--payload-file",
+    metavar="FILE",
+    help="A file, - for standard input, or an s3:// URI that holds the event.",
+)
 @click.option(
     "--response-location",
     "-o",
@@ -103,7 +107,7 @@ def handle_lambda_request(
 
     if place:
         check_location(place)
-    given = read_event(event) if payload_file is None else read_location(event)
+    given = read_event(event) if payload_file is None else read_location(event, may_be_pipe=True)
     sys.path.append(str(Path.cwd()))  # functions of the person's own, as in AWS; behind all that is installed
     with contextlib.redirect_stdout(sys.stderr):  # where the answer alone goes
         answer = find_function(handler.replace("/", "."))(given, LocalContext())

@@ -25,6 +25,7 @@ from upload_client.core.trust import is_loopback
 from upload_client.errors import DeliveryError
 from upload_client.functions.base import aws
 from upload_client.s3 import network
+from upload_client.s3.trouble import trouble_of
 from upload_client.support.secrets import remember, without_secrets
 
 __all__ = ["DigestMismatch", "Registry", "RegistryError"]
@@ -204,7 +205,7 @@ class Registry:
                     try:
                         yield answer
                     except (HTTPError, OSError) as error:
-                        raise RegistryError(f"{self.host}: {_said(error)}") from None
+                        raise RegistryError(_said(error, self.host)) from None
                     return
             url = urljoin(url, answer.headers.get("Location", ""))
             if urlsplit(url).scheme != "https" and not is_loopback(urlsplit(url).hostname or ""):
@@ -238,7 +239,7 @@ class Registry:
                 raise
             except (HTTPError, OSError) as error:
                 if attempt >= again:
-                    raise RegistryError(f"{self.host}: {_said(error)}") from None
+                    raise RegistryError(_said(error, self.host)) from None
             else:
                 if attempt >= again or not _may_pass(answer.status):
                     return answer
@@ -295,8 +296,10 @@ def _may_pass(status: int) -> bool:
     return status in (408, 429) or status >= 500
 
 
-def _said(error: Exception) -> str:
-    return for_log(without_secrets(f"{type(error).__name__}: {error}"), 300)
+def _said(error: Exception, host: str) -> str:
+    """Why there was no answer, in words that begin with the host."""
+    trouble = trouble_of(error, host)
+    return for_log(trouble.message if trouble else f"{host}: {without_secrets(str(error))}", 300)
 
 
 def _ecr_token(region: str) -> str:

@@ -12,6 +12,7 @@ from upload_client.core.text import for_log
 from upload_client.functions.errors import InvalidRequest
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.support.atomic import replacing
+from upload_client.support.inputs import STDIN, opened
 
 __all__ = ["MAX_EVENT", "check_location", "read_event", "read_location", "split_uri", "write_location"]
 
@@ -53,8 +54,12 @@ def read_event(event: Any) -> Any:  # noqa: ANN401 - any JSON
     return read_location(found) if isinstance(found, str) and found.startswith("s3://") else found
 
 
-def read_location(location: str) -> Any:  # noqa: ANN401 - any JSON
+def read_location(location: str, *, may_be_pipe: bool = False) -> Any:  # noqa: ANN401 - any JSON
     """The JSON in a file or an object.
+
+    Args:
+        location: path or ``s3://`` URI.
+        may_be_pipe: a person has named it: ``-`` is standard input, and what is no regular file is read, too.
 
     Raises:
         InvalidRequest: there is none, it is too large, or it holds no JSON.
@@ -66,17 +71,21 @@ def read_location(location: str) -> Any:  # noqa: ANN401 - any JSON
             if (place := split_uri(location)) is None:
                 raise InvalidRequest(f"{shown} is no s3://bucket/key")
             content = Bucket(place[0]).read(place[1], MAX_EVENT)
+        elif may_be_pipe and (location == STDIN or Path(location).exists()):
+            with opened(location, "the event") as file:
+                content = file.read(MAX_EVENT + 1)
         else:
             path = Path(location)
             if "\0" in location or not path.is_file():
                 raise InvalidRequest(f"{shown} is neither JSON nor a file nor an s3:// URI")
-            if path.stat().st_size > MAX_EVENT:
-                raise InvalidRequest(f"{shown} is larger than {MAX_EVENT:,} bytes")
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                content = file.read(MAX_EVENT + 1)
     except (NotFound, ObjectTooLarge) as error:
         raise InvalidRequest(f"{shown} cannot be taken: {error}") from None
     except OSError as error:
         raise InvalidRequest(f"{shown} cannot be read: {error.strerror}") from None
+    if len(content) > MAX_EVENT:
+        raise InvalidRequest(f"{shown} is larger than {MAX_EVENT:,} bytes")
     try:
         return json.loads(content)
     except (ValueError, RecursionError):

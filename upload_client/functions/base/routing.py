@@ -17,6 +17,9 @@ __all__ = ["FUNCTIONS_VARIABLE", "find_function", "handle"]
 
 FUNCTIONS_VARIABLE = "UPLOAD_CLIENT_FUNCTIONS"
 _OWN = "upload_client."
+_HOW = (
+    "Name it package.module.Class; its module has to be one that Python finds, here or in the current folder."
+)
 
 
 def handle(event: Any, context: Any = None) -> Any:  # noqa: ANN401 - any JSON
@@ -52,7 +55,7 @@ def find_function(name: str) -> LambdaFunction:
     shown = for_log(name, 200)
     found = split_name(name)
     if found is None:
-        raise HandlerNotAllowed(f"{shown} is no package.module.Class")
+        raise HandlerNotAllowed(f"{shown} is no package.module.Class", hint=_HOW)
     module_name, attribute = found
     try:
         module = importlib.import_module(module_name)
@@ -60,7 +63,9 @@ def find_function(name: str) -> LambdaFunction:
         missing = error.name or ""
         if missing != module_name and not module_name.startswith(f"{missing}."):
             raise  # it is there, and something that it needs is not
-        raise HandlerNotAllowed(f"{shown}: there is no module {for_log(module_name, 200)}") from None
+        raise HandlerNotAllowed(
+            f"{shown}: there is no module {for_log(module_name, 200)}", hint=_HOW
+        ) from None
     value = getattr(module, attribute, None)
     if (
         inspect.isclass(value)
@@ -75,4 +80,4 @@ def find_function(name: str) -> LambdaFunction:
         )
     ):
         return cast("LambdaFunction", value)
-    raise HandlerNotAllowed(f"{shown} is no LambdaHandler, and no function of that module")
+    raise HandlerNotAllowed(f"{shown} is no LambdaHandler, and no function of that module", hint=_HOW)
