@@ -204,6 +204,9 @@ class Settings(BaseModel):
     control_prefix: Prefix = ""
     landing_bucket: Template | None = None
     landing_prefix: Annotated[Prefix, AfterValidator(_template)] = "{dataset}/{delivery_id}/{transfer_type}/"
+    start: Literal["function", "watched"] = "function"
+    """Who starts the validation: ``function``, a Lambda function; ``watched``: a process at the receiver's
+    sees by itself that there is a client (`upload-client receiver serve`)."""
     start_function: str | None = None
     """Name or ARN of the Lambda function that starts the validation."""
 
@@ -261,7 +264,11 @@ class Settings(BaseModel):
     @property
     def needs_parameter(self) -> bool:
         """Whether the receiver's parameter is to be read: named on purpose, or something only it can tell."""
-        told = (self.control_bucket, self.landing_bucket, self.start_function)
+        told = (
+            self.control_bucket,
+            self.landing_bucket,
+            self.start_function or self.start == "watched" or None,
+        )
         return "settings_parameter" in self.model_fields_set or None in told
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -538,6 +539,59 @@ def validate(
     else:
         _say(f"the validator left: {outcome}" if outcome else "there is nothing to judge")
     return _EXIT_CODES[outcome] if outcome else 0
+
+
+@receiver.command(
+    cls=Command,
+    short_help="Receive all deliveries, on any S3.",
+    sections=(
+        *_examples(("upload-client receiver serve receiver.toml", "until Ctrl-C or SIGTERM")),
+        Section("Exit codes", (("0", "it was stopped"), ("2", "wrong usage, or a wrong configuration"))),
+    ),
+)
+@click.argument("configuration", metavar="FILE", type=_FILE)
+def serve(*, configuration: Path) -> int:
+    """Judge every delivery whose client comes, and tell how it has ended.
+
+    FILE (TOML) names the buckets, and in the table [serve] what else there is (docs/receiving.md). The
+    credentials are those that boto3 finds. Any number of these processes may run at once, on several
+    machines. Needs the extra: pip install 'upload-client[serve]'.
+    """
+    import logging  # noqa: PLC0415 # not for --help
+    import signal  # noqa: PLC0415
+
+    from upload_client.errors import UsageError  # noqa: PLC0415
+
+    try:
+        from upload_client.receiver.serving.configuration import read_configuration  # noqa: PLC0415
+        from upload_client.receiver.serving.pages import serve_pages  # noqa: PLC0415 # imports boto3
+        from upload_client.receiver.serving.server import Server  # noqa: PLC0415
+    except ImportError as error:
+        if error.name is None or not error.name.startswith("prometheus_client"):
+            raise
+        raise UsageError(
+            "prometheus-client is not installed", hint="pip install 'upload-client[serve]'"
+        ) from None
+    from platformdirs import user_state_path  # noqa: PLC0415
+
+    found = read_configuration(configuration)
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
+    )
+    logging.getLogger("upload_client.receiver").setLevel(logging.INFO)
+    folder = found.serve.state_dir or user_state_path("upload-client") / "receiver"
+    server = Server(found, folder / "outcomes")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: server.stop())
+    pages = serve_pages(server, found.serve.listen) if found.serve.listen else None
+    where = f", http://{found.serve.listen}/" if pages else ""
+    _say(f"a reader worker here: {server.readers()}", f"waiting for clients{where}")
+    try:
+        server.run()
+    finally:
+        if pages is not None:
+            pages.shutdown()
+    return 0
 
 
 @receiver.command(

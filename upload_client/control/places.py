@@ -61,7 +61,8 @@ def complete_settings(
     with usage_errors():
         if settings.needs_parameter:
             settings = with_parameter(settings, patience(lambda: fetch_parameter(session, settings)))
-        require(settings, "control_bucket", "landing_bucket", "start_function")
+        starter = () if settings.start == "watched" else ("start_function",)
+        require(settings, "control_bucket", "landing_bucket", *starter)
     return settings
 
 

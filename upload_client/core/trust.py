@@ -57,6 +57,7 @@ PARAMETER: Final = frozenset(
         "control_prefix",
         "landing_bucket",
         "landing_prefix",
+        "start",
         "start_function",
         "digest",
         "threads",

@@ -18,18 +18,19 @@ from upload_client.control.log import LogWriter
 from upload_client.control.places import Places, complete_settings, open_places, usage_errors
 from upload_client.control.probe import probe_store
 from upload_client.control.store_probe import known_profile, probe_profile, save_profile
+from upload_client.control.waiting import find_validator
 from upload_client.core import records
 from upload_client.core.delivery import Standstill, ValidatorWatch
 from upload_client.core.files import TRANSFER_TYPES, FileLedger
 from upload_client.core.receipt import IndexNamed
 from upload_client.core.records import LogChain
 from upload_client.core.store_profile import StoreProfile
-from upload_client.core.text import counted
+from upload_client.core.text import counted, for_log
 from upload_client.delivery import finish, progress
 from upload_client.delivery.plan import Plan, make_plan
 from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Run, versions
 from upload_client.delivery.validation import BUSY_RETRY, Request, Validation
-from upload_client.errors import DeliveryClosed, NothingToDoError, StoreUnsafe
+from upload_client.errors import DeliveryClosed, NothingToDoError, NotReachable, StoreUnsafe
 from upload_client.events import Connected, Phase, Planned
 from upload_client.index import encode_index
 from upload_client.receipts.hand_overs import closing, last_hand_over
@@ -55,6 +56,8 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 _CONNECTIONS = 64  # of boto3, where the number of requests at once is found out
+_UNASKED = 5.0
+"""Seconds to wait for a validator that is not asked to come, before it is told that there is none yet."""
 _LOOKS = 16  # checksums asked for at once, likewise
 _BATCHES_SLOWER = (
     6  # times as long as usual nothing may be heard of an executor: it tells of whole batches only
@@ -283,13 +286,18 @@ def _fence(run: Run, places: Places, lock: Lock) -> tuple[LogWriter, LogChain]:
 def _connected(run: Run, lock: Lock, writer: LogWriter, chain: LogChain, found: Survey) -> ConnectedRun:
     places, root = locate(run)
     settings = places.settings
+    known = {shard: reader.chain.next_seq for shard, reader in found.logs.validators.items()}
     validation = Validation(
         found.logs.validators,
         lambda shard: validator_reader(places.control, places.layout, shard, run.clock),
         lambda: ValidatorWatch(
             lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + BUSY_RETRY
         ),
-        lambda wanted: _ask_for_validator(run, places, lock.epoch, wanted),
+        lambda wanted: (
+            _wait_for_validator(run, places, lock.epoch, wanted.shard, known.get(wanted.shard, 0))
+            if settings.start == "watched"
+            else _ask_for_validator(run, places, lock.epoch, wanted)
+        ),
         run.clock,
     )
     slower = 1 if run.order.executor is None else _BATCHES_SLOWER
@@ -406,6 +414,22 @@ def _ask_for_validator(run: Run, places: Places, epoch: int, wanted: Request) ->
     if run.lambda_client is None:
         run.lambda_client = pipeline.lambda_client(run.session, settings, order.lambda_config)
     return pipeline.start(run.lambda_client, settings.start_function or "", request)
+
+
+def _wait_for_validator(run: Run, places: Places, epoch: int, shard: int, known: int) -> pipeline.Started:
+    """Wait a little for a validator that comes by itself."""
+    until = run.clock.monotonic() + _UNASKED
+    while True:
+        found = find_validator(places.control, places.layout, shard=shard, epoch=epoch, known=known)
+        if found is not None:
+            return pipeline.Started(for_log(found.validator_id), found.shards)
+        if run.clock.monotonic() >= until:
+            raise NotReachable(
+                "no validator has come to this delivery yet",
+                hint="The receiver's process that watches (upload-client receiver serve) may not run: tell"
+                " them, or run the same command again later. What was sent stays.",
+            )
+        run.clock.sleep(LOOK_EVERY)
 
 
 def write_index(connected: ConnectedRun) -> None:

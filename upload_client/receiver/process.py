@@ -7,6 +7,7 @@ a process that watches is the validator; else one can still judge, afterwards, w
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import boto3
 
@@ -26,6 +27,9 @@ from upload_client.validator.pipeline import Outcome
 from upload_client.validator.readers import ReaderWorkers
 from upload_client.validator.serving import confined, serve
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 __all__ = ["Process", "buckets", "control_bucket", "settings_of"]
 
 
@@ -36,10 +40,10 @@ def settings_of(receiver: Receiver) -> ValidatorSettings:
     return ValidatorSettings.from_environment(made["Environment"]["Variables"])
 
 
-def control_bucket(settings: ValidatorSettings, layout: Layout) -> Bucket:
+def control_bucket(settings: ValidatorSettings, layout: Layout, client: S3Client | None = None) -> Bucket:
     """The control bucket, at the root of a delivery's keys."""
     layout.check_places(settings.control_bucket, settings.landing_bucket)
-    client = clients.s3_client(boto3.Session(), settings)
+    client = client or clients.s3_client(boto3.Session(), settings)
     return Bucket(
         layout.fill(settings.control_bucket),
         prefix=layout.root,
@@ -68,12 +72,18 @@ class Process:
         settings: the receiver's.
         layout: which delivery.
         shard: which of the `settings.shards` validators that share its files.
+        client: to look for clients with; None: one of its own.
+
+    Attributes:
+        layout: which delivery.
     """
 
-    def __init__(self, settings: ValidatorSettings, layout: Layout, *, shard: int = 0) -> None:
-        self._control = control_bucket(settings, layout)
+    def __init__(
+        self, settings: ValidatorSettings, layout: Layout, *, shard: int = 0, client: S3Client | None = None
+    ) -> None:
+        self._control = control_bucket(settings, layout, client)
         self._settings = settings
-        self._layout = layout
+        self.layout = layout
         self._shard = shard
         self._stopping = threading.Event()
 
@@ -95,10 +105,31 @@ class Process:
         Raises:
             Locked: another validator is at it.
         """
-        client = self._client()
-        if client is None or self._is_settled(client.epoch):
+        epoch = self.waiting(self.lock())
+        return None if epoch is None else self._serve(epoch)
+
+    def waiting(self, lock: LockBody | None) -> int | None:
+        """The epoch of the client for whom something is to be judged; None where there is none.
+
+        Args:
+            lock: as it is now.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        client = self._client(lock)
+        return None if client is None or self._is_settled(client.epoch) else client.epoch
+
+    def lock(self) -> LockBody | None:
+        """The lock of the delivery's last client, of whatever transfer type; None where there is none.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        try:
+            return LockBody.decode(self._control.get(self.layout.owned, limit=MAX_BODY).body)
+        except (NotFound, ObjectTooLarge):
             return None
-        return self._serve(client.epoch)
 
     def watch(self) -> None:
         """Judge for every client that comes, until `stop`."""
@@ -106,7 +137,7 @@ class Process:
             None  # what there is nothing more to do for; a live client's changes all the time
         )
         while not self._stopping.wait(self._settings.poll_longest_seconds):
-            client = self._client()
+            client = self._client(self.lock())
             if client is None or client == seen:
                 continue
             if self._is_settled(client.epoch):
@@ -117,12 +148,12 @@ class Process:
             except Locked:
                 continue
             if outcome == "error":
-                seen = self._client()
+                seen = self._client(self.lock())
 
     def _serve(self, epoch: int) -> Outcome:
         return serve(
             self._settings,
-            self._layout,
+            self.layout,
             validator_id=new_agent_id(),
             client_epoch=epoch,
             shard=self._shard,
@@ -130,18 +161,16 @@ class Process:
             seconds_left=lambda: 0.0 if self._stopping.is_set() else float("inf"),
         )
 
-    def _client(self) -> LockBody | None:
+    def _client(self, client: LockBody | None) -> LockBody | None:
         """The last client, where it has come to this log: `staging` and `sample` share one lock."""
-        try:
-            client = LockBody.decode(self._control.get(self._layout.owned, limit=MAX_BODY).body)
-        except (NotFound, ObjectTooLarge):
+        if client is None:
             return None
-        here = last_epoch(self._control, self._layout.client_log(), writer="client")
-        return client if client is not None and client.epoch == here else None
+        here = last_epoch(self._control, self.layout.client_log(), writer="client")
+        return client if client.epoch == here else None
 
     def _is_settled(self, epoch: int) -> bool:
         """Whether the last word in the validator's log is that all this client has sent is judged."""
-        log = self._layout.validator_log(self._shard)
+        log = self.layout.validator_log(self._shard)
         seqs = [segment_seq(log, info.key) for info in self._control.list(log)]
         end = max((seq for seq in seqs if seq is not None), default=-1)
         try:

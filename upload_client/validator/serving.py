@@ -53,6 +53,8 @@ def serve(
     shard: int = 0,
     shards: int = 1,
     seconds_left: Callable[[], float] = lambda: math.inf,
+    readers: ReaderWorkers | None = None,
+    tell: Callable[[dict[str, object]], None] = lambda _: None,
 ) -> Outcome:
     """Be a delivery's validator until it is time to leave.
 
@@ -64,6 +66,8 @@ def serve(
         shard: which share of the files it judges, from 0.
         shards: how many validators share them. The first tells how the run of the delivery has ended.
         seconds_left: how long this run may still take.
+        readers: who open files, shared with other runs; None: this run has its own.
+        tell: told how the run of the delivery has ended, as the topic is.
 
     Raises:
         Locked: another validator is there; nothing was done.
@@ -88,10 +92,16 @@ def serve(
         shard=shard,
     )
     with (
-        ReaderWorkers(
-            settings.reader_workers,
-            limits(settings),
-            on_first=lambda found: telemetry.info("a reader worker is started", confinement=f"it {found}"),
+        (
+            contextlib.nullcontext(readers)
+            if readers is not None
+            else ReaderWorkers(
+                settings.reader_workers,
+                limits(settings),
+                on_first=lambda found: telemetry.info(
+                    "a reader worker is started", confinement=f"it {found}"
+                ),
+            )
         ) as reader_workers,
         ThreadPoolExecutor(settings.threads) as threads,
         contextlib.closing(
@@ -131,6 +141,7 @@ def serve(
                 told = _told(layout, outcome, _tally(validator, control, layout.index(client_epoch)))
                 telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
                 telemetry.info("the run of the delivery has ended", **told)
+                tell(told)
                 try:
                     _publish(session, settings, told)
                 except (

@@ -1,0 +1,36 @@
+"""When a receiver's process looks at a delivery again, and tells an outcome again; and how it signs that."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_client.core.serving import look_again_after, retry_after, signature
+
+
+@pytest.mark.parametrize(
+    ("quiet", "every", "after"), [(0, 2, 2), (599, 2, 2), (600, 2, 45), (1e6, 2, 45), (1e6, 60, 60)]
+)
+def test_where_nothing_has_been_new_for_long_it_is_looked_seldom(quiet, every, after):
+    assert look_again_after(quiet, every) == after
+
+
+def test_a_client_that_comes_after_long_is_seen_before_its_patience_ends():
+    assert look_again_after(1e9, 2) < 120
+
+
+def test_an_outcome_is_told_again_ever_later_but_not_too_late():
+    waits = [retry_after(n) for n in range(1, 2000)]
+    assert waits[:4] == [1, 2, 4, 8]
+    assert waits == sorted(waits)
+    assert max(waits) == 300
+
+
+@given(st.binary(min_size=1), st.integers(0, 2**40), st.binary())
+def test_a_signature_is_what_any_library_computes(secret, at, body):
+    expected = hmac.digest(secret, b"%d." % at + body, hashlib.sha256).hex()
+    assert signature(secret, str(at), body) == f"sha256={expected}"

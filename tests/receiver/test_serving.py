@@ -1,0 +1,442 @@
+"""`receiver serve`: whoever comes is judged, and told of, with nothing but an S3."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import queue
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from waiting import until
+
+from upload_client import UploadClient
+from upload_client.control.identity import new_agent_id
+from upload_client.core.layout import Layout
+from upload_client.core.lease import LockBody
+from upload_client.errors import NotReachable, UsageError
+from upload_client.receiver.serving.configuration import Configuration, Serving, read_configuration
+from upload_client.receiver.serving.metrics import Metrics
+from upload_client.receiver.serving.outcomes import Outcomes
+from upload_client.receiver.serving.pages import serve_pages
+from upload_client.receiver.serving.server import Server
+from upload_client.s3.bucket import Bucket
+from upload_client.sandbox import Sandbox
+from upload_client.settings import load_settings
+from upload_client.validator import ValidatorSettings
+
+TOLD = dict.fromkeys(("valid", "invalid", "not_judged", "not_delivered", "n_bytes_valid"), 1) | {
+    "complete": True
+}
+
+
+@pytest.fixture(scope="module")
+def store(request):
+    """An S3, and two buckets there; whoever asks is taken for whom they say they are."""
+    with Sandbox() as made:
+        yield made
+
+
+@pytest.fixture
+def credentials(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "sandbox")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def configuration(store, credentials, tmp_path) -> Configuration:
+    settings = ValidatorSettings(
+        control_bucket=store.control_bucket,
+        landing_bucket=store.landing_bucket,
+        worker_function=None,
+        endpoint_url=store.endpoint_url,
+        poll_seconds=0.1,
+        poll_longest_seconds=0.3,
+        lease_seconds=30,
+    )
+    return Configuration(validator=settings, serve=Serving(look_seconds=0.1, listen="", state_dir=tmp_path))
+
+
+@pytest.fixture
+def running(configuration, tmp_path):
+    """Begin to serve; what it gives ends with the test."""
+    servers = []
+
+    def begin(**more) -> Server:
+        serve = configuration.serve.model_copy(update=more)
+        server = Server(configuration.model_copy(update={"serve": serve}), tmp_path / "outcomes")
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        servers.append((server, thread))
+        return server
+
+    yield begin
+    for server, thread in servers:
+        server.stop()
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def deliver(store, tmp_path):
+    """Deliver two files by a client that asks nobody to start a validator."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a.csv").write_text("x\n1\n", encoding="utf-8")
+    (folder / "b.json").write_text("{}", encoding="utf-8")
+    flags = {
+        "auth": "aws",
+        "start": "watched",
+        "control_bucket": store.control_bucket,
+        "landing_bucket": store.landing_bucket,
+        "endpoint_url": store.endpoint_url,
+        "patience": 20,
+    }
+
+    def deliver(delivery_id: str, **more):
+        with UploadClient(
+            dataset="served",
+            delivery_id=delivery_id,
+            source=folder,
+            transfer_type=more.pop("transfer_type", "staging"),
+            settings=load_settings(flags=flags | more, environ={}),
+            output_dir=tmp_path,
+        ) as client:
+            return client.run()
+
+    return deliver
+
+
+@pytest.fixture
+def webhook():
+    """Somebody who is told; gives the messages, and answers what stands in `answers`, then 204."""
+    messages, answers = queue.Queue(), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(answers.pop(0) if answers else 204)
+            self.end_headers()
+            messages.put((dict(self.headers), body))
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.messages, server.answers = messages, answers
+    server.url = f"http://127.0.0.1:{server.server_port}/told"
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def name() -> str:
+    return f"s{secrets.token_hex(4)}"
+
+
+# ------------------------------------------------------------------------------------------ whole deliveries
+
+
+def test_whoever_comes_is_judged_and_again_and_the_outcome_is_told(running, deliver, tmp_path, webhook):
+    secret = tmp_path / "secret"
+    secret.write_text("a secret of some length\n")
+    server = running(webhook=webhook.url, webhook_secret_file=secret)
+    first, second = name(), name()
+    assert deliver(first).exit_code == 0
+    assert deliver(second, transfer_type="sample").exit_code == 0
+    told = {}
+    for _ in range(2):
+        headers, body = webhook.messages.get(timeout=30)
+        signed = headers["X-Upload-Client-Timestamp"].encode() + b"." + body
+        expected = hmac.digest(b"a secret of some length", signed, hashlib.sha256)
+        assert headers["X-Upload-Client-Signature"] == f"sha256={expected.hex()}"
+        outcome = json.loads(body)
+        told[outcome["delivery_id"]] = outcome["transfer_type"], outcome["complete"], outcome["valid"]
+    assert told == {first: ("staging", True, 2), second: ("sample", True, 2)}
+    (tmp_path / "data" / "c.json").write_text("{", encoding="utf-8")
+    assert deliver(first).exit_code == 3
+    outcome = json.loads(webhook.messages.get(timeout=30)[1])
+    assert (outcome["complete"], outcome["valid"], outcome["invalid"]) == (False, 2, 1)
+    figures = server.metrics.text().decode()
+    assert 'upload_client_files_total{verdict="invalid"} 1.0' in figures
+    assert 'upload_client_runs_total{complete="yes"} 2.0' in figures
+    until(lambda: list((tmp_path / "outcomes").iterdir()) == [])
+
+
+def test_two_processes_share_the_work_and_each_delivery_has_one_validator(running, deliver, tmp_path):
+    running(), running()
+    assert deliver(name()).exit_code == 0
+
+
+def test_without_anybody_who_watches_the_client_says_so_and_that_it_may_be_tried_again(deliver, monkeypatch):
+    monkeypatch.setattr("upload_client.delivery.startup._UNASKED", 0.1)
+    with pytest.raises(NotReachable, match="no validator has come to this delivery yet") as caught:
+        deliver(name(), patience=0)
+    assert "receiver serve" in caught.value.hint
+
+
+def test_more_deliveries_than_may_be_served_at_once_wait_for_their_turn(running, deliver):
+    running(at_once=1)
+    codes = []
+    threads = [
+        threading.Thread(target=lambda: codes.append(deliver(name(), patience=100).exit_code))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(200)
+    assert codes == [0, 0]
+
+
+def test_what_is_settled_is_asked_for_once_a_look_and_read_no_more(running, deliver, configuration, tmp_path):
+    delivery = name()
+    running()
+    assert deliver(delivery).exit_code == 0
+    server = Server(configuration, tmp_path / "others")
+    server.look()  # learns it
+    asked = []
+    server._client.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name))
+    server._watched = {key: watched for key, watched in server._watched.items() if key[1] == delivery}
+    server._names = list
+    for watched in server._watched.values():
+        watched.look_at = 0.0
+    server.look()
+    assert asked == ["GetObject"]
+
+
+def test_a_lock_that_nobody_can_have_written_disturbs_no_other_delivery(running, deliver, store):
+    control = Bucket(store.control_bucket, client=store.client("s3"))
+    broken = name()
+    control.put(f"served/{broken}/owned", b"\xff" * 10)
+    control.put("served/.hidden/owned", b"{}")
+    control.put("not a dataset/x/owned", b"{}")
+    running()
+    assert deliver(name()).exit_code == 0
+
+
+# ------------------------------------------------------------------------------------------ outcomes
+
+
+@pytest.fixture
+def serving(webhook, tmp_path) -> Serving:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret of some length")
+    return Serving(webhook=webhook.url, webhook_secret_file=secret)
+
+
+def test_an_outcome_that_is_not_taken_is_told_again_with_the_same_id(serving, webhook, tmp_path):
+    webhook.answers += [500, 302]
+    counted = []
+    outcomes = Outcomes(serving, tmp_path / "waiting", lambda *what: counted.append(what))
+    outcomes.start()
+    outcomes.add(TOLD)
+    ids = {json.loads(webhook.messages.get(timeout=30)[1])["id"] for _ in range(3)}
+    assert len(ids) == 1
+    until(lambda: counted == [("webhook", "refused")] * 2 + [("webhook", "taken")])
+    outcomes.stop()
+
+
+def test_what_a_process_that_died_had_to_tell_the_next_one_tells(serving, webhook, tmp_path):
+    Outcomes(serving, tmp_path / "waiting", lambda *_: None).add(TOLD)  # it never begins to tell
+    assert webhook.messages.empty()
+    outcomes = Outcomes(serving, tmp_path / "waiting", lambda *_: None)
+    outcomes.start()
+    assert json.loads(webhook.messages.get(timeout=30)[1])["complete"] is True
+    outcomes.stop()
+
+
+def test_what_nobody_took_for_a_day_is_kept_and_told_no_more(serving, webhook, tmp_path):
+    webhook.answers += [500] * 10
+    counted = []
+    outcomes = Outcomes(serving, tmp_path / "waiting", lambda *what: counted.append(what))
+    outcomes.add(TOLD)
+    (path,) = (tmp_path / "waiting").iterdir()
+    os.utime(path, (0, 0))
+    outcomes.start()
+    until(lambda: counted == [("webhook", "given_up")])
+    outcomes.stop()
+    assert [path.suffix for path in (tmp_path / "waiting").iterdir()] == [".given-up"]
+
+
+def test_a_program_gets_the_outcome_on_its_standard_input(tmp_path):
+    program = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_bytes(sys.stdin.buffer.read())"
+    serving = Serving(command=[sys.executable, "-c", program, str(tmp_path / "got")])
+    outcomes = Outcomes(serving, tmp_path / "waiting", lambda *_: None)
+    outcomes.start()
+    outcomes.add(TOLD)
+    until(lambda: not list((tmp_path / "waiting").iterdir()))
+    outcomes.stop()
+    assert json.loads((tmp_path / "got").read_text())["valid"] == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [(["sh", "-c", "echo no >&2; exit 3"], "ended with 3: no"), (["/is/not/there"], "cannot be run")],
+)
+def test_a_program_that_fails_is_run_again_and_the_log_says_why(tmp_path, command, said, caplog):
+    counted = []
+    outcomes = Outcomes(Serving(command=command), tmp_path / "waiting", lambda *what: counted.append(what))
+    outcomes.start()
+    outcomes.add(TOLD)
+    until(lambda: counted)
+    outcomes.stop()
+    assert counted[0] == ("command", "refused")
+    assert said in caplog.text
+    assert len(list((tmp_path / "waiting").iterdir())) == 1
+
+
+def test_the_secret_is_in_no_repr_and_a_short_one_is_refused(serving, tmp_path):
+    assert "some length" not in repr(serving)
+    (tmp_path / "secret").write_text("short")
+    with pytest.raises(UsageError, match="fewer than 16"):
+        Outcomes(serving, tmp_path / "waiting", lambda *_: None)
+
+
+# ------------------------------------------------------------------------------------------ pages
+
+
+class StandIn:
+    """A server with one delivery, of whose names strangers have thought."""
+
+    def __init__(self, looked_at):
+        self.metrics, self.looked_at, self.trouble = Metrics(), looked_at, "<b>no</b>"
+
+    def deliveries(self):
+        from upload_client.receiver.serving.server import DeliveryState
+
+        lock = LockBody.decode(
+            json.dumps(
+                {
+                    "agent_id": new_agent_id(), "nonce": "n", "epoch": 1, "state": "held", "host": "h",
+                    "machine_id": None, "boot_id": None, "pid_ns": None, "pid": 1, "started": None,
+                    "user": "u",
+                    "acquired_at": "<script>alert(1)</script>", "refreshed_at": "2026-01-01T00:00:00.000Z",
+                    "lease_seconds": 60, "version": 1,
+                }
+            ).encode()
+        )  # fmt: skip
+        outcome = TOLD | {"complete": False, "client": "<i>gone\x1b[2J</i>"}
+        return [DeliveryState("d", "y", lock, 1, outcome, "<u>odd</u>")]
+
+
+def get(url: str):
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+@pytest.fixture
+def site():
+    made = []
+
+    def site(looked_at=None) -> str:
+        server = serve_pages(StandIn(looked_at), "127.0.0.1:0")
+        made.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield site
+    for server in made:
+        server.shutdown()
+        server.server_close()
+
+
+def test_no_word_of_strangers_is_markup_and_no_page_runs_scripts(site):
+    status, headers, page = get(site() + "/")
+    assert status == 200
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    for markup in ("<script", "<b>no", "<i>gone", "<u>odd", "\x1b"):
+        assert markup not in page
+    assert "&lt;script&gt;" in page or "&lt;script" in page
+
+
+def test_a_supervisor_sees_whether_the_store_was_reached_lately(site):
+    assert get(site() + "/health")[0] == 503
+    assert get(site(time.monotonic() - 100) + "/health")[0] == 503
+    status, _, body = get(site(time.monotonic()) + "/health")
+    assert (status, json.loads(body)["status"]) == (200, "ok")
+
+
+def test_figures_and_deliveries_are_there_for_programs_and_nothing_else(site):
+    url = site()
+    assert "upload_client_validators 0.0" in get(url + "/metrics")[2]
+    (told,) = json.loads(get(url + "/deliveries.json")[2])
+    assert (told["dataset"], told["validators"], told["client"]["epoch"]) == ("d", 1, 1)
+    assert get(url + "/../etc/passwd")[0] == 404
+
+
+def test_an_address_that_is_taken_is_an_error_in_words(site):
+    port = site().rpartition(":")[2]
+    with pytest.raises(UsageError, match="nobody can listen at"):
+        serve_pages(StandIn(None), f"127.0.0.1:{port}")
+
+
+# ------------------------------------------------------------------------------------------ configuration
+
+PLACES = 'control_bucket = "c"\nlanding_bucket = "l"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "control_bucket: Field required"),
+        (PLACES + "nonsense = 1\n", "nonsense: Extra inputs are not permitted"),
+        (PLACES + "[serve]\nat_once = 0\n", "at_once: Input should be greater"),
+        (PLACES + '[serve]\nlisten = "nowhere"\n', "listen: String should match"),
+        (PLACES + '[serve]\nwebhook = "http://x/"\n', "webhook_secret_file is missing"),
+        (PLACES + "[serve", "is no TOML"),
+        ('control_bucket = "c-{dataset}"\nlanding_bucket = "l"\n', "all deliveries must lie in one place"),
+    ],
+)
+def test_what_is_wrong_in_the_configuration_is_told_with_its_name(tmp_path, text, said):
+    path = tmp_path / "receiver.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"receiver\.toml") as caught:
+        read_configuration(path)
+    assert said in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_configuration(tmp_path / "none.toml")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no signals to send to a process")
+def test_as_it_is_typed_it_waits_for_clients_until_it_is_stopped(store, tmp_path, credentials):
+    path = tmp_path / "receiver.toml"
+    path.write_text(
+        f'control_bucket = "{store.control_bucket}"\nlanding_bucket = "{store.landing_bucket}"\n'
+        f'endpoint_url = "{store.endpoint_url}"\n[serve]\nlisten = ""\nstate_dir = "{tmp_path}"\n',
+        encoding="utf-8",
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-m", "upload_client", "receiver", "serve", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "a reader worker here" in child.stdout.readline()
+    assert "waiting for clients" in child.stdout.readline()
+    child.send_signal(signal.SIGTERM)
+    _, said = child.communicate(timeout=60)
+    assert (child.returncode, "Traceback" in said) == (0, False), said
+
+
+def test_each_delivery_lies_where_its_client_looks(configuration):
+    settings = configuration.validator
+    layout = Layout("d", "y", "staging", settings.control_prefix, settings.landing_prefix)
+    assert layout.root == "d/y/"

@@ -1,0 +1,86 @@
+"""The configuration file of `upload-client receiver serve` (TOML)."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from upload_client.core.text import for_terminal
+from upload_client.errors import UsageError
+from upload_client.validator import ValidatorSettings
+
+__all__ = ["Configuration", "Serving", "read_configuration"]
+
+
+class Serving(BaseModel):
+    """The table ``[serve]``. Times are seconds.
+
+    Attributes:
+        listen: host and port of the status page, of ``/health`` and ``/metrics``; empty: nobody is answered.
+        region: of the store, for whatever names one.
+        at_once: validators at work at the same time.
+        look_seconds: between two looks for clients.
+        webhook: URL that gets each outcome by POST, as JSON.
+        webhook_secret_file: a file with the secret that signs these messages.
+        command: a program, with its arguments, that gets each outcome on standard input, as JSON.
+        state_dir: a folder in which outcomes wait until they are taken; None: the user's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listen: str = Field(
+        default="127.0.0.1:8085", pattern=r"^([A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$|^$"
+    )
+    region: str = "us-east-1"
+    at_once: int = Field(default=64, ge=1, le=1000)
+    look_seconds: float = Field(default=2.0, ge=0.1, le=60)
+    webhook: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    webhook_secret_file: Path | None = None
+    command: Annotated[list[str], Field(min_length=1)] | None = None
+    state_dir: Path | None = None
+
+
+class Configuration(BaseModel):
+    """All of it: what a validator needs, and how it is served."""
+
+    model_config = ConfigDict(frozen=True)
+
+    validator: ValidatorSettings
+    serve: Serving
+
+
+def read_configuration(path: Path) -> Configuration:
+    """Read the file.
+
+    Raises:
+        UsageError: it cannot be read, or something in it is missing, unknown or wrong.
+    """
+    name = for_terminal(str(path))
+    try:
+        found: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} is no TOML in UTF-8: {for_terminal(str(error))}") from None
+    table = found.pop("serve", {})
+    try:
+        made = Configuration(
+            validator=ValidatorSettings.model_validate({"worker_function": None, **found}),
+            serve=Serving.model_validate(table),
+        )
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise UsageError(f"{name}: {for_terminal(where)}: {for_terminal(first['msg'])}") from None
+    for key in ("control_bucket", "control_prefix"):
+        if "{" in getattr(made.validator, key):
+            raise UsageError(f"{name}: {key}: all deliveries must lie in one place, so that they are found")
+    if made.serve.webhook is not None and made.serve.webhook_secret_file is None:
+        raise UsageError(
+            f"{name}: serve.webhook_secret_file is missing",
+            hint="Who gets the messages must be able to tell that they are yours: name a file with a secret.",
+        )
+    return made

@@ -1,0 +1,147 @@
+"""The pages of a server: its state for people, for a supervisor and for Prometheus."""
+
+from __future__ import annotations
+
+import html
+import json
+import threading
+import time
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from upload_client.core.text import for_terminal
+from upload_client.errors import UsageError
+from upload_client.receiver.serving.server import DeliveryState, Server
+
+__all__ = ["serve_pages"]
+
+_HEALTHY = 60.0
+"""Seconds since the last look that succeeded."""
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; padding: .4rem .8rem; border-bottom: 1px solid #8884; overflow-wrap: anywhere }
+td.n { text-align: right; font-variant-numeric: tabular-nums }
+.bad { color: light-dark(#b00020, #ff7b88) }
+"""
+
+
+def serve_pages(server: Server, listen: str) -> ThreadingHTTPServer:
+    """Answer at an address, from threads of their own, from now on.
+
+    Raises:
+        UsageError: nobody can listen there.
+    """
+    host, _, port = listen.rpartition(":")
+
+    class Handler(BaseHTTPRequestHandler):
+        server_version, sys_version = "upload-client", ""
+        timeout = 30  # for a request that does not come
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path == "/health":
+                status, body = _health(server)
+                self._answer(status, "application/json", body)
+            elif path == "/metrics":
+                self._answer(200, "text/plain; version=0.0.4; charset=utf-8", server.metrics.text())
+            elif path == "/deliveries.json":
+                told = [_told(state) for state in server.deliveries()]
+                self._answer(200, "application/json", json.dumps(told).encode())
+            elif path == "/":
+                self._answer(200, "text/html; charset=utf-8", _page(server).encode("utf-8"))
+            else:
+                self._answer(404, "text/plain", b"not found\n")
+
+        do_HEAD = do_GET  # noqa: N815 - the library's names
+
+        def _answer(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **_HEADERS}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """A supervisor asks all the time."""
+
+    try:
+        made = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"nobody can listen at {listen}: {error}",
+            hint="Name another address: listen, in the table [serve].",
+        ) from None
+    threading.Thread(target=made.serve_forever, name="pages", daemon=True).start()
+    return made
+
+
+def _health(server: Server) -> tuple[int, bytes]:
+    ago = None if server.looked_at is None else round(time.monotonic() - server.looked_at, 1)
+    well = ago is not None and ago < _HEALTHY
+    told = {"status": "ok" if well else "store not reachable", "last_look_seconds_ago": ago}
+    return 200 if well else 503, json.dumps(told).encode()
+
+
+def _told(state: DeliveryState) -> dict[str, object]:
+    lock = state.lock
+    return {
+        "dataset": state.dataset,
+        "delivery_id": state.delivery_id,
+        "client": None
+        if lock is None
+        else {"state": lock.state, "epoch": lock.epoch, "since": lock.acquired_at, "seen": lock.refreshed_at},
+        "validators": state.validators,
+        "outcome": state.outcome,
+        "problem": state.problem or None,
+    }
+
+
+def _page(server: Server) -> str:
+    rows = "".join(map(_row, server.deliveries()))
+    trouble = f'<p class="bad">{_text(server.trouble)}</p>' if server.trouble else ""
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>Deliveries</title><style>{_STYLE}</style><h1>Deliveries</h1>{trouble}"
+        "<table><thead><tr><th>data set<th>delivery<th>client<th>validators<th>valid<th>invalid<th>last run"
+        f"</tr></thead><tbody>{rows}</tbody></table>"
+        + ("" if rows else "<p>None yet: a delivery is seen as soon as its client has begun.</p>")
+        + "</html>\n"
+    )
+
+
+def _row(state: DeliveryState) -> str:
+    lock, outcome = state.lock, state.outcome or {}
+    client = "none yet" if lock is None else f"{lock.state} since {lock.acquired_at}"
+    last = (
+        ""
+        if not outcome
+        else "complete"
+        if outcome.get("complete")
+        else f"not complete: {outcome.get('client')}"
+    )
+    problem = f'<br><span class="bad">{_text(state.problem)}</span>' if state.problem else ""
+    return (
+        f"<tr><td>{_text(state.dataset)}<td>{_text(state.delivery_id)}<td>{_text(client)}"
+        f'<td class="n">{state.validators}{_number(outcome, "valid")}{_number(outcome, "invalid")}'
+        f"<td>{_text(last)}{problem}</tr>"
+    )
+
+
+def _number(outcome: Mapping[str, object], name: str) -> str:
+    n = outcome.get(name)
+    return f'<td class="n">{n:,}' if isinstance(n, int) else "<td>"
+
+
+def _text(text: str) -> str:
+    """Text of strangers, for HTML."""
+    return html.escape(for_terminal(text))
