@@ -49,7 +49,7 @@ class _Task(NamedTuple):
 
 @dataclass(frozen=True)
 class DeliveryState:
-    """What is known of a delivery, for its page.
+    """A delivery, as its page tells.
 
     Attributes:
         dataset: its name.
