@@ -205,8 +205,8 @@ class Settings(BaseModel):
     landing_bucket: Template | None = None
     landing_prefix: Annotated[Prefix, AfterValidator(_template)] = "{dataset}/{delivery_id}/{transfer_type}/"
     start: Literal["function", "watched"] = "function"
-    """The starter of the validation: ``function``, a Lambda function; ``watched``: a process at the receiver's
-    sees by itself that there is a client (`upload-client receiver serve`)."""
+    """The starter of the validation: ``function``, a Lambda function; ``watched``: a process at the
+    receiver's sees by itself that there is a client (`upload-client receiver serve`)."""
     start_function: str | None = None
     """Name or ARN of the Lambda function that starts the validation."""
 
