@@ -97,6 +97,8 @@ class Remote(Protocol):
 
     where: str
     """Its address, for people and to be remembered: ``s3://bucket/prefix``."""
+    prefix: str
+    """The beginning of keys, before a path; empty where there is none."""
 
     def listing(self) -> Listed:
         """All files and tables. May be called from another thread."""

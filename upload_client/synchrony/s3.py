@@ -14,7 +14,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar
 
 from upload_client.control.probe import prove_conditions
@@ -70,6 +70,8 @@ class S3Remote:
         self._deletes_on_condition: bool | None = None
         self._stopping = threading.Event()
         self._in_the_way: set[str] = set()
+        self._cleared: set[str] = set()
+        self._emptied: set[str] = set()  # folders of what was deleted, and those they are in
 
     # --- reading ---
 
@@ -242,6 +244,7 @@ class S3Remote:
             )
             for row, file in enumerate(files)
         )
+        once_more: list[Send] = []
         for outcome in send_files(tasks, DataRoot(root), self.bucket):
             file = files[outcome.row]
             if outcome.ok:
@@ -250,23 +253,45 @@ class S3Remote:
                 raise LoginRefused(f"{self.where}: {outcome.error}")
             elif outcome.code in _CHANGED_HERE:
                 yield Done(file.path, error="has been changed here meanwhile", raced=True)
-            elif outcome.again and self._is_other(file):
+            elif outcome.again and self._is_another(file.path, file.expect):
                 yield Done(file.path, raced=True)
             elif file.expect is None and " 412 " in (outcome.error or ""):
                 # In a store that is a tree of folders. What lies there may be deleted in this sync, and
                 # then there is room; but some keep the empty folder.
+                if file.path not in self._cleared and self._remove_empty_folders(file.path):
+                    self._cleared.add(file.path)
+                    once_more.append(file)
+                    continue
                 again = file.path not in self._in_the_way
                 self._in_the_way.add(file.path)
                 yield Done(file.path, error="a folder of this name is in its way there", raced=again)
             else:
                 yield Done(file.path, error=outcome.error or "it was not sent")
+        if once_more:
+            yield from self.send(once_more, root)
 
-    def _is_other(self, file: Send) -> bool:
+    def _remove_empty_folders(self, path: str) -> bool:
+        """Remove what a store that is a tree keeps of a folder, unless anything lies in it.
+
+        The requests name folders, as objects: what is in them stays, should anything have come meanwhile.
+        """
+        inside = {folder for folder in self._emptied if folder.startswith(f"{path}/")}
         try:
-            there = self.look([file.path])[file.path]
+            if next(self.bucket.list(f"{path}/"), None) is not None:
+                return False
+            for folder in sorted({path, *inside}, key=len, reverse=True):
+                self.bucket.rm(f"{folder}/")
         except StoreError:
             return False
-        return (None if there is None else there.etag) != file.expect
+        return True
+
+    def _is_another(self, path: str, etag: str | None) -> bool:
+        """Whether a file is known to be another version by now than the one with this ETag (None: none)."""
+        try:
+            there = self.look([path])[path]
+        except StoreError:
+            return False
+        return (None if there is None else there.etag) != etag
 
     def fetch(self, files: Sequence[Fetch]) -> Iterator[Done]:
         """See `Remote`."""
@@ -321,6 +346,8 @@ class S3Remote:
                     " just before it is deleted; an edit that comes in that very moment stays with who made"
                     " it, and is offered again."
                 )
+        for file in files:
+            self._emptied.update(map(str, PurePosixPath(file.path).parents))
         tasks = (
             TransferTask(
                 row, file.path, file.path, file.kept, size=file.there.size, source_etag=file.there.etag
@@ -332,24 +359,17 @@ class S3Remote:
             file = files[outcome.row]
             if outcome.ok and outcome.size == file.there.size:
                 copied.append(file)
-            elif self._differs(file):
+            elif self._is_another(file.path, file.there.etag):
                 yield Done(file.path, raced=True)
             else:
                 yield Done(file.path, error=f"cannot be copied before it is deleted: {outcome.error}")
         yield from self._abreast(self._delete, copied)
 
-    def _differs(self, file: Remove) -> bool:
-        try:
-            now = self.look([file.path])[file.path]
-        except StoreError:
-            return False
-        return now is None or now.etag != file.there.etag
-
     def _delete(self, file: Remove) -> Done:
         try:
             if not self._copy_is_whole(file):
                 self.bucket.rm(file.kept)
-                if self._differs(file):
+                if self._is_another(file.path, file.there.etag):
                     return Done(file.path, raced=True)
                 return Done(file.path, error="its copy is not what it was copied from: it is not deleted")
             try:

@@ -514,7 +514,7 @@ class Sync:
         for offer in offers:
             assert offer.there is not None
             try:
-                kept = set_aside(offer.path, now, getattr(self._remote, "prefix", ""))
+                kept = set_aside(offer.path, now, self._remote.prefix)
             except ValueError as error:
                 result.failures.append(Failure(offer.path, Act.DELETE_THERE, str(error)))
                 continue
