@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 # Botocore asks once, when it is first imported, whether to sign through awscrt, and awscrt takes the body
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("BOTO_DISABLE_CRT", "true")
 
 # Silent, unless the program that uses this package asks for its log.
+from upload_client.support.late_names import late_names
+
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
@@ -105,14 +106,4 @@ _HOMES = {
     "send_files": "transfer",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late_names(__name__, _HOMES)

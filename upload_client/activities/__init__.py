@@ -18,8 +18,9 @@ When such things are done, by themselves, a schedule says (``upload-client sched
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from upload_client.support.late_names import late_names
 
 if TYPE_CHECKING:
     from upload_client.activities.activity import Activity, DeliveryActivity, Writer
@@ -85,14 +86,4 @@ __all__ = [
     "Writer",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late_names(__name__, _HOMES)

@@ -7,8 +7,9 @@ they stand on; the public names are loaded when they are first asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from upload_client.support.late_names import late_names
 
 if TYPE_CHECKING:
     from upload_client.functions.base.api import ApiLambdaHandler
@@ -19,20 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["ApiLambdaHandler", "ApiResolverBuilder", "LambdaHandler", "handle"]
 
 _HOMES = {
-    "ApiLambdaHandler": "api",
-    "ApiResolverBuilder": "resolver",
-    "LambdaHandler": "handler",
-    "handle": "routing",
+    "ApiLambdaHandler": "base.api",
+    "ApiResolverBuilder": "base.resolver",
+    "LambdaHandler": "base.handler",
+    "handle": "base.routing",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.base.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late_names(__name__, _HOMES)

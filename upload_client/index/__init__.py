@@ -15,8 +15,9 @@ Its paths are exact; unlike the cells of a state dump they are not defused for s
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
+
+from upload_client.support.late_names import late_names
 
 if TYPE_CHECKING:
     from upload_client.index.checking import check_index
@@ -64,14 +65,4 @@ _HOMES: Final = {
 }
 """Module of each name. They are imported when first asked for: a folder can be looked into without pandas."""
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late_names(__name__, _HOMES)

@@ -166,21 +166,9 @@ def check_folder(
     folder = Folder(source, choice)
     extra = dict(folder.walk(LeftOut()))
     root = DataRoot(Path(folder.root), follow=choice.symlinks == "follow")
-    n_files = n_bytes = 0
     n_threads = n_threads or os.cpu_count() or 1
-    with open_receipt(path) as files, ThreadPoolExecutor(n_threads, "verify") as pool:
-        try:
-            for each, difference in in_order(pool, partial(_compare, root), files, ahead=4 * n_threads):
-                extra.pop(each.path, None)
-                if difference is not None:
-                    report(difference)
-                n_files += 1
-                n_bytes += each.size
-                if on_progress:
-                    on_progress(n_files, n_bytes)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
-            raise
+    for each in _compared(path, partial(_compare, root), n_threads, report, on_progress):
+        extra.pop(each.path, None)
     for relpath in sorted(extra):
         why = extra[relpath] or ""
         report(Difference("unreadable" if why.startswith("cannot be") else "extra", relpath, why))
@@ -293,12 +281,23 @@ def check_buckets(
 
 def _read_all(path: Path, landing: Bucket, report: Report, on_progress: Progress | None) -> None:
     """Read every object that is as large as it should be; what else is wrong has been told."""
+    for _ in _compared(path, partial(_compare_object, landing), _LOOKS, report, on_progress):
+        pass
+
+
+def _compared(
+    path: Path,
+    compare: Callable[[Delivered], Difference | None],
+    n_threads: int,
+    report: Report,
+    on_progress: Progress | None,
+) -> Iterator[Delivered]:
+    """Compare each file of a receipt, several at the same time, and yield it, in the receipt's order."""
     n_files = n_bytes = 0
-    with open_receipt(path) as files, ThreadPoolExecutor(_LOOKS, "verify") as pool:
+    with open_receipt(path) as files, ThreadPoolExecutor(n_threads, "verify") as pool:
         try:
-            for each, difference in in_order(
-                pool, partial(_compare_object, landing), files, ahead=4 * _LOOKS
-            ):
+            for each, difference in in_order(pool, compare, files, ahead=4 * n_threads):
+                yield each
                 if difference is not None:
                     report(difference)
                 n_files += 1

@@ -12,8 +12,9 @@ that person or another choosing so. The public names, loaded when they are first
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from upload_client.support.late_names import late_names
 
 if TYPE_CHECKING:
     from upload_client.synchrony.connection import (
@@ -36,14 +37,4 @@ __all__ = [
     "smart_sync",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.connection"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late_names(__name__, dict.fromkeys(__all__, "connection"))

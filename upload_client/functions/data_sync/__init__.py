@@ -5,8 +5,9 @@ Each name is loaded when it is first asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from upload_client.support.late_names import late_names
 
 if TYPE_CHECKING:
     from upload_client.functions.data_sync.file_system import (
@@ -52,14 +53,4 @@ _HOMES = {
     "get_s3_scratch_key": "json_files",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late_names(__name__, _HOMES)
