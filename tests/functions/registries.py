@@ -91,6 +91,7 @@ class FakeRegistry(Registry):
         damage: digests whose content is sent with its first byte changed.
         cut: digests whose content is cut off, and how often that still happens.
         redirect: layers are somewhere else, as ECR has them.
+        uploads_to: another host to which uploads are sent.
         requests: all that came: method, path, authorization.
     """
 
@@ -100,7 +101,7 @@ class FakeRegistry(Registry):
         self.uploads: dict[str, bytes] = {}
         self.damage: set[str] = set()
         self.cut: dict[str, int] = {}
-        self.redirect = ""
+        self.redirect = self.uploads_to = ""
         self.fail_once: list[str] = []
         self.requests: list[tuple[str, str, str | None]] = []
         server = self.server = ThreadingHTTPServer(
@@ -191,7 +192,7 @@ class _Answers(BaseHTTPRequestHandler):
                 mine.blobs[repository, mounted[0]] = content
                 return self._answer(201)
             mine.uploads[str(len(mine.uploads))] = b""
-            return self._answer(202, Location=where)
+            return self._answer(202, Location=f"{mine.uploads_to}{where}")
         if self.command == "PATCH":
             assert len(body) == size
             mine.uploads[last] += body

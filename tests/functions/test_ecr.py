@@ -110,6 +110,7 @@ def test_what_is_there_is_not_sent_again(fakes, printed):
     target.requests.clear()
     copy(*names, "1")
     assert {method for method, _, _ in target.requests} == {"HEAD"}
+    assert not any("/blobs/" in path for _, path, _ in target.requests)  # the manifest is there: all is
     assert [line["LayersCopied"] for line in printed()] == [[3.0], [0.0]]
 
 
@@ -188,6 +189,14 @@ def test_credentials_go_to_the_registry_and_to_nobody_it_leads_to(fakes, monkeyp
     assert bucket.requests
     assert {login for _, _, login in bucket.requests} == {None}
     bucket.close()
+
+
+def test_no_layer_is_sent_to_another_host_than_the_registry(fakes):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    target.uploads_to = "http://127.0.0.1:1"
+    with pytest.raises(RegistryError, match="sends uploads to another host"):
+        copy(f"{source.host}/tool:1", f"{target.host}/tool", "1")
 
 
 def test_where_a_registry_leads_to_a_place_without_tls_nobody_follows(fakes):

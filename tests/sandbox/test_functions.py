@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from waiting import is_running, until
 
 from upload_client.sandbox import Sandbox
-from upload_client.sandbox.sandbox import START_FUNCTION, WORK_FUNCTION
+from upload_client.sandbox.sandbox import AROUND_FUNCTION, START_FUNCTION, WORK_FUNCTION
 
 LAMBDAS = Path(__file__).with_name("lambdas.py")
 
@@ -133,3 +133,26 @@ def test_what_runs_ends_when_the_server_is_killed(tmp_path):
         assert is_running(pid)
         sandbox._server.kill()
         until(lambda: not is_running(pid))
+
+
+def test_the_functions_around_a_delivery_run_in_the_sandbox_and_nothing_else_does(sandbox):
+    pytest.importorskip("aws_lambda_powertools")
+    s3 = sandbox.client("s3")
+    s3.put_object(Bucket=sandbox.landing_bucket, Key="around/a.txt", Body=b"a")
+    path = f"s3://{sandbox.landing_bucket}/around/"
+
+    def ask(name, event):
+        answer = invoke(sandbox, AROUND_FUNCTION, {"handler": name, "event": event})
+        return json.loads(answer["Payload"]), "FunctionError" in answer
+
+    listed, failed = ask("upload_client.functions.data_sync.ListDataPathsHandler", {"path": path})
+    assert (listed["paths"], failed) == ([path, f"{path}a.txt"], False)
+    topic = sandbox.client("sns").create_topic(Name="around")["TopicArn"]
+    content = {"subject": "s", "message": "m"}
+    told, _ = ask(
+        "upload_client.functions.notifications.NotificationRouter",
+        {"content": content, "targets": [{"topic": topic}]},
+    )
+    assert told["results"][0]["success"], told
+    refused, failed = ask("os.system", "true")
+    assert (refused["errorType"], failed) == ("HandlerNotAllowed", True)

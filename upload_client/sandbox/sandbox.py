@@ -34,10 +34,13 @@ REGION = "us-east-1"
 ACCESS_KEY, SECRET_KEY = "sandbox", "sandbox"  # checked by nobody
 START_FUNCTION = "upload-client-start"
 WORK_FUNCTION = "upload-client-work"
+AROUND_FUNCTION = "upload-client-functions"
+"""Runs any function around a delivery: ``upload_client.functions.handle``."""
 
 _USERNAME = "provider"
 _PARAMETER = "/upload-client/settings"
 _START_SECONDS = 120.0
+_AROUND_SECONDS = 900.0
 _STOP_SECONDS = 10.0
 # glibc gives large blocks back as soon as they are free, and does not keep some for each thread.
 _SERVER_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024)}
@@ -327,6 +330,12 @@ class Sandbox:
         functions = {
             name: {"handler": handler, "seconds": self._seconds[name], "environment": environment}
             for name, handler in self._handlers.items()
+        }
+        around = {f"AWS_ENDPOINT_URL_{name.upper()}": url for name, url in endpoints.items()}
+        functions[AROUND_FUNCTION] = {
+            "handler": "upload_client.functions:handle",
+            "seconds": _AROUND_SECONDS,
+            "environment": {**environment, "AWS_ENDPOINT_URL": self.endpoint_url, **around},
         }
         self._order({"functions": functions})
 
