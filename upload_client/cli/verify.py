@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from upload_client.core.receipt import Difference, Findings
     from upload_client.receipts.dating import Dating
     from upload_client.receipts.proof import Proof
+    from upload_client.receipts.retention import Retention
     from upload_client.receipts.verify import Checked
 
 __all__ = ["verify"]
@@ -179,6 +180,7 @@ def verify(
     if download and not online:
         raise click.UsageError("--download reads objects in the bucket: give --online, too")
     findings = Findings(None if names_all else NAMED)
+    kept: Retention | None = None
     with ExitStack() as stack:
         one_reader(
             receipt=receipt,
@@ -195,6 +197,7 @@ def verify(
         )
         # What follows is long in loading: what is typed wrongly has been told.
         from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
+        from upload_client.receipts.retention import retained  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.signing import public_key_of_line, read_public_keys  # noqa: PLC0415 # the same
         from upload_client.receipts.verify import (  # noqa: PLC0415 # imports boto3
             check_buckets,
@@ -250,6 +253,11 @@ def verify(
             check_buckets(path, checked, places, report, download=download, on_progress=told)
             told.wipe()
             _say_result("buckets", findings.n - before, as_json=as_json)
+            kept = retained(places.control, places.layout.receipt(head.epoch))
+            if kept is not None and not as_json:
+                click.echo(
+                    for_terminal(f"the receipt there is kept until {kept.until} ({kept.mode}, Object Lock)")
+                )
     refused = "refused" in (proof.state, dating.state)
     unproven = refused or expected is False or (require_signature and proof.state != "signed")
     code = 3 if findings.n or unproven else 0
@@ -268,6 +276,7 @@ def verify(
             source=None if source is None else str(source),
             online=online,
             downloaded=download,
+            retained=None if kept is None else kept._asdict(),
             n_sha256=checked.n_sha256,
             opened=dict(checked.opened),
             delivered_by={"login": head.delivered_by.login, "host": head.delivered_by.host},

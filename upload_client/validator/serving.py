@@ -20,6 +20,7 @@ from upload_client.core.layout import Layout
 from upload_client.core.object_options import for_control
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError
+from upload_client.receipts.retention import retain
 from upload_client.receipts.signing import SigningKey, open_key
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError
@@ -153,6 +154,8 @@ def serve(
                 if told["complete"] and settings.signing_key is not None:
                     key = partial(open_key, settings.signing_key, session, settings)
                     _sign(key, layout, control, landing, client_epoch, telemetry, clock)
+                if told["complete"] and settings.retain_days is not None:
+                    _retain(settings, settings.retain_days, layout, control, client_epoch, telemetry, clock)
     wrong = {"clock_ahead_seconds": clock.clock_ahead} if clock.is_wrong else {}
     telemetry.info("the validator leaves", outcome=outcome, **wrong)
     return outcome
@@ -177,6 +180,27 @@ def _sign(
     else:
         telemetry.count("ReceiptsSigned")
         telemetry.info("the receipt is signed", sha256=statement.sha256, key=key.public.key_id)
+
+
+def _retain(
+    settings: ValidatorSettings,
+    days: int,
+    layout: Layout,
+    control: Bucket,
+    epoch: int,
+    telemetry: Telemetry,
+    clock: Clock,
+) -> None:
+    """Let nobody delete the receipt and its signature; where that fails, the operator is told."""
+    for key in (layout.receipt(epoch), layout.signature(epoch)):
+        try:
+            kept = retain(control, key, days=days, mode=settings.retain_mode, now=clock.wall())
+        except StoreError as error:
+            telemetry.count("ReceiptsNotRetained")
+            telemetry.info("the receipt can be deleted by others", why=for_log(str(error), 500))
+            return
+        if kept is not None:
+            telemetry.info("an object is kept by Object Lock", key=key, mode=kept.mode, until=kept.until)
 
 
 def _wire(landing: Bucket) -> DirectWire | None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.object_options import check_options
+from upload_client.receipts.retention import Mode
 
 __all__ = ["ENVIRONMENT_VARIABLE", "ValidatorSettings"]
 
@@ -67,6 +68,11 @@ class ValidatorSettings(BaseModel):
     signing_key: str | None = None
     """The key that signs the receipts of complete deliveries: path of a PEM file, or ARN of a secret or of a
     KMS key (`upload-client receiver key make`). None: nobody does."""
+    retain_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Days for which nobody can delete the receipt of a complete delivery, nor its signature: by S3 Object
+    Lock, which the control bucket must have. None: as the bucket says."""
+    retain_mode: Mode = "GOVERNANCE"
+    """How strictly: ``COMPLIANCE`` lets nobody shorten it."""
     max_unpacked: int = Field(default=4 * 1024**3, ge=0)
     """Bytes that a compressed file may unpack to."""
     require_expectations: bool = False

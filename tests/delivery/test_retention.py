@@ -1,0 +1,87 @@
+"""Receipts that nobody can delete for a time, in buckets with Object Lock, and in others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from delivery.conftest import Delivery, Receiver
+from delivery.test_python import client_of
+from moto import mock_aws
+
+from upload_client.cli.app import main
+from upload_client.core.times import timestamp
+from upload_client.index import scan
+from upload_client.receipts.retention import retain, retained
+from upload_client.s3.bucket import Bucket, StoreError
+from upload_client.sandbox import Sandbox
+
+DAY = 86_400
+
+
+class Locked(Sandbox):
+    """A sandbox whose buckets are made with Object Lock."""
+
+    def client(self, service: str):
+        made = super().client(service)
+        made.meta.events.register(
+            "provide-client-params.s3.CreateBucket",
+            lambda params, **_: {**params, "ObjectLockEnabledForBucket": True},
+        )
+        return made
+
+
+@pytest.fixture(scope="module")
+def locked(s3_endpoint: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with Locked(s3_endpoint=s3_endpoint, validator={"retain_days": 3}) as sandbox:
+        yield Receiver(sandbox, tmp_path_factory.mktemp("output"))
+
+
+@pytest.mark.long  # with a sandbox of its own
+def test_the_receipt_of_a_complete_delivery_is_kept(locked: Receiver, tmp_path: Path, capsys) -> None:
+    delivery = Delivery(locked, "kept")
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    with client_of(delivery, tmp_path, scan(tmp_path)) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 0
+    s3 = locked.sandbox.client("s3")
+    control = Bucket(locked.sandbox.control_bucket, prefix="toy/kept/", client=s3)
+    deadline = time.monotonic() + 30
+    while (kept := retained(control, outcome.receipt)) is None:  # the validator leaves after the client
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert kept.mode == "GOVERNANCE"
+    version = s3.head_object(Bucket=control.name, Key=control.prefix + outcome.receipt)["VersionId"]
+    with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket=control.name, Key=control.prefix + outcome.receipt, VersionId=version)
+    profile = str(locked.sandbox.profile)
+    assert main(["verify", str(outcome.receipt_file), "--online", "--profile", profile]) == 0
+    assert (
+        f"the receipt there is kept until {kept.until} (GOVERNANCE, Object Lock)" in capsys.readouterr().out
+    )
+
+
+def test_what_is_kept_is_kept_longer_and_never_shorter() -> None:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="control", ObjectLockEnabledForBucket=True)
+        control, now = Bucket("control", prefix="D/", client=s3), time.time()
+        control.put("receipt", b"1")
+        assert retained(control, "receipt") is None
+        for days, kept_for in ((2, 2), (9, 9), (1, 9)):
+            kept = retain(control, "receipt", days=days, mode="COMPLIANCE", now=now)
+            assert kept is not None
+            assert (kept.mode, kept.until[:19]) == ("COMPLIANCE", timestamp(now + kept_for * DAY)[:19])
+            assert retained(control, "receipt").until[:19] == kept.until[:19]
+        assert retain(control, "not-there", days=1, mode="GOVERNANCE", now=now) is None
+
+
+def test_where_the_bucket_cannot_it_is_said(sandbox: Sandbox) -> None:
+    control = Bucket(sandbox.control_bucket, client=sandbox.client("s3"))
+    control.put("something", b"1")
+    assert retained(control, "something") is None
+    with pytest.raises(StoreError):
+        retain(control, "something", days=1, mode="GOVERNANCE", now=time.time())

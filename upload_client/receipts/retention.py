@@ -1,0 +1,65 @@
+"""Receipts that nobody can delete for a time: S3 Object Lock, where the control bucket has it.
+
+Whoever may write retention does it: the receiver's validator, once a delivery is complete. A provider needs
+no right to it. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from upload_client.core.times import timestamp
+from upload_client.s3.bucket import Bucket, NotFound, StoreError, store_errors
+
+__all__ = ["Mode", "Retention", "retain", "retained"]
+
+Mode = Literal["GOVERNANCE", "COMPLIANCE"]
+"""With the first, an operator with a right of its own may shorten it; with the second, nobody."""
+
+
+class Retention(NamedTuple):
+    """The mode in which an object is kept, and until when, UTC with milliseconds."""
+
+    mode: str
+    until: str
+
+
+def retain(control: Bucket, key: str, *, days: int, mode: Mode, now: float) -> Retention | None:
+    """Keep an object's current version for some days; None where there is no such object.
+
+    Args:
+        control: the bucket, at the delivery's root.
+        key: of the object.
+        days: from now; what is kept for longer stays so.
+        mode: how strictly.
+        now: seconds since 1970.
+
+    Raises:
+        StoreError: the bucket has no Object Lock, or one may not do that.
+    """
+    until = datetime.fromtimestamp(now, UTC) + timedelta(days=days)
+    before = retained(control, key)
+    if before is not None and before.until >= timestamp(until.timestamp()):
+        return before
+    try:
+        with store_errors(f"retention of {control.prefix}{key}"):
+            control.client.put_object_retention(
+                Bucket=control.name,
+                Key=control.prefix + key,
+                Retention={"Mode": mode, "RetainUntilDate": until},
+            )
+    except NotFound:
+        return None
+    return Retention(mode, timestamp(until.timestamp()))
+
+
+def retained(control: Bucket, key: str) -> Retention | None:
+    """The retention of an object; None where it has none, is not there, or nobody may ask."""
+    try:
+        with store_errors(f"HEAD {control.prefix}{key}"):
+            found = control.client.head_object(Bucket=control.name, Key=control.prefix + key)
+    except StoreError:
+        return None
+    mode, until = found.get("ObjectLockMode"), found.get("ObjectLockRetainUntilDate")
+    return None if mode is None or until is None else Retention(mode, timestamp(until.timestamp()))
