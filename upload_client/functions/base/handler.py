@@ -26,20 +26,9 @@ import functools
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    SqsFifoPartialProcessor,
-    process_partial_response,
-)
-from aws_lambda_powertools.utilities.batch.base import BasePartialBatchProcessor
-from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
-from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from upload_client.core.invocations import without_secret_fields
@@ -48,6 +37,12 @@ from upload_client.functions.base.payloads import read_event
 from upload_client.functions.base.telemetry import FunctionMetrics, function_logger, naming
 from upload_client.functions.base.typing_arguments import type_arguments
 from upload_client.functions.errors import InvalidRequest, told
+
+if TYPE_CHECKING:  # a tenth of a second, which only functions that read batches need
+    from aws_lambda_powertools.utilities.batch.base import BasePartialBatchProcessor
+    from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
+    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 __all__ = ["MADE_BY", "LambdaFunction", "LambdaHandler"]
 
@@ -267,6 +262,7 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
     @classmethod
     def get_eventbridge_handler(cls, *args: Any, **kwargs: Any) -> LambdaFunction:  # noqa: ANN401 - as above
         """The function for events of EventBridge; see `get_handler`."""
+        from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent  # noqa: PLC0415 - see above
 
         @functools.wraps(cls.handle)
         def function(event: Any, context: Any = None) -> Any:  # noqa: ANN401 - any JSON
@@ -302,6 +298,12 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
         if queue_type not in ("standard", "fifo"):
             raise ValueError(f"queue_type is {queue_type!r}, neither 'standard' nor 'fifo'")
 
+        from aws_lambda_powertools.utilities.batch import (  # noqa: PLC0415 - see above
+            BatchProcessor,
+            EventType,
+            SqsFifoPartialProcessor,
+        )
+
         def processor() -> BasePartialBatchProcessor:
             is_fifo = queue_type == "fifo"
             return SqsFifoPartialProcessor() if is_fifo else BatchProcessor(event_type=EventType.SQS)
@@ -313,6 +315,7 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
     @classmethod
     def get_dynamodb_stream_handler(cls, *args: Any, **kwargs: Any) -> LambdaFunction:  # noqa: ANN401 - as above
         """The function for changes in a table of DynamoDB; see `get_sqs_batch_handler`."""
+        from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType  # noqa: PLC0415 - see above
 
         def processor() -> BasePartialBatchProcessor:
             return BatchProcessor(event_type=EventType.DynamoDBStreams)
@@ -330,6 +333,9 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> LambdaFunction:
+        from aws_lambda_powertools.utilities.batch import process_partial_response  # noqa: PLC0415 - see above
+        from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError  # noqa: PLC0415
+
         @functools.wraps(cls.handle)
         def function(event: Any, context: Any = None) -> Any:  # noqa: ANN401 - any JSON
             event = read_event(event)

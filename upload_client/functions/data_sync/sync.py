@@ -99,6 +99,7 @@ _COMPARED: Final = 4096
 _TRIES: Final = 3
 _ASKED: Final = 16
 _BLOCK: Final = 1024 * 1024
+_NO_FACTS: Final = Facts(0, 0.0)  # of what nobody asks after, in place of some bytes a file
 _FACTS: Final = struct.Struct("<qd")
 
 
@@ -402,7 +403,7 @@ class _Sync:
             else:
                 plan.n_kept += 1
                 if wanted:
-                    plan.keep.append((item.path, item.source))
+                    plan.keep.append((item.path, item.source if moves else _NO_FACTS))
         if not plan.send and not plan.n_kept and plan.n_seen:
             self._missing(
                 f"the filters keep none of the {plan.n_seen:,} files of {source.uri}"

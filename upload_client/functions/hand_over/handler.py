@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import boto3
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from upload_client.core.data_sync import BATCH_BYTES
@@ -36,6 +35,9 @@ from upload_client.functions.hand_over.work import (
 from upload_client.receiver.process import buckets
 from upload_client.s3 import clients
 from upload_client.validator.settings import ValidatorSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 __all__ = ["HandOverHandler", "HandOverRequest", "HandOverResponse"]
 
