@@ -1,0 +1,292 @@
+"""The functions of data sync, called as AWS Lambda calls them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from upload_client.errors import UsageError
+from upload_client.functions import data_sync
+from upload_client.functions.data_sync import get_s3_scratch_key, operations
+from upload_client.functions.data_sync.paths import efs_mounts, place_of
+from upload_client.functions.errors import InvalidRequest
+
+from .conftest import World
+
+
+@pytest.fixture(params=["real"])
+def store(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """The store that checks checksums."""
+    return SimpleNamespace(name="real", endpoint_url=request.getfixturevalue("real_s3"), endpoints={})
+
+
+def ask(name: str, event, context=None):
+    return getattr(data_sync, name).get_handler()(event, context)
+
+
+TREE = {"a.csv": "1", "b/c.csv": "22", "b/d/e.txt": "333", "g": "4444"}
+
+
+def fill(world: World, prefix: str = "run1/") -> None:
+    for path, content in TREE.items():
+        world.put(prefix + path, content)
+
+
+def test_one_request_by_itself_is_a_batch_of_one(world: World) -> None:
+    fill(world)
+    request = {"source_path": world.uri("run1/"), "destination_path": world.path("dst/")}
+    answer = ask("BatchDataSyncHandler", request)
+    assert answer["result"] == {
+        "bytes_transferred": 10,
+        "files_transferred": 4,
+        "total_requests_count": 1,
+        "successful_requests_count": 1,
+        "failed_requests_count": 0,
+    }
+    assert answer["failed_requests"] == []
+    assert world.files("dst") == TREE
+
+
+def test_a_batch_goes_on_after_a_failure_only_if_it_may(world: World) -> None:
+    fill(world)
+    batch = [
+        {"source_path": world.uri("none/"), "destination_path": world.path("x/")},
+        {"source_path": world.uri("run1/b/"), "destination_path": world.path("y/")},
+    ]
+    with pytest.raises(FileNotFoundError):
+        ask("BatchDataSyncHandler", {"requests": batch})
+    world.put("batch.json", json.dumps(batch))
+    answer = ask("BatchDataSyncHandler", {"requests": world.uri("batch.json"), "allow_partial_failure": True})
+    assert (answer["result"]["successful_requests_count"], answer["result"]["failed_requests_count"]) == (
+        1,
+        1,
+    )
+    assert [each["source_path"] for each in answer["failed_requests"]] == [world.uri("none/")]
+    assert world.files("y") == {"c.csv": "22", "d/e.txt": "333"}
+    world.put("wrong.json", '[{"source_path": 1}]')
+    with pytest.raises(InvalidRequest, match="is no list of data sync requests"):
+        ask("BatchDataSyncHandler", {"requests": world.uri("wrong.json")})
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_what_was_prepared_ends_as_one_sync_would(world: World, written: bool) -> None:
+    fill(world)
+    event = {
+        "source_path": world.uri("run1"),
+        "destination_path": world.uri("up/here", world.other),
+        "source_path_prefix": "",
+        "filter_config": {"exclude": "g"},
+        "batch_size_bytes_limit": 3,
+    }
+    if written:
+        event["temporary_request_payload_path"] = world.uri("payload")
+    batches = ask("PrepareBatchDataSyncHandler", event)["requests"]
+    assert len(batches) == 2  # b/d/ fills one; what is left is put together
+    if written:
+        assert [each["requests"] for each in batches] == [
+            world.uri(f"payload/request_{number}.json") for number in range(2)
+        ]
+    for batch in batches:
+        ask("BatchDataSyncHandler", batch)
+    expected = {path: content for path, content in TREE.items() if path != "g"}
+    assert world.objects(world.other, "up/here/") == expected
+    assert ask("DataSyncHandler", {**event, "filter_config": None})["result"]["files_transferred"] == 1
+
+
+def test_what_filters_keep_nothing_of_is_not_prepared(world: World) -> None:
+    fill(world)
+    event = {
+        "source_path": world.uri("run1/"),
+        "destination_path": world.path("x/"),
+        "filter_config": {"include": "nothing"},
+    }
+    with pytest.raises(ValueError, match="keep none of the 4 files"):
+        ask("PrepareBatchDataSyncHandler", event)
+    assert len(ask("PrepareBatchDataSyncHandler", {**event, "fail_if_missing": False})["requests"]) == 1
+    missing = {"source_path": world.uri("none"), "destination_path": world.path("x")}
+    only = ask("PrepareBatchDataSyncHandler", missing)["requests"][0]["requests"][0]
+    assert only["source_path"] == world.uri("none/")
+
+
+def test_a_single_object_is_prepared_as_itself(world: World) -> None:
+    fill(world)
+    event = {"source_path": world.uri("run1/g"), "destination_path": world.path("x/")}
+    (batch,) = ask("PrepareBatchDataSyncHandler", event)["requests"]
+    ask("BatchDataSyncHandler", batch)
+    assert world.files("x") == {"g": "4444"}
+
+
+def test_nodes_are_batched_by_their_bytes() -> None:
+    class Node:
+        def __init__(self, size_bytes: int) -> None:
+            self.size_bytes = size_bytes
+
+    nodes = [Node(size) for size in (1, 30, 9, 4)]
+    batches = operations.PrepareBatchDataSyncHandler.build_node_batches(nodes, 10)
+    assert [[node.size_bytes for node in batch] for batch in batches] == [[30], [9, 1], [4]]
+
+
+def test_json_goes_to_the_scratch_folder_where_no_path_is_given(
+    world: World, monkeypatch: pytest.MonkeyPatch, context
+) -> None:
+    content = {"b": 1, "a": ["ü", None]}
+    with pytest.raises(ValueError, match="DEFAULT_BUCKET_NAME"):
+        ask("PutJSONToFileHandler", {"content": content}, context)
+    monkeypatch.setenv("DEFAULT_BUCKET_NAME", world.bucket.name)
+    path = ask("PutJSONToFileHandler", {"content": content}, context)["path"]
+    key = get_s3_scratch_key(content={"a": ["ü", None], "b": 1}, unique_id="request-1")
+    assert path == world.uri(key)
+    tags = world.bucket.client.get_object_tagging(Bucket=world.bucket.name, Key=key)["TagSet"]
+    assert tags == [{"Key": "time-to-live", "Value": "scratch"}]
+    assert ask("GetJSONFromFileHandler", {"path": path}) == {"content": content}
+    ask("PutJSONToFileHandler", {"content": content, "path": world.uri("kept.json")}, context)
+    assert not world.bucket.client.get_object_tagging(Bucket=world.bucket.name, Key="kept.json")["TagSet"]
+    assert get_s3_scratch_key("x.json", unique_id="u") == "scratch/u/x.json"
+    assert get_s3_scratch_key() != get_s3_scratch_key()
+
+
+def test_json_files_of_this_machine_are_made_with_their_folders(world: World) -> None:
+    path = world.path("deep/er/x.json")
+    assert ask("PutJSONToFileHandler", {"content": [1], "path": path}) == {"path": path}
+    assert ask("GetJSONFromFileHandler", {"path": path}) == {"content": [1]}
+    Path(path).write_text("{")
+    with pytest.raises(UsageError, match="is no JSON"):
+        ask("GetJSONFromFileHandler", {"path": path})
+    for missing in (world.path("none.json"), world.uri("none.json")):
+        with pytest.raises(FileNotFoundError):
+            ask("GetJSONFromFileHandler", {"path": missing})
+
+
+def test_paths_are_listed_whole_with_folders(world: World) -> None:
+    fill(world)
+    world.put("run10/x", "1")  # begins alike, and is no part of it
+    root = world.uri("run1/")
+    paths = ask("ListDataPathsHandler", {"path": world.uri("run1")})["paths"]
+    assert paths == [root + each for each in ("", "a.csv", "b/", "b/c.csv", "b/d/", "b/d/e.txt", "g")]
+    found = ask("ListDataPathsHandler", {"path": root, "include": "b/", "exclude": ["b/d"]})["paths"]
+    assert found == [root + "b/", root + "b/c.csv"]
+    assert ask("ListDataPathsHandler", {"path": root + "g"})["paths"] == [root + "g"]
+    for path, content in TREE.items():
+        world.write(f"run1/{path}", content)
+    here = world.path("run1/")
+    assert ask("ListDataPathsHandler", {"path": here.rstrip("/")})["paths"] == [
+        path.replace(root, here) for path in paths
+    ]
+
+
+def test_what_is_below_a_path_is_counted(world: World) -> None:
+    fill(world)
+    answer = ask("GetDataPathStatsHandler", {"path": world.uri("run1")})
+    assert answer["path"] == world.uri("run1/")
+    stats = answer["path_stats"]
+    assert (stats["size_bytes"], stats["object_count"]) == (10, 4)
+    assert (
+        abs(datetime.fromisoformat(stats["last_modified"]).timestamp() - datetime.now(UTC).timestamp()) < 600
+    )
+    assert {name: each["object_count"] for name, each in answer["children"].items()} == {
+        "a.csv": 1,
+        "b": 2,
+        "g": 1,
+    }
+    nothing = ask("GetDataPathStatsHandler", {"path": world.path("none")})
+    assert (nothing["path_stats"]["object_count"], nothing["children"]) == (0, {})
+
+
+def test_stale_paths_are_answered_sorted(world: World) -> None:
+    for days, path in enumerate(sorted(TREE), 1):
+        os.utime(world.write(f"run1/{path}", TREE[path]), (10**9 - days * 86400,) * 2)
+    event = {
+        "path": world.path("run1"),
+        "days_since_last_accessed": 1.5,
+        "current_time": "2001-09-09T01:46:40Z",
+    }
+    assert ask("OutdatedDataPathScannerHandler", event)["paths"] == [
+        world.path("run1/b/"),
+        world.path("run1/g"),
+    ]
+    assert ask("OutdatedDataPathScannerHandler", {**event, "min_size_bytes_allowed": 7})["paths"] == [
+        world.path("run1/g")
+    ]
+
+
+def test_paths_are_removed_and_what_is_gone_is_no_error(world: World) -> None:
+    fill(world)
+    for path, content in TREE.items():
+        world.write(f"run1/{path}", content)
+    outside = world.write("outside", "x")
+    Path(world.folder, "run1/link").symlink_to(outside)
+    paths = [world.path(each) for each in ("run1/b", "run1/link", "run1/none")] + [world.uri("run1/b/")]
+    answer = ask("RemoveDataPathsHandler", {"paths": paths})
+    assert answer["paths_removed"] == paths[:2]
+    assert outside.exists()
+    assert world.files("run1") == {"a.csv": "1", "g": "4444"}
+    answer = ask("RemoveDataPathsHandler", {"paths": [*paths[3:], world.uri("run1/none")], "allow_s3": True})
+    assert answer == {"size_bytes_removed": 5, "paths_removed": paths[3:]}
+    assert world.objects(world.bucket, "run1/") == {"a.csv": "1", "g": "4444"}
+
+
+@pytest.mark.parametrize("path", ["/", "s3://bucket", "s3://bucket/"])
+def test_all_there_is_is_not_removed(path: str, world: World) -> None:
+    victim = world.write("a", "1")
+    with pytest.raises(UsageError, match="it is all there is"):
+        ask("RemoveDataPathsHandler", {"paths": [str(victim), path], "allow_s3": True})
+    assert victim.exists()
+
+
+def test_efs_is_found_by_its_mounts(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    whole, part = world.path("efs"), world.path("shared")
+    mounts = {"fs-0123456789abcdef0": whole, "fs-0123456789abcdef0:/shared": part}
+    monkeypatch.setenv("EFS_MOUNT_POINTS", json.dumps(mounts))
+    uri = "efs://fs-0123456789abcdef0"
+    assert place_of(f"{uri}:/a/b").path == f"{whole}/a/b"
+    assert place_of(f"{uri}/a/b").path == f"{whole}/a/b"
+    assert place_of(f"{uri}:/shared/x").path == f"{part}/x"
+    assert place_of(f"{uri}:/shared2/x").path == f"{whole}/shared2/x"
+    assert place_of(uri).path == whole
+    for wrong in (f"{uri}:/../x", "efs://fs-99999999/x", "efs://other/x", "ftp://x/y"):
+        with pytest.raises(UsageError):
+            place_of(wrong)
+    world.write("efs/src/a", "1")
+    answer = ask("DataSyncHandler", {"source_path": f"{uri}:/src/", "destination_path": world.uri("dst/")})
+    assert answer["result"]["files_transferred"] == 1
+    assert ask("ListDataPathsHandler", {"path": f"{uri}:/src"})["paths"] == [f"{uri}:/src/", f"{uri}:/src/a"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"x": "/mnt"}', '{"fs-01234567": "mnt"}', '{"fs-01234567": 1}'])
+def test_mount_points_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="EFS_MOUNT_POINTS"):
+        efs_mounts({"EFS_MOUNT_POINTS": text})
+
+
+def test_mounts_by_the_name_of_the_file_system_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "mounts"
+    table.write_text(
+        "proc /proc proc rw 0 0\n"
+        "fs-01234567.efs.us-east-1.amazonaws.com:/ /mnt/with\\040blank nfs4 rw 0 0\n"
+        "fs-01234567.efs.us-east-1.amazonaws.com:/sub /mnt/sub nfs4 rw 0 0\n"
+    )
+    monkeypatch.setattr("upload_client.functions.data_sync.paths._MOUNTS", str(table))
+    assert efs_mounts({}) == [("fs-01234567", "sub", "/mnt/sub"), ("fs-01234567", "", "/mnt/with blank")]
+
+
+def test_the_names_are_there_and_loaded_late() -> None:
+    import subprocess
+
+    program = (
+        "import sys, upload_client.functions.data_sync as d;"
+        "print(sorted({'boto3', 'pydantic', 'aws_lambda_powertools'} & set(sys.modules)), dir(d) != [])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] True\n"
+    for name in data_sync.__all__:
+        assert getattr(data_sync, name)
+    with pytest.raises(AttributeError):
+        data_sync.Other  # noqa: B018
