@@ -47,12 +47,15 @@ def test_every_key_of_the_protocol_has_its_place(layout):
     assert layout.checkpoint(34) == "sample/checkpoint/0000000034"
     assert layout.receipt(12) == "sample/receipt/00000012.json"
     assert layout.signature(12) == "sample/signature/00000012.json"
+    assert layout.hand_over(12) == "sample/handover/00000012.json"
+    assert layout.handing_over == "sample/handing-over"
     assert layout.probe("abcdefghijk") == "probe/abcdefghijk"
     assert segment_key(layout.client_log(), 5) == "sample/log/client/0000000005.jsonl"
 
 
 def test_keys_begin_with_the_prefix_they_are_listed_by(layout):
     assert layout.index(1).startswith(layout.index_prefix)
+    assert layout.hand_over(1).startswith(layout.hand_over_prefix)
     assert layout.receipt(1).startswith(layout.receipt_prefix)
     assert layout.checkpoint(1).startswith(layout.checkpoint_prefix)
     assert layout.validator_log(63).startswith(layout.validator_logs)

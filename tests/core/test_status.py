@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from upload_client.core.hand_over import HandOver
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.lease import LockBody
 from upload_client.core.observed import FileState, LandingSeen, parse_index
@@ -128,6 +129,19 @@ def test_a_delivery_that_was_only_looked_at_has_not_begun(trace):
     found = status(DeliveryHistory(), **trace)
     assert (found.phase, codes(found)) == (Phase.NOT_BEGUN, [])
     assert "not begun" in found.headline
+
+
+def test_a_delivery_that_was_handed_over_says_where_to(history):
+    history.add_client(client(1, sent("a", "1-0", 4), Stop(at(5), "complete")))
+    history.add_validator(validator(1, verdict("a", "1-0", 4)))
+    record = HandOver(
+        *("toy", "d1", "staging", 1, RECEIPT.key, "a" * 64, "s3://landing/", "s3://archive/toy/", 1, 100),
+        *("b" * 64, at(9), "agent"),
+    )
+    found = status(history, lock("released"), index=index("a"), receipt=RECEIPT, hand_over=record)
+    assert found.phase is Phase.COMPLETE
+    assert found.headline.endswith("and the receipt is written; handed over to s3://archive/toy/")
+    assert as_json(found)["hand_over"] == record.as_json()
 
 
 def test_a_run_without_a_plan_is_preparing(history):

@@ -8,6 +8,7 @@ import tomllib
 import pytest
 from botocore.stub import Stubber
 
+from upload_client.core.hand_over import HandOver
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.receiver.stack import Receiver
 from upload_client.settings import load_settings
@@ -70,6 +71,22 @@ def test_names_that_would_look_alike_are_different_deliveries(deployed, invite):
     assert one["role_arn"] != other["role_arn"]
     listed = json.loads(deployed.cli("list", "--json"))["deliveries"]
     assert {("a-b", "c"), ("a", "b-c")} <= {(found["dataset"], found["delivery_id"]) for found in listed}
+
+
+def test_the_list_says_where_a_delivery_was_handed_over(deployed, invite):
+    invite("handed", "1", "gil", "--ask-password")
+    record = HandOver(
+        *("handed", "1", "staging", 3, "staging/receipt/00000003.json", "a" * 64, "s3://landing/handed/1/"),
+        *("s3://archive/handed/", 1, 2, "b" * 64, "2026-01-02T03:04:05.678Z", "agent"),
+    )
+    deployed.aws.client("s3").put_object(
+        Bucket=deployed.outputs["ControlBucket"],
+        Key="handed/1/staging/handover/00000003.json",
+        Body=record.encode(),
+    )
+    listed = json.loads(deployed.cli("list", "--json"))["deliveries"]
+    assert [one["hand_over"] for one in listed if one["dataset"] == "handed"] == [record.as_json()]
+    assert "handed over to s3://archive/handed/" in deployed.cli("list")
 
 
 def test_a_new_user_needs_a_way_to_a_first_password(invite):

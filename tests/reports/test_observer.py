@@ -9,6 +9,7 @@ from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 
 from upload_client.control.checkpoints import read_logs, write_checkpoint
 from upload_client.core.checkpoint import Checkpoint
+from upload_client.core.hand_over import HandOver
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody
 from upload_client.core.records import (
@@ -250,6 +251,22 @@ def test_the_last_receipt_is_found_and_nothing_else_taken_for_one(world):
     found = world.look()
     assert found.receipt is not None
     assert (found.receipt.key, found.receipt.epoch) == (LAYOUT.receipt(2), 2)
+
+
+def test_where_the_last_receipt_was_handed_over_is_found(world):
+    world.plan()
+    world.bucket.put(LAYOUT.receipt(2), b"{}")
+    assert world.look().hand_over is None
+    world.bucket.put(LAYOUT.hand_over(2), b"{}")
+    assert world.look().hand_over is None  # it is no record
+    record = HandOver(
+        *(LAYOUT.dataset, LAYOUT.delivery_id, LAYOUT.transfer_type, 2, LAYOUT.receipt(2), "a" * 64),
+        *("s3://landing/", "s3://archive/", 1, 2, "b" * 64, "2026-01-02T03:04:05.678Z", "agent"),
+    )
+    world.bucket.put(LAYOUT.hand_over(2), record.encode())
+    assert world.look().hand_over == record
+    world.bucket.put(LAYOUT.receipt(3), b"{}")
+    assert world.look().hand_over is None  # of an earlier one
 
 
 def test_who_may_not_read_the_validators_lock_sees_the_rest(world, monkeypatch):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from upload_client.core.hand_over import HandOver
 from upload_client.core.observed import NamedFile
 from upload_client.core.problems import Problem
 from upload_client.core.status import (
@@ -144,3 +146,16 @@ def test_in_a_line_it_changes_only_where_something_has():
     assert line(status(phase=Phase.ENDED, headline="ended")) == "ended: ended"
     unknown = line(status(rate=None, eta_seconds=None))
     assert unknown.endswith("sent 2,498 of 4,000 files")
+
+
+def test_it_says_where_a_delivery_was_handed_over():
+    record = HandOver(
+        *("toy", "d1", "staging", 3, "staging/receipt/00000003.json", "a" * 64, "s3://landing/"),
+        *("s3://archive/toy/", 1, 2, "b" * 64, AT, "agent"),
+    )
+    complete = status(phase=Phase.COMPLETE, hand_over=record)
+    assert "s3://archive/toy/" in shown(complete)
+    assert "removed from landing" not in shown(complete)
+    gone = status(phase=Phase.COMPLETE, hand_over=replace(record, removed_at=AT))
+    assert "removed from landing" in shown(gone, width=120)
+    assert "bucket" not in shown(gone, width=120)
