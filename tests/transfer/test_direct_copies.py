@@ -1,0 +1,143 @@
+"""Copies and ranges over connections of our own: what is sent, and which answers are believed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from transfer.conftest import new_bucket
+from transfer.test_connection import Server, read_head
+
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.direct import DirectWire, carry
+from upload_client.s3.wire import Answer, CopyObject, GetRange
+from upload_client.transfer import DataRoot, TransferTask, send_files
+
+COPY = CopyObject("from/ü +%", "e1", "to", None)
+RESULT = (
+    "<?xml version='1.0'?><CopyObjectResult><ETag>&quot;abc&quot;</ETag>"
+    "<ChecksumCRC32>yH2GHg==</ChecksumCRC32><ChecksumType>FULL_OBJECT</ChecksumType></CopyObjectResult>"
+)
+
+
+def says(body: str, headers: str = "", status: int = 200) -> bytes:
+    data = body.encode()
+    return f"HTTP/1.1 {status} X\r\n{headers}Content-Length: {len(data)}\r\n\r\n".encode() + data
+
+
+@pytest.fixture
+def ask(client_of):
+    """Make a request of a server that gives one answer: what is made of that, and what was sent."""
+    opened = []
+
+    def once(request: CopyObject | GetRange, answer: bytes) -> tuple[Answer, bytes]:
+        sent: list[bytes] = []
+
+        def script(_server: Server, sock) -> None:
+            while got := read_head(sock):
+                sent.append(got[0])
+                sock.sendall(answer)
+
+        server = Server(script)
+        client = client_of(server.url)
+        wire = DirectWire(
+            Bucket("bucket", prefix="p/", client=client), source=Bucket("other", prefix="s/", client=client)
+        )
+        opened.extend([server, wire])
+        return carry(wire.connection(), request), sent[0]
+
+    yield once
+    for one in opened:
+        one.close()
+
+
+def test_a_copy_names_its_source_both_etags_and_wants_a_checksum(ask):
+    answer, sent = ask(COPY, says(RESULT, "x-amz-version-id: v1\r\nx-amz-copy-source-version-id: v0\r\n"))
+    assert (answer.status, answer.etag, answer.crc32) == (200, "abc", "yH2GHg==")
+    assert (answer.version_id, answer.source_version) == ("v1", "v0")
+    lines = sent.decode().split("\r\n")
+    headers = dict(line.split(":", 1) for line in lines[1:])
+    assert lines[0] == "PUT /bucket/p/to HTTP/1.1"
+    assert headers["x-amz-copy-source"] == "other/s/from/%C3%BC%20%2B%25"
+    assert headers["x-amz-copy-source-if-match"] == '"e1"'
+    assert headers["if-none-match"] == "*"
+    assert headers["x-amz-checksum-algorithm"] == "CRC32"
+    assert headers["content-length"] == "0"
+    signed = re.search(r"SignedHeaders=([^,]+)", headers["authorization"])
+    assert signed is not None
+    assert {"x-amz-copy-source", "x-amz-copy-source-if-match", "if-none-match"} <= set(signed[1].split(";"))
+
+
+def test_a_copy_over_what_is_there_names_its_etag(ask):
+    _, sent = ask(COPY._replace(expect="e9"), says(RESULT))
+    assert b'\r\nif-match:"e9"\r\n' in sent
+    assert b"if-none-match" not in sent
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ("<Error><Code>SlowDown</Code><Message>later &amp; slower</Message></Error>", 500, "SlowDown"),
+        ("<html>welcome</html>", 0, "MalformedAnswer"),
+        ("", 0, "MalformedAnswer"),
+    ],
+)
+def test_a_yes_that_turns_into_a_no_is_none(ask, body, status, code):
+    answer, _ = ask(COPY, says(body))
+    assert (answer.status, answer.code) == (status, code)
+    assert answer.passing
+
+
+@pytest.mark.parametrize(
+    "checksum",
+    [
+        "",
+        "<ChecksumCRC32>odd</ChecksumCRC32>",
+        RESULT[RESULT.index("<Check") :].replace("FULL_OBJECT", "COMPOSITE"),
+    ],
+)
+def test_a_checksum_that_is_none_of_the_whole_is_not_taken(ask, checksum):
+    answer, _ = ask(COPY, says(f"<CopyObjectResult><ETag>abc</ETag>{checksum}</CopyObjectResult>"))
+    assert (answer.etag, answer.crc32) == ("abc", None)
+    assert ask(COPY, says("<CopyObjectResult/>"))[0].etag == ""
+
+
+RANGE = GetRange("key", "e1", 10, 4)
+
+
+def test_a_range_names_the_etag_and_its_bytes(ask):
+    answer, sent = ask(RANGE, says("abcd", 'ETag: "e1"\r\nContent-Range: bytes 10-13/99\r\n', 206))
+    assert (answer.ok, bytes(answer.body)) == (True, b"abcd")
+    assert b"\r\nrange:bytes=10-13\r\n" in sent
+    assert b'\r\nif-match:"e1"\r\n' in sent
+    assert b"x-amz-checksum-mode" not in sent
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        ("abcd", 'ETag: "e1"\r\n', 200),  # all of it, where a range was asked for
+        ("abcd", 'ETag: "e1"\r\nContent-Range: bytes 0-3/99\r\n', 206),
+        ("abc", 'ETag: "e1"\r\nContent-Range: bytes 10-13/99\r\n', 206),
+        ("abcd", 'ETag: "e2"\r\nContent-Range: bytes 10-13/99\r\n', 206),
+        ("abcd", 'ETag: "e1"\r\n', 206),
+    ],
+)
+def test_another_range_than_was_asked_for_is_no_answer(ask, body, headers, status):
+    answer, _ = ask(RANGE, says(body, headers, status))
+    assert (answer.status, answer.code) == (0, "MalformedAnswer")
+
+
+def test_small_objects_are_copied_without_boto3(store):
+    source = new_bucket(store)
+    destination = Bucket(new_bucket(store).name, client=source.client)
+    tasks = []
+    for row in range(40):
+        etag = source.put(f"a {row}", b"x" * row).etag
+        tasks.append(TransferTask(row, f"a {row}", f"a {row}", f"b/{row}", size=row, source_etag=etag))
+    asked = []
+    destination.client.meta.events.register("before-send.s3.CopyObject", lambda **event: asked.append(event))
+    outcomes = list(send_files(tasks, DataRoot(source), destination))
+    assert all(outcome.ok and outcome.crc32 for outcome in outcomes), outcomes
+    assert len(asked) == 1  # from which the way there was learned; it was not sent
+    assert {info.key: info.size for info in destination.list()} == {f"b/{row}": row for row in range(40)}
