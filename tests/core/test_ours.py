@@ -93,6 +93,10 @@ def test_data_that_no_profile_could_be_is_nobodys(start):
 
 def test_a_log_that_is_empty_may_be_added_to_and_is_nobodys():
     assert is_ours("log", b"")
+    said = b"2026-01-02T03:04:05Z connecting to the receiver\n"
+    assert is_ours("log", said)
+    assert is_ours("log", b"nohup: ignoring input\n" + said)
+    assert not is_ours("log", b"2026-01-02T03:04:05Z connecting to a sensor\n")
     assert whose(b"") is None
 
 

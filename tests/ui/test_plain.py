@@ -12,7 +12,8 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from ui.strategies import a_delivery
 
-from upload_client.events import FileChanged, Health, Message, Progress
+from upload_client.core.ours import is_ours
+from upload_client.events import FileChanged, Health, Message, Phase, Progress
 from upload_client.support.clock import Clock
 from upload_client.ui.ending import Command
 from upload_client.ui.plain import PlainReporter
@@ -149,3 +150,10 @@ def test_a_reader_that_has_gone_does_not_end_a_delivery(stream, delivery):
     for event in delivery:
         reporter.handle(event)
     reporter.close()
+
+
+def test_what_is_said_is_known_again_as_ours_in_a_file():
+    """Else the next delivery of the folder in which it was kept would hold it."""
+    stream = io.StringIO()
+    PlainReporter(stream=stream).handle(Phase("connecting"))
+    assert is_ours("log", stream.getvalue().encode())

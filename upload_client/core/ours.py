@@ -86,6 +86,11 @@ _PARQUET: Final = b"PAR1"
 _ZIP: Final = b"PK\x03\x04"
 _IN_PACKAGE: Final = b"upload_client/__init__.py"
 _LOG: Final = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z [A-Z]+ upload_client")
+_LINES: Final = re.compile(
+    rb"(?:nohup: [^\n]*\n\n?)?[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z "
+    rb"(?:connecting to the receiver|Starting a sandbox on this machine)"
+)
+"""What a delivery says without a terminal, as `> FILE`, `tee` and `nohup` keep it."""
 _SIZE: Final = re.compile("[0-9]*")
 _PROFILE: Final = frozenset(
     {
@@ -149,7 +154,7 @@ def is_ours(kind: Kind, start: bytes, end: bytes = b"") -> bool:
         case "package":
             return start.startswith(_ZIP) and start[30:].startswith(_IN_PACKAGE)
         case "log":
-            return not start or _LOG.match(start) is not None
+            return not start or (_LOG.match(start) or _LINES.match(start)) is not None
     return start.startswith(_STARTS[kind])
 
 
