@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.core.manifests import DIGESTS, bagit_line, detect, named_format, parse_bagit_line
+from upload_client.core.manifests import (
+    DIGESTS,
+    bagit_line,
+    detect,
+    header_of,
+    is_above_header,
+    named_format,
+    parse_bagit_line,
+)
 
 paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map("data/".__add__)
 
@@ -94,3 +102,18 @@ def test_a_name_promises_a_format():
         *("csv", "tsv", "tsv", "parquet", "parquet", "bagit", None, None)
     ]
     assert all(named_format(f"manifest-{algorithm}.txt") == "bagit" for algorithm in DIGESTS)
+
+
+@pytest.mark.parametrize("above", ["", "   ", ";;", "# made by hand, on Monday", "#", "\t"])
+def test_empty_lines_and_comments_may_stand_above_a_header(above):
+    assert is_above_header(f"{above}\r\n")
+    assert detect("list.txt", f"{above}\npath,size\na,1\n".encode()) == "csv"
+
+
+@pytest.mark.parametrize(
+    ("line", "header"),
+    [("#path\tsize\n", "path\tsize\n"), ("# path,size\n", "path,size\n"), ("path\n", "path\n")],
+)
+def test_a_header_may_have_a_mark_before_it(line, header):
+    assert header_of(line) == header
+    assert not is_above_header(line)

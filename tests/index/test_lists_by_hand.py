@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -87,6 +88,32 @@ def test_a_table_is_taken_as_a_spreadsheet_saves_it(source, content):
 )
 def test_empty_cells_at_the_end_of_a_row_may_be_left_out(source, content):
     assert taken(source, content)["path"].tolist() == ["a.csv", "b/c d.csv", "e.bin"]
+
+
+@pytest.mark.parametrize(
+    "above", ["\n", "# made by hand\n#\n", "sep=,\r\n\r\n", ",,\n", "# a, b\n\n"], ids=repr
+)
+def test_what_stands_above_the_header_is_passed_over_and_counted(source, above):
+    n = above.count("\n")
+    frame = taken(source, f"{above}path,size\na.csv,1\nb/c d.csv,2\n")
+    assert frame["path"].tolist() == ["a.csv", "b/c d.csv"]
+    assert problems(source, f"{above}path,size\na.csv,1\ngone,2\n") == (f"row {n + 3}: 'gone' is not there",)
+    assert problems(source, f'{above}path,size\na.csv,1\n"b,2\n')[0].startswith(
+        f"line {n + 3} cannot be read"
+    )
+    assert taken(source, f"{above}#path,size\na.csv,1\n")["path"].tolist() == ["a.csv"]
+
+
+def test_a_path_that_is_nearly_that_of_a_file_is_told_with_it(source):
+    assert problems(source, "path\nA.CSV\n b/c d.csv \n") == (
+        "row 2: 'A.CSV' is not there, but 'a.csv' is",
+        "row 3: ' b/c d.csv ' cannot be reached: its folder ' b' is not there, but 'b/c d.csv' is",
+    )
+    decomposed = unicodedata.normalize("NFD", "b/Größe.csv")
+    assert problems(source, f"path\n{decomposed}\nb/C D.csv\n")[-1] == (
+        "row 3: 'b/C D.csv' is not there, but 'b/c d.csv' is"
+    )
+    assert problems(source, "path\nb/d.csv\n") == ("row 2: 'b/d.csv' is not there",)
 
 
 def test_a_row_that_ends_before_its_path_or_its_answer_is_told(source):

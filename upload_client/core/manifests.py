@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,6 +19,8 @@ __all__ = [
     "bagit_digest",
     "bagit_line",
     "detect",
+    "header_of",
+    "is_above_header",
     "is_directive",
     "named_format",
     "parse_bagit_line",
@@ -103,9 +106,8 @@ def detect(name: str, start: bytes, is_there: Callable[[str], bool] = lambda _: 
 
 def _known(lines: Sequence[str], delimiter: str) -> Collection[str]:
     """The columns that are known in the first line of a table."""
-    header = _cells(lines[0], delimiter) if lines else []
-    if lines and is_directive(lines[0]):
-        header = _cells(lines[1], delimiter) if len(lines) > 1 else []
+    below = iter(lines[1:] if lines and is_directive(lines[0]) else lines)
+    header = _cells(header_of(next((line for line in below if not is_above_header(line)), "")), delimiter)
     try:
         return columns_of(header).places
     except ValueError:  # for the reader to say, if that is what it is
@@ -115,6 +117,22 @@ def _known(lines: Sequence[str], delimiter: str) -> Collection[str]:
 def is_directive(line: str) -> bool:
     """Whether the first line of a table is for Excel alone: ``sep=;``."""
     return line.rstrip("\r\n")[:-1].casefold() == "sep=" and line.rstrip("\r\n")[-1:] in DELIMITERS
+
+
+def is_above_header(line: str) -> bool:
+    """Whether a line may stand above the header of a table: it is empty, or a comment after a ``#``."""
+    bare = line.strip().strip("".join(DELIMITERS)).strip()
+    return not bare or (bare.startswith("#") and header_of(line) == line)
+
+
+def header_of(line: str) -> str:
+    """A header without the ``#`` that some programs put before it."""
+    bare = line.lstrip("# ")
+    for delimiter in DELIMITERS if line.startswith("#") else ():
+        with contextlib.suppress(ValueError):
+            columns_of(_cells(bare, delimiter))
+            return bare
+    return line
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

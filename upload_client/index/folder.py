@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+import unicodedata
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from upload_client.support.file_names import from_disk, on_disk
 
 __all__ = ["Folder"]
 
+_NOT_THERE = "is not there"
 _MAX_PATTERNS = 1024 * 1024  # bytes of an .uploadignore
 _SPECIAL = ("a FIFO", "a socket", "a device")
 _EVERYTHING = Choice()
@@ -101,14 +103,26 @@ class Folder:
                 folders[folder] = array("I", [row])
         for folder, its_rows in folders.items():
             if reason := self._folder(folder):
-                yield from ((row, reason) for row in its_rows)
+                yield from ((row, reason + self._stripped(paths[row])) for row in its_rows)
                 continue
             files = self._files(folder)
+            alike: dict[str, str] = {}
             start = len(folder) + 1 if folder else 0
             for row in its_rows:
+                name = paths[row][start:]
                 # A listed name may be spelled another way where the file system takes both for one.
-                if paths[row][start:] not in files and (reason := self._file(paths[row])):
-                    yield row, reason
+                if name in files or not (reason := self._file(paths[row])):
+                    continue
+                if reason == _NOT_THERE:
+                    alike = alike or {_folded(other): other for other in files}
+                    other = alike.get(_folded(name))
+                    reason += f", but {shown(paths[row][:start] + other)} is" if other else ""
+                yield row, reason
+
+    def _stripped(self, relpath: str) -> str:
+        """The path without blanks around it, in words, if that is there."""
+        bare = relpath.strip()
+        return f", but {shown(bare)} is" if bare != relpath and self._file(bare) is None else ""
 
     def _files(self, folder: str) -> set[str]:
         """Names of the regular files in a folder; none if it may not be listed."""
@@ -153,7 +167,7 @@ class Folder:
                     return "is a symlink that leads nowhere"
                 status = os.stat(real)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
-            return "is not there"
+            return _NOT_THERE
         except (OSError, ValueError) as error:
             return f"cannot be looked at: {getattr(error, 'strerror', None) or error}"
         if is_right(status.st_mode):
@@ -257,6 +271,11 @@ def _kind(mode: int) -> str:
         stat.S_IFCHR: "a device",
     }
     return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def _folded(name: str) -> str:
+    """The same for names that a person may take for one: but for case, accents' encoding, blanks around."""
+    return unicodedata.normalize("NFC", name).casefold().strip()
 
 
 def _without_waiting(path: str, flags: int) -> int:
