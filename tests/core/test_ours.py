@@ -12,6 +12,7 @@ from upload_client.core.ours import (
     STATE_COLUMNS,
     is_left_over,
     is_ours,
+    is_time_stamp,
     whose,
 )
 
@@ -104,3 +105,13 @@ def test_what_an_interrupted_run_has_left_is_known_by_its_name():
     assert is_left_over(".upload-client_0123456789abcdef.tmp")
     for name in ("upload-client_0123456789abcdef.tmp", ".upload-client_notes.tmp", "a.tmp"):
         assert not is_left_over(name)
+
+
+def test_a_time_stamp_is_ours_by_its_name_and_its_content():
+    status = b"\x30\x03\x02\x01\x00"
+    signed = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
+    stamp = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x04"
+    answer = b"\x30\x82\x01\x00" + status + b"\x30\x80" + signed + b"\xa0\x80" + stamp + bytes(40)
+    assert is_time_stamp("upload-client_D_Y_staging_00000001.receipt.tsr", answer)
+    assert not is_time_stamp("mine.receipt.tsr", answer)
+    assert not is_time_stamp("upload-client_D_Y_staging_00000001.receipt.tsr", b"\x30\x03\x02\x01\x02")

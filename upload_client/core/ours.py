@@ -90,7 +90,7 @@ _LINES: Final = re.compile(
     rb"(?:nohup: [^\n]*\n\n?)?[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z "
     rb"(?:connecting to the receiver|Starting a sandbox on this machine)"
 )
-"""What a delivery says without a terminal, as `> FILE`, `tee` and `nohup` keep it."""
+"""The first line of what a delivery says without a terminal, as `> FILE`, `tee` and `nohup` keep it."""
 _SIZE: Final = re.compile("[0-9]*")
 _PROFILE: Final = frozenset(
     {
