@@ -11,6 +11,10 @@ from threading import Thread
 
 import pytest
 
+from upload_client.core.layout import Layout
+from upload_client.receipts.dating import bring_time_stamp, date_stored
+from upload_client.s3.bucket import Bucket
+
 pytest.importorskip("rfc3161_client")
 if shutil.which("openssl") is None:
     pytest.skip("needs openssl", allow_module_level=True)
@@ -189,3 +193,20 @@ def test_an_answer_to_another_question_is_no_date(run, authority, receipt, dated
 def test_an_authority_that_does_not_answer_is_not_reachable(run, receipt):
     assert run("receipt", "date", receipt, "--tsa", "http://127.0.0.1:9/").code == 7
     assert run("receipt", "date", receipt, "--tsa", "file:///etc/hostname").code == 2
+
+
+def test_the_receiver_dates_what_lies_in_its_bucket_once_and_it_is_brought_beside(
+    run, authority, receipt, tmp_path, bucket
+):
+    layout = Layout("D", "Y", "staging")
+    control = Bucket(bucket.name, prefix=layout.root, client=bucket.client)
+    control.put(layout.receipt(1), receipt.read_bytes())
+    key = date_stored(control, layout, 1, authority.url)
+    first = control.get(key).body
+    assert (date_stored(control, layout, 1, authority.url), control.get(key).body) == (key, first)
+    stamp = bring_time_stamp(control, layout, layout.receipt(1), receipt)
+    assert stamp.read_bytes() == first
+    assert bring_time_stamp(control, layout, layout.receipt(1), receipt) is None  # what is there stays
+    assert bring_time_stamp(control, layout, layout.receipt(2), tmp_path / "other.json") is None
+    said = run("verify", receipt, "--tsa-cert", authority.root)
+    assert (said.code, "by a time-stamping authority that is trusted" in said.out) == (0, True)

@@ -98,6 +98,7 @@ def fetch(
     """
     _, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.errors import DeliveryError, NotComplete  # noqa: PLC0415 # not for --help
+    from upload_client.receipts.dating import bring_time_stamp  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.store import (  # noqa: PLC0415 # imports boto3
         bring_receipt,
         bring_signature,
@@ -118,6 +119,7 @@ def fetch(
     click.echo(f"{for_terminal(str(path))}: SHA-256 {sha256}", err=True)
     try:
         beside = bring_signature(places.control, places.layout, key, path)
+        stamp = bring_time_stamp(places.control, places.layout, key, path)
     except OSError as error:
         raise DeliveryError(
             f"the signature cannot be written beside {path}: {error.strerror}",
@@ -125,6 +127,8 @@ def fetch(
         ) from error
     signed = "not signed by the receiver" if beside is None else f"signed: {for_terminal(str(beside))}"
     click.echo(signed, err=True)
+    if stamp is not None:
+        click.echo(f"dated by a third party: {for_terminal(str(stamp))}", err=True)
     return 0
 
 

@@ -182,6 +182,10 @@ class Layout:
         """The receiver's signature of that receipt."""
         return f"{self.transfer_type}/signature/{epoch:08d}.json"
 
+    def time_stamp(self, epoch: int) -> str:
+        """The time-stamp of that receipt, by an authority that the receiver has asked."""
+        return f"{self.transfer_type}/signature/{epoch:08d}.tsr"
+
     @property
     def closed(self) -> str:
         """The receiver's note that the delivery is closed; no client may write it."""

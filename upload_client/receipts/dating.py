@@ -6,18 +6,23 @@ receipt; afterwards nobody needs to be asked, and nobody who can write the recei
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from upload_client.core.foreign import tamed
+from upload_client.core.layout import Layout, number
 from upload_client.core.times import from_milliseconds
 from upload_client.errors import NotReachable, UsageError
+from upload_client.receipts.store import fetch_receipt
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, PreconditionFailed
 from upload_client.support.atomic import replacing
 from upload_client.support.inputs import read_once
 
-__all__ = ["Dating", "date", "dating_of", "timestamp_path"]
+__all__ = ["Dating", "bring_time_stamp", "date", "date_stored", "dating_of", "timestamp_path"]
 
 _SECONDS = 30.0
 _MAX = 256 * 1024
@@ -93,6 +98,46 @@ def date(receipt: Path, url: str) -> Path:
     path = timestamp_path(receipt)
     with replacing(path) as file:
         file.buffer.write(said)
+    return path
+
+
+def date_stored(control: Bucket, layout: Layout, epoch: int, url: str) -> str:
+    """Have an authority date a receipt where it lies, and put what it says beside its signature; that key.
+
+    A time-stamp that is there already stays: it is the earlier one.
+
+    Raises:
+        DeliveryError: as of `date`.
+        StoreError: the receipt cannot be read, or the time-stamp not be written.
+    """
+    key = layout.time_stamp(epoch)
+    if control.head(key, checksum=False) is not None:
+        return key
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "receipt.json"
+        fetch_receipt(control, layout.receipt(epoch), copy)
+        data = date(copy, url).read_bytes()
+    with contextlib.suppress(PreconditionFailed):  # somebody was quicker
+        control.put(key, data, if_none_match=True, content_type="application/timestamp-reply")
+    return key
+
+
+def bring_time_stamp(control: Bucket, layout: Layout, receipt_key: str, receipt: Path) -> Path | None:
+    """Bring the time-stamp of a receipt into a file beside it; None where there is none, or one is here.
+
+    Raises:
+        StoreError: it could not be read.
+        OSError: it could not be written there.
+    """
+    epoch, path = number(receipt_key), timestamp_path(receipt)
+    if epoch is None or path.exists():
+        return None
+    try:
+        found = control.get(layout.time_stamp(epoch), limit=_MAX)
+    except (NotFound, ObjectTooLarge):
+        return None
+    with replacing(path) as file:
+        file.buffer.write(found.body)
     return path
 
 

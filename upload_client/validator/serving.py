@@ -20,6 +20,7 @@ from upload_client.core.layout import Layout
 from upload_client.core.object_options import for_control
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError
+from upload_client.receipts.dating import date_stored
 from upload_client.receipts.retention import retain
 from upload_client.receipts.signing import SigningKey, open_key
 from upload_client.s3 import clients
@@ -154,6 +155,8 @@ def serve(
                 if told["complete"] and settings.signing_key is not None:
                     key = partial(open_key, settings.signing_key, session, settings)
                     _sign(key, layout, control, landing, client_epoch, telemetry, clock)
+                if told["complete"] and settings.tsa_url is not None:
+                    _date(settings.tsa_url, layout, control, client_epoch, telemetry)
                 if told["complete"] and settings.retain_days is not None:
                     _retain(settings, settings.retain_days, layout, control, client_epoch, telemetry, clock)
     wrong = {"clock_ahead_seconds": clock.clock_ahead} if clock.is_wrong else {}
@@ -182,6 +185,17 @@ def _sign(
         telemetry.info("the receipt is signed", sha256=statement.sha256, key=key.public.key_id)
 
 
+def _date(url: str, layout: Layout, control: Bucket, epoch: int, telemetry: Telemetry) -> None:
+    """Have the receipt dated; where that fails, the operator is told."""
+    try:
+        key = date_stored(control, layout, epoch, url)
+    except (DeliveryError, StoreError, OSError) as error:
+        telemetry.count("ReceiptsNotDated")
+        telemetry.info("the receipt is not dated", why=for_log(str(error), 500))
+    else:
+        telemetry.info("the receipt is dated by a third party", key=key)
+
+
 def _retain(
     settings: ValidatorSettings,
     days: int,
@@ -192,7 +206,7 @@ def _retain(
     clock: Clock,
 ) -> None:
     """Let nobody delete the receipt and its signature; where that fails, the operator is told."""
-    for key in (layout.receipt(epoch), layout.signature(epoch)):
+    for key in (layout.receipt(epoch), layout.signature(epoch), layout.time_stamp(epoch)):
         try:
             kept = retain(control, key, days=days, mode=settings.retain_mode, now=clock.wall())
         except StoreError as error:

@@ -68,6 +68,8 @@ class ValidatorSettings(BaseModel):
     signing_key: str | None = None
     """The key that signs the receipts of complete deliveries: path of a PEM file, or ARN of a secret or of a
     KMS key (`upload-client receiver key make`). None: nobody does."""
+    tsa_url: str | None = Field(default=None, pattern=r"^https?://")
+    """URL of a time-stamping authority (RFC 3161) that dates the receipts of complete deliveries."""
     retain_days: int | None = Field(default=None, ge=1, le=36_500)
     """Days for which nobody can delete the receipt of a complete delivery, nor its signature: by S3 Object
     Lock, which the control bucket must have. None: as the bucket says."""
