@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 import pytest
+from botocore.exceptions import ClientError
 from faults import proxy as net
 from faults.lost import clock, lost_answer
 
@@ -80,7 +81,7 @@ def test_a_sound_store_proves_all_it_is_asked_for(sound):
     assert broken(profile) == set()
     assert profile.refused(copies=True) == ()
     assert profile.verification == "crc32"
-    assert profile.server.startswith("SeaweedFS")
+    assert profile.server
     judged = {one.observation: one.use for one in profile.judge(copies=True)}
     not_tried = {one for one, use in judged.items() if use is Use.NOT_TRIED}
     assert not_tried == {O.MD5_PUT, O.LIST_ORDER, O.LIST_START_AFTER}  # only where they are asked for
@@ -93,6 +94,31 @@ def test_each_promise_that_a_store_breaks_is_seen(sound, observation):
     assert profile.observed[observation] is Seen.BROKEN
     (judged,) = [one for one in profile.judge(copies=True) if one.observation is observation]
     assert judged.use in (Use.REFUSED, Use.MADE_UP_FOR)
+
+
+def test_a_copy_that_is_refused_and_made_all_the_same_is_seen(sound, monkeypatch):
+    copy, head = sound.client.copy_object, sound.client.head_object
+    first = {}
+
+    def refuse_and_copy(**arguments):
+        condition = arguments.pop("IfNoneMatch", None)
+        answer = copy(**arguments)
+        if condition is not None:
+            refused = {"Code": "PreconditionFailed", "Message": ""}
+            about = {"HTTPStatusCode": 412, "HTTPHeaders": {}}
+            raise ClientError({"Error": refused, "ResponseMetadata": about}, "CopyObject")
+        return answer
+
+    def tell_of_the_one_before(**arguments):
+        return (
+            first.setdefault(arguments["Key"], head(**arguments))
+            if "-copy" in arguments["Key"]
+            else head(**arguments)
+        )
+
+    monkeypatch.setattr(sound.client, "copy_object", refuse_and_copy)
+    monkeypatch.setattr(sound.client, "head_object", tell_of_the_one_before)
+    assert O.COPY_CREATE_ONLY in broken(probe(sound))
 
 
 def test_a_store_that_verifies_only_md5_is_sent_the_md5(sound):
