@@ -195,6 +195,13 @@ def test_a_web_server_that_is_not_there_is_told_without_what_is_secret():
     assert not any(secret in str(caught.value) for secret in ("hunter2", "abc"))
 
 
+def test_the_password_of_a_proxy_may_hold_what_ends_a_name(monkeypatch):
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", "http://robot:s3cr#t@/pw@127.0.0.1:9")
+    with pytest.raises(NotReachable, match="cannot be reached: Connection refused"):
+        DataSource("http://example.org/x").get_reader()
+
+
 def test_a_redirect_is_followed_to_the_web_alone(web_server, tmp_path):
     (tmp_path / "secret").write_text("of this machine", encoding="utf-8")
     web_server.redirect = (tmp_path / "secret").as_uri()

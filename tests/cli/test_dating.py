@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -210,3 +212,28 @@ def test_the_receiver_dates_what_lies_in_its_bucket_once_and_it_is_brought_besid
     assert bring_time_stamp(control, layout, layout.receipt(2), tmp_path / "other.json") is None
     said = run("verify", receipt, "--tsa-cert", authority.root)
     assert (said.code, "by a time-stamping authority that is trusted" in said.out) == (0, True)
+
+
+def test_the_password_of_a_proxy_may_hold_what_ends_a_name(run, receipt, monkeypatch):
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", "http://robot:s3cr#t@/pw@127.0.0.1:9")
+    said = run("receipt", "date", receipt, "--tsa", "http://example.org/tsa")
+    assert said.code == 7
+    assert "does not answer: " in said.err
+    assert "refused" in said.err
+    assert "s3cr" not in said.err
+
+
+def test_what_does_not_speak_http_is_told_as_no_answer(run, receipt):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"220 mail.example.org\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        said = run("receipt", "date", receipt, "--tsa", f"http://127.0.0.1:{server.getsockname()[1]}/")
+    assert said.code == 7
+    assert "the time-stamping authority does not answer" in said.err

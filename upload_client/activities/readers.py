@@ -179,8 +179,12 @@ def read_http(url: str, name: str, password: Password = None) -> BinaryIO:
     if password is not None:
         user = unquote(urlsplit(url).username or "")
         auth = (user.encode(), (password if isinstance(password, str) else password()).encode())
+    from upload_client.s3.network import proxies_for  # noqa: PLC0415 # imports botocore
+
+    # Not read by requests, which takes a password with a # in it for the end of the proxy's name.
+    proxies = proxies_for(url)
     try:
-        answer = requests.get(url, stream=True, timeout=_TIMEOUT, headers=headers, auth=auth)
+        answer = requests.get(url, stream=True, timeout=_TIMEOUT, headers=headers, auth=auth, proxies=proxies)
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
         raise NotReachable(f"{name} cannot be reached: {_in_words(error)}", hint=_LATER) from None
     if not answer.ok:
@@ -212,7 +216,7 @@ def _in_words(error: BaseException) -> str:
     while (inner := _inner(error)) is not None and id(inner) not in seen:
         seen.add(id(inner))
         error = inner
-    said = str(error) if isinstance(error, OSError) and error.strerror else ""
+    said = str(error.strerror) if isinstance(error, OSError) and error.strerror else ""
     return without_secrets(said or type(error).__name__, ())
 
 

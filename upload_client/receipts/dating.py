@@ -7,6 +7,7 @@ receipt; afterwards nobody needs to be asked, and nobody who can write the recei
 from __future__ import annotations
 
 import contextlib
+import http.client
 import tempfile
 import urllib.request
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from upload_client.core.times import from_milliseconds
 from upload_client.errors import NotReachable, UsageError
 from upload_client.receipts.store import fetch_receipt
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, PreconditionFailed
+from upload_client.s3.network import proxies_for
 from upload_client.support.atomic import replacing
 from upload_client.support.inputs import read_once
 
@@ -77,11 +79,12 @@ def date(receipt: Path, url: str) -> Path:
     request = urllib.request.Request(  # noqa: S310 - http or https
         url, asked.as_bytes(), {"Content-Type": "application/timestamp-query"}
     )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies_for(url)))
     try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - the same
+        with opener.open(request, timeout=_SECONDS) as answer:
             said = answer.read(_MAX + 1)
-    except OSError as error:
-        why = tamed(str(getattr(error, "reason", error)))
+    except (OSError, http.client.HTTPException) as error:
+        why = tamed(str(getattr(error, "reason", error)) or type(error).__name__)
         raise NotReachable(f"the time-stamping authority does not answer: {why}") from None
     try:
         response = library.decode_timestamp_response(said)
