@@ -202,3 +202,42 @@ sys.exit(main(["--handler", "mine.f", "-e", "{}"]))
         check=False,
     )
     assert (done.returncode, done.stdout.splitlines()[-1], done.stderr) == (0, "{}", "said\n")
+
+
+@pytest.fixture
+def bucket(make_bucket):
+    return make_bucket()
+
+
+@pytest.fixture
+def place(bucket, store, monkeypatch):
+    """A URI of a bucket with two events."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", store.endpoint_url)
+    bucket.put("a b/event.json", b'{"words": ["a"]}')
+    bucket.put("no.json", b"no JSON")
+    return f"s3://{bucket.name}"
+
+
+def test_an_event_and_its_answer_may_lie_in_a_bucket(bucket, place, typed, context, monkeypatch):
+    uri = f"{place}/a b/event.json"
+    monkeypatch.setenv("UPLOAD_CLIENT_FUNCTIONS", "examples.*")
+    for event in (uri, json.dumps(uri)):
+        assert handle({"handler": "examples.Counter", "event": event}, context) == {"n": 1}
+    for n, words in enumerate((["-e", uri], ["--payload-file", uri])):
+        assert typed("--handler", "examples.Counter", *words, "-o", f"{place}/answer{n}")[0] == 0
+        assert json.loads(bucket.read(f"answer{n}")) == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "why"), [("nothing.json", "nothing.json cannot be taken"), ("no.json", "holds no JSON")]
+)
+def test_an_event_that_is_not_in_its_bucket_is_told(place, typed, key, why):
+    code, _, err = typed("--handler", "examples.Counter", "-e", f"{place}/{key}")
+    assert code == 2
+    assert why in err
+
+
+def test_an_answer_that_cannot_be_written_is_a_failure(place, typed):
+    code, _, err = typed("--handler", "examples.Counter", "-e", '{"words": []}', "-o", f"{place}-not-there/x")
+    assert code == 1
+    assert "-not-there" in err or "denied" in err.lower()
