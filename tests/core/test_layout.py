@@ -50,6 +50,8 @@ def test_every_key_of_the_protocol_has_its_place(layout):
     assert layout.hand_over(12) == "sample/handover/00000012.json"
     assert layout.handing_over == "sample/handing-over"
     assert layout.time_stamp(12) == "sample/signature/00000012.tsr"
+    assert layout.closed == "sample/closed.json"
+    assert layout.store_profile == "probe/store"
     assert layout.probe("abcdefghijk") == "probe/abcdefghijk"
     assert segment_key(layout.client_log(), 5) == "sample/log/client/0000000005.jsonl"
 
