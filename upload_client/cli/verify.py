@@ -172,7 +172,6 @@ def verify(
     its SHA-256 known from elsewhere.
     """
     from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
-    from upload_client.receipts.dating import dating_of  # noqa: PLC0415 # not for --help
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
@@ -196,6 +195,7 @@ def verify(
             else _readable(Path(receipt), stack)
         )
         # What follows is long in loading: what is typed wrongly has been told.
+        from upload_client.receipts.dating import dating_of  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.retention import retained  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.signing import public_key_of_line, read_public_keys  # noqa: PLC0415 # the same
