@@ -110,3 +110,29 @@ def test_a_disk_that_takes_nothing_is_named_with_the_file_and_what_to_do(
     assert "hint: Make room there" in said.err or "hint: See whether that disk is sound" in said.err
     left = [path.name for path in places["out"].rglob("*") if path.is_file() and path.stat().st_size]
     assert left == []
+
+
+@pytest.mark.parametrize(
+    ("closed", "command", "code"),
+    [
+        (">&-", "index {data} -o -", 1),
+        (">&-", "index {data} -o {out}", 0),
+        (">&-", "--sandbox --source {data} --output-dir {here} --json", 0),
+        (">&- 2>&-", "index {data} -o {out}", 0),
+        ("<&- >&- 2>&-", "index {data} -o {out}", 0),
+        ("2>&-", "index {data} -o -", 0),
+    ],
+)
+def test_a_stream_that_is_closed_is_no_file_of_ours(tmp_path, data, closed, command, code):
+    out = tmp_path / "list.csv"
+    words = command.format(data=data, out=out, here=tmp_path)
+    shell = f"exec '{sys.executable}' -m upload_client {words} {closed}"
+    said = subprocess.run(
+        ["/bin/sh", "-c", shell], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert said.returncode == code, said.stderr
+    assert "Traceback" not in said.stderr
+    if command.startswith("index"):
+        text = out.read_text() if out.exists() else said.stdout
+        assert text.splitlines()[:1] == ["path,checksum,size"] * (code == 0)
+    assert code == 0 or said.stderr.startswith("error: standard output: Bad file descriptor")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 import traceback
@@ -91,7 +92,7 @@ class Failure:
             return cls(1, "not enough memory", advice(error) or "")
         if isinstance(error, OSError):
             where = f"{error.filename}: " if isinstance(error.filename, str) else ""
-            if error.filename in (None, "-") and error.errno in DISK_FULL:
+            if error.filename in (None, "-") and error.errno in DISK_FULL | {errno.EBADF}:
                 where = "standard output: "  # every file that is written has a name
             if error.strerror:
                 said = for_log(f"{where}{error.strerror}")
