@@ -19,6 +19,7 @@ from upload_client.core.text import counted, for_terminal
 
 if TYPE_CHECKING:
     from upload_client.core.hand_over import HandOver
+    from upload_client.receiver.accounts import Accounts
     from upload_client.receiver.stack import Delivery, Receiver
     from upload_client.validator.settings import ValidatorSettings
 
@@ -206,6 +207,37 @@ def package(*, functions: bool, output: Path | None, force: bool, as_json: bool)
     _say(*(f"  {brings}: {layer}" for layer, brings in layers.items()))
 
 
+def _accounts(configuration: Path) -> Accounts:
+    """The users of a store, by the configuration of `receiver serve`."""
+    from upload_client.receiver.accounts import Accounts  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.serving.configuration import read_configuration  # noqa: PLC0415
+
+    return Accounts(read_configuration(configuration))
+
+
+_on_option = click.option(
+    "--on",
+    metavar="FILE",
+    type=_FILE,
+    help="Not at AWS: the configuration of `receiver serve`. Users are made by the store's IAM API.",
+)
+
+
+@receiver.command(
+    cls=Command,
+    short_help="Print the policy of who may do one delivery.",
+    sections=_examples((f"upload-client receiver policy {_A_DELIVERY} --on receiver.toml", "")),
+)
+@_of_a_delivery
+@click.option(
+    "--on", metavar="FILE", type=_FILE, required=True, help="The configuration of `receiver serve`."
+)
+@debug_option
+def policy(*, dataset: str, delivery_id: str, on: Path) -> None:
+    """Print the IAM policy of who may do one delivery and nothing else, as JSON, to be attached by hand."""
+    click.echo(json.dumps(_accounts(on).policy(dataset, delivery_id), indent=2))
+
+
 @receiver.command(
     cls=Command,
     short_help="Let somebody deliver.",
@@ -215,6 +247,7 @@ def package(*, functions: bool, output: Path | None, force: bool, as_json: bool)
             "a temporary password is mailed",
         ),
         (f"upload-client receiver invite {_A_DELIVERY} {_HOW} --ask-password", "you set one"),
+        (f"upload-client receiver invite {_A_DELIVERY} {_HOW} --on receiver.toml", "on your own storage"),
     ),
 )
 @_of_a_delivery
@@ -225,6 +258,8 @@ def package(*, functions: bool, output: Path | None, force: bool, as_json: bool)
 @click.option(
     "-o", "--output", metavar="FILE", type=_FILE, help="The profile  [default: DATASET_DELIVERY_USER.toml]"
 )
+@_on_option
+@click.option("--endpoint", metavar="URL", help="With --on: where providers reach the store.")
 @force_option
 @_of_a_stack
 def invite(
@@ -236,6 +271,8 @@ def invite(
     resend: bool,
     ask_password: bool,
     output: Path | None,
+    on: Path | None,
+    endpoint: str | None,
     force: bool,
     stack: str,
     region: str | None,
@@ -244,13 +281,36 @@ def invite(
     """Let somebody deliver one delivery, and write the profile to send to them.
 
     They may write and read what is theirs of this delivery, and nothing else. The profile holds no password.
-    It may be repeated: what is as it should be is left so.
+    It may be repeated: what is as it should be is left so. With --on a new user's key is written beside it,
+    into a file that only you can read.
     """
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
 
     path = output or Path(re.sub(r"[^\w.@+-]", "_", f"{dataset}_{delivery_id}_{user}.toml"))
     if not force:
         check_free(path, "invitation")
+    if on is not None:
+        if email or resend or ask_password:
+            raise UsageError("--email, --resend and --ask-password are for Cognito: leave them out with --on")
+        keys = path.with_suffix(".keys")
+        if not force:
+            check_free(keys, None)
+        admitted = _accounts(on).invite(dataset, delivery_id, user, endpoint=endpoint)
+        with replacing(path) as file:
+            file.write(admitted.profile)
+        told = [*admitted.did, f"wrote {path}: send it to them"]
+        if admitted.keys is not None:
+            with replacing(keys, private=True) as file:
+                file.write(admitted.keys)
+            told.append(f"wrote {keys}: send it to them on another way")
+        if as_json:
+            _print("invitation", {"dataset": dataset, "delivery_id": delivery_id, "user": user, "did": told})
+            return
+        _say(*told)
+        return
+    if endpoint:
+        raise UsageError("--endpoint says where a store of your own is reached: it needs --on")
     opened = _open(stack, region)
     password = None
     if ask_password:
@@ -270,9 +330,18 @@ def invite(
     short_help="List the deliveries somebody is invited to.",
     sections=_examples(("upload-client receiver list --json", "")),
 )
+@_on_option
 @_of_a_stack
-def list_(*, stack: str, region: str | None, as_json: bool) -> None:
+def list_(*, on: Path | None, stack: str, region: str | None, as_json: bool) -> None:
     """List the deliveries somebody is invited to, since when, and to where they were handed over."""
+    if on is not None:
+        invited = sorted(_accounts(on).deliveries())
+        if as_json:
+            names = ("dataset", "delivery_id", "user")
+            _print("deliveries", {"deliveries": [dict(zip(names, one, strict=True)) for one in invited]})
+            return
+        _say(*(f"{dataset}/{delivery_id}  {user}" for dataset, delivery_id, user in invited))
+        return
     opened = _open(stack, region)
     found = list(opened.deliveries())
     handed = _handed_over(opened, found)
@@ -358,16 +427,27 @@ def _places(opened: Receiver, delivery: Delivery) -> dict[str, str]:
 )
 @_of_a_delivery
 @click.option("--user", metavar="NAME", help="Whose invitation ends  [default: everybody's]")
+@_on_option
 @_of_a_stack
 def revoke(
-    *, dataset: str, delivery_id: str, user: str | None, stack: str, region: str | None, as_json: bool
+    *,
+    dataset: str,
+    delivery_id: str,
+    user: str | None,
+    on: Path | None,
+    stack: str,
+    region: str | None,
+    as_json: bool,
 ) -> None:
     """End the invitation of one user to a delivery, or of all. What has landed stays.
 
     Without --user the delivery's role goes too, and with it at once whatever was logged in. A user whose last
     delivery this was can no longer log in.
     """
-    did = _open(stack, region).revoke(dataset, delivery_id, user)
+    if on is not None:
+        did = _accounts(on).revoke(dataset, delivery_id, user)
+    else:
+        did = _open(stack, region).revoke(dataset, delivery_id, user)
     if as_json:
         _print("revocation", {"dataset": dataset, "delivery_id": delivery_id, "user": user, "did": did})
     else:

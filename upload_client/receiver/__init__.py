@@ -9,9 +9,14 @@ with several validators for each delivery only, those between ``#else`` and ``#e
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["delivery_template", "hand_over_template", "receiver_template", "state_machine"]
+if TYPE_CHECKING:
+    from upload_client.core.files import TransferType
+
+__all__ = ["delivery_policy", "delivery_template", "hand_over_template", "receiver_template", "state_machine"]
 
 
 def receiver_template(shards: int | None = None) -> str:
@@ -75,19 +80,54 @@ def state_machine(*, hand_over: bool = False) -> str:
 
     https://docs.aws.amazon.com/step-functions/latest/dg/concepts-amazon-states-language.html
     """
+    text = hand_over_template("s3://archive/{dataset}/{delivery_id}/") if hand_over else receiver_template(1)
+    definition = _read(text)["Resources"]["StateMachine"]["Properties"]["Definition"]
+    return json.dumps(definition, indent=2) + "\n"
+
+
+def _read(template: str) -> dict[str, Any]:
+    """A template, with CloudFormation's short forms (`!Sub …`) as what follows them."""
     import yaml  # noqa: PLC0415 # not for --help
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML has no types
-        """Reads CloudFormation's short forms (`!Sub …`) as what follows them."""
+        """Knows the short forms."""
 
     def plain(_loader: yaml.Loader, _tag: str, node: yaml.Node) -> object:
         return str(node.value).replace("${AWS::Partition}", "aws")
 
     Loader.add_multi_constructor("!", plain)
-    text = hand_over_template("s3://archive/{dataset}/{delivery_id}/") if hand_over else receiver_template(1)
-    template = yaml.load(text, Loader)  # noqa: S506 # it is a safe one
-    definition = template["Resources"]["StateMachine"]["Properties"]["Definition"]
-    return json.dumps(definition, indent=2) + "\n"
+    found: dict[str, Any] = yaml.load(template, Loader)  # noqa: S506 # it is a safe one
+    return found
+
+
+def delivery_policy(
+    control_bucket: str, root: str, landing_bucket: str, landing: Mapping[TransferType, str]
+) -> dict[str, Any]:
+    """The IAM policy of who may do one delivery and nothing else, for a store without CloudFormation.
+
+    It is the one of `delivery_template`, without what is asked of other services.
+
+    Args:
+        control_bucket: its name.
+        root: what the delivery's keys there begin with.
+        landing_bucket: its name.
+        landing: what the keys of its files begin with, by transfer type.
+    """
+    role = _read(delivery_template())["Resources"]["Role"]["Properties"]
+    (policy,) = role["Policies"]
+    text = json.dumps(
+        [one for one in policy["PolicyDocument"]["Statement"] if str(one["Action"]).find("s3:") >= 0]
+    )
+    delivery = "${Dataset}/${DeliveryId}/"
+    for transfer_type, prefix in landing.items():
+        text = text.replace(f"${{LandingBucket}}/{delivery}{transfer_type}/", f"{landing_bucket}/{prefix}")
+    text = text.replace(delivery, root)
+    text = text.replace("${ControlBucket}", control_bucket).replace("${LandingBucket}", landing_bucket)
+    statements = json.loads(text)
+    for statement in statements:
+        if statement["Sid"] == "ListLanding":
+            statement["Condition"]["StringLike"]["s3:prefix"] = [f"{prefix}*" for prefix in landing.values()]
+    return {"Version": policy["PolicyDocument"]["Version"], "Statement": statements}
 
 
 def delivery_template() -> str:

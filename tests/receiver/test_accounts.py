@@ -1,0 +1,184 @@
+"""Invitations by a store's own IAM API."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import stat
+import sys
+import tomllib
+
+import pytest
+from receiver.policies import allows
+
+from upload_client.cli.app import main
+from upload_client.errors import DeliveryError, UsageError
+from upload_client.receiver.accounts import Accounts
+from upload_client.receiver.serving.configuration import read_configuration
+from upload_client.sandbox import Sandbox
+
+OURS, OTHERS = "survey7/1", "survey7/10"
+
+
+@pytest.fixture(scope="module")
+def store():
+    with Sandbox() as made:
+        yield made
+
+
+@pytest.fixture
+def on(store, tmp_path, monkeypatch):
+    """The configuration of a receiver at that store."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "sandbox")
+    path = tmp_path / "receiver.toml"
+    path.write_text(
+        f'control_bucket = "control"\nlanding_bucket = "landing"\nendpoint_url = "{store.endpoint_url}"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+@pytest.fixture
+def accounts(on) -> Accounts:
+    return Accounts(read_configuration(on))
+
+
+@pytest.fixture
+def user() -> str:
+    return f"maria-{secrets.token_hex(4)}"
+
+
+def may(policy: dict, action: str, resource: str, **context: str) -> bool:
+    return allows(
+        [policy], action, f"arn:aws:s3:::{resource}", {f"s3:{key}": value for key, value in context.items()}
+    )
+
+
+def test_the_policy_is_for_one_delivery_and_for_no_verdict(accounts):
+    policy = accounts.policy("survey7", "1")
+    for transfer_type in ("staging", "sample"):
+        assert may(policy, "s3:PutObject", f"landing/{OURS}/{transfer_type}/a.csv")
+        assert may(policy, "s3:PutObject", f"control/{OURS}/{transfer_type}/log/client/0000000001.jsonl")
+        assert not may(
+            policy, "s3:PutObject", f"control/{OURS}/{transfer_type}/log/validator/0000/0000000001.jsonl"
+        )
+        assert not may(policy, "s3:PutObject", f"landing/{OTHERS}/{transfer_type}/a.csv")
+    assert may(policy, "s3:GetObject", f"control/{OURS}/staging/log/validator/0000/0000000001.jsonl")
+    assert not may(policy, "s3:GetObject", f"control/{OTHERS}/owned")
+    assert may(policy, "s3:ListBucket", "control", prefix=f"{OURS}/")
+    assert may(policy, "s3:ListBucket", "landing", prefix=f"{OURS}/staging/")
+    for bucket in ("control", "landing"):
+        assert not may(policy, "s3:ListBucket", bucket, prefix=f"{OTHERS}/")
+        assert not may(policy, "s3:ListBucket", bucket)
+    assert not may(policy, "s3:DeleteObject", f"landing/{OURS}/staging/a.csv")
+    assert "lambda" not in json.dumps(policy)
+    assert "${" not in json.dumps(policy)
+
+
+def test_the_policy_follows_where_the_receiver_has_files_and_control_keys(on):
+    on.write_text(
+        'control_bucket = "c"\ncontrol_prefix = "x/"\nlanding_bucket = "l"\n'
+        'landing_prefix = "in/{transfer_type}/{dataset}/{delivery_id}/"\n',
+        encoding="utf-8",
+    )
+    policy = Accounts(read_configuration(on)).policy("d", "y")
+    assert may(policy, "s3:PutObject", "l/in/sample/d/y/a")
+    assert may(policy, "s3:ListBucket", "l", prefix="in/staging/d/y/")
+    assert not may(policy, "s3:PutObject", "l/d/y/staging/a")
+    assert may(policy, "s3:PutObject", "c/x/d/y/owned")
+    assert may(policy, "s3:ListBucket", "c", prefix="x/d/y/")
+    assert not may(policy, "s3:PutObject", "c/d/y/owned")
+
+
+def test_whoever_is_invited_has_a_key_and_keeps_it(accounts, user):
+    first = accounts.invite("survey7", "1", user)
+    assert first.keys.startswith("export AWS_ACCESS_KEY_ID=")
+    assert "AWS_SECRET" not in repr(first)
+    profile = tomllib.loads(first.profile)
+    assert (profile["start"], profile["auth"], profile["landing_bucket"]) == ("watched", "aws", "landing")
+    assert accounts.invite("survey7", "2", user, endpoint="https://s3.example").keys is None
+    assert [one for one in accounts.deliveries() if one[2] == user] == [
+        ("survey7", "1", user),
+        ("survey7", "2", user),
+    ]
+
+
+def test_an_invitation_that_ends_takes_the_key_only_with_the_last_one(accounts, user):
+    for delivery_id in ("1", "2"):
+        accounts.invite("ended", delivery_id, user)
+    assert len(accounts.revoke("ended", "1", user)) == 1
+    did = accounts.revoke("ended", "2")
+    assert did == (f"{user} may no longer do ended/2", f"deleted a key of {user}, who may do nothing more")
+    with pytest.raises(UsageError, match="nobody is invited to ended/2"):
+        accounts.revoke("ended", "2")
+    with pytest.raises(UsageError, match=f"{user} is not invited"):
+        accounts.revoke("ended", "1", user)
+
+
+def test_a_store_that_spells_permissions_otherwise_gets_them_so_and_it_is_said(accounts, user):
+    put = accounts._iam.put_user_policy
+    given = []
+
+    def as_seaweedfs(**arguments):
+        document = arguments["PolicyDocument"]
+        if "MultipartUploads" in document or "ListMultipartUploadParts" in document:
+            raise accounts._iam.exceptions.MalformedPolicyDocumentException(
+                {"Error": {"Code": "MalformedPolicyDocument", "Message": "not a valid action"}},
+                "PutUserPolicy",
+            )
+        given.append(json.loads(document))
+        return put(**arguments)
+
+    accounts._iam.put_user_policy = as_seaweedfs
+    done = accounts.invite("survey7", "1", user)
+    assert any("spelled as SeaweedFS has them" in line for line in done.did)
+    (policy,) = given
+    assert may(
+        policy, "s3:PutObject", "landing"
+    )  # which there lets see unfinished uploads, and write nothing
+    assert not may(policy, "s3:PutObject", "landing/other")
+    assert not may(policy, "s3:PutObject", "control")
+    assert all(statement["Action"] for statement in policy["Statement"])
+
+
+@pytest.mark.parametrize(("dataset", "who"), [("a b", "maria"), ("a", "../maria"), ("a=b", "maria")])
+def test_names_that_are_none_are_refused(accounts, dataset, who):
+    with pytest.raises(UsageError):
+        accounts.invite(dataset, "1", who)
+
+
+def test_a_store_without_such_an_api_is_told_with_what_to_do(on):
+    text = on.read_text(encoding="utf-8")
+    on.write_text(f'{text}[endpoints]\niam = "http://127.0.0.1:9"\n', encoding="utf-8")
+    with pytest.raises(DeliveryError, match="the store's IAM refused") as caught:
+        list(Accounts(read_configuration(on)).deliveries())
+    assert "receiver policy" in caught.value.hint
+
+
+def test_as_it_is_typed(on, user, tmp_path, capsys):
+    names = ["--dataset", "typed", "--delivery-id", "1"]
+    assert main(["receiver", "invite", *names, "--user", user, "--on", str(on)]) == 0
+    assert "send it to them on another way" in capsys.readouterr().out
+    profile, keys = tmp_path / f"typed_1_{user}.toml", tmp_path / f"typed_1_{user}.keys"
+    assert "SECRET" not in profile.read_text(encoding="utf-8")
+    if sys.platform != "win32":
+        assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    assert main(["receiver", "list", "--on", str(on), "--json"]) == 0
+    assert {"dataset": "typed", "delivery_id": "1", "user": user} in json.loads(capsys.readouterr().out)[
+        "deliveries"
+    ]
+    assert main(["receiver", "list", "--on", str(on)]) == 0
+    assert f"typed/1  {user}" in capsys.readouterr().out
+    assert main(["receiver", "policy", *names, "--on", str(on)]) == 0
+    assert json.loads(capsys.readouterr().out)["Version"] == "2012-10-17"
+    assert (
+        main(["receiver", "invite", *names, "--user", user, "--on", str(on)]) == 2
+    )  # a key is not written over
+    assert main(["receiver", "revoke", *names, "--on", str(on)]) == 0
+    assert "may no longer do typed/1" in capsys.readouterr().out
+    assert (
+        main(["receiver", "invite", *names, "--user", user, "--on", str(on), "--email", "a@b.example"]) == 2
+    )
+    assert main(["receiver", "invite", *names, "--user", user, "--endpoint", "http://x", "-o", "y.toml"]) == 2

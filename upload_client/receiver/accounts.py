@@ -1,0 +1,216 @@
+"""Invitations without CloudFormation: users, keys and policies by the IAM API of a store.
+
+The policy is that of `delivery.yaml`, without what only AWS has. Whoever gets a key may do that delivery and
+nothing else, as far as the store evaluates policies.
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPolicy.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from upload_client.core.files import TRANSFER_TYPES
+from upload_client.core.foreign import tamed
+from upload_client.core.layout import InvalidName, Layout, check_name
+from upload_client.errors import DeliveryError, UsageError
+from upload_client.receiver import delivery_policy
+from upload_client.receiver.serving.configuration import Configuration
+from upload_client.s3 import clients
+
+__all__ = ["Accounts", "Admission"]
+
+_SPELLED = {"s3:ListBucketMultipartUploads": "s3:PutObject", "s3:ListMultipartUploadParts": None}
+"""Actions that SeaweedFS (4.48) does not know. For a bucket's unfinished uploads it asks for the other one,
+on the bucket, which lets nobody write; for an upload's parts, for the one to write it."""
+_BETWEEN = "="
+"""Stands between data set and delivery in a policy's name: in theirs it cannot."""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The result of an invitation.
+
+    Attributes:
+        profile: the profile to send to them (TOML).
+        keys: lines for their shell that set the access key; None: they have one already.
+        did: what was done, or was so already, a line each.
+    """
+
+    profile: str
+    keys: str | None = field(repr=False)
+    did: tuple[str, ...]
+
+
+class Accounts:
+    """The users of a store, and the deliveries they may do.
+
+    Args:
+        configuration: the receiver's, as `upload-client receiver serve` takes it.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._settings = settings = configuration.validator
+        self._region = configuration.serve.region
+        session = boto3.Session(region_name=self._region)
+        self._iam: Any = clients.client(session, "iam", settings)
+
+    def policy(self, dataset: str, delivery_id: str) -> dict[str, Any]:
+        """The policy of who may do this delivery and nothing else.
+
+        Raises:
+            UsageError: they are no names.
+        """
+        settings = self._settings
+        try:
+            layouts = {
+                transfer_type: Layout(
+                    dataset, delivery_id, transfer_type, settings.control_prefix, settings.landing_prefix
+                )
+                for transfer_type in TRANSFER_TYPES
+            }
+            layout = layouts["staging"]
+            control, landing = layout.fill(settings.control_bucket), layout.fill(settings.landing_bucket)
+        except InvalidName as error:
+            raise UsageError(str(error)) from None
+        prefixes = {transfer_type: one.landing for transfer_type, one in layouts.items()}
+        return delivery_policy(control, layout.root, landing, prefixes)
+
+    def invite(self, dataset: str, delivery_id: str, user: str, *, endpoint: str | None = None) -> Admission:
+        """Let somebody deliver. It may be repeated.
+
+        Args:
+            dataset: of the delivery.
+            delivery_id: its name.
+            user: who; made where they are not there.
+            endpoint: URL at which they reach the store; None: the receiver's own.
+
+        Raises:
+            UsageError: a name is none.
+            DeliveryError: the store refuses.
+        """
+        policy = self.policy(dataset, delivery_id)
+        try:
+            check_name(user, "user")
+        except InvalidName as error:
+            raise UsageError(str(error)) from None
+        did = []
+        try:
+            try:
+                self._iam.get_user(UserName=user)
+            except self._iam.exceptions.NoSuchEntityException:
+                self._iam.create_user(UserName=user)
+                did.append(f"made the user {user}")
+            did += self._put(user, f"{dataset}{_BETWEEN}{delivery_id}", policy)
+            did.append(f"{user} may do {dataset}/{delivery_id}, and of others nothing by this")
+            keys = None
+            if self._iam.list_access_keys(UserName=user)["AccessKeyMetadata"]:
+                did.append("they have a key already")
+            else:
+                made = self._iam.create_access_key(UserName=user)["AccessKey"]
+                keys = (
+                    f"export AWS_ACCESS_KEY_ID={made['AccessKeyId']}\n"
+                    f"export AWS_SECRET_ACCESS_KEY={made['SecretAccessKey']}\n"
+                )
+                did.append("made a key")
+        except (ClientError, BotoCoreError) as error:
+            raise _refused(error) from None
+        return Admission(self._profile(dataset, delivery_id, endpoint), keys, tuple(did))
+
+    def deliveries(self) -> Iterator[tuple[str, str, str]]:
+        """Data set, delivery and user of each invitation.
+
+        Raises:
+            DeliveryError: the store refuses.
+        """
+        try:
+            users = [
+                user["UserName"]
+                for page in self._iam.get_paginator("list_users").paginate()
+                for user in page["Users"]
+            ]
+            for user in users:
+                for name in self._iam.list_user_policies(UserName=user)["PolicyNames"]:
+                    dataset, between, delivery_id = name.partition(_BETWEEN)
+                    if between:
+                        yield dataset, delivery_id, user
+        except (ClientError, BotoCoreError) as error:
+            raise _refused(error) from None
+
+    def revoke(self, dataset: str, delivery_id: str, user: str | None = None) -> tuple[str, ...]:
+        """End the invitation of one user, or of all; a key that is good for nothing more is deleted.
+
+        Raises:
+            UsageError: nobody, or not they, was invited.
+            DeliveryError: the store refuses.
+        """
+        found = list(self.deliveries())
+        ends = [
+            who
+            for *names, who in found
+            if tuple(names) == (dataset, delivery_id) and (user is None or user == who)
+        ]
+        if not ends:
+            who = "nobody is" if user is None else f"{user} is not"
+            raise UsageError(f"{who} invited to {dataset}/{delivery_id}")
+        did = []
+        try:
+            for who in ends:
+                self._iam.delete_user_policy(UserName=who, PolicyName=f"{dataset}{_BETWEEN}{delivery_id}")
+                did.append(f"{who} may no longer do {dataset}/{delivery_id}")
+                if not self._iam.list_user_policies(UserName=who)["PolicyNames"]:
+                    for key in self._iam.list_access_keys(UserName=who)["AccessKeyMetadata"]:
+                        self._iam.delete_access_key(UserName=who, AccessKeyId=key["AccessKeyId"])
+                        did.append(f"deleted a key of {who}, who may do nothing more")
+        except (ClientError, BotoCoreError) as error:
+            raise _refused(error) from None
+        return tuple(did)
+
+    def _put(self, user: str, name: str, policy: Mapping[str, Any]) -> list[str]:
+        """Give a user a policy; what is to be said about it."""
+
+        def put(document: Mapping[str, Any]) -> None:
+            self._iam.put_user_policy(UserName=user, PolicyName=name, PolicyDocument=json.dumps(document))
+
+        try:
+            put(policy)
+        except self._iam.exceptions.MalformedPolicyDocumentException:
+            statements = []
+            for statement in policy["Statement"]:
+                given = statement["Action"]
+                actions = [_SPELLED.get(one, one) for one in (given if isinstance(given, list) else [given])]
+                statements.append({**statement, "Action": [one for one in actions if one is not None]})
+            put({**policy, "Statement": statements})
+            return ["the store lacks some of AWS' permissions: the policy is spelled as SeaweedFS has them"]
+        return []
+
+    def _profile(self, dataset: str, delivery_id: str, endpoint: str | None) -> str:
+        settings = self._settings
+        values = {
+            "auth": "aws",
+            "region": self._region,
+            "endpoint_url": endpoint or settings.endpoints.get("s3") or settings.endpoint_url,
+            "control_bucket": settings.control_bucket,
+            "control_prefix": settings.control_prefix,
+            "landing_bucket": settings.landing_bucket,
+            "landing_prefix": settings.landing_prefix,
+            "start": "watched",
+        }
+        head = (
+            "# With the keys you were given in the environment:\n"
+            f"#   upload-client --profile ./FILE --dataset {dataset} --delivery-id {delivery_id}\n"
+        )
+        return head + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items() if value)
+
+
+def _refused(error: Exception) -> DeliveryError:
+    return DeliveryError(
+        f"the store's IAM refused: {tamed(str(error))}",
+        hint="It needs an IAM API, and keys that may make users. Else give what"
+        " `upload-client receiver policy` prints to whoever may.",
+    )
