@@ -96,6 +96,24 @@ def test_each_promise_that_a_store_breaks_is_seen(sound, observation):
     assert judged.use in (Use.REFUSED, Use.MADE_UP_FOR)
 
 
+def test_an_upload_that_ends_with_its_first_refusal_breaks_no_promise(sound, monkeypatch):
+    complete = sound.client.complete_multipart_upload
+
+    def once(**arguments):
+        try:
+            return complete(**arguments)
+        except ClientError:
+            where = {name: arguments[name] for name in ("Bucket", "Key", "UploadId")}
+            sound.client.abort_multipart_upload(**where)
+            raise
+
+    monkeypatch.setattr(sound.client, "complete_multipart_upload", once)
+    profile = probe(sound)
+    assert broken(profile) == set()
+    assert profile.no_parts == ""
+    assert O.COMPLETE_CREATE_ONLY in profile.observed
+
+
 def test_a_copy_that_is_refused_and_made_all_the_same_is_seen(sound, monkeypatch):
     copy, head = sound.client.copy_object, sound.client.head_object
     first = {}

@@ -115,6 +115,18 @@ class _Trials:
         told = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": _crc32(body), **arguments}
         return self.ask("put_object", key, Body=body, **told)
 
+    def content(self, key: str | None = None) -> bytes:
+        """The object's content: its ETag may be the one from before, over what was written all the same.
+
+        Empty where it cannot be read: then it is not what was there.
+        """
+        answer = self.ask("get_object", key)
+        try:
+            with store_errors(f"GET {key or self.key}"):
+                return bytes(answer.got["Body"].read(1024)) if answer.ok else b""
+        except StoreError:
+            return b""
+
     def etag_is(self, etag: str) -> str:
         """A value of If-Match, in the spelling that this store understands."""
         return etag if self.bare else f'"{etag}"'
@@ -170,21 +182,27 @@ class _Trials:
             )
 
         try:
-            etag = self.ask("head_object").etag
+            etag, there = self.ask("head_object").etag, self.content()
             for observation, condition in (
                 (_O.COMPLETE_CREATE_ONLY, {"IfNoneMatch": "*"}),
                 (_O.COMPLETE_REPLACE_ONLY, {"IfMatch": self.etag_is(_NO_ETAG)}),
             ):
                 answer = complete(_crc32(body), **condition)
-                kept = _refused(answer) and answer.error.s3_code != "NoSuchUpload"  # type: ignore[union-attr]
+                if _is_gone(answer) and self.content() == there:
+                    return  # the refusal before this has ended the upload, and nothing was written
+                kept = _refused(answer) and not _is_gone(answer)
                 self.note(observation, kept=kept)
                 if not kept:
                     return  # the upload has been used up
             answer = complete(_wrong(body))
+            if _is_gone(answer):
+                return
             self.note(_O.CRC32_WHOLE, kept=_refused(answer))
             if answer.ok:
                 return
             answer = complete(_crc32(body), IfMatch=self.etag_is(etag))
+            if _is_gone(answer):
+                return
             if answer.ok:
                 self.note(_O.COMPLETE_ETAG, kept=bool(answer.etag))
             self.note(_O.COMPLETE_CONTENT, kept=answer.ok)
@@ -210,15 +228,10 @@ class _Trials:
         def copy(**condition: str) -> _Answer:
             return self.ask("copy_object", other, CopySource=source, **condition)
 
-        def content() -> bytes:
-            # Not its ETag: that may be the one from before, over the content that was copied all the same.
-            answer = self.ask("get_object", other)
-            return bytes(answer.got["Body"].read(1024)) if answer.ok else b""
-
         try:
             if not copy().ok:
                 return
-            there = content()
+            there = self.content(other)
             self.put(_body())  # so that a copy that is made all the same can be told
             for observation, condition in (
                 (_O.COPY_SOURCE, {"CopySourceIfMatch": f'"{_NO_ETAG}"'}),
@@ -226,7 +239,7 @@ class _Trials:
                 (_O.COPY_REPLACE_ONLY, {"IfMatch": f'"{_NO_ETAG}"'}),
             ):
                 refused = _refused(copy(**condition))
-                self.note(observation, kept=refused and content() == there)
+                self.note(observation, kept=refused and self.content(other) == there)
         finally:
             self.remove(other)
 
@@ -378,6 +391,11 @@ def save_profile(control: Bucket, layout: Layout, profile: StoreProfile, replace
 def _refused(answer: _Answer) -> bool:
     """Whether a store has refused a request for its content; 403 and 501 are said of any such request."""
     return answer.error is not None and answer.error.status not in (403, 501)
+
+
+def _is_gone(answer: _Answer) -> bool:
+    """Whether there is no such upload any more: it was used up by a request, carried out or not."""
+    return answer.error is not None and answer.error.s3_code == "NoSuchUpload"
 
 
 def _body() -> bytes:

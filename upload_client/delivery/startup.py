@@ -246,9 +246,9 @@ def _check_store(run: Run, places: Places, profile: StoreProfile, *, copies: boo
             )
         raise StoreUnsafe(f"the store of {places.landing} is not safe: {reasons[0]}", hint=hint)
     if profile.verification == "none":
-        run.tell(f"{places.landing}: the store verifies no checksum: {profile.in_a_line}", "warning")
+        run.tell(f"the store verifies no checksum: {profile.in_a_line}", "warning")
     elif profile.verification != "crc32" or profile.no_parts:
-        run.tell(f"{places.landing}: {profile.no_parts or profile.in_a_line}", "info")
+        run.tell(f"of the store was seen: {profile.no_parts or profile.in_a_line}", "info")
 
 
 def _fence(run: Run, places: Places, lock: Lock) -> tuple[LogWriter, LogChain]:
