@@ -22,6 +22,9 @@ LONG = 100_000  # bytes: more than a pipe holds
 TABLE = "path,will_transfer\n" + "x,false\n" * (LONG // 8) + "the/last,true\n"
 PATTERNS = "# pattern\n" * (LONG // 10) + "the/last\\\n"
 TOML = "# a comment\n" * (LONG // 12) + "the_last = 1\n"
+SERVED = (
+    "# a comment\n" * (LONG // 12) + "serve = {the_last = 1}\ncontrol_bucket = 'c'\nlanding_bucket = 'l'\n"
+)
 YAML = "# a comment\n" * (LONG // 12) + "the_last: 1\n"
 DELIVERY = ("--dataset", "D", "--delivery-id", "Y")
 
@@ -50,8 +53,25 @@ CASES = {
         }.items()
     },
     **{
+        (f"expectations {command}", "exclude_from"): Case(
+            ("expectations", command, "data", *rest, "--exclude-from", "{}"), PATTERNS, "the/last"
+        )
+        for command, rest in {"infer": (), "check": ("--expectations", "e.yaml")}.items()
+    },
+    ("index", "profile"): Case(("index", "s3://bucket/x", "-o", "x.csv", "--profile", "{}"), TOML),
+    **{
         (command, "profile"): Case((command, *DELIVERY, "--profile", "{}"), TOML)
         for command in ("", "check", "status", "report")
+    },
+    ("receiver serve", "configuration"): Case(("receiver", "serve", "{}"), SERVED),
+    **{
+        (f"receiver {command}", "on"): Case(("receiver", command, *rest, "--on", "{}"), SERVED)
+        for command, rest in {
+            "list": (),
+            "policy": DELIVERY,
+            "invite": (*DELIVERY, "--user", "maria"),
+            "revoke": DELIVERY,
+        }.items()
     },
     ("unlock", "profile"): Case(("unlock", *DELIVERY, "--steal", "x", "--profile", "{}"), TOML),
     ("verify", "profile"): Case(("verify", "r.json", "--online", "--profile", "{}"), TOML),
@@ -84,7 +104,7 @@ FOLDERS = {"source", "output_dir", "folder"}
 TEXTS = {
     *("dataset", "delivery_id", "include", "exclude", "max_rate", "patience", "dask", "s3_endpoint"),
     *("buckets", "threads", "page", "steal", "user", "email", "stack", "region", "shard", "job", "moment"),
-    *("to", "name", "select", "expect", "tsa"),
+    *("to", "name", "select", "expect", "tsa", "topic", "hand_over", "endpoint", "note"),
 }
 
 
@@ -122,6 +142,7 @@ def receipt(tmp_path) -> str:
     with local_copy(head, tmp_path) as copy:
         for _ in copy.of(encode_receipt(head, files)):
             pass
+    (tmp_path / "e.yaml").write_text("version: 1\ntypes: [{name: all, files: '*'}]\n")
     (tmp_path / "r.tsr").write_text("a time-stamp")
     os.replace(copy.path, tmp_path / "r.json")  # noqa: PTH105
     return (tmp_path / "r.json").read_text()

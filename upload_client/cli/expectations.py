@@ -148,7 +148,9 @@ def check(
     from upload_client.core.problems import group  # noqa: PLC0415 # not for --help
     from upload_client.expectations.document import load_file  # noqa: PLC0415 # imports pydantic
     from upload_client.expectations.expected import Expected  # noqa: PLC0415 # imports pydantic
+    from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 
+    one_reader(expectations=document, exclude_from=exclude_from)
     agreed = load_file(document)
     from upload_client.preflight.content import check_contents, unopened  # noqa: PLC0415 # imports boto3
 

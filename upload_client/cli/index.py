@@ -99,8 +99,10 @@ def index(
     from upload_client.support import figures  # noqa: PLC0415 # not for --help
     from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
+    from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 
     kind = as_format or (named_format(output.name) if output is not None else None) or "csv"
+    one_reader(exclude_from=exclude_from, profile=profile)
     if output is None and kind != "csv":
         raise UsageError(
             f"where to write the {kind} list is not said",

@@ -255,7 +255,7 @@ def says(problem: Any, keys: Iterable[str]) -> str:  # noqa: ANN401 - pydantic's
     """
     kind, last = problem["type"], problem["loc"][-1] if problem["loc"] else ""
     if kind == "extra_forbidden":
-        close = difflib.get_close_matches(str(last)[:_MAX_TEXT], list(keys), n=1)
+        close = difflib.get_close_matches(str(last)[:_MAX_TEXT], [key for key in keys if key != last], n=1)
         return "there is no such key here" + (f"; did you mean {close[0]!r}?" if close else "")
     if kind == "missing":
         return f"{str(last)!r} is missing"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
+from upload_client.support.inputs import read_once
 from upload_client.validator import ValidatorSettings
 
 __all__ = ["Configuration", "Serving", "read_configuration"]
@@ -60,7 +61,7 @@ def read_configuration(path: Path) -> Configuration:
     """
     name = for_terminal(str(path))
     try:
-        found: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        found: dict[str, Any] = tomllib.loads(read_once(path, "the configuration").decode())
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
