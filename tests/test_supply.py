@@ -102,3 +102,13 @@ def test_what_the_image_is_built_from_is_enough_to_build_it(tmp_path):
         check=True,
     )
     assert list((tmp_path / "dist").glob("*.whl"))
+
+
+def test_nothing_lies_beside_the_project_that_is_none_of_it():
+    """What a trial wrote into the folder it ran in would go to everybody with the sources."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("no checkout")
+    tracked = subprocess.run([git, "-C", ROOT, "ls-files"], capture_output=True, text=True, check=True).stdout
+    top = [name for name in tracked.splitlines() if "/" not in name and not name.startswith(".")]
+    assert [name for name in top if Path(name).suffix not in {"", ".md", ".py", ".toml", ".yml"}] == []
