@@ -451,6 +451,24 @@ def test_a_move_that_is_killed_before_it_deletes_has_lost_nothing(world: World) 
     assert world.files("src") == {}
 
 
+def test_a_move_that_ended_while_it_deleted_goes_on_and_loses_nothing_that_it_has_moved(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sides.to_files and not sides.from_files:
+        pytest.skip("nothing is moved from S3 into files")
+    sides.have({"a": "1", "b": "2", "c": "3"})
+    sides.sync()
+    if sides.from_files:  # as far as the first run came
+        Path(sides.source, "a").unlink()
+    else:
+        sides.world.bucket.rm("src/a")
+    counts = sides.sync(retain_source_data=False)
+    assert sides.there() == {"a": "1", "b": "2", "c": "3"}
+    assert sides.here() == {}
+    assert (counts.moved, counts.removed) == (2, 0)
+    assert any("a move removes none there" in line for line in sides.world.warnings)
+
+
 # ------------------------------------------------------------------------------------------------- any tree
 
 NAMES = st.lists(st.sampled_from(["a", "b", "ä", "x y"]), min_size=1, max_size=3).map("/".join)

@@ -140,7 +140,7 @@ class DataSyncRequest(_Model):
         filter_root: what patterns are relative to; None: the source.
         max_concurrency: requests under way at once.
         retain_source_data: False: the source is deleted once its copy is confirmed.
-        delete: remove at the destination what the (filtered) source does not have.
+        delete: remove at the destination what the (filtered) source does not have; of no effect in a move.
         require_lock: hold a lock on a local destination meanwhile.
         force: send what is there already, too.
         size_only: take files of the same size for the same, unless the source's is newer.

@@ -419,6 +419,13 @@ class _Sync:
             in_the_way = _in_the_way(plan.send, extra)
             self._remove_extra(source, target, sorted(in_the_way))
             extra = [path for path in extra if path not in in_the_way]
+        if moves and extra:
+            # A move that was ended half way has deleted sources: what it brought looks like what is too much.
+            self._warn(
+                f"{len(extra):,} files that the source has not stay at {target.uri}:"
+                " a move removes none there"
+            )
+            extra = []
         if isinstance(target, S3Place):
             confirmed = self._to_s3(source, target, plan)
         elif isinstance(source, S3Place):
