@@ -91,6 +91,7 @@ def test_each_file_is_judged_once_by_the_validator_whose_it_is(
     assert judged(delivery) == shares(content(data))
 
 
+@pytest.mark.long  # a minute of silence; `test_handlers_fan_out` starts again the one that is missed, too
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL on this system")
 def test_a_validator_that_is_killed_is_started_again_alone(delivery: Delivery, data: Path) -> None:
     (data / "deadly.csv").write_text("a,b\n1,2\n")

@@ -90,6 +90,10 @@ class UploadLost(Exception):  # noqa: N818 - reads as what it says
     """A multipart upload is no longer there or cannot be completed: the file is to be sent anew."""
 
 
+_OF_THE_PARTS = frozenset({"BadDigest", "XAmzContentChecksumMismatch"})
+"""Said by Complete of parts that are not those of this file: repeating it changes nothing."""
+
+
 def _pauses() -> Iterator[float]:
     """Seconds before each repetition: exponential to 10 s, with full jitter so that workers spread out."""
     longest = 0.2
@@ -132,6 +136,8 @@ def write(request: Fenced, size: int, crc32: str | None, *, strict: bool = False
     while True:
         answer = yield request
         if (answer.ok and answer.etag) or not (answer.ok or answer.conflict or answer.passing):
+            return answer
+        if isinstance(request, CompleteUpload) and answer.code in _OF_THE_PARTS:
             return answer
         said_yes, said = answer.ok, answer.crc32 if answer.ok else None
         if said_yes:
