@@ -40,7 +40,7 @@ class Place:
     url: str
     told: list[HandOver] = field(default_factory=list)
 
-    def land(self, files: dict[str, bytes]) -> None:
+    def land(self, files: dict[str, bytes], epoch: int = 3) -> None:
         """Put files into landing, and a receipt that names them into control."""
         rows = []
         for path in sorted(files):
@@ -48,7 +48,7 @@ class Place:
             crc32 = checksums.encode(checksums.crc32(files[path]))
             rows.append(file(path, len(files[path]), crc32=crc32, etag=etag))
         said = {"landing": f"s3://{self.landing.name}/{self.landing.prefix}"}
-        self.control.put(self.layout.receipt(3), b"".join(encode_receipt(head(rows, **said), rows)))
+        self.control.put(self.layout.receipt(epoch), b"".join(encode_receipt(head(rows, **said), rows)))
 
     def job(self, **options) -> Job:
         to = f"s3://{self.archive.name}/{self.archive.prefix}"
@@ -160,11 +160,39 @@ def test_landing_that_is_not_as_the_receipt_says_is_refused(place: Place, spoil,
     assert place.archived() == {}
 
 
-def test_what_the_archive_has_is_not_copied_again_and_what_is_wrong_there_is_replaced(place: Place) -> None:
+def test_what_the_archive_has_is_not_copied_again(place: Place) -> None:
     place.archive.put("a.csv", b"one")
-    place.archive.put("b/c d.csv", b"TWO")
+    place.archive.put("beside", b"of nobody")
     assert place.hand_over().copied == 3
-    assert place.archived() == FILES
+    assert place.archived() == {**FILES, "beside": b"of nobody"}
+
+
+@pytest.mark.parametrize("content", [b"TWO", b"longer"])
+def test_what_others_have_in_the_archive_is_not_replaced(place: Place, content: bytes) -> None:
+    place.archive.put("b/c d.csv", content)
+    with pytest.raises(HandOverRefused, match="1 other objects under names of this delivery"):
+        place.hand_over(remove=True)
+    assert place.archived() == {"b/c d.csv": content}
+    assert place.landed() == FILES
+    assert place.record() is None
+
+
+def test_a_delivery_that_was_corrected_replaces_what_it_has_brought_before(place: Place) -> None:
+    place.hand_over()
+    place.land({**FILES, "a.csv": b"new"}, epoch=4)
+    assert place.hand_over().copied == 1
+    assert place.archived() == {**FILES, "a.csv": b"new"}
+    record = place.record()
+    assert record is not None
+    assert record.epoch == 4
+
+
+def test_nothing_is_removed_when_the_archive_has_lost_it_since(place: Place) -> None:
+    place.hand_over()
+    place.archive.rm("a.csv")
+    with pytest.raises(HandOverRefused, match="is not in the archive"):
+        place.hand_over(remove=True)
+    assert place.landed() == FILES
 
 
 def test_a_copy_that_is_damaged_after_it_was_made_is_not_recorded(
@@ -321,6 +349,19 @@ def test_it_is_a_function(place: Place, monkeypatch: pytest.MonkeyPatch, context
     done = function(event, context)
     assert (done["copied"], done["record"]["n_files"]) == (0, 4)
     assert function({**event, "step": "prepare"}, context)["did_nothing"] is True
+    place.control.rm(place.layout.hand_over(3))
+    place.archive.put("a.csv", b"of somebody else")
+    with pytest.raises(HandOverRefused, match="they are not replaced"):
+        function({**event, "step": "prepare"}, context)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_settings_that_are_none_are_told(text: str, monkeypatch: pytest.MonkeyPatch, store) -> None:
+    from upload_client.functions.hand_over.handler import request_of_outcome
+
+    monkeypatch.setenv("UPLOAD_CLIENT_HAND_OVER", text)
+    with pytest.raises(UsageError, match="is no JSON object"):
+        request_of_outcome("{}")
 
 
 def test_the_outcome_message_starts_it(place: Place, monkeypatch: pytest.MonkeyPatch, context) -> None:

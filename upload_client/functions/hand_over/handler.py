@@ -26,6 +26,7 @@ from upload_client.functions.errors import InvalidRequest
 from upload_client.functions.hand_over.work import (
     HandOverRefused,
     Job,
+    check_archive,
     check_landing,
     hand_over,
     last_hand_over,
@@ -34,6 +35,7 @@ from upload_client.functions.hand_over.work import (
 )
 from upload_client.receiver.process import buckets
 from upload_client.s3 import clients
+from upload_client.s3.bucket import Bucket
 from upload_client.validator.settings import ValidatorSettings
 
 if TYPE_CHECKING:
@@ -146,8 +148,8 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         request: HandOverRequest,
         to: str,
         layout: Layout,
-        control: Any,  # noqa: ANN401 - buckets
-        landing: Any,  # noqa: ANN401
+        control: Bucket,
+        landing: Bucket,
     ) -> HandOverResponse:
         key, files, sha256, _ = read_receipt(control, layout)
         known = last_hand_over(control, layout)
@@ -160,6 +162,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 hint="Hand it over in one process: upload-client receiver hand-over.",
             )
         bucket, prefix = name_of_folder(to)
+        check_archive(control, layout, Bucket(bucket, prefix=prefix, client=landing.client), files)
         where = request.temporary_request_payload_path
         prepared = PrepareBatchDataSyncHandler().handle(
             PrepareBatchDataSyncRequest(
@@ -206,8 +209,10 @@ def request_of_outcome(body: str) -> HandOverRequest:
     rest = os.environ.get("UPLOAD_CLIENT_HAND_OVER", "")
     try:
         settings = json.loads(rest)
-    except ValueError:
-        raise UsageError("UPLOAD_CLIENT_HAND_OVER is no JSON", hint='Write {"to": "s3://…/"}.') from None
+    except (ValueError, RecursionError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise UsageError("UPLOAD_CLIENT_HAND_OVER is no JSON object", hint='Write {"to": "s3://…/"}.')
     names = {name: outcome.get(name) for name in ("dataset", "delivery_id", "transfer_type")}
     request: HandOverRequest = HandOverHandler.deserialize_request({**settings, **names})
     return request

@@ -53,6 +53,7 @@ __all__ = [
     "HandOverRefused",
     "HandedOver",
     "Job",
+    "check_archive",
     "check_landing",
     "hand_over",
     "last_hand_over",
@@ -215,6 +216,8 @@ class _Work:
             record, etag = self._write(replace(record, notified_at=self._now()), etag)
         removed = 0
         if job.remove and record.removed_at is None:
+            if before is not None:  # it was proven by another run, perhaps long ago
+                self._prove(files)
             removed = self._remove(files)
             failpoints.reach("between:handover:removed")
             record, etag = self._write(replace(record, removed_at=self._now()), etag)
@@ -250,16 +253,8 @@ class _Work:
 
     def _copy(self, files: list[_File]) -> None:
         """Copy what the archive has not, each object on the receipt's ETag and with its CRC32."""
-        there = {
-            info.key: (info.size, info.etag) for info in repeat_while_lost(lambda: list(self._archive.list()))
-        }
-        same = [each for each in files if there.get(each.path, (-1, ""))[0] == each.size]
-        known = {each.path: each.crc32 for each in same}
-        right = {
-            key
-            for key, info in look_at(known, self._archive)
-            if info is not None and info.crc32 == known[key]
-        }
+        there = check_archive(self._job.control, self._job.layout, self._archive, files)
+        right = {path for path, etag in there.items() if etag is None}
         left = [each for each in files if each.path not in right]
         if right:
             self._say(f"the archive has {len(right):,} of them already")
@@ -273,7 +268,7 @@ class _Work:
                     each.path,
                     size=each.size,
                     checksum=each.crc32,
-                    expect_etag=there[each.path][1] if each.path in there else None,
+                    expect_etag=there.get(each.path),
                     source_etag=each.etag,
                 )
                 for row, each in enumerate(left)
@@ -399,6 +394,39 @@ def check_landing(landing: Bucket, files: list[_File]) -> list[str]:
     for each in files:
         del listed[each.path]
     return list(listed)
+
+
+def check_archive(
+    control: Bucket, layout: Layout, archive: Bucket, files: list[_File]
+) -> dict[str, str | None]:
+    """Find what an archive has of a delivery, and refuse where it has something else under such a name.
+
+    What an earlier hand-over of this delivery has brought there may be replaced.
+
+    Returns:
+        None for each path that is there as it has to be, the ETag for each that is to be replaced.
+
+    Raises:
+        HandOverRefused: other objects are there.
+        StoreError: a bucket refuses.
+    """
+    there = {info.key: (info.size, info.etag) for info in repeat_while_lost(lambda: list(archive.list()))}
+    found: dict[str, str | None] = {each.path: there[each.path][1] for each in files if each.path in there}
+    known = {each.path: each.crc32 for each in files if there.get(each.path, (-1, ""))[0] == each.size}
+    for path, info in look_at(known, archive):
+        if info is None:
+            del found[path]  # it was removed meanwhile
+        elif (info.crc32 or _crc32_of(archive, path, info.etag)) == known[path]:
+            found[path] = None
+    others = [(path, "is there with other content") for path, etag in found.items() if etag is not None]
+    before = last_hand_over(control, layout) if others else None
+    if others and (before is None or before.archive != f"s3://{archive.name}/{archive.prefix}"):
+        raise HandOverRefused(
+            f"the archive {archive} has {len(others):,} other objects under names of this delivery,"
+            f" and they are not replaced: {_named(others)}",
+            hint="Name a place for this delivery alone, or remove them there if nobody needs them.",
+        )
+    return found
 
 
 def _refuse_nesting(job: Job, archive: Bucket) -> None:
