@@ -23,7 +23,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Final, NamedTuple
 
 from upload_client.core import checksums
@@ -308,7 +308,7 @@ class _Fetching:
                 try:
                     self._take_place(task, temporary, fd)
                 except OSError as error:
-                    _drop(temporary, fd)
+                    _drop(temporary)
                     outcomes.append(_failure(task, error))
                 else:
                     outcomes.append(
@@ -324,11 +324,13 @@ class _Fetching:
         self._ended.put(outcomes)
 
     def _take_place(self, task: FetchTask, temporary: str, fd: int) -> None:
-        """Bring a file that is whole to the disk, and under its name."""
-        now = max(time.time_ns(), self._not_before_ns)
-        os.utime(fd if os.utime in os.supports_fd else temporary, ns=(now, now))
-        os.fsync(fd)
-        os.close(fd)
+        """Bring a file that is whole to the disk, and under its name; it is closed, whatever happens."""
+        try:
+            now = max(time.time_ns(), self._not_before_ns)
+            os.utime(fd if os.utime in os.supports_fd else temporary, ns=(now, now))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
         failpoints.reach("between:fetch:file")
         os.replace(temporary, on_disk(task.path))  # noqa: PTH105 - once a file
 
@@ -364,9 +366,13 @@ class _Fetching:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
             _write_all(fd, body, 0)
-            self._take_place(task, temporary, fd)
         except OSError:
             _drop(temporary, fd)
+            raise
+        try:
+            self._take_place(task, temporary, fd)
+        except OSError:
+            _drop(temporary)
             raise
 
     def _whole(self, task: FetchTask) -> tuple[bytes, str]:
@@ -399,6 +405,7 @@ class _Fetching:
         n_ranges = -(-task.size // _range_size(task.size))
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         done = fetched = 0
+        is_open = True
         try:
             crcs = _kept(fd, notes, task.size) if resumes else {}
             if not crcs:
@@ -416,21 +423,31 @@ class _Fetching:
                     failpoints.reach("between:fetch:range")
                     return index, crc
 
-                for index, crc in self._fetchers.map(bring, left):
-                    crcs[index] = crc
-                    fetched += _extent(index, task.size)[1]
+                under_way = [self._fetchers.submit(bring, index) for index in left]
+                try:
+                    for each in under_way:
+                        index, crc = each.result()
+                        crcs[index] = crc
+                        fetched += _extent(index, task.size)[1]
+                finally:
+                    # One has failed: the others write by a number that is another file's after it is closed.
+                    for each in under_way:
+                        each.cancel()
+                    wait(under_way)
             crc = 0
             for index in range(n_ranges):
                 crc = checksums.combine(crc, crcs[index], _extent(index, task.size)[1])
             crc32 = checksums.encode(crc)
             self._check_whole(task, temporary, crc32, info[2])
+            is_open = False
             self._take_place(task, temporary, fd)
         except BaseException as error:
             spent = isinstance(error, _Failed) or (
                 isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
             )
-            with contextlib.suppress(OSError):
-                os.close(fd)
+            if is_open:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
             if spent or not (resumes and (done or fetched)):
                 _drop(temporary)
                 _drop(notes)

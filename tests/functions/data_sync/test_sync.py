@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -399,6 +400,62 @@ def test_two_that_need_the_lock_wait_for_each_other(world: World, monkeypatch: p
     assert world.sync(world.uri("src/"), world.path("dst"), require_lock=True).files_transferred == 1
     monkeypatch.delenv("DATA_SYNC_LOCK_ROOT")
     assert world.sync(world.uri("src/"), world.path("dst"), require_lock=True).kept == 1
+
+
+@pytest.mark.parametrize("size", [3, 300_000])
+def test_no_file_is_closed_twice_where_one_cannot_get_its_name(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Its number may be another file's by then, which another thread writes into."""
+    world.put("src/a", b"x" * size)
+    world.write("dst/a/b", "a folder is there")
+    wrong = []
+    real = os.close
+
+    def noting(fd: int) -> None:
+        try:
+            real(fd)
+        except OSError as error:
+            wrong.append(error)
+            raise
+
+    monkeypatch.setattr(os, "close", noting)
+    with pytest.raises(SyncFailed, match="1 of 1 files"):
+        world.sync(world.uri("src/"), world.path("dst/"), delete=False)
+    assert wrong == []
+    assert world.files("dst") == {"a/b": "a folder is there"}
+
+
+def test_a_file_is_closed_when_none_of_its_ranges_is_under_way_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("src/a", os.urandom(4 * 2**18))
+    monkeypatch.setattr(download, "RANGE", 2**18)
+    begun, failed, closing, wrote = threading.Event(), threading.Event(), threading.Event(), []
+    real_write, real_do = download._write_here, download._Fetching._do
+
+    def write(fd: int, data: bytes, offset: int) -> None:
+        if offset == 0:
+            assert begun.wait(30)
+            failed.set()
+            raise download._Failed("refused", download.FileCode.UNEXPECTED)
+        begun.set()
+        assert failed.wait(30)
+        closing.wait(0.2)  # as long as it would take to close the file, if nobody waited
+        wrote.append(os.fstat(fd).st_size)
+        real_write(fd, data, offset)
+
+    def do(*args) -> None:
+        real_do(*args)
+        closing.set()
+
+    monkeypatch.setattr(download, "_write_here", write)
+    monkeypatch.setattr(download._Fetching, "_do", do)
+    with pytest.raises(SyncFailed, match="refused"):
+        world.sync(world.uri("src/"), world.path("dst/"), max_concurrency=4)
+    assert wrote
+    assert set(wrote) == {4 * 2**18}
+    assert world.files("dst") == {}
 
 
 # ------------------------------------------------------------------------------------------------- killed
