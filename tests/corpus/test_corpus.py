@@ -10,6 +10,7 @@ import pytest
 
 from corpus.makers import MAKERS, cuts, flips, zeroed
 from corpus.opened import opened
+from upload_client.expectations.findings import LibraryMissing, NotOpened
 
 WITHOUT_END = {
     *("table.csv", "calls.vcf", "reads.fastq"),  # a text ends anywhere; what is left are whole lines
@@ -140,7 +141,12 @@ def test_what_is_cut_in_its_middle_does_not_open(name, share):
         ("rows.vot", b"<TD>n7</TD>", b"", "row 8 has 1 cells where there are 2 fields"),
         ("rows.vot", b"</RESOURCE>", b"", "not whole XML"),
         ("rows.vot", b"VOTABLE", b"OTHER", "its root is 'OTHER', not VOTABLE"),
-        ("rows.vot", b"<VOTABLE", b'<!DOCTYPE a [<!ENTITY b "c">]><VOTABLE', "declares entities"),
+        (
+            "rows.vot",
+            b"<VOTABLE",
+            b'<!DOCTYPE a [<!ENTITY b "c">]><VOTABLE',
+            "not opened: it declares entities",
+        ),
         (
             "indexed.mzML",
             b'spectrumList count="3"',
@@ -169,6 +175,27 @@ def test_a_table_may_have_the_fields_of_another():
     fields = table[table.index(b"<FIELD") : table.index(b"<DATA>")]
     again = table.replace(fields, b"").replace(b"<TABLE>", b'<TABLE ref="first">')
     assert opened("a.vot", data[:end] + again + data[end:]) == ""
+
+
+@pytest.mark.parametrize("encoding", ["gb2312", "shift_jis", "x-of-nobody"])
+def test_an_encoding_that_cannot_be_read_is_no_fault_of_the_file(encoding):
+    data = f'<?xml version="1.0" encoding="{encoding}"?><VOTABLE/>'.encode("ascii")
+    assert opened("a.vot", data) == "not opened: it has an encoding that is not known here"
+
+
+def test_chunks_for_which_the_library_is_missing_are_no_fault_of_the_file(monkeypatch):
+    # Else a receiver that refuses what was not opened would call the file invalid.
+    from upload_client.expectations.formats import messages
+    from upload_client.expectations.packed import Budget
+
+    monkeypatch.setattr(messages, "MODULES", {"zstd": "a_library.that_is_not_there"})
+    data = MAKERS["zstd.mcap"]()
+    with pytest.raises(LibraryMissing, match="is not installed"):
+        messages.open_mcap(io.BytesIO(data), len(data), Budget(10**9))
+    others = data.replace(b"zstd", b"zst4", 1)  # one of its chunks is packed as nobody does here
+    with pytest.raises(NotOpened, match="packed with zst4") as caught:
+        messages.open_mcap(io.BytesIO(others), len(others), Budget(10**9))
+    assert not isinstance(caught.value, LibraryMissing)
 
 
 def test_padding_between_messages_and_behind_them_is_passed_over():

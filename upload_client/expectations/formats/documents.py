@@ -12,6 +12,7 @@ import re
 from typing import BinaryIO
 from xml.parsers import expat
 
+from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.packed import Budget
 
 __all__ = ["open_mzml", "open_pdf", "open_votable"]
@@ -73,9 +74,13 @@ class _Xml:
             self.parser.Parse(b"", True)  # noqa: FBT003 — expat takes no names
         except expat.ExpatError as error:
             raise ValueError(f"not whole XML: {error}") from None
+        except (LookupError, ValueError) as error:  # expat asks Python for other encodings than UTF
+            if "unknown encoding" in str(error) or "multi-byte encodings" in str(error):
+                raise NotOpened("it has an encoding that is not known here") from None
+            raise
 
     def _refuse(self, *_: object) -> None:
-        raise ValueError("it declares entities, which are not expanded here")
+        raise NotOpened("it declares entities, which are not expanded here")
 
     def _begin(self, name: str, attributes: dict[str, str]) -> None:
         name = name.rpartition(" ")[2]

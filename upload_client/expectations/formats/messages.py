@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import BinaryIO
 
-from upload_client.expectations.findings import NotOpened
+from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.packed import MODULES, Budget
 
 __all__ = ["open_grib", "open_mcap"]
@@ -76,7 +76,8 @@ def open_mcap(file: BinaryIO, size: int, budget: Budget) -> None:
     file.seek(max(0, size - len(_MAGIC)))
     if size < 2 * len(_MAGIC) or file.read(len(_MAGIC)) != _MAGIC:
         raise ValueError("it is cut: the mark at its end is missing")
-    at, end, last, unread = len(_MAGIC), size - len(_MAGIC), 0, ""
+    at, end, last = len(_MAGIC), size - len(_MAGIC), 0
+    unread: NotOpened | None = None
     while at < end:
         budget.spend()
         file.seek(at)
@@ -85,7 +86,9 @@ def open_mcap(file: BinaryIO, size: int, budget: Budget) -> None:
             raise ValueError(f"it is damaged at byte {at:,}: a record is longer than the file")
         last = head[0]
         if last == _CHUNK:
-            unread = _check_chunk(file, at, length, budget) or unread
+            why = _check_chunk(file, at, length, budget)
+            # Only if with the library all of it could be unpacked, it is for that that it was not.
+            unread = why if unread is None or (why is not None and type(why) is NotOpened) else unread
         elif last == _DATA_END:
             _compare(file, 0, at, file.read(4), "its data", budget)
         elif last == _FOOTER:
@@ -95,8 +98,8 @@ def open_mcap(file: BinaryIO, size: int, budget: Budget) -> None:
         at += 9 + length
     if last != _FOOTER:
         raise ValueError("it has no footer")
-    if unread:
-        raise NotOpened(unread)
+    if unread is not None:
+        raise unread
 
 
 def _compare(file: BinaryIO, start: int, stop: int, told: bytes, what: str, budget: Budget) -> None:
@@ -113,7 +116,7 @@ def _compare(file: BinaryIO, start: int, stop: int, told: bytes, what: str, budg
         raise ValueError(f"{what} is damaged: it has another checksum")
 
 
-def _check_chunk(file: BinaryIO, at: int, length: int, budget: Budget) -> str:
+def _check_chunk(file: BinaryIO, at: int, length: int, budget: Budget) -> NotOpened | None:
     """Unpack a chunk and compare its CRC32; say why it was not."""
     file.seek(at + 9)
     head = file.read(min(length, 32))
@@ -125,22 +128,22 @@ def _check_chunk(file: BinaryIO, at: int, length: int, budget: Budget) -> str:
     if n > 16 or 40 + n + stored != length:
         raise ValueError(f"the chunk at byte {at:,} is damaged")
     if not due:
-        return ""
+        return None
     if max(unpacked_size, stored) > _MAX_CHUNK:
-        return f"it has chunks of more than {_MAX_CHUNK:,} bytes, which were not unpacked"
+        return NotOpened(f"it has chunks of more than {_MAX_CHUNK:,} bytes, which were not unpacked")
     data = file.read(stored)
     if how == "zstd":
         try:
             module = importlib.import_module(MODULES["zstd"])
         except ImportError:
-            return "backports.zstd is not installed, so its chunks were not unpacked"
+            return LibraryMissing("backports.zstd is not installed, so its chunks were not unpacked")
         budget.take(unpacked_size)
         try:
             data = module.ZstdDecompressor().decompress(data, unpacked_size + 1)
         except module.ZstdError as error:
             raise ValueError(f"the chunk at byte {at:,} is damaged: {error}") from None
     elif how:
-        return f"its chunks are packed with {how}, and were not unpacked"
+        return NotOpened(f"its chunks are packed with {how}, and were not unpacked")
     if zlib.crc32(data) != due:
         raise ValueError(f"the chunk at byte {at:,} is damaged: it has another checksum")
-    return ""
+    return None
