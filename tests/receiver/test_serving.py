@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import json
@@ -9,6 +10,7 @@ import os
 import queue
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -227,6 +229,39 @@ def test_a_lock_that_nobody_can_have_written_disturbs_no_other_delivery(running,
     assert deliver(name()).exit_code == 0
 
 
+def test_a_delivery_that_cannot_be_looked_at_disturbs_no_other_and_is_shown(
+    running, deliver, store, monkeypatch
+):
+    odd, sound = name(), name()
+    Bucket(store.control_bucket, client=store.client("s3")).put(f"served/{odd}/owned", b"{}")
+    look_at = Server._look_at
+
+    def stumbles(server, watched, now):
+        if watched.state.delivery_id == odd:
+            raise RuntimeError("something nobody has thought of")
+        look_at(server, watched, now)
+
+    monkeypatch.setattr(Server, "_look_at", stumbles)
+    server = running()
+    assert deliver(sound).exit_code == 0
+    (problem,) = [one.problem for one in server.deliveries() if one.delivery_id == odd]
+    assert problem == "something nobody has thought of"
+
+
+def test_an_outcome_that_cannot_be_written_down_is_no_trouble_of_the_delivery(running, deliver, caplog):
+    server = running()
+
+    def full(_told):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    server.outcomes.add = full
+    delivery = name()
+    assert deliver(delivery).exit_code == 0
+    until(lambda: 'upload_client_validators_left_total{outcome="stop"} 1.0' in server.metrics.text().decode())
+    assert "told to nobody" in caplog.text
+    assert 'outcome="failed"' not in server.metrics.text().decode()
+
+
 # ------------------------------------------------------------------------------------------ outcomes
 
 
@@ -377,6 +412,20 @@ def test_figures_and_deliveries_are_there_for_programs_and_nothing_else(site):
     (told,) = json.loads(get(url + "/deliveries.json")[2])
     assert (told["dataset"], told["validators"], told["client"]["epoch"]) == ("d", 1, 1)
     assert get(url + "/../etc/passwd")[0] == 404
+
+
+def test_an_address_of_ipv6_is_one():
+    try:
+        with socket.socket(socket.AF_INET6) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    server = serve_pages(StandIn(time.monotonic()), "[::1]:0")
+    try:
+        assert get(f"http://[::1]:{server.server_port}/health")[0] == 200
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_an_address_that_is_taken_is_an_error_in_words(site):

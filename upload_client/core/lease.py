@@ -209,9 +209,13 @@ def _seconds(value: object) -> float | None:
 
 
 def _lease_seconds(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return DEFAULT_LEASE
-    return min(max(math.ceil(value), MIN_LEASE), MAX_LEASE)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return DEFAULT_LEASE
+        value = math.ceil(value)
+    return min(max(value, MIN_LEASE), MAX_LEASE)  # an int may be larger than any float
 
 
 class WhyTaken(Enum):

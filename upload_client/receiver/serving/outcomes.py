@@ -134,7 +134,10 @@ class Outcomes:
             "X-Upload-Client-Signature": signature(self._secret, timestamp, body),
         }
         try:
-            answer = self._pool.request("POST", self._url, body=body, headers=headers, redirect=False)
+            answer = self._pool.request(
+                "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
+            )
+            answer.close()  # whatever it says, and however long, is not read
         except urllib3.exceptions.HTTPError as error:
             return f"the webhook was not reached ({type(error).__name__})"
         return "" if 200 <= answer.status < 300 else f"the webhook answered {answer.status}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -73,8 +74,11 @@ def serve_pages(server: Server, listen: str) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             """A supervisor asks all the time."""
 
+    class Site(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+
     try:
-        made = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
+        made = Site((host.strip("[]"), int(port)), Handler)
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"nobody can listen at {listen}: {error}",

@@ -178,13 +178,16 @@ class Server:
                 with self._lock:
                     self._watched[name] = made
         now = time.monotonic()
-        for watched in list(self._watched.values()):
+        for name, watched in list(self._watched.items()):
             if now >= watched.look_at and not self._stopping.is_set():
                 try:
                     self._look_at(watched, now)
                     watched.state = replace(watched.state, problem="")
                 except StoreError as error:
                     watched.state = replace(watched.state, problem=str(error))
+                except Exception as error:  # noqa: BLE001 - one delivery's trouble is no other's
+                    _log.exception("%s/%s: it could not be looked at", *name)
+                    watched.state = replace(watched.state, problem=for_log(str(error), 300))
                 watched.look_at = now + look_again_after(now - watched.new_at, self._serving.look_seconds)
         self.metrics.deliveries.set(len(self._watched))
         self.metrics.validators.set(len(self._running))
@@ -246,7 +249,15 @@ class Server:
         def tell(told: dict[str, object]) -> None:
             watched.state = replace(watched.state, outcome=told)
             self.metrics.ended(told)
-            self.outcomes.add(told)
+            try:
+                self.outcomes.add(told)
+            except OSError as error:  # the delivery is none the worse, and its receipt is yet to be signed
+                _log.error(
+                    "%s/%s: its outcome is told to nobody, it cannot be written to the state_dir: %s",
+                    task.dataset,
+                    task.delivery_id,
+                    for_log(str(error), 300),
+                )
 
         def work() -> None:
             outcome: str = "locked"
