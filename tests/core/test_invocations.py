@@ -141,6 +141,14 @@ def test_what_is_named_like_a_secret_is_left_out_of_a_log():
     }
 
 
+def test_what_is_named_like_a_secret_is_left_out_of_the_json_in_a_text_too():
+    message = json.dumps({"Message": json.dumps([{"token": "t", "n": "ä"}])})
+    shown = without_secret_fields({"body": message, "else": "{no JSON", "path": "a"})
+    assert json.loads(json.loads(shown["body"])["Message"]) == [{"token": HIDDEN, "n": "ä"}]
+    assert (shown["else"], shown["path"]) == ("{no JSON", "a")
+    assert without_secret_fields({"body": "[" * 100_000}) == {"body": "[" * 100_000}
+
+
 def test_what_is_nested_without_end_is_cut():
     deep: object = "x"
     for _ in range(200):

@@ -10,9 +10,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import boto3
 import pytest
 from core.test_receipt import file, head
 from faults.proxy import Proxy, reset
+from late import late
 
 from upload_client import Bucket
 from upload_client.cli.app import main
@@ -20,9 +22,11 @@ from upload_client.core import checksums
 from upload_client.core.hand_over import HandOver, archived_line
 from upload_client.core.layout import Layout
 from upload_client.core.receipt import encode_receipt
-from upload_client.errors import Locked, NotComplete, UsageError
-from upload_client.functions.hand_over.work import HandOverRefused, Job, hand_over
+from upload_client.errors import DeliveryError, Locked, NotComplete, UsageError
+from upload_client.functions.hand_over.work import HandOverRefused, Job, hand_over, notifier
 from upload_client.receipts.hand_overs import last_hand_over
+
+moto = late("moto")
 
 pytestmark = pytest.mark.parametrize("store", ["real"], indirect=True)
 
@@ -142,6 +146,20 @@ def test_where_nobody_can_be_told_nothing_is_removed(place: Place) -> None:
         place.hand_over(remove=True, notify=notify)
     assert place.landed() == FILES
     assert place.record() is not None
+
+
+def test_a_topic_that_is_not_there_is_told_and_nothing_is_removed(place: Place, monkeypatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    notify = notifier(f"arn:aws:sns:eu-west-1:{'1' * 12}:nobody.fifo")
+    with moto.mock_aws(config={"core": {"passthrough": {"urls": [f"{place.url}.*"]}}}):
+        with pytest.raises(DeliveryError, match="it is recorded, and SNS was not told"):
+            place.hand_over(remove=True, notify=notify)
+        sns = boto3.client("sns", region_name="eu-west-1")
+        topic = sns.create_topic(Name="told.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
+        assert place.landed() == FILES
+        assert place.hand_over(remove=True, notify=notifier(topic)).record.notified_at is not None
+    assert place.landed() == {}
 
 
 @pytest.mark.parametrize(
@@ -323,6 +341,8 @@ def test_it_is_typed(
     assert main([*command, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["did_nothing"], told["record"]["epoch"]) == (True, 3)
+    assert main([*command, "--notify", "topic"]) == 2
+    assert "is no ARN of SNS" in capsys.readouterr().err
     place.control.rm(place.layout.receipt(3))
     assert main(command) == 8
     assert "is not complete" in capsys.readouterr().err

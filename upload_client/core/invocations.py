@@ -7,6 +7,7 @@ looks like a secret is left out.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -123,10 +124,19 @@ def log_level(text: str | None) -> str | None:
 
 
 def without_secret_fields(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
-    """JSON as a log may hold it: a mark in the place of what a field with such a name holds."""
+    """JSON as a log may hold it: a mark in the place of what a field with such a name holds.
+
+    A text that is JSON itself, as bodies of messages and of HTTP requests are, is looked into as well.
+    """
     if depth > _DEEPEST:
         return "…"
     match value:
+        case str() if value.lstrip()[:1] in ("{", "["):
+            try:
+                inner = json.loads(value)
+            except (ValueError, RecursionError):
+                return value
+            return json.dumps(without_secret_fields(inner, depth + 1), ensure_ascii=False)
         case dict():
             named = value.get("name", value.get("Name"))  # as AWS spells variables: {name, value}
             hides = isinstance(named, str) and _SECRET_FIELD.search(named) is not None

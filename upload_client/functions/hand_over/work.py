@@ -30,6 +30,7 @@ from upload_client.core.hand_over import (
     name_of_folder,
 )
 from upload_client.core.layout import Layout, number
+from upload_client.core.notifications import TargetError, Topic, target_of
 from upload_client.core.receipt import BadReceipt
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
@@ -44,6 +45,7 @@ from upload_client.s3.bucket import (
     repeat_while_lost,
     store_errors,
 )
+from upload_client.s3.trouble import trouble_of
 from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.transfer import DataRoot, TransferTask, send_files
@@ -472,18 +474,41 @@ def message_of(record: HandOver) -> str:
 
 
 def notifier(topic: str, settings: clients.Endpoints | None = None) -> Callable[[HandOver], None]:
-    """A function that publishes a record to a topic of SNS."""
+    """A function that publishes a record to a topic of SNS, in the region that its ARN names.
+
+    Raises:
+        UsageError: it is no ARN of a topic.
+    """
+    try:
+        found = target_of({"topic": topic})
+    except TargetError as error:
+        raise UsageError(
+            f"{topic!r}: {error}", hint="Write arn:aws:sns:REGION:ACCOUNT:NAME, as SNS shows it."
+        ) from None
+    assert isinstance(found, Topic)  # nothing else has a topic
 
     def notify(record: HandOver) -> None:
         name = f"{record.dataset}/{record.delivery_id}"
-        clients.client(boto3.Session(), "sns", settings).publish(
-            TopicArn=topic,
-            Subject=f"handed over: {name}"[:100],
-            Message=message_of(record),
-            MessageAttributes={
-                key: {"DataType": "String", "StringValue": getattr(record, key)}
-                for key in ("dataset", "delivery_id", "transfer_type")
-            },
-        )
+        options: dict[str, str] = {}
+        if found.is_fifo:
+            options = {"MessageGroupId": "hand-overs", "MessageDeduplicationId": record.receipt_sha256}
+        try:
+            clients.client(boto3.Session(region_name=found.region), "sns", settings).publish(
+                TopicArn=found.arn,
+                Subject=f"handed over: {name}"[:100],
+                Message=message_of(record),
+                MessageAttributes={
+                    key: {"DataType": "String", "StringValue": getattr(record, key)}
+                    for key in ("dataset", "delivery_id", "transfer_type")
+                },
+                **options,
+            )
+        except Exception as error:
+            if (trouble := trouble_of(error)) is None:
+                raise
+            raise DeliveryError(
+                f"it is recorded, and SNS was not told: {trouble.message} ({trouble.code})",
+                hint="See what SNS says of the topic, and run it again: it goes on from here.",
+            ) from None
 
     return notify
