@@ -117,6 +117,41 @@ def test_an_invitation_that_ends_takes_the_key_only_with_the_last_one(accounts, 
         accounts.revoke("ended", "1", user)
 
 
+@pytest.mark.parametrize("by", ["a group", "an attached policy", "what the store does not say"])
+def test_whoever_may_do_something_else_keeps_their_keys(accounts, user, by, monkeypatch):
+    iam = accounts._iam
+    iam.create_user(UserName=user)
+    iam.create_access_key(UserName=user)
+    accounts.invite("survey7", "1", user)
+    if by == "a group":
+        iam.create_group(GroupName=f"of-{user}")
+        iam.add_user_to_group(GroupName=f"of-{user}", UserName=user)
+    elif by == "an attached policy":
+        document = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+        made = iam.create_policy(PolicyName=f"of-{user}", PolicyDocument=json.dumps(document))["Policy"]
+        iam.attach_user_policy(UserName=user, PolicyArn=made["Arn"])
+    else:
+
+        def refuse(**_):  # SeaweedFS, of a user in its configuration file
+            raise iam.exceptions.NoSuchEntityException({"Error": {"Code": "NoSuchEntity"}}, "List")
+
+        monkeypatch.setattr(iam, "list_attached_user_policies", refuse)
+    told = accounts.revoke("survey7", "1", user)[-1]
+    assert told.startswith(f"the keys of {user} stay: ")
+    assert len(iam.list_access_keys(UserName=user)["AccessKeyMetadata"]) == 1
+
+
+def test_a_key_that_could_not_be_written_down_is_taken_back(on, accounts, user, tmp_path, monkeypatch):
+    names = ["--dataset", "full", "--delivery-id", "1", "--user", user, "--on", str(on)]
+    (tmp_path / f"full_1_{user}.keys").mkdir()
+    assert main(["receiver", "invite", *names]) not in (0, 70)
+    assert not accounts.has_key(user)
+    (tmp_path / f"full_1_{user}.keys").rmdir()
+    assert main(["receiver", "invite", *names]) == 0
+    assert accounts.has_key(user)
+    assert main(["receiver", "invite", *names, "-o", "x.keys"]) == 2
+
+
 def test_a_store_that_spells_permissions_otherwise_gets_them_so_and_it_is_said(accounts, user):
     put = accounts._iam.put_user_policy
     given = []
@@ -173,9 +208,9 @@ def test_as_it_is_typed(on, user, tmp_path, capsys):
     assert f"typed/1  {user}" in capsys.readouterr().out
     assert main(["receiver", "policy", *names, "--on", str(on)]) == 0
     assert json.loads(capsys.readouterr().out)["Version"] == "2012-10-17"
-    assert (
-        main(["receiver", "invite", *names, "--user", user, "--on", str(on)]) == 2
-    )  # a key is not written over
+    before = keys.read_bytes()
+    assert main(["receiver", "invite", *names, "--user", user, "--on", str(on)]) == 0  # it may be repeated
+    assert keys.read_bytes() == before
     assert main(["receiver", "revoke", *names, "--on", str(on)]) == 0
     assert "may no longer do typed/1" in capsys.readouterr().out
     assert (

@@ -294,15 +294,23 @@ def invite(
         if email or resend or ask_password:
             raise UsageError("--email, --resend and --ask-password are for Cognito: leave them out with --on")
         keys = path.with_suffix(".keys")
-        if not force:
+        if keys == path:
+            raise UsageError(f"{path} is where their key would be written: name another file for the profile")
+        accounts = _accounts(on)
+        if not force and not accounts.has_key(user):
             check_free(keys, None)
-        admitted = _accounts(on).invite(dataset, delivery_id, user, endpoint=endpoint)
+        admitted = accounts.invite(dataset, delivery_id, user, endpoint=endpoint)
+        if admitted.keys is not None and admitted.key_id is not None:
+            try:
+                with replacing(keys, private=True) as file:
+                    file.write(admitted.keys)
+            except BaseException:  # nobody else has its secret
+                accounts.take_back(user, admitted.key_id)
+                raise
         with replacing(path) as file:
             file.write(admitted.profile)
         told = [*admitted.did, f"wrote {path}: send it to them"]
         if admitted.keys is not None:
-            with replacing(keys, private=True) as file:
-                file.write(admitted.keys)
             told.append(f"wrote {keys}: send it to them on another way")
         if as_json:
             _print("invitation", {"dataset": dataset, "delivery_id": delivery_id, "user": user, "did": told})

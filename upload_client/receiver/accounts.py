@@ -40,11 +40,13 @@ class Admission:
         profile: the profile to send to them (TOML).
         keys: lines for their shell that set the access key; None: they have one already.
         did: what was done, or was so already, a line each.
+        key_id: of the key that was made, for `Accounts.take_back`; None: none was.
     """
 
     profile: str
     keys: str | None = field(repr=False)
     did: tuple[str, ...]
+    key_id: str | None = None
 
 
 class Accounts:
@@ -108,19 +110,45 @@ class Accounts:
                 did.append(f"made the user {user}")
             did += self._put(user, f"{dataset}{_BETWEEN}{delivery_id}", policy)
             did.append(f"{user} may do {dataset}/{delivery_id}, and of others nothing by this")
-            keys = None
+            keys = key_id = None
             if self._iam.list_access_keys(UserName=user)["AccessKeyMetadata"]:
                 did.append("they have a key already")
             else:
                 made = self._iam.create_access_key(UserName=user)["AccessKey"]
+                key_id = str(made["AccessKeyId"])
                 keys = (
-                    f"export AWS_ACCESS_KEY_ID={made['AccessKeyId']}\n"
+                    f"export AWS_ACCESS_KEY_ID={key_id}\n"
                     f"export AWS_SECRET_ACCESS_KEY={made['SecretAccessKey']}\n"
                 )
                 did.append("made a key")
         except (ClientError, BotoCoreError) as error:
             raise _refused(error) from None
-        return Admission(self._profile(dataset, delivery_id, endpoint), keys, tuple(did))
+        return Admission(self._profile(dataset, delivery_id, endpoint), keys, tuple(did), key_id)
+
+    def has_key(self, user: str) -> bool:
+        """Whether somebody is there, and has a key.
+
+        Raises:
+            DeliveryError: the store refuses.
+        """
+        try:
+            self._iam.get_user(UserName=user)
+            return bool(self._iam.list_access_keys(UserName=user)["AccessKeyMetadata"])
+        except self._iam.exceptions.NoSuchEntityException:
+            return False
+        except (ClientError, BotoCoreError) as error:
+            raise _refused(error) from None
+
+    def take_back(self, user: str, key_id: str) -> None:
+        """Delete a key whose secret could not be written down: then another one can be made.
+
+        Raises:
+            DeliveryError: the store refuses.
+        """
+        try:
+            self._iam.delete_access_key(UserName=user, AccessKeyId=key_id)
+        except (ClientError, BotoCoreError) as error:
+            raise _refused(error) from None
 
     def deliveries(self) -> Iterator[tuple[str, str, str]]:
         """Data set, delivery and user of each invitation.
@@ -163,13 +191,31 @@ class Accounts:
             for who in ends:
                 self._iam.delete_user_policy(UserName=who, PolicyName=f"{dataset}{_BETWEEN}{delivery_id}")
                 did.append(f"{who} may no longer do {dataset}/{delivery_id}")
-                if not self._iam.list_user_policies(UserName=who)["PolicyNames"]:
+                if self._iam.list_user_policies(UserName=who)["PolicyNames"]:
+                    continue
+                if (why := self._still_needed(who)) is not None:
+                    did.append(f"the keys of {who} stay: {why}")
+                else:
                     for key in self._iam.list_access_keys(UserName=who)["AccessKeyMetadata"]:
                         self._iam.delete_access_key(UserName=who, AccessKeyId=key["AccessKeyId"])
                         did.append(f"deleted a key of {who}, who may do nothing more")
         except (ClientError, BotoCoreError) as error:
             raise _refused(error) from None
         return tuple(did)
+
+    def _still_needed(self, user: str) -> str | None:
+        """Why somebody without a policy of their own may need their keys, as a clause; None: for nothing.
+
+        Rights come from attached policies and from groups, too. Where a store does not say of one of them, as
+        of users in a file of its configuration, nobody can tell.
+        """
+        try:
+            attached = self._iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
+            groups = self._iam.list_groups_for_user(UserName=user)["Groups"]
+        except ClientError as error:
+            code = tamed(str(error.response.get("Error", {}).get("Code", "")))
+            return f"the store does not say whether they may do something else ({code})"
+        return "they may do something else" if attached or groups else None
 
     def _put(self, user: str, name: str, policy: Mapping[str, Any]) -> list[str]:
         """Give a user a policy; what is to be said about it."""
@@ -202,7 +248,7 @@ class Accounts:
             "start": "watched",
         }
         head = (
-            "# With the keys you were given in the environment:\n"
+            f"# Your login for delivering {dataset}/{delivery_id}. With the keys in the environment:\n"
             f"#   upload-client --profile ./FILE --dataset {dataset} --delivery-id {delivery_id}\n"
         )
         return head + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items() if value)
