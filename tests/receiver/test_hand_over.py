@@ -16,6 +16,7 @@ from waiting import until
 
 from upload_client.cli.receiver import receiver
 from upload_client.errors import UsageError
+from upload_client.functions.hand_over import work
 from upload_client.receiver import hand_over_template, state_machine
 
 cfnlint, statelint, moto = late("cfnlint.api"), late("statelint.linter"), late("moto")
@@ -37,6 +38,14 @@ def test_the_definition_is_sound_and_written_once():
     assert printed.output == state_machine(hand_over=True)
     del definition["States"]["Copy"]["Next"]
     assert statelint.Linter.validate(definition)
+
+
+def test_what_proves_and_removes_goes_on_when_its_time_was_up_and_its_lock_is_free():
+    retries = json.loads(state_machine(hand_over=True))["States"]["Verify"]["Retry"]
+    found = [
+        each for each in retries if {"Sandbox.Timedout", "Lambda.Unknown", "Locked"} <= {*each["ErrorEquals"]}
+    ]
+    assert [each["IntervalSeconds"] > work._LEASE for each in found] == [True]
 
 
 @pytest.mark.parametrize(
