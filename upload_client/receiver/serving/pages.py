@@ -28,7 +28,9 @@ _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
 table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; padding: .4rem .8rem; border-bottom: 1px solid #8884; overflow-wrap: anywhere }
+th, td { text-align: left; padding: .4rem .8rem; border-bottom: 1px solid #8884 }
+th, td.n { white-space: nowrap }
+td { overflow-wrap: anywhere }
 td.n { text-align: right; font-variant-numeric: tabular-nums }
 .bad { color: light-dark(#b00020, #ff7b88) }
 """
@@ -116,7 +118,7 @@ def _page(server: Server) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>Deliveries</title><style>{_STYLE}</style><h1>Deliveries</h1>{trouble}"
-        "<table><thead><tr><th>data set<th>delivery<th>client<th>validators<th>valid<th>invalid<th>last run"
+        "<table><thead><tr><th>data set<th>delivery<th>client (UTC)<th>validators<th>valid<th>invalid<th>last run"
         f"</tr></thead><tbody>{rows}</tbody></table>"
         + ("" if rows else "<p>None yet: a delivery is seen as soon as its client has begun.</p>")
         + "</html>\n"
@@ -125,20 +127,27 @@ def _page(server: Server) -> str:
 
 def _row(state: DeliveryState) -> str:
     lock, outcome = state.lock, state.outcome or {}
-    client = "none yet" if lock is None else f"{lock.state} since {lock.acquired_at}"
-    last = (
-        ""
-        if not outcome
-        else "complete"
-        if outcome.get("complete")
-        else f"not complete: {outcome.get('client')}"
-    )
-    problem = f'<br><span class="bad">{_text(state.problem)}</span>' if state.problem else ""
+    client = "none yet"
+    if lock is not None:
+        client = f"at work since {_moment(lock.acquired_at)}"
+        if lock.state == "released":
+            client = f"left {_moment(lock.refreshed_at)}"
+    last = ""
+    if outcome:
+        last = "complete" if outcome.get("complete") else f"not complete: {outcome.get('client')}"
+    lines = [_text(last)] * bool(last)
+    if state.problem:
+        lines.append(f'<span class="bad">{_text(state.problem)}</span>')
     return (
         f"<tr><td>{_text(state.dataset)}<td>{_text(state.delivery_id)}<td>{_text(client)}"
         f'<td class="n">{state.validators}{_number(outcome, "valid")}{_number(outcome, "invalid")}'
-        f"<td>{_text(last)}{problem}</tr>"
+        f"<td>{'<br>'.join(lines)}</tr>"
     )
+
+
+def _moment(text: str) -> str:
+    """A moment of a lock, UTC, to the second."""
+    return text[:19].replace("T", " ")
 
 
 def _number(outcome: Mapping[str, object], name: str) -> str:
