@@ -118,8 +118,8 @@ def _page(server: Server) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>Deliveries</title><style>{_STYLE}</style><h1>Deliveries</h1>{trouble}"
-        "<table><thead><tr><th>data set<th>delivery<th>client (UTC)<th>validators<th>valid<th>invalid<th>last run"
-        f"</tr></thead><tbody>{rows}</tbody></table>"
+        "<table><thead><tr><th>data set<th>delivery<th>client (UTC)<th>validators<th>valid<th>invalid"
+        f"<th>last run</tr></thead><tbody>{rows}</tbody></table>"
         + ("" if rows else "<p>None yet: a delivery is seen as soon as its client has begun.</p>")
         + "</html>\n"
     )
