@@ -8,6 +8,7 @@ from validator.test_checks import found_of, send
 
 from upload_client.core import index_csv
 from upload_client.core.layout import Layout
+from upload_client.errors import SettingsError
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
 from upload_client.expectations.expected import Expected
 from upload_client.validator import expected
@@ -212,3 +213,21 @@ def test_on_lambda_the_readers_share_what_the_function_has():
     assert memory(10_240) == SETTINGS.reader_memory
     assert SETTINGS.reader_workers * memory(2048) < 2048 * 1024**2
     assert memory(512) == 256 * 1024**2  # no library could be loaded with less
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}", "control_bucket: Field required"),
+        ('{"control_bucket": "hunter2', "Invalid JSON"),
+        (
+            '{"control_bucket": "c", "landing_bucket": "l", "worker_function": null, "x": "hunter2"}',
+            "x: Extra",
+        ),
+    ],
+)
+def test_settings_that_are_wrong_are_told_by_their_fields_and_never_by_their_values(text, said):
+    with pytest.raises(SettingsError, match=said) as told:
+        ValidatorSettings.from_environment({"UPLOAD_CLIENT_VALIDATOR": text})
+    assert "hunter2" not in str(told.value)
+    assert told.value.__cause__ is None

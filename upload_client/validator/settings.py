@@ -6,16 +6,21 @@ import os
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.object_options import check_options
+from upload_client.core.text import for_log
+from upload_client.errors import SettingsError
 from upload_client.receipts.retention import Mode
 
 __all__ = ["ENVIRONMENT_VARIABLE", "ValidatorSettings"]
 
 ENVIRONMENT_VARIABLE = "UPLOAD_CLIENT_VALIDATOR"
 """Holds the settings, as one JSON object."""
+
+
+_MOST_TOLD = 5
 
 
 class ValidatorSettings(BaseModel):
@@ -102,7 +107,16 @@ class ValidatorSettings(BaseModel):
         """Read them from `ENVIRONMENT_VARIABLE`.
 
         Raises:
-            pydantic.ValidationError: something is missing, unknown or wrong.
+            SettingsError: something is missing, unknown or wrong; which field, never its value.
         """
         environ = os.environ if environ is None else environ
-        return cls.model_validate_json(environ.get(ENVIRONMENT_VARIABLE, "{}"))
+        try:
+            return cls.model_validate_json(environ.get(ENVIRONMENT_VARIABLE, "{}"))
+        except ValidationError as error:
+            mistakes = error.errors(include_url=False, include_context=False, include_input=False)
+            clauses = (": ".join([*map(str, each["loc"]), each["msg"]]) for each in mistakes[:_MOST_TOLD])
+            raise SettingsError(
+                f"{ENVIRONMENT_VARIABLE}: {for_log('; '.join(clauses), 500)}",
+                hint='It holds the receiver\'s settings as JSON: {"control_bucket": …, "landing_bucket": …,'
+                ' "worker_function": …}.',
+            ) from None
