@@ -197,6 +197,12 @@ def test_an_authority_that_does_not_answer_is_not_reachable(run, receipt):
     assert run("receipt", "date", receipt, "--tsa", "file:///etc/hostname").code == 2
 
 
+@pytest.mark.parametrize(("url", "code"), [("http://[", 2), ("http://a..b/", 7), ("http://host/\u00e9", 7)])
+def test_a_url_that_can_be_none_is_told_in_words(run, receipt, url, code):
+    said = run("receipt", "date", receipt, "--tsa", url)
+    assert (said.code, "time-stamping authority" in said.err) == (code, True)
+
+
 def test_the_receiver_dates_what_lies_in_its_bucket_once_and_it_is_brought_beside(
     run, authority, receipt, tmp_path, bucket
 ):

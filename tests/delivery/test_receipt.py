@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from upload_client import NothingToDoError
 from upload_client.cli.app import main
 from upload_client.core.checksums import encode
-from upload_client.core.receipt import ReceiptReader, encode_receipt, hashed_name
+from upload_client.core.receipt import Delivered, ReceiptReader, encode_receipt, hashed_name
 from upload_client.index import scan
-from upload_client.receipts import store
+from upload_client.receipts import store, verify
 from upload_client.receipts.store import put_receipt, sha256_of
 from upload_client.receipts.verify import _by_key
-from upload_client.s3.bucket import Bucket, PreconditionFailed, StoreError
+from upload_client.s3.bucket import Bucket, NotFound, PreconditionFailed, StoreError
 from upload_client.settings import load_settings
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "receipt.schema.json"
@@ -144,6 +144,26 @@ def test_sha256_goes_from_the_reading_through_log_and_verdict_into_the_receipt_a
     assert main(["verify", str(receipt), "--online", "--profile", profile]) == 0  # it has the same CRC32
     assert main(["verify", str(receipt), "--online", "--download", "--profile", profile]) == 3
     assert f"{other}: has SHA-256 " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("gives", "kind"), [([b"abc"], None), ([b"ab"], "replaced"), ([], "replaced"), ([b"abcd"], "replaced")]
+)
+def test_what_a_store_lists_and_does_not_give_is_no_delivered_file(monkeypatch, gives, kind):
+    # The listing has said nothing of it: size and ETag stand there as they should.
+    each = Delivered("a", 3, encode(zlib.crc32(b"abc")), "e", None, "u", "t", "t", "v")
+    monkeypatch.setattr(verify, "content", lambda *_: iter(gives))
+    found = verify._compare_object(Bucket("landing", client=None), each)
+    assert (None if found is None else found.kind) == kind
+
+
+def test_what_is_removed_while_it_is_verified_is_gone(monkeypatch):
+    def content(*_):
+        raise NotFound("GET a: it is not there")
+
+    each = Delivered("a", 3, encode(zlib.crc32(b"abc")), "e", None, "u", "t", "t", "v")
+    monkeypatch.setattr(verify, "content", content)
+    assert verify._compare_object(Bucket("landing", client=None), each).kind == "gone"
 
 
 def of_the_same_crc32(data: bytes) -> bytes:

@@ -76,14 +76,19 @@ def date(receipt: Path, url: str) -> Path:
     )
     if not url.lower().startswith(("http://", "https://")):
         raise UsageError(f"{url!r} is no URL of a time-stamping authority", hint="http://… or https://…")
-    request = urllib.request.Request(  # noqa: S310 - http or https
-        url, asked.as_bytes(), {"Content-Type": "application/timestamp-query"}
-    )
+    try:
+        request = urllib.request.Request(  # noqa: S310 - http or https
+            url, asked.as_bytes(), {"Content-Type": "application/timestamp-query"}
+        )
+    except ValueError:
+        raise UsageError(
+            "that is no URL of a time-stamping authority", hint="http://… or https://…"
+        ) from None
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies_for(url)))
     try:
         with opener.open(request, timeout=_SECONDS) as answer:
             said = answer.read(_MAX + 1)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: a host that cannot be one
         why = tamed(str(getattr(error, "reason", error)) or type(error).__name__)
         raise NotReachable(f"the time-stamping authority does not answer: {why}") from None
     try:

@@ -280,7 +280,7 @@ def check_buckets(
 
 
 def _read_all(path: Path, landing: Bucket, report: Report, on_progress: Progress | None) -> None:
-    """Read every object that is as large as it should be; what else is wrong has been told."""
+    """Read every object. A store may list what it does not give, so each is held against the receipt anew."""
     for _ in _compared(path, partial(_compare_object, landing), _LOOKS, report, on_progress):
         pass
 
@@ -323,8 +323,10 @@ def _compare_object(landing: Bucket, each: Delivered) -> Difference | None:
     try:
         size, crc32, sha256 = repeat_while_lost(read)
     except NotFound:
-        return None
-    found = compare_content(each, crc32, sha256) if size == each.size else None
+        return Difference("gone", each.path)
+    if size > each.size:
+        return Difference("replaced", each.path, f"gives more than {each.size} bytes, which were delivered")
+    found = compare_size(each, size) or compare_content(each, crc32, sha256)
     return None if found is None else Difference("replaced", each.path, found.message)
 
 
