@@ -230,7 +230,7 @@ def test_a_lock_that_nobody_can_have_written_disturbs_no_other_delivery(running,
 
 
 def test_a_delivery_that_cannot_be_looked_at_disturbs_no_other_and_is_shown(
-    running, deliver, store, monkeypatch
+    running, deliver, store, monkeypatch, caplog
 ):
     odd, sound = name(), name()
     Bucket(store.control_bucket, client=store.client("s3")).put(f"served/{odd}/owned", b"{}")
@@ -238,14 +238,16 @@ def test_a_delivery_that_cannot_be_looked_at_disturbs_no_other_and_is_shown(
 
     def stumbles(server, watched, now):
         if watched.state.delivery_id == odd:
-            raise RuntimeError("something nobody has thought of")
+            raise RuntimeError("something nobody has \x1b[2Jthought of")
         look_at(server, watched, now)
 
     monkeypatch.setattr(Server, "_look_at", stumbles)
     server = running()
     assert deliver(sound).exit_code == 0
     (problem,) = [one.problem for one in server.deliveries() if one.delivery_id == odd]
-    assert problem == "something nobody has thought of"
+    assert problem.startswith("something nobody has ")
+    assert "Traceback" in caplog.text
+    assert "\x1b" not in problem + caplog.text  # a stranger may have written it
 
 
 def test_an_outcome_that_cannot_be_written_down_is_no_trouble_of_the_delivery(running, deliver, caplog):
@@ -457,6 +459,20 @@ def test_what_is_wrong_in_the_configuration_is_told_with_its_name(tmp_path, text
     with pytest.raises(UsageError, match=r"receiver\.toml") as caught:
         read_configuration(path)
     assert said in str(caught.value)
+
+
+def test_what_one_receiver_has_to_tell_no_other_of_the_same_user_tells(tmp_path):
+    path, places = tmp_path / "receiver.toml", set()
+    for text in (
+        PLACES,
+        'control_prefix = "x/"\n' + PLACES,
+        'endpoint_url = "http://127.0.0.1:1"\n' + PLACES,
+    ):
+        path.write_text(text, encoding="utf-8")
+        places.add(read_configuration(path).place)
+        path.write_text(text + '[serve]\nlisten = ""\n', encoding="utf-8")
+        places.add(read_configuration(path).place)  # the same: what waits there is told after a change, too
+    assert len(places) == 3
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):

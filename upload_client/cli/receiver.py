@@ -667,7 +667,7 @@ def serve(*, configuration: Path) -> int:
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
     )
     logging.getLogger("upload_client.receiver").setLevel(logging.INFO)
-    folder = found.serve.state_dir or user_state_path("upload-client") / "receiver"
+    folder = found.serve.state_dir or user_state_path("upload-client") / "receiver" / found.place
     server = Server(found, folder / "outcomes")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +28,7 @@ class Serving(BaseModel):
         webhook: URL that gets each outcome by POST, as JSON.
         webhook_secret_file: a file with the secret that signs these messages.
         command: a program, with its arguments, that gets each outcome on standard input, as JSON.
-        state_dir: a folder in which outcomes wait until they are taken; None: the user's.
+        state_dir: a folder in which outcomes wait until they are taken; None: one of the user's, by `place`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +52,17 @@ class Configuration(BaseModel):
 
     validator: ValidatorSettings
     serve: Serving
+
+    @property
+    def place(self) -> str:
+        """A name for the place of its deliveries: by it each receiver of a user has a folder of its own."""
+        settings = self.validator
+        place = (
+            settings.endpoints.get("s3") or settings.endpoint_url,
+            settings.control_bucket,
+            settings.control_prefix,
+        )
+        return hashlib.sha256(repr(place).encode()).hexdigest()[:16]
 
 
 def read_configuration(path: Path) -> Configuration:

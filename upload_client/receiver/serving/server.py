@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,6 +86,12 @@ class _Watched:
     look_at: float = 0.0
     settled: LockBody | None = None
     not_before: dict[_Task, float] = field(default_factory=dict)
+
+
+def _traceback(error: Exception) -> str:
+    """Where an error comes from, for the operator; what strangers have written into its text is escaped."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(for_log(line, 300) for line in lines)
 
 
 class Server:
@@ -186,7 +193,7 @@ class Server:
                 except StoreError as error:
                     watched.state = replace(watched.state, problem=str(error))
                 except Exception as error:  # noqa: BLE001 - one delivery's trouble is no other's
-                    _log.exception("%s/%s: it could not be looked at", *name)
+                    _log.error("%s/%s: it could not be looked at\n%s", *name, _traceback(error))
                     watched.state = replace(watched.state, problem=for_log(str(error), 300))
                 watched.look_at = now + look_again_after(now - watched.new_at, self._serving.look_seconds)
         self.metrics.deliveries.set(len(self._watched))
@@ -277,7 +284,7 @@ class Server:
                 pass  # another process serves it
             except Exception as error:  # noqa: BLE001 - one delivery's trouble is no other's
                 outcome = "failed"
-                _log.exception("%s/%s: a validator failed", task.dataset, task.delivery_id)
+                _log.error("%s/%s: a validator failed\n%s", task.dataset, task.delivery_id, _traceback(error))
                 watched.state = replace(watched.state, problem=for_log(str(error), 300))
             finally:
                 if outcome in ("failed", "error", "locked"):
