@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+import urllib3
 from registries import INDEX, PROGRAM, FakeRegistry, digest_of, real_registry
 
 from upload_client.functions import registry as registries
@@ -266,3 +267,19 @@ def test_a_large_layer_takes_a_few_blocks_of_memory(fakes):
     to = Watched(target.host)
     assert to.copy_blob(registries.Registry(source.host), "large", "large", blob) == len(large)
     assert peak < 8 * 1024 * 1024
+
+
+@pytest.mark.parametrize("to", ["http://elsewhere.example/x", "http://127.0.0.1:9001/2018-06-01/runtime"])
+def test_a_registry_elsewhere_leads_to_no_place_without_tls_and_to_none_of_this_machine(to, monkeypatch):
+    asked = []
+
+    class Pool:
+        def request(self, method, url, **_):
+            asked.append(url)
+            return urllib3.HTTPResponse(status=307, headers={"Location": to}, preload_content=False)
+
+    registry = registries.Registry("registry.example")
+    monkeypatch.setattr(registry, "_http", Pool())
+    with pytest.raises(registries.RegistryError, match="without TLS"):
+        registry.manifest("a", "latest")
+    assert asked == ["https://registry.example/v2/a/manifests/latest"]

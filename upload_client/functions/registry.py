@@ -66,7 +66,8 @@ class Registry:
 
     def __init__(self, host: str) -> None:
         self.host = host
-        scheme = "http" if is_loopback(host.partition(":")[0]) else "https"
+        self._is_here = is_loopback(host.partition(":")[0])
+        scheme = "http" if self._is_here else "https"
         self._base = f"{scheme}://{host}"
         self._http = _pool(self._base)
         self._login: dict[str, str] | None = None
@@ -208,7 +209,9 @@ class Registry:
                         raise RegistryError(_said(error, self.host)) from None
                     return
             url = urljoin(url, answer.headers.get("Location", ""))
-            if urlsplit(url).scheme != "https" and not is_loopback(urlsplit(url).hostname or ""):
+            if urlsplit(url).scheme != "https" and not (
+                self._is_here and is_loopback(urlsplit(url).hostname or "")
+            ):
                 raise RegistryError(f"{self.host} leads to a place without TLS, which is not followed")
             # Layers lie in a bucket, whose URL is signed: our credentials are none of its business.
             sent = dict(headers or {})
