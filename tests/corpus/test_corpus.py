@@ -177,6 +177,20 @@ def test_a_table_may_have_the_fields_of_another():
     assert opened("a.vot", data[:end] + again + data[end:]) == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "at", "says"),
+    [
+        ("plain.cdf", 8 + 12, "a record should begin at byte 18,446,744,073,709,551,615"),
+        ("plain.mcap", -8 - 20, "its summary should begin at byte 18,446,744,073,709,551,615"),
+    ],
+)
+def test_a_place_beyond_all_files_is_told_in_words(name, at, says):
+    data = bytearray(MAKERS[name]())
+    at %= len(data)
+    data[at : at + 8] = b"\xff" * 8
+    assert says in opened(name, bytes(data))
+
+
 @pytest.mark.parametrize("encoding", ["gb2312", "shift_jis", "x-of-nobody"])
 def test_an_encoding_that_cannot_be_read_is_no_fault_of_the_file(encoding):
     data = f'<?xml version="1.0" encoding="{encoding}"?><VOTABLE/>'.encode("ascii")

@@ -93,6 +93,10 @@ def open_mcap(file: BinaryIO, size: int, budget: Budget) -> None:
             _compare(file, 0, at, file.read(4), "its data", budget)
         elif last == _FOOTER:
             start = int.from_bytes(file.read(8), "little") or at
+            if start > at:
+                raise ValueError(
+                    f"its footer is damaged: its summary should begin at byte {start:,}, behind it"
+                )
             file.seek(at + 9 + 16)
             _compare(file, start, at + 9 + 16, file.read(4), "its summary", budget)
         at += 9 + length

@@ -104,6 +104,8 @@ def _compare(file: BinaryIO, end: int, budget: Budget) -> None:
 
 def _record(file: BinaryIO, at: int, size: int, wide: int, kind: int) -> tuple[int, bytes]:
     """Length of an internal record of that kind, and its first fields."""
+    if at >= size:
+        raise ValueError(f"it is cut: a record should begin at byte {at:,}, and it has {size:,}")
     file.seek(at)
     data = file.read(wide + 4 + 40)
     length = int.from_bytes(data[:wide], "big")
