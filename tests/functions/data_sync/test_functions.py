@@ -99,6 +99,28 @@ def test_what_was_prepared_ends_as_one_sync_would(world: World, written: bool) -
     assert ask("DataSyncHandler", {**event, "filter_config": None})["result"]["files_transferred"] == 1
 
 
+def test_a_batch_of_moves_that_is_run_again_takes_what_it_has_moved_for_done(world: World) -> None:
+    for name in ("a/x", "b/y"):
+        world.write(f"src/{name}", name)
+    request = {
+        "source_path": world.path("src/"),
+        "destination_path": world.uri("dst/"),
+        "retain_source_data": False,
+        "batch_size_bytes_limit": 3,
+    }
+    batches = ask("PrepareBatchDataSyncHandler", request)["requests"]
+    assert len(batches) == 2
+    assert [ask("BatchDataSyncHandler", batches[0])["result"]["files_transferred"] for _ in range(2)] == [
+        1,
+        0,
+    ]
+    ask("BatchDataSyncHandler", batches[1])
+    assert world.objects(world.bucket, "dst/") == {"a/x": "a/x", "b/y": "b/y"}
+    missing = ask("PrepareBatchDataSyncHandler", {**request, "source_path": world.path("gone/")})
+    with pytest.raises(FileNotFoundError):
+        ask("BatchDataSyncHandler", missing["requests"][0])
+
+
 def test_what_filters_keep_nothing_of_is_not_prepared(world: World) -> None:
     fill(world)
     event = {

@@ -127,7 +127,9 @@ class PrepareBatchDataSyncHandler(LambdaHandler[PrepareBatchDataSyncRequest, Pre
         tree = found.tree
         nodes = tree.partition(limit) or [tree.root]
         batches = first_fit_decreasing([tree.size(node) for node in nodes], limit)
-        pieces = _Pieces(request, found.source, found.target, is_file=found.is_file)
+        pieces = _Pieces(
+            request, found.source, found.target, is_file=found.is_file, is_missing=not found.tree.paths
+        )
         ordered = [sorted(nodes[row] for row in batch) for batch in batches]
         where = request.temporary_request_payload_path
         if where is None:
@@ -167,11 +169,21 @@ class _Pieces:
     """The requests for parts of a sync: all alike but for their paths."""
 
     def __init__(
-        self, request: PrepareBatchDataSyncRequest, source: str, target: str, *, is_file: bool
+        self,
+        request: PrepareBatchDataSyncRequest,
+        source: str,
+        target: str,
+        *,
+        is_file: bool,
+        is_missing: bool,
     ) -> None:
         own = {name: getattr(request, name) for name in DataSyncRequest.model_fields}
         # The destination of each piece follows from its path, behind the prefix that was cut off.
         own |= {"source_path_prefix": None, "filter_root": request.filter_root or request.source_path}
+        stays = request.retain_source_data or (source.startswith("s3://") and not target.startswith("s3://"))
+        if not stays and not is_missing:
+            # A piece that is not there any more was moved, by a batch that ended before it could say so.
+            own["fail_if_missing"] = False
         self._request = DataSyncRequest.model_construct(**own)
         self._source, self._target = source, target
         self._is_file = is_file
