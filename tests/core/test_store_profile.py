@@ -130,10 +130,19 @@ def test_a_profile_is_believed_of_the_same_store_for_some_days():
     assert not found.is_of("http://other", "Store 1", 0.0)
 
 
+def test_a_profile_for_which_nothing_could_be_tried_claims_nothing_and_is_not_believed():
+    # Such is a store that refuses the very first trial.
+    nothing = StoreProfile("http://x", "Store 1", "", {})
+    assert not nothing.covers(copies=False)
+    assert (
+        nothing.in_a_line == "Store 1: whether it confirms checksums was NOT tried; untried uploads in parts"
+    )
+
+
 def test_a_profile_made_without_copies_does_not_do_for_copies():
     found = profile()
     assert found.covers(copies=True)
-    less = StoreProfile("", "", "", {O.CREATE_ONLY: Seen.KEPT})
+    less = StoreProfile("", "", "", {O.CRC32_PUT: Seen.KEPT})
     assert less.covers(copies=False)
     assert not less.covers(copies=True)
 

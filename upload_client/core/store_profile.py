@@ -234,7 +234,7 @@ class StoreProfile:
 
     def covers(self, *, copies: bool) -> bool:
         """Whether all trials were made that a delivery needs."""
-        return not copies or _COPIES.issubset(self.observed)
+        return _O.CRC32_PUT in self.observed and (not copies or _COPIES.issubset(self.observed))
 
     def is_broken(self, observation: Observation) -> bool:
         """Whether it was seen to break this promise."""
@@ -309,8 +309,11 @@ class StoreProfile:
             "md5": "MD5 confirmed by the store, CRC32 computed while sending",
             "none": "checksums NOT verified by the store",
         }[self.verification]
+        if _O.CRC32_PUT not in self.observed:
+            checksums = "whether it confirms checksums was NOT tried"
+        parts = "no" if self.no_parts else "fenced" if _O.CREATE in self.observed else "untried"
         name = self.server or "a store that names itself not"
-        return f"{name}: {checksums}; {'no' if self.no_parts else 'fenced'} uploads in parts"
+        return f"{name}: {checksums}; {parts} uploads in parts"
 
     def encode(self) -> bytes:
         """The profile as it is written down: one object of JSON."""
