@@ -1006,7 +1006,7 @@ def hand_over(
         _print("hand_over", {**told, "record": done.record.as_json()})
         return
     record = done.record
-    files = f"{record.n_files:,} file{'s' * (record.n_files != 1)}"
+    files = counted(record.n_files, "file")
     _say(
         f"{'was' if done.did_nothing else 'is'} handed over: {files}, {record.n_bytes:,} bytes,"
         f" {record.archive}"
