@@ -321,7 +321,11 @@ def test_a_program_gets_the_outcome_on_its_standard_input(tmp_path):
 
 @pytest.mark.parametrize(
     ("command", "said"),
-    [(["sh", "-c", "echo no >&2; exit 3"], "ended with 3: no"), (["/is/not/there"], "cannot be run")],
+    [
+        (["sh", "-c", "echo no >&2; exit 3"], "ended with 3: no"),
+        (["/is/not/there"], "cannot be run"),
+        (["no\0name"], "null byte"),
+    ],
 )
 def test_a_program_that_fails_is_run_again_and_the_log_says_why(tmp_path, command, said, caplog):
     counted = []

@@ -106,10 +106,16 @@ class Outcomes:
                 age = time.time() - path.stat().st_mtime
             except OSError as error:
                 why, age = str(error.strerror or error), 0.0
+            except Exception as error:  # noqa: BLE001 - what one way raises keeps no other from being told
+                why, age = f"{type(error).__name__}: {error}", 0.0
             if not why:
                 self._count(way, "taken")
-                path.unlink(missing_ok=True)
                 self._tries.pop(path, None)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    _log.error("%s was taken, and cannot be removed: %s", path, error.strerror)
+                    self._tries[path] = n_tries + 1, time.monotonic() + retry_after(n_tries + 1)
             elif age > OLDEST_OUTCOME:
                 self._count(way, "given_up")
                 _log.error(
