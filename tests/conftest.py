@@ -1,7 +1,7 @@
 """Stores to test against, with buckets of their own, and a network that can be broken.
 
 Two stores: moto, in this process, and an S3 that checks checksums (`checking_store`). ``bucket`` and all that
-depends on ``store`` runs against both.
+depends on ``store`` runs against both; against moto only with the long tests, where there is the other one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hypothesis import settings
 sys.path.insert(0, str(Path(__file__).parent))  # tests of all folders share faults/proxy.py
 
 import checking_store
+from both_stores import MOTO
 from faults.proxy import Proxy
 
 from upload_client.s3.bucket import Bucket
@@ -159,7 +160,7 @@ def real_s3(request: pytest.FixtureRequest) -> str:
     return url
 
 
-@pytest.fixture(params=["moto", "real"])
+@pytest.fixture(params=[MOTO, "real"])
 def store(request: pytest.FixtureRequest) -> Store:
     """Each of the two stores in turn."""
     fixture = {"moto": "moto_server", "real": "real_s3"}[request.param]

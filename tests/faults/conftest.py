@@ -15,6 +15,7 @@ from typing import TypeVar
 import boto3
 import checking_store
 import pytest
+from both_stores import MOTO
 from delivery.conftest import Delivery, Receiver, make_data
 from faults.proxy import Exchange, Proxy
 
@@ -28,8 +29,7 @@ from upload_client.settings import Settings
 from upload_client.support.clock import Clock
 
 R = TypeVar("R")
-BOTH = [pytest.param("moto", marks=[pytest.mark.long] if checking_store.is_here() else []), "real"]
-"""moto, and an S3 that checks; where there is such a one, moto only among what takes long: it proves less."""
+BOTH = [MOTO, "real"]
 BEST = ["best"]
 """The S3 that checks, where there is one: what it sees there need not be seen again with moto."""
 

@@ -14,6 +14,7 @@ import uuid
 
 import boto3
 import pytest
+from both_stores import MOTO
 from late import late
 
 from upload_client.s3 import clients
@@ -153,7 +154,7 @@ def pytest_collection_modifyitems(items):
     items[:] = [item for item in items if not is_botocores(item)]
 
 
-@pytest.fixture(params=["moto", "tls", "checking"])
+@pytest.fixture(params=[MOTO, "tls", "checking"])
 def store(request):
     """The endpoint of an S3; every test that takes it runs against both."""
     return request.getfixturevalue(f"{request.param}_url")
