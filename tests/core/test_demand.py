@@ -151,6 +151,12 @@ def test_an_id_that_could_lead_elsewhere_is_none(text):
     assert check_id("e-1_x.2") == "e-1_x.2"
 
 
+@pytest.mark.parametrize("name", ["tmp", "TMP"])
+def test_no_execution_is_called_as_a_folder_that_all_share(name):
+    with pytest.raises(DemandError, match="all executions share"):
+        check_id(name)
+
+
 def test_a_mount_is_a_volume_with_a_short_name_of_its_own():
     mount = Mount("scratch", "fs-1", "fsap-2", "/data/scratch", "/opt/efs/scratch", read_only=False)
     assert mount.volume_name.startswith("scratch-")

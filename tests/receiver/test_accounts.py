@@ -178,6 +178,15 @@ def test_a_store_that_spells_permissions_otherwise_gets_them_so_and_it_is_said(a
     assert all(statement["Action"] for statement in policy["Statement"])
 
 
+def test_nobody_who_has_rights_of_another_kind_becomes_a_provider(accounts, user):
+    policy = accounts.policy("survey7", "1")
+    accounts._iam.create_user(UserName=user)
+    accounts._iam.put_user_policy(UserName=user, PolicyName="admin_policy", PolicyDocument=json.dumps(policy))
+    with pytest.raises(UsageError, match="rights of another kind"):
+        accounts.invite("survey7", "1", user)
+    assert accounts._iam.list_user_policies(UserName=user)["PolicyNames"] == ["admin_policy"]
+
+
 @pytest.mark.parametrize(("dataset", "who"), [("a b", "maria"), ("a", "../maria"), ("a=b", "maria")])
 def test_names_that_are_none_are_refused(accounts, dataset, who):
     with pytest.raises(UsageError):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +14,12 @@ import pytest
 
 from upload_client.core.ours import LOOKED_AT
 from upload_client.errors import UsageError
-from upload_client.support.atomic import check_free, ends_of, keep_others, replacing
+from upload_client.support.atomic import check_free, claim, ends_of, keep_others, replacing
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX file system")
 INDEX = "path,checksum,size\na.csv,,4\n"
@@ -134,3 +142,48 @@ def test_standard_output_is_a_place_to_write_to(capfd, tmp_path, monkeypatch, na
     write(Path(name))
     assert capfd.readouterr().out == "new"
     assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------------ claimed
+
+
+@posix
+def test_a_file_is_written_by_one_at_a_time(tmp_path):
+    path = str(tmp_path / "x.part")
+    first = claim(path)
+    program = f"from upload_client.support.atomic import claim; claim({path!r})"
+    other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "another process is writing this file" in other.stderr
+    os.close(first)
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@posix
+def test_what_got_its_name_is_not_claimed_by_who_waited_for_it(tmp_path, monkeypatch):
+    """Between opening and claiming it was renamed: it is somebody's file now."""
+    path, final = tmp_path / "x.part", tmp_path / "x"
+    path.write_bytes(b"whole")
+    lock = fcntl.flock
+    taken = []
+
+    def flock(fd, how):
+        if not taken:
+            taken.append(fd)
+            path.rename(final)
+        return lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    fd = claim(str(path))
+    os.ftruncate(fd, 0)
+    os.close(fd)
+    assert final.read_bytes() == b"whole"
+    assert path.read_bytes() == b""
+
+
+@posix
+def test_where_a_file_system_has_no_such_locks_it_is_claimed_all_the_same(tmp_path, monkeypatch):
+    def flock(_fd, _how):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    os.close(claim(str(tmp_path / "x.part")))

@@ -173,7 +173,7 @@ def _checked_sizes(
 ) -> Sequence[int | None]:
     if given is None:
         return [None] * len(paths)
-    if isinstance(given, array) and max(given) <= MAX_OBJECT:
+    if isinstance(given, array) and min(given) >= 0 and max(given) <= MAX_OBJECT:
         return given  # as it was seen on a disk, or listed
     sizes: list[int | None] = []
     for row, value in enumerate(given):

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from upload_client.core.files import TRANSFER_TYPES
 from upload_client.core.foreign import tamed
 from upload_client.core.layout import InvalidName, Layout, check_name
+from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.receiver import delivery_policy
 from upload_client.receiver.serving.configuration import Configuration
@@ -108,6 +109,13 @@ class Accounts:
             except self._iam.exceptions.NoSuchEntityException:
                 self._iam.create_user(UserName=user)
                 did.append(f"made the user {user}")
+            else:
+                names = self._iam.list_user_policies(UserName=user)["PolicyNames"]
+                if others := [name for name in names if _BETWEEN not in name]:
+                    raise UsageError(
+                        f"{user} has rights of another kind at this store ({for_terminal(others[0])})",
+                        hint="Take another name: a provider's user is for deliveries alone.",
+                    )
             did += self._put(user, f"{dataset}{_BETWEEN}{delivery_id}", policy)
             did.append(f"{user} may do {dataset}/{delivery_id}, and of others nothing by this")
             keys = key_id = None

@@ -12,14 +12,54 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+try:
+    import fcntl
+except ImportError:  # Windows, where nobody renames a file that is open
+    fcntl = None  # type: ignore[assignment]
+
 from upload_client.core.ours import LEFT_OVER, LOOKED_AT, Kind, is_ours
 from upload_client.errors import UsageError
 from upload_client.support import failpoints
 
-__all__ = ["FORCE", "check_free", "ends_of", "keep_others", "naming", "replacing"]
+__all__ = ["FORCE", "check_free", "claim", "ends_of", "keep_others", "naming", "replacing"]
 
 FORCE = "Name another file, or write over it with --force."
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
+def claim(path: str) -> int:
+    """Open a file that takes another one's place when it is whole, for this process alone; it stays as it is.
+
+    Others who make the same file give it the same name: one at a time writes there. It is claimed until it is
+    closed, so that it has to be renamed before.
+
+    Returns:
+        Its number, open for reading and writing.
+
+    Raises:
+        OSError: it cannot be opened; EBUSY: another process is writing it.
+    """
+    while True:
+        more = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | more, 0o666)
+        try:
+            if fcntl is None:
+                return fd
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OSError(errno.EBUSY, "another process is writing this file") from None
+            except OSError:
+                return fd  # a file system without such locks
+            here, there = os.fstat(fd), os.stat(path)  # noqa: PTH116 - once a file
+            if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+                return fd
+        except FileNotFoundError:
+            pass  # it was renamed meanwhile
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
 
 
 def check_free(path: Path, kind: Kind | None, *, hint: str = FORCE) -> None:

@@ -39,6 +39,7 @@ from upload_client.s3.multiplexer import Job, Multiplexer
 from upload_client.s3.route import NoRoute
 from upload_client.s3.wire import Answer, GetObject, GetRange
 from upload_client.support import failpoints
+from upload_client.support.atomic import claim
 from upload_client.support.file_names import on_disk
 from upload_client.support.secrets import without_secrets
 
@@ -297,7 +298,8 @@ class _Fetching:
             for task, body, crc32 in batch:
                 try:
                     temporary = self._temporary(task)
-                    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+                    fd = claim(temporary)
+                    os.ftruncate(fd, 0)
                     written.append((task, temporary, crc32, fd))
                     _write_all(fd, body, 0)
                 except (OSError, UnicodeEncodeError) as error:
@@ -329,10 +331,13 @@ class _Fetching:
             now = max(time.time_ns(), self._not_before_ns)
             os.utime(fd if os.utime in os.supports_fd else temporary, ns=(now, now))
             os.fsync(fd)
+            failpoints.reach("between:fetch:file")
+            if os.name == "posix":  # as long as it is claimed: who claims it next finds another name
+                os.replace(temporary, on_disk(task.path))  # noqa: PTH105 - once a file
         finally:
             os.close(fd)
-        failpoints.reach("between:fetch:file")
-        os.replace(temporary, on_disk(task.path))  # noqa: PTH105 - once a file
+        if os.name != "posix":
+            os.replace(temporary, on_disk(task.path))  # noqa: PTH105 - likewise
 
     def _temporary(self, task: FetchTask, what: str = "") -> str:
         """The name of a file until it is whole: the same one in each run, for the same object."""
@@ -363,8 +368,9 @@ class _Fetching:
 
     def _write_one(self, task: FetchTask, body: bytes) -> None:
         temporary = self._temporary(task)
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        fd = claim(temporary)
         try:
+            os.ftruncate(fd, 0)
             _write_all(fd, body, 0)
         except OSError:
             _drop(temporary, fd)
@@ -403,7 +409,7 @@ class _Fetching:
         temporary, notes = self._temporary(task), self._temporary(task, "ranges")
         resumes = task.size >= RESUMED
         n_ranges = -(-task.size // _range_size(task.size))
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = claim(temporary)
         done = fetched = 0
         is_open = True
         try:

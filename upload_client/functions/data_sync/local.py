@@ -21,6 +21,7 @@ from upload_client.core.ours import LEFT_OVER
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError
 from upload_client.functions.data_sync.paths import LocalPlace
+from upload_client.support.atomic import claim
 from upload_client.support.file_names import on_disk
 
 __all__ = [
@@ -70,8 +71,11 @@ def copy_file(here: str, there: str, not_before_ns: int) -> Confirmed:
     folder, _, _ = there.rpartition(os.sep)
     digest = hashlib.sha256(f"{here}\0{there}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
     temporary = os.path.join(folder, LEFT_OVER.format(digest))
+    claimed = False
     try:
-        with open(here, "rb", buffering=0) as source, open(temporary, "w+b", buffering=0) as out:
+        with open(here, "rb", buffering=0) as source, os.fdopen(claim(temporary), "r+b", buffering=0) as out:
+            claimed = True
+            out.truncate()
             before = os.fstat(source.fileno())
             crc = 0
             while block := source.read(_BLOCK):
@@ -88,12 +92,16 @@ def copy_file(here: str, there: str, not_before_ns: int) -> Confirmed:
             while block := out.read(_BLOCK):
                 again = checksums.crc32(block, again)
             after = os.stat(here)
-        _check_copy(crc, again, before, after)
-        shutil.copymode(here, temporary)
-        os.replace(temporary, there)
+            _check_copy(crc, again, before, after)
+            shutil.copymode(here, temporary)
+            if os.name == "posix":  # as long as it is claimed: who claims it next finds another name
+                os.replace(temporary, there)
+        if os.name != "posix":
+            os.replace(temporary, there)
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        if claimed:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
         raise
     return Confirmed("", checksums.encode(crc), before.st_mtime_ns)
 

@@ -305,4 +305,12 @@ class Server:
             task.transfer_type,
             epoch,
         )
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # as many threads as this machine has
+            with self._lock:
+                del self._running[task]
+            watched.not_before[task] = time.monotonic() + _AFTER_TROUBLE
+            _log.warning(
+                "%s/%s: no validator begins: %s", task.dataset, task.delivery_id, for_log(str(error))
+            )
