@@ -42,6 +42,7 @@ from upload_client.support import failpoints
 from upload_client.support.atomic import claim
 from upload_client.support.file_names import on_disk
 from upload_client.support.secrets import without_secrets
+from upload_client.transfer.window import within_window
 
 __all__ = ["FetchOutcome", "FetchTask", "fetch_files", "read_etag"]
 
@@ -138,23 +139,8 @@ def fetch_files(
         DeliveryError: a thread has ended as none should.
     """
     fetching = _Fetching(source, n_threads, not_before)
-    left = iter(tasks)
-    under_way = 0
-    more = True
     try:
-        while True:
-            while more and under_way < _WINDOW:
-                task = next(left, None)
-                if task is None:
-                    more = False
-                else:
-                    under_way += 1
-                    fetching.submit(task)
-            if not under_way:
-                return
-            for outcome in fetching.outcomes():
-                under_way -= 1
-                yield outcome
+        yield from within_window(tasks, fetching.submit, fetching.outcomes, _WINDOW)
     finally:
         fetching.close()
 

@@ -18,6 +18,7 @@ from upload_client.s3.direct import DirectWire
 from upload_client.s3.multiplexer import Job, Multiplexer
 from upload_client.s3.route import NoRoute
 from upload_client.s3.wire import Answer, HeadObject
+from upload_client.transfer.window import within_window
 
 __all__ = ["look_at"]
 
@@ -40,22 +41,8 @@ def look_at(keys: Iterable[str], bucket: Bucket) -> Iterator[tuple[str, ObjectIn
         StoreError: the store does not say.
     """
     looking = _Looking(bucket)
-    left = iter(keys)
-    under_way, more = 0, True
     try:
-        while True:
-            while more and under_way < _WINDOW:
-                key = next(left, None)
-                if key is None:
-                    more = False
-                else:
-                    under_way += 1
-                    looking.submit(key)
-            if not under_way:
-                return
-            for answered in looking.answers():
-                under_way -= 1
-                yield answered
+        yield from within_window(keys, looking.submit, looking.answers, _WINDOW)
     finally:
         looking.close()
 
