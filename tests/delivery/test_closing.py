@@ -12,6 +12,7 @@ from faults.conftest import client_of
 from upload_client import NothingToDoError
 from upload_client.cli.receiver import receiver
 from upload_client.core.hand_over import HandOver
+from upload_client.delivery import startup
 
 
 def close(delivery: Delivery, monkeypatch, *more: str):
@@ -46,7 +47,8 @@ def test_a_closed_delivery_sends_nothing_until_it_is_open_again(delivery, data, 
     assert len(delivery.landed()) == 12
 
 
-def test_a_delivery_that_was_handed_over_and_removed_is_not_sent_again(delivery, data):
+def record_removal(delivery: Delivery, **when: str) -> None:
+    """Write the record of a hand-over after which files leave landing."""
     sandbox, root = delivery.receiver.sandbox, f"{delivery.dataset}/{delivery.delivery_id}/"
     record = HandOver(
         dataset=delivery.dataset,
@@ -62,13 +64,38 @@ def test_a_delivery_that_was_handed_over_and_removed_is_not_sent_again(delivery,
         files_sha256="0" * 64,
         proven_at="2026-11-29T06:00:00.000Z",
         agent_id="abcdefghijk",
-        notified_at=None,
-        removed_at="2026-11-29T06:00:01.000Z",
+        **when,
     )
     sandbox.client("s3").put_object(
         Bucket=sandbox.control_bucket, Key=f"{root}staging/handover/00000001.json", Body=record.encode()
     )
+
+
+@pytest.mark.parametrize(
+    ("when", "said"), [("removing_at", "which are being removed"), ("removed_at", "handed")]
+)
+def test_what_was_handed_over_and_leaves_landing_is_not_sent_again(delivery, data, when, said):
+    record_removal(delivery, **{when: "2026-11-29T06:00:01.000Z"})
+    outcome = client_of(delivery, data).run()
+    assert outcome.exit_code == 0
+    assert "handed this delivery over" in outcome.headline
+    assert said in outcome.headline
+    assert delivery.landed() == {}
+    assert delivery.lock() is None
+
+
+def test_a_run_that_has_the_lock_looks_again_whether_files_leave_landing(delivery, data, monkeypatch):
+    """So it, or whoever removes them, sees the other: they write that down, and then look for the lock."""
+    real = startup.take_lock
+
+    def take_lock(run):
+        lock = real(run)
+        record_removal(delivery, removing_at="2026-11-29T06:00:01.000Z")
+        return lock
+
+    monkeypatch.setattr(startup, "take_lock", take_lock)
     outcome = client_of(delivery, data).run()
     assert outcome.exit_code == 0
     assert "handed this delivery over" in outcome.headline
     assert delivery.landed() == {}
+    assert delivery.lock()["state"] == "released"

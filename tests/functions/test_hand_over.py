@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -18,6 +19,7 @@ from late import late
 
 from upload_client import Bucket
 from upload_client.cli.app import main
+from upload_client.control.lock import Lock
 from upload_client.core import checksums
 from upload_client.core.hand_over import HandOver, archived_line
 from upload_client.core.layout import Layout
@@ -286,11 +288,76 @@ def test_a_lost_answer_to_the_record_is_no_second_record(
     assert done.record == place.record()
 
 
-STEPS = ["landing", "copied", "proven", "recorded", "notified", "some-removed", "removed"]
+def take(place: Place) -> Lock:
+    """Take the lock of the delivery, as a run of the provider does."""
+    lock = Lock(place.control, place.layout.owned, agent_id="provider", lease_seconds=300)
+    lock.acquire(3)
+    return lock
+
+
+def test_while_a_run_of_the_provider_is_at_work_nothing_is_removed(place: Place) -> None:
+    lock = take(place)
+    with pytest.raises(Locked, match="provider"):
+        place.hand_over(remove=True)
+    record = place.record()
+    assert record is not None  # what is proven is proven
+    assert not record.leaves_landing
+    assert place.landed() == FILES
+    lock.release()
+    assert place.hand_over(remove=True).removed == 4
+
+
+def at_the_removal(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Have something happen once the record says that the removal begins."""
+    from upload_client.functions.hand_over import work
+
+    def reach(name: str) -> None:
+        if name == "between:handover:removing":
+            act()
+
+    monkeypatch.setattr(work, "failpoints", SimpleNamespace(reach=reach))
+
+
+def test_a_run_that_begins_at_the_moment_of_the_removal_is_seen(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_the_removal(monkeypatch, lambda: take(place))
+    with pytest.raises(Locked, match="provider"):
+        place.hand_over(remove=True)
+    assert place.landed() == FILES
+    record = place.record()
+    assert record is not None
+    assert not record.leaves_landing
+
+
+def test_a_receipt_that_is_written_at_the_moment_of_the_removal_is_seen(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corrected = {**FILES, "a.csv": b"new"}
+    at_the_removal(monkeypatch, lambda: place.land(corrected, epoch=4))
+    with pytest.raises(HandOverRefused, match="another receipt"):
+        place.hand_over(remove=True)
+    assert place.landed() == corrected
+    monkeypatch.undo()
+    assert place.hand_over(remove=True).record.epoch == 4
+    assert place.archived() == corrected
+
+
+def test_a_removal_that_was_ended_is_told_of_where_nothing_is_to_be_removed(place: Place) -> None:
+    done = place.hand_over()
+    begun = replace(done.record, removing_at=done.record.proven_at)
+    place.control.put(place.layout.hand_over(3), begun.encode())
+    said: list[str] = []
+    assert hand_over(place.job(), said.append).did_nothing
+    assert any("--remove goes on with it" in line for line in said)
+
+
+STEPS = ["landing", "copied", "proven", "recorded", "notified", "removing", "some-removed", "removed"]
+ALWAYS = ("recorded", "removing")
 
 
 @pytest.mark.parametrize(
-    "step", [each if each in STEPS[3:6:2] else pytest.param(each, marks=pytest.mark.long) for each in STEPS]
+    "step", [each if each in ALWAYS else pytest.param(each, marks=pytest.mark.long) for each in STEPS]
 )
 def test_killed_at_any_step_it_goes_on(place: Place, step: str) -> None:
     code = (
@@ -315,7 +382,10 @@ def test_killed_at_any_step_it_goes_on(place: Place, step: str) -> None:
     )
     assert done.returncode == -9, done.stderr.decode()
     recorded = STEPS.index(step) >= STEPS.index("recorded")
-    assert (place.record() is not None) == recorded
+    record = place.record()
+    assert (record is not None) == recorded
+    # The provider is told before the first file is gone.
+    assert (record is not None and record.leaves_landing) == (STEPS.index(step) >= STEPS.index("removing"))
     assert recorded or place.landed() == FILES
     # The lock of one that died on this machine is taken at once.
     ended = place.hand_over(remove=True, notify=place.told.append)
@@ -369,6 +439,10 @@ def test_it_is_a_function(place: Place, monkeypatch: pytest.MonkeyPatch, context
     done = function(event, context)
     assert (done["copied"], done["record"]["n_files"]) == (0, 4)
     assert function({**event, "step": "prepare"}, context)["did_nothing"] is True
+    inside = f"s3://{place.landing.name}/{place.landing.prefix}archive/"
+    for to in (inside, "s3://x/../"):
+        with pytest.raises(UsageError):
+            function({**event, "to": to, "step": "prepare"}, context)
     place.control.rm(place.layout.hand_over(3))
     place.archive.put("a.csv", b"of somebody else")
     with pytest.raises(HandOverRefused, match="they are not replaced"):

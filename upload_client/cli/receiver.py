@@ -939,7 +939,10 @@ def sign(
                 ("0", "handed over, or it was before"),
                 ("1", "landing or archive is not what the receipt names: what, is told"),
                 ("8", "the delivery is not complete"),
-                ("11", "somebody else hands it over at this moment"),
+                (
+                    "11",
+                    "somebody else hands it over, or the provider is at work while files are to be removed",
+                ),
             ),
         ),
     ),

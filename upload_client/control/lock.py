@@ -176,6 +176,20 @@ class Lock:
                 )
             return self.epoch
 
+    def check_free(self) -> None:
+        """Make sure that nobody alive has the lock, and take nothing.
+
+        Raises:
+            Locked: Somebody has it.
+            StoreError: The store could not be asked.
+        """
+        found = repeat_while_lost(self._read, self._clock)
+        if found is None:
+            return
+        decision = may_take(found.body, age=found.age, identity=self._identity, is_running=is_running)
+        if isinstance(decision, Refuse):
+            raise self._locked(decision, found.date)
+
     def refresh(self) -> None:
         """Renew the lease now.
 

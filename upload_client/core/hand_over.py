@@ -50,6 +50,7 @@ class HandOver:
         agent_id: who did it.
         notified_at: when somebody was told; None: not yet, or nobody is to be.
         removed_at: when the files were gone from landing; None: they are there, or some are.
+        removing_at: when their removal began, written before the first of them is removed; None: it has not.
     """
 
     dataset: str
@@ -67,6 +68,12 @@ class HandOver:
     agent_id: str
     notified_at: str | None = None
     removed_at: str | None = None
+    removing_at: str | None = None
+
+    @property
+    def leaves_landing(self) -> bool:
+        """Whether the files are gone from landing, or on their way: whoever looks there misses them."""
+        return self.removing_at is not None or self.removed_at is not None
 
     def encode(self) -> bytes:
         """The record as it is stored."""
@@ -126,6 +133,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
     "agent_id": _text(_NAME),
     "notified_at": _text(_TIME, or_none=True),
     "removed_at": _text(_TIME, or_none=True),
+    "removing_at": _text(_TIME, or_none=True),
 }
 
 

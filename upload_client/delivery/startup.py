@@ -188,6 +188,7 @@ def connect(run: Run) -> None:
     run.store = run.patience(lambda: _profile_of_store(run, places, copies=copies))
     _check_store(run, places, run.store, copies=copies)
     lock = take_lock(run)
+    check_open(run)  # again: whoever removes files from landing says so, and then looks for this lock
     writer, chain = _fence(run, places, lock)
     run.notice_clock()
     run.notify(Phase("planning"))
@@ -207,17 +208,19 @@ def check_open(run: Run) -> None:
     """Refuse to send anew what the receiver has taken over.
 
     Raises:
-        DeliveryClosed: they have closed the delivery, or handed its files over and removed them.
+        DeliveryClosed: they have closed the delivery, or handed its files over and remove them from landing.
     """
     places, _ = locate(run)
     control, layout = places.control, places.layout
     if (closed := run.patience(lambda: closing(control, layout))) is not None:
         raise DeliveryClosed(str(closed))
     record = run.patience(lambda: last_hand_over(control, layout))
-    if record is not None and record.removed_at is not None:
+    if record is not None and record.leaves_landing:
+        done = record.removed_at is not None
         raise DeliveryClosed(
             f"the receiver has handed this delivery over on {record.proven_at}:"
             f" {counted(record.n_files, 'file')} of receipt {record.epoch}"
+            + ("" if done else ", which are being removed from the landing bucket")
         )
 
 

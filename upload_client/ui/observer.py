@@ -136,9 +136,12 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
     if status.receipt is not None:
         yield "receipt", Text(for_terminal(status.receipt.key))
     if status.hand_over is not None:
-        removed = ", removed from landing" if status.hand_over.removed_at is not None else ""
-        yield "handed over", Text(f"{status.hand_over.archive}, {status.hand_over.proven_at}{removed}")
-    gone = status.hand_over is not None and status.hand_over.removed_at is not None
+        record = status.hand_over
+        removed = "" if not record.leaves_landing else ", being removed from landing"
+        if record.removed_at is not None:
+            removed = ", removed from landing"
+        yield "handed over", Text(f"{record.archive}, {record.proven_at}{removed}")
+    gone = status.hand_over is not None and status.hand_over.leaves_landing
     if status.phase is Phase.COMPLETE and not gone:
         yield "bucket", _landing(status.landing)
 

@@ -12,7 +12,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from upload_client.core.data_sync import BATCH_BYTES
 from upload_client.core.files import TransferType
-from upload_client.core.hand_over import name_of_folder
 from upload_client.core.layout import Layout
 from upload_client.errors import UsageError
 from upload_client.functions.base.handler import LambdaHandler
@@ -31,15 +30,17 @@ from upload_client.functions.hand_over.work import (
     hand_over,
     last_hand_over,
     notifier,
+    open_archive,
     read_receipt,
 )
 from upload_client.receiver.process import buckets
 from upload_client.s3 import clients
-from upload_client.s3.bucket import Bucket
 from upload_client.validator.settings import ValidatorSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+    from upload_client.s3.bucket import Bucket
 
 __all__ = ["HandOverHandler", "HandOverRequest", "HandOverResponse"]
 
@@ -151,6 +152,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         control: Bucket,
         landing: Bucket,
     ) -> HandOverResponse:
+        archive = open_archive(to, landing.client, control, landing)
         key, files, sha256, _ = read_receipt(control, layout)
         known = last_hand_over(control, layout)
         if known is not None and (known.receipt, known.receipt_sha256) == (key, sha256):
@@ -161,13 +163,12 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 f"{len(beside):,} objects in {landing} are not of this delivery: too many to leave out",
                 hint="Hand it over in one process: upload-client receiver hand-over.",
             )
-        bucket, prefix = name_of_folder(to)
-        check_archive(control, layout, Bucket(bucket, prefix=prefix, client=landing.client), files)
+        check_archive(control, layout, archive, files)
         where = request.temporary_request_payload_path
         prepared = PrepareBatchDataSyncHandler().handle(
             PrepareBatchDataSyncRequest(
                 source_path=f"s3://{landing.name}/{landing.prefix}",
-                destination_path=f"s3://{bucket}/{prefix}",
+                destination_path=f"s3://{archive.name}/{archive.prefix}",
                 filter_config=DataSyncFilterConfig(exclude=[re.escape(path) for path in beside]),
                 delete=False,
                 batch_size_bytes_limit=request.batch_size_bytes_limit,

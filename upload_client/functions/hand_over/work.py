@@ -5,6 +5,10 @@ is the one that it names; they are copied, each on the receipt's ETag; every obj
 receipt's CRC32 and size; a record is written into the control bucket, on the condition that there is none;
 whoever is to be told is told; and only then, if asked, the files are removed from landing. Whatever ends it,
 it is run again and goes on; done twice, it does nothing. Two at once: a lock lets one work.
+
+Before the first file is removed, the record says that this begins; then the provider's lock is looked at. A
+run of theirs takes that lock, and then looks at the record. So one of the two sees the other: the run sends
+nothing, or nothing is removed.
 """
 
 from __future__ import annotations
@@ -61,6 +65,7 @@ __all__ = [
     "last_hand_over",
     "message_of",
     "notifier",
+    "open_archive",
     "read_receipt",
 ]
 
@@ -144,12 +149,7 @@ def hand_over(job: Job, say: Callable[[str], object] = _log.info) -> HandedOver:
         UsageError: the archive is no such place, or the delivery was handed over to another one.
         StoreError: a bucket refuses.
     """
-    try:
-        bucket, prefix = name_of_folder(job.to)
-    except ValueError as error:
-        raise UsageError(str(error), hint="Name the archive as s3://BUCKET/PREFIX/.") from None
-    archive = Bucket(bucket, prefix=prefix, client=job.client)
-    _refuse_nesting(job, archive)
+    archive = open_archive(job.to, job.client, job.control, job.landing)
     agent_id = new_agent_id()
     lock = Lock(
         job.control, job.layout.handing_over, agent_id=agent_id, lease_seconds=_LEASE, clock=job.clock
@@ -220,10 +220,16 @@ class _Work:
         if job.remove and record.removed_at is None:
             if before is not None:  # it was proven by another run, perhaps long ago
                 self._prove(files)
+            record, etag = self._begin_removing(key, record, etag)
             removed = self._remove(files)
             failpoints.reach("between:handover:removed")
             record, etag = self._write(replace(record, removed_at=self._now()), etag)
             self._say(f"removed {removed:,} files from landing")
+        elif record.removed_at is None and record.removing_at is not None:
+            self._say(
+                f"the removal from landing that began at {record.removing_at} was ended half way:"
+                " --remove goes on with it"
+            )
         return HandedOver(record, self._copied, removed, did_nothing=record == before)
 
     def _now(self) -> str:
@@ -334,6 +340,38 @@ class _Work:
 
         return repeat_while_lost(put, job.clock)
 
+    def _begin_removing(self, key: str, record: HandOver, etag: str | None) -> tuple[HandOver, str | None]:
+        """Write down that files leave landing, unless a run of the provider is at work there.
+
+        Raises:
+            Locked: it is.
+            HandOverRefused: it was, since the receipt was read, and has written another one.
+        """
+        job = self._job
+        provider = Lock(
+            *(job.control, job.layout.owned),
+            agent_id=self._agent_id,
+            lease_seconds=_LEASE,
+            clock=job.clock,
+        )
+        provider.check_free()
+        before = record
+        if record.removing_at is None:
+            record, etag = self._write(replace(record, removing_at=self._now()), etag)
+        failpoints.reach("between:handover:removing")
+        try:
+            provider.check_free()
+            if last_receipt(job.control, job.layout) != key:
+                raise HandOverRefused(
+                    "a run of the provider has written another receipt at this moment; nothing was removed",
+                    hint="Run it again: it hands over what the new receipt names.",
+                )
+        except DeliveryError:
+            if record != before:
+                self._write(before, etag)
+            raise
+        return record, etag
+
     def _remove(self, files: list[_File]) -> int:
         """Delete from landing exactly what the receipt names, each on its ETag."""
         from upload_client.functions.data_sync.comparing import abreast  # noqa: PLC0415 - with what it stands on
@@ -431,14 +469,31 @@ def check_archive(
     return found
 
 
-def _refuse_nesting(job: Job, archive: Bucket) -> None:
-    for other in (job.landing, job.control):
+def open_archive(to: str, client: Any, control: Bucket, landing: Bucket) -> Bucket:  # noqa: ANN401 - boto3's
+    """The bucket at the archive's prefix.
+
+    Args:
+        to: ``s3://bucket/prefix/``.
+        client: of the archive.
+        control: of the delivery; an archive does not lie in it, nor it in the archive.
+        landing: the same.
+
+    Raises:
+        UsageError: it is no such place.
+    """
+    try:
+        bucket, prefix = name_of_folder(to)
+    except ValueError as error:
+        raise UsageError(str(error), hint="Name the archive as s3://BUCKET/PREFIX/.") from None
+    archive = Bucket(bucket, prefix=prefix, client=client)
+    for other in (landing, control):
         if other.name == archive.name and (
             archive.prefix.startswith(other.prefix) or other.prefix.startswith(archive.prefix)
         ):
             raise UsageError(
                 f"the archive {archive} and {other} lie in each other", hint="Name a place of its own."
             )
+    return archive
 
 
 def _digest(files: list[_File]) -> str:
