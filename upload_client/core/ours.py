@@ -113,7 +113,7 @@ _LEFT_OVER = re.compile(r"\.upload-client_[0-9a-f]{16}\.tmp")
 
 def is_left_over(name: str) -> bool:
     """Whether a file is left of one whose writing was interrupted. It may be empty: its name tells."""
-    return _LEFT_OVER.fullmatch(name) is not None
+    return name.startswith(".") and _LEFT_OVER.fullmatch(name) is not None
 
 
 _TIME_STAMP: Final = re.compile(

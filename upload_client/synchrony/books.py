@@ -118,7 +118,7 @@ def read(data: bytes, where: str) -> Iterator[tuple[str, Row]]:
 
 def _bounded(cells: list[str]) -> list[str]:
     """The same cells. `csv` has a limit of its own, but one for the whole process, which others may raise."""
-    if any(len(cell) > _MAX_CELL for cell in cells):
+    if max(map(len, cells), default=0) > _MAX_CELL:
         raise csv.Error("a cell of it has no end")
     return cells
 

@@ -150,6 +150,9 @@ class Folder:
             before = known.get(path)
             if before is not None and before[:3] == (status.st_size, status.st_mtime_ns, status.st_ino):
                 found[path] = before
+            # A path that is known was fit when it came to be.
+            elif why := check_relpath(path):
+                skipped.append(Skipped(path, why))
             else:
                 to_read.append((path, status.st_size))
         fresh: set[str] = set()
@@ -200,8 +203,6 @@ class Folder:
                     if not stat.S_ISREG(status.st_mode):
                         link = stat.S_ISLNK(status.st_mode)
                         skipped.append(Skipped(path, "is a symlink" if link else "is no regular file"))
-                    elif why := check_relpath(path):
-                        skipped.append(Skipped(path, why))
                     else:
                         yield path, status
 
