@@ -190,6 +190,27 @@ def test_a_move_deletes_the_source_when_all_is_confirmed(sides: Sides) -> None:
         assert counts.files_transferred in (3, 4)
 
 
+def test_a_move_that_is_run_again_says_that_nothing_is_left_to_do(sides: Sides) -> None:
+    move = {"retain_source_data": False}
+    with pytest.raises(FileNotFoundError):  # it was never there
+        sides.sync(**move)
+    sides.have({"b/c": "two"})
+    sides.sync(**move)
+    if not sides.from_files and sides.to_files:
+        return  # objects stay
+    counts = sides.sync(**move)
+    assert (counts.files_transferred, counts.moved) == (0, 0)
+    assert "nothing is left to do" in sides.world.warnings[0]
+    assert sides.there() == {"b/c": "two"}
+    # A single file, by its own name and into a folder; but another file in that folder proves nothing.
+    for target in (f"{sides.target}b/c", f"{sides.target}b/"):
+        assert sides.world.sync(f"{sides.source}b/c", target, **move).files_transferred == 0
+    with pytest.raises(FileNotFoundError):
+        sides.world.sync(f"{sides.source}b/other", f"{sides.target}b/", **move)
+    with pytest.raises(FileNotFoundError):  # and where nothing was to be moved, a source has to be there
+        sides.sync()
+
+
 def test_a_move_leaves_what_filters_keep_out(sides: Sides) -> None:
     sides.have({"a": "1", "b": "2"})
     sides.sync(retain_source_data=False, filter_config={"exclude": "b"})

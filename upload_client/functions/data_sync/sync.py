@@ -156,7 +156,8 @@ def run_sync(request: DataSyncRequest, warn: Callable[[str], object] = _log.warn
         warn: hears warnings, one line each.
 
     Raises:
-        FileNotFoundError: the source is not there, and `fail_if_missing`.
+        FileNotFoundError: the source is not there, and `fail_if_missing`; of a move that was made before, its
+            destination proves that nothing is left to do.
         ValueError: filters keep nothing of it, or the request makes no sense (`UsageError`).
         SyncFailed: files could not be sent. Nothing was removed.
         StoreError: S3 refuses.
@@ -244,7 +245,7 @@ class _Sync:
 
     def find_source(self) -> tuple[Place, Place, bool] | None:
         """Source and destination, and whether the source is one file; None: it is missing."""
-        source, target = self.source, self.target
+        source = self.source
         is_file = False
         if isinstance(source, LocalPlace):
             if os.path.isdir(source.path):
@@ -252,19 +253,55 @@ class _Sync:
             elif os.path.isfile(source.path) and not source.is_folder:
                 is_file = True
             else:
-                self._missing(f"{source.uri} does not exist", FileNotFoundError)
+                self._source_missing(source, f"{source.uri} does not exist")
                 return None
         else:
             bucket = source.open()
             is_file = head_s3(source, bucket) is not None
             if not is_file:
                 source = source.folder()
-                if next(iter(repeat_while_lost(lambda: list(islice(source.open().list(), 1)))), None) is None:
-                    self._missing(
-                        f"{source.uri} does not exist, neither as an object nor as a folder",
-                        FileNotFoundError,
+                if not _has_objects(source):
+                    self._source_missing(
+                        self.source, f"{source.uri} does not exist, neither as an object nor as a folder"
                     )
                     return None
+        return source, self._goal(source, is_file=is_file), is_file
+
+    def _source_missing(self, source: Place, text: str) -> None:
+        if self._moved_before(source):
+            self._warn(
+                for_terminal(f"{source.uri} is not there any more, and {self.target.uri} is:")
+                + " nothing is left to do of this move"
+            )
+        else:
+            self._missing(text, FileNotFoundError)
+
+    @property
+    def _moves(self) -> bool:
+        """Whether the source is deleted once its copy is confirmed; objects that are fetched never are."""
+        fetches = isinstance(self.source, S3Place) and isinstance(self.target, LocalPlace)
+        return not self.request.retain_source_data and not fetches
+
+    def _moved_before(self, source: Place) -> bool:
+        """Whether a source that is not there has surely been moved: its destination is there.
+
+        What goes into a folder under its own name is looked for there; a folder that others may use as well
+        proves nothing.
+        """
+        if not self._moves:
+            return False
+        if not source.is_folder and _is_file(self._goal(source, is_file=True)):
+            return True
+        if self.target.is_folder and not source.is_folder:
+            return False
+        goal = self._goal(source, is_file=False)
+        if isinstance(goal, S3Place):
+            return _has_objects(goal)
+        return next(walk_local(goal.path), None) is not None
+
+    def _goal(self, source: Place, *, is_file: bool) -> Place:
+        """The very place where the source goes."""
+        target = self.target
         below = self._below(source, is_file=is_file)
         if isinstance(target, S3Place):
             if is_file and target.is_folder:
@@ -280,7 +317,7 @@ class _Sync:
                     raise UsageError(f"{below!r} {problem}")
                 path = os.path.join(target.path, *below.rstrip("/").split("/"))
                 target = LocalPlace(path, f"{target.given.rstrip('/')}/{below}")
-        return source, target, is_file
+        return target
 
     def _below(self, source: Place, *, is_file: bool) -> str:
         """Where below the destination the source goes: behind the prefix that is cut off its name."""
@@ -384,9 +421,7 @@ class _Sync:
 
     def _sync(self, source: Place, target: Place, *, is_file: bool) -> None:
         request = self.request
-        moves = not request.retain_source_data and not (
-            isinstance(source, S3Place) and isinstance(target, LocalPlace)
-        )
+        moves = self._moves
         if not request.retain_source_data and not moves:
             self._warn(f"{source.uri} stays: objects are not deleted when they are fetched into files")
         there = self._there(target, is_file=is_file)
@@ -834,6 +869,17 @@ def _folders_of(path: str) -> Iterator[str]:
 def _unpacked(packed: bytes) -> Facts:
     size, modified = _FACTS.unpack_from(packed)
     return Facts(size, modified, packed[_FACTS.size :].decode())
+
+
+def _has_objects(folder: S3Place) -> bool:
+    bucket = folder.open()
+    return bool(repeat_while_lost(lambda: list(islice(bucket.list(), 1))))
+
+
+def _is_file(place: Place) -> bool:
+    if isinstance(place, S3Place):
+        return head_s3(place, place.open()) is not None
+    return os.path.isfile(place.path)
 
 
 def _name(place: Place) -> str:
