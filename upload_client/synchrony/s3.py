@@ -14,7 +14,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from upload_client.control.probe import prove_conditions
@@ -49,6 +49,8 @@ _BLOCK: Final = 1024 * 1024
 _TRIES: Final = 8
 _LARGE: Final = 32 * 1024**2
 """Bytes from which a download that was interrupted is gone on with."""
+_MOST_EMPTY: Final = 10_000
+"""Empty folders that are removed to make room for one file: whoever has more of them is told."""
 _CHANGED_HERE: Final = (FileCode.CHANGED, FileCode.MISSING, FileCode.NOT_AS_INDEXED)
 _NO_ETAG: Final = "0" * 32
 _OPAQUE: Final = ("aws:kms", "aws:kms:dsse")
@@ -71,7 +73,6 @@ class S3Remote:
         self._stopping = threading.Event()
         self._in_the_way: set[str] = set()
         self._cleared: set[str] = set()
-        self._emptied: set[str] = set()  # folders of what was deleted, and those they are in
 
     # --- reading ---
 
@@ -275,12 +276,15 @@ class S3Remote:
 
         The requests name folders, as objects: what is in them stays, should anything have come meanwhile.
         """
-        inside = {folder for folder in self._emptied if folder.startswith(f"{path}/")}
+        folders = [f"{path}/"]
         try:
-            if next(self.bucket.list(f"{path}/"), None) is not None:
-                return False
-            for folder in sorted({path, *inside}, key=len, reverse=True):
-                self.bucket.rm(f"{folder}/")
+            for folder in folders:  # which grows meanwhile
+                inside = self.bucket.ls(folder, recursive=False)
+                if len(folders) > _MOST_EMPTY or not all(name.endswith("/") for name in inside):
+                    return False
+                folders += (name for name in inside if name != folder)
+            for folder in reversed(folders):
+                self.bucket.rm(folder)
         except StoreError:
             return False
         return True
@@ -346,8 +350,6 @@ class S3Remote:
                     " just before it is deleted; an edit that comes in that very moment stays with who made"
                     " it, and is offered again."
                 )
-        for file in files:
-            self._emptied.update(map(str, PurePosixPath(file.path).parents))
         tasks = (
             TransferTask(
                 row, file.path, file.path, file.kept, size=file.there.size, source_etag=file.there.etag

@@ -158,8 +158,11 @@ class Sync:
         self._written = 0.0
         self.skipped: list[Skipped] = []
         """The files of the folder that cannot be shared, and why."""
-        self.n_files = 0
+
+    @property
+    def n_files(self) -> int:
         """Files there are, on either side."""
+        return len(self._here.keys() | self._there.keys())
 
     # ------------------------------------------------------------------------------------------- looking
 
@@ -201,7 +204,6 @@ class Sync:
         last_deleted = dict(self._deleted)
         offers = []
         paths = {*self._here, *self._there, *self._base}
-        self.n_files = len(paths)
         for path in paths:
             if cannot_be and _is_within(path, cannot_be):
                 continue  # what is there cannot be read, or is no file: it must not pass for deleted
