@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -33,6 +34,7 @@ __all__ = [
     "Bounds",
     "Card",
     "Column",
+    "Constraints",
     "Content",
     "Csv",
     "Custom",
@@ -48,6 +50,8 @@ __all__ = [
     "Opaque",
     "Parquet",
     "Sizes",
+    "TableSchema",
+    "Values",
 ]
 
 Scalar = bool | int | float | str | dt.datetime | dt.date
@@ -73,9 +77,12 @@ _MAX_GLOB = 1024
 MAX_GLOBS = 1000
 """In a document; each is compared with the path of each file."""
 _MAX_SIZE = 40
+_SAME_TYPE = {"boolean": "bool", "datetime": "timestamp"}
+"""Frictionless' names of types that have another one here."""
 
 
 def _type(name: str) -> str:
+    name = _SAME_TYPE.get(name, name)
     if name not in _PLAIN_TYPES and _ARROW_TYPE.fullmatch(name) is None:
         raise ValueError(f"{name!r} is no type; the plain ones are {', '.join(sorted(_PLAIN_TYPES))}")
     return name
@@ -120,11 +127,16 @@ def as_moment(day_or_moment: dt.date) -> dt.datetime:
     return day_or_moment.astimezone(dt.UTC)
 
 
+def _plain_name(name: object) -> object:
+    return _SAME_TYPE.get(name, name) if isinstance(name, str) else name
+
+
 def _as_list(one_or_more: object) -> object:
     return [one_or_more] if isinstance(one_or_more, str) else one_or_more
 
 
 TypeName = Annotated[str, AfterValidator(_type)]
+ScalarType = Annotated[Literal["any", "string", "integer", "number", "bool"], BeforeValidator(_plain_name)]
 Glob = Annotated[str, AfterValidator(_glob)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Size = Annotated[ByteSize, BeforeValidator(_size)]
@@ -161,17 +173,83 @@ class Sizes(Bounds):
     max: Size | None = Field(default=None, ge=0)
 
 
+Length = Annotated[int, Field(ge=0)]
+Allowed = Annotated[tuple[Scalar, ...], Field(min_length=1)]
+
+
+class Constraints(_Mapping):
+    """The same rules in the words of Frictionless' Table Schema (https://datapackage.org/standard/table-schema).
+
+    They are ours once a document is understood: nothing else knows them.
+    """
+
+    required: bool = False
+    unique: bool = False
+    minimum: Limit | None = None
+    maximum: Limit | None = None
+    above: Limit | None = Field(default=None, alias="exclusiveMinimum")
+    below: Limit | None = Field(default=None, alias="exclusiveMaximum")
+    min_length: Length | None = Field(default=None, alias="minLength")
+    max_length: Length | None = Field(default=None, alias="maxLength")
+    enum: Allowed | None = None
+    pattern: Pattern | None = None
+
+    def rules(self) -> dict[str, Any]:
+        """What they say, by our names."""
+        said = {
+            "nulls": False if self.required else None,
+            "unique": self.unique or None,
+            "min": self.minimum,
+            "max": self.maximum,
+            "above": self.above,
+            "below": self.below,
+            "min_length": self.min_length,
+            "max_length": self.max_length,
+            "values": self.enum,
+            "pattern": self.pattern,
+        }
+        return {name: rule for name, rule in said.items() if rule is not None}
+
+
 class Values(_Mapping):
     """The rules for values. A missing value (null, NaN, blank) is judged by ``nulls`` alone."""
 
     nulls: bool = True
     min: Limit | None = None
     max: Limit | None = None
-    values: tuple[Scalar, ...] | None = Field(default=None, min_length=1)
+    above: Limit | None = None
+    """As `min`, but not included; `below` so of `max`."""
+    below: Limit | None = None
+    min_length: Length | None = None
+    """Characters of a text, or bytes."""
+    max_length: Length | None = None
+    values: Allowed | None = None
     pattern: Pattern | None = None
+    constraints: Constraints | None = None
+
+    @model_validator(mode="after")
+    def _take_constraints(self) -> Self:
+        if self.constraints is None:
+            return self
+        rules = self.constraints.rules()
+        known = type(self).model_fields
+        for name in rules:
+            if name not in known:
+                raise ValueError(f"{name!r} is a rule for columns")
+            if name in self.model_fields_set:
+                raise ValueError(f"{name!r} is said twice: by itself and among the constraints")
+        return self.model_copy(update={**rules, "constraints": None})
+
+    @model_validator(mode="after")
+    def _lengths_in_order(self) -> Self:
+        if self.min_length is not None and self.max_length is not None and self.min_length > self.max_length:
+            raise ValueError(f"min_length ({self.min_length}) is above max_length ({self.max_length})")
+        return self
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:
+        if any(isinstance(one, float) and math.isnan(one) for one in (self.above, self.below)):
+            raise ValueError("a limit is no number (NaN)")
         if any(isinstance(limit, float) and math.isnan(limit) for limit in (self.min, self.max)):
             raise ValueError("a limit is no number (NaN)")
         if self.min is not None and self.max is not None:
@@ -187,9 +265,8 @@ class Values(_Mapping):
     @property
     def judges_values(self) -> bool:
         """Whether single values have to be looked at."""
-        return not self.nulls or any(
-            rule is not None for rule in (self.min, self.max, self.values, self.pattern)
-        )
+        rules = (self.min, self.max, self.above, self.below, self.min_length, self.max_length)
+        return not self.nulls or any(rule is not None for rule in (*rules, self.values, self.pattern))
 
 
 class Column(Values):
@@ -203,6 +280,13 @@ class Column(Values):
     """FITS: TUNIT."""
     shape: Shape | None = None
     """FITS: of one cell."""
+    title: str | None = None
+    """This and the next three are for people; Frictionless has them."""
+    description: str | None = None
+    example: Any = None
+    rdf_type: str | None = Field(default=None, alias="rdfType")
+    format: Literal["default"] | None = None
+    """Frictionless: how a value is written. Another one than the usual is not judged here."""
 
     @property
     def judges_values(self) -> bool:
@@ -210,13 +294,77 @@ class Column(Values):
         return self.unique or super().judges_values
 
 
+class TableSchema(_Mapping):
+    """A Table Schema of Frictionless' as it is: https://datapackage.org/standard/table-schema.
+
+    ``fieldsMatch`` (version 2) is ``exact`` where it is not said, so the columns have to stand in this order.
+    """
+
+    profile: Annotated[str | None, Field(alias="$schema")] = None
+    name: str | None = None
+    title: str | None = None
+    description: str | None = None
+    fields: tuple[Column, ...] = ()
+    match: Literal["exact", "equal", "subset", "superset"] = Field(default="exact", alias="fieldsMatch")
+    missing: tuple[str, ...] | None = Field(default=None, alias="missingValues")
+    key: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(default=(), alias="primaryKey")
+
+    @model_validator(mode="after")
+    def _key_is_a_column(self) -> Self:
+        if len(self.key) > 1:
+            raise ValueError("a primary key of several columns is not judged here")
+        if not {*self.key} <= {field.name for field in self.fields}:
+            raise ValueError(f"the primary key {self.key[0]!r} is none of the fields")
+        return self
+
+    def rules(self) -> dict[str, Any]:
+        """What it says, by our names."""
+        fewer = {"required": False} if self.match == "superset" else {}
+        made: dict[str, Any] = {
+            "columns": tuple(
+                field.model_copy(
+                    update=fewer | ({"unique": True, "nulls": False} if field.name in self.key else {})
+                )
+                for field in self.fields
+            ),
+            "order": self.match == "exact",
+            "others": "allow" if self.match == "subset" else "refuse",
+        }
+        return made if self.missing is None else made | {"missing": self.missing}
+
+
+def _one_name(given: object, *names: str) -> None:
+    if isinstance(given, dict) and all(name in given for name in names):
+        raise ValueError(f"{' and '.join(map(repr, names))} are two names of one thing")
+
+
 class _Table(_Mapping):
     rows: Bounds = Bounds()
-    columns: tuple[Column, ...] = ()
+    columns: tuple[Column, ...] = Field(default=(), validation_alias=AliasChoices("columns", "fields"))
     others: Policy = "refuse"
     """Columns that are not named."""
     order: bool = False
     """Whether the columns stand in this order."""
+    table_schema: TableSchema | None = Field(default=None, alias="schema")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_two_names(cls, given: object) -> object:
+        _one_name(given, "columns", "fields")
+        _one_name(given, "missing", "missingValues")
+        return given
+
+    @model_validator(mode="after")
+    def _take_schema(self) -> Self:
+        if self.table_schema is None:
+            return self
+        rules = self.table_schema.rules()
+        for name in rules:
+            if name not in type(self).model_fields:
+                raise ValueError("texts that mean no value are for CSV and TSV")
+            if name in self.model_fields_set:
+                raise ValueError(f"{name!r} is said twice: by itself and by the schema")
+        return self.model_copy(update={**rules, "table_schema": None})
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -237,7 +385,7 @@ class Csv(_Content, _Table):
     format: Literal["csv", "tsv"]
     delimiter: str = Field(default="", max_length=1)
     """Between fields; by default a comma, and a tab in TSV."""
-    missing: tuple[str, ...] = ("",)
+    missing: tuple[str, ...] = Field(default=("",), validation_alias=AliasChoices("missing", "missingValues"))
     """The texts that stand for a missing value."""
 
 
@@ -252,7 +400,7 @@ class Card(Values):
 
     card: str = Field(min_length=1, max_length=68)
     required: bool = True
-    type: Literal["any", "string", "integer", "number", "bool"] = "any"
+    type: ScalarType = "any"
 
 
 class Hdu(Values, _Table):
@@ -291,7 +439,10 @@ class Node(Values):
 
     path: str = Field(min_length=1)
     required: bool = True
-    type: Literal["any", "array", "mapping", "list", "string", "integer", "number", "bool", "null"] = "any"
+    type: Annotated[
+        Literal["any", "array", "mapping", "list", "string", "integer", "number", "bool", "null"],
+        BeforeValidator(_plain_name),
+    ] = "any"
     dtype: TypeName = "any"
     shape: Shape | None = None
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,19 @@ import numpy.typing as npt
 
 from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, Undecided, shown
-from upload_client.expectations.model import Column, Values, as_moment
+from upload_client.expectations.model import Column, Limit, Values, as_moment
 from upload_client.expectations.patterns import matcher
 
-__all__ = ["TableJudge", "ValueJudge", "check_shape", "index_place", "is_of_type", "row_place"]
+__all__ = [
+    "TableJudge",
+    "ValueJudge",
+    "check_shape",
+    "index_place",
+    "is_of_type",
+    "lengths_of",
+    "limits_of",
+    "row_place",
+]
 
 MAX_UNIQUE = 20_000_000
 """Values of which it can be told whether they differ: they are kept in memory, 16 bytes each."""
@@ -32,6 +42,7 @@ _GROUPS = {
     "timestamp": re.compile(r"timestamp\b.*"),
     "duration": re.compile(r"duration\b.*"),
     "decimal": re.compile(r"decimal\b.*|decimal\d+.*"),
+    "variable": re.compile(r"string|binary|(?:large_|fixed_size_)?list\b.*|struct\b.*|map\b.*"),
 }
 
 
@@ -78,6 +89,26 @@ def index_place(shape: Sequence[int], *, fortran: bool = False) -> Callable[[int
         return f"element [{', '.join(str(int(one)) for one in index)}]"
 
     return place
+
+
+def limits_of(rules: Values) -> Iterator[tuple[Limit, Callable[[Any, Any], Any], str]]:
+    """Each limit of values: itself, what compares a value with it and finds it beyond, and that in words."""
+    for limit, broken, what in (
+        (rules.min, operator.lt, "is below"),
+        (rules.max, operator.gt, "is above"),
+        (rules.above, operator.le, "is not above"),
+        (rules.below, operator.ge, "is not below"),
+    ):
+        if limit is not None:
+            yield limit, broken, what
+
+
+def lengths_of(rules: Values) -> Iterator[tuple[int, Callable[[Any, Any], Any], str]]:
+    """The same of lengths."""
+    if rules.min_length is not None:
+        yield rules.min_length, operator.lt, f"is shorter than {counted(rules.min_length, 'character')}"
+    if rules.max_length is not None:
+        yield rules.max_length, operator.gt, f"is longer than {counted(rules.max_length, 'character')}"
 
 
 class _Hits:
@@ -131,23 +162,24 @@ class ValueJudge:
             self._note("is missing, where none may be", gone, values, first)
         there = ~gone if some_gone and gone is not None else None
         kind = values.dtype.kind
-        if rules.min is not None or rules.max is not None:
-            if kind in "biufM":
-                for limit, below in ((rules.min, True), (rules.max, False)):
-                    if limit is not None:
-                        bound = _comparable(limit, kind)
-                        if bound is None:
-                            self._note(
-                                f"is not of the kind of {limit}", np.ones(len(values), bool), values, first
-                            )
-                            continue
-                        with np.errstate(invalid="ignore"):
-                            wrong = values < bound if below else values > bound
-                        what = f"is {'below' if below else 'above'} {shown(limit)}"
-                        self._note(what, wrong if there is None else wrong & there, values, first)
-            else:
-                every = np.ones(len(values), bool) if there is None else there
+        for limit, broken, what in limits_of(rules):
+            every = np.ones(len(values), bool) if there is None else there
+            if kind not in "biufM":
                 self._note("is no number", every, values, first)
+                break
+            bound = _comparable(limit, kind)
+            if bound is None:
+                self._note(f"is not of the kind of {limit}", every, values, first)
+                continue
+            with np.errstate(invalid="ignore"):
+                self._note(f"{what} {shown(limit)}", broken(values, bound) & every, values, first)
+        for n, too, what in lengths_of(rules):
+            every = np.ones(len(values), bool) if there is None else there
+            if kind not in "USO":
+                self._note("is no text", every, values, first)
+                break
+            lengths = np.fromiter((len(value) for value in map(_sized, values.tolist())), int, len(values))
+            self._note(what, too(lengths, n) & every, values, first)
         if rules.values is not None:
             wrong = self._not_allowed(values, kind)
             listed = ", ".join(shown(value) for value in rules.values[:5])
@@ -262,6 +294,10 @@ def _comparable(limit: object, kind: str) -> Any:  # noqa: ANN401 — a number o
             return None
         return np.datetime64(as_moment(limit).replace(tzinfo=None), "us")
     return limit if isinstance(limit, (int, float)) else None
+
+
+def _sized(value: object) -> str | bytes:
+    return value if isinstance(value, bytes) else _text(value)
 
 
 def _text(value: object) -> str:

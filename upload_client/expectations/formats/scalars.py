@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from upload_client.expectations.findings import Findings, shown
 from upload_client.expectations.model import Limit, Values, as_moment
 from upload_client.expectations.patterns import matcher
+from upload_client.expectations.values import lengths_of, limits_of
 
 __all__ = ["check_scalar", "kind_of"]
 
@@ -46,15 +48,19 @@ def check_scalar(findings: Findings, where: str, value: object, rules: Values, e
     if expected not in ("any", kind) and (kind, expected) != ("integer", "number"):
         findings.add(where, f"{kind} {shown(value)} where a {expected} is expected")
         return
-    for limit, below in ((rules.min, True), (rules.max, False)):
-        if limit is None:
-            continue
-        wrong = _beyond(value, limit, below=below)
-        if wrong is None:
+    for limit, broken, what in limits_of(rules):
+        sides = _comparable(value, limit)
+        if sides is None:
             findings.add(where, f"{shown(value)} cannot be compared with {limit}")
             return
-        if wrong:
-            findings.add(where, f"{shown(value)} is {'below' if below else 'above'} {limit}")
+        if broken(*sides):
+            findings.add(where, f"{shown(value)} {what} {limit}")
+    for n, too, what in lengths_of(rules):
+        if not isinstance(value, str):
+            findings.add(where, f"{shown(value)} is no text")
+            return
+        if too(len(value), n):
+            findings.add(where, f"{shown(value)} {what}")
     if rules.values is not None and not any(
         type(value) is type(one) and value == one
         if isinstance(value, (bool, str)) or isinstance(one, (bool, str))
@@ -66,17 +72,14 @@ def check_scalar(findings: Findings, where: str, value: object, rules: Values, e
         findings.add(where, f"{shown(value)} does not match {shown(rules.pattern)}")
 
 
-def _beyond(value: object, limit: Limit, *, below: bool) -> bool | None:
-    """Whether it is below (above) the limit; None where they cannot be compared."""
+def _comparable(value: object, limit: Limit) -> tuple[Any, Any] | None:
+    """A value and a limit, as they can be compared; None where they cannot."""
     if isinstance(limit, dt.date):
-        moment = _moment(value)
-        bound = _moment(limit)
-        if moment is None or bound is None:
-            return None
-        return moment < bound if below else moment > bound
+        moment, bound = _moment(value), _moment(limit)
+        return None if moment is None or bound is None else (moment, bound)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return value < limit if below else value > limit
+    return value, limit
 
 
 def _moment(value: object) -> dt.datetime | None:

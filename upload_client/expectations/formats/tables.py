@@ -19,7 +19,7 @@ from upload_client.expectations.delimiters import likely_delimiter
 from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.model import Column, Csv, Parquet
 from upload_client.expectations.packed import Budget
-from upload_client.expectations.values import TableJudge, row_place
+from upload_client.expectations.values import TableJudge, limits_of, row_place
 
 __all__ = [
     "TextColumn",
@@ -146,19 +146,15 @@ def judge_parquet(content: Parquet, file: BinaryIO, size: int, findings: Finding
         table.close(parquet.metadata.num_rows)
 
 
-_OF_ANY_COLUMN = frozenset({"name", "type", "nulls", "required", "unit", "shape"})
+_OF_ANY_COLUMN = frozenset(
+    {"name", "type", "nulls", "required", "unit", "shape"}
+    | {"title", "description", "example", "rdf_type", "format", "constraints"}
+)
 
 
 def _feed_nested(table: TableJudge, column: Column, values: pa.Array) -> None:
     """Judge whether anything within lists, structs and maps is missing; no other rule applies to them."""
-    rules = column.model_dump(exclude_defaults=True).keys() - {
-        "name",
-        "type",
-        "nulls",
-        "required",
-        "unit",
-        "shape",
-    }
+    rules = column.model_dump(exclude_defaults=True).keys() - _OF_ANY_COLUMN
     if rules:
         named = ", ".join(sorted(rules))
         raise Undecided(f"column {column.name!r}: of nested values only nulls can be judged, not {named}")
@@ -386,7 +382,7 @@ def _feed_text(table: TableJudge, column: Column, texts: pa.Array) -> None:
 
 def _kind(column: Column) -> str:
     """The type of a column of text: where only limits are named, that of the limits."""
-    limit = column.min if column.min is not None else column.max
+    limit = next((limit for limit, *_ in limits_of(column)), None)
     if column.type != "any" or limit is None:
         return column.type
     return "timestamp" if isinstance(limit, dt.date) else "number"
