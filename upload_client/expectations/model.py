@@ -195,7 +195,7 @@ class Constraints(_Mapping):
     pattern: Pattern | None = None
 
     def rules(self) -> dict[str, Any]:
-        """What they say, by our names."""
+        """The rules, by our names."""
         said = {
             "nulls": False if self.required else None,
             "unique": self.unique or None,
@@ -318,7 +318,7 @@ class TableSchema(_Mapping):
         return self
 
     def rules(self) -> dict[str, Any]:
-        """What it says, by our names."""
+        """The rules, by our names."""
         fewer = {"required": False} if self.match == "superset" else {}
         made: dict[str, Any] = {
             "columns": tuple(
