@@ -63,6 +63,10 @@ _HINT = (
     "Put a line above the list that names its columns, such as path,checksum,size; or say by --index-format"
     " what kind of list it is."
 )
+_HINT_NAMES = (
+    "If row 1 names the columns, in another language or otherwise, change the name of that with the paths"
+    " to path there, and of those with checksums (CRC32) and sizes, if there are any, to checksum and size."
+)
 _UNCLOSED = ("unexpected end of data", "a cell begins with a quotation mark and never ends")
 
 
@@ -135,7 +139,7 @@ def read_table(
         problems.add(None, None, f"is no sound UTF-16 ({error.reason}): save it as UTF-8")
     finally:
         text.detach()
-    problems.raise_them(hint=_HINT if table.is_none else None)
+    problems.raise_them(hint=table.hint)
     attrs: dict[str, Any] = {READ_FROM: where, ROWS: range(table.first, len(table.paths) + table.first)}
     if table.left.n:
         attrs |= {ROWS: table.rows, LEFT_OUT: table.left}
@@ -182,7 +186,7 @@ class _Table:
     Attributes:
         first: number of the first row below the header.
         rows: number of each row that was taken, where some were not.
-        is_none: its header says that it is no index.
+        hint: how it becomes an index, where its header says that it is none.
         ignored: columns that are not used.
         left: what is not to be transferred.
     """
@@ -195,7 +199,7 @@ class _Table:
         self.others: dict[str, list[str | None]] = {}
         self.first = 2
         self.rows = array("L")
-        self.is_none = False
+        self.hint: str | None = None
         self.ignored: tuple[str, ...] = ()
         self.left = LeftOut()
         self._places: Mapping[str, int] = {}
@@ -243,12 +247,15 @@ class _Table:
         try:
             self._places, self.ignored = columns_of(header, OTHER_CHECKSUMS)
         except ValueError as error:
-            says = f"says {shown(','.join(header))}" if header else "is empty"
+            says = f"says {shown((self._delimiter or ',').join(header))}" if header else "is empty"
             reason = f"must name the columns, path[,checksum[,size]], and {says}"
             if str(error) != NO_PATH:
                 reason += f": it {error}"
+            elif len(header) > 1 and not any(set(cell) & set("./\\") or cell.isdecimal() for cell in header):
+                self.hint = _HINT_NAMES
+            else:
+                self.hint = _HINT
             self._problems.add(self.first - 1, None, reason)
-            self.is_none = True
             return False
         self.others = {name: [] for name in self._places if name in OTHER_CHECKSUMS}
         return True
