@@ -23,6 +23,7 @@ from upload_client.core.data_sync import (
     md5_of,
     relative_to,
     stale,
+    together,
 )
 
 A, B = "a" * 32, "b" * 32
@@ -136,6 +137,8 @@ def test_a_folder_goes_as_a_whole_where_it_fits() -> None:
     assert [node.path for node in tree.partition(15)] == [""]
     assert [node.path for node in tree.partition(11)] == ["a", "b.txt", "b/"]
     assert [node.path for node in tree.partition(4)] == ["a", "b.txt", "b/1", "b/2", "b/c/"]
+    assert [node.path for node in tree.partition(15, 3)] == ["a", "b.txt", "b/"]
+    assert [node.path for node in tree.partition(15, 2)] == ["a", "b.txt", "b/1", "b/2", "b/c/"]
     assert Tree([]).partition(1) == []
 
 
@@ -147,38 +150,76 @@ def test_a_folder_whose_own_object_has_content_is_not_cut() -> None:
 PATHS = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join), unique=True)
 
 
-@given(PATHS, st.integers(0, 30), st.randoms(use_true_random=False))
-def test_a_partition_has_each_file_once_and_fits(paths: list[str], limit: int, dice: random.Random) -> None:
+@given(PATHS, st.integers(0, 30), st.none() | st.integers(1, 5), st.randoms(use_true_random=False))
+def test_a_partition_has_each_file_once_and_fits(
+    paths: list[str], limit: int, most: int | None, dice: random.Random
+) -> None:
     tree = Tree([(path, dice.randint(0, 9), 0.0) for path in paths])
-    nodes = tree.partition(limit)
+    nodes = tree.partition(limit, most)
     rows = [row for node in nodes for row in range(node.start, node.stop)]
     assert sorted(rows) == list(range(len(paths)))
     for node in nodes:
         inside = tree.paths[node.start : node.stop]
         assert all(path.startswith(node.path) for path in inside)
         assert not node.is_folder or sum(path.startswith(node.path) for path in paths) == len(inside)
-        assert tree.size(node) <= limit or not node.is_folder
+        assert not node.is_folder or (tree.size(node) <= limit and (most is None or len(inside) <= most))
 
 
-def plainly(sizes: list[int], limit: int) -> list[list[int]]:
+def plainly(sizes: list[int], limit: int, counts: list[int], most: int) -> list[list[int]]:
     """First-fit decreasing as it is in books: each looks at all batches from the first."""
     batches: list[list[int]] = []
-    filled: list[int] = []
-    for row in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
-        for batch, total in enumerate(filled):
-            if total + sizes[row] <= limit:
+    filled: list[tuple[int, int]] = []
+    order = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
+    order.sort(key=lambda row: sizes[row] <= limit and counts[row] <= most)  # what stands alone comes first
+    for row in order:
+        for batch, (total, n) in enumerate(filled):
+            if total + sizes[row] <= limit and n + counts[row] <= most:
                 batches[batch].append(row)
-                filled[batch] += sizes[row]
+                filled[batch] = (total + sizes[row], n + counts[row])
                 break
         else:
             batches.append([row])
-            filled.append(sizes[row])
+            filled.append((sizes[row], counts[row]))
     return batches
 
 
-@given(st.lists(st.integers(0, 40)), st.integers(0, 50))
-def test_batches_are_those_of_the_plain_algorithm(sizes: list[int], limit: int) -> None:
-    assert first_fit_decreasing(sizes, limit) == plainly(sizes, limit)
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 12))), st.integers(0, 50), st.integers(1, 15))
+def test_batches_are_those_of_the_plain_algorithm(
+    nodes: list[tuple[int, int]], limit: int, most: int
+) -> None:
+    sizes, counts = [size for size, _ in nodes], [n for _, n in nodes]
+    assert first_fit_decreasing(sizes, limit, counts, most) == plainly(sizes, limit, counts, most)
+    ones = [1] * len(nodes)
+    assert first_fit_decreasing(sizes, limit) == plainly(sizes, limit, ones, len(nodes))
+
+
+def test_a_batch_has_no_more_files_than_it_may() -> None:
+    assert first_fit_decreasing([3, 2, 1, 0], 10, None, 2) == [[0, 1], [2, 3]]
+    assert first_fit_decreasing([3, 2, 1, 0], 10, [1, 9, 2, 1], 3) == [[1], [0, 2], [3]]
+    assert first_fit_decreasing([5, 5, 5, 1], 10, [3, 1, 1, 2], 4) == [[0, 1], [2, 3]]
+
+
+def test_files_of_one_folder_are_synced_together() -> None:
+    pairs = [(f"s3://a/x/{path}", f"s3://b/y/x/{path}") for path in ("r/b/1", "r/b/c/2")]
+    assert together(pairs) == ("s3://a/x/r/b/", "s3://b/y/x/r/b/", ["1", "c/2"])
+    assert together([("/d/1", "s3://b/1"), ("/d/2", "s3://b/2")]) == ("/d/", "s3://b/", ["1", "2"])
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("s3://a/1", "s3://b/1")],  # one file
+        [("s3://a/1", "s3://b/x"), ("s3://a/2", "s3://b/y")],  # other names
+        [("s3://a/1", "s3://b/1"), ("s3://a/2", "s3://b/y")],
+        [("s3://a/1", "s3://b/1"), ("s3://c/2", "s3://b/2")],  # of another bucket
+        [("s3://a/1", "s3://b/1")] * 2,  # the same twice
+        [("s3://a/x/1", "s3://a/1"), ("s3://a/x/2", "s3://a/2")],  # one within the other
+        [("s3://a/1", "s3://b/1"), ("s3://a//2", "s3://b//2")],  # no name below a folder
+        [("1", "s3://b/1"), ("2", "s3://b/2")],  # no folder
+    ],
+)
+def test_what_is_not_of_one_folder_is_synced_by_itself(pairs: list[tuple[str, str]]) -> None:
+    assert together(pairs) is None
 
 
 def test_what_is_larger_than_the_limit_stands_alone() -> None:

@@ -16,10 +16,12 @@ from upload_client.core.paths import check_relpath, collisions
 
 __all__ = [
     "BATCH_BYTES",
+    "BATCH_OBJECTS",
     "Decision",
     "Facts",
     "Filters",
     "PathStats",
+    "Together",
     "Tree",
     "TreeNode",
     "decide",
@@ -30,10 +32,17 @@ __all__ = [
     "md5_of",
     "relative_to",
     "stale",
+    "together",
 ]
 
 BATCH_BYTES: Final = 250 * 1024**3
 """Bytes of a batch where nobody has said how many."""
+
+BATCH_OBJECTS: Final = 100_000
+"""Files of a batch where nobody has said how many: at 200 a second they take some eight minutes.
+
+A function of AWS Lambda has fifteen: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
+"""
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -276,13 +285,21 @@ class Tree:
             yield node
             waiting.extend(reversed(list(self.children(node))))
 
-    def partition(self, limit: int) -> list[TreeNode]:
-        """Cut the tree into as few paths as fit `limit` bytes each; a file that does not stands alone."""
+    def partition(self, limit: int, most: int | None = None) -> list[TreeNode]:
+        """Cut the tree into as few paths as fit the limits; a file that does not stands alone.
+
+        Args:
+            limit: bytes of each.
+            most: files of each; None: any number.
+        """
+        if most is None:
+            most = len(self.paths)
         found: list[TreeNode] = []
         waiting = [self.root] if self.paths else []
         while waiting:
             node = waiting.pop()
-            if self.size(node) <= limit or not node.is_folder or self._has_content(node):
+            fits = self.size(node) <= limit and node.stop - node.start <= most
+            if fits or not node.is_folder or self._has_content(node):
                 found.append(node)
             else:
                 waiting.extend(self.children(node))
@@ -308,52 +325,120 @@ class Tree:
         return low
 
 
-def first_fit_decreasing(sizes: Sequence[int], limit: int) -> list[list[int]]:
+def first_fit_decreasing(
+    sizes: Sequence[int], limit: int, counts: Sequence[int] | None = None, most: int | None = None
+) -> list[list[int]]:
     """Put sizes into batches of at most `limit` bytes: the largest first, each into the first that has room.
 
-    What is larger than the limit stands alone. The room of all batches is kept as the leaves of a tree of
-    maxima, so that finding the first one takes as many steps as the number of batches has digits.
+    What is larger than a limit stands alone, before all others. The room of all batches is kept as the leaves
+    of a tree of maxima, so that finding the first one takes about as many steps as the number of batches has
+    digits.
 
     Args:
         sizes: bytes of each, not negative.
         limit: bytes of a batch.
+        counts: files of each, one or more; None: one.
+        most: files of a batch; None: any number.
 
     Returns:
         Positions in `sizes`, for each batch.
     """
     order = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
-    batches: list[list[int]] = []
-    first = 0
-    while first < len(order) and sizes[order[first]] > limit:
-        batches.append([order[first]])
-        first += 1
+    files: Sequence[int] = [1] * len(sizes) if counts is None else counts
+    if most is None:
+        most = sum(files)
+    batches = [[row] for row in order if sizes[row] > limit or files[row] > most]
     alone = len(batches)
-    rest = order[first:]
-    # Of any two batches one after the other, the first is full to more than the second's largest.
-    most = min(len(rest), 2 * sum(sizes[row] for row in rest) // max(limit, 1) + 2)
-    leaves = 1 << max(0, most - 1).bit_length()
+    rest = [row for row in order if sizes[row] <= limit and files[row] <= most] if alone else order
+    # Of any two batches one after the other, the first is full, in bytes or files, to more than what the
+    # second was opened for.
+    pairs = sum(sizes[row] for row in rest) // max(limit, 1) + sum(files[row] for row in rest) // max(most, 1)
+    leaves = 1 << max(0, min(len(rest), 2 * pairs + 2) - 1).bit_length()
     room = [limit] * (2 * leaves)
+    places = [most] * (2 * leaves)
     for row in rest:
-        size = sizes[row]
+        size, n = sizes[row], files[row]
         at = 1
-        while at < leaves:
-            at *= 2
-            if room[at] < size:
+        while True:
+            if room[at] < size or places[at] < n:  # not here: what comes next in order
+                while at & 1:
+                    at >>= 1
                 at += 1
-        left = room[at] = room[at] - size
+            elif at < leaves:
+                at *= 2
+            else:
+                break
+        places[at] -= n
+        room[at] = room[at] - size if places[at] else -1  # full is full, for what has no bytes as well
         batch = alone + at - leaves
         if batch == len(batches):
             batches.append([row])
         else:
             batches[batch].append(row)
         while at > 1:
-            other = room[at ^ 1]
+            other = at ^ 1
+            most_room = max(room[at], room[other])
+            most_places = max(places[at], places[other])
             at >>= 1
-            left = max(other, left)
-            if room[at] == left:
+            if room[at] == most_room and places[at] == most_places:
                 break
-            room[at] = left
+            room[at], places[at] = most_room, most_places
     return batches
+
+
+class Together(NamedTuple):
+    """Single files that can be synced in one go.
+
+    Attributes:
+        source: the folder that all sources lie in, ``/`` at its end.
+        target: the same of the destinations.
+        paths: of each file, the same below both.
+    """
+
+    source: str
+    target: str
+    paths: list[str]
+
+
+def together(pairs: Sequence[tuple[str, str]]) -> Together | None:
+    """Single files that go from one folder into another, each to the same path below it; None: they do not.
+
+    Args:
+        pairs: source and destination of each: URIs or paths, none of them with ``/`` at its end.
+    """
+    if len(pairs) < 2:
+        return None
+    here, there = (_split(path) for path in pairs[0])
+    n = 0
+    while n < min(len(here), len(there)) - 1 and here[-n - 1] == there[-n - 1]:
+        n += 1
+    if not n:
+        return None
+    source, target = ("/".join(parts[:-n]) + "/" for parts in (here, there))
+    paths: list[str] = []
+    for one, other in pairs:
+        path = one[len(source) :]
+        if not one.startswith(source) or other != target + path or check_relpath(path) is not None:
+            return None
+        paths.append(path)
+    if len(set(paths)) < len(paths):
+        return None
+    first, last = min(paths).split("/"), max(paths).split("/")
+    n = 0
+    while n < min(len(first), len(last)) - 1 and first[n] == last[n]:
+        n += 1
+    above = "".join(f"{part}/" for part in first[:n])
+    source, target = source + above, target + above
+    if source.startswith(target) or target.startswith(source):
+        return None
+    return Together(source, target, [path[len(above) :] for path in paths])
+
+
+def _split(path: str) -> list[str]:
+    """The components of a path; scheme and bucket of a URI are one."""
+    scheme, found, rest = path.rpartition("://")
+    first, *others = rest.split("/")
+    return [f"{scheme}{found}{first}", *others]
 
 
 def stale(

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from upload_client.errors import UsageError
+from upload_client.errors import DeliveryError, UsageError
 from upload_client.functions import data_sync
 from upload_client.functions.data_sync import get_s3_scratch_key, operations
 from upload_client.functions.data_sync.paths import efs_mounts, place_of
@@ -74,6 +74,89 @@ def test_a_batch_goes_on_after_a_failure_only_if_it_may(world: World) -> None:
         ask("BatchDataSyncHandler", {"requests": world.uri("wrong.json")})
 
 
+def test_single_files_of_one_folder_are_synced_at_once_and_told_one_by_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+    world.put("x/a.csv", "older", world.other)
+    world.write("y/a.csv", "1")
+    syncs: list[str] = []
+    real = operations.run_sync
+    monkeypatch.setattr(
+        operations,
+        "run_sync",
+        lambda request, warn: [syncs.append(request.source_path), real(request, warn)][1],
+    )
+    for below in (world.uri("x/", world.other), world.path("y/")):
+        batch = [
+            {"source_path": world.uri(f"run1/{path}"), "destination_path": below + path}
+            for path in ("a.csv", "b/c.csv", "none", "b/d/e.txt")
+        ]
+        with pytest.raises(FileNotFoundError, match="none"):
+            ask("BatchDataSyncHandler", {"requests": [*batch[:2], batch[2]]})
+        answer = ask("BatchDataSyncHandler", {"requests": batch, "allow_partial_failure": True})
+        assert answer["result"] == {
+            "bytes_transferred": 3,
+            "files_transferred": 1,
+            "total_requests_count": 4,
+            "successful_requests_count": 3,
+            "failed_requests_count": 1,
+        }
+        assert [each["source_path"] for each in answer["failed_requests"]] == [world.uri("run1/none")]
+    assert {*syncs} == {world.uri("run1/none")}  # what is not there is looked at by itself
+    expected = {path: content for path, content in TREE.items() if path != "g"}
+    assert world.objects(world.other, "x/") == expected
+    assert world.files("y") == expected
+
+
+def test_of_files_synced_at_once_one_that_fails_stops_no_other_that_may_go_on(world: World) -> None:
+    fill(world)
+    world.write("dst/b/c.csv/file", "in the way")  # of a file, a folder
+    world.write("dst/b/d", "in the way")  # of a folder, a file
+    batch = [
+        {
+            "source_path": world.uri(f"run1/{path}"),
+            "destination_path": world.path(f"dst/{path}"),
+            "size_only": path == "g",
+        }
+        for path in ("a.csv", "b/c.csv", "b/d/e.txt", "g")
+    ]
+    answer = ask("BatchDataSyncHandler", {"requests": batch, "allow_partial_failure": True})
+    assert sorted(each["source_path"] for each in answer["failed_requests"]) == [
+        world.uri("run1/b/c.csv"),
+        world.uri("run1/b/d/e.txt"),
+    ]
+    assert answer["result"]["files_transferred"] == answer["result"]["successful_requests_count"] == 2
+    with pytest.raises((DeliveryError, OSError)):
+        ask("BatchDataSyncHandler", {"requests": batch})
+
+
+def test_files_that_are_moved_at_once_leave_their_folders(world: World) -> None:
+    for path, content in TREE.items():
+        world.write(f"src/{path}", content)
+    move = {"retain_source_data": False}
+    batch = [
+        {"source_path": world.path(f"src/{path}"), "destination_path": world.uri(f"dst/{path}"), **move}
+        for path in ("a.csv", "b/c.csv", "b/d/e.txt")
+    ]
+    for n in (3, 0):  # the second time all of them were moved before
+        answer = ask("BatchDataSyncHandler", {"requests": batch})
+        assert (answer["result"]["files_transferred"], answer["result"]["successful_requests_count"]) == (
+            n,
+            3,
+        )
+    assert world.files("src") == {"g": "4444"}
+    assert Path(world.path("src/b/d/")).is_dir()
+
+
+def test_a_batch_has_no_more_files_than_it_may(world: World) -> None:
+    fill(world)
+    event = {"source_path": world.uri("run1/"), "destination_path": world.uri("x/", world.other)}
+    batches = ask("PrepareBatchDataSyncHandler", {**event, "batch_size_objects_limit": 2})["requests"]
+    cut = [[each["source_path"].partition("run1/")[2] for each in batch["requests"]] for batch in batches]
+    assert cut == [["b/"], ["a.csv", "g"]]
+
+
 @pytest.mark.parametrize("written", [True, False])
 def test_what_was_prepared_ends_as_one_sync_would(world: World, written: bool) -> None:
     fill(world)
@@ -116,7 +199,8 @@ def test_a_batch_of_moves_that_is_run_again_takes_what_it_has_moved_for_done(wor
     ]
     ask("BatchDataSyncHandler", batches[1])
     assert world.objects(world.bucket, "dst/") == {"a/x": "a/x", "b/y": "b/y"}
-    missing = ask("PrepareBatchDataSyncHandler", {**request, "source_path": world.path("gone/")})
+    never = {"source_path": world.path("gone/"), "destination_path": world.uri("other/")}
+    missing = ask("PrepareBatchDataSyncHandler", {**request, **never})
     with pytest.raises(FileNotFoundError):
         ask("BatchDataSyncHandler", missing["requests"][0])
 

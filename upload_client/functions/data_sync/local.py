@@ -44,7 +44,13 @@ _BLOCK: Final = 1024 * 1024
 
 
 class SyncFailed(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
-    """Some files could not be synced; nothing was removed."""
+    """Some files could not be synced; nothing was removed.
+
+    Attributes:
+        paths: of these files, relative to the source; empty where it is not about files.
+    """
+
+    paths: tuple[str, ...] = ()
 
     hint = "Mend what is named and run it again: what is at the destination already is not sent again."
 

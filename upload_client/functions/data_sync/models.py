@@ -219,11 +219,13 @@ class PrepareBatchDataSyncRequest(DataSyncRequest):
 
     Attributes:
         batch_size_bytes_limit: bytes of a batch; None: 250 GiB.
+        batch_size_objects_limit: files of a batch; None: 100,000.
         temporary_request_payload_path: an S3 folder into which the batches are written; None: the answer has
             them all.
     """
 
     batch_size_bytes_limit: int | None = Field(default=None, ge=1)
+    batch_size_objects_limit: int | None = Field(default=None, ge=1)
     temporary_request_payload_path: S3URI | None = None
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from upload_client.core.data_sync import BATCH_BYTES, TreeNode, first_fit_decreasing
+from upload_client.core.data_sync import (
+    BATCH_BYTES,
+    BATCH_OBJECTS,
+    TreeNode,
+    first_fit_decreasing,
+    together,
+)
+from upload_client.core.paths import check_relpath
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.functions.base.handler import LambdaHandler
@@ -25,12 +32,17 @@ from upload_client.functions.data_sync.models import (
     PrepareBatchDataSyncResponse,
 )
 from upload_client.functions.data_sync.paths import S3Place, place_of
-from upload_client.functions.data_sync.sync import listed, run_sync
+from upload_client.functions.data_sync.sync import Counts, SelectedFiles, SyncFailed, listed, run_sync
 from upload_client.functions.errors import InvalidRequest, told
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
 
 __all__ = ["BatchDataSyncHandler", "DataSyncHandler", "PrepareBatchDataSyncHandler"]
 
 _REQUESTS: Final = TypeAdapter(list[DataSyncRequest])
+_PATHS: Final = ("source_path", "destination_path")
+_TIMES: Final = 3
 
 
 class _Sized(Protocol):
@@ -82,23 +94,104 @@ class BatchDataSyncHandler(LambdaHandler[BatchDataSyncRequest, BatchDataSyncResp
                 requests = _REQUESTS.validate_python(content)
             except ValidationError as error:
                 raise InvalidRequest(f"{where} is no list of data sync requests: {told(error)}") from None
-        result = BatchDataSyncResult(total_requests_count=len(requests))
-        failed: list[DataSyncRequest] = []
-        for each in requests:
+        batch = _Batch(self.logger, len(requests), allow_partial_failure=request.allow_partial_failure)
+        for group in _groups(requests):
+            batch.sync(group)
+        return BatchDataSyncResponse(result=batch.result, failed_requests=batch.failed)
+
+
+class _Batch:
+    """Requests, one after the other; single files of one folder at once."""
+
+    def __init__(self, logger: Logger, n: int, *, allow_partial_failure: bool) -> None:
+        self._logger = logger
+        self._go_on = allow_partial_failure
+        self.result = BatchDataSyncResult(total_requests_count=n)
+        self.failed: list[DataSyncRequest] = []
+
+    def sync(self, group: list[DataSyncRequest]) -> None:
+        """Sync requests that may be done at once.
+
+        Raises:
+            Exception: the first error of a sync, unless one may fail.
+        """
+        found = together([(each.source_path, each.destination_path) for each in group])
+        if found is None:
+            left = group
+        else:
+            paths = dict(zip(found.paths, group, strict=True))
+            folders = {"source_path": found.source, "destination_path": found.target}
+            left = self._sync_files(group[0].model_copy(update=folders), paths)
+        for each in left:
             try:
-                counts = run_sync(each, self.logger.warning)
+                counts = run_sync(each, self._logger.warning)
             except Exception as error:
-                result.failed_requests_count += 1
-                failed.append(each)
-                if not request.allow_partial_failure:
+                if not self._go_on:
                     raise
-                text = f"{each.source_path}: {type(error).__name__}: {error}"
-                self.logger.error("not synced: %s", for_terminal(text))  # noqa: TRY400 - the others go on
+                self._note(each, error)
             else:
-                result.successful_requests_count += 1
-                result.bytes_transferred += counts.bytes_transferred
-                result.files_transferred += counts.files_transferred
-        return BatchDataSyncResponse(result=result, failed_requests=failed)
+                self._count(counts, 1)
+
+    def _sync_files(
+        self, folder: DataSyncRequest, paths: dict[str, DataSyncRequest]
+    ) -> list[DataSyncRequest]:
+        """Sync single files of a folder at once. Those that have to be looked at one by one."""
+        for _ in range(_TIMES):
+            sync = SelectedFiles(folder, list(paths), self._logger.warning)
+            try:
+                sync.run()
+            except Exception as error:
+                self._count(sync.counts, 0)
+                if not self._go_on:
+                    raise
+                if not isinstance(error, SyncFailed) or not error.paths:
+                    break
+                for path in error.paths:
+                    self._note(paths.pop(path), error)
+            else:
+                left = [paths[path] for path in sync.others]
+                self._count(sync.counts, len(paths) - len(left))
+                return left
+        return list(paths.values())
+
+    def _count(self, counts: Counts, n: int) -> None:
+        self.result.successful_requests_count += n
+        self.result.bytes_transferred += counts.bytes_transferred
+        self.result.files_transferred += counts.files_transferred
+
+    def _note(self, request: DataSyncRequest, error: Exception) -> None:
+        self.result.failed_requests_count += 1
+        self.failed.append(request)
+        self._logger.error(
+            "not synced: %s", for_terminal(f"{request.source_path}: {type(error).__name__}: {error}")
+        )
+
+
+def _groups(requests: Sequence[DataSyncRequest]) -> Iterator[list[DataSyncRequest]]:
+    """Requests that follow one another: each by itself, or single files that differ in their paths alone."""
+    group: list[DataSyncRequest] = []
+    alike: dict[str, Any] = {}
+    for each in requests:
+        rest = {name: value for name, value in each if name not in _PATHS}
+        single = (
+            not each.source_path.endswith("/")
+            and not each.destination_path.endswith("/")
+            and not each.require_lock
+            and not each.source_path_prefix
+            and check_relpath(each.source_path.partition("://")[2] or each.source_path.lstrip("/")) is None
+            and (each.filter_config is None or each.filter_root is not None)
+        )
+        if not single or rest != alike:
+            if group:
+                yield group
+            group = []
+        if single:
+            group.append(each)
+            alike = rest
+        else:
+            yield [each]
+    if group:
+        yield group
 
 
 class PrepareBatchDataSyncHandler(LambdaHandler[PrepareBatchDataSyncRequest, PrepareBatchDataSyncResponse]):
@@ -125,8 +218,10 @@ class PrepareBatchDataSyncHandler(LambdaHandler[PrepareBatchDataSyncRequest, Pre
                 raise UsageError(message, hint="Correct include and exclude.")
             self.logger.warning(message)
         tree = found.tree
-        nodes = tree.partition(limit) or [tree.root]
-        batches = first_fit_decreasing([tree.size(node) for node in nodes], limit)
+        most = request.batch_size_objects_limit or BATCH_OBJECTS
+        nodes = tree.partition(limit, most) or [tree.root]
+        counts = [max(node.stop - node.start, 1) for node in nodes]
+        batches = first_fit_decreasing([tree.size(node) for node in nodes], limit, counts, most)
         pieces = _Pieces(
             request, found.source, found.target, is_file=found.is_file, is_missing=not found.tree.paths
         )

@@ -15,6 +15,7 @@ import contextlib
 import errno
 import logging
 import os
+import stat
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -76,10 +77,12 @@ from upload_client.support.file_names import on_disk
 from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.download import FetchTask, fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
+from upload_client.transfer.looking import look_at
 
 __all__ = [
     "Counts",
     "Listed",
+    "SelectedFiles",
     "SyncFailed",
     "delete_objects",
     "delete_on",
@@ -542,10 +545,12 @@ class _Sync:
 
     def _failed(self, failures: list[tuple[str, str]], n: int) -> SyncFailed:
         named = "; ".join(f"{for_terminal(path or 'it')}: {why}" for path, why in failures[:_FEW])
-        return SyncFailed(
+        failed = SyncFailed(
             f"{len(failures):,} of {n:,} files were not sent from {self.source.uri} to {self.target.uri}:"
             f" {named}{'; …' * (len(failures) > _FEW)}"
         )
+        failed.paths = tuple(path for path, _ in failures)
+        return failed
 
     def _sent(self, n_bytes: int) -> None:
         self.counts.files_transferred += 1
@@ -790,7 +795,96 @@ class _Sync:
             self.counts.moved += 1
             folders.add(os.path.dirname(whole))
         if os.path.isdir(source.path):
-            remove_empty(folders, os.path.dirname(source.path))
+            self._tidy(folders, source)
+
+    def _tidy(self, folders: set[str], source: LocalPlace) -> None:
+        remove_empty(folders, os.path.dirname(source.path))
+
+
+class SelectedFiles(_Sync):
+    """A sync of files that are named, from one folder into another, as if each were a sync of its own.
+
+    Args:
+        request: its paths are folders.
+        paths: of the files, relative to both.
+        warn: hears warnings, one line each.
+
+    Attributes:
+        counts: what was done, also where an error has ended it.
+        others: paths that are no files at the source, that filters keep out, or that are folders at the
+            destination: nothing is done with these.
+    """
+
+    def __init__(
+        self, request: DataSyncRequest, paths: Sequence[str], warn: Callable[[str], object] = _log.warning
+    ) -> None:
+        super().__init__(request.model_copy(update={"delete": False}), warn)
+        self._paths = paths
+        self._found: dict[str, Facts] = {}
+        self.others: list[str] = []
+
+    def run(self) -> Counts:
+        """Carry it out; raises as `run_sync`."""
+        source, target = self.source, self.target
+        _refuse_nesting(source, target, delete=False)
+        sees = self._sees(source)
+        found = _facts_of(source, self._paths)
+        for path in self._paths:
+            facts = found.get(path)
+            into = isinstance(target, LocalPlace) and os.path.isdir(local_path(target.path, path))
+            if facts is None or into or not self.filters.keep(sees(path)):
+                self.others.append(path)
+            else:
+                self._found[path] = facts
+        if self._found:
+            self._sync(source, target, is_file=False)
+        return self.counts
+
+    def files(self, source: Place, plan: _Plan, *, is_file: bool) -> Iterator[tuple[str, Facts]]:  # noqa: ARG002
+        """The named files."""
+        plan.n_seen = len(self._found)
+        yield from self._found.items()
+
+    def _there(self, target: Place, *, is_file: bool) -> dict[str, bytes]:  # noqa: ARG002
+        found = _facts_of(target, self._found)
+        if not self.request.force:
+            _dated(self.source, self._found, found)
+            _dated(target, found, found)
+        return {
+            path: _FACTS.pack(facts.size, facts.modified) + facts.etag.encode()
+            for path, facts in found.items()
+        }
+
+    def _tidy(self, folders: set[str], source: LocalPlace) -> None:
+        """Leave the folders: of none of them is known that it was to be moved."""
+
+
+def _facts_of(place: Place, paths: Iterable[str]) -> dict[str, Facts]:
+    """The files among these paths below a folder; of objects it is not said when they were modified."""
+    if isinstance(place, S3Place):
+        looked = look_at(paths, place.open())
+        return {path: Facts(info.size, 0.0, info.etag) for path, info in looked if info is not None}
+    found: dict[str, Facts] = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = os.stat(local_path(place.path, path))
+            if stat.S_ISREG(status.st_mode):
+                found[path] = Facts(status.st_size, status.st_mtime)
+    return found
+
+
+def _dated(place: Place, facts: dict[str, Facts], paths: Iterable[str]) -> None:
+    """Find out when objects were modified: of these paths."""
+    if not isinstance(place, S3Place):
+        return
+    bucket = place.open()
+
+    def look(path: str) -> tuple[str, ObjectInfo | None]:
+        return path, repeat_while_lost(lambda: bucket.head(path, checksum=False))
+
+    for path, info in abreast(look, list(paths)):
+        if info is not None:
+            facts[path] = Facts(info.size, info.last_modified, info.etag)
 
 
 def delete_objects(bucket: Bucket, keys: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import boto3
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from upload_client.core.data_sync import BATCH_BYTES
+from upload_client.core.data_sync import BATCH_BYTES, BATCH_OBJECTS
 from upload_client.core.files import TransferType
 from upload_client.core.layout import Layout
 from upload_client.errors import UsageError
@@ -67,6 +67,7 @@ class HandOverRequest(BaseModel):
         temporary_request_payload_path: an S3 folder for these batches, filled in as `to`; None: they are
             answered.
         batch_size_bytes_limit: bytes of a batch.
+        batch_size_objects_limit: files of a batch.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -80,6 +81,7 @@ class HandOverRequest(BaseModel):
     step: Literal["all", "prepare"] = "all"
     temporary_request_payload_path: str | None = None
     batch_size_bytes_limit: int = Field(default=BATCH_BYTES, ge=1)
+    batch_size_objects_limit: int = Field(default=BATCH_OBJECTS, ge=1)
 
 
 class HandOverResponse(BaseModel):
@@ -172,6 +174,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 filter_config=DataSyncFilterConfig(exclude=[re.escape(path) for path in beside]),
                 delete=False,
                 batch_size_bytes_limit=request.batch_size_bytes_limit,
+                batch_size_objects_limit=request.batch_size_objects_limit,
                 temporary_request_payload_path=None if where is None else layout.fill(where),
             )
         )
