@@ -21,6 +21,8 @@ from hypothesis import settings
 sys.path.insert(0, str(Path(__file__).parent))  # tests of all folders share faults/proxy.py
 
 import checking_store
+import forked
+import preloaded
 from both_stores import MOTO
 from faults.proxy import Proxy
 
@@ -30,6 +32,8 @@ from upload_client.s3.clients import s3_client
 # Here and in the hundreds of processes that are started, each of which would compile all it imports anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+preloaded.read_botocore_once()
 
 REGION = "us-east-1"
 
@@ -118,6 +122,15 @@ def _aws_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sandboxes_are_forked() -> Iterator[None]:
+    """A sandbox costs several seconds of a processor to start as it is started by people."""
+    with pytest.MonkeyPatch.context() as patch:
+        if forked.can_fork():
+            patch.setattr("upload_client.sandbox.sandbox.subprocess", forked.popen_of(forked.Popen))
         yield
 
 
