@@ -120,6 +120,13 @@ def test_a_file_is_refused_by_name_or_size(path, size, says):
     assert RULES.refusal(path, size) == says
 
 
+def test_a_type_may_be_told_by_what_matches_whole_paths_and_what_takes_some_out():
+    rules = Rules(
+        [FileType("a", ("*.csv",), matchers=(str.islower,), others=("b".__eq__,)), FileType("rest", ("*",))]
+    )
+    assert [rules.type_of(path) for path in ("a", "A.csv", "A", "b")] == [0, 0, 1, 1]
+
+
 def test_other_files_may_be_allowed():
     assert Rules([TABLES], others=True).refusal("a.bin", 10**12) is None
 

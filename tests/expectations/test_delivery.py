@@ -9,6 +9,7 @@ from pathlib import Path
 
 import forked
 import pytest
+import yaml
 
 from upload_client.expectations.infer import infer
 from upload_client.sandbox import Sandbox
@@ -56,6 +57,20 @@ def test_good_files_are_judged_valid_by_a_document_drafted_of_them(delivery, toy
     code, events, said = delivery(drafted(toy / "data"), "--source", toy / "data")
     assert code == 0, said
     assert events[-1]["counts"]["valid"] == 6
+
+
+def test_a_fast_label_is_the_document_of_a_delivery(delivery, toy, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for folder in ("data", "bad_data"):
+        (data / f"{folder}.parquet").write_bytes((toy / folder / "parquet" / "data_0.parquet").read_bytes())
+    label = yaml.safe_load((toy / "toy-1.yml").read_text())
+    schema = [{"name": "a", "dtype": "i4"}, {"name": "b_0", "dtype": "f8"}]
+    label["filetypes"]["data_parquet"]["objects"] = [{"schema": schema}]
+    label["delivery_meta"]["global_validation_options"] = {"missing_filetypes_ok": True}
+    code, events, said = delivery(yaml.safe_dump(label), "--source", data)
+    assert code == 3, said
+    assert (events[-1]["counts"]["valid"], events[-1]["counts"]["invalid"]) == (1, 1)
 
 
 def test_each_bad_file_is_judged_invalid_with_what_is_wrong_and_where(delivery, toy, tmp_path):

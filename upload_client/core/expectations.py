@@ -103,6 +103,10 @@ class FileType:
     """Bytes of each file."""
     total: Range = ANY
     """Bytes of all files of this type."""
+    matchers: tuple[Callable[[str], bool], ...] = ()
+    """Match whole paths, as the globs do."""
+    others: tuple[Callable[[str], bool], ...] = ()
+    """Match what is not of this type all the same."""
 
 
 class Rules:
@@ -133,14 +137,17 @@ class Rules:
         self.required = tuple(required)
         self.others = others
         self._forbidden = tuple((glob, glob_pattern(glob).fullmatch) for glob in forbidden)
-        self._types = tuple(
-            tuple(glob_pattern(glob).fullmatch for glob in file_type.globs) for file_type in self.types
+        self._types: tuple[tuple[Callable[[str], object], ...], ...] = tuple(
+            (*(glob_pattern(glob).fullmatch for glob in file_type.globs), *file_type.matchers)
+            for file_type in self.types
         )
 
     def type_of(self, path: str) -> int | None:
         """Which of `types` a file is of; None: of none."""
         for number, matches in enumerate(self._types):
-            if any(match(path) for match in matches):
+            if any(match(path) for match in matches) and not any(
+                match(path) for match in self.types[number].others
+            ):
                 return number
         return None
 

@@ -7,7 +7,7 @@ wrong with it, `load` says that it is the document.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from pydantic import BaseModel, ValidationError
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.expectations.content import is_installed
+from upload_client.expectations.fast_label import Label, is_label, translate
 from upload_client.expectations.model import Expectations, Json
+from upload_client.expectations.patterns import pattern_problem
 from upload_client.support import yaml_document
 from upload_client.support.inputs import read_once
 from upload_client.support.yaml_document import Budget, InvalidDocument, InvalidYaml, Limits, place
@@ -24,7 +26,7 @@ from upload_client.support.yaml_document import Budget, InvalidDocument, Invalid
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["MAX_BYTES", "MAX_SECONDS", "InvalidExpectations", "load", "load_file"]
+__all__ = ["MAX_BYTES", "MAX_SECONDS", "InvalidExpectations", "load", "load_file", "read_label"]
 
 MAX_BYTES = 256 * 1024
 MAX_SECONDS = 10.0
@@ -75,6 +77,10 @@ def load(data: bytes, where: str) -> Expectations:
         root, content = yaml_document.read(data, Limits(MAX_BYTES, _MAX_VALUES, MAX_SECONDS), budget)
         if not isinstance(content, dict):
             raise InvalidExpectations(where, ["it is no mapping that begins with 'version: 1'"])
+        if is_label(content):
+            content, lost = _translated(content, root, where, budget)
+            if lost:
+                raise InvalidExpectations(where, lost)
         try:
             expectations = Expectations.model_validate(content, context=budget)
         except ValidationError as error:
@@ -89,9 +95,50 @@ def load(data: bytes, where: str) -> Expectations:
     return expectations
 
 
-def _problems(error: ValidationError, root: yaml.Node) -> Iterator[str]:
+def read_label(data: bytes, where: str) -> tuple[dict[str, Any], list[str]]:
+    """A FAST label as a document of ours.
+
+    Returns:
+        The document, as plain values; and what the label asks for that no document can, with line and key.
+
+    Raises:
+        InvalidExpectations: it is no label.
+    """
+    budget = Budget(MAX_SECONDS)
+    try:
+        root, content = yaml_document.read(data, Limits(MAX_BYTES, _MAX_VALUES, MAX_SECONDS), budget)
+    except InvalidYaml as error:
+        raise InvalidExpectations(where, [str(error)]) from None
+    if not isinstance(content, dict) or not is_label(content):
+        raise InvalidExpectations(
+            where, ["it is no FAST label: it has neither 'filetypes' nor 'delivery_meta'"]
+        )
+    return _translated(content, root, where, budget)
+
+
+def _translated(
+    content: dict[str, Any], root: yaml.Node, where: str, budget: Budget
+) -> tuple[dict[str, Any], list[str]]:
+    try:
+        label = Label.model_validate(content, context=budget)
+    except ValidationError as error:
+        problems = list(_problems(error, root, _LABEL_KEYS))
+        raise InvalidExpectations(where, problems, error.error_count()) from None
+    translated, lost = translate(label)
+    for name, one in zip(label.filetypes, translated["types"], strict=True):
+        at = place(root, ("filetypes", name, "filename"))
+        patterns = [*one["paths"], *one.get("not_paths", ())]
+        wrong = [f"{at}: {reason}" for each in patterns if (reason := pattern_problem(each)) is not None]
+        if not one["paths"]:
+            wrong.append(f"{at}: it has no pattern that files match")
+        if wrong:
+            raise InvalidExpectations(where, wrong)
+    return translated, [f"{place(root, at)}: {what} cannot be judged here"[:_MAX_TEXT] for at, what in lost]
+
+
+def _problems(error: ValidationError, root: yaml.Node, keys: Iterable[str] | None = None) -> Iterator[str]:
     for problem in error.errors(include_url=False)[: yaml_document.SHOWN]:
-        yield f"{place(root, problem['loc'])}: {_says(problem)}"[:_MAX_TEXT]
+        yield f"{place(root, problem['loc'])}: {_says(problem, _KEYS if keys is None else keys)}"[:_MAX_TEXT]
 
 
 def _schema_problems(expectations: Expectations, root: yaml.Node, budget: Budget) -> Iterator[str]:
@@ -109,14 +156,14 @@ def _schema_problems(expectations: Expectations, root: yaml.Node, budget: Budget
                 yield f"{where}: it is no JSON Schema: {reason}"[:_MAX_TEXT]
 
 
-def _says(problem: Any) -> str:  # noqa: ANN401 — pydantic's own mapping
+def _says(problem: Any, keys: Iterable[str]) -> str:  # noqa: ANN401 — pydantic's own mapping
     kind = problem["type"]
     if kind == "union_tag_not_found":
         return "'format' is missing"
     if kind == "union_tag_invalid":
         expected = problem["ctx"]["expected_tags"].replace("'", "")
         return f"there is no format {problem['ctx']['tag']!r}; there are {expected}"
-    said = yaml_document.says(problem, _KEYS)
+    said = yaml_document.says(problem, keys)
     if kind in {"extra_forbidden", "missing"}:
         return said
     given = problem.get("input")
@@ -131,3 +178,4 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
 
 
 _KEYS = sorted(set(_keys(Expectations.__mro__[1])))
+_LABEL_KEYS = sorted(set(_keys(Label.__mro__[1])))

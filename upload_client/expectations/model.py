@@ -26,9 +26,10 @@ from pydantic import (
 
 from upload_client.core.expectations import FileType as FileTypeRule
 from upload_client.core.expectations import Range, Rules, glob_problem
-from upload_client.expectations.patterns import pattern_problem
+from upload_client.expectations.patterns import matcher, pattern_problem, patterns_work
 
 __all__ = [
+    "ANYWHERE",
     "Array",
     "Asdf",
     "Bounds",
@@ -38,6 +39,7 @@ __all__ = [
     "Content",
     "Csv",
     "Custom",
+    "Entry",
     "Expectations",
     "FileType",
     "Fits",
@@ -389,10 +391,20 @@ class Csv(_Content, _Table):
     """The texts that stand for a missing value."""
 
 
+class Entry(Values):
+    """A key and a value that whoever wrote the file has put into it."""
+
+    key: str = Field(min_length=1, max_length=200)
+    required: bool = True
+    type: ScalarType = "any"
+
+
 class Parquet(_Table):
     """Apache Parquet."""
 
     format: Literal["parquet"]
+    metadata: tuple[Entry, ...] = ()
+    """Of the footer. All values are texts there; one with a `type` is read as that."""
 
 
 class Card(Values):
@@ -535,13 +547,38 @@ class FileType(_Mapping):
     """One type of files."""
 
     name: str = Field(min_length=1, max_length=100)
-    files: Annotated[tuple[Glob, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    files: Annotated[tuple[Glob, ...], BeforeValidator(_as_list)] = ()
+    paths: Annotated[tuple[Pattern, ...], BeforeValidator(_as_list)] = ()
+    """The same as regular expressions of whole paths."""
+    not_paths: Annotated[tuple[Pattern, ...], BeforeValidator(_as_list)] = ()
+    """What is matched by one of these is not of this type."""
     count: Bounds = Bounds()
     bytes: Sizes = Sizes()
     """Bytes of each file."""
     total_bytes: Sizes = Sizes()
     content: Content | None = None
     """None: it opens as what its suffix says, as without a document."""
+
+    @model_validator(mode="after")
+    def _means_some_files(self) -> Self:
+        if not self.files and not self.paths:
+            raise ValueError("it names neither files (globs) nor paths (patterns)")
+        if (self.paths or self.not_paths) and not patterns_work():
+            raise ValueError("patterns of paths need google-re2: pip install 'upload-client[formats]'")
+        return self
+
+    @property
+    def rule(self) -> FileTypeRule:
+        """The rule about names, numbers and sizes."""
+        return FileTypeRule(
+            self.name,
+            self.files,
+            self.count.range,
+            self.bytes.range,
+            self.total_bytes.range,
+            tuple(matcher(pattern) for pattern in self.paths),
+            tuple(matcher(pattern) for pattern in self.not_paths),
+        )
 
 
 class Delivery(_Mapping):
@@ -571,9 +608,9 @@ class Expectations(_Mapping):
 
     @model_validator(mode="after")
     def _few_globs(self) -> Self:
-        of_types = sum(len(file_type.files) for file_type in self.types)
+        of_types = sum(len(one.files) + len(one.paths) + len(one.not_paths) for one in self.types)
         if of_types + len(self.delivery.required) + len(self.delivery.forbidden) > MAX_GLOBS:
-            raise ValueError(f"more than {MAX_GLOBS:,} globs in all")
+            raise ValueError(f"more than {MAX_GLOBS:,} globs and patterns of paths in all")
         return self
 
     @property
@@ -581,10 +618,7 @@ class Expectations(_Mapping):
         """The rules about names, numbers and sizes."""
         delivery = self.delivery
         return Rules(
-            (
-                FileTypeRule(one.name, one.files, one.count.range, one.bytes.range, one.total_bytes.range)
-                for one in self.types
-            ),
+            (one.rule for one in self.types),
             number=delivery.files.range,
             total=delivery.bytes.range,
             required=delivery.required,
@@ -596,6 +630,8 @@ class Expectations(_Mapping):
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]|\[([^\[\]=]+)=([^\[\]]*)\]")
 
 Step = str | int | tuple[str, str]
+ANYWHERE = "**"
+"""The first step of a path whose next one may be anywhere in the tree."""
 
 
 def parse_tree_path(path: str) -> tuple[Step, ...]:
@@ -615,4 +651,6 @@ def parse_tree_path(path: str) -> tuple[Step, ...]:
         key, number, name, wanted = match.groups()
         steps.append(key if key is not None else int(number) if number is not None else (name, wanted))
         at = match.end()
+    if ANYWHERE in steps[1:] or (steps[0] == ANYWHERE and not (steps[1:] and isinstance(steps[1], str))):
+        raise ValueError(f"in {path!r} '**' does not stand before the key that may be anywhere")
     return tuple(steps)

@@ -13,7 +13,7 @@ from typing import Any
 
 from upload_client.expectations.findings import Undecided
 
-__all__ = ["MAX_PATTERN", "matcher", "pattern_problem"]
+__all__ = ["MAX_PATTERN", "matcher", "pattern_problem", "patterns_work"]
 
 MAX_PATTERN = 1000
 """Characters of a pattern."""
@@ -36,6 +36,11 @@ def pattern_problem(pattern: str) -> str | None:
     except UnicodeEncodeError:
         return f"{pattern!r} is no text"
     return None
+
+
+def patterns_work() -> bool:
+    """Whether the engine is installed here."""
+    return _engine() is not None
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:

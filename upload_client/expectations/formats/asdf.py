@@ -21,7 +21,7 @@ from asdf.tags.core import NDArrayType
 
 from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.formats.scalars import check_scalar, kind_of
-from upload_client.expectations.model import Asdf, Node, Step, parse_tree_path
+from upload_client.expectations.model import ANYWHERE, Asdf, Node, Step, parse_tree_path
 from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
 
@@ -183,6 +183,26 @@ def step_into(value: object, step: Step) -> object:
     )
 
 
+def _anywhere(tree: object, key: Step) -> list[object]:
+    """All that has this key, wherever it is in a tree; at its top alone where it is there."""
+    top = step_into(tree, key)
+    if top is not MISSING:
+        return [top]
+    found: list[object] = []
+    seen: set[int] = set()
+    stack = [tree]
+    while stack:
+        value = stack.pop()
+        if id(value) in seen or not isinstance(value, (dict, list)):
+            continue
+        seen.add(id(value))
+        below = step_into(value, key) if isinstance(value, dict) else MISSING
+        if below is not MISSING:
+            found.append(below)
+        stack.extend(value.values() if isinstance(value, dict) else value)
+    return found
+
+
 _OWN = ("asdf_library", "history")
 _PLAIN_KEY = re.compile(r"[^.\[\]]+")
 _PLAIN_VALUE = re.compile(r"[^\[\]]+")
@@ -229,12 +249,21 @@ def judge_asdf(content: Asdf, file: BinaryIO, size: int, findings: Findings) -> 
     with open_tree(file, size) as tree:
         for node in content.tree:
             value: object = tree if isinstance(tree, dict) else dict(tree)
-            for step in parse_tree_path(node.path):
+            steps = parse_tree_path(node.path)
+            if steps[0] == ANYWHERE:
+                found = _anywhere(value, steps[1])
+                if len(found) > 1:
+                    findings.add(node.path, f"it is there {len(found):,} times, where it can be once")
+                    continue
+                value, steps = found[0] if found else MISSING, steps[2:]
+            for step in steps:
                 value = step_into(value, step)
             value = plain(value)
             if value is MISSING:
                 if node.required:
                     findings.add(node.path, "it is missing")
+            elif isinstance(value, list) and node.type == "list" and node.shape is not None:
+                check_shape(findings, node.path, (len(value),), node.shape)
             elif is_array(value):
                 _judge_array(node, value, findings)
             elif node.type == "array" or node.dtype != "any" or node.shape is not None:

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import datetime as dt
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Final, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from upload_client.expectations.delimiters import likely_delimiter
 from upload_client.expectations.findings import Findings, Undecided, shown
+from upload_client.expectations.formats.scalars import check_scalar
 from upload_client.expectations.model import Column, Csv, Parquet
 from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import TableJudge, limits_of, row_place
@@ -126,6 +127,7 @@ def judge_parquet(content: Parquet, file: BinaryIO, size: int, findings: Finding
     """Judge a Parquet file: its schema, its pages, and of columns with rules for values, the values."""
     with open_parquet(file, size) as parquet:
         table = TableJudge(content, findings)
+        _judge_metadata(content, parquet.metadata.metadata or {}, findings)
         schema = parquet.schema_arrow
         found = [(field.name, plain_type(field.type), str(field.type)) for field in schema]
         there = table.take_schema(found)
@@ -146,6 +148,35 @@ def judge_parquet(content: Parquet, file: BinaryIO, size: int, findings: Finding
         table.close(parquet.metadata.num_rows)
 
 
+def _judge_metadata(content: Parquet, there: Mapping[bytes, bytes], findings: Findings) -> None:
+    """Judge the keys and values of the footer."""
+    for rule in content.metadata:
+        where = f"metadata {shown(rule.key)}"
+        raw = there.get(rule.key.encode())
+        if raw is None:
+            if rule.required:
+                findings.add(where, "it is missing")
+            continue
+        text = raw.decode("utf-8", "backslashreplace")
+        value = _read_as(rule.type, text)
+        if value is None:
+            findings.add(where, f"{shown(text)} is no {rule.type}")
+        else:
+            check_scalar(findings, where, value, rule, rule.type)
+
+
+def _read_as(kind: str, text: str) -> str | int | float | bool | None:
+    """A text as a value of a kind; None: it is none."""
+    if kind == "bool":
+        return {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}.get(text.lower())
+    try:
+        return int(text) if kind == "integer" else float(text) if kind == "number" else text
+    except ValueError:
+        return None
+
+
+_TRUE = ("true", "t", "1", "yes", "on")
+_FALSE = ("false", "f", "0", "no", "off")
 _OF_ANY_COLUMN = frozenset(
     {"name", "type", "nulls", "required", "unit", "shape"}
     | {"title", "description", "example", "rdf_type", "format", "constraints"}
