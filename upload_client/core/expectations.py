@@ -106,7 +106,7 @@ class FileType:
     matchers: tuple[Callable[[str], bool], ...] = ()
     """Match whole paths, as the globs do."""
     others: tuple[Callable[[str], bool], ...] = ()
-    """Match what is not of this type all the same."""
+    """Match files that are not of this type all the same."""
 
 
 class Rules:

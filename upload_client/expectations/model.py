@@ -551,7 +551,7 @@ class FileType(_Mapping):
     paths: Annotated[tuple[Pattern, ...], BeforeValidator(_as_list)] = ()
     """The same as regular expressions of whole paths."""
     not_paths: Annotated[tuple[Pattern, ...], BeforeValidator(_as_list)] = ()
-    """What is matched by one of these is not of this type."""
+    """Files matched by one of these are not of this type."""
     count: Bounds = Bounds()
     bytes: Sizes = Sizes()
     """Bytes of each file."""
