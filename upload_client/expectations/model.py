@@ -404,7 +404,7 @@ class Parquet(_Table):
 
     format: Literal["parquet"]
     metadata: tuple[Entry, ...] = ()
-    """Of the footer. All values are texts there; one with a `type` is read as that."""
+    """Entries of the footer. All values are texts there; one with a `type` is read as that."""
 
 
 class Card(Values):
