@@ -50,6 +50,7 @@ def test_every_key_of_the_protocol_has_its_place(layout):
     assert layout.hand_over(12) == "sample/handover/00000012.json"
     assert layout.handing_over == "sample/handing-over"
     assert layout.time_stamp(12) == "sample/signature/00000012.tsr"
+    assert layout.custody(12, 3) == "sample/custody/00000012/00000003.json"
     assert layout.closed == "sample/closed.json"
     assert layout.store_profile == "probe/store"
     assert layout.probe("abcdefghijk") == "probe/abcdefghijk"

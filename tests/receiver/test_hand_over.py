@@ -45,7 +45,7 @@ def test_what_proves_and_removes_goes_on_when_its_time_was_up_and_its_lock_is_fr
     found = [
         each for each in retries if {"Sandbox.Timedout", "Lambda.Unknown", "Locked"} <= {*each["ErrorEquals"]}
     ]
-    assert [each["IntervalSeconds"] > work._LEASE for each in found] == [True]
+    assert [each["IntervalSeconds"] > work.LEASE for each in found] == [True]
 
 
 @pytest.mark.parametrize(

@@ -93,11 +93,12 @@ def fetch(
     """Fetch the receipt of a finished delivery from the control bucket, from any machine that may read it.
 
     The last one, if there are several. It is what the delivery itself writes at its end: fetch it where that
-    could not be, or is lost; and the receiver's signature, where there is one, beside it. Nothing is changed
-    anywhere else.
+    could not be, or is lost; and, where there are any, the receiver's signature, the time-stamp and the
+    records of what came afterwards, beside it. Nothing is changed anywhere else.
     """
     _, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.errors import DeliveryError, NotComplete  # noqa: PLC0415 # not for --help
+    from upload_client.receipts.custody import bring_chain  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.dating import bring_time_stamp  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.store import (  # noqa: PLC0415 # imports boto3
         bring_receipt,
@@ -120,6 +121,7 @@ def fetch(
     try:
         beside = bring_signature(places.control, places.layout, key, path)
         stamp = bring_time_stamp(places.control, places.layout, key, path)
+        chain = bring_chain(places.control, places.layout, key, path)
     except OSError as error:
         raise DeliveryError(
             f"the signature cannot be written beside {path}: {error.strerror}",
@@ -129,6 +131,8 @@ def fetch(
     click.echo(signed, err=True)
     if stamp is not None:
         click.echo(f"dated by a third party: {for_terminal(str(stamp))}", err=True)
+    if chain is not None:
+        click.echo(f"what came afterwards: {for_terminal(str(chain))}", err=True)
     return 0
 
 

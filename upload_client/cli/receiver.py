@@ -18,7 +18,10 @@ from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.text import counted, for_terminal
 
 if TYPE_CHECKING:
+    from upload_client.core.custody import Event
     from upload_client.core.hand_over import HandOver
+    from upload_client.functions.hand_over.removal import Why
+    from upload_client.receipts.signing import SigningKey
     from upload_client.receiver.accounts import Accounts
     from upload_client.receiver.stack import Delivery, Receiver
     from upload_client.validator.settings import ValidatorSettings
@@ -494,17 +497,21 @@ def close(
     itself.) The settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR (JSON) where that is
     set.
     """
+    import contextlib  # noqa: PLC0415 # not for --help
     import time  # noqa: PLC0415 # not for --help
 
     from upload_client.core.closing import MAX_NOTE, Closed  # noqa: PLC0415 # not for --help
+    from upload_client.core.custody import Happened  # noqa: PLC0415 # not for --help
     from upload_client.core.layout import Layout  # noqa: PLC0415 # not for --help
     from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
-    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.errors import NotComplete, UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.receipts.custody import record_last  # noqa: PLC0415 # imports boto3
     from upload_client.receiver.process import control_bucket  # noqa: PLC0415 # imports boto3
 
     if len(note) > MAX_NOTE or not note.isprintable():
         raise UsageError(f"--note: one line of at most {MAX_NOTE} characters")
     settings = _settings(stack, region)
+    key = _signing_key(settings)
     layout = Layout(
         dataset,
         delivery_id,
@@ -519,12 +526,103 @@ def close(
         control.put(
             layout.closed, Closed(timestamp(time.time()), note).encode(), content_type="application/json"
         )
+    n = None
+    if key is not None:
+        with contextlib.suppress(NotComplete):  # of what has no receipt nothing can be chained to it
+            event: Event = "reopened" if reopen else "closed"
+            n = record_last(control, layout, Happened(event, note=note), key).n
     if as_json:
-        _print(
-            "closing", {"dataset": dataset, "delivery_id": delivery_id, "closed": not reopen, "note": note}
-        )
+        told = {"dataset": dataset, "delivery_id": delivery_id, "closed": not reopen, "note": note}
+        _print("closing", {**told, "custody_record": n})
     else:
         _say(f"{dataset}/{delivery_id} is {'open again' if reopen else 'closed: nothing more is sent'}")
+        if n is not None:
+            _say(f"record {n} of its custody chain")
+
+
+@receiver.command(
+    "remove",
+    cls=Command,
+    short_help="Remove a delivery that is withdrawn, or whose time is over.",
+    sections=(
+        *_examples(
+            (
+                f"upload-client receiver remove {_A_DELIVERY} \\\n    --because withdrawn",
+                "",
+            ),
+        ),
+        Section(
+            "Exit codes",
+            (
+                ("0", "removed, or it was before"),
+                ("1", "a bucket refuses, or what is there is not as it should be"),
+                ("8", "there is no receipt: the delivery is not complete"),
+                ("11", "it is handed over, or removed, at this moment"),
+            ),
+        ),
+    ),
+)
+@_of_a_delivery
+@click.option("--sample", is_flag=True, help="The small sample agreed on first.")
+@click.option(
+    "--because",
+    "why",
+    required=True,
+    type=click.Choice(["withdrawn", "expired"]),
+    metavar="WHY",
+    help="withdrawn, or expired: the time to keep it is over.",
+)
+@click.option("--note", default="", metavar="TEXT", help="What the provider is told, one line.")
+@_of_a_stack
+def remove(
+    *,
+    dataset: str,
+    delivery_id: str,
+    sample: bool,
+    why: Why,
+    note: str,
+    stack: str,
+    region: str | None,
+    as_json: bool,
+) -> None:
+    """Close a complete delivery and delete from landing what its receipt names, each object on its ETag.
+
+    What was replaced since, and what lies there besides, stays. Where the receiver has a `signing_key`, it is
+    recorded in the custody chain of the receipt, which stays as it is. It may be run again: it goes on. The
+    settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR (JSON) where that is set.
+    """
+    from upload_client.core.closing import MAX_NOTE  # noqa: PLC0415 # not for --help
+    from upload_client.core.layout import Layout  # noqa: PLC0415
+    from upload_client.errors import UsageError  # noqa: PLC0415
+    from upload_client.functions.hand_over.removal import Removal, remove_delivery  # noqa: PLC0415
+    from upload_client.functions.hand_over.work import read_receipt  # noqa: PLC0415
+    from upload_client.receiver.process import buckets  # noqa: PLC0415 # imports boto3
+
+    if len(note) > MAX_NOTE or not note.isprintable():
+        raise UsageError(f"--note: one line of at most {MAX_NOTE} characters")
+    settings = _settings(stack, region)
+    key = _signing_key(settings)
+    layout = Layout(
+        dataset,
+        delivery_id,
+        "sample" if sample else "staging",
+        settings.control_prefix,
+        settings.landing_prefix,
+    )
+    control, landing = buckets(settings, layout)
+    _, files, sha256, head = read_receipt(control, layout)
+    removed, made = remove_delivery(
+        Removal(control, landing, layout, why, note, key),
+        (head, sha256, files),
+        (lambda _: None) if as_json else _say,
+    )
+    if as_json:
+        told = {"dataset": dataset, "delivery_id": delivery_id, "because": why, "removed": removed.n}
+        _print(
+            "removal", {**told, "stay": removed.n_stay, "custody_record": None if made is None else made.n}
+        )
+    elif made is None:
+        _say("not recorded: the receiver has no `signing_key` (docs/receipt.md, Custody)")
 
 
 _EXIT_CODES = {"stop": 0, "superseded": 0, "time": 130, "error": 5, "lock lost": 12}
@@ -1001,6 +1099,7 @@ def hand_over(
             client,
             remove=not keep,
             notify=None if topic is None else notifier(topic, settings),
+            key=_signing_key(settings),
         ),
         (lambda _: None) if as_json else _say,
     )
@@ -1026,3 +1125,10 @@ def _settings(stack: str, region: str | None) -> ValidatorSettings:
     if ENVIRONMENT_VARIABLE in os.environ:
         return ValidatorSettings.from_environment()
     return settings_of(_open(stack, region))
+
+
+def _signing_key(settings: ValidatorSettings) -> SigningKey | None:
+    """The key that the receiver signs with, if it has one."""
+    from upload_client.receipts.signing import open_key  # noqa: PLC0415 # cryptography is an extra
+
+    return None if settings.signing_key is None else open_key(settings.signing_key, endpoints=settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from upload_client.core.receipt import Difference, Findings
+    from upload_client.receipts.custody import Custody
     from upload_client.receipts.dating import Dating
     from upload_client.receipts.proof import Proof
     from upload_client.receipts.retention import Retention
@@ -55,6 +57,7 @@ NAMED = 10
                 ("upload-client verify RECEIPT --source /data/survey7", ""),
                 ("upload-client verify RECEIPT --online --profile archive.toml", ""),
                 ("upload-client verify RECEIPT --key receiver.pem --require-signature", "for an auditor"),
+                ("upload-client verify RECEIPT --key receiver.pem --chain", "what became of it afterwards"),
                 ("upload-client verify RECEIPT --against LATER", "what has changed between two deliveries"),
             ),
         ),
@@ -122,6 +125,17 @@ NAMED = 10
     help="The receipt's SHA-256 as you know it from elsewhere: exit with 3 if not.",
 )
 @click.option(
+    "--chain",
+    is_flag=True,
+    help="Walk the custody chain, too: what the receiver did afterwards. It lies beside RECEIPT in a file"
+    " that ends in .custody.jsonl; with --online, the bucket's is walked.",
+)
+@click.option(
+    "--expect-last",
+    metavar="SHA256",
+    help="With --chain: SHA-256 of its last line as you know it from elsewhere: exit with 3 if not.",
+)
+@click.option(
     "--against",
     metavar="OTHER",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -154,6 +168,8 @@ def verify(
     tsa_certificates: tuple[Path, ...],
     require_signature: bool,
     expect: str | None,
+    chain: bool,
+    expect_last: str | None,
     against: Path | None,
     patience: str | None,
     names_all: bool,
@@ -178,6 +194,8 @@ def verify(
 
     if download and not online:
         raise click.UsageError("--download reads objects in the bucket: give --online, too")
+    if expect_last is not None and not chain:
+        raise click.UsageError("--expect-last is about the custody chain: give --chain, too")
     findings = Findings(None if names_all else NAMED)
     kept: Retention | None = None
     with ExitStack() as stack:
@@ -195,6 +213,7 @@ def verify(
             else _readable(Path(receipt), stack)
         )
         # What follows is long in loading: what is typed wrongly has been told.
+        from upload_client.receipts.custody import Custody, read_chain, stored_chain, walk  # noqa: PLC0415
         from upload_client.receipts.dating import dating_of  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.retention import retained  # noqa: PLC0415 # imports boto3
@@ -231,6 +250,8 @@ def verify(
             for tell in reports:
                 tell(difference)
 
+        custody: Custody | None = None
+        lines = read_chain(path) if chain else []
         told = stack.enter_context(ReadingProgress())
         if against is not None:
             before = findings.n
@@ -258,8 +279,22 @@ def verify(
                 click.echo(
                     for_terminal(f"the receipt there is kept until {kept.until} ({kept.mode}, Object Lock)")
                 )
-    refused = "refused" in (proof.state, dating.state)
-    unproven = refused or expected is False or (require_signature and proof.state != "signed")
+            if chain:
+                there = stored_chain(places.control, places.layout, head.epoch)
+                if there[: len(lines)] != lines:
+                    custody = Custody("refused", _CHAINS_DIFFER)
+                lines = there
+        if chain:
+            custody = custody or walk(lines, keys, path, checked.head, checked.sha256, expect_last)
+            if not as_json:
+                _say_custody(custody, online=online)
+    states = (proof.state, dating.state, *([] if custody is None else [custody.state]))
+    signatures = (proof.state, *([] if custody is None else [custody.state]))
+    unproven = (
+        "refused" in states
+        or expected is False
+        or (require_signature and not {"signed", "none"}.issuperset(signatures))
+    )
     code = 3 if findings.n or unproven else 0
     if as_json:
         head = checked.head
@@ -284,6 +319,7 @@ def verify(
             signature=_as_fields(proof),
             dated=dating._asdict(),
             expected=expected,
+            custody=None if custody is None else custody.as_fields(),
         )
     else:
         _say_differences(findings, output)
@@ -312,9 +348,12 @@ def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitSta
 
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
     from upload_client.cli.prompt import find_prompt  # noqa: PLC0415 # imports boto3
-    from upload_client.core.attestation import MAX_ENVELOPE, signature_name  # noqa: PLC0415 # not for --help
+    from upload_client.core.attestation import signature_name, timestamp_name  # noqa: PLC0415
+    from upload_client.core.custody import chain_name  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import sources  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.custody import chain_in  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.dating import MAX_ANSWER  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.store import fetch_receipt  # noqa: PLC0415 # imports boto3
     from upload_client.s3.bucket import NotFound  # noqa: PLC0415 # imports boto3
     from upload_client.support.atomic import naming  # noqa: PLC0415 # not for --help
@@ -329,11 +368,20 @@ def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitSta
         patiently(lambda: fetch_receipt(bucket, name, copy))
     except NotFound:
         raise UsageError(f"there is no receipt {url}", hint="Look for it under …/receipt/.") from None
-    signatures = sources.bucket_of(place.removesuffix("receipt") + "signature", session, settings)
-    with suppress(NotFound):
-        found = patiently(lambda: signatures.get(name, limit=MAX_ENVELOPE))
+    beside = sources.bucket_of(place.removesuffix("receipt") + "signature", session, settings)
+    of_name = {name: signature_name(copy.name), timestamp_name(name): timestamp_name(copy.name)}
+    for key, file in of_name.items():
+        with suppress(NotFound):
+            found = patiently(partial(beside.get, key, limit=MAX_ANSWER))
+            with naming(copy.parent):
+                copy.with_name(file).write_bytes(found.body)
+    chain = sources.bucket_of(
+        f"{place.removesuffix('receipt')}custody/{name.removesuffix('.json')}", session, settings
+    )
+    lines = patiently(lambda: chain_in(chain))
+    if lines:
         with naming(copy.parent):
-            copy.with_name(signature_name(copy.name)).write_bytes(found.body)
+            copy.with_name(chain_name(copy.name)).write_bytes(b"".join(lines))
     return copy
 
 
@@ -387,6 +435,48 @@ def _say_what_is_proven(checked: Checked, proof: Proof, dating: Dating, expected
         )
     for name, what in rows:
         click.echo(for_terminal(f"{name:<9} {what}"))
+
+
+_CHAINS_DIFFER = (
+    "the bucket's chain does not begin with the records beside the receipt: some were exchanged or removed"
+    " there, or these are another's"
+)
+
+
+def _say_custody(custody: Custody, *, online: bool) -> None:
+    """Say what the receiver did with the delivery afterwards, and what each record proves."""
+    from upload_client.core.custody import EVENTS  # noqa: PLC0415 # not for --help
+    from upload_client.support import figures  # noqa: PLC0415 # not for --help
+
+    if custody.state == "refused":
+        click.echo(for_terminal(f"custody   REFUSED: {custody.why}"))
+        return
+    n = len(custody.records)
+    if not n:
+        where = "in the bucket" if online else "beside the receipt: nothing is known of what came later"
+        click.echo(f"custody   no record {where}")
+        return
+    signed = (
+        "each signed" if custody.state == "signed" else "signed by keys that are not trusted here: give --key"
+    )
+    click.echo(f"custody   {counted(n, 'record')}, none missing between them, {signed}")
+    for at, each in enumerate(custody.records):
+        place = (
+            "" if each.place is None else f" {'to' if each.event == 'handed over' else 'from'} {each.place}"
+        )
+        click.echo(for_terminal(f"  {each.n}  {each.recorded_at}  {each.event}{place}"))
+        what = f"says: {EVENTS[each.event]}"
+        if each.n_files is not None and each.n_bytes is not None:
+            what += f" ({figures.files(each.n_files)}, {figures.size(each.n_bytes)})"
+        click.echo(for_terminal(f"     {what}"))
+        if each.note:
+            click.echo(for_terminal(f"     note: {each.note}"))
+        if custody.keys:
+            key = custody.keys[at]
+            click.echo(for_terminal(f"     signed by the key {key.key_id[:16]} ({key.source})"))
+    click.echo(f"  SHA-256 of the last one {custody.last}")
+    if not online:
+        click.echo("  whether more has followed only the bucket knows: --online")
 
 
 def _as_fields(proof: Proof) -> dict[str, object]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from upload_client.core.receipt import ReceiptHead, receipt_name
 from upload_client.core.times import milliseconds
@@ -28,7 +29,10 @@ __all__ = [
     "encode_envelope",
     "encode_statement",
     "pre_authentication",
+    "read_statement",
     "signature_name",
+    "statement_of",
+    "timestamp_name",
     "why_not_of",
 ]
 
@@ -134,6 +138,11 @@ def signature_name(receipt: str) -> str:
     return receipt.removesuffix(".json") + ".sig.json"
 
 
+def timestamp_name(receipt: str) -> str:
+    """Name of the time-stamp's file, beside the receipt's."""
+    return receipt.removesuffix(".json") + ".tsr"
+
+
 def pre_authentication(payload: bytes) -> bytes:
     """The bytes that are signed: DSSE's pre-authentication encoding of a statement."""
     kind = PAYLOAD_TYPE.encode("ascii")
@@ -142,26 +151,29 @@ def pre_authentication(payload: bytes) -> bytes:
 
 def encode_statement(statement: Statement) -> bytes:
     """A statement as the bytes that are signed."""
-    return json.dumps(
-        {
-            "_type": STATEMENT,
-            "subject": [{"name": statement.name, "digest": {"sha256": statement.sha256}}],
-            "predicateType": PREDICATE,
-            "predicate": {
-                "dataset": statement.dataset,
-                "delivery_id": statement.delivery_id,
-                "transfer_type": statement.transfer_type,
-                "epoch": statement.epoch,
-                "n_files": statement.n_files,
-                "n_bytes": statement.n_bytes,
-                "signed_at": statement.signed_at,
-                "signer": statement.signer,
-                "expectations_sha256": statement.expectations_sha256,
-            },
-        },
-        ensure_ascii=True,
-        separators=(",", ":"),
-    ).encode("ascii")
+    fields = {
+        "dataset": statement.dataset,
+        "delivery_id": statement.delivery_id,
+        "transfer_type": statement.transfer_type,
+        "epoch": statement.epoch,
+        "n_files": statement.n_files,
+        "n_bytes": statement.n_bytes,
+        "signed_at": statement.signed_at,
+        "signer": statement.signer,
+        "expectations_sha256": statement.expectations_sha256,
+    }
+    return statement_of(statement.name, statement.sha256, PREDICATE, fields)
+
+
+def statement_of(name: str, sha256: str, predicate_type: str, predicate: Mapping[str, object]) -> bytes:
+    """An in-toto statement about a receipt, as the bytes that are signed."""
+    document = {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": sha256}}],
+        "predicateType": predicate_type,
+        "predicate": predicate,
+    }
+    return json.dumps(document, ensure_ascii=True, separators=(",", ":")).encode("ascii")
 
 
 def decode_statement(payload: bytes) -> Statement:
@@ -170,27 +182,51 @@ def decode_statement(payload: bytes) -> Statement:
     Raises:
         BadSignature: it states something else, or more than this program knows to check.
     """
+    statement = read_statement(
+        payload,
+        PREDICATE,
+        {each for each in Statement.__annotations__ if each not in ("name", "sha256")},
+        Statement,
+    )
+    try:
+        _check(statement)
+    except (TypeError, ValueError) as error:
+        raise BadSignature(f"its statement is not as it should be: {str(error)[:200]}") from None
+    return statement
+
+
+_T = TypeVar("_T")
+
+
+def read_statement(payload: bytes, predicate_type: str, known: set[str], of: Callable[..., _T]) -> _T:
+    """Read an in-toto statement about a receipt whose signature has been verified.
+
+    Args:
+        payload: the bytes that were signed.
+        predicate_type: the one that is wanted.
+        known: names of the predicate; all of them stand in it, and no other.
+        of: makes something of ``name`` and ``sha256`` of the receipt, and of the predicate's fields.
+
+    Raises:
+        BadSignature: it states something else, or more than this program knows to check.
+    """
     fields = _object(payload, "the statement")
     _only(fields, {"_type", "subject", "predicateType", "predicate"}, "the statement")
-    if (fields["_type"], fields["predicateType"]) != (STATEMENT, PREDICATE):
+    if (fields["_type"], fields["predicateType"]) != (STATEMENT, predicate_type):
         raise BadSignature(
-            f"it states {_shown(fields['predicateType'])} in a {_shown(fields['_type'])}, which this program"
-            " does not know"
+            f"it states {_shown(fields['predicateType'])} in a {_shown(fields['_type'])}, which this"
+            " program does not know here"
         )
     try:
         (subject,) = fields["subject"]
         _only(subject, {"name", "digest"}, "its subject")
         _only(subject["digest"], {"sha256"}, "its subject's digest")
-        predicate = fields["predicate"]
-        known = {name for name in Statement.__annotations__ if name not in ("name", "sha256")}
-        _only(predicate, known, "its predicate")
-        statement = Statement(name=subject["name"], sha256=subject["digest"]["sha256"], **predicate)
-        _check(statement)
+        _only(fields["predicate"], known, "its predicate")
+        return of(name=subject["name"], sha256=subject["digest"]["sha256"], **fields["predicate"])
     except BadSignature:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise BadSignature(f"its statement is not as it should be: {str(error)[:200]}") from None
-    return statement
 
 
 def _check(statement: Statement) -> None:
@@ -233,8 +269,8 @@ def why_not_of(statement: Statement, head: ReceiptHead, sha256: str) -> str | No
     return None
 
 
-def encode_envelope(envelope: Envelope) -> bytes:
-    """An envelope as the bytes of a file."""
+def encode_envelope(envelope: Envelope, *, one_line: bool = False) -> bytes:
+    """An envelope as the bytes of a file, or as one line of it."""
     document = {
         "payloadType": PAYLOAD_TYPE,
         "payload": base64.b64encode(envelope.payload).decode("ascii"),
@@ -243,7 +279,8 @@ def encode_envelope(envelope: Envelope) -> bytes:
             for each in envelope.signatures
         ],
     }
-    return (json.dumps(document, ensure_ascii=True, indent=1) + "\n").encode("ascii")
+    spelling: dict[str, Any] = {"separators": (",", ":")} if one_line else {"indent": 1}
+    return (json.dumps(document, ensure_ascii=True, **spelling) + "\n").encode("ascii")
 
 
 def decode_envelope(data: bytes) -> Envelope:

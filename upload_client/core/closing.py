@@ -24,14 +24,18 @@ class Closed:
     Attributes:
         at: when, UTC with milliseconds.
         note: the receiver's word to the provider, one line; may be empty.
+        removed: why the receiver has removed it (``withdrawn``, ``expired``); empty: it was taken over.
     """
 
     at: str
     note: str = ""
+    removed: str = ""
 
     def encode(self) -> bytes:
         """The note as it is written: one object of JSON."""
         told = {"kind": _KIND, "version": 1, "at": self.at, "note": for_log(self.note, MAX_NOTE)}
+        if self.removed:
+            told["removed"] = self.removed
         return (json.dumps(told) + "\n").encode("ascii")
 
     @classmethod
@@ -42,10 +46,11 @@ class Closed:
         except (ValueError, RecursionError):
             told = None
         fields = told if isinstance(told, dict) else {}
-        at, note = (for_log(str(fields.get(name) or ""), MAX_NOTE) for name in ("at", "note"))
-        return cls(at, note)
+        names = ("at", "note", "removed")
+        return cls(*(for_log(str(fields.get(name) or ""), MAX_NOTE) for name in names))
 
     def __str__(self) -> str:
         when = f" on {self.at}" if self.at else ""
         said = f": {self.note}" if self.note else ""
-        return f"the receiver has taken this delivery over and closed it{when}{said}"
+        did = f"removed this delivery ({self.removed})" if self.removed else "taken this delivery over"
+        return f"the receiver has {did} and closed it{when}{said}"

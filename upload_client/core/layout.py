@@ -186,6 +186,14 @@ class Layout:
         """The time-stamp of that receipt, by an authority that the receiver has asked."""
         return f"{self.transfer_type}/signature/{epoch:08d}.tsr"
 
+    def custody_prefix(self, epoch: int) -> str:
+        """The start of the keys of all records of what became of the delivery after that receipt."""
+        return f"{self.transfer_type}/custody/{epoch:08d}/"
+
+    def custody(self, epoch: int, n: int) -> str:
+        """The n-th of these records."""
+        return f"{self.custody_prefix(epoch)}{n:08d}.json"
+
     @property
     def closed(self) -> str:
         """The receiver's note that the delivery is closed; no client may write it."""

@@ -33,6 +33,7 @@ Kind: TypeAlias = Literal[
     "state",
     "receipt",
     "signature",
+    "custody",
     "report",
     "differences",
     "events",
@@ -42,8 +43,9 @@ Kind: TypeAlias = Literal[
     "package",
 ]
 """``index``: a list of files as CSV, TSV or Parquet. ``state``: the state of every file. ``signature``: the
-receiver's, of a receipt. ``report``: the page. ``differences``: what ``verify -o`` writes. ``events``: the
-lines of ``--json``. ``sandbox``, ``invitation``: profiles. ``package``: the zip for Lambda."""
+receiver's, of a receipt. ``custody``: its records of what came afterwards. ``report``: the page.
+``differences``: what ``verify -o`` writes. ``events``: the lines of ``--json``. ``sandbox``, ``invitation``:
+profiles. ``package``: the zip for Lambda."""
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 LOOKED_AT: Final = 16 * 1024
@@ -77,6 +79,7 @@ _STARTS: Final[dict[Kind, bytes]] = {
     "state": ",".join(STATE_COLUMNS[:11]).encode(),  # those there have been from the beginning
     "receipt": b'{"kind":"receipt","schema_version":',
     "signature": b'{\n "payloadType": "application/vnd.in-toto+json",\n "payload": "' + _OF_A_RECEIPT,
+    "custody": b'{"payloadType":"application/vnd.in-toto+json","payload":"' + _OF_A_RECEIPT,
     "differences": b"difference,path,message\r\n",
     "events": b'{"schema_version": 1, "kind": "',
     "sandbox": b"# Written by `upload-client sandbox`",

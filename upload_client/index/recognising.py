@@ -25,6 +25,7 @@ _WORDS: Final[dict[Kind | str, str]] = {
     "state": "a state dump",
     "receipt": "a receipt",
     "signature": "a receipt's signature",
+    "custody": "records of what became of a delivery",
     "report": "a report",
     "differences": "what `verify` has found",
     "events": "the output of --json",

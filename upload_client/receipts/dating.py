@@ -12,8 +12,9 @@ import tempfile
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
+from upload_client.core.attestation import timestamp_name
 from upload_client.core.foreign import tamed
 from upload_client.core.layout import Layout, number
 from upload_client.core.times import from_milliseconds
@@ -24,10 +25,11 @@ from upload_client.s3.network import proxies_for
 from upload_client.support.atomic import replacing
 from upload_client.support.inputs import read_once
 
-__all__ = ["Dating", "bring_time_stamp", "date", "date_stored", "dating_of", "timestamp_path"]
+__all__ = ["MAX_ANSWER", "Dating", "bring_time_stamp", "date", "date_stored", "dating_of", "timestamp_path"]
 
 _SECONDS = 30.0
-_MAX = 256 * 1024
+MAX_ANSWER: Final = 256 * 1024
+"""Bytes of a time-stamp, as far as it is read; those of authorities have some 10 KiB."""
 _INSTALL = "pip install 'upload-client[signing]'"
 
 State = Literal["undated", "not checked", "dated", "refused"]
@@ -49,7 +51,7 @@ class Dating(NamedTuple):
 
 def timestamp_path(receipt: Path) -> Path:
     """Where the time-stamp of a receipt lies."""
-    return receipt.with_name(receipt.name.removesuffix(".json") + ".tsr")
+    return receipt.with_name(timestamp_name(receipt.name))
 
 
 def date(receipt: Path, url: str) -> Path:
@@ -87,7 +89,7 @@ def date(receipt: Path, url: str) -> Path:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies_for(url)))
     try:
         with opener.open(request, timeout=_SECONDS) as answer:
-            said = answer.read(_MAX + 1)
+            said = answer.read(MAX_ANSWER + 1)
     except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: a host that cannot be one
         why = tamed(str(getattr(error, "reason", error)) or type(error).__name__)
         raise NotReachable(f"the time-stamping authority does not answer: {why}") from None
@@ -141,7 +143,7 @@ def bring_time_stamp(control: Bucket, layout: Layout, receipt_key: str, receipt:
     if epoch is None or path.exists():
         return None
     try:
-        found = control.get(layout.time_stamp(epoch), limit=_MAX)
+        found = control.get(layout.time_stamp(epoch), limit=MAX_ANSWER)
     except (NotFound, ObjectTooLarge):
         return None
     with replacing(path) as file:
@@ -163,7 +165,7 @@ def dating_of(receipt: Path, sha256: str, certificates: Sequence[Path]) -> Datin
     path = timestamp_path(receipt)
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX + 1)
+            data = file.read(MAX_ANSWER + 1)
     except FileNotFoundError:
         return Dating("undated")
     except OSError as error:

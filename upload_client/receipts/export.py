@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from upload_client.core import checksums
-from upload_client.core.attestation import signature_name
+from upload_client.core.attestation import signature_name, timestamp_name
+from upload_client.core.custody import chain_name
 from upload_client.core.receipt import Delivered, ReceiptHead, compare_content, compare_size
 from upload_client.core.text import for_csv_cell
 from upload_client.errors import UsageError
@@ -253,12 +254,17 @@ def _fill_bag(receipt: Path, bag: Path, source: Path) -> None:
         encoding="utf-8",
     )
     shutil.copyfile(receipt, bag / "receipt.json")
-    signature = receipt.with_name(signature_name(receipt.name))
-    if signature.exists():
-        shutil.copyfile(signature, bag / "receipt.sig.json")
+    for beside in (signature_name, chain_name, timestamp_name):
+        if (there := receipt.with_name(beside(receipt.name))).exists():
+            shutil.copyfile(there, bag / beside("receipt.json"))
     tags = sorted(path.name for path in bag.iterdir() if path.is_file())
-    lines = [f"{hashlib.sha256((bag / name).read_bytes()).hexdigest()}  {name}\n" for name in tags]
+    lines = [f"{_sha256_of(bag / name)}  {name}\n" for name in tags]
     (bag / "tagmanifest-sha256.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _in_manifest(path: str) -> str:

@@ -52,6 +52,8 @@ __all__ = [
     "read_public_keys",
     "read_signature",
     "sign",
+    "sign_payload",
+    "signed_by",
 ]
 
 _MAX_KEYS = 64 * 1024
@@ -113,9 +115,13 @@ class Signed(NamedTuple):
 
 def sign(key: SigningKey, statement: Statement) -> bytes:
     """Sign a statement; the envelope, as the bytes of a file."""
-    payload = encode_statement(statement)
+    return sign_payload(key, encode_statement(statement))
+
+
+def sign_payload(key: SigningKey, payload: bytes, *, one_line: bool = False) -> bytes:
+    """Sign the bytes of a statement; the envelope, as the bytes of a file, or as one line of it."""
     signature = Signature(key.public.key_id, key.sign(pre_authentication(payload)))
-    return encode_envelope(Envelope(payload, (signature,)))
+    return encode_envelope(Envelope(payload, (signature,)), one_line=one_line)
 
 
 def check_signature(data: bytes, keys: Sequence[PublicKey], head: ReceiptHead, sha256: str) -> Signed | None:
@@ -136,14 +142,24 @@ def check_signature(data: bytes, keys: Sequence[PublicKey], head: ReceiptHead, s
     envelope = decode_envelope(data)
     if not keys:
         return None
+    key = signed_by(envelope, keys)
+    statement = decode_statement(envelope.payload)
+    if why := why_not_of(statement, head, sha256):
+        raise BadSignature(why)
+    return Signed(statement, key)
+
+
+def signed_by(envelope: Envelope, keys: Sequence[PublicKey]) -> PublicKey:
+    """The first of the keys that are trusted which has signed an envelope.
+
+    Raises:
+        BadSignature: none has.
+    """
     signed = pre_authentication(envelope.payload)
     for each in envelope.signatures:
         for key in keys:
             if key.verifies(each.signature, signed):
-                statement = decode_statement(envelope.payload)
-                if why := why_not_of(statement, head, sha256):
-                    raise BadSignature(why)
-                return Signed(statement, key)
+                return key
     named = ", ".join(sorted({each.key_id[:16] for each in envelope.signatures}))
     raise BadSignature(
         f"no key that is trusted has signed it: it names {named}, trusted are "

@@ -18,14 +18,14 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import boto3
 
 from upload_client.control.identity import new_agent_id
 from upload_client.control.lock import Lock
 from upload_client.core import checksums
+from upload_client.core.custody import Happened
 from upload_client.core.hand_over import (
     BadRecord,
     HandOver,
@@ -35,11 +35,14 @@ from upload_client.core.hand_over import (
 )
 from upload_client.core.layout import Layout, number
 from upload_client.core.notifications import TargetError, Topic, target_of
-from upload_client.core.receipt import BadReceipt
-from upload_client.core.text import for_terminal
+from upload_client.core.receipt import BadReceipt, ReceiptHead
+from upload_client.core.text import counted, for_terminal
 from upload_client.core.times import timestamp
 from upload_client.errors import DeliveryError, NotComplete, UsageError
+from upload_client.functions.hand_over.removal import LEASE, NamedFile, remove_named
+from upload_client.receipts.custody import record as record_custody
 from upload_client.receipts.hand_overs import last_hand_over, read_record
+from upload_client.receipts.signing import SigningKey
 from upload_client.receipts.store import last_receipt, open_stored_receipt
 from upload_client.s3 import clients
 from upload_client.s3.bucket import (
@@ -71,7 +74,6 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-_LEASE: Final = 60  # seconds for which one that died keeps the next one out
 _FEW: Final = 5
 _TRIES: Final = 3
 
@@ -83,13 +85,6 @@ class HandOverRefused(DeliveryError):  # noqa: N818 - as those in `upload_client
         "`upload-client verify RECEIPT --online` tells what became of each file; nothing was removed, and"
         " what is in the archive already stays there."
     )
-
-
-class _File(NamedTuple):
-    path: str
-    size: int
-    etag: str
-    crc32: str
 
 
 @dataclass(frozen=True)
@@ -105,6 +100,7 @@ class Job:
         remove: delete the files from landing when all is recorded.
         notify: tells whoever is to be told, with the record; None: nobody. It may be called twice for one
             hand-over, if the first time was not noted down.
+        key: the receiver's, that signs the records of the custody chain; None: there is no chain.
         clock: the machine's.
     """
 
@@ -115,6 +111,7 @@ class Job:
     client: Any
     remove: bool = False
     notify: Callable[[HandOver], None] | None = None
+    key: SigningKey | None = None
     clock: Clock = SYSTEM
 
 
@@ -151,9 +148,7 @@ def hand_over(job: Job, say: Callable[[str], object] = _log.info) -> HandedOver:
     """
     archive = open_archive(job.to, job.client, job.control, job.landing)
     agent_id = new_agent_id()
-    lock = Lock(
-        job.control, job.layout.handing_over, agent_id=agent_id, lease_seconds=_LEASE, clock=job.clock
-    )
+    lock = Lock(job.control, job.layout.handing_over, agent_id=agent_id, lease_seconds=LEASE, clock=job.clock)
     lock.acquire(0)
     lock.start()
     try:
@@ -177,12 +172,14 @@ class _Work:
 
     def run(self) -> HandedOver:
         job = self._job
-        key, files, sha256, landing = read_receipt(job.control, job.layout)
+        key, files, sha256, head = read_receipt(job.control, job.layout)
         epoch = number(key)
         assert epoch is not None  # `last_receipt` names no other
         here = f"s3://{job.landing.name}/{job.landing.prefix}"
-        if landing != here:
-            raise HandOverRefused(f"the receipt names {landing} as the landing place, the settings {here}")
+        if head.landing != here:
+            raise HandOverRefused(
+                f"the receipt names {head.landing} as the landing place, the settings {here}"
+            )
         record, etag = self._known(epoch, sha256)
         before = record
         if record is None:
@@ -211,6 +208,8 @@ class _Work:
             record, etag = self._write(record, None)
             self._say(f"recorded: {job.layout.hand_over(epoch)}")
         failpoints.reach("between:handover:recorded")
+        handed = Happened("handed over", record.archive, record.n_files, record.n_bytes, record.files_sha256)
+        self._chain(head, sha256, handed)
         if job.notify is not None and record.notified_at is None:
             self._lock.check_held()
             job.notify(record)
@@ -221,8 +220,14 @@ class _Work:
             if before is not None:  # it was proven by another run, perhaps long ago
                 self._prove(files)
             record, etag = self._begin_removing(key, record, etag)
-            removed = self._remove(files)
+            done = remove_named(job.landing, files, self._lock.check_held)
+            if done.n_stay:
+                self._say(
+                    f"left in landing, since replaced after the receipt: {counted(done.n_stay, 'object')}"
+                )
             failpoints.reach("between:handover:removed")
+            self._chain(head, sha256, done.happened("removed", here))
+            removed = done.n
             record, etag = self._write(replace(record, removed_at=self._now()), etag)
             self._say(f"removed {removed:,} files from landing")
         elif record.removed_at is None and record.removing_at is not None:
@@ -231,6 +236,13 @@ class _Work:
                 " --remove goes on with it"
             )
         return HandedOver(record, self._copied, removed, did_nothing=record == before)
+
+    def _chain(self, head: ReceiptHead, sha256: str, happened: Happened) -> None:
+        """Record in the custody chain what has happened, if there is a key and no record of it."""
+        job = self._job
+        if job.key is not None:
+            self._lock.check_held()
+            record_custody(job.control, job.layout, head, sha256, happened, job.key, job.clock)
 
     def _now(self) -> str:
         return timestamp(self._job.clock.wall())
@@ -259,7 +271,7 @@ class _Work:
             )
         return record, etag
 
-    def _copy(self, files: list[_File]) -> None:
+    def _copy(self, files: list[NamedFile]) -> None:
         """Copy what the archive has not, each object on the receipt's ETag and with its CRC32."""
         there = check_archive(self._job.control, self._job.layout, self._archive, files)
         right = {path for path, etag in there.items() if etag is None}
@@ -281,7 +293,7 @@ class _Work:
                 )
                 for row, each in enumerate(left)
             )
-            again: list[_File] = []
+            again: list[NamedFile] = []
             failures = []
             for outcome in send_files(tasks, DataRoot(self._job.landing), self._archive):
                 if outcome.ok:
@@ -296,7 +308,7 @@ class _Work:
             raise HandOverRefused(f"{len(failures):,} files could not be copied: {_named(failures)}")
         self._say(f"copied {self._copied:,} files")
 
-    def _prove(self, files: list[_File]) -> None:
+    def _prove(self, files: list[NamedFile]) -> None:
         """Make sure that each object of the archive has the receipt's CRC32 and size."""
         wanted = {each.path: each for each in files}
         wrong: list[tuple[str, str]] = []
@@ -351,7 +363,7 @@ class _Work:
         provider = Lock(
             *(job.control, job.layout.owned),
             agent_id=self._agent_id,
-            lease_seconds=_LEASE,
+            lease_seconds=LEASE,
             clock=job.clock,
         )
         provider.check_free()
@@ -372,31 +384,9 @@ class _Work:
             raise
         return record, etag
 
-    def _remove(self, files: list[_File]) -> int:
-        """Delete from landing exactly what the receipt names, each on its ETag."""
-        from upload_client.functions.data_sync.comparing import abreast  # noqa: PLC0415 - with what it stands on
-        from upload_client.functions.data_sync.sync import delete_on  # noqa: PLC0415
 
-        landing = self._job.landing
-        listed = {info.key: info.etag for info in repeat_while_lost(lambda: list(landing.list()))}
-        here = [each for each in files if listed.get(each.path) == each.etag]
-
-        def remove(each: _File) -> bool:
-            return delete_on(landing, each.path, each.etag)
-
-        n = 0
-        left = iter(here)
-        while batch := list(islice(left, 1000)):
-            self._lock.check_held()
-            n += sum(abreast(remove, batch))
-            failpoints.reach("between:handover:some-removed")
-        if stay := sum(each.path in listed for each in files) - n:
-            self._say(f"{stay:,} objects in landing were replaced after the receipt, and stay")
-        return n
-
-
-def read_receipt(control: Bucket, layout: Layout) -> tuple[str, list[_File], str, str]:
-    """The last receipt of a delivery, read to its end: its key, its files, its SHA-256, its landing place.
+def read_receipt(control: Bucket, layout: Layout) -> tuple[str, list[NamedFile], str, ReceiptHead]:
+    """The last receipt of a delivery, read to its end: its key, its files, its SHA-256, its head.
 
     Raises:
         NotComplete: there is none.
@@ -410,15 +400,15 @@ def read_receipt(control: Bucket, layout: Layout) -> tuple[str, list[_File], str
         )
     try:
         with open_stored_receipt(control, key) as reader:
-            files = [_File(each.path, each.size, each.etag, each.crc32) for each in reader]
-            return key, files, reader.sha256, reader.head.landing
+            files = [NamedFile(each.path, each.size, each.etag, each.crc32) for each in reader]
+            return key, files, reader.sha256, reader.head
     except BadReceipt as error:
         raise HandOverRefused(
             f"{control.prefix}{key} is no receipt: {error}", hint="See who wrote it; docs/runbook.md."
         ) from None
 
 
-def check_landing(landing: Bucket, files: list[_File]) -> list[str]:
+def check_landing(landing: Bucket, files: list[NamedFile]) -> list[str]:
     """Make sure that landing has what a receipt names. Paths of what it has besides.
 
     Raises:
@@ -437,7 +427,7 @@ def check_landing(landing: Bucket, files: list[_File]) -> list[str]:
 
 
 def check_archive(
-    control: Bucket, layout: Layout, archive: Bucket, files: list[_File]
+    control: Bucket, layout: Layout, archive: Bucket, files: list[NamedFile]
 ) -> dict[str, str | None]:
     """Find what an archive has of a delivery, and refuse where it has something else under such a name.
 
@@ -496,7 +486,7 @@ def open_archive(to: str, client: Any, control: Bucket, landing: Bucket) -> Buck
     return archive
 
 
-def _digest(files: list[_File]) -> str:
+def _digest(files: list[NamedFile]) -> str:
     digest = hashlib.sha256()
     for each in files:
         digest.update(archived_line(each.path, each.size, each.crc32))

@@ -1,0 +1,171 @@
+"""What takes a delivery's files from landing: exactly what its receipt names, each object on its ETag.
+
+A hand-over does it at its end; a receiver does it to a delivery that is withdrawn, or whose time is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal, NamedTuple
+
+from upload_client.control.identity import new_agent_id
+from upload_client.control.lock import Lock
+from upload_client.core.closing import Closed
+from upload_client.core.custody import CustodyRecord, Happened
+from upload_client.core.layout import Layout
+from upload_client.core.receipt import ReceiptHead
+from upload_client.core.text import counted
+from upload_client.core.times import timestamp
+from upload_client.receipts.custody import record
+from upload_client.receipts.hand_overs import closing
+from upload_client.receipts.signing import SigningKey
+from upload_client.s3.bucket import Bucket, repeat_while_lost
+from upload_client.support import failpoints
+from upload_client.support.clock import SYSTEM, Clock
+
+__all__ = ["LEASE", "NamedFile", "Removal", "Removed", "Why", "remove_delivery", "remove_named"]
+
+LEASE = 60  # seconds for which one that died keeps the next one out
+
+Why = Literal["withdrawn", "expired"]
+"""Why a delivery is removed that was not handed over."""
+
+
+class NamedFile(NamedTuple):
+    """A file as a receipt names it: path, bytes, ETag, CRC32 (base64)."""
+
+    path: str
+    size: int
+    etag: str
+    crc32: str
+
+
+class Removed(NamedTuple):
+    """The result of a removal.
+
+    Attributes:
+        n: objects that were deleted now.
+        n_stay: objects under names of the receipt that are others than it names, and stay.
+        gone: files of the receipt of which nothing is left there.
+    """
+
+    n: int
+    n_stay: int
+    gone: list[NamedFile]
+
+    def happened(
+        self, event: Literal["removed", "withdrawn", "expired"], place: str, note: str = ""
+    ) -> Happened:
+        """What is to be recorded of it."""
+        return Happened(event, place, len(self.gone), sum(each.size for each in self.gone), None, note)
+
+
+def remove_named(landing: Bucket, files: Sequence[NamedFile], check_held: Callable[[], object]) -> Removed:
+    """Delete from landing exactly what a receipt names, each object on its ETag.
+
+    Args:
+        landing: the landing bucket, at the delivery's prefix.
+        files: of the receipt.
+        check_held: raises unless the lock is held still.
+
+    Raises:
+        StoreError: something could not be listed or deleted.
+    """
+    from upload_client.functions.data_sync.comparing import abreast  # noqa: PLC0415 - with what it stands on
+    from upload_client.functions.data_sync.sync import delete_on  # noqa: PLC0415
+
+    listed = {info.key: info.etag for info in repeat_while_lost(lambda: list(landing.list()))}
+
+    def remove(each: NamedFile) -> bool:
+        return delete_on(landing, each.path, each.etag)
+
+    n = 0
+    stay = {each.path for each in files if listed.get(each.path, each.etag) != each.etag}
+    left = iter([each for each in files if listed.get(each.path) == each.etag])
+    while batch := list(islice(left, 1000)):
+        check_held()
+        deleted = list(abreast(remove, batch))
+        n += sum(deleted)
+        stay.update(each.path for each, done in zip(batch, deleted, strict=True) if not done)
+        failpoints.reach("between:handover:some-removed")
+    return Removed(n, len(stay), [each for each in files if each.path not in stay])
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A delivery that is to be removed.
+
+    Attributes:
+        control: the control bucket, at the delivery's root.
+        landing: the landing bucket, at the delivery's prefix.
+        layout: which delivery.
+        why: it is.
+        note: what the provider and the custody chain are told, one line.
+        key: that signs the record; None: there will be none.
+        clock: the machine's.
+    """
+
+    control: Bucket
+    landing: Bucket
+    layout: Layout
+    why: Why
+    note: str = ""
+    key: SigningKey | None = None
+    clock: Clock = SYSTEM
+
+
+def remove_delivery(
+    job: Removal, receipt: tuple[ReceiptHead, str, Sequence[NamedFile]], say: Callable[[str], object]
+) -> tuple[Removed, CustodyRecord | None]:
+    """Close a delivery, remove from landing what its receipt names, and record that.
+
+    Run again, it goes on; done twice, it does nothing.
+
+    Args:
+        job: what.
+        receipt: head, SHA-256 and files of its last receipt.
+        say: hears what is done, a line each.
+
+    Raises:
+        Locked: somebody hands it over, or removes it, at this moment; or a run of the provider is at work.
+        ChainBroken: what lies where the record would is no custody chain.
+        StoreError: a bucket refuses.
+    """
+    head, sha256, files = receipt
+    lock = Lock(
+        job.control,
+        job.layout.handing_over,
+        agent_id=new_agent_id(),
+        lease_seconds=LEASE,
+        clock=job.clock,
+    )
+    lock.acquire(0)
+    lock.start()
+    try:
+        if closing(job.control, job.layout) is None:
+            note = Closed(timestamp(job.clock.wall()), job.note, job.why)
+            repeat_while_lost(
+                lambda: job.control.put(job.layout.closed, note.encode(), content_type="application/json")
+            )
+        say("closed: nothing more is sent")
+        failpoints.reach("between:removal:closed")
+        # A run of the provider that began before may be at work still; none begins any more.
+        Lock(
+            job.control, job.layout.owned, agent_id=new_agent_id(), lease_seconds=LEASE, clock=job.clock
+        ).check_free()
+        removed = remove_named(job.landing, files, lock.check_held)
+        say(f"removed {counted(removed.n, 'file')} from landing")
+        if removed.n_stay:
+            say(f"left in landing, since replaced after the receipt: {counted(removed.n_stay, 'object')}")
+        failpoints.reach("between:removal:removed")
+        if job.key is None:
+            return removed, None
+        place = f"s3://{job.landing.name}/{job.landing.prefix}"
+        happened = removed.happened(job.why, place, job.note)
+        made = record(job.control, job.layout, head, sha256, happened, job.key, job.clock)
+        say(f"recorded: {job.layout.custody(head.epoch, made.n)}")
+        return removed, made
+    finally:
+        lock.release()

@@ -1,0 +1,315 @@
+"""The custody chain where it lies: in the control bucket a record an object, beside the receipt a line each.
+
+What a record says and how a chain is walked is `upload_client.core.custody`'s. The receiver writes it, with
+the key that signs its receipts; no provider may.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from upload_client.core.attestation import BadSignature, decode_envelope
+from upload_client.core.custody import (
+    MAX_LINE,
+    MAX_RECORDS,
+    BadChain,
+    CustodyRecord,
+    Happened,
+    chain_name,
+    check_chain,
+    decode_record,
+    encode_record,
+    line_sha256,
+    next_record,
+    standing,
+)
+from upload_client.core.hand_over import archived_line
+from upload_client.core.layout import Layout, number
+from upload_client.core.receipt import ReceiptHead
+from upload_client.core.times import timestamp
+from upload_client.errors import DeliveryError, NotComplete, UsageError
+from upload_client.receipts.signing import PublicKey, SigningKey, sign_payload, signed_by
+from upload_client.receipts.store import last_receipt, open_receipt, open_stored_receipt
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, PreconditionFailed, repeat_while_lost
+from upload_client.support.atomic import replacing
+from upload_client.support.clock import SYSTEM, Clock
+
+__all__ = [
+    "ChainBroken",
+    "Custody",
+    "bring_chain",
+    "chain_in",
+    "read_chain",
+    "record",
+    "record_last",
+    "stored_chain",
+    "walk",
+]
+
+_TRIES = 5
+
+State = Literal["none", "not checked", "signed", "refused"]
+
+
+class ChainBroken(DeliveryError):  # noqa: N818 - it reads as what it says
+    """The custody chain of a delivery is broken, so that nothing can follow in it."""
+
+    hint = "Nobody but the receiver may write there: see who did, and read docs/receipt.md, Custody."
+
+
+class Custody(NamedTuple):
+    """The state of a custody chain.
+
+    Attributes:
+        state: ``none``, there is no record; ``not checked``, since no key is trusted here; ``signed``, each
+            record by a key that is; or ``refused``.
+        why: it is refused; else empty.
+        records: those that hold, in their order; of a chain that is refused, none.
+        keys: the key that has signed each of them; empty where that was not checked.
+        last: SHA-256 of the last line, hex; empty where there is none.
+    """
+
+    state: State
+    why: str = ""
+    records: tuple[CustodyRecord, ...] = ()
+    keys: tuple[PublicKey, ...] = ()
+    last: str = ""
+
+    def as_fields(self) -> dict[str, object]:
+        """The same for programs."""
+        return {
+            "state": self.state,
+            "why": self.why,
+            "records": [
+                {name: getattr(each, name) for name in CustodyRecord.__annotations__} for each in self.records
+            ],
+            "key_ids": [key.key_id for key in self.keys],
+            "last": self.last,
+        }
+
+
+# ------------------------------------------------------------------------------------------------- writing
+
+
+def record(
+    control: Bucket,
+    layout: Layout,
+    head: ReceiptHead,
+    sha256: str,
+    happened: Happened,
+    key: SigningKey,
+    clock: Clock = SYSTEM,
+) -> CustodyRecord:
+    """Record something that has happened to a delivery; where a record says so already, that one stands.
+
+    Args:
+        control: the control bucket, at the delivery's root.
+        layout: where everything is.
+        head: of the receipt.
+        sha256: of the receipt, hex.
+        happened: what.
+        key: to sign with.
+        clock: the signer's.
+
+    Raises:
+        ChainBroken: what is there is no chain.
+        StoreError: something could not be read or written.
+    """
+    for _ in range(_TRIES):
+        lines = stored_chain(control, layout, head.epoch)
+        try:
+            chain = [(line, decode_record(decode_envelope(line).payload)) for line in lines]
+            records = check_chain(chain, head, sha256)
+        except (BadChain, BadSignature) as error:
+            raise ChainBroken(
+                f"the chain below {control.prefix}{layout.custody_prefix(head.epoch)} is broken: {error}"
+            ) from None
+        if (found := standing(records, happened)) is not None:
+            return found
+        made = next_record(
+            chain,
+            head,
+            sha256,
+            happened,
+            now=timestamp(clock.wall()),
+            signer=f"upload-client {version('upload-client')}",
+        )
+        line = sign_payload(key, encode_record(made), one_line=True)
+        try:
+            control.put(
+                layout.custody(head.epoch, made.n), line, if_none_match=True, content_type="application/json"
+            )
+        except (PreconditionFailed, NotFound):
+            continue  # somebody else was quicker, or the answer to an attempt was lost
+        return made
+    raise DeliveryError("others go on writing into the custody chain", hint="Run it again.")
+
+
+def record_last(
+    control: Bucket, layout: Layout, happened: Happened, key: SigningKey, clock: Clock = SYSTEM
+) -> CustodyRecord:
+    """Record something that has happened to what the last receipt of a delivery names; see `record`.
+
+    Raises:
+        NotComplete: there is no receipt.
+    """
+    last = last_receipt(control, layout)
+    epoch = None if last is None else number(last)
+    if last is None or epoch is None:
+        raise NotComplete(
+            f"there is no receipt of {layout.dataset}/{layout.delivery_id}: the delivery is not complete"
+        )
+    with open_stored_receipt(control, last) as reader:
+        for _ in reader:
+            pass
+        head, sha256 = reader.head, reader.sha256
+    return record(control, layout, head, sha256, happened, key, clock)
+
+
+# ------------------------------------------------------------------------------------------------- reading
+
+
+def stored_chain(control: Bucket, layout: Layout, epoch: int) -> list[bytes]:
+    """The lines of a chain in the control bucket, in the order of their keys.
+
+    Raises:
+        ChainBroken: there are too many, or one is longer than any can be.
+        StoreError: they could not be read.
+    """
+    return chain_in(control, layout.custody_prefix(epoch))
+
+
+def chain_in(bucket: Bucket, prefix: str = "") -> list[bytes]:
+    """The lines of the chain below a prefix of a bucket; see `stored_chain`."""
+    lines: list[bytes] = []
+    keys = sorted(info.key for info in repeat_while_lost(lambda: list(bucket.list(prefix))))
+    if len(keys) > MAX_RECORDS:
+        raise ChainBroken(f"there are {len(keys):,} objects below {bucket.prefix}{prefix}")
+    for key in keys:
+        try:
+            lines.append(repeat_while_lost(partial(bucket.get, key, limit=MAX_LINE)).body)
+        except NotFound:
+            continue  # it was removed meanwhile: the next one will tell
+        except ObjectTooLarge:
+            raise ChainBroken(f"{bucket.prefix}{key} is too long for a record") from None
+    return lines
+
+
+def bring_chain(control: Bucket, layout: Layout, receipt_key: str, receipt: Path) -> Path | None:
+    """Bring the custody chain of a receipt into a file beside it; None where there is none.
+
+    Raises:
+        ChainBroken: what is there is no chain.
+        StoreError: it could not be read.
+        OSError: it could not be written there.
+    """
+    epoch = number(receipt_key)
+    lines = [] if epoch is None else stored_chain(control, layout, epoch)
+    if not lines:
+        return None
+    path = receipt.with_name(chain_name(receipt.name))
+    with replacing(path) as file:
+        file.buffer.write(b"".join(lines))
+    return path
+
+
+def read_chain(receipt: Path) -> list[bytes]:
+    """The lines of the chain beside a receipt, as far as there may be any; none where there is no such file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    path = receipt.with_name(chain_name(receipt.name))
+    lines: list[bytes] = []
+    try:
+        with path.open("rb") as file:
+            while len(lines) <= MAX_RECORDS and (line := file.readline(MAX_LINE + 1)):
+                lines.append(line)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(f"the custody chain {path} cannot be read: {error.strerror}") from None
+    return lines
+
+
+def walk(
+    lines: Sequence[bytes],
+    keys: Sequence[PublicKey],
+    receipt: Path,
+    head: ReceiptHead,
+    sha256: str,
+    expect_last: str | None = None,
+) -> Custody:
+    """Walk a chain from its receipt to its last record.
+
+    The files of a hand-over are held against the receipt, each.
+
+    Args:
+        lines: of the chain.
+        keys: that are trusted.
+        receipt: its file.
+        head: of the receipt.
+        sha256: of the receipt, hex.
+        expect_last: SHA-256 of the last line, hex, as it is known from elsewhere.
+
+    Raises:
+        UsageError: the receipt cannot be read.
+    """
+    last = line_sha256(lines[-1]) if lines else ""
+    if expect_last is not None and expect_last.strip().lower() != last:
+        ends = f"its last line has SHA-256 {last}" if lines else "there is no record"
+        return Custody(
+            "refused", f"{ends}, and {expect_last.strip()[:64]} was expected: records are left out at its end"
+        )
+    if not lines:
+        return Custody("none")
+    chain: list[tuple[bytes, CustodyRecord]] = []
+    signers: list[PublicKey] = []
+    try:
+        for n, line in enumerate(lines, 1):
+            with _at(n):
+                chain.append((line, _record_of(n, line, keys, signers)))
+        records = check_chain(chain, head, sha256)
+        _check_handed_over([each for each in records if each.event == "handed over"], receipt)
+    except BadChain as error:
+        return Custody("refused", str(error))
+    return Custody("signed" if keys else "not checked", "", tuple(records), tuple(signers), last)
+
+
+@contextlib.contextmanager
+def _at(n: int) -> Iterator[None]:
+    try:
+        yield
+    except BadSignature as error:
+        raise BadChain(n, str(error)) from None
+
+
+def _record_of(n: int, line: bytes, keys: Sequence[PublicKey], signers: list[PublicKey]) -> CustodyRecord:
+    if n > MAX_RECORDS:
+        raise BadSignature(f"there are more than {MAX_RECORDS:,}, and no chain has as many")
+    if len(line) > MAX_LINE:
+        raise BadSignature(f"its line is longer than {MAX_LINE:,} bytes, and that of no record is")
+    if not line.endswith(b"\n"):
+        raise BadSignature("its line is cut off")
+    envelope = decode_envelope(line)
+    if keys:
+        signers.append(signed_by(envelope, keys))
+    return decode_record(envelope.payload)
+
+
+def _check_handed_over(records: Sequence[CustodyRecord], receipt: Path) -> None:
+    if not records:
+        return
+    digest = hashlib.sha256()
+    with open_receipt(receipt) as files:
+        for each in files:
+            digest.update(archived_line(each.path, each.size, each.crc32))
+    for handed in records:
+        if handed.files_sha256 != digest.hexdigest():
+            raise BadChain(handed.n, "the files that were handed over are not those of the receipt")
