@@ -23,6 +23,7 @@ from upload_client.core.attestation import (
     encode_statement,
     pre_authentication,
     signature_name,
+    timestamp_name,
     why_not_of,
 )
 from upload_client.core.receipt import IndexNamed, LogTail, ReceiptHead
@@ -159,6 +160,14 @@ def test_a_statement_is_about_one_receipt_alone():
 def test_a_signature_lies_beside_its_receipt():
     assert signature_name("a.receipt.json") == "a.receipt.sig.json"
     assert signature_name("a") == "a.sig.json"
+    assert timestamp_name("a.receipt.json") == "a.receipt.tsr"
+
+
+def test_an_envelope_may_be_one_line():
+    envelope = Envelope(b"x", (Signature("k", b"s"),))
+    line = encode_envelope(envelope, one_line=True)
+    assert (line.count(b"\n"), line[-1:]) == (1, b"\n")
+    assert decode_envelope(line) == envelope
 
 
 def test_a_keys_name_is_kept_no_longer_than_it_can_be():

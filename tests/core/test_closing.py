@@ -27,3 +27,11 @@ def test_it_says_when_and_what_where_that_is_known():
 @given(st.one_of(st.binary(), st.just(b"[1]"), st.just(b"[" * 8000)))
 def test_bytes_that_are_no_note_close_it_all_the_same(body):
     assert isinstance(Closed.decode(body), Closed)
+
+
+def test_one_that_was_removed_says_why():
+    note = Closed("2026-01-02T03:04:05.678Z", "consent is gone", "withdrawn")
+    assert Closed.decode(note.encode()) == note
+    assert str(note) == (
+        "the receiver has removed this delivery (withdrawn) and closed it on 2026-01-02T03:04:05.678Z: consent is gone"
+    )
