@@ -77,7 +77,7 @@ class BadChain(ValueError):  # noqa: N818 - it reads as what it says
 
 @value
 class Happened:
-    """What is to be recorded.
+    """An event that is to be recorded.
 
     Attributes:
         event: its kind.
@@ -138,7 +138,7 @@ class CustodyRecord:
 
     @property
     def happened(self) -> Happened:
-        """What it records."""
+        """The event that it records."""
         return Happened(self.event, self.place, self.n_files, self.n_bytes, self.files_sha256, self.note)
 
 

@@ -1,4 +1,4 @@
-"""What takes a delivery's files from landing: exactly what its receipt names, each object on its ETag.
+"""The removal of a delivery's files from landing: exactly what its receipt names, each object on its ETag.
 
 A hand-over does it at its end; a receiver does it to a delivery that is withdrawn, or whose time is over.
 """
@@ -58,7 +58,7 @@ class Removed(NamedTuple):
     def happened(
         self, event: Literal["removed", "withdrawn", "expired"], place: str, note: str = ""
     ) -> Happened:
-        """What is to be recorded of it."""
+        """The event that is to be recorded."""
         return Happened(event, place, len(self.gone), sum(each.size for each in self.gone), None, note)
 
 
