@@ -48,7 +48,7 @@ EVENTS: Final[dict[Event, str]] = {
     "withdrawn": "the delivery was withdrawn, and the receipt's objects were deleted there",
     "expired": "the time to keep it was over, and the receipt's objects were deleted there",
 }
-"""What each kind of record says, in the receiver's name."""
+"""The statement of each kind of record, in the receiver's name."""
 
 MAX_RECORDS: Final = 1000
 """Records of a chain."""
