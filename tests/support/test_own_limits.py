@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from upload_client.support.own_limits import ENOUGH_FILES, advice, is_scarce
+from upload_client.support.own_limits import ENOUGH_FILES, advice, is_scarce, lack
 
 resource = pytest.importorskip("resource")
 
@@ -47,6 +47,29 @@ def test_each_limit_comes_with_what_to_do(name):
 
 def test_want_of_memory_is_one_of_them():
     assert advice(MemoryError()) == advice(OSError(errno.ENOMEM, "x"))
+
+
+def test_a_thread_that_cannot_be_had_is_told_as_what_it_is():
+    code = """
+import resource, threading
+resource.setrlimit(resource.RLIMIT_AS, (400 * 2**20,) * 2)
+go = threading.Event()
+started = []
+try:
+    for _ in range(1000):
+        started.append(threading.Thread(target=go.wait, daemon=True))
+        started[-1].start()
+except RuntimeError as error:
+    refused = error
+go.set()
+from upload_client.cli.failure import Failure
+failure = Failure.of(refused)
+print(failure.sentence, failure.hint)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "lets this process have no further thread" in done.stdout
+    assert "ulimit -u" in done.stdout
+    assert lack(RuntimeError("otherwise")) is None
 
 
 def test_what_is_no_limit_of_the_machine_has_no_such_advice():

@@ -15,7 +15,7 @@ import click
 from upload_client.core.hints import complete
 from upload_client.core.text import for_log, for_terminal
 from upload_client.core.times import timestamp
-from upload_client.support.own_limits import DISK_FULL, advice
+from upload_client.support.own_limits import DISK_FULL, advice, lack
 from upload_client.support.secrets import hidden, without_secrets
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ class Failure:
             if (trouble := trouble_of(error)) is not None:
                 return cls.of(refusal("AWS", trouble))
         said = for_log(without_secrets(str(error)))
-        if isinstance(error, MemoryError):
-            return cls(1, "not enough memory", advice(error) or "")
+        if (lacks := lack(error)) is not None:
+            return cls(1, lacks, advice(error) or "")
         if isinstance(error, OSError):
             where = f"{error.filename}: " if isinstance(error.filename, str) else ""
             if error.filename in (None, "-") and error.errno in DISK_FULL | {errno.EBADF}:

@@ -26,7 +26,7 @@ from upload_client.core.text import counted
 from upload_client.delivery import progress
 from upload_client.delivery.final_check import lost, sweep
 from upload_client.delivery.loop import CLOSE_TIMEOUT, receive_outcomes, save_checkpoint
-from upload_client.delivery.outcome import Outcome, exit_code_of, headline, in_words
+from upload_client.delivery.outcome import Outcome, exit_code_of, headline, hint_of, in_words
 from upload_client.delivery.run import ConnectedRun, Run, versions
 from upload_client.errors import (
     DeliveryError,
@@ -255,7 +255,7 @@ def _tell_outcome(run: Run, error: BaseException | None) -> None:
             seconds=outcome.seconds,
             state_csv=path,
             headline=sentence,
-            hint=error.hint if isinstance(error, DeliveryError) else "",
+            hint=hint_of(error),
             code=error.code if isinstance(error, DeliveryError) else ExitCode(code).name.lower(),
             problems=() if connected is None else progress.problems(connected.ledger),
             receipt=outcome.receipt,

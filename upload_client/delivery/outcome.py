@@ -10,9 +10,10 @@ from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.files import State
 from upload_client.core.text import counted
 from upload_client.errors import DeliveryClosed, DeliveryError, Interrupted, NothingToDoError
+from upload_client.support.own_limits import advice, lack
 from upload_client.support.secrets import without_secrets
 
-__all__ = ["Outcome", "cut_short", "exit_code_of", "headline", "in_words"]
+__all__ = ["Outcome", "cut_short", "exit_code_of", "headline", "hint_of", "in_words"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,14 @@ def exit_code_of(error: BaseException | None, counts: Mapping[State, int]) -> Ex
 
 def in_words(error: BaseException) -> str:
     """The sentence of an error; the words of others without secrets."""
-    return str(error) if isinstance(error, DeliveryError) else without_secrets(str(error))
+    return str(error) if isinstance(error, DeliveryError) else lack(error) or without_secrets(str(error))
+
+
+def hint_of(error: BaseException | None) -> str:
+    """The advice for an error; empty: none is known."""
+    if isinstance(error, DeliveryError):
+        return error.hint
+    return "" if error is None else advice(error) or ""
 
 
 def headline(counts: Mapping[State, int], error: BaseException | None) -> str:

@@ -7,7 +7,16 @@ import errno
 import os
 from typing import Final
 
-__all__ = ["DISK_FULL", "ENOUGH_FILES", "SCARCE", "advice", "connections", "is_scarce", "raise_open_files"]
+__all__ = [
+    "DISK_FULL",
+    "ENOUGH_FILES",
+    "SCARCE",
+    "advice",
+    "connections",
+    "is_scarce",
+    "lack",
+    "raise_open_files",
+]
 
 ENOUGH_FILES: Final = 8192
 """Descriptors that a delivery can make use of: a thousand connections with a file each, and some room."""
@@ -38,10 +47,25 @@ def is_scarce(error: OSError) -> bool:
     return error.errno in SCARCE
 
 
+def lack(error: BaseException) -> str | None:
+    """The thing this process lacks, where no exception of Python's own says it; None: it is none of these."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    # Python has no exception of its own for it.
+    if type(error) is RuntimeError and str(error) == "can't start new thread":
+        return "this machine lets this process have no further thread"
+    return None
+
+
 def advice(error: BaseException) -> str | None:
     """Say what a person can do about a limit of their machine; None: it is none."""
     if isinstance(error, MemoryError):
         return _ADVICE[errno.ENOMEM]
+    if lack(error) is not None:
+        return (
+            "Allow this process more threads (`ulimit -u`, or the limit of its container or unit), or give"
+            " fewer with --threads; then run it again."
+        )
     return _ADVICE.get(error.errno or 0) if isinstance(error, OSError) else None
 
 
