@@ -15,7 +15,7 @@ from upload_client.core.codes import FileCode
 from upload_client.s3 import connection
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.direct import DirectWire, carry
-from upload_client.s3.wire import Answer, GetObject, HeadObject, PutObject, UploadPart
+from upload_client.s3.wire import Answer, GetObject, GetRange, HeadObject, PutObject, UploadPart
 from upload_client.support.local_file import FileRefused
 
 MIB = 1024**2
@@ -541,6 +541,89 @@ def test_content_of_any_size_arrives_whole_in_pieces_or_not(read, size, piece):
     assert [bytes(answer.body) for answer in answers] == [content] * 3
     assert {(answer.size, answer.crc32) for answer in answers} == {(size, None)}
     assert server.n == 1
+
+
+class Notebook:
+    """A sink that notes what comes."""
+
+    def __init__(self, size=1000):
+        self.buffer = memoryview(bytearray(size))
+        self.begun = self.size = self.crc32 = 0
+
+    def begin(self):
+        self.begun += 1
+        self.content = b""
+        self.size = self.crc32 = 0
+
+    def came(self, n):
+        self.content += self.buffer[:n]
+        self.size += n
+        self.crc32 = checksums.crc32(self.buffer[:n], self.crc32)
+
+
+@pytest.mark.parametrize("size", [1, 999, 1000, 1001, 64 * 1024 + 1, 300_000])
+@pytest.mark.parametrize("piece", [None, 701])
+@pytest.mark.parametrize("part", [False, True], ids=["whole", "range"])
+def test_content_goes_into_a_sink_block_by_block(read, size, piece, part):
+    content = (bytes(range(251)) * (size // 251 + 1))[:size]
+    status = b"206 Partial Content\r\nContent-Range: bytes 0-%d/9999999" % (size - 1) if part else b"200 OK"
+    head = b'HTTP/1.1 %s\r\nETag: "e1"\r\nContent-Length: %d\r\n\r\n' % (status, size)
+
+    def script(server, sock):
+        while read_head(sock) is not None:
+            data = head + content
+            for start in range(0, len(data), piece or len(data)):
+                sock.sendall(data[start : start + (piece or len(data))])
+
+    sink = Notebook()
+    asked = GetRange("key", "e1", 0, size, sink) if part else GET._replace(most=300_000, sink=sink)
+    answers, server = read(asked, script, n=2)
+    assert [(answer.status, answer.size, answer.body) for answer in answers] == [
+        (206 if part else 200, size, b"")
+    ] * 2
+    assert (sink.content, sink.begun) == (content, 2)
+    assert server.n == 1
+
+
+def test_no_content_goes_into_a_sink_too(read):
+    sink = Notebook()
+    nothing = b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nContent-Length: 0\r\n\r\n'
+    (got,), _ = read(GET._replace(sink=sink), asked(nothing))
+    assert (got.status, got.size, sink.content) == (200, 0, b"")
+
+
+def test_what_is_no_yes_stands_in_the_answer_and_not_in_the_sink(read):
+    sink = Notebook()
+    sink.begin()
+    no = b"<Error><Code>NoSuchKey</Code></Error>"
+    (got,), _ = read(
+        GET._replace(sink=sink), asked(b"HTTP/1.1 404 No\r\nContent-Length: %d\r\n\r\n%s" % (len(no), no))
+    )
+    assert (got.status, got.code, sink.size) == (404, "NoSuchKey", 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (FETCHED.replace(b"content", b"contend"), "DamagedAnswer"),
+        (FETCHED.replace(b"h: 7", b"h: 8"), "Broken"),
+        (FETCHED.replace(b"200 OK", b"206 Partial Content"), "MalformedAnswer"),
+    ],
+)
+def test_content_in_a_sink_is_held_against_its_checksum_and_length(read, answer, code):
+    def script(server, sock):
+        read_head(sock)
+        sock.sendall(answer)
+
+    (got,), _ = read(GET._replace(sink=Notebook()), script)
+    assert (got.lost, got.code) == (True, code)
+
+
+def test_content_in_chunks_goes_into_a_sink_too(read):
+    head = b'HTTP/1.1 200 OK\r\nETag: "e1"\r\nTransfer-Encoding: chunked\r\n\r\n'
+    sink = Notebook(2)
+    (got,), _ = read(GET._replace(sink=sink), asked(head + b"3\r\ncon\r\n4\r\ntent\r\n0\r\n\r\n"))
+    assert (got.size, sink.content) == (7, CONTENT)
 
 
 def test_content_in_chunks_arrives_too(read):

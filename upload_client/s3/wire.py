@@ -44,6 +44,7 @@ __all__ = [
     "PutObject",
     "ReadObject",
     "Request",
+    "Sink",
     "SourceObject",
     "Steps",
     "UploadPart",
@@ -127,16 +128,36 @@ class HeadObject(NamedTuple):
         return b""
 
 
+class Sink(Protocol):
+    """Takes content as it comes, so that nobody holds all of it."""
+
+    buffer: memoryview
+    """Where the next bytes are put."""
+    size: int
+    """Bytes that have come since `begin`."""
+    crc32: int
+    """Of these."""
+
+    def begin(self) -> None:
+        """The content comes from its beginning; once more, where an earlier answer was cut."""
+        ...
+
+    def came(self, n: int) -> None:
+        """The next `n` bytes of it are in the buffer. What this raises ends the request."""
+        ...
+
+
 class GetObject(NamedTuple):
     """Fetch an object, if it has the ETag `etag` (without quotes); not the content of more than `most` bytes.
 
     It says as much of the object as `HeadObject` does. Connections of our own carry it (`direct`); who reads
-    through boto3 asks the bucket.
+    through boto3 asks the bucket. The content goes into `sink`, else it is the answer's body.
     """
 
     key: str
     etag: str
     most: int
+    sink: Sink | None = None
 
     @property
     def body(self) -> bytes:
@@ -154,6 +175,7 @@ class GetRange(NamedTuple):
     etag: str
     offset: int
     size: int
+    sink: Sink | None = None
 
     @property
     def most(self) -> int:
@@ -244,7 +266,7 @@ class Answer:
         date: The store's clock, as it stands in the answer (RFC 9110, section 5.6.7).
         digests: Other checksums of a source object, by algorithm, as far as the store says them.
         request_id: Under which the store's own logs have the request; `host_id` likewise.
-        body: Content that was asked for. Where the store says its CRC32, this is it.
+        body: Content that was asked for, unless a sink took it. Where the store says its CRC32, it has it.
     """
 
     status: int

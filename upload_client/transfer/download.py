@@ -6,9 +6,10 @@ parts. It is written beside its final name (or in a folder of the same file syst
 that name, and takes it in one step.
 
 One thread receives small objects (`upload_client.s3.multiplexer`); others write them, some at a time, because
-a disk takes many at once as quickly as one. Large objects are fetched in ranges by threads that may wait.
-Which ranges are there is noted down beside the file, with the CRC32 of each: a later run reads them, and
-fetches the others only.
+a disk takes many at once as quickly as one. Larger objects are fetched by threads that may wait: a block is
+summed and written as soon as it has come, and while the disk takes a file, the next one comes. Large ones are
+fetched in ranges. Which ranges are there is noted down beside the file, with the CRC32 of each: a later run
+reads them, and fetches the others only.
 """
 
 from __future__ import annotations
@@ -50,13 +51,15 @@ SMALL: Final = 256 * 1024
 """Bytes below which an object is one of the many for the one thread."""
 RANGE: Final = 8 * MIB
 """Bytes of a range of a large object."""
-RESUMED: Final = 4 * RANGE
-"""Bytes from which an interrupted download is gone on with."""
+LARGE: Final = 4 * RANGE
+"""Bytes from which an object is fetched in ranges, and an interrupted download is gone on with."""
 _MOST_RANGES: Final = 10_000
 _HELD: Final = 48 * MIB
 _BATCH: Final = 16
 _WRITERS: Final = 8
 _FETCHERS: Final = 8
+_BLOCK: Final = 256 * 1024
+_UNWRITTEN: Final = 16  # files that have come and are not on the disk
 _LARGE: Final = 6  # objects in ranges at once
 _TRIES: Final = 8
 _WINDOW: Final = 4096
@@ -145,6 +148,30 @@ def fetch_files(
         fetching.close()
 
 
+class _FileSink:
+    """Writes content into a file as it comes, and sums it up; see `upload_client.s3.wire.Sink`."""
+
+    __slots__ = ("_fd", "_offset", "buffer", "crc32", "size")
+
+    def __init__(self, fd: int, offset: int, buffer: memoryview) -> None:
+        self._fd = fd
+        self._offset = offset
+        self.buffer = buffer
+        self.size = self.crc32 = 0
+
+    def begin(self) -> None:
+        self.size = self.crc32 = 0
+
+    def came(self, n: int) -> None:
+        block = self.buffer[:n]
+        self.crc32 = checksums.crc32(block, self.crc32)
+        try:
+            _write_all(self._fd, block, self._offset + self.size)
+        except OSError as error:  # which would be taken for one of the network
+            raise _Failed(*_local(error)) from error
+        self.size += n
+
+
 class _Fetching:
     """Everything that fetches at once; see the module."""
 
@@ -159,6 +186,8 @@ class _Fetching:
         self._ended: queue.SimpleQueue[list[FetchOutcome] | BaseException] = queue.SimpleQueue()
         self._folders: set[str] = set()
         self._stopped = threading.Event()
+        self._unwritten = threading.BoundedSemaphore(_UNWRITTEN)
+        self._blocks = threading.local()
         self._writers = ThreadPoolExecutor(_WRITERS, "fetch-write")
         self._fetchers = ThreadPoolExecutor(min(n_threads or _FETCHERS, _FETCHERS), "fetch")
         # Ranges wait behind no object that waits for its ranges.
@@ -174,8 +203,10 @@ class _Fetching:
 
     def submit(self, task: FetchTask) -> None:
         """Queue an object."""
-        if task.size >= SMALL:
+        if task.size >= LARGE:
             self._large.submit(self._do, task, self._fetch_large)
+        elif task.size >= SMALL:
+            self._fetchers.submit(self._do, task, self._fetch_at_once)
         elif self._multiplexer is None:
             self._fetchers.submit(self._do, task, self._fetch_slowly)
         else:
@@ -202,8 +233,9 @@ class _Fetching:
         if self._multiplexer is not None:
             self._multiplexer.stop()
             self._multiplexer.thread.join(1.0)
-        for pool in (self._large, self._fetchers, self._writers):
+        for pool in (self._large, self._fetchers):
             pool.shutdown(wait=True, cancel_futures=True)
+        self._writers.shutdown(wait=True)  # each of theirs sees that it has been stopped, and lets go
         if self._wire is not None:
             self._wire.close()
 
@@ -278,6 +310,8 @@ class _Fetching:
 
     def _write(self, batch: list[tuple[FetchTask, bytes | bytearray, str]]) -> None:
         """Write some small files: first all, then all to the disk, then all under their names."""
+        if self._stopped.is_set():
+            return
         outcomes: list[FetchOutcome] = []
         written: list[tuple[FetchTask, str, str, int]] = []
         try:
@@ -337,14 +371,92 @@ class _Fetching:
         digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         return os.path.join(folder, LEFT_OVER.format(digest))  # noqa: PTH118
 
-    # Large objects, and small ones of which something unusual was answered
+    # Larger objects, and small ones of which something unusual was answered
 
-    def _do(self, task: FetchTask, fetch: Callable[[FetchTask], FetchOutcome]) -> None:
+    def _do(self, task: FetchTask, fetch: Callable[[FetchTask], FetchOutcome | None]) -> None:
+        """Fetch one; `fetch` gives its outcome, or None where somebody else is going to."""
         try:
             outcome = fetch(task)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this object only
             outcome = _failure(task, error)
-        self._ended.put([outcome])
+        if outcome is not None:
+            self._ended.put([outcome])
+
+    def _fetch_at_once(self, task: FetchTask) -> None:
+        """An object that one request fetches, written while it comes; others bring it to the disk."""
+        temporary = self._temporary(task)
+        self._unwritten.acquire()
+        fd = -1
+        try:
+            fd = claim(temporary)
+            os.ftruncate(fd, 0)
+            told, crc32 = self._repeated(lambda: self._poured(task, self._sink(fd, 0)))
+            self._check_whole(task, temporary, crc32, told)
+            self._writers.submit(self._finish, task, temporary, fd, crc32)
+        except BaseException:
+            self._unwritten.release()
+            if fd >= 0:
+                _drop(temporary, fd)
+            raise
+
+    def _finish(self, task: FetchTask, temporary: str, fd: int, crc32: str) -> None:
+        """Bring an object that has come to the disk, and under its name."""
+        try:
+            if self._stopped.is_set():
+                _drop(temporary, fd)
+                return
+            self._take_place(task, temporary, fd)
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            _drop(temporary)
+            self._ended.put([_failure(task, error)] if isinstance(error, Exception) else error)
+        else:
+            self._ended.put(
+                [FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32)]
+            )
+        finally:
+            self._unwritten.release()
+
+    def _poured(self, task: FetchTask, sink: _FileSink) -> tuple[str | None, str]:
+        """Have an object's content written; the CRC32 that the store says of it, and the one it has."""
+        if self._wire is not None:
+            answer = self._wire.fetch(GetObject(task.key, task.etag, task.size, sink))
+            if answer.ok:
+                if answer.etag != task.etag or answer.size != task.size or sink.size != task.size:
+                    raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
+                return answer.crc32, checksums.encode(sink.crc32)
+            if answer.passing:
+                raise ConnectionError(answer.message or answer.code)
+        said = self._read(task, sink, task.size, ChecksumMode="ENABLED")
+        told = said.get("ChecksumCRC32") if said.get("ChecksumType") != "COMPOSITE" else None
+        return told, checksums.encode(sink.crc32)
+
+    def _read(self, task: FetchTask, sink: _FileSink, size: int, **asked: str) -> dict[str, Any]:
+        """The same through boto3, which knows what to do about unusual answers."""
+        client: Any = self._source.client
+        said: dict[str, Any] = client.get_object(
+            Bucket=self._source.name,
+            Key=self._source.prefix + task.key,
+            IfMatch=f'"{task.etag}"',
+            **asked,
+        )
+        sink.begin()
+        with contextlib.closing(said["Body"]) as stream:
+            while block := stream.read(len(sink.buffer)):
+                if sink.size + len(block) > size:
+                    raise ConnectionError("the answer is too long")
+                sink.buffer[: len(block)] = block
+                sink.came(len(block))
+        if sink.size != size:
+            raise ConnectionError("the answer was cut")
+        return said
+
+    def _sink(self, fd: int, offset: int) -> _FileSink:
+        """Where content goes that comes on this thread."""
+        try:
+            block = self._blocks.view
+        except AttributeError:
+            block = self._blocks.view = memoryview(bytearray(_BLOCK))
+        return _FileSink(fd, offset, block)
 
     def _fetch_slowly(self, task: FetchTask) -> FetchOutcome:
         """A small object through boto3, which knows what to do about unusual answers."""
@@ -393,25 +505,23 @@ class _Fetching:
         if info is None or info[0] != task.etag or info[1] != task.size:
             raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
         temporary, notes = self._temporary(task), self._temporary(task, "ranges")
-        resumes = task.size >= RESUMED
         n_ranges = -(-task.size // _range_size(task.size))
         fd = claim(temporary)
         done = fetched = 0
         is_open = True
         try:
-            crcs = _kept(fd, notes, task.size) if resumes else {}
+            crcs = _kept(fd, notes, task.size)
             if not crcs:
                 os.ftruncate(fd, 0)
             os.ftruncate(fd, task.size)
             left = [index for index in range(n_ranges) if index not in crcs]
             done = len(crcs)
-            with open(notes, "a", encoding="ascii") if resumes else contextlib.nullcontext() as noted:  # noqa: PTH123
+            with open(notes, "a", encoding="ascii") as noted:  # noqa: PTH123
 
                 def bring(index: int) -> tuple[int, int]:
                     crc = self._repeated(lambda: self._range(task, fd, index))
-                    if noted is not None:
-                        noted.write(f"{index} {crc}\n")  # one write of a line, below the lock of the stream
-                        noted.flush()
+                    noted.write(f"{index} {crc}\n")  # one write of a line, below the lock of the stream
+                    noted.flush()
                     failpoints.reach("between:fetch:range")
                     return index, crc
 
@@ -440,7 +550,7 @@ class _Fetching:
             if is_open:
                 with contextlib.suppress(OSError):
                     os.close(fd)
-            if spent or not (resumes and (done or fetched)):
+            if spent or not (done or fetched):
                 _drop(temporary)
                 _drop(notes)
             raise
@@ -457,31 +567,15 @@ class _Fetching:
     def _range(self, task: FetchTask, fd: int, index: int) -> int:
         """Fetch a range, and write it; its CRC32."""
         offset, size = _extent(index, task.size)
+        sink = self._sink(fd, offset)
         if self._wire is not None:
-            answer = self._wire.fetch(GetRange(task.key, task.etag, offset, size))
+            answer = self._wire.fetch(GetRange(task.key, task.etag, offset, size, sink))
             if answer.ok:
-                _write_here(fd, answer.body, offset)
-                return checksums.crc32(answer.body)
+                return sink.crc32
             if answer.passing:
                 raise ConnectionError(answer.message or answer.code)
-        client: Any = self._source.client
-        said = client.get_object(
-            Bucket=self._source.name,
-            Key=self._source.prefix + task.key,
-            IfMatch=f'"{task.etag}"',
-            Range=f"bytes={offset}-{offset + size - 1}",
-        )
-        crc, at = 0, offset
-        with contextlib.closing(said["Body"]) as stream:
-            while block := stream.read(MIB):
-                if at + len(block) > offset + size:
-                    raise ConnectionError("the answer is too long")
-                _write_here(fd, block, at)
-                crc = checksums.crc32(block, crc)
-                at += len(block)
-        if at != offset + size:
-            raise ConnectionError("the answer was cut")
-        return crc
+        self._read(task, sink, size, Range=f"bytes={offset}-{offset + size - 1}")
+        return sink.crc32
 
     def _head(self, task: FetchTask) -> tuple[str, int, str | None] | None:
         def ask() -> tuple[str, int, str | None] | None:
@@ -601,14 +695,6 @@ def _write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> No
         n = os.pwrite(fd, view, offset)
         view = view[n:]
         offset += n
-
-
-def _write_here(fd: int, data: bytes | bytearray, offset: int) -> None:
-    """The same among requests, where an error of the system is taken for one of the network."""
-    try:
-        _write_all(fd, data, offset)
-    except OSError as error:
-        raise _Failed(*_local(error)) from error
 
 
 def _drop(path: str, fd: int = -1) -> None:

@@ -338,30 +338,35 @@ def bad_network(world: World, store, monkeypatch: pytest.MonkeyPatch):
         yield proxy
 
 
-@pytest.mark.parametrize("size", [4096, 600_000])
+@pytest.mark.parametrize("size", [4096, 600_000, 1_300_000], ids=["small", "at once", "in ranges"])
 @pytest.mark.parametrize(
     "fault", [corrupt_answer(1000), cut_answer(700), answer(503, "SlowDown")], ids=["wrong", "cut", "busy"]
 )
-def test_what_comes_damaged_is_fetched_again(world: World, bad_network: Proxy, fault, size: int) -> None:
+def test_what_comes_damaged_is_fetched_again(
+    world: World, bad_network: Proxy, fault, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = os.urandom(size)
+    monkeypatch.setattr(download, "LARGE", 2**20)
+    monkeypatch.setattr(download, "RANGE", 2**19)
     world.put("src/a", content)
     bad_network.on(fault, method="GET", path="/src/a$", nth=1)
     try:
         counts = world.sync(world.uri("src/"), world.path("dst/"))
     except SyncFailed:
         # A range has no checksum of its own: only the whole tells, and then it is fetched by another sync.
-        assert size > 4096
+        assert size > 2**20
         counts = world.sync(world.uri("src/"), world.path("dst/"))
     assert counts.files_transferred == 1
     assert Path(world.folder, "dst/a").read_bytes() == content
     assert [path.name for path in Path(world.folder, "dst").iterdir()] == ["a"]
 
 
-@pytest.mark.parametrize("size", [10, 600_000])
+@pytest.mark.parametrize("size", [10, 600_000, 1_300_000])
 def test_an_object_that_is_replaced_between_list_and_get_is_told_and_leaves_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     world.put("src/a", b"x" * size)
+    monkeypatch.setattr(download, "LARGE", 2**20)
     fetch = module.fetch_files
 
     def replaced(*args, **options):
@@ -423,11 +428,12 @@ def test_two_that_need_the_lock_wait_for_each_other(world: World, monkeypatch: p
     assert world.sync(world.uri("src/"), world.path("dst"), require_lock=True).kept == 1
 
 
-@pytest.mark.parametrize("size", [3, 300_000])
+@pytest.mark.parametrize("size", [3, 300_000, 600_000])
 def test_no_file_is_closed_twice_where_one_cannot_get_its_name(
     world: World, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """Its number may be another file's by then, which another thread writes into."""
+    monkeypatch.setattr(download, "LARGE", 500_000)
     world.put("src/a", b"x" * size)
     world.write("dst/a/b", "a folder is there")
     wrong = []
@@ -444,7 +450,9 @@ def test_no_file_is_closed_twice_where_one_cannot_get_its_name(
     with pytest.raises(SyncFailed, match="1 of 1 files"):
         world.sync(world.uri("src/"), world.path("dst/"), delete=False)
     assert wrong == []
-    assert world.files("dst") == {"a/b": "a folder is there"}
+    there = world.files("dst")
+    assert there.pop("a/b") == "a folder is there"
+    assert bool(there) == (size > download.LARGE)  # of which the next sync need not fetch it again
 
 
 def test_a_file_is_closed_when_none_of_its_ranges_is_under_way_any_more(
@@ -452,25 +460,26 @@ def test_a_file_is_closed_when_none_of_its_ranges_is_under_way_any_more(
 ) -> None:
     world.put("src/a", os.urandom(4 * 2**18))
     monkeypatch.setattr(download, "RANGE", 2**18)
+    monkeypatch.setattr(download, "LARGE", 2**19)
     begun, failed, closing, wrote = threading.Event(), threading.Event(), threading.Event(), []
-    real_write, real_do = download._write_here, download._Fetching._do
+    real_write, real_do = download._FileSink.came, download._Fetching._do
 
-    def write(fd: int, data: bytes, offset: int) -> None:
-        if offset == 0:
+    def write(sink: download._FileSink, n: int) -> None:
+        if sink._offset == 0:
             assert begun.wait(30)
             failed.set()
             raise download._Failed("refused", download.FileCode.UNEXPECTED)
         begun.set()
         assert failed.wait(30)
         closing.wait(0.2)  # as long as it would take to close the file, if nobody waited
-        wrote.append(os.fstat(fd).st_size)
-        real_write(fd, data, offset)
+        wrote.append(os.fstat(sink._fd).st_size)
+        real_write(sink, n)
 
     def do(*args) -> None:
         real_do(*args)
         closing.set()
 
-    monkeypatch.setattr(download, "_write_here", write)
+    monkeypatch.setattr(download._FileSink, "came", write)
     monkeypatch.setattr(download._Fetching, "_do", do)
     with pytest.raises(SyncFailed, match="refused"):
         world.sync(world.uri("src/"), world.path("dst/"), max_concurrency=4)
@@ -486,7 +495,7 @@ def killed(world: World, source: str, target: str, failpoint: str) -> None:
     code = (
         "import sys; from upload_client.functions.data_sync.models import DataSyncRequest;"
         "from upload_client.functions.data_sync.sync import run_sync;"
-        "from upload_client.transfer import download; download.RESUMED = download.RANGE = 2**20;"
+        "from upload_client.transfer import download; download.LARGE = download.RANGE = 2**20;"
         "run_sync(DataSyncRequest(source_path=sys.argv[1], destination_path=sys.argv[2], max_concurrency=1))"
     )
     done = subprocess.run(
@@ -501,7 +510,7 @@ def killed(world: World, source: str, target: str, failpoint: str) -> None:
 def test_a_killed_sync_goes_on_without_what_is_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     content = os.urandom(5 * 2**20 + 1)
     world.put("src/large", content)
-    monkeypatch.setattr(download, "RESUMED", 2**20)
+    monkeypatch.setattr(download, "LARGE", 2**20)
     monkeypatch.setattr(download, "RANGE", 2**20)
     killed(world, world.uri("src/"), world.path("dst/"), "between:fetch:range:4")
     assert not Path(world.folder, "dst/large").exists()
