@@ -136,7 +136,7 @@ class Sink(Protocol):
     size: int
     """Bytes that have come since `begin`."""
     crc32: int
-    """Of these."""
+    """The CRC32 of these."""
 
     def begin(self) -> None:
         """The content comes from its beginning; once more, where an earlier answer was cut."""
