@@ -150,6 +150,14 @@ def test_a_folder_whose_own_object_has_content_is_not_cut() -> None:
 PATHS = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join), unique=True)
 
 
+def test_names_that_files_have_are_not_refused_for_files():
+    names = ["a\\b", "caf\udce9", "x"]
+    assert [path for path, _ in local_problems(names, folds_case=False)] == names[:2]
+    assert list(local_problems(names, folds_case=False, as_they_are=True)) == []
+    both = ["a", "a/b"]
+    assert [path for path, _ in local_problems(both, folds_case=False, as_they_are=True)] == ["a"]
+
+
 @given(PATHS, st.integers(0, 30), st.none() | st.integers(1, 5), st.randoms(use_true_random=False))
 def test_a_partition_has_each_file_once_and_fits(
     paths: list[str], limit: int, most: int | None, dice: random.Random

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from upload_client.core.foreign import HIDDEN
 from upload_client.core.invocations import (
     DEFAULT_FUNCTIONS,
+    MAX_ANSWER,
     Contradiction,
     log_level,
     may_run,
     merged,
     patterns_of,
     split_name,
+    unanswerable,
     without_secret_fields,
 )
 
@@ -146,7 +149,50 @@ def test_what_is_named_like_a_secret_is_left_out_of_the_json_in_a_text_too():
     shown = without_secret_fields({"body": message, "else": "{no JSON", "path": "a"})
     assert json.loads(json.loads(shown["body"])["Message"]) == [{"token": HIDDEN, "n": "ä"}]
     assert (shown["else"], shown["path"]) == ("{no JSON", "a")
-    assert without_secret_fields({"body": "[" * 100_000}) == {"body": "[" * 100_000}
+    assert without_secret_fields({"else": "[" * 100_000}) == {"else": "[" * 100_000}
+
+
+def encoded(text: str) -> dict:
+    return {"isBase64Encoded": True, "body": base64.b64encode(text.encode()).decode()}
+
+
+def test_a_body_in_base64_is_looked_into():
+    shown = without_secret_fields(encoded('{"password": "p", "n": 1}'))
+    assert json.loads(shown["body"]) == {"password": HIDDEN, "n": 1}
+    assert json.loads(without_secret_fields(encoded("[1]"))["body"]) == [1]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"body": "password=p&n=1"},
+        {"body": '{"password": "p"'},
+        {"rawQueryString": "token=p"},
+        encoded("password=p"),
+        encoded("{password=p"),
+        {"isBase64Encoded": True, "body": "password=p"},
+        {"isBase64Encoded": True, "body": base64.b64encode(b"\xff{p").decode()},
+    ],
+)
+def test_of_a_body_that_is_no_json_only_the_length_is_told(event):
+    name, text = next((name, text) for name, text in event.items() if isinstance(text, str))
+    assert without_secret_fields(event)[name] == f"({len(text):,} characters, and no JSON)"
+
+
+@pytest.mark.parametrize("name", ["X-Api-Key", "x-api-key", "Access-Key", "X-Auth", "pwd", "db_pwd", "auth"])
+def test_headers_that_hold_secrets_are_left_out(name):
+    assert without_secret_fields({"headers": {name: "k", "Author": "a"}}) == {
+        "headers": {name: HIDDEN, "Author": "a"}
+    }
+
+
+def test_an_answer_is_utf_8_and_of_a_size_that_is_taken():
+    assert unanswerable({"a": "ä\n"}) is None
+    assert "caf\\udce9.txt" in (unanswerable(["/data/caf\udce9.txt"]) or "")
+    assert unanswerable("x" * (MAX_ANSWER - 2)) is None
+    assert unanswerable("ä" * (MAX_ANSWER // 2)) == (
+        "the answer has 6,291,458 bytes, and AWS Lambda takes 6,291,456"
+    )
 
 
 def test_what_is_nested_without_end_is_cut():

@@ -11,7 +11,6 @@ from upload_client.core.notifications import (
     TargetError,
     Topic,
     is_address,
-    mails,
     subject_line,
     target_of,
 )
@@ -85,7 +84,3 @@ def test_a_subject_that_is_fine_stays_and_a_long_one_shows_that_it_is_cut():
     assert subject_line("Größe: 3", 100) == "Größe: 3"
     assert subject_line("a\r\nBcc: x", 100) == "a Bcc: x"
     assert subject_line("x" * 101, 100) == "x" * 99 + "…"
-
-
-def test_too_many_for_one_mail_get_several():
-    assert [len(some) for some in mails([str(n) for n in range(101)])] == [50, 50, 1]

@@ -6,6 +6,7 @@ import json
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 pytest.importorskip("moto")
 from moto import mock_aws
@@ -124,10 +125,30 @@ def test_a_fifo_topic_is_told_with_a_group(aws, context):
     assert tell({"topic": arn}, context=context)[0]["success"]
 
 
-def test_many_recipients_get_several_mails(aws):
-    (result,) = tell({"recipients": [f"p{n}@example.org" for n in range(120)]})
-    assert len(result["response"]["MessageId"]) == 3
-    assert [len(mail.destinations["ToAddresses"]) for mail in sent_mails()] == [50, 50, 20]
+def test_each_recipient_gets_a_mail_of_their_own(aws):
+    recipients = [f"p{n}@example.org" for n in range(60)]
+    (result,) = tell({"recipients": recipients})
+    assert len(result["response"]["MessageId"]) == 60
+    assert [mail.destinations["ToAddresses"] for mail in sent_mails()] == [[each] for each in recipients]
+
+
+def test_a_recipient_who_is_refused_keeps_no_other_from_their_mail(aws, monkeypatch):
+    sent = []
+
+    class Client:
+        def send_email(self, **request):
+            (recipient,) = request["Destination"]["ToAddresses"]
+            if recipient == "b@example.org":
+                raise ClientError({"Error": {"Code": "MessageRejected", "Message": "no"}}, "SendEmail")
+            sent.append(recipient)
+            return {"MessageId": "1"}
+
+    monkeypatch.setattr("upload_client.functions.base.aws.client", lambda *_: Client())
+    (result,) = tell({"recipients": ["a@example.org", "b@example.org", "c@example.org"]})
+    assert sent == ["a@example.org", "c@example.org"]
+    assert result["success"] is False
+    assert result["response"].startswith("1 of 3 mails were not sent: ")
+    assert "MessageRejected" in result["response"]
 
 
 @pytest.mark.parametrize("sender", [None, "nobody", "a@example.org\nBcc: b@example.org"])

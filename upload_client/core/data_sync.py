@@ -156,14 +156,17 @@ def local_problem(path: str) -> str | None:
     return None
 
 
-def local_problems(paths: Sequence[str], *, folds_case: bool) -> Iterator[tuple[str, str]]:
+def local_problems(
+    paths: Sequence[str], *, folds_case: bool, as_they_are: bool = False
+) -> Iterator[tuple[str, str]]:
     """Keys that cannot all become files below one folder: each with the reason.
 
     Args:
         paths: sorted, all different.
         folds_case: the file system takes names for one that differ in case or Unicode form only.
+        as_they_are: they are names of files already; whether they can all be in one folder is asked alone.
     """
-    for path in paths:
+    for path in () if as_they_are else paths:
         if problem := local_problem(path):
             yield path, problem
     known = set(paths)

@@ -7,6 +7,7 @@ looks like a secret is left out.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,31 +15,43 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from upload_client.core.foreign import HIDDEN
+from upload_client.core.text import for_log
 
 __all__ = [
     "DEFAULT_FUNCTIONS",
     "LOG_LEVELS",
+    "MAX_ANSWER",
     "Contradiction",
     "log_level",
     "may_run",
     "merged",
     "patterns_of",
     "split_name",
+    "unanswerable",
     "without_secret_fields",
 ]
 
 DEFAULT_FUNCTIONS: Final = "upload_client.functions.*"
 """The names that may be run where the receiver has said nothing."""
 
+MAX_ANSWER: Final = 6 * 1024**2
+"""Bytes that AWS Lambda takes as the answer to an invocation.
+
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
+
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 _MAX_NAME: Final = 200
 _SECRET_FIELD = re.compile(
-    r"passw|passphrase|secret|token|credential|authorization|cookie|api_?key|private_?key|access_?key|signature",
+    r"passw|passphrase|secret|token|credential|authorization|cookie|(?:api|private|access)[_-]?key|signature"
+    r"|(?:^|[_-])(?:pwd|auth)(?:$|[_-])",
     re.IGNORECASE,
 )
 _DEEPEST: Final = 40
+_BODIES: Final = ("body", "Body", "rawQueryString")
+"""Fields of events of AWS that others fill: of HTTP requests, of messages."""
 
 
 def patterns_of(text: str | None) -> tuple[str, ...]:
@@ -117,6 +130,19 @@ def _text(value: object) -> object:
     return value
 
 
+def unanswerable(answer: Any) -> str | None:  # noqa: ANN401 - any JSON
+    """Why AWS Lambda cannot give an answer to whoever asked; None if it can."""
+    text = json.dumps(answer, ensure_ascii=False)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        odd = for_log(text[max(error.start - 40, 0) : error.end + 20], 100)
+        return f"the answer holds a name that is not UTF-8, which no JSON can: …{odd}…"
+    if size > MAX_ANSWER:
+        return f"the answer has {size:,} bytes, and AWS Lambda takes {MAX_ANSWER:,}"
+    return None
+
+
 def log_level(text: str | None) -> str | None:
     """The level that a header asks for, None where it names none."""
     level = (text or "").strip().upper()
@@ -126,7 +152,8 @@ def log_level(text: str | None) -> str | None:
 def without_secret_fields(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
     """JSON as a log may hold it: a mark in the place of what a field with such a name holds.
 
-    A text that is JSON itself, as bodies of messages and of HTTP requests are, is looked into as well.
+    A text that is JSON itself, as bodies of messages and of HTTP requests are, is looked into as well. Of a
+    body that is no JSON, a form or a file, only the length is told: nobody knows what it holds.
     """
     if depth > _DEEPEST:
         return "…"
@@ -140,12 +167,37 @@ def without_secret_fields(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - 
         case dict():
             named = value.get("name", value.get("Name"))  # as AWS spells variables: {name, value}
             hides = isinstance(named, str) and _SECRET_FIELD.search(named) is not None
+            is_base64 = value.get("isBase64Encoded") is True
             return {
                 name: HIDDEN
                 if _SECRET_FIELD.search(str(name)) or (hides and name in ("value", "Value"))
+                else _body(inner, depth, is_base64=is_base64)
+                if name in _BODIES and isinstance(inner, str)
                 else without_secret_fields(inner, depth + 1)
                 for name, inner in value.items()
             }
         case list():
             return [without_secret_fields(one, depth + 1) for one in value]
     return value
+
+
+def _body(text: str, depth: int, *, is_base64: bool) -> str:
+    """A body as a log may hold it, decoded: JSON without its secrets, or how long it is."""
+    length = f"({len(text):,} characters, and no JSON)"
+    if is_base64:
+        try:
+            text = base64.b64decode(text, validate=True).decode()
+        except ValueError:
+            return length
+    if text.lstrip()[:1] not in ("{", "["):
+        return length
+    shown: str = without_secret_fields(text, depth + 1)
+    return length if shown == text and not _is_json(text) else shown
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -7,14 +7,13 @@ headers of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from upload_client.core.text import for_terminal
 
 __all__ = [
-    "MAX_SES_RECIPIENTS",
     "MAX_SES_SUBJECT",
     "MAX_SNS_MESSAGE",
     "MAX_SNS_SUBJECT",
@@ -22,7 +21,6 @@ __all__ = [
     "TargetError",
     "Topic",
     "is_address",
-    "mails",
     "subject_line",
     "target_of",
 ]
@@ -33,8 +31,6 @@ MAX_SNS_MESSAGE: Final = 256 * 1024
 """Bytes in UTF-8, of the same page."""
 MAX_SES_SUBJECT: Final = 300
 """Characters; a line of a mail's header has 998 bytes at most (RFC 5322, 2.1.1)."""
-MAX_SES_RECIPIENTS: Final = 50
-"""Most recipients of one mail. https://docs.aws.amazon.com/ses/latest/dg/quotas.html"""
 
 _RECIPIENTS: Final = ("recipients", "recipient", "addresses", "address")
 _TOPIC: Final = "topic"
@@ -51,7 +47,7 @@ class TargetError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A target that gets a mail, by SES."""
+    """A target that gets mails, by SES: each recipient one of their own."""
 
     recipients: tuple[str, ...]
 
@@ -118,9 +114,3 @@ def subject_line(subject: str, limit: int) -> str:
     """A subject as one line without control characters, cut to a number of characters."""
     line = for_terminal(" ".join(subject.split()))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
-
-
-def mails(recipients: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The recipients of each mail, where there are too many for one."""
-    for start in range(0, len(recipients), MAX_SES_RECIPIENTS):
-        yield recipients[start : start + MAX_SES_RECIPIENTS]

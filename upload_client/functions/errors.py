@@ -7,10 +7,10 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from upload_client.core.text import for_log
-from upload_client.errors import UsageError
+from upload_client.errors import DeliveryError, UsageError
 from upload_client.support.secrets import without_secrets
 
-__all__ = ["HandlerNotAllowed", "InvalidRequest", "MissingExtra", "told"]
+__all__ = ["HandlerNotAllowed", "InvalidRequest", "MissingExtra", "Unanswerable", "told"]
 
 _MOST_TOLD = 5
 
@@ -25,6 +25,12 @@ class HandlerNotAllowed(UsageError):
     """A function was named that may not be run here, or that there is not."""
 
     hint = "The receiver allows names by patterns in the variable UPLOAD_CLIENT_FUNCTIONS."
+
+
+class Unanswerable(DeliveryError):
+    """A function has done its work, and AWS Lambda cannot give its answer to whoever asked."""
+
+    hint = "Ask for less at once, or run it with handle-lambda-request, which takes any answer."
 
 
 class MissingExtra(UsageError):

@@ -1,4 +1,4 @@
-"""Notifications: one text for any number of targets, mails (SES) and topics (SNS).
+"""Notifications: one text for any number of targets (SES) and topics (SNS).
 
 `NotificationRouter` answers one result for every target, in their order; one that fails stops no other. The
 sender of mails is ``SOURCE_EMAIL_ADDRESS``.
@@ -22,7 +22,6 @@ from upload_client.core.notifications import (
     TargetError,
     Topic,
     is_address,
-    mails,
     subject_line,
     target_of,
 )
@@ -105,7 +104,7 @@ class NotifierResult(BaseModel):
     Attributes:
         target: as it was given.
         success: it was told; of mails, that SES has taken them, not that they arrived.
-        response: ``{"MessageId": …}`` (of several mails, a list of ids); why not, where it failed.
+        response: ``{"MessageId": …}`` (of several recipients, a list of ids); why not, where it failed.
     """
 
     target: JsonValue
@@ -123,11 +122,11 @@ class SESNotifier:
     """Tells by mail, from ``SOURCE_EMAIL_ADDRESS``."""
 
     def notify(self, content: NotificationContent, target: Mail) -> dict[str, JsonValue]:
-        """Send a mail; several, where there are more recipients than one may have.
+        """Send each recipient a mail of their own, so that nobody sees who else gets one.
 
         Raises:
-            TargetError: there is no sender.
-            ServiceError: SES has refused it, or does not answer. Some mails may have been sent before.
+            TargetError: there is no sender; or SES has refused some of several mails, and sent the others.
+            ServiceError: SES has refused the only mail, or does not answer.
         """
         sender = os.environ.get(SENDER_VARIABLE, "")
         if not is_address(sender):
@@ -135,18 +134,29 @@ class SESNotifier:
         subject = subject_line(content.subject, MAX_SES_SUBJECT)
         kind = "Html" if content.content_type is NotificationContentType.HTML else "Text"
         ids: list[JsonValue] = []
+        refused: list[ServiceError] = []
         client = aws.client("ses")
-        for recipients in mails(target.recipients):
-            with aws.service_errors("SES"):
-                answer = client.send_email(
-                    Source=sender,
-                    Destination={"ToAddresses": list(recipients)},
-                    Message={
-                        "Subject": {"Data": subject, "Charset": "UTF-8"},
-                        "Body": {kind: {"Data": content.message, "Charset": "UTF-8"}},
-                    },
-                )
-            ids.append(answer["MessageId"])
+        for recipient in target.recipients:
+            try:
+                with aws.service_errors("SES"):
+                    answer = client.send_email(
+                        Source=sender,
+                        Destination={"ToAddresses": [recipient]},
+                        Message={
+                            "Subject": {"Data": subject, "Charset": "UTF-8"},
+                            "Body": {kind: {"Data": content.message, "Charset": "UTF-8"}},
+                        },
+                    )
+            except ServiceError as error:
+                refused.append(error)
+            else:
+                ids.append(answer["MessageId"])
+        if refused:
+            if len(target.recipients) == 1:
+                raise refused[0]
+            raise TargetError(
+                f"{len(refused):,} of {len(target.recipients):,} mails were not sent: {refused[0]}"
+            )
         return {"MessageId": ids[0] if len(ids) == 1 else ids}
 
 

@@ -15,7 +15,7 @@ from upload_client.errors import DeliveryError, UsageError
 from upload_client.functions import data_sync
 from upload_client.functions.data_sync import get_s3_scratch_key, operations
 from upload_client.functions.data_sync.paths import efs_mounts, place_of
-from upload_client.functions.errors import InvalidRequest
+from upload_client.functions.errors import InvalidRequest, Unanswerable
 
 from .conftest import World
 
@@ -155,6 +155,35 @@ def test_a_batch_has_no_more_files_than_it_may(world: World) -> None:
     batches = ask("PrepareBatchDataSyncHandler", {**event, "batch_size_objects_limit": 2})["requests"]
     cut = [[each["source_path"].partition("run1/")[2] for each in batch["requests"]] for batch in batches]
     assert cut == [["b/"], ["a.csv", "g"]]
+
+
+def test_names_that_are_not_utf_8_are_told_apart_and_not_where_no_json_can_hold_them(
+    tmp_path: Path, context: object
+) -> None:
+    for name in (b"caf\xe9", b"caf\xe8", b"s\xff/x"):
+        path = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118 - names that are bytes
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - likewise
+        with open(path, "wb") as file:  # noqa: PTH123 - likewise
+            file.write(name)
+    stats = ask("GetDataPathStatsHandler", {"path": str(tmp_path)})
+    assert sorted(stats["children"]) == ["caf\udce8", "caf\udce9", "s\udcff"]
+    listed = json.loads(json.dumps(ask("ListDataPathsHandler", {"path": str(tmp_path)})))["paths"]
+    for name in ("GetDataPathStatsHandler", "ListDataPathsHandler"):
+        with pytest.raises(Unanswerable, match="is not UTF-8"):  # the runtime of AWS Lambda would end
+            ask(name, {"path": str(tmp_path)}, context)
+    mirror = {"source_path": f"{tmp_path}/", "destination_path": f"{tmp_path}-2/"}
+    assert ask("DataSyncHandler", mirror)["result"]["files_transferred"] == 3
+    assert ask("RemoveDataPathsHandler", {"paths": listed[1:]})["size_bytes_removed"] == 12
+
+
+def test_what_stands_for_a_folder_is_copied_within_s3(world: World) -> None:
+    world.put("run1/empty/", "")
+    fill(world)
+    sync = {"source_path": world.uri("run1/"), "destination_path": world.uri("run1/", world.other)}
+    answer = ask("DataSyncHandler", {**sync, "retain_source_data": False})
+    assert answer["result"]["files_transferred"] == 5
+    assert world.objects(world.other, "run1/") == {**TREE, "empty/": ""}
+    assert world.objects(world.bucket, "run1/") == {}
 
 
 @pytest.mark.parametrize("written", [True, False])

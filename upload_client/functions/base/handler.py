@@ -31,12 +31,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 from aws_lambda_powertools import Logger
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from upload_client.core.invocations import without_secret_fields
+from upload_client.core.invocations import unanswerable, without_secret_fields
 from upload_client.functions.base.context import LocalContext
 from upload_client.functions.base.payloads import read_event
 from upload_client.functions.base.telemetry import FunctionMetrics, function_logger, naming
 from upload_client.functions.base.typing_arguments import type_arguments
-from upload_client.functions.errors import InvalidRequest, told
+from upload_client.functions.errors import InvalidRequest, Unanswerable, told
 
 if TYPE_CHECKING:  # a tenth of a second, which only functions that read batches need
     from aws_lambda_powertools.utilities.batch.base import BasePartialBatchProcessor
@@ -255,7 +255,7 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
             with cls._invocation(context, args, kwargs) as handler:
                 event = read_event(event)
                 handler._log_event(event)
-                return handler._answer(cls.deserialize_request(event))
+                return handler._answer_to_lambda(cls.deserialize_request(event))
 
         return cls._made(function)
 
@@ -271,7 +271,7 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
                 if not isinstance(event, dict) or "detail" not in event:
                     raise InvalidRequest("the event is none of EventBridge's: it has no detail")
                 handler._log_event(event)
-                return handler._answer(cls.deserialize_eventbridge_event(EventBridgeEvent(event)))
+                return handler._answer_to_lambda(cls.deserialize_eventbridge_event(EventBridgeEvent(event)))
 
         return cls._made(function)
 
@@ -404,6 +404,17 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
     def _answer(self, request: REQUEST) -> Any:  # noqa: ANN401 - any JSON
         response = self.handle(request)
         return None if response is None else self.serialize_response(response)
+
+    def _answer_to_lambda(self, request: REQUEST) -> Any:  # noqa: ANN401 - any JSON
+        """An answer that AWS Lambda can give; its runtime would end, or keep it to itself.
+
+        Raises:
+            Unanswerable: it cannot.
+        """
+        answer = self._answer(request)
+        if not isinstance(self.context, LocalContext) and (why := unanswerable(answer)) is not None:
+            raise Unanswerable(why)
+        return answer
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

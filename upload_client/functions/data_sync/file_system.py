@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from upload_client.core.data_sync import Facts, Filters, Tree, TreeNode, is_marker, stale
 from upload_client.core.text import for_terminal
@@ -103,6 +103,18 @@ class GetDataPathStatsHandler(LambdaHandler[GetDataPathStatsRequest, GetDataPath
         return GetDataPathStatsResponse(
             path=below.root, path_stats=_stats(below.tree, below.tree.root), children=children
         )
+
+    @classmethod
+    def serialize_response(cls, response: GetDataPathStatsResponse) -> dict[str, Any]:
+        """The JSON of a response.
+
+        pydantic writes one and the same key for all names that are not UTF-8.
+        """
+        answer: dict[str, Any] = super().serialize_response(response.model_copy(update={"children": {}}))
+        answer["children"] = {
+            name: stats.model_dump(mode="json") for name, stats in response.children.items()
+        }
+        return answer
 
 
 class ListDataPathsHandler(LambdaHandler[ListDataPathsRequest, ListDataPathsResponse]):

@@ -20,6 +20,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -519,7 +520,9 @@ class _Sync:
         if isinstance(target, LocalPlace):
             plan.paths.sort()
             folds = bool(collisions(plan.paths)) and folds_case(target.path)
-            problems = list(local_problems(plan.paths, folds_case=folds))
+            # A name that a file has already is one that a file can have.
+            as_they_are = isinstance(source, LocalPlace)
+            problems = list(local_problems(plan.paths, folds_case=folds, as_they_are=as_they_are))
         elif isinstance(source, LocalPlace):
             problems = [
                 (item.path, problem)
@@ -562,12 +565,18 @@ class _Sync:
         if not plan.send:
             return confirmed
         destination = target.open()
+        markers = [item for item in plan.send if is_marker(item.path, item.source.size) and item.path]
+        for item in markers if isinstance(source, S3Place) else ():
+            # What stands for a folder is made anew: not every store copies it.
+            stored = repeat_while_lost(partial(destination.put, item.path, b""))
+            confirmed[item.path] = Confirmed(stored.etag, checksums.encode(0), None)
+            self._sent(0)
         if isinstance(source, S3Place):
             root = DataRoot(source.open())
         else:
             is_dir = os.path.isdir(source.path)
             root = DataRoot(Path(source.path if is_dir else os.path.dirname(source.path)), follow=True)
-        left = plan.send
+        left = [item for item in plan.send if item.path not in confirmed]
         failures: list[tuple[str, str]] = []
         keeps = not self.request.retain_source_data
         for attempt in range(_TRIES):
@@ -632,6 +641,7 @@ class _Sync:
             item
             for item in items
             if item.path in confirmed
+            and not is_marker(item.path, item.source.size)
             and not (md5_of(item.source.etag) and confirmed[item.path].etag == item.source.etag)
         ]
         unlike: list[tuple[str, str]] = []
