@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.core.serving import look_again_after, retry_after, signature
+from upload_client.core.serving import list_again_after, look_again_after, retry_after, signature
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,14 @@ from upload_client.core.serving import look_again_after, retry_after, signature
 )
 def test_where_nothing_has_been_new_for_long_it_is_looked_seldom(quiet, every, after):
     assert look_again_after(quiet, every) == after
+
+
+@pytest.mark.parametrize(
+    ("quiet", "every", "n", "after"),
+    [(0, 2, 900, 2), (1e6, 2, 1, 2), (1e6, 2, 4, 2), (1e6, 2, 40, 20), (1e6, 2, 900, 45), (1e6, 60, 900, 60)],
+)
+def test_quiet_data_sets_take_turns_and_each_has_its_turn_in_time(quiet, every, n, after):
+    assert list_again_after(quiet, every, n) == after
 
 
 def test_a_client_that_comes_after_long_is_seen_before_its_patience_ends():

@@ -111,6 +111,21 @@ def test_each_file_that_is_not_valid_is_a_line_that_names_it_and_the_delivery(wr
     }
 
 
+def test_of_two_validators_in_one_process_each_line_and_figure_is_of_its_own(written):
+    def run():
+        one, other = Telemetry(delivery_id="one"), Telemetry(delivery_id="other")
+        one.info("begins")
+        other.count("DeliveriesComplete")
+        with one.watching(Validator()):
+            pass
+        one.judged("gone.csv", CAME_OUT["gone.csv"])
+        other.info("begins")
+
+    lines = written(run)
+    assert [line["delivery_id"] for line in lines if "delivery_id" in line] == ["one", "one", "other"]
+    assert "DeliveriesComplete" not in metrics(lines)
+
+
 def test_what_a_file_name_holds_cannot_make_a_line_of_its_own(written):
     name = 'a\n{"level": "ERROR", "message": "all is lost"}\x1b[2J.csv'
     (line,) = written(lambda: Telemetry(dataset="d").judged(name, CAME_OUT["gone.csv"]))

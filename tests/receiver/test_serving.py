@@ -41,6 +41,13 @@ TOLD = dict.fromkeys(("valid", "invalid", "not_judged", "not_delivered", "n_byte
     "complete": True
 }
 
+HELD = {
+    "agent_id": new_agent_id(), "nonce": "n", "epoch": 1, "state": "held", "host": "h", "machine_id": None,
+    "boot_id": None, "pid_ns": None, "pid": 1, "started": None, "user": "u", "version": 1,
+    "acquired_at": "2026-01-01T00:00:00.000Z", "refreshed_at": "2026-01-01T00:00:00.000Z",
+    "lease_seconds": 60,
+}  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def store(request):
@@ -212,11 +219,77 @@ def test_what_is_settled_is_asked_for_once_a_look_and_read_no_more(running, deli
     asked = []
     server._client.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name))
     server._watched = {key: watched for key, watched in server._watched.items() if key[1] == delivery}
-    server._names = list
+    server._find = lambda now: None
     for watched in server._watched.values():
         watched.look_at = 0.0
     server.look()
     assert asked == ["GetObject"]
+
+
+def test_what_a_process_judged_and_died_before_it_told_the_next_one_tells(
+    running, deliver, configuration, tmp_path
+):
+    delivery = name()
+    first = running()
+    first.outcomes.add = lambda *_: 1 / 0  # it does not come to this: nothing is told, and the note stays
+    assert deliver(delivery).exit_code == 0
+    until(lambda: 'validators_left_total{outcome="failed"}' in first.metrics.text().decode())
+    first.stop()
+    second = running()
+    told = []
+    second.outcomes.add = lambda *what: told.append(what)
+    until(lambda: told)
+    until(lambda: list((tmp_path / "begun").iterdir()) == [])
+    assert [(one["delivery_id"], one["complete"], one["valid"], epoch) for one, epoch in told] == [
+        (delivery, True, 2, 1)
+    ]
+
+
+def test_of_quiet_data_sets_only_some_are_listed_at_each_look(configuration, store, tmp_path):
+    control = Bucket(store.control_bucket, prefix="many/", client=store.client("s3"))
+    for i in range(12):
+        control.put(f"set{i}/y/owned", b"{}")
+    settings = configuration.validator.model_copy(update={"control_prefix": "many/"})
+    server = Server(configuration.model_copy(update={"validator": settings}), tmp_path / "others")
+    server.look()
+    assert len(server.deliveries()) == 12
+    asked = []
+    server._client.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name))
+    for dataset in server._datasets.values():
+        dataset.new_at = -1e9
+    server._find(time.monotonic())
+    assert asked == ["ListObjectsV2"]
+    asked.clear()
+    server._find(time.monotonic() + 3 * configuration.serve.look_seconds)
+    assert len(asked) == 13
+
+
+def test_a_client_that_fell_silent_is_told_of_once_until_it_is_heard_again(
+    running, deliver, configuration, monkeypatch, store
+):
+    delivery = name()
+    began = []
+
+    def silent(settings, layout, **_):
+        began.append(layout.delivery_id)
+        return "error"
+
+    monkeypatch.setattr("upload_client.receiver.serving.server.serve", silent)
+    monkeypatch.setattr("upload_client.receiver.serving.server._AFTER_TROUBLE", 0.1)
+    lock = LockBody.decode(json.dumps(HELD).encode())
+    monkeypatch.setattr("upload_client.receiver.process.Process.lock", lambda self: lock)
+    monkeypatch.setattr(
+        "upload_client.receiver.process.Process.waiting",
+        lambda self, _: 1 if self.layout.delivery_id == delivery else None,
+    )
+    Bucket(store.control_bucket, client=store.client("s3")).put(f"served/{delivery}/owned", b"{}")
+    server = running()
+    until(lambda: len(began) == 2)  # of each transfer type
+    looked = server.looked_at
+    until(lambda: server.looked_at > looked + 0.5)
+    assert len(began) == 2
+    lock = LockBody.decode(json.dumps(HELD | {"refreshed_at": "2026-01-01T00:00:01.000Z"}).encode())
+    until(lambda: len(began) == 4)
 
 
 def test_a_lock_that_nobody_can_have_written_disturbs_no_other_delivery(running, deliver, store):
@@ -253,7 +326,7 @@ def test_a_delivery_that_cannot_be_looked_at_disturbs_no_other_and_is_shown(
 def test_an_outcome_that_cannot_be_written_down_is_no_trouble_of_the_delivery(running, deliver, caplog):
     server = running()
 
-    def full(_told):
+    def full(*_told):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     server.outcomes.add = full
@@ -293,6 +366,51 @@ def test_what_a_process_that_died_had_to_tell_the_next_one_tells(serving, webhoo
     outcomes.start()
     assert json.loads(webhook.messages.get(timeout=30)[1])["complete"] is True
     outcomes.stop()
+
+
+def test_a_program_that_hangs_keeps_no_webhook_waiting(serving, webhook, tmp_path):
+    sleeping = serving.model_copy(update={"command": ["sleep", "600"]})
+    outcomes = Outcomes(sleeping, tmp_path / "waiting", lambda *_: None)
+    outcomes._ways.sort(key=lambda way: way.name)
+    outcomes.start()
+    outcomes.add(TOLD, 1)
+    outcomes.add(TOLD, 2)
+    ids = {json.loads(webhook.messages.get(timeout=30)[1])["id"] for _ in range(2)}
+    assert len(ids) == 2
+
+
+def test_where_nobody_answers_not_each_message_is_tried(webhook, serving, tmp_path):
+    webhook.answers += [500] * 100
+    outcomes = Outcomes(serving, tmp_path / "waiting", lambda *_: None)
+    for epoch in range(20):
+        outcomes.add(TOLD, epoch)
+    (way,) = outcomes._ways
+    assert 0 < way._pass() <= 1
+    for _ in range(3):
+        webhook.messages.get(timeout=30)
+    assert webhook.messages.empty()
+
+
+def test_the_same_outcome_waits_once(serving, tmp_path):
+    outcomes = Outcomes(serving, tmp_path / "waiting", lambda *_: None)
+    outcomes.add(TOLD, 1)
+    outcomes.add(TOLD, 1)
+    assert len(list((tmp_path / "waiting").iterdir())) == 1
+
+
+def test_of_too_many_outcomes_the_oldest_are_given_up_and_those_are_bounded_too(
+    serving, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("upload_client.receiver.serving.outcomes.MOST_OUTCOMES", 2)
+    counted = []
+    outcomes = Outcomes(serving, tmp_path / "waiting", lambda *what: counted.append(what))
+    for epoch in range(7):
+        outcomes.add(TOLD | {"n_files": epoch}, epoch)
+    (way,) = outcomes._ways
+    told = [json.loads(path.read_text())["n_files"] for path in way._waiting()]
+    assert told == [5, 6]
+    assert counted == [("webhook", "given_up")] * 5
+    assert len(list((tmp_path / "waiting").glob("*.given-up"))) == 2
 
 
 def test_what_nobody_took_for_a_day_is_kept_and_told_no_more(serving, webhook, tmp_path):
@@ -358,17 +476,7 @@ class StandIn:
     def deliveries(self):
         from upload_client.receiver.serving.server import DeliveryState
 
-        lock = LockBody.decode(
-            json.dumps(
-                {
-                    "agent_id": new_agent_id(), "nonce": "n", "epoch": 1, "state": "held", "host": "h",
-                    "machine_id": None, "boot_id": None, "pid_ns": None, "pid": 1, "started": None,
-                    "user": "u",
-                    "acquired_at": "<script>alert(1)</script>", "refreshed_at": "2026-01-01T00:00:00.000Z",
-                    "lease_seconds": 60, "version": 1,
-                }
-            ).encode()
-        )  # fmt: skip
+        lock = LockBody.decode(json.dumps(HELD | {"acquired_at": "<script>alert(1)</script>"}).encode())
         outcome = TOLD | {"complete": False, "client": "<i>gone\x1b[2J</i>"}
         return [DeliveryState("d", "y", lock, 1, outcome, "<u>odd</u>")]
 

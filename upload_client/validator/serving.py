@@ -143,25 +143,42 @@ def serve(
                 told = _told(layout, outcome, _tally(validator, control, layout.index(client_epoch)))
                 telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
                 telemetry.info("the run of the delivery has ended", **told)
-                tell(told)
                 try:
-                    _publish(session, settings, told)
-                except (
-                    BotoCoreError,
-                    ClientError,
-                ) as error:  # the log has it, and the delivery is none the worse
-                    telemetry.count("MessagesNotSent")
-                    telemetry.info("the message about it was not sent", why=for_log(str(error)))
-                if told["complete"] and settings.signing_key is not None:
-                    key = partial(open_key, settings.signing_key, session, settings)
-                    _sign(key, layout, control, landing, client_epoch, telemetry, clock)
-                if told["complete"] and settings.tsa_url is not None:
-                    _date(settings.tsa_url, layout, control, client_epoch, telemetry)
-                if told["complete"] and settings.retain_days is not None:
-                    _retain(settings, settings.retain_days, layout, control, client_epoch, telemetry, clock)
+                    if told["complete"]:
+                        _complete(settings, session, layout, control, landing, client_epoch, telemetry, clock)
+                finally:  # last: who is told finds the receipt signed
+                    tell(told)
+                    try:
+                        _publish(session, settings, told)
+                    except (
+                        BotoCoreError,
+                        ClientError,
+                    ) as error:  # the log has it, and the delivery is none the worse
+                        telemetry.count("MessagesNotSent")
+                        telemetry.info("the message about it was not sent", why=for_log(str(error)))
     wrong = {"clock_ahead_seconds": clock.clock_ahead} if clock.is_wrong else {}
     telemetry.info("the validator leaves", outcome=outcome, **wrong)
     return outcome
+
+
+def _complete(
+    settings: ValidatorSettings,
+    session: boto3.Session,
+    layout: Layout,
+    control: Bucket,
+    landing: Bucket,
+    epoch: int,
+    telemetry: Telemetry,
+    clock: Clock,
+) -> None:
+    """Sign, date and keep the receipt of a complete delivery, as the settings say."""
+    if settings.signing_key is not None:
+        key = partial(open_key, settings.signing_key, session, settings)
+        _sign(key, layout, control, landing, epoch, telemetry, clock)
+    if settings.tsa_url is not None:
+        _date(settings.tsa_url, layout, control, epoch, telemetry)
+    if settings.retain_days is not None:
+        _retain(settings, settings.retain_days, layout, control, epoch, telemetry, clock)
 
 
 def _sign(

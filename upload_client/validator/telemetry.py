@@ -41,19 +41,21 @@ class Telemetry:
         self._counts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._n_logged = 0
+        # Loggers of one name are one, and so are all `Metrics`: many validators may be at work in a process.
+        self._names = names
         self._logger: Any = None
         self._metrics: Any = None
         with contextlib.suppress(ImportError):
-            from aws_lambda_powertools import Logger, Metrics  # noqa: PLC0415 — an extra
+            from aws_lambda_powertools import Logger  # noqa: PLC0415 — an extra
+            from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415
 
             self._logger = Logger(location=None)  # it would always be here
-            self._logger.append_keys(**names)
-            self._metrics = Metrics(namespace=NAMESPACE)
+            self._metrics = EphemeralMetrics(namespace=NAMESPACE)
 
     def info(self, message: str, **more: object) -> None:
         """Log something."""
         if self._logger is not None:
-            self._logger.info(message, extra=more)
+            self._logger.info(message, extra=self._names | more)
 
     def count(self, metric: str) -> None:
         """Count something that happened, for the next time metrics are written."""
@@ -94,7 +96,8 @@ class Telemetry:
         if log and self._logger is not None:
             self._logger.warning(
                 "a file is invalid" if came_out.status == "failure" else "a file could not be judged",
-                extra={
+                extra=self._names
+                | {
                     "path": for_log(path, _MAX_TEXT),
                     "why": for_log(came_out.message, _MAX_TEXT),
                     "checks": came_out.checks,

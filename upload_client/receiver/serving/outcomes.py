@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
-import secrets
 import subprocess
 import threading
 import time
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import urllib3
 
-from upload_client.core.serving import OLDEST_OUTCOME, retry_after, signature
+from upload_client.core.serving import MOST_OUTCOMES, OLDEST_OUTCOME, retry_after, signature
 from upload_client.core.text import for_log
 from upload_client.errors import UsageError
 from upload_client.receiver.serving.configuration import Serving
@@ -28,17 +28,19 @@ _SECONDS = 30.0
 """For an answer of the webhook."""
 _COMMAND_SECONDS = 120.0
 _MIN_SECRET = 16
+_FAILED_IN_A_ROW = 3
 
 
 class Outcomes:
     """Keeps outcomes in a folder until they are taken, those of an earlier process, too.
 
-    A message may come twice, where this process was ended in the middle: ``id`` is the same then.
+    Each way has a thread of its own: one that hangs keeps none of the others waiting. A message may come
+    twice, where this process was ended in the middle: ``id`` is the same then.
 
     Args:
         serving: where they go.
         folder: where they wait.
-        count: told ``webhook`` or ``command``, and ``taken``, ``refused`` or ``given_up``.
+        count: told ``webhook``, ``mail`` or ``command``, and ``taken``, ``refused`` or ``given_up``.
 
     Raises:
         UsageError: the secret cannot be read, or is too short.
@@ -46,90 +48,45 @@ class Outcomes:
 
     def __init__(self, serving: Serving, folder: Path, count: Callable[[str, str], None]) -> None:
         self._folder = folder
-        self._count = count
-        self._ways: dict[str, Callable[[bytes], str]] = {}
+        ways: dict[str, Callable[[bytes], str]] = {}
         if serving.webhook is not None:
             assert serving.webhook_secret_file is not None  # the configuration has seen to it
             self._url, self._secret = serving.webhook, _secret(serving.webhook_secret_file)
             self._pool = urllib3.PoolManager(retries=False, timeout=_SECONDS)
-            self._ways["webhook"] = self._post
+            ways["webhook"] = self._post
         if serving.command is not None:
             self._command = serving.command
-            self._ways["command"] = self._run
-        self._tries: dict[Path, tuple[int, float]] = {}
-        self._wake = threading.Event()
-        self._stopping = False
+            ways["command"] = self._run
         folder.mkdir(parents=True, exist_ok=True)
-        self._thread = threading.Thread(target=self._work, name="outcomes", daemon=True)
+        self._ways = [_Way(name, tell, folder, count) for name, tell in ways.items()]
 
     def start(self) -> None:
         """Begin to tell."""
-        self._thread.start()
+        for way in self._ways:
+            way.start()
 
     def stop(self) -> None:
         """Tell what waits once more, and end."""
-        self._stopping = True
-        self._wake.set()
-        self._thread.join(_SECONDS)
-
-    def add(self, told: Mapping[str, object]) -> None:
-        """Take an outcome; on disk when this returns."""
-        name = secrets.token_hex(8)
+        by = time.monotonic() + _SECONDS
         for way in self._ways:
-            path = self._folder / f"{time.time_ns():020}-{name}.{way}.json"
-            with replacing(path, private=True) as file:
-                file.write(json.dumps({"id": name, **told}) + "\n")
-        self._wake.set()
+            way.stop()
+        for way in self._ways:
+            way.join(max(0.0, by - time.monotonic()))
 
-    def _work(self) -> None:
-        while True:
-            due = self._tell()
-            if self._stopping:
-                return
-            self._wake.wait(due)
-            self._wake.clear()
+    def add(self, told: Mapping[str, object], epoch: int = 0) -> None:
+        """Take an outcome; on disk when this returns.
 
-    def _tell(self) -> float:
-        """Try all that is due; seconds until the next one is."""
-        soonest = 3600.0
-        for path in sorted(self._folder.glob("*.json")):
-            way = path.name.split(".")[-2]
-            if way not in self._ways:
-                continue  # of another configuration
-            n_tries, at = self._tries.get(path, (0, 0.0))
-            wait = at - time.monotonic()
-            if wait > 0 and not self._stopping:
-                soonest = min(soonest, wait)
-                continue
-            try:
-                why = self._ways[way](path.read_bytes())
-                age = time.time() - path.stat().st_mtime
-            except OSError as error:
-                why, age = str(error.strerror or error), 0.0
-            except Exception as error:  # noqa: BLE001 - what one way raises keeps no other from being told
-                why, age = f"{type(error).__name__}: {error}", 0.0
-            if not why:
-                self._count(way, "taken")
-                self._tries.pop(path, None)
-                try:
-                    path.unlink(missing_ok=True)
-                except OSError as error:
-                    _log.error("%s was taken, and cannot be removed: %s", path, error.strerror)
-                    self._tries[path] = n_tries + 1, time.monotonic() + retry_after(n_tries + 1)
-            elif age > OLDEST_OUTCOME:
-                self._count(way, "given_up")
-                _log.error(
-                    "an outcome is not told any more, it is kept as %s.given-up: %s", path, for_log(why)
-                )
-                with contextlib.suppress(OSError):
-                    path.rename(f"{path}.given-up")
-                self._tries.pop(path, None)
-            else:
-                self._count(way, "refused")
-                _log.warning("an outcome was not taken (%s), it is told again: %s", way, for_log(why))
-                self._tries[path] = n_tries + 1, time.monotonic() + retry_after(n_tries + 1)
-                soonest = min(soonest, retry_after(n_tries + 1))
-        return soonest
+        Args:
+            told: the message.
+            epoch: of the client whose run has ended: by it and the message the same outcome has the same id.
+
+        Raises:
+            OSError: it cannot be written down.
+        """
+        body = json.dumps(told)
+        name = hashlib.sha256(f"{epoch} {body}".encode()).hexdigest()[:16]
+        for way in self._ways:
+            way.add(name, json.dumps({"id": name, **told}) + "\n")
 
     def _post(self, body: bytes) -> str:
         """Why the webhook did not take it; empty where it did."""
@@ -164,6 +121,113 @@ class Outcomes:
             return f"the program cannot be run: {error.strerror or error}"
         said = done.stderr.decode("utf-8", "replace").strip()[-300:]
         return "" if done.returncode == 0 else f"the program ended with {done.returncode}: {said}"
+
+
+class _Way:
+    """One way of telling: its messages, oldest first, and the thread that tells them."""
+
+    def __init__(
+        self, name: str, tell: Callable[[bytes], str], folder: Path, count: Callable[[str, str], None]
+    ) -> None:
+        self.name = name
+        self._tell = tell
+        self._folder = folder
+        self._count = count
+        self._tries: dict[Path, tuple[int, float]] = {}  # how many, and when it is due again, monotonic
+        self._n_failed = 0  # in a row
+        self._not_before = 0.0
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name=f"outcomes by {name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def add(self, name: str, message: str) -> None:
+        if next(self._folder.glob(f"*-{name}.{self.name}.json"), None) is None:
+            path = self._folder / f"{time.time_ns():020}-{name}.{self.name}.json"
+            with replacing(path, private=True) as file:
+                file.write(message)
+        self._wake.set()
+
+    def _work(self) -> None:
+        while True:
+            stopping = self._stopping
+            due = self._pass()
+            if stopping:
+                return
+            self._wake.wait(due)
+            self._wake.clear()
+
+    def _pass(self) -> float:
+        """Try all that is due, until several in a row were not taken; seconds until the next one is."""
+        soonest = 3600.0
+        for path in self._waiting():
+            n_tries, at = self._tries.get(path, (0, 0.0))
+            wait = max(at, self._not_before) - time.monotonic()
+            if wait > 0 and not self._stopping:
+                soonest = min(soonest, wait)
+                continue
+            if not self._try(path, n_tries):
+                soonest = min(soonest, retry_after(n_tries + 1))
+                if self._stopping:
+                    break  # the next process tells the rest
+        return soonest
+
+    def _waiting(self) -> list[Path]:
+        """The messages that wait; what is too many of them is given up, the oldest first."""
+        paths = sorted(self._folder.glob(f"*.{self.name}.json"))
+        for path in paths[:-MOST_OUTCOMES]:
+            self._give_up(path, f"more than {MOST_OUTCOMES:,} wait")
+        for path in sorted(self._folder.glob(f"*.{self.name}.json.given-up"))[:-MOST_OUTCOMES]:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        return paths[-MOST_OUTCOMES:]
+
+    def _try(self, path: Path, n_tries: int) -> bool:
+        """Whether it needs no telling any more."""
+        try:
+            why = self._tell(path.read_bytes())
+            age = time.time() - path.stat().st_mtime
+        except OSError as error:
+            why, age = str(error.strerror or error), 0.0
+        except Exception as error:  # noqa: BLE001 - what one message raises keeps no other from being told
+            why, age = f"{type(error).__name__}: {error}", 0.0
+        if why:
+            self._n_failed += 1
+            if self._n_failed >= _FAILED_IN_A_ROW:  # nobody is there: it is not asked for each of them
+                self._not_before = time.monotonic() + retry_after(self._n_failed - _FAILED_IN_A_ROW + 1)
+            if age > OLDEST_OUTCOME:
+                self._give_up(path, why)
+                return True
+            self._count(self.name, "refused")
+            _log.warning("an outcome was not taken (%s), it is told again: %s", self.name, for_log(why))
+            self._tries[path] = n_tries + 1, time.monotonic() + retry_after(n_tries + 1)
+            return False
+        self._n_failed, self._not_before = 0, 0.0
+        self._count(self.name, "taken")
+        self._tries.pop(path, None)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            _log.error("%s was taken, and cannot be removed: %s", path, error.strerror)
+            self._tries[path] = n_tries + 1, time.monotonic() + retry_after(n_tries + 1)
+            return False
+        return True
+
+    def _give_up(self, path: Path, why: str) -> None:
+        self._count(self.name, "given_up")
+        _log.error("an outcome is not told any more, it is kept as %s.given-up: %s", path, for_log(why))
+        with contextlib.suppress(OSError):
+            path.rename(f"{path}.given-up")
+        self._tries.pop(path, None)
 
 
 def _secret(path: Path) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import threading
 import time
 import traceback
@@ -17,10 +19,11 @@ from upload_client.control.identity import new_agent_id
 from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.layout import InvalidName, Layout, check_name
 from upload_client.core.lease import LockBody
-from upload_client.core.serving import look_again_after
+from upload_client.core.serving import list_again_after, look_again_after
 from upload_client.core.text import for_log
 from upload_client.errors import Locked
 from upload_client.receiver.process import Process
+from upload_client.receiver.serving.begun import Begun
 from upload_client.receiver.serving.configuration import Configuration
 from upload_client.receiver.serving.metrics import Metrics
 from upload_client.receiver.serving.outcomes import Outcomes
@@ -74,18 +77,36 @@ class _Watched:
     """A delivery, as it is looked at.
 
     Attributes:
-        processes: the validator of each transfer type and shard.
+        first: its first validator, by whom its lock is read.
         new_at: when its lock was another than before, monotonic.
+        processes: the validator of each transfer type and shard; none while it is settled.
         look_at: when it is looked at next.
         settled: the lock of the client for whom nothing more is to be done.
+        left: the lock of a client that fell silent, by the validator that has left it: until it is another.
+        not_before: when a validator that failed may be begun again, monotonic.
     """
 
-    processes: dict[_Task, Process]
+    first: Process
     state: DeliveryState
     new_at: float
+    processes: dict[_Task, Process] = field(default_factory=dict)
     look_at: float = 0.0
     settled: LockBody | None = None
+    left: dict[_Task, LockBody | None] = field(default_factory=dict)
     not_before: dict[_Task, float] = field(default_factory=dict)
+
+
+@dataclass
+class _DataSet:
+    """A data set, as it is looked for deliveries.
+
+    Attributes:
+        new_at: when something was new in one of its deliveries, monotonic.
+        listed_at: when its deliveries were listed, monotonic.
+    """
+
+    new_at: float = -math.inf
+    listed_at: float = -math.inf
 
 
 def _traceback(error: Exception) -> str:
@@ -102,7 +123,7 @@ class Server:
 
     Args:
         configuration: the receiver's.
-        folder: where outcomes wait to be told.
+        folder: where outcomes wait to be told; beside it, in ``begun``, lies what is to be told of.
 
     Raises:
         UsageError: the configuration cannot be used.
@@ -122,7 +143,10 @@ class Server:
         self._control = Bucket(
             self._settings.control_bucket, prefix=self._settings.control_prefix, client=client
         )
+        self._begun = Begun(folder.parent / "begun")
+        self._untold = self._begun.found()
         self._watched: dict[tuple[str, str], _Watched] = {}
+        self._datasets: dict[str, _DataSet] = {}
         self._running: dict[_Task, threading.Thread] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -178,12 +202,7 @@ class Server:
         Raises:
             StoreError: the deliveries cannot be listed.
         """
-        for dataset, delivery_id in self._names():
-            name = dataset, delivery_id
-            if name not in self._watched:
-                made = self._watch(dataset, delivery_id)
-                with self._lock:
-                    self._watched[name] = made
+        self._find(time.monotonic())
         now = time.monotonic()
         for name, watched in list(self._watched.items()):
             if now >= watched.look_at and not self._stopping.is_set():
@@ -196,15 +215,27 @@ class Server:
                     _log.error("%s/%s: it could not be looked at\n%s", *name, _traceback(error))
                     watched.state = replace(watched.state, problem=for_log(str(error), 300))
                 watched.look_at = now + look_again_after(now - watched.new_at, self._serving.look_seconds)
+                dataset = self._datasets.setdefault(name[0], _DataSet())
+                dataset.new_at = max(dataset.new_at, watched.new_at)
         self.metrics.deliveries.set(len(self._watched))
         self.metrics.validators.set(len(self._running))
 
-    def _names(self) -> list[tuple[str, str]]:
-        """The data sets and deliveries that have keys in the control bucket."""
-        found = []
-        for dataset in self._folders(""):
-            found += [(dataset, delivery) for delivery in self._folders(f"{dataset}/")]
-        return found
+    def _find(self, now: float) -> None:
+        """Find deliveries that are new, by their keys in the control bucket.
+
+        One request lists the data sets. Those where something happens are listed each time, others in turn.
+        """
+        for name in self._folders(""):
+            dataset = self._datasets.setdefault(name, _DataSet())
+            pause = list_again_after(now - dataset.new_at, self._serving.look_seconds, len(self._datasets))
+            if now < dataset.listed_at + pause:
+                continue
+            for delivery_id in self._folders(f"{name}/"):
+                if (name, delivery_id) not in self._watched:
+                    made = self._watch(name, delivery_id)
+                    with self._lock:
+                        self._watched[name, delivery_id] = made
+            dataset.listed_at = now
 
     def _folders(self, prefix: str) -> list[str]:
         names = []
@@ -218,32 +249,55 @@ class Server:
         return names
 
     def _watch(self, dataset: str, delivery_id: str) -> _Watched:
+        return _Watched(
+            self._process(_Task(dataset, delivery_id, TRANSFER_TYPES[0], 0)),
+            DeliveryState(dataset, delivery_id),
+            time.monotonic(),
+        )
+
+    def _process(self, task: _Task) -> Process:
         settings = self._settings
-        processes = {}
-        for transfer_type in TRANSFER_TYPES:
-            layout = Layout(
-                dataset, delivery_id, transfer_type, settings.control_prefix, settings.landing_prefix
-            )
-            for shard in range(settings.shards):
-                task = _Task(dataset, delivery_id, transfer_type, shard)
-                processes[task] = Process(settings, layout, shard=shard, client=self._client)
-        return _Watched(processes, DeliveryState(dataset, delivery_id), time.monotonic())
+        layout = Layout(
+            task.dataset,
+            task.delivery_id,
+            task.transfer_type,
+            settings.control_prefix,
+            settings.landing_prefix,
+        )
+        return Process(settings, layout, shard=task.shard, client=self._client)
+
+    def _processes(self, watched: _Watched) -> dict[_Task, Process]:
+        if not watched.processes:
+            name = watched.state.dataset, watched.state.delivery_id
+            tasks = [
+                _Task(*name, transfer_type, shard)
+                for transfer_type in TRANSFER_TYPES
+                for shard in range(self._settings.shards)
+            ]
+            watched.processes = {task: self._process(task) for task in tasks}
+        return watched.processes
 
     def _look_at(self, watched: _Watched, now: float) -> None:
-        lock = next(iter(watched.processes.values())).lock()
+        lock = watched.first.lock()
+        is_first = watched.state.lock is None
         if lock != watched.state.lock:
             watched.new_at = now
             watched.state = replace(watched.state, lock=lock)
         if lock is None or lock == watched.settled:
             return
         settled = True
+        processes = self._processes(watched)
         # A client delivers of one type: where one validator of it is at work only its others may be missing.
-        types = {task.transfer_type for task in watched.processes if task in self._running}
-        for task, process in watched.processes.items():
+        types = {task.transfer_type for task in processes if task in self._running}
+        for task, process in processes.items():
             if task in self._running or (types and task.transfer_type not in types):
                 settled = False
                 continue
+            if watched.left.get(task) == lock:
+                continue
             epoch = process.waiting(lock)
+            if epoch is None:
+                epoch = self._untold_epoch(task, lock)
             if epoch is None:
                 continue
             settled = False
@@ -251,14 +305,42 @@ class Server:
                 self._begin(watched, task, process, epoch)
         if settled and lock.state != "held":
             watched.settled = lock
+            watched.processes = {}
+            watched.left.clear()
+            if is_first:
+                watched.new_at = -math.inf  # it was over before this process began
+
+    def _untold_epoch(self, task: _Task, lock: LockBody) -> int | None:
+        """The epoch of the lock, where a process before this one has judged it, and died before it told."""
+        epoch = self._untold.get(task[:3]) if task.shard == 0 else None
+        if epoch is None or (epoch == lock.epoch and self._begun.has(task[:3])):
+            return epoch
+        self._untold.pop(task[:3], None)
+        if epoch != lock.epoch:  # the next client's outcome takes in this one's
+            self._begun.forget(task[:3])
+        return None
+
+    def _leave(self, watched: _Watched, task: _Task, process: Process) -> None:
+        """Let a client that fell silent be, and be told of once, until its lock is another."""
+        with contextlib.suppress(StoreError):  # then it is looked at again
+            watched.left[task] = process.lock()
 
     def _begin(self, watched: _Watched, task: _Task, process: Process, epoch: int) -> None:
+        run = task[:3]
+        is_told = True
+
+        def is_done(outcome: str) -> bool:
+            """Whether nothing is left for the next process. A lock may be of the one before, which died."""
+            return is_told and outcome != "failed" and not (outcome == "locked" and run in self._untold)
+
         def tell(told: dict[str, object]) -> None:
+            nonlocal is_told
             watched.state = replace(watched.state, outcome=told)
             self.metrics.ended(told)
             try:
-                self.outcomes.add(told)
-            except OSError as error:  # the delivery is none the worse, and its receipt is yet to be signed
+                self.outcomes.add(told, epoch)
+            except OSError as error:  # the delivery is none the worse; the next process tells it
+                is_told = False
                 _log.error(
                     "%s/%s: its outcome is told to nobody, it cannot be written to the state_dir: %s",
                     task.dataset,
@@ -268,6 +350,8 @@ class Server:
 
         def work() -> None:
             outcome: str = "locked"
+            if task.shard == 0:
+                self._begun.note(run, epoch)
             try:
                 outcome = serve(
                     self._settings,
@@ -289,6 +373,11 @@ class Server:
             finally:
                 if outcome in ("failed", "error", "locked"):
                     watched.not_before[task] = time.monotonic() + _AFTER_TROUBLE
+                if outcome == "error":
+                    self._leave(watched, task, process)
+                if task.shard == 0 and is_done(outcome):
+                    self._untold.pop(run, None)
+                    self._begun.forget(run)
                 self.metrics.left(outcome)
                 with self._lock:
                     self._running.pop(task, None)

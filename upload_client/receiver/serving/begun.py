@@ -1,0 +1,71 @@
+"""Notes of the runs of deliveries that are judged here, and not told of yet.
+
+A validator's log says that all is judged before the receipt is signed and the outcome told. Where the process
+dies between the two, nothing in the store says so: the next one finds the note that lies here, and does both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+from upload_client.core.files import TRANSFER_TYPES
+from upload_client.core.layout import InvalidName, check_name
+from upload_client.core.text import for_log
+from upload_client.support.atomic import replacing
+
+__all__ = ["Begun"]
+
+_log = logging.getLogger(__name__)
+_MAX_NOTE = 4096
+
+_Run = tuple[str, str, str]
+
+
+class Begun:
+    """Notes in a folder, one for each delivery and transfer type.
+
+    Args:
+        folder: where they lie; made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def found(self) -> dict[_Run, int]:
+        """Those of an earlier process: epochs by data set, delivery and transfer type."""
+        runs: dict[_Run, int] = {}
+        for path in self._folder.glob("*.json"):
+            try:
+                with path.open("rb") as file:
+                    dataset, delivery_id, transfer_type, epoch = json.loads(file.read(_MAX_NOTE))
+                check_name(dataset, "name"), check_name(delivery_id, "name")
+            except (OSError, ValueError, TypeError, InvalidName):
+                continue  # cut off, or nobody's
+            if transfer_type in TRANSFER_TYPES and type(epoch) is int:
+                runs[dataset, delivery_id, transfer_type] = epoch
+        return runs
+
+    def note(self, run: _Run, epoch: int) -> None:
+        """Write down that a run is being judged; on disk when this returns."""
+        try:
+            with replacing(self._path(run), private=True) as file:
+                file.write(json.dumps([*run, epoch]))
+        except OSError as error:  # it is judged all the same
+            _log.warning("%s/%s: it cannot be noted in the state_dir: %s", *run[:2], for_log(str(error), 300))
+
+    def has(self, run: _Run) -> bool:
+        """Whether it is still there: another process of this machine may have told of it."""
+        return self._path(run).exists()
+
+    def forget(self, run: _Run) -> None:
+        """Take the note away: the run is told of, or is another's."""
+        with contextlib.suppress(OSError):
+            self._path(run).unlink(missing_ok=True)
+
+    def _path(self, run: _Run) -> Path:
+        return self._folder / f"{hashlib.sha256(repr(run).encode()).hexdigest()[:32]}.json"
