@@ -19,12 +19,15 @@ A client made here
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 import botocore.config
 import botocore.handlers
+import botocore.session
+from botocore.loaders import Loader
 
 from upload_client.s3 import answer_size, listing, network, request_log, write_guard
 from upload_client.s3.skew import explain_expiry
@@ -34,7 +37,7 @@ from upload_client.support import failpoints
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["RETRIES", "Endpoints", "client", "s3_client"]
+__all__ = ["RETRIES", "Endpoints", "client", "one_of_many", "s3_client"]
 
 RETRIES = {"mode": "standard", "total_max_attempts": 3}
 """Botocore's standard mode: at most two repeats, some 3 s apart at most, none when an outage lasts."""
@@ -57,6 +60,23 @@ class Endpoints(Protocol):
 
 _FILES = ("ca_bundle", "client_cert", "client_key")
 """More of the settings, where there are any: PEM files."""
+
+_LOADER = Loader()
+_LOADER_LOCK = threading.Lock()
+
+
+def one_of_many() -> boto3.Session:
+    """Make a session of this process' own, of which there may be many at once.
+
+    The descriptions of the services, some 11 MB, are read once for all of them. Credentials and clients are
+    its own.
+    """
+    made = botocore.session.get_session()
+    made.register_component("data_loader", _LOADER)
+    with _LOADER_LOCK:
+        session = boto3.Session(botocore_session=made)
+        _LOADER.search_paths[:] = dict.fromkeys(_LOADER.search_paths)  # boto3 adds its own each time
+    return session
 
 
 def client(

@@ -75,7 +75,7 @@ def serve(
         Locked: another validator is there; nothing was done.
         StoreError: the store cannot be asked whether there is one.
     """
-    session = boto3.Session()
+    session = clients.one_of_many()
     client = clients.s3_client(session, settings, pool=settings.threads + 4)
     options = for_control(settings.object_options)
     control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client, options=options)
