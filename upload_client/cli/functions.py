@@ -20,6 +20,7 @@ NAME = "handle-lambda-request"
 _HANDLER = ("AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER")
 _PAYLOAD = ("AWS_LAMBDA_EVENT_PAYLOAD",)
 _ROUTER = "upload_client.functions.notifications.NotificationRouter"
+_REFUSED = "See that bucket and key are the right ones, and what this role may do there; then run it again."
 _RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
 
 
@@ -150,6 +151,7 @@ def _failure(error: BaseException) -> Failure:
         return Failure.of(error)
     from upload_client.core.text import for_log  # noqa: PLC0415 # not for --help
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # likewise
+    from upload_client.s3.bucket import StoreError  # noqa: PLC0415 # likewise
     from upload_client.support.secrets import without_secrets  # noqa: PLC0415 # likewise
 
     told = Failure.of(error)
@@ -157,8 +159,13 @@ def _failure(error: BaseException) -> Failure:
         from upload_client.functions import errors  # noqa: PLC0415 # likewise
 
         usage = isinstance(error, errors.InvalidRequest | errors.HandlerNotAllowed | errors.MissingExtra)
-        return Failure(2 if usage else 1, told.sentence, told.hint)
-    said = for_log(without_secrets(str(error)), 1000)
+        # What S3 refuses is told to providers elsewhere; here the receiver is at work.
+        hint = _REFUSED if isinstance(error, StoreError) else told.hint
+        return Failure(2 if usage else 1, told.sentence, hint)
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        said = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    said = for_log(without_secrets(said), 1000)
     return Failure(
         1, f"the function failed: {type(error).__name__}{f': {said}' if said else ''}", "--debug shows where."
     )

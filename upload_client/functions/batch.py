@@ -9,11 +9,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from upload_client.core.batch_jobs import definition, is_equal, is_job_name, overrides, resources
 from upload_client.core.images import ImageError, parse_image
 from upload_client.functions.base import InvalidRequest, LambdaHandler, aws
+from upload_client.functions.base.models import Model
 
 __all__ = [
     "CreateDefinitionAndPrepareArgsHandler",
@@ -25,7 +26,7 @@ __all__ = [
 _MAX_NAME = 128
 
 
-class CreateDefinitionAndPrepareArgsRequest(BaseModel):
+class CreateDefinitionAndPrepareArgsRequest(Model):
     """A job: its image, and what it needs.
 
     Attributes:
@@ -53,12 +54,12 @@ class CreateDefinitionAndPrepareArgsRequest(BaseModel):
     job_queue_name: str = Field(min_length=1)
     job_role_arn: str | None = None
     job_name: str | None = None
-    command: list[str] = []
-    environment: dict[str, str] = {}
-    job_definition_tags: dict[str, str] = {}
-    resource_requirements: list[dict[str, Any]] | dict[str, Any] = []
-    mount_points: list[dict[str, Any]] = []
-    volumes: list[dict[str, Any]] = []
+    command: list[str] = Field(default_factory=list)
+    environment: dict[str, str] = Field(default_factory=dict)
+    job_definition_tags: dict[str, str] = Field(default_factory=dict)
+    resource_requirements: list[dict[str, Any]] | dict[str, Any] = Field(default_factory=list)
+    mount_points: list[dict[str, Any]] = Field(default_factory=list)
+    volumes: list[dict[str, Any]] = Field(default_factory=list)
     retry_strategy: dict[str, Any] | None = None
     privileged: bool = False
 
@@ -81,7 +82,7 @@ class CreateDefinitionAndPrepareArgsRequest(BaseModel):
         return image
 
 
-class CreateDefinitionAndPrepareArgsResponse(BaseModel):
+class CreateDefinitionAndPrepareArgsResponse(Model):
     """Arguments of ``batch:submitJob``.
 
     Attributes:

@@ -12,12 +12,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from upload_client.core import demand as rules
 from upload_client.core.demand import DemandError, Mount, Param
 from upload_client.errors import UsageError
 from upload_client.functions.base import InvalidRequest, LambdaHandler, aws
+from upload_client.functions.base.models import Model
 from upload_client.functions.batch import CreateDefinitionAndPrepareArgsRequest
 from upload_client.functions.data_sync.models import (
     S3URI,
@@ -46,7 +47,7 @@ ENVIRONMENT_VARIABLE = "ENV_BASE"
 """Names an environment: jobs have it before their names, and file systems are looked up by a tag of it."""
 
 
-class _Open(BaseModel):
+class _Open(Model):
     """A model that passes on the fields it does not know."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -64,10 +65,10 @@ class ExecutionParameters(_Open):
         param_pair_overrides: which outputs come of which inputs; passed on.
     """
 
-    command: list[str] = []
-    params: dict[str, Any] = {}
-    inputs: list[str] = []
-    outputs: list[str] = []
+    command: list[str] = Field(default_factory=list)
+    params: dict[str, Any] = Field(default_factory=dict)
+    inputs: list[str] = Field(default_factory=list)
+    outputs: list[str] = Field(default_factory=list)
     output_s3_prefix: S3URI | None = None
     param_pair_overrides: list[Any] | None = None
 
@@ -118,7 +119,7 @@ class DemandExecution(_Open):
         return rules.check_id(execution_id)
 
 
-class FileSystemConfiguration(BaseModel):
+class FileSystemConfiguration(Model):
     """A file system of EFS, by id or by its tag ``Name``.
 
     Attributes:
@@ -132,7 +133,7 @@ class FileSystemConfiguration(BaseModel):
     container_path: str | None = None
 
 
-class DemandFileSystemConfigurations(BaseModel):
+class DemandFileSystemConfigurations(Model):
     """Candidates for each role, of which an execution gets one; always the same one.
 
     Attributes:
@@ -142,9 +143,9 @@ class DemandFileSystemConfigurations(BaseModel):
         selection_strategy: at random, seeded with ``{execution_id}#{role}``.
     """
 
-    shared: list[FileSystemConfiguration] = [FileSystemConfiguration()]
-    scratch: list[FileSystemConfiguration] = [FileSystemConfiguration()]
-    tmp: list[FileSystemConfiguration] = []
+    shared: list[FileSystemConfiguration] = Field(default_factory=lambda: [FileSystemConfiguration()])
+    scratch: list[FileSystemConfiguration] = Field(default_factory=lambda: [FileSystemConfiguration()])
+    tmp: list[FileSystemConfiguration] = Field(default_factory=list)
     selection_strategy: Literal["RANDOM"] = "RANDOM"
 
     @field_validator("shared", "scratch", "tmp", mode="before")
@@ -168,7 +169,7 @@ class EnvFileWriteMode(StrEnum):
     IF_REQUIRED = "IF_REQUIRED"
 
 
-class DataSyncConfiguration(BaseModel):
+class DataSyncConfiguration(Model):
     """How data is synced.
 
     Attributes:
@@ -182,7 +183,7 @@ class DataSyncConfiguration(BaseModel):
     size_only: bool = True
 
 
-class ContextManagerConfiguration(BaseModel):
+class ContextManagerConfiguration(Model):
     """How an execution is set up, and cleaned up after.
 
     Attributes:
@@ -204,7 +205,7 @@ class ContextManagerConfiguration(BaseModel):
     output_data_sync_configuration: DataSyncConfiguration = Field(default_factory=DataSyncConfiguration)
 
 
-class PrepareDemandScaffoldingRequest(BaseModel):
+class PrepareDemandScaffoldingRequest(Model):
     """An execution, and how it is to be set up."""
 
     demand_execution: DemandExecution
@@ -216,21 +217,21 @@ class PrepareDemandScaffoldingRequest(BaseModel):
     )
 
 
-class SetupConfigs(BaseModel):
+class SetupConfigs(Model):
     """Requests before the program runs: for `PrepareBatchDataSyncHandler`, and for the job."""
 
     data_sync_requests: list[PrepareBatchDataSyncRequest]
     batch_create_request: CreateDefinitionAndPrepareArgsRequest
 
 
-class CleanupConfigs(BaseModel):
+class CleanupConfigs(Model):
     """Requests after the program has run: syncs of outputs, then what is removed."""
 
     data_sync_requests: list[PrepareBatchDataSyncRequest]
     remove_data_paths_requests: list[RemoveDataPathsRequest]
 
 
-class PrepareDemandScaffoldingResponse(BaseModel):
+class PrepareDemandScaffoldingResponse(Model):
     """All requests around an execution, whose inputs and outputs have the paths of its container now."""
 
     demand_execution: DemandExecution

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from upload_client.core.images import (
     Blob,
@@ -22,6 +22,7 @@ from upload_client.core.images import (
     read_manifest,
 )
 from upload_client.functions.base import InvalidRequest, LambdaHandler
+from upload_client.functions.base.models import Model
 from upload_client.functions.registry import Registry, RegistryError, digest_of
 
 __all__ = [
@@ -38,7 +39,7 @@ _DEEPEST = 3
 _MOST_CHILDREN = 500
 
 
-class Repository(BaseModel):
+class Repository(Model):
     """A repository: ``registry/path``, or ``{account_id, region, repository_name}`` of ECR, as an object.
 
     Attributes:
@@ -89,7 +90,7 @@ class Image(Repository):
     image_tag: str = Field(default="", pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$")
 
 
-class ReplicateImageRequest(BaseModel):
+class ReplicateImageRequest(Model):
     """An image, and where a copy of it goes.
 
     Attributes:
@@ -100,7 +101,7 @@ class ReplicateImageRequest(BaseModel):
 
     source_image: Image
     destination_repository: Repository
-    destination_image_tags: list[str] = []
+    destination_image_tags: list[str] = Field(default_factory=list)
 
     @field_validator("destination_image_tags")
     @classmethod
@@ -110,7 +111,7 @@ class ReplicateImageRequest(BaseModel):
         return tags
 
 
-class ReplicateImageResponse(BaseModel):
+class ReplicateImageResponse(Model):
     """The copy.
 
     Attributes:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import ValidationError
 
 from upload_client.core.text import for_log
@@ -13,6 +15,9 @@ from upload_client.support.secrets import without_secrets
 __all__ = ["HandlerNotAllowed", "InvalidRequest", "MissingExtra", "Unanswerable", "told"]
 
 _MOST_TOLD = 5
+_OF_PYDANTIC = re.compile(
+    r"(?:list|dict|tuple|set|function-[a-z]+|constrained-[a-z]+)\[.*\]|str|int|float|bool"
+)
 
 
 class InvalidRequest(UsageError):
@@ -44,8 +49,11 @@ def told(error: ValidationError) -> str:
     mistakes = error.errors(include_url=False, include_context=False, include_input=False)
     clauses = []
     for mistake in mistakes[:_MOST_TOLD]:
-        where = ".".join(for_log(str(part), 100) for part in mistake["loc"])
-        clauses.append(f"{where}: {mistake['msg']}" if where else mistake["msg"])
+        parts = (str(part) for part in mistake["loc"])
+        # Of a field that may be one of several things, pydantic names these as well.
+        where = ".".join(for_log(part, 100) for part in parts if not _OF_PYDANTIC.fullmatch(part))
+        said = mistake["msg"].removeprefix("Value error, ")
+        clauses.append(f"{where}: {said}" if where else said)
     if more := len(mistakes) - len(clauses):
         clauses.append(f"and {more} more")
     return for_log(without_secrets("; ".join(clauses)), 1000)

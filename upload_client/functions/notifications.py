@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, JsonValue, model_validator
 
 from upload_client.core.notifications import (
     MAX_SES_SUBJECT,
@@ -28,6 +28,7 @@ from upload_client.core.notifications import (
 from upload_client.core.text import for_log
 from upload_client.functions.base import LambdaHandler, aws
 from upload_client.functions.base.aws import ServiceError
+from upload_client.functions.base.models import Model
 from upload_client.support.secrets import without_secrets
 
 __all__ = [
@@ -52,7 +53,7 @@ class NotificationContentType(StrEnum):
     JSON = "json"
 
 
-class NotificationContent(BaseModel):
+class NotificationContent(Model):
     """The text of a notification.
 
     Attributes:
@@ -85,7 +86,7 @@ class NotificationContent(BaseModel):
         return {**rest, "message": json.dumps(message, ensure_ascii=False, indent=2)}
 
 
-class NotificationRequest(BaseModel):
+class NotificationRequest(Model):
     """A text, and whom to tell it.
 
     Attributes:
@@ -98,7 +99,7 @@ class NotificationRequest(BaseModel):
     targets: list[JsonValue]
 
 
-class NotifierResult(BaseModel):
+class NotifierResult(Model):
     """The result of one target.
 
     Attributes:
@@ -112,7 +113,7 @@ class NotifierResult(BaseModel):
     response: JsonValue
 
 
-class NotificationResponse(BaseModel):
+class NotificationResponse(Model):
     """The results of all targets, in their order."""
 
     results: list[NotifierResult]

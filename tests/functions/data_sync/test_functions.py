@@ -157,6 +157,48 @@ def test_a_batch_has_no_more_files_than_it_may(world: World) -> None:
     assert cut == [["b/"], ["a.csv", "g"]]
 
 
+def test_null_means_what_a_missing_field_means(world: World) -> None:
+    world.write("src/a", "1")
+    event = {"source_path": world.path("src/"), "destination_path": world.path("dst/")}
+    nulls = {"max_concurrency": None, "delete": None, "remote_to_local_config": None, "filter_config": None}
+    assert ask("DataSyncHandler", {**event, **nulls})["result"]["files_transferred"] == 1
+    assert ask("DataSyncHandler", {**event, **nulls}) == ask("DataSyncHandler", event)
+    with pytest.raises(InvalidRequest, match="source_path"):
+        ask("DataSyncHandler", {**event, "source_path": None})
+    assert ask("OutdatedDataPathScannerHandler", {"path": world.path("src/"), "current_time": None})
+
+
+@pytest.mark.parametrize("name", ["DataSyncHandler", "ListDataPathsHandler"])
+def test_what_is_no_regular_expression_is_told_with_its_field(name: str) -> None:
+    event = {"path": "x", "include": "(", "source_path": "x", "destination_path": "y"}
+    with pytest.raises(InvalidRequest, match=r"include: '\(' is no regular expression: missing \)"):
+        ask(name, {**event, "filter_config": {"include": ["a", "("]}})
+
+
+def test_what_is_wrong_is_told_without_the_words_of_pydantic() -> None:
+    with pytest.raises(InvalidRequest) as told:
+        ask("BatchDataSyncHandler", {"requests": [{"source_path": ""}]})
+    assert str(told.value) == (
+        "the event is no BatchDataSyncRequest: requests.0.source_path: a path is empty, or has a NUL"
+        " character; requests.0.destination_path: Field required; requests: Input should be a valid string"
+    )
+
+
+def test_json_is_what_others_take_for_json(world: World) -> None:
+    world.write("nan.json", "[NaN]")
+    with pytest.raises(UsageError, match="is no JSON"):
+        ask("GetJSONFromFileHandler", {"path": world.path("nan.json")})
+    with pytest.raises(InvalidRequest, match="is no JSON"):
+        ask("PutJSONToFileHandler", '{"content": Infinity, "path": "x"}')
+    ask("PutJSONToFileHandler", {"content": None, "path": world.path("null.json")})
+    assert ask("GetJSONFromFileHandler", {"path": world.path("null.json")}) == {"content": None}
+    for path in (world.uri(""), world.uri("x/"), world.path("x/")):
+        with pytest.raises(UsageError, match="is a folder"):
+            ask("PutJSONToFileHandler", {"content": 1, "path": path})
+        with pytest.raises(UsageError, match="is a folder"):
+            ask("GetJSONFromFileHandler", {"path": path})
+
+
 def test_names_that_are_not_utf_8_are_told_apart_and_not_where_no_json_can_hold_them(
     tmp_path: Path, context: object
 ) -> None:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
@@ -33,7 +32,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from upload_client.core.invocations import unanswerable, without_secret_fields
 from upload_client.functions.base.context import LocalContext
-from upload_client.functions.base.payloads import read_event
+from upload_client.functions.base.payloads import json_of, read_event
 from upload_client.functions.base.telemetry import FunctionMetrics, function_logger, naming
 from upload_client.functions.base.typing_arguments import type_arguments
 from upload_client.functions.errors import InvalidRequest, Unanswerable, told
@@ -88,7 +87,7 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
     def deserialize_sqs_record(cls, record: SQSRecord) -> REQUEST:
         """Make a request of a message. By default its body is JSON."""
         try:
-            body = json.loads(record.body)
+            body = json_of(record.body.encode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError):
             raise InvalidRequest("the body of the message is no JSON") from None
         return cls.deserialize_request(body)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from upload_client.core.text import for_log
 from upload_client.functions.errors import InvalidRequest
@@ -28,6 +28,20 @@ def split_uri(uri: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
+def json_of(content: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """The JSON that bytes are, without what Python reads as such beside it (NaN, Infinity).
+
+    Raises:
+        ValueError: they are none.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(content, parse_constant=_refuse)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
 def read_event(event: Any) -> Any:  # noqa: ANN401 - any JSON
     """An event as JSON: as it is, or what a text means.
 
@@ -45,7 +59,7 @@ def read_event(event: Any) -> Any:  # noqa: ANN401 - any JSON
     if event.startswith("s3://"):
         return read_location(event)
     try:
-        found = json.loads(event)
+        found = json_of(event.encode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         if event.lstrip()[:1] in ("{", "["):
             raise InvalidRequest("the event is no JSON, though it begins like it") from None
@@ -87,9 +101,13 @@ def read_location(location: str, *, may_be_pipe: bool = False) -> Any:  # noqa: 
     if len(content) > MAX_EVENT:
         raise InvalidRequest(f"{shown} is larger than {MAX_EVENT:,} bytes")
     try:
-        return json.loads(content)
+        return json_of(content)
     except (ValueError, RecursionError):
         raise InvalidRequest(f"{shown} holds no JSON") from None
+
+
+class _NoPlace(InvalidRequest):
+    hint = "Name a file in a folder that is there, or s3://BUCKET/KEY."
 
 
 def check_location(location: str) -> None:
@@ -101,11 +119,11 @@ def check_location(location: str) -> None:
     shown = for_log(location, 200)
     if location.startswith("s3://"):
         if split_uri(location) is None:
-            raise InvalidRequest(f"{shown} is no s3://bucket/key")
+            raise _NoPlace(f"{shown} is no s3://bucket/key")
         return
     path = Path(location)
     if "\0" in location or path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InvalidRequest(f"{shown} is no file that can be written")
+        raise _NoPlace(f"{shown} is no file that can be written")
 
 
 def write_location(location: str, answer: Any) -> None:  # noqa: ANN401 - any JSON

@@ -14,13 +14,14 @@ from pydantic import JsonValue
 from upload_client.core import checksums
 from upload_client.errors import UsageError
 from upload_client.functions.base.handler import LambdaHandler
+from upload_client.functions.base.payloads import json_of
 from upload_client.functions.data_sync.models import (
     GetJSONFromFileRequest,
     GetJSONFromFileResponse,
     PutJSONToFileRequest,
     PutJSONToFileResponse,
 )
-from upload_client.functions.data_sync.paths import S3Place, place_of
+from upload_client.functions.data_sync.paths import Place, S3Place, place_of
 from upload_client.s3.bucket import Bucket, NotFound, repeat_while_lost, store_errors
 from upload_client.support.atomic import replacing
 
@@ -61,7 +62,7 @@ def read_json(path: str) -> Any:  # noqa: ANN401 - any JSON
         StoreError: S3 refuses.
         OSError: it cannot be read.
     """
-    place = place_of(path)
+    place = _file(path)
     if isinstance(place, S3Place):
         try:
             body = repeat_while_lost(
@@ -75,7 +76,7 @@ def read_json(path: str) -> Any:  # noqa: ANN401 - any JSON
         if len(body) > MAX_BYTES:
             raise UsageError(f"{path} has more than {MAX_BYTES:,} bytes")
     try:
-        return json.loads(body)
+        return json_of(body)
     except (ValueError, RecursionError):
         raise UsageError(f"{path} is no JSON", hint="Give the path of a JSON file.") from None
 
@@ -92,7 +93,7 @@ def write_json(path: str, content: Any, *, tags: str | None = None) -> None:  # 
         StoreError: S3 refuses.
         OSError: it cannot be written.
     """
-    place = place_of(path)
+    place = _file(path)
     if isinstance(place, S3Place):
         put_json(place, json.dumps(content, sort_keys=True).encode(), tags=tags)
         return
@@ -100,6 +101,13 @@ def write_json(path: str, content: Any, *, tags: str | None = None) -> None:  # 
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as file:
         file.write(json.dumps(content, indent=4, sort_keys=True))
+
+
+def _file(path: str) -> Place:
+    place = place_of(path)
+    if place.is_folder:
+        raise UsageError(f"{path} is a folder", hint="Give the path of a file, without '/' at its end.")
+    return place
 
 
 def put_json(place: S3Place, body: bytes, *, tags: str | None = None) -> None:
@@ -127,6 +135,11 @@ class GetJSONFromFileHandler(LambdaHandler[GetJSONFromFileRequest, GetJSONFromFi
     def handle(self, request: GetJSONFromFileRequest) -> GetJSONFromFileResponse:
         """Read it; raises as `read_json`."""
         return GetJSONFromFileResponse(content=read_json(request.path))
+
+    @classmethod
+    def serialize_response(cls, response: GetJSONFromFileResponse) -> dict[str, JsonValue]:
+        """The JSON of a response: content that is null stands there as well."""
+        return {"content": response.content}
 
 
 class PutJSONToFileHandler(LambdaHandler[PutJSONToFileRequest, PutJSONToFileResponse]):

@@ -7,11 +7,14 @@ A path is a text: ``s3://bucket/key``, ``efs://fs-…[:/]path``, or a path of th
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from upload_client.functions.base.models import Model
 
 __all__ = [
     "BatchDataSyncRequest",
@@ -68,7 +71,7 @@ S3URI = Annotated[str, BeforeValidator(_s3_uri)]
 """``s3://bucket/key``."""
 
 
-class _Model(BaseModel):
+class _Model(Model):
     """A model that passes over fields it does not know, as those of later versions."""
 
     model_config = ConfigDict(extra="ignore")
@@ -105,6 +108,19 @@ class PutJSONToFileResponse(_Model):
 # ------------------------------------------------------------------------------------------------- data sync
 
 
+def _expressions(value: str | list[str] | None) -> str | list[str] | None:
+    for pattern in [value] if isinstance(value, str) else value or ():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    return value
+
+
+Expressions = Annotated[str | list[str] | None, AfterValidator(_expressions)]
+"""A regular expression, or several."""
+
+
 class DataSyncFilterConfig(_Model):
     """Which files are synced: regular expressions that match all of a path relative to the filter root.
 
@@ -113,8 +129,8 @@ class DataSyncFilterConfig(_Model):
         exclude: one or several; what they match stays out, even if it is included.
     """
 
-    include: str | list[str] | None = None
-    exclude: str | list[str] | None = None
+    include: Expressions = None
+    exclude: Expressions = None
 
 
 class RemoteToLocalConfig(_Model):
@@ -270,8 +286,8 @@ class ListDataPathsRequest(_Model):
     """
 
     path: DataPath
-    include: str | list[str] | None = None
-    exclude: str | list[str] | None = None
+    include: Expressions = None
+    exclude: Expressions = None
 
 
 class ListDataPathsResponse(_Model):

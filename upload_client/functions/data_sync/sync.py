@@ -445,9 +445,8 @@ class _Sync:
                     plan.keep.append((item.path, item.source if moves else _NO_FACTS))
         if not plan.send and not plan.n_kept and plan.n_seen:
             self._missing(
-                f"the filters keep none of the {plan.n_seen:,} files of {source.uri}"
-                f" ({request.filter_config}: regular expressions, matched with all of a path relative to"
-                f" {request.filter_root or source.uri})",
+                f"the filters keep none of the {plan.n_seen:,} files of {source.uri}: they are regular"
+                f" expressions, matched with all of a path relative to {request.filter_root or source.uri}",
                 ValueError,
             )
             return

@@ -8,13 +8,14 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import boto3
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from upload_client.core.data_sync import BATCH_BYTES, BATCH_OBJECTS
 from upload_client.core.files import TransferType
 from upload_client.core.layout import Layout
 from upload_client.errors import UsageError
 from upload_client.functions.base.handler import LambdaHandler
+from upload_client.functions.base.models import Model
 from upload_client.functions.data_sync.models import (
     BatchDataSyncRequest,
     DataSyncFilterConfig,
@@ -53,7 +54,7 @@ Topic = Annotated[str | None, BeforeValidator(lambda given: None if given in (""
 _MOST_BESIDE: Final = 1000
 
 
-class HandOverRequest(BaseModel):
+class HandOverRequest(Model):
     """A hand-over.
 
     Attributes:
@@ -85,7 +86,7 @@ class HandOverRequest(BaseModel):
     batch_size_objects_limit: int = Field(default=BATCH_OBJECTS, ge=1)
 
 
-class HandOverResponse(BaseModel):
+class HandOverResponse(Model):
     """The result of a hand-over, or of its preparation.
 
     Attributes:
