@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.core.serving import list_again_after, look_again_after, retry_after, signature
+from upload_client.core.serving import list_again_after, look_again_after, outcome_mail, retry_after, signature
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,14 @@ def test_an_outcome_is_told_again_ever_later_but_not_too_late():
 def test_a_signature_is_what_any_library_computes(secret, at, body):
     expected = hmac.digest(secret, b"%d." % at + body, hashlib.sha256).hex()
     assert signature(secret, str(at), body) == f"sha256={expected}"
+
+
+@given(st.text(), st.text(), st.text())
+def test_of_an_outcome_in_words_each_word_of_others_is_in_one_line(client, path, why):
+    told = dict.fromkeys(("n_files", "valid", "invalid", "not_judged", "not_delivered", "n_bytes_valid"), 0)
+    told |= {"dataset": "d", "delivery_id": "y", "transfer_type": "sample", "complete": True}
+    told |= {"client": client, "invalid_first": [{"path": path, "why": why}]}
+    subject, text = outcome_mail(told)
+    assert subject == "complete: d/y"
+    assert len(text.splitlines()) == 8
+    assert all(line.isprintable() for line in text.splitlines())

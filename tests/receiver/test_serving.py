@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import errno
 import hashlib
 import hmac
@@ -617,3 +619,100 @@ def test_each_delivery_lies_where_its_client_looks(configuration):
     settings = configuration.validator
     layout = Layout("d", "y", "staging", settings.control_prefix, settings.landing_prefix)
     assert layout.root == "d/y/"
+
+
+# ------------------------------------------------------------------------------------------ mail
+
+
+@pytest.fixture
+def postbox():
+    """A mail server; gives envelopes and messages, and answers what stands in `answers`, then 250."""
+    from aiosmtpd.controller import Controller
+
+    class AnyPort(Controller):
+        def _trigger_server(self):
+            self.port = self.server.sockets[0].getsockname()[1]
+            super()._trigger_server()
+
+    class Handler:
+        mails, answers = queue.Queue(), []
+
+        async def handle_DATA(self, server, session, envelope):
+            if self.answers:
+                return self.answers.pop(0)
+            self.mails.put(
+                (envelope, email.message_from_bytes(envelope.content, policy=email.policy.default))
+            )
+            return "250 OK"
+
+    controller = AnyPort(Handler(), hostname="127.0.0.1", port=0, server_hostname="mail.test")
+    controller.start()
+    controller.handler.port = controller.port
+    yield controller.handler
+    controller.stop()
+
+
+FORGED = "x\nBcc: all@example.org\r\n\r\nvalid          9 of 9\x1b[2J.csv"
+HOSTILE = TOLD | {
+    "dataset": "d", "delivery_id": "y", "transfer_type": "staging", "n_files": 4, "complete": False,
+    "client": FORGED, "invalid_first": [{"path": FORGED, "why": FORGED}],
+}  # fmt: skip
+
+
+def by_mail(postbox, **more) -> Serving:
+    return Serving.model_validate(
+        {
+            "mail": {
+                "recipients": ["archive@example.org", "Maria <maria@example.org>"],
+                "sender": "Receiver <receiver@example.org>", "host": "127.0.0.1", "port": postbox.port,
+            } | more
+        }
+    )  # fmt: skip
+
+
+def test_an_outcome_is_mailed_and_what_a_provider_wrote_makes_no_line_and_no_header(postbox, tmp_path):
+    postbox.answers += ["451 4.3.0 later, please"]
+    outcomes = Outcomes(by_mail(postbox), tmp_path / "waiting", lambda *_: None)
+    outcomes.start()
+    outcomes.add(HOSTILE)
+    envelope, mail = postbox.mails.get(timeout=30)
+    outcomes.stop()
+    assert envelope.rcpt_tos == ["archive@example.org", "maria@example.org"]
+    assert mail["Subject"] == "not complete: d/y"
+    assert mail["Bcc"] is None
+    assert mail["Message-ID"].endswith("@example.org>")
+    lines = mail.get_content().splitlines()
+    assert len(lines) == 8
+    assert [line for line in lines if line.startswith("valid ")] == ["valid          1 of 4 (1 bytes)"]
+    assert "\x1b" not in mail.get_content()
+
+
+def test_a_mail_that_the_server_does_not_take_waits_and_the_log_says_why(postbox, tmp_path, caplog):
+    postbox.answers += ["550 5.7.1 not \x1b[2Jfrom you"] * 9
+    outcomes = Outcomes(by_mail(postbox), tmp_path / "waiting", lambda *_: None)
+    outcomes.add(HOSTILE)
+    (way,) = outcomes._ways
+    way._pass()
+    assert "550" in caplog.text
+    assert "\x1b" not in caplog.text
+    assert len(list((tmp_path / "waiting").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"recipients": ["maria@example.org\nBcc: all@example.org"]}, "character that no address has"),
+        ({"recipients": []}, "at least 1"),
+        ({"sender": "nobody"}, "is no address"),
+        ({"user": "u", "password_command": ["p"]}, "encrypted"),
+        ({"starttls": True, "tls": True}, "two ways"),
+    ],
+)
+def test_mail_that_can_never_be_sent_is_refused_when_the_configuration_is_read(postbox, tmp_path, more, said):
+    table = by_mail(postbox).model_dump(exclude_none=True)["mail"] | more
+    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+    (tmp_path / "r.toml").write_text(
+        'control_bucket = "c"\nlanding_bucket = "l"\n[serve.mail]\n' + "\n".join(lines)
+    )
+    with pytest.raises(UsageError, match=said):
+        read_configuration(tmp_path / "r.toml")

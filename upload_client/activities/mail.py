@@ -19,7 +19,7 @@ from upload_client.core.text import for_log, for_terminal
 from upload_client.errors import LoginRefused, UsageError
 from upload_client.support.password_command import password_from_command
 
-__all__ = ["EmailFailureHandler", "EmailSuccessHandler", "Smtp", "check_address"]
+__all__ = ["EmailFailureHandler", "EmailSuccessHandler", "Smtp", "check_address", "compose"]
 
 _log = logging.getLogger(__name__)
 
@@ -157,6 +157,32 @@ def _reply(said: bytes | str) -> str:
     return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
 
 
+def compose(
+    *, sender: str, recipients: Sequence[str], subject: str, body: str, message_id: str | None = None
+) -> EmailMessage:
+    """Write a mail. Nothing in it begins a header, or acts on a terminal.
+
+    Args:
+        sender: as `check_address` takes it.
+        recipients: the same.
+        subject: one line; what is too long is cut off.
+        body: lines; what others say in it is escaped by the caller, so that it makes none.
+        message_id: the same mail, sent twice, is known by it; None: each is another.
+    """
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = ", ".join(recipients)
+    # One line, and nothing in it that is not seen: no header can begin inside it.
+    message["Subject"] = for_terminal(subject)[:_MAX_SUBJECT]
+    message["Date"] = email.utils.localtime()
+    domain = Address(addr_spec=email.utils.parseaddr(sender)[1]).domain
+    message["Message-ID"] = message_id or email.utils.make_msgid(domain=domain)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: so that nobody's holiday answers it
+    text = for_terminal(body, lines=True)
+    message.set_content(text, charset="utf-8", cte="quoted-printable")  # passes through any server
+    return message
+
+
 class _Mailing:
     """The common part of both handlers: see them."""
 
@@ -205,20 +231,14 @@ class _Mailing:
             for name, value in metadata.items()
             if value is not None
         }
-        message = EmailMessage()
-        message["From"] = self._smtp.sender
-        message["To"] = ", ".join(self._recipients)
-        # One line, and nothing in it that is not seen: no header can begin inside it.
-        subject = for_terminal(fill(self._subject, values, ""))
-        message["Subject"] = subject[:_MAX_SUBJECT]
-        message["Date"] = email.utils.localtime()
-        domain = Address(addr_spec=email.utils.parseaddr(self._smtp.sender)[1]).domain
-        message["Message-ID"] = self._message_id or email.utils.make_msgid(domain=domain)
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: so that nobody's holiday answers it
-        # Where a value is empty, the blank lines around it meet.
-        body = _BLANK_LINES.sub("\n\n", for_terminal(fill(self._body, values, ""), lines=True))
-        message.set_content(body, charset="utf-8", cte="quoted-printable")  # passes through any server
-        return message
+        return compose(
+            sender=self._smtp.sender,
+            recipients=self._recipients,
+            subject=fill(self._subject, values, ""),
+            # Where a value is empty, the blank lines around it meet.
+            body=_BLANK_LINES.sub("\n\n", fill(self._body, values, "")),
+            message_id=self._message_id,
+        )
 
 
 def _details(metadata: Mapping[str, Any]) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
+
+from upload_client.core.text import for_log
 
 __all__ = [
     "MOST_OUTCOMES",
     "OLDEST_OUTCOME",
     "list_again_after",
     "look_again_after",
+    "outcome_mail",
     "retry_after",
     "signature",
 ]
@@ -50,6 +54,28 @@ def list_again_after(quiet: float, every: float, n_datasets: int) -> float:
     """
     turns = every * max(1.0, n_datasets / _LISTED_AT_ONCE)
     return every if quiet < _OFTEN else min(turns, max(every, _SELDOM))
+
+
+def outcome_mail(told: Mapping[str, object]) -> tuple[str, str]:
+    """The message about a run that has ended (docs/receiver.md), for people: subject and lines.
+
+    What others have said in it, such as a file's name, makes no line of its own.
+    """
+    how = "complete" if told["complete"] else "not complete"
+    name = f"{told['dataset']}/{told['delivery_id']}"
+    lines = [
+        f"The delivery {name} ({told['transfer_type']}) is {how}.",
+        "",
+        f"valid          {told['valid']} of {told['n_files']} ({told['n_bytes_valid']} bytes)",
+        f"invalid        {told['invalid']}",
+        f"not judged     {told['not_judged']}",
+        f"not delivered  {told['not_delivered']}",
+        f"the client     {for_log(str(told['client']))}",
+    ]
+    invalid = told["invalid_first"]
+    assert isinstance(invalid, list)
+    lines += [f"  {for_log(file['path'])}: {for_log(file['why'])}" for file in invalid]
+    return f"{how}: {name}", "\n".join(lines)
 
 
 def retry_after(n_tries: int) -> float:

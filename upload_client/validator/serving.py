@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from upload_client.control.store_probe import adopt_profile
 from upload_client.core.layout import Layout
 from upload_client.core.object_options import for_control
+from upload_client.core.serving import outcome_mail
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError
 from upload_client.receipts.dating import date_stored
@@ -285,24 +286,10 @@ def _publish(session: boto3.Session, settings: ValidatorSettings, told: dict[str
     """One message for the whole run: for people by mail, and as JSON for programs."""
     if settings.outcome_topic is None:
         return
-    how = "complete" if told["complete"] else "not complete"
-    name = f"{told['dataset']}/{told['delivery_id']}"
-    lines = [
-        f"The delivery {name} ({told['transfer_type']}) is {how}.",
-        "",
-        f"valid          {told['valid']} of {told['n_files']} ({told['n_bytes_valid']} bytes)",
-        f"invalid        {told['invalid']}",
-        f"not judged     {told['not_judged']}",
-        f"not delivered  {told['not_delivered']}",
-        f"the client     {told['client']}",
-    ]
-    invalid = told["invalid_first"]
-    assert isinstance(invalid, list)
-    lines += [f"  {file['path']}: {file['why']}" for file in invalid]
-    text = "\n".join(lines)
+    subject, text = outcome_mail(told)
     clients.client(session, "sns", settings).publish(
         TopicArn=settings.outcome_topic,
-        Subject=f"{how}: {name}"[:_MAX_SUBJECT],
+        Subject=subject[:_MAX_SUBJECT],
         MessageStructure="json",
         Message=json.dumps({"default": json.dumps(told), "email": text}),
         MessageAttributes={

@@ -5,16 +5,68 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from upload_client.activities.mail import Smtp, check_address
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.support.inputs import read_once
 from upload_client.validator import ValidatorSettings
 
-__all__ = ["Configuration", "Serving", "read_configuration"]
+__all__ = ["Configuration", "Mail", "Serving", "read_configuration"]
+
+
+def _address(text: str) -> str:
+    if reason := check_address(text):
+        raise ValueError(reason)
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class Mail(BaseModel):
+    """The table ``[serve.mail]``: who gets each outcome by mail, and by which server.
+
+    Attributes:
+        recipients: addresses.
+        sender: whose mail it is.
+        host: the server.
+        port: None: 587 with `starttls`, 465 with `tls`, else 25.
+        starttls: encrypt before anything is told, or send nothing.
+        tls: speak TLS from the first byte.
+        user: who logs in; needs one of the two.
+        password_command: a program that prints the password.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipients: Annotated[list[Address], Field(min_length=1)]
+    sender: Address
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    starttls: bool = False
+    tls: bool = False
+    user: str | None = None
+    password_command: Annotated[list[str], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        try:
+            self.server()
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def server(self) -> Smtp:
+        """The server.
+
+        Raises:
+            UsageError: what is told of it does not go together.
+        """
+        return Smtp(**self.model_dump(exclude={"recipients"}))
 
 
 class Serving(BaseModel):
@@ -28,6 +80,7 @@ class Serving(BaseModel):
         webhook: URL that gets each outcome by POST, as JSON.
         webhook_secret_file: a file with the secret that signs these messages.
         command: a program, with its arguments, that gets each outcome on standard input, as JSON.
+        mail: who gets each outcome by mail.
         state_dir: a folder in which outcomes wait until they are taken; None: one of the user's, by `place`.
     """
 
@@ -42,6 +95,7 @@ class Serving(BaseModel):
     webhook: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
     webhook_secret_file: Path | None = None
     command: Annotated[list[str], Field(min_length=1)] | None = None
+    mail: Mail | None = None
     state_dir: Path | None = None
 
 

@@ -1,8 +1,9 @@
-"""Outcomes that are told to a webhook and a program, until these have taken them."""
+"""Outcomes that are told to a webhook, by mail and to a program, until these have taken them."""
 
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import hashlib
 import json
 import logging
@@ -14,9 +15,16 @@ from pathlib import Path
 
 import urllib3
 
-from upload_client.core.serving import MOST_OUTCOMES, OLDEST_OUTCOME, retry_after, signature
+from upload_client.activities.mail import compose
+from upload_client.core.serving import (
+    MOST_OUTCOMES,
+    OLDEST_OUTCOME,
+    outcome_mail,
+    retry_after,
+    signature,
+)
 from upload_client.core.text import for_log
-from upload_client.errors import UsageError
+from upload_client.errors import DeliveryError, UsageError
 from upload_client.receiver.serving.configuration import Serving
 from upload_client.support.atomic import replacing
 
@@ -54,6 +62,9 @@ class Outcomes:
             self._url, self._secret = serving.webhook, _secret(serving.webhook_secret_file)
             self._pool = urllib3.PoolManager(retries=False, timeout=_SECONDS)
             ways["webhook"] = self._post
+        if serving.mail is not None:
+            self._recipients, self._smtp = serving.mail.recipients, serving.mail.server()
+            ways["mail"] = self._mail
         if serving.command is not None:
             self._command = serving.command
             ways["command"] = self._run
@@ -104,6 +115,26 @@ class Outcomes:
         except urllib3.exceptions.HTTPError as error:
             return f"the webhook was not reached ({type(error).__name__})"
         return "" if 200 <= answer.status < 300 else f"the webhook answered {answer.status}"
+
+    def _mail(self, body: bytes) -> str:
+        """Why nobody got it by mail; empty where somebody did."""
+        told = json.loads(body)
+        subject, text = outcome_mail(told)
+        host = email.utils.parseaddr(self._smtp.sender)[1].rpartition("@")[2]
+        message = compose(
+            sender=self._smtp.sender,
+            recipients=self._recipients,
+            subject=subject,
+            body=text + "\n",
+            message_id=f"<{told['id']}@{host}>",
+        )
+        try:
+            refused = self._smtp.send(message)
+        except DeliveryError as error:
+            return str(error)
+        for who, said in refused.items():
+            _log.warning("an outcome was not sent to %s: %s", for_log(who), for_log(said))
+        return ""
 
     def _run(self, body: bytes) -> str:
         try:
