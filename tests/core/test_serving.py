@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.core.serving import list_again_after, look_again_after, outcome_mail, retry_after, signature
+from upload_client.core.serving import (
+    list_again_after,
+    look_again_after,
+    outcome_mail,
+    retry_after,
+    signature,
+)
 
 
 @pytest.mark.parametrize(
