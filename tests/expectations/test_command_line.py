@@ -130,3 +130,63 @@ print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+AGREED = """
+version: 1
+types:
+  - name: tables
+    files: "*.csv"
+    content:
+      format: csv
+      rows: {min: 1}
+      columns: [{name: a, type: integer, unit: m}]
+  - {name: rest, files: "*.bin", content: {format: opaque}}
+"""
+
+
+def test_a_schema_is_made_of_a_document_and_a_document_of_it_and_what_is_lost_is_said(run, tmp_path):
+    from upload_client.expectations.document import load
+
+    (tmp_path / "agreed.yaml").write_text(AGREED)
+    to_file = ("export", "agreed.yaml", "--to", "frictionless", "-o", "schema.json")
+    assert run(*to_file) == (
+        0,
+        "",
+        (
+            "column 'a': unit (is not in the schema)\n"
+            "rows: it is no part of a Table Schema (is not in the schema)\n"
+        ),
+    )
+    assert run(*to_file)[0] == 2  # it is there already
+    code, out, err = run("import", "schema.json", "--files", "x/*.csv")
+    assert (code, err) == (0, "")
+    assert load(out.encode(), "x").types[0].files == ("x/*.csv",)
+    code, _, err = run("export", "agreed.yaml", "--to", "pandera", "--type", "rest")
+    assert code == 2
+    assert "the type 'rest' has no columns: of its content the document says the format opaque" in err
+    (tmp_path / "more.yaml").write_text(
+        AGREED.replace("*.bin, content: {format: opaque}", "x").replace("opaque", "tsv")
+    )
+    code, _, err = run("export", "more.yaml", "--to", "pandera")
+    assert code == 2
+    assert "say which type of files (--type); those with a schema: tables, rest" in err
+
+
+def test_a_label_is_read_as_a_document(run, tmp_path):
+    pytest.importorskip("re2")
+    from upload_client.expectations.document import load
+
+    (tmp_path / "label.yml").write_text(
+        "dataset: toy\ndelivery_id: 1\ntime: {delivery_start_date: 2026-11-14}\n"
+        "delivery_meta: {schema_version: 0.1.0}\n"
+        "filetypes:\n  a: {filename: 'x.*', ignore: true}\n"
+    )
+    code, out, err = run("import", "label.yml", "-o", "agreed.yaml")
+    assert (code, out) == (0, "")
+    assert err.startswith(
+        "line 6, filetypes.a.ignore: files that are not uploaded are the provider's to choose"
+    )
+    assert load((tmp_path / "agreed.yaml").read_bytes(), "x").types[0].paths == ("x.*",)
+    code, _, err = run("check", tmp_path, "--expectations", "label.yml")
+    assert code == 2

@@ -157,6 +157,15 @@ def test_a_parquet_file_of_which_only_the_footer_is_left_is_damaged():
     )
 
 
+@pytest.mark.parametrize("options", [{}, {"use_dictionary": False}, {"data_page_version": "2.0"}], ids=str)
+def test_a_parquet_file_without_rows_is_whole(judge, options):
+    types = (pa.null(), pa.int64(), pa.string(), pa.list_(pa.int8()), pa.struct([("a", pa.int8())]))
+    empty = pa.table({f"c{number}": pa.array([], arrow) for number, arrow in enumerate(types)})
+    out = io.BytesIO()
+    pq.write_table(empty, out, **options)
+    assert judge({"format": "parquet"}, out.getvalue()) == ""
+
+
 def test_the_crc_of_a_parquet_page_is_verified_where_it_has_one(judge):
     whole = parquet_of(NUMBERS, write_page_checksum=True, compression="none", use_dictionary=False)
     hurt = changed(whole, 1000)

@@ -202,6 +202,155 @@ def check(
     return code
 
 
+@expectations.command(
+    "import",
+    cls=Command,
+    short_help="Make the document of a schema that you have.",
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client expectations import tableschema.json -o agreed.yaml", ""),
+                (
+                    "upload-client expectations import checks.yaml --files 'cat/*.parquet'",
+                    "a schema of pandera",
+                ),
+                ("upload-client expectations import row.schema.json --format csv", "a JSON Schema of rows"),
+            ),
+        ),
+        _SEE,
+    ),
+)
+@click.argument("schema", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--from",
+    "form",
+    type=click.Choice(("frictionless", "pandera", "jsonschema", "fast-label")),
+    help="The schema's form.  [default: as it looks]",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("csv", "tsv", "parquet", "json", "jsonl")),
+    help="The format of the files.  [default: what the schema says, or is usual for it]",
+)
+@click.option(
+    "--files", metavar="GLOB", multiple=True, help="The files that it is of; may be given repeatedly."
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write it.  [default: stdout]",
+)
+@force_option
+@debug_option
+def import_(
+    *,
+    schema: Path,
+    form: str | None,
+    kind: str | None,
+    files: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Make a document of SCHEMA: of Frictionless (Table Schema, data package), pandera, JSON Schema, FAST.
+
+    What a document cannot say is told, and stands in its first lines; all else is judged.
+    """
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.expectations.document import MAX_BYTES  # noqa: PLC0415 # imports pydantic
+    from upload_client.expectations.exchange import read  # noqa: PLC0415 # imports pydantic
+    from upload_client.support.inputs import read_once  # noqa: PLC0415 # not for --help
+
+    try:
+        data = read_once(schema, "the schema", limit=MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{for_terminal(str(schema))} cannot be read: {error.strerror or error}") from error
+    text, lost = read(data, str(schema), form, kind=kind, files=list(files))  # type: ignore[arg-type] # as chosen
+    _write(text, output, force=force)
+    _tell_lost(lost, "is not in the document")
+
+
+@expectations.command(
+    "export",
+    cls=Command,
+    short_help="Make a schema of the document, for other programs.",
+    sections=(
+        Section(
+            "Examples",
+            (
+                ("upload-client expectations export agreed.yaml --to frictionless -o tableschema.json", ""),
+                ("upload-client expectations export agreed.yaml --to pandera --type catalogues", ""),
+            ),
+        ),
+        _SEE,
+    ),
+)
+@click.argument("document", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--to",
+    "form",
+    required=True,
+    type=click.Choice(("frictionless", "pandera", "jsonschema")),
+    help="The schema's form: a Table Schema (JSON), a schema of pandera (YAML), a JSON Schema.",
+)
+@click.option(
+    "--type", "name", metavar="NAME", help="The type of files.  [default: the only one with columns]"
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write it.  [default: stdout]",
+)
+@force_option
+@debug_option
+def export(*, document: Path, form: str, name: str | None, output: Path | None, force: bool) -> None:
+    """Make a schema of what DOCUMENT says of the content of one type of files.
+
+    What the schema cannot say is told on stderr; all else it says.
+    """
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.expectations.document import load_file  # noqa: PLC0415 # imports pydantic
+    from upload_client.expectations.exchange import has_schema, write  # noqa: PLC0415 # imports pydantic
+
+    agreed = load_file(document)
+    if name is None:
+        names = [one.name for one in agreed.types if has_schema(one, form)]  # type: ignore[arg-type] # as chosen
+        if len(names) != 1:
+            said = ", ".join(for_terminal(one) for one in names) or "none"
+            raise UsageError(f"say which type of files (--type); those with a schema: {said}")
+        (name,) = names
+    try:
+        text, lost = write(agreed, name, form)  # type: ignore[arg-type] # as chosen
+    except ValueError as error:
+        raise UsageError(for_terminal(str(error))) from None
+    _write(text, output, force=force)
+    _tell_lost(lost, "is not in the schema")
+
+
+def _write(text: str, output: Path | None, *, force: bool) -> None:
+    """Write a text into a file, or to stdout."""
+    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
+
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    if not force:
+        check_free(output, None)
+    with replacing(output) as file:
+        file.write(text)
+
+
+def _tell_lost(lost: list[str], where: str) -> None:
+    """Say on stderr what the other form does not have."""
+    for sentence in lost:
+        click.echo(f"{for_terminal(sentence)} ({where})", err=True)
+
+
 def _files(source: Path, chosen: Chosen) -> list[tuple[str, int]]:
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import check_index  # noqa: PLC0415 # not for --help
