@@ -440,7 +440,7 @@ def test_it_is_a_function(place: Place, monkeypatch: pytest.MonkeyPatch, context
     assert (done["copied"], done["record"]["n_files"]) == (0, 4)
     assert function({**event, "step": "prepare"}, context)["did_nothing"] is True
     inside = f"s3://{place.landing.name}/{place.landing.prefix}archive/"
-    for to in (inside, "s3://x/../"):
+    for to in (inside, "s3://x/../", "s3://archive/{other}/"):
         with pytest.raises(UsageError):
             function({**event, "to": to, "step": "prepare"}, context)
     place.control.rm(place.layout.hand_over(3))

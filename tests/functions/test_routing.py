@@ -92,7 +92,8 @@ def typed(capsys, monkeypatch):
 
 @pytest.mark.parametrize("option", ["--handler", "--handler-name", "--handler-qualified-name"])
 @pytest.mark.parametrize("payload", ["--payload", "--event", "-e"])
-def test_the_answer_alone_is_on_standard_output(typed, option, payload):
+def test_the_answer_alone_is_on_standard_output(typed, option, payload, monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "n")
     code, out, err = typed(option, "examples.Counter", payload, '{"words": ["a", "b"]}')
     assert (code, json.loads(out)) == (0, {"n": 2})
     assert '"Words"' in err  # metrics
@@ -241,3 +242,16 @@ def test_an_answer_that_cannot_be_written_is_a_failure(place, typed):
     code, _, err = typed("--handler", "examples.Counter", "-e", '{"words": []}', "-o", f"{place}-not-there/x")
     assert code == 1
     assert "-not-there" in err or "denied" in err.lower()
+
+
+def test_the_function_for_all_is_run_as_aws_lambda_is_told_it(monkeypatch, capsys):
+    monkeypatch.setenv("_HANDLER", "upload_client.functions.handle")
+    monkeypatch.setenv("UPLOAD_CLIENT_FUNCTIONS", "examples.*")
+    event = {"handler": "examples.Counter", "event": {"words": ["a"]}}
+    assert main(["--payload", json.dumps(event)]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"n": 1}
+    assert "_aws" not in said.err  # metrics that nobody collects
+    monkeypatch.setenv("UPLOAD_CLIENT_FUNCTIONS", "others.*")
+    assert main(["--payload", json.dumps(event)]) == 2
+    assert "may not be run here" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -21,6 +21,7 @@ _HANDLER = ("AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER")
 _PAYLOAD = ("AWS_LAMBDA_EVENT_PAYLOAD",)
 _ROUTER = "upload_client.functions.notifications.NotificationRouter"
 _REFUSED = "See that bucket and key are the right ones, and what this role may do there; then run it again."
+_METRICS = ("POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_METRICS_DISABLED")
 _RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
 
 
@@ -46,6 +47,7 @@ _RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
                 ("AWS_LAMBDA_EVENT_PAYLOAD", "the event, where none is given"),
                 ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION", "where the answer goes, where no place is named"),
                 ("POWERTOOLS_LOG_LEVEL", "how much the function logs, on standard error (WARNING)"),
+                ("POWERTOOLS_METRICS_NAMESPACE", "where it is set, metrics are written there as well"),
             ),
         ),
         Section("Exit codes", (("0", "done"), ("1", "the function failed"), ("2", "wrong usage or event"))),
@@ -104,18 +106,33 @@ def handle_lambda_request(
         read_location,
         write_location,
     )
-    from upload_client.functions.base.routing import find_function  # noqa: PLC0415 # likewise
+    from upload_client.functions.base.routing import ROUTER, find_function, handle  # noqa: PLC0415 # likewise
 
     if place:
         check_location(place)
     given = read_event(event) if payload_file is None else read_location(event, may_be_pipe=True)
     sys.path.append(str(Path.cwd()))  # functions of the person's own, as in AWS; behind all that is installed
-    with contextlib.redirect_stdout(sys.stderr):  # where the answer alone goes
-        answer = find_function(handler.replace("/", "."))(given, LocalContext())
+    name = handler.replace("/", ".")
+    function = handle if name == ROUTER else find_function(name)
+    with _without_metrics(), contextlib.redirect_stdout(sys.stderr):  # where the answer alone goes
+        answer = function(given, LocalContext())
     if place:
         write_location(place, answer)
     else:
         click.echo(json.dumps(answer, sort_keys=True))
+
+
+@contextlib.contextmanager
+def _without_metrics() -> Iterator[None]:
+    """Have no metrics written, unless somebody says for whom: here nobody collects them."""
+    if _METRICS[0] in os.environ or _METRICS[1] in os.environ:
+        yield
+        return
+    os.environ[_METRICS[1]] = "true"
+    try:
+        yield
+    finally:
+        del os.environ[_METRICS[1]]
 
 
 def _first(names: Sequence[str]) -> str | None:

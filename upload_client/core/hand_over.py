@@ -150,7 +150,10 @@ def name_of_folder(uri: str) -> tuple[str, str]:
     """
     folder = uri if uri.endswith("/") else uri + "/"
     if not _PLACE.fullmatch(folder):
-        raise ValueError(f"{uri!r} is no s3://BUCKET/PREFIX/ of printable ASCII")
+        raise ValueError(
+            f"{uri!r} is no s3://BUCKET/PREFIX/: the name of a bucket has 3 to 63 characters, the prefix is"
+            " printable ASCII"
+        )
     bucket, _, prefix = folder[5:].partition("/")
     if any(part in ("", ".", "..") for part in prefix[:-1].split("/") if prefix):
         raise ValueError(f"{uri!r} has an empty part, '.' or '..' in its prefix")

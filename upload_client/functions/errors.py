@@ -51,7 +51,7 @@ def told(error: ValidationError) -> str:
     for mistake in mistakes[:_MOST_TOLD]:
         parts = (str(part) for part in mistake["loc"])
         # Of a field that may be one of several things, pydantic names these as well.
-        where = ".".join(for_log(part, 100) for part in parts if not _OF_PYDANTIC.fullmatch(part))
+        where = for_log(".".join(part for part in parts if not _OF_PYDANTIC.fullmatch(part)), 100)
         said = mistake["msg"].removeprefix("Value error, ")
         clauses.append(f"{where}: {said}" if where else said)
     if more := len(mistakes) - len(clauses):

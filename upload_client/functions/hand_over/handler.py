@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from upload_client.core.data_sync import BATCH_BYTES, BATCH_OBJECTS
 from upload_client.core.files import TransferType
-from upload_client.core.layout import Layout
+from upload_client.core.layout import InvalidName, Layout
 from upload_client.errors import UsageError
 from upload_client.functions.base.handler import LambdaHandler
 from upload_client.functions.base.models import Model
@@ -125,7 +125,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
             settings.control_prefix,
             settings.landing_prefix,
         )
-        to = layout.fill(request.to)
+        to = _filled(layout, request.to, "to")
         control, landing = buckets(settings, layout)
         if request.step == "prepare":
             return self._prepare(request, to, layout, control, landing)
@@ -180,7 +180,9 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 delete=False,
                 batch_size_bytes_limit=request.batch_size_bytes_limit,
                 batch_size_objects_limit=request.batch_size_objects_limit,
-                temporary_request_payload_path=None if where is None else layout.fill(where),
+                temporary_request_payload_path=None
+                if where is None
+                else _filled(layout, where, "temporary_request_payload_path"),
             )
         )
         return HandOverResponse(requests=prepared.requests)
@@ -197,6 +199,13 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
     def should_process_sqs_record(cls, record: SQSRecord) -> bool:
         """Whether a message says that a delivery is complete."""
         return outcome_in(record.body).get("complete") is True
+
+
+def _filled(layout: Layout, text: str, field: str) -> str:
+    try:
+        return layout.fill(text)
+    except InvalidName as error:
+        raise InvalidRequest(f"{field}: {error}") from None
 
 
 def outcome_in(body: str) -> dict[str, Any]:
