@@ -321,6 +321,23 @@ def test_keys_that_a_file_system_takes_for_one_are_refused(
         world.sync(world.uri("src/"), world.path("other/"))
 
 
+@pytest.mark.parametrize("kind", ["objects to files", "files to files"])
+def test_nothing_is_written_through_a_link_at_the_destination(world: World, kind: str) -> None:
+    sides = Sides(world, kind)
+    sides.have({"a": "1", "b/c/d": "2"})
+    Path(world.path("elsewhere/c")).mkdir(parents=True)
+    Path(world.path("dst")).mkdir()
+    Path(world.path("dst/b")).symlink_to(world.path("elsewhere"))
+    with pytest.raises(UsageError, match="b/ is a symbolic link at the destination"):
+        sides.sync()
+    assert world.files("elsewhere") == {}
+    assert world.files("dst") == {}
+    # The destination itself may be one: that is where it is named to be.
+    Path(world.path("link")).symlink_to(world.path("elsewhere"))
+    assert world.sync(sides.source, world.path("link/")).files_transferred == 2
+    assert world.files("elsewhere") == {"a": "1", "b/c/d": "2"}
+
+
 def test_a_full_disk_is_told_before_anything_is_fetched(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

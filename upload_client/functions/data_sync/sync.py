@@ -522,6 +522,7 @@ class _Sync:
             # A name that a file has already is one that a file can have.
             as_they_are = isinstance(source, LocalPlace)
             problems = list(local_problems(plan.paths, folds_case=folds, as_they_are=as_they_are))
+            problems += _through_links(target.path, plan.paths)
         elif isinstance(source, LocalPlace):
             problems = [
                 (item.path, problem)
@@ -955,6 +956,18 @@ def delete_on(bucket: Bucket, key: str, etag: str) -> bool:
             return False
         repeat_while_lost(lambda: bucket.rm(key))
     return True
+
+
+def _through_links(root: str, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Folders that are symbolic links at a destination: what is written below one lies elsewhere."""
+    looked: set[str] = set()
+    for path in paths:
+        for folder in _folders_of(path):
+            if folder in looked:
+                break
+            looked.add(folder)
+            if os.path.islink(local_path(root, folder)):
+                yield f"{folder}/", "is a symbolic link at the destination, and leads out of it"
 
 
 def _in_the_way(items: Sequence[Item], extra: Sequence[str]) -> set[str]:
