@@ -1,4 +1,7 @@
-"""What the processes that tests fork have loaded: to load it takes longer than most of what they do."""
+"""What the processes that tests fork have loaded: to load it takes longer than most of what they do.
+
+`preloading` loads it.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,8 @@ def read_botocore_once() -> None:
     botocore.loaders.JSONFileLoader.load_file = _load_once
 
 
-def _load() -> None:
+def load() -> None:
+    """Load it, for all that is forked from this process."""
     for name in _MODULES:
         importlib.import_module(name)
     with contextlib.suppress(ImportError):  # not every venv has the sandbox
@@ -56,7 +60,3 @@ def _load() -> None:
         session.client(service).close()
     gc.collect()
     gc.freeze()  # a collection in a fork need not look at it, and so copies no page of it
-
-
-if __name__ == "preloaded":
-    _load()
