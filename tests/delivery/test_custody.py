@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -35,7 +36,8 @@ class Custody:
             (root / "data" / path).parent.mkdir(parents=True, exist_ok=True)
             (root / "data" / path).write_bytes(content)
         self.s3 = sandbox.client("s3")
-        self.s3.create_bucket(Bucket="custody-archive")
+        self.archive = f"custody-{secrets.token_hex(8)}"
+        self.s3.create_bucket(Bucket=self.archive)
         (root / "output").mkdir()
         self.receiver = Receiver(sandbox, root / "output")
         self.delivery, self.receipt = self.deliver()
@@ -44,11 +46,13 @@ class Custody:
         delivery = self.receiver.new_delivery()
         assert delivery.run("--source", self.root / "data").exit_code == 0
         self.receive(delivery, "sign")
-        self.receive(
-            delivery, "hand-over", "--to", "s3://custody-archive/{dataset}/{delivery_id}/", "--remove"
-        )
+        self.receive(delivery, "hand-over", "--to", self.to, "--remove")
         self.receive(delivery, "close", "--note", "thank you")
         return delivery, self.fetch(delivery, self.root / "first.receipt.json")
+
+    @property
+    def to(self) -> str:
+        return f"s3://{self.archive}/{{dataset}}/{{delivery_id}}/"
 
     def receive(self, delivery: Delivery, command: str, *more: str, code: int = 0) -> None:
         sandbox = self.sandbox
@@ -118,7 +122,7 @@ def test_an_auditor_sees_what_became_of_it_and_what_each_record_says(custody, ve
     code, said = verified(custody.receipt, "--require-signature")
     assert code == 0, said
     assert "custody   3 records, none missing between them, each signed" in said
-    assert re.search(r"  1  \S+Z  handed over to s3://custody-archive/", said)
+    assert re.search(r"  1  \S+Z  handed over to s3://custody-", said)
     assert "each file of the receipt was there, with the receipt's CRC32 and size (2 files, 8 B)" in said
     assert re.search(r"  2  \S+Z  removed from s3://", said)
     assert "  3  " in said
@@ -140,9 +144,7 @@ def test_without_a_key_it_is_said_that_nobody_is_trusted_and_the_hashes_are_walk
 
 def test_doing_it_again_records_nothing_anew(custody):
     before = lines_of(custody.receipt)
-    custody.receive(
-        custody.delivery, "hand-over", "--to", "s3://custody-archive/{dataset}/{delivery_id}/", "--remove"
-    )
+    custody.receive(custody.delivery, "hand-over", "--to", custody.to, "--remove")
     custody.receive(custody.delivery, "close", "--note", "again")
     assert lines_of(custody.fetch(custody.delivery, custody.root / "again.receipt.json")) == before
 

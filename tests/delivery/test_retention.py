@@ -8,6 +8,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from delivery.conftest import Delivery, Receiver
 from delivery.test_python import client_of
 from moto import mock_aws
@@ -16,7 +17,7 @@ from upload_client.cli.app import main
 from upload_client.core.times import timestamp
 from upload_client.index import scan
 from upload_client.receipts.retention import retain, retained
-from upload_client.s3.bucket import Bucket, StoreError
+from upload_client.s3.bucket import AccessDenied, Bucket, StoreError
 from upload_client.sandbox import Sandbox
 
 DAY = 86_400
@@ -78,9 +79,44 @@ def test_what_is_kept_is_kept_longer_and_never_shorter() -> None:
             assert retained(control, "receipt").until[:19] == kept.until[:19]
 
 
+@pytest.mark.parametrize("days", [1, 9])
+def test_what_is_kept_in_governance_is_raised_to_compliance_and_never_back(days: int) -> None:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="control", ObjectLockEnabledForBucket=True)
+        control, now = Bucket("control", prefix="D/", client=s3), time.time()
+        control.put("receipt", b"1")
+        retain(control, "receipt", days=3, mode="GOVERNANCE", now=now)
+        for mode in ("COMPLIANCE", "GOVERNANCE"):
+            retain(control, "receipt", days=days, mode=mode, now=now)
+            kept = retained(control, "receipt")
+            assert (kept.mode, kept.until[:19]) == ("COMPLIANCE", timestamp(now + max(days, 3) * DAY)[:19])
+
+
 def test_where_the_bucket_cannot_it_is_said(sandbox: Sandbox) -> None:
     control = Bucket(sandbox.control_bucket, client=sandbox.client("s3"))
     control.put("something", b"1")
     assert retained(control, "something") is None
     with pytest.raises(StoreError):
         retain(control, "something", days=1, mode="GOVERNANCE", now=time.time())
+
+
+def test_where_the_mode_may_not_be_raised_it_is_kept_as_long_and_that_is_told() -> None:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="control", ObjectLockEnabledForBucket=True)
+        control, now = Bucket("control", prefix="D/", client=s3), time.time()
+        control.put("receipt", b"1")
+        retain(control, "receipt", days=3, mode="GOVERNANCE", now=now)
+        asked = []
+
+        def refuse(params, **_) -> None:
+            asked.append((params["Retention"]["Mode"], params.get("BypassGovernanceRetention")))
+            if params["Retention"]["Mode"] == "COMPLIANCE":
+                raise ClientError({"Error": {"Code": "AccessDenied"}}, "PutObjectRetention")
+
+        s3.meta.events.register("provide-client-params.s3.PutObjectRetention", refuse)
+        with pytest.raises(AccessDenied, match="in COMPLIANCE"):
+            retain(control, "receipt", days=9, mode="COMPLIANCE", now=now)
+        assert asked == [("COMPLIANCE", None), ("COMPLIANCE", True), ("GOVERNANCE", None)]
+        assert retained(control, "receipt").until[:19] == timestamp(now + 9 * DAY)[:19]

@@ -18,10 +18,11 @@ def resources(text: str) -> dict:
     return template["Resources"]
 
 
-def filled_in(value: dict) -> str:
+def filled_in(value: dict, days: str = "null") -> str:
     text = value["Fn::Sub"]
     if isinstance(text, list):
-        text = text[0].replace("${Worker}", "null").replace("${Signing}", "null")
+        text = text[0].replace("${Worker}", "null").replace("${Signing}", "null").replace("${Retain}", days)
+    text = text.replace("${RetainMode}", "COMPLIANCE")
     text = text.replace("${Shards}", "8")
     return re.sub(r"\$\{[^}]*\}", "x", text)
 
@@ -91,6 +92,21 @@ def test_what_clients_and_functions_are_told_fits_their_settings(shards):
         assert settings.landing_prefix == told.landing_prefix
         if function == "StartFunction":
             assert (settings.shards, settings.state_machine) == ((1, None) if shards is None else (8, "x"))
+        assert settings.retain_days is None
+        kept = ValidatorSettings.model_validate_json(filled_in(variables["UPLOAD_CLIENT_VALIDATOR"], "9"))
+        assert (kept.retain_days, kept.retain_mode) == (9, "COMPLIANCE")
+
+
+def test_receipts_can_be_kept_where_that_is_asked_for_and_nothing_else():
+    made = resources(receiver_template())
+    asked_for = {"Fn::If": ["RetainsReceipts", True, {"Ref": "AWS::NoValue"}]}
+    assert made["ControlBucket"]["Properties"]["ObjectLockEnabled"] == asked_for
+    assert "ObjectLockConfiguration" not in made["ControlBucket"]["Properties"]  # locks are written anew
+    assert made["RetainReceipts"]["Condition"] == "RetainsReceipts"
+    (statement,) = made["RetainReceipts"]["Properties"]["PolicyDocument"]["Statement"]
+    ends = [each["Fn::Sub"].removeprefix("${ControlBucket.Arn}") for each in statement["Resource"]]
+    assert ends == ["/*/receipt/*", "/*/signature/*"]
+    assert "s3:BypassGovernanceRetention" not in statement["Action"]
 
 
 def test_nobody_reaches_a_role_but_by_what_their_token_says():

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from upload_client.core.custody import Event
     from upload_client.core.hand_over import HandOver
     from upload_client.functions.hand_over.removal import Why
-    from upload_client.receipts.signing import SigningKey
     from upload_client.receiver.accounts import Accounts
     from upload_client.receiver.stack import Delivery, Receiver
     from upload_client.validator.settings import ValidatorSettings
@@ -506,12 +505,12 @@ def close(
     from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
     from upload_client.errors import NotComplete, UsageError  # noqa: PLC0415 # not for --help
     from upload_client.receipts.custody import record_last  # noqa: PLC0415 # imports boto3
-    from upload_client.receiver.process import control_bucket  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.process import control_bucket, recorder  # noqa: PLC0415 # imports boto3
 
     if len(note) > MAX_NOTE or not note.isprintable():
         raise UsageError(f"--note: one line of at most {MAX_NOTE} characters")
     settings = _settings(stack, region)
-    key = _signing_key(settings)
+    by = recorder(settings)
     layout = Layout(
         dataset,
         delivery_id,
@@ -527,10 +526,10 @@ def close(
             layout.closed, Closed(timestamp(time.time()), note).encode(), content_type="application/json"
         )
     n = None
-    if key is not None:
+    if by is not None:
         with contextlib.suppress(NotComplete):  # of what has no receipt nothing can be chained to it
             event: Event = "reopened" if reopen else "closed"
-            n = record_last(control, layout, Happened(event, note=note), key).n
+            n = record_last(control, layout, Happened(event, note=note), by).n
     if as_json:
         told = {"dataset": dataset, "delivery_id": delivery_id, "closed": not reopen, "note": note}
         _print("closing", {**told, "custody_record": n})
@@ -596,12 +595,12 @@ def remove(
     from upload_client.errors import UsageError  # noqa: PLC0415
     from upload_client.functions.hand_over.removal import Removal, remove_delivery  # noqa: PLC0415
     from upload_client.functions.hand_over.work import read_receipt  # noqa: PLC0415
-    from upload_client.receiver.process import buckets  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.process import buckets, recorder  # noqa: PLC0415 # imports boto3
 
     if len(note) > MAX_NOTE or not note.isprintable():
         raise UsageError(f"--note: one line of at most {MAX_NOTE} characters")
     settings = _settings(stack, region)
-    key = _signing_key(settings)
+    by = recorder(settings)
     layout = Layout(
         dataset,
         delivery_id,
@@ -612,7 +611,7 @@ def remove(
     control, landing = buckets(settings, layout)
     _, files, sha256, head = read_receipt(control, layout)
     removed, made = remove_delivery(
-        Removal(control, landing, layout, why, note, key),
+        Removal(control, landing, layout, why, note, by),
         (head, sha256, files),
         (lambda _: None) if as_json else _say,
     )
@@ -1077,7 +1076,7 @@ def hand_over(
     from upload_client.core.layout import Layout  # noqa: PLC0415
     from upload_client.functions.hand_over.work import Job, notifier  # noqa: PLC0415
     from upload_client.functions.hand_over.work import hand_over as carry_out  # noqa: PLC0415
-    from upload_client.receiver.process import buckets  # noqa: PLC0415
+    from upload_client.receiver.process import buckets, recorder  # noqa: PLC0415
     from upload_client.s3 import clients  # noqa: PLC0415
 
     settings = _settings(stack, region)
@@ -1099,7 +1098,7 @@ def hand_over(
             client,
             remove=not keep,
             notify=None if topic is None else notifier(topic, settings),
-            key=_signing_key(settings),
+            recorder=recorder(settings),
         ),
         (lambda _: None) if as_json else _say,
     )
@@ -1125,10 +1124,3 @@ def _settings(stack: str, region: str | None) -> ValidatorSettings:
     if ENVIRONMENT_VARIABLE in os.environ:
         return ValidatorSettings.from_environment()
     return settings_of(_open(stack, region))
-
-
-def _signing_key(settings: ValidatorSettings) -> SigningKey | None:
-    """The key that the receiver signs with, if it has one."""
-    from upload_client.receipts.signing import open_key  # noqa: PLC0415 # cryptography is an extra
-
-    return None if settings.signing_key is None else open_key(settings.signing_key, endpoints=settings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -32,17 +33,27 @@ from upload_client.core.custody import (
 from upload_client.core.hand_over import archived_line
 from upload_client.core.layout import Layout, number
 from upload_client.core.receipt import ReceiptHead
+from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
 from upload_client.errors import DeliveryError, NotComplete, UsageError
+from upload_client.receipts.retention import Mode, retain
 from upload_client.receipts.signing import PublicKey, SigningKey, sign_payload, signed_by
 from upload_client.receipts.store import last_receipt, open_receipt, open_stored_receipt
-from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, PreconditionFailed, repeat_while_lost
+from upload_client.s3.bucket import (
+    Bucket,
+    NotFound,
+    ObjectTooLarge,
+    PreconditionFailed,
+    StoreError,
+    repeat_while_lost,
+)
 from upload_client.support.atomic import replacing
 from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = [
     "ChainBroken",
     "Custody",
+    "Recorder",
     "bring_chain",
     "chain_in",
     "read_chain",
@@ -52,6 +63,7 @@ __all__ = [
     "walk",
 ]
 
+_log = logging.getLogger(__name__)
 _TRIES = 5
 
 State = Literal["none", "not checked", "signed", "refused"]
@@ -61,6 +73,20 @@ class ChainBroken(DeliveryError):  # noqa: N818 - it reads as what it says
     """The custody chain of a delivery is broken, so that nothing can follow in it."""
 
     hint = "Nobody but the receiver may write there: see who did, and read docs/receipt.md, Custody."
+
+
+class Recorder(NamedTuple):
+    """The means of a receiver to record.
+
+    Attributes:
+        key: that signs.
+        retain_days: days for which nobody can delete a record, by Object Lock; None: as the bucket says.
+        retain_mode: how strictly.
+    """
+
+    key: SigningKey
+    retain_days: int | None = None
+    retain_mode: Mode = "GOVERNANCE"
 
 
 class Custody(NamedTuple):
@@ -103,7 +129,7 @@ def record(
     head: ReceiptHead,
     sha256: str,
     happened: Happened,
-    key: SigningKey,
+    by: Recorder,
     clock: Clock = SYSTEM,
 ) -> CustodyRecord:
     """Record something that has happened to a delivery; where a record says so already, that one stands.
@@ -114,7 +140,7 @@ def record(
         head: of the receipt.
         sha256: of the receipt, hex.
         happened: what.
-        key: to sign with.
+        by: the receiver's key, and how a record is kept.
         clock: the signer's.
 
     Raises:
@@ -140,19 +166,23 @@ def record(
             now=timestamp(clock.wall()),
             signer=f"upload-client {version('upload-client')}",
         )
-        line = sign_payload(key, encode_record(made), one_line=True)
+        line = sign_payload(by.key, encode_record(made), one_line=True)
+        there = layout.custody(head.epoch, made.n)
         try:
-            control.put(
-                layout.custody(head.epoch, made.n), line, if_none_match=True, content_type="application/json"
-            )
+            control.put(there, line, if_none_match=True, content_type="application/json")
         except (PreconditionFailed, NotFound):
             continue  # somebody else was quicker, or the answer to an attempt was lost
+        if by.retain_days is not None:
+            try:
+                retain(control, there, days=by.retain_days, mode=by.retain_mode, now=clock.wall())
+            except StoreError as error:
+                _log.warning("the record %s can be deleted by others: %s", there, for_log(str(error), 500))
         return made
     raise DeliveryError("others go on writing into the custody chain", hint="Run it again.")
 
 
 def record_last(
-    control: Bucket, layout: Layout, happened: Happened, key: SigningKey, clock: Clock = SYSTEM
+    control: Bucket, layout: Layout, happened: Happened, by: Recorder, clock: Clock = SYSTEM
 ) -> CustodyRecord:
     """Record something that has happened to what the last receipt of a delivery names; see `record`.
 
@@ -169,7 +199,7 @@ def record_last(
         for _ in reader:
             pass
         head, sha256 = reader.head, reader.sha256
-    return record(control, layout, head, sha256, happened, key, clock)
+    return record(control, layout, head, sha256, happened, by, clock)
 
 
 # ------------------------------------------------------------------------------------------------- reading

@@ -7,10 +7,10 @@ no right to it. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-loc
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from upload_client.core.times import timestamp
-from upload_client.s3.bucket import Bucket, NotFound, StoreError, store_errors
+from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, StoreError, store_errors
 
 __all__ = ["Mode", "Retention", "retain", "retained"]
 
@@ -28,27 +28,51 @@ class Retention(NamedTuple):
 def retain(control: Bucket, key: str, *, days: int, mode: Mode, now: float) -> Retention | None:
     """Keep an object's current version for some days; None where there is no such object.
 
+    Nothing is kept for less, or less strictly, than before.
+
     Args:
         control: the bucket, at the delivery's root.
         key: of the object.
         days: from now; what is kept for longer stays so.
-        mode: how strictly.
+        mode: how strictly; what is kept in COMPLIANCE stays so, and what is in GOVERNANCE is raised to it.
         now: seconds since 1970.
 
     Raises:
-        StoreError: the bucket has no Object Lock, or one may not do that.
+        StoreError: the bucket has no Object Lock, or one may not do that. Where the mode alone may not be
+            raised, the object is kept for so long all the same.
     """
     until = datetime.fromtimestamp(now, UTC) + timedelta(days=days)
     before = retained(control, key)
-    if before is not None and before.until >= timestamp(until.timestamp()):
-        return before
-    try:
-        with store_errors(f"retention of {control.prefix}{key}"):
+    if before is not None:
+        mode = "COMPLIANCE" if "COMPLIANCE" in (mode, before.mode) else mode
+        until = max(until, datetime.fromisoformat(before.until))
+        if (before.mode, before.until) == (mode, timestamp(until.timestamp())):
+            return before
+    raises = before is not None and before.mode != mode
+
+    def put(mode: Mode, *, bypass: bool = False) -> None:
+        more: Any = {"BypassGovernanceRetention": True} if bypass else {}
+        with store_errors(f"retention of {control.prefix}{key} in {mode}"):
             control.client.put_object_retention(
                 Bucket=control.name,
                 Key=control.prefix + key,
                 Retention={"Mode": mode, "RetainUntilDate": until},
+                **more,
             )
+
+    try:
+        try:
+            put(mode)
+        except AccessDenied:
+            if not raises:
+                raise
+            # There are stores that let nobody change the mode without this right, not even raise it,
+            # or not at all: then it is kept for as long as it should be, and less strictly.
+            try:
+                put(mode, bypass=True)
+            except AccessDenied:
+                put("GOVERNANCE")
+                raise
     except NotFound:
         return None
     return Retention(mode, timestamp(until.timestamp()))

@@ -18,6 +18,8 @@ from upload_client.core.lease import MAX_BODY, LockBody
 from upload_client.core.object_options import for_control
 from upload_client.core.records import MAX_SEGMENT, MalformedSegment, Stop, decode_segment
 from upload_client.errors import Locked
+from upload_client.receipts.custody import Recorder
+from upload_client.receipts.signing import open_key
 from upload_client.receiver.stack import Receiver
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
@@ -30,7 +32,7 @@ from upload_client.validator.serving import confined, serve
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Process", "buckets", "control_bucket", "settings_of"]
+__all__ = ["Process", "buckets", "control_bucket", "recorder", "settings_of"]
 
 
 def settings_of(receiver: Receiver) -> ValidatorSettings:
@@ -38,6 +40,18 @@ def settings_of(receiver: Receiver) -> ValidatorSettings:
     functions = clients.client(boto3.Session(region_name=receiver.region), "lambda")
     made = functions.get_function_configuration(FunctionName=receiver.outputs["StartFunction"])
     return ValidatorSettings.from_environment(made["Environment"]["Variables"])
+
+
+def recorder(settings: ValidatorSettings) -> Recorder | None:
+    """The means to record what becomes of a delivery, where there is a key that signs.
+
+    Raises:
+        UsageError: there is no such key, or none that can sign receipts.
+    """
+    if settings.signing_key is None:
+        return None
+    key = open_key(settings.signing_key, endpoints=settings)
+    return Recorder(key, settings.retain_days, settings.retain_mode)
 
 
 def control_bucket(settings: ValidatorSettings, layout: Layout, client: S3Client | None = None) -> Bucket:

@@ -8,6 +8,7 @@ and where the logs end as the receipt says. Objects beside those of the receipt 
 from __future__ import annotations
 
 import hashlib
+from array import array
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -117,12 +118,11 @@ def _proven(
     control: Bucket, landing: Bucket, layout: Layout, epoch: int, history: DeliveryHistory
 ) -> tuple[ReceiptHead, str]:
     """The head of the receipt and its SHA-256, once all it says is proven."""
-    in_place = bytearray(len(history))
+    listed = array("q", bytes(8 * len(history)))  # of a million files eight bytes each, not their ETags
     for entry in landing.list():
         row = history.row(entry.key)
-        past = None if row is None else history.at(row)
-        if row is not None and past is not None:
-            in_place[row] = (entry.size, entry.etag) == (past.upload.size, past.upload.etag)
+        if row is not None:
+            listed[row] = hash((entry.size, entry.etag))
     receipt, seen = layout.receipt(epoch), bytearray(len(history))
     try:
         with open_stored_receipt(control, receipt) as reader:
@@ -131,7 +131,7 @@ def _proven(
             _check_runs(head, history)
             for each in reader:
                 row = _judged(each, history)
-                if not in_place[row]:
+                if listed[row] != hash((each.size, each.etag)):
                     raise NotSigned(
                         f"{_named(each.path)} lies no longer in the landing bucket as it was judged"
                     )
@@ -177,12 +177,11 @@ def _check_runs(head: ReceiptHead, history: DeliveryHistory) -> None:
 def _judged(each: Delivered, history: DeliveryHistory) -> int:
     """The row of a file whose verdict is what the receipt says."""
     row = history.row(each.path)
-    past = None if row is None else history.at(row)
-    if row is None or past is None:
+    upload = None if row is None else history.uploads[row]
+    if row is None or upload is None:
         raise NotSigned(f"no log knows {_named(each.path)}")
     if not history.is_ok(row):
         raise NotSigned(f"no validator has called {_named(each.path)} valid")
-    upload = past.upload
     says = (each.upload, each.size, each.crc32, each.etag, each.version_id)
     due = (upload.id, upload.size, upload.crc32, upload.etag, upload.version_id)
     if says != due or each.sha256 not in (None, upload.sha256):

@@ -34,8 +34,7 @@ from upload_client.functions.hand_over.work import (
     open_archive,
     read_receipt,
 )
-from upload_client.receipts.signing import open_key
-from upload_client.receiver.process import buckets
+from upload_client.receiver.process import buckets, recorder
 from upload_client.s3 import clients
 from upload_client.validator.settings import ValidatorSettings
 
@@ -138,9 +137,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 clients.s3_client(boto3.Session(), settings, pool=64, read_timeout=300.0),
                 remove=request.remove,
                 notify=None if request.notify_topic is None else notifier(request.notify_topic, settings),
-                key=None
-                if settings.signing_key is None
-                else open_key(settings.signing_key, endpoints=settings),
+                recorder=recorder(settings),
             ),
             self.logger.info,
         )

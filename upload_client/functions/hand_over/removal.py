@@ -18,9 +18,8 @@ from upload_client.core.layout import Layout
 from upload_client.core.receipt import ReceiptHead
 from upload_client.core.text import counted
 from upload_client.core.times import timestamp
-from upload_client.receipts.custody import record
+from upload_client.receipts.custody import Recorder, record
 from upload_client.receipts.hand_overs import closing
-from upload_client.receipts.signing import SigningKey
 from upload_client.s3.bucket import Bucket, repeat_while_lost
 from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
@@ -103,7 +102,7 @@ class Removal:
         layout: which delivery.
         why: it is.
         note: what the provider and the custody chain are told, one line.
-        key: that signs the record; None: there will be none.
+        recorder: signs the record; None: there will be none.
         clock: the machine's.
     """
 
@@ -112,7 +111,7 @@ class Removal:
     layout: Layout
     why: Why
     note: str = ""
-    key: SigningKey | None = None
+    recorder: Recorder | None = None
     clock: Clock = SYSTEM
 
 
@@ -160,11 +159,11 @@ def remove_delivery(
         if removed.n_stay:
             say(f"left in landing, since replaced after the receipt: {counted(removed.n_stay, 'object')}")
         failpoints.reach("between:removal:removed")
-        if job.key is None:
+        if job.recorder is None:
             return removed, None
         place = f"s3://{job.landing.name}/{job.landing.prefix}"
         happened = removed.happened(job.why, place, job.note)
-        made = record(job.control, job.layout, head, sha256, happened, job.key, job.clock)
+        made = record(job.control, job.layout, head, sha256, happened, job.recorder, job.clock)
         say(f"recorded: {job.layout.custody(head.epoch, made.n)}")
         return removed, made
     finally:

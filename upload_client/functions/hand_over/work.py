@@ -40,9 +40,9 @@ from upload_client.core.text import counted, for_terminal
 from upload_client.core.times import timestamp
 from upload_client.errors import DeliveryError, NotComplete, UsageError
 from upload_client.functions.hand_over.removal import LEASE, NamedFile, remove_named
+from upload_client.receipts.custody import Recorder
 from upload_client.receipts.custody import record as record_custody
 from upload_client.receipts.hand_overs import last_hand_over, read_record
-from upload_client.receipts.signing import SigningKey
 from upload_client.receipts.store import last_receipt, open_stored_receipt
 from upload_client.s3 import clients
 from upload_client.s3.bucket import (
@@ -100,7 +100,7 @@ class Job:
         remove: delete the files from landing when all is recorded.
         notify: tells whoever is to be told, with the record; None: nobody. It may be called twice for one
             hand-over, if the first time was not noted down.
-        key: the receiver's, that signs the records of the custody chain; None: there is no chain.
+        recorder: signs the records of the custody chain; None: there is no chain.
         clock: the machine's.
     """
 
@@ -111,7 +111,7 @@ class Job:
     client: Any
     remove: bool = False
     notify: Callable[[HandOver], None] | None = None
-    key: SigningKey | None = None
+    recorder: Recorder | None = None
     clock: Clock = SYSTEM
 
 
@@ -240,9 +240,9 @@ class _Work:
     def _chain(self, head: ReceiptHead, sha256: str, happened: Happened) -> None:
         """Record in the custody chain what has happened, if there is a key and no record of it."""
         job = self._job
-        if job.key is not None:
+        if job.recorder is not None:
             self._lock.check_held()
-            record_custody(job.control, job.layout, head, sha256, happened, job.key, job.clock)
+            record_custody(job.control, job.layout, head, sha256, happened, job.recorder, job.clock)
 
     def _now(self) -> str:
         return timestamp(self._job.clock.wall())
