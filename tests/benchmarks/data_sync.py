@@ -57,12 +57,20 @@ def measured(command: list[str], env: dict[str, str]) -> float:
     return seconds
 
 
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    # PYTHON…: whoever sets that has everything compiled anew in each process. …_CA_BUNDLE: read by some only.
+    if not name.startswith("PYTHON") and not name.endswith("_CA_BUNDLE")
+}
+
+
 class Ours:
     name = "ours"
 
     def __init__(self, url: str) -> None:
         self.env = {
-            **os.environ,
+            **ENVIRONMENT,
             "AWS_ENDPOINT_URL": url,
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -92,7 +100,7 @@ class Rclone:
 
     def __init__(self, url: str, rclone: str) -> None:
         self.env = {
-            **os.environ,
+            **ENVIRONMENT,
             "RCLONE_CONFIG_S_TYPE": "s3",
             "RCLONE_CONFIG_S_PROVIDER": "SeaweedFS",
             "RCLONE_CONFIG_S_ENDPOINT": url,

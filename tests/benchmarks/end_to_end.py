@@ -44,7 +44,7 @@ ENVIRONMENT = {
         name: value
         for name, value in os.environ.items()
         # PYTHON…: whoever sets that has everything compiled anew in each process.
-        if not name.startswith(("AWS_", "RCLONE_", "PYTHON"))
+        if not name.startswith(("AWS_", "RCLONE_", "PYTHON")) and not name.endswith("_CA_BUNDLE")
     },
     "AWS_ACCESS_KEY_ID": "sandbox",
     "AWS_SECRET_ACCESS_KEY": "sandbox",

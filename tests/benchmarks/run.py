@@ -224,7 +224,11 @@ def measure(client: Client, folder: str, data: Path, url: str, trust: str | None
     """Run a client once. None where it failed."""
     words = {"bin": folder, "python": sys.executable, "data": str(data), "url": url}
     environment = {
-        **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if "proxy" not in name.lower() and not name.startswith("PYTHON")
+        },
         "AWS_ACCESS_KEY_ID": "a",
         "AWS_SECRET_ACCESS_KEY": "b",
         "AWS_REGION": "us-east-1",

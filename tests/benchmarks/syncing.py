@@ -53,7 +53,8 @@ class Ours:
     name = "ours"
 
     def __init__(self, url: str, bucket: str, prefix: str, folder: Path) -> None:
-        self.env = {**os.environ, "AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        self.env = {**kept, "AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}
         self.command = [sys.executable, "-m", "upload_client", "sync", str(folder), "--yes"]
         self.command += ["--to", f"s3://{bucket}/{prefix}", "--name", "bench"]
 

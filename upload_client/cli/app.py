@@ -6,7 +6,6 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import locale
 import os
@@ -14,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from upload_client.cli import look_for_garbage_seldom
 from upload_client.cli.check import check
 from upload_client.cli.completion import completion
 from upload_client.cli.deliver import deliver
@@ -32,9 +32,6 @@ from upload_client.cli.unlock import unlock
 from upload_client.cli.verify import verify
 
 __all__ = ["main"]
-
-_MANY_OBJECTS = 20_000
-"""New objects after which Python looks for those that refer to each other and to nobody else."""
 
 deliver.add_command(index)
 deliver.add_command(sandbox)
@@ -64,9 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         _open_what_is_closed()
         _speak_utf_8()
-        # What a run makes of a hundred thousand files stays until its end: to look through it again and again
-        # for what could be thrown away is a fifth of the computing.
-        gc.set_threshold(_MANY_OBJECTS, *gc.get_threshold()[1:])
+        look_for_garbage_seldom()
     for stream in (sys.stdout, sys.stderr):
         _write_any_name(stream)
     given = list(sys.argv[1:] if arguments is None else arguments)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from upload_client.cli import look_for_garbage_seldom
 from upload_client.cli.failure import Failure
 from upload_client.cli.help import Command, Section
 
@@ -150,6 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 where the function failed, 2 where the command or the event is wrong, 130 where
         somebody stopped it. A failure is one sentence and a hint on stderr, no traceback without ``--debug``.
     """
+    if arguments is None:
+        look_for_garbage_seldom()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         handle_lambda_request.main(given, prog_name=NAME, standalone_mode=False)

@@ -7,8 +7,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from itertools import islice
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
@@ -18,7 +21,7 @@ from upload_client.functions.data_sync.paths import LocalPlace, Place
 from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost, store_errors
 from upload_client.transfer.download import read_etag
 
-__all__ = ["Comparing", "Item", "abreast"]
+__all__ = ["Comparing", "Item", "abreast", "begun_early"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,6 +29,8 @@ R = TypeVar("R")
 _READERS: Final = 4
 _ASKED: Final = 16
 _LARGE: Final = 1024 * 1024
+_CHUNK: Final = 1000
+_CHUNKS: Final = 16
 
 
 class Item(NamedTuple):
@@ -86,7 +91,10 @@ class Comparing:
         if sides is None or (md5 := md5_of(sides[1].etag)) is None:
             return None
         with open(sides[0], "rb", buffering=0) as file:
-            found = hashlib.file_digest(file, _md5).hexdigest()
+            if item.source.size < _LARGE:
+                found = hashlib.md5(_at_most(file, _LARGE), usedforsecurity=False).hexdigest()
+            else:
+                found = hashlib.file_digest(file, _md5).hexdigest()
         return True if found == md5 else None  # an encrypted object's ETag is no MD5: CRC32 tells
 
     def _differs(self, item: Item) -> bool:
@@ -129,8 +137,51 @@ class Comparing:
         return here.crc32 != there.crc32
 
 
+def _at_most(file: FileIO, n: int) -> bytes:
+    """All of a small file; of one that has become large, so much that it is another."""
+    content = file.read(n)
+    while content and (more := file.read(n)):
+        content += more
+        if len(content) > n:
+            break
+    return content
+
+
 def _md5() -> Any:  # noqa: ANN401 - hashlib's own type has no name
     return hashlib.md5(usedforsecurity=False)
+
+
+def begun_early(found: Iterator[T]) -> Generator[T]:
+    """Begin to take what an iterator gives, on a thread, some thousands before they are asked for."""
+    chunks: queue.Queue[list[T] | BaseException | None] = queue.Queue(_CHUNKS)
+    stopped = threading.Event()
+
+    def put(chunk: list[T] | BaseException | None) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                chunks.put(chunk, timeout=1.0)
+                return
+
+    def take() -> None:
+        try:
+            while not stopped.is_set() and (chunk := list(islice(found, _CHUNK))):
+                put(chunk)
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - for who asks for the next one
+            put(error)
+
+    threading.Thread(target=take, name="sync-list", daemon=True).start()
+
+    def give() -> Generator[T]:
+        try:
+            while (chunk := chunks.get()) is not None:
+                if isinstance(chunk, BaseException):
+                    raise chunk
+                yield from chunk
+        finally:
+            stopped.set()
+
+    return give()
 
 
 def abreast(act: Callable[[T], R], items: Sequence[T], n: int = _ASKED) -> Iterator[R]:

@@ -74,7 +74,8 @@ S3URI = Annotated[str, BeforeValidator(_s3_uri)]
 class _Model(Model):
     """A model that passes over fields it does not know, as those of later versions."""
 
-    model_config = ConfigDict(extra="ignore")
+    # Made when first used: most runs need two of them.
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 # ------------------------------------------------------------------------------------------------- JSON files

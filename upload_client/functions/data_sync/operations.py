@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -40,9 +41,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchDataSyncHandler", "DataSyncHandler", "PrepareBatchDataSyncHandler"]
 
-_REQUESTS: Final = TypeAdapter(list[DataSyncRequest])
 _PATHS: Final = ("source_path", "destination_path")
 _TIMES: Final = 3
+
+
+@functools.cache
+def _requests() -> TypeAdapter[list[DataSyncRequest]]:
+    return TypeAdapter(list[DataSyncRequest])
 
 
 class _Sized(Protocol):
@@ -91,7 +96,7 @@ class BatchDataSyncHandler(LambdaHandler[BatchDataSyncRequest, BatchDataSyncResp
         if isinstance(requests, str):
             where, content = requests, read_json(requests)
             try:
-                requests = _REQUESTS.validate_python(content)
+                requests = _requests().validate_python(content)
             except ValidationError as error:
                 raise InvalidRequest(f"{where} is no list of data sync requests: {told(error)}") from None
         batch = _Batch(self.logger, len(requests), allow_partial_failure=request.allow_partial_failure)

@@ -40,7 +40,7 @@ from upload_client.core.data_sync import (
 from upload_client.core.paths import MAX_KEY, check_relpath, collisions
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
-from upload_client.functions.data_sync.comparing import Comparing, Item, abreast
+from upload_client.functions.data_sync.comparing import Comparing, Item, abreast, begun_early
 from upload_client.functions.data_sync.local import (
     Confirmed,
     SyncFailed,
@@ -355,8 +355,10 @@ class _Sync:
         return lambda path: above + path if path else name
 
     def files(self, source: Place, plan: _Plan, *, is_file: bool) -> Iterator[tuple[str, Facts]]:
-        """The files of the source that filters keep; a single one has an empty path."""
-        sees, filters = self._sees(source), self.filters
+        """The files of the source that filters keep; a single one has an empty path.
+
+        They are listed from now on, whenever they are asked for.
+        """
         odd: list[str] = []
         found: Iterable[tuple[str, Facts]]
         if isinstance(source, S3Place):
@@ -365,12 +367,24 @@ class _Sync:
                 facts = head_s3(source, bucket)
                 found = [] if facts is None else [("", facts)]
             else:
-                found = list_s3(bucket)
+                found = begun_early(list_s3(bucket))
         elif is_file:
             status = os.stat(source.path)
             found = [("", Facts(status.st_size, status.st_mtime))]
         else:
-            found = walk_local(source.path, odd)
+            found = begun_early(walk_local(source.path, odd))
+        return self._kept(source, found, odd, plan, is_file=is_file)
+
+    def _kept(
+        self,
+        source: Place,
+        found: Iterable[tuple[str, Facts]],
+        odd: list[str],
+        plan: _Plan,
+        *,
+        is_file: bool,
+    ) -> Iterator[tuple[str, Facts]]:
+        sees, filters = self._sees(source), self.filters
         to_disk = isinstance(self.target, LocalPlace)
         for path, facts in found:
             if (not is_file and isinstance(source, S3Place) and path.endswith("/")) or (
@@ -428,11 +442,12 @@ class _Sync:
         moves = self._moves
         if not request.retain_source_data and not moves:
             self._warn(f"{source.uri} stays: objects are not deleted when they are fetched into files")
-        there = self._there(target, is_file=is_file)
         plan = _Plan()
+        files = self.files(source, plan, is_file=is_file)  # both sides are listed at once
+        there = self._there(target, is_file=is_file)
         # A source is deleted only where its content is known to be at the destination.
         size_only = request.size_only and not moves
-        decided = self._decided(source, target, there, plan, size_only=size_only, is_file=is_file)
+        decided = self._decided(source, target, there, files, size_only=size_only)
         wanted = isinstance(target, LocalPlace) or moves
         for item, send in decided:
             if isinstance(target, LocalPlace):
@@ -486,16 +501,15 @@ class _Sync:
         source: Place,
         target: Place,
         there: dict[str, bytes],
-        plan: _Plan,
+        files: Iterable[tuple[str, Facts]],
         *,
         size_only: bool,
-        is_file: bool,
     ) -> Iterator[tuple[Item, bool]]:
         """Each file of the source, and whether it is to be sent. Takes what it has from `there`."""
         force = self.request.force
         with Comparing(source, target, (self._bucket_of(source), self._bucket_of(target))) as comparing:
             batch: list[Item] = []
-            for path, facts in self.files(source, plan, is_file=is_file):
+            for path, facts in files:
                 packed = there.pop(path, None)
                 known = None
                 if packed is not None:
