@@ -93,7 +93,7 @@ def release(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def lock(session: nox.Session) -> None:
     """Write anew what CI (dev.txt) and the validator's image and zip (image.txt) are made of, with hashes."""
-    for name, extras in (("dev", ["dev"]), ("image", ["receiver", "formats-all", "signing"])):
+    for name, extras in (("dev", ["dev"]), ("image", ["receiver", "serve", "formats-all", "signing"])):
         session.run(
             *("uv", "pip", "compile", "--quiet", "pyproject.toml", "requirements/build.in"),
             *(f"--extra={extra}" for extra in extras),

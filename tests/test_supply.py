@@ -10,12 +10,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+from click.testing import CliRunner
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-LOCKS = {"dev": ["dev"], "image": ["receiver", "formats-all", "signing"]}
+LOCKS = {"dev": ["dev"], "image": ["receiver", "serve", "formats-all", "signing"]}
 
 
 def locked(name: str) -> dict[str, tuple[str, int]]:
@@ -102,6 +104,26 @@ def test_what_the_image_is_built_from_is_enough_to_build_it(tmp_path):
         check=True,
     )
     assert list((tmp_path / "dist").glob("*.whl"))
+
+
+def test_what_the_compose_file_runs_and_reads_is_there_and_no_port_is_open_to_others():
+    from upload_client.cli.receiver import receiver
+    from upload_client.receiver.serving.configuration import read_configuration
+
+    folder = ROOT / "examples/receiver"
+    services = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    for service in services.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+        for source, _, _ in (volume.partition(":") for volume in service.get("volumes", ())):
+            assert not source.startswith(".") or (folder / source).is_file(), source
+        assert (folder / service.get("build", {}).get("context", "../..") / "pyproject.toml").is_file()
+    found = read_configuration(folder / "receiver.toml")
+    assert f"127.0.0.1:{found.serve.listen.rpartition(':')[2]}:" in services["receiver"]["ports"][0]
+    assert found.validator.endpoint_url.startswith("http://store:")
+    assert f"-s3.port={found.validator.endpoint_url.rpartition(':')[2]} " in services["store"]["command"]
+    assert services["receiver"]["entrypoint"] == ["upload-client", "receiver"]
+    command = [services["receiver"]["command"][0], "--help"]
+    assert CliRunner().invoke(receiver, command).exit_code == 0
 
 
 def test_nothing_lies_beside_the_project_that_is_none_of_it():

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client.core.serving import (
+    in_short,
     list_again_after,
     look_again_after,
     outcome_mail,
@@ -48,6 +49,20 @@ def test_an_outcome_is_told_again_ever_later_but_not_too_late():
 def test_a_signature_is_what_any_library_computes(secret, at, body):
     expected = hmac.digest(secret, b"%d." % at + body, hashlib.sha256).hex()
     assert signature(secret, str(at), body) == f"sha256={expected}"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"complete": True}, "complete"),
+        ({"invalid": 1_200, "not_delivered": 2}, "not complete: 1,200 invalid, 2 not delivered"),
+        ({"client": "stopped\n"}, r"not complete: the client: stopped\n"),
+        ({}, "not complete"),
+    ],
+)
+def test_a_run_that_is_not_complete_says_why_in_few_words(more, said):
+    told = {"complete": False, "invalid": 0, "not_judged": 0, "not_delivered": 0, "client": "complete"}
+    assert in_short(told | more) == said
 
 
 @given(st.text(), st.text(), st.text())

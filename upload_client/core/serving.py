@@ -11,6 +11,7 @@ from upload_client.core.text import for_log
 __all__ = [
     "MOST_OUTCOMES",
     "OLDEST_OUTCOME",
+    "in_short",
     "list_again_after",
     "look_again_after",
     "outcome_mail",
@@ -28,6 +29,8 @@ OLDEST_OUTCOME = 24 * 3600.0
 
 _LISTED_AT_ONCE = 4
 """Quiet data sets that are listed at each look, as long as each has its turn within `_SELDOM`."""
+
+_NOT_VALID = ("invalid", "not_judged", "not_delivered")
 
 MOST_OUTCOMES = 10_000
 """Outcomes that wait to be told on one way, and as many that were given up: beyond that the oldest go."""
@@ -54,6 +57,17 @@ def list_again_after(quiet: float, every: float, n_datasets: int) -> float:
     """
     turns = every * max(1.0, n_datasets / _LISTED_AT_ONCE)
     return every if quiet < _OFTEN else min(turns, max(every, _SELDOM))
+
+
+def in_short(told: Mapping[str, object]) -> str:
+    """How a run has ended, and why it is not complete: files by kind, the client's last word."""
+    if told["complete"]:
+        return "complete"
+    counts = [f"{told[kind]:,} {kind.replace('_', ' ')}" for kind in _NOT_VALID if told[kind]]
+    client = for_log(str(told["client"]))
+    if client != "complete":  # it has gone through all files
+        counts.append(f"the client: {client}")
+    return ": ".join(("not complete", *filter(None, [", ".join(counts)])))
 
 
 def outcome_mail(told: Mapping[str, object]) -> tuple[str, str]:

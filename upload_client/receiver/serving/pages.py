@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from upload_client.core.serving import in_short
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.receiver.serving.server import DeliveryState, Server
@@ -27,11 +28,12 @@ _HEADERS = {
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
-table { border-collapse: collapse; width: 100% }
+main { overflow-x: auto }
+table { border-collapse: collapse; width: 100%; min-width: 48rem }
 th, td { text-align: left; padding: .4rem .8rem; border-bottom: 1px solid #8884 }
 th, td.n { white-space: nowrap }
 td { overflow-wrap: anywhere }
-td.n { text-align: right; font-variant-numeric: tabular-nums }
+th.n, td.n { text-align: right; font-variant-numeric: tabular-nums }
 .bad { color: light-dark(#b00020, #ff7b88) }
 """
 
@@ -118,8 +120,9 @@ def _page(server: Server) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>Deliveries</title><style>{_STYLE}</style><h1>Deliveries</h1>{trouble}"
-        "<table><thead><tr><th>data set<th>delivery<th>client (UTC)<th>validators<th>valid<th>invalid"
-        f"<th>last run</tr></thead><tbody>{rows}</tbody></table>"
+        '<main><table><thead><tr><th>data set<th>delivery<th>client (UTC)<th class="n">validators'
+        '<th class="n">valid<th class="n">invalid<th>last run</tr></thead>'
+        f"<tbody>{rows}</tbody></table></main>"
         + ("" if rows else "<p>None yet: a delivery is seen as soon as its client has begun.</p>")
         + "</html>\n"
     )
@@ -134,7 +137,7 @@ def _row(state: DeliveryState) -> str:
             client = f"left {_moment(lock.refreshed_at)}"
     last = ""
     if outcome:
-        last = "complete" if outcome.get("complete") else f"not complete: {outcome.get('client')}"
+        last = in_short(outcome)
     lines = [_text(last)] * bool(last)
     if state.problem:
         lines.append(f'<span class="bad">{_text(state.problem)}</span>')
