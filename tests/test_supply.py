@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -122,8 +121,7 @@ def test_what_the_compose_file_runs_and_reads_is_there_and_no_port_is_open_to_ot
     assert found.validator.endpoint_url.startswith("http://store:")
     assert f"-s3.port={found.validator.endpoint_url.rpartition(':')[2]} " in services["store"]["command"]
     assert services["receiver"]["entrypoint"] == ["upload-client", "receiver"]
-    command = [services["receiver"]["command"][0], "--help"]
-    assert CliRunner().invoke(receiver, command).exit_code == 0
+    assert services["receiver"]["command"][0] in receiver.commands
 
 
 def test_nothing_lies_beside_the_project_that_is_none_of_it():
