@@ -7,91 +7,19 @@ import shutil
 import socket
 import subprocess
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
 
 import pytest
+from authority import Authority
+from cli.test_verify import receipt_of
 
 from upload_client.core.layout import Layout
 from upload_client.receipts.dating import bring_time_stamp, date_stored
+from upload_client.receipts.store import bring_receipt
 from upload_client.s3.bucket import Bucket
 
 pytest.importorskip("rfc3161_client")
 if shutil.which("openssl") is None:
     pytest.skip("needs openssl", allow_module_level=True)
-
-_CONFIG = """
-[req]
-distinguished_name = name
-prompt = no
-[name]
-CN = An authority of the tests
-[leaf]
-basicConstraints = critical,CA:FALSE
-keyUsage = critical,digitalSignature
-extendedKeyUsage = critical,timeStamping
-[ca]
-basicConstraints = critical,CA:TRUE
-keyUsage = critical,keyCertSign
-[tsa]
-default_tsa = tsa1
-[tsa1]
-serial = ./serial
-crypto_device = builtin
-signer_cert = ./tsa.pem
-signer_key = ./tsa.key
-signer_digest = sha256
-default_policy = 1.2.3.4.1
-digests = sha256, sha512
-ess_cert_id_alg = sha256
-"""
-
-
-class Authority:
-    """A time-stamping authority: a URL, and the certificate that it leads to."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self._folder = folder
-        self.root = folder / "ca.pem"
-        self.answers: bytes | None = None
-        (folder / "config").write_text(_CONFIG)
-        (folder / "serial").write_text("01\n")
-        new = ["req", "-newkey", "rsa:2048", "-nodes", "-config", "config"]
-        self._openssl(*new, "-x509", "-days", "9", "-extensions", "ca", "-keyout", "ca.key", "-out", "ca.pem")
-        self._openssl(*new, "-keyout", "tsa.key", "-out", "tsa.csr")
-        sign = ["x509", "-req", "-in", "tsa.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
-        self._openssl(*sign, "-days", "9", "-extfile", "config", "-extensions", "leaf", "-out", "tsa.pem")
-        authority = self
-
-        class Answer(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                asked = self.rfile.read(int(self.headers["Content-Length"]))
-                said = authority.reply(asked) if authority.answers is None else authority.answers
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(said)))
-                self.end_headers()
-                self.wfile.write(said)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def _openssl(self, *arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=self._folder, check=True, capture_output=True)
-
-    def reply(self, asked: bytes) -> bytes:
-        (self._folder / "asked").write_bytes(asked)
-        self._openssl("ts", "-reply", "-config", "config", "-queryfile", "asked", "-out", "said")
-        return (self._folder / "said").read_bytes()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +31,6 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def receipt(data, tmp_path):
-    from cli.test_verify import receipt_of
-
     return receipt_of(data, tmp_path)[0]
 
 
@@ -154,8 +80,6 @@ def test_without_a_certificate_it_is_said_that_nobody_is_trusted(run, dated):
 
 
 def test_a_receipt_that_was_written_later_is_refused(run, authority, dated, data, tmp_path):
-    from cli.test_verify import receipt_of
-
     (data / "a.csv").write_text("other")
     receipt_of(data, tmp_path)
     said = run("verify", dated, "--tsa-cert", authority.root)
@@ -218,6 +142,19 @@ def test_the_receiver_dates_what_lies_in_its_bucket_once_and_it_is_brought_besid
     assert bring_time_stamp(control, layout, layout.receipt(2), tmp_path / "other.json") is None
     said = run("verify", receipt, "--tsa-cert", authority.root)
     assert (said.code, "by a time-stamping authority that is trusted" in said.out) == (0, True)
+
+
+def test_what_lay_beside_a_receipt_goes_with_it_when_another_one_is_fetched(run, dated, tmp_path, bucket):
+    control, layout = Bucket(bucket.name, prefix="D/Y/", client=bucket.client), Layout("D", "Y", "staging")
+    control.put(layout.receipt(1), dated.read_bytes())
+    stamp = dated.with_name(dated.name.replace(".json", ".tsr"))
+    bring_receipt(control, layout.receipt(1), dated, force=True)
+    assert stamp.exists()  # it is of this receipt
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.csv").write_text("x")
+    control.put(layout.receipt(2), receipt_of(tmp_path / "other", tmp_path / "other")[0].read_bytes())
+    bring_receipt(control, layout.receipt(2), dated, force=True)
+    assert not stamp.exists()
 
 
 def test_the_password_of_a_proxy_may_hold_what_ends_a_name(run, receipt, monkeypatch):

@@ -7,14 +7,17 @@ import hashlib
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import boto3
 import pytest
+from authority import Authority
 from delivery.conftest import Delivery, Receiver
 from moto import mock_aws
 
@@ -22,6 +25,7 @@ from upload_client.cli.app import main
 from upload_client.core.attestation import decode_envelope, decode_statement
 from upload_client.core.layout import Layout
 from upload_client.errors import UsageError
+from upload_client.receipts.dating import date
 from upload_client.receipts.signing import make_key, open_key, public_keys
 from upload_client.sandbox import Sandbox
 from upload_client.validator.countersigning import NotSigned, countersign_last
@@ -45,8 +49,15 @@ def public(key: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def signing(key: Path, tmp_path_factory: pytest.TempPathFactory) -> Receiver:
-    with Sandbox(validator={"signing_key": str(key)}) as sandbox:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    made = Authority(tmp_path_factory.mktemp("tsa") / "one")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def signing(key: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with Sandbox(validator={"signing_key": str(key), "tsa_url": authority.url}) as sandbox:
         yield Receiver(sandbox, tmp_path_factory.mktemp("output"))
 
 
@@ -67,9 +78,9 @@ def fetched(delivery: Delivery, into: Path) -> Path:
         place = ["--dataset", delivery.dataset, "--delivery-id", delivery.delivery_id]
         profile = ["--profile", str(delivery.receiver.sandbox.profile)]
         assert main(["receipt", *profile, *place, "-o", str(path), "--force"]) == 0
-        if path.with_name(f"{delivery.delivery_id}.receipt.sig.json").exists():
+        if path.with_suffix(".tsr").exists():  # the last to be made
             return path
-        assert time.monotonic() < end, "nobody signs it"
+        assert time.monotonic() < end, "nobody signs or dates it"
         time.sleep(0.1)  # the validator signs when the client has gone
 
 
@@ -112,28 +123,74 @@ def test_the_receiver_signs_a_complete_delivery_and_an_auditor_sees_it(receipt, 
     assert "by the signer's own clock" in said
 
 
-def test_openssl_and_a_json_reader_are_enough_to_verify_it(receipt, public, tmp_path):
-    envelope = json.loads(receipt.with_name(receipt.name.replace(".json", ".sig.json")).read_bytes())
-    payload = base64.b64decode(envelope["payload"])
-    (tmp_path / "signed").write_bytes(b"DSSEv1 28 application/vnd.in-toto+json %d " % len(payload) + payload)
-    (tmp_path / "signature").write_bytes(base64.b64decode(envelope["signatures"][0]["sig"]))
-    command = [
-        "openssl",
-        "pkeyutl",
-        "-verify",
-        "-pubin",
-        "-inkey",
-        public,
-        "-rawin",
-        "-in",
-        tmp_path / "signed",
-    ]
+def test_what_is_delivered_is_signed_and_dated_by_itself_and_proven_without_asking_anybody(
+    receipt, public, source, authority, monkeypatch, capsys
+):
+    for name in ("create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, lambda *_, **__: pytest.fail("the network was asked"))
+    trusted = ["--key", public, "--tsa-cert", authority.root, "--require-signature", "--source", source]
+    code, said = verified(capsys, receipt, *trusted)
+    assert code == 0, said
+    assert re.search(r"dated +[0-9TZ:.-]+, by a time-stamping authority that is trusted", said)
+    told = json.loads(verified(capsys, receipt, *trusted, "--json")[1].splitlines()[-1])
+    assert (told["signature"]["state"], told["dated"]["state"]) == ("signed", "dated")
+    assert abs(seconds(told["dated"]["at"]) - seconds(told["signature"]["signed_at"])) < 60
+    assert seconds(told["dated"]["at"]) >= seconds(told["finished_at"]) - 1  # an authority says whole seconds
+
+
+def seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def test_a_time_stamp_of_another_receipt_or_by_another_authority_is_refused(
+    taken, public, authority, tmp_path, capsys
+):
+    stamp, trusted = taken.with_suffix(".tsr"), ["--key", public, "--tsa-cert", authority.root]
+    kept = stamp.read_bytes()
+    (tmp_path / "another.json").write_text("another")
+    stamp.write_bytes(date(tmp_path / "another.json", authority.url).read_bytes())
+    code, said = verified(capsys, taken, *trusted)
+    assert (code, "REFUSED: it is the time-stamp of something else" in said) == (3, True)
+    for damaged in (kept[:-40], b"", kept[:60] + b"\0" * 40 + kept[100:], b"\x30\x84\xff\xff\xff\xff"):
+        stamp.write_bytes(damaged)
+        code, said = verified(capsys, taken, *trusted)
+        assert (code, "dated     REFUSED" in said, "Traceback" in said) == (3, True, False)
+
+
+@pytest.mark.skipif(
+    shutil.which("jq") is None or shutil.which("openssl") is None, reason="needs jq and openssl"
+)
+@pytest.mark.parametrize("changed", [None, "x.receipt.json", "x.receipt.sig.json"])
+def test_the_commands_of_the_docs_verify_it_without_this_program(
+    receipt, public, authority, tmp_path, changed
+):
+    page = (Path(__file__).parents[2] / "docs" / "receipt.md").read_text()
+    block = re.search(
+        r"## Signed by the receiver.*?without this\s+program.*?```sh\n(.*?)```", page, re.DOTALL
+    )[1]
+    dating = re.search(r"`(openssl ts -verify [^`]*)`", page)[1]
+    for suffix in (".json", ".sig.json", ".tsr"):
+        shutil.copy(receipt.with_suffix(suffix), tmp_path / f"x.receipt{suffix}")
+    shutil.copy(public, tmp_path / "receiver.pub.pem")
+    shutil.copy(authority.root, tmp_path / "tsa.pem")
+    if changed == "x.receipt.json":
+        rewritten(tmp_path / changed, '"size":4', '"size":5')
+    elif changed is not None:
+        text = (tmp_path / changed).read_text()
+        envelope = json.loads(text)
+        payload = base64.b64decode(envelope["payload"]).replace(b'"n_files":3', b'"n_files":4')
+        (tmp_path / changed).write_text(
+            text.replace(envelope["payload"], base64.b64encode(payload).decode("ascii"))
+        )
+    of_ed25519 = "\n".join(line for line in block.splitlines() if "a key of KMS" not in line)
     done = subprocess.run(
-        [*command, "-sigfile", tmp_path / "signature"], capture_output=True, text=True, check=False
+        ["bash", "-c", f"{of_ed25519}\n{dating}"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert "Signature Verified Successfully" in done.stdout, done
-    digest = json.loads(payload)["subject"][0]["digest"]["sha256"]
-    assert digest == hashlib.sha256(receipt.read_bytes()).hexdigest()
+    said = done.stdout + done.stderr
+    signed, named = (line.split()[0] for line in done.stdout.splitlines() if re.match("[0-9a-f]{64}", line))
+    assert ("Signature Verified Successfully" in said) is (changed != "x.receipt.sig.json"), said
+    assert (signed == named) is (changed != "x.receipt.json")
+    assert ("Verification: OK" in said) is (changed != "x.receipt.json"), said
 
 
 def test_without_a_key_it_is_said_that_nothing_is_proven_by_the_signature(receipt, capsys):

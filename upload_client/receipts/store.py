@@ -19,10 +19,18 @@ from typing import IO, Any, TypeAlias
 
 from upload_client.control.lock import numbered
 from upload_client.core import checksums
-from upload_client.core.attestation import MAX_ENVELOPE, BadSignature, decode_envelope, signature_name
+from upload_client.core.attestation import (
+    MAX_ENVELOPE,
+    BadSignature,
+    decode_envelope,
+    signature_name,
+    timestamp_name,
+)
+from upload_client.core.custody import chain_name
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.layout import Layout, number
+from upload_client.core.ours import Kind, is_ours
 from upload_client.core.receipt import (
     HEAD_BYTES,
     TRAILER_BYTES,
@@ -50,7 +58,7 @@ from upload_client.s3.bucket import (
     store_errors,
 )
 from upload_client.s3.unfinished import abort, unfinished_uploads
-from upload_client.support.atomic import check_free, keep_others, naming, replacing
+from upload_client.support.atomic import check_free, ends_of, keep_others, naming, replacing
 
 __all__ = [
     "LocalCopy",
@@ -447,12 +455,34 @@ def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = Fals
         path = target / receipt_name(head) if target.is_dir() else target
         if not force:
             check_free(path, "receipt")
+        before = _sha256_of_file(path)
         digest = hashlib.sha256()
         with copy.open("rb") as fetched, replacing(path) as file:
             while block := fetched.read(_READ):
                 digest.update(block)
                 file.buffer.write(block)
+    if before not in (None, digest.hexdigest()):
+        _forget_beside(path)
     return path, digest.hexdigest()
+
+
+def _sha256_of_file(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _forget_beside(receipt: Path) -> None:
+    """Remove what lay beside the receipt that was replaced: of another one it is refused."""
+    known: tuple[tuple[Kind | None, Callable[[str], str]], ...]
+    known = (("signature", signature_name), ("custody", chain_name), (None, timestamp_name))
+    for kind, name in known:
+        path = receipt.with_name(name(receipt.name))
+        with contextlib.suppress(OSError):
+            if kind is None or is_ours(kind, *ends_of(path)):
+                path.unlink()
 
 
 def bring_signature(control: Bucket, layout: Layout, receipt_key: str, receipt: Path) -> Path | None:
