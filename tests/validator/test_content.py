@@ -7,7 +7,7 @@ import sys
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from upload_client.expectations.findings import NotOpened
@@ -270,7 +270,7 @@ def carefully(kind: str, data: bytes) -> str:
         patch.setattr(json_text, "_is_json", lambda text: False)
         patch.setattr(json_text, "_are_json", lambda lines, n: False)
         patch.setattr(json_text, "_JsonWalk", _Unsure)
-        patch.setattr(tables._Shape, "of", lambda data, delimiter: None)
+        patch.setattr(tables._Shape, "fits", lambda shape, data, *, quotes: False)
         return said(kind, data)
 
 
@@ -322,8 +322,15 @@ def written(draw):
     return draw(st.sampled_from(["", "", "\ufeff"])) + text.getvalue()
 
 
+def test_fields_stand_apart_by_what_fits_all_rows_whichever_way_they_are_read():
+    for rows in ("a;b\tc\nd\te\n", "a;b\tc\r\nd\te\r\n", 'a;b\tc\nd\t"e\re"\n'):
+        assert said("csv", rows.encode()) == ""
+        assert carefully("csv", rows.encode()) == ""
+
+
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged_bytes(ONE | LINES | written()), st.sampled_from(["json", "jsonl", "csv", "tsv"]))
+@example(b"\t;\n\t\n", "csv")
 def test_the_quick_way_lets_through_what_the_careful_one_lets_through_and_nothing_else(
     small_blocks, engine, data, kind
 ):

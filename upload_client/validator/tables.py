@@ -31,7 +31,8 @@ def check_csv(stream: BinaryIO) -> None:
         _same_width(csv.reader(lines, delimiter=rest.delimiter, strict=True), rest.width, rest.n_lines)
         return
     first = lines.readline()
-    _same_width(csv.reader(chain((first,), lines), delimiter=delimiters(first)[0], strict=True))
+    delimiter = rest.delimiter or delimiters(first)[0]
+    _same_width(csv.reader(chain((first,), lines), delimiter=delimiter, strict=True))
 
 
 def check_tsv(stream: BinaryIO) -> None:
@@ -132,14 +133,17 @@ class _Rest:
     """The part that is left for the careful way.
 
     Attributes:
-        delimiter: between the fields, once `width` is known.
+        delimiter: between the fields; empty where the first line has to say it.
         width: fields in each of the rows before; 0: there are none.
         n_lines: lines before.
     """
 
-    def __init__(self, data: bytes, stream: BinaryIO, shape: _Shape | None, n_lines: int) -> None:
+    def __init__(
+        self, data: bytes, stream: BinaryIO, looks: _Shape | None, shape: _Shape | None, n_lines: int
+    ) -> None:
         self._from = io.BufferedReader(_Chained(data, stream), BLOCK)
-        self.delimiter, self.width = ("", 0) if shape is None else (shape.delimiter, shape.width)
+        self.delimiter = "" if looks is None else looks.delimiter
+        self.width = 0 if shape is None else shape.width
         self.n_lines = n_lines
 
     def lines(self) -> IO[str]:
@@ -173,7 +177,7 @@ def _pass_over(stream: BinaryIO, *, quotes: bool, delimiter: str = "") -> _Rest 
         content = piece.removeprefix(BOM) if shape is None else piece
         looks = shape or _Shape.of(content, delimiter)
         if not piece or looks is None or not looks.fits(content, quotes=quotes):
-            return _Rest(data, stream, shape, n_lines)
+            return _Rest(data, stream, shape or (looks if piece else None), shape, n_lines)
         shape = looks
         n_lines += piece.count(b"\n")
         data = data[end:]
@@ -216,7 +220,7 @@ class _Shape:
             except csv.Error:
                 continue
         if len(shapes) > 1:
-            return next((shape for shape in shapes if shape.fits(data, quotes=True)), shapes[0])
+            return next((shape for shape in shapes if shape.is_in(data)), shapes[0])
         return shapes[0] if shapes else None
 
     def fits(self, data: bytes, *, quotes: bool) -> bool:
@@ -224,16 +228,18 @@ class _Shape:
         lone = b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
         if lone or b"\0" in data or not is_utf8(data):
             return False
-        quoted = b'"' in data
-        if not quoted:
+        return (quotes or b'"' not in data) and self.is_in(data)
+
+    def is_in(self, data: bytes) -> bool:
+        """Whether all rows of a text are of this shape."""
+        if b'"' not in data:
             rows = data.translate(None, self._others)
             if not data.endswith(b"\n"):
                 rows += b"\n"
             if rows == self._row * rows.count(b"\n"):
                 return True
-        elif not quotes:
-            return False
-        rows_read = csv.reader(io.StringIO(data.decode(), newline=""), delimiter=self.delimiter, strict=True)
+        text = data.decode(errors="replace")
+        rows_read = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True)
         try:
             return {0, self.width}.issuperset(map(len, rows_read))  # 0: an empty line is no row
         except csv.Error:
