@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from upload_client.sandbox import Sandbox
 from upload_client.sandbox import sandbox as sandbox_module
 from upload_client.settings import load_settings
+from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings
 
 pytest.importorskip("moto")
 
@@ -81,15 +83,21 @@ def test_on_a_terminal_it_says_how_to_deliver_to_it(tmp_path):
 
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
-        [sys.executable, "-m", "upload_client", "sandbox", "--profile-out", str(tmp_path / "p.toml")],
+        [
+            *(sys.executable, "-m", "upload_client", "sandbox", "--profile-out", str(tmp_path / "p.toml")),
+            *("--bucket", "archive"),
+        ],
         stdout=theirs,
         stderr=subprocess.DEVNULL,
     )
     os.close(theirs)
     said = b""
-    while b"--source DIR" not in said:
+    while b"s3://archive/PREFIX/" not in said:
         said += os.read(ours, 1000)
     child.send_signal(signal.SIGINT)
     child.wait(timeout=60)
     os.close(ours)
     assert f"--profile {tmp_path / 'p.toml'} --dataset sample --delivery-id 1" in said.decode()
+    (receiver,) = re.findall(r"UPLOAD_CLIENT_VALIDATOR='(.*)'", said.decode())
+    settings = ValidatorSettings.from_environment({ENVIRONMENT_VARIABLE: receiver})
+    assert settings.control_bucket.startswith("control-")

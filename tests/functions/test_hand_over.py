@@ -27,6 +27,7 @@ from upload_client.core.receipt import encode_receipt
 from upload_client.errors import DeliveryError, Locked, NotComplete, UsageError
 from upload_client.functions.hand_over.work import HandOverRefused, Job, hand_over, notifier
 from upload_client.receipts.hand_overs import last_hand_over
+from upload_client.s3.bucket import NotFound
 
 moto = late("moto")
 
@@ -488,3 +489,9 @@ def sha256(data: bytes) -> str:
 
 def crc32(data: bytes) -> str:
     return checksums.encode(checksums.crc32(data))
+
+
+def test_a_bucket_that_is_not_there_is_told_by_its_name(place: Place) -> None:
+    control = Bucket("nowhere-at-all", prefix=place.control.prefix, client=place.control.client)
+    with pytest.raises(NotFound, match="NoSuchBucket"):
+        hand_over(replace(place.job(), control=control))

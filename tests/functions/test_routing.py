@@ -255,3 +255,13 @@ def test_the_function_for_all_is_run_as_aws_lambda_is_told_it(monkeypatch, capsy
     monkeypatch.setenv("UPLOAD_CLIENT_FUNCTIONS", "others.*")
     assert main(["--payload", json.dumps(event)]) == 2
     assert "may not be run here" in capsys.readouterr().err
+
+
+def test_the_hand_over_as_a_command_needs_nothing_that_functions_stand_on():
+    """It would find out half way, when files are to be removed."""
+    code = (
+        "import sys; sys.modules['aws_lambda_powertools'] = None;"
+        "import upload_client.functions.hand_over.work; import upload_client.functions.data_sync.sync"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()

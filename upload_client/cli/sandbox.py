@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -113,10 +114,21 @@ def _how_to_deliver(running: Sandbox, dataset: str, delivery_id: str, buckets: t
         f"  upload-client {for_terminal(shlex.join(place))} --source DIR"
     )
     if buckets:
+        bucket = for_terminal(buckets[0])
+        receiver = {
+            "control_bucket": running.control_bucket,
+            "landing_bucket": running.landing_bucket,
+            "worker_function": None,
+        }
+        named = shlex.join(["--dataset", dataset, "--delivery-id", delivery_id])
         told += (
-            "\nOr keep a folder in common with others (any keys will do):\n"
+            "\nFor what follows, tell a terminal where S3 is; any keys will do:\n"
             f"  export AWS_ENDPOINT_URL={running.s3_endpoint_url} AWS_REGION=eu-central-1\n"
             "  export AWS_ACCESS_KEY_ID=anybody AWS_SECRET_ACCESS_KEY=anything\n"
-            f"  upload-client sync DIR --to s3://{for_terminal(buckets[0])}/PREFIX"
+            "Keep a folder in common with others:\n"
+            f"  upload-client sync DIR --to s3://{bucket}/PREFIX\n"
+            "Or be the receiver, and hand over what is complete:\n"
+            f"  export UPLOAD_CLIENT_VALIDATOR='{json.dumps(receiver)}'\n"
+            f"  upload-client receiver hand-over {for_terminal(named)} --to s3://{bucket}/PREFIX/"
         )
     return told

@@ -431,7 +431,9 @@ class Lock:
         try:
             fetched = self._bucket.get(self._key, limit=MAX_BODY)
             body = LockBody.decode(fetched.body)
-        except NotFound:
+        except NotFound as error:
+            if error.s3_code == "NoSuchBucket":
+                raise
             return None
         except ObjectTooLarge as error:
             fetched, body = error.found, None

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, field_validator
 from upload_client.core.batch_jobs import definition, is_equal, is_job_name, overrides, resources
 from upload_client.core.images import ImageError, parse_image
 from upload_client.functions.base import InvalidRequest, LambdaHandler, aws
-from upload_client.functions.base.models import Model
+from upload_client.functions.models import Model
 
 __all__ = [
     "CreateDefinitionAndPrepareArgsHandler",

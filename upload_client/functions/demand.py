@@ -18,7 +18,6 @@ from upload_client.core import demand as rules
 from upload_client.core.demand import DemandError, Mount, Param
 from upload_client.errors import UsageError
 from upload_client.functions.base import InvalidRequest, LambdaHandler, aws
-from upload_client.functions.base.models import Model
 from upload_client.functions.batch import CreateDefinitionAndPrepareArgsRequest
 from upload_client.functions.data_sync.models import (
     S3URI,
@@ -27,6 +26,7 @@ from upload_client.functions.data_sync.models import (
     RemoveDataPathsRequest,
 )
 from upload_client.functions.data_sync.paths import LocalPlace, place_of
+from upload_client.functions.models import Model
 from upload_client.support.atomic import replacing
 
 __all__ = [

@@ -22,7 +22,7 @@ from upload_client.core.images import (
     read_manifest,
 )
 from upload_client.functions.base import InvalidRequest, LambdaHandler
-from upload_client.functions.base.models import Model
+from upload_client.functions.models import Model
 from upload_client.functions.registry import Registry, RegistryError, digest_of
 
 __all__ = [

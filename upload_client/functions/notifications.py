@@ -28,7 +28,7 @@ from upload_client.core.notifications import (
 from upload_client.core.text import for_log
 from upload_client.functions.base import LambdaHandler, aws
 from upload_client.functions.base.aws import ServiceError
-from upload_client.functions.base.models import Model
+from upload_client.functions.models import Model
 from upload_client.support.secrets import without_secrets
 
 __all__ = [

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from upload_client.functions.base.models import Model
+from upload_client.functions.models import Model
 
 __all__ = [
     "BatchDataSyncRequest",

@@ -15,7 +15,6 @@ from upload_client.core.files import TransferType
 from upload_client.core.layout import InvalidName, Layout
 from upload_client.errors import UsageError
 from upload_client.functions.base.handler import LambdaHandler
-from upload_client.functions.base.models import Model
 from upload_client.functions.data_sync.models import (
     BatchDataSyncRequest,
     DataSyncFilterConfig,
@@ -34,6 +33,7 @@ from upload_client.functions.hand_over.work import (
     open_archive,
     read_receipt,
 )
+from upload_client.functions.models import Model
 from upload_client.receiver.process import buckets, recorder
 from upload_client.s3 import clients
 from upload_client.validator.settings import ValidatorSettings
