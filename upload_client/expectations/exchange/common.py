@@ -14,7 +14,7 @@ MOMENTS = ("date", "timestamp")
 _WIDTH = re.compile(r"(u?)int(8|16|32|64)")
 RE2_ALONE = re.compile(r"\[\[:|\\[pPzCQE]|\(\?[a-zA-Z]*U")
 """Parts of patterns that no other engine understands so."""
-_WRAPPED = re.compile(r"\^\(\?as:(.*)\)\\Z", re.DOTALL)
+_WRAPPED = re.compile(r"\^\(\?s:(.*)\)\$", re.DOTALL)
 
 
 class Lost:
@@ -55,10 +55,14 @@ def limit_of(value: object, kind: str) -> object:
 
 
 def to_python(pattern: str) -> str | None:
-    """A pattern of RE2's for the whole text as one for Python's `re.match`; None: there is none."""
+    r"""A pattern of RE2's for the whole text as one for Python's `re.match`; None: there is none.
+
+    Pandas asks Python or, of texts in Arrow's memory, RE2: what is made here is understood by both. To
+    Python ``\d`` and ``\w`` are those of all scripts.
+    """
     if RE2_ALONE.search(pattern):
         return None
-    made = rf"^(?as:{pattern})\Z"
+    made = f"^(?s:{pattern})$"
     try:
         re.compile(made)
     except re.error:
