@@ -11,7 +11,7 @@ from upload_client.core.layout import Layout
 from upload_client.errors import SettingsError
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
 from upload_client.expectations.expected import Expected
-from upload_client.validator import expected
+from upload_client.validator import rows
 from upload_client.validator.checks import Checker
 from upload_client.validator.expected import (
     MalformedIndex,
@@ -180,9 +180,9 @@ def test_no_more_of_an_index_is_held_than_a_row_may_have(control, text, monkeypa
     control.put(LAYOUT.expectations, DOCUMENT)
     control.put(LAYOUT.index(1), text.encode())
     read = []
-    readinto = expected.Stream.readinto
+    readinto = rows.Stream.readinto
     monkeypatch.setattr(
-        expected.Stream, "readinto", lambda self, buffer: read.append(n := readinto(self, buffer)) or n
+        rows.Stream, "readinto", lambda self, buffer: read.append(n := readinto(self, buffer)) or n
     )
     with pytest.raises(MalformedIndex, match="a row of more than 1,048,576 bytes"):
         delivery_problems(control, LAYOUT, 1, required=False)
@@ -192,10 +192,10 @@ def test_no_more_of_an_index_is_held_than_a_row_may_have(control, text, monkeypa
 def test_an_index_names_no_more_files_than_a_delivery_may_have(control, monkeypatch):
     monkeypatch.setattr(index_csv, "MAX_FILES", 3)
     control.put(LAYOUT.index(1), b"path,size\na,1\nb,1\nc,1\n")
-    assert len(list(expected.index_rows(control, LAYOUT.index(1)))) == 3
+    assert len(list(rows.index_rows(control, LAYOUT.index(1)))) == 3
     control.put(LAYOUT.index(2), b"path,size\na,1\nb,1\nc,1\nd,1\n")
     with pytest.raises(MalformedIndex, match="more than 3 files"):
-        list(expected.index_rows(control, LAYOUT.index(2)))
+        list(rows.index_rows(control, LAYOUT.index(2)))
 
 
 def test_the_limits_are_the_settings():
@@ -231,3 +231,77 @@ def test_settings_that_are_wrong_are_told_by_their_fields_and_never_by_their_val
         ValidatorSettings.from_environment({"UPLOAD_CLIENT_VALIDATOR": text})
     assert "hunter2" not in str(told.value)
     assert told.value.__cause__ is None
+
+
+def listed(control, *rows, epoch=1):
+    body = "path,checksum,size\n" + "".join(f"{path},,{size}\n" for path, size in rows)
+    control.put(LAYOUT.index(epoch), body.encode())
+
+
+LINE = b"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  data/%s\n"
+BAG = "bag/manifest-sha256.txt"
+
+
+@pytest.mark.parametrize(
+    ("files", "data", "status", "says"),
+    [
+        (
+            [("bag/data/x", 4)],
+            LINE % b"x",
+            "ok",
+            "BagIt manifest: 1 file there, 1 checksum not compared here",
+        ),
+        ([("bag/data/x", 4)], LINE % b"x" + LINE % b"y", "failure", "'bag/data/y' is not in the delivery"),
+        (
+            [("bag/data/x", 4), ("bag/data/z", 1)],
+            LINE % b"x",
+            "failure",
+            "1 file below 'bag/data/' is not named",
+        ),
+        ([], b"what\n", "failure", "line 1 is no line of a BagIt manifest"),
+    ],
+    ids=["whole", "missing", "too much", "none"],
+)
+def test_a_manifest_is_held_against_the_index_when_it_arrives(
+    landing, control, reader_workers, files, data, status, says
+):
+    """Whatever of the delivery is there by then: each of its files gets a verdict of its own."""
+    listed(control, ("bag/bagit.txt", 5), (BAG, len(data)), *files)
+    upload = send(landing, BAG, data)
+    judgement = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1).judge(BAG, upload)
+    assert judgement.status == status
+    assert says in (judgement.message or judgement.checks[-1])
+
+
+def test_the_size_that_a_label_says_is_held_against_the_index(landing, control, reader_workers):
+    label = (
+        b'<Product_Observational xmlns="http://pds.nasa.gov/pds4/pds/v1"><File_Area_Observational><File>'
+        b"<file_name>a.dat</file_name><file_size>7</file_size></File></File_Area_Observational>"
+        b"</Product_Observational>"
+    )
+    listed(control, ("a.xml", len(label)), ("a.dat", 8))
+    checker = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1)
+    judgement = checker.judge("a.xml", send(landing, "a.xml", label))
+    assert judgement.message == "PDS4 label: 1 file there, and 'a.dat' has 8 bytes where it says 7"
+    other = checker.judge("b.xml", send(landing, "b.xml", b"<x/>"))
+    assert (other.status, other.checks) == ("ok", ("size", "etag", "crc32"))
+
+
+def test_a_manifest_without_an_index_is_judged_alone_and_that_is_said(landing, control, reader_workers):
+    upload = send(landing, "datapackage.json", b'{"resources": [{"path": "a.csv"}]}')
+    checker = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 77)
+    judgement = checker.judge("datapackage.json", upload)
+    assert judgement.status == "ok"
+    assert judgement.checks[-2:] == ("json", "not held against the delivery: there is no index")
+
+
+def test_what_is_expected_to_hold_anything_is_no_manifest(landing, control, reader_workers):
+    control.put(
+        LAYOUT.expectations, b"version: 1\ntypes: [{name: a, files: '*', content: {format: opaque}}]\n"
+    )
+    listed(control, ("datapackage.json", 2))
+    upload = send(landing, "datapackage.json", b"no")
+    judgement = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1).judge(
+        "datapackage.json", upload
+    )
+    assert judgement.status == "ok"

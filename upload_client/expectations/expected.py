@@ -43,3 +43,8 @@ class Expected:
         """The rules for its content; None: it is opened as what its suffix says, as without a document."""
         number = self.rules.type_of(path)
         return None if number is None else self._contents[number]
+
+    def is_opaque(self, path: str) -> bool:
+        """Whether a file is not looked at."""
+        rules = self.content(path)
+        return rules is not None and rules.format == "opaque"

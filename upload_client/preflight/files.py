@@ -22,6 +22,7 @@ from upload_client.index import Choice, Files, check_index, left_out_of
 from upload_client.index.files import READ_FROM
 from upload_client.index.noticing import growing, notice
 from upload_client.preflight.content import check_contents, unopened
+from upload_client.preflight.packages import check_packages
 from upload_client.preflight.run import SHOWN, Data, Run, Steps, more, quoted
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.support import figures
@@ -313,6 +314,18 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
             on_undecided=lambda path, reason: undecided.append((path, reason)),
         )
     )
+    sizes = dict(zip(data.paths, data.sizes, strict=True))
+    packages = list(
+        check_packages(
+            source,
+            sizes,
+            follow=follow,
+            complete=run.order.transfer_type == "staging",
+            opaque=(lambda _: False) if expected is None else expected.is_opaque,
+        )
+    )
+    named = {path for path, _ in wrong}
+    wrong += [(path, said) for path, said, is_kept in packages if not is_kept and path not in named]
     left = sorted({reason for reason in why.values() if reason})
     tail = f"; {figures.files(len(why) - len(files))} not opened ({', '.join(left)})" if left else ""
     if undecided and not wrong:

@@ -22,6 +22,8 @@ from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.expectations.expected import ContentRules, Expected
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
+from upload_client.expectations.packaging import MAX_MANIFEST, Listing, NoIndex, packaging_of
+from upload_client.expectations.packaging import judge as judge_manifest
 from upload_client.s3.bucket import (
     AnswerLost,
     Bucket,
@@ -92,6 +94,8 @@ class _Reading(NamedTuple):
     rules: ContentRules | None
     whole: bool
     skipped: NotOpened | None = None
+    promises: bool = False
+    """Whether it may be a manifest, which promises others."""
 
     @property
     def elsewhere(self) -> bool:
@@ -111,6 +115,7 @@ class Checker:
         expected: what belongs in the delivery; None: nobody has said.
         unusable: why that cannot be used, though somebody has said: then nothing can be judged.
         refuse_unopened: what is not opened is a failure, but for what is expected to hold anything.
+        listing: the files of the delivery, which manifests are held against; None: against nothing.
     """
 
     def __init__(
@@ -122,6 +127,7 @@ class Checker:
         expected: Expected | None = None,
         unusable: str = "",
         refuse_unopened: bool = False,
+        listing: Listing | None = None,
     ) -> None:
         self._landing = landing
         self._reader_workers = reader_workers
@@ -129,6 +135,8 @@ class Checker:
         self._expected = expected
         self._unusable = unusable
         self._refuse_unopened = refuse_unopened
+        self._listing = listing
+        self._one_manifest = threading.Lock()
         self._stopping = threading.Event()
 
     @property
@@ -222,6 +230,11 @@ class Checker:
             if reading.elsewhere:
                 yield MayWait()
                 why = self._open_elsewhere(path, announced, reading, content)
+            if reading.promises:
+                yield MayWait()
+                told = self._hold_against_listing(path, announced, content)
+                if told is not None:
+                    checks.append(told)
             if why:
                 checks[-1] = f"{format_of(path)} not opened: {why}"
             if self._refuse_unopened and not (reading.rules is not None and reading.rules.format == "opaque"):
@@ -247,16 +260,42 @@ class Checker:
 
     def _reading(self, path: str, size: int) -> _Reading:
         rules = None if self._expected is None else self._expected.content(path)
+        opaque = rules is not None and rules.format == "opaque"
+        promises = self._listing is not None and not opaque and packaging_of(path) is not None
+        in_memory = size <= _IN_MEMORY
         if rules is not None:
-            whole = rules.format != "opaque" and size <= _IN_MEMORY
-            return _Reading(f"{rules.format} as expected of {rules.type_name!r}", None, rules, whole)
+            check = f"{rules.format} as expected of {rules.type_name!r}"
+            return _Reading(check, None, rules, not opaque and in_memory, None, promises)
         kind = format_of(path)
         if kind is None:
-            return _Reading(None, None, None, whole=False)
+            return _Reading(None, None, None, promises and in_memory, None, promises)
         skipped = self._why_skipped(kind, size)
         if skipped is not None:
             return _Reading(f"{kind} not opened: {skipped}", None, None, whole=False, skipped=skipped)
-        return _Reading(kind, kind, None, size <= _IN_MEMORY)
+        return _Reading(kind, kind, None, in_memory, None, promises)
+
+    def _hold_against_listing(
+        self, path: str, announced: Upload, content: bytes | bytearray | None
+    ) -> str | None:
+        """Hold a manifest against the delivery, and say what was looked at; None: it is no manifest."""
+        assert self._listing is not None
+        if announced.size > MAX_MANIFEST:
+            return f"not held against the delivery: a manifest of more than {MAX_MANIFEST:,} bytes"
+        with self._one_manifest:  # what one means may take much memory
+            data = self._blocks(path, announced, content)(0, announced.size) if announced.size else b""
+            try:
+                judged = judge_manifest(path, data, self._listing, go_on=self._go_on_or_leave)
+            except NoIndex as error:
+                return f"not held against the delivery: {error}"
+        if judged is None:
+            return None
+        if judged.findings.n:
+            raise _Failure(f"{judged.told}, and {judged.findings}", FileCode.CONTENT)
+        return judged.told
+
+    def _go_on_or_leave(self) -> None:
+        if self._stopping.is_set():
+            raise Abandoned
 
     def _perform(self, request: Ask) -> Answer:
         """Ask the store, and wait for its answer."""

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import platform
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import entry_points, version
 
 from upload_client.core.expectations import Tally
-from upload_client.core.index_csv import MAX_ROW, rows_of
 from upload_client.core.layout import Layout
 from upload_client.expectations.content import CHECKS
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
 from upload_client.expectations.expected import Expected
-from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, store_errors
-from upload_client.validator.checks import Checker, Stream
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
+from upload_client.validator.checks import Checker
+from upload_client.validator.listing import IndexListing
 from upload_client.validator.readers import Limits, ReaderWorkers
+from upload_client.validator.rows import MalformedIndex, index_rows
 from upload_client.validator.settings import ValidatorSettings
 
 __all__ = [
@@ -34,17 +33,11 @@ __all__ = [
 
 NO_DOCUMENT = "there is none, and this receiver takes no delivery without"
 
-_BLOCK = 256 * 1024
 _MIB = 1024 * 1024
 _OWN = 320 * _MIB
 """Bytes of memory that the validator takes itself, with files of some MiB for each of its threads."""
 _LEAST = 256 * _MIB
 """With less, a reader cannot even load its libraries."""
-_MAX_DIGITS = 18
-
-
-class MalformedIndex(Exception):  # noqa: N818 — it reads as what it says
-    """The index that a client has written is none."""
 
 
 def read_expected(control: Bucket, layout: Layout) -> Expected | None:
@@ -83,8 +76,11 @@ def make_checker(
     control: Bucket,
     landing: Bucket,
     reader_workers: ReaderWorkers,
+    epoch: int | None = None,
 ) -> Checker:
     """Make the checker of a delivery's files, by the delivery's document where there is one.
+
+    Manifests are held against the index of the client of this epoch; None: against nothing.
 
     A document that cannot be used makes every verdict an `error`: nothing is judged as if there were none.
     """
@@ -102,6 +98,9 @@ def make_checker(
         expected=expected,
         unusable=unusable,
         refuse_unopened=settings.refuse_unopened,
+        listing=None
+        if epoch is None
+        else IndexListing(control, layout.index(epoch), complete=layout.transfer_type == "staging"),
     )
 
 
@@ -163,36 +162,3 @@ def index_problems(control: Bucket, key: str, expected: Expected, *, complete: b
     for path, size in index_rows(control, key):
         tally.add(path, size)
     return tally.problems(complete=complete)
-
-
-def index_rows(control: Bucket, key: str) -> Iterator[tuple[str, int | None]]:
-    """Path and size of each file of an index, as they come.
-
-    Raises:
-        MalformedIndex: it is no index.
-        StoreError: the store cannot be asked, or there is none.
-    """
-    with store_errors(f"GET {control.prefix}{key}"):
-        answer = control.client.get_object(Bucket=control.name, Key=control.prefix + key)
-    with Stream(answer["Body"], threading.Event(), f"GET {control.prefix}{key}") as stream:
-        yield from _rows(stream)
-
-
-def _rows(stream: Stream) -> Iterator[tuple[str, int | None]]:
-    """Path and size of each file, read a row at a time: there may be millions, and a provider wrote them."""
-    raw = io.BufferedReader(stream, _BLOCK)
-    rows = rows_of(iter(lambda: raw.readline(MAX_ROW + 1), b""))
-    try:
-        header = next(rows, [])
-        if "path" not in header:
-            raise MalformedIndex("it names no column 'path'")
-        path_at = header.index("path")
-        size_at = header.index("size") if "size" in header else None
-        for n, row in enumerate(rows, 2):
-            if len(row) != len(header):
-                raise MalformedIndex(f"row {n} has {len(row)} cells instead of {len(header)}")
-            size = "" if size_at is None else row[size_at]
-            known = size.isascii() and size.isdigit() and len(size) <= _MAX_DIGITS
-            yield row[path_at], int(size) if known else None
-    except ValueError as error:
-        raise MalformedIndex(str(error)) from None

@@ -109,7 +109,7 @@ def serve(
         ThreadPoolExecutor(settings.threads) as threads,
         contextlib.closing(
             Judging(
-                checker := make_checker(settings, layout, control, landing, reader_workers),
+                checker := make_checker(settings, layout, control, landing, reader_workers, client_epoch),
                 threads,
                 _wire(landing),
                 heard=telemetry.judged,

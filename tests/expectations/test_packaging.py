@@ -1,0 +1,291 @@
+"""What a manifest promises is there and is so: packages made by the field's own libraries, then damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from upload_client.preflight.packages import check_packages
+
+np = pytest.importorskip("numpy")
+
+
+def files_of(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def said(folder: Path, **how) -> dict[str, str]:
+    """What is said of each manifest."""
+    return {path: what for path, what, _ in check_packages(folder, files_of(folder), **how)}
+
+
+def wrong(folder: Path, **how) -> dict[str, str]:
+    return {path: what for path, what, kept in check_packages(folder, files_of(folder), **how) if not kept}
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+# --- BagIt -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bag(tmp_path):
+    bagit = pytest.importorskip("bagit")
+    folder = tmp_path / "in" / "bag"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.txt", "b 100%.bin", "sub/ü.dat"):
+        (folder / name).write_bytes(name.encode() * 40)
+    bagit.make_bag(str(folder), {"Contact-Name": "N. N."}, checksums=["md5", "sha256"])
+    assert wrong(folder.parent) == {}
+    return folder
+
+
+def test_a_bag_is_whole_as_the_library_makes_it(bag):
+    told = said(bag.parent)
+    assert told["bag/manifest-sha256.txt"] == "BagIt manifest: 3 files there, 3 checksums compared"
+    assert told["bag/tagmanifest-md5.txt"] == "tag manifest: 4 files there, 4 checksums compared"
+
+
+def test_a_file_of_a_bag_that_is_missing_changed_or_too_much_is_noticed(bag):
+    whole = bag.with_name("whole")
+    shutil.copytree(bag, whole)
+    (bag / "data/a.txt").unlink()
+    assert wrong(bag)["manifest-sha256.txt"].endswith("'data/a.txt' is not in the delivery")
+    assert "should be below 'data/'" in wrong(bag)["bag-info.txt"]
+    assert wrong(bag, complete=False) == {}  # of a sample nothing is missing
+    flip(whole / "data/sub/ü.dat")
+    assert wrong(whole)["manifest-md5.txt"].endswith("'data/sub/ü.dat' has another md5 than it says")
+    shutil.copytree(whole / "data/sub", whole / "data/more")
+    assert "1 file below 'data/' is not named in it" in wrong(whole)["manifest-sha256.txt"]
+
+
+def test_a_tag_file_that_was_changed_is_noticed(bag):
+    (bag / "bag-info.txt").write_text((bag / "bag-info.txt").read_text() + "External-Identifier: x\n")
+    assert list(wrong(bag)) == ["tagmanifest-md5.txt", "tagmanifest-sha256.txt"]
+
+
+def test_a_declaration_that_is_none_or_stands_alone_is_noticed(bag):
+    (bag / "bagit.txt").write_text("BagIt-Version: one\n")
+    assert "no declaration of a bag" in wrong(bag)["bagit.txt"]
+    for name in ("manifest-md5.txt", "manifest-sha256.txt"):
+        (bag / name).unlink()
+    (bag / "bagit.txt").write_text("BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
+    assert "there is no manifest beside it" in wrong(bag)["bagit.txt"]
+
+
+def test_a_holey_bag_may_lack_what_is_to_be_fetched(bag):
+    (bag / "data/a.txt").unlink()
+    (bag / "fetch.txt").write_text("https://example.org/a.txt 200 data/a.txt\n")
+    assert "manifest-sha256.txt" not in wrong(bag)
+
+
+def test_a_list_of_checksums_without_a_bag_promises_nothing(tmp_path):
+    (tmp_path / "manifest-sha256.txt").write_text("00  data/x\n")
+    assert said(tmp_path) == {}
+
+
+# --- descriptions ------------------------------------------------------------------------------
+
+
+def test_an_ro_crate_is_held_against_its_files(tmp_path):
+    crate_of = pytest.importorskip("rocrate.rocrate")
+    folder = tmp_path / "crate"
+    source = tmp_path / "x y.csv"
+    source.write_text("a\n1\n")
+    crate = crate_of.ROCrate()
+    sum_ = hashlib.sha256(source.read_bytes()).hexdigest()
+    crate.add_file(source, properties={"contentSize": "4", "sha256": sum_})
+    crate.add_file("https://example.org/elsewhere.csv", fetch_remote=False)
+    crate.add_directory(tmp_path / "nothing", "nothing/") if (tmp_path / "nothing").mkdir() is None else None
+    crate.write(folder)
+    assert said(folder) == {"ro-crate-metadata.json": "RO-Crate: 1 file there, 1 checksum compared"}
+    (folder / "x y.csv").write_text("a\n12\n")
+    assert "'x y.csv' has 5 bytes where it says 4" in wrong(folder)["ro-crate-metadata.json"]
+    (folder / "x y.csv").write_text("a\n2\n")
+    assert "another sha256" in wrong(folder)["ro-crate-metadata.json"]
+    (folder / "x y.csv").unlink()
+    assert "'x y.csv' is not in the delivery" in wrong(folder)["ro-crate-metadata.json"]
+
+
+def test_a_data_package_is_held_against_its_files(tmp_path):
+    frictionless = pytest.importorskip("frictionless")
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (tmp_path / name).write_text("x\n1\n")
+    how = {"basepath": str(tmp_path)}
+    resources = [
+        frictionless.Resource(path="a.csv", **how),
+        frictionless.Resource(path="b.csv", extrapaths=["c.csv"], **how),
+    ]
+    package = frictionless.Package(name="survey", resources=resources, basepath=str(tmp_path))
+    package.infer(stats=True)
+    package.to_json(str(tmp_path / "datapackage.json"))
+    assert said(tmp_path) == {"datapackage.json": "data package: 3 files there, 1 checksum compared"}
+    (tmp_path / "a.csv").write_text("x\n2\n")
+    assert "'a.csv' has another sha256 than it says" in wrong(tmp_path)["datapackage.json"]
+    (tmp_path / "c.csv").unlink()
+    assert "'c.csv' is not in the delivery" in wrong(tmp_path)["datapackage.json"]
+
+
+def test_a_croissant_is_held_against_its_files_and_other_metadata_is_none(tmp_path):
+    def described(**file) -> None:
+        said = {"@type": "cr:FileObject", "@id": "f", "contentUrl": "data/a.csv", **file}
+        inside = {"@type": "cr:FileObject", "@id": "g", "contentUrl": "b.csv", "containedIn": {"@id": "f"}}
+        several = {"@type": "cr:FileSet", "@id": "s", "includes": "*.csv"}
+        content = {
+            "conformsTo": "http://mlcommons.org/croissant/1.0",
+            "distribution": [said, inside, several],
+        }
+        (tmp_path / "croissant.json").write_text(json.dumps({"@type": "sc:Dataset", **content}))
+
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.csv").write_text("x\n1\n")
+    (tmp_path / "metadata.json").write_text("[1]")
+    described(contentSize="4 B", md5=hashlib.md5(b"x\n1\n").hexdigest())
+    assert said(tmp_path) == {"croissant.json": "Croissant: 1 file there, 1 checksum compared"}
+    described(sha256="0" * 64)
+    assert "another sha256" in wrong(tmp_path)["croissant.json"]
+    described(contentUrl="../../x")
+    assert "leads out of the delivery" in wrong(tmp_path)["croissant.json"]
+
+
+# --- PDS4 --------------------------------------------------------------------------------------
+
+LABEL = """<?xml version="1.0" encoding="UTF-8"?>
+<Product_Observational xmlns="http://pds.nasa.gov/pds4/pds/v1">
+  <Identification_Area>
+    <logical_identifier>urn:nasa:pds:x:y:z</logical_identifier><version_id>1.0</version_id>
+    <title>t</title><information_model_version>1.22.0.0</information_model_version>
+    <product_class>Product_Observational</product_class>
+  </Identification_Area>
+  <File_Area_Observational>
+    <File><file_name>a.dat</file_name>{file}</File>
+    <Array_2D_Image>
+      <offset unit="byte">16</offset><axes>2</axes><axis_index_order>Last Index Fastest</axis_index_order>
+      <Element_Array><data_type>IEEE754LSBSingle</data_type></Element_Array>
+      <Axis_Array><axis_name>Line</axis_name><elements>6</elements><sequence_number>1</sequence_number></Axis_Array>
+      <Axis_Array><axis_name>Sample</axis_name><elements>5</elements><sequence_number>2</sequence_number></Axis_Array>
+    </Array_2D_Image>
+    <Table_Binary>
+      <offset unit="byte">136</offset><records>3</records>
+      <Record_Binary><fields>1</fields><groups>0</groups><record_length unit="byte">4</record_length>
+        <Field_Binary><name>n</name><field_number>1</field_number>
+          <field_location unit="byte">1</field_location>
+          <data_type>SignedMSB4</data_type><field_length unit="byte">4</field_length></Field_Binary>
+      </Record_Binary>
+    </Table_Binary>
+  </File_Area_Observational>
+</Product_Observational>
+"""
+
+
+@pytest.fixture
+def product(tmp_path):
+    data = b"\0" * 16 + np.arange(30, dtype="<f4").tobytes() + np.arange(3, dtype=">i4").tobytes()
+    (tmp_path / "a.dat").write_bytes(data)
+    md5 = hashlib.md5(data).hexdigest()
+    file = f'<file_size unit="byte">{len(data)}</file_size><md5_checksum>{md5}</md5_checksum>'
+    (tmp_path / "a.xml").write_text(LABEL.format(file=file))
+    return tmp_path
+
+
+def test_a_label_is_held_against_its_data_as_the_library_reads_it(product):
+    pds4_tools = pytest.importorskip("pds4_tools")
+    read = pds4_tools.read(str(product / "a.xml"), quiet=True)
+    assert [one.data.shape for one in read] == [(6, 5), (3,)]
+    assert said(product) == {"a.xml": "PDS4 label: 1 file there, 1 checksum compared"}
+
+
+def test_data_that_is_cut_changed_or_missing_is_noticed_by_its_label(product):
+    whole = (product / "a.dat").read_bytes()
+    (product / "a.dat").write_bytes(whole[:-1])
+    assert "'a.dat' has 147 bytes where it says 148" in wrong(product)["a.xml"]
+    (product / "a.xml").write_text(LABEL.format(file=""))
+    assert "'a.dat' has 147 bytes where it needs 148 at least" in wrong(product)["a.xml"]
+    (product / "a.dat").unlink()
+    assert "'a.dat' is not in the delivery" in wrong(product)["a.xml"]
+
+
+def test_a_label_that_is_cut_is_noticed_and_xml_of_others_is_none(product):
+    text = (product / "a.xml").read_text()
+    (product / "a.xml").write_text(text[:-30])
+    assert "not whole XML" in wrong(product)["a.xml"]
+    (product / "a.xml").write_text("<!DOCTYPE x [<!ENTITY a 'b'>]>" + text.partition("?>")[2])
+    assert "declares entities" in wrong(product)["a.xml"]
+    (product / "a.xml").write_text("<x>&y;")
+    assert said(product) == {}
+
+
+# --- Zarr --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("how", [{}, {"plain": True}, {"shards": (4, 4)}], ids=["packed", "plain", "shards"])
+def test_an_array_of_zarr_is_held_against_its_chunks(tmp_path, version, how):
+    zarr = pytest.importorskip("zarr")
+    if version == 2 and "shards" in how:
+        pytest.skip("there are none")
+    options = {"compressors": None} if how.pop("plain", False) else {}
+    group = zarr.open_group(tmp_path / "g.zarr", mode="w", zarr_format=version)
+    array = group.create_array("a", shape=(8, 10), chunks=(2, 2), dtype="i4", **options, **how)
+    array[:4] = 1
+    group.create_array("scalar", shape=(), dtype="f8")[()] = 3.0
+    zarr.consolidate_metadata(tmp_path / "g.zarr")
+    assert wrong(tmp_path) == {}
+    name = "zarr.json" if version == 3 else ".zarray"
+    told = said(tmp_path)[f"g.zarr/a/{name}"]
+    n_there, n = (3, 6) if "shards" in how else (10, 20)
+    assert f"{n_there} of {n} chunks are there, the others are the fill value" in told
+    chunk = next(
+        path for path in sorted((tmp_path / "g.zarr/a").rglob("*")) if path.is_file() and "0" in path.name
+    )
+    chunk.write_bytes(b"" if not options else chunk.read_bytes()[:-1])
+    assert "bytes where it" in wrong(tmp_path)[f"g.zarr/a/{name}"]
+    (tmp_path / "g.zarr/scalar" / name).unlink()
+    of_all = "g.zarr/zarr.json" if version == 3 else "g.zarr/.zmetadata"
+    assert f"'g.zarr/scalar/{name}' is not in the delivery" in wrong(tmp_path)[of_all]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("zarr.json", {"zarr_format": 2}, "its zarr_format is 2, and not 3"),
+        (".zarray", {"zarr_format": 2, "shape": [3]}, "it lacks what it should have ('chunks')"),
+        (".zarray", {"zarr_format": 2, "shape": [3], "chunks": [0]}, "cannot be"),
+        (".zarray", {"zarr_format": 2, "shape": [3], "chunks": [1, 1]}, "do not go together"),
+        ("zarr.json", [], "it is no JSON object"),
+        ("datapackage.json", {"resources": []}, "it has no resources"),
+        ("ro-crate-metadata.json", {}, "it has no @graph"),
+    ],
+    ids=str,
+)
+def test_metadata_that_cannot_be_is_refused(tmp_path, name, content, says):
+    (tmp_path / name).write_text(json.dumps(content))
+    assert says in wrong(tmp_path)[name]
+
+
+def test_of_an_array_of_more_chunks_than_anybody_has_the_first_are_looked_for(tmp_path):
+    array = {
+        "zarr_format": 2,
+        "shape": [10**9],
+        "chunks": [1],
+        "dtype": "<f8",
+        "compressor": {},
+        "filters": None,
+    }
+    (tmp_path / ".zarray").write_text(json.dumps(array))
+    (tmp_path / "7").write_bytes(b"x")
+    told = said(tmp_path)[".zarray"]
+    assert "1 of 100,000 chunks are there" in told
+    assert "999,900,000 more were not looked for" in told

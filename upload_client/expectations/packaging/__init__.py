@@ -1,0 +1,138 @@
+"""Packagings: files that promise others, held against the delivery they are in.
+
+One mechanism for all: the name of a file says what it may be (`packaging_of`); its promises are held
+against a `Listing` of the delivery (`judge`). The validator's listing is the index that the client has
+written, so that a manifest is judged when it arrives, whatever else has: each file of the index gets a
+verdict of its own. A provider's listing is the folder, where checksums are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from upload_client.core.text import counted
+from upload_client.expectations.findings import Findings, shown
+from upload_client.expectations.packaging import bagit, descriptions, pds4, zarr
+from upload_client.expectations.packaging.promises import Listed, Listing, NoIndex, Promise, Promised, wrong
+
+__all__ = ["MAX_MANIFEST", "Judged", "Listed", "Listing", "NoIndex", "Promise", "judge", "packaging_of"]
+
+MAX_MANIFEST: Final = 64 * 1024 * 1024
+"""Bytes of the largest manifest that is looked at: a line for each of some 500,000 files."""
+_MAX_PROMISES: Final = 1_000_000
+_PACKAGINGS: Final = {"BagIt": bagit, "JSON": descriptions, "PDS4": pds4, "Zarr": zarr}
+
+
+class Judged(NamedTuple):
+    """The judgement on a manifest.
+
+    Attributes:
+        findings: what is not as it promises.
+        told: in words, what it is and what was looked at.
+    """
+
+    findings: Findings
+    told: str
+
+
+def packaging_of(path: str) -> str | None:
+    """The packaging of which a file may be a manifest, by its name; None: of none."""
+    name = path.rpartition("/")[2]
+    return next((packaging for packaging, module in _PACKAGINGS.items() if module.is_named(name)), None)
+
+
+def judge(
+    path: str, data: bytes, listing: Listing, *, go_on: Callable[[], object] = lambda: None
+) -> Judged | None:
+    """Hold a manifest against the delivery.
+
+    Args:
+        path: of it.
+        data: its content.
+        listing: the delivery.
+        go_on: called before each file; what it raises ends the judging.
+
+    Returns:
+        None: by its content it is no manifest.
+    """
+    packaging = packaging_of(path)
+    if packaging is None:
+        return None
+    findings = Findings()
+    try:
+        promised: Promised | None = _PACKAGINGS[packaging].promised(path, data, listing)
+        if promised is None:
+            return None
+        tally = _Tally(listing, findings)
+        for number, promise in enumerate(promised.promises):
+            if number >= _MAX_PROMISES:
+                raise wrong(f"it promises more than {_MAX_PROMISES:,} files")
+            go_on()
+            tally.add(promise)
+    except (ValueError, RecursionError) as error:
+        findings.add("", str(error) if type(error) is ValueError else f"it cannot be read: {error}")
+        return Judged(findings, f"{packaging} manifest")
+    for folder, n_files, n_bytes in promised.counted if listing.complete else ():
+        there, size = listing.below(folder)
+        if n_files is not None and there > n_files and n_bytes is None:
+            verb = "is" if there - n_files == 1 else "are"
+            findings.add(
+                "", f"{counted(there - n_files, 'file')} below {shown(folder)} {verb} not named in it"
+            )
+        elif n_bytes is not None and (there, size) != (n_files, n_bytes):
+            findings.add(
+                "",
+                f"{n_files:,} files with {n_bytes:,} bytes should be below {shown(folder)},"
+                f" and there are {there:,} with {size:,}",
+            )
+    return Judged(findings, "; ".join((f"{promised.what}{tally.told}", *promised.notes)))
+
+
+class _Tally:
+    """Holds promises against a listing, and counts."""
+
+    def __init__(self, listing: Listing, findings: Findings) -> None:
+        self._listing = listing
+        self._findings = findings
+        self._n = self._n_sums = self._n_unknown = 0
+
+    def add(self, promise: Promise) -> None:
+        """Hold one promise against the listing."""
+        found = self._listing.find(promise.path)
+        if found is None:
+            if promise.required and self._listing.complete:
+                self._findings.add("", f"{shown(promise.path)} is not in the delivery")
+            return
+        self._n += 1
+        size = found.size
+        if size is not None and promise.size is not None and size != promise.size:
+            self._findings.add("", f"{shown(promise.path)} has {size:,} bytes where it says {promise.size:,}")
+            return
+        if size is not None and size < promise.least:
+            self._findings.add(
+                "", f"{shown(promise.path)} has {size:,} bytes where it needs {promise.least:,} at least"
+            )
+            return
+        if promise.sums:
+            self._compare(promise)
+
+    def _compare(self, promise: Promise) -> None:
+        known = self._listing.digests(promise.path, tuple(algorithm for algorithm, _ in promise.sums))
+        for algorithm, digest in promise.sums:
+            if known.get(algorithm, digest) != digest:
+                self._findings.add("", f"{shown(promise.path)} has another {algorithm} than it says")
+        self._n_sums += bool(known)
+        self._n_unknown += not known
+
+    @property
+    def told(self) -> str:
+        """The numbers of files and checksums, in words."""
+        if not self._n:
+            return ""
+        told = f": {counted(self._n, 'file')} there"
+        if self._n_sums:
+            told += f", {counted(self._n_sums, 'checksum')} compared"
+        if self._n_unknown:
+            told += f", {counted(self._n_unknown, 'checksum')} not compared here"
+        return told

@@ -1,0 +1,142 @@
+"""Descriptions in JSON: RO-Crate, Frictionless data packages, Croissant.
+
+https://www.researchobject.org/ro-crate/specification/1.2, https://datapackage.org/standard/data-resource,
+https://docs.mlcommons.org/croissant/docs/croissant-spec.html.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from upload_client.core import digests
+from upload_client.expectations.packaging.promises import (
+    Listing,
+    Promise,
+    Promised,
+    beside,
+    whole_number,
+    wrong,
+)
+
+__all__ = ["is_named", "promised"]
+
+_CRATE = "ro-crate-metadata.json"
+_PACKAGE = "datapackage.json"
+_CROISSANT = "mlcommons.org/croissant"
+_SUMS = ("md5", "sha1", "sha256", "sha512")
+
+
+def is_named(name: str) -> bool:
+    """Whether a file of this name may be such a description."""
+    return name in (_CRATE, _PACKAGE, "metadata.json") or name.endswith("croissant.json")
+
+
+def promised(path: str, data: bytes, _listing: Listing) -> Promised | None:
+    """The promises of a description; None: it is none.
+
+    Raises:
+        ValueError: it says what cannot be.
+    """
+    name = path.rpartition("/")[2]
+    is_sure = name in (_CRATE, _PACKAGE)
+    try:
+        content = json.loads(data)
+    except ValueError:
+        if is_sure:
+            raise
+        return None
+    if not isinstance(content, dict):
+        if not is_sure:
+            return None
+        raise wrong("it is no JSON object")
+    if name == _CRATE:
+        graph = content.get("@graph")
+        if not isinstance(graph, list):
+            raise ValueError("it has no @graph")
+        return Promised("RO-Crate", _of_crate(path, graph))
+    if name == _PACKAGE:
+        resources = content.get("resources")
+        if not isinstance(resources, list) or not resources:
+            raise ValueError("it has no resources")
+        return Promised("data package", _of_package(path, resources))
+    if _CROISSANT not in json.dumps(content.get("conformsTo", "")):
+        return None
+    distribution = content.get("distribution", [])
+    if not isinstance(distribution, list):
+        raise wrong("its distribution is no list")
+    return Promised("Croissant", _of_croissant(path, distribution))
+
+
+def _sums(said: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
+    found = []
+    for algorithm in _SUMS:
+        value = said.get(algorithm)
+        if isinstance(value, str) and value:
+            try:
+                found.append((algorithm, digests.parse(algorithm, value)))
+            except ValueError as error:
+                raise ValueError(f"{algorithm} is {error}") from None
+    return tuple(found)
+
+
+def _of_crate(path: str, graph: list[Any]) -> Iterator[Promise]:
+    for entity in graph:
+        if not isinstance(entity, dict):
+            raise wrong("its @graph holds what is no object")
+        kinds = entity.get("@type")
+        if "File" not in (kinds if isinstance(kinds, list) else [kinds]):
+            continue
+        file = beside(path, entity.get("@id"), is_url=True)
+        if file is not None and file != path:
+            yield Promise(file, whole_number(entity.get("contentSize")), _sums(entity))
+
+
+def _of_package(path: str, resources: list[Any]) -> Iterator[Promise]:
+    for resource in resources:
+        if not isinstance(resource, dict):
+            raise wrong("a resource is no object")
+        named = resource.get("path", [])
+        several = [named] if isinstance(named, str) else named
+        if not isinstance(several, list):
+            raise wrong("a path is neither a text nor a list")
+        files = [beside(path, one, is_url="://" in str(one)) for one in several]
+        size: int | None = None
+        sums: tuple[tuple[str, bytes], ...] = ()
+        # Of several files it is that of all together, and frictionless leaves out headers of the later ones.
+        if len(files) == 1 and not resource.get("extrapaths"):
+            size, sums = whole_number(resource.get("bytes")), _hash(resource.get("hash"))
+        for file in files:
+            if file is not None:
+                yield Promise(file, size, sums)
+        for named in resource.get("extrapaths") or ():
+            file = beside(path, named, is_url="://" in str(named))
+            if file is not None:
+                yield Promise(file)
+
+
+def _hash(said: Any) -> tuple[tuple[str, bytes], ...]:  # noqa: ANN401 — from a description
+    """MD5 in hexadecimal, or another algorithm's with its name before a colon."""
+    if not isinstance(said, str) or not said:
+        return ()
+    algorithm, colon, value = said.rpartition(":")
+    algorithm = algorithm.lower().replace("-", "") if colon else "md5"
+    if algorithm not in _SUMS:
+        return ()
+    try:
+        return ((algorithm, digests.parse(algorithm, value)),)
+    except ValueError as error:
+        raise ValueError(f"a hash is {error}") from None
+
+
+def _of_croissant(path: str, distribution: list[Any]) -> Iterator[Promise]:
+    for one in distribution:
+        if not isinstance(one, dict):
+            raise wrong("its distribution holds what is no object")
+        kind = str(one.get("@type", ""))
+        if not kind.endswith("FileObject") or "containedIn" in one or "contentUrl" not in one:
+            continue  # a set of files, or a file in an archive
+        file = beside(path, one["contentUrl"], is_url=True)
+        if file is not None:
+            yield Promise(file, whole_number(one.get("contentSize")), _sums(one))

@@ -1,0 +1,118 @@
+"""The form of what a manifest promises, and of what there is to hold it against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import unquote
+
+__all__ = ["Listed", "Listing", "NoIndex", "Promise", "Promised", "beside", "whole_number", "wrong"]
+
+
+def wrong(text: str) -> ValueError:
+    """The exception for what a manifest says and cannot be."""
+    return ValueError(text)
+
+
+class NoIndex(Exception):  # noqa: N818 — it reads as what it says
+    """There is nothing to hold a manifest against; the text says why."""
+
+
+class Promise(NamedTuple):
+    """One file that has to be there.
+
+    Attributes:
+        path: in the delivery.
+        size: bytes; None: nothing is said.
+        sums: checksums by the names of their algorithms.
+        least: bytes that it has at least.
+        required: False: it may be missing.
+    """
+
+    path: str
+    size: int | None = None
+    sums: tuple[tuple[str, bytes], ...] = ()
+    least: int = 0
+    required: bool = True
+
+
+class Promised(NamedTuple):
+    """All that a manifest promises.
+
+    Attributes:
+        what: it is, for people: ``BagIt manifest``.
+        promises: of files.
+        counted: folders, each with the number of files below it and their bytes, where those are promised.
+        notes: what was not looked at, in words.
+    """
+
+    what: str
+    promises: Iterator[Promise]
+    counted: tuple[tuple[str, int | None, int | None], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Listed(NamedTuple):
+    """A file of the delivery, and its size in bytes, where that is known."""
+
+    size: int | None
+
+
+class Listing(Protocol):
+    """All files of a delivery.
+
+    Attributes:
+        complete: False: it is a part of a delivery, and nothing is missing in it.
+    """
+
+    complete: bool
+
+    def find(self, path: str) -> Listed | None:
+        """A file; None: it is none of the delivery."""
+
+    def below(self, folder: str) -> tuple[int, int]:
+        """The number of files below a folder (which ends with ``/``, or is empty), and their bytes."""
+
+    def digests(self, path: str, algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
+        """Checksums of the content; those that nobody can tell here are left out."""
+
+
+def beside(manifest: str, name: Any, *, is_url: bool = False) -> str | None:  # noqa: ANN401 — from a manifest
+    """The path of a file that a manifest names; None: it is not in the delivery, but elsewhere.
+
+    Args:
+        manifest: its path.
+        name: relative to it.
+        is_url: whether it is written as a URL has it.
+
+    Raises:
+        ValueError: it leads out of the delivery.
+    """
+    if not isinstance(name, str) or not name:
+        raise ValueError("a file has no name")
+    if is_url:
+        if "://" in name or name.startswith(("#", "mailto:", "urn:", "doi:", "arcp:", "data:", "_:")):
+            return None
+        name = unquote(name)
+    folder = manifest.rpartition("/")[0]
+    parts = folder.split("/") if folder else []
+    if name.startswith("/"):
+        raise ValueError(f"{name[:80]!r} is no place in the delivery")
+    for part in name.split("/"):
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if not parts:
+                raise ValueError(f"{name[:80]!r} leads out of the delivery")
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def whole_number(value: Any) -> int | None:  # noqa: ANN401 — from a manifest
+    """A number of bytes, which may be written as a text, with ``B`` behind it; None: it is none."""
+    if isinstance(value, str):
+        value = value.strip().removesuffix("B").strip()
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

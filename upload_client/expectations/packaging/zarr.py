@@ -1,0 +1,147 @@
+"""Zarr 2 and 3, a folder: what the metadata of an array or a group says of the files below it.
+
+A chunk that is not there is the fill value, by both specifications: how many are not there is told, and no
+fault. https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html, …/v3/core/index.html.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from upload_client.expectations.packaging.promises import Listing, Promise, Promised, wrong
+
+__all__ = ["is_named", "promised"]
+
+MAX_CHUNKS = 100_000
+"""Chunks of an array that are looked for; of more the first ones."""
+_NAMES = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")
+_DTYPE = re.compile(r"[<>|][biufcmMSUV](\d{1,6})(?:\[.*\])?")
+_DATA_TYPES = re.compile(r"(?:u?int|float|complex)(8|16|32|64|128)|bool|r(\d{1,6})")
+
+
+class _Array(NamedTuple):
+    """An array: the number of chunks along each axis, the bytes of each unless packed, the form of keys."""
+
+    grid: tuple[int, ...]
+    chunk_bytes: int | None
+    prefix: str
+    separator: str
+
+
+def is_named(name: str) -> bool:
+    """Whether a file of this name is metadata of Zarr."""
+    return name in _NAMES
+
+
+def promised(path: str, data: bytes, listing: Listing) -> Promised | None:
+    """The promises of metadata.
+
+    Raises:
+        ValueError: they are none, or say what cannot be.
+    """
+    folder, _, name = path.rpartition("/")
+    top = f"{folder}/" if folder else ""
+    content = json.loads(data)
+    if not isinstance(content, dict):
+        raise wrong("it is no JSON object")
+    try:
+        match name:
+            case ".zgroup":
+                return Promised(f"Zarr {_format(content, 2)} group", iter(()))
+            case ".zmetadata":
+                keys = [f"{top}{key}" for key in content["metadata"]]
+                return Promised("Zarr 2 metadata of all", (Promise(key) for key in keys))
+            case ".zarray":
+                _format(content, 2)
+                return _of_array("Zarr 2 array", top, _second(content), listing)
+        _format(content, 3)
+        if content["node_type"] == "group":
+            inner = (content.get("consolidated_metadata") or {}).get("metadata", {})
+            keys = [f"{top}{key}/zarr.json" for key in inner]
+            return Promised("Zarr 3 group", (Promise(key) for key in keys))
+        array = _third(content)
+        if array is None:
+            return Promised(
+                "Zarr 3 array", iter(()), notes=("its chunks are of a grid that is not known here",)
+            )
+        return _of_array("Zarr 3 array", top, array, listing)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"it lacks what it should have ({error})") from None
+
+
+def _format(content: dict[str, Any], due: int) -> int:
+    if content.get("zarr_format") != due:
+        raise ValueError(f"its zarr_format is {str(content.get('zarr_format'))[:20]}, and not {due}")
+    return due
+
+
+def _grid(shape: Any, chunk: Any) -> tuple[int, ...]:  # noqa: ANN401 — from metadata
+    if len(shape) != len(chunk) or not all(
+        isinstance(n, int) and not isinstance(n, bool) for n in (*shape, *chunk)
+    ):
+        raise ValueError("its shape and that of its chunks do not go together")
+    if any(n < 0 for n in shape) or any(n < 1 for n in chunk):
+        raise ValueError("its shape, or that of its chunks, cannot be")
+    return tuple(-(-n // size) for n, size in zip(shape, chunk, strict=True))
+
+
+def _second(content: dict[str, Any]) -> _Array:
+    chunk = content["chunks"]
+    grid = _grid(content["shape"], chunk)
+    size = None
+    dtype = content["dtype"]
+    if isinstance(dtype, str) and content["compressor"] is None and not content.get("filters"):
+        match = _DTYPE.fullmatch(dtype)
+        if match is not None:
+            size = math.prod(chunk) * int(match[1]) * (4 if dtype[1] == "U" else 1)
+    return _Array(grid, size, "", content.get("dimension_separator", "."))
+
+
+def _third(content: dict[str, Any]) -> _Array | None:
+    grid = content["chunk_grid"]
+    keys = content["chunk_key_encoding"]
+    if grid["name"] != "regular" or keys["name"] not in ("default", "v2"):
+        return None
+    chunk = grid["configuration"]["chunk_shape"]
+    size = None
+    kind = content["data_type"]
+    codecs = [one["name"] if isinstance(one, dict) else one for one in content["codecs"]]
+    match = _DATA_TYPES.fullmatch(kind) if isinstance(kind, str) else None
+    if codecs == ["bytes"] and match is not None:
+        size = math.prod(chunk) * (int(match[1] or match[2] or 8) // 8)
+    usual = "/" if keys["name"] == "default" else "."
+    separator = (keys.get("configuration") or {}).get("separator", usual)
+    return _Array(_grid(content["shape"], chunk), size, "c" if keys["name"] == "default" else "", separator)
+
+
+def _of_array(what: str, top: str, array: _Array, listing: Listing) -> Promised:
+    n = math.prod(array.grid)
+    there = [key for key in _keys(array, min(n, MAX_CHUNKS)) if listing.find(top + key) is not None]
+    looked = min(n, MAX_CHUNKS)
+    notes = [
+        f"{len(there):,} of {looked:,} chunks are there"
+        + (", the others are the fill value" * (len(there) < looked))
+    ]
+    if n > looked:
+        notes.append(f"{n - looked:,} more were not looked for")
+    least = 0 if array.chunk_bytes is not None else 1
+    promises = (Promise(top + key, array.chunk_bytes, (), least, required=False) for key in there)
+    return Promised(what, promises, notes=tuple(notes))
+
+
+def _keys(array: _Array, n: int) -> Iterator[str]:
+    """The keys of the first chunks, so many of them, the last axis the fastest."""
+    if not array.grid:
+        yield array.prefix or "0"
+        return
+    lead = f"{array.prefix}{array.separator}" if array.prefix else ""
+    for number in range(n):
+        index: list[int] = []
+        for length in reversed(array.grid):
+            number, at = divmod(number, length)  # noqa: PLW2901 — what is left for the next axis
+            index.append(at)
+        yield lead + array.separator.join(map(str, reversed(index)))

@@ -1,0 +1,91 @@
+"""Manifests among the files of a folder, held against the folder, with the checksums that they name.
+
+The validator compares names and sizes with the index; here the content is at hand, and is read for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from itertools import filterfalse
+from pathlib import Path
+
+from upload_client.expectations.packaging import MAX_MANIFEST, Listed, judge, packaging_of
+from upload_client.support.local_file import FileRefused
+from upload_client.transfer.dataroot import DataRoot
+
+__all__ = ["check_packages", "manifests"]
+
+_BLOCK = 1024 * 1024
+
+
+class _Folder:
+    """The files of a folder, as a listing of a delivery."""
+
+    def __init__(self, source: DataRoot, files: Mapping[str, int | None], *, complete: bool) -> None:
+        self.complete = complete
+        self._source = source
+        self._files = files
+
+    def find(self, path: str) -> Listed | None:
+        return Listed(self._files[path]) if path in self._files else None
+
+    def below(self, folder: str) -> tuple[int, int]:
+        sizes = [size or 0 for path, size in self._files.items() if path.startswith(folder)]
+        return len(sizes), sum(sizes)
+
+    def digests(self, path: str, algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
+        made = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+        with self._source.open(path) as file:
+            at = 0
+            while at < file.fingerprint.size:
+                block = file.read(min(_BLOCK, file.fingerprint.size - at), at)
+                for one in made.values():
+                    one.update(block)
+                at += len(block)
+        return {name: one.digest() for name, one in made.items()}
+
+
+def manifests(files: Mapping[str, int | None]) -> list[str]:
+    """The files that may be manifests, by their names."""
+    return [path for path in files if packaging_of(path) is not None]
+
+
+def check_packages(
+    root: Path,
+    files: Mapping[str, int | None],
+    *,
+    follow: bool = False,
+    complete: bool = True,
+    opaque: Callable[[str], bool] = lambda _: False,
+    on_file: Callable[[], object] = lambda: None,
+) -> Iterator[tuple[str, str, bool]]:
+    """Hold each manifest against the folder; the files that it has checksums of are read.
+
+    Args:
+        root: the directory that `files` are relative to.
+        files: path and size in bytes of each file of the delivery.
+        follow: files may lie outside of `root`, wherever symlinks lead.
+        complete: False: this is a part of a delivery, so nothing is missing in it.
+        opaque: whether a file is not looked at, as the receiver says.
+        on_file: called before each file that is compared.
+
+    Yields:
+        Path of each manifest, what is to be said of it, and whether it is as it promises.
+    """
+    source = DataRoot(root, follow=follow)
+    listing = _Folder(source, files, complete=complete)
+    for path in filterfalse(opaque, manifests(files)):
+        try:
+            with source.open(path) as file:
+                size = file.fingerprint.size
+                if size > MAX_MANIFEST:
+                    continue  # the validator does not look at it either
+                data = file.read(size, 0) if size else b""
+            judged = judge(path, data, listing, go_on=on_file)
+        except (OSError, FileRefused) as error:
+            yield path, f"it cannot be held against the files: {error}", False
+            continue
+        if judged is not None:
+            is_kept = not judged.findings.n
+            yield path, judged.told if is_kept else f"{judged.told}, and {judged.findings}", is_kept

@@ -1,0 +1,53 @@
+"""The rows of an index that a client has written into the control bucket, as they come."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+
+from upload_client.core.index_csv import MAX_ROW, rows_of
+from upload_client.s3.bucket import Bucket, store_errors
+from upload_client.validator.checks import Stream
+
+__all__ = ["MalformedIndex", "index_rows"]
+
+_BLOCK = 256 * 1024
+_MAX_DIGITS = 18
+
+
+class MalformedIndex(Exception):  # noqa: N818 — it reads as what it says
+    """The index that a client has written is none."""
+
+
+def index_rows(control: Bucket, key: str) -> Iterator[tuple[str, int | None]]:
+    """Path and size of each file of an index, as they come.
+
+    Raises:
+        MalformedIndex: it is no index.
+        StoreError: the store cannot be asked, or there is none.
+    """
+    with store_errors(f"GET {control.prefix}{key}"):
+        answer = control.client.get_object(Bucket=control.name, Key=control.prefix + key)
+    with Stream(answer["Body"], threading.Event(), f"GET {control.prefix}{key}") as stream:
+        yield from _rows(stream)
+
+
+def _rows(stream: Stream) -> Iterator[tuple[str, int | None]]:
+    """Read a row at a time: there may be millions, and a provider wrote them."""
+    raw = io.BufferedReader(stream, _BLOCK)
+    rows = rows_of(iter(lambda: raw.readline(MAX_ROW + 1), b""))
+    try:
+        header = next(rows, [])
+        if "path" not in header:
+            raise MalformedIndex("it names no column 'path'")
+        path_at = header.index("path")
+        size_at = header.index("size") if "size" in header else None
+        for n, row in enumerate(rows, 2):
+            if len(row) != len(header):
+                raise MalformedIndex(f"row {n} has {len(row)} cells instead of {len(header)}")
+            size = "" if size_at is None else row[size_at]
+            known = size.isascii() and size.isdigit() and len(size) <= _MAX_DIGITS
+            yield row[path_at], int(size) if known else None
+    except ValueError as error:
+        raise MalformedIndex(str(error)) from None
