@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from upload_client.core.closing import Closed
 from upload_client.core.hand_over import HandOver
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.lease import LockBody
@@ -119,6 +120,18 @@ def test_a_delivery_of_which_nothing_is_there_says_so():
     found = status(DeliveryHistory())
     assert (found.phase, codes(found)) == (Phase.MISSING, ["missing"])
     assert "there is no delivery toy/d1" in found.headline
+
+
+@pytest.mark.parametrize("note", [None, Closed("2026-01-02T03:04:05.678Z", "thank you")])
+def test_of_a_closed_delivery_whose_run_broke_off_nobody_is_told_to_run_it_again(history, note):
+    found = status(history, lock(date=303), 303, index=index("a"), closed=note)
+    (problem,) = found.problems
+    said = "Run the same command again" if note is None else "The receiver has closed"
+    assert problem.todo.startswith(said)
+    if note is not None:
+        assert found.headline.endswith(
+            "; the receiver has taken this delivery over and closed it on 2026-01-02T03:04:05.678Z: thank you"
+        )
 
 
 @pytest.mark.parametrize(

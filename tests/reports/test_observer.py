@@ -9,6 +9,7 @@ from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 
 from upload_client.control.checkpoints import read_logs, write_checkpoint
 from upload_client.core.checkpoint import Checkpoint
+from upload_client.core.closing import Closed
 from upload_client.core.hand_over import HandOver
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody
@@ -23,7 +24,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
-from upload_client.core.status import Phase
+from upload_client.core.status import Phase, as_json
 from upload_client.core.times import timestamp
 from upload_client.reports.observer import StatusReporter
 from upload_client.s3.bucket import AccessDenied
@@ -267,6 +268,18 @@ def test_where_the_last_receipt_was_handed_over_is_found(world):
     assert world.look().hand_over == record
     world.bucket.put(LAYOUT.receipt(3), b"{}")
     assert world.look().hand_over is None  # of an earlier one
+
+
+@pytest.mark.parametrize("body", [Closed("2026-01-02T03:04:05.678Z", "thank you").encode(), b"x" * 10_000])
+def test_a_closed_delivery_is_told_and_nobody_is_sent_to_run_it_again(world, body):
+    world.plan()
+    assert world.look().closed is None
+    world.bucket.put(LAYOUT.closed, body)
+    found = world.look()
+    assert found.closed is not None
+    assert "the receiver has taken this delivery over and closed it" in found.headline
+    assert not any("same command" in problem.todo for problem in found.problems)
+    assert as_json(found)["closed"] == {"at": found.closed.at, "note": found.closed.note, "removed": ""}
 
 
 def test_who_may_not_read_the_validators_lock_sees_the_rest(world, monkeypatch):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 from faults import proxy as net
 from faults.lost import clock, lost_answer
 
+from upload_client.control.probe import prove_conditions
 from upload_client.control.store_probe import adopt_profile, known_profile, probe_profile, save_profile
 from upload_client.core.layout import Layout
 from upload_client.core.store_profile import Observation, Seen, StoreProfile, Use
@@ -85,6 +88,25 @@ def test_a_sound_store_proves_all_it_is_asked_for(sound):
     judged = {one.observation: one.use for one in profile.judge(copies=True)}
     not_tried = {one for one, use in judged.items() if use is Use.NOT_TRIED}
     assert not_tried == {O.MD5_PUT, O.LIST_ORDER, O.LIST_START_AFTER}  # only where they are asked for
+
+
+def test_it_makes_as_many_requests_as_the_page_says(sound):
+    page = (Path(__file__).parents[2] / "docs/stores.md").read_text(encoding="utf-8")
+    said = re.search(r"makes (\d+) requests, (\d+) more .*, once .* at each run (\d+) more", page, re.DOTALL)
+    asked = []
+    sound.client.meta.events.register("before-send.s3", lambda **_: asked.append(1))
+    counts = []
+    landing = Bucket(sound.name, prefix="landing/toy/d1/", client=sound.client)
+    for look in (
+        lambda: probe_profile(sound, landing, "probe/a"),
+        lambda: probe_profile(sound, landing, "probe/b", copies=True),
+        lambda: prove_conditions(sound, "probe/c"),
+    ):
+        asked.clear()
+        look()
+        counts.append(len(asked))
+    whole, copies, each = counts
+    assert [str(n) for n in (whole, copies - whole, each)] == list(said.groups())
 
 
 @pytest.mark.parametrize("observation", IGNORED)

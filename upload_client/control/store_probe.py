@@ -5,7 +5,7 @@ something. All are made below ``probe/`` in the control bucket, where a provider
 landing bucket only such as leave nothing even where they are not refused. The consequence of each outcome is
 in `upload_client.core.store_profile`.
 
-Requests: 16 in the control bucket and 5 in the landing bucket; 10 more where files are copied from a bucket,
+Requests: 17 in the control bucket and 5 in the landing bucket; 10 more where files are copied from a bucket,
 10 more for `lists`. The profile is written down once for a delivery, at ``probe/store``; each later run reads
 it, by one request.
 """

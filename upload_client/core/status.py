@@ -14,6 +14,7 @@ from dataclasses import asdict, field, replace
 from enum import StrEnum
 from typing import Any, Final, Literal
 
+from upload_client.core.closing import Closed
 from upload_client.core.files import TransferType
 from upload_client.core.hand_over import HandOver
 from upload_client.core.history import DeliveryHistory, Life
@@ -156,6 +157,7 @@ class Evidence:
         other_epoch: epoch of the last run of the other transfer type, which shares the lock.
         any_trace: whether anything else of the delivery is there.
         hand_over: the record that it was handed over, of that receipt; None where there is none.
+        closed: the receiver's note that it is closed; None: it is open.
         files: gives every file, where a client that has ended tells of them itself; None: the logs do.
     """
 
@@ -169,6 +171,7 @@ class Evidence:
     other_epoch: int = 0
     any_trace: bool = False
     hand_over: HandOver | None = None
+    closed: Closed | None = None
     files: Callable[[], Iterator[FileState]] | None = field(default=None, hash=False)
 
 
@@ -319,6 +322,7 @@ class DeliveryStatus:
             where it could not be listed, or its files were handed over and removed.
         opened: valid files by how they were judged, see `upload_client.core.opened`; most first.
         hand_over: of a delivery that was handed over; None where it was not.
+        closed: the receiver's note that they have taken it over, or removed it; None: it is open.
     """
 
     dataset: str
@@ -341,6 +345,7 @@ class DeliveryStatus:
     landing: LandingSeen | None = None
     opened: dict[str, int] = field(default_factory=dict, hash=False)
     hand_over: HandOver | None = None
+    closed: Closed | None = None
 
 
 def status_of(
@@ -390,9 +395,14 @@ def status_of(
         problems=(),
         opened=counted.opened,
         hand_over=seen.hand_over,
+        closed=seen.closed,
     )
-    status = replace(status, headline=_headline(status))
-    return replace(status, problems=_in_order(_problems(status, seen)))
+    headline = "; ".join([_headline(status), *([] if seen.closed is None else [str(seen.closed)])])
+    status = replace(status, headline=headline)
+    problems = _in_order(_problems(status, seen))
+    if seen.closed is not None:  # the same command would send nothing
+        problems = tuple(replace(one, todo=_ASK) if one.todo.startswith(_GO_ON) else one for one in problems)
+    return replace(status, problems=problems)
 
 
 def with_landing(status: DeliveryStatus, found: LandingSeen) -> DeliveryStatus:
@@ -681,6 +691,7 @@ def _headline(status: DeliveryStatus) -> str:
             return f"a log of this delivery is broken, and says nothing that can be believed.{who}"
 
 
+_ASK = "The receiver has closed the delivery, so nothing more is sent: ask them, if that should not be so."
 _GO_ON = "Run the same command again, on any machine that has the files: it goes on where it was."
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from upload_client.control.checkpoints import fold_validators, read_logs
 from upload_client.control.log import LogReader, last_epoch
+from upload_client.core.closing import MAX_CLOSED, Closed
 from upload_client.core.files import ClientFile, TransferType
 from upload_client.core.hand_over import MAX_RECORD, BadRecord, HandOver
 from upload_client.core.history import DeliveryHistory
@@ -109,6 +110,7 @@ class StatusReporter:
         history = self._history
         begun = history is not None and bool(history.clients)
         dates = [seen.date for seen in (*validator_locks.values(), lock) if seen is not None]
+        layout = self._layout
         evidence = Evidence(
             now=max(dates, default=self._clock.wall()),
             lock=lock,
@@ -121,8 +123,8 @@ class StatusReporter:
             files=None if self._client_files is None else lambda: self.files(live=False),
             any_trace=begun or lock is not None or self._any_trace(),
             hand_over=self._hand_over(),
+            closed=self._closed(),
         )
-        layout = self._layout
         status = status_of(
             evidence,
             dataset=layout.dataset,
@@ -164,6 +166,18 @@ class StatusReporter:
             return HandOver.decode(found.body)
         except (NotFound, AccessDenied, ObjectTooLarge, BadRecord):
             return None
+
+    def _closed(self) -> Closed | None:
+        """The receiver's note that the delivery is closed, if this person may read it."""
+        try:
+            found = repeat_while_lost(
+                lambda: self._control.get(self._layout.closed, limit=MAX_CLOSED), self._clock
+            )
+            return Closed.decode(found.body)
+        except (NotFound, AccessDenied):
+            return None
+        except ObjectTooLarge:
+            return Closed("")
 
     def _lock(self, key: str) -> LockSeen | None:
         """A lock, if there is one that this person may read."""
