@@ -172,8 +172,9 @@ def begun_early(found: Iterator[T]) -> Generator[T]:
 
     threading.Thread(target=take, name="sync-list", daemon=True).start()
 
-    def give() -> Generator[T]:
+    def give() -> Generator[Any]:
         try:
+            yield None  # from here on it notices that it is dropped, also where nobody asks even once
             while (chunk := chunks.get()) is not None:
                 if isinstance(chunk, BaseException):
                     raise chunk
@@ -181,7 +182,9 @@ def begun_early(found: Iterator[T]) -> Generator[T]:
         finally:
             stopped.set()
 
-    return give()
+    early = give()
+    next(early)
+    return early
 
 
 def abreast(act: Callable[[T], R], items: Sequence[T], n: int = _ASKED) -> Iterator[R]:
