@@ -22,6 +22,7 @@ from upload_client.core.data_sync import (
     local_problems,
     md5_of,
     relative_to,
+    same_content,
     stale,
     together,
 )
@@ -47,6 +48,13 @@ def test_a_file_is_sent_that_is_missing_forced_of_another_size_or_newer(
     source: Facts, there: Facts | None, force: bool, size_only: bool, decision: Decision
 ) -> None:
     assert decide(source, there, force=force, size_only=size_only) is decision
+
+
+def test_contents_are_the_same_by_every_checksum_that_is_said_of_both() -> None:
+    assert same_content({"crc32": b"1", "md5": b"2"}, {"crc32": b"1", "sha1": b"3"}) is True
+    assert same_content({"crc32": b"1", "md5": b"2"}, {"crc32": b"1", "md5": b"3"}) is False
+    assert same_content({"crc32": b"1"}, {"sha256": b"1"}) is None
+    assert same_content({}, {}) is None
 
 
 def test_an_etag_of_parts_is_no_md5() -> None:

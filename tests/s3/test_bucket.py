@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import botocore.exceptions
 import pytest
@@ -180,6 +181,56 @@ def test_a_checksum_of_parts_is_not_taken_for_one_of_the_whole(bucket, s3, store
     s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
     assert "-" in s3.head_object(Bucket=bucket.name, Key=key, ChecksumMode="ENABLED")["ChecksumCRC32"]
     assert bucket.head("parts").crc32 is None
+
+
+def attributes(etag, sizes, **changed):
+    """The store's answers about an object of zeros in parts of these sizes, two parts in each."""
+
+    class Client:
+        meta = SimpleNamespace(service_model=None)
+        asked = 0
+
+        def get_object_attributes(self, **asked):
+            first = asked["PartNumberMarker"]
+            self.asked += 1
+            crcs = [checksums.encode(checksums.crc32(bytes(size))) for size in sizes]
+            parts = [
+                {"PartNumber": n + 1, "Size": sizes[n], "ChecksumCRC32": crcs[n]}
+                for n in range(first, min(first + 2, len(sizes)))
+            ]
+            more = {"IsTruncated": first + 2 < len(sizes), "Parts": parts}
+            return {"ETag": etag, "ObjectSize": sum(sizes), "ObjectParts": more} | changed
+
+    return Client()
+
+
+def test_the_checksum_of_a_whole_is_put_together_from_those_of_its_parts():
+    client = attributes("e-5", [5, 5, 5, 5, 3])
+    whole = checksums.encode(checksums.crc32(bytes(23)))
+    assert Bucket("b", client=client).crc32_of_parts("key", "e-5") == whole
+    assert client.asked == 3
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ETag": "another-5"},
+        {"ObjectSize": 24},
+        {"ObjectParts": {}},
+        {"ObjectParts": {"Parts": [{"PartNumber": 2, "Size": 23, "ChecksumCRC32": "AAAAAA=="}]}},
+        {"ObjectParts": {"Parts": [{"PartNumber": 1, "Size": 23}]}},
+        {"ObjectParts": {"Parts": [{"PartNumber": 1, "Size": 23, "ChecksumCRC32": "no"}]}},
+    ],
+)
+def test_parts_of_which_not_everything_is_said_tell_nothing_of_the_whole(changed):
+    client = attributes("e-5", [5, 5, 5, 5, 3], **changed)
+    assert Bucket("b", client=client).crc32_of_parts("key", "e-5") is None
+
+
+def test_who_may_not_ask_for_parts_is_told_nothing(bucket):
+    bucket.put("key", b"content")
+    for key in ("key", "nothing"):
+        assert bucket.crc32_of_parts(key, bucket.head("key").etag) is None
 
 
 def test_a_body_damaged_on_its_way_is_not_taken(bucket, through, proxy, store):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -31,6 +31,7 @@ __all__ = [
     "local_problems",
     "md5_of",
     "relative_to",
+    "same_content",
     "stale",
     "together",
 ]
@@ -78,6 +79,20 @@ def decide(source: Facts, there: Facts | None, *, force: bool, size_only: bool) 
     if size_only or (source.etag and source.etag == there.etag):
         return Decision.KEEP
     return Decision.COMPARE
+
+
+def same_content(here: Mapping[str, bytes], there: Mapping[str, bytes]) -> bool | None:
+    """Whether two objects have the same content, by the checksums of the whole that a store says of each.
+
+    Args:
+        here: of one, by algorithm.
+        there: of the other.
+
+    Returns:
+        True: each kind that is said of both agrees; False: one does not; None: no kind is said of both.
+    """
+    both = here.keys() & there.keys()
+    return all(here[name] == there[name] for name in both) if both else None
 
 
 def md5_of(etag: str) -> str | None:

@@ -15,10 +15,10 @@ from io import FileIO
 from itertools import islice
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
-from upload_client.core.data_sync import Facts, md5_of
+from upload_client.core.data_sync import Facts, md5_of, same_content
 from upload_client.functions.data_sync.local import crc32_of, local_path
 from upload_client.functions.data_sync.paths import LocalPlace, Place
-from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost, store_errors
+from upload_client.s3.bucket import Bucket, ObjectInfo, StoreError, repeat_while_lost, store_errors
 from upload_client.transfer.download import read_etag
 
 __all__ = ["Comparing", "Item", "abreast", "begun_early"]
@@ -131,10 +131,23 @@ class Comparing:
         return None
 
     def _objects_differ(self, item: Item, source: Bucket, target: Bucket) -> bool:
+        """Whether two objects differ, by what their stores say of them; where that is nothing, they may."""
         here, there = repeat_while_lost(lambda: [bucket.head(item.path) for bucket in (source, target)])
-        if here is None or there is None or here.crc32 is None:
+        if here is None or there is None:
             return True
-        return here.crc32 != there.crc32
+        same = same_content(_told(here, here.crc32), _told(there, there.crc32))
+        if same is None:
+            # Most programs write what is large with checksums of parts; S3's copy of it has one of the whole.
+            same = same_content(
+                _told(here, here.crc32 or source.crc32_of_parts(item.path, here.etag)),
+                _told(there, there.crc32 or target.crc32_of_parts(item.path, there.etag)),
+            )
+        return not same
+
+
+def _told(info: ObjectInfo, crc32: str | None) -> dict[str, bytes]:
+    """All checksums of an object."""
+    return dict(info.digests) | ({} if crc32 is None else {"crc32": crc32.encode()})
 
 
 def _at_most(file: FileIO, n: int) -> bytes:

@@ -648,19 +648,16 @@ class _Sync:
         """Copies that are not what they were copied from, by the MD5 of the ETags or by CRC32."""
         assert source is not None
 
-        def crc32_of(item: Item) -> tuple[Item, ObjectInfo | None]:
-            return item, repeat_while_lost(lambda: source.head(item.path))
-
-        asked = [
-            item
+        asked = {
+            item.path: item
             for item in items
             if item.path in confirmed
             and not is_marker(item.path, item.source.size)
             and not (md5_of(item.source.etag) and confirmed[item.path].etag == item.source.etag)
-        ]
+        }
         unlike: list[tuple[str, str]] = []
-        for item, info in abreast(crc32_of, asked):
-            copy = confirmed[item.path]
+        for path, info in look_at(asked, source):
+            item, copy = asked[path], confirmed[path]
             if info is None or info.etag != item.source.etag:
                 unlike.append((item.path, "it was replaced while it was copied"))
             elif info.crc32 is not None and copy.crc32 and info.crc32 != copy.crc32:
