@@ -31,6 +31,7 @@ from upload_client.s3.bucket import (
     StoreError,
     repeat_while_lost,
     store_errors,
+    whole_crc32,
 )
 from upload_client.s3.clients import RETRIES, client, s3_client
 from upload_client.s3.errors import UploadClientError
@@ -207,7 +208,7 @@ def attributes(etag, sizes, **changed):
 def test_the_checksum_of_a_whole_is_put_together_from_those_of_its_parts():
     client = attributes("e-5", [5, 5, 5, 5, 3])
     whole = checksums.encode(checksums.crc32(bytes(23)))
-    assert Bucket("b", client=client).crc32_of_parts("key", "e-5") == whole
+    assert whole_crc32(Bucket("b", client=client), "key", "e-5") == whole
     assert client.asked == 3
 
 
@@ -224,13 +225,13 @@ def test_the_checksum_of_a_whole_is_put_together_from_those_of_its_parts():
 )
 def test_parts_of_which_not_everything_is_said_tell_nothing_of_the_whole(changed):
     client = attributes("e-5", [5, 5, 5, 5, 3], **changed)
-    assert Bucket("b", client=client).crc32_of_parts("key", "e-5") is None
+    assert whole_crc32(Bucket("b", client=client), "key", "e-5") is None
 
 
 def test_who_may_not_ask_for_parts_is_told_nothing(bucket):
     bucket.put("key", b"content")
     for key in ("key", "nothing"):
-        assert bucket.crc32_of_parts(key, bucket.head("key").etag) is None
+        assert whole_crc32(bucket, key, bucket.head("key").etag) is None
 
 
 def test_a_body_damaged_on_its_way_is_not_taken(bucket, through, proxy, store):

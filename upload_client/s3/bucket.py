@@ -50,6 +50,7 @@ __all__ = [
     "refusal",
     "repeat_while_lost",
     "store_errors",
+    "whole_crc32",
 ]
 
 T = TypeVar("T")
@@ -402,48 +403,6 @@ class Bucket:
             tuple(said_by_s3(answer, bucket=self.name).items()),
         )
 
-    def crc32_of_parts(self, key: str, etag: str) -> str | None:
-        """The CRC32 of a whole object, put together from those of its parts, as far as the store says these.
-
-        Args:
-            key: Relative to the prefix.
-            etag: Of the object; another one's parts say nothing.
-
-        Returns:
-            Base64; None where the store does not say them, or nobody here may ask.
-
-        See https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
-        """
-        parts: Any = []  # `list` is the bucket's own here
-        size, marker = 0, 0
-        while True:
-            try:
-                with store_errors(f"GET the parts of {self.prefix}{key}"):
-                    told: Any = self.client.get_object_attributes(
-                        Bucket=self.name,
-                        Key=self.prefix + key,
-                        ObjectAttributes=["ETag", "ObjectSize", "ObjectParts"],
-                        PartNumberMarker=marker,
-                        MaxParts=1000,
-                    )
-            except StoreError:
-                return None
-            found = told.get("ObjectParts", {})
-            listed = found.get("Parts", ())
-            size = told.get("ObjectSize", -1)
-            if told.get("ETag", "").strip('"') != etag or not listed:
-                return None
-            for part in listed:
-                if part.get("PartNumber") != len(parts) + 1 or not is_crc32(part.get("ChecksumCRC32", "")):
-                    return None
-                parts.append((part["Size"], checksums.decode(part["ChecksumCRC32"])))
-            if not found.get("IsTruncated"):
-                break
-            marker = len(parts)
-        if sum(n for n, _ in parts) != size:
-            return None
-        return checksums.encode(crc32_of_parts(parts))
-
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
         """List objects, one request for each 1,000.
 
@@ -556,6 +515,51 @@ class Bucket:
                 ).astype("datetime64[ns, UTC]"),
             }
         )
+
+
+def whole_crc32(bucket: Bucket, key: str, etag: str) -> str | None:
+    """The CRC32 of a whole object, put together from those of its parts, as far as the store says these.
+
+    Args:
+        bucket: Where it is.
+        key: Relative to its prefix.
+        etag: Of the object; another one's parts say nothing.
+
+    Returns:
+        Base64; None where the store does not say them, or nobody here may ask.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
+    """
+    parts: list[tuple[int, int]] = []
+    client: Any = bucket.client
+    size, marker = 0, 0
+    while True:
+        try:
+            with store_errors(f"GET the parts of {bucket.prefix}{key}"):
+                told = client.get_object_attributes(
+                    Bucket=bucket.name,
+                    Key=bucket.prefix + key,
+                    ObjectAttributes=["ETag", "ObjectSize", "ObjectParts"],
+                    PartNumberMarker=marker,
+                    MaxParts=1000,
+                )
+        except StoreError:
+            return None
+        found = told.get("ObjectParts", {})
+        listed = found.get("Parts", ())
+        size = told.get("ObjectSize", -1)
+        if told.get("ETag", "").strip('"') != etag or not listed:
+            return None
+        for part in listed:
+            if part.get("PartNumber") != len(parts) + 1 or not is_crc32(part.get("ChecksumCRC32", "")):
+                return None
+            parts.append((part["Size"], checksums.decode(part["ChecksumCRC32"])))
+        if not found.get("IsTruncated"):
+            break
+        marker = len(parts)
+    if sum(n for n, _ in parts) != size:
+        return None
+    return checksums.encode(crc32_of_parts(parts))
 
 
 def _etag(answer: Mapping[str, Any]) -> str:

@@ -18,7 +18,14 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 from upload_client.core.data_sync import Facts, md5_of, same_content
 from upload_client.functions.data_sync.local import crc32_of, local_path
 from upload_client.functions.data_sync.paths import LocalPlace, Place
-from upload_client.s3.bucket import Bucket, ObjectInfo, StoreError, repeat_while_lost, store_errors
+from upload_client.s3.bucket import (
+    Bucket,
+    ObjectInfo,
+    StoreError,
+    repeat_while_lost,
+    store_errors,
+    whole_crc32,
+)
 from upload_client.transfer.download import read_etag
 
 __all__ = ["Comparing", "Item", "abreast", "begun_early"]
@@ -139,8 +146,8 @@ class Comparing:
         if same is None:
             # Most programs write what is large with checksums of parts; S3's copy of it has one of the whole.
             same = same_content(
-                _told(here, here.crc32 or source.crc32_of_parts(item.path, here.etag)),
-                _told(there, there.crc32 or target.crc32_of_parts(item.path, there.etag)),
+                _told(here, here.crc32 or whole_crc32(source, item.path, here.etag)),
+                _told(there, there.crc32 or whole_crc32(target, item.path, there.etag)),
             )
         return not same
 
