@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from cli.test_verify import receipt_of
+from core.test_receipt import file, head
+from late import late
 
+from upload_client.core import checksums
+from upload_client.core.receipt import DeliveredBy, encode_receipt
 from upload_client.receipts.export import FORMS
 
 
 @pytest.fixture
 def receipt(data, tmp_path):
-    from cli.test_verify import receipt_of
-
     return receipt_of(data, tmp_path)[0]
 
 
@@ -31,8 +36,6 @@ def test_a_spreadsheet_has_a_row_for_each_file(run, receipt, data, tmp_path):
 
 
 def test_a_name_that_a_spreadsheet_would_take_for_a_formula_is_none(run, data, tmp_path):
-    from cli.test_verify import receipt_of
-
     (data / "=1+1").touch()
     receipt = receipt_of(data, tmp_path)[0]
     assert run("receipt", "export", receipt, "--as", "csv", "-o", tmp_path / "x.csv").code == 0
@@ -103,3 +106,98 @@ def test_nothing_is_replaced_unless_that_is_wanted(run, receipt, tmp_path):
 
 def test_a_bag_without_data_is_refused(run, receipt, tmp_path):
     assert "--source DIR" in run("receipt", "export", receipt, "--as", "bagit", "-o", tmp_path / "bag").err
+
+
+NAMES = (
+    "a.csv",
+    "b/c d.json",
+    "b/ä ü.txt",
+    "empty.bin",
+    "=1+1.csv",
+    'it\'s "q" & <x>.txt',
+    " lead.txt",
+    "#q?.txt",
+)
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """Files with names that forms spell in ways of their own, and their receipt by schema 2."""
+    rows = []
+    for name in sorted(NAMES, key=str.encode):
+        content = b"x,y\n1,2\n" if name.endswith(".csv") else name.encode() * (name != "empty.bin")
+        (tmp_path / "odd" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "odd" / name).write_bytes(content)
+        crc32, sha256 = checksums.encode(checksums.crc32(content)), hashlib.sha256(content).hexdigest()
+        rows.append(replace(file(name, len(content), crc32=crc32), sha256=sha256, opened="csv"))
+
+    def receipt(login: str | None = "maria") -> Path:
+        said = head(rows, delivered_by=DeliveredBy(login, login and "her-laptop"))
+        path = tmp_path / "odd.receipt.json"
+        path.write_bytes(b"".join(encode_receipt(said, rows)))
+        return path
+
+    return receipt, tmp_path / "odd"
+
+
+def test_bagit_finds_the_bag_valid(run, odd, tmp_path):
+    bagit = late("bagit")
+    receipt, source = odd
+    said = run("receipt", "export", receipt(), "--as", "bagit", "-o", tmp_path / "bag", "--source", source)
+    assert said.code == 0, said
+    bagit.Bag(str(tmp_path / "bag")).validate()
+    (tmp_path / "bag" / "data" / "a.csv").write_text("x,y\n1,3\n")
+    with pytest.raises(bagit.BagValidationError):
+        bagit.Bag(str(tmp_path / "bag")).validate()
+
+
+def test_frictionless_finds_the_package_valid(run, odd):
+    frictionless = late("frictionless")
+    receipt, source = odd
+    out = source / "datapackage.json"
+    assert run("receipt", "export", receipt(), "--as", "frictionless", "-o", out).code == 0
+    found = frictionless.Package(str(out)).validate()
+    assert found.valid, found.flatten(["message"])
+    (source / "a.csv").write_text("x,y\n1,3\n")
+    assert not frictionless.Package(str(out)).validate().valid
+
+
+@pytest.mark.parametrize("name", [".hidden", "~x", "a\\b", "a\nb"])
+def test_a_name_that_no_data_package_can_hold_is_refused_with_what_to_do(run, data, tmp_path, name):
+    (data / name).touch()
+    receipt = receipt_of(data, tmp_path)[0]
+    said = run("receipt", "export", receipt, "--as", "frictionless", "-o", tmp_path / "datapackage.json")
+    assert (said.code, "no data package can name" in said.err, "hint: Write another form" in said.err) == (
+        2,
+        True,
+        True,
+    )
+    assert not (tmp_path / "datapackage.json").exists()
+
+
+def test_rocrate_reads_the_crate_and_finds_each_file_in_it(run, odd):
+    receipt, source = odd
+    out = source / "ro-crate-metadata.json"
+    assert run("receipt", "export", receipt(), "--as", "ro-crate", "-o", out).code == 0
+    crate = late("rocrate.rocrate").ROCrate(str(source))
+    files = {each["name"]: each for each in crate.get_by_type("File")}
+    assert files.keys() == set(NAMES)
+    assert "b/ä%20ü.txt" in {each.id for each in files.values()}  # letters stay as they are
+    assert files["a.csv"]["encodingFormat"] == "text/csv"
+    assert all(len(each["sha256"]) == 64 for each in files.values())
+    assert crate.dereference("#delivery")["agent"]["name"] == "maria"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_tells_a_person_whom_the_receipt_does_not(run, odd, tmp_path, form):
+    receipt, source = odd
+    said = run("receipt", "export", receipt(None), "--as", form, "-o", tmp_path / "out", "--source", source)
+    assert said.code == 0, said
+    files = (
+        [tmp_path / "out"]
+        if form != "bagit"
+        else [each for each in (tmp_path / "out").rglob("*") if each.is_file()]
+    )
+    assert not any(
+        word in each.read_bytes() for each in files for word in (b"maria", b"her-laptop", b"#provider")
+    )

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mimetypes
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +22,7 @@ from upload_client.core import checksums
 from upload_client.core.attestation import signature_name, timestamp_name
 from upload_client.core.custody import chain_name
 from upload_client.core.receipt import Delivered, ReceiptHead, compare_content, compare_size
-from upload_client.core.text import for_csv_cell
+from upload_client.core.text import for_csv_cell, for_terminal
 from upload_client.errors import UsageError
 from upload_client.receipts.store import open_receipt
 from upload_client.support.atomic import replacing
@@ -136,11 +138,21 @@ def _frictionless(receipt: Path, target: Path, source: Path | None) -> None:
         }
         out.write(json.dumps(fields, indent=1)[:-2] + ',\n "resources": [')
         for n, (each, sha256) in enumerate(_files(iter(files), source), 1):
+            if not _NAMEABLE.match(each.path):
+                raise UsageError(
+                    f"no data package can name {for_terminal(each.path)}: paths there begin with no '.'"
+                    " or '~', and hold no backslash, '://' or line break",
+                    hint="Write another form, or deliver it under another name.",
+                )
             resource: dict[str, Any] = {"name": f"file-{n}", "path": each.path, "bytes": each.size}
             if sha256 is not None:
                 resource["hash"] = f"sha256:{sha256}"
             out.write("," * (n > 1) + "\n  " + json.dumps(resource))
         out.write("\n ]\n}\n")
+
+
+_NAMEABLE = re.compile(r"(?=[^./~])(?!file:)(?:(?!\\|://|[\r\n]).)*\Z")
+"""https://datapackage.org/profiles/2.0/dataresource.json, ``path``."""
 
 
 def _slug(head: ReceiptHead) -> str:
@@ -156,6 +168,7 @@ def _ro_crate(receipt: Path, target: Path, source: Path | None) -> None:
         head = files.head
         paths = [each.path for each in files]
     program = f"#{_version(head)}"
+    agent = _agent(head)
     about: list[dict[str, Any]] = [
         {
             "@id": "ro-crate-metadata.json",
@@ -180,10 +193,12 @@ def _ro_crate(receipt: Path, target: Path, source: Path | None) -> None:
             "name": f"Delivery {head.delivery_id} of {head.dataset}",
             "endTime": head.finished_at,
             "instrument": {"@id": program},
+            **({"agent": {"@id": agent["@id"]}} if agent else {}),
             "result": {"@id": "./"},
             "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
         },
         {"@id": program, "@type": "SoftwareApplication", "name": "upload-client", "version": _version(head)},
+        *([agent] if agent else []),
     ]
     with open_receipt(receipt) as files, replacing(target) as out:
         out.write('{\n "@context": "https://w3id.org/ro/crate/1.2/context",\n "@graph": [\n  ')
@@ -193,6 +208,7 @@ def _ro_crate(receipt: Path, target: Path, source: Path | None) -> None:
                 "@id": _quoted(each.path),
                 "@type": "File",
                 "name": each.path,
+                "encodingFormat": mimetypes.guess_type(each.path)[0] or "application/octet-stream",
                 "contentSize": str(each.size),
                 "sdDatePublished": each.judged_at,
             }
@@ -202,10 +218,27 @@ def _ro_crate(receipt: Path, target: Path, source: Path | None) -> None:
         out.write("\n ]\n}\n")
 
 
+def _agent(head: ReceiptHead) -> dict[str, Any] | None:
+    """The provider's login as the receipt tells it, which may be hashed, or not at all."""
+    login = head.delivered_by.login
+    if not login:
+        return None
+    return {
+        "@id": "#provider",
+        "@type": "Person",
+        "name": login,
+        "description": "the login that delivered, as the client says; nobody proves it",
+    }
+
+
 def _quoted(path: str) -> str:
+    """A path as an identifier: a URI reference in which letters beyond ASCII stay as they are."""
     from urllib.parse import quote  # noqa: PLC0415 - for this form alone
 
-    return quote(path, safe="/", errors="surrogatepass")
+    return "".join(
+        each if each > "\x9f" and each.isprintable() else quote(each, safe="/", errors="surrogatepass")
+        for each in path
+    )
 
 
 def _version(head: ReceiptHead) -> str:
