@@ -427,21 +427,33 @@ def test_two_receipts_differ_by_what_was_added_removed_changed_or_moved(files, o
     assert [(each.kind, each.path) for each in compare_receipts(files, others)] == found
 
 
-@given(
-    st.dictionaries(st.text("abc", min_size=1, max_size=3), st.sampled_from(["AAAAAA==", "BBBBBA=="])),
-    st.dictionaries(st.text("abc", min_size=1, max_size=3), st.sampled_from(["AAAAAA==", "BBBBBA=="])),
+_CONTENTS = st.dictionaries(
+    st.text("abc", min_size=1, max_size=3),
+    st.tuples(st.sampled_from(["AAAAAA==", "BBBBBA=="]), st.sampled_from([None, "7" * 64, "8" * 64])),
 )
+
+
+@given(_CONTENTS, _CONTENTS)
 def test_of_two_receipts_each_path_that_differs_is_accounted_for_once(here, there):
     found = list(
         compare_receipts(
-            [_file(path, here[path]) for path in sorted(here)],
-            [(path, 1, there[path], None) for path in sorted(there)],
+            [_file(path, here[path][0], sha256=here[path][1]) for path in sorted(here)],
+            [(path, 1, *there[path]) for path in sorted(there)],
         )
     )
-    moved_to = [
-        each.message.removeprefix("is ").removesuffix(" there")
+    moved = {
+        each.path: each.message.removeprefix("is ").removesuffix(" there")
         for each in found
         if each.kind == "moved since"
-    ]
-    told = sorted([each.path for each in found] + moved_to)
-    assert told == sorted(path for path in {*here, *there} if here.get(path) != there.get(path))
+    }
+    assert all(same(here[old], there[new]) for old, new in moved.items())
+    told = sorted([*(each.path for each in found), *moved.values()])
+    differ = [path for path in {*here, *there} if not same(here.get(path), there.get(path))]
+    assert told == sorted(differ)
+
+
+def same(one, other) -> bool:
+    """Whether two contents may be the same, as far as both are known."""
+    if one is None or other is None:
+        return False
+    return one[0] == other[0] and (None in (one[1], other[1]) or one[1] == other[1])

@@ -26,6 +26,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from json.encoder import encode_basestring_ascii as _quote
@@ -821,12 +822,12 @@ def compare_receipts(
         are only the files that are in one of both.
     """
     gone: list[Delivered] = []
-    come: dict[tuple[int | None, str | None], list[tuple[str, str | None]]] = {}
+    come = _Come()
     other = iter(others)
     entry = next(other, None)
     for each in files:
         while entry is not None and entry[0] < each.path:
-            come.setdefault(entry[1:3], []).append((entry[0], entry[3]))
+            come.add(*entry)
             entry = next(other, None)
         if entry is None or entry[0] != each.path:
             gone.append(each)
@@ -839,20 +840,50 @@ def compare_receipts(
             yield Difference("changed since", each.path, says)
         entry = next(other, None)
     while entry is not None:
-        come.setdefault(entry[1:3], []).append((entry[0], entry[3]))
+        come.add(*entry)
         entry = next(other, None)
     removed: list[Delivered] = []
     for each in gone:
-        names = come.get((each.size, each.crc32), [])
-        at = next((n for n, (_, sha256) in enumerate(names) if _may_be(each, sha256)), None)
-        if at is None:
+        path = come.take(each)
+        if path is None:
             removed.append(each)
         else:
-            yield Difference("moved since", each.path, f"is {names.pop(at)[0]} there")
+            yield Difference("moved since", each.path, f"is {path} there")
     for each in removed:
         yield Difference("removed since", each.path)
-    for path in sorted(path for names in come.values() for path, _ in names):
+    for path in sorted(come):
         yield Difference("added since", path)
+
+
+class _Come:
+    """Files that only the other list has, by content; of a million of the same each is found at once."""
+
+    def __init__(self) -> None:
+        self._paths: dict[tuple[int | None, str | None], dict[str | None, deque[str]]] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return (path for same in self._paths.values() for paths in same.values() for path in paths)
+
+    def add(self, path: str, size: int | None, crc32: str | None, sha256: str | None) -> None:
+        """Add a file."""
+        self._paths.setdefault((size, crc32), {}).setdefault(sha256, deque()).append(path)
+
+    def take(self, each: Delivered) -> str | None:
+        """The path of a file that may have the same content, each once; None: there is none."""
+        same = self._paths.get((each.size, each.crc32), {})
+        if each.sha256 is None and same:
+            sha256, paths = same.popitem()  # to look for the first among a million is slow once many are gone
+            path = paths.popleft()
+            if paths:
+                same[sha256] = paths
+            return path
+        for sha256 in (each.sha256, None):
+            if sha256 in same:
+                path = same[sha256].popleft()
+                if not same[sha256]:
+                    del same[sha256]
+                return path
+        return None
 
 
 def _may_be(each: Delivered, sha256: str | None) -> bool:
