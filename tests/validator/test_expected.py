@@ -282,7 +282,11 @@ def test_the_size_that_a_label_says_is_held_against_the_index(landing, control, 
     listed(control, ("a.xml", len(label)), ("a.dat", 8))
     checker = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1)
     judgement = checker.judge("a.xml", send(landing, "a.xml", label))
-    assert judgement.message == "PDS4 label: 1 file there, and 'a.dat' has 8 bytes where it says 7"
+    assert judgement.message == (
+        "it does not go with the delivery: 'a.dat' has 8 bytes where it says 7;"
+        " if other files are to be mended, run it with --resend-invalid then"
+    )
+    assert judgement.checks[-1] == "PDS4 label: 1 file there"
     other = checker.judge("b.xml", send(landing, "b.xml", b"<x/>"))
     assert (other.status, other.checks) == ("ok", ("size", "etag", "crc32"))
 

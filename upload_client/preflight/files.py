@@ -341,8 +341,12 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
     yield _of_files(
         "content",
         wrong,
-        len(files),
-        ("do not open as what their names say" if agreed is None else "are not as the receiver expects")
+        len({path for path, _ in (*files, *wrong)}),
+        (
+            "are not what their names say, or do not go with the delivery"
+            if agreed is None
+            else "are not as the receiver expects"
+        )
         + tail,
         f"{figures.files(len(files))} {by}{tail}",
         "Mend them: the receiver's validator would judge them invalid.",

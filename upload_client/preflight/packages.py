@@ -88,4 +88,8 @@ def check_packages(
             continue
         if judged is not None:
             is_kept = not judged.findings.n
-            yield path, judged.told if is_kept else f"{judged.told}, and {judged.findings}", is_kept
+            yield (
+                path,
+                judged.told if is_kept else f"it does not go with the delivery: {judged.findings}",
+                is_kept,
+            )

@@ -21,8 +21,8 @@ from upload_client.core.records import Found, VerdictStatus
 from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.expectations.expected import ContentRules, Expected
-from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
-from upload_client.expectations.packaging import MAX_MANIFEST, Listing, NoIndex, packaging_of
+from upload_client.expectations.findings import Findings, LibraryMissing, NotOpened, Undecided
+from upload_client.expectations.packaging import MAX_MANIFEST, Judged, Listing, NoIndex, packaging_of
 from upload_client.expectations.packaging import judge as judge_manifest
 from upload_client.s3.bucket import (
     AnswerLost,
@@ -232,9 +232,10 @@ class Checker:
                 why = self._open_elsewhere(path, announced, reading, content)
             if reading.promises:
                 yield MayWait()
-                told = self._hold_against_listing(path, announced, content)
-                if told is not None:
-                    checks.append(told)
+                judged = self._hold_against_listing(path, announced, content)
+                if judged is not None:
+                    checks.append(judged.told)
+                    _refuse_promises(judged)
             if why:
                 checks[-1] = f"{format_of(path)} not opened: {why}"
             if self._refuse_unopened and not (reading.rules is not None and reading.rules.format == "opaque"):
@@ -276,22 +277,18 @@ class Checker:
 
     def _hold_against_listing(
         self, path: str, announced: Upload, content: bytes | bytearray | None
-    ) -> str | None:
-        """Hold a manifest against the delivery, and say what was looked at; None: it is no manifest."""
+    ) -> Judged | None:
+        """Hold a manifest against the delivery; None: it is no manifest."""
         assert self._listing is not None
         if announced.size > MAX_MANIFEST:
-            return f"not held against the delivery: a manifest of more than {MAX_MANIFEST:,} bytes"
+            why = f"a manifest of more than {MAX_MANIFEST:,} bytes"
+            return Judged(Findings(), f"not held against the delivery: {why}")
         with self._one_manifest:  # what one means may take much memory
             data = self._blocks(path, announced, content)(0, announced.size) if announced.size else b""
             try:
-                judged = judge_manifest(path, data, self._listing, go_on=self._go_on_or_leave)
+                return judge_manifest(path, data, self._listing, go_on=self._go_on_or_leave)
             except NoIndex as error:
-                return f"not held against the delivery: {error}"
-        if judged is None:
-            return None
-        if judged.findings.n:
-            raise _Failure(f"{judged.told}, and {judged.findings}", FileCode.CONTENT)
-        return judged.told
+                return Judged(Findings(), f"not held against the delivery: {error}")
 
     def _go_on_or_leave(self) -> None:
         if self._stopping.is_set():
@@ -510,6 +507,13 @@ def _open(kind: str, content: BinaryIO) -> NotOpened | None:
 def _refuse(reason: str | None) -> None:
     if reason is not None:
         raise _Failure(reason, FileCode.NOT_EXPECTED)
+
+
+def _refuse_promises(judged: Judged) -> None:
+    if judged.findings.n:
+        # The manifest itself may be in order: it is not sent again by itself when other files are mended.
+        hint = "; if other files are to be mended, run it with --resend-invalid then"
+        raise _Failure(f"it does not go with the delivery: {judged.findings}{hint}", FileCode.CONTENT)
 
 
 def _refuse_unopened(checks: list[str], why: NotOpened | None) -> None:
