@@ -15,6 +15,7 @@ from upload_client.errors import UsageError
 from upload_client.index import CheckedIndex, Choice, Files, LeftOut, check_index, left_out_of
 from upload_client.index.files import SIZES_SEEN, FileIndex, files_of
 from upload_client.index.noticing import growing, notice
+from upload_client.index.promised import with_promised
 from upload_client.index.tables import spelling
 from upload_client.index.taking import select_from, take
 from upload_client.s3.bucket import Bucket
@@ -146,6 +147,8 @@ class Source:
         self.index = check_index(self._unchecked, source, prefix=prefix, choice=self._choice)
         self.warnings = self.index.warnings
         folder = source if isinstance(source, Path) else None
+        if folder is not None:
+            self.index = with_promised(self.index, folder, follow=self._choice.symlinks == "follow")
         if told := sentence(notice(self._unchecked, folder)):
             self.warnings += (WARNING + told,)
         if told := growing(self._unchecked):

@@ -62,7 +62,7 @@ __all__ = [
 ]
 
 MISMATCH = "the file's content does not match the checksum in the index"
-OTHER_MISMATCH = "the file's content does not match the {} checksum in the index"
+OTHER_MISMATCH = "the file's content does not match the {} checksum in the index or a manifest"
 
 _TRIES = 10
 _CONFLICTS = 5

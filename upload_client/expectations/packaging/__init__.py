@@ -8,7 +8,8 @@ verdict of its own. A provider's listing is the folder, where checksums are comp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator, Mapping
+from itertools import islice
 from typing import Final, NamedTuple
 
 from upload_client.core.text import counted
@@ -16,12 +17,25 @@ from upload_client.expectations.findings import Findings, shown
 from upload_client.expectations.packaging import bagit, descriptions, pds4, zarr
 from upload_client.expectations.packaging.promises import Listed, Listing, NoIndex, Promise, Promised, wrong
 
-__all__ = ["MAX_MANIFEST", "Judged", "Listed", "Listing", "NoIndex", "Promise", "judge", "packaging_of"]
+__all__ = [
+    "MAX_MANIFEST",
+    "Judged",
+    "Listed",
+    "Listing",
+    "NoIndex",
+    "Promise",
+    "checksums_of",
+    "judge",
+    "packaging_of",
+]
 
 MAX_MANIFEST: Final = 64 * 1024 * 1024
 """Bytes of the largest manifest that is looked at: a line for each of some 500,000 files."""
 _MAX_PROMISES: Final = 1_000_000
 _PACKAGINGS: Final = {"BagIt": bagit, "JSON": descriptions, "PDS4": pds4, "Zarr": zarr}
+
+
+_SUFFIXES: Final = (".txt", ".json", ".xml", ".lblx", ".XML", ".LBLX", ".zarray", ".zgroup", ".zmetadata")
 
 
 class Judged(NamedTuple):
@@ -38,6 +52,8 @@ class Judged(NamedTuple):
 
 def packaging_of(path: str) -> str | None:
     """The packaging of which a file may be a manifest, by its name; None: of none."""
+    if not path.endswith(_SUFFIXES):  # there are millions of others
+        return None
     name = path.rpartition("/")[2]
     return next((packaging for packaging, module in _PACKAGINGS.items() if module.is_named(name)), None)
 
@@ -87,6 +103,48 @@ def judge(
                 f" and there are {there:,} with {size:,}",
             )
     return Judged(findings, "; ".join((f"{promised.what}{tally.told}", *promised.notes)))
+
+
+class _Bags:
+    """A delivery of which nobody knows more than where its bags are."""
+
+    complete = False
+
+    def __init__(self, bags: Container[str]) -> None:
+        self._bags = bags
+
+    def find(self, path: str) -> Listed | None:
+        return Listed(None) if path in self._bags else None
+
+    def below(self, _folder: str) -> tuple[int, int]:
+        return 0, 0
+
+    def digests(self, _path: str, _algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
+        return {}
+
+
+def checksums_of(
+    path: str, data: bytes, bags: Container[str]
+) -> Iterator[tuple[str, tuple[tuple[str, bytes], ...]]]:
+    """The checksums that a manifest names: path of a file in the delivery, and by the names of algorithms.
+
+    They end where it cannot be understood, which is for `judge` to say.
+
+    Args:
+        path: of the manifest.
+        data: its content.
+        bags: the paths of all files of the delivery that are called ``bagit.txt``.
+    """
+    packaging = packaging_of(path)
+    if packaging is None or packaging == "Zarr":
+        return
+    try:
+        promised: Promised | None = _PACKAGINGS[packaging].promised(path, data, _Bags(bags))
+        for promise in islice(() if promised is None else promised.promises, _MAX_PROMISES):
+            if promise.sums:
+                yield promise.path, promise.sums
+    except (ValueError, RecursionError):
+        return
 
 
 class _Tally:
