@@ -18,9 +18,9 @@ from upload_client.transfer.dataroot import DataRoot
 __all__ = ["with_promised"]
 
 _MAX_BYTES = 512 * 1024 * 1024
-"""Of all manifests together; those beyond are left to their verdicts."""
+"""All manifests together; those beyond are left to their verdicts."""
 _PREFERRED = ("sha256", "sha512", "sha1", "md5")
-"""Of several checksums of a file the first of these is compared: each costs a pass over all bytes."""
+"""The first of these is compared where a file has several: each costs a pass over all bytes."""
 
 
 def with_promised(index: CheckedIndex, root: Path, *, follow: bool) -> CheckedIndex:
