@@ -21,8 +21,8 @@ from typing import Final
 
 __all__ = ["SECRET_BYTES", "Malformed", "moment", "public_number", "shared_key", "signature"]
 
-SECRET_BYTES: Final = 128
-"""Bytes of a secret number: random, and new for each login."""
+SECRET_BYTES: Final = 32
+"""Bytes of a secret number: random, and new for each login. As many as RFC 5054, section 2.5.4, asks for."""
 
 N: Final = int(
     "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"
