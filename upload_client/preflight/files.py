@@ -343,7 +343,7 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
         wrong,
         len({path for path, _ in (*files, *wrong)}),
         (
-            "are not what their names say, or do not go with the delivery"
+            "do not open as what their names say, or do not go with the delivery"
             if agreed is None
             else "are not as the receiver expects"
         )
