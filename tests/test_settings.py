@@ -175,7 +175,7 @@ def test_a_path_that_is_not_there_is_refused(tmp_path):
         ("threds = 3", "threds: is not a setting; did you mean threads?"),
         ("threads = 'many'", "threads: should be a valid integer"),
         ("threads = 0", "threads: should be greater than or equal to 1"),
-        ("auth = 'github'", "auth: should be 'cognito' or 'aws'"),
+        ("auth = 'github'", "auth: should be 'cognito', 'oidc' or 'aws'"),
         ("lease_seconds = 29", "lease_seconds: should be greater than or equal to 30"),
         ("lease_seconds = 3601", "lease_seconds: should be less than or equal to 3600"),
         ("part_size = '1 MiB'", "part_size: must lie between 5 MiB and 5 GiB"),

@@ -81,6 +81,7 @@ SERVICES = {
     "ssm": "SSM",
     "cognito-idp": "COGNITO_IDENTITY_PROVIDER",
     "cognito-identity": "COGNITO_IDENTITY",
+    "sts": "STS",
 }
 """boto3's name of each service in use, and its name in ``AWS_ENDPOINT_URL_<SERVICE>``.
 
@@ -180,15 +181,22 @@ class Settings(BaseModel):
             raise ValueError("holds a control character, such as a line end")
         return value
 
-    auth: Literal["cognito", "aws"] = "cognito"
-    """``cognito``: log in with a name and a password. ``aws``: the credentials boto3 finds by itself."""
+    auth: Literal["cognito", "oidc", "aws"] = "cognito"
+    """``cognito``: log in with a name and a password. ``oidc``: log in in a browser, by OpenID Connect.
+    ``aws``: the credentials boto3 finds by itself."""
     region: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,63}$")
     aws_profile: str | None = None
     """The profile of AWS' own configuration files to use, with ``auth = "aws"``."""
     user_pool_id: str | None = Field(default=None, pattern=r"^[\w-]+_[0-9a-zA-Z]+$")
     user_pool_client_id: str | None = None
     identity_pool_id: str | None = Field(default=None, pattern=r"^[\w-]+:[0-9a-fA-F-]+$")
-    role_arn: str | None = Field(default=None, pattern=r"^arn:[\w-]+:iam::\d{12}:role/.+$")
+    oidc_issuer: Url | None = None
+    """URL of the OpenID Connect issuer where the person logs in, with ``auth = "oidc"``."""
+    oidc_client_id: str | None = Field(default=None, pattern=r"^[!-$'-<>-~]{1,200}$")
+    """The name of this program there: a public client that may use the device flow."""
+    oidc_scope: str = Field(default="openid offline_access", pattern=r"^[A-Za-z0-9_:./ -]{1,500}$")
+    """Scopes to ask for; ``offline_access`` gives the token by which a login is renewed."""
+    role_arn: str | None = Field(default=None, pattern=r"^arn:[\w-]+:iam:[\w-]*:[\w-]*:?role/.+$")
     """Which role to take, where a login may take several: one for each delivery the person was invited to."""
     username: str | None = None
     password: SecretStr | None = Field(default=None, repr=False)
@@ -343,6 +351,7 @@ def _check_consent(layers: Sequence[_Layer], settings: Settings, consent: Callab
 def _check_ways(settings: Settings, origin: Mapping[str, str]) -> None:
     """Let no password and no key pass unencrypted to another machine, unless the provider says so."""
     urls = {"endpoint_url": settings.endpoint_url or ""}
+    urls |= {"oidc_issuer": settings.oidc_issuer or ""}
     urls |= {f"endpoints.{service}": url for service, url in settings.endpoints.items()}
     for name, url in urls.items():
         host = urlsplit(url).hostname or ""
@@ -366,7 +375,7 @@ def _check_ways(settings: Settings, origin: Mapping[str, str]) -> None:
 
 def foreign_hosts(settings: Settings) -> tuple[str, ...]:
     """Hosts of services that are neither AWS' nor this machine, by their names, each once."""
-    urls = [settings.endpoint_url, *settings.endpoints.values()]
+    urls = [settings.endpoint_url, settings.oidc_issuer, *settings.endpoints.values()]
     hosts = [urlsplit(url).hostname or "" for url in urls if url]
     return tuple(dict.fromkeys(host for host in hosts if not is_aws(host) and not is_loopback(host)))
 

@@ -48,9 +48,11 @@ __all__ = [
     "CognitoLogin",
     "ParameterDenied",
     "Prompt",
+    "bare_session",
     "fetch_parameter",
     "find_password",
     "login_name",
+    "name_session",
     "open_session",
 ]
 
@@ -134,7 +136,7 @@ def open_session(
     """Log in, and give a boto3 session whose credentials last as long as they are needed.
 
     Args:
-        settings: `auth` says how: ``cognito`` or ``aws``.
+        settings: `auth` says how: ``cognito``, ``oidc`` or ``aws``.
         prompt: Asks the person for what is missing; None where nobody is there to be asked.
         clock: Tells when credentials end.
         patience: Asks again where the login server is not reachable.
@@ -148,10 +150,20 @@ def open_session(
     if settings.auth == "aws":
         _log.info("using this machine's AWS credentials, profile %s", settings.aws_profile or "default")
         return patience(lambda: _own_session(settings))
+    if settings.auth == "oidc":
+        from upload_client.aws.oidc import OidcLogin  # noqa: PLC0415 - it stands on this module
+
+        return OidcLogin(settings, prompt=prompt, clock=clock, patience=patience).session()
     return CognitoLogin(settings, prompt=prompt, clock=clock, patience=patience).session()
 
 
 _NAMES: WeakKeyDictionary[boto3.Session, str] = WeakKeyDictionary()
+
+
+def name_session(session: boto3.Session, name: str) -> None:
+    """Note the person behind a session, for `login_name`."""
+    if name:
+        _NAMES[session] = name
 
 
 def login_name(session: boto3.Session) -> str | None:
@@ -244,9 +256,9 @@ class CognitoLogin:
         self._region, self._username = _region_of(settings.user_pool_id), settings.username
         identity_region = _region_of(settings.identity_pool_id)
         # These calls are not signed: the password, and then the token, is what authorises them.
-        self._pool = client(_bare_session(self._region), "cognito-idp", settings, signature_version=UNSIGNED)
+        self._pool = client(bare_session(self._region), "cognito-idp", settings, signature_version=UNSIGNED)
         self._identities = client(
-            _bare_session(identity_region), "cognito-identity", settings, signature_version=UNSIGNED
+            bare_session(identity_region), "cognito-identity", settings, signature_version=UNSIGNED
         )
         self._password = ""
         self._id_token = ""
@@ -264,9 +276,8 @@ class CognitoLogin:
         self._find_out_who()
         self._patience(self._log_in)
         credentials = self._patience(self._credentials)
-        session = _bare_session(self._settings.region or self._region, credentials)
-        if self._username:
-            _NAMES[session] = self._username
+        session = bare_session(self._settings.region or self._region, credentials)
+        name_session(session, self._username or "")
         return session
 
     def refresh(self) -> dict[str, str]:
@@ -535,7 +546,7 @@ def _descriptions() -> Loader:
     return loader
 
 
-def _bare_session(region: str, credentials: RefreshableCredentials | None = None) -> boto3.Session:
+def bare_session(region: str, credentials: RefreshableCredentials | None = None) -> boto3.Session:
     """A session with these credentials or none: what the machine has for other work is not looked at."""
     # Else a profile named in AWS_PROFILE would have to exist, although nothing is taken from it.
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})

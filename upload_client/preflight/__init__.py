@@ -154,6 +154,10 @@ def _login(run: Run) -> Steps[boto3.Session]:
         return session
     session = open_session(settings, prompt=run.order.prompt, clock=run.clock)
     credentials: Any = session.get_credentials()
+    if settings.auth == "oidc":
+        yield Finding("login", "ok", f"by OpenID Connect, at {settings.oidc_issuer}{_not_aws(settings)}")
+        yield _aws_renewal(credentials)
+        return session
     how = f"with the AWS credentials that boto3 finds ({credentials.method}){_not_aws(settings)}"
     yield Finding("login", "ok", how)
     yield _aws_renewal(credentials)
