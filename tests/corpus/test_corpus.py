@@ -168,6 +168,68 @@ def test_what_is_wrong_is_said(name, old, new, says):
     assert says in opened(name, data.replace(old, new) if name == "rows.vot" else data.replace(old, new, 1))
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [bytes(5000), b"<!-- served by somebody -->\n" * 100, bytes(range(256)) * 20],
+    ids=["zeros", "text", "bytes"],
+)
+def test_what_somebody_has_put_behind_a_pdf_is_passed_over_as_readers_do(behind):
+    whole = MAKERS["plain.pdf"]()
+    assert opened("a.pdf", whole + behind) == ""
+    added = b"1 0 obj\n<< /Type /Catalog >>\nendobj\n"
+    assert "the line that ends it is missing" in opened("a.pdf", whole + added + behind)
+
+
+@pytest.mark.parametrize("tag", [b"<fileChecksum >", b'<fileChecksum a="b">', b"<i:fileChecksum>"])
+def test_the_checksum_of_mzml_covers_its_own_tag_however_that_is_written(tag):
+    import hashlib
+
+    data = MAKERS["indexed.mzML"]()
+    before, _, rest = data.partition(b"<fileChecksum>")
+    assert rest
+    if tag.startswith(b"<i:"):
+        before = before.replace(b"<indexedmzML", b'<indexedmzML xmlns:i="http://psi.hupo.org/ms/mzml"', 1)
+        rest = rest.replace(b"</fileChecksum>", b"</i:fileChecksum>")
+    digest = hashlib.sha1(before + tag).hexdigest().encode()
+    assert opened("a.mzML", before + tag + digest + rest[40:]) == ""
+    assert "another SHA-1" in opened(
+        "a.mzML", before.replace(b"cvRef", b"cvref", 1) + tag + digest + rest[40:]
+    )
+
+
+def test_an_mcap_chunk_may_be_several_frames_of_zstandard():
+    zstd = pytest.importorskip("backports.zstd")
+    import zlib
+
+    from upload_client.expectations.formats.messages import open_mcap
+    from upload_client.expectations.packed import Budget
+
+    def record(kind: int, body: bytes) -> bytes:
+        return bytes([kind]) + struct.pack("<Q", len(body)) + body
+
+    messages = record(1, b"x" * 1000) + record(1, b"y" * 2000)
+    packed = zstd.compress(messages[:1500]) + zstd.compress(messages[1500:])
+
+    def made(packed: bytes) -> bytes:
+        head = struct.pack("<QQQII", 0, 1, len(messages), zlib.crc32(messages), 4) + b"zstd"
+        chunk = record(6, head + struct.pack("<Q", len(packed)) + packed)
+        magic = b"\x89MCAP0\r\n"
+        return magic + record(1, bytes(8)) + chunk + record(15, bytes(4)) + record(2, bytes(20)) + magic
+
+    open_mcap(io.BytesIO(made(packed)), len(made(packed)), Budget(10**6))
+    for damaged in (zstd.compress(messages[:1500]), packed[:-3], packed + packed):
+        data = made(damaged)
+        with pytest.raises(ValueError, match="is damaged"):
+            open_mcap(io.BytesIO(data), len(data), Budget(10**6))
+
+
+def test_an_image_without_rows_lacks_no_pixels():
+    tifffile, np = pytest.importorskip("tifffile"), pytest.importorskip("numpy")
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((0, 5), "u1"))
+    assert opened("a.tif", file.getvalue()) == ""
+
+
 def test_a_table_may_have_the_fields_of_another():
     data = MAKERS["rows.vot"]()
     start, end = data.index(b"<TABLE>"), data.index(b"</RESOURCE>")

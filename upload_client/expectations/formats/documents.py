@@ -21,7 +21,9 @@ _PIECE = 256 * 1024
 _NEAR = 1024  # bytes within which readers look for the first line and the last one
 _START = re.compile(rb"startxref\s+(\d{1,15})\s")
 _LINEARIZED = re.compile(rb"/Linearized[^>]{0,200}?/L\s+(\d{1,15})\b")
-_CHECKSUM = b"<fileChecksum>"
+_LATER = re.compile(rb"\d+\s+\d+\s+obj\b|\bxref\b|\btrailer\b|\bendstream\b|\bendobj\b")
+"""Parts of a PDF; behind its end they are those of an addition that is cut."""
+_MAX_BEHIND = 1024 * 1024  # bytes behind the end that others may have put there
 _MAX_DEPTH = 1000
 
 
@@ -39,10 +41,11 @@ def open_pdf(file: BinaryIO, size: int, _budget: Budget) -> None:
         linearized is not None and (due := int(linearized[1])) > size
     ):  # Annex F: its length, when it was written
         raise ValueError(f"it is cut: its last {due - size:,} bytes are missing")
-    file.seek(max(0, size - 4 * _NEAR))
-    tail = file.read(4 * _NEAR).rstrip(b"\0 \t\r\n")
+    file.seek(max(0, size - _MAX_BEHIND))
+    tail = file.read(_MAX_BEHIND)
     at = tail.rfind(b"%%EOF")
-    if at < 0 or len(tail) - at > _NEAR:
+    # What has nothing to do with it may follow, such as zeros of a disk: readers pass over it.
+    if at < 0 or (len(tail) - at > _NEAR and _LATER.search(tail, at)):
         raise ValueError("it is cut: the line that ends it is missing")
     starts = _START.findall(tail[: at + 1])
     if starts and int(starts[-1]) >= size:
@@ -199,7 +202,12 @@ def open_mzml(file: BinaryIO, _size: int, budget: Budget) -> None:
     due = found.checksum.strip().lower()
     if not re.fullmatch("[0-9a-f]{40}", due) or found.at < 0:
         return
-    digest, left = hashlib.sha1(usedforsecurity=False), found.at + len(_CHECKSUM)
+    # All before it counts, and its own tag, whatever blanks or prefix are in that.
+    file.seek(found.at)
+    tag = file.read(_NEAR)
+    if not tag.startswith(b"<") or b">" not in tag:
+        return  # of an encoding that has more bytes for each
+    digest, left = hashlib.sha1(usedforsecurity=False), found.at + tag.index(b">") + 1
     file.seek(0)
     while left > 0 and (piece := file.read(min(_PIECE, left))):
         budget.spend()

@@ -164,6 +164,8 @@ class _Tiff:
         return [*tags.get(_SUB_IFDS, []), following]
 
     def _check_places(self, tags: dict[int, list[int]], what: str) -> None:
+        if 0 in (*tags.get(_WIDTH, [])[:1], *tags.get(_HEIGHT, [])[:1]):
+            return  # it has no pixels
         for offsets_tag, bytes_tag in ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES)):
             offsets, counts = tags.get(offsets_tag), tags.get(bytes_tag)
             if offsets is None or counts is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import struct
 import zlib
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.packed import MODULES, Budget
@@ -120,6 +120,18 @@ def _compare(file: BinaryIO, start: int, stop: int, told: bytes, what: str, budg
         raise ValueError(f"{what} is damaged: it has another checksum")
 
 
+def _frames(module: Any, data: bytes, most: int) -> bytes:  # noqa: ANN401 — a module
+    """Unpack frames of Zstandard, one or several in a row, to one byte too many at the most."""
+    unpacked = b""
+    while data and len(unpacked) <= most:
+        one = module.ZstdDecompressor()
+        unpacked += one.decompress(data, most + 1 - len(unpacked))
+        if not one.eof:
+            break  # it is cut, or has more than it says
+        data = one.unused_data
+    return unpacked
+
+
 def _check_chunk(file: BinaryIO, at: int, length: int, budget: Budget) -> NotOpened | None:
     """Unpack a chunk and compare its CRC32; say why it was not."""
     file.seek(at + 9)
@@ -143,7 +155,7 @@ def _check_chunk(file: BinaryIO, at: int, length: int, budget: Budget) -> NotOpe
             return LibraryMissing("backports.zstd is not installed, so its chunks were not unpacked")
         budget.take(unpacked_size)
         try:
-            data = module.ZstdDecompressor().decompress(data, unpacked_size + 1)
+            data = _frames(module, data, unpacked_size)
         except module.ZstdError as error:
             raise ValueError(f"the chunk at byte {at:,} is damaged: {error}") from None
     elif how:
