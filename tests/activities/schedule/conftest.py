@@ -182,7 +182,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             return dt.datetime.fromtimestamp(world.clock.time, tz)
 
     # Nobody sets this clock while it is not looked at: a step need not be taken every few seconds.
-    monkeypatch.setattr(service_module, "_LONGEST", 3600.0)
+    monkeypatch.setattr(service_module, "_LONGEST", 86400.0)
     monkeypatch.setattr(store_module, "is_running", lambda pid, started: pid in world.living)
     # No power is cut here: waiting for the disk would take most of the time.
     event.listen(Engine, "connect", _does_not_wait_for_the_disk)

@@ -429,7 +429,7 @@ def test_a_store_that_is_gone_for_a_while_costs_no_run(world, until, caplog, mon
     assert "secret statement" not in caplog.text
 
 
-def test_what_is_no_more_in_the_store_is_taken_up_again(world, until, caplog):
+def test_what_is_no_more_in_the_store_is_taken_up_again(world, until, looks_often, caplog):
     import sqlalchemy as sa
 
     process = world.process(world.write(HOURLY)).start()
