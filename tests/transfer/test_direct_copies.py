@@ -1,4 +1,4 @@
-"""Copies and ranges over connections of our own: what is sent, and which answers are believed."""
+"""Copies, ranges and deletions over connections of our own: what is sent, and which answers are believed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transfer.test_connection import Server, read_head
 
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.direct import DirectWire, carry
-from upload_client.s3.wire import Answer, CopyObject, GetRange
+from upload_client.s3.wire import Answer, CopyObject, DeleteObject, GetRange
 from upload_client.transfer import DataRoot, TransferTask, send_files
 
 COPY = CopyObject("from/ü +%", "e1", "to", None)
@@ -30,7 +30,7 @@ def ask(client_of):
     """Make a request of a server that gives one answer: what is made of that, and what was sent."""
     opened = []
 
-    def once(request: CopyObject | GetRange, answer: bytes) -> tuple[Answer, bytes]:
+    def once(request: CopyObject | DeleteObject | GetRange, answer: bytes) -> tuple[Answer, bytes]:
         sent: list[bytes] = []
 
         def script(_server: Server, sock) -> None:
@@ -41,7 +41,9 @@ def ask(client_of):
         server = Server(script)
         client = client_of(server.url)
         wire = DirectWire(
-            Bucket("bucket", prefix="p/", client=client), source=Bucket("other", prefix="s/", client=client)
+            Bucket("bucket", prefix="p/", client=client),
+            source=Bucket("other", prefix="s/", client=client),
+            deletes=True,
         )
         opened.extend([server, wire])
         return carry(wire.connection(), request), sent[0]
@@ -100,6 +102,28 @@ def test_a_checksum_that_is_none_of_the_whole_is_not_taken(ask, checksum):
     answer, _ = ask(COPY, says(f"<CopyObjectResult><ETag>abc</ETag>{checksum}</CopyObjectResult>"))
     assert (answer.etag, answer.crc32) == ("abc", None)
     assert ask(COPY, says("<CopyObjectResult/>"))[0].etag == ""
+
+
+def test_a_deletion_names_the_etag_and_is_done_when_nothing_more_is_said(ask):
+    answer, sent = ask(DeleteObject("from/ü", "e1"), b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert answer.status == 204
+    assert sent.startswith(b"DELETE /bucket/p/from/%C3%BC HTTP/1.1\r\n")
+    assert b'\r\nif-match:"e1"\r\n' in sent
+    assert b"if-match;" in sent.partition(b"SignedHeaders=")[2]
+    assert b"content-length" not in sent
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "found"),
+    [
+        ("<html>welcome</html>", 200, (0, "MalformedAnswer")),
+        ("<Error><Code>PreconditionFailed</Code></Error>", 412, (412, "PreconditionFailed")),
+        ("<Error><Code>NotImplemented</Code></Error>", 501, (501, "NotImplemented")),
+    ],
+)
+def test_a_deletion_that_is_not_done_is_told(ask, body, status, found):
+    answer, _ = ask(DeleteObject("key", "e1"), says(body, "", status))
+    assert (answer.ok, answer.status, answer.code) == (False, *found)
 
 
 RANGE = GetRange("key", "e1", 10, 4)

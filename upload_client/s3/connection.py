@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection, kept open, for PutObject, UploadPart, CopyObject, GetObject, HeadObject: fast.
+"""One HTTP/1.1 connection, kept open, for what is asked of each object, its content above all: fast.
 
 Why it exists: through botocore a request costs more than a millisecond under the GIL, through this some
-hundredth of that, so that the disk and the network are the limit, not Python. It does as little as these five
+hundredth of that, so that the disk and the network are the limit, not Python. It does as little as its few
 requests need, and does that strictly: an answer it does not fully understand is no answer, and whatever is
 unusual is handed to botocore by the caller.
 
@@ -14,6 +14,7 @@ happened; so the same code runs under a selector with hundreds of others, and al
 * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 * https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+* https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
 * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
@@ -45,6 +46,7 @@ from upload_client.s3.wire import (
     Answer,
     Body,
     CopyObject,
+    DeleteObject,
     GetObject,
     GetRange,
     HeadObject,
@@ -63,7 +65,7 @@ T = TypeVar("T")
 Waits = Generator[int, int, T]
 """Yields what is waited for, is told what has happened (0: for too long, nothing), returns a T."""
 
-Lean = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject
+Lean = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject | DeleteObject
 
 Turn = Callable[[int], int]
 """Is told how many bytes are to go, waits until some may, and says how many of them: at least one."""
@@ -80,7 +82,7 @@ _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
 _SINGLE = frozenset({b"content-length", b"transfer-encoding", b"etag"})
 _CUT = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
-_METHODS = {GetObject: "GET", GetRange: "GET", HeadObject: "HEAD"}
+_METHODS = {GetObject: "GET", GetRange: "GET", HeadObject: "HEAD", DeleteObject: "DELETE"}
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: |\r|\Z)")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,6}\Z")
@@ -656,6 +658,10 @@ def _answer(
             return _found_range(request, status, headers, body)
         if isinstance(request, CopyObject):
             return _copied(headers, body)
+        if isinstance(request, DeleteObject):
+            if body:  # S3 says nothing; a page of somebody else does
+                return Answer(0, "MalformedAnswer", "S3 says yes to something else than was asked")
+            return Answer(status, request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"))
         etag = headers.get(b"etag", b"").strip(b'"').decode("latin-1")
         echoed = headers.get(b"x-amz-checksum-crc32")
         if not whole or (echoed is not None and echoed.decode("latin-1") != request.crc32):

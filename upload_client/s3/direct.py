@@ -1,6 +1,6 @@
 """`DirectWire`: PutObject and UploadPart over connections of our own, everything else through boto3.
 
-(Its connections carry GetObject, HeadObject and CopyObject as well, for a multiplexer:
+(Its connections carry GetObject, HeadObject, CopyObject and DeleteObject as well, for a multiplexer:
 `upload_client.s3.multiplexer`; and ranges of objects, for who has a thread to wait: `DirectWire.fetch`.)
 What is answered in an unusual way (a redirect, a wrong clock, expired credentials, …) is asked once more
 through boto3, whose answer then counts: botocore knows what to do about it.
@@ -48,6 +48,7 @@ class DirectWire:
         destination: Where objects are written.
         options: As for `BotoWire`.
         source: Where copies come from; None: none are made.
+        deletes: As for `Route`.
         unsigned_payload: As for `Route`.
 
     Attributes:
@@ -63,11 +64,14 @@ class DirectWire:
         options: Mapping[str, str] | None = None,
         *,
         source: Bucket | None = None,
+        deletes: bool = False,
         unsigned_payload: bool = False,
     ) -> None:
         self.boto = BotoWire(destination, source, options)
         try:
-            self.route = Route(destination, options, source=source, unsigned_payload=unsigned_payload)
+            self.route = Route(
+                destination, options, source=source, deletes=deletes, unsigned_payload=unsigned_payload
+            )
         except botocore.exceptions.BotoCoreError as error:
             raise NoRoute(str(error)) from error
         self._names = Names()

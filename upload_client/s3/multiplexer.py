@@ -3,8 +3,9 @@
 For small files the time goes into waiting for answers and into the interpreter, and threads that take turns
 at the interpreter lock are slower than one that keeps it. So one thread reads and sends them all, each
 over a connection of its own. It does the usual case only: a file that needs more than its one PutObject or
-CopyObject (something else was there, no answer came, S3 is too busy), or whose GetObject or HeadObject finds
-nothing, is handed over to a worker as it stands. (A write that has succeeded may have its object looked at.)
+CopyObject (something else was there, no answer came, S3 is too busy), whose GetObject or HeadObject finds
+nothing, or whose DeleteObject is not carried out, is handed over to a worker as it stands. (A write that has
+succeeded may have its object looked at.)
 
 Files go through the steps abreast: some are read, then all of these are signed and sent, then some answers
 are taken. A processor that does one thing many times over has it in its cache: a third of the time is saved.
@@ -23,10 +24,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from upload_client.s3.connection import READ, Connection
 from upload_client.s3.direct import DirectWire, is_unusual
-from upload_client.s3.wire import Answer, CopyObject, GetObject, HeadObject, PutObject
+from upload_client.s3.wire import Answer, CopyObject, DeleteObject, GetObject, HeadObject, PutObject
 
 if TYPE_CHECKING:
-    from upload_client.s3.connection import Waits
+    from upload_client.s3.connection import Lean, Waits
 
 __all__ = ["Job", "Jobs", "Multiplexer"]
 
@@ -263,7 +264,7 @@ class Multiplexer:
             self._jobs.report(self._begun, self._ended)
             self._begun, self._ended = [], []
 
-    def _begin(self, job: Job) -> PutObject | CopyObject | GetObject | HeadObject | None:
+    def _begin(self, job: Job) -> Lean | None:
         """Have a file read; what is to be asked, if it is for this thread to ask it now."""
         began = time.perf_counter()
         try:
@@ -283,7 +284,7 @@ class Multiplexer:
         if isinstance(request, GetObject | HeadObject):
             return request
         copies = isinstance(request, CopyObject) and request.source_etag is not None
-        if (copies or isinstance(request, PutObject)) and self._jobs.may_write():
+        if (copies or isinstance(request, PutObject | DeleteObject)) and self._jobs.may_write():
             return request  # type: ignore[no-any-return]
         self._hand_over(job)
         return None
@@ -308,7 +309,9 @@ class Multiplexer:
         assert job is not None
         self._busy.discard(slot)
         self._rest(slot)
-        reads = isinstance(job.request, GetObject | HeadObject)
+        reads = isinstance(
+            job.request, GetObject | HeadObject | DeleteObject
+        )  # or is done with its one answer
         if is_unusual(answer) or (reads and not answer.ok):
             self._hand_over(job, answer if reads else None)
             return

@@ -24,7 +24,15 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from upload_client.s3 import etag_form, request_log
 from upload_client.s3.network import Way, way_of
 from upload_client.s3.sigv4 import Form, Keys, Signer, quote_key, quote_value
-from upload_client.s3.wire import CopyObject, GetObject, GetRange, HeadObject, PutObject, UploadPart
+from upload_client.s3.wire import (
+    CopyObject,
+    DeleteObject,
+    GetObject,
+    GetRange,
+    HeadObject,
+    PutObject,
+    UploadPart,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +63,7 @@ _GAPS = ("x-amz-content-sha256", "x-amz-date")
 _CONTENT: dict[str, object] = {"Body": b"", "ChecksumCRC32": "AAAAAA=="}
 _COPIED = ("x-amz-copy-source", "x-amz-copy-source-if-match")
 
-Asked = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject
+Asked = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject | DeleteObject
 """Requests whose way is known."""
 
 
@@ -100,6 +108,7 @@ class Route:
         destination: The bucket.
         options: As for `BotoWire`.
         source: Where copies come from; None: none are made.
+        deletes: Whether objects are to be deleted.
         unsigned_payload: Over plain HTTP too, sign the headers only. The CRC32 among them still protects the
             content from accidents, but no longer from an attacker on the way. Over TLS it is always so.
 
@@ -114,10 +123,12 @@ class Route:
         options: Mapping[str, str] | None = None,
         *,
         source: Bucket | None = None,
+        deletes: bool = False,
         unsigned_payload: bool = False,
     ) -> None:
         self._bucket = destination
         self._source = source
+        self._deletes = deletes
         self._options = dict(options or {})
         self._unsigned = unsigned_payload
         self._learning = threading.Lock()
@@ -132,12 +143,14 @@ class Route:
             get = self._see("GetObject", prefix + "k", IfMatch='"e"', ChecksumMode="ENABLED")
             look = self._see("HeadObject", prefix + "k", ChecksumMode="ENABLED")
             copy = put if self._source is None else self._see_copy(prefix + "k", self._source)
+            delete = self._see("DeleteObject", prefix + "k", IfMatch='"e"') if self._deletes else look
             url = urlsplit(put.url)
             if (
                 url.query
-                or any(urlsplit(other.url).path != url.path for other in (part, get, look, copy))
+                or any(urlsplit(other.url).path != url.path for other in (part, get, look, copy, delete))
                 or urlsplit(get.url).query
                 or urlsplit(look.url).query
+                or urlsplit(delete.url).query
                 or not url.path.endswith(quote_key(prefix) + "k")
             ):
                 raise NoRoute(f"the path of {put.url!r} is not understood")
@@ -155,7 +168,7 @@ class Route:
                 self.sign_payload = True
             self._host = _host(url.hostname, None if port == (443 if secure else 80) else port)
             self._path = url.path[:-1]
-            self._headers = put.headers, part.headers, get.headers, look.headers, copy.headers
+            self._headers = put.headers, part.headers, get.headers, look.headers, copy.headers, delete.headers
             self._auth = put.auth
             self._use(_keys(put.auth))
 
@@ -189,7 +202,7 @@ class Route:
             return Form(method, {**signed, **always}, sorted((*gaps, *_GAPS)), unsigned, origin)
 
         signer = Signer(keys, self._auth.region_name, self._auth.service_name)
-        put, part, get, look, copy = self._headers
+        put, part, get, look, copy, delete = self._headers
         self._forms = (
             signer,
             {
@@ -209,6 +222,7 @@ class Route:
                 condition: form("PUT", copy, condition, *_COPIED)
                 for condition in ("if-none-match", "if-match")
             },
+            form("DELETE", delete, "if-match"),
         )
         self.signer = signer
 
@@ -219,7 +233,7 @@ class Route:
             request: What is to be sent.
             payload: SHA-256 of its body in hexadecimal, or `UNSIGNED_PAYLOAD`.
         """
-        signer, put, part, get, look, get_range, copy = self._forms
+        signer, put, part, get, look, get_range, copy, delete = self._forms
         stamp = signer.stamp()
         path = self._path + quote_key(request.key)
         if isinstance(request, PutObject):
@@ -238,6 +252,10 @@ class Route:
             return get.fill(signer, stamp, path, "", payload, None, values)
         elif isinstance(request, HeadObject):
             return look.fill(signer, stamp, path, "", payload, None, (payload, stamp.time))
+        elif isinstance(request, DeleteObject):
+            assert self._deletes, "its way was not asked for"
+            values = f'"{request.etag}"', payload, stamp.time
+            return delete.fill(signer, stamp, path, "", payload, None, values)
         elif isinstance(request, GetRange):
             last = request.offset + request.size - 1
             values = f'"{request.etag}"', f"bytes={request.offset}-{last}", payload, stamp.time

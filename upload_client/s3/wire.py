@@ -36,6 +36,7 @@ __all__ = [
     "CopyObject",
     "CopyPart",
     "CreateUpload",
+    "DeleteObject",
     "GetObject",
     "GetRange",
     "HeadObject",
@@ -181,6 +182,21 @@ class GetRange(NamedTuple):
     def most(self) -> int:
         """Bytes of the answer's body."""
         return self.size
+
+    @property
+    def body(self) -> bytes:
+        """Nothing is sent."""
+        return b""
+
+
+class DeleteObject(NamedTuple):
+    """Delete an object, if it has the ETag `etag` (without quotes). Connections of our own carry it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+    """
+
+    key: str
+    etag: str
 
     @property
     def body(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Looking at many objects: what the store says of each, hundreds of questions under way on one thread."""
+"""Many objects, one request for each, hundreds under way on one thread: they are looked at, or deleted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from upload_client.errors import DeliveryError
 from upload_client.s3.bucket import Bucket, ObjectInfo, repeat_while_lost
@@ -17,10 +17,13 @@ from upload_client.s3.concurrency import Concurrency
 from upload_client.s3.direct import DirectWire
 from upload_client.s3.multiplexer import Job, Multiplexer
 from upload_client.s3.route import NoRoute
-from upload_client.s3.wire import Answer, HeadObject
+from upload_client.s3.wire import Answer, DeleteObject, HeadObject
 from upload_client.transfer.window import within_window
 
-__all__ = ["look_at"]
+__all__ = ["look_at", "remove_each"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _WINDOW: Final = 4096
 _THREADS: Final = 16
@@ -40,50 +43,87 @@ def look_at(keys: Iterable[str], bucket: Bucket) -> Iterator[tuple[str, ObjectIn
     Raises:
         StoreError: the store does not say.
     """
-    looking = _Looking(bucket)
-    try:
-        yield from within_window(keys, looking.submit, looking.answers, _WINDOW)
-    finally:
-        looking.close()
+    asking: _Asking[str, ObjectInfo | None] = _Asking(
+        lambda: DirectWire(bucket), _look, lambda key: repeat_while_lost(lambda: bucket.head(key))
+    )
+    yield from asking.about(keys)
 
 
-_Answered = list[tuple[str, ObjectInfo | None]]
+def remove_each(
+    objects: Iterable[tuple[str, str]], bucket: Bucket, slowly: Callable[[str, str], bool]
+) -> Iterator[tuple[tuple[str, str], bool]]:
+    """Delete objects, each if it still is the one with its ETag.
+
+    Args:
+        objects: key, relative to the bucket's prefix, and ETag of each.
+        bucket: where.
+        slowly: does it where the store's answer was not a plain yes, and says what became of it.
+
+    Yields:
+        Key and ETag, in the order of the answers, and whether it is gone; else another one is there.
+
+    Raises:
+        StoreError: the store does not do it.
+    """
+    asking: _Asking[tuple[str, str], bool] = _Asking(
+        lambda: DirectWire(bucket, deletes=True), _remove, lambda each: slowly(*each)
+    )
+    yield from asking.about(objects)
 
 
-class _Looking:
-    """The questions of `look_at`; the multiplexer's `Jobs`."""
+class _Asking(Generic[T, R]):
+    """One request about each of many; the multiplexer's `Jobs`.
 
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
+    Args:
+        open_wire: whose connections to use; raises `NoRoute` where `slowly` is to do all.
+        ask: the request, and what its answer is.
+        slowly: the same through boto3, for what was answered in an unusual way.
+    """
+
+    def __init__(
+        self,
+        open_wire: Callable[[], DirectWire],
+        ask: Callable[[T], Generator[Any, Answer, R]],
+        slowly: Callable[[T], R],
+    ) -> None:
+        self._question = ask
+        self._slowly = slowly
         self._pace = Concurrency(None, 256)
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[T] = deque()
         self._lock = threading.Lock()
-        self._ended: queue.SimpleQueue[_Answered | BaseException] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[list[tuple[T, R]] | BaseException] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(_THREADS, "look")
         self._multiplexer: Multiplexer | None = None
         self._wire: DirectWire | None = None
         with contextlib.suppress(NoRoute):
-            self._wire = DirectWire(bucket)
+            self._wire = open_wire()
             self._multiplexer = Multiplexer(self._wire, self)
             self._multiplexer.start()
 
-    def submit(self, key: str) -> None:
+    def about(self, items: Iterable[T]) -> Iterator[tuple[T, R]]:
+        """Ask, and give each answer as it comes."""
+        try:
+            yield from within_window(items, self.submit, self.answers, _WINDOW)
+        finally:
+            self.close()
+
+    def submit(self, item: T) -> None:
         """Queue a question."""
         if self._multiplexer is None:
-            self._pool.submit(self._ask, key)
+            self._pool.submit(self._ask, item)
             return
         with self._lock:
-            self._waiting.append(key)
+            self._waiting.append(item)
         if self._multiplexer.asleep:
             self._multiplexer.wake()
 
-    def answers(self) -> _Answered:
+    def answers(self) -> list[tuple[T, R]]:
         """Wait for answers."""
         found = self._ended.get()
         if isinstance(found, DeliveryError):
             raise found
         if isinstance(found, BaseException):
-            raise DeliveryError(f"looking has stopped, by a fault of this program: {found!r}") from found
+            raise DeliveryError(f"asking has stopped, by a fault of this program: {found!r}") from found
         return found
 
     def close(self) -> None:
@@ -103,18 +143,17 @@ class _Looking:
     def take_small(self, most: int) -> list[Job]:
         """The next questions."""
         with self._lock:
-            keys = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
-        return [Job(_question(key), _nobody, key) for key in keys]
+            items = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        return [Job(self._question(item), _nobody, item) for item in items]
 
     def report(self, begun: list[Job], ended: list[tuple[Job, object]]) -> None:
         """Some are answered."""
         del begun
-        told: _Answered = []
+        told: list[tuple[T, Any]] = []
         for job, result in ended:
             if isinstance(result, BaseException):
                 self._ended.put(result)
                 return
-            assert isinstance(result, ObjectInfo)
             told.append((job.about, result))
         if told:
             self._pace.answered(0, time.monotonic(), busy=bool(self._waiting), n=len(told))
@@ -129,11 +168,11 @@ class _Looking:
             self._pool.submit(self._ask, job.about)
 
     def may_write(self) -> bool:
-        """Nothing is written."""
-        return False
+        """Whoever asks for a deletion has seen to it that it may be done."""
+        return True
 
     def failed(self, error: BaseException) -> None:
-        """The lane has met what nobody foresaw."""
+        """The multiplexer has met what nobody foresaw."""
         self._ended.put(error)
 
     def tell(self, *, now: float) -> bool:
@@ -141,17 +180,22 @@ class _Looking:
         del now
         return True
 
-    def _ask(self, key: str) -> None:
+    def _ask(self, item: T) -> None:
         try:
-            self._ended.put([(key, repeat_while_lost(lambda: self._bucket.head(key)))])
+            self._ended.put([(item, self._slowly(item))])
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             self._ended.put(error)
 
 
-def _question(key: str) -> Generator[Any, Answer, ObjectInfo]:
+def _look(key: str) -> Generator[Any, Answer, ObjectInfo]:
     answer = yield HeadObject(key)
     return ObjectInfo(key, answer.size, answer.etag, 0.0, answer.crc32)
 
 
+def _remove(each: tuple[str, str]) -> Generator[Any, Answer, bool]:
+    yield DeleteObject(*each)
+    return True
+
+
 def _nobody(_about: object, _result: object) -> None:
-    """A lane reports what has ended; nobody besides is told."""
+    """A multiplexer reports what has ended; nobody besides is told."""

@@ -23,6 +23,7 @@ from upload_client.functions.data_sync import sync as module
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock
 from upload_client.functions.data_sync.paths import LocalPlace
 from upload_client.transfer import download
+from upload_client.transfer.looking import remove_each
 
 from .conftest import World
 
@@ -503,6 +504,29 @@ def test_a_file_is_closed_when_none_of_its_ranges_is_under_way_any_more(
     assert wrote
     assert set(wrote) == {4 * 2**18}
     assert world.files("dst") == {}
+
+
+def test_objects_are_deleted_on_their_etags_and_whoever_was_replaced_is_asked_about_by_name(
+    world: World,
+) -> None:
+    for n in range(20):
+        world.put(f"src/{n} ü", f"{n}")
+    objects = [(info.key, info.etag) for info in world.bucket.list("src/")]
+    other = (objects.pop()[0], "0" * 32)
+    asked = []
+
+    def slowly(key: str, etag: str) -> bool:
+        asked.append((key, etag))
+        return module.delete_on(world.bucket, key, etag)
+
+    missing = ("src/nothing", "1" * 32)
+    gone = dict(remove_each([*objects, other], world.bucket, slowly))
+    assert all(gone[each] for each in objects)
+    left = world.objects(world.bucket, "src/")
+    if left:  # a store that knows the condition
+        assert not gone[other]
+        assert asked == [other]
+    assert dict(remove_each([missing], world.bucket, slowly)) == {missing: True}
 
 
 # ------------------------------------------------------------------------------------------------- killed

@@ -78,7 +78,7 @@ from upload_client.support.file_names import on_disk
 from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.download import FetchTask, fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
-from upload_client.transfer.looking import look_at
+from upload_client.transfer.looking import look_at, remove_each
 
 __all__ = [
     "Counts",
@@ -787,11 +787,8 @@ class _Sync:
         if isinstance(source, S3Place):
             bucket = source.open()
 
-            def remove(each: tuple[str, Facts]) -> bool:
-                path, facts = each
-                return delete_on(bucket, path, facts.etag)
-
-            gone = list(abreast(remove, sure))
+            named = ((path, facts.etag) for path, facts in sure)
+            gone = [done for _, done in remove_each(named, bucket, partial(delete_on, bucket))]
             if not all(gone):
                 self._warn(f"{gone.count(False):,} objects of {source.uri} were replaced meanwhile, and stay")
             self.counts.moved = gone.count(True)
@@ -957,7 +954,8 @@ def delete_on(bucket: Bucket, key: str, etag: str) -> bool:
     except NotFound:
         return True
     except PreconditionFailed:
-        return False
+        # Some answer so where nothing is: an earlier request may have done it whose answer was lost.
+        return repeat_while_lost(lambda: bucket.head(key, checksum=False)) is None
     except StoreError as error:
         if error.status not in (400, 501):
             raise

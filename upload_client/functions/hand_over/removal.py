@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -72,22 +73,20 @@ def remove_named(landing: Bucket, files: Sequence[NamedFile], check_held: Callab
     Raises:
         StoreError: something could not be listed or deleted.
     """
-    from upload_client.functions.data_sync.comparing import abreast  # noqa: PLC0415 - with what it stands on
-    from upload_client.functions.data_sync.sync import delete_on  # noqa: PLC0415
+    from upload_client.functions.data_sync.sync import delete_on  # noqa: PLC0415 - with what it stands on
+    from upload_client.transfer.looking import remove_each  # noqa: PLC0415 - likewise
 
     listed = {info.key: info.etag for info in repeat_while_lost(lambda: list(landing.list()))}
-
-    def remove(each: NamedFile) -> bool:
-        return delete_on(landing, each.path, each.etag)
 
     n = 0
     stay = {each.path for each in files if listed.get(each.path, each.etag) != each.etag}
     left = iter([each for each in files if listed.get(each.path) == each.etag])
     while batch := list(islice(left, 1000)):
         check_held()
-        deleted = list(abreast(remove, batch))
-        n += sum(deleted)
-        stay.update(each.path for each, done in zip(batch, deleted, strict=True) if not done)
+        named = [(each.path, each.etag) for each in batch]
+        deleted = dict(remove_each(named, landing, partial(delete_on, landing)))
+        n += sum(deleted.values())
+        stay.update(path for (path, _), done in deleted.items() if not done)
         failpoints.reach("between:handover:some-removed")
     return Removed(n, len(stay), [each for each in files if each.path not in stay])
 
