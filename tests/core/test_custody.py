@@ -109,6 +109,9 @@ def test_what_is_recorded_already_stands_and_a_closing_until_it_is_taken_back():
     assert standing(records, Happened("closed")) is None
     assert standing(records, Happened("reopened")) is records[3]
     assert standing([], Happened("closed")) is None
+    withdrawn = replace(records[1], event="withdrawn")
+    assert standing([withdrawn], Happened("expired", withdrawn.place)) is withdrawn
+    assert standing([withdrawn], Happened("removed", withdrawn.place)) is None
 
 
 def test_a_record_is_read_as_it_was_written():

@@ -125,6 +125,7 @@ def test_a_delivery_of_which_nothing_is_there_says_so():
 @pytest.mark.parametrize("note", [None, Closed("2026-01-02T03:04:05.678Z", "thank you")])
 def test_of_a_closed_delivery_whose_run_broke_off_nobody_is_told_to_run_it_again(history, note):
     found = status(history, lock(date=303), 303, index=index("a"), closed=note)
+    assert found.leaves_landing is (note is not None)
     (problem,) = found.problems
     said = "Run the same command again" if note is None else "The receiver has closed"
     assert problem.todo.startswith(said)

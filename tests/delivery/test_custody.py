@@ -265,10 +265,13 @@ def test_a_delivery_that_is_withdrawn_is_closed_removed_and_recorded(custody, ve
     said = delivery.run("--source", custody.root / "data")
     assert said.exit_code == 0
     assert "removed this delivery (withdrawn) and closed it" in said.stdout
+    place = ["--dataset", delivery.dataset, "--delivery-id", delivery.delivery_id]
+    assert main(["status", "--profile", str(custody.sandbox.profile), *place]) == 0
     code, said = verified(custody.fetch(delivery, tmp_path / "gone.receipt.json"))
     assert (code, "1 record," in said) == (0, True)
     assert "withdrawn from s3://" in said
     assert "(1 file, 4 B)" in said
+    custody.receive(delivery, "remove", "--because", "expired")  # what is gone does not go once more
     custody.receive(custody.receiver.new_delivery(), "remove", "--because", "expired", code=8)
 
 

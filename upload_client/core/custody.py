@@ -61,6 +61,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{3}Z")
 _PLACE = re.compile(r"s3://[ -~]{1,1100}")
 _ENDS: Final = frozenset({"closed", "reopened"})
+_ENDED: Final = frozenset({"withdrawn", "expired"})
 
 
 class BadChain(ValueError):  # noqa: N818 - it reads as what it says
@@ -218,15 +219,20 @@ def next_record(
 def standing(records: Iterable[CustodyRecord], happened: Happened) -> CustodyRecord | None:
     """The record that says already what is to be recorded; None: there is none.
 
-    A closing stands until it is taken back. Of the rest, each happens to a place once.
+    A closing stands until it is taken back. Of the rest, each happens to a place once; and what was withdrawn
+    does not expire afterwards, nor the other way round.
     """
     found = None
     for record in records:
         if happened.event in _ENDS:
             found = record if record.event in _ENDS else found
-        elif (record.event, record.place) == (happened.event, happened.place):
+        elif record.place == happened.place and _same(record.event, happened.event):
             found = record
-    return found if found is not None and found.event == happened.event else None
+    return found if found is not None and _same(found.event, happened.event) else None
+
+
+def _same(one: Event, other: Event) -> bool:
+    return one == other or {one, other} == _ENDED
 
 
 def check_chain(

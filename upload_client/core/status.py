@@ -347,6 +347,11 @@ class DeliveryStatus:
     hand_over: HandOver | None = None
     closed: Closed | None = None
 
+    @property
+    def leaves_landing(self) -> bool:
+        """Whether the receiver has taken its files over, or away: nobody looks for them in landing."""
+        return self.closed is not None or (self.hand_over is not None and self.hand_over.leaves_landing)
+
 
 def status_of(
     seen: Evidence, *, dataset: str, delivery_id: str, transfer_type: TransferType

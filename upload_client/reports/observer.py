@@ -131,8 +131,8 @@ class StatusReporter:
             delivery_id=layout.delivery_id,
             transfer_type=layout.transfer_type,
         )
-        gone = status.hand_over is not None and status.hand_over.leaves_landing
-        if status.phase is Phase.COMPLETE and history is not None and self._landing is not None and not gone:
+        looked_for = status.phase is Phase.COMPLETE and not status.leaves_landing
+        if looked_for and history is not None and self._landing is not None:
             with contextlib.suppress(AccessDenied):  # not everybody who may read the logs may list the data
                 listed = ((entry.key, entry.size, entry.etag) for entry in self._landing.list())
                 return with_landing(status, landing_seen(history, self._index, listed))

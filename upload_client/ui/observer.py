@@ -141,8 +141,7 @@ def _facts(status: DeliveryStatus) -> Iterator[tuple[str, RenderableType]]:
         if record.removed_at is not None:
             removed = ", removed from landing"
         yield "handed over", Text(f"{record.archive}, {record.proven_at}{removed}")
-    gone = status.hand_over is not None and status.hand_over.leaves_landing
-    if status.phase is Phase.COMPLETE and not gone:
+    if status.phase is Phase.COMPLETE and not status.leaves_landing:
         yield "bucket", _landing(status.landing)
 
 

@@ -163,7 +163,8 @@ def remove_delivery(
         place = f"s3://{job.landing.name}/{job.landing.prefix}"
         happened = removed.happened(job.why, place, job.note)
         made = record(job.control, job.layout, head, sha256, happened, job.recorder, job.clock)
-        say(f"recorded: {job.layout.custody(head.epoch, made.n)}")
+        before = f" ({made.event}, {made.recorded_at})" if made.event != job.why else ""
+        say(f"recorded: {job.layout.custody(head.epoch, made.n)}{before}")
         return removed, made
     finally:
         lock.release()
