@@ -22,7 +22,14 @@ from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.expectations.expected import ContentRules, Expected
 from upload_client.expectations.findings import Findings, LibraryMissing, NotOpened, Undecided
-from upload_client.expectations.packaging import MAX_MANIFEST, Judged, Listing, NoIndex, packaging_of
+from upload_client.expectations.packaging import (
+    MAX_MANIFEST,
+    Judged,
+    Listing,
+    NoIndex,
+    may_promise,
+    packaging_of,
+)
 from upload_client.expectations.packaging import judge as judge_manifest
 from upload_client.s3.bucket import (
     AnswerLost,
@@ -230,7 +237,7 @@ class Checker:
             if reading.elsewhere:
                 yield MayWait()
                 why = self._open_elsewhere(path, announced, reading, content)
-            if reading.promises:
+            if reading.promises and (content is None or may_promise(path, content)):
                 yield MayWait()
                 judged = self._hold_against_listing(path, announced, content)
                 if judged is not None:

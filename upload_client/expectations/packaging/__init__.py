@@ -26,6 +26,7 @@ __all__ = [
     "Promise",
     "checksums_of",
     "judge",
+    "may_promise",
     "packaging_of",
 ]
 
@@ -56,6 +57,12 @@ def packaging_of(path: str) -> str | None:
         return None
     name = path.rpartition("/")[2]
     return next((packaging for packaging, module in _PACKAGINGS.items() if module.is_named(name)), None)
+
+
+def may_promise(path: str, data: bytes | bytearray) -> bool:
+    """Whether this content may be that of a manifest: a look, without reading it."""
+    packaging = packaging_of(path)
+    return packaging is not None and (packaging != "PDS4" or pds4.is_meant(data))
 
 
 def judge(

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from upload_client.core import digests
 from upload_client.expectations.packaging.promises import Listing, Promise, Promised, beside
 
-__all__ = ["is_named", "promised"]
+__all__ = ["is_meant", "is_named", "promised"]
 
 _SPACE = "http://pds.nasa.gov/pds4/pds/"
 _SIZE = re.compile(r"(?:Byte|[ML]SB)(1|2|4|8|16)?$")
@@ -22,13 +22,18 @@ def is_named(name: str) -> bool:
     return name.lower().endswith((".xml", ".lblx"))
 
 
+def is_meant(data: bytes | bytearray) -> bool:
+    """Whether it speaks of PDS4 where a label does."""
+    return _SPACE.encode() in data[: 64 * 1024]
+
+
 def promised(path: str, data: bytes, _listing: Listing) -> Promised | None:
     """The promises of a label; None: it is none.
 
     Raises:
         ValueError: it is not whole, or says what cannot be.
     """
-    if _SPACE.encode() not in data[: 64 * 1024]:
+    if not is_meant(data):
         return None
     text = data.decode("utf-8-sig")
     if "<!ENTITY" in text or "<!DOCTYPE" in text:
