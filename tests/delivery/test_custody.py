@@ -254,6 +254,24 @@ def test_the_bucket_is_asked_and_what_it_has_lost_is_told(custody, verified, tak
     assert (code, "REFUSED: the bucket's chain does not begin with the records beside" in said) == (3, True)
 
 
+def test_a_record_in_the_bucket_that_nobody_can_have_written_is_refused(custody, verified, taken):
+    root = f"{custody.delivery.dataset}/{custody.delivery.delivery_id}/staging/custody/00000001/"
+    key = {"Bucket": custody.sandbox.control_bucket, "Key": f"{root}00000004.json"}
+    custody.s3.put_object(**key, Body=b"x" * 100_000)
+    try:
+        code, said = verified(taken, "--online", "--profile", custody.sandbox.profile)
+    finally:
+        custody.s3.delete_object(**key)
+    assert (code, "custody   REFUSED" in said, "is too long for a record" in said) == (3, True, True)
+
+
+def test_a_receipt_in_a_bucket_brings_its_records(custody, verified):
+    root = f"s3://{custody.sandbox.control_bucket}/{custody.delivery.dataset}/{custody.delivery.delivery_id}"
+    url = f"{root}/staging/receipt/00000001.json"
+    code, said = verified(url, "--profile", custody.sandbox.profile, "--require-signature")
+    assert (code, "custody   3 records, none missing between them, each signed" in said) == (0, True)
+
+
 def test_a_delivery_that_is_withdrawn_is_closed_removed_and_recorded(custody, verified, tmp_path):
     delivery = custody.receiver.new_delivery()
     assert delivery.run("--source", custody.root / "data").exit_code == 0

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from functions.test_hand_over import FILES, Place, place  # noqa: F401 - a fixture
 from late import late
 from receiver.definitions import as_moto_reads_it
+from receiver.test_template import resources
 from waiting import until
 
 from upload_client.cli.receiver import receiver
@@ -38,6 +39,21 @@ def test_the_definition_is_sound_and_written_once():
     assert printed.output == state_machine(hand_over=True)
     del definition["States"]["Copy"]["Next"]
     assert statelint.Linter.validate(definition)
+
+
+@pytest.mark.parametrize("key", ["null", '"arn:aws:kms:eu-west-1:1:key/k"'])
+def test_what_its_function_is_told_fits_the_settings_and_it_may_sign_only_with_a_key(key):
+    from upload_client.validator import ValidatorSettings
+
+    made = resources(hand_over_template(TO))
+    text, _ = made["HandOverFunction"]["Properties"]["Environment"]["Variables"]["UPLOAD_CLIENT_VALIDATOR"][
+        "Fn::Sub"
+    ]
+    settings = ValidatorSettings.model_validate_json(text.replace("${Signing}", key))
+    assert settings.signing_key == json.loads(key)
+    statements = made["HandOverRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    signing = [each["Fn::If"][1]["Action"] for each in statements if each.get("Fn::If", [""])[0] == "Signs"]
+    assert signing == ["s3:PutObject", ["kms:GetPublicKey", "kms:Sign"]]
 
 
 def test_what_proves_and_removes_goes_on_when_its_time_was_up_and_its_lock_is_free():

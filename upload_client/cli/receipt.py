@@ -98,7 +98,7 @@ def fetch(
     """
     _, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     from upload_client.errors import DeliveryError, NotComplete  # noqa: PLC0415 # not for --help
-    from upload_client.receipts.custody import bring_chain  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.custody import ChainBroken, bring_chain  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.dating import bring_time_stamp  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.store import (  # noqa: PLC0415 # imports boto3
         bring_receipt,
@@ -122,6 +122,9 @@ def fetch(
         beside = bring_signature(places.control, places.layout, key, path)
         stamp = bring_time_stamp(places.control, places.layout, key, path)
         chain = bring_chain(places.control, places.layout, key, path)
+    except ChainBroken as error:
+        chain = None
+        click.echo(for_terminal(f"what came afterwards is not fetched: {error}"), err=True)
     except OSError as error:
         raise DeliveryError(
             f"the signature cannot be written beside {path}: {error.strerror}",

@@ -213,7 +213,7 @@ def verify(
             else _readable(Path(receipt), stack)
         )
         # What follows is long in loading: what is typed wrongly has been told.
-        from upload_client.receipts.custody import Custody, read_chain, stored_chain, walk  # noqa: PLC0415
+        from upload_client.receipts.custody import ChainBroken, Custody, read_chain, stored_chain, walk  # noqa: PLC0415
         from upload_client.receipts.dating import dating_of  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.retention import retained  # noqa: PLC0415 # imports boto3
@@ -280,10 +280,13 @@ def verify(
                     for_terminal(f"the receipt there is kept until {kept.until} ({kept.mode}, Object Lock)")
                 )
             if chain:
-                there = stored_chain(places.control, places.layout, head.epoch)
-                if there[: len(lines)] != lines:
-                    custody = Custody("refused", _CHAINS_DIFFER)
-                lines = there
+                try:
+                    there = stored_chain(places.control, places.layout, head.epoch)
+                except ChainBroken as error:
+                    custody = Custody("refused", str(error))
+                else:
+                    custody = None if there[: len(lines)] == lines else Custody("refused", _CHAINS_DIFFER)
+                    lines = there
         if chain:
             custody = custody or walk(lines, keys, path, checked.head, checked.sha256, expect_last)
             if not as_json:
