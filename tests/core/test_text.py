@@ -16,6 +16,7 @@ from rich.text import Text
 
 from upload_client.core.text import (
     MAX_LOGGED,
+    counted,
     for_csv_cell,
     for_log,
     for_markup,
@@ -208,3 +209,8 @@ def test_a_long_text_keeps_its_beginning_and_its_end():
 
 def test_a_text_that_grows_when_it_is_escaped_stays_within_its_limit():
     assert len(for_log("\x1b" * MAX_LOGGED)) == MAX_LOGGED
+
+
+def test_nouns_agree_with_their_number():
+    assert [counted(n, "file") for n in (0, 1, 2000)] == ["0 files", "1 file", "2,000 files"]
+    assert [counted(n, "delivery", "deliveries") for n in (1, 2)] == ["1 delivery", "2 deliveries"]

@@ -370,7 +370,7 @@ def list_(*, on: Path | None, stack: str, region: str | None, as_json: bool) -> 
             for one, record in zip(found, handed, strict=True)
         )
     )
-    click.echo(f"{len(found)} {'delivery' if len(found) == 1 else 'deliveries'}", err=True)
+    click.echo(counted(len(found), "delivery", "deliveries"), err=True)
 
 
 @receiver.command(

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 
 __all__ = [
     "ENVIRONMENT_LIMIT",
+    "TEMPORARY",
     "DemandError",
     "Mount",
     "Param",
@@ -39,8 +40,8 @@ ENVIRONMENT_LIMIT: Final = 8192 * 9 // 10
 """Bytes of variables that are given to a job as they are: AWS Batch takes 8 KiB of overrides in all."""
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_SHARED = frozenset({"tmp"})
-"""Folders of all executions beside those of each."""
+TEMPORARY: Final = "tmp"
+"""The role of a file system for temporary files; without one, a folder beside those of the executions."""
 _ENV_NAME = re.compile(r"[_A-Z][_A-Z0-9]*")
 _REFERENCE = re.compile(r"\$\{([_a-zA-Z][_a-zA-Z0-9]*)\}")
 _USED = re.compile(r"\$\{?(\w+)\}?")
@@ -262,7 +263,7 @@ def check_id(execution_id: str) -> str:
     """
     if not _ID.fullmatch(execution_id):
         raise DemandError("execution_id is no name: letters, digits, _ . and -, at most 128, no . or - first")
-    if execution_id.lower() in _SHARED:
+    if execution_id.lower() == TEMPORARY:
         raise DemandError(f"execution_id is {execution_id}, the name of a folder that all executions share")
     return execution_id
 

@@ -15,9 +15,9 @@ MAX_LOGGED = 4000
 """Characters a text in a log may have. Each takes at most 12 bytes of ASCII JSON: a record stays small."""
 
 
-def counted(n: int, noun: str) -> str:
-    """So many of something: ``1 file``, ``2,000 files``."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def counted(n: int, noun: str, nouns: str = "") -> str:
+    """So many of something: ``1 file``, ``2,000 files``; `nouns` where more than one have no mere ``s``."""
+    return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"
 
 
 def for_terminal(text: str, *, lines: bool = False) -> str:

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 _BATCH_BYTES = 75 * 1024**3
-_ROLES = {"shared": True, "scratch": False, "tmp": False}
+_ROLES = {"shared": True, "scratch": False, rules.TEMPORARY: False}
 """Roles of file systems, and whether a job only reads there."""
 ENVIRONMENT_VARIABLE = "ENV_BASE"
 """Names an environment: jobs have it before their names, and file systems are looked up by a tag of it."""
@@ -266,7 +266,8 @@ class PrepareDemandScaffoldingHandler(
         }
         scratch, shared = mounts["scratch"], mounts["shared"]
         working = f"{scratch.path}/{execution.execution_id}"
-        tmp = mounts["tmp"].path if "tmp" in mounts else f"{scratch.path}/tmp"  # noqa: S108 - not of this machine
+        own = mounts.get(rules.TEMPORARY)
+        tmp = own.path if own is not None else f"{scratch.path}/{rules.TEMPORARY}"
         given = execution.execution_parameters
         params = rules.resolved(
             given.params,
@@ -344,7 +345,7 @@ class PrepareDemandScaffoldingHandler(
         prefix = f"{base}-" if base else ""
         of = [execution.execution_type, execution.execution_image, given.command]
         wanted = execution.resource_requirements
-        ordered = [mounts[role] for role in ("scratch", "shared", "tmp") if role in mounts]
+        ordered = [mounts[role] for role in ("scratch", "shared", rules.TEMPORARY) if role in mounts]
         return CreateDefinitionAndPrepareArgsRequest(
             image=execution.execution_image,
             job_definition_name=rules.job_name(

@@ -255,7 +255,7 @@ def _delivery(
     """The arguments of `UploadClient`."""
     from upload_client.aws.auth import open_session  # noqa: PLC0415 - imports boto3
     from upload_client.index import sources  # noqa: PLC0415 - imports pandas
-    from upload_client.index.choosing import Choice, typed_pattern  # noqa: PLC0415
+    from upload_client.index.choosing import Choice  # noqa: PLC0415
     from upload_client.index.taking import take  # noqa: PLC0415 - imports pandas
     from upload_client.settings import load_settings  # noqa: PLC0415 - imports pydantic
     from upload_client.support.in_use import files_in_use  # noqa: PLC0415
@@ -274,8 +274,7 @@ def _delivery(
         source = sources.bucket_of(named, session, settings)
     else:
         source = loaded.within(named)
-    excluded = tuple(typed_pattern(text, "exclude") for text in settings.exclude)
-    choice = Choice((), excluded, settings.symlinks, files_in_use())
+    choice = Choice.of((), settings.exclude, symlinks=settings.symlinks, in_use=files_in_use())
     index = patiently(
         lambda: take(
             source,
