@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from upload_client import NothingToDoError
 from upload_client.cli.app import main
 from upload_client.core.checksums import encode
+from upload_client.core.hand_over import HandOver
 from upload_client.core.receipt import Delivered, ReceiptReader, encode_receipt, hashed_name
 from upload_client.index import scan
 from upload_client.receipts import store, verify
@@ -293,12 +294,34 @@ def test_the_buckets_are_held_against_it(delivery: Delivery, data: Path, capsys,
     assert verify(elsewhere)[0] == 2
 
 
-def test_the_order_in_which_a_store_lists_is_no_matter(delivery: Delivery, tmp_path: Path, sandbox) -> None:
+def test_the_order_in_which_a_store_lists_and_where_it_was_handed_over(
+    delivery: Delivery, tmp_path: Path, sandbox, capsys
+) -> None:
     for name in ("x/1.csv", "x-1.csv", "x.csv", "x/a/2.csv", "x/a-2.csv", "ä.csv", "Z.csv"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).write_text("a,b\n1,2\n")
     outcome = delivered(delivery, tmp_path / "data", tmp_path)
-    assert main(["verify", str(outcome.receipt_file), "--online", "--profile", str(sandbox.profile)]) == 0
+    command = ["verify", str(outcome.receipt_file), "--online", "--profile", str(sandbox.profile)]
+    assert main(command) == 0
+    assert "s3://archive/" not in capsys.readouterr().out
+    handed = HandOver(
+        *(delivery.dataset, delivery.delivery_id, "staging", 1, KEY, outcome.receipt_sha256),
+        *("s3://landing/", "s3://archive/x/", 7, 56, "b" * 64, "2026-01-02T03:04:05.678Z", "agent"),
+        removing_at="2026-01-02T03:04:06.678Z",
+    )
+    place = {
+        "Bucket": sandbox.control_bucket,
+        "Key": f"{delivery.dataset}/{delivery.delivery_id}/staging/handover/00000001.json",
+    }
+    sandbox.client("s3").put_object(**place, Body=handed.encode())
+    assert main(command) == 0
+    assert (
+        "the receiver has brought all of it to s3://archive/x/, proven there on 2026-01-02T03:04:05.678Z,"
+        " and is removing it from the landing bucket"
+    ) in capsys.readouterr().out
+    sandbox.client("s3").put_object(**place, Body=replace(handed, receipt_sha256="c" * 64).encode())
+    assert main(command) == 0
+    assert "s3://archive/" not in capsys.readouterr().out
 
 
 @given(st.lists(st.text("ab/-é", min_size=1, max_size=5), unique=True).flatmap(st.permutations))

@@ -31,6 +31,7 @@ from upload_client.core.text import counted, for_csv_cell, for_terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from upload_client.control.places import Places
     from upload_client.core.receipt import Difference, Findings
     from upload_client.receipts.custody import Custody
     from upload_client.receipts.dating import Dating
@@ -274,6 +275,8 @@ def verify(
             check_buckets(path, checked, places, report, download=download, on_progress=told)
             told.wipe()
             _say_result("buckets", findings.n - before, as_json=as_json)
+            if not as_json:
+                _say_hand_over(places, checked.sha256)
             kept = retained(places.control, places.layout.receipt(head.epoch))
             if kept is not None and not as_json:
                 click.echo(
@@ -327,6 +330,22 @@ def verify(
     else:
         _say_differences(findings, output)
     return code
+
+
+def _say_hand_over(places: Places, sha256: str) -> None:
+    """Say where the receiver has brought what a receipt names, if they have, and this person may know."""
+    from upload_client.receipts.hand_overs import last_hand_over  # noqa: PLC0415 # not for --help
+    from upload_client.s3.bucket import AccessDenied  # noqa: PLC0415 # likewise
+
+    with suppress(AccessDenied):
+        record = last_hand_over(places.control, places.layout)
+        if record is None or record.receipt_sha256 != sha256:
+            return
+        said = f"the receiver has brought all of it to {record.archive}, proven there on {record.proven_at}"
+        if record.leaves_landing:
+            done = "has removed it" if record.removed_at is not None else "is removing it"
+            said += f", and {done} from the landing bucket"
+        click.echo(for_terminal(said))
 
 
 def _readable(receipt: Path, stack: ExitStack, what: str = "receipt") -> Path:
