@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from upload_client.core.accidents import Accident, accidents, is_recent, is_script, sentence, still_growing
+from upload_client.core.accidents import (
+    Accident,
+    accidents,
+    is_pointer,
+    is_recent,
+    is_script,
+    sentence,
+    still_growing,
+)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +86,16 @@ def test_files_that_may_be_growing_are_told_with_the_first_of_them():
 def test_scripts_are_known_by_their_names():
     assert all(map(is_script, ["run.sh", "a.PY", "deliver.sbatch", "n.ipynb", "Makefile"]))
     assert not any(map(is_script, ["a.csv", "sh.csv", "data"]))
+
+
+@pytest.mark.parametrize(
+    ("head", "is_one"),
+    [
+        (b"/annex/objects/MD5E-s20--5d41402abc4b2a76b9719d911017c592.dat\n", True),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", True),
+        (b"see /annex/objects/x", False),
+        (b"", False),
+    ],
+)
+def test_a_small_file_that_stands_for_another_is_told_by_its_beginning(head, is_one):
+    assert is_pointer(head) is is_one

@@ -289,3 +289,25 @@ def test_of_an_array_of_more_chunks_than_anybody_has_the_first_are_looked_for(tm
     told = said(tmp_path)[".zarray"]
     assert "1 of 100,000 chunks are there" in told
     assert "999,900,000 more were not looked for" in told
+
+
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        "/annex/objects/SHA256E-s5--486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7.dat\n",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:486e\nsize 5\n",
+    ],
+    ids=["git-annex", "Git LFS"],
+)
+def test_a_file_that_was_never_fetched_is_a_problem_and_a_warning(tmp_path, pointer):
+    from upload_client.index import scan
+    from upload_client.index.noticing import notice
+
+    (tmp_path / "a.dat").write_text(pointer)
+    (tmp_path / "b.dat").write_text("world")
+    assert list(wrong(tmp_path)) == ["a.dat"]
+    assert notice(scan(tmp_path), tmp_path) == []
+    (tmp_path / ".gitattributes").write_text("* annex.largefiles=anything\n")
+    (accident,) = notice(scan(tmp_path), tmp_path)
+    assert "pointers of git-annex" in str(accident)
+    assert "a.dat" in str(accident)

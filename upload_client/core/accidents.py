@@ -9,10 +9,12 @@ from typing import Final, NamedTuple
 from upload_client.core.text import counted
 
 __all__ = [
+    "POINTER_BYTES",
     "RECENT_SECONDS",
     "WARNING",
     "Accident",
     "accidents",
+    "is_pointer",
     "is_recent",
     "is_script",
     "sentence",
@@ -24,6 +26,8 @@ WARNING: Final = "this may lie there by accident (--exclude leaves it out): "
 RECENT_SECONDS: Final = 10.0
 """A file that was modified less long ago may be being written still."""
 
+POINTER_BYTES: Final = 1024
+"""A file that is a pointer has at most so many bytes."""
 _NAMED: Final = 3  # files of each kind
 
 # The name of a file, in small letters; and what has left it there.
@@ -170,6 +174,17 @@ def is_script(name: str) -> bool:
     """Whether a file may be a script, by its name: one that calls this program hardly belongs to the data."""
     suffix = name[name.rfind(".") + 1 :].lower()
     return suffix in _SCRIPTS or suffix in {"makefile", "snakefile"}
+
+
+def is_pointer(head: bytes) -> bool:
+    """Whether a small file stands for another one, which was not fetched: as git-annex and Git LFS have it.
+
+    https://git-annex.branchable.com/internals/pointer_file, https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+
+    Args:
+        head: what it begins with.
+    """
+    return head.startswith((b"/annex/objects/", b"version https://git-lfs.github.com/spec/"))
 
 
 def is_recent(modified: float, now: float) -> bool:

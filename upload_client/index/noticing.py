@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from upload_client.core.accidents import Accident, accidents, is_script, still_growing
+from upload_client.core.accidents import (
+    POINTER_BYTES,
+    Accident,
+    accidents,
+    is_pointer,
+    is_script,
+    still_growing,
+)
 from upload_client.index.files import RECENT, Files
 from upload_client.index.recognising import near_folders
 from upload_client.support.file_names import on_disk
@@ -15,6 +23,8 @@ from upload_client.support.file_names import on_disk
 __all__ = ["Recent", "growing", "notice"]
 
 _MANY = 1000  # scripts that are looked into
+_MANY_POINTERS = 10_000  # small files that are looked into
+_REPOSITORY = (".git", ".gitattributes", ".datalad")
 _MAX_SCRIPT = 256 * 1024  # bytes
 _CALLS = (b"upload-client", b"upload_client")
 
@@ -37,6 +47,11 @@ def notice(index: Files, source: Path | None) -> list[Accident]:
     found = accidents(paths)
     if source is not None and (scripts := _scripts(paths, source)):
         found.append(Accident("scripts that call upload-client", len(scripts), tuple(scripts[:3])))
+    if source is not None and (pointers := _pointers(index, source)):
+        what = (
+            "pointers of git-annex or Git LFS in the place of files (fetch them: datalad get, git lfs pull)"
+        )
+        found.append(Accident(what, len(pointers), tuple(pointers[:3])))
     return found
 
 
@@ -44,6 +59,29 @@ def growing(index: Files) -> str:
     """The sentence about files that may be being written still, as `scan` has seen them; or nothing."""
     seen: Recent = index.attrs.get(RECENT, Recent())
     return still_growing(seen.n, seen.named)
+
+
+def _pointers(index: Files, source: Path) -> list[str]:
+    """Files that stand for others, looked for where there is a repository, or was one."""
+    root = os.path.realpath(source)
+    if not any(os.path.lexists(os.path.join(root, name)) for name in _REPOSITORY):  # noqa: PTH118
+        return []
+    found = []
+    paths = index.paths or ()
+    sizes: Sequence[object] = index.sizes or [None] * len(paths)
+    few = (path for path, size in zip(paths, sizes, strict=True) if size is None or _is_small(size))
+    for path in islice(few, _MANY_POINTERS):
+        try:
+            with open(os.path.join(root, on_disk(path)), "rb") as file:  # noqa: PTH118, PTH123
+                if is_pointer(file.read(POINTER_BYTES)):
+                    found.append(path)
+        except OSError:
+            continue  # sending it will tell
+    return found
+
+
+def _is_small(size: object) -> bool:
+    return isinstance(size, int) and 0 < size <= POINTER_BYTES
 
 
 def _scripts(paths: Sequence[str], source: Path) -> list[str]:

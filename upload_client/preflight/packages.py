@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import filterfalse
 from pathlib import Path
 
+from upload_client.core.accidents import POINTER_BYTES, is_pointer
 from upload_client.expectations.packaging import MAX_MANIFEST, Listed, judge, packaging_of
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
@@ -17,6 +18,9 @@ from upload_client.transfer.dataroot import DataRoot
 __all__ = ["check_packages", "manifests"]
 
 _BLOCK = 1024 * 1024
+_POINTER = (
+    "it is a pointer of git-annex or Git LFS, and the file itself was not fetched (datalad get, git lfs pull)"
+)
 
 
 class _Folder:
@@ -51,6 +55,19 @@ def manifests(files: Mapping[str, int | None]) -> list[str]:
     return [path for path in files if packaging_of(path) is not None]
 
 
+def _pointers(source: DataRoot, files: Mapping[str, int | None]) -> Iterator[str]:
+    """Files that stand for others, which were not fetched."""
+    for path, size in files.items():
+        if size is not None and 0 < size <= POINTER_BYTES:
+            try:
+                with source.open(path) as file:
+                    n = min(size, file.fingerprint.size)
+                    if n and is_pointer(file.read(n, 0)):
+                        yield path
+            except (OSError, FileRefused):
+                continue  # others tell of it
+
+
 def check_packages(
     root: Path,
     files: Mapping[str, int | None],
@@ -60,7 +77,7 @@ def check_packages(
     opaque: Callable[[str], bool] = lambda _: False,
     on_file: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[str, str, bool]]:
-    """Hold each manifest against the folder; the files that it has checksums of are read.
+    """Hold each manifest against the folder, and look for pointers; files with checksums are read.
 
     Args:
         root: the directory that `files` are relative to.
@@ -71,9 +88,12 @@ def check_packages(
         on_file: called before each file that is compared.
 
     Yields:
-        Path of each manifest, what is to be said of it, and whether it is as it promises.
+        Path of each manifest, and of what stands for another file (DataLad, Git LFS), what is to be said of
+        it, and whether it is as it promises.
     """
     source = DataRoot(root, follow=follow)
+    for path in _pointers(source, files):
+        yield path, _POINTER, False
     listing = _Folder(source, files, complete=complete)
     for path in filterfalse(opaque, manifests(files)):
         try:
