@@ -117,3 +117,7 @@ def test_empty_lines_and_comments_may_stand_above_a_header(above):
 def test_a_header_may_have_a_mark_before_it(line, header):
     assert header_of(line) == header
     assert not is_above_header(line)
+
+
+def test_what_is_no_row_of_a_table_is_no_header():
+    assert header_of("# path\rsize\n") == "# path\rsize\n"
