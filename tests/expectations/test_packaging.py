@@ -301,13 +301,14 @@ def test_of_an_array_of_more_chunks_than_anybody_has_the_first_are_looked_for(tm
 )
 def test_a_file_that_was_never_fetched_is_a_problem_and_a_warning(tmp_path, pointer):
     from upload_client.index import scan
+    from upload_client.index.files import files_of
     from upload_client.index.noticing import notice
 
     (tmp_path / "a.dat").write_text(pointer)
     (tmp_path / "b.dat").write_text("world")
     assert list(wrong(tmp_path)) == ["a.dat"]
-    assert notice(scan(tmp_path), tmp_path) == []
+    assert notice(files_of(scan(tmp_path)), tmp_path) == []
     (tmp_path / ".gitattributes").write_text("* annex.largefiles=anything\n")
-    (accident,) = notice(scan(tmp_path), tmp_path)
+    (accident,) = notice(files_of(scan(tmp_path)), tmp_path)
     assert "pointers of git-annex" in str(accident)
     assert "a.dat" in str(accident)

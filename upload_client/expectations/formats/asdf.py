@@ -119,6 +119,8 @@ class _Open(io.RawIOBase):
         return self._file.seek(offset, whence)
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
+        if isinstance(self._file, (io.BufferedIOBase, io.RawIOBase)):  # without a copy
+            return self._file.readinto(buffer) or 0
         data = self._file.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
