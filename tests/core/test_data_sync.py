@@ -213,6 +213,9 @@ def test_a_batch_has_no_more_files_than_it_may() -> None:
     assert first_fit_decreasing([3, 2, 1, 0], 10, None, 2) == [[0, 1], [2, 3]]
     assert first_fit_decreasing([3, 2, 1, 0], 10, [1, 9, 2, 1], 3) == [[1], [0, 2], [3]]
     assert first_fit_decreasing([5, 5, 5, 1], 10, [3, 1, 1, 2], 4) == [[0, 1], [2, 3]]
+    # The first batch has places and no room, the second one room and no places.
+    assert first_fit_decreasing([9, 5, 2], 10, [1, 3, 2], 4) == [[0], [1], [2]]
+    assert first_fit_decreasing([4], 10) == [[0]]
 
 
 def test_files_of_one_folder_are_synced_together() -> None:
