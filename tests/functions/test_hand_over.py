@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
@@ -21,12 +22,16 @@ from upload_client import Bucket
 from upload_client.cli.app import main
 from upload_client.control.lock import Lock
 from upload_client.core import checksums
+from upload_client.core.attestation import decode_envelope
+from upload_client.core.custody import decode_record
 from upload_client.core.hand_over import HandOver, archived_line
 from upload_client.core.layout import Layout
 from upload_client.core.receipt import encode_receipt
 from upload_client.errors import DeliveryError, Locked, NotComplete, UsageError
 from upload_client.functions.hand_over.work import HandOverRefused, Job, hand_over, notifier
+from upload_client.receipts.custody import Recorder, stored_chain
 from upload_client.receipts.hand_overs import last_hand_over
+from upload_client.receipts.signing import make_key, open_key
 from upload_client.s3.bucket import NotFound
 
 moto = late("moto")
@@ -353,24 +358,40 @@ def test_a_removal_that_was_ended_is_told_of_where_nothing_is_to_be_removed(plac
     assert any("--remove goes on with it" in line for line in said)
 
 
-STEPS = ["landing", "copied", "proven", "recorded", "notified", "removing", "some-removed", "removed"]
+STEPS = [
+    "landing",
+    "copied",
+    "proven",
+    "recorded",
+    "notified",
+    "removing",
+    "some-removed",
+    "removed",
+    "chained",
+]
 ALWAYS = ("recorded", "removing")
 
 
 @pytest.mark.parametrize(
     "step", [each if each in ALWAYS else pytest.param(each, marks=pytest.mark.long) for each in STEPS]
 )
-def test_killed_at_any_step_it_goes_on(place: Place, step: str) -> None:
+def test_killed_at_any_step_it_goes_on_and_each_thing_is_recorded_once(
+    place: Place, step: str, tmp_path: Path
+) -> None:
+    make_key(tmp_path / "key")
     code = (
         "import sys, boto3; from upload_client import Bucket;"
         "from upload_client.core.layout import Layout;"
         "from upload_client.functions.hand_over.work import Job, hand_over;"
+        "from upload_client.receipts.custody import Recorder;"
+        "from upload_client.receipts.signing import open_key;"
         "from upload_client.s3.clients import s3_client;"
         "c = s3_client(); l = Layout('D', 'Y', 'staging', landing_prefix='{dataset}/{delivery_id}/');"
         "hand_over(Job(Bucket(sys.argv[1], prefix=l.root, client=c), Bucket(sys.argv[2], prefix=l.landing,"
-        " client=c), l, sys.argv[3], c, remove=True, notify=lambda _: None))"
+        " client=c), l, sys.argv[3], c, remove=True, notify=lambda _: None,"
+        " recorder=Recorder(open_key(sys.argv[4]))))"
     )
-    names = [place.control.name, place.landing.name, place.job().to]
+    names = [place.control.name, place.landing.name, place.job().to, str(tmp_path / "key")]
     done = subprocess.run(
         [sys.executable, "-c", code, *names],
         env={
@@ -389,9 +410,16 @@ def test_killed_at_any_step_it_goes_on(place: Place, step: str) -> None:
     assert (record is not None and record.leaves_landing) == (STEPS.index(step) >= STEPS.index("removing"))
     assert recorded or place.landed() == FILES
     # The lock of one that died on this machine is taken at once.
-    ended = place.hand_over(remove=True, notify=place.told.append)
+    recorder = Recorder(open_key(str(tmp_path / "key")))
+    ended = place.hand_over(remove=True, notify=place.told.append, recorder=recorder)
     assert place.archived() == FILES
     assert place.landed() == {}
+    chain = stored_chain(place.control, place.layout, 3)
+    said = [decode_record(decode_envelope(line).payload) for line in chain]
+    assert [(each.event, each.n_files, each.n_bytes) for each in said] == [
+        ("handed over", 4, 11),
+        ("removed", 4, 11),
+    ]
     assert ended.record.removed_at is not None
     assert len(place.told) == (STEPS.index(step) <= STEPS.index("notified"))
 

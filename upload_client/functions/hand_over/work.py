@@ -227,6 +227,7 @@ class _Work:
                 )
             failpoints.reach("between:handover:removed")
             self._chain(head, sha256, done.happened("removed", here))
+            failpoints.reach("between:handover:chained")
             removed = done.n
             record, etag = self._write(replace(record, removed_at=self._now()), etag)
             self._say(f"removed {removed:,} files from landing")
