@@ -7,14 +7,20 @@ import secrets
 import stat
 import sys
 import tomllib
+from pathlib import Path
 
+import boto3
 import pytest
 from receiver.policies import allows
 
 from upload_client.cli.app import main
+from upload_client.control.store_probe import known_profile
+from upload_client.core.layout import Layout
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.receiver.accounts import Accounts
+from upload_client.receiver.process import buckets
 from upload_client.receiver.serving.configuration import read_configuration
+from upload_client.s3.bucket import Bucket
 from upload_client.sandbox import Sandbox
 
 OURS, OTHERS = "survey7/1", "survey7/10"
@@ -54,6 +60,46 @@ def may(policy: dict, action: str, resource: str, **context: str) -> bool:
     return allows(
         [policy], action, f"arn:aws:s3:::{resource}", {f"s3:{key}": value for key, value in context.items()}
     )
+
+
+@pytest.fixture
+def on_sound(on, real_s3) -> Path:
+    """The configuration of a receiver at the store that checks."""
+    names = [f"{name}-{secrets.token_hex(4)}" for name in ("control", "landing")]
+    for name in names:
+        boto3.client("s3", endpoint_url=real_s3, region_name="us-east-1").create_bucket(Bucket=name)
+    on.write_text(
+        f'control_bucket = "{names[0]}"\nlanding_bucket = "{names[1]}"\nendpoint_url = "{real_s3}"\n'
+    )
+    return on
+
+
+def place_of(on: Path, delivery_id: str) -> tuple[Bucket, Layout]:
+    settings = read_configuration(on).validator
+    layout = Layout("survey7", delivery_id, "sample", settings.control_prefix, settings.landing_prefix)
+    return buckets(settings, layout)[0], layout
+
+
+def test_the_receiver_tries_the_store_where_a_provider_may_not(on_sound, capsys):
+    asked = ["--dataset", "survey7", "--delivery-id", "y", "--on", str(on_sound)]
+    assert main(["receiver", "probe", *asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {one["use"] for one in told["seen"]} <= {"proven", "not tried"}
+    control, layout = place_of(on_sound, "y")
+    known, _ = known_profile(control, layout)
+    assert known is not None
+    assert known.covers(copies=True)
+    assert list(control.ls("", recursive=True)) == [layout.store_profile]
+
+
+def test_what_the_receiver_tried_elsewhere_is_not_believed_of_the_providers_endpoint(
+    on_sound, real_s3, capsys
+):
+    asked = ["--dataset", "survey7", "--delivery-id", "y", "--on", str(on_sound)]
+    other = real_s3.replace("127.0.0.1", "localhost")
+    assert main(["receiver", "probe", *asked, "--endpoint", other]) == 0
+    assert "proven" in capsys.readouterr().out
+    assert known_profile(*place_of(on_sound, "y"))[0] is None
 
 
 def test_the_policy_is_for_one_delivery_and_for_no_verdict(accounts):

@@ -242,6 +242,41 @@ def policy(*, dataset: str, delivery_id: str, on: Path) -> None:
 
 @receiver.command(
     cls=Command,
+    short_help="Try what your store keeps to, for a delivery.",
+    sections=_examples((f"upload-client receiver probe {_A_DELIVERY} --on receiver.toml", "")),
+)
+@_of_a_delivery
+@click.option(
+    "--on", metavar="FILE", type=_FILE, required=True, help="The configuration of `receiver serve`."
+)
+@click.option("--endpoint", metavar="URL", help="Where providers reach the store.  [default: as in FILE]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@debug_option
+def probe(*, dataset: str, delivery_id: str, on: Path, endpoint: str | None, as_json: bool) -> int:
+    """Try what the store keeps to, and write it down for one delivery.
+
+    So its client need not try it, where your policy does not let it. It is believed for 7 days, at this
+    endpoint alone. Exit code 14: the store is not safe for a delivery.
+    """
+    from upload_client.core.exits import ExitCode  # noqa: PLC0415 # not for --help
+    from upload_client.receiver.probing import probe_for  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.serving.configuration import read_configuration  # noqa: PLC0415
+
+    profile = probe_for(read_configuration(on), dataset, delivery_id, endpoint=endpoint)
+    judged = profile.judge(copies=True)
+    if as_json:
+        seen = [
+            {"observation": one.observation.value, "use": one.use.value, "reason": one.reason}
+            for one in judged
+        ]
+        click.echo(json.dumps({"store": profile.in_a_line, "seen": seen}))
+    else:
+        _say(*(f"{one.use.value:12}  {one.reason}" for one in judged), "", profile.in_a_line)
+    return ExitCode.STORE_UNSAFE if profile.refused() else ExitCode.OK
+
+
+@receiver.command(
+    cls=Command,
     short_help="Let somebody deliver.",
     sections=_examples(
         (
