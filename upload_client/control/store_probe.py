@@ -249,7 +249,7 @@ class _Trials:
         start = f"{self._bucket.prefix}{self.key}-"
         try:
             for key in keys:
-                if not self.put(b"", key).ok:
+                if not self.put(_body(), key).ok:
                     return
             found = self._names(Prefix=start)
             in_order = sorted(start + name for name in _LISTED)
