@@ -19,6 +19,8 @@ __all__ = ["with_promised"]
 
 _MAX_BYTES = 512 * 1024 * 1024
 """All manifests together; those beyond are left to their verdicts."""
+_MAX_MANIFESTS = 5_000
+"""There may be a label beside each of a million files, and a run should begin to send within seconds."""
 _PREFERRED = ("sha256", "sha512", "sha1", "md5")
 """The first of these is compared where a file has several: each costs a pass over all bytes."""
 
@@ -36,7 +38,7 @@ def with_promised(index: CheckedIndex, root: Path, *, follow: bool) -> CheckedIn
         return index
     bags = {path for path in named if path.rpartition("/")[2] == "bagit.txt"}
     promised: dict[str, tuple[str, bytes]] = {}
-    for path, data in _read(named, DataRoot(root, follow=follow)):
+    for path, data in _read(named[:_MAX_MANIFESTS], DataRoot(root, follow=follow)):
         for file, sums in checksums_of(path, data, bags):
             known = dict(sums)
             algorithm = next((name for name in _PREFERRED if name in known), None)
