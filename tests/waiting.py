@@ -6,9 +6,12 @@ No test guesses how long a thing takes.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,6 +32,18 @@ def until(so: Callable[[], T], seconds: float = 120.0, *, why: Callable[[], obje
         time.sleep(pause)
         pause = min(2 * pause, 0.05)
     return found
+
+
+@contextlib.contextmanager
+def killed_after(process: subprocess.Popen, seconds: float = 120.0) -> Iterator[None]:
+    """Kill a process that keeps somebody waiting for so long: who reads what it says then sees its end."""
+    too_long = threading.Timer(seconds, process.kill)
+    too_long.daemon = True
+    too_long.start()
+    try:
+        yield
+    finally:
+        too_long.cancel()
 
 
 def is_running(pid: int) -> bool:

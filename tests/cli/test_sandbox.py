@@ -12,6 +12,7 @@ import threading
 import urllib.request
 
 import pytest
+import waiting
 
 from upload_client.sandbox import Sandbox
 from upload_client.sandbox import sandbox as sandbox_module
@@ -31,7 +32,8 @@ def test_it_says_when_it_is_ready_and_runs_until_it_is_stopped(tmp_path, number)
         stderr=subprocess.PIPE,
         text=True,
     )
-    ready = json.loads(child.stdout.readline())
+    with waiting.killed_after(child):
+        ready = json.loads(child.stdout.readline())
     assert (ready["kind"], ready["dataset"], ready["profile"]) == ("ready", "toy", str(profile))
     with urllib.request.urlopen(ready["endpoint_url"]) as answer:
         assert answer.status == 200

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import waiting
 from botocore.exceptions import ClientError
 from delivery.conftest import Delivery, Receiver
 from delivery.test_python import client_of
@@ -50,10 +51,7 @@ def test_the_receipt_of_a_complete_delivery_is_kept(locked: Receiver, tmp_path: 
     assert outcome.exit_code == 0
     s3 = locked.sandbox.client("s3")
     control = Bucket(locked.sandbox.control_bucket, prefix="toy/kept/", client=s3)
-    deadline = time.monotonic() + 30
-    while (kept := retained(control, outcome.receipt)) is None:  # the validator leaves after the client
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    kept = waiting.until(lambda: retained(control, outcome.receipt))  # the validator leaves after the client
     assert kept.mode == "GOVERNANCE"
     version = s3.head_object(Bucket=control.name, Key=control.prefix + outcome.receipt)["VersionId"]
     with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):

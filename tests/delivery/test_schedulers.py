@@ -12,12 +12,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import venv
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import waiting
 from delivery.conftest import Delivery, content, make_data
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,11 +155,10 @@ def test_a_task_that_is_cancelled_gives_the_lock_back_and_the_next_one_goes_on(
             )
 
     cancelled = start(UPLOAD_CLIENT_MAX_RATE="5kB")
-    deadline = time.monotonic() + 300
-    while len(delivery.landed()) < 3:
-        assert cancelled.poll() is None, said.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    waiting.until(
+        lambda: len(delivery.landed()) >= 3 or cancelled.poll() is not None, 300, why=said.read_text
+    )
+    assert cancelled.poll() is None, said.read_text()
     cancelled.send_signal(signal.SIGTERM)
     cancelled.wait(timeout=60)
     assert cancelled.returncode == (1 if name == "airflow" else -signal.SIGTERM), said.read_text()

@@ -10,13 +10,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import boto3
 import pytest
+import waiting
 from authority import Authority
 from delivery.conftest import Delivery, Receiver
 from moto import mock_aws
@@ -73,15 +73,16 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fetched(delivery: Delivery, into: Path) -> Path:
     """The receipt of a delivery, fetched as a person would, once it is signed."""
     path = into / f"{delivery.delivery_id}.receipt.json"
-    end = time.monotonic() + 60
-    while True:
-        place = ["--dataset", delivery.dataset, "--delivery-id", delivery.delivery_id]
-        profile = ["--profile", str(delivery.receiver.sandbox.profile)]
+    place = ["--dataset", delivery.dataset, "--delivery-id", delivery.delivery_id]
+    profile = ["--profile", str(delivery.receiver.sandbox.profile)]
+
+    def is_dated() -> bool:
         assert main(["receipt", *profile, *place, "-o", str(path), "--force"]) == 0
-        if path.with_suffix(".tsr").exists():  # the last to be made
-            return path
-        assert time.monotonic() < end, "nobody signs or dates it"
-        time.sleep(0.1)  # the validator signs when the client has gone
+        return path.with_suffix(".tsr").exists()  # the last to be made
+
+    # The validator signs when the client has gone.
+    waiting.until(is_dated, why="nobody signs or dates it")
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import urllib3
+import waiting
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -213,6 +213,12 @@ class _Answers(BaseHTTPRequestHandler):
 PROGRAM = shutil.which("docker-registry") or shutil.which("registry")
 
 
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def real_registry(folder: Path) -> Iterator[Registry]:
     """The registry that Debian packages as ``docker-registry``."""
@@ -227,10 +233,8 @@ def real_registry(folder: Path) -> Iterator[Registry]:
         [PROGRAM, "serve", folder / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-                break
-            time.sleep(0.05)
+        waiting.until(lambda: _listens(port) or process.poll() is not None, why="it listens nowhere")
+        assert process.poll() is None, "it has ended"
         yield Registry(f"127.0.0.1:{port}")
     finally:
         process.kill()

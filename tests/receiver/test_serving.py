@@ -22,6 +22,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import waiting
 from waiting import until
 
 from upload_client import UploadClient
@@ -608,10 +609,11 @@ def test_as_it_is_typed_it_waits_for_clients_until_it_is_stopped(store, tmp_path
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert "a reader worker here" in child.stdout.readline()
-    assert "waiting for clients" in child.stdout.readline()
-    child.send_signal(signal.SIGTERM)
-    _, said = child.communicate(timeout=60)
+    with waiting.killed_after(child):
+        assert "a reader worker here" in child.stdout.readline()
+        assert "waiting for clients" in child.stdout.readline()
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate()
     assert (child.returncode, "Traceback" in said) == (0, False), said
 
 
