@@ -69,6 +69,7 @@ CASES = {
         for command, rest in {
             "list": (),
             "policy": DELIVERY,
+            "probe": DELIVERY,
             "invite": (*DELIVERY, "--user", "maria"),
             "revoke": DELIVERY,
         }.items()
