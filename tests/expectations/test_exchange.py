@@ -89,7 +89,7 @@ def finds(expectations, table) -> str:
 
 
 @pytest.mark.parametrize("form", WRITTEN)
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=deliveries())
 def test_a_document_judges_as_before_once_it_was_written_and_read_but_for_what_was_said_to_be_lost(
     form, made
@@ -106,7 +106,7 @@ def test_a_document_judges_as_before_once_it_was_written_and_read_but_for_what_w
         assert any(one.startswith((*columns, "order", "others")) for one in lost), (first, second, text, lost)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=deliveries())
 def test_pandera_judges_by_its_schema_as_we_do_by_the_document(made):
     pandera = pytest.importorskip("pandera.pandas")
@@ -140,7 +140,7 @@ def test_pandera_judges_by_its_schema_as_we_do_by_the_document(made):
     )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=deliveries())
 def test_no_row_is_refused_by_the_json_schema_of_a_document_that_takes_the_table(made):
     jsonschema = pytest.importorskip("jsonschema")

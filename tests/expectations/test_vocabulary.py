@@ -218,7 +218,7 @@ def in_order(constraints: dict) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=tables())
 def test_a_table_is_judged_as_frictionless_judges_it(made, tmp_path):
     schema, data = made
