@@ -15,7 +15,7 @@ fi
 for name in sys.argv[1:]: print(name, version(name))' ministack boto3
 port=$("$tmp/venv/bin/python" -c 'import random; print(random.randrange(20000, 30000))')
 cd "$tmp"
-env GATEWAY_PORT=$port venv/bin/ministack >"$tmp/log" 2>&1 </dev/null &
+env BIND_HOST=127.0.0.1 GATEWAY_PORT=$port venv/bin/ministack >"$tmp/log" 2>&1 </dev/null &
 servers+=($!)
 
 cat >"$tmp/expected" <<'END'
