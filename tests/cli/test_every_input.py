@@ -25,6 +25,7 @@ TOML = "# a comment\n" * (LONG // 12) + "the_last = 1\n"
 SERVED = (
     "# a comment\n" * (LONG // 12) + "serve = {the_last = 1}\ncontrol_bucket = 'c'\nlanding_bucket = 'l'\n"
 )
+TABLE_SCHEMA = '{"fields": [' + " " * LONG + '{"name": "the_last", "type": "string"}]}'
 YAML = "# a comment\n" * (LONG // 12) + "the_last: 1\n"
 DELIVERY = ("--dataset", "D", "--delivery-id", "Y")
 
@@ -93,6 +94,12 @@ CASES = {
     ("expectations check", "document"): Case(
         ("expectations", "check", "data", "--expectations", "{}"), YAML
     ),
+    ("expectations import", "schema"): Case(
+        ("expectations", "import", "{}"), TABLE_SCHEMA, "the_last", 0
+    ),
+    ("expectations export", "document"): Case(
+        ("expectations", "export", "{}", "--to", "frictionless"), YAML
+    ),
     **{
         (f"schedule {command}", "file"): Case(("schedule", command, "{}", *rest), YAML)
         for command, rest in {"run": (), "once": ("job",), "show": (), "check": ()}.items()
@@ -105,7 +112,19 @@ FOLDERS = {"source", "output_dir", "folder"}
 TEXTS = {
     *("dataset", "delivery_id", "include", "exclude", "max_rate", "patience", "dask", "s3_endpoint"),
     *("buckets", "threads", "page", "steal", "user", "email", "stack", "region", "shard", "job", "moment"),
-    *("to", "name", "select", "expect", "tsa", "topic", "hand_over", "endpoint", "note"),
+    *(
+        "to",
+        "name",
+        "select",
+        "expect",
+        "expect_last",
+        "files",
+        "tsa",
+        "topic",
+        "hand_over",
+        "endpoint",
+        "note",
+    ),
 }
 
 
