@@ -17,7 +17,6 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -26,7 +25,6 @@ import botocore.session
 from botocore import UNSIGNED
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.loaders import Loader
 
 from upload_client.core import srp
 from upload_client.core.answers import Meaning, is_code
@@ -34,7 +32,7 @@ from upload_client.core.preflight import advice
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, LoginRefused, NotReachable
 from upload_client.s3.bucket import StoreError, WayBlocked, refusal, store_errors
-from upload_client.s3.clients import client
+from upload_client.s3.clients import client, one_of_many
 from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry
 from upload_client.s3.trouble import Trouble, trouble_of
 from upload_client.settings import Settings, SettingsError, foreign_hosts, require
@@ -538,22 +536,13 @@ class _Given(CredentialProvider):
         return self._credentials
 
 
-@cache
-def _descriptions() -> Loader:
-    """Botocore's descriptions of the services, read once for all sessions: that takes long."""
-    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    loader: Loader = session.get_component("data_loader")
-    return loader
-
-
 def bare_session(region: str, credentials: RefreshableCredentials | None = None) -> boto3.Session:
     """A session with these credentials or none: what the machine has for other work is not looked at."""
     # Else a profile named in AWS_PROFILE would have to exist, although nothing is taken from it.
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    session.register_component("data_loader", _descriptions())
     providers: list[CredentialProvider] = [] if credentials is None else [_Given(credentials)]
     session.register_component("credential_provider", CredentialResolver(providers))
-    return boto3.Session(botocore_session=session, region_name=region)
+    return one_of_many(session, region)
 
 
 def _own_session(settings: Settings) -> boto3.Session:

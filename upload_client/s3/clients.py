@@ -19,6 +19,7 @@ A client made here
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,7 +28,7 @@ import boto3
 import botocore.config
 import botocore.handlers
 import botocore.session
-from botocore.loaders import Loader
+from botocore.loaders import create_loader
 
 from upload_client.s3 import answer_size, listing, network, request_log, write_guard
 from upload_client.s3.skew import explain_expiry
@@ -61,20 +62,26 @@ class Endpoints(Protocol):
 _FILES = ("ca_bundle", "client_cert", "client_key")
 """More of the settings, where there are any: PEM files."""
 
-_LOADER = Loader()
+_LOADER = create_loader(os.environ.get("AWS_DATA_PATH"))
 _LOADER_LOCK = threading.Lock()
 
 
-def one_of_many() -> boto3.Session:
-    """Make a session of this process' own, of which there may be many at once.
+def one_of_many(
+    made: botocore.session.Session | None = None, region_name: str | None = None
+) -> boto3.Session:
+    """Make a session of which there may be many at once.
 
     The descriptions of the services, some 11 MB, are read once for all of them. Credentials and clients are
     its own.
+
+    Args:
+        made: what it is made of; None: botocore's own chain.
+        region_name: None: as botocore finds it.
     """
-    made = botocore.session.get_session()
+    made = made or botocore.session.get_session()
     made.register_component("data_loader", _LOADER)
     with _LOADER_LOCK:
-        session = boto3.Session(botocore_session=made)
+        session = boto3.Session(botocore_session=made, region_name=region_name)
         _LOADER.search_paths[:] = dict.fromkeys(_LOADER.search_paths)  # boto3 adds its own each time
     return session
 
