@@ -26,6 +26,7 @@ from upload_client.s3.bucket import Bucket
 from upload_client.settings import Settings, SettingsError
 from upload_client.support import password_command
 from upload_client.support.clock import Clock
+from upload_client.support.secrets import without_secrets
 
 REGION = "eu-west-1"
 PASSWORD = "Quiet-Harbour-7"
@@ -389,6 +390,59 @@ def test_a_mistyped_code_may_be_given_again(pools):
     assert person.questions[1][0] == "This code is not right. Again"
 
 
+def test_a_second_factor_is_set_up_with_the_app_that_a_person_has(pools):
+    login = CognitoLogin(pools.settings(), prompt=(person := Person("000000", " 654321 ")))
+    key = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCD"
+    challenge = {"ChallengeName": "MFA_SETUP", "Session": "s" * 20}
+    challenge["ChallengeParameters"] = {"MFAS_CAN_SETUP": '["SOFTWARE_TOKEN_MFA"]'}
+    with Stubber(login._pool) as stub:
+        stub.add_response(
+            "associate_software_token", {"SecretCode": key, "Session": "t" * 20}, {"Session": "s" * 20}
+        )
+        stub.add_client_error(
+            "verify_software_token", "EnableSoftwareTokenMFAException", "Code mismatch", 400
+        )
+        stub.add_response(
+            "verify_software_token",
+            {"Status": "SUCCESS", "Session": "u" * 20},
+            {"Session": "t" * 20, "UserCode": "654321"},
+        )
+        stub.add_response(
+            "respond_to_auth_challenge",
+            {"AuthenticationResult": {"IdToken": "i"}},
+            {
+                "ClientId": pools.client_id,
+                "ChallengeName": "MFA_SETUP",
+                "Session": "u" * 20,
+                "ChallengeResponses": {"USERNAME": "ada"},
+            },
+        )
+        assert login._ask(challenge, "ada")["AuthenticationResult"]["IdToken"] == "i"
+        stub.assert_no_pending_responses()
+    assert "ABCD EFGH IJKL MNOP QRST UVWX YZ23 4567 ABCD" in person.questions[0][0]
+    assert "not right" in person.questions[1][0]
+    assert key not in without_secrets(f"said: {key}")
+
+
+def test_a_key_that_is_none_is_not_shown(pools):
+    login = CognitoLogin(pools.settings(), prompt=(person := Person("1")))
+    challenge = {"ChallengeName": "MFA_SETUP", "Session": "s" * 20, "ChallengeParameters": {}}
+    with Stubber(login._pool) as stub:
+        stub.add_response(
+            "associate_software_token", {"SecretCode": "call +49 30 12345, now", "Session": "t" * 20}
+        )
+        with pytest.raises(ValueError, match="none of Cognito's"):
+            login._ask(challenge, "ada")
+    assert person.questions == []
+
+
+def test_without_a_person_a_second_factor_is_not_set_up(pools):
+    login = CognitoLogin(pools.settings())
+    with pytest.raises(LoginRefused, match="to be set up first") as refused:
+        login._ask({"ChallengeName": "MFA_SETUP", "Session": "s" * 20, "ChallengeParameters": {}}, "ada")
+    assert "in a terminal" in refused.value.hint
+
+
 def test_attributes_a_new_user_has_to_fill_in_are_asked_for(pools):
     login = CognitoLogin(pools.settings(), prompt=Person("Ada L.", "Brave-Lantern-3", "Brave-Lantern-3"))
     challenge = {
@@ -420,13 +474,9 @@ def test_with_nobody_to_ask_a_challenge_is_a_refusal_that_says_what_was_asked(po
 
 
 def test_a_challenge_we_cannot_answer_is_named(pools):
-    pools.idp.set_user_pool_mfa_config(
-        UserPoolId=pools.pool_id,
-        SoftwareTokenMfaConfiguration={"Enabled": True},
-        MfaConfiguration="ON",
-    )
-    with pytest.raises(LoginRefused, match="MFA_SETUP"):
-        open_session(pools.settings(), prompt=Person())
+    login = CognitoLogin(pools.settings(), prompt=Person())
+    with pytest.raises(LoginRefused, match="SELECT_MFA_TYPE"):
+        login._ask({"ChallengeName": "SELECT_MFA_TYPE"}, "ada")
 
 
 # --- credentials that refresh themselves --------------------------------------------------------------

@@ -120,6 +120,8 @@ _PASSWORD_RULES = {
     "history": "it was used before",
 }
 
+_BASE32 = re.compile("[A-Z2-7]{16,256}")
+
 PASSWORD_SOURCES = "Set UPLOAD_CLIENT_PASSWORD or password_command, or keep it in the keyring."  # noqa: S105 # a hint
 _NOT_COGNITO = "its answer is none of Cognito's: is something else there, or in between?"
 
@@ -407,6 +409,8 @@ class CognitoLogin:
             "EMAIL_OTP": (f"Code sent by mail{target}", "EMAIL_OTP_CODE", False),
             "NEW_PASSWORD_REQUIRED": ("New password (this one has to be replaced)", "NEW_PASSWORD", True),
         }
+        if name == "MFA_SETUP" and "SOFTWARE_TOKEN_MFA" in asked.get("MFAS_CAN_SETUP", "SOFTWARE_TOKEN_MFA"):
+            return self._set_up_second_factor(challenge, username)
         if name not in questions:
             shown = name if is_code(str(name)) else "something"
             raise LoginRefused(
@@ -446,6 +450,41 @@ class CognitoLogin:
                 if secret:
                     self._password = responses[key]  # should the rest of the login have to be done again
                 return answer
+        raise AssertionError  # the last attempt returned or raised
+
+    def _set_up_second_factor(self, challenge: Mapping[str, Any], username: str) -> dict[str, Any]:
+        """Have the person take a key into their authenticator app. It is shown this once, and kept nowhere.
+
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AssociateSoftwareToken.html
+        """
+        if self._prompt is None:
+            raise LoginRefused(
+                "the login asks for a second factor, which is to be set up first",
+                hint="Run it once in a terminal, with an authenticator app at hand.",
+            )
+        given = self._pool.associate_software_token(Session=challenge["Session"])
+        key = given["SecretCode"]
+        if not _BASE32.fullmatch(key):
+            raise ValueError(_NOT_COGNITO)
+        remember(key)
+        in_fours = " ".join(key[n : n + 4] for n in range(0, len(key), 4))
+        question = (
+            "This login needs a second factor. Add an account to your authenticator app, by this key (by time,"
+            f" 6 digits): {in_fours}. Code that the app shows"
+        )
+        for attempt in range(1, ATTEMPTS + 1):
+            typed = self._prompt(question, secret=False).strip()
+            try:
+                verified = self._pool.verify_software_token(Session=given["Session"], UserCode=typed)
+            except (
+                self._pool.exceptions.EnableSoftwareTokenMFAException,
+                self._pool.exceptions.CodeMismatchException,
+            ):
+                if attempt == ATTEMPTS:
+                    raise
+                question = "This code is not right. The one that the app shows now"
+            else:
+                return self._respond({**challenge, "Session": verified["Session"]}, {"USERNAME": username})
         raise AssertionError  # the last attempt returned or raised
 
     def _new_password(self, question: str) -> str:
