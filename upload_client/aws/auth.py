@@ -469,7 +469,7 @@ class CognitoLogin:
         remember(key)
         in_fours = " ".join(key[n : n + 4] for n in range(0, len(key), 4))
         question = (
-            "This login needs a second factor. Add an account to your authenticator app, by this key (by time,"
+            "This login needs a second factor. Add an account to your authenticator app by this key (by time,"
             f" 6 digits): {in_fours}. Code that the app shows"
         )
         for attempt in range(1, ATTEMPTS + 1):
