@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from late import late
 from receiver.policies import allows
 
+from upload_client import validator
 from upload_client.receiver import delivery_template, receiver_template
 
 
@@ -45,6 +47,20 @@ def test_with_several_validators_all_else_is_as_with_one():
     changed = {name for name in one if one[name] != several[name]}
     assert changed == {"StartFunction", "StartRole", "WorkRole"}
     assert not any("#if" in text or "#else" in text or "#end" in text for text in TEMPLATES.values())
+
+
+def test_the_dashboard_shows_metrics_that_there_are():
+    body = json.loads(filled_in(resources(receiver_template())["Dashboard"]["Properties"]["DashboardBody"]))
+    shown: list[tuple[str, str]] = []
+    for widget in body["widgets"]:
+        for first, second, *_ in widget["properties"].get("metrics", ()):
+            named = shown[-1] if first == "..." else (shown[-1][0] if first == "." else first, second)
+            shown.append(named)
+    ours = {name for namespace, name in shown if namespace == "upload-client"}
+    source = "".join(path.read_text("utf-8") for path in Path(validator.__file__).parent.glob("*.py"))
+    assert ours >= {"FilesJudged", "DeliveriesComplete", "FailedStarts", "SilenceSeconds"}
+    assert {name for name in ours if f'"{name}"' not in source} == set()
+    assert all(widget["x"] + widget["width"] <= 24 for widget in body["widgets"])
 
 
 def test_both_buckets_keep_old_versions_and_let_nobody_in_from_outside():
