@@ -45,7 +45,7 @@ from upload_client.support.file_names import on_disk
 from upload_client.support.secrets import without_secrets
 from upload_client.transfer.window import within_window
 
-__all__ = ["FetchOutcome", "FetchTask", "fetch_files", "read_etag"]
+__all__ = ["FetchOutcome", "FetchTask", "fetch_files", "part_size_of", "read_etag"]
 
 SMALL: Final = 256 * 1024
 """Bytes below which an object is one of the many for the one thread."""
@@ -120,6 +120,17 @@ class _Failed(Exception):  # noqa: N818 - not the program's
         self.raced = raced
 
 
+class _Stopped(_Failed):
+    """Nobody waits for it any more: what has come of it stays, for the next run."""
+
+    def __init__(self) -> None:
+        super().__init__("it was stopped", FileCode.NO_ANSWER)
+
+
+class _Unsure(Exception):  # noqa: N818 - not the program's
+    """Content that can be held against nothing that the answer says: the store has to be asked more."""
+
+
 def fetch_files(
     tasks: Iterable[FetchTask],
     source: Bucket,
@@ -151,11 +162,12 @@ def fetch_files(
 class _FileSink:
     """Writes content into a file as it comes, and sums it up; see `upload_client.s3.wire.Sink`."""
 
-    __slots__ = ("_fd", "_offset", "buffer", "crc32", "size")
+    __slots__ = ("_fd", "_offset", "_stopped", "buffer", "crc32", "size")
 
-    def __init__(self, fd: int, offset: int, buffer: memoryview) -> None:
+    def __init__(self, fd: int, offset: int, buffer: memoryview, stopped: threading.Event) -> None:
         self._fd = fd
         self._offset = offset
+        self._stopped = stopped
         self.buffer = buffer
         self.size = self.crc32 = 0
 
@@ -163,6 +175,8 @@ class _FileSink:
         self.size = self.crc32 = 0
 
     def came(self, n: int) -> None:
+        if self._stopped.is_set():  # on a slow line the rest may take minutes
+            raise _Stopped
         block = self.buffer[:n]
         self.crc32 = checksums.crc32(block, self.crc32)
         try:
@@ -265,6 +279,8 @@ class _Fetching:
             if isinstance(result, tuple):
                 n_bytes += job.memory
                 batch.append((job.about, *result))
+            elif isinstance(result, _Unsure):
+                self.hand_over(job)
             else:
                 assert isinstance(result, BaseException)
                 failed.append(_failure(job.about, result))
@@ -303,7 +319,9 @@ class _Fetching:
             raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
         crc32 = answer.crc32 or checksums.encode(checksums.crc32(answer.body))
         if answer.crc32 is None:
-            self._check_etag(task, lambda: hashlib.md5(answer.body, usedforsecurity=False).hexdigest())
+            part_size = task.size if task.etag.endswith("-1") or "-" not in task.etag else None
+            if _etag_of(answer.body, part_size, task.etag) != task.etag:
+                raise _Unsure
         return answer.body, crc32
 
     # Writing
@@ -456,7 +474,7 @@ class _Fetching:
             block = self._blocks.view
         except AttributeError:
             block = self._blocks.view = memoryview(bytearray(_BLOCK))
-        return _FileSink(fd, offset, block)
+        return _FileSink(fd, offset, block, self._stopped)
 
     def _fetch_slowly(self, task: FetchTask) -> FetchOutcome:
         """A small object through boto3, which knows what to do about unusual answers."""
@@ -496,7 +514,7 @@ class _Fetching:
         if told not in (None, crc32):
             raise ConnectionError(f"what came has CRC32 {crc32}, where S3 says {told}")
         if told is None:
-            self._check_etag(task, lambda: hashlib.md5(body, usedforsecurity=False).hexdigest())
+            self._check_etag(task, lambda part_size: _etag_of(body, part_size, task.etag))
         return body, crc32
 
     def _fetch_large(self, task: FetchTask) -> FetchOutcome:
@@ -544,7 +562,7 @@ class _Fetching:
             is_open = False
             self._take_place(task, temporary, fd)
         except BaseException as error:
-            spent = isinstance(error, _Failed) or (
+            spent = (isinstance(error, _Failed) and not isinstance(error, _Stopped)) or (
                 isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
             )
             if is_open:
@@ -560,7 +578,9 @@ class _Fetching:
     def _check_whole(self, task: FetchTask, temporary: str, crc32: str, said: str | None) -> None:
         """Hold a file in ranges against what the store says. What is wrong is not gone on with."""
         if said is None:
-            self._check_etag(task, lambda: read_etag(temporary, self._part_size(task)))
+            self._repeated(
+                lambda: self._check_etag(task, lambda part_size: read_etag(temporary, part_size, task.etag))
+            )
         elif said != crc32:
             raise _Failed(f"what came has CRC32 {crc32}, where S3 says {said}", FileCode.NO_ANSWER)
 
@@ -585,9 +605,12 @@ class _Fetching:
         told: tuple[str, int, str | None] | None = self._repeated(ask)
         return told
 
-    def _check_etag(self, task: FetchTask, found: Callable[[], str | None]) -> None:
-        """Hold content against an ETag, where the store says no CRC32 of it."""
-        if (md5_of(task.etag) is None and "-" not in task.etag) or found() in (task.etag, None):
+    def _check_etag(self, task: FetchTask, found: Callable[[int | None], str | None]) -> None:
+        """Hold content against an ETag, where the store says no CRC32; `found` is told the part size."""
+        if (md5_of(task.etag) is None and "-" not in task.etag) or self._source.name.endswith("--x-s3"):
+            return  # in directory buckets it never is an MD5
+        part_size = part_size_of(self._source, task.key, task.etag, task.size)
+        if found(part_size) in (task.etag, None):
             return
         client: Any = self._source.client
         said = client.head_object(Bucket=self._source.name, Key=self._source.prefix + task.key)
@@ -595,26 +618,12 @@ class _Fetching:
             return  # then the ETag is none of the content
         raise _Failed("what came has another MD5 than its ETag says", FileCode.NO_ANSWER)
 
-    def _part_size(self, task: FetchTask) -> int | None:
-        """Bytes of the parts that an object was made of, as far as the store says it."""
-        if "-" not in task.etag:
-            return task.size
-        client: Any = self._source.client
-        said = client.head_object(
-            Bucket=self._source.name,
-            Key=self._source.prefix + task.key,
-            PartNumber=1,
-            IfMatch=f'"{task.etag}"',
-        )
-        size: int = said.get("ContentLength", 0)
-        return size if 0 < size <= task.size else None
-
     def _repeated(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it gives
         """Ask, and ask again while that may help."""
         longest = 0.2
         for left in range(_TRIES - 1, -1, -1):
             if self._stopped.is_set():
-                raise _Failed("it was stopped", FileCode.NO_ANSWER)
+                raise _Stopped
             try:
                 with store_errors("GET"):
                     return ask()
@@ -630,12 +639,52 @@ class _Fetching:
         raise AssertionError
 
 
-def read_etag(path: str, part_size: int | None) -> str | None:
+def part_size_of(bucket: Bucket, key: str, etag: str, size: int) -> int | None:
+    """Bytes of each part but the last that an object was made of; all of it where there is one.
+
+    Args:
+        bucket: where it is.
+        key: relative to its prefix.
+        etag: of the object; ``…-3``: of three parts.
+        size: bytes of the object.
+
+    Returns:
+        None where its parts are of different sizes, or the store does not say them.
+
+    Raises:
+        StoreError: the store does not answer, or the object is another one by now.
+    """
+    n = etag.rpartition("-")[2] if "-" in etag else "1"
+    if not n.isdigit() or int(n) < 1:
+        return None
+    if int(n) == 1:
+        return size
+    try:
+        first, last = (_size_of_part(bucket, key, etag, number) for number in (1, int(n)))
+    except StoreError as error:
+        if error.status in (400, 403, 416, 501):
+            return None
+        raise
+    return first if first > 0 and first * (int(n) - 1) + last == size and last <= first else None
+
+
+def _size_of_part(bucket: Bucket, key: str, etag: str, number: int) -> int:
+    client: Any = bucket.client
+    with store_errors(f"HEAD of part {number} of {bucket.prefix}{key}"):
+        said = client.head_object(
+            Bucket=bucket.name, Key=bucket.prefix + key, PartNumber=number, IfMatch=f'"{etag}"'
+        )
+    found: int = said.get("ContentLength", 0)
+    return found
+
+
+def read_etag(path: str, part_size: int | None, like: str) -> str | None:
     """The ETag that a file would have as an object: its MD5, or the MD5 of those of its parts.
 
     Args:
         path: of the file.
-        part_size: bytes of its parts; as many as it has, or more: it is in one piece; None: not known.
+        part_size: bytes of its parts; None: not known.
+        like: an ETag of the same form, ``…-3`` or without a number.
 
     Returns:
         Without quotes; None where the part size is not known.
@@ -652,7 +701,22 @@ def read_etag(path: str, part_size: int | None) -> str | None:
                 digest.update(block)
                 left -= len(block)
             digests.append(digest.digest())
-    if part_size >= size:
+    return _joined(digests, like)
+
+
+def _etag_of(body: bytes | bytearray, part_size: int | None, like: str) -> str | None:
+    """The same of content in memory."""
+    if part_size is None:
+        return None
+    view = memoryview(body)
+    starts = range(0, max(len(body), 1), max(part_size, 1))
+    return _joined(
+        [hashlib.md5(view[at : at + part_size], usedforsecurity=False).digest() for at in starts], like
+    )
+
+
+def _joined(digests: list[bytes], like: str) -> str:
+    if "-" not in like:
         return digests[0].hex()
     return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
 

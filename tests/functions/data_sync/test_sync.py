@@ -397,6 +397,31 @@ def test_an_object_that_is_replaced_between_list_and_get_is_told_and_leaves_noth
     assert world.files("dst") == {}
 
 
+@pytest.mark.parametrize(
+    "sizes", [[10], [300_000], [1_300_000], [5 * 2**20, 1], [6 * 2**20, 5 * 2**20, 1]], ids=str
+)
+def test_an_object_in_parts_is_fetched_and_found_equal_where_its_store_says_no_checksum(
+    world: World, monkeypatch: pytest.MonkeyPatch, sizes: list[int]
+) -> None:
+    """Programs that stream write small objects in one part; and parts may be of any sizes."""
+    monkeypatch.setattr(download, "LARGE", 2**20)
+    contents = [os.urandom(size) for size in sizes]
+    client, where = world.bucket.client, {"Bucket": world.bucket.name, "Key": "src/a"}
+    where["UploadId"] = client.create_multipart_upload(**where)["UploadId"]
+    parts = [
+        {"PartNumber": n, "ETag": client.upload_part(**where, PartNumber=n, Body=content)["ETag"]}
+        for n, content in enumerate(contents, 1)
+    ]
+    client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+    info = world.bucket.head("src/a")
+    assert info is not None
+    assert (info.etag[-2:], info.crc32) == (f"-{len(parts)}", None)
+    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 1
+    assert Path(world.folder, "dst/a").read_bytes() == b"".join(contents)
+    same = len(sizes) < 3  # where they are of different sizes, the ETag does not tell
+    assert world.sync(world.uri("src/"), world.path("dst/")).kept == same
+
+
 def test_a_source_is_not_deleted_when_one_file_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.write("src/a", "1")
     world.write("src/b", "2")
@@ -568,6 +593,43 @@ def test_a_killed_sync_goes_on_without_what_is_there(world: World, monkeypatch: 
     assert Path(world.folder, "dst/large").read_bytes() == content
     assert fetched[0] <= 3 * 2**20
     assert [path.name for path in Path(world.folder, "dst").iterdir()] == ["large"]
+
+
+def test_a_fetch_that_is_stopped_in_good_order_keeps_the_ranges_that_have_come(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "LARGE", 2**20)
+    monkeypatch.setattr(download, "RANGE", 2**18)
+    content = os.urandom(2**20)
+    world.put("large", content)
+    world.put("small", "1")
+    tasks = [
+        download.FetchTask(row, info.key, info.size, info.etag, world.path(f"dst/{info.key}"))
+        for row, info in enumerate(world.bucket.list())
+    ]
+    come, real_reach, real_came = threading.Semaphore(0), download.failpoints.reach, download._FileSink.came
+
+    def reach(name: str) -> None:
+        real_reach(name)
+        if name == "between:fetch:range":
+            come.release()
+
+    def came(sink: download._FileSink, n: int) -> None:
+        if sink._offset >= 2**19:
+            assert sink._stopped.wait(60)
+        real_came(sink, n)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(download._FileSink, "came", came)
+        patch.setattr(download.failpoints, "reach", reach)
+        fetching = download.fetch_files(tasks, world.bucket)
+        assert next(fetching).ok
+        for _ in range(2):
+            assert come.acquire(timeout=60)
+        fetching.close()
+    (outcome,) = download.fetch_files(tasks[:1], world.bucket)
+    assert (outcome.ok, outcome.bytes_fetched) == (True, 2**19)
+    assert Path(world.folder, "dst/large").read_bytes() == content
 
 
 def test_a_move_that_is_killed_before_it_deletes_has_lost_nothing(world: World) -> None:

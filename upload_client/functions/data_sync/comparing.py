@@ -23,10 +23,9 @@ from upload_client.s3.bucket import (
     ObjectInfo,
     StoreError,
     repeat_while_lost,
-    store_errors,
     whole_crc32,
 )
-from upload_client.transfer.download import read_etag
+from upload_client.transfer.download import part_size_of, read_etag
 
 __all__ = ["Comparing", "Item", "abreast", "begun_early"]
 
@@ -123,19 +122,11 @@ class Comparing:
             return True
         if info.crc32 is not None:
             return info.crc32 != crc32_of(path)
-        return read_etag(path, self._part_size(bucket, item.path, facts)) != facts.etag
-
-    def _part_size(self, bucket: Bucket, path: str, facts: Facts) -> int | None:
-        if "-" not in facts.etag:
-            return None
-        client: Any = bucket.client
-        with contextlib.suppress(StoreError), store_errors(f"HEAD {path}"):
-            said = client.head_object(
-                Bucket=bucket.name, Key=bucket.prefix + path, PartNumber=1, IfMatch=f'"{facts.etag}"'
-            )
-            size: int = said.get("ContentLength", 0)
-            return size or None
-        return None
+        part_size = None
+        if "-" in facts.etag:
+            with contextlib.suppress(StoreError):
+                part_size = part_size_of(bucket, item.path, facts.etag, facts.size)
+        return read_etag(path, part_size, facts.etag) != facts.etag
 
     def _objects_differ(self, item: Item, source: Bucket, target: Bucket) -> bool:
         """Whether two objects differ, by what their stores say of them; where that is nothing, they may."""
