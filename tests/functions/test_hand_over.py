@@ -28,7 +28,14 @@ from upload_client.core.hand_over import HandOver, archived_line
 from upload_client.core.layout import Layout
 from upload_client.core.receipt import encode_receipt
 from upload_client.errors import DeliveryError, Locked, NotComplete, UsageError
-from upload_client.functions.hand_over.work import HandOverRefused, Job, hand_over, notifier
+from upload_client.functions.hand_over.removal import Removal, remove_delivery
+from upload_client.functions.hand_over.work import (
+    HandOverRefused,
+    Job,
+    hand_over,
+    notifier,
+    read_receipt,
+)
 from upload_client.receipts.custody import Recorder, stored_chain
 from upload_client.receipts.hand_overs import last_hand_over
 from upload_client.receipts.signing import make_key, open_key
@@ -347,6 +354,26 @@ def test_a_receipt_that_is_written_at_the_moment_of_the_removal_is_seen(
     monkeypatch.undo()
     assert place.hand_over(remove=True).record.epoch == 4
     assert place.archived() == corrected
+
+
+def test_a_receipt_that_is_written_before_a_delivery_is_closed_keeps_it_from_being_withdrawn(
+    place: Place,
+) -> None:
+    removal = Removal(place.control, place.landing, place.layout, "withdrawn")
+    _, files, sha256, head = read_receipt(place.control, place.layout)
+    place.land({**FILES, "more": b"of a later run"}, 4)
+    with pytest.raises(DeliveryError, match="another receipt meanwhile; nothing was removed"):
+        remove_delivery(removal, (head, sha256, files), place.told.append)
+    assert place.landed() == {**FILES, "more": b"of a later run"}
+
+
+def test_nothing_is_called_withdrawn_where_the_receipt_names_another_landing_place(place: Place) -> None:
+    _, files, sha256, head = read_receipt(place.control, place.layout)
+    elsewhere = Bucket(place.landing.name, prefix="elsewhere/", client=place.landing.client)
+    removal = Removal(place.control, elsewhere, place.layout, "withdrawn")
+    with pytest.raises(DeliveryError, match="nothing was removed"):
+        remove_delivery(removal, (head, sha256, files), place.told.append)
+    assert place.landed() == FILES
 
 
 def test_a_removal_that_was_ended_is_told_of_where_nothing_is_to_be_removed(place: Place) -> None:

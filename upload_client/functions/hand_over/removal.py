@@ -19,8 +19,10 @@ from upload_client.core.layout import Layout
 from upload_client.core.receipt import ReceiptHead
 from upload_client.core.text import counted
 from upload_client.core.times import timestamp
+from upload_client.errors import DeliveryError
 from upload_client.receipts.custody import Recorder, record
 from upload_client.receipts.hand_overs import closing
+from upload_client.receipts.store import last_receipt
 from upload_client.s3.bucket import Bucket, repeat_while_lost
 from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
@@ -129,9 +131,18 @@ def remove_delivery(
     Raises:
         Locked: somebody hands it over, or removes it, at this moment; or a run of the provider is at work.
         ChainBroken: what lies where the record would is no custody chain.
+        DeliveryError: the receipt names another landing place, or is not the last one any more; nothing was
+            removed.
         StoreError: a bucket refuses.
     """
     head, sha256, files = receipt
+    place = f"s3://{job.landing.name}/{job.landing.prefix}"
+    if head.landing != place:
+        raise DeliveryError(
+            f"the receipt names {head.landing} as the landing place, and the settings name {place}:"
+            " nothing was removed",
+            hint="Run it with the settings of the place where the files are.",
+        )
     lock = Lock(
         job.control,
         job.layout.handing_over,
@@ -153,6 +164,11 @@ def remove_delivery(
         Lock(
             job.control, job.layout.owned, agent_id=new_agent_id(), lease_seconds=LEASE, clock=job.clock
         ).check_free()
+        if last_receipt(job.control, job.layout) != job.layout.receipt(head.epoch):
+            raise DeliveryError(
+                "a run of the provider has written another receipt meanwhile; nothing was removed",
+                hint="Run it again: it removes what the new receipt names.",
+            )
         removed = remove_named(job.landing, files, lock.check_held)
         say(f"removed {counted(removed.n, 'file')} from landing")
         if removed.n_stay:
@@ -160,7 +176,6 @@ def remove_delivery(
         failpoints.reach("between:removal:removed")
         if job.recorder is None:
             return removed, None
-        place = f"s3://{job.landing.name}/{job.landing.prefix}"
         happened = removed.happened(job.why, place, job.note)
         made = record(job.control, job.layout, head, sha256, happened, job.recorder, job.clock)
         before = f" ({made.event}, {made.recorded_at})" if made.event != job.why else ""
