@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import socket
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from authority import Authority
@@ -155,6 +158,17 @@ def test_what_lay_beside_a_receipt_goes_with_it_when_another_one_is_fetched(run,
     control.put(layout.receipt(2), receipt_of(tmp_path / "other", tmp_path / "other")[0].read_bytes())
     bring_receipt(control, layout.receipt(2), dated, force=True)
     assert not stamp.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_receipt_goes_into_a_pipe_which_nobody_reads_before(receipt, tmp_path, bucket):
+    control, layout = Bucket(bucket.name, prefix="D/Y/", client=bucket.client), Layout("D", "Y", "staging")
+    control.put(layout.receipt(1), receipt.read_bytes())
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_bytes)
+        _, sha256 = bring_receipt(control, layout.receipt(1), tmp_path / "pipe")
+        assert hashlib.sha256(read.result(60)).hexdigest() == sha256
 
 
 def test_the_password_of_a_proxy_may_hold_what_ends_a_name(run, receipt, monkeypatch):

@@ -18,6 +18,7 @@ from upload_client.cli.app import main
 from upload_client.core.attestation import decode_envelope
 from upload_client.core.custody import decode_record, encode_record
 from upload_client.receipts.signing import open_key, sign_payload
+from upload_client.s3.bucket import AccessDenied
 from upload_client.sandbox import Sandbox
 
 pytest.importorskip("cryptography")
@@ -270,6 +271,17 @@ def test_a_receipt_in_a_bucket_brings_its_records(custody, verified):
     url = f"{root}/staging/receipt/00000001.json"
     code, said = verified(url, "--profile", custody.sandbox.profile, "--require-signature")
     assert (code, "custody   3 records, none missing between them, each signed" in said) == (0, True)
+
+
+def test_who_does_not_ask_for_the_records_of_a_receipt_in_a_bucket_needs_none_of_them(custody, monkeypatch):
+    def refused(*_: object) -> None:
+        raise AccessDenied("this person may not list there")
+
+    monkeypatch.setattr("upload_client.receipts.custody.chain_in", refused)
+    root = f"s3://{custody.sandbox.control_bucket}/{custody.delivery.dataset}/{custody.delivery.delivery_id}"
+    asked = ["verify", f"{root}/staging/receipt/00000001.json", "--profile", str(custody.sandbox.profile)]
+    assert main([*asked, "--key", str(custody.public), "--require-signature"]) == 0
+    assert main([*asked, "--chain"]) != 0
 
 
 def test_a_delivery_that_is_withdrawn_is_closed_removed_and_recorded(custody, verified, tmp_path):

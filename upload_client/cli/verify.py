@@ -209,7 +209,7 @@ def verify(
             against=against,
         )
         path = (
-            _fetched(receipt, profile, patience, stack)
+            _fetched(receipt, profile, patience, stack, with_chain=chain)
             if receipt.startswith("s3://")
             else _readable(Path(receipt), stack)
         )
@@ -364,8 +364,13 @@ def _readable(receipt: Path, stack: ExitStack, what: str = "receipt") -> Path:
         ) from error
 
 
-def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitStack) -> Path:
-    """A copy of a receipt that lies in a bucket."""
+def _fetched(
+    url: str, profile: str | None, patience: str | None, stack: ExitStack, *, with_chain: bool
+) -> Path:
+    """A copy of a receipt that lies in a bucket, and of what lies there beside it.
+
+    Its custody chain only where it is asked for: not everybody may list that.
+    """
     import tempfile  # noqa: PLC0415 # not for --help
 
     from upload_client.aws.auth import open_session  # noqa: PLC0415 # imports boto3
@@ -397,11 +402,11 @@ def _fetched(url: str, profile: str | None, patience: str | None, stack: ExitSta
             found = patiently(partial(beside.get, key, limit=MAX_ANSWER))
             with naming(copy.parent):
                 copy.with_name(file).write_bytes(found.body)
-    chain = sources.bucket_of(
-        f"{place.removesuffix('receipt')}custody/{name.removesuffix('.json')}", session, settings
-    )
-    lines = patiently(lambda: chain_in(chain))
-    if lines:
+    if with_chain:
+        chain = sources.bucket_of(
+            f"{place.removesuffix('receipt')}custody/{name.removesuffix('.json')}", session, settings
+        )
+        lines = patiently(lambda: chain_in(chain))
         with naming(copy.parent):
             copy.with_name(chain_name(copy.name)).write_bytes(b"".join(lines))
     return copy

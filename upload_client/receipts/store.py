@@ -467,6 +467,9 @@ def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = Fals
 
 
 def _sha256_of_file(path: Path) -> str | None:
+    """SHA-256 of a file, hex; None where it is none, such as a pipe, which would be waited for."""
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
