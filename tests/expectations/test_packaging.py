@@ -5,10 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tracemalloc
+import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from upload_client.expectations.packaging import Listed, judge, payloads
 from upload_client.preflight.packages import check_packages
 
 np = pytest.importorskip("numpy")
@@ -35,6 +40,17 @@ def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+
+
+KEYS = (
+    *("@graph", "@type", "@id", "File", "resources", "path", "extrapaths", "hash", "bytes", "conformsTo"),
+    *("distribution", "contentUrl", "zarr_format", "node_type", "shape", "chunks", "dtype", "compressor"),
+    *("chunk_grid", "chunk_key_encoding", "codecs", "configuration", "name", "chunk_shape", "data_type"),
+)
+
+
+def json_of(inner):
+    return st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
 
 
 # --- BagIt -------------------------------------------------------------------------------------
@@ -88,7 +104,113 @@ def test_a_declaration_that_is_none_or_stands_alone_is_noticed(bag):
 def test_a_holey_bag_may_lack_what_is_to_be_fetched(bag):
     (bag / "data/a.txt").unlink()
     (bag / "fetch.txt").write_text("https://example.org/a.txt 200 data/a.txt\n")
-    assert "manifest-sha256.txt" not in wrong(bag)
+    assert list(wrong(bag)) == []  # nor does Payload-Oxum count what is still to come
+
+
+def test_a_bag_is_whole_where_names_are_not_as_its_manifest_spells_them(tmp_path):
+    bagit = pytest.importorskip("bagit")
+    (tmp_path / "a%25b.txt").write_text("x")  # the library writes a percent sign as it is
+    (tmp_path / "c%0Ad.txt").write_text("x")
+    (tmp_path / unicodedata.normalize("NFD", "ä.txt")).write_text("x")
+    bagit.make_bag(str(tmp_path), checksums=["sha256"])
+    manifest = tmp_path / "manifest-sha256.txt"
+    (tmp_path / "tagmanifest-sha256.txt").unlink()
+    manifest.write_text(unicodedata.normalize("NFC", manifest.read_text()))
+    assert wrong(tmp_path) == {}
+    assert said(tmp_path)["manifest-sha256.txt"] == "BagIt manifest: 3 files there, 3 checksums compared"
+
+
+def test_a_bag_may_have_other_checksums_and_encodings_than_are_compared_here(tmp_path):
+    bagit = pytest.importorskip("bagit")
+    (tmp_path / "a.txt").write_text("x")
+    bagit.make_bag(str(tmp_path), checksums=["sha3_256"])
+    assert wrong(tmp_path) == {}
+    (tmp_path / "manifest-md5.txt").write_bytes(b"0" * 32 + b"  data/\xe4.txt\n")
+    (tmp_path / "bag-info.txt").write_bytes(b"Contact-Name: \xe4\nPayload-Oxum: 2.1\n")
+    (tmp_path / "tagmanifest-sha3_256.txt").unlink()
+    assert said(tmp_path)["manifest-md5.txt"] == "BagIt manifest; it is not in UTF-8, and was not looked at"
+    assert list(wrong(tmp_path)) == ["bag-info.txt"]
+
+
+def test_the_files_of_all_bags_are_counted_in_one_pass():
+    files = {
+        "bagit.txt": 1,
+        "data/x": 1,
+        "b/bagit.txt": 1,
+        "b/data/y": 2,
+        "b/data/data/z": None,
+        "c/data/d": 4,
+    }
+    files |= {"data/in/bagit.txt": 5, "data/in/data/w": 6, "b/mydata/q": 7}
+    counts = payloads(iter(files.items()), files.__contains__)
+    assert counts == {"data/": (3, 12), "b/data/": (2, None), "data/in/data/": (1, 6)}
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("ro-crate-metadata.json", b'{"@graph":[' + b"{}," * 2_000_000 + b"{}]}"),
+        ("datapackage.json", b'{"a":"' + b"a" * 33_554_432 + b'"}'),
+        (".zarray", b"[" * 2_000_001),
+        ("a.xml", b'<x xmlns="http://pds.nasa.gov/pds4/pds/v1">' + b"<a>" * 1_000_000),
+    ],
+    ids=["values", "bytes", "depth", "elements"],
+)
+def test_what_would_take_much_memory_is_not_held_against_the_delivery(name, data):
+    judged = judge(name, data, Nothing())
+    assert judged is not None
+    assert "not held against the delivery: it has more than" in judged.told
+    assert not judged.findings.n
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("manifest-md5.txt", b"\n" * 2**24), ("bag-info.txt", b"Payload-Oxum\n" + b" " * 2**24)],
+)
+def test_a_list_of_a_bag_is_read_without_a_copy(name, data):
+    tracemalloc.start()
+    judge(name, data, Nothing("bagit.txt"))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2**23
+
+
+class Nothing:
+    """A delivery without files, but for those that are named."""
+
+    complete = True
+
+    def __init__(self, *paths: str) -> None:
+        self.paths = paths
+
+    def find(self, path):
+        return Listed(1) if path in self.paths else None
+
+    def below(self, _folder):
+        return None
+
+    def digests(self, _path, _algorithms):
+        return {}
+
+
+@pytest.mark.parametrize(
+    "shape", [["9" * 4000] * 65, ["2"] * 65, [str(2**63)]], ids=["long", "many", "large"]
+)
+def test_an_array_of_more_axes_or_longer_ones_than_there_are_is_none(shape):
+    axes = ",".join(shape).encode()
+    ones = b",".join([b"1"] * len(shape))
+    data = b'{"zarr_format":2,"shape":[%b],"chunks":[%b],"dtype":"<f8","compressor":null}' % (axes, ones)
+    judged = judge(".zarray", data, Nothing())
+    assert judged is not None
+    assert "cannot be" in str(judged.findings)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), json_of, max_leaves=12))
+@pytest.mark.parametrize(
+    "name", ["ro-crate-metadata.json", "datapackage.json", "croissant.json", "zarr.json", ".zarray"]
+)
+def test_whatever_a_description_says_it_is_judged(name, content):
+    judge(name, json.dumps(content).encode(), Nothing())
 
 
 def test_a_list_of_checksums_without_a_bag_promises_nothing(tmp_path):
@@ -241,6 +363,7 @@ def test_an_array_of_zarr_is_held_against_its_chunks(tmp_path, version, how):
     array = group.create_array("a", shape=(8, 10), chunks=(2, 2), dtype="i4", **options, **how)
     array[:4] = 1
     group.create_array("scalar", shape=(), dtype="f8")[()] = 3.0
+    group.create_array("empty", shape=(0,), chunks=(0,), dtype="f8")
     zarr.consolidate_metadata(tmp_path / "g.zarr")
     assert wrong(tmp_path) == {}
     name = "zarr.json" if version == 3 else ".zarray"

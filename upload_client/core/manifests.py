@@ -18,12 +18,14 @@ __all__ = [
     "Format",
     "bagit_digest",
     "bagit_line",
+    "bagit_path",
     "detect",
     "header_of",
     "is_above_header",
     "is_directive",
     "named_format",
     "parse_bagit_line",
+    "split_bagit_line",
     "text_coding",
 ]
 
@@ -170,11 +172,28 @@ def bagit_line(path: str, digest: str) -> str:
     return f"{digest}  {_TO_ENCODE.sub(lambda found: f'%{ord(found[0]):02X}', path)}\n"
 
 
+def bagit_path(written: str) -> str:
+    """The path that is written so in a manifest.
+
+    Any other percent-encoding than that of line feed, carriage return and percent sign stays as it is.
+    """
+    return _ENCODED.sub(lambda code: chr(int(code[1], 16)), written)
+
+
 def parse_bagit_line(line: str, algorithm: str) -> tuple[str, str]:
     """Path and digest (hex, small letters) in a line of a payload manifest, without its end.
 
-    A ``*`` or ``./`` before the path, which tools such as md5sum write, is no part of it. Any other
-    percent-encoding than that of line feed, carriage return and percent sign stays as it is.
+    Raises:
+        ValueError: it is no such line; the text is for people.
+    """
+    written, digest = split_bagit_line(line, algorithm)
+    return bagit_path(written), digest
+
+
+def split_bagit_line(line: str, algorithm: str) -> tuple[str, str]:
+    """Path, as it is written, and digest (hex, small letters) in a line of a payload manifest.
+
+    A ``*`` or ``./`` before the path, which tools such as md5sum write, is no part of it.
 
     Raises:
         ValueError: it is no such line; the text is for people.
@@ -185,4 +204,4 @@ def parse_bagit_line(line: str, algorithm: str) -> tuple[str, str]:
         raise ValueError(f"is no line of a BagIt manifest: {digits} digits of {algorithm}, blanks, a path")
     if not found[2].startswith(PAYLOAD):
         raise ValueError("is not below data/, where the files of a bag are (RFC 8493, section 2.1.2)")
-    return _ENCODED.sub(lambda code: chr(int(code[1], 16)), found[2]), found[1].lower()
+    return found[2], found[1].lower()

@@ -11,7 +11,7 @@ from itertools import filterfalse
 from pathlib import Path
 
 from upload_client.core.accidents import POINTER_BYTES, is_pointer
-from upload_client.expectations.packaging import MAX_MANIFEST, Listed, judge, packaging_of
+from upload_client.expectations.packaging import MAX_MANIFEST, Listed, judge, packaging_of, payloads
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
@@ -30,13 +30,17 @@ class _Folder:
         self.complete = complete
         self._source = source
         self._files = files
+        self._below: dict[str, tuple[int, int | None]] | None = None
+        self._is_counted = False
 
     def find(self, path: str) -> Listed | None:
         return Listed(self._files[path]) if path in self._files else None
 
-    def below(self, folder: str) -> tuple[int, int]:
-        sizes = [size or 0 for path, size in self._files.items() if path.startswith(folder)]
-        return len(sizes), sum(sizes)
+    def below(self, folder: str) -> tuple[int, int | None] | None:
+        if not self._is_counted:
+            self._below = payloads(self._files.items(), self._files.__contains__)
+            self._is_counted = True
+        return None if self._below is None else self._below.get(folder, (0, 0))
 
     def digests(self, path: str, algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
         made = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}

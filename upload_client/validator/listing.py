@@ -1,7 +1,8 @@
 """The files of a delivery as its client's index lists them, for manifests that promise some of them.
 
-Of each file 16 bytes are in memory: the hash of its path, and its size. The index is read when the first
-manifest is judged. It has no checksum that a manifest speaks of: those are compared where the files are.
+Of each file 32 bytes are in memory: the hash of its path, its size, and their order. The index is read when
+the first manifest is judged. It has no checksum that a manifest speaks of: those are compared where the files
+are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from upload_client.expectations.packaging import Listed, NoIndex
+from upload_client.expectations.packaging import Listed, NoIndex, payloads
 from upload_client.s3.bucket import Bucket, NotFound
 from upload_client.validator.rows import MalformedIndex, index_rows
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["IndexListing"]
 
 _UNKNOWN = -1
+_MAX_FILES = 5_000_000
+"""In a longer index nothing is looked up: its author does not decide how much memory is taken."""
 
 
 class IndexListing:
@@ -40,6 +43,9 @@ class IndexListing:
         self._key = key
         self._lock = threading.Lock()
         self._columns: _Columns | None = None
+        self._below: dict[str, tuple[int, int | None]] | None = None
+        self._is_counted = False
+        self._unusable = ""
 
     def find(self, path: str) -> Listed | None:
         """A file; None: it is none of the delivery.
@@ -50,14 +56,17 @@ class IndexListing:
         """
         return self._read().find(path)
 
-    def below(self, folder: str) -> tuple[int, int]:
-        """The number of files below a folder (which ends with ``/``, or is empty), and their bytes."""
-        n = n_bytes = 0
-        for path, size in self._rows():
-            if path.startswith(folder):
-                n += 1
-                n_bytes += size or 0
-        return n, n_bytes
+    def below(self, folder: str) -> tuple[int, int | None] | None:
+        """The number of files in the payload folder of a bag, and their bytes; None: nobody knows.
+
+        The first time the index is read for it, once for all bags.
+        """
+        columns = self._read()
+        with self._lock:
+            if not self._is_counted:
+                self._below = payloads(self._rows(), lambda path: columns.find(path) is not None)
+                self._is_counted = True
+            return None if self._below is None else self._below.get(folder, (0, 0))
 
     def digests(self, _path: str, _algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
         """Nothing: no content is read again for a manifest."""
@@ -65,9 +74,14 @@ class IndexListing:
 
     def _read(self) -> _Columns:
         with self._lock:
+            if self._unusable:
+                raise NoIndex(self._unusable)
             if self._columns is None:
                 columns = _Columns()
-                for path, size in self._rows():
+                for n, (path, size) in enumerate(self._rows()):
+                    if n >= _MAX_FILES:
+                        self._unusable = f"the index lists more than {_MAX_FILES:,} files"
+                        raise NoIndex(self._unusable)
                     columns.add(path, size)
                 columns.sort()
                 self._columns = columns
@@ -79,7 +93,8 @@ class IndexListing:
         except NotFound:
             raise NoIndex("there is no index") from None
         except MalformedIndex as error:
-            raise NoIndex(f"the index is none: {error}") from None
+            self._unusable = f"the index is none: {error}"
+            raise NoIndex(self._unusable) from None
 
 
 class _Columns:

@@ -15,7 +15,16 @@ from typing import Final, NamedTuple
 from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, shown
 from upload_client.expectations.packaging import bagit, descriptions, pds4, zarr
-from upload_client.expectations.packaging.promises import Listed, Listing, NoIndex, Promise, Promised, wrong
+from upload_client.expectations.packaging.bagit import payloads
+from upload_client.expectations.packaging.promises import (
+    Listed,
+    Listing,
+    NoIndex,
+    Promise,
+    Promised,
+    TooLarge,
+    wrong,
+)
 
 __all__ = [
     "MAX_MANIFEST",
@@ -28,6 +37,7 @@ __all__ = [
     "judge",
     "may_promise",
     "packaging_of",
+    "payloads",
 ]
 
 MAX_MANIFEST: Final = 64 * 1024 * 1024
@@ -93,17 +103,22 @@ def judge(
                 raise wrong(f"it promises more than {_MAX_PROMISES:,} files")
             go_on()
             tally.add(promise)
+    except TooLarge as error:
+        return Judged(findings, f"{packaging} manifest not held against the delivery: {error}")
     except (ValueError, RecursionError) as error:
         findings.add("", str(error) if type(error) is ValueError else f"it cannot be read: {error}")
         return Judged(findings, f"{packaging} manifest")
     for folder, n_files, n_bytes in promised.counted if listing.complete else ():
-        there, size = listing.below(folder)
+        below = listing.below(folder)
+        if below is None:
+            continue
+        there, size = below
         if n_files is not None and there > n_files and n_bytes is None:
             verb = "is" if there - n_files == 1 else "are"
             findings.add(
                 "", f"{counted(there - n_files, 'file')} below {shown(folder)} {verb} not named in it"
             )
-        elif n_bytes is not None and (there, size) != (n_files, n_bytes):
+        elif n_bytes is not None and size is not None and (there, size) != (n_files, n_bytes):
             findings.add(
                 "",
                 f"{n_files:,} files with {n_bytes:,} bytes should be below {shown(folder)},"
@@ -123,8 +138,8 @@ class _Bags:
     def find(self, path: str) -> Listed | None:
         return Listed(None) if path in self._bags else None
 
-    def below(self, _folder: str) -> tuple[int, int]:
-        return 0, 0
+    def below(self, _folder: str) -> None:
+        return None
 
     def digests(self, _path: str, _algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
         return {}
@@ -150,7 +165,7 @@ def checksums_of(
         for promise in islice(() if promised is None else promised.promises, _MAX_PROMISES):
             if promise.sums:
                 yield promise.path, promise.sums
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, TooLarge):
         return
 
 

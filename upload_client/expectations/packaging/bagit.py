@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 
-from upload_client.core.manifests import DIGESTS, PAYLOAD, bagit_digest, parse_bagit_line
+from upload_client.core.manifests import DIGESTS, PAYLOAD, bagit_digest, bagit_path, split_bagit_line
 from upload_client.expectations.packaging.promises import Listing, Promise, Promised
 
-__all__ = ["is_named", "promised"]
+__all__ = ["is_named", "payloads", "promised"]
+
+MAX_BAGS = 100_000
+"""Bags of a delivery whose files are counted."""
+_BLOCK = 1024 * 1024
+_LINE = re.compile(rb"[^\r\n]+")
+_OTHERS = (
+    *("sha224", "sha384", "sha3224", "sha3256", "sha3384", "sha3512", "blake2b", "blake2s", "blake3"),
+    *("sha3_224", "sha3_256", "sha3_384", "sha3_512", "blake2b512", "blake2b256", "sha512256"),
+)
+"""Algorithms by which others make manifests, and that are not compared here."""
 
 _TAGS = re.compile(r"tag(manifest-[a-z0-9]+\.txt)")
 _TAG_LINE = re.compile(r"([0-9A-Fa-f]+)[ \t]+\*?(?:\./)?(.+)", re.DOTALL)
-_VERSION = re.compile(r"BagIt-Version: \d+\.\d+\s+Tag-File-Character-Encoding: \S+\s*")
-_OXUM = re.compile(r"^Payload-Oxum\s*:\s*(\d{1,18})\.(\d{1,18})\s*$", re.MULTILINE)
+_VERSION = re.compile(r"BagIt-Version *: \d+\.\d+\s+Tag-File-Character-Encoding: \S+\s*")
+_OXUM = re.compile(rb"^Payload-Oxum\s*:\s*(\d{1,18})\.(\d{1,18})\s*$", re.MULTILINE)
 
 
 def is_named(name: str) -> bool:
@@ -25,6 +37,38 @@ def is_named(name: str) -> bool:
     )
 
 
+def payloads(
+    rows: Iterable[tuple[str, int | None]], is_there: Callable[[str], bool]
+) -> dict[str, tuple[int, int | None]] | None:
+    """The number of files below the payload folder of each bag, and their bytes, in one pass over all files.
+
+    Args:
+        rows: path and size of each file; a size that nobody knows makes the bytes unknown.
+        is_there: whether something is the path of a file.
+
+    Returns:
+        By the path of the folder, with its ``/``; None: there are more bags than are counted.
+    """
+    counts: dict[str, tuple[int, int | None]] = {}
+    last = ""  # the folder that was last found to be in no bag
+    for path, size in rows:
+        at = path.find(PAYLOAD)
+        while at >= 0:
+            end = at + len(PAYLOAD)
+            folder = path[:end]
+            if (not at or path[at - 1] == "/") and folder != last:
+                known = counts.get(folder)
+                if known is None and not is_there(f"{path[:at]}bagit.txt"):
+                    last = folder
+                else:
+                    n, n_bytes = known or (0, 0)
+                    counts[folder] = n + 1, None if n_bytes is None or size is None else n_bytes + size
+                    if len(counts) > MAX_BAGS:
+                        return None
+            at = path.find(PAYLOAD, end)
+    return counts
+
+
 def promised(path: str, data: bytes, listing: Listing) -> Promised | None:
     """The promises of a file of a bag; None: where it lies there is no bag.
 
@@ -33,50 +77,97 @@ def promised(path: str, data: bytes, listing: Listing) -> Promised | None:
     """
     folder, _, name = path.rpartition("/")
     top = f"{folder}/" if folder else ""
-    if name != "bagit.txt" and listing.find(f"{top}bagit.txt") is None:
-        return None
-    text = data.decode("utf-8-sig")
     if name == "bagit.txt":
-        if not _VERSION.fullmatch(text):
-            raise ValueError("it is no declaration of a bag: BagIt-Version and Tag-File-Character-Encoding")
-        manifests = [f"{top}manifest-{algorithm}.txt" for algorithm in DIGESTS]
-        if listing.complete and not any(map(listing.find, manifests)):
-            raise ValueError("there is no manifest beside it (manifest-sha256.txt, for example)")
-        return Promised("bag", iter(()))
-    if name == "bag-info.txt":
-        oxum = _OXUM.search(text)
-        if oxum is None:
-            return Promised("bag info", iter(()))
-        return Promised("bag info", iter(()), ((f"{top}{PAYLOAD}", int(oxum[2]), int(oxum[1])),))
-    lines = [line for line in re.split(r"\r\n|\r|\n", text) if line]
+        return _declaration(top, data, listing)
+    if listing.find(f"{top}bagit.txt") is None:
+        return None
     # Of a holey bag (section 2.2.3) files are fetched from elsewhere: they need not be there.
     whole = listing.find(f"{top}fetch.txt") is None
     notes = () if whole else ("files that are to be fetched may be missing",)
+    if name == "bag-info.txt":
+        oxum = _OXUM.search(data)
+        if oxum is None or not whole:
+            return Promised("bag info", iter(()), notes=notes)
+        return Promised("bag info", iter(()), ((f"{top}{PAYLOAD}", int(oxum[2]), int(oxum[1])),))
     tags = _TAGS.fullmatch(name)
+    what = "BagIt manifest" if tags is None else "tag manifest"
+    if not _is_utf8(data):  # the declaration may name another encoding
+        return Promised(what, iter(()), notes=("it is not in UTF-8, and was not looked at",))
+    data = data.removeprefix(codecs.BOM_UTF8)
     if tags is not None:
         algorithm = bagit_digest(tags[1])
         if algorithm is None:
-            return Promised("tag manifest", iter(()), notes=("its algorithm is not known here",))
-        return Promised("tag manifest", _of_tags(lines, top, algorithm), notes=notes)
+            return Promised(what, iter(()), notes=("its algorithm is not known here",))
+        return Promised(what, _of_tags(data, top, algorithm, listing), notes=notes)
     algorithm = bagit_digest(name)
     assert algorithm is not None
-    payload = list(_of_payload(lines, top, algorithm, required=whole))
-    counted = ((f"{top}{PAYLOAD}", len({one.path for one in payload}), None),) if whole else ()
-    return Promised("BagIt manifest", iter(payload), counted, notes)
+    counted: list[tuple[str, int | None, int | None]] = []
+    return Promised(what, _of_payload(data, top, algorithm, listing, counted, whole=whole), counted, notes)
 
 
-def _of_payload(lines: list[str], top: str, algorithm: str, *, required: bool) -> Iterator[Promise]:
-    for number, line in enumerate(lines, 1):
+def _declaration(top: str, data: bytes, listing: Listing) -> Promised:
+    if not _VERSION.fullmatch(data.decode("utf-8-sig")):
+        raise ValueError("it is no declaration of a bag: BagIt-Version and Tag-File-Character-Encoding")
+    manifests = (f"{top}manifest-{algorithm}.txt" for algorithm in (*DIGESTS, *_OTHERS))
+    if listing.complete and not any(map(listing.find, manifests)):
+        raise ValueError("there is no manifest beside it (manifest-sha256.txt, for example)")
+    return Promised("bag", iter(()))
+
+
+def _is_utf8(data: bytes) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for at in range(0, len(data), _BLOCK):  # as a whole it would take four times as much memory
+            decoder.decode(data[at : at + _BLOCK])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, str]]:
+    return enumerate((found[0].decode() for found in _LINE.finditer(data)), 1)
+
+
+def _place(top: str, written: str, listing: Listing) -> str:
+    """The path of a file in the delivery.
+
+    Some libraries write percent signs as they are, and some file systems change how a letter with an accent
+    is composed: of what may be meant it is the first that is there.
+    """
+    path = top + bagit_path(written)
+    if "%" in written or not path.isascii():
+        meant = (path, top + written, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
+        return next((one for one in dict.fromkeys(meant) if listing.find(one) is not None), path)
+    return path
+
+
+def _of_payload(
+    data: bytes,
+    top: str,
+    algorithm: str,
+    listing: Listing,
+    counted: list[tuple[str, int | None, int | None]],
+    *,
+    whole: bool,
+) -> Iterator[Promise]:
+    seen: set[int] = set()
+    for number, line in _lines(data):
         try:
-            path, digest = parse_bagit_line(line, algorithm)
+            written, digest = split_bagit_line(line, algorithm)
         except ValueError as error:
             raise ValueError(f"line {number} {error}") from None
-        yield Promise(top + path, sums=((algorithm, bytes.fromhex(digest)),), required=required)
+        path = _place(top, written, listing)
+        seen.add(hash(path))
+        yield Promise(path, sums=((algorithm, bytes.fromhex(digest)),), required=whole)
+    if whole:
+        counted.append((f"{top}{PAYLOAD}", len(seen), None))
 
 
-def _of_tags(lines: list[str], top: str, algorithm: str) -> Iterator[Promise]:
-    for number, line in enumerate(lines, 1):
+def _of_tags(data: bytes, top: str, algorithm: str, listing: Listing) -> Iterator[Promise]:
+    for number, line in _lines(data):
         found = _TAG_LINE.fullmatch(line)
         if found is None or len(found[1]) != 2 * DIGESTS[algorithm]:
             raise ValueError(f"line {number} is no line of a tag manifest")
-        yield Promise(top + found[2], sums=((algorithm, bytes.fromhex(found[1])),))
+        path = _place(top, found[2], listing)
+        yield Promise(path, sums=((algorithm, bytes.fromhex(found[1])),))

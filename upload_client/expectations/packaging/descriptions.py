@@ -15,7 +15,9 @@ from upload_client.expectations.packaging.promises import (
     Listing,
     Promise,
     Promised,
+    TooLarge,
     beside,
+    bounded,
     whole_number,
     wrong,
 )
@@ -25,6 +27,8 @@ __all__ = ["is_named", "promised"]
 _CRATE = "ro-crate-metadata.json"
 _PACKAGE = "datapackage.json"
 _CROISSANT = "mlcommons.org/croissant"
+_MAX_BYTES = 32 * 1024 * 1024
+_MAX_VALUES = 2_000_000
 _SUMS = ("md5", "sha1", "sha256", "sha512")
 
 
@@ -38,12 +42,14 @@ def promised(path: str, data: bytes, _listing: Listing) -> Promised | None:
 
     Raises:
         ValueError: it says what cannot be.
+        TooLarge: it has more values than are looked at.
     """
     name = path.rpartition("/")[2]
     is_sure = name in (_CRATE, _PACKAGE)
     try:
+        bounded(data, _MAX_BYTES, b",:[{", _MAX_VALUES)
         content = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError, TooLarge):
         if is_sure:
             raise
         return None
@@ -110,7 +116,10 @@ def _of_package(path: str, resources: list[Any]) -> Iterator[Promise]:
         for file in files:
             if file is not None:
                 yield Promise(file, size, sums)
-        for named in resource.get("extrapaths") or ():
+        more = resource.get("extrapaths") or []
+        if not isinstance(more, list):
+            raise wrong("its extrapaths are no list")
+        for named in more:
             file = beside(path, named, is_url="://" in str(named))
             if file is not None:
                 yield Promise(file)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from upload_client.core import digests
-from upload_client.expectations.packaging.promises import Listing, Promise, Promised, beside
+from upload_client.expectations.packaging.promises import Listing, Promise, Promised, beside, bounded
 
 __all__ = ["is_meant", "is_named", "promised"]
 
+_MAX_BYTES = 16 * 1024 * 1024
+_MAX_MARKS = 1_000_000
 _SPACE = "http://pds.nasa.gov/pds4/pds/"
 _SIZE = re.compile(r"(?:Byte|[ML]SB)(1|2|4|8|16)?$")
 _OWN = {"IEEE754LSBSingle": 4, "IEEE754MSBSingle": 4, "IEEE754LSBDouble": 8, "IEEE754MSBDouble": 8}
@@ -32,9 +34,11 @@ def promised(path: str, data: bytes, _listing: Listing) -> Promised | None:
 
     Raises:
         ValueError: it is not whole, or says what cannot be.
+        TooLarge: it has more elements and attributes than are looked at.
     """
     if not is_meant(data):
         return None
+    bounded(data, _MAX_BYTES, b"<=", _MAX_MARKS)
     text = data.decode("utf-8-sig")
     if "<!ENTITY" in text or "<!DOCTYPE" in text:
         raise ValueError("it declares entities, which no label has")

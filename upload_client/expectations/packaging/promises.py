@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
-__all__ = ["Listed", "Listing", "NoIndex", "Promise", "Promised", "beside", "whole_number", "wrong"]
+__all__ = [
+    "Listed",
+    "Listing",
+    "NoIndex",
+    "Promise",
+    "Promised",
+    "TooLarge",
+    "beside",
+    "bounded",
+    "whole_number",
+    "wrong",
+]
 
 
 def wrong(text: str) -> ValueError:
@@ -16,6 +27,28 @@ def wrong(text: str) -> ValueError:
 
 class NoIndex(Exception):  # noqa: N818 — it reads as what it says
     """There is nothing to hold a manifest against; the text says why."""
+
+
+class TooLarge(Exception):  # noqa: N818 — it reads as what it says
+    """To read a manifest would take too much memory; the text says why."""
+
+
+def bounded(data: bytes, most: int, marks: bytes, most_marks: int) -> None:
+    """See to it that what is parsed as a whole fits into memory, whoever has written it.
+
+    Args:
+        data: the content.
+        most: bytes that it may have.
+        marks: characters of which each stands before one value at the most.
+        most_marks: how many of these it may have.
+
+    Raises:
+        TooLarge: it has more.
+    """
+    if len(data) > most:
+        raise TooLarge(f"it has more than {most:,} bytes")
+    if sum(data.count(mark) for mark in marks) > most_marks:
+        raise TooLarge(f"it has more than {most_marks:,} values")
 
 
 class Promise(NamedTuple):
@@ -42,13 +75,14 @@ class Promised(NamedTuple):
     Attributes:
         what: it is, for people: ``BagIt manifest``.
         promises: of files.
-        counted: folders, each with the number of files below it and their bytes, where those are promised.
+        counted: folders, each with the number of files below it and their bytes, where those are promised;
+            known when all promises have been gone through.
         notes: what was not looked at, in words.
     """
 
     what: str
     promises: Iterator[Promise]
-    counted: tuple[tuple[str, int | None, int | None], ...] = ()
+    counted: Sequence[tuple[str, int | None, int | None]] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -70,8 +104,8 @@ class Listing(Protocol):
     def find(self, path: str) -> Listed | None:
         """A file; None: it is none of the delivery."""
 
-    def below(self, folder: str) -> tuple[int, int]:
-        """The number of files below a folder (which ends with ``/``, or is empty), and their bytes."""
+    def below(self, folder: str) -> tuple[int, int | None] | None:
+        """The number of files in the payload folder of a bag, and their bytes; None: nobody knows."""
 
     def digests(self, path: str, algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
         """Checksums of the content; those that nobody can tell here are left out."""

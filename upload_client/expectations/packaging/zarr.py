@@ -12,12 +12,15 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from upload_client.expectations.packaging.promises import Listing, Promise, Promised, wrong
+from upload_client.expectations.packaging.promises import Listing, Promise, Promised, bounded, wrong
 
 __all__ = ["is_named", "promised"]
 
 MAX_CHUNKS = 100_000
 """Chunks of an array that are looked for; of more the first ones."""
+_MAX_BYTES = 32 * 1024 * 1024
+_MAX_VALUES = 2_000_000
+_MAX_AXES, _MAX_LENGTH = 64, 2**63
 _NAMES = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")
 _DTYPE = re.compile(r"[<>|][biufcmMSUV](\d{1,6})(?:\[.*\])?")
 _DATA_TYPES = re.compile(r"(?:u?int|float|complex)(8|16|32|64|128)|bool|r(\d{1,6})")
@@ -42,9 +45,11 @@ def promised(path: str, data: bytes, listing: Listing) -> Promised | None:
 
     Raises:
         ValueError: they are none, or say what cannot be.
+        TooLarge: they have more values than are looked at.
     """
     folder, _, name = path.rpartition("/")
     top = f"{folder}/" if folder else ""
+    bounded(data, _MAX_BYTES, b",:[{", _MAX_VALUES)
     content = json.loads(data)
     if not isinstance(content, dict):
         raise wrong("it is no JSON object")
@@ -84,9 +89,11 @@ def _grid(shape: Any, chunk: Any) -> tuple[int, ...]:  # noqa: ANN401 — from m
         isinstance(n, int) and not isinstance(n, bool) for n in (*shape, *chunk)
     ):
         raise ValueError("its shape and that of its chunks do not go together")
-    if any(n < 0 for n in shape) or any(n < 1 for n in chunk):
+    if len(shape) > _MAX_AXES or any(not 0 <= n < _MAX_LENGTH for n in (*shape, *chunk)):
         raise ValueError("its shape, or that of its chunks, cannot be")
-    return tuple(-(-n // size) for n, size in zip(shape, chunk, strict=True))
+    if not all(size or not n for n, size in zip(shape, chunk, strict=True)):
+        raise ValueError("its chunks hold nothing, which cannot be")
+    return tuple(-(-n // size) if n else 0 for n, size in zip(shape, chunk, strict=True))
 
 
 def _second(content: dict[str, Any]) -> _Array:
@@ -104,9 +111,12 @@ def _second(content: dict[str, Any]) -> _Array:
 def _third(content: dict[str, Any]) -> _Array | None:
     grid = content["chunk_grid"]
     keys = content["chunk_key_encoding"]
+    if isinstance(keys, str):  # in short, where it needs no configuration
+        keys = {"name": keys}
     if grid["name"] != "regular" or keys["name"] not in ("default", "v2"):
         return None
     chunk = grid["configuration"]["chunk_shape"]
+    counts = _grid(content["shape"], chunk)
     size = None
     kind = content["data_type"]
     codecs = [one["name"] if isinstance(one, dict) else one for one in content["codecs"]]
@@ -115,7 +125,7 @@ def _third(content: dict[str, Any]) -> _Array | None:
         size = math.prod(chunk) * (int(match[1] or match[2] or 8) // 8)
     usual = "/" if keys["name"] == "default" else "."
     separator = (keys.get("configuration") or {}).get("separator", usual)
-    return _Array(_grid(content["shape"], chunk), size, "c" if keys["name"] == "default" else "", separator)
+    return _Array(counts, size, "c" if keys["name"] == "default" else "", separator)
 
 
 def _of_array(what: str, top: str, array: _Array, listing: Listing) -> Promised:
