@@ -43,7 +43,7 @@ class FileCode(StrEnum):
     NOT_AS_INDEXED = (
         "not_as_indexed",
         "failed",
-        "Mend the file or write the index anew, then run the command again.",
+        "Mend the file, or bring the index or manifest up to date; then run the command again.",
     )
     CHANGED_SINCE_INDEXED = (
         "changed_since_indexed",
