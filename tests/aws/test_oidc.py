@@ -59,7 +59,7 @@ class Issuer(ThreadingHTTPServer):
                 status, said = waiting.pop(0) if waiting else (200, issuer.said(self.path, asked))
                 body = said if isinstance(said, bytes) else json.dumps(said).encode()
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(body) + issuer.cut))
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -69,6 +69,7 @@ class Issuer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked, self.answers, self.n = [], {}, 0
+        self.cut = False  # whether each answer ends a byte early
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def said(self, path, asked):
@@ -180,6 +181,7 @@ def test_a_login_is_kept_for_its_person_alone_and_renewed_without_anybody(issuer
     [
         {"endpoint_url": "http://127.0.0.1:1"},
         {"endpoints": {"sts": "http://127.0.0.1:1"}},
+        {"endpoints": {"s3": "http://127.0.0.1:1"}},
         {"role_arn": "arn:aws:iam::role/other"},
         {"oidc_client_id": "other"},
     ],
@@ -208,6 +210,20 @@ def test_where_another_process_renews_at_the_same_moment_its_token_is_taken(issu
     login._ask = lambda *what: (kept.write_text("refresh-of-the-other"), real(*what))[1]
     login.refresh()
     assert issuer.tokens_asked() == ["refresh-1", "refresh-of-the-other"]
+
+
+def test_an_issuer_that_renews_without_an_identity_token_is_logged_in_to_anew(issuer, settings):
+    open_session(settings, prompt=Person())
+    issuer.answers["/token"] = [(200, {"access_token": "a", "refresh_token": "r"})]
+    person = Person()
+    assert open_session(settings, prompt=person).get_credentials().access_key == "AKIA0002"
+    assert len(person.questions) == 1
+
+
+def test_an_answer_of_the_issuer_that_is_cut_off_is_asked_for_later(issuer, settings):
+    issuer.cut = True
+    with pytest.raises(NotReachable, match="the login server"):
+        open_session(settings, prompt=Person())
 
 
 def test_a_login_that_has_ended_is_said_once_and_forgotten(issuer, settings, state):

@@ -6,7 +6,7 @@ and gives credentials (``AssumeRoleWithWebIdentity``); before these run out boto
 
 The tokens are not verified here: they come straight from the issuer, and only STS, which verifies them, acts
 on them. A refresh token is kept for the next run in a file that only this user can read, bound to issuer,
-client, STS and role: who names another STS gets none.
+client, role and all hosts: who names another STS or store gets none.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import boto3
+import urllib3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import RefreshableCredentials
@@ -277,7 +278,8 @@ class OidcLogin:
         _, told = self._post("token_endpoint", body)
         token, refresh = told.get("id_token"), told.get("refresh_token")
         if not isinstance(token, str) or not 0 < len(token) <= _MAX_TOKEN:
-            raise self._odd("it gives no identity token: oidc_scope needs openid")
+            # Also where it renews and gives none, which it may: then the person logs in anew.
+            raise _Refused(self._is_none("it gives no identity token: oidc_scope needs openid"))
         self._id_token = token
         remember(token, str(told.get("access_token") or ""))
         if isinstance(refresh, str) and 0 < len(refresh) <= _MAX_TOKEN:
@@ -285,9 +287,11 @@ class OidcLogin:
             self._refresh_token = refresh
             self._keep()
 
-    def _odd(self, why: str = "") -> LoginRefused:
-        why = why or "is something else there, or in between?"
-        return LoginRefused(f"the answer of {self._issuer} is none of OpenID Connect: {why}")
+    def _odd(self) -> LoginRefused:
+        return LoginRefused(self._is_none("is something else there, or in between?"))
+
+    def _is_none(self, why: str) -> str:
+        return f"the answer of {self._issuer} is none of OpenID Connect: {why}"
 
     def _post(self, place: str, body: str) -> tuple[int, Mapping[str, Any]]:
         status, told = self._ask(str(self._places[place]), body)
@@ -315,9 +319,11 @@ class OidcLogin:
         request = AWSRequest("GET" if body is None else "POST", url, headers, body, stream_output=True)
         try:
             answer = self._http.send(request.prepare())
-            content = answer.raw.read(_MAX_ANSWER + 1)
+            content = b""  # the last read, which has nothing, tells whether the answer was cut off
+            while len(content) <= _MAX_ANSWER and (more := answer.raw.read(_MAX_ANSWER + 1 - len(content))):
+                content += more
             answer.raw.release_conn()
-        except (BotoCoreError, HTTPClientError, OSError) as error:
+        except (BotoCoreError, HTTPClientError, OSError, urllib3.exceptions.HTTPError) as error:
             raise self._refusal("the login server", error) from error
         if answer.status_code == 429 or answer.status_code >= 500:
             raise NotReachable(f"the login server answers {answer.status_code}")
@@ -372,8 +378,8 @@ class OidcLogin:
         from platformdirs import user_state_path  # noqa: PLC0415 - of the client alone
 
         settings = self._settings
-        sts = settings.endpoints.get("sts") or settings.endpoint_url
-        bound = (self._issuer, settings.oidc_client_id, settings.oidc_scope, sts, settings.role_arn)
+        login = (self._issuer, settings.oidc_client_id, settings.oidc_scope, settings.role_arn)
+        bound = (*login, settings.endpoint_url, sorted(settings.endpoints.items()))
         name = hashlib.sha256(json.dumps(bound).encode()).hexdigest()[:32]
         return user_state_path("upload-client", appauthor=False) / "oidc" / name
 
