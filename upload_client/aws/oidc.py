@@ -319,12 +319,14 @@ class OidcLogin:
         request = AWSRequest("GET" if body is None else "POST", url, headers, body, stream_output=True)
         try:
             answer = self._http.send(request.prepare())
-            content = b""  # the last read, which has nothing, tells whether the answer was cut off
+            content = b""
             while len(content) <= _MAX_ANSWER and (more := answer.raw.read(_MAX_ANSWER + 1 - len(content))):
                 content += more
             answer.raw.release_conn()
         except (BotoCoreError, HTTPClientError, OSError, urllib3.exceptions.HTTPError) as error:
             raise self._refusal("the login server", error) from error
+        if len(content) <= _MAX_ANSWER and answer.raw.length_remaining:  # botocore lets urllib3 overlook it
+            raise NotReachable("the login server: its answer was cut off")
         if answer.status_code == 429 or answer.status_code >= 500:
             raise NotReachable(f"the login server answers {answer.status_code}")
         try:
