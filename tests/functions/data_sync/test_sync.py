@@ -456,6 +456,16 @@ def test_a_file_that_changes_while_it_is_moved_stays(world: World, monkeypatch: 
     assert any("changed meanwhile" in line for line in world.warnings)
 
 
+def test_a_move_never_deletes_what_its_destination_has_but_a_link_to(world: World) -> None:
+    file = world.write("src/a", "1")
+    os.utime(file, (time.time() + 3600,) * 2)  # so that nobody lets it be of now
+    Path(world.folder, "dst").mkdir()
+    Path(world.folder, "dst/a").symlink_to(file)
+    world.sync(world.path("src/"), world.path("dst/"), retain_source_data=False)
+    assert world.files("dst") == {"a": "1"}
+    assert any("nothing but a link to the source" in line for line in world.warnings)
+
+
 def test_two_that_need_the_lock_wait_for_each_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.put("src/a", "1")
     monkeypatch.setenv("DATA_SYNC_LOCK_ROOT", world.path("locks"))

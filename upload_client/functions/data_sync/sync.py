@@ -490,7 +490,7 @@ class _Sync:
             self._freshen(target, plan)
         self._remove_extra(source, target, extra)
         if moves:
-            self._remove_source(source, plan, confirmed)
+            self._remove_source(source, target, plan, confirmed)
 
     def _extra(self, there: dict[str, bytes]) -> list[str]:
         """Everything that only the destination has; what stands for an empty folder stays."""
@@ -781,7 +781,9 @@ class _Sync:
             remove_empty(folders, target.path)
         self.counts.removed += len(extra)
 
-    def _remove_source(self, source: Place, plan: _Plan, confirmed: dict[str, Confirmed]) -> None:
+    def _remove_source(
+        self, source: Place, target: Place, plan: _Plan, confirmed: dict[str, Confirmed]
+    ) -> None:
         """Delete what is confirmed at the destination: what was sent, and what was found equal there."""
         sure = [(item.path, item.source) for item in plan.send if item.path in confirmed] + plan.keep
         if isinstance(source, S3Place):
@@ -802,6 +804,11 @@ class _Sync:
             except FileNotFoundError:
                 self.counts.moved += 1
                 folders.add(os.path.dirname(whole))
+                continue
+            if isinstance(target, LocalPlace) and _leads_into(local_path(target.path, path), source.path):
+                self._warn(
+                    f"{for_terminal(whole)} stays: the destination has nothing but a link to the source"
+                )
                 continue
             same = status.st_size == facts.size and status.st_mtime == facts.modified
             if known is not None and known.mtime_ns is not None:
@@ -977,6 +984,13 @@ def _through_links(root: str, paths: Iterable[str]) -> Iterator[tuple[str, str]]
             looked.add(folder)
             if os.path.islink(local_path(root, folder)):
                 yield f"{folder}/", "is a symbolic link at the destination, and leads out of it"
+
+
+def _leads_into(path: str, root: str) -> bool:
+    """Whether a path is a symbolic link to a file, or to what is below a folder."""
+    return os.path.islink(path) and f"{os.path.realpath(path)}{os.sep}".startswith(
+        f"{os.path.realpath(root)}{os.sep}"
+    )
 
 
 def _in_the_way(items: Sequence[Item], extra: Sequence[str]) -> set[str]:
