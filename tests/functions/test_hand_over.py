@@ -23,7 +23,7 @@ from upload_client.cli.app import main
 from upload_client.control.lock import Lock
 from upload_client.core import checksums
 from upload_client.core.attestation import decode_envelope
-from upload_client.core.custody import decode_record
+from upload_client.core.custody import Happened, decode_record
 from upload_client.core.hand_over import HandOver, archived_line
 from upload_client.core.layout import Layout
 from upload_client.core.receipt import encode_receipt
@@ -36,10 +36,11 @@ from upload_client.functions.hand_over.work import (
     notifier,
     read_receipt,
 )
+from upload_client.receipts import custody
 from upload_client.receipts.custody import Recorder, stored_chain
 from upload_client.receipts.hand_overs import last_hand_over
 from upload_client.receipts.signing import make_key, open_key
-from upload_client.s3.bucket import NotFound
+from upload_client.s3.bucket import NotFound, PreconditionFailed
 
 moto = late("moto")
 
@@ -365,6 +366,25 @@ def test_a_receipt_that_is_written_before_a_delivery_is_closed_keeps_it_from_bei
     with pytest.raises(DeliveryError, match="another receipt meanwhile; nothing was removed"):
         remove_delivery(removal, (head, sha256, files), place.told.append)
     assert place.landed() == {**FILES, "more": b"of a later run"}
+
+
+def test_a_record_whose_answer_was_lost_is_kept_as_every_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_key(tmp_path / "key")
+    kept = []
+    monkeypatch.setattr(custody, "retain", lambda _, key, **how: kept.append((key, how["days"])))
+    real = place.control.put
+
+    def lost(key: str, *args, **options):
+        real(key, *args, **options)
+        raise PreconditionFailed("by the attempt before")
+
+    monkeypatch.setattr(place.control, "put", lost)
+    recorder = Recorder(open_key(str(tmp_path / "key")), retain_days=30)
+    made = custody.record_last(place.control, place.layout, Happened("closed"), recorder)
+    assert kept == [(place.layout.custody(3, made.n), 30)]
+    assert len(stored_chain(place.control, place.layout, 3)) == 1
 
 
 def test_nothing_is_called_withdrawn_where_the_receipt_names_another_landing_place(place: Place) -> None:

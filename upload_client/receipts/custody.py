@@ -147,7 +147,7 @@ def record(
         ChainBroken: what is there is no chain.
         StoreError: something could not be read or written.
     """
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
         lines = stored_chain(control, layout, head.epoch)
         try:
             chain = [(line, decode_record(decode_envelope(line).payload)) for line in lines]
@@ -157,6 +157,8 @@ def record(
                 f"the chain below {control.prefix}{layout.custody_prefix(head.epoch)} is broken: {error}"
             ) from None
         if (found := standing(records, happened)) is not None:
+            if attempt:  # it may be ours, of which the answer was lost
+                _keep(control, layout.custody(head.epoch, found.n), by, clock)
             return found
         made = next_record(
             chain,
@@ -172,13 +174,18 @@ def record(
             control.put(there, line, if_none_match=True, content_type="application/json")
         except (PreconditionFailed, NotFound):
             continue  # somebody else was quicker, or the answer to an attempt was lost
-        if by.retain_days is not None:
-            try:
-                retain(control, there, days=by.retain_days, mode=by.retain_mode, now=clock.wall())
-            except StoreError as error:
-                _log.warning("the record %s can be deleted by others: %s", there, for_log(str(error), 500))
+        _keep(control, there, by, clock)
         return made
     raise DeliveryError("others go on writing into the custody chain", hint="Run it again.")
+
+
+def _keep(control: Bucket, key: str, by: Recorder, clock: Clock) -> None:
+    if by.retain_days is None:
+        return
+    try:
+        retain(control, key, days=by.retain_days, mode=by.retain_mode, now=clock.wall())
+    except StoreError as error:
+        _log.warning("the record %s can be deleted by others: %s", key, for_log(str(error), 500))
 
 
 def record_last(
