@@ -48,6 +48,7 @@ from upload_client.errors import SettingsError
 from upload_client.support.consent import is_given
 from upload_client.support.in_use import note
 from upload_client.support.inputs import STDIN, is_once, kept
+from upload_client.support.service_url import service_url
 
 __all__ = [
     "NotAllowed",
@@ -131,21 +132,6 @@ def _lines(patterns: object) -> object:
     return tuple(patterns.splitlines()) if isinstance(patterns, str) else patterns
 
 
-def _url(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("must start with http:// or https://")
-    try:
-        parts = urlsplit(url)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        named = False
-    if not named or any(one.isspace() for one in url):
-        raise ValueError("names no host: https://HOST or https://HOST:PORT")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("must hold a host alone: no user, no password, no '?', no '#'")
-    return url.rstrip("/")
-
-
 def _services(endpoints: dict[str, str]) -> dict[str, str]:
     for service in endpoints:
         if service not in SERVICES:
@@ -156,7 +142,7 @@ def _services(endpoints: dict[str, str]) -> dict[str, str]:
 
 Template = Annotated[str, AfterValidator(_template)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[str, AfterValidator(service_url)]
 
 
 class Settings(BaseModel):

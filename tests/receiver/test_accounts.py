@@ -92,6 +92,17 @@ def test_the_receiver_tries_the_store_where_a_provider_may_not(on_sound, capsys)
     assert list(control.ls("", recursive=True)) == [layout.store_profile]
 
 
+@pytest.mark.parametrize("url", ["store.example", "ftp://store.example", "http://[::1", "http://a b"])
+def test_an_endpoint_that_is_none_is_refused_in_our_words(on, capsys, url):
+    asked = ["--dataset", "survey7", "--delivery-id", "y", "--on", str(on)]
+    assert main(["receiver", "probe", *asked, "--endpoint", url]) == 2
+    assert "error: --endpoint " in capsys.readouterr().err
+    assert main(["receiver", "invite", *asked, "--user", "maria", "--endpoint", url]) == 2
+    on.write_text(f'control_bucket = "c"\nlanding_bucket = "l"\nendpoint_url = "{url}"\n', encoding="utf-8")
+    assert main(["receiver", "probe", *asked]) == 2
+    assert "endpoint_url" in capsys.readouterr().err
+
+
 def test_what_the_receiver_tried_elsewhere_is_not_believed_of_the_providers_endpoint(
     on_sound, real_s3, capsys
 ):

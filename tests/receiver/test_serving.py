@@ -29,7 +29,8 @@ from upload_client import UploadClient
 from upload_client.control.identity import new_agent_id
 from upload_client.core.layout import Layout
 from upload_client.core.lease import LockBody
-from upload_client.errors import NotReachable, UsageError
+from upload_client.errors import Locked, NotReachable, UsageError
+from upload_client.receiver.serving.begun import Begun
 from upload_client.receiver.serving.configuration import Configuration, Serving, read_configuration
 from upload_client.receiver.serving.metrics import Metrics
 from upload_client.receiver.serving.outcomes import Outcomes
@@ -50,6 +51,11 @@ HELD = {
     "acquired_at": "2026-01-01T00:00:00.000Z", "refreshed_at": "2026-01-01T00:00:00.000Z",
     "lease_seconds": 60,
 }  # fmt: skip
+
+
+def waiting_in(folder):
+    """Messages that are still to be told, and those that were given up."""
+    return [path for path in folder.iterdir() if path.suffix != ".taken"]
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +190,7 @@ def test_whoever_comes_is_judged_and_again_and_the_outcome_is_told(running, deli
     figures = server.metrics.text().decode()
     assert 'upload_client_files_total{verdict="invalid"} 1.0' in figures
     assert 'upload_client_runs_total{complete="yes"} 2.0' in figures
-    until(lambda: list((tmp_path / "outcomes").iterdir()) == [])
+    until(lambda: waiting_in(tmp_path / "outcomes") == [])
 
 
 def test_two_processes_share_the_work_and_each_delivery_has_one_validator(running, deliver, tmp_path):
@@ -401,6 +407,44 @@ def test_the_same_outcome_waits_once(serving, tmp_path):
     assert len(list((tmp_path / "waiting").iterdir())) == 1
 
 
+def test_an_outcome_that_was_taken_is_not_told_again_by_the_next_process(serving, webhook, tmp_path):
+    folder = tmp_path / "waiting"
+    for _ in range(2):
+        outcomes = Outcomes(serving, folder, lambda *_: None)
+        outcomes.add(TOLD, 1)
+        outcomes._ways[0]._pass()
+    assert webhook.messages.qsize() == 1
+    assert [(path.suffix, path.stat().st_size) for path in folder.iterdir()] == [(".taken", 0)]
+    outcomes.add(TOLD, 2)
+    assert len(waiting_in(folder)) == 1
+
+
+def test_a_note_of_another_process_of_this_machine_is_not_taken_away(
+    running, configuration, store, monkeypatch, tmp_path
+):
+    def locked(*_, **__):
+        raise Locked("at work elsewhere")
+
+    monkeypatch.setattr("upload_client.receiver.serving.server.serve", locked)
+    lock = LockBody.decode(json.dumps(HELD).encode())
+    monkeypatch.setattr("upload_client.receiver.process.Process.lock", lambda self: lock)
+    delivery = name()
+    staging = Layout("served", delivery, "staging")
+    monkeypatch.setattr(
+        "upload_client.receiver.process.Process.waiting",
+        lambda self, _: (
+            1 if self.layout.root == staging.root and self.layout.transfer_type == "staging" else None
+        ),
+    )
+    theirs = Begun(tmp_path / "begun")
+    assert theirs.note(("served", delivery, "staging"), 1)
+    Bucket(store.control_bucket, client=store.client("s3")).put(f"served/{delivery}/owned", b"{}")
+    monkeypatch.setattr(Begun, "found", lambda self: {})  # it began later than this process
+    server = running()
+    until(lambda: 'validators_left_total{outcome="locked"}' in server.metrics.text().decode())
+    assert theirs.has(("served", delivery, "staging"))
+
+
 def test_of_too_many_outcomes_the_oldest_are_given_up_and_those_are_bounded_too(
     serving, tmp_path, monkeypatch
 ):
@@ -435,7 +479,7 @@ def test_a_program_gets_the_outcome_on_its_standard_input(tmp_path):
     outcomes = Outcomes(serving, tmp_path / "waiting", lambda *_: None)
     outcomes.start()
     outcomes.add(TOLD)
-    until(lambda: not list((tmp_path / "waiting").iterdir()))
+    until(lambda: not waiting_in(tmp_path / "waiting"))
     outcomes.stop()
     assert json.loads((tmp_path / "got").read_text())["valid"] == 1
 

@@ -8,8 +8,10 @@ from upload_client.control.identity import new_agent_id
 from upload_client.control.store_probe import known_profile, probe_profile, save_profile
 from upload_client.core.layout import Layout
 from upload_client.core.store_profile import StoreProfile
+from upload_client.errors import UsageError
 from upload_client.receiver.process import buckets
 from upload_client.receiver.serving.configuration import Configuration
+from upload_client.support.service_url import service_url
 
 __all__ = ["probe_for"]
 
@@ -27,13 +29,17 @@ def probe_for(
             seen at its own endpoint alone.
 
     Raises:
-        UsageError: a name cannot be used.
+        UsageError: a name, or the endpoint, cannot be used.
         StoreError: nobody answers, or something is denied.
     """
     settings = configuration.validator
     if endpoint is not None:
         elsewhere = {name: url for name, url in settings.endpoints.items() if name != "s3"}
-        settings = settings.model_copy(update={"endpoint_url": endpoint.rstrip("/"), "endpoints": elsewhere})
+        try:
+            url = service_url(endpoint)
+        except ValueError as error:
+            raise UsageError(f"--endpoint {error}") from None
+        settings = settings.model_copy(update={"endpoint_url": url, "endpoints": elsewhere})
     if boto3.Session().region_name is None:
         boto3.setup_default_session(region_name=configuration.serve.region)
     layout = Layout(dataset, delivery_id, "staging", settings.control_prefix, settings.landing_prefix)

@@ -13,6 +13,7 @@ from upload_client.core.object_options import check_options
 from upload_client.core.text import for_log
 from upload_client.errors import SettingsError
 from upload_client.receipts.retention import Mode
+from upload_client.support.service_url import service_url
 
 __all__ = ["ENVIRONMENT_VARIABLE", "ValidatorSettings"]
 
@@ -21,6 +22,8 @@ ENVIRONMENT_VARIABLE = "UPLOAD_CLIENT_VALIDATOR"
 
 
 _MOST_TOLD = 5
+
+Url = Annotated[str, AfterValidator(service_url)]
 
 
 class ValidatorSettings(BaseModel):
@@ -49,9 +52,9 @@ class ValidatorSettings(BaseModel):
     outcome_topic: str | None = None
     """ARN of an SNS topic that is told how each run of a delivery has ended."""
 
-    endpoint_url: str | None = None
+    endpoint_url: Url | None = None
     """URL of all AWS services, when not at AWS."""
-    endpoints: dict[str, str] = Field(default_factory=dict)
+    endpoints: dict[str, Url] = Field(default_factory=dict)
     """URLs of single services, by boto3's name; they win over ``endpoint_url``."""
 
     object_options: Annotated[dict[str, str], AfterValidator(check_options)] = Field(default_factory=dict)

@@ -40,23 +40,31 @@ class Begun:
         """Those of an earlier process: epochs by data set, delivery and transfer type."""
         runs: dict[_Run, int] = {}
         for path in self._folder.glob("*.json"):
-            try:
-                with path.open("rb") as file:
-                    dataset, delivery_id, transfer_type, epoch = json.loads(file.read(_MAX_NOTE))
-                check_name(dataset, "name"), check_name(delivery_id, "name")
-            except (OSError, ValueError, TypeError, InvalidName):
-                continue  # cut off, or nobody's
-            if transfer_type in TRANSFER_TYPES and type(epoch) is int:
-                runs[dataset, delivery_id, transfer_type] = epoch
+            found = _read(path)
+            if found is not None:
+                run, epoch = found
+                runs[run] = epoch
         return runs
 
-    def note(self, run: _Run, epoch: int) -> None:
-        """Write down that a run is being judged; on disk when this returns."""
+    def note(self, run: _Run, epoch: int) -> bool:
+        """Write down that a run is being judged; on disk when this returns.
+
+        Returns:
+            Whether it is news: False where it stands there, perhaps by another process of this machine.
+        """
+        if self.found_one(run) == epoch:
+            return False
         try:
             with replacing(self._path(run), private=True) as file:
                 file.write(json.dumps([*run, epoch]))
         except OSError as error:  # it is judged all the same
             _log.warning("%s/%s: it cannot be noted in the state_dir: %s", *run[:2], for_log(str(error), 300))
+        return True
+
+    def found_one(self, run: _Run) -> int | None:
+        """The epoch in the note of a run; None: there is none."""
+        found = _read(self._path(run))
+        return None if found is None else found[1]
 
     def has(self, run: _Run) -> bool:
         """Whether it is still there: another process of this machine may have told of it."""
@@ -69,3 +77,15 @@ class Begun:
 
     def _path(self, run: _Run) -> Path:
         return self._folder / f"{hashlib.sha256(repr(run).encode()).hexdigest()[:32]}.json"
+
+
+def _read(path: Path) -> tuple[_Run, int] | None:
+    try:
+        with path.open("rb") as file:
+            dataset, delivery_id, transfer_type, epoch = json.loads(file.read(_MAX_NOTE))
+        check_name(dataset, "name"), check_name(delivery_id, "name")
+    except (OSError, ValueError, TypeError, InvalidName):
+        return None  # cut off, or nobody's
+    if transfer_type not in TRANSFER_TYPES or type(epoch) is not int:
+        return None
+    return (dataset, delivery_id, transfer_type), epoch

@@ -7,6 +7,7 @@ import email.utils
 import hashlib
 import json
 import logging
+import os
 import subprocess
 import threading
 import time
@@ -42,8 +43,9 @@ _FAILED_IN_A_ROW = 3
 class Outcomes:
     """Keeps outcomes in a folder until they are taken, those of an earlier process, too.
 
-    Each way has a thread of its own: one that hangs keeps none of the others waiting. A message may come
-    twice, where this process was ended in the middle: ``id`` is the same then.
+    Each way has a thread of its own: one that hangs keeps none of the others waiting. The same outcome of the
+    same epoch is told once, though this process begins anew. A message may come twice, where it was ended in
+    the middle: ``id`` is the same then.
 
     Args:
         serving: where they go.
@@ -182,7 +184,7 @@ class _Way:
         self._thread.join(seconds)
 
     def add(self, name: str, message: str) -> None:
-        if next(self._folder.glob(f"*-{name}.{self.name}.json"), None) is None:
+        if next(self._folder.glob(f"*-{name}.{self.name}.json*"), None) is None:  # nor was it taken before
             path = self._folder / f"{time.time_ns():020}-{name}.{self.name}.json"
             with replacing(path, private=True) as file:
                 file.write(message)
@@ -217,9 +219,10 @@ class _Way:
         paths = sorted(self._folder.glob(f"*.{self.name}.json"))
         for path in paths[:-MOST_OUTCOMES]:
             self._give_up(path, f"more than {MOST_OUTCOMES:,} wait")
-        for path in sorted(self._folder.glob(f"*.{self.name}.json.given-up"))[:-MOST_OUTCOMES]:
-            with contextlib.suppress(OSError):
-                path.unlink()
+        for end in ("given-up", "taken"):
+            for path in sorted(self._folder.glob(f"*.{self.name}.json.{end}"))[:-MOST_OUTCOMES]:
+                with contextlib.suppress(OSError):
+                    path.unlink()
         return paths[-MOST_OUTCOMES:]
 
     def _try(self, path: Path, n_tries: int) -> bool:
@@ -246,9 +249,9 @@ class _Way:
         self._count(self.name, "taken")
         self._tries.pop(path, None)
         try:
-            path.unlink(missing_ok=True)
+            _remember(path)
         except OSError as error:
-            _log.error("%s was taken, and cannot be removed: %s", path, error.strerror)
+            _log.error("%s was taken, and cannot be renamed: %s", path, error.strerror)
             self._tries[path] = n_tries + 1, time.monotonic() + retry_after(n_tries + 1)
             return False
         return True
@@ -259,6 +262,16 @@ class _Way:
         with contextlib.suppress(OSError):
             path.rename(f"{path}.given-up")
         self._tries.pop(path, None)
+
+
+def _remember(path: Path) -> None:
+    """Keep that a message was taken, and nothing of what it says."""
+    taken = Path(f"{path}.taken")
+    try:
+        path.rename(taken)
+    except FileNotFoundError:
+        return  # another process of this machine has told it as well
+    os.truncate(taken, 0)
 
 
 def _secret(path: Path) -> bytes:

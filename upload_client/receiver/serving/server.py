@@ -327,11 +327,16 @@ class Server:
 
     def _begin(self, watched: _Watched, task: _Task, process: Process, epoch: int) -> None:
         run = task[:3]
-        is_told = True
+        is_told = is_noted_here = True
 
         def is_done(outcome: str) -> bool:
-            """Whether nothing is left for the next process. A lock may be of the one before, which died."""
-            return is_told and outcome != "failed" and not (outcome == "locked" and run in self._untold)
+            """Whether nothing is left for the next process.
+
+            A lock may be of the one before, which died, or of another one of this machine, whose note it is.
+            """
+            if outcome == "locked":
+                return is_noted_here and run not in self._untold
+            return is_told and outcome != "failed"
 
         def tell(told: dict[str, object]) -> None:
             nonlocal is_told
@@ -349,9 +354,10 @@ class Server:
                 )
 
         def work() -> None:
+            nonlocal is_noted_here
             outcome: str = "locked"
             if task.shard == 0:
-                self._begun.note(run, epoch)
+                is_noted_here = self._begun.note(run, epoch)
             try:
                 outcome = serve(
                     self._settings,
