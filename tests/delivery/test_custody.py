@@ -259,11 +259,18 @@ def test_a_record_in_the_bucket_that_nobody_can_have_written_is_refused(custody,
     root = f"{custody.delivery.dataset}/{custody.delivery.delivery_id}/staging/custody/00000001/"
     key = {"Bucket": custody.sandbox.control_bucket, "Key": f"{root}00000004.json"}
     custody.s3.put_object(**key, Body=b"x" * 100_000)
+    url = (
+        f"s3://{custody.sandbox.control_bucket}/{root.replace('custody/00000001/', 'receipt/00000001.json')}"
+    )
     try:
-        code, said = verified(taken, "--online", "--profile", custody.sandbox.profile)
+        told = [
+            verified(taken, "--online", "--profile", custody.sandbox.profile),
+            verified(url, "--profile", custody.sandbox.profile),
+        ]
     finally:
         custody.s3.delete_object(**key)
-    assert (code, "custody   REFUSED" in said, "is too long for a record" in said) == (3, True, True)
+    for code, said in told:
+        assert (code, "custody   REFUSED" in said, "is too long for a record" in said) == (3, True, True)
 
 
 def test_a_receipt_in_a_bucket_brings_its_records(custody, verified):

@@ -591,7 +591,7 @@ def close(
                 ("0", "removed, or it was before"),
                 ("1", "a bucket refuses, or what is there is not as it should be"),
                 ("8", "there is no receipt: the delivery is not complete"),
-                ("11", "it is handed over, or removed, at this moment"),
+                ("11", "it is handed over, removed or delivered to at this moment: run it again later"),
             ),
         ),
     ),

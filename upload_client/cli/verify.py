@@ -208,8 +208,9 @@ def verify(
             signature=signature,
             against=against,
         )
+        broken: list[str] = []
         path = (
-            _fetched(receipt, profile, patience, stack, with_chain=chain)
+            _fetched(receipt, profile, patience, stack, broken if chain else None)
             if receipt.startswith("s3://")
             else _readable(Path(receipt), stack)
         )
@@ -251,7 +252,7 @@ def verify(
             for tell in reports:
                 tell(difference)
 
-        custody: Custody | None = None
+        custody = Custody("refused", broken[0]) if broken else None
         lines = read_chain(path) if chain else []
         told = stack.enter_context(ReadingProgress())
         if against is not None:
@@ -365,11 +366,16 @@ def _readable(receipt: Path, stack: ExitStack, what: str = "receipt") -> Path:
 
 
 def _fetched(
-    url: str, profile: str | None, patience: str | None, stack: ExitStack, *, with_chain: bool
+    url: str, profile: str | None, patience: str | None, stack: ExitStack, broken: list[str] | None
 ) -> Path:
     """A copy of a receipt that lies in a bucket, and of what lies there beside it.
 
-    Its custody chain only where it is asked for: not everybody may list that.
+    Args:
+        url: of the receipt.
+        profile: of the person.
+        patience: as it is given.
+        stack: forgets the copies.
+        broken: hears why the custody chain is none; None: it is not asked for, as not everybody may list it.
     """
     import tempfile  # noqa: PLC0415 # not for --help
 
@@ -379,7 +385,7 @@ def _fetched(
     from upload_client.core.custody import chain_name  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import sources  # noqa: PLC0415 # imports boto3
-    from upload_client.receipts.custody import chain_in  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.custody import ChainBroken, chain_in  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.dating import MAX_ANSWER  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.store import fetch_receipt  # noqa: PLC0415 # imports boto3
     from upload_client.s3.bucket import NotFound  # noqa: PLC0415 # imports boto3
@@ -402,13 +408,17 @@ def _fetched(
             found = patiently(partial(beside.get, key, limit=MAX_ANSWER))
             with naming(copy.parent):
                 copy.with_name(file).write_bytes(found.body)
-    if with_chain:
+    if broken is not None:
         chain = sources.bucket_of(
             f"{place.removesuffix('receipt')}custody/{name.removesuffix('.json')}", session, settings
         )
-        lines = patiently(lambda: chain_in(chain))
-        with naming(copy.parent):
-            copy.with_name(chain_name(copy.name)).write_bytes(b"".join(lines))
+        try:
+            lines = patiently(lambda: chain_in(chain))
+        except ChainBroken as error:
+            broken.append(str(error))
+        else:
+            with naming(copy.parent):
+                copy.with_name(chain_name(copy.name)).write_bytes(b"".join(lines))
     return copy
 
 
