@@ -408,8 +408,12 @@ def test_paths_are_removed_and_what_is_gone_is_no_error(world: World) -> None:
     assert world.objects(world.bucket, "run1/") == {"a.csv": "1", "g": "4444"}
 
 
-@pytest.mark.parametrize("path", ["/", "s3://bucket", "s3://bucket/"])
-def test_all_there_is_is_not_removed(path: str, world: World) -> None:
+@pytest.mark.parametrize(
+    "path",
+    ["/", "s3://bucket", "s3://bucket/", "efs://fs-0123456789abcdef0:/", "efs://fs-0123456789abcdef0/./"],
+)
+def test_all_there_is_is_not_removed(path: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EFS_MOUNT_POINTS", json.dumps({"fs-0123456789abcdef0": f"{world.folder}/"}))
     victim = world.write("a", "1")
     with pytest.raises(UsageError, match="it is all there is"):
         ask("RemoveDataPathsHandler", {"paths": [str(victim), path], "allow_s3": True})

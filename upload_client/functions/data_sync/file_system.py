@@ -29,6 +29,7 @@ from upload_client.functions.data_sync.models import (
 from upload_client.functions.data_sync.paths import (
     LocalPlace,
     S3Place,
+    efs_mounts,
     head_s3,
     list_s3,
     place_of,
@@ -163,13 +164,16 @@ class RemoveDataPathsHandler(LambdaHandler[RemoveDataPathsRequest, RemoveDataPat
         """Remove them. All paths are looked at before the first one is removed.
 
         Raises:
-            UsageError: a path is a whole bucket or the root of the file system. (It is a `ValueError`.)
+            UsageError: a path is a whole bucket, the root of the file system, or a whole file system of EFS.
+                (It is a `ValueError`.)
             OSError: it cannot be removed.
         """
         places = [(path, place_of(path)) for path in request.paths]
+        wholes = {os.path.normpath(mount) for _, root, mount in efs_mounts(os.environ) if not root}
         for path, place in places:
             if (isinstance(place, S3Place) and not place.key) or (
-                isinstance(place, LocalPlace) and os.path.dirname(place.path) == place.path  # noqa: PTH120
+                isinstance(place, LocalPlace)
+                and (os.path.dirname(place.path) == place.path or os.path.normpath(place.path) in wholes)  # noqa: PTH120
             ):
                 raise UsageError(
                     f"{path} is not removed: it is all there is", hint="Name what is in it, folder by folder."
