@@ -258,3 +258,15 @@ def test_a_json_schema_is_that_of_the_file_or_of_a_row():
 def test_what_is_no_schema_is_refused(data, says):
     with pytest.raises(InvalidExpectations, match=re.escape(says)):
         read(data, "schema", None)
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (b'{"properties":{"a":' * 400 + b"{}" + b"}}" * 400, "nested too deeply"),
+        (b'{"\\ud800": 1, "properties": {"a": {}}}', "half a character"),
+    ],
+)
+def test_a_schema_that_no_document_can_hold_is_refused_in_our_words(schema, said):
+    with pytest.raises(InvalidExpectations, match=said):
+        read(schema, "a.json", "jsonschema", kind="csv" if b"ud800" in schema else None)

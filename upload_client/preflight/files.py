@@ -315,6 +315,14 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
         )
     )
     sizes = dict(zip(data.paths, data.sizes, strict=True))
+    compared = 0
+
+    def held() -> None:
+        nonlocal compared
+        compared += 1
+        if compared < 100 or not compared % 100:
+            run.tell(f"{figures.files(compared)} held against manifests")
+
     packages = list(
         check_packages(
             source,
@@ -322,6 +330,7 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
             follow=follow,
             complete=run.order.transfer_type == "staging",
             opaque=(lambda _: False) if expected is None else expected.is_opaque,
+            on_file=held,
         )
     )
     named = {path for path, _ in wrong}

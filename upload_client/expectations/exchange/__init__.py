@@ -87,10 +87,15 @@ def _form_of(content: Any, where: str) -> Form:  # noqa: ANN401 — whatever a f
 
 def _text(document: dict[str, Any], lost: list[str], where: str) -> str:
     """The document as YAML, which is understood."""
-    body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
-    head = "".join(f"# Not judged here: {' '.join(one.split())}\n" for one in lost)
-    text = f"{head}{body}"
-    load(text.encode("utf-8"), where)
+    try:
+        body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+        head = "".join(f"# Not judged here: {' '.join(one.split())}\n" for one in lost)
+        text = f"{head}{body}"
+        load(text.encode("utf-8"), where)
+    except RecursionError:
+        raise InvalidExpectations(where, ["it is nested too deeply"]) from None
+    except UnicodeEncodeError:
+        raise InvalidExpectations(where, ["it holds half a character (a lone surrogate)"]) from None
     return text
 
 
