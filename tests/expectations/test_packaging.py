@@ -410,8 +410,13 @@ def test_of_an_array_of_more_chunks_than_anybody_has_the_first_are_looked_for(tm
     (tmp_path / ".zarray").write_text(json.dumps(array))
     (tmp_path / "7").write_bytes(b"x")
     told = said(tmp_path)[".zarray"]
-    assert "1 of 100,000 chunks are there" in told
-    assert "999,900,000 more were not looked for" in told
+    assert "1 of 10,008 chunks are there" in told
+    assert "999,989,992 more were not looked for" in told
+    array["chunks"] = [10**4]
+    (tmp_path / ".zarray").write_text(json.dumps(array))
+    for number in range(0, 100_001, 9_000):
+        (tmp_path / str(number)).write_bytes(b"x")
+    assert "13 of 100,000 chunks are there, the others are the fill value" in said(tmp_path)[".zarray"]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ __all__ = ["is_named", "promised"]
 
 MAX_CHUNKS = 100_000
 """Chunks of an array that are looked for; of more the first ones."""
+MAX_IN_VAIN = 10_000
+"""So many in a row that are not there end the search."""
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_VALUES = 2_000_000
 _MAX_AXES, _MAX_LENGTH = 64, 2**63
@@ -130,8 +132,16 @@ def _third(content: dict[str, Any]) -> _Array | None:
 
 def _of_array(what: str, top: str, array: _Array, listing: Listing) -> Promised:
     n = math.prod(array.grid)
-    there = [key for key in _keys(array, min(n, MAX_CHUNKS)) if listing.find(top + key) is not None]
-    looked = min(n, MAX_CHUNKS)
+    there: list[str] = []
+    looked = in_vain = 0
+    for key in _keys(array, min(n, MAX_CHUNKS)):
+        looked += 1
+        in_vain += 1
+        if listing.find(top + key) is not None:
+            there.append(key)
+            in_vain = 0
+        elif in_vain >= MAX_IN_VAIN:  # whoever names many chunks and has none takes no time of others
+            break
     notes = [
         f"{len(there):,} of {looked:,} chunks are there"
         + (", the others are the fill value" * (len(there) < looked))
