@@ -44,7 +44,7 @@ def look_at(keys: Iterable[str], bucket: Bucket) -> Iterator[tuple[str, ObjectIn
         StoreError: the store does not say.
     """
     asking: _Asking[str, ObjectInfo | None] = _Asking(
-        lambda: DirectWire(bucket), _look, lambda key: repeat_while_lost(lambda: bucket.head(key))
+        lambda: DirectWire(bucket), _look, lambda key: repeat_while_lost(lambda: bucket.head(key)), None
     )
     yield from asking.about(keys)
 
@@ -66,7 +66,7 @@ def remove_each(
         StoreError: the store does not do it.
     """
     asking: _Asking[tuple[str, str], bool] = _Asking(
-        lambda: DirectWire(bucket, deletes=True), _remove, lambda each: slowly(*each)
+        lambda: DirectWire(bucket, deletes=True), _remove, lambda each: slowly(*each), gone=True
     )
     yield from asking.about(objects)
 
@@ -78,6 +78,7 @@ class _Asking(Generic[T, R]):
         open_wire: whose connections to use; raises `NoRoute` where `slowly` is to do all.
         ask: the request, and what its answer is.
         slowly: the same through boto3, for what was answered in an unusual way.
+        gone: what is said where there is no such object.
     """
 
     def __init__(
@@ -85,9 +86,11 @@ class _Asking(Generic[T, R]):
         open_wire: Callable[[], DirectWire],
         ask: Callable[[T], Generator[Any, Answer, R]],
         slowly: Callable[[T], R],
+        gone: R,
     ) -> None:
         self._question = ask
         self._slowly = slowly
+        self._gone = gone
         self._pace = Concurrency(None, 256)
         self._waiting: deque[T] = deque()
         self._lock = threading.Lock()
@@ -160,10 +163,14 @@ class _Asking(Generic[T, R]):
             self._ended.put(told)
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
-        """One that takes more than a question: there is nothing, or no answer."""
+        """One that takes more than a question: there is no answer, or another than yes."""
+        job.steps.close()
+        if answer is not None and answer.status == 404 and answer.code in ("", "NoSuchKey"):
+            self._pace.answered(0, time.monotonic(), busy=bool(self._waiting), n=1)
+            self._ended.put([(job.about, self._gone)])
+            return
         if answer is not None and answer.throttled:
             self._pace.throttled(time.monotonic())
-        job.steps.close()
         with contextlib.suppress(RuntimeError):  # it is being closed
             self._pool.submit(self._ask, job.about)
 

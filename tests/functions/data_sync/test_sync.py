@@ -23,7 +23,7 @@ from upload_client.functions.data_sync import sync as module
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock
 from upload_client.functions.data_sync.paths import LocalPlace
 from upload_client.transfer import download
-from upload_client.transfer.looking import remove_each
+from upload_client.transfer.looking import look_at, remove_each
 
 from .conftest import World
 
@@ -562,6 +562,19 @@ def test_objects_are_deleted_on_their_etags_and_whoever_was_replaced_is_asked_ab
         assert not gone[other]
         assert asked == [other]
     assert dict(remove_each([missing], world.bucket, slowly)) == {missing: True}
+
+
+def test_who_is_not_there_is_asked_about_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a folder that is sent for the first time the destination has nothing."""
+    world.put("src/a", "1")
+
+    def twice(*_: object) -> None:
+        raise AssertionError("it is asked about twice")
+
+    monkeypatch.setattr(type(world.bucket), "head", twice)
+    found = dict(look_at(["src/a", *(f"src/none {n}" for n in range(20))], world.bucket))
+    assert [path for path, info in found.items() if info is not None] == ["src/a"]
+    assert len(found) == 21
 
 
 # ------------------------------------------------------------------------------------------------- killed
