@@ -79,7 +79,7 @@ def _sums(said: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
     found = []
     for algorithm in _SUMS:
         value = said.get(algorithm)
-        if isinstance(value, str) and value:
+        if isinstance(value, str) and value and "://" not in value:
             try:
                 found.append((algorithm, digests.parse(algorithm, value)))
             except ValueError as error:

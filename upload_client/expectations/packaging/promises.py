@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
@@ -18,6 +19,9 @@ __all__ = [
     "whole_number",
     "wrong",
 ]
+
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 def wrong(text: str) -> ValueError:
@@ -125,7 +129,7 @@ def beside(manifest: str, name: Any, *, is_url: bool = False) -> str | None:  # 
     if not isinstance(name, str) or not name:
         raise ValueError("a file has no name")
     if is_url:
-        if "://" in name or name.startswith(("#", "mailto:", "urn:", "doi:", "arcp:", "data:", "_:")):
+        if name.startswith(("#", "_:")) or _SCHEME.match(name):
             return None
         name = unquote(name)
     folder = manifest.rpartition("/")[0]
