@@ -79,6 +79,7 @@ def _sums(said: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
     found = []
     for algorithm in _SUMS:
         value = said.get(algorithm)
+        # A URL stands there where whoever wrote it says why there is none.
         if isinstance(value, str) and value and "://" not in value:
             try:
                 found.append((algorithm, digests.parse(algorithm, value)))

@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 
+# RFC 3986, 4.2: before the first slash of a relative path there is no colon.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
