@@ -38,6 +38,8 @@ def test_a_record_is_read_as_it_was_written() -> None:
     for record in (RECORD, later):
         assert HandOver.decode(record.encode()) == record
     assert RECORD.encode().isascii()
+    old = replace(RECORD, landing="s3://My_Landing/survey/1/")
+    assert HandOver.decode(old.encode()) == old
     assert not RECORD.leaves_landing
     assert later.leaves_landing
     assert replace(RECORD, removing_at="2026-01-02T03:04:06.500Z").leaves_landing

@@ -23,6 +23,7 @@ _KIND: Final = "hand-over"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{3}Z")
 _PLACE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?:[ -~]{0,1000}/)?")
+_LANDING = re.compile(r"s3://[ -~]{1,1100}/")  # as in receipts: old buckets have capitals and underscores
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -124,7 +125,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
     "epoch": _number,
     "receipt": _text(re.compile(r"[ -~]{1,200}")),
     "receipt_sha256": _text(_SHA256),
-    "landing": _text(_PLACE),
+    "landing": _text(_LANDING),
     "archive": _text(_PLACE),
     "n_files": _number,
     "n_bytes": _number,
