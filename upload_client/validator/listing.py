@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["IndexListing"]
 
 _UNKNOWN = -1
-_MAX_FILES = 5_000_000
-"""In a longer index nothing is looked up: its author does not decide how much memory is taken."""
 
 
 class IndexListing:
@@ -78,10 +76,7 @@ class IndexListing:
                 raise NoIndex(self._unusable)
             if self._columns is None:
                 columns = _Columns()
-                for n, (path, size) in enumerate(self._rows()):
-                    if n >= _MAX_FILES:
-                        self._unusable = f"the index lists more than {_MAX_FILES:,} files"
-                        raise NoIndex(self._unusable)
+                for path, size in self._rows():
                     columns.add(path, size)
                 columns.sort()
                 self._columns = columns
