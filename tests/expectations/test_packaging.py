@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from upload_client.expectations import packaging
 from upload_client.expectations.packaging import Listed, judge, payloads
 from upload_client.preflight.packages import check_packages
 
@@ -161,6 +162,16 @@ def test_what_would_take_much_memory_is_not_held_against_the_delivery(name, data
     assert judged is not None
     assert "not held against the delivery: it has more than" in judged.told
     assert not judged.findings.n
+
+
+def test_a_bag_of_more_files_than_are_looked_for_is_no_broken_one(monkeypatch):
+    monkeypatch.setattr(packaging, "_MAX_PROMISES", 2)
+    lines = b"".join(b"0" * 32 + b"  data/%d\n" % n for n in range(3))
+    names = [f"data/{n}" for n in range(3)]
+    judged = judge("manifest-md5.txt", lines, Nothing("bagit.txt", *names))
+    assert judged.told == "BagIt manifest not held against the delivery: it promises more than 2 files"
+    assert not judged.findings.n
+    assert judge("manifest-md5.txt", lines, Nothing("bagit.txt", *names[1:])).findings.n
 
 
 @pytest.mark.parametrize(

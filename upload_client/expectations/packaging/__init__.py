@@ -23,7 +23,6 @@ from upload_client.expectations.packaging.promises import (
     Promise,
     Promised,
     TooLarge,
-    wrong,
 )
 
 __all__ = [
@@ -100,7 +99,7 @@ def judge(
         tally = _Tally(listing, findings)
         for number, promise in enumerate(promised.promises):
             if number >= _MAX_PROMISES:
-                raise wrong(f"it promises more than {_MAX_PROMISES:,} files")
+                raise TooLarge(f"it promises more than {_MAX_PROMISES:,} files")
             go_on()
             tally.add(promise)
     except TooLarge as error:
