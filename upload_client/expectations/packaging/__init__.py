@@ -23,6 +23,7 @@ from upload_client.expectations.packaging.promises import (
     Promise,
     Promised,
     TooLarge,
+    too_large,
 )
 
 __all__ = [
@@ -99,7 +100,7 @@ def judge(
         tally = _Tally(listing, findings)
         for number, promise in enumerate(promised.promises):
             if number >= _MAX_PROMISES:
-                raise TooLarge(f"it promises more than {_MAX_PROMISES:,} files")
+                raise too_large(f"it promises more than {_MAX_PROMISES:,} files")
             go_on()
             tally.add(promise)
     except TooLarge as error:
