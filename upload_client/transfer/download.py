@@ -8,8 +8,8 @@ that name, and takes it in one step.
 One thread receives small objects (`upload_client.s3.multiplexer`); others write them, some at a time, because
 a disk takes many at once as quickly as one. Larger objects are fetched by threads that may wait: a block is
 summed and written as soon as it has come, and while the disk takes a file, the next one comes. Large ones are
-fetched in ranges. Which ranges are there is noted down beside the file, with the CRC32 of each: a later run
-reads them, and fetches the others only.
+fetched in ranges, as are others whose answers are cut each time. Which ranges are there is noted down beside
+the file, with the CRC32 of each: a later run reads them, and fetches the others only.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ _BLOCK: Final = 256 * 1024
 _UNWRITTEN: Final = 16  # files that have come and are not on the disk
 _LARGE: Final = 6  # objects in ranges at once
 _TRIES: Final = 8
+_TRIES_AT_ONCE: Final = 3
 _WINDOW: Final = 4096
 _OPAQUE: Final = ("aws:kms", "aws:kms:dsse")
 _CHANGED: Final = "the object has been replaced since it was listed"
@@ -402,20 +403,27 @@ class _Fetching:
 
     def _fetch_at_once(self, task: FetchTask) -> None:
         """An object that one request fetches, written while it comes; others bring it to the disk."""
+        if task.size > RANGE and os.path.exists(self._temporary(task, "ranges")):  # noqa: PTH110 - once a file
+            self._large.submit(self._do, task, self._fetch_large)  # an earlier run has had to
+            return
         temporary = self._temporary(task)
         self._unwritten.acquire()
         fd = -1
         try:
             fd = claim(temporary)
             os.ftruncate(fd, 0)
-            told, crc32 = self._repeated(lambda: self._poured(task, self._sink(fd, 0)))
+            tries = _TRIES_AT_ONCE if task.size > RANGE else _TRIES
+            told, crc32 = self._repeated(lambda: self._poured(task, self._sink(fd, 0)), tries)
             self._check_whole(task, temporary, crc32, told)
             self._writers.submit(self._finish, task, temporary, fd, crc32)
-        except BaseException:
+        except BaseException as error:
             self._unwritten.release()
             if fd >= 0:
                 _drop(temporary, fd)
-            raise
+            if task.size <= RANGE or not _is_of_network(error):
+                raise
+            # What cuts long answers lets shorter ones through.
+            self._large.submit(self._do, task, self._fetch_large)
 
     def _finish(self, task: FetchTask, temporary: str, fd: int, crc32: str) -> None:
         """Bring an object that has come to the disk, and under its name."""
@@ -618,10 +626,10 @@ class _Fetching:
             return  # then the ETag is none of the content
         raise _Failed("what came has another MD5 than its ETag says", FileCode.NO_ANSWER)
 
-    def _repeated(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it gives
+    def _repeated(self, ask: Callable[[], Any], tries: int = _TRIES) -> Any:  # noqa: ANN401 - whatever it gives
         """Ask, and ask again while that may help."""
         longest = 0.2
-        for left in range(_TRIES - 1, -1, -1):
+        for left in range(tries - 1, -1, -1):
             if self._stopped.is_set():
                 raise _Stopped
             try:
@@ -631,8 +639,7 @@ class _Fetching:
                 status = getattr(error, "status", 0)
                 if status in (404, 412):
                     raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True) from None
-                means = getattr(error, "meaning", None)
-                if not left or not (means is None or means.passing or status == 0):
+                if not left or not _is_of_network(error):
                     raise
                 self._stopped.wait(random.uniform(longest / 2, longest))  # noqa: S311 - spreads load
                 longest = min(10.0, 2 * longest)
@@ -767,6 +774,13 @@ def _drop(path: str, fd: int = -1) -> None:
             os.close(fd)
     with contextlib.suppress(OSError):
         os.unlink(path)  # noqa: PTH108
+
+
+def _is_of_network(error: BaseException) -> bool:
+    """Whether asking again may help."""
+    if isinstance(error, StoreError):
+        return error.meaning.passing or error.status == 0
+    return isinstance(error, ConnectionError | TimeoutError)
 
 
 def _failure(task: FetchTask, error: BaseException) -> FetchOutcome:

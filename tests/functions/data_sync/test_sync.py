@@ -379,6 +379,23 @@ def test_what_comes_damaged_is_fetched_again(
     assert [path.name for path in Path(world.folder, "dst").iterdir()] == ["a"]
 
 
+def test_what_a_network_cuts_each_time_is_fetched_in_ranges(
+    world: World, bad_network: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = os.urandom(600_000)
+    monkeypatch.setattr(download, "RANGE", 2**18)
+    world.put("src/a", content)
+    bad_network.on(cut_answer(300_000), method="GET", path="/src/a$", times=None)
+    with monkeypatch.context() as patch:
+        patch.setattr(download._Fetching, "_check_whole", lambda *_: 1 / 0)
+        with pytest.raises(SyncFailed):
+            world.sync(world.uri("src/"), world.path("dst/"))
+    assert len(list(Path(world.folder, "dst").iterdir())) == 2  # the ranges, and what is known of them
+    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 1
+    assert Path(world.folder, "dst/a").read_bytes() == content
+    assert [path.name for path in Path(world.folder, "dst").iterdir()] == ["a"]
+
+
 @pytest.mark.parametrize("size", [10, 600_000, 1_300_000])
 def test_an_object_that_is_replaced_between_list_and_get_is_told_and_leaves_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, size: int
