@@ -8,7 +8,9 @@ from validator.test_checks import found_of, send
 
 from upload_client.core import index_csv
 from upload_client.core.layout import Layout
+from upload_client.core.opened import opened_as
 from upload_client.errors import SettingsError
+from upload_client.expectations import packaging
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
 from upload_client.expectations.expected import Expected
 from upload_client.validator import rows
@@ -296,7 +298,20 @@ def test_a_manifest_without_an_index_is_judged_alone_and_that_is_said(landing, c
     checker = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 77)
     judgement = checker.judge("datapackage.json", upload)
     assert judgement.status == "ok"
-    assert judgement.checks[-2:] == ("json", "not held against the delivery: there is no index")
+    assert judgement.checks[0] == "not held against the delivery: there is no index"
+    assert opened_as(judgement.checks) == "json"
+
+
+def test_a_manifest_that_is_not_held_against_the_delivery_is_none_that_was_opened(
+    landing, control, reader_workers, monkeypatch
+):
+    monkeypatch.setattr(packaging, "_MAX_PROMISES", 0)
+    listed(control, ("bagit.txt", 4), ("manifest-sha256.txt", 73))
+    upload = send(landing, "manifest-sha256.txt", b"0" * 64 + b"  data/x\n")
+    checker = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1)
+    judgement = checker.judge("manifest-sha256.txt", upload)
+    assert "not held against the delivery" in judgement.checks[0]
+    assert opened_as(judgement.checks) == "not opened: size and checksum alone were compared"
 
 
 def test_what_is_expected_to_hold_anything_is_no_manifest(landing, control, reader_workers):

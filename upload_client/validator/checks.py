@@ -241,7 +241,8 @@ class Checker:
                 yield MayWait()
                 judged = self._hold_against_listing(path, announced, content)
                 if judged is not None:
-                    checks.append(judged.told)
+                    # What a file was opened as stays the last check.
+                    checks.insert(len(checks) if judged.is_held else 0, judged.told)
                     _refuse_promises(judged)
             if why:
                 checks[-1] = f"{format_of(path)} not opened: {why}"
@@ -289,13 +290,13 @@ class Checker:
         assert self._listing is not None
         if announced.size > MAX_MANIFEST:
             why = f"a manifest of more than {MAX_MANIFEST:,} bytes"
-            return Judged(Findings(), f"not held against the delivery: {why}")
+            return Judged(Findings(), f"not held against the delivery: {why}", is_held=False)
         with self._one_manifest:  # what one means may take much memory
             data = self._blocks(path, announced, content)(0, announced.size) if announced.size else b""
             try:
                 return judge_manifest(path, data, self._listing, go_on=self._go_on_or_leave)
             except NoIndex as error:
-                return Judged(Findings(), f"not held against the delivery: {error}")
+                return Judged(Findings(), f"not held against the delivery: {error}", is_held=False)
 
     def _go_on_or_leave(self) -> None:
         if self._stopping.is_set():

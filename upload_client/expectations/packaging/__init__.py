@@ -55,10 +55,12 @@ class Judged(NamedTuple):
     Attributes:
         findings: what is not as it promises.
         told: in words, what it is and what was looked at.
+        is_held: False: it was not held against the delivery; `told` says why.
     """
 
     findings: Findings
     told: str
+    is_held: bool = True
 
 
 def packaging_of(path: str) -> str | None:
@@ -104,7 +106,8 @@ def judge(
             go_on()
             tally.add(promise)
     except TooLarge as error:
-        return Judged(findings, f"{packaging} manifest not held against the delivery: {error}")
+        told = f"{packaging} manifest not held against the delivery: {error}"
+        return Judged(findings, told, is_held=False)
     except (ValueError, RecursionError) as error:
         findings.add("", str(error) if type(error) is ValueError else f"it cannot be read: {error}")
         return Judged(findings, f"{packaging} manifest")
