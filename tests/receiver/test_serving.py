@@ -221,10 +221,12 @@ def test_more_deliveries_than_may_be_served_at_once_wait_for_their_turn(running,
 
 def test_what_is_settled_is_asked_for_once_a_look_and_read_no_more(running, deliver, configuration, tmp_path):
     delivery = name()
-    running()
+    first = running()
     assert deliver(delivery).exit_code == 0
+    until(lambda: not first._running)
     server = Server(configuration, tmp_path / "others")
-    server.look()  # learns it
+    server.look()  # learns it, and serves what other tests have left
+    until(lambda: not server._running)
     asked = []
     server._client.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name))
     server._watched = {key: watched for key, watched in server._watched.items() if key[1] == delivery}

@@ -88,7 +88,10 @@ def test_a_file_that_would_fill_the_memory_does_not_open_and_the_next_one_does(r
 
 def test_a_file_that_takes_too_long_is_given_up():
     # The process waits for bytes that do not come: to it, and to the clock, that is one long readers.
-    with ReaderWorkers(1, Limits(wall_seconds=0.5)) as reader_workers:
+    sound = make("fits")
+    with ReaderWorkers(1, Limits(wall_seconds=2)) as reader_workers:
+        # What loads the library is no file: on a busy machine it alone takes as long.
+        reader_workers.open("fits", len(sound), lambda offset, n: sound[offset : offset + n])
         process = reader_workers._take()
         reader_workers._idle.append(process)
 
@@ -96,7 +99,7 @@ def test_a_file_that_takes_too_long_is_given_up():
             process.wait()
             return bytes(n)
 
-        with pytest.raises(Unreadable, match=r"takes longer than 0\.5 seconds"):
+        with pytest.raises(Unreadable, match="takes longer than 2 seconds"):
             reader_workers.open("fits", 10_000, never)
 
 
