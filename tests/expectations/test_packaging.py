@@ -268,6 +268,24 @@ def test_what_a_crate_has_elsewhere_is_not_looked_for(tmp_path):
     assert said(tmp_path) == {"ro-crate-metadata.json": "RO-Crate: 2 files there"}
 
 
+def test_a_part_of_a_file_that_a_crate_names_is_looked_for_as_the_file(tmp_path):
+    (tmp_path / "a.csv").write_text("x")
+    (tmp_path / "b#2.csv").write_text("x")
+    graph = [{"@id": name, "@type": "File", "contentSize": "1"} for name in ("a.csv#row=1", "b#2.csv")]
+    (tmp_path / "ro-crate-metadata.json").write_text(json.dumps({"@graph": graph}))
+    assert said(tmp_path) == {"ro-crate-metadata.json": "RO-Crate: 2 files there"}
+    (tmp_path / "a.csv").unlink()
+    assert "'a.csv' is not in the delivery" in wrong(tmp_path)["ro-crate-metadata.json"]
+
+
+def test_a_pattern_in_a_data_package_promises_no_file_of_that_name(tmp_path):
+    (tmp_path / "a.csv").write_text("x")
+    (tmp_path / "b[1].csv").write_text("x")
+    resources = [{"name": "all", "path": ["*.csv", "b[1].csv"]}]
+    (tmp_path / "datapackage.json").write_text(json.dumps({"resources": resources}))
+    assert said(tmp_path) == {"datapackage.json": "data package: 1 file there"}
+
+
 def test_a_data_package_is_held_against_its_files(tmp_path):
     frictionless = pytest.importorskip("frictionless")
     for name in ("a.csv", "b.csv", "c.csv"):

@@ -7,6 +7,7 @@ https://docs.mlcommons.org/croissant/docs/croissant-spec.html.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ _PACKAGE = "datapackage.json"
 _CROISSANT = "mlcommons.org/croissant"
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_VALUES = 2_000_000
+_PATTERN = re.compile(r"[*?\[]")
 _SUMS = ("md5", "sha1", "sha256", "sha512")
 
 
@@ -37,7 +39,7 @@ def is_named(name: str) -> bool:
     return name in (_CRATE, _PACKAGE, "metadata.json") or name.endswith("croissant.json")
 
 
-def promised(path: str, data: bytes, _listing: Listing) -> Promised | None:
+def promised(path: str, data: bytes, listing: Listing) -> Promised | None:
     """The promises of a description; None: it is none.
 
     Raises:
@@ -61,12 +63,12 @@ def promised(path: str, data: bytes, _listing: Listing) -> Promised | None:
         graph = content.get("@graph")
         if not isinstance(graph, list):
             raise ValueError("it has no @graph")
-        return Promised("RO-Crate", _of_crate(path, graph))
+        return Promised("RO-Crate", _of_crate(path, graph, listing))
     if name == _PACKAGE:
         resources = content.get("resources")
         if not isinstance(resources, list) or not resources:
             raise ValueError("it has no resources")
-        return Promised("data package", _of_package(path, resources))
+        return Promised("data package", _of_package(path, resources, listing))
     if _CROISSANT not in json.dumps(content.get("conformsTo", "")):
         return None
     distribution = content.get("distribution", [])
@@ -88,19 +90,26 @@ def _sums(said: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
     return tuple(found)
 
 
-def _of_crate(path: str, graph: list[Any]) -> Iterator[Promise]:
+def _of_crate(path: str, graph: list[Any], listing: Listing) -> Iterator[Promise]:
     for entity in graph:
         if not isinstance(entity, dict):
             raise wrong("its @graph holds what is no object")
         kinds = entity.get("@type")
         if "File" not in (kinds if isinstance(kinds, list) else [kinds]):
             continue
-        file = beside(path, entity.get("@id"), is_url=True)
-        if file is not None and file != path:
+        written = entity.get("@id")
+        file = beside(path, written, is_url=True)
+        if file is None or file == path:
+            continue
+        if "#" in str(written) and listing.find(file) is None:
+            whole = beside(path, str(written).partition("#")[0], is_url=True)  # it names a part of this
+            if whole is not None:
+                yield Promise(whole)
+        else:
             yield Promise(file, whole_number(entity.get("contentSize")), _sums(entity))
 
 
-def _of_package(path: str, resources: list[Any]) -> Iterator[Promise]:
+def _of_package(path: str, resources: list[Any], listing: Listing) -> Iterator[Promise]:
     for resource in resources:
         if not isinstance(resource, dict):
             raise wrong("a resource is no object")
@@ -115,7 +124,8 @@ def _of_package(path: str, resources: list[Any]) -> Iterator[Promise]:
         if len(files) == 1 and not resource.get("extrapaths"):
             size, sums = whole_number(resource.get("bytes")), _hash(resource.get("hash"))
         for file in files:
-            if file is not None:
+            # Some libraries take a path for a pattern.
+            if file is not None and not (_PATTERN.search(file) and listing.find(file) is None):
                 yield Promise(file, size, sums)
         more = resource.get("extrapaths") or []
         if not isinstance(more, list):
