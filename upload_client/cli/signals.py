@@ -61,5 +61,7 @@ def _suspended(number: int, _frame: FrameType | None) -> None:
     """Leave the terminal to the shell, and stop as this signal does by default."""
     restore_terminal(b"")
     signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)  # here it stands until it is told to go on
-    signal.signal(number, _suspended)
+    try:
+        os.kill(os.getpid(), number)  # here it stands until it is told to go on
+    finally:  # a Ctrl-C may come first of all
+        signal.signal(number, _suspended)
