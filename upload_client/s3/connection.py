@@ -521,19 +521,23 @@ class Connection:
         done = len(self._buffer)
         data[:done], self._buffer = self._buffer, b""
         with memoryview(data) as view:
-            while done < n:
-                assert self.sock is not None
-                try:
-                    more = self.sock.recv_into(view[done:])
-                except (BlockingIOError, ssl.SSLWantReadError):
-                    yield from self._wait(READ)
-                except ssl.SSLWantWriteError:
-                    yield from self._wait(WRITE)
-                else:
-                    if not more:
-                        raise Broken("the answer was cut")
-                    done += more
+            yield from self._fill(view, done)
         return data
+
+    def _fill(self, view: memoryview, done: int) -> Waits[None]:
+        """Receive until a buffer is full, of which so many bytes are there already."""
+        while done < len(view):
+            assert self.sock is not None
+            try:
+                more = self.sock.recv_into(view[done:])
+            except (BlockingIOError, ssl.SSLWantReadError):
+                yield from self._wait(READ)
+            except ssl.SSLWantWriteError:
+                yield from self._wait(WRITE)
+            else:
+                if not more:
+                    raise Broken("the answer was cut")
+                done += more
 
     def _pour(self, n: int, sink: Sink) -> Waits[None]:
         """So many bytes into a sink: in blocks that are still in the processor's cache when it takes them."""
@@ -542,20 +546,9 @@ class Connection:
             done = min(len(self._buffer), len(view), n)
             view[:done], self._buffer = self._buffer[:done], self._buffer[done:]
             most = min(n, len(view))
-            while done < most:
-                assert self.sock is not None
-                try:
-                    more = self.sock.recv_into(view[done:most])
-                except (BlockingIOError, ssl.SSLWantReadError):
-                    yield from self._wait(READ)
-                except ssl.SSLWantWriteError:
-                    yield from self._wait(WRITE)
-                else:
-                    if not more:
-                        raise Broken("the answer was cut")
-                    done += more
-            sink.came(done)
-            n -= done
+            yield from self._fill(view[:most], done)
+            sink.came(most)
+            n -= most
 
     def _line(self) -> Waits[bytes]:
         while True:
