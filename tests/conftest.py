@@ -71,6 +71,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_DOOR].close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """What a command sets in the environment of its process is gone with the test that ran it in this one."""
+    before = dict(os.environ)
+    try:
+        return (yield)
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs against the checking store: ``pytest -m "checking and not long"``."""
     for item in items:

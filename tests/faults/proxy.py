@@ -369,9 +369,9 @@ class Proxy:
             thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server = Upstream(self._upstream)
         try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # raises where it was cut in between
             # Both, or the connection stays open: a file made of a socket keeps it alive.
             with client, client.makefile("rb") as reader:
                 while True:
