@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from urllib.parse import quote_plus
+from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.exceptions import ClientError, PaginationError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,3 +167,69 @@ def test_odd_names_are_listed_as_they_were_put(bucket: Bucket) -> None:
     assert [entry.size for entry in found] == [len(name.encode()) for name in names]
     assert bucket.ls("a") == tuple(name for name in names if name.startswith("a"))
     assert {entry.etag for entry in found} == {bucket.head(name).etag for name in names}
+
+
+def _more(key: str, token: str | None) -> str:
+    given = f"<NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+    return f"{HEAD}{PLAIN.replace('a/b', key)}<IsTruncated>true</IsTruncated>{given}</ListBucketResult>"
+
+
+_FAILED = "<Error><Code>{}</Code><Message>no</Message></Error>"
+
+
+class _Pages:
+    """A store that keeps `a` and `c`, one on a page, and whose tokens may lead nowhere."""
+
+    def __init__(self, client, token: str | None, code: str = "InternalError") -> None:
+        self.asked: list[dict[str, list[str]]] = []
+        self._token, self._code = token, code
+        client.meta.events.register("before-send.s3", self._answer)
+
+    def _answer(self, request, **_: object) -> AWSResponse:
+        query = {name: value[0] for name, value in parse_qs(urlsplit(request.url).query).items()}
+        self.asked.append(
+            {name: query[name] for name in ("continuation-token", "start-after") if name in query}
+        )
+        status, body = 200, _more("a", self._token)
+        if "continuation-token" in query:
+            status, body = 500 if self._code == "InternalError" else 400, _FAILED.format(self._code)
+        elif query.get("start-after") == "a":
+            body = HEAD + PLAIN.replace("a/b", "c") + END
+        return AWSResponse(request.url, status, {}, Raw(body.encode()))
+
+
+@pytest.fixture
+def client():
+    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    return boto3.client(
+        "s3", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}), **keys
+    )
+
+
+@pytest.mark.parametrize("token", ["dMO8", None], ids=["its token fails", "it gives no token"])
+def test_a_listing_goes_on_after_its_last_key_where_it_cannot_by_a_token(client, token) -> None:
+    store = _Pages(client, token)
+    found = [entry.key for _, entries in listing.pages(client, Bucket="b") for entry in entries]
+    assert found == ["a", "c"]
+    assert store.asked == [{}, *([{"continuation-token": token}] if token else []), {"start-after": "a"}]
+
+
+def test_an_error_that_is_not_the_tokens_is_told(client) -> None:
+    _Pages(client, "dMO8", "AccessDenied")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        list(listing.pages(client, Bucket="b"))
+
+
+def test_by_folders_no_listing_goes_on_after_a_key(client) -> None:
+    _Pages(client, "dMO8")
+    with pytest.raises(ClientError, match="InternalError"):
+        list(listing.pages(client, Bucket="b", Delimiter="/"))
+
+
+def test_a_token_that_comes_again_ends_a_listing(client) -> None:
+    def answer(request, **_: object) -> AWSResponse:
+        return AWSResponse(request.url, 200, {}, Raw(_more("a", "t").encode()))
+
+    client.meta.events.register("before-send.s3", answer)
+    with pytest.raises(PaginationError):
+        list(listing.pages(client, Bucket="b"))

@@ -83,6 +83,7 @@ class _Trials:
         self.seen: dict[Observation, Seen] = {}
         self.server = ""
         self.bare = False
+        self._there = b""  # what was last written
 
     def ask(self, operation: str, key: str | None = None, **arguments: Any) -> _Answer:  # noqa: ANN401 - boto3's
         """Make a request; repeated where its answer is lost.
@@ -113,7 +114,10 @@ class _Trials:
 
     def put(self, body: bytes, key: str | None = None, **arguments: Any) -> _Answer:  # noqa: ANN401 - boto3's
         told = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": _crc32(body), **arguments}
-        return self.ask("put_object", key, Body=body, **told)
+        answer = self.ask("put_object", key, Body=body, **told)
+        if answer.ok and key is None:
+            self._there = body
+        return answer
 
     def content(self, key: str | None = None) -> bytes:
         """The object's content: its ETag may be the one from before, over what was written all the same.
@@ -182,13 +186,14 @@ class _Trials:
             )
 
         try:
-            etag, there = self.ask("head_object").etag, self.content()
+            # It is not read: LocalStack 4.14 has lost the end of an object over which a PUT was refused.
+            etag = self.ask("head_object").etag
             for observation, condition in (
                 (_O.COMPLETE_CREATE_ONLY, {"IfNoneMatch": "*"}),
                 (_O.COMPLETE_REPLACE_ONLY, {"IfMatch": self.etag_is(_NO_ETAG)}),
             ):
                 answer = complete(_crc32(body), **condition)
-                if _is_gone(answer) and self.content() == there:
+                if _is_gone(answer) and self.content() == self._there:
                     return  # the refusal before this has ended the upload, and nothing was written
                 kept = _refused(answer) and not _is_gone(answer)
                 self.note(observation, kept=kept)

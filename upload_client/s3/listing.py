@@ -10,11 +10,14 @@ See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, MutableMapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote_plus
+
+from botocore.exceptions import ClientError, PaginationError
 
 from upload_client.core.times import milliseconds
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 __all__ = ["Entry", "pages", "watch"]
+
+
+_log = logging.getLogger(__name__)
 
 
 class Entry(NamedTuple):
@@ -65,18 +71,31 @@ def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `uploa
 def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[str, Any], list[Entry]]]:  # noqa: ANN401 - botocore's to check
     """Ask for all pages of ListObjectsV2.
 
+    A store that fails at a token of its own (LocalStack 4.14, where it stands for a key that is not ASCII),
+    or says there is more and gives none, is asked for what comes after the last key instead.
+
     Yields:
         Botocore's answer, in which ``Contents`` need not be, and the objects of the page.
+
+    Raises:
+        PaginationError: the same token was given twice.
     """
-    found = iter(client.get_paginator("list_objects_v2").paginate(**arguments))
+    following: dict[str, Any] = {}
+    last: str | None = None
     while True:
-        before = _wanted.set(True)
         try:
-            page: Any = next(found, None)
-        finally:
-            _wanted.reset(before)
-        if page is None:
-            return
+            page = _page(client, {**arguments, **following})
+        except ClientError as error:
+            if (
+                "ContinuationToken" not in following
+                or last is None
+                or "Delimiter" in arguments
+                or error.response.get("Error", {}).get("Code") != "InternalError"
+            ):
+                raise
+            _log.warning("a token of this listing is not taken: asked for what comes after the last key")
+            following = {"StartAfter": last}
+            page = _page(client, {**arguments, **following})
         entries = page.get(_FIELD)
         if entries is None:
             entries = [
@@ -84,6 +103,24 @@ def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[s
                 for each in page.get("Contents", ())
             ]
         yield page, entries
+        last = entries[-1].key if entries else None
+        token = page.get("NextContinuationToken")
+        if token is not None and token == following.get("ContinuationToken"):
+            raise PaginationError(message="the same token of a listing was given twice")
+        if token is not None:
+            following = {"ContinuationToken": token}
+        elif page.get("IsTruncated") and last is not None and "Delimiter" not in arguments:
+            following = {"StartAfter": last}
+        else:
+            return
+
+
+def _page(client: S3Client, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - with a field of ours
+    before = _wanted.set(True)
+    try:
+        return client.list_objects_v2(**arguments)
+    finally:
+        _wanted.reset(before)
 
 
 def _read(
