@@ -56,6 +56,18 @@ def fail(files: FileLedger, row: int, **how) -> bool:
     return files.fail(row, "no network", **{"now": 0.0} | how)
 
 
+def test_files_that_were_put_ahead_are_sent_before_the_others():
+    files = ledger(5)
+    files.place(3, "valid", upload=upload(epoch=0))
+    files.put_ahead([4, 3, 1])
+    order = []
+    while (row := files.next_row(0.0)) is not None:
+        assert files.next_row(0.0) == row  # until it is queued
+        order.append(row)
+        files.queue(row)
+    assert order == [4, 1, 0, 2]
+
+
 # --- the table ---
 
 

@@ -190,6 +190,7 @@ class Nothing:
     """A delivery without files, but for those that are named."""
 
     complete = True
+    in_vain = 10**6
 
     def __init__(self, *paths: str) -> None:
         self.paths = paths
@@ -468,6 +469,18 @@ def test_of_an_array_of_more_chunks_than_anybody_has_the_first_are_looked_for(tm
     for number in range(0, 100_001, 9_000):
         (tmp_path / str(number)).write_bytes(b"x")
     assert "13 of 100,000 chunks are there, the others are the fill value" in said(tmp_path)[".zarray"]
+
+
+def test_many_arrays_that_name_more_chunks_than_there_are_take_no_time_of_others():
+    array = {"zarr_format": 2, "shape": [10**9], "chunks": [1], "dtype": "<f8", "compressor": {}}
+    data = json.dumps(array | {"filters": None}).encode()
+    listing = Nothing()
+    listing.in_vain, asked = 25_000, []
+    find = listing.find
+    listing.find = lambda path: asked.append(path) or find(path)
+    for number in range(100):
+        judge(f"{number}.zarr/.zarray", data, listing)
+    assert len(asked) == 25_000 + 97 * 16  # a few of each are looked for all the same
 
 
 @pytest.mark.parametrize(

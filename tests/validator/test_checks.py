@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -409,3 +410,72 @@ def test_a_json_text_that_is_too_long_is_not_opened_and_said_to_be(landing, chec
     judgement = checker.judge("a.json", send(landing, "a.json", long))
     assert judgement.status == "ok"
     assert judgement.checks[-1].startswith("json not opened: a text in it has more than")
+
+
+# --- chunks of Zarr ---
+
+
+class Listed:
+    """A delivery of which these files are known."""
+
+    complete, in_vain = True, 1000
+
+    def __init__(self, *paths):
+        self.paths = paths
+
+    def find(self, path):
+        return SimpleNamespace(size=None) if path in self.paths else None
+
+
+def array(name: str, dtype: str = "<i4") -> bytes:
+    packed = {"id": name} if name else None
+    return json.dumps(
+        {"zarr_format": 2, "shape": [8], "chunks": [4], "dtype": dtype, "compressor": packed}
+    ).encode()
+
+
+@pytest.fixture
+def of_zarr(landing, reader_workers):
+    pytest.importorskip("numcodecs")
+    return Checker(landing, reader_workers, max_read=10**9, listing=Listed("a.zarr/x/.zarray"))
+
+
+def test_a_chunk_is_unpacked_by_the_metadata_above_it_which_is_fetched_once(landing, of_zarr, requests):
+    landing.put("a.zarr/x/.zarray", array("gzip"))
+    chunk = gzip.compress(bytes(16))
+    assert of_zarr.judge("a.zarr/x/0", send(landing, "a.zarr/x/0", chunk)).checks[-1] == "zarr"
+    requests.clear()
+    cut = of_zarr.judge("a.zarr/x/1", send(landing, "a.zarr/x/1", chunk[:-3]))
+    assert (cut.status, cut.code) == ("failure", "content")
+    assert "does not open as zarr: it is cut" in cut.message
+    short = of_zarr.judge("a.zarr/x/2", send(landing, "a.zarr/x/2", gzip.compress(bytes(12))))
+    assert "12 bytes where a chunk has 16" in short.message
+
+
+def test_metadata_that_was_sent_again_is_fetched_again_before_a_chunk_is_refused(landing, of_zarr):
+    landing.put("a.zarr/x/.zarray", array("gzip", "<i8"))
+    chunk = gzip.compress(bytes(16))
+    assert of_zarr.judge("a.zarr/x/0", send(landing, "a.zarr/x/0", chunk)).status == "failure"
+    landing.put("a.zarr/x/.zarray", array("gzip"))
+    assert of_zarr.judge("a.zarr/x/0", send(landing, "a.zarr/x/0", chunk)).status == "ok"
+
+
+def test_a_chunk_whose_metadata_has_not_arrived_is_not_judged_yet(landing, of_zarr):
+    judgement = of_zarr.judge("a.zarr/x/0", send(landing, "a.zarr/x/0", b"\0" * 16))
+    assert judgement.status == "error"
+    assert "the metadata of its array, a.zarr/x/.zarray, has not arrived" in judgement.message
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("b.zarr/0", "no metadata of an array of Zarr is above it"),
+        ("a.zarr/x/0", "packed with pickle, which is not known here"),
+    ],
+)
+def test_a_chunk_of_nothing_that_is_known_here_is_not_opened_and_said_so(landing, of_zarr, path, says):
+    landing.put("a.zarr/x/.zarray", array("pickle"))
+    judgement = of_zarr.judge(path, send(landing, path, b"\0" * 16))
+    assert judgement.status == "ok"
+    assert "not opened" in judgement.checks[-1]
+    assert says in judgement.checks[-1]

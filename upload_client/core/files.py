@@ -13,7 +13,8 @@ import re
 import struct
 from array import array
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
@@ -584,6 +585,7 @@ class FileLedger:
         self._counts = [0] * len(STATES)
         self._counts[_READY] = n
         self._first_ready = 0  # no row before this one is ready
+        self._ahead: deque[int] = deque()
         self._retry_queue: list[tuple[float, int, int, int]] = []  # when, order of failure, row, retries
         self._ask_queue: list[tuple[float, int, int]] = []  # when, row, ask
         self._n_failures = 0
@@ -809,12 +811,20 @@ class FileLedger:
 
     # --- sending ---
 
+    def put_ahead(self, rows: Iterable[int]) -> None:
+        """Have these files sent before the others: what is said of the others is in them."""
+        self._ahead = deque(rows)
+
     def next_row(self, now: float) -> int | None:
         """The file to queue next, which stays the next one until it is queued.
 
-        Those that are ready come first, in the order of the index; then those that failed and whose time to
-        be tried again has come, the longest waiting first.
+        Those that are ready come first, in the order of the index, but for those that were put ahead; then
+        those that failed and whose time to be tried again has come, the longest waiting first.
         """
+        while self._ahead:
+            if self._state[self._ahead[0]] == _READY:
+                return self._ahead[0]
+            self._ahead.popleft()
         self._first_ready = row = self._state.find(_READY, self._first_ready)
         if row >= 0:
             return row

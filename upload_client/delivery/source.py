@@ -12,6 +12,7 @@ from upload_client.core.accidents import WARNING, sentence
 from upload_client.core.files import FileLedger
 from upload_client.core.paths import check_relpaths
 from upload_client.errors import UsageError
+from upload_client.expectations.packaging import packaging_of
 from upload_client.index import CheckedIndex, Choice, Files, LeftOut, check_index, left_out_of
 from upload_client.index.files import SIZES_SEEN, FileIndex, files_of
 from upload_client.index.noticing import growing, notice
@@ -105,13 +106,16 @@ class Source:
     def ledger(self, max_retries: int) -> FileLedger:
         """The files of the index, none of which has moved yet."""
         self._sizes = self.index.sizes
-        return FileLedger(
+        ledger = FileLedger(
             self.index.paths,
             abspaths=self._before_paths(),
             checksums=self.index.checksums,
             sizes=self._sizes,
             max_retries=max_retries,
         )
+        # A validator judges other files by what is in these: by the time those come, they should be there.
+        ledger.put_ahead(row for row, path in enumerate(self.index.paths) if packaging_of(path) is not None)
+        return ledger
 
     def size_to_be(self, row: int) -> int | None:
         """Bytes that a local file must have, since the index says so; None: as many as are found."""

@@ -22,10 +22,11 @@ from upload_client.errors import DeliveryError
 from upload_client.expectations.expected import Expected
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.model import Expectations
+from upload_client.expectations.packaging import MAX_METADATA, metadata_places
 from upload_client.support.local_file import FileRefused, LocalFile
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.opening import format_of, missing_library
+from upload_client.validator.opening import CHUNK, format_of, missing_library
 from upload_client.validator.readers import ReaderWorkers, Undecided
 from upload_client.validator.settings import ValidatorSettings
 
@@ -182,7 +183,7 @@ def _look(
     for path in paths:
         try:
             with source.open(path) as file:
-                _judge(path, file, expected, reader_workers)
+                _judge(path, file, expected, reader_workers, source)
         except (Unreadable, FileRefused) as error:
             wrong.append((path, str(error), False))
         except Undecided as error:
@@ -192,7 +193,9 @@ def _look(
     return wrong
 
 
-def _judge(path: str, file: LocalFile, expected: Expected | None, reader_workers: ReaderWorkers) -> None:
+def _judge(
+    path: str, file: LocalFile, expected: Expected | None, reader_workers: ReaderWorkers, source: DataRoot
+) -> None:
     size = file.fingerprint.size
     rules = None
     if expected is not None:
@@ -209,7 +212,9 @@ def _judge(path: str, file: LocalFile, expected: Expected | None, reader_workers
         return
     if kind not in TEXT_FORMATS:
         if missing_library(kind) is None:
-            reader_workers.open(kind, size, lambda offset, n: file.read(n, offset))
+            metadata = _metadata(source, path) if kind == CHUNK else b""
+            if metadata is not None:
+                reader_workers.open(kind, size, lambda offset, n: file.read(n, offset), metadata)
     else:
         try:
             check_text(kind, cast("io.BufferedReader", io.BufferedReader(_Content(file), _BLOCK)))
@@ -217,6 +222,18 @@ def _judge(path: str, file: LocalFile, expected: Expected | None, reader_workers
             return
         except Unreadable as error:
             raise Unreadable(f"it does not open as {kind}: {error}") from None
+
+
+def _metadata(source: DataRoot, chunk: str) -> bytes | None:
+    """The metadata of the array that a file is a chunk of; None: there is none."""
+    for place in metadata_places(chunk):
+        try:
+            with source.open(place) as file:
+                size = file.fingerprint.size
+                return file.read(size, 0) if 0 < size <= MAX_METADATA else None
+        except (OSError, FileRefused):
+            continue
+    return None
 
 
 class _Content(io.RawIOBase):

@@ -11,7 +11,7 @@ from itertools import filterfalse
 from pathlib import Path
 
 from upload_client.core.accidents import POINTER_BYTES, is_pointer
-from upload_client.expectations.packaging import MAX_MANIFEST, Listed, judge, packaging_of, payloads
+from upload_client.expectations.packaging import IN_VAIN, MAX_MANIFEST, Listed, judge, packaging_of, payloads
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
@@ -28,6 +28,7 @@ class _Folder:
 
     def __init__(self, source: DataRoot, files: Mapping[str, int | None], *, complete: bool) -> None:
         self.complete = complete
+        self.in_vain = IN_VAIN
         self._source = source
         self._files = files
         self._below: dict[str, tuple[int, int | None]] | None = None

@@ -40,8 +40,9 @@ from upload_client.s3.bucket import (
     store_errors,
 )
 from upload_client.s3.wire import Answer, GetObject, HeadObject, seen
+from upload_client.validator.arrays import ArrayMetadata
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.opening import format_of, missing_library
+from upload_client.validator.opening import CHUNK, format_of, missing_library
 from upload_client.validator.readers import ReaderWorkers
 
 __all__ = ["Abandoned", "Ask", "Checker", "Judgement", "MayWait", "Steps", "Stream"]
@@ -143,6 +144,7 @@ class Checker:
         self._unusable = unusable
         self._refuse_unopened = refuse_unopened
         self._listing = listing
+        self._arrays = ArrayMetadata(landing, listing)
         self._one_manifest = threading.Lock()
         self._stopping = threading.Event()
 
@@ -366,11 +368,28 @@ class Checker:
             if reading.rules is not None:
                 rules = reading.rules
                 self._reader_workers.judge(rules.content, rules.format, announced.size, blocks)
+            elif reading.kind == CHUNK:
+                return self._open_chunk(path, announced.size, blocks)
             elif reading.kind is not None:
                 return self._reader_workers.open(reading.kind, announced.size, blocks)
+        except NotOpened as why:
+            return why
         except Unreadable as error:
             raise _Failure(str(error), FileCode.CONTENT) from None
         return None
+
+    def _open_chunk(self, path: str, size: int, blocks: Callable[[int, int], bytes]) -> NotOpened | None:
+        """Have a chunk of Zarr unpacked, as the metadata of its array says."""
+        metadata, was_kept = self._arrays.of(path)
+        try:
+            return self._reader_workers.open(CHUNK, size, blocks, metadata)
+        except Unreadable:
+            if not was_kept:
+                raise
+            again, _ = self._arrays.of(path, anew=True)
+            if again == metadata:
+                raise
+        return self._reader_workers.open(CHUNK, size, blocks, again)
 
     def _why_skipped(self, kind: str, size: int) -> NotOpened | None:
         if kind in TEXT_FORMATS:

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from upload_client.expectations.packaging import Listed, NoIndex, payloads
+from upload_client.expectations.packaging import IN_VAIN, Listed, NoIndex, payloads
 from upload_client.s3.bucket import Bucket, NotFound
 from upload_client.validator.rows import MalformedIndex, index_rows
 
@@ -37,6 +37,7 @@ class IndexListing:
 
     def __init__(self, control: Bucket, key: str, *, complete: bool) -> None:
         self.complete = complete
+        self.in_vain = IN_VAIN
         self._control = control
         self._key = key
         self._lock = threading.Lock()

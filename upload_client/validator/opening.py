@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
+from upload_client.expectations.packaging import is_chunk
 from upload_client.expectations.packed import (
     KEPT,
     MODULES,
@@ -27,8 +28,10 @@ from upload_client.expectations.packed import (
 )
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
 
-__all__ = ["format_of", "missing_library", "open_as"]
+__all__ = ["CHUNK", "format_of", "missing_library", "open_as"]
 
+CHUNK = "zarr"
+"""The format of a chunk of Zarr, which has no suffix, and needs the metadata of its array to be opened."""
 _HERE = "upload_client.expectations.formats"
 _PIECE = 256 * 1024
 _MAX_WHY = 300
@@ -87,6 +90,7 @@ _FORMATS = {
     "votable": _Format(("vot", "votable"), f"{_HERE}.documents:open_votable"),
     "mzml": _Format(("mzml",), f"{_HERE}.documents:open_mzml"),
     "pdf": _Format(("pdf",), f"{_HERE}.documents:open_pdf"),
+    CHUNK: _Format((), f"{_HERE}.zarr:open_chunk", "numcodecs", "numcodecs", "formats-arrays"),
     "zip": _Format(("zip", "npz", "xlsx", "docx", "pptx", "ods", "odt", "odp", "kmz")),
     "tar": _Format(("tar",)),
 }
@@ -108,6 +112,8 @@ def format_of(path: str) -> str | None:
     Returns:
         ``fits``; of what is packed ``fits in gzip``, or ``gzip`` where nothing is known of what is inside.
     """
+    if is_chunk(path):
+        return CHUNK
     stem, dot, suffix = path.rpartition("/")[2].lower().rpartition(".")
     if not dot:
         return None
@@ -143,7 +149,9 @@ def missing_library(kind: str) -> str | None:
     return None
 
 
-def open_as(kind: str, file: BinaryIO, size: int, budget: Budget, *, depth: int = 0) -> None:
+def open_as(
+    kind: str, file: BinaryIO, size: int, budget: Budget, *, depth: int = 0, metadata: bytes = b""
+) -> None:
     """Open a file as what its name says.
 
     Args:
@@ -152,6 +160,7 @@ def open_as(kind: str, file: BinaryIO, size: int, budget: Budget, *, depth: int 
         size: of it, in bytes.
         budget: what it may take.
         depth: how many packs it lies in.
+        metadata: of the array that a chunk of Zarr is of.
 
     Raises:
         ValueError: it is not that, or damaged; or whatever else a library raises.
@@ -169,7 +178,8 @@ def open_as(kind: str, file: BinaryIO, size: int, budget: Budget, *, depth: int 
         _open_members(tar_members(file, budget), budget, depth)
     else:
         module, _, function = _FORMATS[inner].function.partition(":")
-        getattr(importlib.import_module(module), function)(file, size, budget)
+        more = (metadata,) if inner == CHUNK else ()
+        getattr(importlib.import_module(module), function)(file, size, budget, *more)
 
 
 def _open_packed(inner: str, packing: str, file: BinaryIO, size: int, budget: Budget, depth: int) -> None:
@@ -231,7 +241,7 @@ def _open_members(members: Iterator[Member], budget: Budget, depth: int) -> None
 def _open_member(member: Member, budget: Budget, depth: int) -> NotOpened | None:
     """Open one, and say why it was not opened."""
     kind = format_of(member.name)
-    if kind is None:
+    if kind is None or kind == CHUNK:
         return None
     package = missing_library(kind)
     if package is not None:

@@ -9,8 +9,9 @@ The arguments: bytes of memory, seconds of CPU time for each file, bytes that a 
 then the files and folders that a check of the receiver's own may read besides.
 
 From the validator, one JSON line for each file: ``{"kind": "fits", "size": bytes, "seconds": at most}`` to
-see whether it opens, or ``{"expected": rules, "size": bytes}`` to judge it by the content rules of an
-expectations document: a class of `upload_client.expectations.model`, pickled, in base64.
+see whether it opens, of a chunk of Zarr with ``"metadata"`` of its array, in base64; or ``{"expected": rules,
+"size": bytes}`` to judge it by the content rules of an expectations document: a class of
+`upload_client.expectations.model`, pickled, in base64.
 (Nothing is unpickled that comes from here.)
 To it, first ``{"can": [attempt, …], "missing": {measure: why}}``: what could be done here that should not,
 and the measures against it that could not be taken. Then, for each file, any number of
@@ -163,7 +164,8 @@ def _outcome(
         if "expected" in order:
             return _judged(order["expected"], file, order["size"], max_unpacked)
         budget = Budget(max_unpacked, spending or (lambda: None))
-        open_as(order["kind"], file, order["size"], budget)
+        metadata = base64.b64decode(order.get("metadata", ""))
+        open_as(order["kind"], file, order["size"], budget, metadata=metadata)
     except NotOpened as error:
         lacks = {"lacks_library": True} if isinstance(error, LibraryMissing) else {}
         return {"opens": True, "not_opened": str(error)[:_MAX_WHY], **lacks}

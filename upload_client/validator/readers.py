@@ -106,13 +106,16 @@ class ReaderWorkers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def open(self, kind: str, size: int, read: Callable[[int, int], bytes]) -> NotOpened | None:
+    def open(
+        self, kind: str, size: int, read: Callable[[int, int], bytes], metadata: bytes = b""
+    ) -> NotOpened | None:
         """Open a file.
 
         Args:
             kind: as `upload_client.validator.opening.format_of` tells it; its library must be installed.
             size: of the file, in bytes.
             read: gives n bytes from an offset; what it raises passes through.
+            metadata: of the array that a chunk of Zarr is of.
 
         Returns:
             Why it, or a part of it, was not looked into, though nothing speaks against the rest; None where
@@ -123,6 +126,8 @@ class ReaderWorkers:
             Undecided: the process was killed, and not for the file's sake.
         """
         order = {"kind": kind, "size": size, "seconds": self._limits.wall_seconds}
+        if metadata:
+            order["metadata"] = base64.b64encode(metadata).decode("ascii")
         outcome = self._have(order, f"opening it as {kind}", read)
         why = for_log(str(outcome.get("not_opened", "")), _MAX_WHY)
         if not why:

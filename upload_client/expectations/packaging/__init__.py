@@ -17,6 +17,7 @@ from upload_client.expectations.findings import Findings, shown
 from upload_client.expectations.packaging import bagit, descriptions, pds4, zarr
 from upload_client.expectations.packaging.bagit import payloads
 from upload_client.expectations.packaging.promises import (
+    IN_VAIN,
     Listed,
     Listing,
     NoIndex,
@@ -25,17 +26,22 @@ from upload_client.expectations.packaging.promises import (
     TooLarge,
     too_large,
 )
+from upload_client.expectations.packaging.zarr import MAX_METADATA, is_chunk, metadata_places
 
 __all__ = [
+    "IN_VAIN",
     "MAX_MANIFEST",
+    "MAX_METADATA",
     "Judged",
     "Listed",
     "Listing",
     "NoIndex",
     "Promise",
     "checksums_of",
+    "is_chunk",
     "judge",
     "may_promise",
+    "metadata_places",
     "packaging_of",
     "payloads",
 ]
@@ -134,6 +140,7 @@ class _Bags:
     """A delivery of which nobody knows more than where its bags are."""
 
     complete = False
+    in_vain = 0
 
     def __init__(self, bags: Container[str]) -> None:
         self._bags = bags

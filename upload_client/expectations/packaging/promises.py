@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
 __all__ = [
+    "IN_VAIN",
     "Listed",
     "Listing",
     "NoIndex",
@@ -97,6 +98,10 @@ class Promised(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+IN_VAIN = 200_000
+"""`Listing.in_vain` at the beginning: about a second of computing for a delivery."""
+
+
 class Listed(NamedTuple):
     """A file of the delivery, and its size in bytes, where that is known."""
 
@@ -108,9 +113,12 @@ class Listing(Protocol):
 
     Attributes:
         complete: False: it is a part of a delivery, and nothing is missing in it.
+        in_vain: how many more files may be looked for that are not there, by all manifests that name files
+            which may be missing: whoever names many and has none takes no time of others.
     """
 
     complete: bool
+    in_vain: int
 
     def find(self, path: str) -> Listed | None:
         """A file; None: it is none of the delivery."""

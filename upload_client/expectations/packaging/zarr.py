@@ -14,27 +14,73 @@ from typing import Any, NamedTuple
 
 from upload_client.expectations.packaging.promises import Listing, Promise, Promised, bounded, wrong
 
-__all__ = ["is_named", "promised"]
+__all__ = ["MAX_METADATA", "Array", "array_of", "is_chunk", "is_named", "metadata_places", "promised"]
+
+MAX_METADATA = 1024 * 1024
+"""Bytes of the metadata of an array by which chunks are unpacked."""
 
 MAX_CHUNKS = 100_000
 """Chunks of an array that are looked for; of more the first ones."""
 MAX_IN_VAIN = 10_000
 """So many in a row that are not there end the search."""
+_ALWAYS = 16
+"""Chunks that are looked for also where there was much in vain before."""
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_VALUES = 2_000_000
 _MAX_AXES, _MAX_LENGTH = 64, 2**63
 _NAMES = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")
+_CHUNK = re.compile(r"c|(?:c\.)?\d+(?:\.\d+)*")
 _DTYPE = re.compile(r"[<>|][biufcmMSUV](\d{1,6})(?:\[.*\])?")
 _DATA_TYPES = re.compile(r"(?:u?int|float|complex)(8|16|32|64|128)|bool|r(\d{1,6})")
 
 
-class _Array(NamedTuple):
-    """An array: the number of chunks along each axis, the bytes of each unless packed, the form of keys."""
+class Array(NamedTuple):
+    """An array, as its metadata describes it.
 
-    grid: tuple[int, ...]
-    chunk_bytes: int | None
+    Attributes:
+        shape: of it.
+        chunk: the shape of a chunk; where chunks lie in shards, of a shard.
+        item_bytes: bytes of an element; None: nobody can tell.
+        dtype: the type of its elements in numpy's spelling, ``<f4``; empty: it has none that is known here.
+        is_packed: whether its chunks may have other bytes than their elements.
+        prefix: what the keys of its chunks begin with.
+        separator: in these.
+    """
+
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    item_bytes: int | None
+    dtype: str
+    is_packed: bool
     prefix: str
     separator: str
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The number of chunks along each axis."""
+        return tuple(-(-n // size) if n else 0 for n, size in zip(self.shape, self.chunk, strict=True))
+
+    @property
+    def chunk_bytes(self) -> int | None:
+        """Bytes of each file that is there; None: they differ."""
+        if self.is_packed or self.item_bytes is None:
+            return None
+        return math.prod(self.chunk) * self.item_bytes
+
+
+def is_chunk(path: str) -> bool:
+    """Whether a file may be a chunk of an array, by its name, in a folder that is called ``….zarr``."""
+    return ".zarr/" in path and _CHUNK.fullmatch(path.rpartition("/")[2]) is not None
+
+
+def metadata_places(path: str) -> Iterator[str]:
+    """The places where the metadata of a chunk's array may be: beside it, and in the folders above."""
+    folder = path
+    while folder and not folder.endswith(".zarr"):
+        folder = folder.rpartition("/")[0]
+        if folder:
+            yield f"{folder}/.zarray"
+            yield f"{folder}/zarr.json"
 
 
 def is_named(name: str) -> bool:
@@ -86,7 +132,17 @@ def _format(content: dict[str, Any], due: int) -> int:
     return due
 
 
-def _grid(shape: Any, chunk: Any) -> tuple[int, ...]:  # noqa: ANN401 — from metadata
+def array_of(content: dict[str, Any]) -> Array | None:
+    """The array that metadata describes; None: its chunks are not of a regular grid, or named otherwise.
+
+    Raises:
+        ValueError: it cannot be.
+        KeyError, TypeError, AttributeError, IndexError: it lacks what it should have.
+    """
+    return _second(content) if content["zarr_format"] == 2 else _third(content)
+
+
+def _check_grid(shape: Any, chunk: Any) -> None:  # noqa: ANN401 — from metadata
     if len(shape) != len(chunk) or not all(
         isinstance(n, int) and not isinstance(n, bool) for n in (*shape, *chunk)
     ):
@@ -95,53 +151,70 @@ def _grid(shape: Any, chunk: Any) -> tuple[int, ...]:  # noqa: ANN401 — from m
         raise ValueError("its shape, or that of its chunks, cannot be")
     if not all(size or not n for n, size in zip(shape, chunk, strict=True)):
         raise ValueError("its chunks hold nothing, which cannot be")
-    return tuple(-(-n // size) if n else 0 for n, size in zip(shape, chunk, strict=True))
 
 
-def _second(content: dict[str, Any]) -> _Array:
-    chunk = content["chunks"]
-    grid = _grid(content["shape"], chunk)
-    size = None
+def _second(content: dict[str, Any]) -> Array:
+    shape, chunk = content["shape"], content["chunks"]
+    _check_grid(shape, chunk)
     dtype = content["dtype"]
-    if isinstance(dtype, str) and content["compressor"] is None and not content.get("filters"):
-        match = _DTYPE.fullmatch(dtype)
-        if match is not None:
-            size = math.prod(chunk) * int(match[1]) * (4 if dtype[1] == "U" else 1)
-    return _Array(grid, size, "", content.get("dimension_separator", "."))
+    match = _DTYPE.fullmatch(dtype) if isinstance(dtype, str) else None
+    n = None if match is None else int(match[1]) * (4 if dtype[1] == "U" else 1)
+    is_packed = content["compressor"] is not None or bool(content.get("filters"))
+    separator = content.get("dimension_separator", ".")
+    return Array(tuple(shape), tuple(chunk), n, dtype if match else "", is_packed, "", separator)
 
 
-def _third(content: dict[str, Any]) -> _Array | None:
+def _third(content: dict[str, Any]) -> Array | None:
     grid = content["chunk_grid"]
     keys = content["chunk_key_encoding"]
     if isinstance(keys, str):  # in short, where it needs no configuration
         keys = {"name": keys}
     if grid["name"] != "regular" or keys["name"] not in ("default", "v2"):
         return None
-    chunk = grid["configuration"]["chunk_shape"]
-    counts = _grid(content["shape"], chunk)
-    size = None
+    shape, chunk = content["shape"], grid["configuration"]["chunk_shape"]
+    _check_grid(shape, chunk)
+    n, dtype = None, ""
     kind = content["data_type"]
     codecs = [one["name"] if isinstance(one, dict) else one for one in content["codecs"]]
     match = _DATA_TYPES.fullmatch(kind) if isinstance(kind, str) else None
-    if codecs == ["bytes"] and match is not None:
-        size = math.prod(chunk) * (int(match[1] or match[2] or 8) // 8)
+    if match is not None:
+        n = int(match[1] or match[2] or 8) // 8
+        letter = "V" if kind[0] == "r" else kind[0]
+        dtype = "|b1" if kind == "bool" else f"{'<' if _is_little(content) else '>'}{letter}{n}"
     usual = "/" if keys["name"] == "default" else "."
     separator = (keys.get("configuration") or {}).get("separator", usual)
-    return _Array(counts, size, "c" if keys["name"] == "default" else "", separator)
+    prefix = "c" if keys["name"] == "default" else ""
+    return Array(tuple(shape), tuple(chunk), n, dtype, codecs != ["bytes"], prefix, separator)
 
 
-def _of_array(what: str, top: str, array: _Array, listing: Listing) -> Promised:
+def _is_little(content: dict[str, Any]) -> bool:
+    """Whether elements have their lowest byte first; of a shard its chunks say it."""
+    for one in content["codecs"]:
+        if isinstance(one, dict):
+            how = one.get("configuration") or {}
+            if one["name"] == "bytes":
+                return bool(how.get("endian", "little") == "little")
+            if one["name"] == "sharding_indexed":
+                return _is_little(how)
+    return True
+
+
+def _of_array(what: str, top: str, array: Array, listing: Listing) -> Promised:
     n = math.prod(array.grid)
     there: list[str] = []
     looked = in_vain = 0
     for key in _keys(array, min(n, MAX_CHUNKS)):
+        if looked >= _ALWAYS and listing.in_vain <= 0:
+            break
         looked += 1
         in_vain += 1
         if listing.find(top + key) is not None:
             there.append(key)
             in_vain = 0
-        elif in_vain >= MAX_IN_VAIN:  # whoever names many chunks and has none takes no time of others
-            break
+        else:
+            listing.in_vain -= 1
+            if in_vain >= MAX_IN_VAIN:
+                break
     notes = [
         f"{len(there):,} of {looked:,} chunks are there"
         + (", the others are the fill value" * (len(there) < looked))
@@ -153,7 +226,7 @@ def _of_array(what: str, top: str, array: _Array, listing: Listing) -> Promised:
     return Promised(what, promises, notes=tuple(notes))
 
 
-def _keys(array: _Array, n: int) -> Iterator[str]:
+def _keys(array: Array, n: int) -> Iterator[str]:
     """The keys of the first chunks, so many of them, the last axis the fastest."""
     if not array.grid:
         yield array.prefix or "0"

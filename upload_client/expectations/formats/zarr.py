@@ -1,0 +1,284 @@
+"""Chunks and shards of Zarr 2 and 3, unpacked as the metadata of their array says.
+
+A chunk is a file without a name of its format, which nothing but the metadata beside it tells how to read.
+https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html, …/v3/core/index.html, …/v3/codecs/index.html. The
+codecs are numcodecs', but for those that would build Python's objects of what somebody else has written.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from upload_client.core.digests import Digests
+from upload_client.core.text import for_log
+from upload_client.expectations.findings import LibraryMissing, NotOpened
+from upload_client.expectations.packaging.zarr import Array, array_of
+from upload_client.expectations.packed import MODULES, Budget, Unpacked
+
+__all__ = ["MAX_CHUNK", "open_chunk", "unpack"]
+
+MAX_CHUNK = 256 * 1024 * 1024
+"""Bytes of the largest chunk that is unpacked; a shard may have many of them."""
+_WHOLE = 64 * 1024 * 1024
+"""Bytes of the largest file that is unpacked where no document asks for its values."""
+_PIECE = 256 * 1024
+_NOWHERE = 2**64 - 1  # the place of a chunk in a shard that does not have it
+_CODECS = {
+    *("blosc", "lz4", "lzma", "shuffle", "delta", "fixedscaleoffset", "quantize", "bitround"),
+    *("packbits", "astype", "crc32", "adler32", "fletcher32", "vlen-utf8", "vlen-bytes"),
+}
+"""Those of numcodecs that are used. Not among them is what runs or builds objects, such as pickle."""
+_OTHER_SIZE = {"astype", "packbits", "fixedscaleoffset", "quantize", "bitround", "delta"}
+"""Those after which a chunk may have other bytes than its elements take by the type of the array."""
+
+Each = Callable[[bytes, tuple[int, ...]], None]
+"""Is given each chunk: its bytes, and the place in its file, of a shard that among the chunks there."""
+
+
+class _Unpacker(NamedTuple):
+    """The form of a chunk.
+
+    Attributes:
+        shape: of it.
+        due: bytes of it, unpacked; None: nobody can tell.
+        codecs: the last one to be undone is the first.
+        budget: what all of it may take.
+    """
+
+    shape: tuple[int, ...]
+    due: int | None
+    codecs: Sequence[tuple[str, Mapping[str, Any]]]
+    budget: Budget
+
+
+def open_chunk(file: BinaryIO, size: int, budget: Budget, metadata: bytes) -> None:
+    """Unpack a chunk, or all chunks of a shard; of a large one only the places of its chunks are looked at.
+
+    Args:
+        file: binary and seekable.
+        size: of it, in bytes.
+        budget: what it may take.
+        metadata: of its array, ``.zarray`` or ``zarr.json``.
+
+    Raises:
+        ValueError: it is cut or damaged.
+        NotOpened: it is of a kind that is not known here.
+    """
+    unpack(file, size, budget, metadata, None, whole=size <= _WHOLE)
+
+
+def unpack(
+    file: BinaryIO, size: int, budget: Budget, metadata: bytes, each: Each | None, *, whole: bool = True
+) -> Array:
+    """Unpack a chunk, or all chunks of a shard.
+
+    Args:
+        file: binary and seekable.
+        size: of it, in bytes.
+        budget: what it may take.
+        metadata: of its array.
+        each: is given each chunk; None: nobody wants it.
+        whole: False: of a shard the places of its chunks alone are looked at.
+    """
+    try:
+        content = json.loads(metadata)
+        array = array_of(content)
+        if array is None:
+            raise NotOpened("its array is of a grid that is not known here")
+        due = None if array.item_bytes is None else math.prod(array.chunk) * array.item_bytes
+        unpacker = _Unpacker(array.chunk, due, _codecs_of(content), budget)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+        raise NotOpened("the metadata of its array cannot be understood") from None
+    if not size:
+        raise ValueError("it is empty")
+    if unpacker.codecs and unpacker.codecs[-1][0] == "sharding_indexed":
+        _unpack_shard(file, size, unpacker, array.item_bytes, each, whole=whole)
+    elif size > MAX_CHUNK:
+        raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
+    else:
+        file.seek(0)
+        _give(each, _unpacked(file.read(size), unpacker), ())
+    return array
+
+
+def _give(each: Each | None, data: Any, place: tuple[int, ...]) -> None:  # noqa: ANN401 — of a library
+    if each is not None:
+        each(data, place)
+
+
+def _codecs_of(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The codecs of an array in the order in which they were applied, by numcodecs' names."""
+    if content["zarr_format"] == 2:
+        found = [*(content.get("filters") or ()), content["compressor"]]
+        return [(one["id"], one) for one in found if one is not None]
+    if content.get("storage_transformers"):
+        raise NotOpened("its array has storage transformers, which are not known here")
+    named: list[Any] = [({"name": one} if isinstance(one, str) else one) for one in content["codecs"]]
+    return [(one["name"].removeprefix("numcodecs."), one.get("configuration") or {}) for one in named]
+
+
+def _unpacked(data: Any, unpacker: _Unpacker) -> Any:  # noqa: ANN401 — bytes, or an array of a library
+    """Undo all codecs of one chunk."""
+    due = unpacker.due
+    if due is not None and due > MAX_CHUNK:
+        raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
+    n_objects = None
+    for name, how in reversed(unpacker.codecs):
+        unpacker.budget.spend()
+        if name in ("bytes", "transpose"):
+            continue
+        if name in _OTHER_SIZE:
+            due = None
+        data = _undone(name, how, data, unpacker.budget)
+        n_bytes = data.nbytes if hasattr(data, "nbytes") else len(data)
+        unpacker.budget.take(n_bytes)
+        if name.startswith("vlen-"):
+            due, n_objects = None, len(data)
+    n_bytes = data.nbytes if hasattr(data, "nbytes") else len(data)
+    if due is not None and n_bytes != due:
+        raise ValueError(f"it is damaged: it unpacks to {n_bytes:,} bytes where a chunk has {due:,}")
+    if n_objects not in (None, math.prod(unpacker.shape)):
+        raise ValueError(f"it is damaged: it holds {n_objects:,} elements where a chunk has others")
+    return data
+
+
+def _undone(name: str, how: Mapping[str, Any], data: Any, budget: Budget) -> Any:  # noqa: ANN401 — see above
+    packed = memoryview(data).cast("B") if not hasattr(data, "dtype") else data
+    match name:
+        case "gzip" | "zstd" | "bz2":
+            if name == "zstd":
+                _library(MODULES["zstd"], "backports.zstd")
+            whole = Unpacked("bzip2" if name == "bz2" else name, io.BytesIO(packed), len(packed), budget)
+            found = cast("BinaryIO", io.BufferedReader(whole, _PIECE)).read(MAX_CHUNK + 1)
+            return _bounded(found)
+        case "zlib":
+            inner = zlib.decompressobj()
+            try:
+                found = _bounded(inner.decompress(packed, MAX_CHUNK + 1))
+            except zlib.error as error:
+                raise ValueError(f"it is damaged: {error}") from None
+            if not inner.eof or inner.unused_data:
+                raise ValueError("it is cut" if not inner.eof else "bytes stand behind its end")
+            return found
+        case "crc32c":
+            return _without_crc32c(packed)
+    if name not in _CODECS:
+        raise NotOpened(f"it is packed with {for_log(name, 40)}, which is not known here")
+    told = None
+    if name == "blosc":  # its header: https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst
+        if len(packed) < 16 or (told := int.from_bytes(packed[12:16], "little")) != len(packed):
+            raise ValueError(
+                f"it is cut or damaged: it has {len(packed):,} bytes where its header says {told or 16:,}"
+            )
+        told = int.from_bytes(packed[4:8], "little")
+    elif name == "lz4":
+        told = int.from_bytes(packed[:4], "little")
+    if told is not None and told > MAX_CHUNK:
+        raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
+    library = _library("numcodecs", "numcodecs")
+    if name == "blosc":
+        library.blosc.use_threads = False
+    try:
+        codec = library.get_codec({"id": name, **{key: value for key, value in how.items() if key != "id"}})
+    except (ValueError, TypeError, KeyError, AttributeError, ImportError):
+        raise NotOpened(f"its codec {for_log(name, 40)} is not understood here") from None
+    try:
+        return codec.decode(packed)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 — each of its libraries has its own
+        raise ValueError(for_log(f"it is damaged: {name}: {error}", 200)) from None
+
+
+def _bounded(data: bytes) -> bytes:
+    if len(data) > MAX_CHUNK:
+        raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
+    return data
+
+
+def _library(module: str, package: str) -> Any:  # noqa: ANN401 — a module
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise LibraryMissing(f"{package} is not installed") from None
+
+
+def _without_crc32c(packed: memoryview) -> memoryview:
+    digests = Digests(("crc32c",))
+    digests.update(packed[:-4])
+    if len(packed) < 4 or digests.crc("crc32c") != int.from_bytes(packed[-4:], "little"):
+        raise ValueError("it is damaged: its CRC-32C is another")
+    return packed[:-4]
+
+
+def _unpack_shard(
+    file: BinaryIO,
+    size: int,
+    unpacker: _Unpacker,
+    item_bytes: int | None,
+    each: Each | None,
+    *,
+    whole: bool,
+) -> None:
+    """Look at the index of a shard, and unpack its chunks (v3/codecs/sharding-indexed)."""
+    if len(unpacker.codecs) > 1:
+        raise NotOpened("its shards are packed again, in a way that is not known here")
+    how = unpacker.codecs[0][1]
+    try:
+        inner = tuple(how["chunk_shape"])
+        codecs = _codecs_of({"zarr_format": 3, "codecs": how["codecs"]})
+        index_codecs = [name for name, _ in _codecs_of({"zarr_format": 3, "codecs": how["index_codecs"]})]
+        grid = [outer // n for outer, n in zip(unpacker.shape, inner, strict=True)]
+        at_start = how.get("index_location", "end") == "start"
+    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+        raise NotOpened("the metadata of its array cannot be understood") from None
+    if not all(type(n) is int and n > 0 for n in inner):
+        raise NotOpened("the metadata of its array cannot be understood")
+    if index_codecs not in (["bytes"], ["bytes", "crc32c"]):
+        raise NotOpened("the index of its shards is packed in a way that is not known here")
+    n = math.prod(grid)
+    length = 16 * n + 4 * len(index_codecs[1:])
+    if length > size:
+        raise ValueError(f"it is cut: it has {size:,} bytes, and the index of a shard {length:,}")
+    file.seek(0 if at_start else size - length)
+    index = memoryview(file.read(length))
+    if len(index_codecs) > 1:
+        try:
+            index = _without_crc32c(index)
+        except ValueError:
+            raise ValueError("it is cut or damaged: the CRC-32C of its index is another") from None
+    due = None if item_bytes is None else math.prod(inner) * item_bytes
+    one = _Unpacker(inner, due, codecs, unpacker.budget)
+    for number in range(n):
+        unpacker.budget.spend()
+        offset, count = (
+            int.from_bytes(index[at : at + 8], "little") for at in (16 * number, 16 * number + 8)
+        )
+        if offset == count == _NOWHERE:
+            continue
+        if offset + count > size:
+            raise ValueError(f"it is cut or damaged: chunk {number:,} in it should end behind its end")
+        if not whole:
+            continue
+        if count > MAX_CHUNK:
+            raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
+        file.seek(offset)
+        try:
+            data = _unpacked(file.read(count), one)
+        except ValueError as error:
+            raise ValueError(f"chunk {number:,} in it: {error}") from None
+        _give(each, data, _place(number, grid))
+
+
+def _place(number: int, grid: Sequence[int]) -> tuple[int, ...]:
+    place: list[int] = []
+    for length in reversed(grid):
+        number, at = divmod(number, length)
+        place.append(at)
+    return tuple(reversed(place))
