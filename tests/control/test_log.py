@@ -463,18 +463,18 @@ def test_who_is_in_a_hurry_looks_soon_and_more_often_after_each_find(bucket, clo
     writer = fill(bucket, 1)
     assert reader.step() == 1
     reader.hurry()
-    assert reader.step() == 0.25
-    clock.advance(0.25)
+    assert reader.step() == 0.125
+    clock.advance(0.125)
     waits = []
-    for _ in range(12):
+    for _ in range(14):
         waits.append(reader.step())
         clock.advance(waits[-1])
-    assert waits[0] == 0.25
+    assert waits[0] == 0.125
     assert waits == sorted(waits)
     assert waits[-1] == 10
     writer.append(note(1))
     assert writer.flush()
-    assert reader.step() == 0.25
+    assert reader.step() == 0.125
 
 
 def test_a_long_log_is_read_in_order_by_many(bucket, through, proxy, monkeypatch):

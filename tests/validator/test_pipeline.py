@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 
@@ -857,3 +858,20 @@ def test_it_works_in_threads_as_it_does_step_by_step(client, checker, control):
     assert {v.path for v in client.verdicts()} == {f"{n}.csv" for n in range(40)}
     assert {v.status for v in client.verdicts()} == {"ok"}
     assert isinstance(control, Bucket)
+
+
+def test_once_it_has_left_it_waits_for_nothing_more(memory, clock):
+    memory.client.deliver("a.csv")
+    memory.client.stop()
+    validator = memory.validator()
+    waited_after_it_left = []
+
+    class Wake(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited_after_it_left.append(validator.outcome is not None)
+            clock.advance(timeout or 0.0)
+            return True
+
+    validator._wake = Wake()
+    assert validator.run() == "stop"
+    assert not any(waited_after_it_left)

@@ -59,7 +59,7 @@ MAX_STRANGE = 1000
 """Objects in a log that are no segments; more of them would make each poll a long one."""
 
 _POLL_FIRST, _POLL_LAST = 1.0, 10.0  # seconds between polls: while something comes, and after a long silence
-_POLL_EAGER = 0.25  # the first of them, where nobody has anything to do but wait for what comes
+_POLL_EAGER = 0.125  # the first of them, where nobody has anything to do but wait for what comes
 _RETRY_FIRST, _RETRY_LAST = 0.5, 10.0  # seconds between attempts of an append
 _STEPS_ASIDE = 16  # dead owners' segments to chain to in one go; there is hardly ever one
 _SEQUENTIAL = 2  # segments that are not worth the threads

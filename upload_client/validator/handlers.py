@@ -22,8 +22,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
-import boto3
-
 from upload_client.control.checkpoints import find_shards
 from upload_client.control.identity import current_process, is_running
 from upload_client.control.lock import Lock
@@ -255,7 +253,8 @@ class _Starter:
             self._shard(number, _worker_name(f"{number} of {key}" if number else key))
             for number in (range(self.shards) if shard is None else [shard])
         ]
-        self._session = boto3.Session()
+        # A process that has answered waits for the next request, and has read what services are like.
+        self._session = clients.one_of_many()
         self._control = Bucket(
             layout.fill(settings.control_bucket),
             prefix=layout.root,

@@ -172,8 +172,8 @@ class Validator:
         self._lock.start()
         try:
             self.begin()
-            while self.outcome is None:
-                self._wake.wait(min(self.step(), _MAX_PAUSE))
+            while (wait := self.step()) < math.inf:  # for ever: it has left
+                self._wake.wait(min(wait, _MAX_PAUSE))
                 # Before the next step looks, not after: what is done from now on wakes it again.
                 self._wake.clear()
         except Locked:
