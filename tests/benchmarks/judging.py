@@ -62,7 +62,7 @@ def delivered(n_files: int) -> dict[str, bytes]:
         path = f"{n % 97}/table_{n:07d}.csv"
         objects[f"landing/{LAYOUT.landing}{path}"] = CONTENT
         records.append(
-            Transferred.of(client.now(), path, Upload(1, n + 1, len(CONTENT), crc32, etag, None, 1), 0)
+            Transferred(client.now(), path, Upload(1, n + 1, len(CONTENT), crc32, etag, None, 1), 0)
         )
     for start in range(0, n_files, PER_SEGMENT):
         client.write(*records[start : start + PER_SEGMENT])

@@ -31,6 +31,7 @@ import boto3
 from remembering import CONTROL, HIDDEN, LANDING, content_of, etag_of, name_of
 
 from upload_client.core import records
+from upload_client.core.files import Upload
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.records import LogChain
 
@@ -95,7 +96,9 @@ def client_log(n_files: int) -> Iterator[bytes]:
     for n in range(n_files):
         size = len(content_of(n))
         yield records.encode(
-            records.Transferred(AT, name_of(n), f"1-{n + 1}", 0, size, crc32(n), etag_of(n), mtime_ns=MTIME)
+            records.Transferred(
+                AT, name_of(n), Upload(1, n + 1, size, crc32(n), etag_of(n), mtime_ns=MTIME), 0
+            )
         )
 
 

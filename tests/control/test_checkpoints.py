@@ -10,6 +10,7 @@ from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 
 from upload_client.control.checkpoints import read_logs, write_checkpoint
 from upload_client.core.checkpoint import Checkpoint, encode_checkpoint
+from upload_client.core.files import Upload
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.records import (
@@ -55,7 +56,7 @@ class World:
 
     def files(self, first: int, last: int) -> None:
         for n in range(first, last):
-            self.append("client", Transferred(T, f"f{n}", f"1-{n}", 0, 9, CRC, ETAG))
+            self.append("client", Transferred(T, f"f{n}", Upload(1, n, 9, CRC, ETAG), 0))
             self.append("validator", Verdict(T, f"f{n}", f"1-{n}", 0, "ok", found=Found(9, CRC, ETAG)))
 
     def folded(self) -> Checkpoint:

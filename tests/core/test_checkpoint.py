@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from upload_client.core import checkpoint as module
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
+from upload_client.core.files import Upload, parse_upload_id
 from upload_client.core.history import PACKED, DeliveryHistory
 from upload_client.core.records import (
     Crash,
@@ -23,7 +24,6 @@ from upload_client.core.records import (
     Segment,
     SegmentHeader,
     Shutdown,
-    Source,
     Stop,
     Transferred,
     ValidatorInit,
@@ -39,17 +39,17 @@ ETAGS = ["ab" * 16, f"{'cd' * 16}-3", "odd"]
 
 uploads = st.builds("{}-{}".format, st.integers(1, 3), st.integers(0, 2))
 transferred = st.builds(
-    Transferred,
-    st.just(T),
+    lambda path, upload, ask, size, etag, version, mtime_ns, source: Transferred(
+        T, path, Upload(*parse_upload_id(upload), size, CRC, etag, version, mtime_ns, *source), ask
+    ),
     st.sampled_from(PATHS),
     uploads,
     st.integers(0, 2),
     st.integers(0, 2**62),
-    st.just(CRC),
     st.sampled_from(ETAGS),
     st.none() | st.just("v1"),
     st.none() | st.integers(0, 2**62),
-    st.none() | st.builds(Source, st.sampled_from(ETAGS), st.none() | st.just("v2")),
+    st.just((None, None)) | st.tuples(st.sampled_from(ETAGS), st.none() | st.just("v2")),
 )
 verdicts = st.builds(
     Verdict,
@@ -156,8 +156,8 @@ def some() -> DeliveryHistory:
             client_segment(
                 1,
                 [
-                    Transferred(T, "a", "1-0", 0, 9, CRC, "odd"),
-                    Transferred(T, "b", "1-1", 0, 9, CRC, ETAGS[0]),
+                    Transferred(T, "a", Upload(1, 0, 9, CRC, "odd"), 0),
+                    Transferred(T, "b", Upload(1, 1, 9, CRC, ETAGS[0]), 0),
                 ],
             ),
             validator_segment(
@@ -229,7 +229,7 @@ def test_a_machine_of_the_other_byte_order_has_none(monkeypatch):
 
 def test_a_path_that_could_not_be_told_from_the_next_makes_none():
     history = DeliveryHistory()
-    fold(history, [client_segment(1, [Transferred(T, "a\0b", "1-0", 0, 9, CRC, ETAGS[0])])])
+    fold(history, [client_segment(1, [Transferred(T, "a\0b", Upload(1, 0, 9, CRC, ETAGS[0]), 0)])])
     with pytest.raises(ValueError, match="NUL"):
         packed(history)
 

@@ -11,7 +11,7 @@ from upload_client import errors
 from upload_client.core import records
 from upload_client.core.codes import FileCode, is_code, todo
 from upload_client.core.exits import ExitCode
-from upload_client.core.files import FileLedger, kept_mtime
+from upload_client.core.files import FileLedger, Upload, kept_mtime
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import Reason
 
@@ -118,7 +118,7 @@ def test_the_ledger_keeps_the_code_of_what_went_wrong_until_the_file_is_tried_ag
 
 def test_the_history_keeps_the_code_of_a_verdict():
     history = DeliveryHistory()
-    upload = records.Transferred(AT, "a", "1-0", 0, 3, "yH2GHg==", "ab" * 16)
+    upload = records.Transferred(AT, "a", Upload(1, 0, 3, "yH2GHg==", "ab" * 16), 0)
     for record, writer in (
         (upload, "client"),
         (records.Verdict(AT, "a", "1-0", 0, "failure", "torn", None, (), "content"), "validator"),

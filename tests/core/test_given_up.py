@@ -9,6 +9,7 @@ import pytest
 
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
 from upload_client.core.columns import TimeColumn
+from upload_client.core.files import Upload
 from upload_client.core.history import PACKED, DeliveryHistory
 from upload_client.core.records import (
     Failed,
@@ -37,7 +38,7 @@ def validator(*records) -> Segment:
 
 
 def sent(path: str, n: int, epoch: int = 1) -> Transferred:
-    return Transferred(T, path, f"{epoch}-{n}", 0, 9, CRC, ETAG)
+    return Transferred(T, path, Upload(epoch, n, 9, CRC, ETAG), 0)
 
 
 def packed(history: DeliveryHistory) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from upload_client.core.files import Upload
+from upload_client.core.files import Upload, parse_upload_id
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.records import (
     Crash,
@@ -46,7 +46,7 @@ def validator(*written, epoch=1, serves=1, superseded=False) -> Segment:
 
 
 def sent(path="a", upload="1-0", ask=0, t=T, etag=ETAG) -> Transferred:
-    return Transferred(t, path, upload, ask, 9, CRC, etag, "v", 5)
+    return Transferred(t, path, Upload(*parse_upload_id(upload), 9, CRC, etag, "v", 5), ask)
 
 
 def said(status="ok", path="a", upload="1-0", ask=0, message="", found=AS_ANNOUNCED, t=LATER) -> Verdict:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client.core import observed
-from upload_client.core.files import ClientFile
+from upload_client.core.files import ClientFile, Upload, parse_upload_id
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import FileState, file_states, last_run, parse_index, tally
 from upload_client.core.records import (
@@ -37,7 +37,7 @@ def init(epoch: int, t: str = T[0], n_files: int = 3, n_bytes: int = 30) -> Init
 
 
 def sent(path: str, upload: str, t: str = T[1]) -> Transferred:
-    return Transferred(t, path, upload, 0, 9, CRC, ETAG)
+    return Transferred(t, path, Upload(*parse_upload_id(upload), 9, CRC, ETAG), 0)
 
 
 def verdict(path: str, upload: str, status: str = "ok", message: str = "", t: str = T[2]) -> Segment:

@@ -265,7 +265,7 @@ def test_the_short_way_of_a_valid_file_ends_where_the_table_does(upload, said):
         short, long = (FileLedger(["a"], abspaths="/", checksums=[checksum]) for _ in range(2))
         history = DeliveryHistory(short.rows)
         header = SegmentHeader(1, 0, "x", 2, None, 2)
-        history.add_client(Segment(header, Records((Transferred.of(T, "a", upload, 0),)), ""))
+        history.add_client(Segment(header, Records((Transferred(T, "a", upload, 0),)), ""))
         verdicts = tuple(Verdict(T, "a", upload.id, 0, status, "m", found) for status in said)
         history.add_validator(Segment(header, Records(verdicts), ""))
         start = decide(history.latest("a"), listed, local, checksum=checksum)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client.core.closing import Closed
+from upload_client.core.files import Upload, parse_upload_id
 from upload_client.core.hand_over import HandOver
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.lease import LockBody
@@ -64,7 +65,7 @@ def init(epoch: int = 1, seconds: float = 0, n_files: int = 4, n_bytes: int = 40
 
 
 def sent(path: str, upload: str, seconds: float) -> Transferred:
-    return Transferred(at(seconds), path, upload, 0, 100, CRC, ETAG)
+    return Transferred(at(seconds), path, Upload(*parse_upload_id(upload), 100, CRC, ETAG), 0)
 
 
 def verdict(path: str, upload: str, seconds: float, status="ok", message="") -> Verdict:

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
+from upload_client.core.files import Upload, parse_upload_id
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import IndexRows, file_states
 from upload_client.core.records import (
@@ -62,7 +63,9 @@ def made(n_files: int, *, message: str = "it does not open as csv: line {n}: 3 f
             sent[epoch].append(Failed(at(seconds), name, "permission denied", 0))
             continue
         upload = f"{epoch}-{n}"
-        sent[epoch].append(Transferred(at(seconds), name, upload, 0, 1000 * n, CRC, ETAG))
+        sent[epoch].append(
+            Transferred(at(seconds), name, Upload(*parse_upload_id(upload), 1000 * n, CRC, ETAG), 0)
+        )
         bad = n % 10 == 3 or n < len(HOSTILE)
         why = message.format(n=n) if bad else ""
         found = Found(1000 * n, CRC, ETAG)

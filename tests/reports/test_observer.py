@@ -10,6 +10,7 @@ from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 from upload_client.control.checkpoints import read_logs, write_checkpoint
 from upload_client.core.checkpoint import Checkpoint
 from upload_client.core.closing import Closed
+from upload_client.core.files import Upload
 from upload_client.core.hand_over import HandOver
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody
@@ -86,7 +87,9 @@ class World:
         )
 
     def send(self, n: int, epoch: int = 1) -> None:
-        self.append("client", Transferred(self.now(), f"f{n}", f"{epoch}-{n}", 0, 9, CRC, ETAG), epoch=epoch)
+        self.append(
+            "client", Transferred(self.now(), f"f{n}", Upload(epoch, n, 9, CRC, ETAG), 0), epoch=epoch
+        )
 
     def judge(self, n: int, status: str = "ok", epoch: int = 1) -> None:
         said = Verdict(

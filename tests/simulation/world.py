@@ -598,7 +598,7 @@ class World:
             return
         path, seq = self.rng.choice(self.source.paths), header["seq"] + 1
         upload = Upload(epoch, 77, 3, "yH2GHg==", "0" * 32, mtime_ns=1)
-        lines = [records.encode(records.Transferred.of("2026-01-02T03:04:05.678Z", path, upload, 0))]
+        lines = [records.encode(records.Transferred("2026-01-02T03:04:05.678Z", path, upload, 0))]
         said = records.SegmentHeader(
             records.VERSION, seq, "revenant", epoch, hashlib.sha256(data).hexdigest()
         )

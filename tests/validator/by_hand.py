@@ -96,7 +96,7 @@ class Client:
         return Upload(self.epoch, self.n, len(data), crc32, stored.etag, stored.version_id, 1)
 
     def announce(self, path: str, upload: Upload, ask: int = 0) -> int:
-        return self.write(Transferred.of(self.now(), path, upload, ask))
+        return self.write(Transferred(self.now(), path, upload, ask))
 
     def deliver(self, path: str, data: bytes = b"a,b\n1,2\n") -> Upload:
         upload = self.send(path, data)

@@ -231,7 +231,7 @@ def test_hostile_announcements_harm_nobody_and_the_sound_one_among_them_is_judge
         b"x" * 70_000,
         b"null",
         b"",
-        encode(Transferred.of(client.now(), "good.csv", upload, 0)),
+        encode(Transferred(client.now(), "good.csv", upload, 0)),
     ]
     client.write(*lines)
     client.stop()

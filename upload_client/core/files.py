@@ -447,47 +447,19 @@ class UploadTable:
         if upload is None:
             self._rows[row * _PACKED.size : (row + 1) * _PACKED.size] = _EMPTY_ROW
             return
-        self.put(
-            row,
-            upload.epoch,
-            upload.n,
-            upload.size,
-            upload.crc32,
-            upload.etag,
-            upload.version_id,
-            upload.mtime_ns,
-            upload.source_etag,
-            upload.source_version,
-            upload.sha256,
-        )
-
-    def put(
-        self,
-        row: int,
-        epoch: int,
-        n: int,
-        size: int,
-        crc32: str,
-        etag: str,
-        version_id: str | None = None,
-        mtime_ns: int | None = None,
-        source_etag: str | None = None,
-        source_version: str | None = None,
-        sha256: str | None = None,
-    ) -> None:
-        """Set a row to an upload of these properties (see `Upload`), without making one."""
-        packed_crc32 = a2b_base64(crc32)
+        packed_crc32 = a2b_base64(upload.crc32)
         if len(packed_crc32) != 4:  # struct would cut it, or fill it up
-            raise ValueError(f"not a CRC32 in base64: {crc32!r}")
+            raise ValueError(f"not a CRC32 in base64: {upload.crc32!r}")
+        etag, source_etag = upload.etag, upload.source_etag
         md5, parts = _packed_etag(etag)
         source_md5, source_parts = (b"", _NO_ETAG) if source_etag is None else _packed_etag(source_etag)
         _PACKED.pack_into(
             self._rows,
             row * _PACKED.size,
-            epoch,
-            n,
-            size,
-            _NO_MTIME if mtime_ns is None else mtime_ns,
+            upload.epoch,
+            upload.n,
+            upload.size,
+            _NO_MTIME if upload.mtime_ns is None else upload.mtime_ns,
             packed_crc32,
             md5,
             parts,
@@ -495,10 +467,10 @@ class UploadTable:
             source_parts,
         )
         self._etags[row] = etag if parts == _UNUSUAL else None
-        self._versions[row] = version_id
+        self._versions[row] = upload.version_id
         self._source_etags[row] = source_etag if source_parts == _UNUSUAL else None
-        self._source_versions[row] = source_version
-        self._sha256s[row] = sha256
+        self._source_versions[row] = upload.source_version
+        self._sha256s[row] = upload.sha256
 
 
 def _crc32_text(crc32: bytes) -> str:

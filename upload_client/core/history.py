@@ -424,8 +424,9 @@ class DeliveryHistory:
             self._give_up(Failed(at, path, for_log(error), retries, code))
 
     def _announce(self, record: Transferred, epoch: int) -> None:
-        uploaded = _identity(record.upload)
-        if uploaded[0] > epoch:
+        upload = record.upload
+        uploaded = upload.epoch, upload.n
+        if upload.epoch > epoch:
             return  # no client issues what belongs to a later one
         if self.failed:
             self.failed.pop(record.path, None)
@@ -441,19 +442,7 @@ class DeliveryHistory:
             self._set_open(row, 1)
         elif uploaded > issued:
             self._n_files += issued[0] < 0
-            source = record.source
-            self.uploads.put(
-                row,
-                *uploaded,
-                record.size,
-                record.crc32,
-                record.etag,
-                record.version_id,
-                record.mtime_ns,
-                None if source is None else source.etag,
-                None if source is None else source.version,
-                record.sha256,
-            )
+            self.uploads[row] = upload
             self._asks[row] = record.ask
             self.transferred_at[row] = record.t
             if self._said[row]:
@@ -463,7 +452,7 @@ class DeliveryHistory:
                 self._judges[row] = _NO_JUDGE
             self._set_open(row, 1)
             early = self._early.get(record.path)
-            if early is not None and early[0][0].upload == record.upload:
+            if early is not None and early[0][0].upload == upload.id:
                 del self._early[record.path]
                 for verdict, judge in early:
                     self._early_bytes -= _weight(verdict)

@@ -173,7 +173,7 @@ def receive_outcomes(connected: ConnectedRun, timeout: float = 0.0) -> None:
             if outcome.unproven:
                 connected.unproven.update(outcome.unproven)
             if ledger.transferred(row, upload, at):
-                lines.append(records.Transferred.of(at, outcome.relpath, upload, 0))
+                lines.append(records.Transferred(at, outcome.relpath, upload, 0))
         elif outcome.again and isinstance(connected.validation.trouble, AnswerLost):
             # The validator's log cannot be read either: the network is at fault, and the file none the
             # worse. The lock's lease bounds how long that can go on.
@@ -238,7 +238,7 @@ def _announce_again(connected: ConnectedRun) -> None:
     for row in rows:
         upload = ledger.upload(row)
         assert upload is not None
-        lines.append(records.Transferred.of(at, ledger.relpath(row), upload, ledger.ask(row)))
+        lines.append(records.Transferred(at, ledger.relpath(row), upload, ledger.ask(row)))
     connected.append(lines)
 
 

@@ -412,7 +412,7 @@ class Validator:
         for record in segment.records:
             if type(record) is Transferred and self._is_mine(record.path):
                 latest = self._history.latest(record.path)
-                if latest is not None and (latest.upload.id, latest.ask) == (record.upload, record.ask):
+                if latest is not None and (latest.upload.id, latest.ask) == (record.upload.id, record.ask):
                     self._waiting.pop(record.path, None)
                     self._waiting[record.path] = segment.header.seq
 
