@@ -740,3 +740,39 @@ def test_a_parameter_that_is_not_there_is_named(pools):
     settings = pools.settings(settings_parameter="/none")
     with pytest.raises(SettingsError, match=r"SSM parameter /none: cannot be read \(ParameterNotFound\)"):
         fetch_parameter(open_session(settings), settings)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the command is a shell's")
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("sh -c 'printf \"not you \\377\\033[2J\" >&2; exit 3'", "ended with 3: not you"),
+        ("printf nothing", "no object of JSON"),
+        ("yes", "printed more than"),
+        ("sleep 600", "did not end"),
+        ("/no/such/program", "cannot be run"),
+    ],
+)
+def test_a_credential_process_is_bounded_and_what_is_wrong_with_it_told(monkeypatch, tmp_path, program, said):
+    monkeypatch.setattr("upload_client.aws.credential_process.CREDENTIAL_PROCESS_SECONDS", 1.0)
+    with_program(monkeypatch, tmp_path, program)
+    with pytest.raises(LoginRefused, match=said):
+        open_session(Settings(auth="aws", region=REGION))
+
+
+def test_a_credential_process_gives_credentials(monkeypatch, tmp_path):
+    (tmp_path / "given.json").write_text(
+        '{"Version": 1, "AccessKeyId": "AKIAPROCESS", "SecretAccessKey": "s"}', encoding="utf-8"
+    )
+    copy = f"{sys.executable} -S -c \"print(open(r'{tmp_path / 'given.json'}').read())\""
+    with_program(monkeypatch, tmp_path, copy)
+    session = open_session(Settings(auth="aws", region=REGION))
+    assert session.get_credentials().access_key == "AKIAPROCESS"
+
+
+def with_program(monkeypatch, folder, program):
+    (folder / "config").write_text(f"[default]\ncredential_process = {program}\n", encoding="utf-8")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "none"))

@@ -55,6 +55,11 @@ class Issuer(ThreadingHTTPServer):
 
             def _answer(self, asked):
                 issuer.asked.append((self.path, asked))
+                if self.path == issuer.trickles[0]:
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                    while not issuer.trickles[1].wait(0.05):
+                        self.wfile.write(b" ")
+                    return
                 waiting = issuer.answers.get(self.path, [])
                 status, said = waiting.pop(0) if waiting else (200, issuer.said(self.path, asked))
                 body = said if isinstance(said, bytes) else json.dumps(said).encode()
@@ -69,6 +74,7 @@ class Issuer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked, self.answers, self.n = [], {}, 0
+        self.trickles: tuple[str, threading.Event] = "", threading.Event()
         self.cut = False  # whether each answer ends a byte early
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -308,3 +314,16 @@ def test_an_issuer_that_asks_to_be_asked_later_is_not_reachable(issuer, settings
 def test_an_issuer_that_is_not_there_is_not_reachable(settings):
     with pytest.raises(NotReachable, match="the login server"):
         open_session(settings.model_copy(update={"oidc_issuer": "http://127.0.0.1:9"}), prompt=Person())
+
+
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/"])
+def test_an_answer_that_trickles_for_ever_holds_no_login(issuer, settings, monkeypatch, path):
+    open_session(settings, prompt=Person())
+    monkeypatch.setattr("upload_client.aws.oidc._REQUEST_SECONDS", 0.3)
+    enough = threading.Event()
+    issuer.trickles = path, enough
+    try:
+        with pytest.raises(NotReachable, match="no whole answer within"):
+            open_session(settings)
+    finally:
+        enough.set()

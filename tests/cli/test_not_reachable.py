@@ -140,11 +140,23 @@ def test_a_starter_out_of_reach_is_told_before_anything_is_sent(deliver, network
     assert sent == []
 
 
-def test_a_refusal_that_ends_it_is_said_once(deliver, network):
-    network.on(net.answer(403, "AccessDenied"), **STAGES["lock"], method="PUT", times=None)
+@pytest.mark.parametrize(
+    ("place", "status", "error", "code"),
+    [
+        (STAGES["lock"] | {"method": "PUT"}, 403, "AccessDenied", 10),
+        (STAGES["probe"], 403, "AccessDenied", 10),
+        ({"when": lambda request: "control" in request.path.split("/")[1]}, 404, "NoSuchBucket", 2),
+    ],
+    ids=["lock", "probe", "bucket"],
+)
+def test_a_refusal_that_ends_it_is_said_once_and_is_nothing_unexpected(
+    deliver, network, place, status, error, code
+):
+    network.on(net.answer(status, error), **place, times=None)
     said = deliver("--patience", "0")
-    assert said.code == 1
-    assert said.err.count("AccessDenied") == 1
+    assert said.code == code, said.err
+    assert said.err.count(error) == 1
+    assert "Traceback" not in said.err
 
 
 PAGE = b"<html><head><title>Hotel Wi-Fi</title></head><body>log in</body></html>"

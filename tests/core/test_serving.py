@@ -14,6 +14,8 @@ from upload_client.core.serving import (
     list_again_after,
     look_again_after,
     outcome_mail,
+    receipt_again,
+    receipt_again_after,
     retry_after,
     signature,
 )
@@ -58,11 +60,43 @@ def test_a_signature_is_what_any_library_computes(secret, at, body):
         ({"invalid": 1_200, "not_delivered": 2}, "not complete: 1,200 invalid, 2 not delivered"),
         ({"client": "stopped\n"}, r"not complete: the client: stopped\n"),
         ({}, "not complete"),
+        ({"complete": True, "signed": "yes", "dated": None}, "complete"),
+        ({"complete": True, "signed": "failed"}, "complete, its receipt not signed"),
+        (
+            {"complete": True, "signed": "refused", "retained": "failed"},
+            "complete, its receipt not signed, its receipt not kept by Object Lock",
+        ),
     ],
 )
 def test_a_run_that_is_not_complete_says_why_in_few_words(more, said):
     told = {"complete": False, "invalid": 0, "not_judged": 0, "not_delivered": 0, "client": "complete"}
     assert in_short(told | more) == said
+
+
+@pytest.mark.parametrize(
+    ("told", "again"),
+    [({}, False), ({"signed": "yes"}, False), ({"signed": "refused"}, False), ({"dated": "failed"}, True)],
+)
+def test_what_a_receipt_lacks_is_tried_again_but_not_what_the_logs_do_not_prove(told, again):
+    assert receipt_again(told) is again
+
+
+def test_what_a_receipt_lacks_is_tried_ever_later_but_within_the_hour():
+    waits = [receipt_again_after(n) for n in range(1, 2000)]
+    assert waits[:3] == [10, 20, 40]
+    assert max(waits) == 3600
+
+
+@given(st.text())
+def test_a_mail_never_calls_a_delivery_complete_alone_whose_receipt_is_not_signed(why):
+    told = dict.fromkeys(("n_files", "valid", "invalid", "not_judged", "not_delivered", "n_bytes_valid"), 0)
+    told |= {"dataset": "d", "delivery_id": "y", "transfer_type": "sample", "complete": True}
+    told |= {"client": "complete", "invalid_first": [], "signed": "failed", "receipt_problems": [why]}
+    subject, text = outcome_mail(told)
+    assert subject == "complete, its receipt not signed: d/y"
+    assert text.splitlines()[-2] == "The delivery is complete, its receipt not signed:"
+    assert len(text.splitlines()) == 10
+    assert all(line.isprintable() for line in text.splitlines())
 
 
 @given(st.text(), st.text(), st.text())

@@ -30,6 +30,7 @@ from upload_client.control.identity import new_agent_id
 from upload_client.core.layout import Layout
 from upload_client.core.lease import LockBody
 from upload_client.errors import Locked, NotReachable, UsageError
+from upload_client.receipts.signing import make_key
 from upload_client.receiver.serving.begun import Begun
 from upload_client.receiver.serving.configuration import Configuration, Serving, read_configuration
 from upload_client.receiver.serving.metrics import Metrics
@@ -91,9 +92,12 @@ def running(configuration, tmp_path):
     """Begin to serve; what it gives ends with the test."""
     servers = []
 
-    def begin(**more) -> Server:
-        serve = configuration.serve.model_copy(update=more)
-        server = Server(configuration.model_copy(update={"serve": serve}), tmp_path / "outcomes")
+    def begin(signing_key=None, **more) -> Server:
+        changed = {
+            "serve": configuration.serve.model_copy(update=more),
+            "validator": configuration.validator.model_copy(update={"signing_key": signing_key}),
+        }
+        server = Server(configuration.model_copy(update=changed), tmp_path / "outcomes")
         thread = threading.Thread(target=server.run)
         thread.start()
         servers.append((server, thread))
@@ -144,9 +148,9 @@ def webhook():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            messages.put((dict(self.headers), body))
             self.send_response(answers.pop(0) if answers else 204)
             self.end_headers()
-            messages.put((dict(self.headers), body))
 
         def log_message(self, *_):
             pass
@@ -353,7 +357,76 @@ def test_an_outcome_that_cannot_be_written_down_is_no_trouble_of_the_delivery(ru
     assert 'outcome="failed"' not in server.metrics.text().decode()
 
 
+def test_of_a_receipt_that_could_not_be_signed_that_is_told_and_when_it_was_signed_that_too(
+    running, deliver, tmp_path, webhook, monkeypatch, store
+):
+    secret, key = tmp_path / "secret", tmp_path / "receiver.key"
+    secret.write_text("a secret of some length")
+    make_key(key)
+    monkeypatch.setattr("upload_client.receiver.serving.server.receipt_again_after", lambda n: 0.0)
+    server = running(str(key), webhook=webhook.url, webhook_secret_file=secret)
+    delivery, ended = name(), []
+    server.metrics.ended = lambda told: ended.append(told["delivery_id"])
+    key.rename(tmp_path / "mislaid")
+
+    def next_told():
+        while (told := json.loads(webhook.messages.get(timeout=30)[1]))["delivery_id"] != delivery:
+            pass  # what another test has left
+        return told
+
+    assert deliver(delivery).exit_code == 0
+    first = next_told()
+    assert (first["complete"], first["signed"]) == (True, "failed")
+    assert "receiver.key" in first["receipt_problems"][0]
+    until(lambda: server._lacking(("served", delivery, "staging"), 1).n_tries > 1)
+    (tmp_path / "mislaid").rename(key)
+    second = next_told()  # and not the first once more
+    assert (second["complete"], second["signed"], second["receipt_problems"]) == (True, "yes", [])
+    control = Bucket(store.control_bucket, prefix=f"served/{delivery}/", client=store.client("s3"))
+    layout = Layout("served", delivery, "staging", "", "")
+    assert control.head(layout.signature(1), checksum=False) is not None
+    until(lambda: list((tmp_path / "begun").iterdir()) == [])
+    assert ended.count(delivery) == 1
+
+
+def test_a_key_that_is_not_there_is_told_before_anybody_has_come(configuration, tmp_path):
+    settings = configuration.validator.model_copy(update={"signing_key": str(tmp_path / "none.key")})
+    with pytest.raises(UsageError, match="cannot be read"):
+        Server(configuration.model_copy(update={"validator": settings}), tmp_path / "outcomes")
+
+
 # ------------------------------------------------------------------------------------------ outcomes
+
+
+def test_of_two_processes_with_one_folder_one_tells_and_the_other_when_that_has_ended(
+    serving, webhook, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("upload_client.receiver.serving.outcomes._OTHERS", 0.05)
+    begun = """if True:
+        import sys
+        from pathlib import Path
+        from upload_client.receiver.serving.configuration import Serving
+        from upload_client.receiver.serving.outcomes import Outcomes
+        outcomes = Outcomes(Serving.model_validate_json(sys.argv[1]), Path(sys.argv[2]), print)
+        assert outcomes._ways[0]._has_turn()
+        print("has it", flush=True)
+        sys.stdin.read()
+    """
+    folder = tmp_path / "waiting"
+    command = [sys.executable, "-c", begun, serving.model_dump_json(), str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout.readline() == "has it\n"
+            outcomes = Outcomes(serving, folder, lambda *_: None)
+            outcomes.add(TOLD)
+            outcomes._ways[0]._pass()
+            assert webhook.messages.empty()  # the other has its turn
+            outcomes.start()
+        finally:
+            other.kill()
+    webhook.messages.get(timeout=30)
+    outcomes.stop()
+    assert webhook.messages.empty()
 
 
 @pytest.fixture

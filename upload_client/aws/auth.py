@@ -26,6 +26,7 @@ from botocore import UNSIGNED
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from upload_client.aws.credential_process import bound_credential_process
 from upload_client.core import srp
 from upload_client.core.answers import Meaning, is_code
 from upload_client.core.preflight import advice
@@ -587,6 +588,7 @@ def bare_session(region: str, credentials: RefreshableCredentials | None = None)
 def _own_session(settings: Settings) -> boto3.Session:
     try:
         session = boto3.Session(profile_name=settings.aws_profile, region_name=settings.region)
+        bound_credential_process(session)
         credentials = session.get_credentials()
         explain_expiry(credentials)
         if credentials is not None:

@@ -51,6 +51,7 @@ from upload_client.s3.trouble import trouble_of
 from upload_client.settings import Settings, SettingsError, foreign_hosts, require
 from upload_client.support.atomic import replacing
 from upload_client.support.clock import SYSTEM, Clock
+from upload_client.support.deadline import within
 from upload_client.support.patience import NO_PATIENCE, Patience
 from upload_client.support.secrets import remember, without_secrets
 
@@ -60,7 +61,11 @@ _log = logging.getLogger(__name__)
 
 _MAX_ANSWER: Final = 256 * 1024
 _MAX_TOKEN: Final = 64 * 1024
-_TIMEOUT: Final = 30  # seconds
+_TIMEOUT: Final = 30  # seconds, for the next bytes
+_REQUEST_SECONDS: Final = 60.0
+"""For a whole answer of the issuer or of STS, however it trickles."""
+_MOST_TOKENS: Final = 5
+"""Refresh tokens that are tried in a row, where others renew at the same time."""
 _MAX_WAIT: Final = 1800.0
 """Seconds for which a person may take, whatever the issuer says."""
 _INTERVAL, _SLOWER = 5.0, 5.0  # seconds, RFC 8628 3.2 and 3.5
@@ -253,7 +258,9 @@ class OidcLogin:
             _Refused: the login has ended.
         """
         token = self._kept() or self._refresh_token
-        while token:
+        for left in reversed(range(_MOST_TOKENS)):
+            if not token:
+                return
             try:
                 self._take(self._oauth.prepare_refresh_body(refresh_token=token, **self._who()))
             except _Refused as error:
@@ -261,6 +268,8 @@ class OidcLogin:
                 if newer in ("", token):
                     if error.error == "invalid_grant":
                         self._forget()
+                    raise
+                if not left:
                     raise
                 token = newer
             else:
@@ -317,12 +326,19 @@ class OidcLogin:
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         request = AWSRequest("GET" if body is None else "POST", url, headers, body, stream_output=True)
-        try:
+
+        def send() -> tuple[Any, bytes]:
             answer = self._http.send(request.prepare())
             content = b""
             while len(content) <= _MAX_ANSWER and (more := answer.raw.read(_MAX_ANSWER + 1 - len(content))):
                 content += more
             answer.raw.release_conn()
+            return answer, content
+
+        try:
+            answer, content = within(_REQUEST_SECONDS, send)
+        except TimeoutError:
+            raise _slow("the login server") from None
         except (BotoCoreError, HTTPClientError, OSError, urllib3.exceptions.HTTPError) as error:
             raise self._refusal("the login server", error) from error
         if len(content) <= _MAX_ANSWER and answer.raw.length_remaining:  # botocore lets urllib3 overlook it
@@ -356,11 +372,13 @@ class OidcLogin:
         https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
         """
         try:
-            given = self._sts.assume_role_with_web_identity(
+            ask = partial(
+                self._sts.assume_role_with_web_identity,
                 RoleArn=self._settings.role_arn,
                 RoleSessionName="upload-client",
                 WebIdentityToken=self._id_token,
-            )["Credentials"]
+            )
+            given = within(_REQUEST_SECONDS, ask)["Credentials"]
             remember(given["SecretAccessKey"], given["SessionToken"])
             return {
                 "access_key": given["AccessKeyId"],
@@ -368,6 +386,8 @@ class OidcLogin:
                 "token": given["SessionToken"],
                 "expiry_time": given["Expiration"].isoformat(),
             }
+        except TimeoutError:
+            raise _slow("STS") from None
         except (BotoCoreError, ClientError, HTTPClientError) as error:
             raise self._refusal("STS", error) from error
         except (KeyError, TypeError, AttributeError) as error:
@@ -407,6 +427,10 @@ class OidcLogin:
         self._refresh_token = ""
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
+
+
+def _slow(who: str) -> NotReachable:
+    return NotReachable(f"{who}: no whole answer within {_REQUEST_SECONDS:.0f} s")
 
 
 def _number(given: object, otherwise: float) -> float:

@@ -787,10 +787,10 @@ def serve(*, configuration: Path) -> int:
         from upload_client.receiver.serving.pages import serve_pages  # noqa: PLC0415 # imports boto3
         from upload_client.receiver.serving.server import Server  # noqa: PLC0415
     except ImportError as error:
-        if error.name is None or not error.name.startswith("prometheus_client"):
+        if error.name is None or not error.name.startswith(("prometheus_client", "filelock")):
             raise
         raise UsageError(
-            "prometheus-client is not installed", hint="pip install 'upload-client[serve]'"
+            f"{error.name} is not installed", hint="pip install 'upload-client[serve]'"
         ) from None
     from platformdirs import user_state_path  # noqa: PLC0415
 

@@ -15,6 +15,9 @@ __all__ = [
     "list_again_after",
     "look_again_after",
     "outcome_mail",
+    "receipt_again",
+    "receipt_again_after",
+    "receipt_lacks",
     "retry_after",
     "signature",
 ]
@@ -35,6 +38,13 @@ _NOT_VALID = ("invalid", "not_judged", "not_delivered")
 MOST_OUTCOMES = 10_000
 """Outcomes that wait to be told on one way, and as many that were given up: beyond that the oldest go."""
 _FIRST_RETRY, _LAST_RETRY = 1.0, 300.0
+_FIRST_RECEIPT, _LAST_RECEIPT = 10.0, 3600.0
+_RECEIPT = {
+    "signed": "its receipt not signed",
+    "dated": "its receipt not dated by others",
+    "retained": "its receipt not kept by Object Lock",
+}
+"""Fields of the message about a complete delivery: "yes", "failed", "refused", or None where nobody asked."""
 
 
 def look_again_after(quiet: float, every: float) -> float:
@@ -62,7 +72,7 @@ def list_again_after(quiet: float, every: float, n_datasets: int) -> float:
 def in_short(told: Mapping[str, object]) -> str:
     """How a run has ended, and why it is not complete: files by kind, the client's last word."""
     if told["complete"]:
-        return "complete"
+        return ", ".join(("complete", *receipt_lacks(told)))
     counts = [f"{told[kind]:,} {kind.replace('_', ' ')}" for kind in _NOT_VALID if told[kind]]
     client = for_log(str(told["client"]))
     if client != "complete":  # it has gone through all files
@@ -76,6 +86,7 @@ def outcome_mail(told: Mapping[str, object]) -> tuple[str, str]:
     What others have said in it, such as a file's name, makes no line of its own.
     """
     how = "complete" if told["complete"] else "not complete"
+    lacks = receipt_lacks(told)
     name = f"{told['dataset']}/{told['delivery_id']}"
     lines = [
         f"The delivery {name} ({told['transfer_type']}) is {how}.",
@@ -89,7 +100,30 @@ def outcome_mail(told: Mapping[str, object]) -> tuple[str, str]:
     invalid = told["invalid_first"]
     assert isinstance(invalid, list)
     lines += [f"  {for_log(file['path'])}: {for_log(file['why'])}" for file in invalid]
-    return f"{how}: {name}", "\n".join(lines)
+    if lacks:
+        problems = told["receipt_problems"]
+        assert isinstance(problems, list)
+        lines += ["", f"The delivery is complete, {' and '.join(lacks)}:", *map(_indented, problems)]
+    return f"{', '.join((how, *lacks))}: {name}", "\n".join(lines)
+
+
+def _indented(text: object) -> str:
+    return f"  {for_log(str(text))}"
+
+
+def receipt_lacks(told: Mapping[str, object]) -> tuple[str, ...]:
+    """The lacks of the receipt of a complete delivery, as clauses."""
+    return tuple(words for name, words in _RECEIPT.items() if told.get(name) in ("failed", "refused"))
+
+
+def receipt_again(told: Mapping[str, object]) -> bool:
+    """Whether something that the receipt lacks is worth another try; what the logs do not prove is not."""
+    return any(told.get(name) == "failed" for name in _RECEIPT)
+
+
+def receipt_again_after(n_tries: int) -> float:
+    """Seconds until what a receipt lacks is tried again, after so many times."""
+    return min(_FIRST_RECEIPT * 2.0 ** min(n_tries - 1, 30), _LAST_RECEIPT)
 
 
 def retry_after(n_tries: int) -> float:

@@ -88,9 +88,16 @@ class NotFound(StoreError):
     """404: there is no such object (or bucket, or upload)."""
 
 
+class NoBucket(NotFound):
+    """404 with ``NoSuchBucket``: a setting names a bucket that is not there."""
+
+    exit_code = ExitCode.USAGE
+
+
 class AccessDenied(StoreError):
     """403, or no valid credentials: asking again will not help."""
 
+    exit_code = ExitCode.LOGIN_REFUSED
     meaning = Meaning.DENIED
 
 
@@ -133,7 +140,7 @@ _KINDS: Final[Mapping[Meaning, type[StoreError]]] = {
     Meaning.CONFLICT: ConditionalConflict,
     Meaning.CONDITION: PreconditionFailed,
     Meaning.MISSING: NotFound,
-    Meaning.NO_BUCKET: NotFound,
+    Meaning.NO_BUCKET: NoBucket,
     Meaning.DENIED: AccessDenied,
     Meaning.ENDED: AccessDenied,
     Meaning.UNKNOWN_KEYS: AccessDenied,

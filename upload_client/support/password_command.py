@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from upload_client.errors import LoginRefused
+from upload_client.support.program import TooMuchOutput, run_program
 
 __all__ = ["PASSWORD_COMMAND_SECONDS", "password_from_command"]
 
@@ -28,16 +29,18 @@ def password_from_command(command: list[str] | str) -> str:
     name = arguments.split()[0] if isinstance(arguments, str) else arguments[0]
     home = Path("~").expanduser()
     try:
-        done = subprocess.run(  # noqa: S603 # the person's own choice of program
+        done = run_program(
             arguments,
-            stdout=subprocess.PIPE,
-            timeout=PASSWORD_COMMAND_SECONDS,
-            check=False,
+            seconds=PASSWORD_COMMAND_SECONDS,
+            reads_output=True,
+            reads_errors=False,
+            inherits_input=True,
             cwd=home if home.is_dir() else None,
         )
     except subprocess.TimeoutExpired:
-        # Not chained: the exception holds what the program has printed.
         raise LoginRefused(f"the password command ({name}) did not end in time") from None
+    except TooMuchOutput:
+        raise LoginRefused(f"the password command ({name}) printed more than a password") from None
     except OSError as error:
         raise LoginRefused(f"the password command ({name}) cannot be run: {error.strerror}") from None
     if done.returncode:
@@ -45,7 +48,7 @@ def password_from_command(command: list[str] | str) -> str:
             f"the password command ({name}) ended with {done.returncode}",
             hint="Try the command in a terminal; password_command in the profile names it.",
         )
-    lines = done.stdout.decode(errors="surrogateescape").splitlines()
+    lines = done.output.decode(errors="surrogateescape").splitlines()
     if not lines or not lines[0]:
         raise LoginRefused(f"the password command ({name}) printed nothing")
     return lines[0]

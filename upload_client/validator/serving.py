@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,18 +19,14 @@ from upload_client.core.layout import Layout
 from upload_client.core.object_options import for_control
 from upload_client.core.serving import outcome_mail
 from upload_client.core.text import for_log
-from upload_client.errors import DeliveryError
-from upload_client.receipts.dating import date_stored
-from upload_client.receipts.retention import retain
-from upload_client.receipts.signing import SigningKey, open_key
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.s3.direct import DirectWire
 from upload_client.s3.options import use
 from upload_client.s3.route import NoRoute
 from upload_client.s3.store_clock import StoreClock
-from upload_client.support.clock import SYSTEM, Clock
-from upload_client.validator.countersigning import NotSigned, countersign
+from upload_client.support.clock import SYSTEM
+from upload_client.validator.completing import Completing
 from upload_client.validator.expected import MalformedIndex, index_rows, limits, made_of, make_checker
 from upload_client.validator.judging import AT_ONCE, Judging
 from upload_client.validator.pipeline import Outcome, Tally, Validator
@@ -144,10 +139,14 @@ def serve(
                 told = _told(layout, outcome, _tally(validator, control, layout.index(client_epoch)))
                 telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
                 telemetry.info("the run of the delivery has ended", **told)
+                completing = Completing(
+                    settings, session, layout, control, landing, client_epoch, telemetry, clock, seconds_left
+                )
+                told |= completing.begin(is_complete=told["complete"] is True)
                 try:
                     if told["complete"]:
-                        _complete(settings, session, layout, control, landing, client_epoch, telemetry, clock)
-                finally:  # last: who is told finds the receipt signed
+                        told |= completing.complete()
+                finally:  # last: who is told learns whether the receipt is signed
                     tell(told)
                     try:
                         _publish(session, settings, told)
@@ -160,79 +159,6 @@ def serve(
     wrong = {"clock_ahead_seconds": clock.clock_ahead} if clock.is_wrong else {}
     telemetry.info("the validator leaves", outcome=outcome, **wrong)
     return outcome
-
-
-def _complete(
-    settings: ValidatorSettings,
-    session: boto3.Session,
-    layout: Layout,
-    control: Bucket,
-    landing: Bucket,
-    epoch: int,
-    telemetry: Telemetry,
-    clock: Clock,
-) -> None:
-    """Sign, date and keep the receipt of a complete delivery, as the settings say."""
-    if settings.signing_key is not None:
-        key = partial(open_key, settings.signing_key, session, settings)
-        _sign(key, layout, control, landing, epoch, telemetry, clock)
-    if settings.tsa_url is not None:
-        _date(settings.tsa_url, layout, control, epoch, telemetry)
-    if settings.retain_days is not None:
-        _retain(settings, settings.retain_days, layout, control, epoch, telemetry, clock)
-
-
-def _sign(
-    open_it: Callable[[], SigningKey],
-    layout: Layout,
-    control: Bucket,
-    landing: Bucket,
-    epoch: int,
-    telemetry: Telemetry,
-    clock: Clock,
-) -> None:
-    """Sign the receipt, where the logs prove it; where that fails, the operator is told."""
-    try:
-        key = open_it()
-        statement = countersign(control, landing, layout, key, epoch, clock=clock)
-    except (NotSigned, DeliveryError) as error:
-        telemetry.count("ReceiptsNotSigned")
-        telemetry.info("the receipt is not signed", why=for_log(str(error), 500))
-    else:
-        telemetry.count("ReceiptsSigned")
-        telemetry.info("the receipt is signed", sha256=statement.sha256, key=key.public.key_id)
-
-
-def _date(url: str, layout: Layout, control: Bucket, epoch: int, telemetry: Telemetry) -> None:
-    """Have the receipt dated; where that fails, the operator is told."""
-    try:
-        key = date_stored(control, layout, epoch, url)
-    except (DeliveryError, StoreError, OSError) as error:
-        telemetry.count("ReceiptsNotDated")
-        telemetry.info("the receipt is not dated", why=for_log(str(error), 500))
-    else:
-        telemetry.info("the receipt is dated by a third party", key=key)
-
-
-def _retain(
-    settings: ValidatorSettings,
-    days: int,
-    layout: Layout,
-    control: Bucket,
-    epoch: int,
-    telemetry: Telemetry,
-    clock: Clock,
-) -> None:
-    """Let nobody delete the receipt and its signature; where that fails, the operator is told."""
-    for key in (layout.receipt(epoch), layout.signature(epoch), layout.time_stamp(epoch)):
-        try:
-            kept = retain(control, key, days=days, mode=settings.retain_mode, now=clock.wall())
-        except StoreError as error:
-            telemetry.count("ReceiptsNotRetained")
-            telemetry.info("the receipt can be deleted by others", why=for_log(str(error), 500))
-            return
-        if kept is not None:
-            telemetry.info("an object is kept by Object Lock", key=key, mode=kept.mode, until=kept.until)
 
 
 def _wire(landing: Bucket) -> DirectWire | None:

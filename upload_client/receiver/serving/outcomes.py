@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import urllib3
+from filelock import FileLock, Timeout
 
 from upload_client.activities.mail import compose
 from upload_client.core.serving import (
@@ -28,6 +29,7 @@ from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.receiver.serving.configuration import Serving
 from upload_client.support.atomic import replacing
+from upload_client.support.program import run_program
 
 __all__ = ["Outcomes"]
 
@@ -38,14 +40,17 @@ _SECONDS = 30.0
 _COMMAND_SECONDS = 120.0
 _MIN_SECRET = 16
 _FAILED_IN_A_ROW = 3
+_OTHERS = 5.0
+"""Seconds between two looks for what another process has put into the folder, or for its end."""
 
 
 class Outcomes:
     """Keeps outcomes in a folder until they are taken, those of an earlier process, too.
 
-    Each way has a thread of its own: one that hangs keeps none of the others waiting. The same outcome of the
-    same epoch is told once, though this process begins anew. A message may come twice, where it was ended in
-    the middle: ``id`` is the same then.
+    Of several processes with one folder, one tells on each way: it holds a lock of the system on a file
+    beside the folder, which ends with it, whatever ends it. Each way has a thread of its own: one that hangs
+    keeps none of the others waiting. The same outcome of the same epoch is told once, though this process
+    begins anew. A message may come twice, where it was ended in the middle: ``id`` is the same then.
 
     Args:
         serving: where they go.
@@ -92,11 +97,12 @@ class Outcomes:
         Args:
             told: the message.
             epoch: of the client whose run has ended: by it and the message the same outcome has the same id.
+                Why a receipt lacks something may be said in other words each time: that makes no other one.
 
         Raises:
             OSError: it cannot be written down.
         """
-        body = json.dumps(told)
+        body = json.dumps({key: value for key, value in told.items() if key != "receipt_problems"})
         name = hashlib.sha256(f"{epoch} {body}".encode()).hexdigest()[:16]
         for way in self._ways:
             way.add(name, json.dumps({"id": name, **told}) + "\n")
@@ -140,19 +146,12 @@ class Outcomes:
 
     def _run(self, body: bytes) -> str:
         try:
-            done = subprocess.run(  # noqa: S603 - the operator's own
-                self._command,
-                input=body,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=_COMMAND_SECONDS,
-                check=False,
-            )
+            done = run_program(self._command, seconds=_COMMAND_SECONDS, given=body)
         except subprocess.TimeoutExpired:
             return f"the program took more than {_COMMAND_SECONDS:.0f} s"
         except OSError as error:
             return f"the program cannot be run: {error.strerror or error}"
-        said = done.stderr.decode("utf-8", "replace").strip()[-300:]
+        said = done.said.decode("utf-8", "replace").strip()[-300:]
         return "" if done.returncode == 0 else f"the program ended with {done.returncode}: {said}"
 
 
@@ -169,6 +168,8 @@ class _Way:
         self._tries: dict[Path, tuple[int, float]] = {}  # how many, and when it is due again, monotonic
         self._n_failed = 0  # in a row
         self._not_before = 0.0
+        self._unlocked = False
+        self._turn = FileLock(folder.with_name(f"{folder.name}.{name}.lock"), timeout=0)
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name=f"outcomes by {name}", daemon=True)
@@ -191,17 +192,22 @@ class _Way:
         self._wake.set()
 
     def _work(self) -> None:
-        while True:
-            stopping = self._stopping
-            due = self._pass()
-            if stopping:
-                return
-            self._wake.wait(due)
-            self._wake.clear()
+        try:
+            while True:
+                stopping = self._stopping
+                due = self._pass()
+                if stopping:
+                    return
+                self._wake.wait(due)
+                self._wake.clear()
+        finally:
+            self._turn.release()
 
     def _pass(self) -> float:
-        """Try all that is due, until several in a row were not taken; seconds until the next one is."""
-        soonest = 3600.0
+        """Try all that is due, until several in a row were not taken; seconds until the next look."""
+        soonest = _OTHERS
+        if not self._has_turn():
+            return soonest
         for path in self._waiting():
             n_tries, at = self._tries.get(path, (0, 0.0))
             wait = max(at, self._not_before) - time.monotonic()
@@ -213,6 +219,19 @@ class _Way:
                 if self._stopping:
                     break  # the next process tells the rest
         return soonest
+
+    def _has_turn(self) -> bool:
+        """Whether this process tells what waits; of several with one folder one does, while it lives."""
+        try:
+            if not self._turn.is_locked:
+                self._turn.acquire()
+        except Timeout:
+            return False
+        except (OSError, NotImplementedError) as error:
+            if not self._unlocked:  # rather twice than never
+                self._unlocked = True
+                _log.warning("%s cannot be locked: two processes may tell the same: %s", self._folder, error)
+        return True
 
     def _waiting(self) -> list[Path]:
         """The messages that wait; what is too many of them is given up, the oldest first."""

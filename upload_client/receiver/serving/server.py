@@ -19,9 +19,15 @@ from upload_client.control.identity import new_agent_id
 from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.layout import InvalidName, Layout, check_name
 from upload_client.core.lease import LockBody
-from upload_client.core.serving import list_again_after, look_again_after
+from upload_client.core.serving import (
+    list_again_after,
+    look_again_after,
+    receipt_again,
+    receipt_again_after,
+)
 from upload_client.core.text import for_log
 from upload_client.errors import Locked
+from upload_client.receipts.signing import open_key
 from upload_client.receiver.process import Process
 from upload_client.receiver.serving.begun import Begun
 from upload_client.receiver.serving.configuration import Configuration
@@ -109,6 +115,20 @@ class _DataSet:
     listed_at: float = -math.inf
 
 
+class _Lacking(NamedTuple):
+    """A run whose receipt could not be signed, dated or kept.
+
+    Attributes:
+        epoch: of the run.
+        n_tries: how often that was tried.
+        again_at: when it is tried next, monotonic.
+    """
+
+    epoch: int
+    n_tries: int = 0
+    again_at: float = 0.0
+
+
 def _traceback(error: Exception) -> str:
     """Where an error comes from, for the operator; what strangers have written into its text is escaped."""
     lines = "".join(traceback.format_exception(error)).splitlines()
@@ -138,6 +158,11 @@ class Server:
         if session.region_name is None:
             boto3.setup_default_session(region_name=self._serving.region)
             session = boto3.Session(region_name=self._serving.region)
+        if self._settings.signing_key is not None:
+            try:  # what is missing is better told now than after the first delivery
+                open_key(self._settings.signing_key, session, self._settings)
+            except StoreError as error:
+                _log.warning("the key that signs receipts is not there now: %s", for_log(str(error), 500))
         client = clients.s3_client(session, self._settings, pool=_POOL)
         self._client = client
         self._control = Bucket(
@@ -145,6 +170,7 @@ class Server:
         )
         self._begun = Begun(folder.parent / "begun")
         self._untold = self._begun.found()
+        self._receipts: dict[tuple[str, str, str], _Lacking] = {}
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._datasets: dict[str, _DataSet] = {}
         self._running: dict[_Task, threading.Thread] = {}
@@ -298,6 +324,9 @@ class Server:
             epoch = process.waiting(lock)
             if epoch is None:
                 epoch = self._untold_epoch(task, lock)
+                if epoch is not None and now < self._lacking(task[:3], epoch).again_at:
+                    settled = False
+                    continue
             if epoch is None:
                 continue
             settled = False
@@ -320,6 +349,10 @@ class Server:
             self._begun.forget(task[:3])
         return None
 
+    def _lacking(self, run: tuple[str, str, str], epoch: int) -> _Lacking:
+        found = self._receipts.get(run)
+        return found if found is not None and found.epoch == epoch else _Lacking(epoch)
+
     def _leave(self, watched: _Watched, task: _Task, process: Process) -> None:
         """Let a client that fell silent be, and be told of once, until its lock is another."""
         with contextlib.suppress(StoreError):  # then it is looked at again
@@ -328,6 +361,7 @@ class Server:
     def _begin(self, watched: _Watched, task: _Task, process: Process, epoch: int) -> None:
         run = task[:3]
         is_told = is_noted_here = True
+        again = False
 
         def is_done(outcome: str) -> bool:
             """Whether nothing is left for the next process.
@@ -336,12 +370,14 @@ class Server:
             """
             if outcome == "locked":
                 return is_noted_here and run not in self._untold
-            return is_told and outcome != "failed"
+            return is_told and not again and outcome != "failed"
 
         def tell(told: dict[str, object]) -> None:
-            nonlocal is_told
+            nonlocal is_told, again
             watched.state = replace(watched.state, outcome=told)
-            self.metrics.ended(told)
+            again = receipt_again(told)
+            if not self._lacking(run, epoch).n_tries:  # else it was counted, and its receipt lacked something
+                self.metrics.ended(told)
             try:
                 self.outcomes.add(told, epoch)
             except OSError as error:  # the delivery is none the worse; the next process tells it
@@ -381,6 +417,11 @@ class Server:
                     watched.not_before[task] = time.monotonic() + _AFTER_TROUBLE
                 if outcome == "error":
                     self._leave(watched, task, process)
+                if again:
+                    n_tries = self._lacking(run, epoch).n_tries + 1
+                    at = time.monotonic() + receipt_again_after(n_tries)
+                    self._receipts[run] = _Lacking(epoch, n_tries, at)
+                    self._untold[run] = epoch
                 if task.shard == 0 and is_done(outcome):
                     self._untold.pop(run, None)
                     self._begun.forget(run)
