@@ -19,8 +19,8 @@ THERE = (9, ETAG)
 SAME, TOUCHED, GROWN = Local(9, 1000), Local(9, 2000), Local(10, 1000)
 
 
-def past(verdict=None, message=None, upload=U) -> PathHistory:
-    return PathHistory(upload, 3, T, verdict, message, T if verdict else None)
+def past(verdict=None, message=None, upload=U, code=None) -> PathHistory:
+    return PathHistory(upload, 3, T, verdict, message, T if verdict else None, code)
 
 
 VERDICTS = [None, "ok", "failure", "error"]
@@ -90,6 +90,11 @@ def test_what_was_judged_invalid_and_has_not_changed_stays_invalid_unless_asked_
     assert decide(judged, THERE, local, local_crc32=crc32) == Start("invalid", Reason.INVALID)
     again = decide(judged, THERE, local, local_crc32=crc32, resend_invalid=True)
     assert again == Start("ready", Reason.RESEND_INVALID)
+
+
+def test_what_was_judged_invalid_for_what_another_file_says_is_sent_again_for_that_may_be_mended():
+    judged = past("failure", "it does not go with the delivery", code="not_as_promised")
+    assert decide(judged, THERE, SAME) == Start("ready", Reason.PROMISED)
 
 
 @pytest.mark.parametrize("verdict", [None, "error"])

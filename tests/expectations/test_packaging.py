@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from upload_client.expectations import packaging
 from upload_client.expectations.packaging import Listed, judge, payloads
+from upload_client.preflight import packages
 from upload_client.preflight.packages import check_packages
 
 np = pytest.importorskip("numpy")
@@ -106,6 +107,48 @@ def test_a_holey_bag_may_lack_what_is_to_be_fetched(bag):
     (bag / "data/a.txt").unlink()
     (bag / "fetch.txt").write_text("https://example.org/a.txt 200 data/a.txt\n")
     assert list(wrong(bag)) == []  # nor does Payload-Oxum count what is still to come
+
+
+def shared_bag(folder: Path, version: str) -> None:
+    """A bag of which each manifest names one of two files."""
+    (folder / "data").mkdir()
+    for name, algorithm in (("a", "md5"), ("b", "sha256")):
+        (folder / "data" / name).write_text(name)
+        digest = hashlib.new(algorithm, name.encode()).hexdigest()
+        (folder / f"manifest-{algorithm}.txt").write_text(f"{digest}  data/{name}\n")
+    declared = f"BagIt-Version: {version}\nTag-File-Character-Encoding: UTF-8\n"
+    (folder / "bagit.txt").write_text(declared)
+
+
+def test_manifests_of_a_bag_may_share_its_files_up_to_version_0_97(tmp_path):
+    shared_bag(tmp_path, "0.97")
+    assert wrong(tmp_path) == {}
+    (tmp_path / "data/c").write_text("c")
+    assert list(wrong(tmp_path)) == ["manifest-md5.txt", "manifest-sha256.txt"]
+
+
+def test_each_manifest_of_a_bag_names_all_files_from_version_1_on(tmp_path):
+    shared_bag(tmp_path, "1.0")
+    for said_of in wrong(tmp_path).values():
+        assert "1 file below 'data/' is not named in it" in said_of
+    assert len(wrong(tmp_path)) == 2
+
+
+def test_a_file_that_three_manifests_name_is_read_once(tmp_path, monkeypatch):
+    bagit = pytest.importorskip("bagit")
+    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "b.txt").write_text("y")
+    bagit.make_bag(str(tmp_path), checksums=["md5", "sha256", "sha512"])
+    read = []
+    once = packages._Folder._read
+    monkeypatch.setattr(packages._Folder, "_read", lambda *how: read.append(how[1]) or once(*how))
+    assert wrong(tmp_path) == {}
+    assert len([path for path in read if path.startswith("data/")]) == 2
+    assert len(read) == len(set(read))
+    flip(tmp_path / "data/a.txt")
+    assert sorted(path for path in wrong(tmp_path) if not path.startswith("tag")) == [
+        f"manifest-{name}.txt" for name in ("md5", "sha256", "sha512")
+    ]
 
 
 def test_a_bag_is_whole_where_names_are_not_as_its_manifest_spells_them(tmp_path):
@@ -200,6 +243,12 @@ class Nothing:
 
     def below(self, _folder):
         return None
+
+    def content(self, _path, _most):
+        return None
+
+    def remember(self, *_said):
+        return
 
     def digests(self, _path, _algorithms):
         return {}

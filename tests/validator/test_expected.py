@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from validator.by_hand import LAYOUT
-from validator.test_checks import found_of, send
+from validator.test_checks import CSV, found_of, send
 
 from upload_client.core import index_csv
 from upload_client.core.layout import Layout
@@ -251,7 +253,7 @@ BAG = "bag/manifest-sha256.txt"
             [("bag/data/x", 4)],
             LINE % b"x",
             "ok",
-            "BagIt manifest: 1 file there, 1 checksum not compared here",
+            "BagIt manifest: 1 file there, 1 checksum not compared yet",
         ),
         ([("bag/data/x", 4)], LINE % b"x" + LINE % b"y", "failure", "'bag/data/y' is not in the delivery"),
         (
@@ -275,6 +277,27 @@ def test_a_manifest_is_held_against_the_index_when_it_arrives(
     assert says in (judgement.message or judgement.checks[-1])
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.bin"])
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", "sha512"])
+def test_a_checksum_that_a_manifest_says_is_compared_with_what_is_read_for_its_verdict(
+    landing, control, reader_workers, algorithm, name
+):
+    path, manifest = f"bag/data/{name}", f"bag/manifest-{algorithm}.txt"
+    digest = hashlib.new(algorithm, CSV).hexdigest()
+    data = f"{digest}  data/{name}\n".encode()
+    listed(control, ("bag/bagit.txt", 5), (manifest, len(data)), (path, len(CSV)))
+    checker = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1)
+    assert checker.judge(manifest, send(landing, manifest, data)).status == "ok"
+    whole = checker.judge(path, send(landing, path, CSV))
+    other = checker.judge(path, send(landing, path, CSV.replace(b"2", b"3")))
+    if name == "a.bin":  # its content is not read
+        assert (whole.checks, other.status) == (("size", "etag", "crc32"), "ok")
+        return
+    assert whole.checks == ("size", "etag", "crc32", "manifest", "csv")
+    assert (other.status, other.code) == ("failure", "not_as_promised")
+    assert other.message == f"its content has another {algorithm} than '{manifest}' says"
+
+
 def test_the_size_that_a_label_says_is_held_against_the_index(landing, control, reader_workers):
     label = (
         b'<Product_Observational xmlns="http://pds.nasa.gov/pds4/pds/v1"><File_Area_Observational><File>'
@@ -284,10 +307,8 @@ def test_the_size_that_a_label_says_is_held_against_the_index(landing, control, 
     listed(control, ("a.xml", len(label)), ("a.dat", 8))
     checker = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1)
     judgement = checker.judge("a.xml", send(landing, "a.xml", label))
-    assert judgement.message == (
-        "it does not go with the delivery: 'a.dat' has 8 bytes where it says 7;"
-        " if other files are to be mended, run it with --resend-invalid then"
-    )
+    assert judgement.message == ("it does not go with the delivery: 'a.dat' has 8 bytes where it says 7")
+    assert judgement.code == "not_as_promised"
     assert judgement.checks[-1] == "PDS4 label: 1 file there"
     other = checker.judge("b.xml", send(landing, "b.xml", b"<x/>"))
     assert (other.status, other.checks) == ("ok", ("size", "etag", "crc32"))

@@ -121,6 +121,12 @@ class FileCode(StrEnum):
     )
     CONTENT = "content", "invalid", "Mend the file, then run the command again: it is sent and judged anew."
 
+    NOT_AS_PROMISED = (
+        "not_as_promised",
+        "invalid",
+        "Mend it or the files that it goes with, then run the command again: it is sent and judged anew.",
+    )
+
     NOT_JUDGED = (
         "not_judged",
         "done",

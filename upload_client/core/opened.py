@@ -18,7 +18,7 @@ NOT_OPENED: Final = "not opened: "
 """The beginning of the text about a file that was not opened; behind it stands why."""
 _IN_CHECK: Final = " not opened: "
 _ANYTHING: Final = "opaque as expected of "
-_METADATA: Final = frozenset({"path", "size", "etag", "crc32", "sha256", "expected"})
+_METADATA: Final = frozenset({"path", "size", "etag", "crc32", "sha256", "manifest", "expected"})
 _ONLY_METADATA: Final = f"{NOT_OPENED}size and checksum alone were compared"
 _MAX_LENGTH: Final = 200
 _FEW: Final = 3

@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, Literal, Self
 
+from upload_client.core.codes import FileCode
 from upload_client.core.files import FileLedger, Upload
 from upload_client.core.history import DeliveryHistory, PathHistory
 from upload_client.core.values import value
@@ -37,6 +38,7 @@ class Reason(StrEnum):
     CHANGED = "changed", "changed since it was judged: will be sent again"
     CHANGED_UNJUDGED = "changed_unjudged", "changed since it was sent: will be sent again"
     RESEND_INVALID = "resend_invalid", "judged invalid: will be sent again, as asked for"
+    PROMISED = "promised", "judged invalid for what another file says: will be sent again"
     OTHER_OBJECT = "other_object", "an object that was never announced is in its place: will be sent"
     NOT_JUDGED = "not_judged", "sent, not judged: will be announced again"
     FOUND = "found", "in place already, never announced: will be announced"
@@ -180,7 +182,10 @@ def decide(
         return _NOT_JUDGED
     if past.verdict == "ok":
         return _VALID
-    return _SEND[Reason.RESEND_INVALID] if resend_invalid else _INVALID
+    if resend_invalid:
+        return _SEND[Reason.RESEND_INVALID]
+    # It may be the other file that was mended since.
+    return _SEND[Reason.PROMISED] if past.code == FileCode.NOT_AS_PROMISED else _INVALID
 
 
 def _unchanged(upload: Upload, local: Local, local_crc32: str | None) -> bool | None:

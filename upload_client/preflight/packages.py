@@ -6,18 +6,29 @@ The validator compares names and sizes with the index; here the content is at ha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import filterfalse
 from pathlib import Path
 
 from upload_client.core.accidents import POINTER_BYTES, is_pointer
-from upload_client.expectations.packaging import IN_VAIN, MAX_MANIFEST, Listed, judge, packaging_of, payloads
+from upload_client.core.manifests import bagit_digest
+from upload_client.expectations.findings import shown
+from upload_client.expectations.packaging import (
+    IN_VAIN,
+    MAX_MANIFEST,
+    Listed,
+    TooLarge,
+    judge,
+    packaging_of,
+    payloads,
+)
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
 __all__ = ["check_packages", "manifests"]
 
 _BLOCK = 1024 * 1024
+_MAX_COMPUTED = 500_000  # files of which checksums are kept until another manifest names them, too
 _POINTER = (
     "it is a pointer of git-annex or Git LFS, and the file itself was not fetched (datalad get, git lfs pull)"
 )
@@ -33,6 +44,14 @@ class _Folder:
         self._files = files
         self._below: dict[str, tuple[int, int | None]] | None = None
         self._is_counted = False
+        # All that are asked for in one bag or another are computed at once, and kept until they are: so a
+        # file that three manifests name is read once.
+        self._algorithms = {
+            algorithm
+            for name in {path.rpartition("/")[2] for path in manifests(files)}
+            if (algorithm := bagit_digest(name.removeprefix("tag"))) is not None
+        }
+        self._computed: dict[str, dict[str, bytes]] = {}
 
     def find(self, path: str) -> Listed | None:
         return Listed(self._files[path]) if path in self._files else None
@@ -44,6 +63,25 @@ class _Folder:
         return None if self._below is None else self._below.get(folder, (0, 0))
 
     def digests(self, path: str, algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
+        kept = self._computed.pop(path, {})
+        if not kept.keys() >= set(algorithms):
+            kept = self._read(path, self._algorithms.union(algorithms))
+        left = {name: digest for name, digest in kept.items() if name not in algorithms}
+        if left and len(self._computed) < _MAX_COMPUTED:
+            self._computed[path] = left
+        return {name: kept[name] for name in algorithms}
+
+    def remember(self, _path: str, _sums: tuple[tuple[str, bytes], ...], _manifest: str) -> None:
+        return  # what cannot be read here is told of otherwise
+
+    def content(self, path: str, most: int) -> bytes | None:
+        with self._source.open(path) as file:
+            size = file.fingerprint.size
+            if size > most:
+                raise TooLarge(f"{shown(path)} has more than {most:,} bytes")
+            return file.read(size, 0) if size else b""
+
+    def _read(self, path: str, algorithms: Iterable[str]) -> dict[str, bytes]:
         made = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
         with self._source.open(path) as file:
             at = 0

@@ -10,10 +10,12 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, BinaryIO, NamedTuple, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
+from upload_client.core.digests import Digests
 from upload_client.core.files import Upload
 from upload_client.core.opened import NOT_OPENED, opened_as
 from upload_client.core.paths import check_relpath
@@ -21,11 +23,10 @@ from upload_client.core.records import Found, VerdictStatus
 from upload_client.core.text import for_log
 from upload_client.core.values import value
 from upload_client.expectations.expected import ContentRules, Expected
-from upload_client.expectations.findings import Findings, LibraryMissing, NotOpened, Undecided
+from upload_client.expectations.findings import Findings, LibraryMissing, NotOpened, Undecided, shown
 from upload_client.expectations.packaging import (
     MAX_MANIFEST,
     Judged,
-    Listing,
     NoIndex,
     may_promise,
     packaging_of,
@@ -45,12 +46,17 @@ from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
 from upload_client.validator.opening import CHUNK, format_of, missing_library
 from upload_client.validator.readers import ReaderWorkers
 
+if TYPE_CHECKING:
+    from upload_client.validator.listing import IndexListing, Promised
+
 __all__ = ["Abandoned", "Ask", "Checker", "Judgement", "MayWait", "Steps", "Stream"]
 
 _BLOCK = 256 * 1024
 _IN_MEMORY = 8 * 1024 * 1024
 """Bytes of the largest file that is fetched whole; of larger ones a library gets what it asks for."""
 _MAX_MESSAGE = 1000
+_ONE_MANIFEST = threading.Lock()
+"""Held while one is judged, for whichever delivery: it may take some hundred MB."""
 _METADATA = ("size", "etag", "crc32")
 
 
@@ -135,7 +141,7 @@ class Checker:
         expected: Expected | None = None,
         unusable: str = "",
         refuse_unopened: bool = False,
-        listing: Listing | None = None,
+        listing: IndexListing | None = None,
     ) -> None:
         self._landing = landing
         self._reader_workers = reader_workers
@@ -145,7 +151,6 @@ class Checker:
         self._refuse_unopened = refuse_unopened
         self._listing = listing
         self._arrays = ArrayMetadata(landing, listing)
-        self._one_manifest = threading.Lock()
         self._stopping = threading.Event()
 
     @property
@@ -224,15 +229,15 @@ class Checker:
             if reading.check is not None:
                 checks.append(reading.check)
             why = reading.skipped
+            promised = None if self._listing is None else self._listing.promised(path)
             if content is None and (reading.kind in TEXT_FORMATS or found.crc32 is None):
                 yield MayWait()
-                why = self._read_through(path, announced, reading)
-                _note_sha256(checks, announced)
+                why = self._read_through(path, announced, reading, promised)
+                _note_digests(checks, announced, promised)
             elif content is not None:
                 _compare_content(checksums.encode(checksums.crc32(content)), announced)
-                if announced.sha256 is not None:
-                    _compare_sha256(hashlib.sha256(content).hexdigest(), announced)
-                    _note_sha256(checks, announced)
+                _compare_digests(partial(_digest, content), announced, promised)
+                _note_digests(checks, announced, promised)
                 if reading.kind in TEXT_FORMATS:
                     why = _open(reading.kind, io.BytesIO(content))
             found = Found(found.size, announced.crc32, found.etag)
@@ -293,7 +298,7 @@ class Checker:
         if announced.size > MAX_MANIFEST:
             why = f"a manifest of more than {MAX_MANIFEST:,} bytes"
             return Judged(Findings(), f"not held against the delivery: {why}", is_held=False)
-        with self._one_manifest:  # what one means may take much memory
+        with _ONE_MANIFEST:  # what one means may take much memory
             data = self._blocks(path, announced, content)(0, announced.size) if announced.size else b""
             try:
                 return judge_manifest(path, data, self._listing, go_on=self._go_on_or_leave)
@@ -335,15 +340,21 @@ class Checker:
                 stream.read_on(answer.body)
         return answer
 
-    def _read_through(self, path: str, announced: Upload, reading: _Reading) -> NotOpened | None:
+    def _read_through(
+        self, path: str, announced: Upload, reading: _Reading, promised: Promised | None
+    ) -> NotOpened | None:
         """Read a large file, or one of which the store knows no checksum, from its start to its end, once.
 
         Returns:
             Why it was not looked into; None where it was.
         """
         with self._stream(path, announced) as stream:
-            if announced.sha256 is not None:
-                stream.digest = hashlib.sha256()
+            stream.digests = Digests(
+                [
+                    *(["sha256"] if announced.sha256 is not None else []),
+                    *([promised.algorithm] if promised is not None else []),
+                ]
+            )
             unreadable, why = None, reading.skipped
             if reading.kind in TEXT_FORMATS:
                 try:
@@ -353,8 +364,7 @@ class Checker:
             # Where the store knows no checksum, damage is told from a provider's mistake only by this.
             stream.read_on()
             _compare_content(stream.crc32, announced)
-            if stream.digest is not None:
-                _compare_sha256(stream.digest.hexdigest(), announced)
+            _compare_digests(stream.digests.digest, announced, promised)
             if unreadable is not None:
                 raise unreadable
         return why
@@ -375,7 +385,9 @@ class Checker:
         except NotOpened as why:
             return why
         except Unreadable as error:
-            raise _Failure(str(error), FileCode.CONTENT) from None
+            # A chunk may be whole, and the metadata of its array wrong.
+            code = FileCode.NOT_AS_PROMISED if reading.kind == CHUNK else FileCode.CONTENT
+            raise _Failure(str(error), code) from None
         return None
 
     def _open_chunk(self, path: str, size: int, blocks: Callable[[int, int], bytes]) -> NotOpened | None:
@@ -432,13 +444,13 @@ class Checker:
 
 
 class Stream(io.RawIOBase):
-    """An object's content as it comes, and the CRC32 of what has come; with a `digest`, that too."""
+    """An object's content as it comes, and the CRC32 of what has come; with `digests`, those too."""
 
     def __init__(self, body: Any, stopping: threading.Event, doing: str) -> None:  # noqa: ANN401 — untyped
         self._body = body
         self._stopping = stopping
         self.doing = doing
-        self.digest: hashlib._Hash | None = None
+        self.digests: Digests | None = None
         self._crc32 = 0
 
     @property
@@ -468,8 +480,8 @@ class Stream(io.RawIOBase):
         with store_errors(self.doing):
             block: bytes = self._body.read(n)
         self._crc32 = checksums.crc32(block, self._crc32)
-        if self.digest is not None:
-            self.digest.update(block)
+        if self.digests is not None:
+            self.digests.update(block)
         return block
 
     def close(self) -> None:
@@ -507,15 +519,27 @@ def _compare_content(crc32: str, announced: Upload) -> None:
         )
 
 
-def _compare_sha256(sha256: str, announced: Upload) -> None:
-    if sha256 != announced.sha256:
+def _digest(content: bytes | bytearray, algorithm: str) -> bytes:
+    return hashlib.new(algorithm, content, usedforsecurity=False).digest()
+
+
+def _compare_digests(digest: Callable[[str], bytes], announced: Upload, promised: Promised | None) -> None:
+    """Compare the content's checksums with the one that was announced, and the one that a manifest says."""
+    if announced.sha256 is not None and (sha256 := digest("sha256").hex()) != announced.sha256:
         raise _Failure(
             f"its content has SHA-256 {sha256} where {announced.sha256} was announced", FileCode.DAMAGED
         )
+    if promised is not None and not digest(promised.algorithm).startswith(promised.start):
+        raise _Failure(
+            f"its content has another {promised.algorithm} than {shown(promised.manifest)} says",
+            FileCode.NOT_AS_PROMISED,
+        )
 
 
-def _note_sha256(checks: list[str], announced: Upload) -> None:
-    """Say that it was confirmed; what a file was opened as stays the last check."""
+def _note_digests(checks: list[str], announced: Upload, promised: Promised | None) -> None:
+    """Say that they were confirmed; what a file was opened as stays the last check."""
+    if promised is not None:
+        checks.insert(len(_METADATA), "manifest")
     if announced.sha256 is not None:
         checks.insert(len(_METADATA), "sha256")
 
@@ -538,9 +562,7 @@ def _refuse(reason: str | None) -> None:
 
 def _refuse_promises(judged: Judged) -> None:
     if judged.findings.n:
-        # The manifest itself may be in order: it is not sent again by itself when other files are mended.
-        hint = "; if other files are to be mended, run it with --resend-invalid then"
-        raise _Failure(f"it does not go with the delivery: {judged.findings}{hint}", FileCode.CONTENT)
+        raise _Failure(f"it does not go with the delivery: {judged.findings}", FileCode.NOT_AS_PROMISED)
 
 
 def _refuse_unopened(checks: list[str], why: NotOpened | None) -> None:

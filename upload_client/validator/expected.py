@@ -100,7 +100,9 @@ def make_checker(
         refuse_unopened=settings.refuse_unopened,
         listing=None
         if epoch is None
-        else IndexListing(control, layout.index(epoch), complete=layout.transfer_type == "staging"),
+        else IndexListing(
+            control, layout.index(epoch), complete=layout.transfer_type == "staging", landing=landing
+        ),
     )
 
 

@@ -1,8 +1,8 @@
 """The files of a delivery as its client's index lists them, for manifests that promise some of them.
 
 Of each file 32 bytes are in memory: the hash of its path, its size, and their order. The index is read when
-the first manifest is judged. It has no checksum that a manifest speaks of: those are compared where the files
-are.
+the first manifest is judged. It has no checksum that a manifest speaks of: these are kept until the files
+come, and compared with those whose content is read for their own verdicts.
 """
 
 from __future__ import annotations
@@ -11,19 +11,24 @@ import hashlib
 import threading
 from array import array
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from upload_client.expectations.packaging import IN_VAIN, Listed, NoIndex, payloads
-from upload_client.s3.bucket import Bucket, NotFound
+from upload_client.core.text import for_log
+from upload_client.expectations.findings import Undecided
+from upload_client.expectations.packaging import IN_VAIN, Listed, NoIndex, TooLarge, payloads
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.validator.rows import MalformedIndex, index_rows
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["IndexListing"]
+__all__ = ["IndexListing", "Promised"]
 
 _UNKNOWN = -1
+_START = 16
+"""Bytes of a checksum that are kept."""
+_ALGORITHMS = ("sha256", "md5", "sha1", "sha512")
 
 
 class IndexListing:
@@ -33,17 +38,20 @@ class IndexListing:
         control: the control bucket, at the delivery's root.
         key: of the index.
         complete: whether it lists a whole delivery.
+        landing: where its files arrive; None: none can be looked at.
     """
 
-    def __init__(self, control: Bucket, key: str, *, complete: bool) -> None:
+    def __init__(self, control: Bucket, key: str, *, complete: bool, landing: Bucket | None = None) -> None:
         self.complete = complete
         self.in_vain = IN_VAIN
         self._control = control
+        self._landing = landing
         self._key = key
         self._lock = threading.Lock()
         self._columns: _Columns | None = None
         self._below: dict[str, tuple[int, int | None]] | None = None
         self._is_counted = False
+        self._promised: _Promised | None = None
         self._unusable = ""
 
     def find(self, path: str) -> Listed | None:
@@ -67,9 +75,41 @@ class IndexListing:
                 self._is_counted = True
             return None if self._below is None else self._below.get(folder, (0, 0))
 
+    def content(self, path: str, most: int) -> bytes | None:
+        """The content of a file, where it has arrived.
+
+        Raises:
+            Undecided: it has not.
+            TooLarge: it has more bytes than `most`.
+            StoreError: the store cannot be asked.
+        """
+        if self._landing is None:
+            return None
+        try:
+            return self._landing.get(path, limit=most).body
+        except NotFound:
+            raise Undecided(f"{for_log(path)}, which says more of it, has not arrived") from None
+        except ObjectTooLarge:
+            raise TooLarge(f"{for_log(path)} has more than {most:,} bytes") from None
+
     def digests(self, _path: str, _algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
         """Nothing: no content is read again for a manifest."""
         return {}
+
+    def remember(self, path: str, sums: tuple[tuple[str, bytes], ...], manifest: str) -> None:
+        """Keep a checksum that a manifest says, until the file comes: the first one, whichever says it."""
+        columns = self._read()
+        with self._lock:
+            if self._promised is None:
+                self._promised = _Promised(len(columns))
+            self._promised.add(columns.row(path), sums, manifest)
+
+    def promised(self, path: str) -> Promised | None:
+        """The checksum that a manifest says of a file; None: none that was judged here says any."""
+        promised, columns = self._promised, self._columns
+        if promised is None or columns is None:
+            return None
+        return promised.find(columns.row(path))
 
     def _read(self) -> _Columns:
         with self._lock:
@@ -91,6 +131,50 @@ class IndexListing:
         except MalformedIndex as error:
             self._unusable = f"the index is none: {error}"
             raise NoIndex(self._unusable) from None
+
+
+class Promised(NamedTuple):
+    """A checksum that a manifest says of a file.
+
+    Attributes:
+        algorithm: of it, as `hashlib` names it.
+        start: its first 16 bytes.
+        manifest: the path of whatever says so.
+    """
+
+    algorithm: str
+    start: bytes
+    manifest: str
+
+
+class _Promised:
+    """Checksums by the rows of the index: 21 bytes each, made when a manifest first says one."""
+
+    def __init__(self, n_rows: int) -> None:
+        self._starts = bytearray(_START * n_rows)
+        self._algorithms = bytearray(n_rows)
+        self._said_by = array("I", (0,)) * n_rows
+        self._manifests: list[str] = []
+
+    def add(self, row: int | None, sums: tuple[tuple[str, bytes], ...], manifest: str) -> None:
+        """Keep the first of these that can be computed, where none is kept yet."""
+        if row is None or self._algorithms[row]:
+            return
+        for algorithm, digest in sums:
+            if algorithm in _ALGORITHMS:
+                self._algorithms[row] = _ALGORITHMS.index(algorithm) + 1
+                self._starts[row * _START : (row + 1) * _START] = digest[:_START]
+                if not self._manifests or self._manifests[-1] != manifest:  # they are judged one by one
+                    self._manifests.append(manifest)
+                self._said_by[row] = len(self._manifests) - 1
+                return
+
+    def find(self, row: int | None) -> Promised | None:
+        """The checksum of a row."""
+        if row is None or not self._algorithms[row]:
+            return None
+        start = bytes(self._starts[row * _START : (row + 1) * _START])
+        return Promised(_ALGORITHMS[self._algorithms[row] - 1], start, self._manifests[self._said_by[row]])
 
 
 class _Columns:
@@ -115,16 +199,26 @@ class _Columns:
         self._order = np.argsort(hashes)
         self._sorted = hashes[self._order]
 
+    def __len__(self) -> int:
+        return len(self._hashes)
+
     def find(self, path: str) -> Listed | None:
-        """The size and checksums of a file."""
+        """The size of a file."""
+        row = self.row(path)
+        if row is None:
+            return None
+        size = self._sizes[row]
+        return Listed(None if size == _UNKNOWN else size)
+
+    def row(self, path: str) -> int | None:
+        """The row of a file in the index."""
         assert self._sorted is not None
         assert self._order is not None
         wanted = _hash(path)
         at = int(self._sorted.searchsorted(self._sorted.dtype.type(wanted)))
         if at >= len(self._sorted) or int(self._sorted[at]) != wanted:
             return None
-        size = self._sizes[int(self._order[at])]
-        return Listed(None if size == _UNKNOWN else size)
+        return int(self._order[at])
 
 
 def _hash(path: str) -> int:

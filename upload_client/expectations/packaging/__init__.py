@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, shown
 from upload_client.expectations.packaging import bagit, descriptions, pds4, zarr
-from upload_client.expectations.packaging.bagit import payloads
+from upload_client.expectations.packaging.bagit import MAX_MANIFEST, payloads
 from upload_client.expectations.packaging.promises import (
     IN_VAIN,
     Listed,
@@ -37,6 +37,7 @@ __all__ = [
     "Listing",
     "NoIndex",
     "Promise",
+    "TooLarge",
     "checksums_of",
     "is_chunk",
     "judge",
@@ -46,8 +47,6 @@ __all__ = [
     "payloads",
 ]
 
-MAX_MANIFEST: Final = 64 * 1024 * 1024
-"""Bytes of the largest manifest that is looked at: a line for each of some 500,000 files."""
 _MAX_PROMISES: Final = 1_000_000
 _PACKAGINGS: Final = {"BagIt": bagit, "JSON": descriptions, "PDS4": pds4, "Zarr": zarr}
 
@@ -105,7 +104,7 @@ def judge(
         promised: Promised | None = _PACKAGINGS[packaging].promised(path, data, listing)
         if promised is None:
             return None
-        tally = _Tally(listing, findings)
+        tally = _Tally(path, listing, findings)
         for number, promise in enumerate(promised.promises):
             if number >= _MAX_PROMISES:
                 raise too_large(f"it promises more than {_MAX_PROMISES:,} files")
@@ -151,8 +150,14 @@ class _Bags:
     def below(self, _folder: str) -> None:
         return None
 
+    def content(self, _path: str, _most: int) -> None:
+        return None
+
     def digests(self, _path: str, _algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
         return {}
+
+    def remember(self, _path: str, _sums: tuple[tuple[str, bytes], ...], _manifest: str) -> None:
+        return
 
 
 def checksums_of(
@@ -182,7 +187,8 @@ def checksums_of(
 class _Tally:
     """Holds promises against a listing, and counts."""
 
-    def __init__(self, listing: Listing, findings: Findings) -> None:
+    def __init__(self, manifest: str, listing: Listing, findings: Findings) -> None:
+        self._manifest = manifest
         self._listing = listing
         self._findings = findings
         self._n = self._n_sums = self._n_unknown = 0
@@ -212,6 +218,8 @@ class _Tally:
         for algorithm, digest in promise.sums:
             if known.get(algorithm, digest) != digest:
                 self._findings.add("", f"{shown(promise.path)} has another {algorithm} than it says")
+        if not known:
+            self._listing.remember(promise.path, promise.sums, self._manifest)
         self._n_sums += bool(known)
         self._n_unknown += not known
 
@@ -224,5 +232,5 @@ class _Tally:
         if self._n_sums:
             told += f", {counted(self._n_sums, 'checksum')} compared"
         if self._n_unknown:
-            told += f", {counted(self._n_unknown, 'checksum')} not compared here"
+            told += f", {counted(self._n_unknown, 'checksum')} not compared yet"
         return told

@@ -12,6 +12,8 @@ from upload_client.expectations.packaging.promises import Listing, Promise, Prom
 
 __all__ = ["is_named", "payloads", "promised"]
 
+MAX_MANIFEST = 64 * 1024 * 1024
+"""Bytes of the largest manifest that is looked at: a line for each of some 500,000 files."""
 MAX_BAGS = 100_000
 """Bags of a delivery whose files are counted."""
 _BLOCK = 1024 * 1024
@@ -20,11 +22,12 @@ _OTHERS = (
     *("sha224", "sha384", "sha3224", "sha3256", "sha3384", "sha3512", "blake2b", "blake2s", "blake3"),
     *("sha3_224", "sha3_256", "sha3_384", "sha3_512", "blake2b512", "blake2b256", "sha512256"),
 )
-"""Algorithms by which others make manifests, and that are not compared here."""
+"""Algorithms by which others make manifests, and that are not compared yet."""
 
 _TAGS = re.compile(r"tag(manifest-[a-z0-9]+\.txt)")
 _TAG_LINE = re.compile(r"([0-9A-Fa-f]+)[ \t]+\*?(?:\./)?(.+)", re.DOTALL)
 _VERSION = re.compile(r"BagIt-Version *: \d+\.\d+\s+Tag-File-Character-Encoding: \S+\s*")
+_BEFORE_1 = re.compile(rb"BagIt-Version *: 0\.")
 _OXUM = re.compile(rb"^Payload-Oxum\s*:\s*(\d{1,18})\.(\d{1,18})\s*$", re.MULTILINE)
 
 
@@ -105,6 +108,27 @@ def promised(path: str, data: bytes, listing: Listing) -> Promised | None:
     return Promised(what, _of_payload(data, top, algorithm, listing, counted, whole=whole), counted, notes)
 
 
+def _named_elsewhere(top: str, algorithm: str, listing: Listing) -> Iterator[str]:
+    """The files that the other manifests of a bag name, where it is of a version that lets them share them.
+
+    Up to 0.97 each file is named in one of them at least; from 1.0 on each manifest names all (RFC 8493,
+    section 2.1.3).
+    """
+    names = (f"{top}manifest-{other}.txt" for other in (*DIGESTS, *_OTHERS) if other != algorithm)
+    others = [name for name in names if listing.find(name) is not None]
+    declared = listing.content(f"{top}bagit.txt", _BLOCK) if others else None
+    if declared is None or not _BEFORE_1.match(declared.removeprefix(codecs.BOM_UTF8)):
+        return
+    for other in others:
+        data = listing.content(other, MAX_MANIFEST)
+        if data is None or not _is_utf8(data):
+            continue
+        for _, line in _lines(data.removeprefix(codecs.BOM_UTF8)):
+            found = _TAG_LINE.fullmatch(line)
+            if found is not None:
+                yield _place(top, found[2], listing)
+
+
 def _declaration(top: str, data: bytes, listing: Listing) -> Promised:
     if not _VERSION.fullmatch(data.decode("utf-8-sig")):
         raise ValueError("it is no declaration of a bag: BagIt-Version and Tag-File-Character-Encoding")
@@ -160,8 +184,13 @@ def _of_payload(
         path = _place(top, written, listing)
         seen.add(hash(path))
         yield Promise(path, sums=((algorithm, bytes.fromhex(digest)),), required=whole)
-    if whole:
-        counted.append((f"{top}{PAYLOAD}", len(seen), None))
+    if not whole:
+        return
+    folder = f"{top}{PAYLOAD}"
+    below = listing.below(folder) if listing.complete else None
+    if below is not None and below[0] > len(seen):
+        seen.update(map(hash, _named_elsewhere(top, algorithm, listing)))
+    counted.append((folder, len(seen), None))
 
 
 def _of_tags(data: bytes, top: str, algorithm: str, listing: Listing) -> Iterator[Promise]:

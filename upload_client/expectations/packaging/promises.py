@@ -126,8 +126,19 @@ class Listing(Protocol):
     def below(self, folder: str) -> tuple[int, int | None] | None:
         """The number of files in the payload folder of a bag, and their bytes; None: nobody knows."""
 
+    def content(self, path: str, most: int) -> bytes | None:
+        """The content of a file of the delivery; None: nobody can tell it here.
+
+        Raises:
+            Undecided: it has not arrived yet.
+            TooLarge: it has more bytes than `most`.
+        """
+
     def digests(self, path: str, algorithms: tuple[str, ...]) -> Mapping[str, bytes]:
         """Checksums of the content; those that nobody can tell here are left out."""
+
+    def remember(self, path: str, sums: tuple[tuple[str, bytes], ...], manifest: str) -> None:
+        """Take note of what a manifest says of a file whose content nobody can tell here, or not yet."""
 
 
 def beside(manifest: str, name: Any, *, is_url: bool = False) -> str | None:  # noqa: ANN401 — from a manifest
