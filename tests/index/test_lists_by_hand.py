@@ -260,6 +260,18 @@ def test_a_compressed_list_is_taken_as_it_is(source, suffix, pack):
         taken(source, pack(b"path\na.csv\n" * 1000)[:-20], "list.csv" + suffix)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "pack", "padding"),
+    [(".gz", gzip.compress, 0), (".bz2", bz2.compress, 0), (".xz", lzma.compress, 0), (".xz", lzma.compress, 4)],
+)
+def test_what_cat_has_put_together_is_read_to_its_end(source, suffix, pack, padding):
+    first, second = pack(b"path\na.csv\n"), pack(b"e.bin\n")
+    whole = first + bytes(padding) + second
+    assert taken(source, whole, "list.csv" + suffix)["path"].tolist() == ["a.csv", "e.bin"]
+    with pytest.raises(UsageError, match="cannot be uncompressed"):
+        taken(source, first + bytes(padding) + b"?" + second[1:], "list.csv" + suffix)
+
+
 def test_excluded_files_need_not_be_as_a_bag_says(source):
     digest = hashlib.md5(CONTENT["a.csv"]).hexdigest()
     path = source.parent / "manifest-md5.txt"
