@@ -154,8 +154,8 @@ def read_manifest(
 class _Unpacked(Unpacked):
     """A compressed list, read to its end.
 
-    Python's own readers end at the first stream that something else follows, be it the padding that .xz allows,
-    and say nothing: the files of the streams behind it would not be delivered, and nobody would know.
+    Python's own readers end at the first stream that something else follows, be it the padding that .xz
+    allows, and say nothing: the files of the streams behind it would not be delivered, and nobody would know.
     """
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
