@@ -262,7 +262,12 @@ def test_a_compressed_list_is_taken_as_it_is(source, suffix, pack):
 
 @pytest.mark.parametrize(
     ("suffix", "pack", "padding"),
-    [(".gz", gzip.compress, 0), (".bz2", bz2.compress, 0), (".xz", lzma.compress, 0), (".xz", lzma.compress, 4)],
+    [
+        (".gz", gzip.compress, 0),
+        (".bz2", bz2.compress, 0),
+        (".xz", lzma.compress, 0),
+        (".xz", lzma.compress, 4),
+    ],
 )
 def test_what_cat_has_put_together_is_read_to_its_end(source, suffix, pack, padding):
     first, second = pack(b"path\na.csv\n"), pack(b"e.bin\n")
