@@ -77,13 +77,18 @@ def _place(frame: FrameType | None) -> tuple[tuple[int, int], ...]:
 
 
 def _end(run: Run | None, frame: FrameType, seconds: float) -> None:
-    error = NoProgress(why_stuck(list(_files(frame)), seconds))
-    _log.error("%s\n%s", error, "".join(traceback.format_stack(frame)))
-    if run is not None:
-        run.reporter = _Nobody()  # whoever is told may be what it is stuck in
-        _try_for(_ENDING, lambda: end(run, error, crashed=False))
-    _try_for(_SAYING, lambda: os.write(2, f"error: {for_terminal(f'{error}. {error.hint}')}\n".encode()))
-    os._exit(int(error.exit_code))
+    """End, whatever fails on the way: a machine without memory may be what it is stuck in."""
+    try:
+        error = NoProgress(why_stuck(list(_files(frame)), seconds))
+        _log.error("%s\n%s", error, "".join(traceback.format_stack(frame)))
+        if run is not None:
+            run.reporter = _Nobody()  # whoever is told may be what it is stuck in
+            _try_for(_ENDING, lambda: end(run, error, crashed=False))
+        said = f"error: {for_terminal(f'{error}. {error.hint}')}\n".encode()
+        if not _try_for(_SAYING, lambda: os.write(2, said)):
+            os.write(2, said)
+    finally:
+        os._exit(int(NoProgress.exit_code))
 
 
 def _files(frame: FrameType | None) -> Iterator[str]:
@@ -92,16 +97,20 @@ def _files(frame: FrameType | None) -> Iterator[str]:
         frame = frame.f_back
 
 
-def _try_for(seconds: float, call: Callable[[], object]) -> None:
-    """Wait so long for this, and no longer."""
+def _try_for(seconds: float, call: Callable[[], object]) -> bool:
+    """Wait so long for this, and no longer. False: the system gives no thread any more; it was not begun."""
 
     def careful() -> None:
         with contextlib.suppress(Exception):
             call()
 
-    thread = threading.Thread(target=careful, daemon=True)
-    thread.start()
+    try:
+        thread = threading.Thread(target=careful, daemon=True)
+        thread.start()
+    except (RuntimeError, MemoryError):
+        return False
     thread.join(seconds)
+    return True
 
 
 class _Nobody:

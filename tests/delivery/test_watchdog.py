@@ -1,0 +1,50 @@
+"""A run that is stuck ends, also where the system gives it nothing more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+STUCK = """
+import os, threading
+from upload_client.delivery.watchdog import watched
+
+with watched(0.5):
+    {limit}
+    threading.Lock().acquire() and threading.Event().wait()
+"""
+NO_THREADS = """
+    def refused(self):
+        raise RuntimeError("can't start new thread")
+
+    threading.Thread.start = refused"""
+NO_MEMORY = """
+    import upload_client.delivery.watchdog as watchdog
+
+    def refused(*_):
+        raise MemoryError
+
+    watchdog.why_stuck = refused"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("", "nothing has moved"),
+        (NO_THREADS, "nothing has moved"),
+        (NO_MEMORY, ""),
+    ],
+    ids=["nothing is short", "no threads", "no memory"],
+)
+def test_a_thread_that_does_not_come_back_ends_the_process_whatever_is_short(limit: str, said: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STUCK.format(limit=limit)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 5, ended
+    assert said in ended.stderr
