@@ -63,8 +63,8 @@ def advice(error: BaseException) -> str | None:
         return _ADVICE[errno.ENOMEM]
     if lack(error) is not None:
         return (
-            "Allow this process more threads (`ulimit -u`, or the limit of its container or unit), or give"
-            " fewer with --threads; then run it again."
+            "Allow this process more threads (`ulimit -u`, `ulimit -v`, or a limit of its container or"
+            " unit), or give fewer with --threads; then run it again."
         )
     return _ADVICE.get(error.errno or 0) if isinstance(error, OSError) else None
 
