@@ -547,9 +547,9 @@ def test_a_file_that_was_never_fetched_is_a_problem_and_a_warning(tmp_path, poin
 
     (tmp_path / "a.dat").write_text(pointer)
     (tmp_path / "b.dat").write_text("world")
-    assert list(wrong(tmp_path)) == ["a.dat"]
+    assert "fetch the file itself (git lfs pull, datalad get)" in wrong(tmp_path)["a.dat"]
     assert notice(files_of(scan(tmp_path)), tmp_path) == []
     (tmp_path / ".gitattributes").write_text("* annex.largefiles=anything\n")
     (accident,) = notice(files_of(scan(tmp_path)), tmp_path)
-    assert "pointers of git-annex" in str(accident)
+    assert "pointers of Git LFS" in str(accident)
     assert "a.dat" in str(accident)

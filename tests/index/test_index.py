@@ -166,6 +166,7 @@ def test_a_scan_refuses_all_it_cannot_deliver_and_says_why(source):
     (source / "out").symlink_to(source.parent / "outside" / "secret")
     (source / "out_folder").symlink_to(source.parent / "outside")
     (source / "dangling").symlink_to("nowhere")
+    (source / "unfetched").symlink_to(".git/annex/objects/xx/yy/SHA256E-s5--48/SHA256E-s5--48")
     (source / "circle").symlink_to("circle")
     (source / "b" / "back").symlink_to("..")
     (source / "esc\x1b[2J").touch()
@@ -177,6 +178,7 @@ def test_a_scan_refuses_all_it_cannot_deliver_and_says_why(source):
             "'out' leads out of the source, through a symlink",
             "'out_folder' leads out of the source, through a symlink",
             "'dangling' is a symlink that leads nowhere",
+            "'unfetched' stands for a file of git-annex that was not fetched (datalad get)",
             "'circle' cannot be looked at: Too many levels of symbolic links",
             "'b/back' leads back to a folder it lies in, through a symlink",
             "'esc\\x1b[2J' contains U+001B, a character S3 cannot list",

@@ -20,6 +20,7 @@ from upload_client.support.file_names import from_disk, on_disk
 
 __all__ = ["Folder"]
 
+_UNFETCHED = "stands for a file of git-annex that was not fetched (datalad get)"
 _NOT_THERE = "is not there"
 _MAX_PATTERNS = 1024 * 1024  # bytes of an .uploadignore
 _SPECIAL = ("a FIFO", "a socket", "a device")
@@ -164,7 +165,7 @@ class Folder:
                 if real is None:
                     return "leads out of the source, through a symlink"
                 if not os.path.lexists(real):
-                    return "is a symlink that leads nowhere"
+                    return _UNFETCHED if "/annex/objects/" in real else "is a symlink that leads nowhere"
                 status = os.stat(real)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return _NOT_THERE

@@ -49,7 +49,7 @@ def notice(index: Files, source: Path | None) -> list[Accident]:
         found.append(Accident("scripts that call upload-client", len(scripts), tuple(scripts[:3])))
     if source is not None and (pointers := _pointers(index, source)):
         what = (
-            "pointers of git-annex or Git LFS in the place of files (fetch them: datalad get, git lfs pull)"
+            "pointers of Git LFS or git-annex in the place of files (fetch these: git lfs pull, datalad get)"
         )
         found.append(Accident(what, len(pointers), tuple(pointers[:3])))
     return found

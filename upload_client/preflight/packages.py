@@ -25,13 +25,12 @@ from upload_client.expectations.packaging import (
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
-__all__ = ["check_packages", "manifests"]
+__all__ = ["POINTER", "check_packages", "manifests"]
 
 _BLOCK = 1024 * 1024
 _MAX_COMPUTED = 500_000  # files of which checksums are kept until another manifest names them, too
-_POINTER = (
-    "it is a pointer of git-annex or Git LFS, and the file itself was not fetched (datalad get, git lfs pull)"
-)
+POINTER = "it is only a pointer of Git LFS or git-annex: fetch the file itself (git lfs pull, datalad get)"
+"""The sentence about a file that stands for another one."""
 
 
 class _Folder:
@@ -136,7 +135,7 @@ def check_packages(
     """
     source = DataRoot(root, follow=follow)
     for path in _pointers(source, files):
-        yield path, _POINTER, False
+        yield path, POINTER, False
     listing = _Folder(source, files, complete=complete)
     for path in filterfalse(opaque, manifests(files)):
         try:
