@@ -87,6 +87,17 @@ def test_a_plain_page_is_read_without_botocore(ask, monkeypatch: pytest.MonkeyPa
     assert b"Contents" not in taken[0][0]
 
 
+def test_no_handler_of_botocore_sees_what_is_read_here(ask) -> None:
+    # One of them parses each whole page, to see whether it is an error: three times the time of all the rest.
+    seen = []
+    ask.clients[True].meta.events.register_first(
+        "before-parse.s3.*", lambda response_dict, **_: seen.append(response_dict["body"])
+    )
+    assert len(ask(HEAD + PLAIN + END, lean=True)) == 1
+    assert seen
+    assert b"Contents" not in seen[0]
+
+
 def test_a_listing_that_nobody_asked_for_here_is_left_alone(ask) -> None:
     ask.answers.append((HEAD + PLAIN + END).encode())
     assert ask.clients[True].list_objects_v2(Bucket="b")["Contents"][0]["Key"] == "a/b"

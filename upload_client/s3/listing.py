@@ -65,7 +65,8 @@ _OTHER_ENTRY = re.compile(  # as SeaweedFS writes it
 
 def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `upload_client.s3.clients`
     """Have the listings that `pages` asks this client for read here."""
-    client.meta.events.register("before-parse.s3.ListObjectsV2", _read)
+    # Of a wildcard, the handler is called first: before botocore parses the page to see whether it is an error.
+    client.meta.events.register("before-parse.*.ListObjectsV2", _read)
 
 
 def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[str, Any], list[Entry]]]:  # noqa: ANN401 - botocore's to check
