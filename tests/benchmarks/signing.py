@@ -24,6 +24,7 @@ from remembering import CONTROL, LANDING, content_of, etag_of, name_of
 
 from upload_client import Bucket
 from upload_client.core.history import DeliveryHistory
+from upload_client.core.opened import opened_as
 from upload_client.core.receipt import Delivered, IndexNamed, LogTail, ReceiptHead, encode_receipt
 from upload_client.core.records import LogChain
 
@@ -69,9 +70,11 @@ def write_receipt(endpoint_url: str, n_files: int, path: Path) -> None:
         IndexNamed(LAYOUT.index(2), hashlib.sha256(index.encode()).hexdigest()),
         *(ends["client"], (ends["validator"],), clients, validators),
     )
+    said = opened_as(("present", "same", "opens"))  # as the validator's log has it
     files = (
         Delivered(
-            *(name_of(n), len(content_of(n)), crc32(n), etag_of(n), None, f"1-{n + 1}", AT, AT, "benchmark")
+            *(name_of(n), len(content_of(n)), crc32(n), etag_of(n), None, f"1-{n + 1}", AT, AT, "benchmark"),
+            opened=said,
         )
         for n in range(n_files)
     )

@@ -719,6 +719,14 @@ def test_a_table_of_uploads_gives_back_what_was_put_in(writes):
         if each is not None:
             assert table.announces(row, each.id, each.size, each.crc32, each.etag)
             assert not table.announces(row, each.id, each.size, each.crc32, each.etag + "x")
+            assert table.lies(row, each.size, each.etag)
+        assert not table.lies(row, -1 if each is None else each.size + 1, "" if each is None else each.etag)
+        assert not table.lies(row, 0 if each is None else each.size, "x" if each is None else each.etag + "x")
+    rows = [row for row in (3, 1, 4, 0, 2) if expected[row] is not None]
+    assert list(table.announced(rows)) == [
+        (each.id, each.size, each.crc32, each.etag, each.version_id, each.sha256)
+        for each in map(expected.__getitem__, rows)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,23 @@ def test_each_shard_counts_its_own_epochs(history):
     assert history.judge(history.row("a")) == history.judge(history.row("b")) == "validator2"
 
 
+def test_what_is_valid_is_told_in_the_order_of_the_paths(history):
+    announced = [sent("b/c"), sent("a", "1-1"), sent("c", "1-2"), sent("b", "1-3")]
+    history.add_client(client(*announced))
+    history.add_validator(validator(said(path="a", upload="1-1"), said("failure", "c", "1-2")))
+    history.add_verdict(said(path="b/c"))
+    history.add_validator(validator(said(path="b", upload="1-3"), epoch=2), 1)
+    assert [(row, facts[0], facts[8]) for row, facts in history.valid()] == [
+        (1, "a", "validator1"),
+        (3, "b", "validator2"),
+        (0, "b/c", None),
+    ]
+    _, facts = next(history.valid())
+    assert facts == ("a", 9, CRC, ETAG, "v", "1-1", T, LATER, "validator1", None, history.opened[1])
+    assert [history.path(row) for row in range(4)] == ["b/c", "a", "c", "b"]
+    assert [*DeliveryHistory({"x": 0}).valid()] == []
+
+
 # --- properties ---
 
 PATHS = st.sampled_from(["a", "b"])

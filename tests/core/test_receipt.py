@@ -24,6 +24,7 @@ from upload_client.core.receipt import (
     Delivered,
     DeliveredBy,
     Difference,
+    Due,
     Findings,
     IndexNamed,
     LogTail,
@@ -36,6 +37,7 @@ from upload_client.core.receipt import (
     compare_size,
     digest_in_trailer,
     digest_of_files,
+    due,
     encode_receipt,
     ended_at,
     hashed_name,
@@ -202,6 +204,69 @@ def test_what_is_altered_anywhere_is_refused(data):
     # In its head a receipt may say something else; then it is another one.
     assert at < GOOD.index(b"\n")
     assert b"".join(encode_receipt(found[0], found[1])) == altered
+
+
+def facts(each: Delivered) -> tuple:
+    return tuple(getattr(each, name) for name in Delivered.__annotations__)
+
+
+def held(data: bytes, known: list[Delivered], schema=2) -> list[Delivered] | str:
+    """What a receipt says, with what is known in the place of its number; or why it says nothing."""
+    try:
+        reader = ReceiptReader(io.BytesIO(data).readline)
+        told = reader.against(due(numbered(known), schema))
+        return [known[each] if isinstance(each, int) else each for each in told]
+    except BadReceipt as error:
+        return str(error)
+
+
+def numbered(known: list[Delivered]) -> list[tuple[int, tuple]]:
+    return [(n, facts(each)) for n, each in enumerate(known)]
+
+
+@given(files, st.data())
+def test_held_against_what_is_known_a_receipt_says_the_same(delivered, data):
+    known = data.draw(st.lists(st.sampled_from(delivered), unique=True)) + data.draw(
+        st.lists(st.builds(file, paths, opened=st.none() | st.text(max_size=3)), max_size=3)
+    )
+    known.sort(key=lambda each: each.path)
+    body = bytearray(written(delivered))
+    if data.draw(st.booleans()):
+        body[data.draw(st.integers(body.index(b"\n"), len(body) - 1))] = data.draw(
+            st.sampled_from(b'"09,\nz')
+        )
+    assert held(bytes(body), known) == held(bytes(body), [])
+
+
+def test_only_what_is_not_as_it_is_known_is_taken_apart(monkeypatch):
+    delivered = [file("a"), file("b", opened="csv"), file("d"), file("e", sha256="7" * 64)]
+    known = [delivered[0], file("b", opened="other"), file("c"), *delivered[2:]]
+    taken_apart = []
+    decode = ReceiptReader._decoded_file
+    monkeypatch.setattr(
+        ReceiptReader, "_decoded_file", lambda self, line: taken_apart.append(line) or decode(self, line)
+    )
+    assert held(written(delivered), known) == delivered
+    assert [line[:11] for line in taken_apart] == ['{"path":"b"', '{"path":"d"']
+    assert held(written(delivered[:1], schema_version=1), known, schema=1) == delivered[:1]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        file("../a"),
+        file("a", size=2**60),
+        file("a", judged_by=None),
+        file("a", opened="x" * 201),
+    ],
+)
+def test_nothing_is_due_of_which_no_receipt_may_have_a_line(odd):
+    assert list(due(numbered([odd, file("b")]), 2)) == [Due("b", 3, 1, written([file("b")]).splitlines()[2])]
+
+
+def test_a_file_that_stands_twice_is_refused_also_where_both_lines_are_known():
+    twice = lines_with(record(), record(), n_files=2, n_bytes=6)
+    assert "stands twice" in held(twice, [file(), file()])
 
 
 @given(st.integers(0, len(GOOD) - 1))

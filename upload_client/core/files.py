@@ -324,6 +324,13 @@ class UploadTable:
         each = zip(rows, oks.uploads, sizes, oks.crc32s, oks.etags, strict=True)
         return [self.announces(*one) for one in each]
 
+    def lies(self, row: int, size: int, etag: str) -> bool:
+        """Whether an object of that size and ETag is what the row's upload has left."""
+        epoch, own_size, _, md5, parts = _BRIEF.unpack_from(self._rows, row * _PACKED.size)
+        return bool(
+            epoch >= 0 and size == own_size and etag == (_etag_text(md5, parts) or self._etags[row] or "")
+        )
+
     def is_unchanged(self, row: int, size: int, etag: str, mtime_ns: int | None, crc32: str | None) -> bool:
         """Whether the row's upload has this size and ETag, and was read from a file of this time.
 
@@ -350,6 +357,18 @@ class UploadTable:
         if epoch < 0:
             return None
         return size, _crc32_text(crc32), _etag_text(md5, parts) or self._etags[row] or ""
+
+    def announced(self, rows: Sequence[int]) -> Iterator[tuple[str, int, str, str, str | None, str | None]]:
+        """Identity, bytes, CRC32, ETag, version and SHA-256 of the uploads of rows that have one."""
+        size = _PACKED.size
+        with memoryview(self._rows) as held:
+            packed = b"".join([held[size * row : size * row + size] for row in rows])
+        etags, versions, sha256s = self._etags, self._versions, self._sha256s
+        for row, (epoch, n, n_bytes, _, crc32, md5, parts, _, _) in zip(
+            rows, _PACKED.iter_unpack(packed), strict=True
+        ):
+            etag = md5.hex() if parts == 0 else _etag_text(md5, parts) or etags[row] or ""
+            yield f"{epoch}-{n}", n_bytes, _crc32_text(crc32), etag, versions[row], sha256s[row]
 
     def enter(
         self,

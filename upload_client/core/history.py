@@ -10,9 +10,9 @@ import json
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType, NoneType
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from upload_client.core.codes import FileCode
 from upload_client.core.columns import MAX_CUT, MAX_WHOLE, TextColumn, TimeColumn, WordColumn
@@ -165,6 +165,10 @@ class DeliveryHistory:
         row = self._known.get(path)
         return self._others.get(path) if row is None else row
 
+    def path(self, row: int) -> str:
+        """The path of the file in a row: found by a search."""
+        return next(islice(chain(self._known, self._others), row, None))
+
     def add_client(self, segment: Segment) -> None:
         """Fold in the next segment of the client log."""
         if segment.superseded:
@@ -252,6 +256,37 @@ class DeliveryHistory:
         """Name of the validator whose word on the file in a row counts; None where nobody's does."""
         life = self.validators.get(self._judges[row]) if self._judges else None
         return None if life is None else life.agent_id
+
+    def valid(self) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Each file that is valid (`is_ok`), in the order of their paths.
+
+        Yields:
+            Its row, and the fields of `upload_client.core.receipt.Delivered` in their order.
+        """
+        paths = [*self._known, *self._others]
+        rows = sorted(filter(self.is_ok, range(len(paths))), key=paths.__getitem__)
+        names = {number: life.agent_id for number, life in self.validators.items()}
+        for start in range(0, len(rows), _GROWTH):
+            some = rows[start : start + _GROWTH]
+            for row, (upload, size, crc32, etag, version, sha256) in zip(
+                some, self.uploads.announced(some), strict=True
+            ):
+                yield (
+                    row,
+                    (
+                        paths[row],
+                        size,
+                        crc32,
+                        etag,
+                        version,
+                        upload,
+                        self.transferred_at[row],
+                        self.judged_at[row],
+                        names.get(self._judges[row]),
+                        sha256,
+                        self.opened[row],
+                    ),
+                )
 
     def glance(self, row: int) -> tuple[int, int, int | None, VerdictStatus | None, int | None]:
         """The numbers of `at`, quickly: for a look at a million files.

@@ -30,7 +30,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from json.encoder import encode_basestring_ascii as _quote
-from typing import Any, Final, Literal, TypeAlias, get_args
+from operator import attrgetter
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.layout import MAX_SHARDS, check_name
@@ -49,6 +50,7 @@ __all__ = [
     "Delivered",
     "DeliveredBy",
     "Difference",
+    "Due",
     "Findings",
     "IndexNamed",
     "Kind",
@@ -62,6 +64,7 @@ __all__ = [
     "compare_size",
     "digest_in_trailer",
     "digest_of_files",
+    "due",
     "encode_receipt",
     "ended_at",
     "hashed_name",
@@ -274,11 +277,11 @@ def encode_receipt(head: ReceiptHead, files: Iterable[Delivered]) -> Iterator[by
     yield b'"files":[\n'
     digest = hashlib.sha256()
     line = b""
-    encoded = _ENCODED_FILE[head.schema_version]
+    line_of = _LINE_OF[head.schema_version]
     for each in files:
         if line:
             yield line + b",\n"
-        line = encoded(each)
+        line = line_of(*_FIELDS(each))
         digest.update(line + b"\n")
     yield line + b"\n],\n"
     yield f'"files_sha256":"{digest.hexdigest()}"}}\n'.encode("ascii")
@@ -286,9 +289,9 @@ def encode_receipt(head: ReceiptHead, files: Iterable[Delivered]) -> Iterator[by
 
 def digest_of_files(files: Iterable[Delivered], schema_version: int = SCHEMA_VERSION) -> str:
     """The ``files_sha256`` of a receipt: of its file records, each with a line feed after it, hex."""
-    digest, encoded = hashlib.sha256(), _ENCODED_FILE[schema_version]
+    digest, line_of = hashlib.sha256(), _LINE_OF[schema_version]
     for each in files:
-        digest.update(encoded(each) + b"\n")
+        digest.update(line_of(*_FIELDS(each)) + b"\n")
     return digest.hexdigest()
 
 
@@ -377,28 +380,91 @@ def _encoded_shard(shard: int) -> dict[str, int]:
     return {"shard": shard} if shard else {}  # most deliveries have one validator at a time
 
 
-def _encoded_in_schema_1(each: Delivered) -> bytes:
-    version = "null" if each.version_id is None else _quote(each.version_id)
+def _line_of_schema_1(
+    path: str,
+    size: int,
+    crc32: str,
+    etag: str,
+    version_id: str | None,
+    upload: str,
+    sent_at: str,
+    judged_at: str,
+    judged_by: str,
+    _sha256: str | None,
+    _opened: str | None,
+) -> bytes:
+    version = "null" if version_id is None else _quote(version_id)
     return (
-        f'{{"path":{_quote(each.path)},"size":{each.size},"crc32":"{each.crc32}","etag":{_quote(each.etag)},'
-        f'"version_id":{version},"upload":"{each.upload}","sent_at":"{each.sent_at}",'
-        f'"judged_at":"{each.judged_at}","judged_by":{_quote(each.judged_by)}}}'
+        f'{{"path":{_quote(path)},"size":{size},"crc32":"{crc32}","etag":{_quote(etag)},'
+        f'"version_id":{version},"upload":"{upload}","sent_at":"{sent_at}",'
+        f'"judged_at":"{judged_at}","judged_by":{_quote(judged_by)}}}'
     ).encode("ascii")
 
 
-def _encoded_in_schema_2(each: Delivered) -> bytes:
-    version = "null" if each.version_id is None else _quote(each.version_id)
-    sha256 = "null" if each.sha256 is None else f'"{each.sha256}"'
-    opened = _quote(each.opened) if each.opened else "null"
+def _line_of_schema_2(
+    path: str,
+    size: int,
+    crc32: str,
+    etag: str,
+    version_id: str | None,
+    upload: str,
+    sent_at: str,
+    judged_at: str,
+    judged_by: str,
+    sha256: str | None,
+    opened: str | None,
+) -> bytes:
+    version = "null" if version_id is None else _quote(version_id)
+    digest = "null" if sha256 is None else f'"{sha256}"'
+    how = _quote(opened) if opened else "null"
     return (
-        f'{{"path":{_quote(each.path)},"size":{each.size},"crc32":"{each.crc32}","sha256":{sha256},'
-        f'"etag":{_quote(each.etag)},"version_id":{version},"upload":"{each.upload}",'
-        f'"sent_at":"{each.sent_at}","judged_at":"{each.judged_at}","judged_by":{_quote(each.judged_by)},'
-        f'"opened":{opened}}}'
+        f'{{"path":{_quote(path)},"size":{size},"crc32":"{crc32}","sha256":{digest},'
+        f'"etag":{_quote(etag)},"version_id":{version},"upload":"{upload}",'
+        f'"sent_at":"{sent_at}","judged_at":"{judged_at}","judged_by":{_quote(judged_by)},'
+        f'"opened":{how}}}'
     ).encode("ascii")
 
 
-_ENCODED_FILE: Final = {1: _encoded_in_schema_1, 2: _encoded_in_schema_2}
+_LINE_OF: Final = {1: _line_of_schema_1, 2: _line_of_schema_2}
+_FIELDS: Final = attrgetter(*Delivered.__annotations__)
+
+
+class Due(NamedTuple):
+    """A file as others know it, in the one spelling that a receipt may have of it; see `due`.
+
+    Attributes:
+        path: of the file.
+        size: bytes.
+        row: whatever number it is known by.
+        line: of a receipt, without what ends it.
+    """
+
+    path: str
+    size: int
+    row: int
+    line: bytes
+
+
+def due(files: Iterable[tuple[int, tuple[Any, ...]]], schema_version: int) -> Iterator[Due]:
+    """Files as lines that a receipt would have of them, see `ReceiptReader.against`.
+
+    Args:
+        files: a number, and the fields of `Delivered` in their order; in the order of the paths.
+        schema_version: of the receipt.
+
+    Yields:
+        Those of which a receipt may have a line: a path that none may have, and the like, is left out.
+    """
+    line_of = _LINE_OF[schema_version]
+    for row, fields in files:
+        path, size, *_, judged_by, _, opened = fields
+        if (
+            size <= MAX_OBJECT
+            and judged_by is not None
+            and (opened is None or len(opened) <= _MAX_OPENED)
+            and check_relpath(path) is None
+        ):
+            yield Due(path, size, row, line_of(*fields))
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -449,7 +515,7 @@ class ReceiptReader:
         self._readline = readline
         self._document = hashlib.sha256()
         self._n_lines = 0
-        self.head = _decoded_head(self._line(MAX_HEAD))
+        self.head = _decoded_head(self._line(MAX_HEAD).decode("ascii"))
 
     @property
     def sha256(self) -> str:
@@ -457,43 +523,65 @@ class ReceiptReader:
         return self._document.hexdigest()
 
     def __iter__(self) -> Iterator[Delivered]:
-        if self._line(MAX_LINE) != '"files":[\n':
+        return (each for each in self.against(()) if not isinstance(each, int))
+
+    def against(self, known: Iterable[Due]) -> Iterator[int | Delivered]:
+        """The files, of which those that are as others know them need not be taken apart.
+
+        Args:
+            known: files as others know them, of the schema of this receipt, in the order of their paths.
+
+        Yields:
+            For each file of the receipt its number there, where its line is the very one that is due; else
+            the file itself.
+        """
+        if self._line(MAX_LINE) != b'"files":[\n':
             raise BadReceipt(f"line {self._n_lines} does not begin the list of files")
         digest = hashlib.sha256()
         n_bytes = n_files = 0
         last, more = "", True
+        others = iter(known)
+        other = next(others, None)
         while more:
             line = self._line(MAX_LINE)
-            each, more = self._decoded_file(line)
-            if each.path <= last:
-                problem = "stands twice" if each.path == last else "is not in its place by order"
-                raise BadReceipt(f"line {self._n_lines}: the path {each.path!r} {problem}")
-            last = each.path
+            found: int | Delivered
+            if other is not None and line in (other.line + b",\n", other.line + b"\n"):
+                path, size, found, _ = other
+                more = line.endswith(b",\n")
+                other = next(others, None)
+            else:
+                found, more = self._decoded_file(line.decode("ascii"))
+                path, size = found.path, found.size
+                while other is not None and other.path <= path:
+                    other = next(others, None)
+            if path <= last:
+                problem = "stands twice" if path == last else "is not in its place by order"
+                raise BadReceipt(f"line {self._n_lines}: the path {path!r} {problem}")
+            last = path
             n_files += 1
-            n_bytes += each.size
-            digest.update(line[: -2 if more else -1].encode("ascii") + b"\n")
-            yield each
-        if self._line(MAX_LINE) != "],\n":
+            n_bytes += size
+            digest.update(line[:-2] + b"\n" if more else line)
+            yield found
+        if self._line(MAX_LINE) != b"],\n":
             raise BadReceipt(f"line {self._n_lines} does not end the list of files")
         if (n_files, n_bytes) != (self.head.n_files, self.head.n_bytes):
             says = f"{self.head.n_files} files of {self.head.n_bytes} bytes"
             raise BadReceipt(f"it says {says} and names {n_files} of {n_bytes} bytes")
-        if digest_in_trailer(self._line(MAX_LINE).encode("ascii")) != digest.hexdigest():
+        if digest_in_trailer(self._line(MAX_LINE)) != digest.hexdigest():
             raise BadReceipt("the files are not those of its last line, files_sha256")
         if self._readline(1):
             raise BadReceipt("something follows after its end")
 
-    def _line(self, limit: int) -> str:
+    def _line(self, limit: int) -> bytes:
         line = self._readline(limit)
         self._n_lines += 1
         self._document.update(line)
         if not line.endswith(b"\n"):
             why = "is too long" if len(line) >= limit else "is cut off: the receipt ends too early"
             raise BadReceipt(f"line {self._n_lines} {why}")
-        try:
-            return line.decode("ascii")
-        except UnicodeDecodeError:
-            raise BadReceipt(f"line {self._n_lines} is not ASCII") from None
+        if not line.isascii():
+            raise BadReceipt(f"line {self._n_lines} is not ASCII")
+        return line
 
     def _decoded_file(self, line: str) -> tuple[Delivered, bool]:
         found = _FILE[self.head.schema_version].fullmatch(line)

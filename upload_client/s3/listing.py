@@ -65,7 +65,7 @@ _OTHER_ENTRY = re.compile(  # as SeaweedFS writes it
 
 def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `upload_client.s3.clients`
     """Have the listings that `pages` asks this client for read here."""
-    # Of a wildcard, the handler is called first: before botocore parses the page to see whether it is an error.
+    # A wildcard's handler is called first: before botocore parses the page to look for an error.
     client.meta.events.register("before-parse.*.ListObjectsV2", _read)
 
 
