@@ -23,6 +23,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
+from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import ResourceMap
 from moto.cognitoidentity.models import cognitoidentity_backends
 from moto.cognitoidp.models import cognitoidp_backends
@@ -243,6 +244,8 @@ def _check(environ) -> None:
     for action, resource, context in _needed(signed[2], environ):
         bucket = resource.removeprefix("arn:aws:s3:::").partition("/")[0]
         guarded = [*policies, BUCKET_POLICIES.get(bucket, {"Statement": []})]
+        if "/operator" in session.role_arn:
+            sys.stderr.write(f"asked: {action}\n")
         if not allows(guarded, action, resource, {"aws:SecureTransport": "true", **context}):
             raise Refused(f"{session.role_arn} may not {action} on {resource} {context or ''}")
 
@@ -268,8 +271,65 @@ def _needed(service: str, environ):
         yield "states:StartExecution", json.loads(body)["stateMachineArn"], {}
     elif service == "sns" and b"Action=Publish" in body:
         yield "sns:Publish", urllib.parse.parse_qs(body.decode())["TopicArn"][0], {}
+    elif service == "lambda" and method == "GET" and path.endswith("/configuration"):
+        name = urllib.parse.unquote(path).split("/")[3]
+        yield "lambda:GetFunctionConfiguration", name if ":" in name else f"{arn}function:{name}", {}
+    elif service == "cognito-idp":
+        yield f"{service}:{target.rpartition('.')[2]}", f"{arn}userpool/{json.loads(body)['UserPoolId']}", {}
+    elif service == "cloudformation":
+        yield from _needed_of_stacks(
+            arn, {key: one for key, (one, *_) in urllib.parse.parse_qs(body.decode()).items()}
+        )
+    elif service == "iam":
+        asked = urllib.parse.parse_qs(body.decode())
+        who = asked.get("UserName", ["*"])[0]
+        yield f"iam:{asked['Action'][0]}", f"arn:aws:iam::{ACCOUNT}:user/{who}", {}
     else:
         yield f"{service}:{target or method}", "*", {}
+
+
+MADE = {
+    "AWS::IAM::Role": {
+        "CreateStack": ["iam:CreateRole", "iam:PutRolePolicy", "iam:TagRole", "iam:GetRole"],
+        "UpdateStack": ["iam:PutRolePolicy", "iam:GetRole"],
+        "DeleteStack": [
+            *("iam:GetRole", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies"),
+            *("iam:DeleteRolePolicy", "iam:DeleteRole"),
+        ],
+    },
+    "AWS::Cognito::UserPoolGroup": {
+        "CreateStack": ["cognito-idp:CreateGroup", "cognito-idp:GetGroup", "iam:PassRole"],
+        "UpdateStack": ["cognito-idp:GetGroup"],
+        "DeleteStack": ["cognito-idp:DeleteGroup"],
+    },
+}
+"""Actions that CloudFormation takes in the name of whoever calls it, for the resources of a delivery's stack.
+
+From the handlers of https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html,
+as far as those resources need them.
+"""
+
+
+def _needed_of_stacks(arn: str, asked: dict[str, str]):
+    """What a request to CloudFormation takes, and what that takes in the caller's name."""
+    action, stack = asked["Action"], asked["StackName"]
+    stack = stack.split("/")[1] if ":" in stack else stack
+    yield f"cloudformation:{action}", f"{arn}stack/{stack}/x", {}
+    if "Tags.member.1.Key" in asked:
+        yield "cloudformation:TagResource", f"{arn}stack/{stack}/x", {}
+    if action not in ("CreateStack", "UpdateStack", "DeleteStack"):
+        return
+    pool = asked.get("Parameters.member.3.ParameterValue", "")
+    if action == "DeleteStack":
+        made = cloudformation_backends[ACCOUNT][REGION].get_stack(stack)
+        pool = made.parameters["UserPoolId"]
+    on = {
+        "iam": f"arn:aws:iam::{ACCOUNT}:role/{stack}-Role-x",
+        "cognito-idp": f"arn:aws:cognito-idp:{REGION}:{ACCOUNT}:userpool/{pool}",
+    }
+    for actions in MADE.values():
+        for one in actions[action]:
+            yield one, on[one.partition(":")[0]], {"aws:CalledVia": "cloudformation.amazonaws.com"}
 
 
 def _needed_of_s3(method: str, path: str, environ):

@@ -41,7 +41,7 @@ def _holds(operator: str, value: str | None, wanted: list[str]) -> bool:
     if value is None:
         return False
     match operator:
-        case "StringEquals" | "Bool":
+        case "StringEquals" | "ForAnyValue:StringEquals" | "Bool":
             return value in wanted
         case "StringLike" | "ForAnyValue:StringLike":
             return any(_like(pattern, value) for pattern in wanted)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from upload_client.core.hand_over import HandOver
     from upload_client.functions.hand_over.removal import Why
     from upload_client.receiver.accounts import Accounts
+    from upload_client.receiver.operator import Duty
     from upload_client.receiver.stack import Delivery, Receiver
     from upload_client.validator.settings import ValidatorSettings
 
@@ -238,6 +239,74 @@ _on_option = click.option(
 def policy(*, dataset: str, delivery_id: str, on: Path) -> None:
     """Print the IAM policy of who may do one delivery and nothing else, as JSON, to be attached by hand."""
     click.echo(json.dumps(_accounts(on).policy(dataset, delivery_id), indent=2))
+
+
+@receiver.command(
+    "operator-policy",
+    cls=Command,
+    short_help="Print the least that an operator needs.",
+    sections=_examples(
+        ("upload-client receiver operator-policy --for invite", "who invites providers, and sees who is"),
+        (
+            "upload-client receiver operator-policy --for look-after",
+            "closes, signs, judges, repairs, removes",
+        ),
+        (
+            "upload-client receiver operator-policy --for serve \\\n    --on receiver.toml",
+            "on your own storage",
+        ),
+    ),
+)
+@click.option(
+    "--for",
+    "duties",
+    multiple=True,
+    required=True,
+    type=click.Choice(["invite", "look-after", "accounts", "serve"]),
+    metavar="DUTY",
+    help="invite, look-after; with --on: accounts (who invites), serve. It may be given several times.",
+)
+@click.option("--on", metavar="FILE", type=_FILE, help="Not at AWS: the configuration of `receiver serve`.")
+@_of_a_stack
+def operator_policy(
+    *, duties: tuple[Duty, ...], on: Path | None, stack: str, region: str | None, as_json: bool
+) -> None:
+    """Print the IAM policy of whoever runs these commands and does nothing else, as JSON.
+
+    docs/receiver.md has its table: what each permission is for. Who invites makes roles, and who deploys the
+    template as well: see there what that means.
+    """
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.receiver.operator import policy_for  # noqa: PLC0415
+
+    of_a_store = {"accounts", "serve"}
+    if wrong := [duty for duty in duties if (duty in of_a_store) is not (on is not None)]:
+        raise UsageError(
+            f"--for {wrong[0]} is for a receiver {'on your own storage' if on is None else 'at AWS'}",
+            hint="Add --on FILE." if on is None else "Leave --on out.",
+        )
+    if on is not None:
+        from upload_client.receiver.serving.configuration import read_configuration  # noqa: PLC0415
+
+        settings = read_configuration(on).validator
+        landing = re.sub(r"\{[a-z_]+\}", "*", settings.landing_bucket)
+        places = {"control": settings.control_bucket, "landing": landing, "partition": "aws", "account": "*"}
+    else:
+        opened = _open(stack, region)
+        _, partition, _, at, account, _ = opened.stack_id.split(":", 5)
+        found = opened.outputs
+        places = {"partition": partition, "region": at, "account": account, "stack": stack}
+        places |= {"control": found["ControlBucket"], "landing": found["LandingBucket"]}
+        places |= {
+            "pool": found["UserPoolId"],
+            "start": found["StartFunction"],
+            "topic": found["OutcomeTopic"],
+        }
+    document = policy_for(duties, places)
+    if as_json:
+        _print("policy", {"for": duties, "policy": document})
+    else:
+        click.echo(json.dumps(document, indent=2))
 
 
 @receiver.command(

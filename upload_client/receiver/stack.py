@@ -126,6 +126,7 @@ class Receiver:
                 f"there is no stack {stack!r} in {self.region}",
                 hint="--stack and --region say which; docs/receiver.md says how to deploy it.",
             )
+        self.stack_id = str(described["StackId"])
         self.outputs: Mapping[str, str] = _outputs(described)
         missing = [name for name in _NEEDED if name not in self.outputs]
         if missing:
