@@ -36,7 +36,7 @@ EXIT_CODES = (
     (6, "stopped early: too many invalid files"),
     (7, "not reachable: try again"),
     (8, "of `status` and `receipt`: the delivery is not complete yet; of `sync`: something was not chosen"),
-    (10, "login refused"),
+    (10, "login refused, or not allowed"),
     (11, "locked by someone else (it says by whom, since when, until when)"),
     (12, "the lock was lost"),
     (13, "the receiver's pipeline refused to start (it says why)"),

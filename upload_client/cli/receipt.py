@@ -66,7 +66,7 @@ def receipt() -> None:
                 ("1", "the store cannot be reached, or the file not be written"),
                 ("2", "wrong usage or input"),
                 ("8", "there is no receipt: the delivery is not complete yet"),
-                ("10", "login refused"),
+                ("10", "login refused, or not allowed"),
             ),
         ),
     ),

@@ -44,7 +44,7 @@ __all__ = ["check_target", "report", "write_report", "write_report_of"]
                 ("1", "the log is broken, or the page cannot be written"),
                 ("2", "wrong usage or input, or there is no such delivery"),
                 ("7", "not reachable: try again"),
-                ("10", "login refused"),
+                ("10", "login refused, or not allowed"),
             ),
         ),
     ),

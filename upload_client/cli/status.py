@@ -48,7 +48,7 @@ WATCH_SECONDS = 5.0
                 ("2", "wrong usage or input, or there is no such delivery"),
                 ("7", "not reachable: try again"),
                 ("8", "not complete yet; or something is to be mended, or was replaced or removed since"),
-                ("10", "login refused"),
+                ("10", "login refused, or not allowed"),
             ),
         ),
     ),

@@ -30,7 +30,7 @@ __all__ = ["unlock"]
                 ("0", "the lock is free"),
                 ("2", "wrong usage, or there was nothing to give back"),
                 ("7", "not reachable: try again"),
-                ("10", "login refused"),
+                ("10", "login refused, or not allowed"),
                 ("11", "somebody else holds it; or AGENT lives, and nobody has said --yes"),
             ),
         ),

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 __all__ = ["DUTIES", "NEEDS", "Duty", "Need", "policy_for"]
 
 Duty = Literal["invite", "look-after", "accounts", "serve"]
-"""What somebody does: the first two at AWS, the others on an S3 of one's own (`--on`)."""
+"""The work of somebody: the first two at AWS, the others on an S3 of one's own (`--on`)."""
 
 DUTIES: Final[tuple[Duty, ...]] = get_args(Duty)
 
