@@ -16,7 +16,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests of all folders share faults/proxy.py
 
@@ -38,6 +38,7 @@ preloaded.read_botocore_once()
 REGION = "us-east-1"
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.register_profile("fixed", deadline=None, phases=[Phase.explicit])  # what is covered by no chance
 settings.load_profile("untimed")
 
 

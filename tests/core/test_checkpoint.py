@@ -7,7 +7,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from upload_client.core import checkpoint as module
@@ -127,6 +127,13 @@ def everything(history: DeliveryHistory) -> object:
 
 @settings(max_examples=300)
 @given(indexes, indexes, segments, segments)
+@example(
+    {},
+    {"b": 0},
+    [client_segment(1, [Transferred(T, name, Upload(1, 0, 9, CRC, ETAGS[0]), 0) for name in ("a", "b")])],
+    [],
+)
+@example({"a": 0}, {"b": 0}, [], [])
 def test_to_go_on_from_a_checkpoint_is_to_have_read_everything(before, after, first, then):
     history, expected = DeliveryHistory(before), DeliveryHistory(after)
     fold(history, first)

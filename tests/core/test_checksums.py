@@ -8,7 +8,7 @@ import sys
 
 import crcmod.predefined
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core import checksums
@@ -50,6 +50,7 @@ def test_a_checksum_can_be_continued(crc, data, cut):
 
 @BOTH
 @given(first=st.binary(max_size=100), second=st.binary(max_size=100))
+@example(first=b"12345", second=b"6789")
 def test_combining_two_checksums_gives_that_of_the_concatenation(crc, first, second):
     assert crc.combine(crc.crc32(first), crc.crc32(second), len(second)) == oracle(first + second)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core.data_sync import (
@@ -166,6 +166,8 @@ def test_names_that_files_have_are_not_refused_for_files():
     assert [path for path, _ in local_problems(both, folds_case=False, as_they_are=True)] == ["a"]
 
 
+@example([f"a/{n}" for n in range(9)], 30, 5, random.Random(1))
+@example([*(f"a/{n}" for n in range(5)), "b"], 0, 1, random.Random(1))
 @given(PATHS, st.integers(0, 30), st.none() | st.integers(1, 5), st.randoms(use_true_random=False))
 def test_a_partition_has_each_file_once_and_fits(
     paths: list[str], limit: int, most: int | None, dice: random.Random

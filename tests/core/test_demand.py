@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core.batch_jobs import is_job_name
@@ -232,6 +232,8 @@ def test_without_a_command_there_is_nothing_to_run():
 
 
 @given(st.text(), st.text(max_size=20), st.lists(st.text("abc-", min_size=1, max_size=24), max_size=3))
+@example("a kind \n", "my-", ["scratch"])
+@example("?", "", [])
 def test_a_name_is_one_that_aws_takes_however_long_its_kind_is(kind, prefix, volumes):
     name = job_name(prefix, kind, ["x"], volumes)
     assert is_job_name(name)

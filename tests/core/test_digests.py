@@ -9,7 +9,7 @@ import sys
 
 import crcmod.predefined
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core import digests
@@ -72,6 +72,7 @@ def test_both_ways_agree_wherever_the_content_is_cut(data, cut, name):
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5), st.sampled_from(sorted(CRCS)))
+@example([b"12345", b"6789"], "crc32c")
 def test_a_crc_of_a_whole_is_put_together_from_those_of_its_parts(parts, name):
     def crc(data):
         found = Digests([name])
@@ -93,6 +94,10 @@ def test_hexadecimal_base64_and_bytes_are_read_alike(name, data):
     value = data.draw(st.binary(min_size=size, max_size=size))
     assert parse(name, value) == parse(name, value.hex()) == parse(name, value.hex().upper()) == value
     assert parse(name, encode(value)) == value
+
+
+def test_bytes_and_digits_are_a_checksum():
+    assert parse("crc32c", b"1234") == parse("crc32c", "31323334") == b"1234"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import dataclasses
 from base64 import b64encode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -237,6 +237,8 @@ def test_a_file_that_is_judged_while_it_waits_for_a_retry_is_not_tried_again():
 
 
 @given(st.integers(0, 200), st.floats(0, 1))
+@example(0, 0.0)
+@example(200, 1.0)
 def test_the_wait_before_a_retry_grows_to_a_minute_and_is_spread(retries, jitter):
     whole = min(2**retries, 60)
     assert whole / 2 <= retry_delay(retries, jitter) <= whole
@@ -769,6 +771,13 @@ def test_a_column_gives_back_what_was_put_in(make, values, data):
         column[row] = expected[row] = each
     assert [column[row] for row in range(5)] == expected
     assert [*column.values(0, 2), *column.values(2, 2), *column.values(2, 5)] == expected
+
+
+def test_whole_numbers_are_taken_at_many_rows_at_once():
+    numbers = NumberColumn()
+    numbers.extend(3)
+    numbers[1] = -7
+    assert numbers.values(0, 3) == [None, -7, None]
 
 
 def test_moments_are_put_and_messages_taken_at_many_rows_at_once():

@@ -6,7 +6,7 @@ import hashlib
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core import checksums
@@ -114,6 +114,8 @@ def md5_not_asked():
 
 
 @given(local=st.binary(max_size=4), there=st.binary(max_size=4))
+@example(local=b"data", there=b"data")
+@example(local=b"data", there=b"dat\0")
 def test_a_part_is_kept_only_if_the_checksum_in_s3_is_that_of_the_local_bytes(local, there):
     local_crc, crc_there = (checksums.encode(checksums.crc32(data)) for data in (local, there))
     listed = ListedPart(2, 4, "etag", crc_there)
@@ -129,6 +131,7 @@ def test_a_part_of_another_size_or_number_is_not_kept_whatever_its_checksum():
 
 
 @given(st.lists(st.binary(max_size=20), max_size=10))
+@example([b"12345", b"", b"6789"])
 def test_the_checksum_of_a_file_is_that_of_its_parts_together(blocks):
     whole = crc32_of_parts((len(block), checksums.crc32(block)) for block in blocks)
     assert whole == checksums.crc32(b"".join(blocks))

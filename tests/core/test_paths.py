@@ -108,6 +108,8 @@ def test_the_prefix_counts_for_the_length_of_the_key():
 
 
 @given(any_path)
+@example("a/b.csv")
+@example("../b.csv")
 def test_a_landing_key_is_prefix_and_path_unchanged_or_there_is_none(relpath):
     try:
         key = landing_key("D/Y/", relpath)

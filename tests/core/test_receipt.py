@@ -418,7 +418,8 @@ def test_only_the_first_differences_are_kept_and_all_are_counted():
     ),
 )
 @example(
-    ["b", "c", "d", "e"], {"a": (3, "ab" * 16), "b": (3, "ab" * 16), "c": (4, "ab" * 16), "d": (3, "cd" * 16)}
+    ["b", "c", "d", "e"],
+    {"a": (3, "ab" * 16), "b": (3, "ab" * 16), "c": (4, "ab" * 16), "d": (3, "cd" * 16), "f": (3, "x")},
 )
 def test_a_listing_is_held_against_the_receipt_file_by_file(names, objects):
     listed = [(name, *objects[name]) for name in sorted(objects)]
@@ -499,6 +500,11 @@ _CONTENTS = st.dictionaries(
 
 
 @given(_CONTENTS, _CONTENTS)
+@example(
+    {"a": ("AAAAAA==", None), "b": ("AAAAAA==", None)}, {"c": ("AAAAAA==", None), "d": ("AAAAAA==", None)}
+)
+@example({"a": ("AAAAAA==", "7" * 64)}, {"c": ("AAAAAA==", "8" * 64), "d": ("AAAAAA==", None)})
+@example({"a": ("AAAAAA==", "7" * 64)}, {"c": ("AAAAAA==", "7" * 64), "d": ("AAAAAA==", "7" * 64)})
 def test_of_two_receipts_each_path_that_differs_is_accounted_for_once(here, there):
     found = list(
         compare_receipts(

@@ -444,8 +444,24 @@ ODD_LINES = st.one_of(
 )
 
 
+@pytest.mark.parametrize(
+    ("writer", "record"),
+    [
+        ("client", Keepalive(T)),
+        ("client", Crash(T, "it died", "crashed")),
+        ("client", Stop(T, "done", "stopped")),
+        ("client", CheckpointMade(T, "k", "0" * 64)),
+        ("validator", ValidatorInit(T, "v", 1, 2, {"boto3": "1.2"}, "0" * 64)),
+        ("validator", ValidatorInit(T, "v", 1)),
+    ],
+)
+def test_records_that_are_about_no_file_are_read_back(writer, record):
+    assert decode(writer, encode(record)).records == (record,)
+
+
 @settings(max_examples=300)
 @given(st.lists(st.one_of(OKS, OKS, OKS, OF_A_VALIDATOR).map(encode) | ODD_LINES, max_size=12))
+@example([encode(Verdict(T, "a", "1-1", 0, "ok", found=Found(9, "yH2GHg==", "ab" * 16)))])
 def test_a_segment_read_in_one_go_is_what_its_lines_are_by_way_of_json(lines):
     expected, problems = [], []
     for number, one in enumerate(lines, 2):

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core.serving import (
@@ -48,6 +48,7 @@ def test_an_outcome_is_told_again_ever_later_but_not_too_late():
 
 
 @given(st.binary(min_size=1), st.integers(0, 2**40), st.binary())
+@example(b"key", 1_700_000_000, b"{}")
 def test_a_signature_is_what_any_library_computes(secret, at, body):
     expected = hmac.digest(secret, b"%d." % at + body, hashlib.sha256).hex()
     assert signature(secret, str(at), body) == f"sha256={expected}"
@@ -100,6 +101,7 @@ def test_a_mail_never_calls_a_delivery_complete_alone_whose_receipt_is_not_signe
 
 
 @given(st.text(), st.text(), st.text())
+@example("stopped\n", "a\rb.csv", "it is\x1b[0m torn")
 def test_of_an_outcome_in_words_each_word_of_others_is_in_one_line(client, path, why):
     told = dict.fromkeys(("n_files", "valid", "invalid", "not_judged", "not_delivered", "n_bytes_valid"), 0)
     told |= {"dataset": "d", "delivery_id": "y", "transfer_type": "sample", "complete": True}
