@@ -32,7 +32,9 @@ def lint(session: nox.Session) -> None:
 def rules(session: nox.Session) -> None:
     """The rules alone; every branch of them is reached by fixed examples."""
     session.install("-e", ".[test]")
-    session.run("pytest", "tests/core", "--hypothesis-profile=fixed", "--cov", "--cov-report=", *session.posargs)
+    session.run(
+        "pytest", "tests/core", "--hypothesis-profile=fixed", "--cov", "--cov-report=", *session.posargs
+    )
     session.run("coverage", "report", "--include=upload_client/core/*", "--fail-under=100", "--skip-covered")
 
 
