@@ -104,7 +104,10 @@ def test_the_command_line_sends_from_a_dask_cluster(delivery: Delivery, data: Pa
         ("tcp://127.0.0.1:9", "no Dask scheduler answers"),
     ],
 )
-def test_a_scheduler_that_is_not_there_is_a_wrong_argument(address: str, why: str) -> None:
+def test_a_scheduler_that_is_not_there_is_a_wrong_argument(
+    address: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("distributed")
+    monkeypatch.setattr("upload_client.cli.cluster._PATIENCE", 0.2)  # nobody will answer later either
     with pytest.raises(UsageError, match=why), dask_executor(address):
         pass

@@ -80,6 +80,22 @@ def _of_a_delivery(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--dataset", required=True, metavar="D", help="Name of the data set.")(command)
 
 
+def _one_line(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    """A note to the provider."""
+    from upload_client.core.closing import MAX_NOTE  # noqa: PLC0415 # not for --help
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+
+    if len(given) > MAX_NOTE or not given.isprintable():
+        raise UsageError(f"--note: one line of at most {MAX_NOTE} characters")
+    return given
+
+
+_sample_option = click.option("--sample", is_flag=True, help="The small sample agreed on first.")
+_note_option = click.option(
+    "--note", default="", metavar="TEXT", callback=_one_line, help="What the provider is told, one line."
+)
+
+
 def _open(stack: str, region: str | None) -> Receiver:
     from upload_client.receiver.stack import Receiver  # noqa: PLC0415 # imports boto3
 
@@ -509,7 +525,7 @@ def _handed_over(opened: Receiver, deliveries: list[Delivery]) -> list[HandOver 
     """The record of the last hand-over of each delivery."""
     import boto3  # noqa: PLC0415 # not for --help
 
-    from upload_client.core.layout import Layout  # noqa: PLC0415
+    from upload_client.core.layout import Layout  # noqa: PLC0415 # not for --help
     from upload_client.receipts.hand_overs import last_hand_over  # noqa: PLC0415
     from upload_client.s3 import clients  # noqa: PLC0415
     from upload_client.s3.bucket import Bucket  # noqa: PLC0415
@@ -578,8 +594,8 @@ def revoke(
     ),
 )
 @_of_a_delivery
-@click.option("--sample", is_flag=True, help="The small sample agreed on first.")
-@click.option("--note", default="", metavar="TEXT", help="What the provider is told, one line.")
+@_sample_option
+@_note_option
 @click.option("--reopen", is_flag=True, help="Take it back: the delivery goes on.")
 @_of_a_stack
 def close(
@@ -603,25 +619,16 @@ def close(
     import contextlib  # noqa: PLC0415 # not for --help
     import time  # noqa: PLC0415 # not for --help
 
-    from upload_client.core.closing import MAX_NOTE, Closed  # noqa: PLC0415 # not for --help
+    from upload_client.core.closing import Closed  # noqa: PLC0415 # not for --help
     from upload_client.core.custody import Happened  # noqa: PLC0415 # not for --help
-    from upload_client.core.layout import Layout  # noqa: PLC0415 # not for --help
     from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
-    from upload_client.errors import NotComplete, UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.errors import NotComplete  # noqa: PLC0415 # not for --help
     from upload_client.receipts.custody import record_last  # noqa: PLC0415 # imports boto3
     from upload_client.receiver.process import control_bucket, recorder  # noqa: PLC0415 # imports boto3
 
-    if len(note) > MAX_NOTE or not note.isprintable():
-        raise UsageError(f"--note: one line of at most {MAX_NOTE} characters")
     settings = _settings(stack, region)
     by = recorder(settings)
-    layout = Layout(
-        dataset,
-        delivery_id,
-        "sample" if sample else "staging",
-        settings.control_prefix,
-        settings.landing_prefix,
-    )
+    layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
     control = control_bucket(settings, layout)
     if reopen:
         control.rm(layout.closed)
@@ -666,7 +673,7 @@ def close(
     ),
 )
 @_of_a_delivery
-@click.option("--sample", is_flag=True, help="The small sample agreed on first.")
+@_sample_option
 @click.option(
     "--because",
     "why",
@@ -675,7 +682,7 @@ def close(
     metavar="WHY",
     help="withdrawn, or expired: the time to keep it is over.",
 )
-@click.option("--note", default="", metavar="TEXT", help="What the provider is told, one line.")
+@_note_option
 @_of_a_stack
 def remove(
     *,
@@ -694,24 +701,13 @@ def remove(
     recorded in the custody chain of the receipt, which stays as it is. It may be run again: it goes on. The
     settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR (JSON) where that is set.
     """
-    from upload_client.core.closing import MAX_NOTE  # noqa: PLC0415 # not for --help
-    from upload_client.core.layout import Layout  # noqa: PLC0415
-    from upload_client.errors import UsageError  # noqa: PLC0415
     from upload_client.functions.hand_over.removal import Removal, remove_delivery  # noqa: PLC0415
     from upload_client.functions.hand_over.work import read_receipt  # noqa: PLC0415
     from upload_client.receiver.process import buckets, recorder  # noqa: PLC0415 # imports boto3
 
-    if len(note) > MAX_NOTE or not note.isprintable():
-        raise UsageError(f"--note: one line of at most {MAX_NOTE} characters")
     settings = _settings(stack, region)
     by = recorder(settings)
-    layout = Layout(
-        dataset,
-        delivery_id,
-        "sample" if sample else "staging",
-        settings.control_prefix,
-        settings.landing_prefix,
-    )
+    layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
     control, landing = buckets(settings, layout)
     _, files, sha256, head = read_receipt(control, layout)
     removed, made = remove_delivery(
@@ -755,7 +751,7 @@ def _shard(_context: click.Context, _parameter: click.Parameter, given: str) -> 
     ),
 )
 @_of_a_delivery
-@click.option("--sample", is_flag=True, help="The small sample agreed on first.")
+@_sample_option
 @click.option("--watch", is_flag=True, help="Go on for every client that comes, until Ctrl-C or SIGTERM.")
 @click.option(
     "--shard",
@@ -785,7 +781,6 @@ def validate(
     """
     import signal  # noqa: PLC0415 # not for --help
 
-    from upload_client.core.layout import Layout  # noqa: PLC0415
     from upload_client.errors import UsageError  # noqa: PLC0415
     from upload_client.receiver.process import Process, settings_of  # noqa: PLC0415 # imports boto3
     from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
@@ -805,13 +800,7 @@ def validate(
             if settings.shards > 1
             else "Leave --shard out, or set the receiver's `shards`.",
         )
-    layout = Layout(
-        dataset,
-        delivery_id,
-        "sample" if sample else "staging",
-        settings.control_prefix,
-        settings.landing_prefix,
-    )
+    layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
     process = Process(settings, layout, shard=number)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: process.stop())
@@ -909,18 +898,11 @@ def repair(
     chain. With --mend they are moved to aside/ below the delivery's keys. It exits with 2 where something is
     wrong that has not been mended.
     """
-    from upload_client.core.layout import Layout  # noqa: PLC0415 # not for --help
-    from upload_client.receiver.process import control_bucket, settings_of  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.process import control_bucket  # noqa: PLC0415 # imports boto3
     from upload_client.receiver.repair import Repair  # noqa: PLC0415
-    from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
 
-    if name := _region(region):
-        os.environ["AWS_DEFAULT_REGION"] = name
-    if ENVIRONMENT_VARIABLE in os.environ:
-        settings = ValidatorSettings.from_environment()
-    else:
-        settings = settings_of(_open(stack, region))
-    layout = Layout(dataset, delivery_id, "staging", settings.control_prefix, settings.landing_prefix)
+    settings = _settings(stack, region)
+    layout = settings.layout(dataset, delivery_id)
     work = Repair(control_bucket(settings, layout), layout)
     faults = work.look()
     done = []
@@ -1044,7 +1026,7 @@ def export(*, key_name: str, output: Path | None, force: bool, region: str | Non
     ),
 )
 @_of_a_delivery
-@click.option("--sample", is_flag=True, help="The small sample agreed on first.")
+@_sample_option
 @click.option(
     "--key",
     "key_name",
@@ -1068,7 +1050,6 @@ def sign(
     that were complete before. The settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR
     (JSON) where that is set.
     """
-    from upload_client.core.layout import Layout  # noqa: PLC0415
     from upload_client.errors import UsageError  # noqa: PLC0415
     from upload_client.receipts.signing import open_key  # noqa: PLC0415 # cryptography is an extra
     from upload_client.receiver.process import buckets, settings_of  # noqa: PLC0415 # imports boto3
@@ -1086,13 +1067,7 @@ def sign(
         raise UsageError(
             "no key is named", hint="Name one: --key, or make one: upload-client receiver key make."
         )
-    layout = Layout(
-        dataset,
-        delivery_id,
-        "sample" if sample else "staging",
-        settings.control_prefix,
-        settings.landing_prefix,
-    )
+    layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
     control, landing = buckets(settings, layout)
     opened = open_key(key_name, endpoints=settings)
     try:
@@ -1149,7 +1124,7 @@ def sign(
     ),
 )
 @_of_a_delivery
-@click.option("--sample", is_flag=True, help="The small sample agreed on first.")
+@_sample_option
 @click.option("--to", required=True, metavar="S3-URI", help="The archive: s3://BUCKET/PREFIX/")
 @click.option(
     "--keep/--remove", default=True, show_default=True, help="Leave the files in landing, or remove them."
@@ -1177,20 +1152,13 @@ def hand_over(
     """
     import boto3  # noqa: PLC0415 # not for --help
 
-    from upload_client.core.layout import Layout  # noqa: PLC0415
     from upload_client.functions.hand_over.work import Job, notifier  # noqa: PLC0415
     from upload_client.functions.hand_over.work import hand_over as carry_out  # noqa: PLC0415
     from upload_client.receiver.process import buckets, recorder  # noqa: PLC0415
     from upload_client.s3 import clients  # noqa: PLC0415
 
     settings = _settings(stack, region)
-    layout = Layout(
-        dataset,
-        delivery_id,
-        "sample" if sample else "staging",
-        settings.control_prefix,
-        settings.landing_prefix,
-    )
+    layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
     control, landing = buckets(settings, layout)
     client = clients.s3_client(boto3.Session(), settings, pool=64, read_timeout=300.0)
     done = carry_out(

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.core.files import TRANSFER_TYPES
 from upload_client.core.foreign import tamed
-from upload_client.core.layout import InvalidName, Layout, check_name
+from upload_client.core.layout import InvalidName, check_name
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.receiver import delivery_policy
@@ -73,9 +73,7 @@ class Accounts:
         settings = self._settings
         try:
             layouts = {
-                transfer_type: Layout(
-                    dataset, delivery_id, transfer_type, settings.control_prefix, settings.landing_prefix
-                )
+                transfer_type: settings.layout(dataset, delivery_id, transfer_type)
                 for transfer_type in TRANSFER_TYPES
             }
             layout = layouts["staging"]

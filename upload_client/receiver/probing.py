@@ -6,7 +6,6 @@ import boto3
 
 from upload_client.control.identity import new_agent_id
 from upload_client.control.store_probe import known_profile, probe_profile, save_profile
-from upload_client.core.layout import Layout
 from upload_client.core.store_profile import StoreProfile
 from upload_client.errors import UsageError
 from upload_client.receiver.process import buckets
@@ -42,7 +41,7 @@ def probe_for(
         settings = settings.model_copy(update={"endpoint_url": url, "endpoints": elsewhere})
     if boto3.Session().region_name is None:
         boto3.setup_default_session(region_name=configuration.serve.region)
-    layout = Layout(dataset, delivery_id, "staging", settings.control_prefix, settings.landing_prefix)
+    layout = settings.layout(dataset, delivery_id)
     control, landing = buckets(settings, layout)
     _, etag = known_profile(control, layout)
     profile = probe_profile(control, landing, layout.probe(new_agent_id()), copies=True)

@@ -177,13 +177,8 @@ def work(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — `s
 
 
 def _layout(event: Mapping[str, Any], settings: ValidatorSettings) -> Layout:
-    layout = Layout(
-        event.get("dataset", ""),
-        event.get("delivery_id", ""),
-        cast("TransferType", event.get("transfer_type", "")),
-        settings.control_prefix,
-        settings.landing_prefix,
-    )
+    transfer_type = cast("TransferType", event.get("transfer_type", ""))
+    layout = settings.layout(event.get("dataset", ""), event.get("delivery_id", ""), transfer_type)
     layout.check_places(settings.control_bucket, settings.landing_bucket)
     return layout
 

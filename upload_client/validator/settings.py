@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from upload_client.core.layout import MAX_SHARDS
+from upload_client.core.files import TransferType
+from upload_client.core.layout import MAX_SHARDS, Layout
 from upload_client.core.object_options import check_options
 from upload_client.core.text import for_log
 from upload_client.errors import SettingsError
@@ -104,6 +105,10 @@ class ValidatorSettings(BaseModel):
     """Seconds that the starter waits for an old validator to leave before it answers that it is busy."""
     start_seconds: float = Field(default=60.0, gt=0)
     """Seconds that the starter waits for the worker's first record."""
+
+    def layout(self, dataset: str, delivery_id: str, transfer_type: TransferType = "staging") -> Layout:
+        """The keys of a delivery to this receiver."""
+        return Layout(dataset, delivery_id, transfer_type, self.control_prefix, self.landing_prefix)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> ValidatorSettings:

@@ -117,13 +117,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
             StoreError: a bucket refuses.
         """
         settings = ValidatorSettings.from_environment()
-        layout = Layout(
-            request.dataset,
-            request.delivery_id,
-            request.transfer_type,
-            settings.control_prefix,
-            settings.landing_prefix,
-        )
+        layout = settings.layout(request.dataset, request.delivery_id, request.transfer_type)
         to = _filled(layout, request.to, "to")
         control, landing = buckets(settings, layout)
         if request.step == "prepare":

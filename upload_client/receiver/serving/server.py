@@ -17,7 +17,7 @@ import boto3
 
 from upload_client.control.identity import new_agent_id
 from upload_client.core.files import TRANSFER_TYPES, TransferType
-from upload_client.core.layout import InvalidName, Layout, check_name
+from upload_client.core.layout import InvalidName, check_name
 from upload_client.core.lease import LockBody
 from upload_client.core.serving import (
     list_again_after,
@@ -282,15 +282,8 @@ class Server:
         )
 
     def _process(self, task: _Task) -> Process:
-        settings = self._settings
-        layout = Layout(
-            task.dataset,
-            task.delivery_id,
-            task.transfer_type,
-            settings.control_prefix,
-            settings.landing_prefix,
-        )
-        return Process(settings, layout, shard=task.shard, client=self._client)
+        layout = self._settings.layout(task.dataset, task.delivery_id, task.transfer_type)
+        return Process(self._settings, layout, shard=task.shard, client=self._client)
 
     def _processes(self, watched: _Watched) -> dict[_Task, Process]:
         if not watched.processes:
