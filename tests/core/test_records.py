@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from upload_client.core import records
+from upload_client.core import forms, records
 from upload_client.core.files import Upload
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.records import (
@@ -307,13 +307,13 @@ def test_what_no_reader_would_take_is_an_error_where_it_is_written(record):
 
 @pytest.mark.parametrize(("text", "usable"), [("ab-3", True), ("", False), ('a"b', False), ("ä", False)])
 def test_what_a_store_says_is_an_etag_or_a_version_only_if_it_can_be_told(text, usable):
-    assert records.is_etag(text) is usable
-    assert records.is_version_id(text) is usable
+    assert forms.is_etag(text) is usable
+    assert forms.is_version_id(text) is usable
 
 
 @pytest.mark.parametrize(("text", "usable"), [("yH2GHg==", True), ("", False), ("yH2GHg==-3", False)])
 def test_what_a_store_says_is_a_crc32_only_if_it_is_one(text, usable):
-    assert records.is_crc32(text) is usable
+    assert forms.is_crc32(text) is usable
 
 
 @given(st.one_of(TRANSFERREDS, VERDICTS))

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from upload_client.core.codes import is_code
 from upload_client.core.files import NO_VERDICTS, OkVerdicts, Upload, parse_upload_id
+from upload_client.core.forms import CRC32, ETAG, VERSION_ID
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.text import for_log
 from upload_client.core.times import minute, timestamp
@@ -64,9 +65,6 @@ __all__ = [
     "decode_segment",
     "encode",
     "encode_segment",
-    "is_crc32",
-    "is_etag",
-    "is_version_id",
     "timestamp",
 ]
 
@@ -767,9 +765,6 @@ _JSON = json.JSONDecoder(
 
 _Check: TypeAlias = Callable[[object], Any]
 
-_ETAG = r"[!#-\[\]-~]{1,128}"  # printable ASCII without the quote and the backslash
-_CRC32 = r"[A-Za-z0-9+/]{5}[AQgw]=="
-_VERSION_ID = r"[!#-\[\]-~]{1,1024}"
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{3}Z"
 _NUMBER = r"0|[1-9][0-9]{0,8}"
 _UPLOAD = rf"(?:{_NUMBER})-(?:{_NUMBER})"
@@ -869,9 +864,9 @@ def _found(value: object) -> Found:
 
 
 _moment = _matching(_TIME, "time")
-_etag = _matching(_ETAG, "ETag")
-_crc32 = _matching(_CRC32, "CRC32")
-_version_id = _matching(_VERSION_ID, "version")
+_etag = _matching(ETAG, "ETag")
+_crc32 = _matching(CRC32, "CRC32")
+_version_id = _matching(VERSION_ID, "version")
 _upload_id = _matching(_UPLOAD, "upload")
 _sha256 = _matching(r"[0-9a-f]{64}", "SHA-256")
 _agent = _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "name")
@@ -953,25 +948,6 @@ _VALIDATOR_KINDS = {
 _OF_VALIDATORS = frozenset({ValidatorInit, Verdict, Cursor, PassedOver, Shutdown})
 
 
-def is_etag(text: str) -> bool:
-    """Whether this can be told as an ETag, without its quotes: what a store says may be empty, or garbled."""
-    return _ETAG_WHOLE(text) is not None
-
-
-def is_version_id(text: str) -> bool:
-    """Whether this can be told as the version of an object."""
-    return _VERSION_WHOLE(text) is not None
-
-
-def is_crc32(text: str) -> bool:
-    """Whether this can be told as a CRC32: base64 of 4 bytes."""
-    return _CRC32_WHOLE(text) is not None
-
-
-_CRC32_WHOLE = re.compile(_CRC32).fullmatch
-_ETAG_WHOLE = re.compile(_ETAG).fullmatch
-_VERSION_WHOLE = re.compile(_VERSION_ID).fullmatch
-
 # A million lines of a log are announcements or verdicts as `encode` writes them. These are read with one
 # pattern each, three times as fast as by way of JSON. Whatever is spelled otherwise, or looks odd, goes that
 # way; both read the same (tested).
@@ -981,15 +957,15 @@ _SIZE = r"0|[1-9][0-9]{0,17}"
 _USUAL_TRANSFERRED = re.compile(
     rf'\{{"kind":"transferred","t":"({_TIME})","path":"({_INNER})"'
     rf',"upload":"({_NUMBER})-({_NUMBER})","ask":({_NUMBER})'
-    rf',"size":({_SIZE}),"crc32":"({_CRC32})","etag":"({_ETAG})"(?:,"version_id":"({_VERSION_ID})")?'
+    rf',"size":({_SIZE}),"crc32":"({CRC32})","etag":"({ETAG})"(?:,"version_id":"({VERSION_ID})")?'
     rf'(?:,"mtime_ns":({_SIZE}|[1-8][0-9]{{18}}))?'
-    rf'(?:,"source":\{{"etag":"({_ETAG})","version":(?:null|"({_VERSION_ID})")\}})?'
+    rf'(?:,"source":\{{"etag":"({ETAG})","version":(?:null|"({VERSION_ID})")\}})?'
     r'(?:,"sha256":"([0-9a-f]{64})")?\}'
 ).fullmatch
 _USUAL_VERDICT = re.compile(
     rf'\{{"kind":"verdict","t":"({_TIME})","path":"({_INNER})","upload":"({_UPLOAD})","ask":({_NUMBER})'
     rf',"status":"({"|".join(_STATUSES)})","message":"({_INNER})"'
-    rf',"found":(?:null|\{{"size":({_SIZE}),"crc32":"({_CRC32})","etag":"({_ETAG})"\}})'
+    rf',"found":(?:null|\{{"size":({_SIZE}),"crc32":"({CRC32})","etag":"({ETAG})"\}})'
     rf',"checks":\[([ -~]*?)\](?:,"code":"({_CODE})")?\}}'
 ).fullmatch
 
@@ -1050,7 +1026,7 @@ def _usual_verdict(line: str) -> Record | None:
 # made for as it stands. Not an ETag of another form, nor an escape: these take the way above.
 _OK_OR_OTHER = re.compile(
     rf'^(?:\{{"kind":"verdict","t":"({_TIME})","path":"([ !#-\[\]-~]{{1,{_MAX_PATH}}}+)"'
-    rf',"upload":"({_UPLOAD})","ask":({_NUMBER}),"status":"ok","message":"","found":\{{"size":({_SIZE}),"crc32":"({_CRC32})"'
+    rf',"upload":"({_UPLOAD})","ask":({_NUMBER}),"status":"ok","message":"","found":\{{"size":({_SIZE}),"crc32":"({CRC32})"'
     rf',"etag":"([0-9a-f]{{32}})"\}},"checks":\[([ -~]{{0,1000}})\]\}}|(.*))$',
     re.MULTILINE,
 ).split

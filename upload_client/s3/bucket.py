@@ -15,9 +15,9 @@ from upload_client.core import checksums
 from upload_client.core.answers import Meaning
 from upload_client.core.digests import said_by_s3
 from upload_client.core.exits import ExitCode
+from upload_client.core.forms import is_crc32, is_etag
 from upload_client.core.parts import crc32_of_parts
 from upload_client.core.preflight import advice
-from upload_client.core.records import is_crc32, is_etag
 from upload_client.core.text import for_log
 from upload_client.core.times import from_http
 from upload_client.core.values import value

@@ -36,7 +36,7 @@ from xml.sax.saxutils import unescape
 
 from upload_client.core import checksums
 from upload_client.core.foreign import is_page
-from upload_client.core.records import is_crc32, is_etag, is_version_id
+from upload_client.core.forms import is_crc32, is_etag, is_version_id
 from upload_client.core.text import for_log
 from upload_client.s3 import request_log
 from upload_client.s3.route import Address, Route

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from upload_client.core import digests
 from upload_client.core.answers import Meaning, meaning
+from upload_client.core.forms import is_crc32, is_etag, is_version_id
 from upload_client.core.parts import ListedPart
-from upload_client.core.records import is_crc32, is_etag, is_version_id
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, NotReachable
 from upload_client.s3 import etag_form

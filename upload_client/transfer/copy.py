@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
+from upload_client.core.forms import is_etag
 from upload_client.core.parts import MULTIPART_COPY_LIMIT
-from upload_client.core.records import is_etag
 from upload_client.s3.wire import (
     Answer,
     CopyObject,
