@@ -523,6 +523,42 @@ def test_of_two_receipts_each_path_that_differs_is_accounted_for_once(here, ther
     assert told == sorted(differ)
 
 
+_KNOWN = st.sampled_from([None, "7" * 64, "8" * 64])
+
+
+@given(st.lists(_KNOWN, max_size=6), st.lists(_KNOWN, max_size=6))
+@example([None, "7" * 64], ["7" * 64, "8" * 64])
+@example(["7" * 64, None], [None, "8" * 64])
+@example([None, "7" * 64], [None, "8" * 64])
+def test_no_fewer_files_are_called_moved_than_may_be(gone, come):
+    found = list(
+        compare_receipts(
+            [_file(f"a{n}", sha256=sha256) for n, sha256 in enumerate(gone)],
+            [(f"b{n}", 1, "AAAAAA==", sha256) for n, sha256 in enumerate(come)],
+        )
+    )
+    moved = [each for each in found if each.kind == "moved since"]
+    assert [each.path for each in moved] == sorted(each.path for each in moved)
+    fits = [[n for n, there in enumerate(come) if None in (here, there) or here == there] for here in gone]
+    assert len(moved) == _matched(fits)
+
+
+def _matched(fits: list[list[int]]) -> int:
+    """The size of a largest matching, by augmenting paths."""
+    of: dict[int, int] = {}
+
+    def place(at: int, seen: set[int]) -> bool:
+        for n in fits[at]:
+            if n not in seen:
+                seen.add(n)
+                if n not in of or place(of[n], seen):
+                    of[n] = at
+                    return True
+        return False
+
+    return sum(place(at, set()) for at in range(len(fits)))
+
+
 def same(one, other) -> bool:
     """Whether two contents may be the same, as far as both are known."""
     if one is None or other is None:

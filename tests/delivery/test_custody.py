@@ -255,13 +255,39 @@ def test_the_bucket_is_asked_and_what_it_has_lost_is_told(custody, verified, tak
     assert (code, "REFUSED: the bucket's chain does not begin with the records beside" in said) == (3, True)
 
 
-def test_a_record_in_the_bucket_that_nobody_can_have_written_is_refused(custody, verified, taken):
+def planted(custody: Custody, key: Path | None, line: bytes, **says: object) -> bytes:
+    """A line by somebody else; by the key of the receiver where that is None."""
+    statement = json.loads(decode_envelope(line).payload)
+    statement["predicate"] |= says
+    return sign_payload(open_key(str(key or custody.key)), json.dumps(statement).encode(), one_line=True)
+
+
+def by_another(custody: Custody, key: Path, line: bytes) -> bytes:
+    return planted(custody, key, line)
+
+
+PLANTED: dict[str, tuple[str, Callable[[Custody, Path, bytes], bytes], str]] = {
+    "too long": ("00000004.json", lambda *_: b"x" * 100_000, "is too long for a record"),
+    "no record": ("00000004.json", lambda *_: b"\x1b[2J\n", "is no JSON of a signature"),
+    "another name": ("x.json", lambda *_: b"", "no record has that name"),
+    "two lines": ("00000004.json", lambda _custody, _key, line: line * 2, "no JSON of a signature"),
+    "by another key": (
+        "00000004.json",
+        by_another,
+        "names a key",
+    ),
+    "before the first": ("00000000.json", by_another, "names a key"),
+}
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_what_others_put_into_the_chain_is_told_and_passed_over(custody, verified, taken, tmp_path, what):
     root = f"{custody.delivery.dataset}/{custody.delivery.delivery_id}/staging/custody/00000001/"
-    key = {"Bucket": custody.sandbox.control_bucket, "Key": f"{root}00000004.json"}
-    custody.s3.put_object(**key, Body=b"x" * 100_000)
-    url = (
-        f"s3://{custody.sandbox.control_bucket}/{root.replace('custody/00000001/', 'receipt/00000001.json')}"
-    )
+    name, made, said_of_it = PLANTED[what]
+    assert main(["receiver", "key", "make", str(tmp_path / "another.key")]) == 0
+    key = {"Bucket": custody.sandbox.control_bucket, "Key": f"{root}{name}"}
+    custody.s3.put_object(**key, Body=made(custody, tmp_path / "another.key", lines_of(taken)[2]))
+    url = f"s3://{key['Bucket']}/{root.replace('custody/00000001/', 'receipt/00000001.json')}"
     try:
         told = [
             verified(taken, "--online", "--profile", custody.sandbox.profile),
@@ -270,7 +296,47 @@ def test_a_record_in_the_bucket_that_nobody_can_have_written_is_refused(custody,
     finally:
         custody.s3.delete_object(**key)
     for code, said in told:
-        assert (code, "custody   REFUSED" in said, "is too long for a record" in said) == (3, True, True)
+        assert (code, "REFUSED" in said, "3 records" in said, "\x1b" in said) == (0, False, True, False)
+        assert re.search(f"foreign .*{said_of_it}.*passed over", said)
+
+
+def test_what_others_put_there_keeps_the_receiver_from_recording_nothing(custody, verified, tmp_path):
+    delivery = custody.receiver.new_delivery()
+    assert delivery.run("--source", custody.root / "data").exit_code == 0
+    another = tmp_path / "another.key"
+    assert main(["receiver", "key", "make", str(another)]) == 0
+    line = lines_of(custody.receipt)[0]
+    root = f"{delivery.dataset}/{delivery.delivery_id}/staging/custody/00000001/"
+    bodies = {
+        "00000001.json": planted(custody, another, line),
+        "00000002.json": b"x",
+        "99999999.json": line.replace(b'"payload":"', b'"payload":"AAAA'),  # under the receiver's name
+    }
+    for name, body in bodies.items():
+        custody.s3.put_object(Bucket=custody.sandbox.control_bucket, Key=root + name, Body=body)
+    custody.receive(delivery, "close", "--note", "thank you")
+    custody.receive(delivery, "close", "--reopen")
+    custody.receive(delivery, "close", "--reopen")
+    there = custody.s3.list_objects_v2(Bucket=custody.sandbox.control_bucket, Prefix=root)
+    assert [each["Key"][len(root) :] for each in there["Contents"]] == [
+        "00000001.json",
+        "00000002.json",
+        "00000003.json",
+        "00000004.json",
+        "99999999.json",
+    ]
+    custody.s3.delete_object(Bucket=custody.sandbox.control_bucket, Key=f"{root}99999999.json")
+    code, said = verified(custody.fetch(delivery, tmp_path / "receipt.json"))
+    assert (code, "2 records" in said, said.count("passed over")) == (0, True, 1)
+
+
+def test_what_the_receiver_has_removed_by_its_own_record_is_accounted_for(custody, verified, taken):
+    online = ("--online", "--profile", custody.sandbox.profile)
+    code, said = verified(taken, *online)
+    assert (code, "the receiver has removed that, as the custody chain says" in said) == (0, True)
+    assert verified(taken, *online, key=None)[0] == 3  # whoever wrote these records
+    code, said = verified(taken, *online, "--json")
+    assert (code, json.loads(said.splitlines()[-1])["accounted"]) == (0, len(FILES))
 
 
 def test_a_receipt_in_a_bucket_brings_its_records(custody, verified):
@@ -296,16 +362,19 @@ def test_a_delivery_that_is_withdrawn_is_closed_removed_and_recorded(custody, ve
     assert delivery.run("--source", custody.root / "data").exit_code == 0
     key = f"{delivery.landing}a.csv"
     custody.s3.put_object(Bucket=custody.sandbox.landing_bucket, Key=key, Body=b"of somebody else")
+    custody.receive(delivery, "close", "--note", "taken over")
     for _ in range(2):  # the second time it does nothing
         custody.receive(delivery, "remove", "--because", "withdrawn", "--note", "consent is gone")
     assert set(delivery.landed()) == {"a.csv"}
     said = delivery.run("--source", custody.root / "data")
     assert said.exit_code == 0
     assert "removed this delivery (withdrawn) and closed it" in said.stdout
+    assert "consent is gone" in said.stdout
+    assert "taken over" not in said.stdout
     place = ["--dataset", delivery.dataset, "--delivery-id", delivery.delivery_id]
     assert main(["status", "--profile", str(custody.sandbox.profile), *place]) == 0
     code, said = verified(custody.fetch(delivery, tmp_path / "gone.receipt.json"))
-    assert (code, "1 record," in said) == (0, True)
+    assert (code, "2 records," in said) == (0, True)
     assert "withdrawn from s3://" in said
     assert "(1 file, 4 B)" in said
     custody.receive(delivery, "remove", "--because", "expired")  # what is gone does not go once more

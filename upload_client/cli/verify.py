@@ -65,7 +65,7 @@ NAMED = 10
         Section(
             "Exit codes",
             (
-                ("0", "all is as the receipt says"),
+                ("0", "all is as the receipt says; or what is gone, the receiver has removed (--chain)"),
                 ("2", "RECEIPT is none, or cannot be read; or wrong usage"),
                 ("3", "something differs, or the signature does not hold: it is named"),
                 ("7", "not reachable: try again"),
@@ -209,13 +209,21 @@ def verify(
             against=against,
         )
         broken: list[str] = []
+        foreign: list[str] = []
         path = (
-            _fetched(receipt, profile, patience, stack, broken if chain else None)
+            _fetched(receipt, profile, patience, stack, (broken, foreign) if chain else None)
             if receipt.startswith("s3://")
             else _readable(Path(receipt), stack)
         )
         # What follows is long in loading: what is typed wrongly has been told.
-        from upload_client.receipts.custody import ChainBroken, Custody, read_chain, stored_chain, walk  # noqa: PLC0415
+        from upload_client.receipts.custody import (  # noqa: PLC0415 # imports boto3
+            ChainBroken,
+            Custody,
+            begins_with,
+            read_chain,
+            stored_chain,
+            walk,
+        )
         from upload_client.receipts.dating import dating_of  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.retention import retained  # noqa: PLC0415 # imports boto3
@@ -289,20 +297,23 @@ def verify(
                 except ChainBroken as error:
                     custody = Custody("refused", str(error))
                 else:
-                    custody = None if there[: len(lines)] == lines else Custody("refused", _CHAINS_DIFFER)
-                    lines = there
+                    found = list(there.lines.values())
+                    same = begins_with(found, lines, keys)
+                    custody = None if same else Custody("refused", _CHAINS_DIFFER)
+                    lines, foreign = found, list(there.foreign)
         if chain:
-            custody = custody or walk(lines, keys, path, checked.head, checked.sha256, expect_last)
+            custody = custody or walk(lines, keys, path, checked.head, checked.sha256, expect_last, foreign)
             if not as_json:
                 _say_custody(custody, online=online)
     states = (proof.state, dating.state, *([] if custody is None else [custody.state]))
     signatures = (proof.state, *([] if custody is None else [custody.state]))
+    accounted = _accounted(custody, checked, findings)
     unproven = (
         "refused" in states
         or expected is False
         or (require_signature and not {"signed", "none"}.issuperset(signatures))
     )
-    code = 3 if findings.n or unproven else 0
+    code = 3 if findings.n > accounted or unproven else 0
     if as_json:
         head = checked.head
         _print_line(
@@ -323,6 +334,7 @@ def verify(
             opened=dict(checked.opened),
             delivered_by={"login": head.delivered_by.login, "host": head.delivered_by.host},
             counts=findings.counts,
+            accounted=accounted,
             signature=_as_fields(proof),
             dated=dating._asdict(),
             expected=expected,
@@ -330,7 +342,29 @@ def verify(
         )
     else:
         _say_differences(findings, output)
+        if accounted:
+            click.echo(
+                "the receiver has removed that, as the custody chain says: nothing is gone without a record"
+            )
+        elif findings.counts["gone"] and not chain:
+            click.echo("whether the receiver has removed that, its signed records tell: --chain --key FILE")
     return code
+
+
+def _accounted(custody: Custody | None, checked: Checked, findings: Findings) -> int:
+    """The number of files that are gone from landing by the receiver's own signed record."""
+    if custody is None or custody.state != "signed":
+        return 0
+    n_removed = max(
+        (
+            each.n_files or 0
+            for each in custody.records
+            if each.event in ("removed", "withdrawn", "expired") and each.place == checked.head.landing
+        ),
+        default=0,
+    )
+    n = findings.counts["gone"]
+    return n if n <= n_removed else 0
 
 
 def _say_hand_over(places: Places, sha256: str) -> None:
@@ -366,7 +400,11 @@ def _readable(receipt: Path, stack: ExitStack, what: str = "receipt") -> Path:
 
 
 def _fetched(
-    url: str, profile: str | None, patience: str | None, stack: ExitStack, broken: list[str] | None
+    url: str,
+    profile: str | None,
+    patience: str | None,
+    stack: ExitStack,
+    chain_told: tuple[list[str], list[str]] | None,
 ) -> Path:
     """A copy of a receipt that lies in a bucket, and of what lies there beside it.
 
@@ -375,7 +413,8 @@ def _fetched(
         profile: of the person.
         patience: as it is given.
         stack: forgets the copies.
-        broken: hears why the custody chain is none; None: it is not asked for, as not everybody may list it.
+        chain_told: hears why the custody chain is none, and what lies there that is no record; None: it is
+            not asked for, as not everybody may list it.
     """
     import tempfile  # noqa: PLC0415 # not for --help
 
@@ -408,17 +447,18 @@ def _fetched(
             found = patiently(partial(beside.get, key, limit=MAX_ANSWER))
             with naming(copy.parent):
                 copy.with_name(file).write_bytes(found.body)
-    if broken is not None:
+    if chain_told is not None:
         chain = sources.bucket_of(
             f"{place.removesuffix('receipt')}custody/{name.removesuffix('.json')}", session, settings
         )
         try:
-            lines = patiently(lambda: chain_in(chain))
+            stored = patiently(lambda: chain_in(chain))
         except ChainBroken as error:
-            broken.append(str(error))
+            chain_told[0].append(str(error))
         else:
+            chain_told[1].extend(stored.foreign)
             with naming(copy.parent):
-                copy.with_name(chain_name(copy.name)).write_bytes(b"".join(lines))
+                copy.with_name(chain_name(copy.name)).write_bytes(b"".join(stored.lines.values()))
     return copy
 
 
@@ -485,6 +525,10 @@ def _say_custody(custody: Custody, *, online: bool) -> None:
     from upload_client.core.custody import EVENTS  # noqa: PLC0415 # not for --help
     from upload_client.support import figures  # noqa: PLC0415 # not for --help
 
+    for foreign in custody.foreign[:NAMED]:
+        click.echo(for_terminal(f"foreign   {foreign}: passed over"))
+    if (more := len(custody.foreign) - NAMED) > 0:
+        click.echo(f"foreign   and {more:,} more: passed over")
     if custody.state == "refused":
         click.echo(for_terminal(f"custody   REFUSED: {custody.why}"))
         return

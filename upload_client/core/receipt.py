@@ -27,7 +27,7 @@ import hashlib
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from json.encoder import encode_basestring_ascii as _quote
 from operator import attrgetter
@@ -930,24 +930,24 @@ def compare_receipts(
     while entry is not None:
         come.add(*entry)
         entry = next(other, None)
-    removed: list[Delivered] = []
-    for each in gone:
-        path = come.take(each)
-        if path is None:
-            removed.append(each)
-        else:
-            yield Difference("moved since", each.path, f"is {path} there")
-    for each in removed:
-        yield Difference("removed since", each.path)
+    moves = come.moves(gone)
+    for at, path in sorted(moves.items()):
+        yield Difference("moved since", gone[at].path, f"is {path} there")
+    for at, each in enumerate(gone):
+        if at not in moves:
+            yield Difference("removed since", each.path)
     for path in sorted(come):
         yield Difference("added since", path)
+
+
+_Same: TypeAlias = dict[str | None, deque[str]]
 
 
 class _Come:
     """Files that only the other list has, by content; of a million of the same each is found at once."""
 
     def __init__(self) -> None:
-        self._paths: dict[tuple[int | None, str | None], dict[str | None, deque[str]]] = {}
+        self._paths: dict[tuple[int | None, str | None], _Same] = {}
 
     def __iter__(self) -> Iterator[str]:
         return (path for same in self._paths.values() for paths in same.values() for path in paths)
@@ -956,22 +956,36 @@ class _Come:
         """Add a file."""
         self._paths.setdefault((size, crc32), {}).setdefault(sha256, deque()).append(path)
 
-    def take(self, each: Delivered) -> str | None:
-        """The path of a file that may have the same content, each once; None: there is none."""
-        same = self._paths.get((each.size, each.crc32), {})
-        if each.sha256 is None and same:
-            sha256, paths = same.popitem()  # to look for the first among a million is slow once many are gone
-            path = paths.popleft()
-            if paths:
-                same[sha256] = paths
-            return path
-        for sha256 in (each.sha256, None):
-            if sha256 in same:
-                path = same[sha256].popleft()
-                if not same[sha256]:
-                    del same[sha256]
-                return path
-        return None
+    def moves(self, gone: Sequence[Delivered]) -> dict[int, str]:
+        """The paths of as many of these as may be: files of the same content, as far as that is known.
+
+        First come those whose SHA-256 both know. Then whoever knows its own can only take one that is not
+        known; what is left of both is for those that do not know theirs.
+
+        Returns:
+            The new path, by the place in `gone`.
+        """
+        moves: dict[int, str] = {}
+        for all_of, sha256_of in (
+            (True, lambda each: each.sha256),
+            (True, lambda _: None),
+            (False, None),
+        ):
+            for at, each in enumerate(gone):
+                same = self._paths.get((each.size, each.crc32))
+                if not same or at in moves or all_of is (each.sha256 is None):
+                    continue
+                if sha256_of is None:
+                    sha256, paths = same.popitem()  # to look for the first is slow once many are gone
+                else:
+                    sha256 = sha256_of(each)
+                    if sha256 not in same:
+                        continue
+                    paths = same.pop(sha256)
+                moves[at] = paths.popleft()
+                if paths:
+                    same[sha256] = paths
+        return moves
 
 
 def _may_be(each: Delivered, sha256: str | None) -> bool:

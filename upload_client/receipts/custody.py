@@ -12,10 +12,11 @@ import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from upload_client.core.attestation import BadSignature, decode_envelope
+from upload_client.core.attestation import BadSignature, Envelope, decode_envelope
 from upload_client.core.custody import (
     MAX_LINE,
     MAX_RECORDS,
@@ -54,6 +55,8 @@ __all__ = [
     "ChainBroken",
     "Custody",
     "Recorder",
+    "Stored",
+    "begins_with",
     "bring_chain",
     "chain_in",
     "read_chain",
@@ -82,11 +85,13 @@ class Recorder(NamedTuple):
         key: that signs.
         retain_days: days for which nobody can delete a record, by Object Lock; None: as the bucket says.
         retain_mode: how strictly.
+        earlier: public keys that this receiver has signed with before.
     """
 
     key: SigningKey
     retain_days: int | None = None
     retain_mode: Mode = "GOVERNANCE"
+    earlier: tuple[PublicKey, ...] = ()
 
 
 class Custody(NamedTuple):
@@ -99,6 +104,7 @@ class Custody(NamedTuple):
         records: those that hold, in their order; of a chain that is refused, none.
         keys: the key that has signed each of them; empty where that was not checked.
         last: SHA-256 of the last line, hex; empty where there is none.
+        foreign: what else lies there and is passed over: by keys that are not trusted, or no record at all.
     """
 
     state: State
@@ -106,6 +112,7 @@ class Custody(NamedTuple):
     records: tuple[CustodyRecord, ...] = ()
     keys: tuple[PublicKey, ...] = ()
     last: str = ""
+    foreign: tuple[str, ...] = ()
 
     def as_fields(self) -> dict[str, object]:
         """The same for programs."""
@@ -117,7 +124,22 @@ class Custody(NamedTuple):
             ],
             "key_ids": [key.key_id for key in self.keys],
             "last": self.last,
+            "foreign": list(self.foreign),
         }
+
+
+class Stored(NamedTuple):
+    """What lies where a chain is.
+
+    Attributes:
+        lines: those that may be records, by the number in their key, in the order of these.
+        foreign: a sentence about each object that cannot be one.
+        taken: numbers of all that has one.
+    """
+
+    lines: dict[int, bytes]
+    foreign: tuple[str, ...] = ()
+    taken: frozenset[int] = frozenset()
 
 
 # ------------------------------------------------------------------------------------------------- writing
@@ -143,22 +165,28 @@ def record(
         by: the receiver's key, and how a record is kept.
         clock: the signer's.
 
+    What no key of the receiver has signed is passed over, with a warning: who can write there must not keep
+    the receiver from recording. So the keys that were used before have to be known.
+
     Raises:
-        ChainBroken: what is there is no chain.
+        ChainBroken: what the receiver has signed there is no chain.
         StoreError: something could not be read or written.
     """
     for attempt in range(_TRIES):
-        lines = stored_chain(control, layout, head.epoch)
+        stored = stored_chain(control, layout, head.epoch)
+        own, foreign = _own_lines(stored, (by.key.public, *by.earlier))
         try:
-            chain = [(line, decode_record(decode_envelope(line).payload)) for line in lines]
+            chain = [(line, decode_record(decode_envelope(line).payload)) for _, line in own]
             records = check_chain(chain, head, sha256)
         except (BadChain, BadSignature) as error:
             raise ChainBroken(
                 f"the chain below {control.prefix}{layout.custody_prefix(head.epoch)} is broken: {error}"
             ) from None
+        for each in foreign if not attempt else ():
+            _log.warning("passed over in the custody chain: %s", each)
         if (found := standing(records, happened)) is not None:
             if attempt:  # it may be ours, of which the answer was lost
-                _keep(control, layout.custody(head.epoch, found.n), by, clock)
+                _keep(control, layout.custody(head.epoch, own[found.n - 1][0]), by, clock)
             return found
         made = next_record(
             chain,
@@ -169,7 +197,8 @@ def record(
             signer=f"upload-client {version('upload-client')}",
         )
         line = sign_payload(by.key, encode_record(made), one_line=True)
-        there = layout.custody(head.epoch, made.n)
+        first = own[-1][0] + 1 if own else 1
+        there = layout.custody(head.epoch, next(at for at in count(first) if at not in stored.taken))
         try:
             control.put(there, line, if_none_match=True, content_type="application/json")
         except (PreconditionFailed, NotFound):
@@ -177,6 +206,34 @@ def record(
         _keep(control, there, by, clock)
         return made
     raise DeliveryError("others go on writing into the custody chain", hint="Run it again.")
+
+
+def _own_lines(stored: Stored, keys: Sequence[PublicKey]) -> tuple[list[tuple[int, bytes]], list[str]]:
+    """Number and line of what one of the keys has signed; and a sentence about each of the rest."""
+    own: list[tuple[int, bytes]] = []
+    foreign = list(stored.foreign)
+    for n, line in stored.lines.items():
+        envelope = decode_envelope(line)
+        why = "" if _names_one_of(envelope, keys) else _by_another(envelope)
+        try:
+            if not why:
+                signed_by(envelope, keys)
+        except BadSignature as error:
+            why = str(error)
+        if why:
+            foreign.append(f"object {n:,}: {why}")
+        else:
+            own.append((n, line))
+    return own, foreign
+
+
+def _names_one_of(envelope: Envelope, keys: Sequence[PublicKey]) -> bool:
+    return not {each.key_id for each in envelope.signatures}.isdisjoint(key.key_id for key in keys)
+
+
+def _by_another(envelope: Envelope) -> str:
+    named = ", ".join(sorted({for_log(each.key_id[:16]) for each in envelope.signatures}))
+    return f"it names a key that is not trusted ({named})"
 
 
 def _keep(control: Bucket, key: str, by: Recorder, clock: Clock) -> None:
@@ -212,30 +269,45 @@ def record_last(
 # ------------------------------------------------------------------------------------------------- reading
 
 
-def stored_chain(control: Bucket, layout: Layout, epoch: int) -> list[bytes]:
-    """The lines of a chain in the control bucket, in the order of their keys.
+def stored_chain(control: Bucket, layout: Layout, epoch: int) -> Stored:
+    """The lines of a chain in the control bucket.
 
     Raises:
-        ChainBroken: there are too many, or one is longer than any can be.
+        ChainBroken: there are too many.
         StoreError: they could not be read.
     """
     return chain_in(control, layout.custody_prefix(epoch))
 
 
-def chain_in(bucket: Bucket, prefix: str = "") -> list[bytes]:
+def chain_in(bucket: Bucket, prefix: str = "") -> Stored:
     """The lines of the chain below a prefix of a bucket; see `stored_chain`."""
-    lines: list[bytes] = []
     keys = sorted(info.key for info in repeat_while_lost(lambda: list(bucket.list(prefix))))
     if len(keys) > MAX_RECORDS:
         raise ChainBroken(f"there are {len(keys):,} objects below {bucket.prefix}{prefix}")
+    lines: dict[int, bytes] = {}
+    foreign: list[str] = []
+    taken: set[int] = set()
     for key in keys:
+        n = number(key)
+        if n is None or key != f"{prefix}{n:08d}.json":
+            foreign.append(f"{for_log(key)}: no record has that name")
+            continue
+        taken.add(n)
         try:
-            lines.append(repeat_while_lost(partial(bucket.get, key, limit=MAX_LINE)).body)
+            line = repeat_while_lost(partial(bucket.get, key, limit=MAX_LINE)).body
+            decode_envelope(line)
         except NotFound:
             continue  # it was removed meanwhile: the next one will tell
         except ObjectTooLarge:
-            raise ChainBroken(f"{bucket.prefix}{key} is too long for a record") from None
-    return lines
+            foreign.append(f"{for_log(key)}: it is too long for a record")
+        except BadSignature as error:
+            foreign.append(f"{for_log(key)}: {error}")
+        else:
+            if line.count(b"\n") == 1 and line.endswith(b"\n"):
+                lines[n] = line
+            else:
+                foreign.append(f"{for_log(key)}: it is not one line")
+    return Stored(lines, tuple(foreign), frozenset(taken))
 
 
 def bring_chain(control: Bucket, layout: Layout, receipt_key: str, receipt: Path) -> Path | None:
@@ -247,12 +319,12 @@ def bring_chain(control: Bucket, layout: Layout, receipt_key: str, receipt: Path
         OSError: it could not be written there.
     """
     epoch = number(receipt_key)
-    lines = [] if epoch is None else stored_chain(control, layout, epoch)
+    lines = {} if epoch is None else stored_chain(control, layout, epoch).lines
     if not lines:
         return None
     path = receipt.with_name(chain_name(receipt.name))
     with replacing(path) as file:
-        file.buffer.write(b"".join(lines))
+        file.buffer.write(b"".join(lines.values()))
     return path
 
 
@@ -282,10 +354,12 @@ def walk(
     head: ReceiptHead,
     sha256: str,
     expect_last: str | None = None,
+    foreign: Sequence[str] = (),
 ) -> Custody:
     """Walk a chain from its receipt to its last record.
 
-    The files of a hand-over are held against the receipt, each.
+    The files of a hand-over are held against the receipt, each. Where keys are trusted, records that name
+    others are passed over, as long as one of them is by a key that is.
 
     Args:
         lines: of the chain.
@@ -294,29 +368,65 @@ def walk(
         head: of the receipt.
         sha256: of the receipt, hex.
         expect_last: SHA-256 of the last line, hex, as it is known from elsewhere.
+        foreign: what lies beside the lines and is no record.
 
     Raises:
         UsageError: the receipt cannot be read.
     """
-    last = line_sha256(lines[-1]) if lines else ""
+    chosen, passed_over = _by_trusted(lines, keys)
+    others = (*foreign, *passed_over)
+    last = line_sha256(chosen[-1][1]) if chosen else ""
     if expect_last is not None and expect_last.strip().lower() != last:
-        ends = f"its last line has SHA-256 {last}" if lines else "there is no record"
+        ends = f"its last line has SHA-256 {last}" if chosen else "there is no record"
         return Custody(
-            "refused", f"{ends}, and {expect_last.strip()[:64]} was expected: records are left out at its end"
+            "refused",
+            f"{ends}, and {expect_last.strip()[:64]} was expected: records are left out at its end",
+            foreign=others,
         )
-    if not lines:
-        return Custody("none")
+    if not chosen:
+        return Custody("none", foreign=others)
     chain: list[tuple[bytes, CustodyRecord]] = []
     signers: list[PublicKey] = []
     try:
-        for n, line in enumerate(lines, 1):
+        for n, line in chosen:
             with _at(n):
                 chain.append((line, _record_of(n, line, keys, signers)))
         records = check_chain(chain, head, sha256)
         _check_handed_over([each for each in records if each.event == "handed over"], receipt)
     except BadChain as error:
-        return Custody("refused", str(error))
-    return Custody("signed" if keys else "not checked", "", tuple(records), tuple(signers), last)
+        return Custody("refused", str(error), foreign=others)
+    return Custody(
+        "signed" if keys else "not checked", "", tuple(records), tuple(signers), last, foreign=others
+    )
+
+
+def _by_trusted(
+    lines: Sequence[bytes], keys: Sequence[PublicKey]
+) -> tuple[list[tuple[int, bytes]], list[str]]:
+    """Number and line of all that may be by a key that is trusted; and a sentence about each of the rest.
+
+    Where none may be, nothing is passed over: it is told of the first why it does not hold.
+    """
+    everything = list(enumerate(lines, 1))
+    chosen: list[tuple[int, bytes]] = []
+    others: list[str] = []
+    for n, line in everything:
+        try:
+            envelope = decode_envelope(line)
+        except BadSignature:
+            chosen.append((n, line))  # it is refused with what is wrong
+            continue
+        if not keys or _names_one_of(envelope, keys):
+            chosen.append((n, line))
+        else:
+            others.append(f"line {n:,}: {_by_another(envelope)}")
+    return (chosen, others) if chosen else (everything, [])
+
+
+def begins_with(there: Sequence[bytes], before: Sequence[bytes], keys: Sequence[PublicKey]) -> bool:
+    """Whether a chain goes on with what is there; what others have put in between is no matter."""
+    now, then = ([line for _, line in _by_trusted(lines, keys)[0]] for lines in (there, before))
+    return now[: len(then)] == then
 
 
 @contextlib.contextmanager

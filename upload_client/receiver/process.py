@@ -19,7 +19,7 @@ from upload_client.core.object_options import for_control
 from upload_client.core.records import MAX_SEGMENT, MalformedSegment, Stop, decode_segment
 from upload_client.errors import Locked
 from upload_client.receipts.custody import Recorder
-from upload_client.receipts.signing import open_key
+from upload_client.receipts.signing import open_key, public_key_of_line
 from upload_client.receiver.stack import Receiver
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
@@ -51,7 +51,8 @@ def recorder(settings: ValidatorSettings) -> Recorder | None:
     if settings.signing_key is None:
         return None
     key = open_key(settings.signing_key, endpoints=settings)
-    return Recorder(key, settings.retain_days, settings.retain_mode)
+    earlier = tuple(public_key_of_line(line, "setting receipt_keys") for line in settings.receipt_keys)
+    return Recorder(key, settings.retain_days, settings.retain_mode, earlier)
 
 
 def control_bucket(settings: ValidatorSettings, layout: Layout, client: S3Client | None = None) -> Bucket:

@@ -77,6 +77,9 @@ class ValidatorSettings(BaseModel):
     signing_key: str | None = None
     """The key that signs the receipts of complete deliveries: path of a PEM file, or ARN of a secret or of a
     KMS key (`upload-client receiver key make`). None: nobody does."""
+    receipt_keys: tuple[str, ...] = ()
+    """Public keys that this receiver has signed with before, each in a line (`receiver key export`): what
+    they have signed stays the receiver's."""
     tsa_url: str | None = Field(default=None, pattern=r"^https?://")
     """URL of a time-stamping authority (RFC 3161) that dates the receipts of complete deliveries."""
     retain_days: int | None = Field(default=None, ge=1, le=36_500)

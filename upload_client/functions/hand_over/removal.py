@@ -153,7 +153,8 @@ def remove_delivery(
     lock.acquire(0)
     lock.start()
     try:
-        if closing(job.control, job.layout) is None:
+        before = closing(job.control, job.layout)
+        if before is None or not before.removed:  # a note that it was taken over would say something else
             note = Closed(timestamp(job.clock.wall()), job.note, job.why)
             repeat_while_lost(
                 lambda: job.control.put(job.layout.closed, note.encode(), content_type="application/json")
@@ -178,8 +179,8 @@ def remove_delivery(
             return removed, None
         happened = removed.happened(job.why, place, job.note)
         made = record(job.control, job.layout, head, sha256, happened, job.recorder, job.clock)
-        before = f" ({made.event}, {made.recorded_at})" if made.event != job.why else ""
-        say(f"recorded: {job.layout.custody(head.epoch, made.n)}{before}")
+        earlier = f" ({made.event}, {made.recorded_at})" if made.event != job.why else ""
+        say(f"recorded: record {made.n} of its custody chain{earlier}")
         return removed, made
     finally:
         lock.release()
