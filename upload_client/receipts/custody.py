@@ -129,7 +129,7 @@ class Custody(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What lies where a chain is.
+    """The objects at the place of a chain.
 
     Attributes:
         lines: those that may be records, by the number in their key, in the order of these.
