@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
-from core.test_receipt import file, head
+from core.test_receipt import T, file, head
 from faults.proxy import Proxy, reset
 from late import late
 
@@ -24,9 +25,20 @@ from upload_client.control.lock import Lock
 from upload_client.core import checksums
 from upload_client.core.attestation import decode_envelope
 from upload_client.core.custody import Happened, decode_record
+from upload_client.core.files import Upload
 from upload_client.core.hand_over import HandOver, archived_line
-from upload_client.core.layout import Layout
-from upload_client.core.receipt import encode_receipt
+from upload_client.core.layout import Layout, segment_key
+from upload_client.core.receipt import ClientRun, IndexNamed, LogTail, ValidatorRun, encode_receipt
+from upload_client.core.records import (
+    Found,
+    Init,
+    LogChain,
+    Transferred,
+    ValidatorInit,
+    Verdict,
+    encode,
+    encode_segment,
+)
 from upload_client.errors import DeliveryError, Locked, NotComplete, UsageError
 from upload_client.functions.hand_over.removal import Removal, remove_delivery
 from upload_client.functions.hand_over.work import (
@@ -59,16 +71,50 @@ class Place:
     layout: Layout
     url: str
     told: list[HandOver] = field(default_factory=list)
+    invalid: set[str] = field(default_factory=set)
+    unlogged: set[str] = field(default_factory=set)
+    client: LogChain = field(default_factory=lambda: LogChain("client"))
+    validator: LogChain = field(default_factory=lambda: LogChain("validator"))
 
     def land(self, files: dict[str, bytes], epoch: int = 3) -> None:
-        """Put files into landing, and a receipt that names them into control."""
-        rows = []
-        for path in sorted(files):
+        """Put files into landing, and index, both logs and a receipt into control."""
+        rows, client, validator = [], [], []
+        for n, path in enumerate(sorted(files)):
             etag = self.landing.put(path, files[path]).etag
-            crc32 = checksums.encode(checksums.crc32(files[path]))
-            rows.append(file(path, len(files[path]), crc32=crc32, etag=etag))
-        said = {"landing": f"s3://{self.landing.name}/{self.landing.prefix}"}
+            size, crc32 = len(files[path]), checksums.encode(checksums.crc32(files[path]))
+            upload = Upload(epoch, n, size, crc32, etag)
+            client.append(Transferred(T, path, upload, 0))
+            ok = Verdict(T, path, upload.id, 0, "ok", "", Found(size, crc32, etag), ("crc32",))
+            if path not in self.invalid:
+                validator.append(ok)
+            rows.append(file(path, size, crc32=crc32, etag=etag, upload=upload.id, judged_by=f"v{epoch}"))
+        index = "path,size\n" + "".join(f"{each.path},{each.size}\n" for each in rows)
+        self.control.put(self.layout.index(epoch), index.encode())
+        init = Init(T, epoch, self.layout.index(epoch), sha256(index.encode()), len(rows), 0, {})
+        come = ValidatorInit(T, f"v{epoch}", epoch, 1, {}, None)
+        said = {
+            "epoch": epoch,
+            "landing": f"s3://{self.landing.name}/{self.landing.prefix}",
+            "control": f"s3://{self.control.name}/{self.control.prefix}",
+            "index": IndexNamed(init.index, init.index_sha256),
+            "client_log": self.append(self.client, self.layout.client_log(), epoch, [init, *client]),
+            "validator_logs": (
+                self.append(self.validator, self.layout.validator_log(), epoch, [come, *validator]),
+            ),
+            "clients": (ClientRun(epoch, "c", {}),),
+            "validators": (ValidatorRun(epoch, epoch, f"v{epoch}", 0, {}, None),),
+        }
         self.control.put(self.layout.receipt(epoch), b"".join(encode_receipt(head(rows, **said), rows)))
+
+    def append(self, chain: LogChain, log: str, epoch: int, records: list) -> LogTail:
+        """Write a segment of a log."""
+        of = {"agent_id": "c"} if chain is self.client else {"agent_id": f"v{epoch}", "client_epoch": epoch}
+        header = chain.header(epoch=epoch, **of)
+        kept = (each for each in records if getattr(each, "path", None) not in self.unlogged)
+        data = encode_segment(header, map(encode, kept))
+        self.control.put(segment_key(log, header.seq), data)
+        chain.appended(header, data)
+        return LogTail(header.seq, sha256(data))
 
     def job(self, **options) -> Job:
         to = f"s3://{self.archive.name}/{self.archive.prefix}"
@@ -125,6 +171,44 @@ def test_a_delivery_is_copied_proven_and_recorded_and_twice_does_nothing(place: 
     again = place.hand_over()
     assert again.did_nothing
     assert (again.copied, again.record) == (0, record)
+
+
+FORGED = {
+    "a file that nobody called valid": "no validator has called 'a.csv' valid",
+    "an index of another run": "it names staging/index/00000002.csv as the index, which is that of another run",
+    "an index that was exchanged": "is not the index that the receipt names by its SHA-256",
+    "a file that was never announced": "no log knows 'c'",
+    "a delivery that lacks a file": "it is not the delivery that was agreed on",
+}
+
+
+def test_what_a_provider_writes_for_a_receipt_moves_nothing_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from upload_client.functions.hand_over.handler import HandOverHandler, HandOverRequest
+
+    for name, value in {**place.environment, "AWS_ENDPOINT_URL": place.url}.items():
+        monkeypatch.setenv(name, value)
+    for epoch, (forged, said) in enumerate(FORGED.items(), 4):
+        key = place.layout.receipt(epoch)
+        place.invalid = {"a.csv"} if forged == "a file that nobody called valid" else set()
+        place.unlogged = {"c"} if forged == "a file that was never announced" else set()
+        place.land(FILES | dict.fromkeys(place.unlogged, b"c"), epoch=epoch)
+        if forged == "an index of another run":
+            named = f"index/{epoch:08d}".encode()
+            place.control.put(key, place.control.read(key).replace(named, b"index/00000002"))
+        elif forged == "an index that was exchanged":
+            place.control.put(place.layout.index(epoch), b"path,size\na.csv,3\n")
+        elif forged == "a delivery that lacks a file":
+            place.control.put(
+                place.layout.expectations, b"version: 1\ndelivery: {required: [manifest.json]}\n"
+            )
+        for step in ("all", "prepare"):
+            request = HandOverRequest(dataset="D", delivery_id="Y", to=place.job().to, step=step)
+            with pytest.raises(HandOverRefused, match=re.escape(said)):
+                HandOverHandler().handle(request)
+    assert place.archived() == {}
+    assert place.record() is None
 
 
 def test_only_what_the_receipt_names_is_copied_and_removed(place: Place) -> None:

@@ -2,7 +2,9 @@
 
 A client writes the receipt. It is signed only where each file of it, and no other of the index, is announced
 in the client's log, was called valid by a validator, and still lies in the landing bucket as it was judged;
-and where the logs end as the receipt says. Objects beside those of the receipt are no matter of the receipt.
+where the files together are the delivery that the expectations document asks for; and where the logs end as
+the receipt says. Objects beside those of the receipt are no matter of the receipt. The same is proven before
+anything is done with a delivery that a receipt calls complete.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from importlib.metadata import version
 from upload_client.control.checkpoints import fold_validators
 from upload_client.control.log import LogReader
 from upload_client.core.attestation import MAX_ENVELOPE, BadSignature, Statement
+from upload_client.core.expectations import Tally
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, number, segment_key
 from upload_client.core.receipt import BadReceipt, Delivered, ReceiptHead, due
@@ -21,13 +24,13 @@ from upload_client.core.records import MAX_SEGMENT
 from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
 from upload_client.expectations.document import MAX_BYTES
-from upload_client.receipts.signing import SigningKey, check_signature, sign
-from upload_client.receipts.store import last_receipt, open_stored_receipt, runs
+from upload_client.receipts.signing import PublicKey, Signed, SigningKey, check_signature, sign
+from upload_client.receipts.store import last_receipt, open_stored_receipt, runs, sha256_of
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.validator.expected import MalformedIndex, index_rows
+from upload_client.validator.expected import InvalidExpectations, MalformedIndex, index_rows, read_expected
 
-__all__ = ["NotSigned", "countersign", "countersign_last", "folded"]
+__all__ = ["NotSigned", "check_proven", "countersign", "countersign_last", "folded"]
 
 
 class NotSigned(Exception):  # noqa: N818 - it reads as what it says
@@ -83,12 +86,7 @@ def countersign(
     if history is None:
         history = folded(control, layout, clock)
     head, sha256 = _proven(control, landing, layout, epoch, history)
-    there = layout.signature(epoch)
-    try:
-        found = control.get(there, limit=MAX_ENVELOPE).body
-        signed = check_signature(found, [key.public], head, sha256)
-    except (NotFound, ObjectTooLarge, BadSignature):
-        signed = None  # what is there, and does not hold, has been put there by somebody else
+    signed = _signed(control, layout, key.public, head, sha256)
     if signed is not None:
         return signed.statement
     statement = Statement.of(
@@ -98,8 +96,51 @@ def countersign(
         signer=f"upload-client {version('upload-client')}",
         expectations_sha256=_sha256_of_document(control, layout),
     )
-    control.put(there, sign(key, statement), content_type="application/json")
+    control.put(layout.signature(epoch), sign(key, statement), content_type="application/json")
     return statement
+
+
+def check_proven(
+    control: Bucket,
+    landing: Bucket,
+    layout: Layout,
+    head: ReceiptHead,
+    sha256: str,
+    key: PublicKey | None = None,
+    clock: Clock = SYSTEM,
+) -> None:
+    """Make sure that the receiver's own logs prove a receipt: whoever may write a receipt is the provider.
+
+    Args:
+        control: the control bucket, at the delivery's root.
+        landing: the landing bucket, at the delivery's prefix.
+        layout: where everything is.
+        head: of the receipt.
+        sha256: of the receipt, hex.
+        key: the receiver's own: what it has signed was proven; None: the logs are read.
+        clock: the machine's.
+
+    Raises:
+        NotSigned: it says what is not proven.
+        LogBroken: a log is no chain.
+        StoreError: something could not be read.
+    """
+    if key is not None and _signed(control, layout, key, head, sha256) is not None:
+        return
+    _, found = _proven(control, landing, layout, head.epoch, folded(control, layout, clock))
+    if found != sha256:
+        raise NotSigned("the receipt was exchanged while it was read")
+
+
+def _signed(
+    control: Bucket, layout: Layout, key: PublicKey, head: ReceiptHead, sha256: str
+) -> Signed | None:
+    """The signature of a receipt by a key; None where there is none, or one that does not hold."""
+    try:
+        found = control.get(layout.signature(head.epoch), limit=MAX_ENVELOPE).body
+        return check_signature(found, [key], head, sha256)
+    except (NotFound, ObjectTooLarge, BadSignature):
+        return None  # what is there, and does not hold, has been put there by somebody else
 
 
 def countersign_last(
@@ -122,7 +163,7 @@ def _proven(
         row = history.row(entry.key)
         if row is not None and history.uploads.lies(row, entry.size, entry.etag):
             there[row] = 1
-    receipt = layout.receipt(epoch)
+    receipt, whole = layout.receipt(epoch), _expected(control, layout)
     try:
         with open_stored_receipt(control, receipt) as reader:
             head = reader.head
@@ -135,14 +176,27 @@ def _proven(
                     path = history.path(row) if isinstance(each, int) else each.path
                     raise NotSigned(f"{_named(path)} lies no longer in the landing bucket as it was judged")
                 seen[row] = 1
+                if whole is not None:
+                    whole.add(history.path(row), history.glance(row)[1])
             sha256 = reader.sha256
     except NotFound:
         raise NotSigned(f"there is no receipt {receipt}: the delivery is not complete") from None
     except BadReceipt as error:
         raise NotSigned(f"{receipt} is no receipt that can be used: {error}") from None
     _check_tails(head, control, layout)
-    _check_index(head, control, history, seen)
+    _check_index(head, control, layout, history, seen)
+    # What the start function has asked for before may have been another index, or nobody was asked.
+    if whole is not None and (problems := whole.problems(complete=layout.transfer_type == "staging")):
+        raise NotSigned(f"it is not the delivery that was agreed on: {'; '.join(problems)}")
     return head, sha256
+
+
+def _expected(control: Bucket, layout: Layout) -> Tally | None:
+    try:
+        expected = read_expected(control, layout)
+    except InvalidExpectations as error:
+        raise NotSigned(f"the expectations document cannot be used: {for_log(str(error), 1000)}") from None
+    return None if expected is None else Tally(expected.rules)
 
 
 def _check_head(head: ReceiptHead, control: Bucket, landing: Bucket, layout: Layout, epoch: int) -> None:
@@ -206,10 +260,16 @@ def _check_tails(head: ReceiptHead, control: Bucket, layout: Layout) -> None:
             raise NotSigned(f"{key} is not what the receipt names as the end of that log")
 
 
-def _check_index(head: ReceiptHead, control: Bucket, history: DeliveryHistory, seen: bytearray) -> None:
-    """Every file of the index is in the receipt, and no other."""
+def _check_index(
+    head: ReceiptHead, control: Bucket, layout: Layout, history: DeliveryHistory, seen: bytearray
+) -> None:
+    """Every file of the run's own index is in the receipt, and no other."""
     n_files = 0
+    if head.index.key != layout.index(head.epoch):
+        raise NotSigned(f"it names {head.index.key} as the index, which is that of another run")
     try:
+        if sha256_of(control, head.index.key) != head.index.sha256:
+            raise NotSigned(f"{head.index.key} is not the index that the receipt names by its SHA-256")
         for path, _ in index_rows(control, head.index.key):
             row = history.row(path)
             if row is None or not seen[row]:

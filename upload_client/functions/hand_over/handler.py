@@ -27,6 +27,7 @@ from upload_client.functions.hand_over.work import (
     Job,
     check_archive,
     check_landing,
+    check_receipt,
     hand_over,
     last_hand_over,
     notifier,
@@ -121,7 +122,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         to = _filled(layout, request.to, "to")
         control, landing = buckets(settings, layout)
         if request.step == "prepare":
-            return self._prepare(request, to, layout, control, landing)
+            return self._prepare(request, to, layout, settings, control, landing)
         done = hand_over(
             Job(
                 control,
@@ -147,11 +148,12 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         request: HandOverRequest,
         to: str,
         layout: Layout,
+        settings: ValidatorSettings,
         control: Bucket,
         landing: Bucket,
     ) -> HandOverResponse:
         archive = open_archive(to, landing.client, control, landing)
-        key, files, sha256, _ = read_receipt(control, layout)
+        key, files, sha256, head = read_receipt(control, layout)
         known = last_hand_over(control, layout)
         if known is not None and (known.receipt, known.receipt_sha256) == (key, sha256):
             return HandOverResponse(record=known.as_json(), did_nothing=True)
@@ -161,6 +163,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 f"{len(beside):,} objects in {landing} are not of this delivery: too many to leave out",
                 hint="Hand it over in one process: upload-client receiver hand-over.",
             )
+        check_receipt(control, landing, layout, head, sha256, recorder(settings))
         check_archive(control, layout, archive, files)
         where = request.temporary_request_payload_path
         prepared = PrepareBatchDataSyncHandler().handle(

@@ -1,7 +1,8 @@
 """The work of a hand-over: a complete delivery is moved on into an archive, with proof.
 
 In this order, and each step only when the one before it is done: the receipt is read; every object in landing
-is the one that it names; they are copied, each on the receipt's ETag; every object in the archive has the
+is the one that it names; the receiver's own logs prove it, since a provider may write whatever they like where
+it lies; the objects are copied, each on the receipt's ETag; every object in the archive has the
 receipt's CRC32 and size; a record is written into the control bucket, on the condition that there is none;
 whoever is to be told is told; and only then, if asked, the files are removed from landing. Whatever ends it,
 it is run again and goes on; done twice, it does nothing. Two at once: a lock lets one work.
@@ -57,6 +58,7 @@ from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.looking import look_at
+from upload_client.validator.countersigning import NotSigned, check_proven
 
 __all__ = [
     "HandOverRefused",
@@ -64,6 +66,7 @@ __all__ = [
     "Job",
     "check_archive",
     "check_landing",
+    "check_receipt",
     "hand_over",
     "last_hand_over",
     "message_of",
@@ -185,6 +188,8 @@ class _Work:
         if record is None:
             check_landing(job.landing, files)
             self._say(f"landing has the {len(files):,} files of the receipt, unchanged")
+            check_receipt(job.control, job.landing, job.layout, head, sha256, job.recorder, job.clock)
+            self._say("each of them was called valid by a validator")
             failpoints.reach("between:handover:landing")
             self._copy(files)
             failpoints.reach("between:handover:copied")
@@ -406,6 +411,33 @@ def read_receipt(control: Bucket, layout: Layout) -> tuple[str, list[NamedFile],
     except BadReceipt as error:
         raise HandOverRefused(
             f"{control.prefix}{key} is no receipt: {error}", hint="See who wrote it; docs/runbook.md."
+        ) from None
+
+
+def check_receipt(
+    control: Bucket,
+    landing: Bucket,
+    layout: Layout,
+    head: ReceiptHead,
+    sha256: str,
+    recorder: Recorder | None = None,
+    clock: Clock = SYSTEM,
+) -> None:
+    """Make sure that a receipt says nothing that the receiver's own logs do not prove.
+
+    Raises:
+        HandOverRefused: it does.
+        LogBroken: a log is no chain.
+        StoreError: something could not be read.
+    """
+    key = None if recorder is None else recorder.key.public
+    try:
+        check_proven(control, landing, layout, head, sha256, key, clock)
+    except NotSigned as error:
+        raise HandOverRefused(
+            f"the receiver's own logs do not prove the receipt: {error}",
+            hint="See who wrote it: a provider's program writes none for files that were not called valid."
+            " Nothing was copied or removed.",
         ) from None
 
 
