@@ -1,8 +1,8 @@
 """The work of a hand-over: a complete delivery is moved on into an archive, with proof.
 
-In this order, and each step only when the one before it is done: the receipt is read; every object in landing
-is the one that it names; the receiver's own logs prove it, since a provider may write whatever they like where
-it lies; the objects are copied, each on the receipt's ETag; every object in the archive has the
+In this order, and each step only when the one before it is done: the receipt is read; every object in
+landing is the one that it names; the receiver's own logs prove it, since a provider may write whatever they
+like where it lies; the objects are copied, each on the receipt's ETag; every object in the archive has the
 receipt's CRC32 and size; a record is written into the control bucket, on the condition that there is none;
 whoever is to be told is told; and only then, if asked, the files are removed from landing. Whatever ends it,
 it is run again and goes on; done twice, it does nothing. Two at once: a lock lets one work.
