@@ -132,9 +132,7 @@ def check_proven(
         raise NotSigned("the receipt was exchanged while it was read")
 
 
-def _signed(
-    control: Bucket, layout: Layout, key: PublicKey, head: ReceiptHead, sha256: str
-) -> Signed | None:
+def _signed(control: Bucket, layout: Layout, key: PublicKey, head: ReceiptHead, sha256: str) -> Signed | None:
     """The signature of a receipt by a key; None where there is none, or one that does not hold."""
     try:
         found = control.get(layout.signature(head.epoch), limit=MAX_ENVELOPE).body
