@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from validator.by_hand import LAYOUT, Client
 
 from upload_client.core import checksums
-from upload_client.core.files import Upload
 from upload_client.core.records import Transferred
+from upload_client.core.uploads import Upload
 
 CONTENT = b"time,station,value\n" + b"2026-01-01T00:00Z,ridge,1.25\n" * 30
 LATENCIES = (0.001, 0.010, 0.100)

@@ -31,9 +31,9 @@ import boto3
 from remembering import CONTROL, HIDDEN, LANDING, content_of, etag_of, name_of
 
 from upload_client.core import records
-from upload_client.core.files import Upload
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.records import LogChain
+from upload_client.core.uploads import Upload
 
 DATASET, DELIVERY = "survey", "d1"
 LAYOUT = Layout(DATASET, DELIVERY, "staging", landing_prefix="{dataset}/{delivery_id}/{transfer_type}/")

@@ -10,7 +10,6 @@ from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 
 from upload_client.control.checkpoints import read_logs, write_checkpoint
 from upload_client.core.checkpoint import Checkpoint, encode_checkpoint
-from upload_client.core.files import Upload
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.records import (
@@ -23,6 +22,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.uploads import Upload
 from upload_client.errors import LogBroken
 
 T = "2026-01-02T03:04:05.678Z"

@@ -9,9 +9,10 @@ from upload_client.core import columns
 from upload_client.core import history as module
 from upload_client.core.columns import TextColumn
 from upload_client.core.few import MAX_NAMED, Few
-from upload_client.core.files import FileLedger, Upload
+from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.records import Crash, Failed, Init, Stop, ValidatorInit, Verdict
+from upload_client.core.uploads import Upload
 from upload_client.core.verdicts import CONTRADICTORY, apply
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from upload_client.core import checkpoint as module
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
-from upload_client.core.files import Upload, parse_upload_id
 from upload_client.core.history import PACKED, DeliveryHistory
 from upload_client.core.records import (
     Crash,
@@ -31,6 +30,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.uploads import Upload, parse_upload_id
 
 T = "2026-01-02T03:04:05.678Z"
 CRC = "yH2GHg=="

@@ -11,9 +11,10 @@ from upload_client import errors
 from upload_client.core import records
 from upload_client.core.codes import FileCode, is_code, todo
 from upload_client.core.exits import ExitCode
-from upload_client.core.files import FileLedger, Upload, kept_mtime
+from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import Reason
+from upload_client.core.uploads import Upload, kept_mtime
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
 

@@ -24,12 +24,9 @@ from upload_client.core.files import (
     ClientFile,
     FileLedger,
     IllegalTransition,
-    OkVerdicts,
-    Upload,
-    UploadTable,
-    parse_upload_id,
     retry_delay,
 )
+from upload_client.core.uploads import OkVerdicts, Upload, UploadTable, parse_upload_id
 
 T = "2026-01-02T03:04:05.678Z"
 CRC = "yH2GHg=="

@@ -9,7 +9,6 @@ import pytest
 
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
 from upload_client.core.columns import TimeColumn
-from upload_client.core.files import Upload
 from upload_client.core.history import PACKED, DeliveryHistory
 from upload_client.core.records import (
     Failed,
@@ -22,6 +21,7 @@ from upload_client.core.records import (
     Verdict,
 )
 from upload_client.core.times import milliseconds
+from upload_client.core.uploads import Upload
 
 T = "2026-01-02T03:04:05.678Z"
 LATER = "2026-01-02T03:05:00.000Z"

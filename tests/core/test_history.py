@@ -6,7 +6,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from upload_client.core.files import Upload, parse_upload_id
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.records import (
     Crash,
@@ -26,6 +25,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.uploads import Upload, parse_upload_id
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
 
 T = "2026-01-02T03:04:05.678Z"

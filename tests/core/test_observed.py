@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client.core import observed
-from upload_client.core.files import ClientFile, Upload, parse_upload_id
+from upload_client.core.files import ClientFile
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import FileState, file_states, last_run, parse_index, tally
 from upload_client.core.records import (
@@ -21,6 +21,7 @@ from upload_client.core.records import (
     Verdict,
 )
 from upload_client.core.times import milliseconds
+from upload_client.core.uploads import Upload, parse_upload_id
 
 T = ["2026-01-02T03:04:00.000Z", "2026-01-02T03:05:00.000Z", "2026-01-02T03:06:00.000Z"]
 AT = [milliseconds(t) for t in T]

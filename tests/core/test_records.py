@@ -13,7 +13,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from upload_client.core import forms, records
-from upload_client.core.files import Upload
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.records import (
     MAX_NESTING,
@@ -42,6 +41,7 @@ from upload_client.core.records import (
 )
 from upload_client.core.text import for_log
 from upload_client.core.times import from_milliseconds, milliseconds, timestamp
+from upload_client.core.uploads import Upload
 
 T = "2026-01-02T03:04:05.678Z"
 HEADERS = {

@@ -6,10 +6,11 @@ from itertools import product
 
 import pytest
 
-from upload_client.core.files import FileLedger, Upload
+from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory, PathHistory
 from upload_client.core.records import Found, Records, Segment, SegmentHeader, Transferred, Verdict
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, Start, decide, place, place_valid
+from upload_client.core.uploads import Upload
 
 T = "2026-01-02T03:04:05.678Z"
 CRC, OTHER_CRC = "yH2GHg==", "AAAAAA=="

@@ -10,7 +10,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core.closing import Closed
-from upload_client.core.files import Upload, parse_upload_id
 from upload_client.core.hand_over import HandOver
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.lease import LockBody
@@ -42,6 +41,7 @@ from upload_client.core.status import (
     with_landing,
 )
 from upload_client.core.times import milliseconds, timestamp
+from upload_client.core.uploads import Upload, parse_upload_id
 
 BEGAN = milliseconds("2026-01-02T03:00:00.000Z") / 1000
 CRC, ETAG = "yH2GHg==", "ab" * 16

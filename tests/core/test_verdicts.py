@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from upload_client.core.files import FileLedger, Upload
+from upload_client.core.files import FileLedger
 from upload_client.core.records import (
     Found,
     Keepalive,
@@ -18,6 +18,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.uploads import Upload
 from upload_client.core.verdicts import (
     _IRREGULAR,
     ASK_AGAIN_AFTER,

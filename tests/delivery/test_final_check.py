@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client.core.codes import FileCode
-from upload_client.core.files import FileLedger, Upload
+from upload_client.core.files import FileLedger
+from upload_client.core.uploads import Upload
 from upload_client.delivery.final_check import lost
 from upload_client.s3.bucket import ObjectInfo
 

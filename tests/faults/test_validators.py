@@ -30,7 +30,6 @@ from faults.conftest import (
 from faults.handlers import ANSWERS
 
 from upload_client import Bucket, UploadClient
-from upload_client.core.files import Upload
 from upload_client.core.layout import segment_key
 from upload_client.core.records import (
     Cursor,
@@ -46,6 +45,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.uploads import Upload
 from upload_client.errors import DeliveryError, LogBroken, PipelineRefused
 
 LOG = "staging/log/validator/0000/"

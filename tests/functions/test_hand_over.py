@@ -25,7 +25,6 @@ from upload_client.control.lock import Lock
 from upload_client.core import checksums
 from upload_client.core.attestation import decode_envelope
 from upload_client.core.custody import Happened, decode_record
-from upload_client.core.files import Upload
 from upload_client.core.hand_over import HandOver, archived_line
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.receipt import ClientRun, IndexNamed, LogTail, ValidatorRun, encode_receipt
@@ -39,6 +38,7 @@ from upload_client.core.records import (
     encode,
     encode_segment,
 )
+from upload_client.core.uploads import Upload
 from upload_client.errors import DeliveryError, Locked, NotComplete, UsageError
 from upload_client.functions.hand_over.removal import Removal, remove_delivery
 from upload_client.functions.hand_over.work import (

@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from upload_client.core.files import Upload, parse_upload_id
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import IndexRows, file_states
 from upload_client.core.records import (
@@ -26,6 +25,7 @@ from upload_client.core.records import (
 )
 from upload_client.core.status import Evidence, status_of
 from upload_client.core.times import timestamp
+from upload_client.core.uploads import Upload, parse_upload_id
 from upload_client.reports.html import render
 
 IMG = "<img src=x onerror=alert(1)>.csv"

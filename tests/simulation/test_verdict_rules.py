@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from upload_client.core import verdicts
-from upload_client.core.files import STATES, FileLedger, Upload
+from upload_client.core.files import STATES, FileLedger
 from upload_client.core.records import Found, Verdict
+from upload_client.core.uploads import Upload
 
 EPOCH = 3
 N = 3

@@ -32,11 +32,11 @@ import upload_client.delivery.source as source_module
 from upload_client.client import Outcome, UploadClient
 from upload_client.control import fence, lock, log, places, probe
 from upload_client.core import checksums, parts, records
-from upload_client.core.files import Upload
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody, ProcessIdentity
 from upload_client.core.receipt import DeliveredBy
 from upload_client.core.records import Found
+from upload_client.core.uploads import Upload
 from upload_client.delivery import final_check, finish, startup, validation
 from upload_client.errors import DeliveryError
 from upload_client.events import Connected, Event, FileChanged

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from upload_client.control.log import LogReader
 from upload_client.core import checksums
-from upload_client.core.files import Upload
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody
 from upload_client.core.records import (
@@ -24,6 +23,7 @@ from upload_client.core.records import (
     encode_segment,
     timestamp,
 )
+from upload_client.core.uploads import Upload
 from upload_client.s3.bucket import Bucket
 from upload_client.support.clock import SYSTEM
 from upload_client.validator.pipeline import Validator

@@ -14,8 +14,8 @@ import pytest
 from faults.proxy import cut_answer
 
 from upload_client.core import checksums
-from upload_client.core.files import Upload
 from upload_client.core.records import Found
+from upload_client.core.uploads import Upload
 from upload_client.expectations.document import load
 from upload_client.expectations.expected import Expected
 from upload_client.s3.bucket import Bucket

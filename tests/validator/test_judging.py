@@ -11,8 +11,8 @@ import pytest
 from faults.proxy import answer, corrupt_answer, cut_answer, delay, drop, swallow_answer
 
 from upload_client.core import checksums
-from upload_client.core.files import Upload
 from upload_client.core.records import Found
+from upload_client.core.uploads import Upload
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.direct import DirectWire
 from upload_client.s3.multiplexer import Multiplexer

@@ -11,7 +11,6 @@ from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 from validator.by_hand import LAYOUT, Client, Inline, drive, raw
 
 from upload_client.control.log import LogReader, LogWriter
-from upload_client.core.files import Upload
 from upload_client.core.layout import segment_key, shard_of
 from upload_client.core.lease import LockBody
 from upload_client.core.records import (
@@ -29,6 +28,7 @@ from upload_client.core.records import (
     encode_segment,
 )
 from upload_client.core.times import milliseconds
+from upload_client.core.uploads import Upload
 from upload_client.errors import Locked, TooManyInvalid
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.store_clock import StoreClock

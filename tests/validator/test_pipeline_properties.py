@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from validator.by_hand import LAYOUT, Client, Inline
 
 from upload_client.control.log import LogReader
-from upload_client.core.files import Upload
 from upload_client.core.records import Cursor, Found, Record, Stop, Transferred, Verdict
+from upload_client.core.uploads import Upload
 from upload_client.errors import DeliveryError
 from upload_client.validator.checks import Judgement
 from upload_client.validator.judging import Judging

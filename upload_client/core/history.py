@@ -16,7 +16,6 @@ from typing import Any, Final, Literal, cast
 
 from upload_client.core.codes import FileCode
 from upload_client.core.columns import MAX_CUT, MAX_WHOLE, TextColumn, TimeColumn, WordColumn
-from upload_client.core.files import OkVerdicts, Upload, UploadTable, without
 from upload_client.core.opened import opened_as
 from upload_client.core.records import (
     VERSION,
@@ -37,6 +36,7 @@ from upload_client.core.records import (
 )
 from upload_client.core.text import for_log
 from upload_client.core.times import milliseconds
+from upload_client.core.uploads import OkVerdicts, Upload, UploadTable, without
 from upload_client.core.values import value
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
 

@@ -19,11 +19,11 @@ from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from upload_client.core.codes import is_code
-from upload_client.core.files import NO_VERDICTS, OkVerdicts, Upload, parse_upload_id
 from upload_client.core.forms import CRC32, ETAG, VERSION_ID
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.text import for_log
 from upload_client.core.times import minute, timestamp
+from upload_client.core.uploads import NO_VERDICTS, OkVerdicts, Upload, parse_upload_id
 from upload_client.core.values import value
 
 __all__ = [

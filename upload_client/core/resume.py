@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import Final, Literal, Self
 
 from upload_client.core.codes import FileCode
-from upload_client.core.files import FileLedger, Upload
+from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory, PathHistory
+from upload_client.core.uploads import Upload
 from upload_client.core.values import value
 
 

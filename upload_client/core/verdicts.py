@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
 from upload_client.core.codes import FileCode
-from upload_client.core.files import FileLedger, State, Upload, parse_upload_id
+from upload_client.core.files import FileLedger, State
 from upload_client.core.opened import opened_as
 from upload_client.core.records import Records, Segment, Verdict
+from upload_client.core.uploads import Upload, parse_upload_id
 from upload_client.core.values import value
 
 ASK_AGAIN_AFTER: Final = (5.0, 30.0, 120.0)

@@ -14,8 +14,9 @@ from upload_client.core import records, verdicts
 from upload_client.core.checkpoint import Checkpoint
 from upload_client.core.codes import FileCode
 from upload_client.core.delivery import ClientState, too_many_invalid, why_still
-from upload_client.core.files import Upload, retry_delay
+from upload_client.core.files import retry_delay
 from upload_client.core.text import counted
+from upload_client.core.uploads import Upload
 from upload_client.delivery.run import ConnectedRun
 from upload_client.errors import LoginRefused, NoProgress, TooManyInvalid, ValidatorSilent
 from upload_client.events import FileChanged, Phase

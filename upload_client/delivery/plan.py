@@ -17,9 +17,10 @@ from itertools import islice
 
 from upload_client.core import checksums
 from upload_client.core.digests import Digests
-from upload_client.core.files import FileLedger, State, kept_mtime
+from upload_client.core.files import FileLedger, State
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
+from upload_client.core.uploads import kept_mtime
 from upload_client.s3.bucket import Bucket, ObjectInfo, StoreError, repeat_while_lost
 from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.support.file_names import on_disk

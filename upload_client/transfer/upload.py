@@ -21,7 +21,6 @@ from typing import NamedTuple, TypeVar
 from upload_client.core import checksums, digests
 from upload_client.core.codes import FileCode
 from upload_client.core.digests import CRCS, Digests
-from upload_client.core.files import kept_mtime
 from upload_client.core.parts import (
     ListedPart,
     Part,
@@ -31,6 +30,7 @@ from upload_client.core.parts import (
     part_size_for,
     part_size_of,
 )
+from upload_client.core.uploads import kept_mtime
 from upload_client.s3.wire import (
     AbortUpload,
     Answer,

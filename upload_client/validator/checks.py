@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 from upload_client.core.digests import Digests
-from upload_client.core.files import Upload
 from upload_client.core.opened import NOT_OPENED, opened_as
 from upload_client.core.paths import check_relpath
 from upload_client.core.records import Found, VerdictStatus
 from upload_client.core.text import for_log
+from upload_client.core.uploads import Upload
 from upload_client.core.values import value
 from upload_client.expectations.expected import ContentRules, Expected
 from upload_client.expectations.findings import Findings, LibraryMissing, NotOpened, Undecided, shown

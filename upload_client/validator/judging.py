@@ -14,7 +14,7 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Protocol
 
-from upload_client.core.files import Upload
+from upload_client.core.uploads import Upload
 from upload_client.s3.concurrency import Concurrency
 from upload_client.s3.direct import DirectWire, is_unusual
 from upload_client.s3.multiplexer import Job, Multiplexer

@@ -20,7 +20,6 @@ from typing import Literal, NamedTuple, Protocol
 from upload_client.control.checkpoints import fold_validators
 from upload_client.control.lock import Lock
 from upload_client.control.log import LogReader, LogWriter, last_epoch
-from upload_client.core.files import Upload
 from upload_client.core.history import DeliveryHistory, PathHistory
 from upload_client.core.layout import Layout, shard_of
 from upload_client.core.lease import DEFAULT_LEASE, MAX_BODY, LockBody
@@ -42,6 +41,7 @@ from upload_client.core.records import (
     timestamp,
 )
 from upload_client.core.text import for_log
+from upload_client.core.uploads import Upload
 from upload_client.core.values import value
 from upload_client.errors import Locked, LockLost, LogBroken
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, StoreError

@@ -1,0 +1,402 @@
+"""Uploads: what was written for each file, as one value and as a table of millions; verdicts in columns."""
+
+from __future__ import annotations
+
+import re
+import struct
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterator, Mapping, MutableSequence, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Final, TypeVar
+
+from upload_client.core.columns import (
+    DigestColumn,
+    TextColumn,
+)
+from upload_client.core.opened import opened_as_written
+from upload_client.core.values import value
+
+__all__ = ["NO_VERDICTS", "OkVerdicts", "Upload", "UploadTable", "kept_mtime", "parse_upload_id", "without"]
+
+T = TypeVar("T")
+
+# Nine digits keep a hostile number within 32 bits; no leading zero gives each upload one spelling.
+_UPLOAD_ID: Final = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,8})")
+
+
+@value
+class Upload:
+    """One object written for a file, as it was announced in the client log.
+
+    Attributes:
+        epoch: epoch of the client that wrote it.
+        n: its number within that epoch.
+        size: bytes.
+        crc32: CRC32 of the whole object, base64 of its 4 big-endian bytes.
+        etag: the object's ETag, without quotes.
+        version_id: the object's version, where the bucket keeps versions.
+        mtime_ns: modification time of the local file it was read from, nanoseconds since 1970.
+        source_etag: ETag of the object it was copied from, without quotes.
+        source_version: version of that object.
+        sha256: SHA-256 of the content, hex, where it was computed in the reading that made the CRC32.
+    """
+
+    epoch: int
+    n: int
+    size: int
+    crc32: str
+    etag: str
+    version_id: str | None = None
+    mtime_ns: int | None = None
+    source_etag: str | None = None
+    source_version: str | None = None
+    sha256: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The identity `{epoch}-{n}`, repeated when the upload is announced again."""
+        return f"{self.epoch}-{self.n}"
+
+
+def parse_upload_id(text: str) -> tuple[int, int]:
+    """Epoch and number in an upload's identity, such as `3-17`.
+
+    Raises:
+        ValueError: not an identity, or one with numbers of more than nine digits.
+    """
+    match = _UPLOAD_ID.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not an upload: {text[:40]!r}")
+    return int(match[1]), int(match[2])
+
+
+def kept_mtime(mtime_ns: int) -> int | None:
+    """The modification time of a file as a record may hold it; None beyond 64 bits: after the year 2262."""
+    return mtime_ns if abs(mtime_ns) < 2**63 else None
+
+
+_NO_UPLOAD: Final = (-1, -1)
+# An upload in 64 bytes: epoch, number, size, mtime, CRC32, and two ETags, each as MD5 and number of parts.
+_PACKED: Final = struct.Struct("=iiqq4s16sH16sH")
+_BRIEF: Final = struct.Struct("=i4xq8x4s16sH18x")
+_IDENTITY: Final = struct.Struct("=ii")
+_EPOCHS: Final = struct.Struct(f"=i{_PACKED.size - 4}x")
+_NO_MTIME: Final = -(2**63)  # no record holds that number: they are symmetric around 0
+_MAX_PARTS: Final = 10_000  # of a multipart upload
+_UNUSUAL: Final = 0xFFFE  # in place of the parts: the ETag is kept as text
+_NO_ETAG: Final = 0xFFFF
+_EMPTY_ROW: Final = _PACKED.pack(*_NO_UPLOAD, 0, _NO_MTIME, b"", b"", _NO_ETAG, b"", _NO_ETAG)
+
+
+@dataclass(frozen=True)
+class OkVerdicts:
+    """Verdicts as nearly all files get one: `ok`, and an ETag of 32 hexadecimal digits, in columns.
+
+    They are texts as they stood in the log, which `core.records` has checked. No file has two of them.
+
+    Attributes:
+        at: when each was judged, UTC with milliseconds.
+        paths: the files.
+        uploads: identities of the uploads judged.
+        asks: which announcement of it each one answers.
+        sizes: bytes found.
+        crc32s: CRC32s found.
+        etags: ETags found.
+        checks: what was checked, as JSON without the brackets.
+    """
+
+    at: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    uploads: Sequence[str] = ()
+    asks: Sequence[str] = ()
+    sizes: Sequence[str] = ()
+    crc32s: Sequence[str] = ()
+    etags: Sequence[str] = ()
+    checks: Sequence[str] = ()
+
+    @cached_property
+    def opened(self) -> list[str | None]:
+        """How each file was judged, see `upload_client.core.opened`."""
+        known = {checks: opened_as_written(checks) for checks in set(self.checks)}
+        return [known[checks] for checks in self.checks]
+
+    @cached_property
+    def numbers(self) -> tuple[list[int], list[int], bytes, bytes]:
+        """Epochs and numbers in turns; sizes; CRC32s, the first 4 of each 6 bytes; ETags, 16 bytes each."""
+        return (
+            list(map(int, ",".join(self.uploads).replace("-", ",").split(","))),
+            list(map(int, self.sizes)),
+            a2b_base64("".join(self.crc32s).replace("==", "AA")),
+            bytes.fromhex("".join(self.etags)),
+        )
+
+
+NO_VERDICTS: Final = OkVerdicts()
+
+
+def without(values: Sequence[T], left: Sequence[int]) -> Sequence[T]:
+    """The values at all other places than these."""
+    if not left:
+        return values
+    places = set(left)
+    return [value for i, value in enumerate(values) if i not in places]
+
+
+class UploadTable:
+    """An upload, or none, for each row: 64 bytes a row, and what is rare beside that."""
+
+    __slots__ = ("_etags", "_rows", "_sha256s", "_source_etags", "_source_versions", "_versions")
+
+    def __init__(self, n_rows: int = 0) -> None:
+        self._rows = bytearray()
+        self._etags = TextColumn()
+        self._versions = TextColumn()
+        self._source_etags = TextColumn()
+        self._source_versions = TextColumn()
+        self._sha256s = DigestColumn()
+        self.extend(n_rows)
+
+    def extend(self, n_rows: int) -> None:
+        """Add rows without an upload."""
+        if self._rows:
+            self._rows.extend(_EMPTY_ROW * n_rows)
+        else:
+            self._rows = bytearray(_EMPTY_ROW) * n_rows  # 64 MB for a million, without making them twice
+
+    def identity(self, row: int) -> tuple[int, int]:
+        """Epoch and number of the row's upload; (-1, -1), which is below all others, where there is none."""
+        epoch, n = _IDENTITY.unpack_from(self._rows, row * _PACKED.size)
+        return epoch, n
+
+    def epoch_and_size(self, row: int) -> tuple[int, int]:
+        """Epoch and bytes of the row's upload; -1 and 0 where there is none."""
+        epoch, _, size, *_ = _PACKED.unpack_from(self._rows, row * _PACKED.size)
+        return (epoch, size) if epoch >= 0 else (-1, 0)
+
+    def announces(self, row: int, upload_id: str, size: int, crc32: str | None, etag: str) -> bool:
+        """Whether the row's upload is the one named, and of that size, content and ETag."""
+        epoch, n, own_size, _, own_crc32, md5, parts, _, _ = _PACKED.unpack_from(
+            self._rows, row * _PACKED.size
+        )
+        return (
+            upload_id == f"{epoch}-{n}"
+            and size == own_size
+            and crc32 == _crc32_text(own_crc32)
+            and etag == (_etag_text(md5, parts) or self._etags[row])
+        )
+
+    def announce(self, rows: Sequence[int], oks: OkVerdicts) -> list[bool]:
+        """For each of the rows whether `announces` is true of it and the verdict at its place."""
+        if not rows:
+            return []
+        size = _PACKED.size
+        with memoryview(self._rows) as held:
+            packed = b"".join([held[size * row : size * row + size] for row in rows])
+        identities, sizes, crc32s, md5s = oks.numbers
+        # Nearly always it is true of all of them: compare field by field, each at its place in `_PACKED`.
+        with memoryview(packed) as fields:
+            of_32_bits, of_64_bits = fields.cast("i"), fields.cast("q")
+            if (
+                of_32_bits[0 :: size // 4].tolist() == identities[0::2]
+                and of_32_bits[1 :: size // 4].tolist() == identities[1::2]
+                and of_64_bits[1 :: size // 8].tolist() == sizes
+                and all(packed[24 + i :: size] == crc32s[i::6] for i in range(4))
+                and all(packed[28 + i :: size] == md5s[i::16] for i in range(16))
+                and not any(packed[44::size])
+                and not any(packed[45::size])
+            ):
+                return [True] * len(rows)
+        each = zip(rows, oks.uploads, sizes, oks.crc32s, oks.etags, strict=True)
+        return [self.announces(*one) for one in each]
+
+    def lies(self, row: int, size: int, etag: str) -> bool:
+        """Whether an object of that size and ETag is what the row's upload has left."""
+        epoch, own_size, _, md5, parts = _BRIEF.unpack_from(self._rows, row * _PACKED.size)
+        return bool(
+            epoch >= 0 and size == own_size and etag == (_etag_text(md5, parts) or self._etags[row] or "")
+        )
+
+    def is_unchanged(self, row: int, size: int, etag: str, mtime_ns: int | None, crc32: str | None) -> bool:
+        """Whether the row's upload has this size and ETag, and was read from a file of this time.
+
+        Args:
+            row: the row.
+            size: bytes, of object and file.
+            etag: of the object, without quotes.
+            mtime_ns: of the file; None: not known, and so not the same.
+            crc32: of the content; None: not known, and so no other.
+        """
+        _, _, own_size, own_mtime_ns, own_crc32, md5, parts, _, _ = _PACKED.unpack_from(
+            self._rows, row * _PACKED.size
+        )
+        return (
+            size == own_size
+            and mtime_ns == own_mtime_ns
+            and etag == (_etag_text(md5, parts) or self._etags[row])
+            and (crc32 is None or crc32 == _crc32_text(own_crc32))
+        )
+
+    def brief(self, row: int) -> tuple[int, str, str] | None:
+        """Size, CRC32 and ETag of the row's upload; None where there is none."""
+        epoch, _, size, _, crc32, md5, parts, _, _ = _PACKED.unpack_from(self._rows, row * _PACKED.size)
+        if epoch < 0:
+            return None
+        return size, _crc32_text(crc32), _etag_text(md5, parts) or self._etags[row] or ""
+
+    def announced(self, rows: Sequence[int]) -> Iterator[tuple[str, int, str, str, str | None, str | None]]:
+        """Identity, bytes, CRC32, ETag, version and SHA-256 of the uploads of rows that have one."""
+        size = _PACKED.size
+        with memoryview(self._rows) as held:
+            packed = b"".join([held[size * row : size * row + size] for row in rows])
+        etags, versions, sha256s = self._etags, self._versions, self._sha256s
+        for row, (epoch, n, n_bytes, _, crc32, md5, parts, _, _) in zip(
+            rows, _PACKED.iter_unpack(packed), strict=True
+        ):
+            etag = md5.hex() if parts == 0 else _etag_text(md5, parts) or etags[row] or ""
+            yield f"{epoch}-{n}", n_bytes, _crc32_text(crc32), etag, versions[row], sha256s[row]
+
+    def enter(
+        self,
+        start: int,
+        wanted: Sequence[object],
+        sizes: MutableSequence[int | None],
+        crc32s: MutableSequence[str | None],
+        etags: MutableSequence[str | None],
+    ) -> None:
+        """Write into columns what the uploads of some rows say.
+
+        Args:
+            start: the first of the rows.
+            wanted: whether to write anything, for each of them.
+            sizes: where the size goes.
+            crc32s: where the CRC32 goes, if there is none.
+            etags: where the ETag goes.
+        """
+        packed = self._rows[_PACKED.size * start : _PACKED.size * (start + len(wanted))]
+        for i, (epoch, size, crc32, md5, parts) in enumerate(_BRIEF.iter_unpack(packed)):
+            if epoch >= 0 and wanted[i]:
+                sizes[i] = size
+                etags[i] = md5.hex() if parts == 0 else _etag_text(md5, parts) or self._etags[start + i] or ""
+                if crc32s[i] is None:
+                    crc32s[i] = _crc32_text(crc32)
+
+    PACKED: ClassVar[tuple[str, ...]] = (
+        "uploads",
+        "etags",
+        "versions",
+        "source_etags",
+        "source_versions",
+        "sha256s",
+    )
+
+    def packed(self, n_rows: int) -> dict[str, bytes]:
+        """The first rows as bytes, in native byte order."""
+        return {
+            "uploads": bytes(self._rows[: n_rows * _PACKED.size]),
+            "etags": self._etags.packed(),
+            "versions": self._versions.packed(),
+            "source_etags": self._source_etags.packed(),
+            "source_versions": self._source_versions.packed(),
+            "sha256s": self._sha256s.packed(),
+        }
+
+    def unpack(self, n_rows: int, columns: Mapping[str, bytes]) -> int:
+        """Become what `packed` gave.
+
+        Returns:
+            How many rows have an upload.
+
+        Raises:
+            ValueError: that is no such table.
+        """
+        if len(columns["uploads"]) != n_rows * _PACKED.size:
+            raise ValueError("a table of another length")
+        self._rows = bytearray(columns["uploads"])
+        for name in self.PACKED[1:]:
+            getattr(self, f"_{name}").unpack(n_rows, columns[name])
+        return sum(epoch >= 0 for (epoch,) in _EPOCHS.iter_unpack(self._rows))
+
+    def copy(self, row: int, other: UploadTable, other_row: int) -> None:
+        """Set a row to what another table holds."""
+        size = _PACKED.size
+        self._rows[row * size : (row + 1) * size] = other._rows[other_row * size : (other_row + 1) * size]
+        self._etags[row] = other._etags[other_row]
+        self._versions[row] = other._versions[other_row]
+        self._source_etags[row] = other._source_etags[other_row]
+        self._source_versions[row] = other._source_versions[other_row]
+        self._sha256s[row] = other._sha256s[other_row]
+
+    def __getitem__(self, row: int) -> Upload | None:
+        epoch, n, size, mtime_ns, crc32, md5, parts, source_md5, source_parts = _PACKED.unpack_from(
+            self._rows, row * _PACKED.size
+        )
+        if epoch < 0:
+            return None
+        return Upload(
+            epoch,
+            n,
+            size,
+            _crc32_text(crc32),
+            _etag_text(md5, parts) or self._etags[row] or "",
+            self._versions[row],
+            None if mtime_ns == _NO_MTIME else mtime_ns,
+            None
+            if source_parts == _NO_ETAG
+            else _etag_text(source_md5, source_parts) or self._source_etags[row],
+            self._source_versions[row],
+            self._sha256s[row],
+        )
+
+    def __setitem__(self, row: int, upload: Upload | None) -> None:
+        if upload is None:
+            self._rows[row * _PACKED.size : (row + 1) * _PACKED.size] = _EMPTY_ROW
+            return
+        packed_crc32 = a2b_base64(upload.crc32)
+        if len(packed_crc32) != 4:  # struct would cut it, or fill it up
+            raise ValueError(f"not a CRC32 in base64: {upload.crc32!r}")
+        etag, source_etag = upload.etag, upload.source_etag
+        md5, parts = _packed_etag(etag)
+        source_md5, source_parts = (b"", _NO_ETAG) if source_etag is None else _packed_etag(source_etag)
+        _PACKED.pack_into(
+            self._rows,
+            row * _PACKED.size,
+            upload.epoch,
+            upload.n,
+            upload.size,
+            _NO_MTIME if upload.mtime_ns is None else upload.mtime_ns,
+            packed_crc32,
+            md5,
+            parts,
+            source_md5,
+            source_parts,
+        )
+        self._etags[row] = etag if parts == _UNUSUAL else None
+        self._versions[row] = upload.version_id
+        self._source_etags[row] = source_etag if source_parts == _UNUSUAL else None
+        self._source_versions[row] = upload.source_version
+        self._sha256s[row] = upload.sha256
+
+
+def _crc32_text(crc32: bytes) -> str:
+    return b2a_base64(crc32, newline=False).decode("ascii")
+
+
+def _etag_text(md5: bytes, parts: int) -> str | None:
+    if parts == 0:
+        return md5.hex()
+    return f"{md5.hex()}-{parts}" if parts <= _MAX_PARTS else None
+
+
+def _packed_etag(etag: str) -> tuple[bytes, int]:
+    """MD5 and number of parts (0: not in parts) in an ETag as S3 usually makes them."""
+    md5, dash, number = etag[:32], etag[32:33], etag[33:]
+    try:
+        packed = bytes.fromhex(md5)
+        parts = int(number) if dash else 0
+    except ValueError:
+        return b"", _UNUSUAL
+    # What does not come back as it was (upper case, blanks, other lengths) is kept as it is.
+    if parts <= _MAX_PARTS and _etag_text(packed, parts) == etag and len(packed) == 16:
+        return packed, parts
+    return b"", _UNUSUAL
