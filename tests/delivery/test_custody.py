@@ -346,6 +346,19 @@ def test_a_receipt_in_a_bucket_brings_its_records(custody, verified):
     assert (code, "custody   3 records, none missing between them, each signed" in said) == (0, True)
 
 
+def test_written_to_stdout_a_receipt_brings_nothing_beside_it_and_says_so(
+    custody, tmp_path, monkeypatch, capfdbinary
+):
+    monkeypatch.chdir(tmp_path)
+    place = ["--dataset", custody.delivery.dataset, "--delivery-id", custody.delivery.delivery_id]
+    capfdbinary.readouterr()
+    assert main(["receipt", "fetch", "--profile", str(custody.sandbox.profile), *place, "-o", "-"]) == 0
+    said = capfdbinary.readouterr()
+    assert said.out == custody.receipt.read_bytes()
+    assert b"not fetched" in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_who_does_not_ask_for_the_records_of_a_receipt_in_a_bucket_needs_none_of_them(custody, monkeypatch):
     def refused(*_: object) -> None:
         raise AccessDenied("this person may not list there")

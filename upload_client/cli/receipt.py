@@ -77,7 +77,8 @@ def receipt() -> None:
     "--output",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write it.  [default: its own name, in the current directory]",
+    help="Where to write it; into - (stdout), a pipe or a device, without what belongs beside it."
+    "  [default: its own name, in the current directory]",
 )
 @force_option
 def fetch(
@@ -105,6 +106,7 @@ def fetch(
         bring_signature,
         last_receipt,
     )
+    from upload_client.support.atomic import is_stream  # noqa: PLC0415 # not for --help
 
     key = last_receipt(places.control, places.layout)
     if key is None:
@@ -118,6 +120,13 @@ def fetch(
             hint="Name another place for it: -o.",
         ) from error
     click.echo(f"{for_terminal(str(path))}: SHA-256 {sha256}", err=True)
+    if is_stream(path):
+        click.echo(
+            "its signature, time-stamp and what came afterwards are files beside it, and not fetched: name"
+            " a file with -o, or verify it where it lies (upload-client verify s3://…)",
+            err=True,
+        )
+        return 0
     try:
         beside = bring_signature(places.control, places.layout, key, path)
         stamp = bring_time_stamp(places.control, places.layout, key, path)

@@ -189,12 +189,19 @@ def _private(path: str, flags: int) -> int:
 
 def _stream(path: Path) -> TextIO | None:
     """The stream that takes text as it comes, if `path` is such a thing."""
+    if not is_stream(path):
+        return None
     if str(path) in _STDOUT:
         sys.stdout.flush()
         return os.fdopen(os.dup(1), "w", encoding="utf-8", newline="")
-    try:
-        if stat.S_ISREG(path.stat().st_mode) or path.is_dir():
-            return None
-    except OSError:
-        return None
     return path.open("w", encoding="utf-8", newline="")
+
+
+def is_stream(path: Path) -> bool:
+    """Whether what is written there has no name of its own: standard output, a device, a pipe."""
+    if str(path) in _STDOUT:
+        return True
+    try:
+        return not (stat.S_ISREG(path.stat().st_mode) or path.is_dir())
+    except OSError:
+        return False
