@@ -154,7 +154,7 @@ def test_a_task_that_is_cancelled_gives_the_lock_back_and_the_next_one_goes_on(
                 command, env={**env, **settings}, cwd=tmp_path, stdout=file, stderr=subprocess.STDOUT
             )
 
-    cancelled = start(UPLOAD_CLIENT_MAX_RATE="5kB")
+    cancelled = start(UPLOAD_CLIENT_MAX_RATE="2kB")
     waiting.until(
         lambda: len(delivery.landed()) >= 3 or cancelled.poll() is not None, 300, why=said.read_text
     )

@@ -747,16 +747,16 @@ def test_stopping_names_the_files_that_will_have_no_outcome(moto_bucket, tmp_pat
 
     def script(request, perform):
         arrived.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return perform(request)
 
     wire = Recording(carrier(moto_bucket), script)
     engine = TransferEngine(DataRoot(tmp_path), moto_bucket, n_threads=1, wire=wire)
     for row in range(5):
         engine.submit(task(tmp_path / f"{row}", row))
-    assert arrived.wait(10)
+    assert arrived.wait(60)
     threading.Timer(0.1, go_on.set).start()
-    assert sorted(engine.stop(grace=10)) == [1, 2, 3, 4]
+    assert sorted(engine.stop(grace=60)) == [1, 2, 3, 4]
     assert [outcome.row for outcome in engine.poll()[1]] == [0]
     engine.close()
 
