@@ -61,6 +61,7 @@ def test_a_signature_is_what_any_library_computes(secret, at, body):
         ({"invalid": 1_200, "not_delivered": 2}, "not complete: 1,200 invalid, 2 not delivered"),
         ({"client": "stopped\n"}, r"not complete: the client: stopped\n"),
         ({}, "not complete"),
+        ({"not_agreed": ["no file is called manifest.json"]}, "not complete: not as agreed"),
         ({"complete": True, "signed": "yes", "dated": None}, "complete"),
         ({"complete": True, "signed": "failed"}, "complete, its receipt not signed"),
         (
@@ -97,6 +98,16 @@ def test_a_mail_never_calls_a_delivery_complete_alone_whose_receipt_is_not_signe
     assert subject == "complete, its receipt not signed: d/y"
     assert text.splitlines()[-2] == "The delivery is complete, its receipt not signed:"
     assert len(text.splitlines()) == 10
+    assert all(line.isprintable() for line in text.splitlines())
+
+
+@given(st.text())
+def test_a_mail_says_in_a_line_each_why_a_delivery_is_not_the_one_that_was_agreed_on(why):
+    told = dict.fromkeys(("n_files", "valid", "invalid", "not_judged", "not_delivered", "n_bytes_valid"), 0)
+    told |= {"dataset": "d", "delivery_id": "y", "transfer_type": "sample", "complete": False}
+    subject, text = outcome_mail(told | {"client": "", "invalid_first": [], "not_agreed": [why, "more"]})
+    assert subject == "not complete: d/y"
+    assert text.splitlines()[-4:-2] == ["", "It is not the delivery that was agreed on:"]
     assert all(line.isprintable() for line in text.splitlines())
 
 

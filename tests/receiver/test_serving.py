@@ -37,7 +37,7 @@ from upload_client.receiver.serving.metrics import Metrics
 from upload_client.receiver.serving.outcomes import Outcomes
 from upload_client.receiver.serving.pages import serve_pages
 from upload_client.receiver.serving.server import Server
-from upload_client.s3.bucket import Bucket
+from upload_client.s3.bucket import Bucket, NotFound
 from upload_client.sandbox import Sandbox
 from upload_client.settings import load_settings
 from upload_client.validator import ValidatorSettings
@@ -195,6 +195,25 @@ def test_whoever_comes_is_judged_and_again_and_the_outcome_is_told(running, deli
     assert 'upload_client_files_total{verdict="invalid"} 1.0' in figures
     assert 'upload_client_runs_total{complete="yes"} 2.0' in figures
     until(lambda: waiting_in(tmp_path / "outcomes") == [])
+
+
+def test_what_lacks_a_file_that_was_agreed_on_is_not_told_of_as_complete_and_no_receipt_of_it_is_signed(
+    running, deliver, store, tmp_path
+):
+    make_key(tmp_path / "key")
+    control = Bucket(store.control_bucket, client=store.client("s3"))
+    lacking = name()
+    control.put(
+        f"served/{lacking}/expectations.yaml", b"version: 1\ndelivery: {required: [m.json], others: allow}\n"
+    )
+    server = running(signing_key=str(tmp_path / "key"))
+    assert deliver(lacking).exit_code == 0  # every file is valid, and nobody was asked to start
+    until(lambda: server.deliveries()[-1].outcome is not None)
+    (told,) = (one.outcome for one in server.deliveries() if one.delivery_id == lacking)
+    assert (told["complete"], told["valid"], told["signed"]) == (False, 2, None)
+    assert ["m.json" in each for each in told["not_agreed"]] == [True]
+    with pytest.raises(NotFound):
+        control.get(f"served/{lacking}/staging/signature/00000001.json")
 
 
 def test_two_processes_share_the_work_and_each_delivery_has_one_validator(running, deliver, tmp_path):

@@ -74,6 +74,8 @@ def in_short(told: Mapping[str, object]) -> str:
     if told["complete"]:
         return ", ".join(("complete", *receipt_lacks(told)))
     counts = [f"{told[kind]:,} {kind.replace('_', ' ')}" for kind in _NOT_VALID if told[kind]]
+    if told.get("not_agreed"):
+        counts.append("not as agreed")
     client = for_log(str(told["client"]))
     if client != "complete":  # it has gone through all files
         counts.append(f"the client: {client}")
@@ -100,6 +102,9 @@ def outcome_mail(told: Mapping[str, object]) -> tuple[str, str]:
     invalid = told["invalid_first"]
     assert isinstance(invalid, list)
     lines += [f"  {for_log(file['path'])}: {for_log(file['why'])}" for file in invalid]
+    if not_agreed := told.get("not_agreed"):
+        assert isinstance(not_agreed, list)
+        lines += ["", "It is not the delivery that was agreed on:", *map(_indented, not_agreed)]
     if lacks:
         problems = told["receipt_problems"]
         assert isinstance(problems, list)

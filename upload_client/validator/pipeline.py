@@ -317,11 +317,14 @@ class Validator:
                 return
             self._clock.sleep(self._poll_seconds)
 
-    def tally(self, paths: Iterable[str] | None = None) -> Tally:
+    def tally(
+        self, paths: Iterable[str] | None = None, see: Callable[[str, int], object] = lambda *_: None
+    ) -> Tally:
         """Count the files of the delivery by state, as both logs say.
 
         Args:
             paths: the files that belong to it; all that were ever announced, where nobody knows.
+            see: called with each that is valid, and its bytes.
         """
         words: Counter[str | None] = Counter()
         n_bytes = 0
@@ -332,6 +335,7 @@ class Validator:
             words[word if epoch >= 0 else "not delivered"] += 1
             if word == "ok":
                 n_bytes += size
+                see(path, size)
             elif word == "failure" and row is not None and len(examples) < _EXAMPLES:
                 examples.append((path, self._history.message(row) or ""))
         client = self._history.clients.get(self._client_epoch)

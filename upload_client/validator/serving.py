@@ -15,6 +15,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.control.store_probe import adopt_profile
+from upload_client.core import expectations
 from upload_client.core.layout import Layout
 from upload_client.core.object_options import for_control
 from upload_client.core.serving import outcome_mail
@@ -27,7 +28,16 @@ from upload_client.s3.route import NoRoute
 from upload_client.s3.store_clock import StoreClock
 from upload_client.support.clock import SYSTEM
 from upload_client.validator.completing import Completing
-from upload_client.validator.expected import MalformedIndex, index_rows, limits, made_of, make_checker
+from upload_client.validator.expected import (
+    NO_DOCUMENT,
+    InvalidExpectations,
+    MalformedIndex,
+    index_rows,
+    limits,
+    made_of,
+    make_checker,
+    read_expected,
+)
 from upload_client.validator.judging import AT_ONCE, Judging
 from upload_client.validator.pipeline import Outcome, Tally, Validator
 from upload_client.validator.readers import ReaderWorkers, Undecided
@@ -38,6 +48,7 @@ __all__ = ["confined", "serve"]
 
 _WIDTH = 8 * AT_ONCE
 """Uploads that are handed out to be judged, so that there are some while the log is read and written."""
+_MOST_PROBLEMS = 10
 _MAX_SUBJECT = 100
 """Characters, https://docs.aws.amazon.com/sns/latest/api/API_Publish.html."""
 
@@ -136,7 +147,7 @@ def serve(
                 if shards > 1:
                     # After an error they may go on for long: what they have said so far is told.
                     validator.await_others(patience=120.0 if outcome == "stop" else 0.0)
-                told = _told(layout, outcome, _tally(validator, control, layout.index(client_epoch)))
+                told = _told(layout, outcome, *_tally(settings, layout, validator, control, client_epoch))
                 telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
                 telemetry.info("the run of the delivery has ended", **told)
                 completing = Completing(
@@ -177,15 +188,37 @@ def confined(reader_workers: ReaderWorkers) -> str:
         return str(error)
 
 
-def _tally(validator: Validator, control: Bucket, index: str) -> Tally:
-    """Count the files of a client's index by state; not those that earlier runs have delivered."""
+def _tally(
+    settings: ValidatorSettings, layout: Layout, validator: Validator, control: Bucket, epoch: int
+) -> tuple[Tally, list[str]]:
+    """Count the files of a client's index by state; not those that earlier runs have delivered.
+
+    Returns:
+        Those, and why the files together are not the delivery that was agreed on. The start function has
+        looked at that, where there is one; the index is the client's, and may be another one since.
+    """
+    problems: list[str] = []
+    whole = None
     try:
-        return validator.tally(path for path, _ in index_rows(control, index))
-    except (StoreError, MalformedIndex):
-        return validator.tally()
+        expected = read_expected(control, layout)
+        if expected is not None:
+            whole = expectations.Tally(expected.rules)
+        elif settings.require_expectations:
+            problems = [NO_DOCUMENT]
+    except (StoreError, InvalidExpectations) as error:
+        problems = [str(error)]
+    see = (lambda *_: None) if whole is None else whole.add
+    try:
+        tally = validator.tally((path for path, _ in index_rows(control, layout.index(epoch))), see)
+    except (StoreError, MalformedIndex) as error:
+        # Nobody knows what belongs to it. It is not called complete.
+        return validator.tally(), [*problems, f"its index cannot be read: {error}"]
+    if whole is not None:
+        problems += whole.problems(complete=layout.transfer_type == "staging")
+    return tally, problems
 
 
-def _told(layout: Layout, outcome: Outcome, tally: Tally) -> dict[str, object]:
+def _told(layout: Layout, outcome: Outcome, tally: Tally, problems: list[str]) -> dict[str, object]:
     """The message about a run that has ended: docs/receiver.md lists its fields."""
     return {
         "version": 1,
@@ -193,7 +226,8 @@ def _told(layout: Layout, outcome: Outcome, tally: Tally) -> dict[str, object]:
         "delivery_id": layout.delivery_id,
         "transfer_type": layout.transfer_type,
         "complete": (outcome, tally.client_ended, tally.client_said) == ("stop", "stop", "complete")
-        and not tally.invalid + tally.not_judged + tally.not_delivered,
+        and not tally.invalid + tally.not_judged + tally.not_delivered
+        and not problems,
         "validator": outcome,
         "client": for_log(tally.client_said, 300) if tally.client_ended else "no last word",
         "n_files": tally.valid + tally.invalid + tally.not_judged + tally.not_delivered,
@@ -205,6 +239,7 @@ def _told(layout: Layout, outcome: Outcome, tally: Tally) -> dict[str, object]:
         "invalid_first": [
             {"path": for_log(path, 500), "why": for_log(why, 300)} for path, why in tally.invalid_first
         ],
+        "not_agreed": [for_log(each, 500) for each in problems[:_MOST_PROBLEMS]],
     }
 
 
