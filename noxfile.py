@@ -52,6 +52,13 @@ def long(session: nox.Session) -> None:
     session.run("pytest", "-m", "long", *session.posargs)
 
 
+@nox.session(python=PYTHONS[0])
+def ministack(session: nox.Session) -> None:
+    """The receiving end at AWS, from the template to the outcome, in an emulator; a minute or two."""
+    session.install("-e", ".[receiver,signing]", "ministack==1.5.33")
+    session.run("python", "tests/receiver/ministack.py")
+
+
 @nox.session(python=["3.11", "3.13"], venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """All tests, with the oldest version of each dependency that is allowed; `.ci/versions` is quicker."""
