@@ -90,6 +90,7 @@ def test_what_a_receipt_lacks_is_tried_ever_later_but_within_the_hour():
 
 
 @given(st.text())
+@example("the key\nis gone")
 def test_a_mail_never_calls_a_delivery_complete_alone_whose_receipt_is_not_signed(why):
     told = dict.fromkeys(("n_files", "valid", "invalid", "not_judged", "not_delivered", "n_bytes_valid"), 0)
     told |= {"dataset": "d", "delivery_id": "y", "transfer_type": "sample", "complete": True}
