@@ -134,7 +134,7 @@ def test_of_files_synced_at_once_one_that_fails_stops_no_other_that_may_go_on(wo
 def test_files_that_are_moved_at_once_leave_their_folders(world: World) -> None:
     for path, content in TREE.items():
         world.write(f"src/{path}", content)
-    move = {"retain_source_data": False}
+    move = {"retain_source_data": False, "fail_if_missing": False}
     batch = [
         {"source_path": world.path(f"src/{path}"), "destination_path": world.uri(f"dst/{path}"), **move}
         for path in ("a.csv", "b/c.csv", "b/d/e.txt")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.functions.data_sync import sync as module
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock
-from upload_client.functions.data_sync.paths import LocalPlace
+from upload_client.functions.data_sync.paths import LocalPlace, S3Place
 from upload_client.transfer import download
 from upload_client.transfer.looking import look_at, remove_each
 
@@ -191,7 +191,7 @@ def test_a_move_deletes_the_source_when_all_is_confirmed(sides: Sides) -> None:
         assert counts.files_transferred in (3, 4)
 
 
-def test_a_move_that_is_run_again_says_that_nothing_is_left_to_do(sides: Sides) -> None:
+def test_a_move_without_a_source_is_an_error_unless_it_may_have_been_made_before(sides: Sides) -> None:
     move = {"retain_source_data": False}
     with pytest.raises(FileNotFoundError):  # it was never there
         sides.sync(**move)
@@ -199,17 +199,73 @@ def test_a_move_that_is_run_again_says_that_nothing_is_left_to_do(sides: Sides) 
     sides.sync(**move)
     if not sides.from_files and sides.to_files:
         return  # objects stay
-    counts = sides.sync(**move)
+    with pytest.raises(FileNotFoundError, match="fail_if_missing"):  # a name that is mistyped looks the same
+        sides.sync(**move)
+    counts = sides.sync(**move, fail_if_missing=False)
     assert (counts.files_transferred, counts.moved) == (0, 0)
-    assert "nothing is left to do" in sides.world.warnings[0]
     assert sides.there() == {"b/c": "two"}
-    # A single file, by its own name and into a folder; but another file in that folder proves nothing.
-    for target in (f"{sides.target}b/c", f"{sides.target}b/"):
-        assert sides.world.sync(f"{sides.source}b/c", target, **move).files_transferred == 0
-    with pytest.raises(FileNotFoundError):
-        sides.world.sync(f"{sides.source}b/other", f"{sides.target}b/", **move)
-    with pytest.raises(FileNotFoundError):  # and where nothing was to be moved, a source has to be there
-        sides.sync()
+
+
+@pytest.fixture
+def alias(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Another name of a bucket, as an access point has one."""
+    name, open_it = "point-abc-s3alias", S3Place.open
+    monkeypatch.setattr(
+        S3Place,
+        "open",
+        lambda self: open_it(self._replace(bucket=world.bucket.name) if self.bucket == name else self),
+    )
+    return name
+
+
+@pytest.mark.parametrize("options", [{"retain_source_data": False}, {"filter_config": {"exclude": "b"}}])
+@pytest.mark.parametrize("key", ["", "a"])
+def test_nothing_is_deleted_in_a_bucket_that_has_two_names(world: World, alias: str, options, key) -> None:
+    content = {"a": "1", "b": "2"}
+    for path, text in content.items():
+        world.put(f"src/{path}", text)
+    if not (key and "filter_config" in options):  # a single file has nothing beside it that is removed
+        for pair in ((alias, world.bucket.name), (world.bucket.name, alias)):
+            source, target = (f"s3://{bucket}/src/{key}" for bucket in pair)
+            with pytest.raises(UsageError, match="may be one place under two names"):
+                world.sync(source, target, **options)
+    with pytest.raises(UsageError, match="lie in each other"):
+        world.sync(f"s3://{alias}/src/", world.uri("src/below/"))
+    assert world.objects(world.bucket, "src/") == content
+    assert world.objects(world.bucket) == {f"src/{path}": text for path, text in content.items()}
+
+
+@pytest.mark.parametrize("written", [1, 2])
+def test_the_same_key_in_two_buckets_is_two_places(world: World, written: int) -> None:
+    for bucket in (world.bucket, world.other)[:written]:  # where both are there, a look tells them apart
+        world.put("src/a", "1", bucket)
+    counts = world.sync(world.uri("src/"), world.uri("src/", world.other), retain_source_data=False)
+    assert counts.moved == 1
+    assert (world.objects(world.bucket), world.objects(world.other)) == ({}, {"src/a": "1"})
+
+
+def test_what_another_sync_brings_meanwhile_is_not_removed(sides: Sides, monkeypatch) -> None:
+    sides.have({"a": "1"})
+    sides.have_there({"extra": "x"})
+    failpoint = module.failpoints.reach
+
+    def arrive(name: str) -> None:
+        if name == "between:sync:sent":
+            sides.have({"late": "2"})
+        failpoint(name)
+
+    listed = module._Sync._there
+
+    def there(self, target, *, is_file):
+        sides.have_there({"late": "2"})  # the destination is listed when the source has been
+        return listed(self, target, is_file=is_file)
+
+    monkeypatch.setattr(module.failpoints, "reach", arrive)
+    monkeypatch.setattr(module._Sync, "_there", there)
+    counts = sides.sync()
+    assert counts.removed == 1
+    assert sides.there() == {"a": "1", "late": "2"}
+    assert "meanwhile" in sides.world.warnings[-1]
 
 
 def test_a_move_leaves_what_filters_keep_out(sides: Sides) -> None:

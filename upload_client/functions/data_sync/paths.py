@@ -169,7 +169,7 @@ def head_s3(place: S3Place, bucket: Bucket) -> Facts | None:
     """The object of that very key; None: there is none."""
     if place.is_folder:
         return None
-    whole = Bucket(place.bucket, client=bucket.client)
+    whole = Bucket(bucket.name, client=bucket.client)
     info = repeat_while_lost(lambda: whole.head(place.key, checksum=False))
     return None if info is None else Facts(info.size, info.last_modified, info.etag)
 

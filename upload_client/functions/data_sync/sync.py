@@ -15,6 +15,7 @@ import contextlib
 import errno
 import logging
 import os
+import secrets
 import stat
 import struct
 import time
@@ -64,6 +65,7 @@ from upload_client.functions.data_sync.paths import (
     walk_local,
 )
 from upload_client.s3.bucket import (
+    AccessDenied,
     Bucket,
     NotFound,
     ObjectInfo,
@@ -99,6 +101,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _FEW: Final = 5
+_SKEW: Final = 15 * 60  # seconds; a clock that is further off has every request refused
 _COMPARED: Final = 4096
 _TRIES: Final = 3
 _ASKED: Final = 16
@@ -160,8 +163,8 @@ def run_sync(request: DataSyncRequest, warn: Callable[[str], object] = _log.warn
         warn: hears warnings, one line each.
 
     Raises:
-        FileNotFoundError: the source is not there, and `fail_if_missing`; of a move that was made before, its
-            destination proves that nothing is left to do.
+        FileNotFoundError: the source is not there, and `fail_if_missing`; so it is, too, of a move that was
+            made before: what lies at its destination does not prove that.
         ValueError: filters keep nothing of it, or the request makes no sense (`UsageError`).
         SyncFailed: files could not be sent. Nothing was removed.
         StoreError: S3 refuses.
@@ -257,7 +260,7 @@ class _Sync:
             elif os.path.isfile(source.path) and not source.is_folder:
                 is_file = True
             else:
-                self._source_missing(source, f"{source.uri} does not exist")
+                self._source_missing(f"{source.uri} does not exist")
                 return None
         else:
             bucket = source.open()
@@ -265,43 +268,20 @@ class _Sync:
             if not is_file:
                 source = source.folder()
                 if not _has_objects(source):
-                    self._source_missing(
-                        self.source, f"{source.uri} does not exist, neither as an object nor as a folder"
-                    )
+                    self._source_missing(f"{source.uri} does not exist, neither as an object nor as a folder")
                     return None
         return source, self._goal(source, is_file=is_file), is_file
 
-    def _source_missing(self, source: Place, text: str) -> None:
-        if self._moved_before(source):
-            self._warn(
-                for_terminal(f"{source.uri} is not there any more, and {self.target.uri} is:")
-                + " nothing is left to do of this move"
-            )
-        else:
-            self._missing(text, FileNotFoundError)
+    def _source_missing(self, text: str) -> None:
+        if self._moves:
+            text += "; where a move may have been made before, say so with fail_if_missing=false"
+        self._missing(text, FileNotFoundError)
 
     @property
     def _moves(self) -> bool:
         """Whether the source is deleted once its copy is confirmed; objects that are fetched never are."""
         fetches = isinstance(self.source, S3Place) and isinstance(self.target, LocalPlace)
         return not self.request.retain_source_data and not fetches
-
-    def _moved_before(self, source: Place) -> bool:
-        """Whether a source that is not there has surely been moved: its destination is there.
-
-        What goes into a folder under its own name is looked for there; a folder that others may use as well
-        proves nothing.
-        """
-        if not self._moves:
-            return False
-        if not source.is_folder and _is_file(self._goal(source, is_file=True)):
-            return True
-        if self.target.is_folder and not source.is_folder:
-            return False
-        goal = self._goal(source, is_file=False)
-        if isinstance(goal, S3Place):
-            return _has_objects(goal)
-        return next(walk_local(goal.path), None) is not None
 
     def _goal(self, source: Place, *, is_file: bool) -> Place:
         """The very place where the source goes."""
@@ -449,7 +429,10 @@ class _Sync:
         size_only = request.size_only and not moves
         decided = self._decided(source, target, there, files, size_only=size_only)
         wanted = isinstance(target, LocalPlace) or moves
+        apart = not (moves or request.delete) or not _may_be_one(source, target)
         for item, send in decided:
+            # Of one place, both listings would say the same of each file.
+            apart = apart or item.there is None or item.there != item.source
             if isinstance(target, LocalPlace):
                 plan.paths.append(item.path)
             if send:
@@ -465,8 +448,11 @@ class _Sync:
                 ValueError,
             )
             return
+        if not apart:
+            self._refuse_one_place(source, target)
         self._refuse_names(source, target, plan, is_file=is_file)
         extra = self._extra(there) if request.delete and not is_file else []
+        young = {path for path in extra if _FACTS.unpack_from(there[path])[1] >= self.began - _SKEW}
         self.counts.kept = plan.n_kept
         if isinstance(target, LocalPlace) and extra:
             in_the_way = _in_the_way(plan.send, extra)
@@ -488,9 +474,53 @@ class _Sync:
         failpoints.reach("between:sync:sent")
         if isinstance(target, LocalPlace):
             self._freshen(target, plan)
-        self._remove_extra(source, target, extra)
+        self._remove_extra(source, target, self._still_extra(source, target, extra, young))
         if moves:
             self._remove_source(source, target, plan, confirmed)
+
+    def _refuse_one_place(self, source: Place, target: Place) -> None:
+        """Refuse to delete where two names may be those of one bucket (an access point's alias)."""
+        assert isinstance(source, S3Place)
+        assert isinstance(target, S3Place)
+        here, there = source.open(), target.open()
+        name = f".upload-client-{secrets.token_hex(8)}.probe"
+        repeat_while_lost(partial(there.put, name, b""))
+        try:
+            is_one = repeat_while_lost(lambda: here.head(name, checksum=False)) is not None
+        except AccessDenied:
+            is_one = True  # for all that is known
+        finally:
+            try:
+                repeat_while_lost(partial(there.rm, name))
+            except StoreError as error:
+                self._warn(f"{for_terminal(f'{there}{name}')} was written to look, and stays: {error}")
+        if is_one:
+            raise UsageError(
+                f"{source.uri} and {target.uri} may be one place under two names, and what is deleted at one"
+                " would be gone at the other; nothing was done",
+                hint="Name two places that are apart, each bucket by its own name.",
+            )
+
+    def _still_extra(self, source: Place, target: Place, extra: list[str], young: set[str]) -> list[str]:
+        """All that the source does not have, either, now: another sync may have brought it since the listing.
+
+        Args:
+            source: where it is looked for.
+            target: where it is.
+            extra: what the listing of the source did not have.
+            young: those that may have been written since this sync has begun.
+        """
+        if isinstance(target, LocalPlace):
+            young = {path for path in extra if _changed_since(local_path(target.path, path), self.began)}
+        if not young:
+            return extra
+        sees = self._sees(source)
+        come = {path for path in _facts_of(source, sorted(young)) if self.filters.keep(sees(path))}
+        if come:
+            self._warn(
+                f"{len(come):,} files have come to {source.uri} and {target.uri} meanwhile, and stay there"
+            )
+        return [path for path in extra if path not in come]
 
     def _extra(self, there: dict[str, bytes]) -> list[str]:
         """Everything that only the destination has; what stands for an empty folder stays."""
@@ -1015,10 +1045,12 @@ def _has_objects(folder: S3Place) -> bool:
     return bool(repeat_while_lost(lambda: list(islice(bucket.list(), 1))))
 
 
-def _is_file(place: Place) -> bool:
-    if isinstance(place, S3Place):
-        return head_s3(place, place.open()) is not None
-    return os.path.isfile(place.path)
+def _changed_since(path: str, moment: float) -> bool:
+    """Whether a file was written or renamed since then."""
+    try:
+        return os.lstat(path).st_ctime >= moment - 1  # the clocks of file systems tick in steps
+    except OSError:
+        return False
 
 
 def _name(place: Place) -> str:
@@ -1026,11 +1058,31 @@ def _name(place: Place) -> str:
     return whole.rstrip("/").rpartition("/")[2]
 
 
+def _may_be_one(source: Place, target: Place) -> bool:
+    """Whether two places could be the same if their buckets were: two names may lead to one."""
+    return (
+        isinstance(source, S3Place)
+        and isinstance(target, S3Place)
+        and source.bucket != target.bucket
+        and source.key == target.key
+    )
+
+
+def _is_alias(bucket: str) -> bool:
+    """Whether a name is not that of a bucket, but of an access point to one, which the name does not tell.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    """
+    return bucket.startswith("arn:") or bucket.endswith(("-s3alias", "--ol-s3", ".mrap"))
+
+
 def _refuse_nesting(source: Place, target: Place, *, delete: bool) -> None:
     """Refuse to sync a folder into itself, or to where it lies if what is not in it is removed there."""
     if isinstance(source, S3Place) and isinstance(target, S3Place):
-        if source.bucket != target.bucket:
-            return
+        if source.bucket != target.bucket and (
+            source.key == target.key or not (_is_alias(source.bucket) or _is_alias(target.bucket))
+        ):
+            return  # of the same key in two, it is found out (`_refuse_one_place`)
         here, there = f"/{source.key}", f"/{target.key}"
     elif isinstance(source, LocalPlace) and isinstance(target, LocalPlace):
         here, there = (
