@@ -12,9 +12,11 @@ import zipfile
 import zlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from upload_client.expectations.findings import NotOpened
-from upload_client.expectations.packed import BGZF_END, Budget
+from upload_client.expectations.packed import BGZF_END, Budget, Unpacked
 from upload_client.validator import opening
 from upload_client.validator.content import Unreadable
 from upload_client.validator.opening import format_of, open_as
@@ -94,6 +96,40 @@ def test_what_is_packed_opens_whole_in_one_member_or_several(suffix, name):
     pack = PACKERS[suffix]
     assert opened(f"{name}.{suffix}", pack(CSV)) == ""
     assert opened(f"{name}.{suffix}", pack(CSV) + pack(CSV[4:])) == ""
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=20), st.integers(0, 9000)), max_size=4),
+    st.integers(1, 300_000),
+    st.integers(1, 5000),
+)
+def test_what_is_packed_comes_out_as_it_went_in_in_pieces_of_any_size(parts, n, n_read):
+    """Of what packs very well much is still to come when all of it was taken in."""
+    members = [content * often for content, often in parts] or [b""]
+    packed = b"".join(map(gzip.compress, members))
+    unpacked = Unpacked("gzip", io.BufferedReader(_Slow(packed, n_read)), len(packed), Budget(10**9))
+    found = b""
+    while piece := unpacked.read(n):
+        found += piece
+    assert found == b"".join(members)
+    assert unpacked.size == len(found)
+    if len(packed) > 1:
+        cut = Unpacked("gzip", io.BytesIO(packed[:-1]), len(packed) - 1, Budget(10**9))
+        with pytest.raises(ValueError, match="it is cut"):
+            cut.read_on()
+
+
+class _Slow(io.BytesIO):
+    """Gives a few bytes at once."""
+
+    def __init__(self, data, n):
+        super().__init__(data)
+        self._n = n
+
+    def readinto(self, buffer):
+        piece = self.read(min(self._n, len(buffer)))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 @pytest.mark.parametrize("suffix", PACKERS)

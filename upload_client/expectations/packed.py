@@ -16,6 +16,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any, BinaryIO, Protocol, cast
 
 from upload_client.core.text import for_log
@@ -23,11 +24,13 @@ from upload_client.expectations.findings import NotOpened
 
 __all__ = [
     "BGZF_END",
+    "INFLATE_ERRORS",
     "KEPT",
     "MODULES",
     "Budget",
     "Member",
     "Unpacked",
+    "inflater",
     "is_bgzf",
     "tar_members",
     "zip_members",
@@ -48,6 +51,38 @@ _MAGIC = {"gzip": (b"\x1f\x8b",), "bzip2": (b"BZh",), "xz": (b"\xfd7zXZ\0",), "z
 _ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
 MODULES = {"zstd": "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"}
 """Modules that Python itself does not have everywhere."""
+
+
+_zlib: ModuleType = zlib
+INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error,)
+"""Whatever an `inflater` raises for what is damaged."""
+try:
+    from isal import isal_zlib
+except ImportError:  # there is none for this platform
+    pass
+else:
+    _zlib = isal_zlib  # several times as fast
+    INFLATE_ERRORS = (zlib.error, cast("type[Exception]", isal_zlib.error))
+
+
+class _Inflater(Protocol):
+    eof: bool
+    unused_data: bytes
+    unconsumed_tail: bytes
+
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes: ...
+
+
+def inflater(wbits: int = zlib.MAX_WBITS) -> _Inflater:
+    """A decompressor of Deflate, with zlib's face, that compares checksums.
+
+    It may have taken in all that it was given, and still have something to give.
+
+    Args:
+        wbits: as zlib has it: what is around.
+    """
+    made: _Inflater = _zlib.decompressobj(wbits)
+    return made
 
 
 class Budget:
@@ -88,7 +123,7 @@ class _Gzip:
     """zlib's, with the face of the others. It compares checksum and length of the member."""
 
     def __init__(self) -> None:
-        self._zlib = zlib.decompressobj(31)
+        self._zlib = inflater(31)
         self.needs_input = True
 
     @property

@@ -118,6 +118,9 @@ class _Open(io.RawIOBase):
     def seek(self, offset: int, whence: int = 0) -> int:
         return self._file.seek(offset, whence)
 
+    def read(self, n: int = -1) -> bytes:
+        return self._file.read(n)  # at once, without the copy that it would be made of
+
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
         if isinstance(self._file, (io.BufferedIOBase, io.RawIOBase)):  # without a copy
             return self._file.readinto(buffer) or 0

@@ -50,6 +50,38 @@ def _pass_over(stream: BinaryIO, n: int, what: str) -> None:
         n -= len(piece)
 
 
+def _pass_over_records(stream: BinaryIO, lengths: struct.Struct, least: int, what: str) -> None:
+    """Pass over records to the end of a file, many in each block that is read.
+
+    Args:
+        stream: at the first of them.
+        lengths: what a record begins with: the lengths of its parts, which follow.
+        least: bytes of the first part at least.
+        what: a record is, for sentences.
+    """
+    unpack_from, head = lengths.unpack_from, lengths.size
+    n, data, at = 0, b"", 0
+    while True:
+        end = len(data) - head
+        while at <= end:
+            parts = unpack_from(data, at)
+            n += 1
+            if parts[0] < least:
+                raise ValueError(f"{what} {n:,} is too short")
+            at += head + sum(parts)
+        beyond = at - len(data)
+        if beyond > 0:  # the rest of this one lies in what follows
+            _pass_over(stream, beyond, f"{what} {n:,}")
+        data = data[at:] + stream.read(_PIECE)
+        at = 0
+        if len(data) < head:
+            data += stream.read(head - len(data))
+        if not data:
+            return
+        if len(data) < head:
+            raise ValueError(f"it is cut in {what} {n + 1:,}")
+
+
 def _number(stream: BinaryIO, what: str) -> int:
     """An int32 that must not be negative."""
     n = int.from_bytes(_exactly(stream, 4, what), "little", signed=True)
@@ -74,13 +106,7 @@ def open_bam(file: BinaryIO, size: int, budget: Budget) -> None:
     _pass_over(stream, _number(stream, "its header"), "its header")
     for _ in range(_number(stream, "its header")):
         _pass_over(stream, _number(stream, "its header") + 4, "its header")
-    n = 0
-    while head := stream.read(4):
-        n += 1
-        length = int.from_bytes(head + _exactly(stream, 4 - len(head), f"alignment {n:,}"), "little")
-        if length < 32:
-            raise ValueError(f"alignment {n:,} is too short")
-        _pass_over(stream, length, f"alignment {n:,}")
+    _pass_over_records(stream, struct.Struct("<I"), 32, "alignment")
     if unpacked.size is None:
         unpacked.read_on()
 
@@ -93,13 +119,7 @@ def open_bcf(file: BinaryIO, size: int, budget: Budget) -> None:
     header = _exactly(stream, _number(stream, "its header"), "its header")
     if _VCF_COLUMNS not in header:
         raise ValueError("its header names no columns")
-    n = 0
-    while head := stream.read(8):
-        n += 1
-        shared, single = struct.unpack("<II", head + _exactly(stream, 8 - len(head), f"record {n:,}"))
-        if shared < 24:
-            raise ValueError(f"record {n:,} is too short")
-        _pass_over(stream, shared + single, f"record {n:,}")
+    _pass_over_records(stream, struct.Struct("<II"), 24, "record")
     if unpacked.size is None:
         unpacked.read_on()
 

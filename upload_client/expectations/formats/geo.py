@@ -8,11 +8,10 @@ http://bigtiff.org. LAS 1.4 R15: https://www.asprs.org/divisions-committees/lida
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import BinaryIO
 
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
-from upload_client.expectations.packed import Budget
+from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 
 __all__ = ["open_las", "open_tiff"]
 
@@ -197,13 +196,16 @@ class _Tiff:
 
     def _inflate(self, offset: int, n: int, what: str) -> None:
         """Unpack a strip or tile to the checksum at its end; Pillow takes one that ends early for whole."""
-        unpacker = zlib.decompressobj()
+        unpacker = inflater()
         data = self._at(offset, n, what)
         try:
-            while data and not unpacker.eof:
-                self._budget.take(len(unpacker.decompress(data, _PIECE)))
+            while not unpacker.eof:
+                piece = unpacker.decompress(data, _PIECE)
+                self._budget.take(len(piece))
                 data = unpacker.unconsumed_tail
-        except zlib.error as error:
+                if not piece and not data:
+                    break
+        except INFLATE_ERRORS as error:
             raise ValueError(f"pixels of {what} are damaged: {error}") from None
         if not unpacker.eof:
             raise ValueError(f"pixels of {what} are damaged: they have no end")

@@ -11,7 +11,6 @@ import importlib
 import io
 import json
 import math
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -19,7 +18,7 @@ from upload_client.core.digests import Digests
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.packaging.zarr import Array, array_of
-from upload_client.expectations.packed import MODULES, Budget, Unpacked
+from upload_client.expectations.packed import INFLATE_ERRORS, MODULES, Budget, Unpacked, inflater
 
 __all__ = ["MAX_CHUNK", "open_chunk", "unpack"]
 
@@ -158,10 +157,10 @@ def _undone(name: str, how: Mapping[str, Any], data: Any, budget: Budget) -> Any
             found = cast("BinaryIO", io.BufferedReader(whole, _PIECE)).read(MAX_CHUNK + 1)
             return _bounded(found)
         case "zlib":
-            inner = zlib.decompressobj()
+            inner = inflater()
             try:
                 found = _bounded(inner.decompress(packed, MAX_CHUNK + 1))
-            except zlib.error as error:
+            except INFLATE_ERRORS as error:
                 raise ValueError(f"it is damaged: {error}") from None
             if not inner.eof or inner.unused_data:
                 raise ValueError("it is cut" if not inner.eof else "bytes stand behind its end")
