@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from upload_client.receiver.packaging import default_name, lambda_zip, modules
+from upload_client.core.records import VERSION
+from upload_client.receiver import packaging
+from upload_client.receiver.packaging import RUNTIME, default_name, lambda_zip, modules
+
+IS_COMPILED = sys.version_info[:2] == RUNTIME
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +28,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_small(archive):
-    assert archive.stat().st_size < 500_000
+    assert archive.stat().st_size < 500_000 + 1_200_000 * IS_COMPILED
     with zipfile.ZipFile(archive) as opened:
         assert opened.testzip() is None
 
@@ -47,6 +52,45 @@ def test_the_same_code_makes_the_same_zip_and_other_code_another_name(archive):
     assert default_name(content) != default_name(content + b" ")
     with zipfile.ZipFile(io.BytesIO(content)) as opened:
         assert {entry.date_time for entry in opened.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+@pytest.mark.parametrize("name", ["receiver.yaml", "hand_over.yaml"])
+def test_the_templates_ask_for_the_python_whose_modules_a_zip_holds(name):
+    text = Path(packaging.__file__).with_name(name).read_text()
+    assert set(re.findall(r"Runtime: (\S+)", text)) == {"python{}.{}".format(*RUNTIME)}
+
+
+def test_what_is_compiled_is_used_in_place_of_the_sources_and_is_the_same_each_time(tmp_path):
+    program = """
+import sys
+from upload_client.receiver import packaging
+packaging.RUNTIME = sys.version_info[:2]
+sys.stdout.buffer.write(packaging.lambda_zip())
+"""
+    made = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert made[0] == made[1]
+    with zipfile.ZipFile(io.BytesIO(made[0])) as opened:
+        assert opened.namelist()[0].startswith("upload_client/")  # by which it is known for one of ours
+        opened.extractall(tmp_path)
+    for source in tmp_path.rglob("*.py"):
+        source.write_text("this is not read")
+    process = subprocess.run(
+        [sys.executable, "-B", "-c", "import upload_client.core.records as r; print(r.__file__, r.VERSION)"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert process.stdout.split() == [str(tmp_path / "upload_client/core/records.py"), str(VERSION)]
 
 
 LAMBDA = """boto3 botocore s3transfer jmespath urllib3 dateutil six
@@ -95,7 +139,7 @@ print(json.dumps(handlers.start({{"protocol": 1}}, Context)))
 
 
 def test_the_zip_of_the_functions_is_small_and_holds_nothing_of_the_client():
-    assert len(lambda_zip("functions")) < 800_000
+    assert len(lambda_zip("functions")) < 800_000 + 1_900_000 * IS_COMPILED
     names = list(modules("functions"))
     assert names[0].startswith("upload_client/")  # by which it is known for one of ours
     assert "upload_client/functions/base/handler.py" in names

@@ -4,26 +4,34 @@ The first holds the modules of `upload_client.validator`, what they import of th
 second those of `upload_client.functions`, and filelock. Both libraries are pure Python. boto3 is in Lambda's
 runtime; pydantic and aws-lambda-powertools come with a layer, as do the libraries that look into Parquet,
 FITS, ASDF and images, where they are wanted.
+
+Lambda keeps nothing that Python has compiled, so that each new process of a function would compile all of it
+again, a third of its start. Where a zip is made by the Python that Lambda has, it holds that as well.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import io
+import marshal
+import sys
 import zipfile
-from collections.abc import Iterator
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import upload_client
 from upload_client.errors import UsageError
 
-__all__ = ["FUNCTION_LAYERS", "LAYERS", "Content", "default_name", "lambda_zip", "modules"]
+__all__ = ["FUNCTION_LAYERS", "LAYERS", "RUNTIME", "Content", "default_name", "lambda_zip", "modules"]
 
 Content = Literal["validator", "functions"]
 """Whose functions a zip holds."""
+
+RUNTIME: Final = (3, 13)
+"""The version of Python that the templates ask Lambda for."""
 
 LAYERS = {
     "AWSLambdaPowertoolsPythonV3": "pydantic, aws-lambda-powertools",
@@ -61,7 +69,7 @@ def modules(what: Content = "validator") -> dict[str, bytes]:
         found[name] = path.read_bytes()
         wanted.update(_imported(ast.parse(found[name])))
         wanted.update(_parents(_name(path)))
-    spec = find_spec(library)
+    spec = importlib.util.find_spec(library)
     if spec is None or spec.origin is None:
         raise UsageError(
             f"the zip holds {library}, which is not installed here",
@@ -82,15 +90,38 @@ _CONTENTS: dict[Content, tuple[tuple[str, ...], str]] = {
 
 
 def lambda_zip(what: Content = "validator") -> bytes:
-    """A zip itself; the same code makes the same bytes."""
+    """A zip itself; the same code and the same version of Python make the same bytes."""
     made = io.BytesIO()
+    files = modules(what)
+    if sys.version_info[:2] == RUNTIME:
+        files |= _compiled(files)
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in modules(what).items():
+        for name, content in files.items():
             entry = zipfile.ZipInfo(name, _LONG_AGO)
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
     return made.getvalue()
+
+
+def _compiled(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What Python makes of modules: where it looks for that, and what is in it.
+
+    It says by itself that it need not be held against the source, whose time a zip does not keep
+    (https://peps.python.org/pep-0552/). Marshal's version 2 has no references, which depend on what else is
+    in memory.
+    """
+    found = {}
+    for name, source in files.items():
+        folder, _, file = name.rpartition("/")
+        tag = sys.implementation.cache_tag
+        code = compile(source, f"/var/task/{name}", "exec", dont_inherit=True)
+        head = importlib.util.MAGIC_NUMBER + _UNCHECKED + importlib.util.source_hash(source)
+        found[f"{folder}/__pycache__/{file.removesuffix('.py')}.{tag}.pyc"] = head + marshal.dumps(code, 2)
+    return found
+
+
+_UNCHECKED: Final = (0b01).to_bytes(4, "little")
 
 
 def default_name(content: bytes, what: Content = "validator") -> str:

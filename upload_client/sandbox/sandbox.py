@@ -312,7 +312,7 @@ class Sandbox:
         validator = {
             **places,
             "worker_function": WORK_FUNCTION,
-            "poll_seconds": 0.1,
+            "poll_seconds": 0.2,
             "poll_longest_seconds": 1.0,
             "endpoint_url": self.endpoint_url,
             "endpoints": endpoints,
