@@ -105,7 +105,7 @@ def lambda_zip(what: Content = "validator") -> bytes:
 
 
 def _compiled(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """What Python makes of modules: where it looks for that, and what is in it.
+    """Compile modules, for the names under which Python looks for that.
 
     It says by itself that it need not be held against the source, whose time a zip does not keep
     (https://peps.python.org/pep-0552/). Marshal's version 2 has no references, which depend on what else is
