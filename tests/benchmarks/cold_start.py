@@ -140,6 +140,7 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--home", type=Path, required=True)
     options.add_argument("--turns", type=int, default=9)
+    options.add_argument("--boto3", metavar="VERSION", help="that of a runtime, such as 1.36.0")
     options.add_argument("--out", type=Path)
     given = options.parse_args()
     given.home.mkdir(parents=True, exist_ok=True)
@@ -147,6 +148,8 @@ def main() -> None:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", given.home / "venv"], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *LAYER], check=True)
+    if given.boto3:
+        subprocess.run([python, "-m", "pip", "install", "-q", f"boto3=={given.boto3}"], check=True)
     sizes = {}
     for what in ("validator", "functions"):
         packed = lambda_zip(what)

@@ -20,6 +20,7 @@ A client made here
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,6 +31,7 @@ import botocore.handlers
 import botocore.session
 from botocore.loaders import create_loader
 
+from upload_client.errors import UsageError
 from upload_client.s3 import answer_size, listing, network, request_log, write_guard
 from upload_client.s3.skew import explain_expiry
 from upload_client.s3.trouble import refuse_pages
@@ -42,6 +44,9 @@ __all__ = ["RETRIES", "Endpoints", "client", "one_of_many", "s3_client"]
 
 RETRIES = {"mode": "standard", "total_max_attempts": 3}
 """Botocore's standard mode: at most two repeats, some 3 s apart at most, none when an outage lasts."""
+
+OLDEST_BOTO3 = (1, 36)
+"""The oldest version that works, as `pyproject.toml` says; botocore's has the same number."""
 
 _CONNECT_TIMEOUT = 10.0
 _READ_TIMEOUT = 60.0
@@ -105,7 +110,9 @@ def client(
 
     Raises:
         SettingsError: A proxy or a file of certificates that is named cannot be used.
+        UsageError: The boto3 that is installed is too old.
     """
+    _refuse_old_boto3()
     if session is None:
         session = boto3.Session()
     explain_expiry(session.get_credentials())
@@ -151,6 +158,17 @@ def client(
     request_log.watch(made)
     failpoints.watch(made)
     return made
+
+
+def _refuse_old_boto3() -> None:
+    """Say which version is there: a runtime of Lambda brings its own, whatever a package asks for."""
+    there = tuple(map(int, re.findall(r"\d+", botocore.__version__)[:2]))
+    if there < OLDEST_BOTO3:
+        raise UsageError(
+            f"the boto3 here is {boto3.__version__}, and too old: it takes no checksums as this program sends"
+            f" them; needed is {'.'.join(map(str, OLDEST_BOTO3))} or newer",
+            hint="pip install --upgrade boto3; in Lambda take a newer runtime, or a layer with boto3.",
+        )
 
 
 def _end_the_search(

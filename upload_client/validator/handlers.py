@@ -49,7 +49,7 @@ from upload_client.core.records import (
     decode_segment,
 )
 from upload_client.core.text import for_log
-from upload_client.errors import Locked, LockLost
+from upload_client.errors import Locked, LockLost, UsageError
 from upload_client.s3 import clients
 from upload_client.s3.bucket import (
     AnswerLost,
@@ -141,6 +141,9 @@ def start(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — a
     except StoreError as error:
         traceback.print_exc()
         code, messages = "store_error", (str(error),)
+    except UsageError as error:  # such as a boto3 that is too old
+        traceback.print_exc()
+        code, messages = "misconfigured", (str(error),)
     if code in _OUR_FAULT:
         count_failed_start(code, for_log("; ".join(messages), _MAX_MESSAGE))
     errors = [{"code": code, "message": for_log(message, _MAX_MESSAGE)} for message in messages]
