@@ -19,6 +19,11 @@ from upload_client.sandbox.sandbox import WORK_FUNCTION
 from upload_client.settings import load_settings, with_parameter
 
 
+@pytest.fixture(autouse=True, scope="module")
+def started(as_people_start_it):
+    """Here nothing is forked."""
+
+
 def test_the_profile_logs_in_without_a_question_and_leads_to_the_receivers_settings(sandbox):
     settings = load_settings(profile=sandbox.profile, environ={})
     session = open_session(settings, prompt=None)
