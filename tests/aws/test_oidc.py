@@ -305,6 +305,25 @@ def test_an_answer_that_is_none_is_refused_in_our_words(issuer, settings, path, 
 
 
 @pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:2375/x", "https://localhost/x", "http://[::1]:80/x"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_an_issuer_elsewhere_leads_no_login_to_what_listens_on_this_machine(
+    settings, monkeypatch, endpoint, plain
+):
+    there = "https://login.example"
+    asked = []
+
+    def ask(_self, url, _body=None):
+        asked.append(url)
+        places = {"token_endpoint": endpoint, "device_authorization_endpoint": f"{there}/device"}
+        return 200, {"issuer": there} | places
+
+    monkeypatch.setattr(OidcLogin, "_ask", ask)
+    with pytest.raises(LoginRefused, match="names no token_endpoint"):
+        open_session(settings.model_copy(update={"oidc_issuer": there, "plain_http": plain}), prompt=Person())
+    assert asked == [f"{there}/.well-known/openid-configuration"]
+
+
 def test_an_issuer_that_asks_to_be_asked_later_is_not_reachable(issuer, settings, status):
     issuer.answers["/.well-known/openid-configuration"] = [(status, {})]
     with pytest.raises(NotReachable, match=str(status)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import errno
@@ -20,6 +21,7 @@ import time
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 import waiting
@@ -499,6 +501,30 @@ def test_where_nobody_answers_not_each_message_is_tried(webhook, serving, tmp_pa
     assert webhook.messages.empty()
 
 
+def test_messages_that_are_never_taken_stand_in_no_other_ones_way(tmp_path, monkeypatch):
+    """Such as those about files whose names a firewall before the webhook takes for an attack."""
+    from upload_client.receiver.serving import outcomes
+
+    now, taken = [0.0], []
+    clock = SimpleNamespace(monotonic=lambda: now[0], time=time.time, time_ns=time.time_ns)
+    monkeypatch.setattr(outcomes, "time", clock)
+    (tmp_path / "waiting").mkdir()
+
+    def tell(body: bytes) -> str:
+        taken.append(body)
+        return "it answered 403" if body.startswith(b"odd") else ""
+
+    way = outcomes._Way("webhook", tell, tmp_path / "waiting", lambda *_: None)
+    for n in range(5):
+        way.add(f"{n}", f"odd {n}")
+    way.add("sound", "sound")
+    way._pass()
+    assert b"sound" not in taken  # several in a row were refused: perhaps nobody is there
+    while b"sound" not in taken:
+        assert len(taken) < 10
+        now[0] += way._pass()
+
+
 def test_the_same_outcome_waits_once(serving, tmp_path):
     outcomes = Outcomes(serving, tmp_path / "waiting", lambda *_: None)
     outcomes.add(TOLD, 1)
@@ -672,6 +698,21 @@ def test_figures_and_deliveries_are_there_for_programs_and_nothing_else(site):
     (told,) = json.loads(get(url + "/deliveries.json")[2])
     assert (told["dataset"], told["validators"], told["client"]["epoch"]) == ("d", 1, 1)
     assert get(url + "/../etc/passwd")[0] == 404
+
+
+def test_who_holds_connections_takes_no_threads_without_end_and_keeps_no_supervisor_out(site, capfd):
+    url = site(looked_at=time.monotonic())
+    port = url.rpartition(":")[2]
+    before = threading.active_count()
+    with contextlib.ExitStack() as held:
+        for _ in range(100):
+            held.enter_context(socket.create_connection(("127.0.0.1", int(port)))).sendall(
+                b"GET / HTTP/1.1\r\nX: "
+            )
+        assert get(f"{url}/health")[0] == 200
+        until(lambda: threading.active_count() - before <= 65)
+    until(lambda: threading.active_count() <= before)
+    assert capfd.readouterr().err == ""  # nor are they told of, one by one, in the operator's log
 
 
 def test_an_address_of_ipv6_is_one():

@@ -176,7 +176,7 @@ def test_a_reader_has_the_variables_it_needs_and_no_other(monkeypatch):
     assert environment()["LC_ALL"] == "C.UTF-8"
     with ReaderWorkers(1) as reader_workers:
         reader_workers.confinement()
-        (process,) = reader_workers._idle
+        ((_, process),) = reader_workers._pool._idle
         seen = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
     names = {one.partition(b"=")[0].decode() for one in seen if one}
     assert names <= confinement._KEPT | {"PYTHONPATH", "OMP_NUM_THREADS"}
@@ -222,7 +222,8 @@ def test_the_first_reader_worker_says_what_it_can_do_and_no_other(monkeypatch):
         first = reader_workers._take()
         second = reader_workers._take()
         assert told == [first.confinement]
-        reader_workers._idle.extend([first, second])
+        for each in (first, second):
+            reader_workers._pool.keep(reader_workers, each)
 
 
 def test_a_check_of_the_receivers_own_reads_what_the_receiver_names(tmp_path):
@@ -280,7 +281,7 @@ def test_ctrl_c_is_not_blamed_on_the_file_that_is_read_just_then(tmp_path):
 def test_a_reader_worker_has_no_terminal():
     with ReaderWorkers(1) as reader_workers:
         reader_workers.confinement()
-        (process,) = reader_workers._idle
+        ((_, process),) = reader_workers._pool._idle
         assert os.getsid(process.pid) == process.pid != os.getsid(0)
 
 

@@ -177,7 +177,7 @@ def test_a_pickle_is_never_loaded(judge, reader_workers):
     np.savez(data, x=np.array([Boom()], object))
     assert "(a pickle), which are never loaded" in judge("{format: npz}", data.getvalue())
     assert judge("{format: npy}", pickle.dumps(Boom())) != ""
-    (process,) = reader_workers._idle
+    ((_, process),) = reader_workers._pool._idle
     assert process.poll() is None
 
 
@@ -408,7 +408,7 @@ def test_a_reader_that_dies_takes_one_verdict_along_and_no_other(reader_workers,
 
     size, read = _sound()
     reader_workers.open("parquet", size, read)
-    (process,) = reader_workers._idle
+    ((_, process),) = reader_workers._pool._idle
     with pytest.raises(error, match=r"break down|was killed"):
         reader_workers.open("parquet", size, strike)
 
@@ -441,7 +441,7 @@ def test_what_a_reader_never_says_ends_it():
 
     for said in (b"[]\n", b'{"read": 7}\n', b'{"read": [-1, 5]}\n', b'{"read": [0, 999]}\n', b"x\n", b""):
         with ReaderWorkers(1) as lied_to:
-            lied_to._idle.append(Liar(said))
+            lied_to._pool.keep(lied_to, Liar(said))
             with pytest.raises(Unreadable, match="makes its reader break down"):
                 lied_to.open("fits", 10, lambda _offset, n: bytes(n))
 

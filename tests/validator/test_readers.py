@@ -93,7 +93,7 @@ def test_a_file_that_takes_too_long_is_given_up():
         # What loads the library is no file: on a busy machine it alone takes as long.
         reader_workers.open("fits", len(sound), lambda offset, n: sound[offset : offset + n])
         process = reader_workers._take()
-        reader_workers._idle.append(process)
+        reader_workers._pool.keep(reader_workers, process)
 
         def never(_offset: int, n: int) -> bytes:
             process.wait()
@@ -128,7 +128,7 @@ def test_closing_ends_every_process():
     with ReaderWorkers(1) as reader_workers:
         data = make("parquet")
         reader_workers.open("parquet", len(data), lambda offset, n: data[offset : offset + n])
-        (process,) = reader_workers._idle
+        ((_, process),) = reader_workers._pool._idle
         assert process.poll() is None
     assert process.poll() is not None
     assert os.name == "nt" or process.returncode == -9

@@ -196,8 +196,10 @@ class OidcLogin:
         """Whether secrets may go to a URL that the issuer has named."""
         if not isinstance(url, str) or len(url) > _MAX_URL or _URL.fullmatch(url) is None:
             return False
-        plain = self._settings.plain_http or is_loopback(urlsplit(url).hostname or "")
-        return url.startswith("https://") or plain
+        here, issuer_here = (is_loopback(urlsplit(each).hostname or "") for each in (url, self._issuer))
+        if here and not issuer_here:  # it has no business with what listens on the person's machine
+            return False
+        return url.startswith("https://") or here or self._settings.plain_http
 
     def _ask_person(self) -> None:
         """The device flow.

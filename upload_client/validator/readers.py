@@ -4,6 +4,7 @@ The libraries run in processes of their own (`upload_client.validator.reader_wor
 they take too long, and get the file's bytes from here, block by block. A process that dies takes only the
 verdict about its file along: whatever killed it is said, and the next file gets another process. What else
 than reading a process can do is in `upload_client.validator.confinement`; each says at its start what it is.
+A process reads files of one delivery alone: what has taken it over meets no file of anybody else.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
 from upload_client.validator.confinement import ATTEMPTS, environment, forbid_dumps
 from upload_client.validator.content import Unreadable
+from upload_client.validator.places import Places
 
 __all__ = ["Confinement", "Limits", "ReaderWorkers", "Undecided"]
 
@@ -79,7 +81,8 @@ class Confinement:
 class ReaderWorkers:
     """Up to `n` processes that read files.
 
-    They are started when they are needed, and kept. Safe to share between threads.
+    They are started when they are needed, and kept. Safe to share between threads. Several deliveries share
+    the places (`apart`), and no process.
 
     Args:
         n: how many.
@@ -94,11 +97,15 @@ class ReaderWorkers:
         *,
         on_first: Callable[[Confinement], None] = lambda _: None,
     ) -> None:
-        self._places = threading.Semaphore(n)
         self._limits = limits or Limits()
-        self._lock = threading.Lock()
-        self._idle: list[_Reader] = []
-        self._on_first: Callable[[Confinement], None] | None = on_first
+        self._pool = _Pool(n, on_first)
+        self._of: ReaderWorkers | None = None
+
+    def apart(self) -> ReaderWorkers:
+        """Reader workers for one delivery: at the same `n` places in fair turns, in processes of its own."""
+        made = ReaderWorkers(0, self._limits)
+        made._pool, made._of = self._pool, self
+        return made
 
     def __enter__(self) -> Self:
         return self
@@ -163,7 +170,7 @@ class ReaderWorkers:
     def _have(
         self, order: dict[str, Any], doing: str, read: Callable[[int, int], bytes], *, by: str = ""
     ) -> dict[str, Any]:
-        with self._places:
+        with self._pool.places.place(self):
             process = self._take()
             too_late = threading.Event()
 
@@ -190,8 +197,7 @@ class ReaderWorkers:
             if outcome.get("spent") is True:
                 _end(process)
             else:
-                with self._lock:
-                    self._idle.append(process)
+                self._pool.keep(self, process)
         if "undecided" in outcome:
             raise Undecided(for_log(str(outcome["undecided"]), _MAX_WHY))
         if outcome.get("opens") is not True:
@@ -204,32 +210,74 @@ class ReaderWorkers:
         Raises:
             Undecided: none can be started here.
         """
-        with self._places:
+        with self._pool.places.place(self):
             process = self._take()
-            with self._lock:
-                self._idle.append(process)
+            self._pool.keep(self, process)
             return process.confinement
 
     def close(self) -> None:
-        """End all that are idle."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for process in idle:
-            _end(process)
+        """End all that are idle: its own, or all where others share its places."""
+        self._pool.close(None if self._of is None else self)
 
     def _take(self) -> _Reader:
+        process = self._pool.kept(self)
+        if process is not None:
+            return process
+        reader = _Reader(self._limits)
+        self._pool.tell_of(reader)
+        return reader
+
+
+class _Pool:
+    """The places, and the processes that are idle: of `n` places, no more than twice as many.
+
+    Each is of the `ReaderWorkers` that has started it.
+    """
+
+    def __init__(self, n: int, on_first: Callable[[Confinement], None]) -> None:
+        self.places = Places(n)
+        self._most = 2 * n
+        self._lock = threading.Lock()
+        self._idle: list[tuple[ReaderWorkers, _Reader]] = []
+        self._on_first: Callable[[Confinement], None] | None = on_first
+
+    def kept(self, whose: ReaderWorkers) -> _Reader | None:
+        """The process that has become idle last, of those that read for somebody; None: there is none."""
         with self._lock:
-            while self._idle:
-                process = self._idle.pop()
+            while (at := self._last(whose)) is not None:
+                _, process = self._idle.pop(at)
                 if process.poll() is None:
                     return process
                 _end(process)
-        reader = _Reader(self._limits)
+        return None
+
+    def keep(self, whose: ReaderWorkers, process: _Reader) -> None:
+        """Keep a process; of too many, the one is ended that has been idle for longest."""
+        with self._lock:
+            self._idle.append((whose, process))
+            ended = self._idle[: -self._most]
+            del self._idle[: -self._most]
+        for _, each in ended:
+            _end(each)
+
+    def close(self, whose: ReaderWorkers | None) -> None:
+        """End the idle processes of somebody, who does not come back; None: all."""
+        with self._lock:
+            ended = [each for each in self._idle if whose in (None, each[0])]
+            self._idle = [each for each in self._idle if each not in ended]
+        for _, process in ended:
+            _end(process)
+        self.places.forget(whose)
+
+    def tell_of(self, reader: _Reader) -> None:
+        """Tell what the first of all has found that it can do."""
         with self._lock:
             on_first, self._on_first = self._on_first, None
         if on_first is not None:
             on_first(reader.confinement)
-        return reader
+
+    def _last(self, whose: ReaderWorkers) -> int | None:
+        return next((at for at in reversed(range(len(self._idle))) if self._idle[at][0] is whose), None)
 
 
 class _Reader(subprocess.Popen[bytes]):

@@ -75,7 +75,7 @@ def serve(
         shard: which share of the files it judges, from 0.
         shards: how many validators share them. The first tells how the run of the delivery has ended.
         seconds_left: how long this run may still take.
-        readers: who open files, shared with other runs; None: this run has its own.
+        readers: whose places are shared with other runs, to open files; None: this run has places of its own.
         tell: told how the run of the delivery has ended, as the topic is.
 
     Raises:
@@ -102,7 +102,7 @@ def serve(
     )
     with (
         (
-            contextlib.nullcontext(readers)
+            readers.apart()
             if readers is not None
             else ReaderWorkers(
                 settings.reader_workers,

@@ -208,7 +208,8 @@ class _Way:
         soonest = _OTHERS
         if not self._has_turn():
             return soonest
-        for path in self._waiting():
+        # Those that were tried least come first: what nobody will ever take stands in no other's way.
+        for path in sorted(self._waiting(), key=lambda path: self._tries.get(path, (0, 0.0))):
             n_tries, at = self._tries.get(path, (0, 0.0))
             wait = max(at, self._not_before) - time.monotonic()
             if wait > 0 and not self._stopping:

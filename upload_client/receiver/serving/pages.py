@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
+import logging
 import socket
 import threading
 import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from upload_client.core.serving import in_short
 from upload_client.core.text import for_terminal
@@ -17,8 +20,11 @@ from upload_client.receiver.serving.server import DeliveryState, Server
 
 __all__ = ["serve_pages"]
 
+_log = logging.getLogger(__name__)
+
 _HEALTHY = 60.0
 """Seconds since the last look that succeeded."""
+_MOST_CONNECTIONS = 64
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -78,7 +84,7 @@ def serve_pages(server: Server, listen: str) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             """A supervisor asks all the time."""
 
-    class Site(ThreadingHTTPServer):
+    class Site(_Site):
         address_family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
 
     try:
@@ -90,6 +96,36 @@ def serve_pages(server: Server, listen: str) -> ThreadingHTTPServer:
         ) from None
     threading.Thread(target=made.serve_forever, name="pages", daemon=True).start()
     return made
+
+
+class _Site(ThreadingHTTPServer):
+    """A server with so many connections and no more: its threads are those of the validators' process."""
+
+    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - the library's
+        self._open: dict[Any, None] = {}  # in the order in which they came
+        self._guard = threading.Lock()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Answer from a thread; of too many connections the oldest is cut: a supervisor gets through."""
+        with self._guard:
+            self._open[request] = None
+            if len(self._open) > _MOST_CONNECTIONS:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
+        """Close a connection."""
+        with self._guard:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002
+        """Whoever goes away in the middle is no matter for the operator's log."""
+        _log.debug("a request for a page ended", exc_info=True)
 
 
 def _health(server: Server) -> tuple[int, bytes]:
