@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -68,6 +71,34 @@ def test_no_workflow_may_write_more_than_it_says(name):
 
 def test_all_that_a_change_must_pass_is_one_script():
     assert any(step.get("run") == "bash .ci/run" for step in steps("tests.yml"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a step is for bash")
+@pytest.mark.parametrize(
+    ("digest", "pinned"), [(f"sha256:{'ab' * 32}", True), ("latest", False), ("", False)]
+)
+def test_a_release_names_the_base_of_the_image_by_the_digest_that_was_tried(digest, pinned, tmp_path):
+    (step,) = [each for each in steps("release.yml") if each.get("name") == "base image by digest"]
+    docker = tmp_path / "bin/docker"
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/sh\necho "$@" >>"{tmp_path}/asked"\n[ "$1" != buildx ] || echo {digest}\n')
+    docker.chmod(0o755)
+    (tmp_path / "examples/receiver").mkdir(parents=True)
+    shutil.copy(ROOT / "examples/receiver/Dockerfile", tmp_path / "examples/receiver")
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{docker.parent}{os.pathsep}{os.environ['PATH']}"},
+        check=False,
+    )
+    assert (done.returncode == 0) is pinned
+    assert (tmp_path / "image/Dockerfile").exists() is pinned
+    if pinned:
+        written = (tmp_path / "image/Dockerfile").read_text().splitlines()
+        assert f"ARG BASE=python:3.13-slim@{digest}" in written
+        asked = (tmp_path / "asked").read_text().splitlines()
+        assert [each.split()[0] for each in asked] == ["buildx", "build", "run"]
+        assert "--file image/Dockerfile" in asked[1]
 
 
 def test_what_is_written_for_who_comes_next_leads_somewhere():
