@@ -468,7 +468,7 @@ def test_a_record_whose_answer_was_lost_is_kept_as_every_other(
     recorder = Recorder(open_key(str(tmp_path / "key")), retain_days=30)
     made = custody.record_last(place.control, place.layout, Happened("closed"), recorder)
     assert kept == [(place.layout.custody(3, made.n), 30)]
-    assert len(stored_chain(place.control, place.layout, 3)) == 1
+    assert len(stored_chain(place.control, place.layout, 3).lines) == 1
 
 
 def test_nothing_is_called_withdrawn_where_the_receipt_names_another_landing_place(place: Place) -> None:
@@ -545,7 +545,7 @@ def test_killed_at_any_step_it_goes_on_and_each_thing_is_recorded_once(
     ended = place.hand_over(remove=True, notify=place.told.append, recorder=recorder)
     assert place.archived() == FILES
     assert place.landed() == {}
-    chain = stored_chain(place.control, place.layout, 3)
+    chain = stored_chain(place.control, place.layout, 3).lines.values()
     said = [decode_record(decode_envelope(line).payload) for line in chain]
     assert [(each.event, each.n_files, each.n_bytes) for each in said] == [
         ("handed over", 4, 11),
@@ -588,6 +588,12 @@ def test_it_is_a_function(place: Place, monkeypatch: pytest.MonkeyPatch, context
     event = {"dataset": "D", "delivery_id": "Y", "to": place.job().to}
     function = HandOverHandler.get_handler()
     scratch = f"s3://{place.control.name}/scratch/"
+    with monkeypatch.context() as few:
+        few.setattr("upload_client.functions.hand_over.handler._MOST_FILES", 3)
+        for step in ("all", "prepare"):
+            with pytest.raises(HandOverRefused, match="names 4 files, and a function"):
+                function({**event, "step": step}, context)
+    assert place.archived() == {}
     prepared = function(
         {**event, "step": "prepare", "temporary_request_payload_path": scratch, "batch_size_bytes_limit": 5},
         context,

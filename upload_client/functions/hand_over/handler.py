@@ -13,7 +13,9 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 from upload_client.core.data_sync import BATCH_BYTES, BATCH_OBJECTS
 from upload_client.core.files import TransferType
 from upload_client.core.layout import InvalidName, Layout
+from upload_client.core.receipt import BadReceipt
 from upload_client.errors import UsageError
+from upload_client.functions.base.context import LocalContext
 from upload_client.functions.base.handler import LambdaHandler
 from upload_client.functions.data_sync.models import (
     BatchDataSyncRequest,
@@ -35,6 +37,7 @@ from upload_client.functions.hand_over.work import (
     read_receipt,
 )
 from upload_client.functions.models import Model
+from upload_client.receipts.store import last_receipt, open_stored_receipt
 from upload_client.receiver.process import buckets, recorder
 from upload_client.s3 import clients
 from upload_client.validator.settings import ValidatorSettings
@@ -52,6 +55,8 @@ Topic = Annotated[str | None, BeforeValidator(lambda given: None if given in (""
 """An ARN; empty or ``none`` is none, for templates that cannot leave it out."""
 
 _MOST_BESIDE: Final = 1000
+_MOST_FILES: Final = 1_000_000
+"""Files that a function of 15 minutes can prove, with a HEAD each."""
 
 
 class HandOverRequest(Model):
@@ -113,7 +118,8 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         Raises:
             NotComplete: there is no receipt.
             Locked: somebody else does it at this moment.
-            HandOverRefused: landing or archive is not what the receipt names.
+            HandOverRefused: landing or archive is not what the receipt names, or there is more of it than a
+                function can do.
             UsageError: the archive is no such place, or the delivery was handed over to another one.
             StoreError: a bucket refuses.
         """
@@ -121,6 +127,8 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         layout = settings.layout(request.dataset, request.delivery_id, request.transfer_type)
         to = _filled(layout, request.to, "to")
         control, landing = buckets(settings, layout)
+        if not isinstance(self.context, LocalContext):
+            _check_size(control, layout)
         if request.step == "prepare":
             return self._prepare(request, to, layout, settings, control, landing)
         done = hand_over(
@@ -193,6 +201,23 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
     def should_process_sqs_record(cls, record: SQSRecord) -> bool:
         """Whether a message says that a delivery is complete."""
         return outcome_in(record.body).get("complete") is True
+
+
+def _check_size(control: Bucket, layout: Layout) -> None:
+    """Refuse, before anything is copied, a delivery of more files than a function can prove."""
+    if (key := last_receipt(control, layout)) is None:
+        return  # it will be told
+    try:
+        with open_stored_receipt(control, key) as reader:
+            n_files = reader.head.n_files
+    except BadReceipt:
+        return  # likewise
+    if n_files > _MOST_FILES:
+        raise HandOverRefused(
+            f"the receipt names {n_files:,} files, and a function, which has 15 minutes, proves at most"
+            f" {_MOST_FILES:,} of them; nothing was done",
+            hint="Hand it over in one process: upload-client receiver hand-over.",
+        )
 
 
 def _filled(layout: Layout, text: str, field: str) -> str:

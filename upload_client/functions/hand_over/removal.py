@@ -5,10 +5,9 @@ A hand-over does it at its end; a receiver does it to a delivery that is withdra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Literal, NamedTuple
 
 from upload_client.control.identity import new_agent_id
@@ -29,6 +28,7 @@ from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = ["LEASE", "NamedFile", "Removal", "Removed", "Why", "remove_delivery", "remove_named"]
 
+_LOOK = 1000  # objects, before each of which it is made sure that the lock is held
 LEASE = 60  # seconds for which one that died keeps the next one out
 
 Why = Literal["withdrawn", "expired"]
@@ -82,13 +82,18 @@ def remove_named(landing: Bucket, files: Sequence[NamedFile], check_held: Callab
 
     n = 0
     stay = {each.path for each in files if listed.get(each.path, each.etag) != each.etag}
-    left = iter([each for each in files if listed.get(each.path) == each.etag])
-    while batch := list(islice(left, 1000)):
-        check_held()
-        named = [(each.path, each.etag) for each in batch]
-        deleted = dict(remove_each(named, landing, partial(delete_on, landing)))
-        n += sum(deleted.values())
-        stay.update(path for (path, _), done in deleted.items() if not done)
+
+    def named() -> Iterator[tuple[str, str]]:
+        for at, each in enumerate(each for each in files if listed.get(each.path) == each.etag):
+            if at % _LOOK == 0:
+                check_held()
+            yield each.path, each.etag
+
+    # All over the same connections.
+    for (path, _), done in remove_each(named(), landing, partial(delete_on, landing)):
+        n += done
+        if not done:
+            stay.add(path)
         failpoints.reach("between:handover:some-removed")
     return Removed(n, len(stay), [each for each in files if each.path not in stay])
 
