@@ -304,7 +304,6 @@ def test_an_answer_that_is_none_is_refused_in_our_words(issuer, settings, path, 
     assert (path == "/token") == bool(person.questions)
 
 
-@pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:2375/x", "https://localhost/x", "http://[::1]:80/x"])
 @pytest.mark.parametrize("plain", [False, True])
 def test_an_issuer_elsewhere_leads_no_login_to_what_listens_on_this_machine(
@@ -324,6 +323,7 @@ def test_an_issuer_elsewhere_leads_no_login_to_what_listens_on_this_machine(
     assert asked == [f"{there}/.well-known/openid-configuration"]
 
 
+@pytest.mark.parametrize("status", [429, 503])
 def test_an_issuer_that_asks_to_be_asked_later_is_not_reachable(issuer, settings, status):
     issuer.answers["/.well-known/openid-configuration"] = [(status, {})]
     with pytest.raises(NotReachable, match=str(status)):
