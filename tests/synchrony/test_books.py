@@ -63,6 +63,19 @@ def test_rows_whose_paths_lead_elsewhere_are_passed_over():
     assert not is_data("x\\y")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [".S3/x", "a/.s3/x", ".S3./x", ".s3 /x", "S3~1/x", ".S\u200c3/x", "\u2060.s3", ".S3::$DATA", "a/.S3"],
+)
+def test_no_spelling_that_some_file_system_takes_for_the_books_is_a_file(path):
+    assert not is_data(path)
+
+
+@pytest.mark.parametrize("path", ["s3/x", "a.s3", "S3", "my s3~1", ".S3x/y", ".S30", "x/..s3"])
+def test_what_is_only_called_alike_is_one(path):
+    assert is_data(path)
+
+
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 

@@ -279,7 +279,10 @@ def test_what_cannot_be_read_does_not_pass_for_deleted(person, bucket):
     assert set(shared(bucket)) == {"a/b", "c"}
 
 
-@pytest.mark.parametrize("key", ["../out", "/etc/passwd", "a/../../out", "x\\..\\y", ".S3/tmp/../../../out"])
+@pytest.mark.parametrize(
+    "key",
+    ["../out", "/etc/passwd", "a/../../out", "x\\..\\y", ".S3/tmp/../../../out", ".s3/ignores3.txt"],
+)
 def test_names_from_s3_never_lead_outside(person, store, bucket, tmp_path, key):
     if store.is_seaweedfs:
         pytest.skip("it has no such keys")

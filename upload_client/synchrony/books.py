@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -31,6 +32,7 @@ __all__ = [
     "dump",
     "is_data",
     "is_md5",
+    "leads_into_books",
     "moment",
     "read",
     "table",
@@ -48,6 +50,7 @@ COLUMNS: Final = ("File", "Edited By", "Time Edited", "Checksum")
 UNKNOWN: Final = "unknown"
 """The people who have edited files that somebody put there without the books."""
 
+_BOOKS = re.compile(r"\.s3[. ]*(:.*)?|s3~[0-9]+")
 _MD5 = re.compile("[0-9a-f]{32}")
 _FORMAT = "%Y-%m-%d %H:%M:%S"
 _MAX_CELL = 128 * 1024  # characters; a path has no more than 1,024 bytes
@@ -68,7 +71,22 @@ def is_md5(text: str) -> bool:
 
 def is_data(path: str) -> bool:
     """Whether a path can be a file that is shared: one that leads nowhere else, and not into the books."""
-    return (BOOKS not in path or BOOKS not in path.split("/")) and check_relpath(path) is None
+    return not leads_into_books(path) and check_relpath(path) is None
+
+
+def leads_into_books(path: str) -> bool:
+    """Whether a path leads into a folder of books, also where the file system takes other spellings for it.
+
+    Case is one on most disks of Windows and macOS; Windows passes over points and blanks at the end of a
+    name, and has a short one for it; HFS+ passes over what is invisible. One rule for all: others share it.
+    """
+    if path.isascii() and "s3" not in path.lower():  # nearly all paths
+        return False
+    return any(_BOOKS.fullmatch(_shown(part)) for part in path.split("/"))
+
+
+def _shown(name: str) -> str:
+    return "".join(one for one in name.casefold() if unicodedata.category(one) != "Cf")
 
 
 def moment(seconds: float) -> str:

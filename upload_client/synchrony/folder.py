@@ -25,7 +25,7 @@ from upload_client.errors import UsageError
 from upload_client.support import failpoints
 from upload_client.support.atomic import naming
 from upload_client.support.file_names import from_disk, on_disk
-from upload_client.synchrony.books import BOOKS
+from upload_client.synchrony.books import BOOKS, leads_into_books
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -151,7 +151,9 @@ class Folder:
             if before is not None and before[:3] == (status.st_size, status.st_mtime_ns, status.st_ino):
                 found[path] = before
             # A path that is known was fit when it came to be.
-            elif why := check_relpath(path):
+            elif why := check_relpath(path) or (
+                "would be the folder of the tables on other machines" if leads_into_books(path) else None
+            ):
                 skipped.append(Skipped(path, why))
             else:
                 to_read.append((path, status.st_size))
@@ -333,7 +335,7 @@ class Folder:
 
     def _place(self, path: str, *, make: bool = True) -> str:
         """Where a file is to be written: inside of the folder, wherever symlinks in it lead."""
-        if (why := check_relpath(path)) or BOOKS in path.split("/"):
+        if (why := check_relpath(path)) or leads_into_books(path):
             raise Changed(why or "lies in the books")
         target = self.path(path)
         folder = os.path.dirname(target)  # noqa: PTH120

@@ -55,11 +55,28 @@ class SharedFolder:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        self.books.mkdir(parents=True, exist_ok=True)
-        with hold(self.books / "lock", _WAIT) as held:
+        lock = self._own() / "lock"
+        if lock.is_symlink():
+            raise _leads_out(lock)
+        with hold(lock, _WAIT) as held:
             if not held:
                 raise Locked(self.where, why="somebody has been writing to it for a minute")
             yield
+
+    def _own(self, name: str = "") -> Path:
+        """The folder of the books, or one in it, made if it is missing: in here, whatever others put there.
+
+        Raises:
+            UsageError: a symlink leads out of the shared folder there.
+        """
+        folder = self.books / name
+        if not self._is_inside(folder):
+            raise _leads_out(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _is_inside(self, folder: Path) -> bool:
+        return (os.path.realpath(folder) + os.sep).startswith(self._real)
 
     def listing(self) -> Listed:
         """See `Remote`."""
@@ -160,8 +177,7 @@ class SharedFolder:
     def send(self, files: Sequence[Send], root: Path) -> Iterator[Done]:
         """See `Remote`: written beside, then renamed."""
         inside = os.path.realpath(root).rstrip(os.sep) + os.sep
-        scratch = self.books / "tmp"
-        scratch.mkdir(parents=True, exist_ok=True)
+        scratch = self._own("tmp")
         for file in files:
             beside = scratch / f"{secrets.token_hex(8)}.part"
             try:
@@ -205,8 +221,8 @@ class SharedFolder:
 
     def _target(self, path: str) -> Path:
         target = self._path(path)
-        if not (os.path.realpath(target.parent) + os.sep).startswith(self._real):
-            raise FileRefused("a symlink leads out of the shared folder there", FileCode.OUTSIDE_SOURCE)
+        if not self._is_inside(target.parent):
+            raise _outside()
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
@@ -235,9 +251,10 @@ class SharedFolder:
         """See `Remote`: moved, which is one step here."""
         for file in files:
             try:
-                target = self._path(file.kept)
-                target.parent.mkdir(parents=True, exist_ok=True)
+                target = self._target(file.kept)
                 with self._locked():
+                    if not self._is_inside(self._path(file.path).parent):
+                        raise _outside()
                     now = self._now(file.path)
                     if now is not None and now.etag != file.there.etag:
                         yield Done(file.path, raced=True)
@@ -247,6 +264,8 @@ class SharedFolder:
                         self._path(file.path).rename(target)
                         self._clear(self._path(file.path).parent)
                     failpoints.reach("after:remove:file")
+            except FileRefused as error:
+                yield Done(file.path, error=str(error))
             except OSError as error:
                 yield Done(file.path, error=f"cannot be moved: {error.strerror or error}")
             else:
@@ -263,9 +282,22 @@ class SharedFolder:
 
     def forget(self) -> int:
         """See `Remote`."""
+        if self.books.is_symlink():
+            raise _leads_out(self.books)
         n = sum(1 for path in self.books.rglob("*") if path.is_file())
         shutil.rmtree(self.books, ignore_errors=False)
         return n
+
+
+def _outside() -> FileRefused:
+    return FileRefused("a symlink leads out of the shared folder there", FileCode.OUTSIDE_SOURCE)
+
+
+def _leads_out(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} is a symlink, or lies behind one, and no table of a sync is written through it",
+        hint="See who has put it there, and delete it.",
+    )
 
 
 def _of(size: int, mtime_ns: int) -> str:
