@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -331,6 +332,14 @@ def test_fields_stand_apart_by_what_fits_all_rows_whichever_way_they_are_read():
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged_bytes(ONE | LINES | written()), st.sampled_from(["json", "jsonl", "csv", "tsv"]))
 @example(b"\t;\n\t\n", "csv")
+@example(b'a,b\n"c,d"\n', "csv")
+@example(b'a,b\n"c,d",e\n', "csv")
+@example(b'a,b\n"c,d\n"e,f\n', "csv")
+@example(b'a,b\n"c"d,"e"\n', "csv")
+@example(b'a,b\nc"d","e"\n', "csv")
+@example(b'a,b\n"c""d",e\n', "csv")
+@example(b'a,b\n"c","\r\n', "csv")
+@example(b'"a","b"\r\n"",""', "csv")
 def test_the_quick_way_lets_through_what_the_careful_one_lets_through_and_nothing_else(
     small_blocks, engine, data, kind
 ):
@@ -409,6 +418,21 @@ def test_large_json_of_every_kind_opens(engine, data):
 )
 def test_large_json_is_refused_in_the_same_words_either_way(engine, data):
     assert said("json", data) == carefully("json", data) != ""
+
+
+@pytest.mark.parametrize("delimiter", ",;\t|")
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_of_a_table_with_plain_quotes_only_the_first_line_is_taken_apart(monkeypatch, delimiter, end):
+    taken_apart = []
+
+    def reader(lines, **options):
+        taken_apart.append(lines)
+        return csv.reader(lines, **options)
+
+    monkeypatch.setattr(tables, "csv", SimpleNamespace(reader=reader, Error=csv.Error))
+    row = delimiter.join(['"2026"', "1.5", '""', '"ä b"']) + end
+    check_text("csv", io.BytesIO((row * 20_000).removesuffix(end).encode()))
+    assert len(taken_apart) == len(set(taken_apart)) <= 4  # by each delimiter that it may have
 
 
 def test_most_files_never_need_the_careful_way(monkeypatch, engine):

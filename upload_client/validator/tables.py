@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
 from typing import IO, Any, BinaryIO
@@ -232,7 +233,7 @@ class _Shape:
 
     def is_in(self, data: bytes) -> bool:
         """Whether all rows of a text are of this shape."""
-        if b'"' not in data:
+        if b'"' not in data or self._quotes_are_plain(data):
             rows = data.translate(None, self._others)
             if not data.endswith(b"\n"):
                 rows += b"\n"
@@ -244,6 +245,24 @@ class _Shape:
             return {0, self.width}.issuperset(map(len, rows_read))  # 0: an empty line is no row
         except csv.Error:
             return False
+
+    def _quotes_are_plain(self, data: bytes) -> bool:
+        """Whether quotes stand around whole fields only, none of which would need them.
+
+        Then the rows have the shape that they would have without quotes.
+        """
+        between, plain = _plain_fields(self.delimiter)
+        one_line = b"".join((between[10:11], data.translate(between), between[10:11]))
+        return 2 * len(plain(one_line)) == data.count(b'"')
+
+
+@lru_cache
+def _plain_fields(delimiter: str) -> tuple[bytes, Callable[[bytes], list[bytes]]]:
+    """A table that makes delimiters of ends of lines; and what finds the fields in plain quotes then."""
+    one = delimiter.encode()
+    between = bytes.maketrans(b"\r\n", 2 * one)
+    d = re.escape(one)
+    return between, re.compile(rb'%b"[^"%b]*"(?=%b)' % (d, d, d)).findall
 
 
 @lru_cache
