@@ -6,6 +6,7 @@ depends on ``store`` runs against both; against moto only with the long tests, w
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import sys
@@ -82,6 +83,17 @@ def pytest_runtest_call() -> Iterator[None]:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """Look for no garbage among what all tests are made of: nothing of it goes away before the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
