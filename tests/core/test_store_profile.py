@@ -18,7 +18,7 @@ from upload_client.core.store_profile import (
 )
 
 O = Observation  # noqa: E741
-SOUND = {one: Seen.KEPT for one in O if one is not O.MD5_PUT}
+SOUND = {one: Seen.KEPT for one in O if one not in (O.MD5_PUT, O.PINNED_GET)}
 PROFILES = st.builds(
     StoreProfile,
     endpoint=st.just("http://store"),
@@ -40,7 +40,7 @@ def use(of: StoreProfile, observation: Observation, **how: bool) -> Use:
 
 def test_a_sound_store_is_proven_and_nothing_is_made_up_for():
     judged = profile().judge(copies=True)
-    assert {one.use for one in judged if one.observation is not O.MD5_PUT} == {Use.PROVEN}
+    assert {one.use for one in judged if one.observation in SOUND} == {Use.PROVEN}
     assert profile().refused(copies=True) == ()
     assert (profile().verification, profile().no_parts, profile().bare_etags) == ("crc32", "", False)
     assert profile().in_a_line == "Store 1: CRC32 confirmed by the store; fenced uploads in parts"
@@ -101,13 +101,25 @@ def test_where_the_crc32_is_not_verified_the_md5_goes_along():
 
 
 def test_where_neither_is_verified_the_store_is_refused_unless_that_is_accepted():
-    found = profile(CRC32_PUT=Seen.BROKEN, MD5_PUT=Seen.BROKEN)
+    found = profile(CRC32_PUT=Seen.BROKEN, MD5_PUT=Seen.BROKEN, PINNED_GET=Seen.BROKEN)
     assert found.verification == "none"
+    assert found.covers(copies=False)
     assert len(found.refused()) == 1
     assert found.refused(accept_unverified=True) == ()
     line = found.in_a_line
     assert "NOT verified" in line
     assert "confirmed" not in line
+
+
+def test_where_neither_is_verified_and_a_get_can_be_pinned_content_is_read_back():
+    found = profile(CRC32_PUT=Seen.BROKEN, MD5_PUT=Seen.BROKEN, PINNED_GET=Seen.KEPT)
+    assert found.verification == "read-back"
+    assert found.refused() == ()
+    assert "read back" in next(one.reason for one in found.judge() if one.observation is O.CRC32_PUT)
+    assert "confirmed by reading back" in found.in_a_line
+    before = profile(CRC32_PUT=Seen.BROKEN, MD5_PUT=Seen.BROKEN)  # by a release that tried no GET
+    assert before.verification == "none"
+    assert not before.covers(copies=False)
 
 
 def test_an_md5_that_is_not_verified_matters_only_where_the_crc32_is_not():

@@ -1,4 +1,4 @@
-"""Deliveries to a store that verifies nothing: refused; or accepted, and the receipt says so."""
+"""Deliveries to a store that verifies nothing: read back; or refused; or accepted, as the receipt says."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import boto3
 import pytest
 from delivery.conftest import Delivery, Receiver, make_data
-from faults.proxy import Proxy
+from faults.proxy import Proxy, corrupt_request
 
 from upload_client import UploadClient
+from upload_client.control import store_probe
+from upload_client.core.store_profile import Observation
 from upload_client.errors import StoreUnsafe
 from upload_client.index import scan
 from upload_client.s3.bucket import Bucket
@@ -57,7 +59,17 @@ def client_of(delivery: Delivery, tmp_path, **more) -> UploadClient:
     )
 
 
-def test_a_store_that_verifies_nothing_is_refused_before_anything_is_sent(delivery, tmp_path):
+def test_content_is_read_back_from_a_store_that_verifies_nothing_and_the_receipt_says_so(delivery, tmp_path):
+    with client_of(delivery, tmp_path) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 0, outcome
+    receipt = json.loads(outcome.receipt_file.read_text("ascii"))
+    assert "confirmed by reading back" in receipt["store"]
+    assert not any("-" in each["etag"] for each in receipt["files"])  # nothing went in parts
+
+
+def test_where_that_cannot_be_either_it_is_refused_before_anything_is_sent(delivery, tmp_path, monkeypatch):
+    unpinned(monkeypatch)
     with pytest.raises(StoreUnsafe, match="wrong CRC32") as refused, client_of(delivery, tmp_path) as client:
         client.run()
     assert refused.value.exit_code == 14
@@ -68,7 +80,8 @@ def test_a_store_that_verifies_nothing_is_refused_before_anything_is_sent(delive
     assert told["observed"]["put-crc32"] == "broken"
 
 
-def test_who_accepts_it_delivers_and_the_receipt_confirms_nothing(delivery, tmp_path):
+def test_who_accepts_it_delivers_and_the_receipt_confirms_nothing(delivery, tmp_path, monkeypatch):
+    unpinned(monkeypatch)
     with client_of(delivery, tmp_path, accept_unverified_store=True) as client:
         outcome = client.run()
     assert outcome.exit_code == 0, outcome
@@ -78,11 +91,43 @@ def test_who_accepts_it_delivers_and_the_receipt_confirms_nothing(delivery, tmp_
     assert not any("-" in each["etag"] for each in receipt["files"])  # nothing went in parts
 
 
+def unpinned(monkeypatch) -> None:
+    """Let a GET on a wrong ETag look as if the store had answered it."""
+
+    def pinned_get(trials):
+        trials.note(Observation.PINNED_GET, kept=False)
+
+    monkeypatch.setattr(store_probe._Trials, "pinned_get", pinned_get)
+
+
+@pytest.mark.parametrize("engine", ["lean", "boto3"])
+def test_what_was_damaged_on_its_way_is_told_when_it_is_read_back(moto_server, session, tmp_path, engine):
+    client = s3_client(session, Endpoint(moto_server))  # moto takes whatever arrives
+    name = f"damaged-{engine}"
+    client.create_bucket(Bucket=name)
+    with Proxy(moto_server) as proxy:
+        bucket = Bucket(name, client=s3_client(session, Endpoint(proxy.url)))
+        proxy.on(corrupt_request(3), method="PUT", times=None)
+        outcomes = send(bucket, tmp_path, engine=engine, md5=False, read_back=True)
+        assert not any(one.ok for one in outcomes), outcomes
+        assert all("read back, it has" in one.error and one.again for one in outcomes)
+        proxy.calm()
+        # What lies there damaged says the CRC32 that it was sent with: it is replaced all the same.
+        outcomes = send(bucket, tmp_path, engine=engine, md5=False, read_back=True)
+        assert all(one.ok for one in outcomes), outcomes
+        gets = [one.headers for one in proxy.requests if one.method == "GET"]
+        assert all("if-match" in {name.lower() for name in headers} for headers in gets)
+    names = [each.relpath for each in outcomes]
+    there = {each: client.get_object(Bucket=name, Key=each)["Body"].read() for each in names}
+    assert there == {each: (tmp_path / each).read_bytes() for each in there}
+    client.close()
+
+
 def send(bucket, tmp_path, **how) -> list[TransferOutcome]:
     names = ["small.csv", "larger.bin"]
     (tmp_path / names[0]).write_bytes(b"a,b\n1,2\n")
     (tmp_path / names[1]).write_bytes(b"x" * 300_000)
-    engine = TransferEngine(DataRoot(tmp_path), bucket, n_threads=2, md5=True, no_parts="why", **how)
+    engine = TransferEngine(DataRoot(tmp_path), bucket, n_threads=2, **{"md5": True, "no_parts": "why"} | how)
     try:
         for row, name in enumerate(names):
             engine.submit(TransferTask(row, name, str(tmp_path / name), name))

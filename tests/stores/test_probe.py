@@ -87,7 +87,8 @@ def test_a_sound_store_proves_all_it_is_asked_for(sound):
     assert profile.server
     judged = {one.observation: one.use for one in profile.judge(copies=True)}
     not_tried = {one for one, use in judged.items() if use is Use.NOT_TRIED}
-    assert not_tried == {O.MD5_PUT, O.LIST_ORDER, O.LIST_START_AFTER}  # only where they are asked for
+    only_where_needed = {O.MD5_PUT, O.PINNED_GET, O.LIST_ORDER, O.LIST_START_AFTER}
+    assert not_tried == only_where_needed
 
 
 def test_it_makes_as_many_requests_as_the_page_says(sound):
@@ -166,9 +167,16 @@ def test_a_store_that_verifies_only_md5_is_sent_the_md5(sound):
     assert probe(sound).verification == "md5"
 
 
-def test_a_store_that_verifies_nothing_is_refused(sound):
+def test_of_a_store_that_verifies_nothing_content_is_read_back(sound):
     ignore(sound, "PutObject", CRC32)
     ignore(sound, "PutObject", MD5)
+    assert probe(sound).verification == "read-back"
+
+
+def test_a_store_that_verifies_nothing_and_gives_another_object_than_was_asked_for_is_refused(sound):
+    ignore(sound, "PutObject", CRC32)
+    ignore(sound, "PutObject", MD5)
+    ignore(sound, "GetObject", "If-Match")
     profile = probe(sound)
     assert profile.verification == "none"
     assert len(profile.refused(copies=True)) == 1
@@ -219,14 +227,14 @@ def test_the_order_of_a_listing_is_found_out_where_it_is_asked_for(sound, real_s
     assert profile.refused() == ()
 
 
-def test_moto_verifies_nothing_and_its_profile_says_so(moto_server, session):
+def test_moto_verifies_nothing_and_content_is_read_back(moto_server, session):
     client = s3_client(session, Endpoint(moto_server))
     client.create_bucket(Bucket="probe-moto")
     control = Bucket("probe-moto", prefix="control/toy/d1/", client=client)
     profile = probe(control)
-    assert profile.verification == "none"
+    assert profile.verification == "read-back"
     assert profile.no_parts
-    assert len(profile.refused(copies=True)) == 4
+    assert len(profile.refused(copies=True)) == 3
     assert control.ls() == ()
     client.delete_bucket(Bucket="probe-moto")
 

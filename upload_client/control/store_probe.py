@@ -155,6 +155,15 @@ class _Trials:
         self.note(_O.CRC32_PUT, kept=_refused(self.put(body := _body(), ChecksumCRC32=_wrong(body))))
         if self.seen[_O.CRC32_PUT] is Seen.BROKEN:
             self.note(_O.MD5_PUT, kept=_refused(self.put(_body(), ContentMD5=digests.encode(bytes(16)))))
+            if self.seen[_O.MD5_PUT] is Seen.BROKEN:
+                self.pinned_get()
+
+    def pinned_get(self) -> None:
+        """GET: on the object's ETag it gives the object, and on another one nothing."""
+        etag = self.ask("head_object").etag
+        other = self.ask("get_object", IfMatch=self.etag_is(_NO_ETAG))
+        kept = self.ask("get_object", IfMatch=self.etag_is(etag)).ok and _refused(other)
+        self.note(_O.PINNED_GET, kept=kept)
 
     def parts(self) -> None:
         """Begin, send a part, complete: conditions and checksums. Nothing is unfinished afterwards."""

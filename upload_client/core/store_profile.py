@@ -42,6 +42,7 @@ class Observation(Enum):
     QUOTED_ETAG = "put-if-match-quoted"
     CRC32_PUT = "put-crc32"
     MD5_PUT = "put-md5"
+    PINNED_GET = "get-if-match"
     CREATE = "create-upload"
     FULL_OBJECT = "full-object"
     CRC32_PART = "part-crc32"
@@ -76,8 +77,9 @@ class Use(Enum):
     NOT_TRIED = "not tried"
 
 
-Verification = Literal["crc32", "md5", "none"]
-"""The checksum by which a store refuses content that arrived damaged, in one PUT."""
+Verification = Literal["crc32", "md5", "read-back", "none"]
+"""The way in which it is noticed that content of one PUT arrived damaged: the store refuses it by a checksum,
+or it is read back and compared."""
 
 
 class Judged(NamedTuple):
@@ -119,6 +121,11 @@ _RULES: Final[Mapping[Observation, _Rule]] = {
     _O.MD5_PUT: _Rule(
         "a PUT with a wrong Content-MD5 is refused",
         "it takes a PUT with a wrong Content-MD5",
+        Use.MADE_UP_FOR,
+    ),
+    _O.PINNED_GET: _Rule(
+        "a GET of another ETag than the object's is refused",
+        "it ignores If-Match on GET: what is read back may be another object than was sent",
         Use.MADE_UP_FOR,
     ),
     _O.CREATE: _Rule(
@@ -234,6 +241,8 @@ class StoreProfile:
 
     def covers(self, *, copies: bool) -> bool:
         """Whether all trials were made that a delivery needs."""
+        if self.is_broken(_O.CRC32_PUT) and self.is_broken(_O.MD5_PUT) and _O.PINNED_GET not in self.observed:
+            return False  # by a release that read nothing back
         return _O.CRC32_PUT in self.observed and (not copies or _COPIES.issubset(self.observed))
 
     def is_broken(self, observation: Observation) -> bool:
@@ -252,10 +261,12 @@ class StoreProfile:
 
     @property
     def verification(self) -> Verification:
-        """The checksum by which this store confirms what arrived. What was not tried is as in S3."""
+        """The way in which what arrived is confirmed. What was not tried is as in S3."""
         if not self.is_broken(_O.CRC32_PUT):
             return "crc32"
-        return "md5" if self.observed.get(_O.MD5_PUT) is Seen.KEPT else "none"
+        if self.observed.get(_O.MD5_PUT) is Seen.KEPT:
+            return "md5"
+        return "read-back" if self.observed.get(_O.PINNED_GET) is Seen.KEPT else "none"
 
     @property
     def bare_etags(self) -> bool:
@@ -288,9 +299,12 @@ class StoreProfile:
             if self.verification == "md5":
                 why = f"{rule.broken}: MD5 goes along, and the ETag is compared with it"
                 return Judged(one, Use.MADE_UP_FOR, why)
+            if self.verification == "read-back":
+                why = f"{rule.broken}, and verifies no MD5: each file is read back, on its ETag, and compared"
+                return Judged(one, Use.MADE_UP_FOR, why)
             why = f"{rule.broken}, and verifies no MD5: content that arrives damaged stays so, unseen"
             return Judged(one, Use.MADE_UP_FOR if accept_unverified else Use.REFUSED, why)
-        if one is _O.MD5_PUT and self.verification != "none":
+        if one is _O.MD5_PUT and self.verification == "crc32":
             return Judged(one, Use.MADE_UP_FOR, f"{rule.broken}: it is not needed")
         if one in _COPIES and not copies:
             return Judged(one, Use.MADE_UP_FOR, f"{rule.broken}; files of a folder are not copied")
@@ -307,6 +321,7 @@ class StoreProfile:
         checksums = {
             "crc32": "CRC32 confirmed by the store",
             "md5": "MD5 confirmed by the store, CRC32 computed while sending",
+            "read-back": "content confirmed by reading back",
             "none": "checksums NOT verified by the store",
         }[self.verification]
         if _O.CRC32_PUT not in self.observed:

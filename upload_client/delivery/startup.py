@@ -156,6 +156,7 @@ def survey(run: Run, epoch: int) -> Survey:
             n_threads=_LOOKS if run.n_threads == "auto" else run.n_threads,
             digests=source.digests,
             sha256=places.settings.digest == "sha256",
+            landed_crc32=run.store is None or run.store.verification != "read-back",
             check=run.check_stop,
         )
         return Survey(folded, ledger, plan)
@@ -383,6 +384,7 @@ def _engine(connected: ConnectedRun) -> TransferEngine | ExecutorEngine:
         max_rate=rate and rate / (1 if order.executor is None else order.n_batches),
         no_parts="" if run.store is None else run.store.no_parts,
         md5=run.store is not None and run.store.verification == "md5",
+        read_back=run.store is not None and run.store.verification == "read-back",
         bare_etags=run.store is not None and run.store.bare_etags,
     )
     if order.executor is None:

@@ -23,6 +23,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from upload_client.core.codes import FileCode
@@ -135,6 +136,7 @@ class TransferEngine:
         no_parts: Why files go in one request each, of 5 GiB at the most; empty: large ones go in parts.
         bare_etags: Name ETags in conditions without quotes, as the store wants it.
         md5: Have the store verify the MD5 of what arrives, in place of the CRC32, which it does not look at.
+        read_back: Read each file back that goes in one request, as the store verifies neither.
         wire: What carries requests, in place of the one `engine` names.
         clock: Time.
 
@@ -157,6 +159,7 @@ class TransferEngine:
         max_rate: float | None = None,
         no_parts: str = "",
         md5: bool = False,
+        read_back: bool = False,
         bare_etags: bool = False,
         wire: Wire | None = None,
         clock: Clock = SYSTEM,
@@ -165,6 +168,7 @@ class TransferEngine:
         self._threshold = MULTIPART_COPY_LIMIT + 1 if no_parts else multipart_threshold
         self._no_parts = no_parts
         self._md5 = md5
+        self._read_back = read_back
         self._part_size = part_size
         self.may_write = may_write
         self._clock = clock
@@ -665,10 +669,11 @@ class TransferEngine:
             if size > max(task.size or 0, SMALL - 1):
                 raise _Larger(size)
             if size < self._threshold:
+                send = partial(send_whole, task, file, md5=self._md5, read_back=self._read_back)
                 if size < SMALL:
-                    return (yield from send_whole(task, file, md5=self._md5))
+                    return (yield from send())
                 with self._lent(size) as memory:
-                    return (yield from send_whole(task, file, memory, md5=self._md5))
+                    return (yield from send(memory))
             self._check_parts()
             parted = PartedUpload(self._with_left_over(task), file, self._part_size)
             yield from parted.begin()

@@ -48,6 +48,7 @@ class TransferOptions(TypedDict, total=False):
     max_rate: float | None
     no_parts: str
     md5: bool
+    read_back: bool
     bare_etags: bool
 
 

@@ -42,6 +42,7 @@ from upload_client.s3.wire import (
     ListParts,
     Pause,
     PutObject,
+    ReadObject,
     Request,
     Steps,
     UploadPart,
@@ -180,7 +181,12 @@ def write(request: Fenced, size: int, crc32: str | None, *, strict: bool = False
 
 
 def send_whole(
-    task: TransferTask, file: LocalFile, memory: Memory = None, *, md5: bool = False
+    task: TransferTask,
+    file: LocalFile,
+    memory: Memory = None,
+    *,
+    md5: bool = False,
+    read_back: bool = False,
 ) -> Steps[TransferOutcome]:
     """Send a file in one request.
 
@@ -189,6 +195,8 @@ def send_whole(
         file: The open file; closed by the caller.
         memory: Where to read it into, at least as long as the file; or `Scratch`; None: memory is taken.
         md5: Send its MD5 for the store to verify, and hold the ETag against it.
+        read_back: Read the object back, on the ETag that the store has named, and hold it against what was
+            sent.
 
     Raises:
         FileRefused: The file changed, or is not what the index says.
@@ -215,6 +223,13 @@ def send_whole(
     answer = yield from write(request, size, crc32, strict=task.strict)
     if not answer.ok:
         raise NotTaken(answer)
+    if read_back and (yield from _damage(task.key, answer.etag, size, crc32)) is not None:
+        # It is replaced: else the next try would take it for its own, by what it says of itself.
+        answer = yield from write(request._replace(expect=answer.etag), size, crc32, strict=True)
+        if not answer.ok:
+            raise NotTaken(answer)
+        if why := (yield from _damage(task.key, answer.etag, size, crc32)):
+            raise NotTaken(Answer(0, "MalformedAnswer", why))
     if md5 and found is not None and answer.etag != found.digest("md5").hex():
         raise NotTaken(Answer(0, "MalformedAnswer", "the store's ETag is not the MD5 of what was sent"))
     return TransferOutcome(
@@ -229,6 +244,20 @@ def send_whole(
         bytes_sent=size,
         sha256=sha256,
     )
+
+
+def _damage(key: str, etag: str, size: int, crc32: str) -> Steps[str | None]:
+    """Read an object, pinned by its ETag; in what it differs from what was sent, None: in nothing.
+
+    Raises:
+        NotTaken: it cannot be read.
+    """
+    read = yield from persist(ReadObject(key, etag))
+    if not read.ok:
+        raise NotTaken(read)
+    if (read.size, read.crc32) == (size, crc32):
+        return None
+    return f"read back, it has {read.size:,} bytes and the CRC32 {read.crc32}; sent were {size:,} and {crc32}"
 
 
 def _computed(task: TransferTask) -> tuple[str, ...]:
