@@ -57,6 +57,11 @@ def files(n_bytes: int) -> dict[str, tuple[str, bytes]]:
             "csv",
             b"time,station,remark\n" + b'2026-01-01,"ridge, north","it said ""no"""\n' * (n_bytes // 43),
         ),
+        "CSV, a field in plain quotes": (
+            "csv",
+            b"time,station,value,n,remark\n"
+            + b'2026-01-01T12:00Z,ridge-17,0.838601,92,"896712450"\n' * (n_bytes // 50),
+        ),
         "TSV": ("tsv", b"time\tstation\tvalue\n" + row.replace(",", "\t").encode() * (n_bytes // 30)),
         "CSV of 4 KB": ("csv", b"time,station,value\n" + row.encode() * 140),
         "JSON of 4 KB": ("json", as_json(values[:60])),

@@ -205,6 +205,7 @@ class _Shape:
         self.width = width
         self._row = delimiter.encode() * (width - 1) + b"\n"
         self._others = _others(delimiter)
+        self._needs_quotes = False
 
     @classmethod
     def of(cls, data: bytes, delimiter: str) -> _Shape | None:
@@ -249,11 +250,15 @@ class _Shape:
     def _quotes_are_plain(self, data: bytes) -> bool:
         """Whether quotes stand around whole fields only, none of which would need them.
 
-        Then the rows have the shape that they would have without quotes.
+        Then the rows have the shape that they would have without quotes. Where that is not so once, the table
+        is one that needs its quotes, and is not looked at in this way again.
         """
+        if self._needs_quotes:
+            return False
         between, plain = _plain_fields(self.delimiter)
         one_line = b"".join((between[10:11], data.translate(between), between[10:11]))
-        return 2 * len(plain(one_line)) == data.count(b'"')
+        self._needs_quotes = 2 * len(plain(one_line)) != data.count(b'"')
+        return not self._needs_quotes
 
 
 @lru_cache
