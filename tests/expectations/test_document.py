@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import pickle
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from upload_client.errors import UsageError
 from upload_client.expectations import document
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load, load_file
-from upload_client.expectations.model import Expectations, parse_tree_path
+from upload_client.expectations.findings import Findings, shown
+from upload_client.expectations.formats.scalars import check_scalar
+from upload_client.expectations.model import Expectations, Values, parse_tree_path
 
 WHOLE = """
 version: 1
@@ -342,3 +346,20 @@ def test_a_path_in_a_tree_has_steps():
     for wrong in ("a.", "a[", "a]", "a[x]", "a.[0]", "[0]a"):
         with pytest.raises(ValueError, match="is no path"):
             parse_tree_path(wrong)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_at_the_end_of_the_calendar_is_none_in_a_document_and_a_finding_in_a_file(moment):
+    odd, limit = dt.datetime.fromisoformat(moment), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    with pytest.raises(ValidationError, match="there is no moment"):
+        Values(min=odd, max=limit)
+    findings = Findings()
+    check_scalar(findings, "DATE", moment, Values(min=limit), "any")
+    assert "cannot be compared with" in str(findings)
+
+
+def test_a_number_of_more_digits_than_are_written_out_is_shown_by_its_size():
+    assert shown(16**5000) == "an integer of 20,001 bits"
+    findings = Findings()
+    check_scalar(findings, "N", 16**5000, Values(max=5, values=[1]), "any")
+    assert "an integer of 20,001 bits" in str(findings)

@@ -8,6 +8,7 @@ __all__ = ["Findings", "LibraryMissing", "NotOpened", "Undecided", "shown"]
 
 MAX_SENTENCES = 10
 MAX_SENTENCE = 240
+_MAX_BITS = 1024
 _MAX_VALUE = 60
 
 
@@ -50,5 +51,7 @@ def shown(value: object) -> str:
     """A value of the file as it stands in a sentence: texts in quotes, and nothing long."""
     if isinstance(value, bytes):
         value = value.decode("ascii", "backslashreplace")
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:  # Python writes none of 4,300 digits
+        return f"an integer of {value.bit_length():,} bits"
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + "…"

@@ -121,12 +121,19 @@ def _twice(names: Iterable[str]) -> str | None:
 
 
 def as_moment(day_or_moment: dt.date) -> dt.datetime:
-    """A moment in UTC: of a day its beginning; one that names no zone is in UTC."""
+    """A moment in UTC: of a day its beginning; one that names no zone is in UTC.
+
+    Raises:
+        ValueError: at the ends of the calendar there is no such moment.
+    """
     if not isinstance(day_or_moment, dt.datetime):
         return dt.datetime(day_or_moment.year, day_or_moment.month, day_or_moment.day, tzinfo=dt.UTC)
     if day_or_moment.tzinfo is None:
         return day_or_moment.replace(tzinfo=dt.UTC)
-    return day_or_moment.astimezone(dt.UTC)
+    try:
+        return day_or_moment.astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError(f"there is no moment {day_or_moment.isoformat()} in UTC") from None
 
 
 def _plain_name(name: object) -> object:

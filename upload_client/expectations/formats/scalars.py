@@ -84,9 +84,9 @@ def _comparable(value: object, limit: Limit) -> tuple[Any, Any] | None:
 
 def _moment(value: object) -> dt.datetime | None:
     """A moment or a text that names one, in UTC."""
-    if isinstance(value, str):
-        try:
+    try:
+        if isinstance(value, str):
             value = dt.datetime.fromisoformat(value.strip())
-        except ValueError:
-            return None
-    return as_moment(value) if isinstance(value, dt.date) else None
+        return as_moment(value) if isinstance(value, dt.date) else None
+    except ValueError:
+        return None
