@@ -9,14 +9,16 @@ import shutil
 import socket
 import subprocess
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from authority import Authority
 from cli.test_verify import receipt_of
 
 from upload_client.core.layout import Layout
-from upload_client.receipts.dating import bring_time_stamp, date_stored
+from upload_client.receipts.dating import bring_time_stamp, date, date_stored
 from upload_client.receipts.store import bring_receipt
 from upload_client.s3.bucket import Bucket
 
@@ -122,6 +124,57 @@ def test_an_answer_to_another_question_is_no_date(run, authority, receipt, dated
 def test_an_authority_that_does_not_answer_is_not_reachable(run, receipt):
     assert run("receipt", "date", receipt, "--tsa", "http://127.0.0.1:9/").code == 7
     assert run("receipt", "date", receipt, "--tsa", "file:///etc/hostname").code == 2
+
+
+@pytest.fixture
+def odd_authority():
+    """One that leads elsewhere, or says a byte at a time; the paths that were asked for."""
+    asked, ends = [], threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append(self.path)
+            self.send_response(302 if self.path == "/leads" else 200)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+            while self.path == "/trickles" and not ends.wait(0.02):
+                self.wfile.write(b"0")
+
+        do_GET = do_POST  # noqa: N815 - the library's names
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    ends.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_authority_that_trickles_for_ever_holds_nobody(run, receipt, odd_authority, monkeypatch):
+    monkeypatch.setattr("upload_client.receipts.dating._WHOLE_SECONDS", 0.5)
+    said = run("receipt", "date", receipt, "--tsa", f"{odd_authority[0]}/trickles")
+    assert (said.code, "does not answer in time" in said.err) == (7, True)
+
+
+def test_an_authority_leads_nobody_elsewhere(run, receipt, odd_authority):
+    url, asked = odd_authority
+    assert run("receipt", "date", receipt, "--tsa", f"{url}/leads").code == 7
+    assert asked == ["/leads"]
+
+
+def test_a_receipt_is_dated_in_memory_that_does_not_grow_with_it(authority, tmp_path):
+    large = tmp_path / "large.receipt.json"
+    with large.open("wb") as file:
+        file.truncate(256 * 1024**2)
+    tracemalloc.start()
+    try:
+        date(large, authority.url)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 1024**2
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("url", "code"), [("http://[", 2), ("http://a..b/", 7), ("http://host/\u00e9", 7)])

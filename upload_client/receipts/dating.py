@@ -7,7 +7,9 @@ receipt; afterwards nobody needs to be asked, and nobody who can write the recei
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
+import secrets
 import tempfile
 import urllib.request
 from collections.abc import Sequence
@@ -23,11 +25,15 @@ from upload_client.receipts.store import fetch_receipt
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, PreconditionFailed
 from upload_client.s3.network import proxies_for
 from upload_client.support.atomic import replacing
+from upload_client.support.deadline import within
 from upload_client.support.inputs import read_once
 
 __all__ = ["MAX_ANSWER", "Dating", "bring_time_stamp", "date", "date_stored", "dating_of", "timestamp_path"]
 
 _SECONDS = 30.0
+"""For the next bytes of the authority."""
+_WHOLE_SECONDS = 90.0
+"""For its whole answer, however it trickles."""
 MAX_ANSWER: Final = 256 * 1024
 """Bytes of a time-stamp, as far as it is read; those of authorities have some 10 KiB."""
 _INSTALL = "pip install 'upload-client[signing]'"
@@ -47,6 +53,13 @@ class Dating(NamedTuple):
     state: State
     at: str = ""
     why: str = ""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The authority is asked, and nobody whom it names: a POST cannot be led on, a GET asks for nothing."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
 
 
 def timestamp_path(receipt: Path) -> Path:
@@ -70,33 +83,42 @@ def date(receipt: Path, url: str) -> Path:
         OSError: the time-stamp cannot be written.
     """
     library = _library()
+    with receipt.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").digest()
+    # The library makes a request of the data alone, all in memory: of a stand-in, whose hash is exchanged.
+    stand_in = secrets.token_bytes(32)
     asked = (
-        library.TimestampRequestBuilder()
-        .data(receipt.read_bytes())
-        .hash_algorithm(library.HashAlgorithm.SHA256)
-        .build()
+        library.TimestampRequestBuilder().data(stand_in).hash_algorithm(library.HashAlgorithm.SHA256).build()
     )
+    body = asked.as_bytes().replace(hashlib.sha256(stand_in).digest(), digest)
     if not url.lower().startswith(("http://", "https://")):
         raise UsageError(f"{url!r} is no URL of a time-stamping authority", hint="http://… or https://…")
     try:
         request = urllib.request.Request(  # noqa: S310 - http or https
-            url, asked.as_bytes(), {"Content-Type": "application/timestamp-query"}
+            url, body, {"Content-Type": "application/timestamp-query"}
         )
     except ValueError:
         raise UsageError(
             "that is no URL of a time-stamping authority", hint="http://… or https://…"
         ) from None
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies_for(url)))
-    try:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies_for(url)), _NoRedirect())
+
+    def ask() -> bytes:
         with opener.open(request, timeout=_SECONDS) as answer:
-            said = answer.read(MAX_ANSWER + 1)
+            said: bytes = answer.read(MAX_ANSWER + 1)
+            return said
+
+    try:
+        said = within(_WHOLE_SECONDS, ask)
+    except TimeoutError:
+        raise NotReachable("the time-stamping authority does not answer in time") from None
     except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: a host that cannot be one
         why = tamed(str(getattr(error, "reason", error)) or type(error).__name__)
         raise NotReachable(f"the time-stamping authority does not answer: {why}") from None
     try:
         response = library.decode_timestamp_response(said)
         imprint = response.tst_info.message_imprint.message
-        due = (0, asked.message_imprint.message, asked.nonce)
+        due = (0, digest, asked.nonce)
         granted = (response.status, imprint, response.tst_info.nonce) == due
     except (ValueError, AttributeError):
         granted = False
