@@ -111,6 +111,36 @@ def test_colours_that_are_told_less_often_need_fewer_bytes(subsampling, n_bytes)
         check(n_bytes - 1)
 
 
+def _sparse(extra: tuple, **how) -> bytes:
+    """A TIFF of four tiles, of which one is left out."""
+    tifffile, np = pytest.importorskip("tifffile"), pytest.importorskip("numpy")
+    file = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 9, (32, 32)).astype("u1")
+    tifffile.imwrite(file, pixels, tile=(16, 16), extratags=extra, **how)
+    data = bytearray(file.getvalue())
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        places = tiff.pages[0].tags["TileOffsets"], tiff.pages[0].tags["TileByteCounts"]
+    for tag in places:
+        width = tag.valuebytecount // 4
+        data[tag.valueoffset : tag.valueoffset + width] = bytes(width)
+    return bytes(data)
+
+
+def test_tiles_that_gdal_leaves_out_are_no_damage():
+    of_gdal = [(42113, "s", 0, "0", True)]
+    assert opened("a.tif", _sparse(of_gdal, compression="zlib")) == ""
+    assert "left out, as GDAL has it" in opened("a.tif", _sparse(of_gdal))
+    assert "is damaged" in opened("a.tif", _sparse([], compression="zlib"))
+
+
+def test_a_tiff_for_which_pillow_lacks_the_codec_is_no_damage(monkeypatch):
+    from upload_client.expectations.formats import image
+
+    monkeypatch.setattr(image, "_unpacks", lambda compression: compression != 8)
+    monkeypatch.setattr(image, "_load_frames", None)  # which would call it damaged
+    assert opened("packed.tif", MAKERS["packed.tif"]()) == ""
+
+
 def test_an_image_too_large_to_unpack_is_not_opened_and_no_fault_of_the_file():
     tifffile, np = pytest.importorskip("tifffile"), pytest.importorskip("numpy")
     file = io.BytesIO()

@@ -163,6 +163,20 @@ def test_a_file_that_never_ends_is_not_read_for_ever(kind, start, pattern):
     assert endless.n < 6 * MAX_TEXT
 
 
+@pytest.mark.parametrize("rows", [2, 200_000])
+def test_json_may_be_lines_by_another_name_as_spark_and_duckdb_and_delta_lake_write_it(rows):
+    lines = b'{"add": {"path": "a.parquet", "size": 7}}\n' * rows
+    check_text("json", io.BytesIO(lines))
+    check_text("json", io.BytesIO(b"\xef\xbb\xbf" + lines))
+    with pytest.raises(Unreadable, match=f"line {rows}:"):
+        check_text("json", io.BytesIO(lines[:-3]))
+    with pytest.raises(Unreadable):
+        check_text("json", io.BytesIO(lines + b"more"))
+    for one in (b"1\n2\n", b'{"a": 1} {"b": 2}', b"{}\n1", b"{}\nmore"):
+        with pytest.raises(Unreadable):
+            check_text("json", io.BytesIO(one))
+
+
 def test_a_json_text_that_is_longer_than_is_looked_into_is_no_fault_of_its_file():
     with pytest.raises(NotOpened, match="more than 4,194,304 characters"):
         check_text("json", io.BytesIO(b'"' + b"x" * (MAX_TEXT + 600_000) + b'"'))

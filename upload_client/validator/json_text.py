@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, NamedTuple, NoReturn
+from typing import BinaryIO, NamedTuple, NoReturn, Protocol
 
 from upload_client.expectations.findings import NotOpened
 from upload_client.validator.unreadable import BLOCK, BOM, MAX_NESTING, MAX_TEXT, Unreadable, is_utf8
@@ -17,9 +17,20 @@ _MOST_PASSES = 64
 _MOST_COMMAS = 32
 
 
+class _Readable(Protocol):
+    def read(self, n: int, /) -> bytes: ...
+
+
 def check_json(stream: BinaryIO) -> None:
-    """One JSON value (RFC 8259); ``NaN`` and ``Infinity``, which many programs write, pass too."""
+    """One JSON value (RFC 8259); ``NaN`` and ``Infinity``, which many programs write, pass too.
+
+    Some programs (Spark, DuckDB, Delta Lake) call files so that have an object or array on each line: these
+    are read as JSON lines.
+    """
     block = stream.read(BLOCK + 1)
+    if _begins_as_lines(block):
+        check_jsonl(_Ahead(block, stream))
+        return
     if len(block) <= BLOCK:
         if not _is_json(block):
             _loads(block, "")
@@ -40,7 +51,32 @@ def check_json(stream: BinaryIO) -> None:
         walk.close()
 
 
-def check_jsonl(stream: BinaryIO) -> None:
+class _Ahead:
+    """A stream of which the first block was read before."""
+
+    def __init__(self, block: bytes, stream: BinaryIO) -> None:
+        self._block, self._stream = block, stream
+
+    def read(self, n: int) -> bytes:
+        block, self._block = self._block, b""
+        return block or self._stream.read(n)
+
+
+def _begins_as_lines(block: bytes) -> bool:
+    """Whether the first line is an object or array by itself, and another one begins behind it."""
+    first, _, rest = block.removeprefix(BOM).partition(b"\n")
+    if first[:1] not in _OPENERS_ALONE or rest.lstrip()[:1] not in _OPENERS_ALONE:
+        return False
+    if first.rstrip()[-1:] not in (b"}", b"]"):
+        return False
+    try:
+        _JSON.decode(first.decode())
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def check_jsonl(stream: _Readable) -> None:
     """One JSON value on each line that is not empty (https://jsonlines.org)."""
     n_lines = 0
     data = b""
@@ -75,6 +111,7 @@ def _engine() -> tuple[Callable[[bytes], object], Callable[[bytes], Sequence[obj
 
 _scan, _scan_array = _engine()
 _OPENERS, _CLOSERS = b"[{", b"]}"
+_OPENERS_ALONE = (b"{", b"[")
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _NO_BRACKETS_OR_ENDS = bytes(set(range(256)) - set(b'[]{}"\n'))
 
@@ -173,7 +210,7 @@ def _check_line(line: bytes, number: int) -> None:
         _loads(line, f"line {number}: ")
 
 
-def _walk_line(data: bytes, stream: BinaryIO | None, number: int) -> bytes:
+def _walk_line(data: bytes, stream: _Readable | None, number: int) -> bytes:
     """Check a long line, of which `data` is the beginning; give what was read behind its end."""
     walk = _JsonWalk(f"line {number}: ")
     decoder = codecs.getincrementaldecoder("utf-8-sig" if number == 1 else "utf-8")()

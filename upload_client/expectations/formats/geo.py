@@ -42,6 +42,8 @@ _LETTERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PLANES = 256, 257, 258, 259, 277, 284
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES, _SUB_IFDS = 273, 279, 324, 325, 330
 _PHOTOMETRIC, _YCBCR, _SUBSAMPLING = 262, 6, 530
+_OF_GDAL = frozenset({33550, 33922, 34264, 34735, 42112, 42113})
+"""Tags of GeoTIFF and of GDAL."""
 _WANTED = (
     _WIDTH,
     _HEIGHT,
@@ -64,6 +66,10 @@ def open_tiff(file: BinaryIO, size: int, budget: Budget) -> None:
     tiff.check()
     if size > _MAX_UNPACKED:
         return
+    if tiff.sparse:  # readers but GDAL take it for damaged
+        if tiff.is_deflated:
+            return  # what is there was unpacked
+        raise NotOpened("a part of its pixels is left out, as GDAL has it, and the others were not unpacked")
     try:
         from upload_client.expectations.formats.image import MAX_PIXELS, judge_image  # noqa: PLC0415 — an extra
     except ImportError:
@@ -89,6 +95,8 @@ class _Tiff:
     def __init__(self, file: BinaryIO, size: int, budget: Budget) -> None:
         self._file, self._size, self._budget = file, size, budget
         self.pixels = 0  # of the largest page
+        self.sparse = False
+        self.is_deflated = True
         file.seek(0)
         head = file.read(16)
         self._order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
@@ -150,7 +158,9 @@ class _Tiff:
                 at = struct.unpack_from(order + place, data, inline)[0]
                 if at + length > self._size:
                     raise ValueError(f"it is cut: tag {tag} of {what} lies behind its end")
-            if tag in _WANTED and (letter := _LETTERS.get(kind)) is not None:
+            if tag in _OF_GDAL:
+                tags[tag] = []
+            elif tag in _WANTED and (letter := _LETTERS.get(kind)) is not None:
                 raw = self._at(at, length, what) if length > room else data[inline : inline + length]
                 tags[tag] = list(struct.unpack(f"{order}{k}{letter}", raw))
         # Whoever writes a file in one go may leave out that there is no other page.
@@ -175,9 +185,12 @@ class _Tiff:
                 )
             sparse = False
             for offset, n in zip(offsets, counts, strict=True):
-                sparse |= not offset and not n  # GDAL's way to leave out what is empty
+                sparse |= not offset and not n
                 if offset + n > self._size or (not n and offset):
                     raise ValueError(f"it is cut: pixels of {what} are not there")
+            # GDAL leaves out what is empty, and says so by a tag of its own, or of its places on Earth.
+            self.sparse |= sparse and not _OF_GDAL.isdisjoint(tags)
+            self.is_deflated &= tags.get(_COMPRESSION, [1])[0] in _DEFLATED
             if tags.get(_COMPRESSION, [1])[0] in _DEFLATED and self._size <= _MAX_UNPACKED:
                 for offset, n in zip(offsets, counts, strict=True):
                     if n:

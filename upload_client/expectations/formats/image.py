@@ -6,7 +6,9 @@ where that is installed.
 
 from __future__ import annotations
 
+import io
 import warnings
+from functools import cache
 from typing import BinaryIO
 
 from PIL import Image as Pillow
@@ -18,6 +20,8 @@ from upload_client.expectations.model import Image
 
 __all__ = ["MAX_FRAMES", "MAX_PIXELS", "judge_image", "learn_image"]
 
+_COMPRESSION = 259
+_OPTIONAL = {7: "jpeg", 34925: "lzma", 50000: "zstd", 50001: "webp"}
 MAX_PIXELS = 200_000_000
 """Pixels of the largest image that is unpacked, all its frames together."""
 MAX_FRAMES = 10_000
@@ -37,6 +41,9 @@ def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) 
             else:
                 findings.add("", f"it is no image in {' or '.join(content.formats)}")
             return
+        if opened.format == "TIFF" and not _unpacks(getattr(opened, "tag_v2", {}).get(_COMPRESSION, 1)):
+            _judge_tiff(content, file, findings)
+            return
         with opened as image:
             width, height = image.size
             _check_sides(content, width, height, findings)
@@ -46,6 +53,19 @@ def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) 
                 findings.add("", f"it has {width:,} by {height:,} pixels, more than {MAX_PIXELS:,}")
                 return
             _load_frames(image)
+
+
+@cache
+def _unpacks(compression: int) -> bool:
+    """Whether Pillow's libtiff was built with what a TIFF is packed with: else it calls each damaged."""
+    name = _OPTIONAL.get(compression)
+    if name is None:
+        return True
+    try:
+        Pillow.new("RGB", (8, 8)).save(io.BytesIO(), "TIFF", compression=name)
+    except Exception:  # noqa: BLE001 — it has several for this
+        return False
+    return True
 
 
 def _check_sides(content: Image, width: int, height: int, findings: Findings) -> None:
