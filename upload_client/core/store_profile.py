@@ -107,7 +107,7 @@ _RULES: Final[Mapping[Observation, _Rule]] = {
     ),
     _O.REPLACE_ONLY: _Rule(
         "a PUT that must replace one ETag replaces no other",
-        "it ignores If-Match on PUT: of two clients, both would own the delivery",
+        "it does not honour If-Match on PUT: of two clients, both would own the delivery",
         Use.REFUSED,
     ),
     _O.QUOTED_ETAG: _Rule(
