@@ -12,6 +12,7 @@ from faults.proxy import Proxy, corrupt_request
 
 from upload_client import UploadClient
 from upload_client.control import store_probe
+from upload_client.core import checksums
 from upload_client.core.store_profile import Observation
 from upload_client.errors import StoreUnsafe
 from upload_client.index import scan
@@ -66,6 +67,25 @@ def test_content_is_read_back_from_a_store_that_verifies_nothing_and_the_receipt
     receipt = json.loads(outcome.receipt_file.read_text("ascii"))
     assert "confirmed by reading back" in receipt["store"]
     assert not any("-" in each["etag"] for each in receipt["files"])  # nothing went in parts
+
+
+def test_what_a_killed_run_left_damaged_is_not_taken_for_sent_by_what_it_says_of_itself(delivery, tmp_path):
+    client = client_of(delivery, tmp_path)
+    sound = (tmp_path / "data" / "large.bin").read_bytes()
+    landing = delivery.receiver.sandbox.client("s3")
+    landing.put_object(
+        Bucket=delivery.receiver.sandbox.landing_bucket,
+        Key=f"{delivery.dataset}/{delivery.delivery_id}/staging/large.bin",
+        Body=sound[:-1] + b"y",
+        ChecksumAlgorithm="CRC32",
+        ChecksumCRC32=checksums.encode(checksums.crc32(sound)),  # which moto does not hold against it
+    )
+    with client:
+        outcome = client.run()
+    assert outcome.exit_code == 0, outcome
+    key = f"{delivery.dataset}/{delivery.delivery_id}/staging/large.bin"
+    there = landing.get_object(Bucket=delivery.receiver.sandbox.landing_bucket, Key=key)["Body"].read()
+    assert there == sound
 
 
 def test_where_that_cannot_be_either_it_is_refused_before_anything_is_sent(delivery, tmp_path, monkeypatch):
