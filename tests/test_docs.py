@@ -107,6 +107,14 @@ def test_the_page_on_the_structure_names_every_room():
     assert sorted(room for room in rooms if room not in page) == []
 
 
+def test_where_something_is_decided_is_a_room_that_is_there():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## Where is decided")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", table)
+    assert len(named) > 10
+    assert [room for room in named if not (ROOT / "upload_client" / room).exists()] == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the tutorial is typed into a POSIX shell")
 @pytest.mark.long
 def test_the_tutorial_can_be_typed_as_it_stands(tmp_path, monkeypatch, capsys):

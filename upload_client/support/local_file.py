@@ -62,12 +62,11 @@ class LocalFile:
     Safe to share between threads: reads name their offset.
     """
 
-    __slots__ = ("_fd", "_mode", "fingerprint", "path")
+    __slots__ = ("_fd", "fingerprint", "path")
 
     def __init__(self, path: str, fd: int, status: os.stat_result) -> None:
         self.path = path
         self._fd = fd
-        self._mode = status.st_mode
         self.fingerprint = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
 
     def read(self, size: int, offset: int = 0) -> bytes:
