@@ -59,6 +59,31 @@ def ministack(session: nox.Session) -> None:
     session.run("python", "tests/receiver/ministack.py")
 
 
+@nox.session(python=PYTHONS[0])
+def crate(session: nox.Session) -> None:
+    """A receipt as an RO-Crate, held against what RO-Crate 1.2 requires; asks w3id.org for its context."""
+    session.install("-e", ".[test]", "roc-validator==0.13.0")
+    folder = Path(session.create_tmp()) / "crate"
+    session.run(
+        "python",
+        "-c",
+        "import shutil, sys, tempfile; from pathlib import Path\n"
+        "sys.path.insert(0, 'tests'); from cli.test_verify import receipt_of\n"
+        "from upload_client.receipts.export import FORMS\n"
+        "folder = Path(sys.argv[1]); shutil.rmtree(folder, ignore_errors=True)\n"
+        "(folder / 'b').mkdir(parents=True)\n"
+        "(folder / 'a.csv').write_text('x\\n1\\n'); (folder / 'b/ä ü.txt').write_text('text')\n"
+        "receipt, *_ = receipt_of(folder, Path(tempfile.mkdtemp()))\n"
+        "FORMS['ro-crate'](receipt, folder / 'ro-crate-metadata.json', folder)",
+        str(folder),
+    )
+    session.run(
+        *("rocrate-validator", "--no-interactive", "validate", "--profile-identifier", "ro-crate-1.2"),
+        *("--no-auto-profile", "--requirement-severity", "required", "--skip-availability-check"),
+        *("--no-paging", str(folder)),
+    )
+
+
 @nox.session(python=["3.11", "3.13"], venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """All tests, with the oldest version of each dependency that is allowed; `.ci/versions` is quicker."""

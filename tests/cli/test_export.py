@@ -186,6 +186,8 @@ def test_rocrate_reads_the_crate_and_finds_each_file_in_it(run, odd):
     assert files["a.csv"]["encodingFormat"] == "text/csv"
     assert all(len(each["sha256"]) == 64 for each in files.values())
     assert crate.dereference("#delivery")["agent"]["name"] == "maria"
+    (software,) = crate.get_by_type("SoftwareApplication")
+    assert software["url"].startswith("urn:upload-client:")  # RO-Crate 1.2 requires one
 
 
 @pytest.mark.parametrize("form", FORMS)

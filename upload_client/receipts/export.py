@@ -197,7 +197,13 @@ def _ro_crate(receipt: Path, target: Path, source: Path | None) -> None:
             "result": {"@id": "./"},
             "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
         },
-        {"@id": program, "@type": "SoftwareApplication", "name": "upload-client", "version": _version(head)},
+        {
+            "@id": program,
+            "@type": "SoftwareApplication",
+            "name": "upload-client",
+            "version": _version(head),
+            "url": f"urn:upload-client:{_version(head)}",  # software has to have one
+        },
         *([agent] if agent else []),
     ]
     with open_receipt(receipt) as files, replacing(target) as out:
