@@ -218,6 +218,26 @@ def test_what_lacks_a_file_that_was_agreed_on_is_not_told_of_as_complete_and_no_
         control.get(f"served/{lacking}/staging/signature/00000001.json")
 
 
+@pytest.mark.long
+def test_the_workers_of_a_dask_cluster_judge_and_what_they_say_is_told_here(running, deliver, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    delivery, told = name(), []
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=8, processes=False, dashboard_address=None, host="127.0.0.1",
+        protocol="tcp",
+    ) as cluster:  # fmt: skip
+        server = running(dask=cluster.scheduler_address)
+        server.outcomes.add = lambda one, epoch: told.append((one["delivery_id"], one["complete"], epoch))
+        there = []
+        submit = server._cluster.submit
+        server._cluster.submit = lambda *what: (there.append(what[1].delivery_id), submit(*what))[1]
+        assert deliver(delivery).exit_code == 0
+        until(lambda: (delivery, True, 1) in told)
+        assert delivery in there
+        server.stop()
+        until(lambda: server._cluster._client.status == "closed")
+
+
 def test_two_processes_share_the_work_and_each_delivery_has_one_validator(running, deliver, tmp_path):
     running(), running()
     assert deliver(name()).exit_code == 0

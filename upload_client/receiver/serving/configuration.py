@@ -76,6 +76,8 @@ class Serving(BaseModel):
         listen: host and port of the status page, of ``/health`` and ``/metrics``; empty: nobody is answered.
         region: of the store, for whatever names one.
         at_once: validators at work at the same time.
+        dask: a Dask scheduler, ``tcp://HOST:PORT``, whose workers are the validators; None: threads of this
+            process.
         look_seconds: between two looks for clients.
         webhook: URL that gets each outcome by POST, as JSON.
         webhook_secret_file: a file with the secret that signs these messages.
@@ -91,6 +93,7 @@ class Serving(BaseModel):
     )
     region: str = "us-east-1"
     at_once: int = Field(default=64, ge=1, le=1000)
+    dask: Annotated[str, Field(pattern=r"^(tcp|tls)://[A-Za-z0-9.\-\[\]:]+$")] | None = None
     look_seconds: float = Field(default=2.0, ge=0.1, le=60)
     webhook: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
     webhook_secret_file: Path | None = None

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ import boto3
 
 from upload_client.control.identity import new_agent_id
 from upload_client.core.files import TRANSFER_TYPES, TransferType
-from upload_client.core.layout import InvalidName, check_name
+from upload_client.core.layout import InvalidName, Layout, check_name
 from upload_client.core.lease import LockBody
 from upload_client.core.serving import (
     list_again_after,
@@ -30,12 +30,14 @@ from upload_client.errors import Locked
 from upload_client.receipts.signing import open_key
 from upload_client.receiver.process import Process
 from upload_client.receiver.serving.begun import Begun
+from upload_client.receiver.serving.cluster import Cluster
 from upload_client.receiver.serving.configuration import Configuration
 from upload_client.receiver.serving.metrics import Metrics
 from upload_client.receiver.serving.outcomes import Outcomes
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.validator.expected import limits
+from upload_client.validator.pipeline import Outcome
 from upload_client.validator.readers import ReaderWorkers
 from upload_client.validator.serving import confined, serve
 
@@ -168,6 +170,9 @@ class Server:
         self._control = Bucket(
             self._settings.control_bucket, prefix=self._settings.control_prefix, client=client
         )
+        self._cluster = None if self._serving.dask is None else Cluster(self._serving.dask)
+        if self._cluster is not None and not self._cluster.n_workers:
+            _log.warning("the Dask cluster at %s has no worker yet", self._serving.dask)
         self._begun = Begun(folder.parent / "begun")
         self._untold = self._begun.found()
         self._receipts: dict[tuple[str, str, str], _Lacking] = {}
@@ -206,8 +211,12 @@ class Server:
                 self._stopping.wait(self._serving.look_seconds)
         finally:
             self.stop()
+            if self._cluster is not None:
+                self._cluster.stop()
             for thread in list(self._running.values()):
                 thread.join(self._settings.leave_seconds + 10)
+            if self._cluster is not None:
+                self._cluster.close()
             self._readers.close()
             self.outcomes.stop()
 
@@ -342,6 +351,27 @@ class Server:
             self._begun.forget(task[:3])
         return None
 
+    def _serve(
+        self, layout: Layout, epoch: int, shard: int, tell: Callable[[dict[str, object]], None]
+    ) -> Outcome:
+        """Be a validator here, or have a worker be it."""
+        if self._cluster is not None:
+            served = self._cluster.submit(self._settings, layout, epoch, shard).result()
+            if served.told is not None:
+                tell(served.told)
+            return served.outcome
+        return serve(
+            self._settings,
+            layout,
+            validator_id=new_agent_id(),
+            client_epoch=epoch,
+            shard=shard,
+            shards=self._settings.shards,
+            seconds_left=lambda: 0.0 if self._stopping.is_set() else float("inf"),
+            readers=self._readers,
+            tell=tell,
+        )
+
     def _lacking(self, run: tuple[str, str, str], epoch: int) -> _Lacking:
         found = self._receipts.get(run)
         return found if found is not None and found.epoch == epoch else _Lacking(epoch)
@@ -388,17 +418,7 @@ class Server:
             if task.shard == 0:
                 is_noted_here = self._begun.note(run, epoch)
             try:
-                outcome = serve(
-                    self._settings,
-                    process.layout,
-                    validator_id=new_agent_id(),
-                    client_epoch=epoch,
-                    shard=task.shard,
-                    shards=self._settings.shards,
-                    seconds_left=lambda: 0.0 if self._stopping.is_set() else float("inf"),
-                    readers=self._readers,
-                    tell=tell,
-                )
+                outcome = self._serve(process.layout, epoch, task.shard, tell)
             except Locked:
                 pass  # another process serves it
             except Exception as error:  # noqa: BLE001 - one delivery's trouble is no other's

@@ -1,0 +1,138 @@
+"""Validators on the workers of a Dask cluster, in place of threads of `receiver serve`.
+
+A worker needs this program with the extras that open files, the same credentials, and the key that signs, if
+it is a file. Where this process ends, what runs there goes on to its end; the next process finds the note of
+it (`upload_client.receiver.serving.begun`), waits for its lock, and tells of it.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from upload_client.control.identity import new_agent_id
+from upload_client.core.layout import Layout
+from upload_client.errors import NotReachable, UsageError
+from upload_client.validator import ValidatorSettings
+from upload_client.validator.pipeline import Outcome
+from upload_client.validator.serving import serve
+
+__all__ = ["Cluster", "Order", "Served", "serve_there"]
+
+_CONNECT_SECONDS = 30
+_ASKED_EVERY = 2.0
+"""Seconds between two looks of a worker whether it is to leave."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One validator that a worker is to be.
+
+    Attributes:
+        settings: the receiver's.
+        layout: which delivery.
+        client_epoch: of the client that it serves.
+        shard: its share of the files, of `settings.shards`.
+        stop: name of the event that has it leave.
+    """
+
+    settings: ValidatorSettings
+    layout: Layout
+    client_epoch: int
+    shard: int
+    stop: str = ""
+
+
+@dataclass(frozen=True)
+class Served:
+    """The end of such a validator: its outcome, and what is told of the run; None where nothing is."""
+
+    outcome: Outcome
+    told: dict[str, object] | None
+
+
+def serve_there(order: Order) -> Served:
+    """Be the validator; on a worker."""
+    told: list[dict[str, object]] = []
+    outcome = serve(
+        order.settings,
+        order.layout,
+        validator_id=new_agent_id(),
+        client_epoch=order.client_epoch,
+        shard=order.shard,
+        shards=order.settings.shards,
+        seconds_left=_seconds_left(order.stop),
+        tell=told.append,
+    )
+    return Served(outcome, told[0] if told else None)
+
+
+def _seconds_left(stop: str) -> Callable[[], float]:
+    """None at all once the event is set; it is asked for now and then."""
+    import distributed  # noqa: PLC0415 - an extra
+
+    make: Any = distributed.Event  # Dask is typed in part only
+    event, stopped, asked_at = make(stop), False, -math.inf
+
+    def left() -> float:
+        nonlocal stopped, asked_at
+        if not stopped and time.monotonic() >= asked_at + _ASKED_EVERY:
+            asked_at = time.monotonic()
+            stopped = bool(event.is_set())
+        return 0.0 if stopped else math.inf
+
+    return left
+
+
+class Cluster:
+    """A Dask cluster.
+
+    Args:
+        address: of its scheduler, ``tcp://HOST:PORT``.
+
+    Raises:
+        UsageError: the extra is not installed.
+        NotReachable: nobody answers there.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            import distributed  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise UsageError(
+                "distributed is not installed", hint="pip install 'upload-client[serve,dask]'"
+            ) from None
+        connect: Any = distributed.Client  # Dask is typed in part only
+        try:
+            self._client: Any = connect(
+                address, set_as_default=False, timeout=_CONNECT_SECONDS, name="upload-client receiver"
+            )
+        except (OSError, TimeoutError, ValueError) as error:
+            raise NotReachable(f"the scheduler of Dask at {address}: {error}") from None
+        self._name = f"upload-client-stop-{secrets.token_hex(8)}"
+        make: Any = distributed.Event
+        self._stop = make(self._name, client=self._client)
+
+    @property
+    def n_workers(self) -> int:
+        """Workers that are there now."""
+        return len(self._client.scheduler_info()["workers"])
+
+    def submit(self, settings: ValidatorSettings, layout: Layout, epoch: int, shard: int) -> Future[Served]:
+        """Have a worker be a validator. One that dies is not followed by another one here."""
+        order = Order(settings, layout, epoch, shard, self._name)
+        future: Future[Served] = self._client.submit(serve_there, order, pure=False, retries=0)
+        return future
+
+    def stop(self) -> None:
+        """Have all leave, in order."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Let go of the cluster."""
+        self._client.close()
