@@ -43,7 +43,7 @@ s3 = boto3.client(
     aws_secret_access_key="any",
     config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
 )
-for _ in range(120):  # it answers before it can write
+for _ in range(240):  # it answers before it can write
     try:
         s3.create_bucket(Bucket="finding")
     except (BotoCoreError, ClientError):
