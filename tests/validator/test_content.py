@@ -199,6 +199,8 @@ def test_fields_may_stand_apart_by_other_characters_whatever_the_header_holds(da
         check_text("csv", io.BytesIO(data + b"1;2;3;4;5\t6\t7\t8,9\n"))
 
 
+@example(rows=[["", "", "|\n0"]], kind="csv", end="\n")
+@example(rows=[["|\n", "", ""]], kind="csv", end="\n")
 @given(
     st.lists(
         st.lists(

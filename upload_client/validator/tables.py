@@ -19,6 +19,9 @@ __all__ = ["check_csv", "check_tsv"]
 csv.field_size_limit(MAX_TEXT)
 
 
+_MAX_LINES = 100  # of a first row
+
+
 def check_csv(stream: BinaryIO) -> None:
     """RFC 4180: quoted as it says, and as many fields in each row as in the first.
 
@@ -32,8 +35,12 @@ def check_csv(stream: BinaryIO) -> None:
         _same_width(csv.reader(lines, delimiter=rest.delimiter, strict=True), rest.width, rest.n_lines)
         return
     first = lines.readline()
+    for _ in range(_MAX_LINES):
+        if first.count('"') % 2 == 0:  # a name may have several lines
+            break
+        first += lines.readline()
     delimiter = rest.delimiter or delimiters(first)[0]
-    _same_width(csv.reader(chain((first,), lines), delimiter=delimiter, strict=True))
+    _same_width(csv.reader(chain(io.StringIO(first, newline=""), lines), delimiter=delimiter, strict=True))
 
 
 def check_tsv(stream: BinaryIO) -> None:
@@ -192,6 +199,16 @@ def _last_row(data: bytes) -> int:
     return end
 
 
+def _first_row(data: bytes) -> bytes:
+    """The first row: names in quotes may have several lines."""
+    end = data.find(b"\n") + 1
+    for _ in range(_MAX_LINES):
+        if not end or data.count(b'"', 0, end) % 2 == 0:
+            break
+        end = data.find(b"\n", end) + 1
+    return data[:end] or data
+
+
 class _Shape:
     """The rows of a table as delimiters and ends of lines alone.
 
@@ -210,7 +227,7 @@ class _Shape:
     @classmethod
     def of(cls, data: bytes, delimiter: str) -> _Shape | None:
         """The shape of a table that begins so; None where that takes a closer look."""
-        first = data[: data.find(b"\n") + 1] or data
+        first = _first_row(data)
         if first.isspace() or not is_utf8(first):
             return None
         text = first.decode()
