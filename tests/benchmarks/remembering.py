@@ -201,7 +201,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         if "uploadId" in query:
             self.count("POST")
-            body = b"".join(part for _, part in sorted(self.store.parts.pop(key).items()))
+            parts = self.store.parts.pop(key, None)
+            if parts is None:
+                self.answer(404, b"<Error><Code>NoSuchUpload</Code></Error>")
+                return
+            body = b"".join(part for _, part in sorted(parts.items()))
             etag = f"<ETag>&quot;{md5(body)}&quot;</ETag>"
             self.put(
                 key,
