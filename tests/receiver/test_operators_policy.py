@@ -177,6 +177,7 @@ def on(deployed, tmp_path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_who_keeps_the_users_of_a_store_of_their_own_needs_all_of_it_and_no_more(deployed, tmp_path, on):
     operator = Operator(deployed, "accounts", tmp_path, "--on", on)
     profile = ("-o", tmp_path / "profile.toml", "--force")

@@ -124,7 +124,10 @@ class Cluster:
         return len(self._client.scheduler_info()["workers"])
 
     def submit(self, settings: ValidatorSettings, layout: Layout, epoch: int, shard: int) -> Future[Served]:
-        """Have a worker be a validator. One that dies is not followed by another one here."""
+        """Have a worker be a validator.
+
+        Where a worker dies, Dask has another one begin: it is `Locked` while the lease of the first lasts.
+        """
         order = Order(settings, layout, epoch, shard, self._name)
         future: Future[Served] = self._client.submit(serve_there, order, pure=False, retries=0)
         return future
