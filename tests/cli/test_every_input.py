@@ -73,6 +73,7 @@ CASES = {
             "probe": DELIVERY,
             "invite": (*DELIVERY, "--user", "maria"),
             "revoke": DELIVERY,
+            "operator-policy": ("--for", "serve"),
         }.items()
     },
     ("unlock", "profile"): Case(("unlock", *DELIVERY, "--steal", "x", "--profile", "{}"), TOML),

@@ -36,16 +36,21 @@ def test_being_stopped_is_130_and_says_how_to_go_on(stop):
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "exit_code"),
     [
-        botocore.exceptions.ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"),
-        UploadClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"),
-        OSError(28, "No space left on device"),
+        (
+            botocore.exceptions.ClientError(
+                {"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"
+            ),
+            10,
+        ),
+        (UploadClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"), 1),
+        (OSError(28, "No space left on device"), 1),
     ],
 )
-def test_what_aws_or_the_machine_refuses_is_told_in_their_words_and_is_no_fault_of_ours(error):
+def test_what_aws_or_the_machine_refuses_is_told_in_their_words_and_is_no_fault_of_ours(error, exit_code):
     failure = Failure.of(error)
-    assert failure.exit_code == 1
+    assert failure.exit_code == exit_code
     assert "no" in failure.sentence.lower()
     assert "fault of upload-client" not in failure.hint
 

@@ -709,7 +709,9 @@ class World:
 
         secret = SimpleNamespace(token_hex=lambda n: f"{world.rng.getrandbits(8 * n):0{2 * n}x}")
         clients = SimpleNamespace(
-            s3_client=lambda *_, **__: world.store.client(), client=lambda *_, **__: Lambda(world)
+            one_of_many=lambda: None,
+            s3_client=lambda *_, **__: world.store.client(),
+            client=lambda *_, **__: Lambda(world),
         )
         state = random.getstate()
         random.seed(f"product {self.seed}")
@@ -752,7 +754,6 @@ class World:
                     (startup.pipeline, "lambda_client", lambda *_: Lambda(world)),
                     (local_file, "LocalFile", SlowFile),
                     (engine, "SMALL", _SMALL),
-                    (handlers, "boto3", SimpleNamespace(Session=lambda: None)),
                     (handlers, "clients", clients),
                     (handlers, "current_process", identity),
                     (lock, "current_process", identity),
