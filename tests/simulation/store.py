@@ -468,47 +468,41 @@ class Client:
     def get_paginator(self, operation: str) -> SimpleNamespace:
         return SimpleNamespace(paginate=getattr(self, f"_{operation}"))
 
-    def _list_objects_v2(
+    def list_objects_v2(
         self,
         *,
         Bucket: str,  # noqa: N803
         Prefix: str,  # noqa: N803
         StartAfter: str = "",  # noqa: N803
+        ContinuationToken: str = "",  # noqa: N803
         Delimiter: str = "",  # noqa: N803
         **_: Any,
-    ) -> Iterator[dict[str, Any]]:
-        store = self._store
+    ) -> dict[str, Any]:
+        store, after = self._store, ContinuationToken or StartAfter  # a token is the last key that was told
         size = 2 if Bucket == "control" and store.rng.random() < 0.2 else 1000
-        after, more = StartAfter, True
-        while more:
 
-            def do() -> dict[str, Any]:
-                named = dict.fromkeys(
-                    _grouped(key, len(Prefix), Delimiter) for key in store.keys(Bucket, Prefix)
-                )
-                keys = [key for key in named if key > after]  # noqa: B023 - it is asked at once
-                groups = [key for key in keys[:size] if (Bucket, key) not in store.objects]
-                page = [(key, store.objects[Bucket, key]) for key in keys[:size] if key not in groups]
-                return {
-                    "IsTruncated": len(keys) > size,
-                    "CommonPrefixes": [{"Prefix": key} for key in groups],
-                    "Last": keys[:size][-1:],
-                    "Contents": [
-                        {
-                            "Key": key,
-                            "Size": len(found.body),
-                            "ETag": f'"{found.etag}"',
-                            "LastModified": found.when,
-                        }
-                        for key, found in page
-                    ],
-                }
+        def do() -> dict[str, Any]:
+            named = dict.fromkeys(_grouped(key, len(Prefix), Delimiter) for key in store.keys(Bucket, Prefix))
+            keys = [key for key in named if key > after]
+            groups = [key for key in keys[:size] if (Bucket, key) not in store.objects]
+            page = [(key, store.objects[Bucket, key]) for key in keys[:size] if key not in groups]
+            more = len(keys) > size
+            return {
+                "IsTruncated": more,
+                **({"NextContinuationToken": keys[size - 1]} if more else {}),
+                "CommonPrefixes": [{"Prefix": key} for key in groups],
+                "Contents": [
+                    {
+                        "Key": key,
+                        "Size": len(found.body),
+                        "ETag": f'"{found.etag}"',
+                        "LastModified": found.when,
+                    }
+                    for key, found in page
+                ],
+            }
 
-            answer = store.ask("ListObjectsV2", Prefix, do)
-            yield answer
-            more = answer["IsTruncated"]
-            if more:
-                (after,) = answer["Last"]
+        return store.ask("ListObjectsV2", Prefix, do)
 
     def _list_multipart_uploads(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:  # noqa: N803
         def do() -> dict[str, Any]:
