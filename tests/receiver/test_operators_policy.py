@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import threading
 from pathlib import Path
 
@@ -73,10 +74,10 @@ class Operator:
         return self.policy | {"Statement": [statement for statement in left if statement["Action"]]}
 
 
-def inviting(operator: Operator, monkeypatch):
+def inviting(operator: Operator, user: str, monkeypatch):
     """The commands of who invites, by name, in an order in which each has something to do."""
-    profile = operator.folder / "maria.toml"
-    invite = ("invite", *D, "--user", "maria", "--ask-password", "-o", profile, "--force")
+    profile = operator.folder / "profile.toml"
+    invite = ("invite", *D, "--user", user, "--ask-password", "-o", profile, "--force")
     template = Receiver.__init__.__globals__["delivery_template"]()
 
     def changed():
@@ -94,7 +95,7 @@ def inviting(operator: Operator, monkeypatch):
         "invite after an update": changed,
         "list": lambda: operator.run("list"),
         "show": lambda: operator.run("show", *D),
-        "revoke one": lambda: operator.run("revoke", *D, "--user", "maria"),
+        "revoke one": lambda: operator.run("revoke", *D, "--user", user),
         "invite somebody who was shut out": lambda: operator.run(*invite, answers=ASKED),
         "revoke all": lambda: operator.run("revoke", *D),
     }
@@ -108,24 +109,28 @@ QUIET = {"sns:Publish"}
 
 def test_who_invites_may_do_all_that_inviting_takes_and_nothing_more(deployed, tmp_path, monkeypatch):
     operator = Operator(deployed, "invite", tmp_path)
-    asked = {action for run in inviting(operator, monkeypatch).values() for action in operator.asked(run)}
+    user = f"maria-{secrets.token_hex(4)}"  # no other test has invited her to this pool
+    asked = {
+        action for run in inviting(operator, user, monkeypatch).values() for action in operator.asked(run)
+    }
     assert asked == operator.actions - SELDOM
 
 
 @pytest.mark.long
 def test_without_any_single_permission_something_fails_for_who_invites(deployed, tmp_path, monkeypatch):
     operator = Operator(deployed, "invite", tmp_path)
-    commands = inviting(operator, monkeypatch)
+    user = f"maria-{secrets.token_hex(4)}"
+    commands = inviting(operator, user, monkeypatch)
 
     def anew():
         deployed.cli(
-            *("invite", *D, "--user", "maria", "--ask-password"),
+            *("invite", *D, "--user", user, "--ask-password"),
             *("-o", tmp_path / "m", "--force"),
             answers=ASKED,
         )
         deployed.cli("revoke", *D)
         users = deployed.aws.client("cognito-idp")
-        users.admin_delete_user(UserPoolId=deployed.outputs["UserPoolId"], Username="maria")
+        users.admin_delete_user(UserPoolId=deployed.outputs["UserPoolId"], Username=user)
 
     anew()
     assert fine_without_one(operator, commands, anew) == SELDOM
