@@ -210,12 +210,17 @@ def test_what_lacks_a_file_that_was_agreed_on_is_not_told_of_as_complete_and_no_
     )
     server = running(signing_key=str(tmp_path / "key"))
     assert deliver(lacking).exit_code == 0  # every file is valid, and nobody was asked to start
-    until(lambda: server.deliveries()[-1].outcome is not None)
-    (told,) = (one.outcome for one in server.deliveries() if one.delivery_id == lacking)
+    until(lambda: outcome_of(server, lacking) is not None)
+    told = outcome_of(server, lacking)
     assert (told["complete"], told["valid"], told["signed"]) == (False, 2, None)
     assert ["m.json" in each for each in told["not_agreed"]] == [True]
     with pytest.raises(NotFound):
         control.get(f"served/{lacking}/staging/signature/00000001.json")
+
+
+def outcome_of(server, delivery):
+    """The last outcome of one of the deliveries that the tests here have made."""
+    return next(one.outcome for one in server.deliveries() if one.delivery_id == delivery)
 
 
 @pytest.mark.long
