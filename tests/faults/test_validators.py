@@ -276,7 +276,7 @@ def test_a_record_that_the_receivers_own_validator_refuses_ends_the_run_with_a_r
     def as_an_earlier_version_did(record: Record) -> bytes:
         line = encode(record)
         wrong = isinstance(record, Transferred) and record.path.endswith("table_00001.csv")
-        return line.replace(f'"etag":"{record.etag}"'.encode(), b'"etag":""') if wrong else line
+        return line.replace(f'"etag":"{record.upload.etag}"'.encode(), b'"etag":""') if wrong else line
 
     monkeypatch.setattr("upload_client.control.log.encode", as_an_earlier_version_did)
     told = Told()
