@@ -225,6 +225,20 @@ def test_a_listing_goes_on_after_its_last_key_where_it_cannot_by_a_token(client,
     assert store.asked == [{}, *([{"continuation-token": token}] if token else []), {"start-after": "a"}]
 
 
+@pytest.mark.parametrize("token", ["dMO8", None], ids=["its token fails", "it gives no token"])
+def test_a_store_that_gives_the_same_page_whatever_it_is_to_come_after_ends_a_listing(client, token) -> None:
+    def answer(request, **_: object) -> AWSResponse:
+        if "continuation-token" in request.url:
+            return AWSResponse(request.url, 500, {}, Raw(_FAILED.format("InternalError").encode()))
+        return AWSResponse(request.url, 200, {}, Raw(_more("a", token).encode()))
+
+    client.meta.events.register("before-send.s3", answer)
+    pages = listing.pages(client, Bucket="b")
+    assert [entry.key for entry in next(pages)[1]] == ["a"]
+    with pytest.raises(PaginationError):
+        next(pages)
+
+
 def test_an_error_that_is_not_the_tokens_is_told(client) -> None:
     _Pages(client, "dMO8", "AccessDenied")
     with pytest.raises(ClientError, match="AccessDenied"):

@@ -79,7 +79,7 @@ def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[s
         Botocore's answer, in which ``Contents`` need not be, and the objects of the page.
 
     Raises:
-        PaginationError: the same token was given twice.
+        PaginationError: the same token was given twice, or the same page, whatever it was to come after.
     """
     following: dict[str, Any] = {}
     last: str | None = None
@@ -103,6 +103,10 @@ def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[s
                 Entry(each["Key"], each["Size"], each["ETag"].strip('"'), each["LastModified"].timestamp())
                 for each in page.get("Contents", ())
             ]
+        if entries and entries[-1].key == following.get("StartAfter"):
+            raise PaginationError(
+                message="what comes after a key of a listing was not given, but it once more"
+            )
         yield page, entries
         last = entries[-1].key if entries else None
         token = page.get("NextContinuationToken")
