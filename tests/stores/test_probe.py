@@ -192,12 +192,28 @@ def test_a_checksum_of_parts_is_told_before_anything_is_sent(sound):
     assert "CRC32 of its parts" in profile.no_parts
 
 
-def test_a_store_that_wants_bare_etags_is_told_from_one_that_ignores_conditions(sound):
-    def quoted_never_match(request, **_):
-        if (etag := request.headers.get("If-Match")) is not None:
-            del request.headers["If-Match"]
-            request.headers["If-Match"] = '"nothing"' if etag.startswith('"') else f'"{etag}"'
+def quoted_never_match(request, **_):
+    if (etag := request.headers.get("If-Match")) is not None:
+        del request.headers["If-Match"]
+        request.headers["If-Match"] = '"nothing"' if etag.startswith('"') else f'"{etag}"'
 
+
+def test_what_is_read_back_is_tried_with_the_etag_as_reads_name_it_whatever_writes_do(sound):
+    ignore(sound, "PutObject", CRC32)
+    ignore(sound, "PutObject", MD5)
+    sound.client.meta.events.register("before-sign.s3.PutObject", quoted_never_match)
+    asked = []
+    sound.client.meta.events.register(
+        "before-sign.s3.GetObject", lambda request, **_: asked.append(request.headers.get("If-Match"))
+    )
+    profile = probe(sound)
+    assert (profile.bare_etags, profile.verification) == (True, "read-back")
+    pinned = [etag for etag in asked if etag is not None]
+    assert len(pinned) == 2
+    assert all(re.fullmatch('"[^"]+"', etag) for etag in pinned)
+
+
+def test_a_store_that_wants_bare_etags_is_told_from_one_that_ignores_conditions(sound):
     sound.client.meta.events.register("before-sign.s3.PutObject", quoted_never_match)
     profile = probe(sound)
     assert broken(profile) == {O.QUOTED_ETAG}
