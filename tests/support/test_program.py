@@ -47,6 +47,22 @@ def test_a_program_that_does_not_end_is_ended_and_nothing_it_printed_is_told():
     assert caught.value.output is None
 
 
+def test_a_program_that_nobody_can_listen_to_is_ended(monkeypatch):
+    def refused(_thread):
+        raise RuntimeError("can't start new thread")
+
+    started = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **how: started.append(popen(*a, **how)) or started[0])
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with pytest.raises(RuntimeError, match="new thread"):
+        run_program(python("import time; time.sleep(600)"), seconds=60)
+    try:
+        assert started[0].poll() is not None
+    finally:
+        started[0].kill()
+
+
 def test_who_holds_the_pipes_of_a_program_that_has_ended_holds_nobody(monkeypatch, tmp_path):
     monkeypatch.setattr("upload_client.support.program._DRAIN_SECONDS", 0.2)
     (stays := tmp_path / "stays").touch()

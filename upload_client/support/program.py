@@ -64,6 +64,7 @@ def run_program(
         subprocess.TimeoutExpired: it took longer. It holds nothing of what the program printed.
         TooMuchOutput: it printed more than `MAX_OUTPUT` on its standard output.
         OSError: it cannot be run.
+        RuntimeError: the system gives no thread any more.
     """
     by = time.monotonic() + seconds
     process = subprocess.Popen(  # noqa: S603 - the person's own choice of program
@@ -80,9 +81,9 @@ def run_program(
             threads.append(threading.Thread(target=kept.read, args=(pipe,), daemon=True))
     if process.stdin is not None:
         threads.append(threading.Thread(target=_write, args=(process.stdin, given), daemon=True))
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         process.wait(max(0.0, by - time.monotonic()))
     except BaseException:
         process.kill()
