@@ -215,7 +215,7 @@ def held(data: bytes, known: list[Delivered], schema=2) -> list[Delivered] | str
     try:
         reader = ReceiptReader(io.BytesIO(data).readline)
         told = reader.against(due(numbered(known), schema))
-        return [known[each] if isinstance(each, int) else each for each in told]
+        return [known[each.row] if isinstance(each, Due) else each for each in told]
     except BadReceipt as error:
         return str(error)
 

@@ -10,7 +10,7 @@ import json
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from types import MappingProxyType, NoneType
 from typing import Any, Final, Literal, cast
 
@@ -164,10 +164,6 @@ class DeliveryHistory:
         """The row of the file; None where the logs do not announce it, and it was not known beforehand."""
         row = self._known.get(path)
         return self._others.get(path) if row is None else row
-
-    def path(self, row: int) -> str:
-        """The path of the file in a row: found by a search."""
-        return next(islice(chain(self._known, self._others), row, None))
 
     def add_client(self, segment: Segment) -> None:
         """Fold in the next segment of the client log."""

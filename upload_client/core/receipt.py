@@ -523,17 +523,17 @@ class ReceiptReader:
         return self._document.hexdigest()
 
     def __iter__(self) -> Iterator[Delivered]:
-        return (each for each in self.against(()) if not isinstance(each, int))
+        return (each for each in self.against(()) if not isinstance(each, Due))
 
-    def against(self, known: Iterable[Due]) -> Iterator[int | Delivered]:
+    def against(self, known: Iterable[Due]) -> Iterator[Due | Delivered]:
         """The files, of which those that are as others know them need not be taken apart.
 
         Args:
             known: files as others know them, of the schema of this receipt, in the order of their paths.
 
         Yields:
-            For each file of the receipt its number there, where its line is the very one that is due; else
-            the file itself.
+            For each file of the receipt what is known, where its line is the very one that is due; else the
+            file itself.
         """
         if self._line(MAX_LINE) != b'"files":[\n':
             raise BadReceipt(f"line {self._n_lines} does not begin the list of files")
@@ -544,10 +544,10 @@ class ReceiptReader:
         other = next(others, None)
         while more:
             line = self._line(MAX_LINE)
-            found: int | Delivered
+            found: Due | Delivered
             if other is not None and line in (other.line + b",\n", other.line + b"\n"):
-                path, size, found, _ = other
-                more = line.endswith(b",\n")
+                found, more = other, line.endswith(b",\n")
+                path, size, _, _ = other
                 other = next(others, None)
             else:
                 found, more = self._decoded_file(line.decode("ascii"))

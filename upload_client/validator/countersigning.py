@@ -19,7 +19,7 @@ from upload_client.core.attestation import MAX_ENVELOPE, BadSignature, Statement
 from upload_client.core.expectations import Tally
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, number, segment_key
-from upload_client.core.receipt import BadReceipt, Delivered, ReceiptHead, due
+from upload_client.core.receipt import BadReceipt, Delivered, Due, ReceiptHead, due
 from upload_client.core.records import MAX_SEGMENT
 from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
@@ -169,13 +169,14 @@ def _proven(
             _check_runs(head, history)
             # Nearly all its lines are those that the logs would make: only others are taken apart.
             for each in reader.against(due(history.valid(), head.schema_version)):
-                row = each if isinstance(each, int) else _judged(each, history)
+                row = each.row if isinstance(each, Due) else _judged(each, history)
                 if not there[row]:
-                    path = history.path(row) if isinstance(each, int) else each.path
-                    raise NotSigned(f"{_named(path)} lies no longer in the landing bucket as it was judged")
+                    raise NotSigned(
+                        f"{_named(each.path)} lies no longer in the landing bucket as it was judged"
+                    )
                 seen[row] = 1
                 if whole is not None:
-                    whole.add(history.path(row), history.glance(row)[1])
+                    whole.add(each.path, each.size)
             sha256 = reader.sha256
     except NotFound:
         raise NotSigned(f"there is no receipt {receipt}: the delivery is not complete") from None
