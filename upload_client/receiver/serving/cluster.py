@@ -7,8 +7,10 @@ it (`upload_client.receiver.serving.begun`), waits for its lock, and tells of it
 
 from __future__ import annotations
 
+import logging
 import math
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -17,12 +19,15 @@ from typing import Any
 
 from upload_client.control.identity import new_agent_id
 from upload_client.core.layout import Layout
+from upload_client.core.text import for_log
 from upload_client.errors import NotReachable, UsageError
 from upload_client.validator import ValidatorSettings
 from upload_client.validator.pipeline import Outcome
 from upload_client.validator.serving import serve
 
 __all__ = ["Cluster", "Order", "Served", "serve_there"]
+
+_log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 30
 _ASKED_EVERY = 2.0
@@ -102,21 +107,16 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         try:
-            import distributed  # noqa: PLC0415 - an extra
+            import distributed  # noqa: PLC0415, F401 - an extra
         except ImportError:
             raise UsageError(
                 "distributed is not installed", hint="pip install 'upload-client[serve,dask]'"
             ) from None
-        connect: Any = distributed.Client  # Dask is typed in part only
-        try:
-            self._client: Any = connect(
-                address, set_as_default=False, timeout=_CONNECT_SECONDS, name="upload-client receiver"
-            )
-        except (OSError, TimeoutError, ValueError) as error:
-            raise NotReachable(f"the scheduler of Dask at {address}: {error}") from None
+        self._address = address
         self._name = f"upload-client-stop-{secrets.token_hex(8)}"
-        make: Any = distributed.Event
-        self._stop = make(self._name, client=self._client)
+        self._lock = threading.Lock()
+        self._is_stopping = False
+        self._client = self._connect()
 
     @property
     def n_workers(self) -> int:
@@ -127,15 +127,40 @@ class Cluster:
         """Have a worker be a validator.
 
         Where a worker dies, Dask has another one begin: it is `Locked` while the lease of the first lasts.
+
+        Raises:
+            NotReachable: the scheduler was lost for longer than Dask waits, and nobody answers there now.
         """
+        with self._lock:
+            if self._client.status == "closed" and not self._is_stopping:
+                self._client = self._connect()
+            client = self._client
         order = Order(settings, layout, epoch, shard, self._name)
-        future: Future[Served] = self._client.submit(serve_there, order, pure=False, retries=0)
+        future: Future[Served] = client.submit(serve_there, order, pure=False, retries=0)
         return future
 
     def stop(self) -> None:
-        """Have all leave, in order."""
-        self._stop.set()
+        """Have all leave, in order; where the scheduler is lost, they go on to their end."""
+        import distributed  # noqa: PLC0415 - an extra
+
+        self._is_stopping = True
+        make: Any = distributed.Event  # Dask is typed in part only
+        try:
+            make(self._name, client=self._client).set()
+        except Exception as error:  # noqa: BLE001 - of many kinds, by the state of the connection
+            _log.warning("validators on Dask's workers are not told to leave: %s", for_log(str(error), 300))
 
     def close(self) -> None:
         """Let go of the cluster."""
         self._client.close()
+
+    def _connect(self) -> Any:  # noqa: ANN401 - Dask is typed in part only
+        import distributed  # noqa: PLC0415 - an extra
+
+        connect: Any = distributed.Client
+        try:
+            return connect(
+                self._address, set_as_default=False, timeout=_CONNECT_SECONDS, name="upload-client receiver"
+            )
+        except (OSError, TimeoutError, ValueError) as error:
+            raise NotReachable(f"the scheduler of Dask at {self._address}: {error}") from None
