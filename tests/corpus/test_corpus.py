@@ -133,12 +133,35 @@ def test_tiles_that_gdal_leaves_out_are_no_damage():
     assert "is damaged" in opened("a.tif", _sparse([], compression="zlib"))
 
 
+def _judged(data: bytes, **rules) -> str:
+    """The findings of a document that asks for an image."""
+    image = pytest.importorskip("upload_client.expectations.formats.image")
+    from upload_client.expectations.findings import Findings
+    from upload_client.expectations.model import Image
+
+    findings = Findings()
+    image.judge_image(Image(format="image", **rules), io.BytesIO(data), len(data), findings)
+    return str(findings)
+
+
+def test_tiles_that_gdal_leaves_out_are_no_damage_where_a_document_asks_for_an_image_either():
+    whole = _sparse([(42113, "s", 0, "0", True)], compression="zlib")
+    assert _judged(whole, modes=("L",), width={"max": 32}) == ""
+    assert "mode L where RGB" in _judged(whole, modes=("RGB",))
+    with pytest.raises(ValueError, match="is damaged"):
+        _judged(_sparse([], compression="zlib"))
+    at = whole.rindex(b"\x78\x9c") + 9  # within the last tile that is there
+    with pytest.raises(ValueError, match="is damaged"):
+        _judged(whole[:at] + b"\xff" * 20 + whole[at + 20 :])
+
+
 def test_a_tiff_for_which_pillow_lacks_the_codec_is_no_damage(monkeypatch):
     from upload_client.expectations.formats import image
 
     monkeypatch.setattr(image, "_unpacks", lambda compression: compression != 8)
     monkeypatch.setattr(image, "_load_frames", None)  # which would call it damaged
     assert opened("packed.tif", MAKERS["packed.tif"]()) == ""
+    assert "mode" in _judged(MAKERS["packed.tif"](), modes=("CMYK",))  # which Pillow knows all the same
 
 
 def test_an_image_too_large_to_unpack_is_not_opened_and_no_fault_of_the_file():

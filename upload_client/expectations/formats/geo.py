@@ -13,7 +13,7 @@ from typing import BinaryIO
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 
-__all__ = ["open_las", "open_tiff"]
+__all__ = ["OF_GDAL", "open_las", "open_tiff"]
 
 _PIECE = 256 * 1024
 _DEFLATED = (8, 32946)
@@ -42,7 +42,7 @@ _LETTERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PLANES = 256, 257, 258, 259, 277, 284
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES, _SUB_IFDS = 273, 279, 324, 325, 330
 _PHOTOMETRIC, _YCBCR, _SUBSAMPLING = 262, 6, 530
-_OF_GDAL = frozenset({33550, 33922, 34264, 34735, 42112, 42113})
+OF_GDAL = frozenset({33550, 33922, 34264, 34735, 42112, 42113})
 """Tags of GeoTIFF and of GDAL."""
 _WANTED = (
     _WIDTH,
@@ -158,7 +158,7 @@ class _Tiff:
                 at = struct.unpack_from(order + place, data, inline)[0]
                 if at + length > self._size:
                     raise ValueError(f"it is cut: tag {tag} of {what} lies behind its end")
-            if tag in _OF_GDAL:
+            if tag in OF_GDAL:
                 tags[tag] = []
             elif tag in _WANTED and (letter := _LETTERS.get(kind)) is not None:
                 raw = self._at(at, length, what) if length > room else data[inline : inline + length]
@@ -189,7 +189,7 @@ class _Tiff:
                 if offset + n > self._size or (not n and offset):
                     raise ValueError(f"it is cut: pixels of {what} are not there")
             # GDAL leaves out what is empty, and says so by a tag of its own, or of its places on Earth.
-            self.sparse |= sparse and not _OF_GDAL.isdisjoint(tags)
+            self.sparse |= sparse and not OF_GDAL.isdisjoint(tags)
             self.is_deflated &= tags.get(_COMPRESSION, [1])[0] in _DEFLATED
             if tags.get(_COMPRESSION, [1])[0] in _DEFLATED and self._size <= _MAX_UNPACKED:
                 for offset, n in zip(offsets, counts, strict=True):

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Mapping
 from functools import cache
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, Undecided
+from upload_client.expectations.formats.geo import OF_GDAL
 from upload_client.expectations.model import Image
 
 __all__ = ["MAX_FRAMES", "MAX_PIXELS", "judge_image", "learn_image"]
@@ -37,22 +39,24 @@ def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) 
             opened = Pillow.open(file, formats=content.formats)
         except UnidentifiedImageError:
             if "TIFF" in content.formats and _is_tiff(file):
-                _judge_tiff(content, file, findings)
+                _judge_tiff(content, file, findings, None)
             else:
                 findings.add("", f"it is no image in {' or '.join(content.formats)}")
             return
         if opened.format == "TIFF" and not _unpacks(getattr(opened, "tag_v2", {}).get(_COMPRESSION, 1)):
-            _judge_tiff(content, file, findings)
+            _judge_tiff(content, file, findings, opened.mode)
             return
         with opened as image:
             width, height = image.size
             _check_sides(content, width, height, findings)
-            if content.modes is not None and image.mode not in content.modes:
-                findings.add("", f"mode {image.mode} where {' or '.join(content.modes)} is expected")
+            _check_mode(content, image.mode, findings)
             if width * height > MAX_PIXELS:
                 findings.add("", f"it has {width:,} by {height:,} pixels, more than {MAX_PIXELS:,}")
                 return
-            _load_frames(image)
+            try:
+                _load_frames(image)
+            except _LeftOut:
+                _unpack_tiff(file)
 
 
 @cache
@@ -75,10 +79,31 @@ def _check_sides(content: Image, width: int, height: int, findings: Findings) ->
             findings.add(side, reason)
 
 
+def _check_mode(content: Image, mode: str, findings: Findings) -> None:
+    if content.modes is not None and mode not in content.modes:
+        findings.add("", f"mode {mode} where {' or '.join(content.modes)} is expected")
+
+
+class _LeftOut(Exception):  # noqa: N818 — it reads as what it says
+    """GDAL has left out what is empty of a frame, which Pillow takes for damage."""
+
+
+def _is_sparse(tags: Mapping[int, Any]) -> bool:
+    """Whether a strip or tile of a TIFF's frame has neither place nor bytes, as GDAL has it."""
+    if OF_GDAL.isdisjoint(tags):
+        return False
+    return any(
+        not offset and not n
+        for places, lengths in ((273, 279), (324, 325))
+        for offset, n in zip(tags.get(places, ()), tags.get(lengths, ()), strict=False)
+    )
+
+
 def _load_frames(image: Pillow.Image) -> None:
     """Unpack the frames one after the other, as many as `MAX_PIXELS` allows.
 
     Raises:
+        _LeftOut: Pillow cannot judge it.
         Exception: Whatever Pillow raises where one cannot be unpacked.
     """
     left = MAX_PIXELS
@@ -93,6 +118,8 @@ def _load_frames(image: Pillow.Image) -> None:
         left -= width * height
         if left < 0:
             raise Undecided(f"frames of more than {MAX_PIXELS:,} pixels cannot be judged")
+        if _is_sparse(getattr(image, "tag_v2", {})):
+            raise _LeftOut
         try:
             image.load()
         except (OSError, SyntaxError, ValueError) as error:
@@ -106,20 +133,33 @@ def _is_tiff(file: BinaryIO) -> bool:
     return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def _judge_tiff(content: Image, file: BinaryIO, findings: Findings) -> None:
-    """Judge a TIFF that Pillow does not know."""
+def _judge_tiff(content: Image, file: BinaryIO, findings: Findings, mode: str | None) -> None:
+    """Judge a TIFF that Pillow does not know, or cannot unpack; in the latter case it has told its mode."""
+    with _tifffile(file) as tiff:
+        page = tiff.pages[0] if tiff.pages else None
+        if page is not None:
+            _check_sides(content, page.imagewidth, page.imagelength, findings)
+    if mode is not None:
+        _check_mode(content, mode, findings)
+    elif content.modes is not None:
+        raise Undecided("Pillow has no mode for this kind of TIFF")
+    _unpack_tiff(file)
+
+
+def _tifffile(file: BinaryIO) -> Any:  # noqa: ANN401 — of a library without types
     try:
         import tifffile  # noqa: PLC0415 — an extra, and seldom needed
     except ImportError:
         raise Undecided("Pillow cannot read this kind of TIFF, and tifffile is not installed here") from None
     file.seek(0)
+    return tifffile.TiffFile(file)
+
+
+def _unpack_tiff(file: BinaryIO) -> None:
+    """Unpack all pages of a TIFF without Pillow."""
     left = MAX_PIXELS
-    with tifffile.TiffFile(file) as tiff:
+    with _tifffile(file) as tiff:
         for number, page in enumerate(tiff.pages):
-            if not number and isinstance(page, tifffile.TiffPage):
-                _check_sides(content, page.imagewidth, page.imagelength, findings)
-                if content.modes is not None:
-                    raise Undecided("Pillow has no mode for this kind of TIFF")
             left -= page.size
             if left < 0:
                 raise Undecided(f"pages of more than {MAX_PIXELS:,} values cannot be judged")
