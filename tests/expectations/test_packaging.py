@@ -553,3 +553,36 @@ def test_a_file_that_was_never_fetched_is_a_problem_and_a_warning(tmp_path, poin
     (accident,) = notice(files_of(scan(tmp_path)), tmp_path)
     assert "pointers of Git LFS" in str(accident)
     assert "a.dat" in str(accident)
+
+
+def looked_at(folder: Path):
+    """The finding of `check --content` about all files of a folder."""
+    from types import SimpleNamespace
+
+    from upload_client.index import Choice
+    from upload_client.preflight.files import look_at_content
+    from upload_client.preflight.run import Data
+
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    data = Data(
+        [path.relative_to(folder).as_posix() for path in files], [path.stat().st_size for path in files]
+    )
+    order = SimpleNamespace(content=True, choice=Choice(), transfer_type="staging")
+    (found,) = look_at_content(SimpleNamespace(data=data, order=order, tell=lambda _: None), folder, None)
+    return found
+
+
+def test_what_to_do_about_pointers_is_said_and_of_others_that_they_are_to_be_mended(tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 5\n"
+    (tmp_path / "bagit.txt").write_text("BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
+    (tmp_path / "manifest-md5.txt").write_text(pointer)  # which is no manifest, either
+    (tmp_path / "a.json").write_text(pointer)  # nor is this JSON
+    found = looked_at(tmp_path)
+    assert len(found.details) == 2
+    assert all("only a pointer" in detail for detail in found.details)
+    assert "Mend" not in found.todo
+    (tmp_path / "b.json").write_text("{")
+    found = looked_at(tmp_path)
+    assert len(found.details) == 3
+    assert "Fetch what the pointers stand for" in found.todo
+    assert "Mend the others" in found.todo

@@ -153,7 +153,7 @@ def check(
     one_reader(expectations=document, exclude_from=exclude_from)
     agreed = load_file(document)
     from upload_client.preflight.content import check_contents, unopened  # noqa: PLC0415 # imports boto3
-    from upload_client.preflight.packages import POINTER, check_packages  # noqa: PLC0415 # imports boto3
+    from upload_client.preflight.packages import check_packages, with_packages  # noqa: PLC0415 # imports boto3
 
     expected = Expected(agreed)
     files = _files(source, Chosen(include, exclude, exclude_from, symlinks))
@@ -174,11 +174,7 @@ def check(
             )
         )
         packages = check_packages(source, dict(files), complete=not sample, opaque=expected.is_opaque)
-        found = {path: said for path, said, is_kept in packages if not is_kept}
-    # That what is there is a pointer says more than that it does not open.
-    wrong = [(path, said) for path, said in wrong if found.get(path) != POINTER]
-    looked = {path for path, _ in wrong}
-    wrong += [(path, said) for path, said in found.items() if path not in looked]
+        wrong = with_packages(wrong, packages)
     code = 3 if wrong or delivery else 5 if undecided else 0
     problems = group((path, "invalid", reason, FileCode.CONTENT) for path, reason in sorted(wrong))
     unknown = group((path, "done", reason, FileCode.NOT_JUDGED) for path, reason in sorted(undecided))

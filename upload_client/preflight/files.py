@@ -22,7 +22,7 @@ from upload_client.index import Choice, Files, check_index, left_out_of
 from upload_client.index.files import READ_FROM
 from upload_client.index.noticing import growing, notice
 from upload_client.preflight.content import check_contents, unopened
-from upload_client.preflight.packages import POINTER, check_packages
+from upload_client.preflight.packages import POINTER, check_packages, with_packages
 from upload_client.preflight.run import SHOWN, Data, Run, Steps, more, quoted
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.support import figures
@@ -338,11 +338,8 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
             on_file=held,
         )
     )
-    found = {path: said for path, said, is_kept in packages if not is_kept}
-    pointers = {path for path, said in found.items() if said == POINTER}
-    # That what is there is a pointer says more than that it does not open.
-    wrong = [(path, said) for path, said in wrong if path not in pointers]
-    wrong += [(path, said) for path, said in found.items() if path not in {named for named, _ in wrong}]
+    wrong = with_packages(wrong, packages)
+    n_pointers = sum(said == POINTER for _, said in wrong)
     left = sorted({reason for reason in why.values() if reason})
     tail = f"; {figures.files(len(why) - len(files))} not opened ({', '.join(left)})" if left else ""
     if undecided and not wrong:
@@ -366,5 +363,5 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
         )
         + tail,
         f"{figures.files(len(files))} {by}{tail}",
-        _MEND if not pointers else _FETCH if len(pointers) == len(wrong) else f"{_FETCH} {_MEND_OTHERS}",
+        _MEND if not n_pointers else _FETCH if n_pointers == len(wrong) else f"{_FETCH} {_MEND_OTHERS}",
     )

@@ -25,7 +25,7 @@ from upload_client.expectations.packaging import (
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
 
-__all__ = ["POINTER", "check_packages", "manifests"]
+__all__ = ["POINTER", "check_packages", "manifests", "with_packages"]
 
 _BLOCK = 1024 * 1024
 _MAX_COMPUTED = 500_000  # files of which checksums are kept until another manifest names them, too
@@ -155,3 +155,22 @@ def check_packages(
                 judged.told if is_kept else f"it does not go with the delivery: {judged.findings}",
                 is_kept,
             )
+
+
+def with_packages(
+    wrong: Iterable[tuple[str, str]], packages: Iterable[tuple[str, str, bool]]
+) -> list[tuple[str, str]]:
+    """One sentence about each file that is not as it should be, with its path.
+
+    Args:
+        wrong: what is said of files by themselves.
+        packages: as `check_packages` yields it.
+    """
+    found: dict[str, str] = {}
+    for path, said, is_kept in packages:
+        if not is_kept:
+            found.setdefault(path, said)  # that it is a pointer comes first
+    # It says more than that what is there does not open.
+    alone = [(path, said) for path, said in wrong if found.get(path) != POINTER]
+    named = {path for path, _ in alone}
+    return alone + [(path, said) for path, said in found.items() if path not in named]
