@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -54,6 +55,20 @@ def test_what_a_delivery_leaves_out_is_neither_drafted_from_nor_judged(run, data
         "12 of 12 files as expected\n",
         "",
     )
+
+
+def test_files_that_symlinks_lead_to_are_judged_where_they_are_followed(run, data, tmp_path):
+    (tmp_path / "elsewhere.csv").write_text("a,b\n3,4.5\n")
+    (data / "x" / "12.csv").symlink_to(tmp_path / "elsewhere.csv")
+    (data / "bag").mkdir()
+    (data / "bag" / "bagit.txt").write_text("BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
+    digest = hashlib.md5((tmp_path / "elsewhere.csv").read_bytes()).hexdigest()
+    (data / "bag" / "manifest-md5.txt").write_text(f"{digest}  data/a.csv\n")
+    (data / "bag" / "data").mkdir()
+    (data / "bag" / "data" / "a.csv").symlink_to(tmp_path / "elsewhere.csv")
+    assert run("infer", data, "-o", "agreed.yaml", "--symlinks", "follow")[0] == 0
+    code, out, err = run("check", data, "--expectations", "agreed.yaml", "--symlinks", "follow")
+    assert (code, out, err) == (0, "17 of 17 files as expected\n", "")
 
 
 def test_a_draft_goes_to_stdout_and_over_no_file_that_is_there(run, data, tmp_path):

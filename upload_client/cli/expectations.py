@@ -157,6 +157,7 @@ def check(
 
     expected = Expected(agreed)
     files = _files(source, Chosen(include, exclude, exclude_from, symlinks))
+    follow = symlinks == "follow"
     tally = Tally(expected.rules)
     for path, size in files:
         tally.add(path, size)
@@ -169,11 +170,14 @@ def check(
                 source,
                 looked_at,
                 expectations=agreed,
+                follow=follow,
                 on_progress=_told(line, len(looked_at)),
                 on_undecided=lambda path, reason: undecided.append((path, reason)),
             )
         )
-        packages = check_packages(source, dict(files), complete=not sample, opaque=expected.is_opaque)
+        packages = check_packages(
+            source, dict(files), follow=follow, complete=not sample, opaque=expected.is_opaque
+        )
         wrong = with_packages(wrong, packages)
     code = 3 if wrong or delivery else 5 if undecided else 0
     problems = group((path, "invalid", reason, FileCode.CONTENT) for path, reason in sorted(wrong))
