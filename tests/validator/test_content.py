@@ -199,6 +199,11 @@ def test_fields_may_stand_apart_by_other_characters_whatever_the_header_holds(da
         check_text("csv", io.BytesIO(data + b"1;2;3;4;5\t6\t7\t8,9\n"))
 
 
+@pytest.mark.parametrize("data", [b'size 5"\n1;2\n', b'a;5"\n1,5;2"\n', b'5" x\n"a,b"\n'])
+def test_a_quote_within_a_name_of_the_header_opens_nothing(data, small_blocks):
+    check_text("csv", io.BytesIO(data))
+
+
 @example(rows=[["", "", "|\n0"]], kind="csv", end="\n")
 @example(rows=[["|\n", "", ""]], kind="csv", end="\n")
 @given(

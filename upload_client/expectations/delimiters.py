@@ -5,14 +5,28 @@ from __future__ import annotations
 import csv
 import io
 
-__all__ = ["delimiters", "likely_delimiter"]
+__all__ = ["delimiters", "is_open", "likely_delimiter"]
 
 _DELIMITERS = ",;\t|"
 _MAX_ROWS = 1000
 
 
+def is_open(line: str) -> bool:
+    """Whether a line may end within quotes, which stand at the beginning of a field and nowhere else."""
+    return any(_is_open(line, one) for one in _DELIMITERS)
+
+
+def _is_open(line: str, delimiter: str) -> bool:
+    rows = csv.reader((line, ""), delimiter=delimiter)
+    try:
+        next(rows)
+    except csv.Error:
+        return False
+    return rows.line_num > 1
+
+
 def delimiters(first: str) -> str:
-    """Those that may be, by the first line: the likely ones first, and a comma where none is there."""
+    """Those that may be, by the first row: the likely ones first, and a comma where none is there."""
     widths = {one: _width(first, one) for one in _DELIMITERS}
     # Of those that are there as often, the first: the comma.
     there = [one for one in _DELIMITERS if widths[one] > 1]
@@ -23,9 +37,10 @@ def delimiters(first: str) -> str:
 
 
 def _width(first: str, delimiter: str) -> int:
-    """Fields of a line; 0 where it is none with this delimiter."""
+    """Fields of a row; 0 where it is none with this delimiter."""
+    lines = io.StringIO(first, newline="")
     try:
-        return len(next(csv.reader((first,), delimiter=delimiter, strict=True), ()))
+        return len(next(csv.reader(lines, delimiter=delimiter, strict=True), ()))
     except csv.Error:
         return first.count(delimiter) + 1 if first.count('"') % 2 else 0  # a name may have several lines
 

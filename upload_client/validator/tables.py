@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import IO, Any, BinaryIO
 
-from upload_client.expectations.delimiters import delimiters
+from upload_client.expectations.delimiters import delimiters, is_open
 from upload_client.validator.unreadable import BLOCK, BOM, MAX_TEXT, Unreadable, is_utf8
 
 __all__ = ["check_csv", "check_tsv"]
@@ -35,7 +35,7 @@ def check_csv(stream: BinaryIO) -> None:
         _same_width(csv.reader(lines, delimiter=rest.delimiter, strict=True), rest.width, rest.n_lines)
         return
     first = lines.readline()
-    for _ in range(_MAX_LINES):
+    for _ in range(_MAX_LINES if is_open(first) else 0):
         if first.count('"') % 2 == 0:  # a name may have several lines
             break
         first += lines.readline()
@@ -202,7 +202,7 @@ def _last_row(data: bytes) -> int:
 def _first_row(data: bytes) -> bytes:
     """The first row: names in quotes may have several lines."""
     end = data.find(b"\n") + 1
-    for _ in range(_MAX_LINES):
+    for _ in range(_MAX_LINES if is_open(data[:end].decode(errors="replace")) else 0):
         if not end or data.count(b'"', 0, end) % 2 == 0:
             break
         end = data.find(b"\n", end) + 1
@@ -234,8 +234,9 @@ class _Shape:
         candidates = delimiter or delimiters(text)
         shapes = []
         for one in candidates:
+            row = csv.reader(io.StringIO(text, newline=""), delimiter=one, strict=True)
             try:
-                shapes.append(cls(one, len(next(csv.reader((text,), delimiter=one, strict=True)))))
+                shapes.append(cls(one, len(next(row, ()))))
             except csv.Error:
                 continue
         if len(shapes) > 1:
