@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from types import SimpleNamespace
 
 import pytest
 from validator.by_hand import LAYOUT
@@ -15,7 +16,8 @@ from upload_client.errors import SettingsError
 from upload_client.expectations import packaging
 from upload_client.expectations.document import MAX_BYTES, InvalidExpectations, load
 from upload_client.expectations.expected import Expected
-from upload_client.validator import rows
+from upload_client.s3.bucket import AnswerLost, repeat_while_lost
+from upload_client.validator import rows, serving
 from upload_client.validator.checks import Checker
 from upload_client.validator.expected import (
     MalformedIndex,
@@ -345,3 +347,31 @@ def test_what_is_expected_to_hold_anything_is_no_manifest(landing, control, read
         "datapackage.json", upload
     )
     assert judgement.status == "ok"
+
+
+@pytest.mark.parametrize("n_cut", [1, 4])
+def test_an_index_whose_reading_is_cut_is_read_again_before_a_delivery_is_called_anything(
+    control, monkeypatch, n_cut
+):
+    at_once = SimpleNamespace(sleep=lambda _: None)
+    monkeypatch.setattr(serving, "repeat_while_lost", lambda ask: repeat_while_lost(ask, at_once))
+    control.put(LAYOUT.expectations, b"version: 1\ndelivery: {files: {max: 2}, others: allow}\n")
+    listed(control, ("a", 1), ("b", 1))
+    cuts = iter(range(n_cut))
+
+    def cut(*where):
+        rows_of_it = rows.index_rows(*where)
+        if next(cuts, None) is not None:
+            yield next(rows_of_it)
+            raise AnswerLost("the connection was cut")
+        yield from rows_of_it
+
+    class Counting:
+        def tally(self, paths=(), see=print):
+            return [path for path in paths if see(path, 1) is None]
+
+    monkeypatch.setattr(serving, "index_rows", cut)
+    told = serving._tally(SETTINGS, LAYOUT, Counting(), control, 1)
+    assert told == (
+        (["a", "b"], []) if n_cut == 1 else ([], ["its index cannot be read: the connection was cut"])
+    )

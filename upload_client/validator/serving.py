@@ -21,7 +21,7 @@ from upload_client.core.object_options import for_control
 from upload_client.core.serving import outcome_mail
 from upload_client.core.text import for_log
 from upload_client.s3 import clients
-from upload_client.s3.bucket import Bucket, StoreError
+from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost
 from upload_client.s3.direct import DirectWire
 from upload_client.s3.options import use
 from upload_client.s3.route import NoRoute
@@ -198,18 +198,21 @@ def _tally(
         looked at that, where there is one; the index is the client's, and may be another one since.
     """
     problems: list[str] = []
-    whole = None
+    expected = None
     try:
-        expected = read_expected(control, layout)
-        if expected is not None:
-            whole = expectations.Tally(expected.rules)
-        elif settings.require_expectations:
+        expected = repeat_while_lost(lambda: read_expected(control, layout))
+        if expected is None and settings.require_expectations:
             problems = [NO_DOCUMENT]
     except (StoreError, InvalidExpectations) as error:
         problems = [str(error)]
-    see = (lambda *_: None) if whole is None else whole.add
+
+    def count() -> tuple[Tally, expectations.Tally | None]:
+        whole = None if expected is None else expectations.Tally(expected.rules)
+        see = (lambda *_: None) if whole is None else whole.add
+        return validator.tally((path for path, _ in index_rows(control, layout.index(epoch))), see), whole
+
     try:
-        tally = validator.tally((path for path, _ in index_rows(control, layout.index(epoch))), see)
+        tally, whole = repeat_while_lost(count)
     except (StoreError, MalformedIndex) as error:
         # Nobody knows what belongs to it. It is not called complete.
         return validator.tally(), [*problems, f"its index cannot be read: {error}"]
