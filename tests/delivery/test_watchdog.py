@@ -48,3 +48,23 @@ def test_a_thread_that_does_not_come_back_ends_the_process_whatever_is_short(lim
     )
     assert ended.returncode == 5, ended
     assert said in ended.stderr
+
+
+LOGS = """
+import logging, sys
+from upload_client.delivery.watchdog import watched
+
+logging.basicConfig(stream=sys.stderr)
+with watched(0.5):
+    while True:
+        logging.getLogger("upload_client").error("x" * 1000)
+"""
+
+
+def test_a_log_that_nobody_reads_ends_the_process_too_whose_thread_holds_it() -> None:
+    stuck = subprocess.Popen([sys.executable, "-c", LOGS], stderr=subprocess.PIPE)
+    try:
+        assert stuck.wait(60) == 5
+    finally:
+        stuck.kill()
+        stuck.communicate()

@@ -80,7 +80,9 @@ def _end(run: Run | None, frame: FrameType, seconds: float) -> None:
     """End, whatever fails on the way: a machine without memory may be what it is stuck in."""
     try:
         error = NoProgress(why_stuck(list(_files(frame)), seconds))
-        _log.error("%s\n%s", error, "".join(traceback.format_stack(frame)))
+        stack = "".join(traceback.format_stack(frame))
+        # What it is stuck in may be the log: then nobody else can write there either.
+        _try_for(_SAYING, lambda: _log.error("%s\n%s", error, stack))
         if run is not None:
             run.reporter = _Nobody()  # whoever is told may be what it is stuck in
             _try_for(_ENDING, lambda: end(run, error, crashed=False))
