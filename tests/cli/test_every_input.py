@@ -74,6 +74,12 @@ CASES = {
             "invite": (*DELIVERY, "--user", "maria"),
             "revoke": DELIVERY,
             "operator-policy": ("--for", "serve"),
+            "close": DELIVERY,
+            "remove": (*DELIVERY, "--because", "expired"),
+            "repair": DELIVERY,
+            "sign": DELIVERY,
+            "validate": DELIVERY,
+            "hand-over": (*DELIVERY, "--to", "s3://archive/x/"),
         }.items()
     },
     ("unlock", "profile"): Case(("unlock", *DELIVERY, "--steal", "x", "--profile", "{}"), TOML),

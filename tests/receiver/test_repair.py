@@ -207,3 +207,20 @@ def test_the_command_shows_and_mends(run, client):
     assert shown.endswith("nothing is wrong\n")
     code, shown = run("--mend", "--json")
     assert (code, json.loads(shown)["done"]) == (0, [])
+
+
+def test_a_file_names_the_place_whatever_the_environment_says(
+    run, client, s3, control, tmp_path, monkeypatch
+):
+    bad_index(client)
+    monkeypatch.setenv(
+        "UPLOAD_CLIENT_VALIDATOR", '{"control_bucket": "another", "landing_bucket": "another"}'
+    )
+    file = tmp_path / "receiver.toml"
+    file.write_text(
+        f'control_bucket = "{control.name}"\ncontrol_prefix = "control/"\nlanding_bucket = "landing"\n'
+        f'endpoint_url = "{s3.meta.endpoint_url}"\n'
+    )
+    code, shown = run("--on", file)
+    assert code == 2
+    assert "claims epoch" in shown

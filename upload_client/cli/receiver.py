@@ -74,6 +74,13 @@ def _of_a_stack(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _of_a_receiver(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say whose settings count, for `_settings`."""
+    return click.option(
+        "--on", metavar="FILE", type=_FILE, help="Not at AWS: the configuration of `receiver serve`."
+    )(_of_a_stack(command))
+
+
 def _of_a_delivery(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which delivery is meant."""
     command = click.option("--delivery-id", required=True, metavar="Y", help="Name of the delivery.")(command)
@@ -597,7 +604,7 @@ def revoke(
 @_sample_option
 @_note_option
 @click.option("--reopen", is_flag=True, help="Take it back: the delivery goes on.")
-@_of_a_stack
+@_of_a_receiver
 def close(
     *,
     dataset: str,
@@ -605,6 +612,7 @@ def close(
     sample: bool,
     note: str,
     reopen: bool,
+    on: Path | None,
     stack: str,
     region: str | None,
     as_json: bool,
@@ -613,8 +621,8 @@ def close(
 
     A provider who runs the same command again is told so, with exit code 0, and nothing is sent again,
     although the files are no longer where they landed. (After `receiver hand-over --remove` that is so by
-    itself.) The settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR (JSON) where that is
-    set.
+    itself.) The settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else of the receiver's
+    stack.
     """
     import contextlib  # noqa: PLC0415 # not for --help
     import time  # noqa: PLC0415 # not for --help
@@ -626,7 +634,7 @@ def close(
     from upload_client.receipts.custody import record_last  # noqa: PLC0415 # imports boto3
     from upload_client.receiver.process import control_bucket, recorder  # noqa: PLC0415 # imports boto3
 
-    settings = _settings(stack, region)
+    settings = _settings(stack, region, on)
     by = recorder(settings)
     layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
     control = control_bucket(settings, layout)
@@ -683,7 +691,7 @@ def close(
     help="withdrawn, or expired: the time to keep it is over.",
 )
 @_note_option
-@_of_a_stack
+@_of_a_receiver
 def remove(
     *,
     dataset: str,
@@ -691,6 +699,7 @@ def remove(
     sample: bool,
     why: Why,
     note: str,
+    on: Path | None,
     stack: str,
     region: str | None,
     as_json: bool,
@@ -699,13 +708,13 @@ def remove(
 
     What was replaced since, and what lies there besides, stays. Where the receiver has a `signing_key`, it is
     recorded in the custody chain of the receipt, which stays as it is. It may be run again: it goes on. The
-    settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR (JSON) where that is set.
+    settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else of the receiver's stack.
     """
     from upload_client.functions.hand_over.removal import Removal, remove_delivery  # noqa: PLC0415
     from upload_client.functions.hand_over.work import read_receipt  # noqa: PLC0415
     from upload_client.receiver.process import buckets, recorder  # noqa: PLC0415 # imports boto3
 
-    settings = _settings(stack, region)
+    settings = _settings(stack, region, on)
     by = recorder(settings)
     layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
     control, landing = buckets(settings, layout)
@@ -762,7 +771,7 @@ def _shard(_context: click.Context, _parameter: click.Parameter, given: str) -> 
     help="Be one of N validators, number K (from 0): run one process for each, 0/N to N-1/N. Each judges its"
     " own part of the files. N is the receiver's `shards`.",
 )
-@_of_a_stack
+@_of_a_receiver
 def validate(
     *,
     dataset: str,
@@ -770,6 +779,7 @@ def validate(
     sample: bool,
     watch: bool,
     shard: tuple[int, int],
+    on: Path | None,
     stack: str,
     region: str | None,
     as_json: bool,
@@ -777,20 +787,14 @@ def validate(
     """Judge a delivery in this process, as the Lambda function would.
 
     Without --watch: for the client that is there, until it ends; or what the last one has left unjudged. The
-    settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR (JSON) where that is set.
+    settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else of the receiver's stack.
     """
     import signal  # noqa: PLC0415 # not for --help
 
     from upload_client.errors import UsageError  # noqa: PLC0415
-    from upload_client.receiver.process import Process, settings_of  # noqa: PLC0415 # imports boto3
-    from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
+    from upload_client.receiver.process import Process  # noqa: PLC0415 # imports boto3
 
-    if name := _region(region):
-        os.environ["AWS_DEFAULT_REGION"] = name  # for all the clients of this process
-    if ENVIRONMENT_VARIABLE in os.environ:
-        settings = ValidatorSettings.from_environment()
-    else:
-        settings = settings_of(_open(stack, region))
+    settings = _settings(stack, region, on)
     number, shards = shard
     if shards != settings.shards:
         raise UsageError(
@@ -853,6 +857,8 @@ def serve(*, configuration: Path) -> int:
     from platformdirs import user_state_path  # noqa: PLC0415
 
     found = read_configuration(configuration)
+    os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")  # CloudWatch's; here it is /metrics
+    os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "validator")
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
     )
@@ -882,12 +888,13 @@ def serve(*, configuration: Path) -> int:
 )
 @_of_a_delivery
 @click.option("--mend", is_flag=True, help="Set aside what is wrong. Nothing is deleted.")
-@_of_a_stack
+@_of_a_receiver
 def repair(
     *,
     dataset: str,
     delivery_id: str,
     mend: bool,
+    on: Path | None,
     stack: str,
     region: str | None,
     as_json: bool,
@@ -901,7 +908,7 @@ def repair(
     from upload_client.receiver.process import control_bucket  # noqa: PLC0415 # imports boto3
     from upload_client.receiver.repair import Repair  # noqa: PLC0415
 
-    settings = _settings(stack, region)
+    settings = _settings(stack, region, on)
     layout = settings.layout(dataset, delivery_id)
     work = Repair(control_bucket(settings, layout), layout)
     faults = work.look()
@@ -1033,13 +1040,14 @@ def export(*, key_name: str, output: Path | None, force: bool, region: str | Non
     metavar="KEY",
     help="A file, or the ARN of a secret or of a KMS key.  [default: the receiver's `signing_key`]",
 )
-@_of_a_stack
+@_of_a_receiver
 def sign(
     *,
     dataset: str,
     delivery_id: str,
     sample: bool,
     key_name: str | None,
+    on: Path | None,
     stack: str,
     region: str | None,
     as_json: bool,
@@ -1047,21 +1055,15 @@ def sign(
     """Sign the last receipt of a delivery, where the receiver's own logs prove each line of it.
 
     The validator does it by itself where its setting `signing_key` says with what; this is for deliveries
-    that were complete before. The settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR
-    (JSON) where that is set.
+    that were complete before. The settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else of
+    the receiver's stack.
     """
     from upload_client.errors import UsageError  # noqa: PLC0415
     from upload_client.receipts.signing import open_key  # noqa: PLC0415 # cryptography is an extra
-    from upload_client.receiver.process import buckets, settings_of  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.process import buckets  # noqa: PLC0415 # imports boto3
     from upload_client.validator.countersigning import NotSigned, countersign_last  # noqa: PLC0415
-    from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
 
-    if name := _region(region):
-        os.environ["AWS_DEFAULT_REGION"] = name  # for all the clients of this process
-    if ENVIRONMENT_VARIABLE in os.environ:
-        settings = ValidatorSettings.from_environment()
-    else:
-        settings = settings_of(_open(stack, region))
+    settings = _settings(stack, region, on)
     key_name = key_name or settings.signing_key
     if key_name is None:
         raise UsageError(
@@ -1130,7 +1132,7 @@ def sign(
     "--keep/--remove", default=True, show_default=True, help="Leave the files in landing, or remove them."
 )
 @click.option("--notify", "topic", metavar="ARN", help="An SNS topic that gets the record as JSON.")
-@_of_a_stack
+@_of_a_receiver
 def hand_over(
     *,
     dataset: str,
@@ -1139,6 +1141,7 @@ def hand_over(
     to: str,
     keep: bool,
     topic: str | None,
+    on: Path | None,
     stack: str,
     region: str | None,
     as_json: bool,
@@ -1147,8 +1150,8 @@ def hand_over(
 
     Each file is copied on the receipt's ETag, and has the receipt's CRC32 and size in the archive before
     anything is recorded; nothing is removed before that. It may be run again at any time: it goes on, and
-    done twice it does nothing. The settings are those of the receiver's stack, or UPLOAD_CLIENT_VALIDATOR
-    (JSON) where that is set. docs/hand-over.md goes through it.
+    done twice it does nothing. The settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else
+    of the receiver's stack. docs/hand-over.md goes through it.
     """
     import boto3  # noqa: PLC0415 # not for --help
 
@@ -1157,7 +1160,7 @@ def hand_over(
     from upload_client.receiver.process import buckets, recorder  # noqa: PLC0415
     from upload_client.s3 import clients  # noqa: PLC0415
 
-    settings = _settings(stack, region)
+    settings = _settings(stack, region, on)
     layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
     control, landing = buckets(settings, layout)
     client = clients.s3_client(boto3.Session(), settings, pool=64, read_timeout=300.0)
@@ -1186,13 +1189,21 @@ def hand_over(
     )
 
 
-def _settings(stack: str, region: str | None) -> ValidatorSettings:
-    """The receiver's settings: of this environment, else of its stack."""
+def _settings(stack: str, region: str | None, on: Path | None) -> ValidatorSettings:
+    """The receiver's settings: of a file, else of this environment, else of its stack.
+
+    The region becomes that of all the clients of this process.
+    """
     from upload_client.receiver.process import settings_of  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.serving.configuration import read_configuration  # noqa: PLC0415
     from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
 
-    if name := _region(region):
-        os.environ["AWS_DEFAULT_REGION"] = name  # for all the clients of this process
+    configuration = None if on is None else read_configuration(on)
+    name = _region(region) or (None if configuration is None else configuration.serve.region)
+    if name is not None:
+        os.environ["AWS_DEFAULT_REGION"] = name
+    if configuration is not None:
+        return configuration.validator
     if ENVIRONMENT_VARIABLE in os.environ:
         return ValidatorSettings.from_environment()
     return settings_of(_open(stack, region))
