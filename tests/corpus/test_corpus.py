@@ -145,9 +145,12 @@ def _judged(data: bytes, **rules) -> str:
 
 
 def test_tiles_that_gdal_leaves_out_are_no_damage_where_a_document_asks_for_an_image_either():
+    from upload_client.expectations.formats.image import learn_image
+
     whole = _sparse([(42113, "s", 0, "0", True)], compression="zlib")
     assert _judged(whole, modes=("L",), width={"max": 32}) == ""
     assert "mode L where RGB" in _judged(whole, modes=("RGB",))
+    assert learn_image(io.BytesIO(whole)) == ("TIFF", "L", (32, 32))
     with pytest.raises(ValueError, match="is damaged"):
         _judged(_sparse([], compression="zlib"))
     at = whole.rindex(b"\x78\x9c") + 9  # within the last tile that is there

@@ -43,7 +43,7 @@ def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) 
             else:
                 findings.add("", f"it is no image in {' or '.join(content.formats)}")
             return
-        if opened.format == "TIFF" and not _unpacks(getattr(opened, "tag_v2", {}).get(_COMPRESSION, 1)):
+        if not _unpacks(getattr(opened, "tag_v2", {}).get(_COMPRESSION, 1)):
             _judge_tiff(content, file, findings, opened.mode)
             return
         with opened as image:
@@ -176,5 +176,9 @@ def _unpack_tiff(file: BinaryIO) -> None:
 def learn_image(file: BinaryIO) -> tuple[str, str, tuple[int, int]]:
     """Format, mode, width and height of an image that can be unpacked."""
     with Pillow.open(file, formats=Image.model_fields["formats"].default) as image:
-        image.load()
+        tags = getattr(image, "tag_v2", {})
+        if _is_sparse(tags) or not _unpacks(tags.get(_COMPRESSION, 1)):
+            _unpack_tiff(file)
+        else:
+            image.load()
         return str(image.format), image.mode, image.size
