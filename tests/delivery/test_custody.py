@@ -277,6 +277,11 @@ PLANTED: dict[str, tuple[str, Callable[[Custody, Path, bytes], bytes], str]] = {
         "names a key",
     ),
     "before the first": ("00000000.json", by_another, "names a key"),
+    "a record once more": (
+        "00000004.json",
+        lambda _custody, _key, line: line,
+        "is a copy of .*3.json",
+    ),
 }
 
 
@@ -315,6 +320,9 @@ def test_what_others_put_there_keeps_the_receiver_from_recording_nothing(custody
     for name, body in bodies.items():
         custody.s3.put_object(Bucket=custody.sandbox.control_bucket, Key=root + name, Body=body)
     custody.receive(delivery, "close", "--note", "thank you")
+    there = {"Bucket": custody.sandbox.control_bucket, "Key": f"{root}00000003.json"}
+    copy = there | {"Key": f"{root}00000004.json"}
+    custody.s3.put_object(**copy, Body=custody.s3.get_object(**there)["Body"].read())
     custody.receive(delivery, "close", "--reopen")
     custody.receive(delivery, "close", "--reopen")
     there = custody.s3.list_objects_v2(Bucket=custody.sandbox.control_bucket, Prefix=root)
@@ -323,6 +331,7 @@ def test_what_others_put_there_keeps_the_receiver_from_recording_nothing(custody
         "00000002.json",
         "00000003.json",
         "00000004.json",
+        "00000005.json",
         "99999999.json",
     ]
     custody.s3.delete_object(Bucket=custody.sandbox.control_bucket, Key=f"{root}99999999.json")

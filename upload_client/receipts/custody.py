@@ -287,6 +287,7 @@ def chain_in(bucket: Bucket, prefix: str = "") -> Stored:
     lines: dict[int, bytes] = {}
     foreign: list[str] = []
     taken: set[int] = set()
+    seen: dict[bytes, str] = {}
     for key in keys:
         n = number(key)
         if n is None or key != f"{prefix}{n:08d}.json":
@@ -303,10 +304,12 @@ def chain_in(bucket: Bucket, prefix: str = "") -> Stored:
         except BadSignature as error:
             foreign.append(f"{for_log(key)}: {error}")
         else:
-            if line.count(b"\n") == 1 and line.endswith(b"\n"):
-                lines[n] = line
-            else:
+            if line.count(b"\n") != 1 or not line.endswith(b"\n"):
                 foreign.append(f"{for_log(key)}: it is not one line")
+            elif (first := seen.setdefault(line, key)) != key:
+                foreign.append(f"{for_log(key)}: it is a copy of {for_log(first)}")
+            else:
+                lines[n] = line
     return Stored(lines, tuple(foreign), frozenset(taken))
 
 
