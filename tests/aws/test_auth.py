@@ -754,7 +754,8 @@ def test_a_parameter_that_is_not_there_is_named(pools):
     ],
 )
 def test_a_credential_process_is_bounded_and_what_is_wrong_with_it_told(monkeypatch, tmp_path, program, said):
-    monkeypatch.setattr("upload_client.aws.credential_process.CREDENTIAL_PROCESS_SECONDS", 1.0)
+    seconds = 0.2 if program.startswith("sleep") else 60.0
+    monkeypatch.setattr("upload_client.aws.credential_process.CREDENTIAL_PROCESS_SECONDS", seconds)
     with_program(monkeypatch, tmp_path, program)
     with pytest.raises(LoginRefused, match=said):
         open_session(Settings(auth="aws", region=REGION))

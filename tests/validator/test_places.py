@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from waiting import until
@@ -50,11 +51,13 @@ def test_a_party_keeps_its_place_for_a_turn():
 def test_what_waits_and_is_interrupted_leaves_its_place_to_others(monkeypatch):
     places = Places(1)
 
-    def interrupted(_):
-        raise KeyboardInterrupt
+    class Interrupted(threading.Event):
+        def wait(self, _timeout=None):
+            raise KeyboardInterrupt
 
     with places.place("first"):
-        monkeypatch.setattr(threading.Event, "wait", interrupted)
+        # Only what is waited for here: threads of others wait for events of their own.
+        monkeypatch.setattr("upload_client.validator.places.threading", SimpleNamespace(Event=Interrupted))
         with pytest.raises(KeyboardInterrupt), places.place("second"):
             pass
         monkeypatch.undo()
