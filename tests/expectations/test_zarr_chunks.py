@@ -121,6 +121,7 @@ def test_the_index_of_a_shard_has_a_checksum_and_its_chunks_lie_within_it(tmp_pa
     [
         (2, {"compressor": {"id": "pickle"}}, "packed with pickle, which is not known here"),
         (2, {"compressor": {"id": "blosc", "of": "nobody"}}, "not understood"),
+        (2, {"compressor": {"id": ["blosc"]}}, "cannot be understood"),
         (3, {"codecs": ["bytes", {"name": "of.nobody"}]}, "packed with of.nobody"),
         (3, {"codecs": 3}, "cannot be understood"),
         (3, {"storage_transformers": ["x"]}, "storage transformers"),

@@ -11,21 +11,21 @@ import importlib
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from upload_client.core.digests import Digests
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened
-from upload_client.expectations.packaging.zarr import Array, array_of
+from upload_client.expectations.packaging.zarr import array_of
 from upload_client.expectations.packed import INFLATE_ERRORS, MODULES, Budget, Unpacked, inflater
 
-__all__ = ["MAX_CHUNK", "open_chunk", "unpack"]
+__all__ = ["MAX_CHUNK", "open_chunk"]
 
 MAX_CHUNK = 256 * 1024 * 1024
 """Bytes of the largest chunk that is unpacked; a shard may have many of them."""
 _WHOLE = 64 * 1024 * 1024
-"""Bytes of the largest file that is unpacked where no document asks for its values."""
+"""Bytes of the largest shard whose chunks are unpacked."""
 _PIECE = 256 * 1024
 _NOWHERE = 2**64 - 1  # the place of a chunk in a shard that does not have it
 _CODECS = {
@@ -35,9 +35,6 @@ _CODECS = {
 """Those of numcodecs that are used. Not among them is what runs or builds objects, such as pickle."""
 _OTHER_SIZE = {"astype", "packbits", "fixedscaleoffset", "quantize", "bitround", "delta"}
 """Those after which a chunk may have other bytes than its elements take by the type of the array."""
-
-Each = Callable[[bytes, tuple[int, ...]], None]
-"""Is given each chunk: its bytes, and the place in its file, of a shard that among the chunks there."""
 
 
 class _Unpacker(NamedTuple):
@@ -69,22 +66,6 @@ def open_chunk(file: BinaryIO, size: int, budget: Budget, metadata: bytes) -> No
         ValueError: it is cut or damaged.
         NotOpened: it is of a kind that is not known here.
     """
-    unpack(file, size, budget, metadata, None, whole=size <= _WHOLE)
-
-
-def unpack(
-    file: BinaryIO, size: int, budget: Budget, metadata: bytes, each: Each | None, *, whole: bool = True
-) -> Array:
-    """Unpack a chunk, or all chunks of a shard.
-
-    Args:
-        file: binary and seekable.
-        size: of it, in bytes.
-        budget: what it may take.
-        metadata: of its array.
-        each: is given each chunk; None: nobody wants it.
-        whole: False: of a shard the places of its chunks alone are looked at.
-    """
     try:
         content = json.loads(metadata)
         array = array_of(content)
@@ -97,33 +78,29 @@ def unpack(
     if not size:
         raise ValueError("it is empty")
     if unpacker.codecs and unpacker.codecs[-1][0] == "sharding_indexed":
-        _unpack_shard(file, size, unpacker, array.item_bytes, each, whole=whole)
+        _unpack_shard(file, size, unpacker, array.item_bytes, whole=size <= _WHOLE)
     elif size > MAX_CHUNK:
         raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
     else:
         file.seek(0)
-        _give(each, _unpacked(file.read(size), unpacker), ())
-    return array
-
-
-def _give(each: Each | None, data: Any, place: tuple[int, ...]) -> None:  # noqa: ANN401 — of a library
-    if each is not None:
-        each(data, place)
+        _unpack(file.read(size), unpacker)
 
 
 def _codecs_of(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """The codecs of an array in the order in which they were applied, by numcodecs' names."""
     if content["zarr_format"] == 2:
-        found = [*(content.get("filters") or ()), content["compressor"]]
-        return [(one["id"], one) for one in found if one is not None]
+        found = [one for one in (*(content.get("filters") or ()), content["compressor"]) if one is not None]
+        if not all(isinstance(one["id"], str) for one in found):
+            raise TypeError("the name of a codec is no text")
+        return [(one["id"], one) for one in found]
     if content.get("storage_transformers"):
         raise NotOpened("its array has storage transformers, which are not known here")
     named: list[Any] = [({"name": one} if isinstance(one, str) else one) for one in content["codecs"]]
     return [(one["name"].removeprefix("numcodecs."), one.get("configuration") or {}) for one in named]
 
 
-def _unpacked(data: Any, unpacker: _Unpacker) -> Any:  # noqa: ANN401 — bytes, or an array of a library
-    """Undo all codecs of one chunk."""
+def _unpack(data: Any, unpacker: _Unpacker) -> None:  # noqa: ANN401 — bytes, or an array of a library
+    """Undo all codecs of one chunk, and look at how much comes out."""
     due = unpacker.due
     if due is not None and due > MAX_CHUNK:
         raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
@@ -144,7 +121,6 @@ def _unpacked(data: Any, unpacker: _Unpacker) -> Any:  # noqa: ANN401 — bytes,
         raise ValueError(f"it is damaged: it unpacks to {n_bytes:,} bytes where a chunk has {due:,}")
     if n_objects not in (None, math.prod(unpacker.shape)):
         raise ValueError(f"it is damaged: it holds {n_objects:,} elements where a chunk has others")
-    return data
 
 
 def _undone(name: str, how: Mapping[str, Any], data: Any, budget: Budget) -> Any:  # noqa: ANN401 — see above
@@ -221,7 +197,6 @@ def _unpack_shard(
     size: int,
     unpacker: _Unpacker,
     item_bytes: int | None,
-    each: Each | None,
     *,
     whole: bool,
 ) -> None:
@@ -269,15 +244,6 @@ def _unpack_shard(
             raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
         file.seek(offset)
         try:
-            data = _unpacked(file.read(count), one)
+            _unpack(file.read(count), one)
         except ValueError as error:
             raise ValueError(f"chunk {number:,} in it: {error}") from None
-        _give(each, data, _place(number, grid))
-
-
-def _place(number: int, grid: Sequence[int]) -> tuple[int, ...]:
-    place: list[int] = []
-    for length in reversed(grid):
-        number, at = divmod(number, length)
-        place.append(at)
-    return tuple(reversed(place))

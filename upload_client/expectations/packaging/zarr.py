@@ -41,7 +41,6 @@ class Array(NamedTuple):
         shape: of it.
         chunk: the shape of a chunk; where chunks lie in shards, of a shard.
         item_bytes: bytes of an element; None: nobody can tell.
-        dtype: the type of its elements in numpy's spelling, ``<f4``; empty: it has none that is known here.
         is_packed: whether its chunks may have other bytes than their elements.
         prefix: what the keys of its chunks begin with.
         separator: in these.
@@ -50,7 +49,6 @@ class Array(NamedTuple):
     shape: tuple[int, ...]
     chunk: tuple[int, ...]
     item_bytes: int | None
-    dtype: str
     is_packed: bool
     prefix: str
     separator: str
@@ -161,7 +159,7 @@ def _second(content: dict[str, Any]) -> Array:
     n = None if match is None else int(match[1]) * (4 if dtype[1] == "U" else 1)
     is_packed = content["compressor"] is not None or bool(content.get("filters"))
     separator = content.get("dimension_separator", ".")
-    return Array(tuple(shape), tuple(chunk), n, dtype if match else "", is_packed, "", separator)
+    return Array(tuple(shape), tuple(chunk), n, is_packed, "", separator)
 
 
 def _third(content: dict[str, Any]) -> Array | None:
@@ -173,30 +171,14 @@ def _third(content: dict[str, Any]) -> Array | None:
         return None
     shape, chunk = content["shape"], grid["configuration"]["chunk_shape"]
     _check_grid(shape, chunk)
-    n, dtype = None, ""
     kind = content["data_type"]
     codecs = [one["name"] if isinstance(one, dict) else one for one in content["codecs"]]
     match = _DATA_TYPES.fullmatch(kind) if isinstance(kind, str) else None
-    if match is not None:
-        n = int(match[1] or match[2] or 8) // 8
-        letter = "V" if kind[0] == "r" else kind[0]
-        dtype = "|b1" if kind == "bool" else f"{'<' if _is_little(content) else '>'}{letter}{n}"
+    n = None if match is None else int(match[1] or match[2] or 8) // 8
     usual = "/" if keys["name"] == "default" else "."
     separator = (keys.get("configuration") or {}).get("separator", usual)
     prefix = "c" if keys["name"] == "default" else ""
-    return Array(tuple(shape), tuple(chunk), n, dtype, codecs != ["bytes"], prefix, separator)
-
-
-def _is_little(content: dict[str, Any]) -> bool:
-    """Whether elements have their lowest byte first; of a shard its chunks say it."""
-    for one in content["codecs"]:
-        if isinstance(one, dict):
-            how = one.get("configuration") or {}
-            if one["name"] == "bytes":
-                return bool(how.get("endian", "little") == "little")
-            if one["name"] == "sharding_indexed":
-                return _is_little(how)
-    return True
+    return Array(tuple(shape), tuple(chunk), n, codecs != ["bytes"], prefix, separator)
 
 
 def _of_array(what: str, top: str, array: Array, listing: Listing) -> Promised:
