@@ -19,14 +19,16 @@ from botocore.credentials import RefreshableCredentials
 from botocore.stub import Stubber
 from late import late
 
+from upload_client.activities.s3 import S3Client
 from upload_client.aws.auth import CognitoLogin, fetch_parameter, find_password, open_session
-from upload_client.errors import LoginRefused, NotReachable
+from upload_client.errors import LoginRefused, NotReachable, UsageError
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket
 from upload_client.settings import Settings, SettingsError
 from upload_client.support import password_command
 from upload_client.support.clock import Clock
 from upload_client.support.secrets import without_secrets
+from upload_client.synchrony.credentials import session_of
 
 REGION = "eu-west-1"
 PASSWORD = "Quiet-Harbour-7"
@@ -769,6 +771,13 @@ def test_a_credential_process_gives_credentials(monkeypatch, tmp_path):
     with_program(monkeypatch, tmp_path, copy)
     session = open_session(Settings(auth="aws", region=REGION))
     assert session.get_credentials().access_key == "AKIAPROCESS"
+
+
+@pytest.mark.parametrize("asks", ["a folder of several people", "an activity"])
+def test_a_credential_process_is_bounded_whoever_asks_it(monkeypatch, tmp_path, asks):
+    with_program(monkeypatch, tmp_path, f"{sys.executable} -S -c print(1)")
+    with pytest.raises(UsageError, match="no object of JSON"):
+        session_of("", print) if asks == "a folder of several people" else S3Client().connect()
 
 
 def with_program(monkeypatch, folder, program):

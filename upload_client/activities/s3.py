@@ -12,6 +12,7 @@ import botocore.exceptions
 
 from upload_client.activities.errors import NotDelivered
 from upload_client.activities.readers import read_exactly
+from upload_client.aws.credential_process import bound_credential_process
 from upload_client.core import checksums
 from upload_client.core.answers import Meaning
 from upload_client.core.object_metadata import check_bucket, check_key, object_metadata
@@ -94,6 +95,7 @@ class S3Client:
                 region_name=self._region,
                 profile_name=self._aws_profile,
             )
+            bound_credential_process(session)
             if session.get_credentials() is None:
                 raise LoginRefused(
                     "no AWS credentials were found",

@@ -77,6 +77,8 @@ def session_of(text: str, warn: Callable[[str], None]) -> boto3.Session:
     import boto3  # noqa: PLC0415 - slow to import
     import botocore.exceptions  # noqa: PLC0415 - likewise
 
+    from upload_client.aws.credential_process import bound_credential_process  # noqa: PLC0415 - imports boto3
+
     found = parse(text)
     try:
         if found.keys:
@@ -97,6 +99,7 @@ def session_of(text: str, warn: Callable[[str], None]) -> boto3.Session:
             )
         else:
             session = boto3.Session(profile_name=found.profile or None)
+            bound_credential_process(session)
         if session.get_credentials() is None:
             raise LoginRefused(
                 "no AWS credentials were found",
