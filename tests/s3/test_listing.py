@@ -239,6 +239,45 @@ def test_a_store_that_gives_the_same_page_whatever_it_is_to_come_after_ends_a_li
         next(pages)
 
 
+def test_where_a_token_has_failed_no_other_is_tried(client) -> None:
+    asked = []
+
+    def answer(request, **_: object) -> AWSResponse:
+        query = {name: value[0] for name, value in parse_qs(urlsplit(request.url).query).items()}
+        asked.append("continuation-token" in query)
+        if asked[-1]:
+            return AWSResponse(request.url, 500, {}, Raw(_FAILED.format("InternalError").encode()))
+        key = chr(ord(query.get("start-after", "`")) + 1)
+        more = HEAD + PLAIN.replace("a/b", key) + END if key == "e" else _more(key, "t" + key)
+        return AWSResponse(request.url, 200, {}, Raw(more.encode()))
+
+    client.meta.events.register("before-send.s3", answer)
+    found = [entry.key for _, entries in listing.pages(client, Bucket="b") for entry in entries]
+    assert found == list("abcde")
+    assert asked.count(True) == 1
+
+
+@pytest.mark.parametrize("how", [{}, {"Delimiter": "/"}], ids=["all", "by folders"])
+def test_a_listing_that_has_more_and_no_way_to_it_is_not_taken_for_whole(client, how) -> None:
+    page = _more("a", None) if how else f"{HEAD}<IsTruncated>true</IsTruncated></ListBucketResult>"
+    client.meta.events.register(
+        "before-send.s3", lambda request, **_: AWSResponse(request.url, 200, {}, Raw(page.encode()))
+    )
+    with pytest.raises(PaginationError):
+        list(listing.pages(client, Bucket="b", **how))
+
+
+@pytest.mark.parametrize("token", ["", "t"])
+def test_a_token_on_the_last_page_leads_nowhere(client, token) -> None:
+    last = END.replace("</ListB", f"<NextContinuationToken>{token}</NextContinuationToken></ListB")
+    assert last != END
+    client.meta.events.register(
+        "before-send.s3",
+        lambda request, **_: AWSResponse(request.url, 200, {}, Raw((HEAD + PLAIN + last).encode())),
+    )
+    assert len(list(listing.pages(client, Bucket="b"))) == 1
+
+
 def test_an_error_that_is_not_the_tokens_is_told(client) -> None:
     _Pages(client, "dMO8", "AccessDenied")
     with pytest.raises(ClientError, match="AccessDenied"):

@@ -73,16 +73,18 @@ def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[s
     """Ask for all pages of ListObjectsV2.
 
     A store that fails at a token of its own (LocalStack 4.14, where it stands for a key that is not ASCII),
-    or says there is more and gives none, is asked for what comes after the last key instead.
+    or says there is more and gives none, is asked for what comes after the last key instead, to the end.
 
     Yields:
         Botocore's answer, in which ``Contents`` need not be, and the objects of the page.
 
     Raises:
-        PaginationError: the same token was given twice, or the same page, whatever it was to come after.
+        PaginationError: the same token was given twice, or the same page, whatever it was to come after; or
+            there is more, and no way to it.
     """
     following: dict[str, Any] = {}
     last: str | None = None
+    by_tokens = True
     while True:
         try:
             page = _page(client, {**arguments, **following})
@@ -95,6 +97,7 @@ def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[s
             ):
                 raise
             _log.warning("a token of this listing is not taken: asked for what comes after the last key")
+            by_tokens = False  # each try of another would take seconds
             following = {"StartAfter": last}
             page = _page(client, {**arguments, **following})
         entries = page.get(_FIELD)
@@ -109,15 +112,17 @@ def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[s
             )
         yield page, entries
         last = entries[-1].key if entries else None
-        token = page.get("NextContinuationToken")
+        if not page.get("IsTruncated"):
+            return
+        token = (page.get("NextContinuationToken") or None) if by_tokens else None
         if token is not None and token == following.get("ContinuationToken"):
             raise PaginationError(message="the same token of a listing was given twice")
         if token is not None:
             following = {"ContinuationToken": token}
-        elif page.get("IsTruncated") and last is not None and "Delimiter" not in arguments:
+        elif last is not None and "Delimiter" not in arguments:
             following = {"StartAfter": last}
         else:
-            return
+            raise PaginationError(message="a listing has more, and the store does not say where")
 
 
 def _page(client: S3Client, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - with a field of ours
