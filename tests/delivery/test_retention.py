@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -15,11 +16,14 @@ from delivery.test_python import client_of
 from moto import mock_aws
 
 from upload_client.cli.app import main
+from upload_client.core.layout import Layout
 from upload_client.core.times import timestamp
 from upload_client.index import scan
 from upload_client.receipts.retention import retain, retained
 from upload_client.s3.bucket import AccessDenied, Bucket, StoreError
 from upload_client.sandbox import Sandbox
+from upload_client.validator import ValidatorSettings
+from upload_client.validator.completing import Completing
 
 DAY = 86_400
 
@@ -118,3 +122,31 @@ def test_where_the_mode_may_not_be_raised_it_is_kept_as_long_and_that_is_told() 
             retain(control, "receipt", days=9, mode="COMPLIANCE", now=now)
         assert asked == [("COMPLIANCE", None), ("COMPLIANCE", True), ("GOVERNANCE", None)]
         assert retained(control, "receipt").until[:19] == timestamp(now + 9 * DAY)[:19]
+
+
+def test_a_receipt_that_is_completed_again_is_kept_for_no_longer_and_not_once_its_time_is_over() -> None:
+    layout = Layout("D", "Y", "staging")
+    settings = ValidatorSettings(
+        control_bucket="control", landing_bucket="l", worker_function=None, retain_days=3
+    )
+    later = [0.0]
+    clock = SimpleNamespace(wall=lambda: time.time() + later[0])
+    told = SimpleNamespace(info=lambda *_, **__: None)
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="control", ObjectLockEnabledForBucket=True)
+        control = Bucket("control", prefix=layout.root, client=s3)
+        for epoch in (1, 2):
+            control.put(layout.receipt(epoch), b"1")
+        first, second = (
+            Completing(settings, None, layout, control, control, epoch, told, clock, float)
+            for epoch in (1, 2)
+        )
+        first._retain()
+        kept = retained(control, layout.receipt(1))
+        later[0] = 2 * DAY
+        first._retain()
+        assert retained(control, layout.receipt(1)) == kept is not None
+        later[0] = 4 * DAY
+        second._retain()
+        assert retained(control, layout.receipt(2)) is None

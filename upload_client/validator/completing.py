@@ -30,6 +30,7 @@ _PAUSES = (1.0, 4.0, 15.0)
 """Seconds after which what is passing is tried again, while there is time."""
 _MARGIN = 30.0
 """Seconds that must be left after such a pause."""
+_DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,17 @@ class Completing:
         self.telemetry.info("the receipt is dated by a third party", key=key)
 
     def _retain(self) -> None:
-        """Let nobody delete the receipt, its signature and its time-stamp."""
+        """Let nobody delete the receipt, its signature and its time-stamp.
+
+        Each is kept for so long from when it was written: however often that is tried, no longer.
+        """
         days, mode, layout = self.settings.retain_days, self.settings.retain_mode, self.layout
         assert days is not None
         for key in (layout.receipt(self.epoch), layout.signature(self.epoch), layout.time_stamp(self.epoch)):
-            kept = retain(self.control, key, days=days, mode=mode, now=self.clock.wall())
+            there = self.control.head(key, checksum=False)
+            if there is None or there.last_modified + days * _DAY <= self.clock.wall():
+                continue  # or the time for which it is kept is over
+            kept = retain(self.control, key, days=days, mode=mode, now=there.last_modified)
             if kept is not None:
                 self.telemetry.info(
                     "an object is kept by Object Lock", key=key, mode=kept.mode, until=kept.until
