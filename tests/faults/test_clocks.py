@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import waiting
 from delivery.conftest import Delivery
 from faults import proxy as net
 from faults.conftest import (
@@ -168,9 +169,12 @@ def test_a_status_tells_of_a_wrong_clock_while_the_run_lives(
 ) -> None:
     client = all_sent(delivery, data, clock=Movable(3600 * hours))
     try:
-        seen = StatusReporter(
+        reporter = StatusReporter(
             control_bucket(delivery), Layout(delivery.dataset, delivery.delivery_id, "staging")
-        ).look()
+        )
+        # Its log is written by a thread of its own: the first segment may be on its way.
+        waiting.until(lambda: (run := reporter.look().run) is not None and run.began_at is not None, 60)
+        seen = reporter.look()
         assert seen.run is not None
         assert seen.run.clock_ahead_seconds == pytest.approx(3600 * hours, abs=5)
         assert seen.run.silent_seconds is not None
