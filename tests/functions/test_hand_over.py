@@ -173,6 +173,17 @@ def test_a_delivery_is_copied_proven_and_recorded_and_twice_does_nothing(place: 
     assert (again.copied, again.record) == (0, record)
 
 
+def test_an_archive_that_is_landing_by_another_name_is_refused(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an access point has one, or a bucket of a store that gives it several."""
+    monkeypatch.setattr("upload_client.functions.hand_over.work.open_archive", lambda *_: place.landing)
+    with pytest.raises(UsageError, match="may be one place under two names"):
+        place.hand_over(remove=True)
+    assert place.landed() == FILES
+    assert place.record() is None
+
+
 FORGED = {
     "a file that nobody called valid": "no validator has called 'a.csv' valid",
     "an index of another run": "as the index, which is that of another run",

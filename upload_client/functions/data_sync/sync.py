@@ -87,6 +87,7 @@ __all__ = [
     "Listed",
     "SelectedFiles",
     "SyncFailed",
+    "are_one_place",
     "delete_objects",
     "delete_on",
     "filters_of",
@@ -482,19 +483,7 @@ class _Sync:
         """Refuse to delete where two names may be those of one bucket (an access point's alias)."""
         assert isinstance(source, S3Place)
         assert isinstance(target, S3Place)
-        here, there = source.open(), target.open()
-        name = f".upload-client-{secrets.token_hex(8)}.probe"
-        repeat_while_lost(partial(there.put, name, b""))
-        try:
-            is_one = repeat_while_lost(lambda: here.head(name, checksum=False)) is not None
-        except AccessDenied:
-            is_one = True  # for all that is known
-        finally:
-            try:
-                repeat_while_lost(partial(there.rm, name))
-            except StoreError as error:
-                self._warn(f"{for_terminal(f'{there}{name}')} was written to look, and stays: {error}")
-        if is_one:
+        if are_one_place(source.open(), target.open(), self._warn):
             raise UsageError(
                 f"{source.uri} and {target.uri} may be one place under two names, and what is deleted at one"
                 " would be gone at the other; nothing was done",
@@ -1051,6 +1040,30 @@ def _changed_since(path: str, moment: float) -> bool:
         return os.lstat(path).st_ctime >= moment - 1  # the clocks of file systems tick in steps
     except OSError:
         return False
+
+
+def are_one_place(here: Bucket, there: Bucket, warn: Callable[[str], object]) -> bool:
+    """Whether two names may be those of one place: what is put there is seen here, or nobody may look.
+
+    Args:
+        here: where it is looked for.
+        there: where it is put, and deleted again.
+        warn: hears of one that stays.
+
+    Raises:
+        StoreError: a bucket refuses.
+    """
+    name = f".upload-client-{secrets.token_hex(8)}.probe"
+    repeat_while_lost(partial(there.put, name, b""))
+    try:
+        return repeat_while_lost(lambda: here.head(name, checksum=False)) is not None
+    except AccessDenied:
+        return True  # for all that is known
+    finally:
+        try:
+            repeat_while_lost(partial(there.rm, name))
+        except StoreError as error:
+            warn(f"{for_terminal(f'{there}{name}')} was written to look, and stays: {error}")
 
 
 def _name(place: Place) -> str:

@@ -27,6 +27,7 @@ from upload_client.functions.errors import InvalidRequest
 from upload_client.functions.hand_over.work import (
     HandOverRefused,
     Job,
+    check_apart,
     check_archive,
     check_landing,
     check_receipt,
@@ -166,6 +167,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         if known is not None and (known.receipt, known.receipt_sha256) == (key, sha256):
             return HandOverResponse(record=known.as_json(), did_nothing=True)
         beside = check_landing(landing, files)
+        check_apart(landing, archive, files)
         if len(beside) > _MOST_BESIDE:
             raise HandOverRefused(
                 f"{len(beside):,} objects in {landing} are not of this delivery: too many to leave out",

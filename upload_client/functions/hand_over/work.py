@@ -17,8 +17,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import boto3
@@ -64,6 +65,7 @@ __all__ = [
     "HandOverRefused",
     "HandedOver",
     "Job",
+    "check_apart",
     "check_archive",
     "check_landing",
     "check_receipt",
@@ -187,6 +189,7 @@ class _Work:
         before = record
         if record is None:
             check_landing(job.landing, files)
+            check_apart(job.landing, self._archive, files)
             self._say(f"landing has the {len(files):,} files of the receipt, unchanged")
             check_receipt(job.control, job.landing, job.layout, head, sha256, job.recorder, job.clock)
             self._say("each of them was called valid by a validator")
@@ -457,6 +460,29 @@ def check_landing(landing: Bucket, files: list[NamedFile]) -> list[str]:
     for each in files:
         del listed[each.path]
     return list(listed)
+
+
+def check_apart(landing: Bucket, archive: Bucket, files: Sequence[NamedFile]) -> None:
+    """Refuse an archive that is landing by another name, such as that of an access point.
+
+    All would be there already, and be removed with landing. Only where the first file is the very same object
+    of the same moment an object is put there, to look.
+
+    Raises:
+        UsageError: they may be one place.
+        StoreError: a bucket refuses.
+    """
+    from upload_client.functions.data_sync.sync import are_one_place  # noqa: PLC0415 - with what it stands on
+
+    for path in [each.path for each in files[:1]]:
+        here, there = (
+            repeat_while_lost(partial(bucket.head, path, checksum=False)) for bucket in (landing, archive)
+        )
+        if here is not None and here == there and are_one_place(landing, archive, _log.warning):
+            raise UsageError(
+                f"the archive {archive} and {landing} may be one place under two names; nothing was done",
+                hint="Name a place of its own, its bucket by its own name.",
+            )
 
 
 def check_archive(
