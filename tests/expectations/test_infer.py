@@ -112,6 +112,15 @@ def test_json_that_is_none_is_no_sample(tmp_path):
         drafted(tmp_path)
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_json_lines_that_are_called_json_are_drafted_as_what_they_are(tmp_path, pack):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json{'.gz' * (pack is not bytes)}").write_bytes(pack(b'{"a": 1}\n{"a": 2}\n'))
+    draft = drafted(tmp_path)
+    assert draft.types[0].content.format == "jsonl"
+    assert wrong(draft, tmp_path) == {}
+
+
 @settings(max_examples=30)
 @given(st.lists(trees, min_size=1, max_size=4), st.lists(trees, max_size=4))
 def test_json_that_something_was_drafted_from_is_as_it_should_be(values, lines):

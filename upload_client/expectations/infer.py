@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -21,6 +22,7 @@ from upload_client.expectations.expected import Expected
 from upload_client.expectations.findings import Undecided
 from upload_client.expectations.lines import flow, scalar
 from upload_client.expectations.seen import SEEN, Seen
+from upload_client.expectations.strict_json import begins_as_lines
 from upload_client.support.file_names import on_disk
 
 __all__ = ["PoorSample", "infer"]
@@ -54,6 +56,7 @@ _MAX_MEMORY = 2 * 1024**3
 _MAX_UNPACKED = 4 * 1024**3
 _TOO_MUCH = f"reading it takes more than {_MAX_MEMORY:,} bytes of memory, which is what a validator has"
 _MAX_SUFFIX = 30
+_BLOCK = 256 * 1024
 
 
 class PoorSample(UsageError):  # noqa: N818 — as the errors of `upload_client.errors`
@@ -211,6 +214,8 @@ def _drafts_of(
     if kind is None:
         told(len(files))
         return [_Draft(suffix, [f"*.{suffix}"], files, None)]
+    if kind == "json" and _are_lines(root / on_disk(files[0][0]), suffix):
+        kind = "jsonl"
     library = LIBRARIES[kind]
     if kind not in ("json", "jsonl") and not is_installed(library):
         raise UsageError(
@@ -248,6 +253,15 @@ def _drafts_of(
         # The folder at the top has a glob that matches everywhere, so it stands last.
         drafts.append(_Draft(f"{suffix} in {folders[0] or 'the top folder'}"[:100], globs, mine, seen))
     return sorted(drafts, key=lambda draft: f"*.{suffix}" in draft.globs)
+
+
+def _are_lines(path: Path, suffix: str) -> bool:
+    """Whether a file that is called JSON has JSON on each line."""
+    try:
+        with path.open("rb") as file, _unpacked(file, suffix) as content:
+            return begins_as_lines(content.read(_BLOCK))
+    except (OSError, EOFError, zlib.error):
+        return False  # who reads it tells
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import BinaryIO, NamedTuple, NoReturn, Protocol
 
 from upload_client.expectations.findings import NotOpened
+from upload_client.expectations.strict_json import begins_as_lines
 from upload_client.validator.unreadable import BLOCK, BOM, MAX_NESTING, MAX_TEXT, Unreadable, is_utf8
 
 __all__ = ["check_json", "check_jsonl"]
@@ -28,7 +29,7 @@ def check_json(stream: BinaryIO) -> None:
     are read as JSON lines.
     """
     block = stream.read(BLOCK + 1)
-    if _begins_as_lines(block):
+    if begins_as_lines(block):
         check_jsonl(_Ahead(block, stream))
         return
     if len(block) <= BLOCK:
@@ -60,20 +61,6 @@ class _Ahead:
     def read(self, n: int) -> bytes:
         block, self._block = self._block, b""
         return block or self._stream.read(n)
-
-
-def _begins_as_lines(block: bytes) -> bool:
-    """Whether the first line is an object or array by itself, and another one begins behind it."""
-    first, _, rest = block.removeprefix(BOM).partition(b"\n")
-    if first[:1] not in _OPENERS_ALONE or rest.lstrip()[:1] not in _OPENERS_ALONE:
-        return False
-    if first.rstrip()[-1:] not in (b"}", b"]"):
-        return False
-    try:
-        _JSON.decode(first.decode())
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def check_jsonl(stream: _Readable) -> None:
@@ -111,7 +98,6 @@ def _engine() -> tuple[Callable[[bytes], object], Callable[[bytes], Sequence[obj
 
 _scan, _scan_array = _engine()
 _OPENERS, _CLOSERS = b"[{", b"]}"
-_OPENERS_ALONE = (b"{", b"[")
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _NO_BRACKETS_OR_ENDS = bytes(set(range(256)) - set(b'[]{}"\n'))
 
