@@ -59,6 +59,13 @@ def ministack(session: nox.Session) -> None:
     session.run("python", "tests/receiver/ministack.py")
 
 
+@nox.session(python="3.13")  # as the template has it: so the zip holds compiled modules
+def lambdas(session: nox.Session) -> None:
+    """The packed functions judge deliveries under AWS' runtime client, with the oldest boto3; asks PyPI."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "long", "tests/receiver/test_runtime_client.py", *session.posargs)
+
+
 @nox.session(python=PYTHONS[0])
 def crate(session: nox.Session) -> None:
     """A receipt as an RO-Crate, held against what RO-Crate 1.2 requires; asks w3id.org for its context."""

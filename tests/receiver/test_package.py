@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,11 @@ from upload_client.validator import handlers
 from upload_client.validator import reader_worker
 for module in (yaml, handlers, reader_worker):
     assert module.__file__.startswith({str(archive)!r}), module.__file__
+from importlib.metadata import distribution
+from upload_client.validator.expected import made_of
+found = distribution("upload-client")  # nothing else says of which version it is
+assert {str(archive)!r} in str(found.locate_file("")), found.locate_file("")
+assert made_of()["upload-client"] == {version("upload-client")!r}, made_of()
 print(json.dumps(handlers.start({{"protocol": 1}}, Context)))
 """
     settings = {"control_bucket": "c", "landing_bucket": "l", "worker_function": "w"}
@@ -174,6 +180,8 @@ sys.path.insert(0, {str(archive)!r})
 import json
 import upload_client.functions
 import filelock
+from importlib.metadata import distribution, version
+assert {str(archive)!r} in str(distribution("upload-client").locate_file("")), version("upload-client")
 for module in (upload_client.functions, filelock):
     assert module.__file__.startswith({str(archive)!r}), module.__file__
 def ask(name, event):

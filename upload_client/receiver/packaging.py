@@ -19,6 +19,7 @@ import marshal
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Literal
 
@@ -79,7 +80,7 @@ def modules(what: Content = "validator") -> dict[str, bytes]:
     for path in folder.rglob("*.py"):
         found[f"{library}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
     # Ours first: by the first name in it the zip is known for one of ours.
-    return dict(sorted(found.items(), key=lambda file: (not file[0].startswith(_PACKAGE), file[0])))
+    return dict(sorted(found.items(), key=lambda file: (not file[0].startswith(f"{_PACKAGE}/"), file[0])))
 
 
 _CONTENTS: dict[Content, tuple[tuple[str, ...], str]] = {
@@ -95,6 +96,7 @@ def lambda_zip(what: Content = "validator") -> bytes:
     files = modules(what)
     if sys.version_info[:2] == RUNTIME:
         files |= _compiled(files)
+    files |= _metadata()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, _LONG_AGO)
@@ -102,6 +104,13 @@ def lambda_zip(what: Content = "validator") -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
     return made.getvalue()
+
+
+def _metadata() -> dict[str, bytes]:
+    """What `importlib.metadata` reads: functions say in logs and signatures of which version they are."""
+    number = version("upload-client")
+    text = f"Metadata-Version: 2.1\nName: upload-client\nVersion: {number}\n"
+    return {f"{_PACKAGE}-{number}.dist-info/METADATA": text.encode()}
 
 
 def _compiled(files: Mapping[str, bytes]) -> dict[str, bytes]:
