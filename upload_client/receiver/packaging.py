@@ -107,7 +107,7 @@ def lambda_zip(what: Content = "validator") -> bytes:
 
 
 def _metadata() -> dict[str, bytes]:
-    """What `importlib.metadata` reads: functions say in logs and signatures of which version they are."""
+    """For `importlib.metadata`: functions say in logs and signatures of which version they are."""
     number = version("upload-client")
     text = f"Metadata-Version: 2.1\nName: upload-client\nVersion: {number}\n"
     return {f"{_PACKAGE}-{number}.dist-info/METADATA": text.encode()}
