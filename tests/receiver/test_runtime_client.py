@@ -7,6 +7,7 @@ packages.
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import os
@@ -19,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import forked
@@ -26,7 +28,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from receiver.conftest import REGION
-from receiver.lambda_service import Function, LambdaService
+from receiver.lambda_service import Function, Invoked, LambdaService
 from waiting import until
 
 from upload_client.sandbox import Sandbox, sample
@@ -59,7 +61,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runtime")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin/python"
-    pins = [f"{name}=={version}" for name, version in oldest().items()]
+    pins = [f"{name}=={number}" for name, number in oldest().items()]
     install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", RUNTIME_CLIENT, *pins]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -69,7 +71,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
         check=True,
     ).stdout.split()
-    assert all(f"{version}.".startswith(f"{oldest()['boto3']}.0.") for version in found), found
+    assert all(f"{number}.".startswith(f"{oldest()['boto3']}.0.") for number in found), found
     return python
 
 
@@ -95,7 +97,7 @@ class Receiver:
     queue: str
     log: Path
 
-    def deliver(self, folder: Path, delivery_id: str) -> tuple[int, dict[str, str], dict]:
+    def deliver(self, folder: Path, delivery_id: str, *more: str) -> tuple[int, dict[str, str], dict]:
         """Exit code, state of each file, and what the topic is told."""
         output = folder.with_name(f"output of {delivery_id}")
         output.mkdir()
@@ -103,7 +105,7 @@ class Receiver:
             [
                 *(sys.executable, "-m", "upload_client", "--profile", self.sandbox.profile, "--json"),
                 *("--dataset", "toy", "--delivery-id", delivery_id, "--source", folder),
-                *("--output-dir", output),
+                *("--output-dir", output, *more),
             ],
             env={"AWS_ENDPOINT_URL_LAMBDA": self.lambdas.url},
         )
@@ -121,6 +123,10 @@ class Receiver:
             sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
             return json.loads(json.loads(message["Body"])["Message"])
         return None
+
+    def control(self, key: str) -> bytes:
+        s3, bucket = self.sandbox.client("s3"), self.sandbox.control_bucket
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
@@ -146,13 +152,14 @@ def receiver(python: Path, real_s3: str, tmp_path_factory: pytest.TempPathFactor
         queue = sandbox.client("sqs").create_queue(QueueName="outcomes")["QueueUrl"]
         arn = f"arn:aws:sqs:{REGION}:123456789012:outcomes"
         sandbox.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        key = sandbox.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
         values = {
             "ControlBucket": sandbox.control_bucket,
             "LandingBucket": sandbox.landing_bucket,
             "OutcomeTopic": topic,
             "Worker": '"upload-client-work"',
             "AWS::StackName": "upload-client",
-            "Signing": "null",
+            "Signing": json.dumps(key["KeyMetadata"]["Arn"]),
             "Retain": "null",
             "RetainMode": "GOVERNANCE",
         }
@@ -203,29 +210,55 @@ def test_an_invalid_file_is_found_and_the_others_are_valid(receiver, tmp_path):
     assert Counter(states.values()) == {"valid": 9}
     assert (told["valid"], told["invalid"], told["complete"]) == (9, 1, False)
     assert [file["path"] for file in told["invalid_first"]] == ["broken.json"]
-    check_invocations(receiver, before)
+    check_invocations(receiver, before, ["stop"])
 
 
-def test_without_it_the_delivery_is_complete(receiver, tmp_path):
+def test_without_it_the_delivery_is_complete_and_its_receipt_signed_by_a_key_of_kms(receiver, tmp_path):
     sample(tmp_path / "data", n_files=8)
     before = len(receiver.lambdas.ended)
     code, states, told = receiver.deliver(tmp_path / "data", "complete")
     assert code == 0, receiver.said()
     assert Counter(states.values()) == {"valid": 8}
     assert (told["valid"], told["invalid"], told["complete"]) == (8, 0, True)
-    check_invocations(receiver, before)
+    check_invocations(receiver, before, ["stop"])
+    signed = json.loads(receiver.control("toy/complete/staging/signature/00000001.json"))
+    assert f"upload-client {version('upload-client')}" in base64.b64decode(signed["payload"]).decode()
 
 
-def check_invocations(receiver: Receiver, before: int) -> None:
-    """One start, which was waited for, and one worker, which was not; neither failed."""
+def test_a_worker_whose_time_is_up_leaves_by_itself_and_another_goes_on(receiver, tmp_path):
+    (tmp_path / "data").mkdir()
+    for n in range(20):
+        (tmp_path / "data" / f"{n}.bin").write_bytes(bytes([n]) * 1_000_000)
+    before = len(receiver.lambdas.ended)
+    with receiver.lambdas.limited("upload-client-work", seconds=8):
+        code, states, told = receiver.deliver(tmp_path / "data", "long", "--max-rate", "2MB/s")
+        outcomes = [one.answer["outcome"] for one in ended_since(receiver, before) if one.kind == "Event"]
+    assert code == 0, receiver.said()
+    assert Counter(states.values()) == {"valid": 20}
+    assert told["complete"] is True
+    assert len(outcomes) > 1
+    check_invocations(receiver, before, ["time"] * (len(outcomes) - 1) + ["stop"])
 
-    def both() -> list | None:
+
+def ended_since(receiver: Receiver, before: int) -> list[Invoked]:
+    """All invocations since then, once the last worker has ended, too."""
+
+    def all_() -> list[Invoked]:
         ended = receiver.lambdas.ended[before:]
-        return ended if len(ended) == 2 else None
+        starts = sum(one.kind == "RequestResponse" for one in ended)
+        return ended if 0 < starts == len(ended) / 2 else []
 
-    start, work = sorted(until(both), key=lambda one: one.name)
-    assert (start.name, start.kind, start.failed) == ("upload-client-start", "RequestResponse", False)
-    assert start.answer["status"] == "success", start.answer
-    assert (work.name, work.kind, work.failed) == ("upload-client-work", "Event", False)
-    assert work.answer == {"outcome": "stop"}, work.answer
+    return until(all_, why=receiver.said)
+
+
+def check_invocations(receiver: Receiver, before: int, outcomes: list[str]) -> None:
+    """A start that is waited for before each worker, which is not; none failed."""
+    ended = ended_since(receiver, before)
+    starts = [one for one in ended if one.kind == "RequestResponse"]
+    works = [one for one in ended if one.kind == "Event"]
+    assert not [one for one in ended if one.failed]
+    assert {one.name for one in starts} == {"upload-client-start"}
+    assert {one.answer["status"] for one in starts} == {"success"}, starts
+    assert {one.name for one in works} == {"upload-client-work"}
+    assert [one.answer for one in works] == [{"outcome": each} for each in outcomes]
     assert "Traceback" not in receiver.said()
