@@ -316,6 +316,7 @@ SOON_OK = st.lists(ANY_VERDICT | st.sampled_from([verdict(), verdict(path="b")])
 @given(st.lists(ANY_VERDICT, max_size=2), SOON_OK, st.booleans())
 @example([], [verdict()], False)
 @example([], [verdict("failure"), verdict(path="b"), verdict(path="c")], False)
+@example([], [verdict("error", path="a", upload="3-7", ask=0, found=None)], True)
 def test_verdicts_that_come_together_do_what_they_do_one_by_one(before, together, unjudged):
     data = encode_segment(SegmentHeader(1, 0, "v", 1, None, 1), map(encode, [Keepalive(T), *together]))
     read = decode_segment(data, writer="validator").records

@@ -651,6 +651,10 @@ class FileLedger:
         """The files that await a verdict."""
         return (row for row, code in enumerate(self._state) if code == _DONE and not self._unjudged[row])
 
+    def awaits_verdict(self, row: int) -> bool:
+        """Whether the file is done, and asked about."""
+        return self._state[row] == _DONE and not self._unjudged[row]
+
     def give_up_judging(self, row: int, message: str, code: str | None = None) -> None:
         """The file stays done, not judged; message and code say why.
 
@@ -665,7 +669,7 @@ class FileLedger:
         self._why[row] = code
 
     def _check_asked_about(self, row: int) -> None:
-        if self._state[row] != _DONE or self._unjudged[row]:
+        if not self.awaits_verdict(row):
             raise IllegalTransition(f"row {row}: a file that is {self.state(row)} awaits no verdict")
 
     def _awaits_retry(self, row: int, retries: int) -> bool:

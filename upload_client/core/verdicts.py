@@ -178,6 +178,9 @@ def apply(ledger: FileLedger, verdict: Verdict, *, epoch: int, now: float) -> Ru
             code=ruling.code,
             opened=opened_as(verdict.checks),
         )
+    elif not ledger.awaits_verdict(row):
+        # Of a file that is given up (a validator has passed it over, say) only a judgement is heard.
+        return _SAME if ruling.action in ("ask_again", "unjudged") else ruling
     elif ruling.action == "ask_again":
         ledger.ask_again(row, now + ruling.wait)
     elif ruling.action == "unjudged":
