@@ -111,8 +111,10 @@ def seaweedfs(port: int, folder: Path) -> Iterator[str]:
     command += [f"-master.port={port + 4001}", f"-volume.port={port + 4002}", f"-filer.port={port + 4003}"]
     command += [f"-s3.port={port}", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += ["-master.volumeSizeLimitMB=512", "-volume.max=2000"]
+    # Keys of AWS in the environment would be those of its administrator, and it would take no others.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=kept, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         for attempt in range(120):
             with contextlib.suppress(OSError):  # it answers before it can write
