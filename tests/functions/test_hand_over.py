@@ -48,7 +48,7 @@ from upload_client.functions.hand_over.work import (
     notifier,
     read_receipt,
 )
-from upload_client.receipts import custody
+from upload_client.receipts import custody, signing
 from upload_client.receipts.custody import Recorder, stored_chain
 from upload_client.receipts.hand_overs import last_hand_over
 from upload_client.receipts.signing import make_key, open_key
@@ -480,6 +480,28 @@ def test_a_record_whose_answer_was_lost_is_kept_as_every_other(
     made = custody.record_last(place.control, place.layout, Happened("closed"), recorder)
     assert kept == [(place.layout.custody(3, made.n), 30)]
     assert len(stored_chain(place.control, place.layout, 3).lines) == 1
+
+
+def test_where_signatures_are_made_by_others_and_none_can_be_checked_it_is_recorded_all_the_same(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a function of Lambda whose key is at KMS, where the library that would check it is not."""
+    make_key(tmp_path / "key")
+    recorder = Recorder(open_key(str(tmp_path / "key")))
+
+    def missing(*_: object) -> bool:
+        raise signing.LibraryNeeded("signatures need the library cryptography")
+
+    monkeypatch.setattr(signing.PublicKey, "verifies", missing)
+    place.control.put(place.layout.signature(3), signing.sign_payload(recorder.key, b"{}"))
+    place.hand_over(remove=True, recorder=recorder)
+    place.hand_over(remove=True, recorder=recorder)
+    assert place.landed() == {}
+    lines = stored_chain(place.control, place.layout, 3).lines.values()
+    assert [decode_record(decode_envelope(line).payload).event for line in lines] == [
+        "handed over",
+        "removed",
+    ]
 
 
 def test_nothing_is_called_withdrawn_where_the_receipt_names_another_landing_place(place: Place) -> None:

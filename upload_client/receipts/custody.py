@@ -38,7 +38,7 @@ from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
 from upload_client.errors import DeliveryError, NotComplete, UsageError
 from upload_client.receipts.retention import Mode, retain
-from upload_client.receipts.signing import PublicKey, SigningKey, sign_payload, signed_by
+from upload_client.receipts.signing import LibraryNeeded, PublicKey, SigningKey, sign_payload, signed_by
 from upload_client.receipts.store import last_receipt, open_receipt, open_stored_receipt
 from upload_client.s3.bucket import (
     Bucket,
@@ -220,6 +220,8 @@ def _own_lines(stored: Stored, keys: Sequence[PublicKey]) -> tuple[list[tuple[in
                 signed_by(envelope, keys)
         except BadSignature as error:
             why = str(error)
+        except LibraryNeeded:
+            pass  # it is known by the key that it names alone
         if why:
             foreign.append(f"object {n:,}: {why}")
         else:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import boto3
 
 __all__ = [
+    "LibraryNeeded",
     "PublicKey",
     "Signed",
     "SigningKey",
@@ -60,6 +61,10 @@ _MAX_KEYS = 64 * 1024
 _KMS_RAW = 4096  # bytes, https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
 _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 _INSTALL = "pip install 'upload-client[signing]'"
+
+
+class LibraryNeeded(UsageError):  # noqa: N818 - as the errors of `upload_client.errors`
+    """No signature can be checked here; KMS signs without that, in a function of Lambda, say."""
 
 
 class SigningKey(Protocol):
@@ -338,7 +343,7 @@ def _serialization() -> Any:  # noqa: ANN401 - a module
     try:
         from upload_client.receipts import keys  # noqa: PLC0415 - cryptography is an extra
     except ImportError:
-        raise UsageError(
+        raise LibraryNeeded(
             "signatures need the library cryptography, which is not installed here",
             hint=f"Install it: {_INSTALL}",
         ) from None

@@ -1,9 +1,9 @@
 """The zips that Lambda functions run from: the validator's, and that of the functions around a delivery.
 
 The first holds the modules of `upload_client.validator`, what they import of this package, and PyYAML; the
-second those of `upload_client.functions`, and filelock. Both libraries are pure Python. boto3 is in Lambda's
-runtime; pydantic and aws-lambda-powertools come with a layer, as do the libraries that look into Parquet,
-FITS, ASDF and images, where they are wanted.
+second those of `upload_client.functions`, PyYAML and filelock. Both libraries are pure Python. boto3 is in
+Lambda's runtime; pydantic and aws-lambda-powertools come with a layer, as do the libraries that look into
+Parquet, FITS, ASDF and images, where they are wanted.
 
 Lambda keeps nothing that Python has compiled, so that each new process of a function would compile all of it
 again, a third of its start. Where a zip is made by the Python that Lambda has, it holds that as well.
@@ -60,7 +60,7 @@ def modules(what: Content = "validator") -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     # What opens a format is named in a table there, and imported by that name; a router names functions.
-    rooms, library = _CONTENTS[what]
+    rooms, libraries = _CONTENTS[what]
     wanted = {_name(path) for room in rooms for path in _ROOT.joinpath(*room.split("/")).rglob("*.py")}
     while wanted:
         path = _file(wanted.pop())
@@ -70,24 +70,25 @@ def modules(what: Content = "validator") -> dict[str, bytes]:
         found[name] = path.read_bytes()
         wanted.update(_imported(ast.parse(found[name])))
         wanted.update(_parents(_name(path)))
-    spec = importlib.util.find_spec(library)
-    if spec is None or spec.origin is None:
-        raise UsageError(
-            f"the zip holds {library}, which is not installed here",
-            hint=f"Install it: pip install 'upload-client[{what}]'.",
-        )
-    folder = Path(spec.origin).parent
-    for path in folder.rglob("*.py"):
-        found[f"{library}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
+    for library in libraries:
+        spec = importlib.util.find_spec(library)
+        if spec is None or spec.origin is None:
+            raise UsageError(
+                f"the zip holds {library}, which is not installed here",
+                hint=f"Install it: pip install 'upload-client[{what}]'.",
+            )
+        folder = Path(spec.origin).parent
+        for path in folder.rglob("*.py"):
+            found[f"{library}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
     # Ours first: by the first name in it the zip is known for one of ours.
     return dict(sorted(found.items(), key=lambda file: (not file[0].startswith(f"{_PACKAGE}/"), file[0])))
 
 
-_CONTENTS: dict[Content, tuple[tuple[str, ...], str]] = {
-    "validator": (("validator", "expectations/formats"), "yaml"),
-    "functions": (("functions",), "filelock"),
+_CONTENTS: dict[Content, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "validator": (("validator", "expectations/formats"), ("yaml",)),
+    "functions": (("functions",), ("filelock", "yaml")),
 }
-"""Rooms of this package that a zip holds, with all that they import, and a library in pure Python."""
+"""Rooms of this package that a zip holds, with all that they import, and libraries in pure Python."""
 
 
 def lambda_zip(what: Content = "validator") -> bytes:

@@ -24,7 +24,7 @@ from upload_client.core.records import MAX_SEGMENT
 from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
 from upload_client.expectations.document import MAX_BYTES
-from upload_client.receipts.signing import PublicKey, Signed, SigningKey, check_signature, sign
+from upload_client.receipts.signing import LibraryNeeded, PublicKey, Signed, SigningKey, check_signature, sign
 from upload_client.receipts.store import last_receipt, open_stored_receipt, runs, sha256_of
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.support.clock import SYSTEM, Clock
@@ -133,12 +133,14 @@ def check_proven(
 
 
 def _signed(control: Bucket, layout: Layout, key: PublicKey, head: ReceiptHead, sha256: str) -> Signed | None:
-    """The signature of a receipt by a key; None where there is none, or one that does not hold."""
+    """The signature of a receipt by a key; None where none is known to hold: then the logs are read."""
     try:
         found = control.get(layout.signature(head.epoch), limit=MAX_ENVELOPE).body
         return check_signature(found, [key], head, sha256)
     except (NotFound, ObjectTooLarge, BadSignature):
         return None  # what is there, and does not hold, has been put there by somebody else
+    except LibraryNeeded:
+        return None
 
 
 def countersign_last(
