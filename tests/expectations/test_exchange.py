@@ -9,7 +9,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from upload_client.expectations.content import judge as judge_content
@@ -117,6 +117,8 @@ def test_pandera_judges_by_its_schema_as_we_do_by_the_document(made):
     text, lost = write(document(content), "table", "pandera")
     if lost:
         return
+    # To pandas dates are objects: of a column in which none is, it does not know that they would be dates.
+    assume(not any(pa.types.is_date(each.type) and each.null_count == len(each) for each in table.columns))
     by_name = {one["name"]: one for one in content["columns"]}
     nullable = {pa.int8(): pd.Int8Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 

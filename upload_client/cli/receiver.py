@@ -1195,15 +1195,18 @@ def _settings(stack: str, region: str | None, on: Path | None) -> ValidatorSetti
     The region becomes that of all the clients of this process.
     """
     from upload_client.receiver.process import settings_of  # noqa: PLC0415 # imports boto3
-    from upload_client.receiver.serving.configuration import read_configuration  # noqa: PLC0415
     from upload_client.validator.settings import ENVIRONMENT_VARIABLE, ValidatorSettings  # noqa: PLC0415
 
-    configuration = None if on is None else read_configuration(on)
-    name = _region(region) or (None if configuration is None else configuration.serve.region)
+    name, found = _region(region), None
+    if on is not None:
+        from upload_client.receiver.serving.configuration import read_configuration  # noqa: PLC0415
+
+        configuration = read_configuration(on)
+        name, found = name or configuration.serve.region, configuration.validator
     if name is not None:
         os.environ["AWS_DEFAULT_REGION"] = name
-    if configuration is not None:
-        return configuration.validator
+    if found is not None:
+        return found
     if ENVIRONMENT_VARIABLE in os.environ:
         return ValidatorSettings.from_environment()
     return settings_of(_open(stack, region))

@@ -649,7 +649,7 @@ class FileLedger:
 
     def unanswered(self) -> Iterator[int]:
         """The files that await a verdict."""
-        return (row for row, code in enumerate(self._state) if code == _DONE and not self._unjudged[row])
+        return filter(self.awaits_verdict, range(len(self._state)))
 
     def awaits_verdict(self, row: int) -> bool:
         """Whether the file is done, and asked about."""

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Final, TypeVar
 
-from upload_client.core.columns import (
-    DigestColumn,
-    TextColumn,
-)
+from upload_client.core.columns import DigestColumn, TextColumn
 from upload_client.core.opened import opened_as_written
 from upload_client.core.values import value
 

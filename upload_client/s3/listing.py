@@ -107,9 +107,7 @@ def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[s
                 for each in page.get("Contents", ())
             ]
         if entries and entries[-1].key == following.get("StartAfter"):
-            raise PaginationError(
-                message="what comes after a key of a listing was not given, but it once more"
-            )
+            raise PaginationError(message="a listing that was to go on after a key gave that key again")
         yield page, entries
         last = entries[-1].key if entries else None
         if not page.get("IsTruncated"):

@@ -8,12 +8,13 @@ http://bigtiff.org. LAS 1.4 R15: https://www.asprs.org/divisions-committees/lida
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 
-__all__ = ["OF_GDAL", "open_las", "open_tiff"]
+__all__ = ["is_sparse", "open_las", "open_tiff"]
 
 _PIECE = 256 * 1024
 _DEFLATED = (8, 32946)
@@ -42,8 +43,8 @@ _LETTERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PLANES = 256, 257, 258, 259, 277, 284
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES, _SUB_IFDS = 273, 279, 324, 325, 330
 _PHOTOMETRIC, _YCBCR, _SUBSAMPLING = 262, 6, 530
-OF_GDAL = frozenset({33550, 33922, 34264, 34735, 42112, 42113})
-"""Tags of GeoTIFF and of GDAL."""
+_PLACES = ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES))
+_OF_GDAL = frozenset({33550, 33922, 34264, 34735, 42112, 42113})  # tags of GeoTIFF and of GDAL
 _WANTED = (
     _WIDTH,
     _HEIGHT,
@@ -87,6 +88,18 @@ def open_tiff(file: BinaryIO, size: int, budget: Budget) -> None:
         raise NotOpened(f"its pixels were not unpacked: {error}") from None
     if findings.n:
         raise ValueError(str(findings))
+
+
+def is_sparse(tags: Mapping[int, Any]) -> bool:
+    """Whether GDAL has left out what is empty of a page: a strip or tile has neither place nor bytes.
+
+    It says so by a tag of its own, or of its places on Earth; in others that is damage.
+    """
+    return not _OF_GDAL.isdisjoint(tags) and any(
+        not offset and not n
+        for places, lengths in _PLACES
+        for offset, n in zip(tags.get(places, ()), tags.get(lengths, ()), strict=False)
+    )
 
 
 class _Tiff:
@@ -158,7 +171,7 @@ class _Tiff:
                 at = struct.unpack_from(order + place, data, inline)[0]
                 if at + length > self._size:
                     raise ValueError(f"it is cut: tag {tag} of {what} lies behind its end")
-            if tag in OF_GDAL:
+            if tag in _OF_GDAL:
                 tags[tag] = []
             elif tag in _WANTED and (letter := _LETTERS.get(kind)) is not None:
                 raw = self._at(at, length, what) if length > room else data[inline : inline + length]
@@ -175,7 +188,8 @@ class _Tiff:
     def _check_places(self, tags: dict[int, list[int]], what: str) -> None:
         if 0 in (*tags.get(_WIDTH, [])[:1], *tags.get(_HEIGHT, [])[:1]):
             return  # it has no pixels
-        for offsets_tag, bytes_tag in ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES)):
+        self.sparse |= is_sparse(tags)
+        for offsets_tag, bytes_tag in _PLACES:
             offsets, counts = tags.get(offsets_tag), tags.get(bytes_tag)
             if offsets is None or counts is None:
                 continue
@@ -188,8 +202,6 @@ class _Tiff:
                 sparse |= not offset and not n
                 if offset + n > self._size or (not n and offset):
                     raise ValueError(f"it is cut: pixels of {what} are not there")
-            # GDAL leaves out what is empty, and says so by a tag of its own, or of its places on Earth.
-            self.sparse |= sparse and not OF_GDAL.isdisjoint(tags)
             self.is_deflated &= tags.get(_COMPRESSION, [1])[0] in _DEFLATED
             if tags.get(_COMPRESSION, [1])[0] in _DEFLATED and self._size <= _MAX_UNPACKED:
                 for offset, n in zip(offsets, counts, strict=True):

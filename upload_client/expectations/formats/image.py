@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -17,7 +16,7 @@ from PIL import UnidentifiedImageError
 
 from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, Undecided
-from upload_client.expectations.formats.geo import OF_GDAL
+from upload_client.expectations.formats.geo import is_sparse
 from upload_client.expectations.model import Image
 
 __all__ = ["MAX_FRAMES", "MAX_PIXELS", "judge_image", "learn_image"]
@@ -88,17 +87,6 @@ class _LeftOut(Exception):  # noqa: N818 — it reads as what it says
     """GDAL has left out what is empty of a frame, which Pillow takes for damage."""
 
 
-def _is_sparse(tags: Mapping[int, Any]) -> bool:
-    """Whether a strip or tile of a TIFF's frame has neither place nor bytes, as GDAL has it."""
-    if OF_GDAL.isdisjoint(tags):
-        return False
-    return any(
-        not offset and not n
-        for places, lengths in ((273, 279), (324, 325))
-        for offset, n in zip(tags.get(places, ()), tags.get(lengths, ()), strict=False)
-    )
-
-
 def _load_frames(image: Pillow.Image) -> None:
     """Unpack the frames one after the other, as many as `MAX_PIXELS` allows.
 
@@ -118,7 +106,7 @@ def _load_frames(image: Pillow.Image) -> None:
         left -= width * height
         if left < 0:
             raise Undecided(f"frames of more than {MAX_PIXELS:,} pixels cannot be judged")
-        if _is_sparse(getattr(image, "tag_v2", {})):
+        if is_sparse(getattr(image, "tag_v2", {})):
             raise _LeftOut
         try:
             image.load()
@@ -177,7 +165,7 @@ def learn_image(file: BinaryIO) -> tuple[str, str, tuple[int, int]]:
     """Format, mode, width and height of an image that can be unpacked."""
     with Pillow.open(file, formats=Image.model_fields["formats"].default) as image:
         tags = getattr(image, "tag_v2", {})
-        if _is_sparse(tags) or not _unpacks(tags.get(_COMPRESSION, 1)):
+        if is_sparse(tags) or not _unpacks(tags.get(_COMPRESSION, 1)):
             _unpack_tiff(file)
         else:
             image.load()

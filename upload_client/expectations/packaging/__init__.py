@@ -24,7 +24,6 @@ from upload_client.expectations.packaging.promises import (
     Promise,
     Promised,
     TooLarge,
-    too_large,
 )
 from upload_client.expectations.packaging.zarr import MAX_METADATA, is_chunk, metadata_places
 
@@ -107,7 +106,7 @@ def judge(
         tally = _Tally(path, listing, findings)
         for number, promise in enumerate(promised.promises):
             if number >= _MAX_PROMISES:
-                raise too_large(f"it promises more than {_MAX_PROMISES:,} files")
+                raise TooLarge(f"it promises more than {_MAX_PROMISES:,} files")  # noqa: TRY301 - told below
             go_on()
             tally.add(promise)
     except TooLarge as error:

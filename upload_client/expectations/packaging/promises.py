@@ -17,7 +17,6 @@ __all__ = [
     "TooLarge",
     "beside",
     "bounded",
-    "too_large",
     "whole_number",
     "wrong",
 ]
@@ -38,11 +37,6 @@ class NoIndex(Exception):  # noqa: N818 — it reads as what it says
 
 class TooLarge(Exception):  # noqa: N818 — it reads as what it says
     """To read a manifest would take too much memory; the text says why."""
-
-
-def too_large(text: str) -> TooLarge:
-    """The exception for what is not looked at because there is too much of it."""
-    return TooLarge(text)
 
 
 def bounded(data: bytes, most: int, marks: bytes, most_marks: int) -> None:
