@@ -33,6 +33,9 @@ from upload_client.s3.clients import s3_client
 # Here and in the hundreds of processes that are started, each of which would compile all it imports anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.pop(
+    "PYTHONUNBUFFERED", None
+)  # hardly anybody has it set, and what is held back may fail at the end
 
 preloaded.read_botocore_once()
 

@@ -54,6 +54,16 @@ def test_a_full_disk_behind_stdout_or_the_log_is_told_and_ends_no_delivery(tmp_p
 
 
 @needs_full
+@pytest.mark.parametrize("words", [("--help",), ("receiver", "template"), ("index", "--help")], ids=" ".join)
+def test_whatever_is_printed_onto_a_full_disk_ends_with_an_exit_code_of_ours(tmp_path, words):
+    with FULL.open("w") as full:
+        said = started(*words, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE)
+    assert said.returncode == 1  # not Python's 120
+    assert said.stderr.startswith("error: standard output: No space left on device\n")
+    assert "Exception ignored" not in said.stderr
+
+
+@needs_full
 def test_a_list_for_which_there_is_no_room_is_named_with_what_to_do(run, data):
     said = run("index", data, "-o", FULL)
     assert said.code == 1

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from upload_client.core.expectations import Tally
@@ -82,6 +82,9 @@ def tables(draw) -> bytes:
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["a.csv", "b.csv", "x/a.csv", "x/c.csv"]), tables(), min_size=1))
+@example(
+    {"a.csv": b"b\n", "b.csv": b"a,b\n,0\n", "x/a.csv": b"a,c,b\n,,2024-01-02\n", "x/c.csv": b"b,d\n1,1\n"}
+)
 def test_csv_that_something_was_drafted_from_is_as_it_should_be(files):
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -19,7 +19,7 @@ from upload_client.cli.completion import completion
 from upload_client.cli.deliver import deliver
 from upload_client.cli.docs import docs
 from upload_client.cli.expectations import expectations
-from upload_client.cli.failure import COMMAND, GIVEN, Failure
+from upload_client.cli.failure import COMMAND, GIVEN, Failure, written
 from upload_client.cli.index import index
 from upload_client.cli.receipt import receipt
 from upload_client.cli.receiver import receiver
@@ -64,7 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         look_for_garbage_seldom()
     for stream in (sys.stdout, sys.stderr):
         _write_any_name(stream)
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    return written(code) if arguments is None else code
+
+
+def _run(given: list[str]) -> int:
     GIVEN.set(tuple(given))
     COMMAND.set(None)
     try:

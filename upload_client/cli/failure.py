@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
 import time
 import traceback
 from contextvars import ContextVar
@@ -17,11 +18,12 @@ from upload_client.core.text import for_log, for_terminal
 from upload_client.core.times import timestamp
 from upload_client.support.own_limits import DISK_FULL, advice, lack
 from upload_client.support.secrets import hidden, without_secrets
+from upload_client.support.streams import let_go
 
 if TYPE_CHECKING:
     from upload_client.events import Summary
 
-__all__ = ["COMMAND", "EXIT_CODES", "GIVEN", "Failure"]
+__all__ = ["COMMAND", "EXIT_CODES", "GIVEN", "Failure", "written"]
 
 EXIT_CODES = (
     (0, "all files valid, or nothing left to do"),
@@ -154,3 +156,17 @@ class Failure:
         """For --debug: where it happened, on stderr."""
         text = hidden("".join(traceback.format_exception(error)))
         click.echo(for_terminal(text, lines=True), err=True, nl=False)
+
+
+def written(code: int) -> int:
+    """Write what the standard streams still hold; the exit code, which is another one if that fails."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError) as error:
+            let_go(stream)
+            if code == 0 and not isinstance(error, BrokenPipeError):
+                failure = Failure.of(error)
+                failure.print()
+                code = failure.exit_code
+    return code

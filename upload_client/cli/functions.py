@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from upload_client.cli import look_for_garbage_seldom
-from upload_client.cli.failure import Failure
+from upload_client.cli.failure import Failure, written
 from upload_client.cli.help import Command, Section
 
 __all__ = ["handle_lambda_request", "main"]
@@ -153,7 +153,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is None:
         look_for_garbage_seldom()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    return written(code) if arguments is None else code
+
+
+def _run(given: list[str]) -> int:
     try:
         handle_lambda_request.main(given, prog_name=NAME, standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place where it can be told

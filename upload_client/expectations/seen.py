@@ -76,6 +76,7 @@ class _Values:
         self.nulls = False
         self.low: Any = None
         self.high: Any = None
+        self.is_mixed = False
         self.different: set[str] | None = set()
         self.shapes: set[tuple[int, ...]] = set()
         self.units: set[str] = set()
@@ -125,13 +126,24 @@ class _Values:
         self.n_files += other.n_files
         self.nulls |= other.nulls
         self.n += other.n
-        for limit, better in (("low", min), ("high", max)):
-            one, two = getattr(self, limit), getattr(other, limit)
-            setattr(self, limit, two if one is None else one if two is None else better(one, two))
+        self._merge_limits(other)
         both = None if None in (self.different, other.different) else self.different | other.different  # type: ignore[operator]
         self.different = both if both is not None and len(both) <= _MAX_LISTED else None
         self.shapes |= other.shapes
         self.units |= other.units
+
+    def _merge_limits(self, other: _Values) -> None:
+        """Take over limits; there are none where one file has numbers and another moments: for ever."""
+        if other.low is None and not other.is_mixed:
+            return
+        try:
+            self.is_mixed |= other.is_mixed
+            if not self.is_mixed and self.low is not None:
+                self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+                return
+        except TypeError:
+            self.is_mixed = True
+        self.low, self.high = (None, None) if self.is_mixed else (other.low, other.high)
 
     @property
     def type(self) -> str:

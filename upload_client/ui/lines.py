@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Literal, TextIO
 
+from upload_client.support.streams import let_go
+
 __all__ = ["Lines"]
 
 
@@ -40,5 +42,6 @@ class Lines:
         except (OSError, ValueError) as error:
             # ValueError: the stream has been closed.
             self._gone = True
+            let_go(self._stream)
             if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
                 self.trouble = error
