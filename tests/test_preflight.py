@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -364,18 +367,46 @@ def test_a_store_that_ignores_conditions_is_a_problem_and_nothing_remains(look, 
     assert state_of(sandbox) == before
 
 
-@pytest.mark.parametrize(("ahead", "status"), [(0, "ok"), (100, "warning"), (-900, "problem")])
-def test_a_clock_that_is_off_is_told_with_its_figure(look, network, sandbox, monkeypatch, ahead, status):
-    class Off(Clock):
-        def wall(self) -> float:
-            return super().wall() + ahead
+@pytest.mark.parametrize(
+    ("ahead", "takes", "status", "found"),
+    [
+        (0, 0, "ok", "as the store's, to a second"),
+        (100, 0, "warning", "99 s ahead of the store's"),
+        (-900, 0, "problem", "900 s behind the store's"),
+        (0, 600, "ok", "as the store's, to a second"),
+        (700, 600, "warning", "99 s ahead of the store's"),
+        (-900, 600, "problem", "900 s behind the store's"),
+    ],
+)
+def test_a_clock_that_is_off_is_told_with_the_figure_that_an_answer_proves(
+    look, network, sandbox, monkeypatch, ahead, takes, status, found
+):
+    class Simulated(Clock):
+        def __init__(self) -> None:
+            self.passed = 0.0
+            self.began = float(int(time.time()))
 
-    monkeypatch.setattr(preflight.preflight, "__kwdefaults__", {"tell": lambda _: None, "clock": Off()})
+        def wall(self) -> float:
+            return self.began + ahead + self.passed
+
+        def monotonic(self) -> float:
+            self.passed += 1e-6  # what lasts no time at all cannot be measured
+            return self.passed
+
+        def sleep(self, seconds: float) -> None:
+            self.passed += seconds
+
+    here = Simulated()
+
+    def answered_late(x: Exchange) -> None:
+        date = formatdate(here.began + here.passed + takes, usegmt=True).encode()
+        here.passed += takes
+        x.send(re.sub(rb"(?im)^date:[^\r]*", b"Date: " + date, x.forward().raw))
+
+    network.on(answered_late, method="GET", path=f"^/{sandbox.control_bucket}/?$", query="list-type")
+    monkeypatch.setattr(preflight.preflight, "__kwdefaults__", {"tell": lambda _: None, "clock": here})
     clock = look()["clock"]
-    assert clock.status == status
-    if ahead:
-        assert f"{abs(ahead)} s" in clock.found or f"{abs(ahead) - 1} s" in clock.found
-        assert ("ahead" if ahead > 0 else "behind") in clock.found
+    assert (clock.status, clock.found) == (status, found)
 
 
 def test_an_upload_that_cannot_be_abandoned_after_all_is_told_with_what_to_do(look, network, sandbox):

@@ -15,10 +15,12 @@ from upload_client.core.answers import Meaning
 from upload_client.core.lease import MAX_BODY, LockBody, Take, WhyRefused, WhyTaken, may_take
 from upload_client.core.preflight import Finding
 from upload_client.core.store_profile import Use
+from upload_client.core.store_time import Answered
 from upload_client.core.times import from_http
 from upload_client.errors import StoreUnsafe
 from upload_client.preflight.run import Run, Steps, asked, list_one, may_pass, ok
 from upload_client.s3.bucket import AccessDenied, Bucket, NotFound, ObjectTooLarge
+from upload_client.support.clock import Clock
 
 __all__ = ["look_at_control", "try_promises"]
 
@@ -30,11 +32,11 @@ def look_at_control(run: Run, places: Places) -> Steps[bool]:
     control, layout = places.control, places.layout
     where, options = (control.name, control.prefix), list(control.options)
     run.tell(f"trying out {control}")
-    before = run.clock.wall()
+    sent = run.clock.monotonic()
     listed: dict[str, Any] = {}
     answer = asked(f"LIST {control}", lambda: listed.update(list_one(control)), date=listed)
     if "Date" in listed:
-        yield _clock_finding(listed["Date"], (before + run.clock.wall()) / 2)
+        yield _clock_finding(listed["Date"], sent, run.clock)
     finding = run.answer("control-list", *answer, where, found=f" in {control}")
     yield finding
     if not ok(answer) and answer.means is not Meaning.DENIED:
@@ -166,12 +168,16 @@ def _lock(places: Places) -> Steps[None]:
     yield Finding("lock", "problem", f"held by {holder}", todo)
 
 
-def _clock_finding(date: str, wall: float) -> Finding:
-    """Judge this machine's clock by an answer's ``Date``, which is cut to whole seconds."""
+def _clock_finding(date: str, sent: float, clock: Clock) -> Finding:
+    """Judge this machine's clock by the ``Date`` of an answer that has just come.
+
+    It was made at some moment since its request was `sent`, so a slow answer proves that much less.
+    """
     try:
-        off = wall - (from_http(date) + 0.5)
+        answered = Answered(from_http(date), sent, clock.monotonic(), clock.wall())
     except ValueError:
         return Finding("clock", "skipped", "the store does not say what time it is")
+    off = answered.off(answered.wall)
     status = rules.clock_status(off)
     found = "as the store's, to a second"
     if abs(off) > 1.5:
