@@ -258,7 +258,7 @@ class EpochRefused(DeliveryError):
 
 
 class PipelineRefused(DeliveryError):
-    """The receiver's pipeline did not start.
+    """The receiver's pipeline did not start, or has said that this is not the delivery that was agreed on.
 
     Attributes:
         errors: what it said, each with ``code`` and ``message``.
@@ -267,10 +267,13 @@ class PipelineRefused(DeliveryError):
     exit_code = ExitCode.PIPELINE_REFUSED
     hint = "Tell the receiver what their pipeline said; when it is mended, run the same command again."
 
-    def __init__(self, errors: Iterable[Mapping[str, str]] = (), *, hint: str | None = None) -> None:
+    def __init__(
+        self, errors: Iterable[Mapping[str, str]] = (), *, hint: str | None = None, late: bool = False
+    ) -> None:
         self.errors = tuple({str(key): str(value) for key, value in error.items()} for error in errors)
         said = "; ".join(f"{e.get('message', '')} ({e.get('code', 'no code')})" for e in self.errors)
-        super().__init__(f"the pipeline refused to start: {said or 'no reason given'}", hint=hint)
+        what = "the receiver does not take this delivery" if late else "the pipeline refused to start"
+        super().__init__(f"{what}: {said or 'no reason given'}", hint=hint)
 
 
 class PipelineBusy(PipelineRefused):

@@ -17,6 +17,7 @@ from upload_client.core.records import (
     Crash,
     Cursor,
     Found,
+    IndexJudged,
     Init,
     LogChain,
     Records,
@@ -72,6 +73,7 @@ validator_records = st.one_of(
     verdicts,
     st.builds(ValidatorInit, st.just(T), st.just("v"), st.just(1)),
     st.builds(Cursor, st.just(T), st.integers(0, 9)),
+    st.builds(IndexJudged, st.just(T), st.lists(texts, max_size=2).map(tuple)),
     st.builds(Shutdown, st.just(T), st.just("time")),
 )
 

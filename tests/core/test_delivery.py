@@ -25,6 +25,7 @@ from upload_client.core.exits import ExitCode, exit_code
 from upload_client.core.files import STATES
 from upload_client.core.records import (
     Cursor,
+    IndexJudged,
     Keepalive,
     PassedOver,
     Records,
@@ -328,6 +329,15 @@ def test_how_far_all_is_judged_and_what_was_passed_over_counts_only_for_this_cli
     # One that takes its place reads the log anew, and says so again.
     watch.hear(wrote(Cursor(T, 2), PassedOver(T, 3, 2, ("line 2: no ETag",)), PassedOver(T, 5, 1)))
     assert (watch.cursor, watch.passed_over) == (4, 3)
+
+
+def test_the_word_on_the_index_counts_only_for_this_client(watch):
+    assert (watch.judges_index, watch.index) == (False, None)
+    watch.hear(wrote(ValidatorInit(T, "v", MINE, judges_index=True)))
+    watch.hear(wrote(IndexJudged(T, ("'m.json' is missing",)), serves=MINE - 1))
+    assert (watch.judges_index, watch.index) == (True, None)
+    watch.hear(wrote(said := IndexJudged(T)))
+    assert watch.index == said
 
 
 def test_a_validator_that_passes_over_more_than_there_can_be_is_not_believed_for_ever(watch):

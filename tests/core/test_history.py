@@ -11,6 +11,7 @@ from upload_client.core.records import (
     Crash,
     Failed,
     Found,
+    IndexJudged,
     Init,
     Keepalive,
     Records,
@@ -226,6 +227,23 @@ def test_the_lives_of_validators_are_told_by_whom_they_serve(history):
     assert history.validators_of(2) == [Life(6, "validator6", 2, None, T, "stop", "all judged")]
     assert history.validators_of(3) == []
     assert [history.last_validator()] == history.validators_of(2)
+
+
+def test_whether_the_last_index_was_refused_as_a_whole_is_known(history):
+    assert not history.index_refused
+    no, yes = IndexJudged(LATER, ("'m.json' is missing",), "not_expected"), IndexJudged(LATER)
+    history.add_validator(validator(ValidatorInit(T, "v", 1), no, epoch=1, serves=1))
+    assert history.index_refused
+    history.add_validator(validator(ValidatorInit(T, "v", 2), epoch=2, serves=2))
+    assert history.index_refused  # nothing was said of that one
+    history.add_validator(validator(yes, epoch=3, serves=2))
+    assert not history.index_refused
+    history.add_validator(validator(yes, epoch=1, serves=3), 1)
+    history.add_validator(validator(no, epoch=4, serves=3), 0)
+    assert history.index_refused  # whichever of those who share the files says so
+    history.add_validator(validator(no, epoch=5, serves=3, superseded=True))
+    history.add_validator(validator(yes, epoch=6, serves=4))
+    assert not history.index_refused
 
 
 def test_each_shard_counts_its_own_epochs(history):

@@ -23,6 +23,7 @@ from upload_client.core.records import (
     Cursor,
     Failed,
     Found,
+    IndexJudged,
     Init,
     Keepalive,
     LogBroken,
@@ -129,7 +130,9 @@ OF_A_VALIDATOR = st.one_of(
         st.integers(1, MAX_SHARDS),
         st.dictionaries(TEXT, TEXT, max_size=3),
         st.none() | HASHES,
+        st.booleans(),
     ),
+    st.builds(IndexJudged, TIMES, st.lists(TEXT, max_size=4).map(tuple), st.none() | st.just("not_expected")),
     st.builds(Cursor, TIMES, COUNTS),
     st.builds(Keepalive, TIMES),
     st.builds(PassedOver, TIMES, COUNTS, COUNTS, st.lists(TEXT, max_size=4).map(tuple)),
@@ -207,7 +210,9 @@ ODD = {
         odd_or(COUNTS),
         st.dictionaries(ODD_TEXT, ODD_TEXT, max_size=30),
         st.none() | odd_or(HASHES),
+        st.booleans(),
     ),
+    IndexJudged: (odd_or(TIMES), ODD_TEXTS),
     Verdict: (
         odd_or(TIMES),
         odd_or(PATHS),
@@ -271,6 +276,7 @@ def test_a_writer_begins_no_segment_that_its_reader_refuses(header):
         Verdict(T, "p", "1-1", 0, "failure", "\U0001f600" * 4000, None, ("\U0001f600" * 4000,) * 20),
         Shutdown(T, "\U0001f600" * 4000, "\U0001f600" * 4000),
         PassedOver(T, 3, 20, ("\U0001f600" * 4000,) * 20),
+        IndexJudged(T, ("\U0001f600" * 4000,) * 20),
     ],
 )
 def test_a_record_of_many_long_messages_is_cut_until_it_fits(record):

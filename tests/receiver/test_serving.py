@@ -29,9 +29,11 @@ from waiting import until
 
 from upload_client import UploadClient
 from upload_client.control.identity import new_agent_id
+from upload_client.core.delivery import ValidatorWatch
 from upload_client.core.layout import Layout
 from upload_client.core.lease import LockBody
-from upload_client.errors import Locked, NotReachable, UsageError
+from upload_client.delivery import loop
+from upload_client.errors import Interrupted, Locked, NotReachable, UsageError
 from upload_client.receipts.signing import make_key
 from upload_client.receiver.serving.begun import Begun
 from upload_client.receiver.serving.configuration import Configuration, Serving, read_configuration
@@ -200,8 +202,10 @@ def test_whoever_comes_is_judged_and_again_and_the_outcome_is_told(running, deli
 
 
 def test_what_lacks_a_file_that_was_agreed_on_is_not_told_of_as_complete_and_no_receipt_of_it_is_signed(
-    running, deliver, store, tmp_path
+    running, deliver, store, tmp_path, monkeypatch
 ):
+    # A client from before validators had a word for it, which goes on as if nothing had been said.
+    monkeypatch.setattr(ValidatorWatch, "hear", heard_as_before(ValidatorWatch.hear))
     make_key(tmp_path / "key")
     control = Bucket(store.control_bucket, client=store.client("s3"))
     lacking = name()
@@ -216,6 +220,77 @@ def test_what_lacks_a_file_that_was_agreed_on_is_not_told_of_as_complete_and_no_
     assert ["m.json" in each for each in told["not_agreed"]] == [True]
     with pytest.raises(NotFound):
         control.get(f"served/{lacking}/staging/signature/00000001.json")
+
+
+def heard_as_before(hear):
+    def heard(watch, segment):
+        hear(watch, segment)
+        watch.judges_index, watch.index = False, None
+
+    return heard
+
+
+def test_a_provider_learns_that_a_file_lacks_that_was_agreed_on_and_can_bring_it(
+    running, deliver, store, tmp_path
+):
+    control = Bucket(store.control_bucket, client=store.client("s3"))
+    lacking = name()
+    control.put(
+        f"served/{lacking}/expectations.yaml", b"version: 1\ndelivery: {required: [m.json], others: allow}\n"
+    )
+    server = running()
+    for _ in range(2):  # also where all that there is was sent and is valid
+        outcome = deliver(lacking)
+        assert (outcome.exit_code, outcome.receipt) == (13, None)
+        assert "the receiver does not take this delivery" in outcome.headline
+        assert "m.json" in outcome.headline
+        assert "Deliver what is missing" in outcome.error.hint
+    with pytest.raises(NotFound):
+        control.get(f"served/{lacking}/staging/receipt/00000002.json")
+    (tmp_path / "data" / "m.json").write_text("{}", encoding="utf-8")
+    outcome = deliver(lacking)
+    assert (outcome.exit_code, outcome.counts["valid"]) == (0, 3)
+    until(lambda: outcome_of(server, lacking) is not None and outcome_of(server, lacking)["complete"])
+
+
+def test_what_was_valid_and_refused_is_asked_about_again_and_taken_once_it_is_what_was_agreed_on(
+    running, deliver, store, monkeypatch
+):
+    control = Bucket(store.control_bucket, client=store.client("s3"))
+    lacking, document = name(), b"version: 1\ndelivery: {required: [m.json], others: allow}\n"
+    control.put(f"served/{lacking}/expectations.yaml", document)
+    running()
+    # All of it is judged before the word is heard, as of small files it can be.
+    with monkeypatch.context() as patch:
+        patch.setattr("upload_client.delivery.loop._heed_word_on_index", lambda connected: None)
+        stopped = threading.Event()
+
+        def update(connected, real=loop.update):
+            real(connected)
+            if connected.ledger.all_valid and connected.validation.index_refused:
+                stopped.set()
+                raise Interrupted
+            return False
+
+        patch.setattr("upload_client.delivery.loop.update", update)
+        assert deliver(lacking).exit_code == 130
+    assert stopped.is_set()
+    assert deliver(lacking).exit_code == 13  # and not "nothing to do"
+    control.put(f"served/{lacking}/expectations.yaml", document.replace(b"m.json", b"b.json"))
+    outcome = deliver(lacking)
+    assert (outcome.exit_code, outcome.files_sent) == (0, 0)
+    assert outcome.receipt is not None
+
+
+def test_a_document_that_cannot_be_used_is_told_to_the_provider_at_once(running, deliver, store):
+    control = Bucket(store.control_bucket, client=store.client("s3"))
+    odd = name()
+    control.put(f"served/{odd}/expectations.yaml", b"version: 1\nsurprise: 1\n")
+    running()
+    outcome = deliver(odd)
+    assert outcome.exit_code == 13
+    assert "surprise" in outcome.headline
+    assert "(misconfigured)" in outcome.headline
 
 
 def outcome_of(server, delivery):

@@ -16,6 +16,8 @@ from upload_client.core.lease import LockBody
 from upload_client.core.records import (
     Cursor,
     Found,
+    IndexJudged,
+    Init,
     Keepalive,
     LogChain,
     PassedOver,
@@ -30,7 +32,7 @@ from upload_client.core.records import (
 from upload_client.core.times import milliseconds
 from upload_client.core.uploads import Upload
 from upload_client.errors import Locked, TooManyInvalid
-from upload_client.s3.bucket import Bucket
+from upload_client.s3.bucket import AnswerLost, Bucket, StoreError
 from upload_client.s3.store_clock import StoreClock
 from upload_client.support.clock import Clock
 from upload_client.validator import pipeline
@@ -633,6 +635,59 @@ def test_after_a_crash_of_the_client_it_judges_what_was_announced_and_leaves(mem
     work(validator, clock)
     assert validator.outcome == "stop"
     assert [v.path for v in memory.client.verdicts()] == ["a.csv"]
+
+
+def kinds(memory) -> list[str]:
+    said = (record for record in memory.client.heard() if not isinstance(record, Cursor | Keepalive))
+    return [type(record).__name__ for record in said]
+
+
+def test_of_the_index_as_a_whole_it_speaks_before_it_judges_a_file(memory, clock):
+    memory.client.deliver("a.csv")
+    memory.client.stop()
+    validator = memory.validator(judge_index=lambda: (("'m.json' is missing",), "not_expected"))
+    validator.begin()
+    work(validator, clock)
+    assert kinds(memory) == ["ValidatorInit", "IndexJudged", "Verdict", "Stop"]
+    init, said = memory.client.heard()[:2]
+    assert init.judges_index
+    assert (said.problems, said.code) == (("'m.json' is missing",), "not_expected")
+
+
+def test_an_index_that_is_not_there_yet_is_waited_for_and_judged_before_what_it_announces(memory, clock):
+    memory.client.stop()
+    asked = []
+    late = memory.client.successor()
+    validator = memory.validator(client_epoch=2, judge_index=lambda: (asked.append(1), ((), None))[1])
+    validator.begin()
+    work(validator, clock, until=lambda: clock.monotonic() > 5)
+    assert not asked
+    late.write(Init(late.now(), 2, LAYOUT.index(2), "0" * 64, 1, 0))
+    late.deliver("a.csv")
+    late.stop()
+    work(validator, clock)
+    assert kinds(memory) == ["ValidatorInit", "IndexJudged", "Verdict", "Stop"]
+    assert asked == [1]
+
+
+def test_while_nobody_can_say_what_was_agreed_on_nothing_is_judged(memory, clock):
+    answers = [AnswerLost("no answer"), AnswerLost("no answer"), StoreError("no right to look")]
+
+    def ask():
+        if answers:
+            assert not memory.client.verdicts()
+            raise answers.pop(0)
+        return (), None
+
+    memory.client.deliver("a.csv")
+    memory.client.stop()
+    validator = memory.validator(judge_index=ask)
+    validator.begin()
+    work(validator, clock)
+    said = next(record for record in memory.client.heard() if isinstance(record, IndexJudged))
+    assert said.problems == ("the index cannot be looked at: no right to look",)
+    assert said.code == "misconfigured"
+    assert [verdict.status for verdict in memory.client.verdicts()] == ["ok"]
 
 
 def test_after_an_early_stop_it_leaves_at_once(memory, clock):

@@ -18,6 +18,7 @@ from typing import Any, Final
 from upload_client.core.history import PACKED, DeliveryHistory, Life, validator_number
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.records import (
+    IndexJudged,
     Init,
     LogChain,
     SegmentHeader,
@@ -174,7 +175,7 @@ def _chained(writer: Writer, told: list[Any]) -> LogChain:
 
 def _life(life: Life) -> dict[str, object]:
     header = SegmentHeader(1, 0, life.agent_id, life.epoch, None, life.client_epoch)
-    lines = [] if life.init is None else [encode(life.init)]
+    lines = [encode(record) for record in (life.init, life.index) if record is not None]
     return {
         "said": encode_segment(header, lines).decode("ascii"),
         "seen": life.seen,
@@ -190,6 +191,8 @@ def _lived(told: dict[str, Any], writer: Any) -> Life:  # noqa: ANN401 - a `Writ
     life = Life(header.epoch, header.agent_id, header.client_epoch)
     inits = [record for record in said.records if isinstance(record, Init | ValidatorInit)]
     life.init = inits[-1] if inits else None
+    judged = [record for record in said.records if isinstance(record, IndexJudged)]
+    life.index = judged[-1] if judged else None
     life.seen = None if told["seen"] is None else from_milliseconds(milliseconds(told["seen"]))
     life.ended = _ENDS[told["ended"]]
     life.reason = for_log(str(told["reason"]))

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from upload_client.core.files import State
-from upload_client.core.records import Cursor, PassedOver, Segment, Shutdown, Stop, ValidatorInit
+from upload_client.core.records import Cursor, IndexJudged, PassedOver, Segment, Shutdown, Stop, ValidatorInit
 from upload_client.core.text import counted
 
 MAX_POLL_GAP: Final = 30.0
@@ -239,6 +239,8 @@ class ValidatorWatch:
         gone: why it left, in its own words; None while it has not.
         cursor: number of the client's segment up to which it says that all is judged; -1 until it does.
         problem: why it could not read some lines of this client's log, of the first of them.
+        judges_index: whether it says that it judges this client's index as a whole.
+        index: what it has said of that; None until it does.
     """
 
     def __init__(self, client_epoch: int, *, silence: float = 120.0, busy: float = 302.0) -> None:
@@ -250,6 +252,8 @@ class ValidatorWatch:
         self.gone: str | None = None
         self.cursor = -1
         self.problem = ""
+        self.judges_index = False
+        self.index: IndexJudged | None = None
         self._passed_over: dict[int, int] = {}
         self._silence = silence
         self._busy = busy
@@ -311,7 +315,10 @@ class ValidatorWatch:
             if isinstance(record, ValidatorInit):
                 self.validator_id = record.validator_id
                 self.shards = record.shards
+                self.judges_index = record.judges_index
                 self.gone = None
+            elif isinstance(record, IndexJudged):
+                self.index = record
             elif isinstance(record, Cursor):
                 self.cursor = max(self.cursor, record.seq)
             elif isinstance(record, PassedOver) and len(self._passed_over) < _MAX_TOLD:

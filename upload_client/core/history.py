@@ -21,6 +21,7 @@ from upload_client.core.records import (
     VERSION,
     Crash,
     Failed,
+    IndexJudged,
     Init,
     Segment,
     SegmentHeader,
@@ -98,6 +99,7 @@ class Life:
         reason: why.
         code: the same for programs, or None.
         shard: a validator's; 0 for a client.
+        index: what a validator has said of its client's index as a whole; None while it has not.
     """
 
     epoch: int
@@ -109,6 +111,7 @@ class Life:
     reason: str = ""
     shard: int = 0
     code: str | None = None
+    index: IndexJudged | None = None
 
 
 class DeliveryHistory:
@@ -196,6 +199,8 @@ class DeliveryHistory:
                 self.add_verdict(record, number)
             elif isinstance(record, ValidatorInit):
                 life.init = record
+            elif isinstance(record, IndexJudged):
+                life.index = record
             elif isinstance(record, Stop):
                 life.ended, life.reason = "stop", record.reason
             elif isinstance(record, Shutdown):
@@ -341,6 +346,18 @@ class DeliveryHistory:
             if life.client_epoch == client_epoch:
                 latest[life.shard] = life
         return list(latest.values())
+
+    @property
+    def index_refused(self) -> bool:
+        """Whether the last index that was judged as a whole is not the delivery that was agreed on."""
+        last, refused = -1, False
+        for number in sorted(self.validators):  # of each shard the later ones come later
+            life = self.validators[number]
+            if life.index is None or life.client_epoch is None or life.client_epoch < last:
+                continue
+            refused = bool(life.index.problems) or (refused and life.client_epoch == last)
+            last = life.client_epoch
+        return refused
 
     # --- as bytes, for a checkpoint ---
 
@@ -635,7 +652,7 @@ def _life(lives: dict[int, Life], number: int, header: SegmentHeader, shard: int
     if life is None:
         if len(lives) >= _WHOLE_LIVES:
             older = lives[next(islice(reversed(lives), _WHOLE_LIVES - 1, None))]
-            older.init, older.reason = None, older.reason[:_LONG]
+            older.init, older.index, older.reason = None, None, older.reason[:_LONG]
         if len(lives) >= MAX_LIVES:
             del lives[next(iter(lives))]
         life = lives[number] = Life(header.epoch, header.agent_id, header.client_epoch, shard=shard)

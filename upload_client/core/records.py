@@ -44,6 +44,7 @@ __all__ = [
     "Cursor",
     "Failed",
     "Found",
+    "IndexJudged",
     "Init",
     "Keepalive",
     "LogBroken",
@@ -258,6 +259,7 @@ class ValidatorInit:
         shards: how many validators share the files of that client, this one among them.
         versions: of the program, and of what opens files.
         expectations_sha256: of the document by which it judges, hex; None: there is none.
+        judges_index: whether it says `IndexJudged` of that client's index, before it judges any file.
     """
 
     t: str
@@ -266,6 +268,22 @@ class ValidatorInit:
     shards: int = 1
     versions: Mapping[str, str] = field(default_factory=dict, hash=False)
     expectations_sha256: str | None = None
+    judges_index: bool = False
+
+
+@value
+class IndexJudged:
+    """The index of the client was held against what the receiver expects of the delivery as a whole.
+
+    Attributes:
+        t: when.
+        problems: why it is not the delivery that was agreed on; none where it is, or nothing was agreed on.
+        code: the same for programs, as the starter's errors have it; None where there are no problems.
+    """
+
+    t: str
+    problems: tuple[str, ...] = ()
+    code: str | None = None
 
 
 @value
@@ -330,7 +348,9 @@ class Shutdown:
 
 
 ClientRecord: TypeAlias = Init | Transferred | Failed | Keepalive | CheckpointMade | Crash | Stop
-ValidatorRecord: TypeAlias = ValidatorInit | Verdict | Cursor | PassedOver | Keepalive | Shutdown | Stop
+ValidatorRecord: TypeAlias = (
+    ValidatorInit | IndexJudged | Verdict | Cursor | PassedOver | Keepalive | Shutdown | Stop
+)
 Record: TypeAlias = ClientRecord | ValidatorRecord
 
 
@@ -493,6 +513,16 @@ def _encode(record: Record | SegmentHeader) -> bytes:
                 line["versions"] = _told_versions(record.versions)
             if record.expectations_sha256 is not None:
                 line["expectations_sha256"] = record.expectations_sha256
+            if record.judges_index:
+                line["judges_index"] = True
+        case IndexJudged():
+            line = {
+                "kind": "index",
+                "t": record.t,
+                "problems": [_for_people(problem) for problem in record.problems[:_MAX_PROBLEMS]],
+            }
+            if record.code is not None:
+                line["code"] = record.code
         case Cursor():
             line = {"kind": "cursor", "t": record.t, "seq": record.seq}
         case PassedOver():
@@ -526,7 +556,7 @@ def _shorter(record: Record | SegmentHeader) -> Record | SegmentHeader:
             )
         case Shutdown():
             return replace(record, reason=_cut(record.reason), message=_cut(record.message))
-        case PassedOver():
+        case PassedOver() | IndexJudged():
             return replace(record, problems=tuple(map(_cut, record.problems)))
         case Init() | ValidatorInit():
             few = list(record.versions.items())[:_MAX_PROBLEMS]
@@ -829,6 +859,10 @@ def _key(value: object) -> str:
     return value
 
 
+def _true(value: object) -> bool:
+    return value is True
+
+
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > _MAX_TEXTS:
         raise _Malformed("no list of texts")
@@ -931,8 +965,14 @@ _VALIDATOR_KINDS = {
     "init": _builder(
         ValidatorInit,
         {"t": _time, "validator_id": _agent, "client_epoch": _epoch},
-        {"shards": _shards, "versions": _versions, "expectations_sha256": _sha256},
+        {
+            "shards": _shards,
+            "versions": _versions,
+            "expectations_sha256": _sha256,
+            "judges_index": _true,
+        },
     ),
+    "index": _builder(IndexJudged, {"t": _time}, {"problems": _texts, "code": _code}),
     "verdict": _builder(
         Verdict,
         {"t": _time, "path": _path, "upload": _upload_id, "ask": _small, "status": _status},
@@ -945,7 +985,7 @@ _VALIDATOR_KINDS = {
     "stop": _builder(Stop, {"t": _time}, {"reason": _text, "code": _code}),
 }
 
-_OF_VALIDATORS = frozenset({ValidatorInit, Verdict, Cursor, PassedOver, Shutdown})
+_OF_VALIDATORS = frozenset({ValidatorInit, IndexJudged, Verdict, Cursor, PassedOver, Shutdown})
 
 
 # A million lines of a log are announcements or verdicts as `encode` writes them. These are read with one

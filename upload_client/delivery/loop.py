@@ -18,7 +18,7 @@ from upload_client.core.files import retry_delay
 from upload_client.core.text import counted
 from upload_client.core.uploads import Upload
 from upload_client.delivery.run import ConnectedRun
-from upload_client.errors import LoginRefused, NoProgress, TooManyInvalid, ValidatorSilent
+from upload_client.errors import LoginRefused, NoProgress, PipelineRefused, TooManyInvalid, ValidatorSilent
 from upload_client.events import FileChanged, Phase
 from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.s3.write_guard import guarded_by
@@ -40,6 +40,10 @@ _QUEUED = 2048
 _PAUSE = 0.01  # seconds between two looks at workers that have enough to do
 _PROGRESS_EVERY = 0.25  # seconds between two events of progress
 _CHECKPOINT_EVERY = 1000  # segments of all logs
+_NOT_AGREED = (
+    "Deliver what is missing as well, or leave out what is not expected; where you do not know, ask the"
+    " receiver. Then run the same command again."
+)
 CLOSE_TIMEOUT = 10.0
 """Seconds in which the last records must have reached the log."""
 
@@ -109,6 +113,7 @@ def update(connected: ConnectedRun) -> bool:
     connected.check_ownership()
     receive_outcomes(connected)
     receive_verdicts(connected)
+    _heed_word_on_index(connected)
     _announce_again(connected)
     _notice_what_is_passed_over(connected)
     run, ledger = connected.run, connected.ledger
@@ -120,7 +125,9 @@ def update(connected: ConnectedRun) -> bool:
         _notice_standstill(connected, now)
     if too_many_invalid(ledger.n_invalid_this_run, connected.places.settings.max_invalid):
         raise TooManyInvalid(ledger.n_invalid_this_run)
-    if ledger.validation_complete:
+    if ledger.validation_complete and not connected.validation.awaits_word_on_index(
+        must=connected.index_was_refused
+    ):
         return True
     if run.state is ClientState.RUNNING and ledger.transfer_complete:
         run.move("all_sent")
@@ -224,6 +231,17 @@ def receive_verdicts(connected: ConnectedRun) -> None:
                 run.notify(FileChanged(path, "valid", None, ledger.retries(row)))
             elif ruling.action != "ignore":
                 connected.notify_file(row)
+
+
+def _heed_word_on_index(connected: ConnectedRun) -> None:
+    """Raise `PipelineRefused` where the files together are not the delivery that was agreed on."""
+    if (refused := connected.validation.index_refused) is not None:
+        code = refused.code or "not_expected"
+        raise PipelineRefused(
+            [{"code": code, "message": problem} for problem in refused.problems],
+            hint=_NOT_AGREED if code == "not_expected" else None,
+            late=True,
+        )
 
 
 def _announce_again(connected: ConnectedRun) -> None:

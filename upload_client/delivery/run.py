@@ -263,6 +263,8 @@ class ConnectedRun:
         said_at: when the log was last written to, by the monotonic clock.
         told_at: when progress was last told, the same.
         bytes_before: bytes of the files that were in place before this run.
+        index_was_refused: whether the last index that was judged as a whole, an earlier run's, was not the
+            delivery that was agreed on; then this run's has to be.
         index: the index of this run.
         unproven: objects copied whose checksum of that kind the source's store does not say.
         outage: nothing is sent until the validator's log can be read again.
@@ -287,6 +289,7 @@ class ConnectedRun:
     said_at: float
     standstill: Standstill
     bytes_before: int
+    index_was_refused: bool = False
     told_at: float = -math.inf
     engine: TransferEngine | ExecutorEngine | None = None
     index: IndexNamed | None = None

@@ -197,7 +197,8 @@ def connect(run: Run) -> None:
     writer.check_owner(found.logs.history.last_client)
     run.connected = connected = _connected(run, lock, writer, chain, found)
     _tell(connected)
-    if connected.ledger.all_valid:
+    # Of files that are valid, and were not the delivery that was agreed on, a validator is asked again.
+    if connected.ledger.all_valid and not connected.index_was_refused:
         _see_to_the_receipt(connected)
         raise NothingToDoError
     writer.start()
@@ -323,6 +324,7 @@ def _connected(run: Run, lock: Lock, writer: LogWriter, chain: LogChain, found: 
         said_at=run.clock.monotonic(),
         standstill=Standstill(settings.standstill * slower),
         bytes_before=progress.bytes_before(found.plan),
+        index_was_refused=found.logs.history.index_refused,
     )
 
 
@@ -470,7 +472,8 @@ def start_validation(connected: ConnectedRun) -> bool:
     """
     run, validation = connected.run, connected.validation
     validation.follow()
-    if connected.ledger.next_row(math.inf) is None and not connected.announce:
+    is_idle = connected.ledger.next_row(math.inf) is None and not connected.announce
+    if is_idle and not (connected.index_was_refused and connected.ledger.all_valid):
         return False
     run.notify(Phase("starting"))
     while not run.patience(lambda: validation.start(lambda: run.waits.sleep(LOOK_EVERY / 5))):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from upload_client.aws.pipeline import Started
 from upload_client.control.log import LogReader
 from upload_client.core.delivery import ValidatorWatch, Watch
-from upload_client.core.records import LogChain, Segment
+from upload_client.core.records import IndexJudged, LogChain, Segment
 from upload_client.errors import NotReachable, PipelineBusy, PipelineRefused, ValidatorSilent
 from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.support.clock import Clock
@@ -100,6 +100,23 @@ class Validation:
         return max(watch.passed_over for watch in watches), next(
             (w.problem for w in watches if w.problem), ""
         )
+
+    @property
+    def index_refused(self) -> IndexJudged | None:
+        """The word of the first that calls this client's index another delivery than was agreed on."""
+        said = [shard.watch.index for shard in self._shards]
+        return next((word for word in said if word is not None and word.problems), None)
+
+    def awaits_word_on_index(self, *, must: bool) -> bool:
+        """Whether one of them is still to say something of this client's index as a whole.
+
+        Args:
+            must: whether it has to say so although it does not say that it will.
+        """
+        if must and self._n_shards is not None and len(self._shards) < self._n_shards:
+            return True
+        watches = [shard.watch for shard in self._shards]
+        return any((must or watch.judges_index) and watch.index is None for watch in watches)
 
     @property
     def trouble(self) -> Exception | None:

@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import entry_points, version
+from typing import Literal
 
 from upload_client.core.expectations import Tally
 from upload_client.core.layout import Layout
@@ -25,6 +26,7 @@ __all__ = [
     "MalformedIndex",
     "delivery_problems",
     "index_rows",
+    "judge_index",
     "limits",
     "made_of",
     "make_checker",
@@ -145,6 +147,34 @@ def delivery_problems(control: Bucket, layout: Layout, epoch: int, *, required: 
             raise InvalidExpectations(layout.expectations, [NO_DOCUMENT])
         return []
     return index_problems(control, layout.index(epoch), expected, complete=layout.transfer_type == "staging")
+
+
+def judge_index(
+    control: Bucket, layout: Layout, epoch: int, *, required: bool
+) -> tuple[tuple[str, ...], Literal["misconfigured", "invalid_request", "not_expected"] | None]:
+    """Hold the index of a client against the delivery that was agreed on.
+
+    Args:
+        control: the control bucket, at the delivery's root.
+        layout: where things are.
+        epoch: of the client.
+        required: whether there must be a document.
+
+    Returns:
+        Why it is not that delivery, and a code for it; nothing and None where it is.
+
+    Raises:
+        StoreError: the store cannot be asked.
+    """
+    try:
+        problems = delivery_problems(control, layout, epoch, required=required)
+    except InvalidExpectations as error:
+        return (str(error),), "misconfigured"
+    except MalformedIndex as error:
+        return (f"the index of the delivery: {error}",), "invalid_request"
+    except NotFound:
+        return (f"there is no index {layout.index(epoch)}",), "invalid_request"
+    return tuple(problems), "not_expected" if problems else None
 
 
 def index_problems(control: Bucket, key: str, expected: Expected, *, complete: bool) -> list[str]:

@@ -62,7 +62,7 @@ from upload_client.s3.bucket import (
 )
 from upload_client.s3.store_clock import StoreClock
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.validator.expected import InvalidExpectations, MalformedIndex, delivery_problems
+from upload_client.validator.expected import judge_index
 from upload_client.validator.serving import serve
 from upload_client.validator.settings import ValidatorSettings
 from upload_client.validator.telemetry import count_failed_start
@@ -341,19 +341,11 @@ class _Starter:
     def _check_expected(self) -> None:
         """Refuse what as a whole is not the delivery that was agreed on, before a file of it is sent."""
         assert self._epoch is not None  # or it would be refused already
-        try:
-            problems = delivery_problems(
-                self._control,
-                self._layout,
-                self._epoch,
-                required=self._settings.require_expectations,
-            )
-        except InvalidExpectations as error:
-            raise _Refused("misconfigured", str(error)) from None
-        except MalformedIndex as error:
-            raise _Refused("invalid_request", f"the index of the delivery: {error}") from None
-        if problems:
-            raise _Refused("not_expected", *problems)
+        problems, code = judge_index(
+            self._control, self._layout, self._epoch, required=self._settings.require_expectations
+        )
+        if code is not None:
+            raise _Refused(code, *problems)
 
     def _make_room(self) -> list[_Shard]:
         """Wait a little for old validators to leave; give the shards for which one is to be started."""

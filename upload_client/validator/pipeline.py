@@ -28,6 +28,8 @@ from upload_client.core.records import (
     TOO_MANY_INVALID,
     Cursor,
     Found,
+    IndexJudged,
+    Init,
     Keepalive,
     LogChain,
     PassedOver,
@@ -44,7 +46,7 @@ from upload_client.core.text import for_log
 from upload_client.core.uploads import Upload
 from upload_client.core.values import value
 from upload_client.errors import Locked, LockLost, LogBroken
-from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, StoreError
+from upload_client.s3.bucket import AnswerLost, Bucket, NotFound, ObjectTooLarge, StoreError
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.checks import Abandoned, Judgement
 
@@ -94,6 +96,8 @@ class Validator:
         poll_longest_seconds: the same after a long silence.
         versions: of what it is made of, for the log and the receipt.
         expectations_sha256: of the document by which it judges, hex.
+        judge_index: holds the client's index against the delivery that was agreed on: why it is another one,
+            and a code for that; asked once that index is there. None: nobody does.
         clock: the machine's.
     """
 
@@ -115,9 +119,12 @@ class Validator:
         poll_longest_seconds: float = 10.0,
         versions: Mapping[str, str] | None = None,
         expectations_sha256: str | None = None,
+        judge_index: Callable[[], tuple[tuple[str, ...], str | None]] | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
         self._versions, self._expectations_sha256 = versions or {}, expectations_sha256
+        self._judge_index = judge_index
+        self._index_waits = False  # to be judged: it is there, and nothing was said of it
         self._control = control
         self._layout = layout
         self._judges = judges
@@ -215,6 +222,7 @@ class Validator:
         illegible: list[Segment] = []
         for segment in self._reader.read_all():
             self._history.add_client(segment)
+            self._notice_index(segment)
             illegible += [segment] * bool(segment.n_ignored)
         self._receive_from_validators()
         writer.check_owner(self._history.last_validator(self._shard))
@@ -231,8 +239,10 @@ class Validator:
                 self._shards,
                 self._versions,
                 self._expectations_sha256,
+                self._judge_index is not None,
             )
         )
+        self._say_of_index()
         for segment in illegible:
             self._say_passed_over(segment)
         writer.flush(timeout=_FLUSH_SECONDS)
@@ -264,7 +274,8 @@ class Validator:
             else:
                 waits.append(self._leaving.by - now)
         else:
-            self._feed()
+            if self._say_of_index():  # before any verdict: whoever hears them all has heard that, too
+                self._feed()
             now = self._clock.monotonic()
             waits += [
                 self._next_poll - now,
@@ -413,12 +424,36 @@ class Validator:
             return
         self._read_at[segment.header.seq] = self._clock.monotonic()
         self._say_passed_over(segment)
+        self._notice_index(segment)
         for record in segment.records:
             if type(record) is Transferred and self._is_mine(record.path):
                 latest = self._history.latest(record.path)
                 if latest is not None and (latest.upload.id, latest.ask) == (record.upload.id, record.ask):
                     self._waiting.pop(record.path, None)
                     self._waiting[record.path] = segment.header.seq
+
+    def _notice_index(self, segment: Segment) -> None:
+        """Note that the client has written its index: its first record says so."""
+        if self._judge_index is None or segment.superseded or segment.header.epoch != self._client_epoch:
+            return
+        self._index_waits |= any(isinstance(record, Init) for record in segment.records.others)
+
+    def _say_of_index(self) -> bool:
+        """Say whether the client's index is the delivery that was agreed on, if that is to be said.
+
+        Returns:
+            Whether nothing of it is left to be said now.
+        """
+        if self._index_waits and self._judge_index is not None:
+            try:
+                problems, code = self._judge_index()
+            except AnswerLost:
+                return False  # it is asked again
+            except StoreError as error:
+                problems, code = (f"the index cannot be looked at: {error}",), "misconfigured"
+            self._say(IndexJudged(self._now(), problems, code))
+            self._index_waits = False
+        return True
 
     def _feed(self) -> None:
         """Hand out what waits."""

@@ -33,6 +33,7 @@ from upload_client.validator.expected import (
     InvalidExpectations,
     MalformedIndex,
     index_rows,
+    judge_index,
     limits,
     made_of,
     make_checker,
@@ -138,6 +139,9 @@ def serve(
             poll_longest_seconds=settings.poll_longest_seconds,
             versions=made_of(),
             expectations_sha256=checker.expectations_sha256,
+            judge_index=lambda: judge_index(
+                control, layout, client_epoch, required=settings.require_expectations
+            ),
             clock=clock,
         )
         telemetry.info("the validator begins")
