@@ -23,7 +23,6 @@ from upload_client.errors import DeliveryError, UsageError
 from upload_client.receiver import delivery_policy
 from upload_client.receiver.serving.configuration import Configuration
 from upload_client.s3 import clients
-from upload_client.support.service_url import service_url
 
 __all__ = ["Accounts", "Admission"]
 
@@ -90,16 +89,12 @@ class Accounts:
             dataset: of the delivery.
             delivery_id: its name.
             user: who; made where they are not there.
-            endpoint: URL at which they reach the store; None: the receiver's own.
+            endpoint: URL at which they reach the store, as `service_url` spells it; None: the receiver's own.
 
         Raises:
-            UsageError: a name, or the endpoint, is none.
+            UsageError: a name is none.
             DeliveryError: the store refuses.
         """
-        try:
-            endpoint = endpoint and service_url(endpoint)
-        except ValueError as error:
-            raise UsageError(f"--endpoint {error}") from None
         policy = self.policy(dataset, delivery_id)
         try:
             check_name(user, "user")

@@ -7,10 +7,8 @@ import boto3
 from upload_client.control.identity import new_agent_id
 from upload_client.control.store_probe import known_profile, probe_profile, save_profile
 from upload_client.core.store_profile import StoreProfile
-from upload_client.errors import UsageError
 from upload_client.receiver.process import buckets
 from upload_client.receiver.serving.configuration import Configuration
-from upload_client.support.service_url import service_url
 
 __all__ = ["probe_for"]
 
@@ -24,21 +22,17 @@ def probe_for(
         configuration: of `receiver serve`.
         dataset: which delivery.
         delivery_id: which delivery.
-        endpoint: URL at which providers reach the store; None: the receiver's. A client believes what was
-            seen at its own endpoint alone.
+        endpoint: URL at which providers reach the store, as `service_url` spells it; None: the receiver's. A
+            client believes what was seen at its own endpoint alone.
 
     Raises:
-        UsageError: a name, or the endpoint, cannot be used.
+        UsageError: a name cannot be used.
         StoreError: nobody answers, or something is denied.
     """
     settings = configuration.validator
     if endpoint is not None:
         elsewhere = {name: url for name, url in settings.endpoints.items() if name != "s3"}
-        try:
-            url = service_url(endpoint)
-        except ValueError as error:
-            raise UsageError(f"--endpoint {error}") from None
-        settings = settings.model_copy(update={"endpoint_url": url, "endpoints": elsewhere})
+        settings = settings.model_copy(update={"endpoint_url": endpoint, "endpoints": elsewhere})
     if boto3.Session().region_name is None:
         boto3.setup_default_session(region_name=configuration.serve.region)
     layout = settings.layout(dataset, delivery_id)

@@ -1,0 +1,118 @@
+"""The commands that look whether a delivery can go on: probe, repair."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from upload_client.cli.help import Command
+from upload_client.cli.place import debug_option
+from upload_client.cli.receiver.options import (
+    A_DELIVERY,
+    FILE,
+    endpoint_option,
+    examples,
+    of_a_delivery,
+    of_a_receiver,
+    print_json,
+    receiver_settings,
+    say,
+)
+
+__all__ = ["probe", "repair"]
+
+
+@click.command(
+    cls=Command,
+    short_help="Try what your store keeps to, for a delivery.",
+    sections=examples((f"upload-client receiver probe {A_DELIVERY} --on receiver.toml", "")),
+)
+@of_a_delivery
+@click.option("--on", metavar="FILE", type=FILE, required=True, help="The configuration of `receiver serve`.")
+@endpoint_option("Where providers reach the store.  [default: as in FILE]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@debug_option
+def probe(*, dataset: str, delivery_id: str, on: Path, endpoint: str | None, as_json: bool) -> int:
+    """Try what the store keeps to, and write it down for one delivery.
+
+    So its client need not try it, where your policy does not let it. It is believed for 7 days, at this
+    endpoint alone. Exit code 14: the store is not safe for a delivery.
+    """
+    from upload_client.core.exits import ExitCode  # noqa: PLC0415 # not for --help
+    from upload_client.receiver.probing import probe_for  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.serving.configuration import read_configuration  # noqa: PLC0415
+
+    profile = probe_for(read_configuration(on), dataset, delivery_id, endpoint=endpoint)
+    judged = profile.judge(copies=True)
+    if as_json:
+        seen = [
+            {"observation": one.observation.value, "use": one.use.value, "reason": one.reason}
+            for one in judged
+        ]
+        click.echo(json.dumps({"store": profile.in_a_line, "seen": seen}))
+    else:
+        say(*(f"{one.use.value:12}  {one.reason}" for one in judged), "", profile.in_a_line)
+    return ExitCode.STORE_UNSAFE if profile.refused() else ExitCode.OK
+
+
+@click.command(
+    cls=Command,
+    short_help="Show and mend what nobody can go on from.",
+    sections=examples(
+        (f"upload-client receiver repair {A_DELIVERY}", "shows what is wrong, and changes nothing"),
+        (f"upload-client receiver repair {A_DELIVERY} --mend", "sets it aside"),
+    ),
+)
+@of_a_delivery
+@click.option("--mend", is_flag=True, help="Set aside what is wrong. Nothing is deleted.")
+@of_a_receiver
+def repair(
+    *,
+    dataset: str,
+    delivery_id: str,
+    mend: bool,
+    on: Path | None,
+    stack: str,
+    region: str | None,
+    as_json: bool,
+) -> int:
+    """Look for control keys that no run can have written, and because of which nobody can go on.
+
+    An index or a lock of the last epoch that there is, a segment beyond the end of a log, a log that is no
+    chain. With --mend they are moved to aside/ below the delivery's keys. It exits with 2 where something is
+    wrong that has not been mended.
+    """
+    from upload_client.receiver.process import control_bucket  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.repair import Repair  # noqa: PLC0415
+
+    settings = receiver_settings(stack, region, on)
+    layout = settings.layout(dataset, delivery_id)
+    work = Repair(control_bucket(settings, layout), layout)
+    faults = work.look()
+    done = []
+    if mend:
+        for sentence in work.mend(faults):
+            done.append(sentence)
+            if not as_json:
+                say(sentence)
+        faults = work.look()
+    if as_json:
+        told = [{"what": fault.what, "keys": list(fault.keys)} for fault in faults]
+        print_json("repair", {"dataset": dataset, "delivery_id": delivery_id, "faults": told, "done": done})
+    else:
+        for fault in faults:
+            say(fault.what)
+            say(*(f"  {key}" for key in fault.keys[:10]))
+            if (more := len(fault.keys) - 10) > 0:
+                say(f"  and {more:,} more")
+        if not faults:
+            say("nothing is wrong")
+        elif not mend:
+            say(
+                "",
+                "Where a segment is damaged or missing, restore its last good version: docs/runbook.md.",
+            )
+            say("Else --mend sets all of this aside; what was said in it is found out again.")
+    return 2 if faults else 0

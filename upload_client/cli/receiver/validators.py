@@ -1,0 +1,170 @@
+"""The commands that judge what is delivered: validate, serve."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from upload_client.cli.help import Command, Section
+from upload_client.cli.receiver.options import (
+    A_DELIVERY,
+    FILE,
+    examples,
+    of_a_delivery,
+    of_a_receiver,
+    print_json,
+    receiver_settings,
+    sample_option,
+    say,
+)
+from upload_client.core.layout import MAX_SHARDS
+
+__all__ = ["serve", "validate"]
+
+_EXIT_CODES = {"stop": 0, "superseded": 0, "time": 130, "error": 5, "lock lost": 12}
+
+
+def _shard(_context: click.Context, _parameter: click.Parameter, given: str) -> tuple[int, int]:
+    """Which of how many, of ``K/N``."""
+    match = re.fullmatch("([0-9]{1,2})/([0-9]{1,2})", given)
+    shard, shards = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 0 <= shard < shards <= MAX_SHARDS:
+        raise click.BadParameter(
+            f"{given!r} is none of 0/N to N-1/N, with N from 1 to {MAX_SHARDS}. Of three: 0/3, 1/3, 2/3."
+        )
+    return shard, shards
+
+
+@click.command(
+    cls=Command,
+    short_help="Be the validator of a delivery, here.",
+    sections=examples(
+        (f"upload-client receiver validate {A_DELIVERY}", "once, for example from cron"),
+        (f"upload-client receiver validate {A_DELIVERY} --watch", "in a container"),
+        (
+            f"upload-client receiver validate {A_DELIVERY} \\\n    --watch --shard 0/2",
+            "one of two containers",
+        ),
+    ),
+)
+@of_a_delivery
+@sample_option
+@click.option("--watch", is_flag=True, help="Go on for every client that comes, until Ctrl-C or SIGTERM.")
+@click.option(
+    "--shard",
+    metavar="K/N",
+    default="0/1",
+    show_default=True,
+    callback=_shard,
+    help="Be one of N validators, number K (from 0): run one process for each, 0/N to N-1/N. Each judges its"
+    " own part of the files. N is the receiver's `shards`.",
+)
+@of_a_receiver
+def validate(
+    *,
+    dataset: str,
+    delivery_id: str,
+    sample: bool,
+    watch: bool,
+    shard: tuple[int, int],
+    on: Path | None,
+    stack: str,
+    region: str | None,
+    as_json: bool,
+) -> int:
+    """Judge a delivery in this process, as the Lambda function would.
+
+    Without --watch: for the client that is there, until it ends; or what the last one has left unjudged. The
+    settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else of the receiver's stack.
+    """
+    import signal  # noqa: PLC0415 # not for --help
+
+    from upload_client.errors import UsageError  # noqa: PLC0415
+    from upload_client.receiver.process import Process  # noqa: PLC0415 # imports boto3
+
+    settings = receiver_settings(stack, region, on)
+    number, shards = shard
+    if shards != settings.shards:
+        raise UsageError(
+            f"--shard {number}/{shards}: this receiver has {settings.shards} for each delivery",
+            hint=f"Run one process for each, --shard 0/{settings.shards} to"
+            f" {settings.shards - 1}/{settings.shards}."
+            if settings.shards > 1
+            else "Leave --shard out, or set the receiver's `shards`.",
+        )
+    layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
+    process = Process(settings, layout, shard=number)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: process.stop())
+    readers = process.readers()
+    if not as_json:
+        say(f"a reader worker here: {readers}")
+    if watch:
+        process.watch()
+        return 0
+    outcome = process.once()
+    if as_json:
+        told = {"dataset": dataset, "delivery_id": delivery_id, "outcome": outcome, "readers": readers}
+        print_json("validation", told)
+    else:
+        say(f"the validator left: {outcome}" if outcome else "there is nothing to judge")
+    return _EXIT_CODES[outcome] if outcome else 0
+
+
+@click.command(
+    cls=Command,
+    short_help="Receive all deliveries, on any S3.",
+    sections=(
+        *examples(("upload-client receiver serve receiver.toml", "until Ctrl-C or SIGTERM")),
+        Section("Exit codes", (("0", "it was stopped"), ("2", "wrong usage, or a wrong configuration"))),
+    ),
+)
+@click.argument("configuration", metavar="FILE", type=FILE)
+def serve(*, configuration: Path) -> int:
+    """Judge every delivery whose client comes, and tell how it has ended.
+
+    FILE (TOML) names the buckets, and in the table [serve] what else there is (docs/receiving.md). The
+    credentials are those that boto3 finds. Any number of these processes may run at once, on several
+    machines. Needs the extra: pip install 'upload-client[serve]'.
+    """
+    import logging  # noqa: PLC0415 # not for --help
+    import signal  # noqa: PLC0415
+
+    from upload_client.errors import UsageError  # noqa: PLC0415
+
+    try:
+        from upload_client.receiver.serving.configuration import read_configuration  # noqa: PLC0415
+        from upload_client.receiver.serving.pages import serve_pages  # noqa: PLC0415 # imports boto3
+        from upload_client.receiver.serving.server import Server  # noqa: PLC0415
+    except ImportError as error:
+        if error.name is None or not error.name.startswith(("prometheus_client", "filelock")):
+            raise
+        raise UsageError(
+            f"{error.name} is not installed", hint="pip install 'upload-client[serve]'"
+        ) from None
+    from platformdirs import user_state_path  # noqa: PLC0415
+
+    found = read_configuration(configuration)
+    os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")  # CloudWatch's; here it is /metrics
+    os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "validator")
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
+    )
+    logging.getLogger("upload_client.receiver").setLevel(logging.INFO)
+    folder = found.serve.state_dir or user_state_path("upload-client") / "receiver" / found.place
+    server = Server(found, folder / "outcomes")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: server.stop())
+    pages = serve_pages(server, found.serve.listen) if found.serve.listen else None
+    where = f", http://{found.serve.listen}/" if pages else ""
+    say(f"a reader worker here: {server.readers()}", f"waiting for clients{where}")
+    try:
+        server.run()
+    finally:
+        if pages is not None:
+            pages.shutdown()
+    return 0
