@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
 from typing import IO, Any, BinaryIO
@@ -178,16 +177,24 @@ def _pass_over(stream: BinaryIO, *, quotes: bool, delimiter: str = "") -> _Rest 
     while True:
         block = stream.read(BLOCK)
         data += block
-        end = len(data) if not block else _last_row(data)
-        piece = data[:end]
         if not data:
             return None
+        if shape is not None and block and not shape.needs_quotes:
+            end = data.rfind(b"\n") + 1
+            n_rows = shape.rows_in(data[:end], quotes=quotes)
+            if end and n_rows is not None:
+                n_lines += n_rows
+                data = data[end:]
+                continue
+        end = len(data) if not block else _last_row(data)
+        piece = data[:end]
         content = piece.removeprefix(BOM) if shape is None else piece
         looks = shape or _Shape.of(content, delimiter)
-        if not piece or looks is None or not looks.fits(content, quotes=quotes):
+        n_rows = looks.rows_in(content, quotes=quotes) if looks is not None and piece else None
+        if n_rows is None:
             return _Rest(data, stream, shape or (looks if piece else None), shape, n_lines)
         shape = looks
-        n_lines += piece.count(b"\n")
+        n_lines += n_rows
         data = data[end:]
 
 
@@ -215,6 +222,7 @@ class _Shape:
     Attributes:
         delimiter: between the fields.
         width: fields in each row.
+        needs_quotes: whether a field was met that is not one without its quotes.
     """
 
     def __init__(self, delimiter: str, width: int) -> None:
@@ -222,7 +230,8 @@ class _Shape:
         self.width = width
         self._row = delimiter.encode() * (width - 1) + b"\n"
         self._others = _others(delimiter)
-        self._needs_quotes = False
+        self._ends = _ends(delimiter)
+        self.needs_quotes = False
 
     @classmethod
     def of(cls, data: bytes, delimiter: str) -> _Shape | None:
@@ -243,52 +252,86 @@ class _Shape:
             return next((shape for shape in shapes if shape.is_in(data)), shapes[0])
         return shapes[0] if shapes else None
 
-    def fits(self, data: bytes, *, quotes: bool) -> bool:
-        """Whether all rows are seen to be of this shape. False: that takes a closer look."""
+    def rows_in(self, data: bytes, *, quotes: bool) -> int | None:
+        """The number of ends of lines in a text all rows of which have this shape. None: look closer.
+
+        Args:
+            data: the text.
+            quotes: whether what stands in quotes is looked at too.
+        """
         lone = b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
-        if lone or b"\0" in data or not is_utf8(data):
-            return False
-        return (quotes or b'"' not in data) and self.is_in(data)
+        if lone or b"\0" in data or not is_utf8(data) or (not quotes and b'"' in data):
+            return None
+        return self._rows_in(data)
 
     def is_in(self, data: bytes) -> bool:
-        """Whether all rows of a text are of this shape."""
-        if b'"' not in data or self._quotes_are_plain(data):
-            rows = data.translate(None, self._others)
-            if not data.endswith(b"\n"):
-                rows += b"\n"
-            if rows == self._row * rows.count(b"\n"):
-                return True
+        """Whether all rows of a text have this shape."""
+        return self._rows_in(data) is not None
+
+    def _rows_in(self, data: bytes) -> int | None:
+        seen = data.translate(None, self._others)
+        if b'"' not in seen or self._quotes_are_plain(data, seen):
+            rows = seen.translate(None, b'"')
+            n_rows = rows.count(b"\n")
+            if rows == self._row * n_rows or rows + b"\n" == self._row * (n_rows + 1):
+                return n_rows
         text = data.decode(errors="replace")
         rows_read = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True)
         try:
-            return {0, self.width}.issuperset(map(len, rows_read))  # 0: an empty line is no row
+            is_shape = {0, self.width}.issuperset(map(len, rows_read))  # 0: an empty line is no row
         except csv.Error:
-            return False
+            return None
+        return data.count(b"\n") if is_shape else None
 
-    def _quotes_are_plain(self, data: bytes) -> bool:
+    def _quotes_are_plain(self, data: bytes, seen: bytes) -> bool:
         """Whether quotes stand around whole fields only, none of which would need them.
 
         Then the rows have the shape that they would have without quotes. Where that is not so once, the table
         is one that needs its quotes, and is not looked at in this way again.
+
+        Args:
+            data: the text.
+            seen: its quotes, delimiters and ends of lines alone.
         """
-        if self._needs_quotes:
+        if self.needs_quotes:
             return False
-        between, plain = _plain_fields(self.delimiter)
-        one_line = b"".join((between[10:11], data.translate(between), between[10:11]))
-        self._needs_quotes = 2 * len(plain(one_line)) != data.count(b'"')
-        return not self._needs_quotes
+        n_quotes = seen.count(b'"')
+        # Split at every delimiter, within quotes too, each field has an even number of quotes; and only the
+        # first and the last byte of a field are beside a delimiter. So where all are, it has two or none.
+        in_pairs = 2 * seen.count(b'""') == n_quotes
+        self.needs_quotes = not (in_pairs and _n_at_ends(data, self._ends) == n_quotes)
+        return not self.needs_quotes
 
 
-@lru_cache
-def _plain_fields(delimiter: str) -> tuple[bytes, Callable[[bytes], list[bytes]]]:
-    """A table that makes delimiters of ends of lines; and what finds the fields in plain quotes then."""
-    one = delimiter.encode()
-    between = bytes.maketrans(b"\r\n", 2 * one)
-    d = re.escape(one)
-    return between, re.compile(rb'%b"[^"%b]*"(?=%b)' % (d, d, d)).findall
+_QUOTE, _END = 0b010, 0b101
+
+
+def _n_at_ends(data: bytes, ends: bytes) -> int:
+    """Count the quotes that begin a field, and those that end one.
+
+    All bytes are looked at together, as one number, which is quicker than any pattern: a quote is one bit of
+    its byte, an end of a field the bits before and behind that one. Moved by a byte and a bit, the bit of a
+    quote meets one of the end before it, and one of the end behind it meets the bit of the quote.
+
+    Args:
+        data: the text.
+        ends: table that makes `_QUOTE` of a quote, `_END` of what ends a field, and nothing of all else.
+    """
+    number = int.from_bytes(data.translate(ends), "little")
+    return (number & number >> 9).bit_count() + data.startswith(b'"') + data.endswith(b'"')
 
 
 @lru_cache
 def _others(delimiter: str) -> bytes:
-    """All that is neither the delimiter nor the end of a line."""
-    return bytes(set(range(256)) - set(delimiter.encode() + b"\n"))
+    """All that is neither the delimiter nor the end of a line nor a quote."""
+    return bytes(set(range(256)) - set(delimiter.encode() + b'\n"'))
+
+
+@lru_cache
+def _ends(delimiter: str) -> bytes:
+    """A table for `_n_at_ends`."""
+    table = bytearray(256)
+    for end in delimiter.encode() + b"\r\n":
+        table[end] = _END
+    table[ord('"')] = _QUOTE
+    return bytes(table)
