@@ -158,6 +158,22 @@ def test_tiles_that_gdal_leaves_out_are_no_damage_where_a_document_asks_for_an_i
         _judged(whole[:at] + b"\xff" * 20 + whole[at + 20 :])
 
 
+def test_a_page_that_is_a_mask_as_gdal_writes_it_is_no_damage():
+    from upload_client.expectations.formats.image import learn_image
+
+    tifffile, np = pytest.importorskip("tifffile"), pytest.importorskip("numpy")
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(np.arange(600, dtype="u2").reshape(20, 30), photometric="minisblack")
+        mask = np.arange(600).reshape(20, 30) % 2 == 0
+        writer.write(mask, photometric="mask", subfiletype=4, compression="zlib")
+    data = file.getvalue()
+    assert (opened("a.tif", data), _judged(data, modes=("I;16",))) == ("", "")
+    assert learn_image(io.BytesIO(data)) == ("TIFF", "I;16", (30, 20))
+    at = data.rindex(b"\x78\x9c") + 5  # in the mask
+    assert "damaged" in opened("a.tif", data[:at] + b"\xff" * 9 + data[at + 9 :])
+
+
 def test_a_tiff_for_which_pillow_lacks_the_codec_is_no_damage(monkeypatch):
     from upload_client.expectations.formats import image
 

@@ -219,6 +219,18 @@ def test_an_encrypted_parquet_file_is_not_called_damaged():
     assert opened("parquet", b"PAR1" + b"x" * 100 + b"\x10\0\0\0PARE") == "it is encrypted"
 
 
+def test_a_parquet_file_with_a_signature_behind_its_footer_has_encrypted_columns(judge):
+    file = io.BytesIO()
+    pq.write_table(pa.table({"a": [1, 2]}), file)
+    data = file.getvalue()
+    signed = (
+        data[:-8] + bytes(28) + (int.from_bytes(data[-8:-4], "little") + 28).to_bytes(4, "little") + b"PAR1"
+    )
+    assert opened("parquet", signed) == "it is encrypted, though its footer is not"
+    with pytest.raises(Undecided, match="though its footer is not"):
+        judge({"format": "parquet"}, signed)
+
+
 # --- ASDF --------------------------------------------------------------------------------------
 
 
@@ -305,3 +317,31 @@ def test_a_tiff_that_pillow_does_not_know_is_an_image_all_the_same(judge, dtype)
     assert judge(rules, file.getvalue()) == ""
     assert judge({**rules, "width": {"min": 51}}, file.getvalue()) != ""
     assert judge(rules, file.getvalue()[:-100]) != ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['a\tb\n"5 inch\t2\n', 'a\tb\n5" x\t2\n"q"\t3\n', 'a\tb\n"x\ty"\t3\n', 'a\t"b\n1\t2\n', "a\tb\n1\t2"],
+    ids=["open", "within", "around", "header", "none"],
+)
+def test_quotes_of_tsv_may_be_a_part_of_fields_or_stand_around_them(judge, text, tmp_path):
+    from upload_client.expectations.infer import infer
+
+    assert (opened("tsv", text.encode()), judge({"format": "tsv", "rows": {"min": 1}}, text.encode())) == (
+        "",
+        "",
+    )
+    (tmp_path / "a.tsv").write_text(text)
+    assert "format: tsv" in infer(tmp_path, [("a.tsv", len(text))])
+
+
+@pytest.mark.parametrize("text", ['a\tb\n"5 inch\t2\t3\n', 'a\tb\n"x\n'])
+def test_tsv_whose_rows_fit_neither_with_quotes_nor_without_is_refused(judge, text):
+    assert judge({"format": "tsv"}, text.encode()) != ""
+
+
+def test_names_that_are_there_twice_are_only_wrong_where_the_document_speaks_of_them(judge):
+    assert judge({"format": "csv"}, b"a,a,b\n1,2,3\n") == ""
+    rules = {"format": "csv", "others": "allow", "columns": [{"name": "b", "max": 2}]}
+    assert judge(rules, b"a,a,b\n1,2,3\n") == "column 'b': 3.0 in row 1 is above 2"
+    assert "'a': it is there twice" in judge({**rules, "columns": [{"name": "a"}]}, b"a,a,b\n1,2,3\n")

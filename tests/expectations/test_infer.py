@@ -291,6 +291,41 @@ def test_columns_of_every_type_of_arrow_are_drafted_and_accepted(tmp_path):
     assert wrong(drafted(tmp_path), tmp_path) == {}
 
 
+def test_tiff_that_pillow_does_not_know_is_drafted_and_accepted(tmp_path):
+    tifffile, np = pytest.importorskip("tifffile"), pytest.importorskip("numpy")
+    for n, dtype in enumerate(("f2", "f8", "c8", "u8")):
+        tifffile.imwrite(tmp_path / f"{n}.tif", np.ones((9, 9), dtype))
+    tifffile.imwrite(tmp_path / "bands.tif", np.ones((9, 9, 6), "u2"), photometric="minisblack")
+    text = drafted(tmp_path)
+    assert "modes" not in text
+    assert wrong(text, tmp_path) == {}
+
+
+def test_arrays_of_all_types_of_numpy_are_drafted_and_accepted(tmp_path):
+    np = pytest.importorskip("numpy")
+    kinds = ("M8[D]", "m8[s]", "g", "c16", "?", "S3", "U2", "V7", ">i4", [("日", "i4")])
+    for n, dtype in enumerate(kinds):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        np.save(folder / "a.npy", np.zeros(3, dtype))
+        np.savez(folder / "a.npz", np.zeros(3, dtype))
+        assert wrong(drafted(folder), folder) == {}
+
+
+def test_kinds_of_asdf_that_no_rule_can_name_are_drafted_as_any(tmp_path):
+    asdf, np = pytest.importorskip("asdf"), pytest.importorskip("numpy")
+    tree = {"c": 3 + 4j, "i": asdf.IntegerType(2**70), "f": float("nan"), "t": np.zeros(3, "c16"), "n": None}
+    asdf.AsdfFile(tree).write_to(tmp_path / "a.asdf")
+    assert wrong(drafted(tmp_path), tmp_path) == {}
+
+
+def test_columns_of_parquet_with_one_name_are_told_so(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pq.write_table(pa.Table.from_arrays([pa.array([1])] * 2, names=["a", "a"]), tmp_path / "a.parquet")
+    with pytest.raises(PoorSample, match="two of its columns have one name"):
+        drafted(tmp_path)
+
+
 def test_columns_of_bits_and_of_any_length_are_drafted_and_accepted(tmp_path):
     np, fits = pytest.importorskip("numpy"), pytest.importorskip("astropy.io.fits")
     lists = np.empty(2, object)

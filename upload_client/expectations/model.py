@@ -30,6 +30,7 @@ from upload_client.expectations.patterns import matcher, pattern_problem, patter
 
 __all__ = [
     "ANYWHERE",
+    "PLAIN_TYPES",
     "Array",
     "Asdf",
     "Bounds",
@@ -60,7 +61,7 @@ Scalar = bool | int | float | str | dt.datetime | dt.date
 Limit = int | float | dt.datetime | dt.date
 Policy = Literal["refuse", "allow"]
 
-_PLAIN_TYPES = frozenset(
+PLAIN_TYPES = frozenset(
     {
         *("any", "bool", "integer", "number", "string", "binary", "decimal"),
         *("date", "time", "timestamp", "duration"),
@@ -69,6 +70,7 @@ _PLAIN_TYPES = frozenset(
         *("null", "bits", "variable"),
     }
 )
+"""Names of types that a document may have for values of any format."""
 _ARROW_TYPE = re.compile(
     r"(?:list|large_list|fixed_size_list|struct|map|dictionary|decimal128|decimal256|timestamp|time32|time64"
     r"|duration|date32|date64|fixed_size_binary|extension|list_view|large_list_view|run_end_encoded|dense_union"
@@ -85,8 +87,8 @@ _SAME_TYPE = {"boolean": "bool", "datetime": "timestamp"}
 
 def _type(name: str) -> str:
     name = _SAME_TYPE.get(name, name)
-    if name not in _PLAIN_TYPES and _ARROW_TYPE.fullmatch(name) is None:
-        raise ValueError(f"{name!r} is no type; the plain ones are {', '.join(sorted(_PLAIN_TYPES))}")
+    if name not in PLAIN_TYPES and _ARROW_TYPE.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is no type; the plain ones are {', '.join(sorted(PLAIN_TYPES))}")
     return name
 
 

@@ -256,7 +256,7 @@ class _CsvSeen(_TableSeen):
         def text(name: str) -> Any:  # noqa: ANN401 — an extra's
             return self._texts.setdefault(name, tables.TextColumn())
 
-        names, n_rows = tables.learn_csv(file, delimiter, text, take)
+        names, n_rows = tables.learn_csv(file, delimiter, text, take, tsv=self.kind == "tsv")
         self.rows.append(n_rows)
         for name in names:
             column = self.columns.setdefault(name, _Values())
@@ -434,6 +434,10 @@ def _array_lines(values: _Values) -> list[str]:
     return lines
 
 
+_SCALARS = frozenset({"mapping", "list", "string", "integer", "number", "bool"})
+"""Kinds of places in a tree that a rule can name; of others there are those of ASDF's extensions."""
+
+
 class _AsdfSeen(Seen):
     def __init__(self, kind: str, *, packed: bool) -> None:
         super().__init__(kind, packed=packed)
@@ -477,7 +481,7 @@ class _AsdfSeen(Seen):
                     rule["shape"] = [None] * len(shape)
                     if len(values.shapes) == 1 and shape:
                         note = f"{' by '.join(map(str, shape))}{', ' * bool(note)}{note or ' in the sample'}"
-            elif values.type not in ("any", "null", "array", "timestamp"):
+            elif values.type in _SCALARS:
                 rule["type"] = values.type
             lines.append(noted(f"  - {flow(rule)}", note))
         return lines
@@ -566,6 +570,7 @@ class _ImageSeen(Seen):
         super().__init__(kind, packed=packed)
         self._formats: set[str] = set()
         self._modes: set[str] = set()
+        self._all_have_modes = True
         self._sizes: list[tuple[int, int]] = []
 
     def _read(self, file: BinaryIO) -> None:
@@ -573,11 +578,16 @@ class _ImageSeen(Seen):
 
         form, mode, size = image.learn_image(file)
         self._formats.add(form)
-        self._modes.add(mode)
+        if mode is None:
+            self._all_have_modes = False
+        else:
+            self._modes.add(mode)
         self._sizes.append(size)
 
     def _rules(self) -> list[str]:
-        lines = [f"formats: {flow(sorted(self._formats))}", f"modes: {flow(sorted(self._modes))}"]
+        lines = [f"formats: {flow(sorted(self._formats))}"]
+        if self._all_have_modes:
+            lines.append(f"modes: {flow(sorted(self._modes))}")
         for side, sizes in zip(("width", "height"), zip(*self._sizes, strict=True), strict=True):
             lines.append(f"# {side}: {{min: {min(sizes)}, max: {max(sizes)}}}  # pixels, in the sample")
         return lines

@@ -332,11 +332,12 @@ class TableJudge:
         """
         spec, findings = self._spec, self._findings
         types = {name: (plain, exact) for name, plain, exact in found}
+        named = {column.name for column in spec.columns}
         if len(types) < len(found):
             names = [name for name, *_ in found]
-            twice = next(name for name in names if names.count(name) > 1)
-            findings.add(self._column(twice), "it is there twice")
-        named = {column.name for column in spec.columns}
+            twice = next((name for name in names if name in named and names.count(name) > 1), None)
+            if twice is not None:  # of others it matters to nobody
+                findings.add(self._column(twice), "it is there twice")
         for column in spec.columns:
             if column.name not in types:
                 if column.required:

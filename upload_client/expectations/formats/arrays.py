@@ -5,6 +5,7 @@ https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ import numpy as np
 from numpy.lib import format as npy
 
 from upload_client.expectations.findings import Findings, Undecided, shown
-from upload_client.expectations.model import Array, Npy, Npz
+from upload_client.expectations.model import PLAIN_TYPES, Array, Npy, Npz
 from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
 
 __all__ = ["MAX_MEMBERS", "headers", "judge_npy", "judge_npz", "members", "read_header"]
 
 MAX_MEMBERS = 10_000
 _PIECE = 8 * 1024 * 1024
+_MAX_HEADER = 10_000  # numpy's own limit
 
 
 class Header(NamedTuple):
@@ -38,10 +40,19 @@ def read_header(file: BinaryIO) -> Header:
         ValueError: it is none, or one of Python objects.
     """
     version = npy.read_magic(file)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-    if read is None:
-        raise ValueError(f"version {version[0]}.{version[1]} of the format is not read")
-    shape, fortran, dtype = read(file)
+    if version == (3, 0):  # as 2.0, in UTF-8: names of fields may be in any script
+        length = int.from_bytes(file.read(4), "little")
+        if length > _MAX_HEADER:
+            raise ValueError(f"its header has more than {_MAX_HEADER:,} bytes")
+        text = file.read(length).decode()
+        latin = text.encode("ascii", "backslashreplace")  # escapes stand in texts alone
+        file_2 = io.BytesIO(len(latin).to_bytes(4, "little") + latin)
+        shape, fortran, dtype = npy.read_array_header_2_0(file_2)
+    else:
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+        if read is None:
+            raise ValueError(f"version {version[0]}.{version[1]} of the format is not read")
+        shape, fortran, dtype = read(file)
     if dtype.hasobject:
         raise ValueError("it holds Python objects (a pickle), which are never loaded")
     return Header(shape, dtype, fortran)
@@ -75,8 +86,12 @@ def headers(file: BinaryIO, *, packed: bool) -> Iterator[tuple[str, str, tuple[i
                 yield info.filename.removesuffix(".npy"), _plain(header.dtype), header.shape
 
 
+_PLAIN = {"S": "string", "U": "string", "M": "timestamp", "m": "duration"}
+
+
 def _plain(dtype: np.dtype[Any]) -> str:
-    return "string" if dtype.kind in "SU" else "any" if dtype.kind == "V" else str(dtype.newbyteorder("="))
+    plain = _PLAIN.get(dtype.kind) or str(dtype.newbyteorder("="))
+    return plain if plain in PLAIN_TYPES else "any"  # such as structures and float128
 
 
 def judge_npy(content: Npy, file: BinaryIO, size: int, findings: Findings) -> None:

@@ -22,6 +22,8 @@ from upload_client.expectations.model import Image
 __all__ = ["MAX_FRAMES", "MAX_PIXELS", "judge_image", "learn_image"]
 
 _COMPRESSION = 259
+_UNKNOWN = "unknown pixel mode"
+"""Said by Pillow of a page whose pixels are of a kind that it does not know, though those before it were."""
 _OPTIONAL = {7: "jpeg", 34925: "lzma", 50000: "zstd", 50001: "webp"}
 MAX_PIXELS = 200_000_000
 """Pixels of the largest image that is unpacked, all its frames together."""
@@ -84,7 +86,7 @@ def _check_mode(content: Image, mode: str, findings: Findings) -> None:
 
 
 class _LeftOut(Exception):  # noqa: N818 — it reads as what it says
-    """GDAL has left out what is empty of a frame, which Pillow takes for damage."""
+    """GDAL has left out what is empty of a frame, or made it a mask: Pillow takes both for damage."""
 
 
 def _load_frames(image: Pillow.Image) -> None:
@@ -98,6 +100,10 @@ def _load_frames(image: Pillow.Image) -> None:
     for number in range(MAX_FRAMES):
         try:
             image.seek(number)
+        except SyntaxError as error:
+            if number and str(error) == _UNKNOWN:
+                raise _LeftOut from None
+            raise
         except EOFError:
             if number < getattr(image, "n_frames", 1):
                 raise ValueError(f"frame {number + 1} is missing") from None
@@ -161,9 +167,18 @@ def _unpack_tiff(file: BinaryIO) -> None:
                 raise ValueError(f"page {number + 1} is damaged: {error}") from None
 
 
-def learn_image(file: BinaryIO) -> tuple[str, str, tuple[int, int]]:
-    """Format, mode, width and height of an image that can be unpacked."""
-    with Pillow.open(file, formats=Image.model_fields["formats"].default) as image:
+def learn_image(file: BinaryIO) -> tuple[str, str | None, tuple[int, int]]:
+    """Format, mode (None: Pillow has none for it), width and height of an image that can be unpacked."""
+    try:
+        opened = Pillow.open(file, formats=Image.model_fields["formats"].default)
+    except UnidentifiedImageError:
+        if not _is_tiff(file):
+            raise
+        with _tifffile(file) as tiff:
+            size = int(tiff.pages[0].imagewidth), int(tiff.pages[0].imagelength)
+        _unpack_tiff(file)
+        return "TIFF", None, size
+    with opened as image:
         tags = getattr(image, "tag_v2", {})
         if is_sparse(tags) or not _unpacks(tags.get(_COMPRESSION, 1)):
             _unpack_tiff(file)

@@ -40,9 +40,13 @@ BLOCK = 4 * 1024 * 1024
 _HEADER = 1024 * 1024
 _READ_WHOLE = 64 * 1024 * 1024
 """Bytes of the largest file whose pages are decoded although nobody has said what is in them."""
+_SIGNATURE = 28
+"""Bytes behind a plain footer of a file with encrypted columns:
+https://parquet.apache.org/docs/file-format/data-pages/encryption/, 5.4"""
 _BATCH_ROWS = 8192  # small: a value that stands in a dictionary once may be in each row
 _MAX_INVALID = 1000
 _MAX_WHY = 300
+_TWICE = "two of its columns have one name"
 
 _PLAIN = {
     "double": "float64",
@@ -94,7 +98,11 @@ def open_parquet(file: BinaryIO, size: int) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(
             file, coerce_int96_timestamp_unit="us", page_checksum_verification=True
         ) as parquet:
-            _check_extents(parquet.metadata, size - 8 - int.from_bytes(tail[:4], "little"))
+            length = int.from_bytes(tail[:4], "little")
+            if parquet.metadata.serialized_size + _SIGNATURE == length:
+                # Columns are encrypted under a plain footer: pyarrow must not be asked where these are.
+                raise Undecided("it is encrypted, though its footer is not")
+            _check_extents(parquet.metadata, size - 8 - length)
             assert parquet.schema_arrow is not None
             yield parquet
     except pa.ArrowNotImplementedError as error:
@@ -240,7 +248,8 @@ def as_numpy(array: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any
 def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> None:
     """Judge a CSV or TSV file: its header, the number of fields in each row, the values."""
     delimiter = content.delimiter or ("\t" if content.format == "tsv" else csv_delimiter(file))
-    names = _header(file, delimiter)
+    quoted = content.format == "csv" or _is_quoted(file, delimiter)
+    names = _header(file, delimiter, quoted=quoted)
     if names is None:
         findings.add("", "it is empty, and should have a header")
         return
@@ -251,7 +260,7 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
         return
     wrong_rows = _WrongRows()
     counted = _Quotes(file)
-    reader = _reader(counted, delimiter, names, content.missing, wrong_rows)
+    reader = _reader(counted, delimiter, names, content.missing, wrong_rows, quoted=quoted)
     typed = {column.name: column for column in there if column.type != "any" or column.judges_values}
     for column in typed.values():
         table.watch(column)
@@ -264,13 +273,38 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
             if content.rows.max is not None and table.n_rows > content.rows.max:
                 break  # what follows changes nothing
         else:
-            if counted.n % 2:
+            if quoted and counted.n % 2:
                 _check_quotes(file, delimiter)
     except pa.ArrowInvalid:
         if not wrong_rows.too_many:
             raise
     wrong_rows.tell(findings)
     table.close()
+
+
+def _is_quoted(file: BinaryIO, delimiter: str) -> bool:
+    """Whether quotes of TSV stand around fields; where its rows fit without alone, they are a part of these.
+
+    https://www.iana.org/assignments/media-types/text/tab-separated-values
+    """
+    file.seek(0)
+    if not any(b'"' in block for block in iter(lambda: file.read(BLOCK), b"")):
+        return True
+    return _fits(file, delimiter, quoted=True) or not _fits(file, delimiter, quoted=False)
+
+
+def _fits(file: BinaryIO, delimiter: str, *, quoted: bool) -> bool:
+    """Whether each row has as many fields as the header."""
+    wrong_rows, counted = _WrongRows(), _Quotes(file)
+    try:
+        names = _header(file, delimiter, quoted=quoted)
+        for _ in _reader(counted, delimiter, names or [], (), wrong_rows, quoted=quoted):
+            pass
+        if quoted and counted.n % 2:
+            _check_quotes(file, delimiter)
+    except (ValueError, csv.Error):
+        return False
+    return not wrong_rows.n
 
 
 class _Quotes(io.RawIOBase):
@@ -319,6 +353,8 @@ def _reader(
     names: Sequence[str],
     missing: Sequence[str],
     wrong_rows: _WrongRows,
+    *,
+    quoted: bool = True,
 ) -> Iterable[pa.RecordBatch]:
     """The rows as text, in batches."""
     file.seek(0)
@@ -326,7 +362,12 @@ def _reader(
         yield from pa_csv.open_csv(
             file,
             pa_csv.ReadOptions(use_threads=False, block_size=BLOCK),
-            pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=wrong_rows),
+            pa_csv.ParseOptions(
+                delimiter=delimiter,
+                quote_char='"' if quoted else False,
+                newlines_in_values=True,
+                invalid_row_handler=wrong_rows,
+            ),
             pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
                 null_values=list(missing),
@@ -355,35 +396,43 @@ def _head(file: BinaryIO) -> tuple[str, bool]:
     return head.decode("utf-8-sig", "strict" if len(head) < _HEADER else "ignore"), len(head) < _HEADER
 
 
-def _header(file: BinaryIO, delimiter: str) -> list[str] | None:
+def _header(file: BinaryIO, delimiter: str, *, quoted: bool = True) -> list[str] | None:
+    file.seek(0)
     text, _ = _head(file)
-    return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), None)
+    lines = io.StringIO(text, newline="")
+    if not quoted:
+        return next(csv.reader(lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE), None)
+    return next(csv.reader(lines, delimiter=delimiter, strict=True), None)
 
 
 class _WrongRows:
-    """Rows with another number of fields than the header; pyarrow calls it for each."""
+    """Rows with another number of fields than the header; pyarrow calls it for each.
+
+    Attributes:
+        n: how many there were.
+    """
 
     def __init__(self) -> None:
-        self._n = 0
+        self.n = 0
         self._first = ""
 
     def __call__(self, row: Any) -> str:  # noqa: ANN401 — pyarrow.csv.InvalidRow
-        if not self._n:
+        if not self.n:
             where = "a row" if row.number is None else row_place(row.number - 2)
             self._first = f"{where}: {row.actual_columns} fields where the header has {row.expected_columns}"
-        self._n += 1
-        return "skip" if self._n < _MAX_INVALID else "error"
+        self.n += 1
+        return "skip" if self.n < _MAX_INVALID else "error"
 
     @property
     def too_many(self) -> bool:
         """Whether reading was ended for them."""
-        return self._n >= _MAX_INVALID
+        return self.n >= _MAX_INVALID
 
     def tell(self, findings: Findings) -> None:
         """Say what is wrong."""
-        if self._n:
+        if self.n:
             many = "at least " if self.too_many else ""
-            findings.add("", self._first + (f" ({many}{self._n:,} such rows)" if self._n > 1 else ""))
+            findings.add("", self._first + (f" ({many}{self.n:,} such rows)" if self.n > 1 else ""))
 
 
 _INTEGERS: dict[str, pa.DataType] = {
@@ -476,6 +525,8 @@ def learn_csv(
     delimiter: str,
     columns: Callable[[str], TextColumn],
     take: Callable[[str, Any, Any], None],
+    *,
+    tsv: bool = False,
 ) -> tuple[list[str], int]:
     """Learn from a CSV file.
 
@@ -484,6 +535,7 @@ def learn_csv(
         delimiter: between fields.
         columns: gives a column by its name.
         take: gets the values of a piece of a column, and where they are missing (None, None: all of them).
+        tsv: it is TSV, of which quotes may be a part of fields.
 
     Returns:
         The columns' names, and the number of rows.
@@ -491,13 +543,13 @@ def learn_csv(
     Raises:
         ValueError: it is no table.
     """
-    file.seek(0)
-    names = _header(file, delimiter)
+    quoted = _is_quoted(file, delimiter) if tsv else True
+    names = _header(file, delimiter, quoted=quoted)
     if names is None or len(set(names)) < len(names):
-        raise ValueError("it has no header" if names is None else "two of its columns have one name")
+        raise ValueError("it has no header" if names is None else _TWICE)
     wrong_rows, findings = _WrongRows(), Findings()
     n_rows = 0
-    for batch in _reader(file, delimiter, names, ("",), wrong_rows):
+    for batch in _reader(file, delimiter, names, ("",), wrong_rows, quoted=quoted):
         for name in names:
             values = columns(name).learn(batch.column(name))
             if batch.num_rows:
@@ -524,6 +576,8 @@ def learn_parquet(file: BinaryIO, take: Callable[[str, str, Any, Any], None]) ->
     with open_parquet(file, size) as parquet:
         schema = parquet.schema_arrow
         types = {field.name: plain_type(field.type) for field in schema}
+        if len(types) < len(schema):
+            raise ValueError(_TWICE)
         flat = [field.name for field in schema if _is_flat(field.type)]
         for name, plain in types.items():
             take(name, plain, None, None)
