@@ -5,8 +5,10 @@ comes is held against the CRC32 that the store says, else against the ETag where
 parts. It is written beside its final name (or in a folder of the same file system), is on disk before it gets
 that name, and takes it in one step.
 
-One thread receives small objects (`upload_client.s3.multiplexer`); others write them, some at a time, because
-a disk takes many at once as quickly as one. Larger objects are fetched by threads that may wait: a block is
+One thread receives small objects (`upload_client.s3.multiplexer`), another writes them, and a third brings all
+of them that are written by then to the disk with one call, and under their names
+(`upload_client.support.flushing`). Where the file system has no such call, several threads write, and bring
+each there by itself. Larger objects are fetched by threads that may wait: a block is
 summed and written as soon as it has come, and while the disk takes a file, the next one comes. Large ones are
 fetched in ranges, as are others whose answers are cut each time. Which ranges are there is noted down beside
 the file, with the CRC32 of each: a later run reads them, and fetches the others only.
@@ -42,6 +44,7 @@ from upload_client.s3.wire import Answer, GetObject, GetRange
 from upload_client.support import failpoints
 from upload_client.support.atomic import claim
 from upload_client.support.file_names import on_disk
+from upload_client.support.flushing import Flusher, flush_one
 from upload_client.support.secrets import without_secrets
 from upload_client.transfer.window import within_window
 
@@ -60,6 +63,11 @@ _WRITERS: Final = 8
 _FETCHERS: Final = 8
 _BLOCK: Final = 256 * 1024
 _UNWRITTEN: Final = 16  # files that have come and are not on the disk
+_TOGETHER: Final = (
+    256  # small files that are written, open, and not on the disk; more than all writers may have
+)
+_ENOUGH: Final = _TOGETHER // 2  # of these, to bring them there
+_GATHERED: Final = 0.02  # seconds: for so long fewer are waited for
 _LARGE: Final = 6  # objects in ranges at once
 _TRIES: Final = 8
 _TRIES_AT_ONCE: Final = 3
@@ -160,6 +168,15 @@ def fetch_files(
         fetching.close()
 
 
+class _Written(NamedTuple):
+    """A small file that is written beside its final name, and claimed."""
+
+    task: FetchTask
+    temporary: str
+    crc32: str
+    fd: int
+
+
 class _FileSink:
     """Writes content into a file as it comes, and sums it up; see `upload_client.s3.wire.Sink`."""
 
@@ -196,7 +213,11 @@ class _Fetching:
         self._pace = Concurrency(n_threads, 256)
         self._lock = threading.Lock()
         self._small: deque[FetchTask] = deque()
-        self._written: deque[tuple[FetchTask, bytes | bytearray, str]] = deque()
+        self._written: deque[_Written] = deque()
+        self._enough = threading.Event()
+        self._open_files = threading.BoundedSemaphore(_TOGETHER)
+        self._device: int | None = None  # of the first small file
+        self._together = False
         self._held = 0
         self._ended: queue.SimpleQueue[list[FetchOutcome] | BaseException] = queue.SimpleQueue()
         self._folders: set[str] = set()
@@ -204,6 +225,9 @@ class _Fetching:
         self._unwritten = threading.BoundedSemaphore(_UNWRITTEN)
         self._blocks = threading.local()
         self._writers = ThreadPoolExecutor(_WRITERS, "fetch-write")
+        self._one_writer = ThreadPoolExecutor(1, "fetch-write-small")
+        self._flushing = ThreadPoolExecutor(1, "fetch-flush")
+        self._flusher = Flusher()
         self._fetchers = ThreadPoolExecutor(min(n_threads or _FETCHERS, _FETCHERS), "fetch")
         # Ranges wait behind no object that waits for its ranges.
         self._large = ThreadPoolExecutor(_LARGE, "fetch-large")
@@ -250,7 +274,8 @@ class _Fetching:
             self._multiplexer.thread.join(1.0)
         for pool in (self._large, self._fetchers):
             pool.shutdown(wait=True, cancel_futures=True)
-        self._writers.shutdown(wait=True)  # each of theirs sees that it has been stopped, and lets go
+        for pool in (self._writers, self._one_writer, self._flushing):
+            pool.shutdown(wait=True)  # each of theirs sees that it has been stopped, and lets go
         if self._wire is not None:
             self._wire.close()
 
@@ -290,8 +315,9 @@ class _Fetching:
         with self._lock:
             self._held += n_bytes
         self._pace.answered(n_bytes, time.monotonic(), busy=bool(self._small), n=len(batch))
+        writers = self._one_writer if self._together else self._writers
         for start in range(0, len(batch), _BATCH):
-            self._writers.submit(self._write, batch[start : start + _BATCH])
+            writers.submit(self._write, batch[start : start + _BATCH])
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
         """One that takes more than a request."""
@@ -331,30 +357,17 @@ class _Fetching:
         """Write some small files: first all, then all to the disk, then all under their names."""
         if self._stopped.is_set():
             return
-        outcomes: list[FetchOutcome] = []
-        written: list[tuple[FetchTask, str, str, int]] = []
         try:
-            for task, body, crc32 in batch:
-                try:
-                    temporary = self._temporary(task)
-                    fd = claim(temporary)
-                    os.ftruncate(fd, 0)
-                    written.append((task, temporary, crc32, fd))
-                    _write_all(fd, body, 0)
-                except (OSError, UnicodeEncodeError) as error:
-                    outcomes.append(_failure(task, error))
-                    if written and written[-1][0] is task:
-                        _drop(*written.pop()[1::2])
-            for task, temporary, crc32, fd in written:
-                try:
-                    self._take_place(task, temporary, fd)
-                except OSError as error:
-                    _drop(temporary)
-                    outcomes.append(_failure(task, error))
-                else:
-                    outcomes.append(
-                        FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32)
-                    )
+            written, outcomes = self._put_down(batch)
+            if self._together:
+                self._written.extend(written)
+                if len(self._written) >= _ENOUGH:
+                    self._enough.set()
+                self._flushing.submit(self._settle_written)
+            else:
+                outcomes += self._settle(written, [flush_one(each.fd) for each in written])
+            if outcomes:
+                self._ended.put(outcomes)
         except BaseException as error:  # noqa: BLE001 - whoever waits is told
             self._ended.put(error)
         finally:
@@ -362,14 +375,95 @@ class _Fetching:
                 self._held -= sum(task.size for task, _, _ in batch)
             if self._multiplexer is not None:
                 self._multiplexer.wake()
-        self._ended.put(outcomes)
+
+    def _put_down(
+        self, batch: list[tuple[FetchTask, bytes | bytearray, str]]
+    ) -> tuple[list[_Written], list[FetchOutcome]]:
+        """Write small files beside their final names; those that are written, and those that cannot be."""
+        written: list[_Written] = []
+        outcomes: list[FetchOutcome] = []
+        for task, body, crc32 in batch:
+            temporary, fd = "", -1
+            self._open_files.acquire()
+            try:
+                temporary = self._temporary(task)
+                fd = claim(temporary)
+                status = os.fstat(fd)
+                if status.st_size:
+                    os.ftruncate(fd, 0)
+                if self._device is None:
+                    self._device = status.st_dev
+                    self._together = self._flusher.takes(status.st_dev)
+                _write_all(fd, body, 0)
+                self._date(fd, temporary)
+            except (OSError, UnicodeEncodeError) as error:
+                self._open_files.release()
+                outcomes.append(_failure(task, error))
+                if fd >= 0:
+                    _drop(temporary, fd)
+            else:
+                written.append(_Written(task, temporary, crc32, fd))
+        return written, outcomes
+
+    def _settle_written(self) -> None:
+        """Bring all that has been written by now to the disk at once, and under its names."""
+        written: list[_Written] = []
+        if self._written and self._multiplexer is not None and self._multiplexer.flying:
+            self._enough.wait(_GATHERED)
+        self._enough.clear()
+        with contextlib.suppress(IndexError):
+            while True:
+                written.append(self._written.popleft())
+        if not written:
+            return  # those before have taken it along
+        try:
+            if self._stopped.is_set():
+                for each in written:
+                    _drop(each.temporary, each.fd)
+                    self._open_files.release()
+                return
+            outcomes = self._settle(written, self._flusher.flush([each.fd for each in written]))
+            assert self._device is not None
+            self._together = self._flusher.takes(self._device)
+            self._ended.put(outcomes)
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            self._ended.put(error)
+
+    def _settle(self, written: list[_Written], problems: list[OSError | None]) -> list[FetchOutcome]:
+        """Give small files their names, as far as they are on the disk."""
+        outcomes: list[FetchOutcome] = []
+        for (task, temporary, crc32, fd), problem in zip(written, problems, strict=True):
+            try:
+                self._rename(task, temporary, fd, problem)
+            except OSError as error:
+                _drop(temporary)
+                outcomes.append(_failure(task, error))
+            else:
+                outcomes.append(
+                    FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32)
+                )
+            finally:
+                self._open_files.release()
+        return outcomes
 
     def _take_place(self, task: FetchTask, temporary: str, fd: int) -> None:
         """Bring a file that is whole to the disk, and under its name; it is closed, whatever happens."""
+        problem = None
         try:
-            now = max(time.time_ns(), self._not_before_ns)
-            os.utime(fd if os.utime in os.supports_fd else temporary, ns=(now, now))
-            os.fsync(fd)
+            self._date(fd, temporary)
+        except OSError as error:
+            problem = error
+        self._rename(task, temporary, fd, problem or flush_one(fd))
+
+    def _date(self, fd: int, temporary: str) -> None:
+        now = max(time.time_ns(), self._not_before_ns)
+        os.utime(fd if os.utime in os.supports_fd else temporary, ns=(now, now))
+
+    def _rename(self, task: FetchTask, temporary: str, fd: int, problem: OSError | None) -> None:
+        """Give a file that is on the disk its name, unless there is a problem; it is closed in any case."""
+        try:
+            if problem is not None:
+                raise problem
             failpoints.reach("between:fetch:file")
             if os.name == "posix":  # as long as it is claimed: who claims it next finds another name
                 os.replace(temporary, on_disk(task.path))  # noqa: PTH105 - once a file

@@ -614,6 +614,54 @@ def test_a_file_is_closed_when_none_of_its_ranges_is_under_way_any_more(
     assert world.files("dst") == {}
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_no_small_file_has_its_name_before_it_is_on_the_disk(
+    world: World, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    for n in range(40):
+        world.put(f"src/{n:02}", f"content {n}")
+    there = Path(world.path("dst"))
+    on_disk: set[bytes] = set()
+
+    def bring(fds: list[int]) -> list[OSError | None]:
+        problems: list[OSError | None] = []
+        for fd in fds:
+            content = os.pread(fd, 100, 0)
+            on_disk.add(content)
+            problems.append(OSError(errno.EIO, "the disk is broken") if content == b"content 7" else None)
+        return problems
+
+    def rename(temporary: str, path: str) -> None:
+        content = Path(temporary).read_bytes()
+        assert content in on_disk
+        assert not Path(path).exists()
+        real(temporary, path)
+
+    real = os.replace
+    monkeypatch.setattr(os, "replace", rename)
+    monkeypatch.setattr(download, "flush_one", lambda fd: bring([fd])[0])
+    monkeypatch.setattr(download.Flusher, "takes", lambda *_: together)
+    monkeypatch.setattr(download.Flusher, "flush", lambda _, fds: bring(fds))
+    with pytest.raises(SyncFailed, match=r"1 of 40 files.*07: cannot be written here: the disk is broken"):
+        world.sync(world.uri("src/"), world.path("dst/"))
+    # Of the one that is not on the disk, nothing is left.
+    assert {path.name for path in there.iterdir()} == {f"{n:02}" for n in range(40)} - {"07"}
+    assert len(on_disk) == 40
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_more_small_files_than_may_be_open_at_once_all_come(
+    world: World, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    for n in range(60):
+        world.put(f"src/{n:02}", f"content {n}")
+    monkeypatch.setattr(download, "_TOGETHER", 2 * download._BATCH)
+    monkeypatch.setattr(download, "_WRITERS", 1)
+    monkeypatch.setattr(download.Flusher, "takes", lambda *_: together)
+    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 60
+    assert world.files("dst") == {f"{n:02}": f"content {n}" for n in range(60)}
+
+
 def test_objects_are_deleted_on_their_etags_and_whoever_was_replaced_is_asked_about_by_name(
     world: World,
 ) -> None:
@@ -689,6 +737,20 @@ def test_a_killed_sync_goes_on_without_what_is_there(world: World, monkeypatch: 
     assert Path(world.folder, "dst/large").read_bytes() == content
     assert fetched[0] <= 3 * 2**20
     assert [path.name for path in Path(world.folder, "dst").iterdir()] == ["large"]
+
+
+def test_of_many_small_files_a_killed_sync_leaves_whole_ones_and_the_next_brings_the_others(
+    world: World,
+) -> None:
+    files = {f"{n:02}": f"content {n}" for n in range(40)}
+    for name, content in files.items():
+        world.put(f"src/{name}", content)
+    killed(world, world.uri("src/"), world.path("dst/"), "between:fetch:file:9")
+    there = {name: content for name, content in world.files("dst").items() if not name.startswith(".")}
+    assert len(there) == 8
+    assert there.items() <= files.items()
+    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 32
+    assert world.files("dst") == files
 
 
 def test_a_fetch_that_is_stopped_in_good_order_keeps_the_ranges_that_have_come(
