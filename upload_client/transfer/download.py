@@ -5,8 +5,8 @@ comes is held against the CRC32 that the store says, else against the ETag where
 parts. It is written beside its final name (or in a folder of the same file system), is on disk before it gets
 that name, and takes it in one step.
 
-One thread receives small objects (`upload_client.s3.multiplexer`), another writes them, and a third brings all
-of them that are written by then to the disk with one call, and under their names
+One thread receives small objects (`upload_client.s3.multiplexer`), another writes them, and a third brings
+all that are written by then to the disk with one call, and under their names
 (`upload_client.support.flushing`). Where the file system has no such call, several threads write, and bring
 each there by itself. Larger objects are fetched by threads that may wait: a block is
 summed and written as soon as it has come, and while the disk takes a file, the next one comes. Large ones are
