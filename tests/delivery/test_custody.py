@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -346,6 +347,91 @@ def test_what_the_receiver_has_removed_by_its_own_record_is_accounted_for(custod
     assert verified(taken, *online, key=None)[0] == 3  # whoever wrote these records
     code, said = verified(taken, *online, "--json")
     assert (code, json.loads(said.splitlines()[-1])["accounted"]) == (0, len(FILES))
+
+
+def test_of_files_that_are_gone_those_are_accounted_for_that_a_record_names(custody, verified, tmp_path):
+    """And not as many others."""
+    delivery = custody.receiver.new_delivery()
+    assert delivery.run("--source", custody.root / "data").exit_code == 0
+    custody.receive(delivery, "sign")
+    bucket, a, d = custody.sandbox.landing_bucket, *(f"{delivery.landing}{path}" for path in FILES)
+    custody.s3.put_object(Bucket=bucket, Key=a, Body=b"of somebody else")
+    custody.receive(delivery, "remove", "--because", "withdrawn")
+    assert set(delivery.landed()) == {"a.csv"}  # as it was replaced
+    custody.s3.delete_object(Bucket=bucket, Key=a)
+    custody.s3.put_object(Bucket=bucket, Key=d, Body=FILES["b/d.txt"])
+    receipt = custody.fetch(delivery, tmp_path / "receipt.json")
+    online = ("--online", "--profile", custody.sandbox.profile)
+    code, said = verified(receipt, *online)  # one file is gone, and one was removed: another one
+    assert (code, "no signed record of the receiver says that exactly these were removed" in said) == (
+        3,
+        True,
+    )
+    custody.s3.delete_object(Bucket=bucket, Key=d)
+    custody.s3.put_object(Bucket=bucket, Key=a, Body=FILES["a.csv"])
+    code, said = verified(receipt, *online, "--json")
+    told = json.loads(said.splitlines()[-1])
+    assert (code, told["accounted"], told["accounted_how"]) == (0, 1, "by name")
+
+
+def test_a_record_from_before_records_told_which_files_accounts_for_as_many(custody, verified, taken):
+    """Where it is of a part of them."""
+    line = signed_anew(custody, lines_of(taken)[1], n_files=1, files_sha256=None)
+    line = signed_anew(custody, line, n=1, previous=decode_record(decode_envelope(line).payload).sha256)
+    root = f"{custody.delivery.dataset}/{custody.delivery.delivery_id}/staging/custody/00000001/"
+    control, landing = custody.sandbox.control_bucket, custody.sandbox.landing_bucket
+    keys = [f"{root}{n:08d}.json" for n in (1, 2, 3)]
+    kept = [custody.s3.get_object(Bucket=control, Key=key)["Body"].read() for key in keys]
+    for key in keys:
+        custody.s3.delete_object(Bucket=control, Key=key)
+    custody.s3.put_object(Bucket=control, Key=keys[0], Body=line)
+    beside(taken).unlink()
+    back = f"{custody.delivery.landing}a.csv"
+    custody.s3.put_object(Bucket=landing, Key=back, Body=FILES["a.csv"])
+    try:
+        code, said = verified(taken, "--online", "--profile", custody.sandbox.profile)
+    finally:
+        custody.s3.delete_object(Bucket=landing, Key=back)
+        for key, body in zip(keys, kept, strict=True):
+            custody.s3.put_object(Bucket=control, Key=key, Body=body)
+    assert (code, "its record does not say which" in said) == (0, True), said
+
+
+def test_a_thousand_objects_of_others_keep_nobody_from_walking_or_going_on(custody, verified, tmp_path):
+    delivery = custody.receiver.new_delivery()
+    assert delivery.run("--source", custody.root / "data").exit_code == 0
+    another = tmp_path / "another.key"
+    assert main(["receiver", "key", "make", str(another)]) == 0
+    line = planted(custody, another, lines_of(custody.receipt)[0])
+    root = f"{delivery.dataset}/{delivery.delivery_id}/staging/custody/00000001/"
+    for n in range(1, 1005):
+        body = line if n == 1 else planted(custody, another, line, note=str(n)) if n < 1003 else b"x"
+        custody.s3.put_object(Bucket=custody.sandbox.control_bucket, Key=f"{root}{n:08d}.json", Body=body)
+    custody.receive(delivery, "sign")
+    custody.receive(delivery, "close")
+    code, said = verified(custody.fetch(delivery, tmp_path / "receipt.json"))
+    assert (code, "1 record, none missing" in said) == (0, True)
+
+
+def test_a_receiver_closes_what_a_provider_made_up_and_signs_nothing_about_it(custody, capsys):
+    delivery = custody.receiver.new_delivery()
+    assert delivery.run("--source", custody.root / "data").exit_code == 0
+    key = f"{delivery.dataset}/{delivery.delivery_id}/staging/receipt/00000001.json"
+    control = custody.sandbox.control_bucket
+    receipt = custody.s3.get_object(Bucket=control, Key=key)["Body"].read()
+    forged = receipt.replace(b'"judged_by":"', b'"judged_by":"x')
+    digest = hashlib.sha256(re.sub(rb",?\n\],\n.*", b"\n", forged.split(b'"files":[\n')[1], flags=re.DOTALL)
+                            .replace(b",\n", b"\n")).hexdigest()  # fmt: skip
+    forged = re.sub(rb'"files_sha256":"[0-9a-f]{64}"', f'"files_sha256":"{digest}"'.encode(), forged)
+    custody.s3.put_object(Bucket=control, Key=key, Body=forged)
+    capsys.readouterr()
+    custody.receive(delivery, "close", "--note", "enough")
+    said = capsys.readouterr().out
+    assert "closed: nothing more is sent" in said
+    assert "not recorded in its custody chain: the receiver's own logs do not prove the receipt" in said
+    assert "another validator" in said
+    custody.receive(delivery, "remove", "--because", "withdrawn", code=1)
+    assert set(delivery.landed()) == set(FILES)
 
 
 def test_a_receipt_in_a_bucket_brings_its_records(custody, verified):

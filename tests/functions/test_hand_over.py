@@ -50,7 +50,7 @@ from upload_client.functions.hand_over.work import (
 )
 from upload_client.receipts import custody, signing
 from upload_client.receipts.custody import Recorder, stored_chain
-from upload_client.receipts.hand_overs import last_hand_over
+from upload_client.receipts.hand_overs import closing, last_hand_over
 from upload_client.receipts.signing import make_key, open_key
 from upload_client.s3.bucket import NotFound, PreconditionFailed
 
@@ -218,8 +218,26 @@ def test_what_a_provider_writes_for_a_receipt_moves_nothing_on(
             request = HandOverRequest(dataset="D", delivery_id="Y", to=place.job().to, step=step)
             with pytest.raises(HandOverRefused, match=re.escape(said)):
                 HandOverHandler().handle(request)
+        # Nor is anything removed by it, or chained to it.
+        _, files, digest, head = read_receipt(place.control, place.layout)
+        removal = Removal(place.control, place.landing, place.layout, "withdrawn")
+        before = place.landed()
+        with pytest.raises(HandOverRefused, match=re.escape(said)):
+            remove_delivery(removal, (head, digest, files), place.told.append)
+        assert place.landed() == before
+        assert closing(place.control, place.layout) is None
     assert place.archived() == {}
     assert place.record() is None
+
+
+def test_what_is_gone_already_keeps_nobody_from_removing_the_rest(place: Place) -> None:
+    """As after a removal that was ended, or a rule of the bucket; nothing but the logs has to prove it."""
+    _, files, digest, head = read_receipt(place.control, place.layout)
+    place.landing.rm("a.csv")
+    removal = Removal(place.control, place.landing, place.layout, "expired")
+    removed, _ = remove_delivery(removal, (head, digest, files), place.told.append)
+    assert (removed.n, len(removed.gone)) == (len(FILES) - 1, len(FILES))
+    assert place.landed() == {}
 
 
 def test_only_what_the_receipt_names_is_copied_and_removed(place: Place) -> None:
@@ -477,7 +495,8 @@ def test_a_record_whose_answer_was_lost_is_kept_as_every_other(
 
     monkeypatch.setattr(place.control, "put", lost)
     recorder = Recorder(open_key(str(tmp_path / "key")), retain_days=30)
-    made = custody.record_last(place.control, place.layout, Happened("closed"), recorder)
+    _, _, sha256, head = read_receipt(place.control, place.layout)
+    made = custody.record(place.control, place.layout, head, sha256, Happened("closed"), recorder)
     assert kept == [(place.layout.custody(3, made.n), 30)]
     assert len(stored_chain(place.control, place.layout, 3).lines) == 1
 

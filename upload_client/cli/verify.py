@@ -219,6 +219,7 @@ def verify(
         from upload_client.receipts.custody import (  # noqa: PLC0415 # imports boto3
             ChainBroken,
             Custody,
+            accounted,
             begins_with,
             read_chain,
             stored_chain,
@@ -256,7 +257,11 @@ def verify(
             file.write("difference,path,message\r\n")
             reports.append(lambda each: file.write(_row(each)))
 
+        gone: set[str] = set()
+
         def report(difference: Difference) -> None:
+            if chain and difference.kind == "gone":
+                gone.add(difference.path)
             for tell in reports:
                 tell(difference)
 
@@ -305,15 +310,16 @@ def verify(
             custody = custody or walk(lines, keys, path, checked.head, checked.sha256, expect_last, foreign)
             if not as_json:
                 _say_custody(custody, online=online)
+        how = "no" if custody is None else accounted(custody, path, checked.head, gone)
     states = (proof.state, dating.state, *([] if custody is None else [custody.state]))
     signatures = (proof.state, *([] if custody is None else [custody.state]))
-    accounted = _accounted(custody, checked, findings)
+    n_accounted = 0 if how == "no" else len(gone)
     unproven = (
         "refused" in states
         or expected is False
         or (require_signature and not {"signed", "none"}.issuperset(signatures))
     )
-    code = 3 if findings.n > accounted or unproven else 0
+    code = 3 if findings.n > n_accounted or unproven else 0
     if as_json:
         head = checked.head
         _print_line(
@@ -334,7 +340,8 @@ def verify(
             opened=dict(checked.opened),
             delivered_by={"login": head.delivered_by.login, "host": head.delivered_by.host},
             counts=findings.counts,
-            accounted=accounted,
+            accounted=n_accounted,
+            accounted_how=how,
             signature=_as_fields(proof),
             dated=dating._asdict(),
             expected=expected,
@@ -342,29 +349,19 @@ def verify(
         )
     else:
         _say_differences(findings, output)
-        if accounted:
+        if how == "by name":
             click.echo(
                 "the receiver has removed that, as the custody chain says: nothing is gone without a record"
             )
+        elif how == "by number":
+            click.echo(
+                "the receiver has removed as many, as the custody chain says; its record does not say which"
+            )
+        elif chain and gone:
+            click.echo("no signed record of the receiver says that exactly these were removed")
         elif findings.counts["gone"] and not chain:
             click.echo("whether the receiver has removed that, its signed records tell: --chain --key FILE")
     return code
-
-
-def _accounted(custody: Custody | None, checked: Checked, findings: Findings) -> int:
-    """The number of files that are gone from landing by the receiver's own signed record."""
-    if custody is None or custody.state != "signed":
-        return 0
-    n_removed = max(
-        (
-            each.n_files or 0
-            for each in custody.records
-            if each.event in ("removed", "withdrawn", "expired") and each.place == checked.head.landing
-        ),
-        default=0,
-    )
-    n = findings.counts["gone"]
-    return n if n <= n_removed else 0
 
 
 def _say_hand_over(places: Places, sha256: str) -> None:

@@ -23,6 +23,7 @@ from upload_client.core.values import value
 __all__ = [
     "EVENTS",
     "MAX_LINE",
+    "MAX_LOOKED",
     "MAX_RECORDS",
     "BadChain",
     "CustodyRecord",
@@ -52,6 +53,8 @@ EVENTS: Final[dict[Event, str]] = {
 
 MAX_RECORDS: Final = 1000
 """Records of a chain."""
+MAX_LOOKED: Final = 10_000
+"""Objects, or lines, among which they are looked for: others may have put theirs there."""
 MAX_LINE: Final = 16 * 1024
 """Bytes of the line of a record: of ours has 2 KiB."""
 MAX_NOTE: Final = 500
@@ -85,7 +88,8 @@ class Happened:
         place: ``s3://bucket/prefix/``: the archive, or the landing place; None where there is none to it.
         n_files: of the receipt's files, those that it is about; None as `place`.
         n_bytes: their bytes; None as `place`.
-        files_sha256: of a hand-over, as `upload_client.core.hand_over.HandOver` has it, hex; else None.
+        files_sha256: of a hand-over, as `upload_client.core.hand_over.HandOver` has it, hex; of a removal the
+            same of the files that are gone (records of before have none); else None.
         note: the receiver's words, one line; may be empty.
     """
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from upload_client.core.attestation import BadSignature, Envelope, decode_envelope
 from upload_client.core.custody import (
     MAX_LINE,
+    MAX_LOOKED,
     MAX_RECORDS,
     BadChain,
     CustodyRecord,
@@ -36,10 +37,10 @@ from upload_client.core.layout import Layout, number
 from upload_client.core.receipt import ReceiptHead
 from upload_client.core.text import for_log
 from upload_client.core.times import timestamp
-from upload_client.errors import DeliveryError, NotComplete, UsageError
+from upload_client.errors import DeliveryError, UsageError
 from upload_client.receipts.retention import Mode, retain
 from upload_client.receipts.signing import LibraryNeeded, PublicKey, SigningKey, sign_payload, signed_by
-from upload_client.receipts.store import last_receipt, open_receipt, open_stored_receipt
+from upload_client.receipts.store import open_receipt
 from upload_client.s3.bucket import (
     Bucket,
     NotFound,
@@ -56,12 +57,12 @@ __all__ = [
     "Custody",
     "Recorder",
     "Stored",
+    "accounted",
     "begins_with",
     "bring_chain",
     "chain_in",
     "read_chain",
     "record",
-    "record_last",
     "stored_chain",
     "walk",
 ]
@@ -69,6 +70,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 _TRIES = 5
 
+Accounted = Literal["no", "by number", "by name"]
 State = Literal["none", "not checked", "signed", "refused"]
 
 
@@ -197,6 +199,8 @@ def record(
             signer=f"upload-client {version('upload-client')}",
         )
         line = sign_payload(by.key, encode_record(made), one_line=True)
+        if len(own) >= MAX_RECORDS:
+            raise ChainBroken(f"its chain has {len(own):,} records, and none may have more")
         first = own[-1][0] + 1 if own else 1
         there = layout.custody(head.epoch, next(at for at in count(first) if at not in stored.taken))
         try:
@@ -247,27 +251,6 @@ def _keep(control: Bucket, key: str, by: Recorder, clock: Clock) -> None:
         _log.warning("the record %s can be deleted by others: %s", key, for_log(str(error), 500))
 
 
-def record_last(
-    control: Bucket, layout: Layout, happened: Happened, by: Recorder, clock: Clock = SYSTEM
-) -> CustodyRecord:
-    """Record something that has happened to what the last receipt of a delivery names; see `record`.
-
-    Raises:
-        NotComplete: there is no receipt.
-    """
-    last = last_receipt(control, layout)
-    epoch = None if last is None else number(last)
-    if last is None or epoch is None:
-        raise NotComplete(
-            f"there is no receipt of {layout.dataset}/{layout.delivery_id}: the delivery is not complete"
-        )
-    with open_stored_receipt(control, last) as reader:
-        for _ in reader:
-            pass
-        head, sha256 = reader.head, reader.sha256
-    return record(control, layout, head, sha256, happened, by, clock)
-
-
 # ------------------------------------------------------------------------------------------------- reading
 
 
@@ -283,9 +266,11 @@ def stored_chain(control: Bucket, layout: Layout, epoch: int) -> Stored:
 
 def chain_in(bucket: Bucket, prefix: str = "") -> Stored:
     """The lines of the chain below a prefix of a bucket; see `stored_chain`."""
-    keys = sorted(info.key for info in repeat_while_lost(lambda: list(bucket.list(prefix))))
-    if len(keys) > MAX_RECORDS:
-        raise ChainBroken(f"there are {len(keys):,} objects below {bucket.prefix}{prefix}")
+    keys = sorted(
+        info.key for info in repeat_while_lost(lambda: list(islice(bucket.list(prefix), MAX_LOOKED + 1)))
+    )
+    if len(keys) > MAX_LOOKED:
+        raise ChainBroken(f"there are more than {MAX_LOOKED:,} objects below {bucket.prefix}{prefix}")
     lines: dict[int, bytes] = {}
     foreign: list[str] = []
     taken: set[int] = set()
@@ -343,7 +328,7 @@ def read_chain(receipt: Path) -> list[bytes]:
     lines: list[bytes] = []
     try:
         with path.open("rb") as file:
-            while len(lines) <= MAX_RECORDS and (line := file.readline(MAX_LINE + 1)):
+            while len(lines) <= MAX_LOOKED and (line := file.readline(MAX_LINE + 1)):
                 lines.append(line)
     except FileNotFoundError:
         return []
@@ -393,9 +378,9 @@ def walk(
     chain: list[tuple[bytes, CustodyRecord]] = []
     signers: list[PublicKey] = []
     try:
-        for n, line in chosen:
+        for nth, (n, line) in enumerate(chosen, 1):
             with _at(n):
-                chain.append((line, _record_of(n, line, keys, signers)))
+                chain.append((line, _record_of(nth, line, keys, signers)))
         records = check_chain(chain, head, sha256)
         _check_handed_over([each for each in records if each.event == "handed over"], receipt)
     except BadChain as error:
@@ -453,6 +438,44 @@ def _record_of(n: int, line: bytes, keys: Sequence[PublicKey], signers: list[Pub
     if keys:
         signers.append(signed_by(envelope, keys))
     return decode_record(envelope.payload)
+
+
+def accounted(custody: Custody, receipt: Path, head: ReceiptHead, gone: Collection[str]) -> Accounted:
+    """Tell whether the receiver's own records say of files that are gone from landing that they removed them.
+
+    Args:
+        custody: the chain, walked.
+        receipt: its file.
+        head: of the receipt.
+        gone: paths of the files that are no longer there.
+
+    Returns:
+        ``by name``, where a record is of all files of the receipt, or of exactly these; ``by number``, where
+        one from before records told which is of at least as many; else ``no``.
+
+    Raises:
+        UsageError: the receipt cannot be read.
+    """
+    if custody.state != "signed" or not gone:
+        return "no"
+    removals = [
+        each
+        for each in custody.records
+        if each.event in ("removed", "withdrawn", "expired") and each.place == head.landing
+    ]
+    if any(each.n_files == head.n_files for each in removals):
+        return "by name"
+    named = {each.files_sha256 for each in removals if each.files_sha256 is not None}
+    if named:
+        digest = hashlib.sha256()
+        with open_receipt(receipt) as files:
+            for each in files:
+                if each.path in gone:
+                    digest.update(archived_line(each.path, each.size, each.crc32))
+        if digest.hexdigest() in named:
+            return "by name"
+    unnamed = (each.n_files or 0 for each in removals if each.files_sha256 is None)
+    return "by number" if len(gone) <= max(unnamed, default=0) else "no"
 
 
 def _check_handed_over(records: Sequence[CustodyRecord], receipt: Path) -> None:

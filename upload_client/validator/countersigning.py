@@ -108,6 +108,8 @@ def check_proven(
     sha256: str,
     key: PublicKey | None = None,
     clock: Clock = SYSTEM,
+    *,
+    may_be_gone: bool = False,
 ) -> None:
     """Make sure that the receiver's own logs prove a receipt: whoever may write a receipt is the provider.
 
@@ -119,6 +121,7 @@ def check_proven(
         sha256: of the receipt, hex.
         key: the receiver's own: what it has signed was proven; None: the logs are read.
         clock: the machine's.
+        may_be_gone: whether files need not lie in the landing bucket any more.
 
     Raises:
         NotSigned: it says what is not proven.
@@ -127,7 +130,8 @@ def check_proven(
     """
     if key is not None and _signed(control, layout, key, head, sha256) is not None:
         return
-    _, found = _proven(control, landing, layout, head.epoch, folded(control, layout, clock))
+    history = folded(control, layout, clock)
+    _, found = _proven(control, landing, layout, head.epoch, history, may_be_gone=may_be_gone)
     if found != sha256:
         raise NotSigned("the receipt was exchanged while it was read")
 
@@ -155,11 +159,17 @@ def countersign_last(
 
 
 def _proven(
-    control: Bucket, landing: Bucket, layout: Layout, epoch: int, history: DeliveryHistory
+    control: Bucket,
+    landing: Bucket,
+    layout: Layout,
+    epoch: int,
+    history: DeliveryHistory,
+    *,
+    may_be_gone: bool = False,
 ) -> tuple[ReceiptHead, str]:
     """The head of the receipt and its SHA-256, once all it says is proven."""
     there, seen = bytearray(len(history)), bytearray(len(history))
-    for entry in landing.list():
+    for entry in () if may_be_gone else landing.list():
         row = history.row(entry.key)
         if row is not None and history.uploads.lies(row, entry.size, entry.etag):
             there[row] = 1
@@ -172,7 +182,7 @@ def _proven(
             # Nearly all its lines are those that the logs would make: only others are taken apart.
             for each in reader.against(due(history.valid(), head.schema_version)):
                 row = each.row if isinstance(each, Due) else _judged(each, history)
-                if not there[row]:
+                if not (there[row] or may_be_gone):
                     raise NotSigned(
                         f"{_named(each.path)} lies no longer in the landing bucket as it was judged"
                     )

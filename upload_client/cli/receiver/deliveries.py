@@ -158,31 +158,40 @@ def close(
     from upload_client.core.custody import Happened  # noqa: PLC0415 # not for --help
     from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
     from upload_client.errors import NotComplete  # noqa: PLC0415 # not for --help
-    from upload_client.receipts.custody import record_last  # noqa: PLC0415 # imports boto3
-    from upload_client.receiver.process import control_bucket, recorder  # noqa: PLC0415 # imports boto3
+    from upload_client.functions.hand_over.removal import HandOverRefused, check_receipt  # noqa: PLC0415
+    from upload_client.functions.hand_over.work import read_receipt  # noqa: PLC0415
+    from upload_client.receipts.custody import record  # noqa: PLC0415 # imports boto3
+    from upload_client.receiver.process import buckets, recorder  # noqa: PLC0415 # imports boto3
 
     settings = receiver_settings(stack, region, on)
     by = recorder(settings)
     layout = settings.layout(dataset, delivery_id, "sample" if sample else "staging")
-    control = control_bucket(settings, layout)
+    control, landing = buckets(settings, layout)
     if reopen:
         control.rm(layout.closed)
     else:
         control.put(
             layout.closed, Closed(timestamp(time.time()), note).encode(), content_type="application/json"
         )
-    n = None
+    n, why_not = None, None
     if by is not None:
         with contextlib.suppress(NotComplete):  # of what has no receipt nothing can be chained to it
             event: Event = "reopened" if reopen else "closed"
-            n = record_last(control, layout, Happened(event, note=note), by).n
+            try:
+                _, _, sha256, head = read_receipt(control, layout)
+                check_receipt(control, landing, layout, head, sha256, by, may_be_gone=True)
+                n = record(control, layout, head, sha256, Happened(event, note=note), by).n
+            except HandOverRefused as error:  # nothing is signed about what a provider may have made up
+                why_not = str(error)
     if as_json:
         told = {"dataset": dataset, "delivery_id": delivery_id, "closed": not reopen, "note": note}
-        print_json("closing", {**told, "custody_record": n})
+        print_json("closing", {**told, "custody_record": n, "not_recorded": why_not})
     else:
         say(f"{dataset}/{delivery_id} is {'open again' if reopen else 'closed: nothing more is sent'}")
         if n is not None:
             say(f"record {n} of its custody chain")
+        if why_not is not None:
+            say(f"not recorded in its custody chain: {why_not}")
 
 
 @click.command(
@@ -200,7 +209,7 @@ def close(
             "Exit codes",
             (
                 ("0", "removed, or it was before"),
-                ("1", "a bucket refuses, or what is there is not as it should be"),
+                ("1", "a bucket refuses, or the receipt is not proven by the receiver's own logs"),
                 ("8", "there is no receipt: the delivery is not complete"),
                 ("11", "it is handed over, removed or delivered to at this moment: run it again later"),
             ),

@@ -5,6 +5,7 @@ A hand-over does it at its end; a receiver does it to a delivery that is withdra
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from upload_client.control.identity import new_agent_id
 from upload_client.control.lock import Lock
 from upload_client.core.closing import Closed
 from upload_client.core.custody import CustodyRecord, Happened
+from upload_client.core.hand_over import archived_line
 from upload_client.core.layout import Layout
 from upload_client.core.receipt import ReceiptHead
 from upload_client.core.text import counted
@@ -25,14 +27,34 @@ from upload_client.receipts.store import last_receipt
 from upload_client.s3.bucket import Bucket, repeat_while_lost
 from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
+from upload_client.validator.countersigning import NotSigned, check_proven
 
-__all__ = ["LEASE", "NamedFile", "Removal", "Removed", "Why", "remove_delivery", "remove_named"]
+__all__ = [
+    "LEASE",
+    "HandOverRefused",
+    "NamedFile",
+    "Removal",
+    "Removed",
+    "Why",
+    "check_receipt",
+    "remove_delivery",
+    "remove_named",
+]
 
 _LOOK = 1000  # objects, before each of which it is made sure that the lock is held
 LEASE = 60  # seconds for which one that died keeps the next one out
 
 Why = Literal["withdrawn", "expired"]
 """Why a delivery is removed that was not handed over."""
+
+
+class HandOverRefused(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
+    """Landing, or the archive, has something else than the receipt names. Nothing was removed."""
+
+    hint = (
+        "`upload-client verify RECEIPT --online` tells what became of each file; nothing was removed, and"
+        " what is in the archive already stays there."
+    )
 
 
 class NamedFile(NamedTuple):
@@ -50,7 +72,7 @@ class Removed(NamedTuple):
     Attributes:
         n: objects that were deleted now.
         n_stay: objects under names of the receipt that are others than it names, and stay.
-        gone: files of the receipt of which nothing is left there.
+        gone: files of the receipt of which nothing is left there, in its order.
     """
 
     n: int
@@ -61,7 +83,50 @@ class Removed(NamedTuple):
         self, event: Literal["removed", "withdrawn", "expired"], place: str, note: str = ""
     ) -> Happened:
         """The event that is to be recorded."""
-        return Happened(event, place, len(self.gone), sum(each.size for each in self.gone), None, note)
+        digest = hashlib.sha256()
+        for each in self.gone:
+            digest.update(archived_line(each.path, each.size, each.crc32))
+        n_bytes = sum(each.size for each in self.gone)
+        return Happened(event, place, len(self.gone), n_bytes, digest.hexdigest(), note)
+
+
+def check_receipt(
+    control: Bucket,
+    landing: Bucket,
+    layout: Layout,
+    head: ReceiptHead,
+    sha256: str,
+    recorder: Recorder | None = None,
+    clock: Clock = SYSTEM,
+    *,
+    may_be_gone: bool = False,
+) -> None:
+    """Make sure that a receipt says nothing that the receiver's own logs do not prove.
+
+    Args:
+        control: the control bucket, at the delivery's root.
+        landing: the landing bucket, at the delivery's prefix.
+        layout: which delivery.
+        head: of the receipt.
+        sha256: of the receipt, hex.
+        recorder: has the receiver's key; what that has signed was proven.
+        clock: the machine's.
+        may_be_gone: whether files need not lie in landing any more.
+
+    Raises:
+        HandOverRefused: it does.
+        LogBroken: a log is no chain.
+        StoreError: something could not be read.
+    """
+    key = None if recorder is None else recorder.key.public
+    try:
+        check_proven(control, landing, layout, head, sha256, key, clock, may_be_gone=may_be_gone)
+    except NotSigned as error:
+        raise HandOverRefused(
+            f"the receiver's own logs do not prove the receipt: {error}",
+            hint="See who wrote it: a provider's program writes none for files that were not called valid."
+            " Nothing was copied or removed.",
+        ) from None
 
 
 def remove_named(landing: Bucket, files: Sequence[NamedFile], check_held: Callable[[], object]) -> Removed:
@@ -126,7 +191,8 @@ def remove_delivery(
 ) -> tuple[Removed, CustodyRecord | None]:
     """Close a delivery, remove from landing what its receipt names, and record that.
 
-    Run again, it goes on; done twice, it does nothing.
+    Run again, it goes on; done twice, it does nothing. The receiver's own logs have to prove the receipt, as
+    for a hand-over, but not that the files lie there still.
 
     Args:
         job: what.
@@ -134,6 +200,7 @@ def remove_delivery(
         say: hears what is done, a line each.
 
     Raises:
+        HandOverRefused: the receiver's own logs do not prove the receipt; nothing was removed.
         Locked: somebody hands it over, or removes it, at this moment; or a run of the provider is at work.
         ChainBroken: what lies where the record would is no custody chain.
         DeliveryError: the receipt names another landing place, or is not the last one any more; nothing was
@@ -148,6 +215,10 @@ def remove_delivery(
             " nothing was removed",
             hint="Run it with the settings of the place where the files are.",
         )
+    _check_last(job, head)
+    check_receipt(
+        job.control, job.landing, job.layout, head, sha256, job.recorder, job.clock, may_be_gone=True
+    )
     lock = Lock(
         job.control,
         job.layout.handing_over,
@@ -170,11 +241,7 @@ def remove_delivery(
         Lock(
             job.control, job.layout.owned, agent_id=new_agent_id(), lease_seconds=LEASE, clock=job.clock
         ).check_free()
-        if last_receipt(job.control, job.layout) != job.layout.receipt(head.epoch):
-            raise DeliveryError(
-                "a run of the provider has written another receipt meanwhile; nothing was removed",
-                hint="Run it again: it removes what the new receipt names.",
-            )
+        _check_last(job, head)
         removed = remove_named(job.landing, files, lock.check_held)
         say(f"removed {counted(removed.n, 'file')} from landing")
         if removed.n_stay:
@@ -189,3 +256,11 @@ def remove_delivery(
         return removed, made
     finally:
         lock.release()
+
+
+def _check_last(job: Removal, head: ReceiptHead) -> None:
+    if last_receipt(job.control, job.layout) != job.layout.receipt(head.epoch):
+        raise DeliveryError(
+            "a run of the provider has written another receipt meanwhile; nothing was removed",
+            hint="Run it again: it removes what the new receipt names.",
+        )

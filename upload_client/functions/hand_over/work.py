@@ -41,7 +41,13 @@ from upload_client.core.receipt import BadReceipt, ReceiptHead
 from upload_client.core.text import counted, for_terminal
 from upload_client.core.times import timestamp
 from upload_client.errors import DeliveryError, NotComplete, UsageError
-from upload_client.functions.hand_over.removal import LEASE, NamedFile, remove_named
+from upload_client.functions.hand_over.removal import (
+    LEASE,
+    HandOverRefused,
+    NamedFile,
+    check_receipt,
+    remove_named,
+)
 from upload_client.receipts.custody import Recorder
 from upload_client.receipts.custody import record as record_custody
 from upload_client.receipts.hand_overs import last_hand_over, read_record
@@ -59,7 +65,6 @@ from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.looking import look_at
-from upload_client.validator.countersigning import NotSigned, check_proven
 
 __all__ = [
     "HandOverRefused",
@@ -81,15 +86,6 @@ _log = logging.getLogger(__name__)
 
 _FEW: Final = 5
 _TRIES: Final = 3
-
-
-class HandOverRefused(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
-    """Landing, or the archive, has something else than the receipt names. Nothing was removed."""
-
-    hint = (
-        "`upload-client verify RECEIPT --online` tells what became of each file; nothing was removed, and"
-        " what is in the archive already stays there."
-    )
 
 
 @dataclass(frozen=True)
@@ -414,33 +410,6 @@ def read_receipt(control: Bucket, layout: Layout) -> tuple[str, list[NamedFile],
     except BadReceipt as error:
         raise HandOverRefused(
             f"{control.prefix}{key} is no receipt: {error}", hint="See who wrote it; docs/runbook.md."
-        ) from None
-
-
-def check_receipt(
-    control: Bucket,
-    landing: Bucket,
-    layout: Layout,
-    head: ReceiptHead,
-    sha256: str,
-    recorder: Recorder | None = None,
-    clock: Clock = SYSTEM,
-) -> None:
-    """Make sure that a receipt says nothing that the receiver's own logs do not prove.
-
-    Raises:
-        HandOverRefused: it does.
-        LogBroken: a log is no chain.
-        StoreError: something could not be read.
-    """
-    key = None if recorder is None else recorder.key.public
-    try:
-        check_proven(control, landing, layout, head, sha256, key, clock)
-    except NotSigned as error:
-        raise HandOverRefused(
-            f"the receiver's own logs do not prove the receipt: {error}",
-            hint="See who wrote it: a provider's program writes none for files that were not called valid."
-            " Nothing was copied or removed.",
         ) from None
 
 
