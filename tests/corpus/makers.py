@@ -283,6 +283,29 @@ def tiff(name: str) -> bytes:
     return file.getvalue()
 
 
+@makes("picture.png", "picture.jpg", "moving.gif", "picture.webp", "picture.bmp")
+def picture(name: str) -> bytes:
+    pillow = pytest.importorskip("PIL.Image")
+    images = [pillow.frombytes("RGB", (60, 50), noise(9000, seed)) for seed in (1, 2)]
+    more = {"save_all": True, "append_images": images[1:]} if name == "moving.gif" else {}
+    file = io.BytesIO()
+    images[0].save(file, {"jpg": "JPEG"}.get(name[-3:], name.rpartition(".")[2]), **more)
+    return file.getvalue()
+
+
+@makes("array.npy", "arrays.npz", "array.npy.gz", "objects.npy", "several.npy")
+def numpy(name: str) -> bytes:
+    np = pytest.importorskip("numpy")
+    file = io.BytesIO()
+    if name == "arrays.npz":
+        np.savez(file, a=np.arange(3000), b=np.array([], "f4"))
+        return file.getvalue()
+    np.save(file, np.array([{"a": 1}, None] * 50) if name == "objects.npy" else np.arange(3000))
+    if name == "several.npy":
+        np.save(file, np.ones((9, 9), order="F"))
+    return gzip.compress(file.getvalue()) if name.endswith("gz") else file.getvalue()
+
+
 @makes("points.las", "points.laz", "six.las")
 def las(name: str) -> bytes:
     laspy, np = pytest.importorskip("laspy"), pytest.importorskip("numpy")

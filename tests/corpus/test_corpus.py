@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,14 @@ WITHOUT_END = {
     *("plain.pdf", "streams.pdf", "rows.vot", "packed.vot"),  # the end of their last line
     *("one.grib", "two.grib2"),  # each message has an end
     "tree.asdf",  # what is cut is the index of its blocks, which may be left out
+    "moving.gif",  # some leave out the byte that ends it
     "deflated.dcm",  # its last bytes are padding, or say again that it ends
     "points.laz",  # the table at its end is packed, and its length not told
 }
 WITH_CHECKSUMS = {
     *("table.csv.gz", "table.csv.bz2", "table.csv.xz", "data.zip", "data.tar.gz", "table.parquet"),
     *("image.fits", "image.fits.gz", "tree.asdf", "volume.nii.gz", "reads.bam", "reads.cram"),
-    *("packed.tif", "plain.mcap", "sum.cdf", "indexed.mzML"),
+    *("picture.png", "arrays.npz", "array.npy.gz", "packed.tif", "plain.mcap", "sum.cdf", "indexed.mzML"),
     *("calls.vcf.gz", "calls.bcf", "reads.fastq.gz"),
 }
 
@@ -357,3 +359,69 @@ def test_netcdf_has_the_name_of_cdf_as_well():
     data = MAKERS["classic.nc"]()
     assert opened("a.cdf", data) == ""
     assert opened("a.cdf", data[:-9])
+
+
+@pytest.mark.parametrize("name", ["picture.jpg", "picture.png", "moving.gif", "picture.webp", "picture.bmp"])
+def test_a_picture_is_opened_whatever_stands_behind_it_and_not_as_another_kind(name):
+    data = MAKERS[name]()
+    assert opened(name, data + b"more") == ""
+    assert opened(name, b"<!DOCTYPE html>" + data) != ""
+    others = [other for other in MAKERS if other.startswith(("picture", "moving")) and other != name]
+    assert [other for other in others if not opened(other, data)] == []
+
+
+def test_a_gif_may_lack_the_block_that_ends_it_and_no_image():
+    data = MAKERS["moving.gif"]()
+    assert data.endswith(b"\0;")
+    assert opened("a.gif", data[:-1]) == ""
+    assert "cut" in opened("a.gif", data[:-2])
+    colours = 3 << ((data[10] & 7) + 1)
+    assert "damaged" in opened("a.gif", data[: 13 + colours])
+
+
+def test_restarts_progression_and_a_thumbnail_with_an_end_of_its_own_are_no_end_of_a_jpeg():
+    pillow = pytest.importorskip("PIL.Image")
+    image = pillow.frombytes("RGB", (90, 60), bytes(i * 7919 % 251 for i in range(16200)))
+    plain = io.BytesIO()
+    image.save(plain, "JPEG")
+    for how in ({"progressive": True}, {"restart_marker_rows": 1}, {"comment": plain.getvalue()}):
+        file = io.BytesIO()
+        image.save(file, "JPEG", **how)
+        data = file.getvalue()
+        assert (how, opened("a.jpg", data)) == (how, "")
+        assert [n for n in (1, 2, 9, len(data) // 2) if not opened("a.jpg", data[:-n])] == []
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_pictures_of_all_modes_open(mode):
+    pillow = pytest.importorskip("PIL.Image")
+    for form in ("PNG", "GIF", "BMP", "WEBP"):
+        file = io.BytesIO()
+        pillow.new(mode, (33, 21)).save(file, form)
+        assert (form, opened(f"a.{form.lower()}", file.getvalue())) == (form, "")
+        assert opened(f"a.{form.lower()}", file.getvalue()[: len(file.getvalue()) * 2 // 3]) != ""
+
+
+def test_arrays_of_numpy_of_any_type_open_and_what_follows_them_has_to_be_one():
+    np = pytest.importorskip("numpy")
+    for dtype in ("?", ">f8", "M8[D]", "g", "V3", "S0", "U5", [("日", "i4"), ("x", "f8", (2,))]):
+        for shape in ((), (0, 3), (4, 5)):
+            file = io.BytesIO()
+            np.save(file, np.zeros(shape, dtype))
+            assert opened("a.npy", file.getvalue()) == ""
+    several = MAKERS["several.npy"]()
+    assert "no array" in opened("a.npy", several + b"x")
+    assert "its Python objects have no end" in opened("a.npy", MAKERS["objects.npy"]()[:-1])
+    assert "bytes of its values are missing" in opened("a.npy", several[:-1])
+
+
+def test_a_large_array_in_an_archive_is_read_to_its_end_without_being_held(monkeypatch):
+    from upload_client.validator import opening
+
+    monkeypatch.setattr(opening, "KEPT", 1000)
+    assert opened("arrays.npz", MAKERS["arrays.npz"]()) == ""
+    whole = MAKERS["array.npy"]()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.npy", whole[:-8])
+    assert "the last 8 bytes of its values are missing" in opened("a.npz", file.getvalue())

@@ -19,6 +19,7 @@ from upload_client.core.expectations import Tally
 from upload_client.errors import UsageError
 from upload_client.expectations.content import judge as judge_content
 from upload_client.expectations.document import load
+from upload_client.expectations.expected import Expected
 from upload_client.expectations.infer import PoorSample, infer
 from upload_client.expectations.model import Expectations
 
@@ -317,6 +318,34 @@ def test_kinds_of_asdf_that_no_rule_can_name_are_drafted_as_any(tmp_path):
     tree = {"c": 3 + 4j, "i": asdf.IntegerType(2**70), "f": float("nan"), "t": np.zeros(3, "c16"), "n": None}
     asdf.AsdfFile(tree).write_to(tmp_path / "a.asdf")
     assert wrong(drafted(tmp_path), tmp_path) == {}
+
+
+def test_formats_without_rules_are_drafted_without_content_so_that_they_are_opened(tmp_path):
+    from corpus.makers import MAKERS
+
+    from upload_client.validator.opening import opener
+
+    names = ("volume.nii", "reads.bam", "points.las", "volume.nii.gz", "plain.pdf", "one.grib")
+    for name in names:
+        (tmp_path / name).write_bytes(MAKERS[name]())
+    (tmp_path / "notes.weird").write_bytes(b"x")
+    (tmp_path / "manifest-md5.txt").write_bytes(b"")
+    (tmp_path / "a.zarr" / "c").mkdir(parents=True)
+    (tmp_path / "a.zarr" / "c" / "0").write_bytes(b"x")
+    sample = [
+        (path.relative_to(tmp_path).as_posix(), path.stat().st_size)
+        for path in sorted(tmp_path.rglob("*"))
+        if path.is_file()
+    ]
+    text = infer(tmp_path, sample, opener=opener)
+    expected = Expected(load(text.encode(), "the draft"))
+    assert [path for path, size in sample if expected.refusal(path, size)] == []
+    assert [path for path, _ in sample if expected.is_opaque(path)] == ["notes.weird"]
+    whole = (tmp_path / "volume.nii").read_bytes()
+    (tmp_path / "volume.nii").write_bytes(whole[:-1])
+    sample = [(path, size - (path == "volume.nii")) for path, size in sample]
+    with pytest.raises(PoorSample, match=r"volume\.nii: it does not open: .* missing"):
+        infer(tmp_path, sample, opener=opener)
 
 
 def test_columns_of_parquet_with_one_name_are_told_so(tmp_path):

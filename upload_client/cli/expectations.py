@@ -73,13 +73,14 @@ def infer(
     from upload_client.expectations.infer import infer as draft  # noqa: PLC0415 # imports pydantic
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
+    from upload_client.validator.opening import opener  # noqa: PLC0415 # not for --help
 
     if output is not None and not force:
         check_free(output, None)
     note(output, "what this run writes")
     files = _files(source, Chosen(include, exclude, exclude_from, symlinks))
     with ProgressLine() as line:
-        text = draft(source, files, on_progress=_told(line, len(files)))
+        text = draft(source, files, opener=opener, on_progress=_told(line, len(files)))
     if output is None:
         click.echo(text, nl=False)
         return

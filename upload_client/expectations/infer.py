@@ -19,13 +19,14 @@ from upload_client.errors import UsageError
 from upload_client.expectations.content import LIBRARIES, is_installed, judge
 from upload_client.expectations.document import InvalidExpectations, load
 from upload_client.expectations.expected import Expected
-from upload_client.expectations.findings import Undecided
+from upload_client.expectations.findings import NotOpened, Undecided
 from upload_client.expectations.lines import flow, scalar
+from upload_client.expectations.packaging import packaging_of
 from upload_client.expectations.seen import SEEN, Seen
 from upload_client.expectations.strict_json import begins_as_lines
 from upload_client.support.file_names import on_disk
 
-__all__ = ["PoorSample", "infer"]
+__all__ = ["Opener", "PoorSample", "infer"]
 
 _FORMATS = {
     "csv": "csv",
@@ -52,11 +53,19 @@ _FORMATS = {
 }
 _PACKED = frozenset({"csv", "tsv", "fits", "fit", "fts", "asdf", "json", "jsonl", "ndjson"})
 _MAX_NAMED = 20
+_ZARR = ".zarr/"  # within the path of what belongs to an array or group of Zarr
 _MAX_MEMORY = 2 * 1024**3
 _MAX_UNPACKED = 4 * 1024**3
 _TOO_MUCH = f"reading it takes more than {_MAX_MEMORY:,} bytes of memory, which is what a validator has"
 _MAX_SUFFIX = 30
 _BLOCK = 256 * 1024
+
+
+Opener = Callable[[str], Callable[[BinaryIO, int], object] | None]
+"""Gets a path, and gives what opens a file of that name, by its size in bytes: it raises for what is wrong.
+
+None: nothing opens such a file.
+"""
 
 
 class PoorSample(UsageError):  # noqa: N818 — as the errors of `upload_client.errors`
@@ -69,6 +78,7 @@ def infer(
     root: Path,
     files: Iterable[tuple[str, int]],
     *,
+    opener: Opener = lambda _: None,
     on_progress: Callable[[int], None] | None = None,
 ) -> str:
     """Draft a document.
@@ -76,6 +86,7 @@ def infer(
     Args:
         root: the directory of the sample.
         files: path and size in bytes of each file.
+        opener: of files of which there are no rules beyond that they open.
         on_progress: called with the number of files read since its last call.
 
     Returns:
@@ -89,30 +100,40 @@ def infer(
     if not sample:
         raise UsageError("there is no file in the sample", hint="Name a folder with files as they should be.")
     groups: dict[str, list[tuple[str, int]]] = {}
+    told = on_progress or (lambda _: None)
+    of_zarr = [(path, size) for path, size in sample if _ZARR in path]
     for path, size in sample:
-        groups.setdefault(_suffix(path), []).append((path, size))
+        if _ZARR not in path:
+            groups.setdefault(_suffix(path), []).append((path, size))
     problems: list[str] = []
-    drafts: list[_Draft] = []
+    drafts: list[_Draft] = [_Draft("zarr", ["**/*.zarr/**"], of_zarr, None, opens=True)] if of_zarr else []
+    told(len(of_zarr))
     plain: list[tuple[str, int]] = []
     for suffix, group in sorted(groups.items()):
         if not suffix:
             plain = group
             continue
         kind = _FORMATS.get(suffix.removesuffix(".gz"))
-        drafts += _drafts_of(root, suffix, kind, group, problems, on_progress or (lambda _: None))
+        if kind is None and _FORMATS.get(suffix.lower().removesuffix(".gz")) is None:
+            opens = any(opener(path) is not None or packaging_of(path) for path, _ in group)
+            told(len(group))
+            drafts.append(_Draft(suffix, [f"*.{suffix}"], group, None, opens=opens))
+            continue
+        drafts += _drafts_of(root, suffix, kind, group, problems, told)
     if problems:
         lead = f"{counted(len(problems), 'file')} of the sample cannot be read"
         raise PoorSample("\n  ".join([lead, *problems[:_MAX_NAMED]]))
     if plain and len({_name(path) for path, _ in plain}) <= _MAX_NAMED:
         names = sorted({_name(path) for path, _ in plain})
-        drafts.append(_Draft("plain names", names, plain, None))
+        opens = any(packaging_of(path) for path, _ in plain)
+        drafts.append(_Draft("plain names", names, plain, None, opens=opens))
         plain = []
     text = "".join(f"{line}\n" for line in _document(sample, drafts, others=bool(plain)))
-    _try_out(text, root, sample)
+    _try_out(text, root, sample, opener)
     return text
 
 
-def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]]) -> None:
+def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], opener: Opener) -> None:
     """Judge the whole sample by its own draft.
 
     Raises:
@@ -126,7 +147,9 @@ def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]]) -> None:
     for path, size in sample:
         reason = expected.refusal(path, size)
         rules = expected.content(path)
-        if reason is None and rules is not None and rules.format != "opaque":
+        if reason is None and rules is None:
+            reason = _why_not(root / on_disk(path), size, opener(path))
+        elif reason is None and rules is not None and rules.format != "opaque":
             try:
                 with (root / on_disk(path)).open("rb") as file, _memory():
                     reason = str(judge(rules.content, file, size, max_unpacked=_MAX_UNPACKED)) or None
@@ -138,6 +161,20 @@ def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]]) -> None:
         files = counted(len(problems), "file")
         lead = f"{files} of the sample would not pass by the draft"
         raise PoorSample("\n  ".join([lead, *problems[:_MAX_NAMED]]))
+
+
+def _why_not(path: Path, size: int, opens: Callable[[BinaryIO, int], object] | None) -> str | None:
+    """Why a file does not open."""
+    if opens is None:
+        return None
+    try:
+        with path.open("rb") as file, _memory():
+            opens(file, size)
+    except (NotOpened, Undecided, ImportError):
+        return None  # it may be sound
+    except Exception as error:  # noqa: BLE001 — whatever a library raises
+        return f"it does not open: {error}" if str(error) else f"it does not open: {type(error).__name__}"
+    return None
 
 
 @contextlib.contextmanager
@@ -195,9 +232,15 @@ class _Draft:
     """One type, as it is drafted."""
 
     def __init__(
-        self, name: str, globs: Sequence[str], files: Sequence[tuple[str, int]], seen: Seen | None
+        self,
+        name: str,
+        globs: Sequence[str],
+        files: Sequence[tuple[str, int]],
+        seen: Seen | None,
+        *,
+        opens: bool = False,
     ) -> None:
-        self.name, self.globs, self.files, self.seen = name, list(globs), files, seen
+        self.name, self.globs, self.files, self.seen, self.opens = name, list(globs), files, seen, opens
 
 
 def _drafts_of(
@@ -210,10 +253,7 @@ def _drafts_of(
 ) -> list[_Draft]:
     """The types that files with one suffix make: one, but for tables that have little in common."""
     lower = suffix.lower().removesuffix(".gz")
-    kind = kind or _FORMATS.get(lower)
-    if kind is None:
-        told(len(files))
-        return [_Draft(suffix, [f"*.{suffix}"], files, None)]
+    kind = kind or _FORMATS[lower]
     if kind == "json" and _are_lines(root / on_disk(files[0][0]), suffix):
         kind = "jsonl"
     library = LIBRARIES[kind]
@@ -296,6 +336,9 @@ def _document(sample: Sequence[tuple[str, int]], drafts: Sequence[_Draft], *, ot
         yield f"    files: {flow(draft.globs) if len(draft.globs) > 1 else scalar(draft.globs[0])}"
         yield f"    # count: {{min: {len(draft.files)}, max: {len(draft.files)}}}  # {many}"
         yield f"    # bytes: {{min: {min(sizes)}, max: {max(sizes)}}}  # of each, in the sample"
+        if draft.seen is None and draft.opens:
+            yield "    # without content each is opened as its name says; {format: opaque}: not looked at"
+            continue
         yield "    content:"
         lines = ["format: opaque  # it is not looked at"] if draft.seen is None else draft.seen.lines()
         yield from (f"      {line}" for line in lines)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import BinaryIO, NamedTuple, cast
 
@@ -28,7 +28,7 @@ from upload_client.expectations.packed import (
 )
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
 
-__all__ = ["CHUNK", "format_of", "missing_library", "open_as"]
+__all__ = ["CHUNK", "format_of", "missing_library", "open_as", "opener"]
 
 CHUNK = "zarr"
 """The format of a chunk of Zarr, which has no suffix, and needs the metadata of its array to be opened."""
@@ -38,6 +38,7 @@ _MAX_WHY = 300
 _MAX_DEPTH = 3
 """How many packs may lie in one another; what lies deeper is not opened."""
 _FEW = 3
+_MAX_UNPACKED = 4 * 1024**3
 
 
 class _Format(NamedTuple):
@@ -83,6 +84,12 @@ _FORMATS = {
     "netcdf": _Format(("nc", "nc4", "cdf5"), f"{_HERE}.scientific:open_netcdf"),
     "tiff": _Format(("tif", "tiff"), f"{_HERE}.geo:open_tiff"),
     "las": _Format(("las", "laz"), f"{_HERE}.geo:open_las"),
+    "png": _Format(("png", "apng"), f"{_HERE}.pictures:open_png"),
+    "jpeg": _Format(("jpg", "jpeg", "jpe", "jfif"), f"{_HERE}.pictures:open_jpeg"),
+    "gif": _Format(("gif",), f"{_HERE}.pictures:open_gif"),
+    "webp": _Format(("webp",), f"{_HERE}.pictures:open_webp"),
+    "bmp": _Format(("bmp",), f"{_HERE}.pictures:open_bmp"),
+    "npy": _Format(("npy",), f"{_HERE}.arrays:open_npy", "numpy", "numpy", streams=True),
     "grib": _Format(("grib", "grb", "grib2", "grb2"), f"{_HERE}.messages:open_grib"),
     "mcap": _Format(("mcap",), f"{_HERE}.messages:open_mcap"),
     "root": _Format(("root",), f"{_HERE}.physics:open_root"),
@@ -182,6 +189,14 @@ def open_as(
         getattr(importlib.import_module(module), function)(file, size, budget, *more)
 
 
+def opener(path: str) -> Callable[[BinaryIO, int], None] | None:
+    """A function that opens a file of this name in this process, by its size in bytes; None: nothing does."""
+    kind = format_of(path)
+    if kind is None or kind == CHUNK or missing_library(kind) is not None:
+        return None
+    return lambda file, size: open_as(kind, file, size, Budget(_MAX_UNPACKED))
+
+
 def _open_packed(inner: str, packing: str, file: BinaryIO, size: int, budget: Budget, depth: int) -> None:
     unpacked = Unpacked(packing, file, size, budget)
     content = cast("BinaryIO", io.BufferedReader(unpacked, _PIECE))
@@ -251,6 +266,8 @@ def _open_member(member: Member, budget: Budget, depth: int) -> NotOpened | None
             check_text(kind, member.file)
         elif depth + 1 >= _MAX_DEPTH:
             return NotOpened(f"it lies in more than {_MAX_DEPTH - 1} packs")
+        elif member.size > KEPT and kind in _FORMATS and _FORMATS[kind].streams:
+            open_as(kind, member.file, 0, budget, depth=depth + 1)
         elif member.size > KEPT:
             return NotOpened(f"it is {kind} of more than {KEPT:,} bytes")
         else:

@@ -16,13 +16,15 @@ from numpy.lib import format as npy
 
 from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.model import PLAIN_TYPES, Array, Npy, Npz
+from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
 
-__all__ = ["MAX_MEMBERS", "headers", "judge_npy", "judge_npz", "members", "read_header"]
+__all__ = ["MAX_MEMBERS", "headers", "judge_npy", "judge_npz", "members", "open_npy", "read_header"]
 
 MAX_MEMBERS = 10_000
 _PIECE = 8 * 1024 * 1024
 _MAX_HEADER = 10_000  # numpy's own limit
+_PICKLE_ENDS = b"."  # in its oldest protocol a line does
 
 
 class Header(NamedTuple):
@@ -33,29 +35,89 @@ class Header(NamedTuple):
     fortran: bool
 
 
+def _header(file: BinaryIO, magic: bytes) -> Header:
+    """The header of an array, of which the first bytes were read already.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if magic[: len(npy.MAGIC_PREFIX)] != npy.MAGIC_PREFIX or len(magic) < npy.MAGIC_LEN:
+        raise ValueError("it does not begin as an array of numpy does")
+    version = magic[-2], magic[-1]
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+    if read is not None:
+        return Header(*_in_order(read(file)))
+    if version != (3, 0):
+        raise ValueError(f"version {version[0]}.{version[1]} of the format is not read")
+    # As 2.0, but in UTF-8: names of fields may be in any script. Escapes are the same to whoever reads it.
+    length = int.from_bytes(file.read(4), "little")
+    if length > _MAX_HEADER:
+        raise ValueError(f"its header has more than {_MAX_HEADER:,} bytes")
+    text = file.read(length).decode().encode("ascii", "backslashreplace")
+    return Header(*_in_order(npy.read_array_header_2_0(io.BytesIO(len(text).to_bytes(4, "little") + text))))
+
+
+def _in_order(told: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 — numpy's
+    shape, fortran, dtype = told
+    return shape, dtype, fortran
+
+
 def read_header(file: BinaryIO) -> Header:
     """The header of an array.
 
     Raises:
         ValueError: it is none, or one of Python objects.
     """
-    version = npy.read_magic(file)
-    if version == (3, 0):  # as 2.0, in UTF-8: names of fields may be in any script
-        length = int.from_bytes(file.read(4), "little")
-        if length > _MAX_HEADER:
-            raise ValueError(f"its header has more than {_MAX_HEADER:,} bytes")
-        text = file.read(length).decode()
-        latin = text.encode("ascii", "backslashreplace")  # escapes stand in texts alone
-        file_2 = io.BytesIO(len(latin).to_bytes(4, "little") + latin)
-        shape, fortran, dtype = npy.read_array_header_2_0(file_2)
-    else:
-        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-        if read is None:
-            raise ValueError(f"version {version[0]}.{version[1]} of the format is not read")
-        shape, fortran, dtype = read(file)
-    if dtype.hasobject:
+    header = _header(file, file.read(npy.MAGIC_LEN))
+    if header.dtype.hasobject:
         raise ValueError("it holds Python objects (a pickle), which are never loaded")
-    return Header(shape, dtype, fortran)
+    return header
+
+
+def open_npy(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open an NPY file: as many bytes of values as its header says.
+
+    Several arrays may follow one another, as `numpy.save` appends them. Python objects are not loaded.
+
+    Args:
+        file: binary; where its size is not told, it is read from its start to its end alone.
+        size: of it, in bytes; 0: not told.
+        budget: what it may take.
+    """
+    magic = file.read(npy.MAGIC_LEN)
+    while True:
+        header = _header(file, magic)
+        if header.dtype.hasobject:
+            if not _last_bytes(file, size, budget).rstrip(b"\n").endswith(_PICKLE_ENDS):
+                raise ValueError("it is cut: its Python objects have no end")
+            return
+        n = math.prod(header.shape) * header.dtype.itemsize
+        if size:
+            missing = file.tell() + n - size
+            file.seek(n, io.SEEK_CUR)
+        else:
+            missing = n
+            while missing and (piece := file.read(min(missing, _PIECE))):
+                budget.spend()
+                missing -= len(piece)
+        if missing > 0:
+            raise ValueError(f"the last {missing:,} bytes of its values are missing")
+        magic = file.read(npy.MAGIC_LEN)
+        if not magic:
+            return
+        if not magic.startswith(npy.MAGIC_PREFIX):
+            raise ValueError("what stands behind its values is no array")
+
+
+def _last_bytes(file: BinaryIO, size: int, budget: Budget) -> bytes:
+    if size:
+        file.seek(max(size - 2, 0))
+        return file.read(2)
+    last = b""
+    while piece := file.read(_PIECE):
+        budget.spend()
+        last = (last + piece)[-2:]
+    return last
 
 
 def members(file: BinaryIO) -> zipfile.ZipFile:

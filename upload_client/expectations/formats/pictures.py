@@ -1,0 +1,172 @@
+"""PNG, JPEG, GIF, WebP and BMP, by their structure: is all of it there. No pixel is unpacked.
+
+PNG: https://www.w3.org/TR/png-3/, 5. JPEG: https://www.w3.org/Graphics/JPEG/itu-t81.pdf, B.1; in the data of
+JPEG-LS (T.87) bytes below 0x80 may follow 0xFF. GIF: https://www.w3.org/Graphics/GIF/spec-gif89a.txt,
+17 to 27. WebP: RFC 9649, 2. BMP: https://learn.microsoft.com/windows/win32/gdi/bitmap-storage. What stands
+behind the end is passed over, as viewers do.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+from typing import BinaryIO
+
+from upload_client.expectations.packed import Budget
+
+__all__ = ["open_bmp", "open_gif", "open_jpeg", "open_png", "open_webp"]
+
+_PIECE = 1024 * 1024
+_MARKER = re.compile(rb"\xff([\x01\x80-\xfe])")
+_PLAIN_BMP = (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
+
+
+def open_png(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open a PNG file: each chunk with its CRC, to the chunk that ends it."""
+    read = _reader(file, size, budget)
+    if read(8) != b"\x89PNG\r\n\x1a\n":
+        raise ValueError("it does not begin as PNG does")
+    has_pixels = False
+    while True:
+        head = read(8)
+        left, name = int.from_bytes(head[:4]), head[4:]
+        crc = zlib.crc32(name)
+        while left:
+            piece = read(min(left, _PIECE))
+            crc = zlib.crc32(piece, crc)
+            left -= len(piece)
+        if int.from_bytes(read(4)) != crc:
+            raise ValueError(f"the chunk {name.decode('latin-1')!r} does not have the CRC it says")
+        has_pixels |= name == b"IDAT"
+        if name == b"IEND":
+            break
+    if not has_pixels:
+        raise ValueError("it has no pixels")
+
+
+def open_jpeg(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open a JPEG file: each segment lies in it, and the marker that ends it is there."""
+    read = _reader(file, size, budget)
+    if read(2) != b"\xff\xd8":
+        raise ValueError("it does not begin as JPEG does")
+    has_pixels = False
+    while True:
+        marker = _next_marker(file, size, budget)
+        if marker == 0xD9:
+            break
+        if 0xD0 <= marker <= 0xD8 or marker == 1:
+            continue
+        length = int.from_bytes(read(2))
+        if length < 2:
+            raise ValueError("a segment of it is damaged")
+        has_pixels |= marker == 0xDA
+        if file.tell() + length - 2 > size:
+            raise ValueError("it is cut in a segment")
+        file.seek(length - 2, 1)
+    if not has_pixels:
+        raise ValueError("it has no pixels")
+
+
+def _next_marker(file: BinaryIO, size: int, budget: Budget) -> int:
+    """The next marker, whatever stands before it; the file stands behind it then."""
+    at, last = file.tell(), b""
+    while piece := file.read(_PIECE):
+        budget.spend()
+        found = _MARKER.search(last + piece)
+        if found is not None:
+            file.seek(at - len(last) + found.end())
+            return found[1][0]
+        at += len(piece)
+        last = piece[-1:]  # half of one
+    raise ValueError(f"it is cut: after {size:,} bytes the marker that ends it has not come")
+
+
+def open_gif(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open a GIF file: each block is whole, and there is an image."""
+    read = _reader(file, size, budget)
+    head = read(13)
+    if head[:6] not in (b"GIF87a", b"GIF89a"):
+        raise ValueError("it does not begin as GIF does")
+    read(_colours(head[10]))
+    has_pixels = False
+    while (kind := file.read(1)) != b";":
+        if not kind and has_pixels:
+            return  # some leave out the block that ends it
+        if kind == b"!":
+            read(1)
+        elif kind == b",":
+            has_pixels = True
+            read(_colours(read(9)[8]))
+            read(1)
+        else:
+            raise ValueError("a block of it is damaged")
+        while n := read(1)[0]:
+            read(n)
+    if not has_pixels:
+        raise ValueError("it has no pixels")
+
+
+def _colours(flags: int) -> int:
+    """Bytes of a table of colours."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def open_webp(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open a WebP file: its chunks are as long as they say, and lie in it."""
+    read = _reader(file, size, budget)
+    head = read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WEBP":
+        raise ValueError("it does not begin as WebP does")
+    end = 8 + int.from_bytes(head[4:8], "little")
+    if end > size:
+        raise ValueError(f"it is cut: the last {end - size:,} bytes are missing")
+    at = 12
+    while at + 8 <= end:
+        budget.spend()
+        file.seek(at)
+        length = int.from_bytes(read(8)[4:], "little")
+        if at + 8 + length > end:
+            raise ValueError("a chunk of it is damaged")
+        at += 8 + length + length % 2
+    if at == 12:
+        raise ValueError("it has no pixels")
+
+
+def open_bmp(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open a BMP file: as many bytes of pixels as its header says."""
+    read = _reader(file, size, budget)
+    head = read(14)
+    if head[:2] != b"BM":
+        raise ValueError("it does not begin as BMP does")
+    start, length = int.from_bytes(head[10:], "little"), int.from_bytes(read(4), "little")
+    fields = read(min(length, 40) - 4) if length >= 12 else b""
+    if len(fields) >= 36:
+        width, height = (int.from_bytes(fields[at : at + 4], "little", signed=True) for at in (0, 4))
+        bits, packing, n = (
+            int.from_bytes(fields[at:to], "little") for at, to in ((10, 12), (12, 16), (16, 20))
+        )
+    elif len(fields) == 8:  # as OS/2 has it
+        width, height = (int.from_bytes(fields[at : at + 2], "little") for at in (0, 2))
+        bits, packing, n = int.from_bytes(fields[6:], "little"), 0, 0
+    else:
+        raise ValueError("its header is damaged")
+    if packing in _PLAIN_BMP:
+        used = (abs(width) * bits + 7) // 8
+        n = (used + 3) // 4 * 4 * (abs(height) - 1) + used if height else 0  # some leave out the last padding
+    if start + n > size:
+        raise ValueError(f"the last {start + n - size:,} bytes of its pixels are missing")
+
+
+def _reader(file: BinaryIO, size: int, budget: Budget) -> Callable[[int], bytes]:
+    """A function that reads so many bytes, and no fewer."""
+    file.seek(0)
+
+    def read(n: int) -> bytes:
+        budget.spend()
+        data = file.read(n)
+        if len(data) < n:
+            raise ValueError(f"it is cut: more than its {size:,} bytes are due")
+        return data
+
+    return read
