@@ -61,7 +61,7 @@ def ministack(session: nox.Session) -> None:
 
 @nox.session(python="3.13")  # as the template has it: so the zip holds compiled modules
 def lambdas(session: nox.Session) -> None:
-    """The packed functions judge deliveries under AWS' runtime client, with the oldest boto3; asks PyPI."""
+    """The packed functions judge and hand over under AWS' client, with the oldest boto3; asks PyPI."""
     session.install("-e", ".[test]")
     session.run("pytest", "-m", "long", "tests/receiver/test_runtime_client.py", *session.posargs)
 

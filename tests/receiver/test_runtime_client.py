@@ -1,7 +1,7 @@
-"""Whole deliveries judged by the packed handlers under AWS' runtime client, with the oldest boto3 promised.
+"""Deliveries judged and handed over by the packed handlers under AWS' runtime client, with the oldest boto3.
 
 The functions have an environment of their own: awslambdaric, and exactly the lower bounds that pyproject.toml
-has of what Lambda and the layer bring. Handlers, time and settings are the template's. It asks PyPI for these
+has of what Lambda and the layer bring. Handlers, time and settings are the templates'. It asks PyPI for these
 packages.
 """
 
@@ -137,13 +137,22 @@ def receiver(python: Path, real_s3: str, tmp_path_factory: pytest.TempPathFactor
     from upload_client.cli.receiver import receiver as command
 
     folder = tmp_path_factory.mktemp("receiver")
-    template, code, task = folder / "receiver.yaml", folder / "validator.zip", folder / "task"
-    for words in (["template", "-o", str(template)], ["package", "-o", str(code)]):
+    template, hand_over = folder / "receiver.yaml", folder / "hand-over.yaml"
+    validator, functions = folder / "validator", folder / "functions"
+    for words in (
+        ["template", "-o", str(template)],
+        ["template", "--hand-over", "s3://archive/{dataset}/{delivery_id}/", "-o", str(hand_over)],
+        ["package", "-o", f"{validator}.zip"],
+        ["package", "--functions", "-o", f"{functions}.zip"],
+    ):
         done = CliRunner().invoke(command, words)
         assert done.exit_code == 0, done.output
-    with zipfile.ZipFile(code) as archive:
-        archive.extractall(task)
-    resources = yaml.load(template.read_text(encoding="utf-8"), _Template)["Resources"]
+    for task in (validator, functions):
+        with zipfile.ZipFile(f"{task}.zip") as archive:
+            archive.extractall(task)
+    resources: dict[str, dict] = {}
+    for path in (template, hand_over):
+        resources |= yaml.load(path.read_text(encoding="utf-8"), _Template)["Resources"]
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(s3_endpoint=real_s3))
         lambdas = LambdaService(folder / "log")
@@ -163,14 +172,20 @@ def receiver(python: Path, real_s3: str, tmp_path_factory: pytest.TempPathFactor
             "Retain": "null",
             "RetainMode": "GOVERNANCE",
         }
-        for name in ("start", "work"):
-            made = resources[f"{name.title()}Function"]["Properties"]
-            variables = dict(made["Environment"]["Variables"])
-            text, _ = variables["UPLOAD_CLIENT_VALIDATOR"]
-            settings = json.loads(re.sub(r"\$\{([A-Za-z:]+)\}", lambda one: values[one[1]], text))
+        made = {
+            name: resources[f"{name}Function"]["Properties"] for name in ("Start", "Work", "HandOver", "Copy")
+        }
+        # Any of them, for who packs them without the template.
+        made["Functions"] = {**made["Copy"], "Environment": {"Variables": {}}}
+        for name, given in made.items():
+            task = validator if name in ("Start", "Work") else functions
+            variables = dict(given["Environment"]["Variables"])
+            if "UPLOAD_CLIENT_VALIDATOR" in variables:
+                text, _ = variables["UPLOAD_CLIENT_VALIDATOR"]
+                text = re.sub(r"\$\{([A-Za-z:]+)\}", lambda one: values[one[1]], text)
+                variables["UPLOAD_CLIENT_VALIDATOR"] = json.dumps(json.loads(text))
             environment = {
                 "POWERTOOLS_SERVICE_NAME": "upload-client",
-                "POWERTOOLS_METRICS_NAMESPACE": variables["POWERTOOLS_METRICS_NAMESPACE"],
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(task),
                 "PYTHONDONTWRITEBYTECODE": "1",  # at AWS, the code is read-only
@@ -186,12 +201,17 @@ def receiver(python: Path, real_s3: str, tmp_path_factory: pytest.TempPathFactor
                 "AWS_ENDPOINT_URL_LAMBDA": lambdas.url,
                 "NO_PROXY": "127.0.0.1",
                 "TZ": ":UTC",
-                "UPLOAD_CLIENT_VALIDATOR": json.dumps(settings),
+                **{
+                    name: value
+                    for name, value in variables.items()
+                    if name
+                    in ("POWERTOOLS_METRICS_NAMESPACE", "UPLOAD_CLIENT_FUNCTIONS", "UPLOAD_CLIENT_VALIDATOR")
+                },
             }
             lambdas.define(
-                f"upload-client-{name}",
+                f"upload-client-{re.sub('(?<!^)(?=[A-Z])', '-', name).lower()}",
                 Function(
-                    [str(python), "-m", "awslambdaric", made["Handler"]], task, environment, made["Timeout"]
+                    [str(python), "-m", "awslambdaric", given["Handler"]], task, environment, given["Timeout"]
                 ),
             )
         yield Receiver(sandbox, lambdas, queue, folder / "log")
@@ -238,6 +258,85 @@ def test_a_worker_whose_time_is_up_leaves_by_itself_and_another_goes_on(receiver
     assert told["complete"] is True
     assert len(outcomes) > 1
     check_invocations(receiver, before, ["time"] * (len(outcomes) - 1) + ["stop"])
+
+
+def called(receiver: Receiver, function: str, handler: str, event: object) -> dict:
+    """The answer of a routed handler."""
+    routed = {"handler": f"upload_client.functions.{handler}", "event": event}
+    ended = receiver.lambdas.run(function, "RequestResponse", json.dumps(routed).encode())
+    assert not ended.failed, f"{ended.answer}\n{receiver.said()}"
+    assert isinstance(ended.answer, dict)
+    return ended.answer
+
+
+def test_a_complete_delivery_is_handed_over_by_the_steps_of_the_state_machine(receiver, tmp_path):
+    sample(tmp_path / "data", n_files=8)
+    assert receiver.deliver(tmp_path / "data", "handed-over")[0] == 0
+    s3, landing = receiver.sandbox.client("s3"), receiver.sandbox.landing_bucket
+    s3.create_bucket(Bucket="archive-of-all")
+
+    def keys(bucket: str, prefix: str) -> set[str]:
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ())
+        return {each["Key"].removeprefix(prefix) for each in listed}
+
+    delivered = keys(landing, "toy/handed-over/staging/")
+    batches = f"s3://{receiver.sandbox.control_bucket}/toy/handed-over/staging/handover/batches/"
+    delivery = {"dataset": "toy", "delivery_id": "handed-over", "transfer_type": "staging"}
+    event = {**delivery, "to": "s3://archive-of-all/{dataset}/{delivery_id}/"}
+    handler = "hand_over.HandOverHandler"
+    prepared = called(
+        receiver,
+        "upload-client-hand-over",
+        handler,
+        {**event, "step": "prepare", "temporary_request_payload_path": batches},
+    )
+    assert len(prepared["requests"]) == 1
+    copied = called(receiver, "upload-client-copy", "data_sync.BatchDataSyncHandler", prepared["requests"][0])
+    assert copied["result"]["files_transferred"] == len(delivered) == 8
+    done = called(
+        receiver, "upload-client-hand-over", handler, {**event, "remove": "true", "notify_topic": ""}
+    )
+    assert (done["copied"], done["removed"], done["record"]["n_files"]) == (0, 8, 8)
+    assert keys("archive-of-all", "toy/handed-over/") == delivered
+    assert keys(landing, "toy/handed-over/staging/") == set()
+    assert called(receiver, "upload-client-hand-over", handler, event)["did_nothing"]
+
+
+def test_every_family_of_functions_answers_from_the_packed_zip(receiver, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b.txt").write_text("content", encoding="utf-8")
+    source, folder = f"{tmp_path}/a/", f"s3://{receiver.sandbox.control_bucket}/functions/"
+
+    def call(handler: str, event: object) -> dict:
+        return called(receiver, "upload-client-functions", handler, event)
+
+    paths = {"source_path": source, "destination_path": folder}
+    assert call("data_sync.DataSyncHandler", paths)["result"] == {
+        "bytes_transferred": 7,
+        "files_transferred": 1,
+    }
+    locked = {"source_path": folder, "destination_path": f"{tmp_path}/c/", "require_lock": True}
+    assert call("data_sync.DataSyncHandler", locked)["result"]["files_transferred"] == 1
+    assert (tmp_path / "c/b.txt").read_text(encoding="utf-8") == "content"
+    assert len(call("data_sync.PrepareBatchDataSyncHandler", paths)["requests"]) == 1
+    assert call("data_sync.ListDataPathsHandler", {"path": folder})["paths"] == [folder, f"{folder}b.txt"]
+    message = {"subject": "s", "message": "m"}
+    topic = receiver.sandbox.client("sns").create_topic(Name="told")["TopicArn"]
+    told = call("notifications.NotificationRouter", {"content": message, "targets": [{"topic": topic}]})
+    assert [each["success"] for each in told["results"]] == [True]
+    removed = call("data_sync.RemoveDataPathsHandler", {"paths": [folder], "allow_s3": True})
+    assert removed["size_bytes_removed"] == 7
+    made = call(
+        "batch.CreateDefinitionAndPrepareArgsHandler",
+        {
+            "image": "registry.example/x:1",
+            "job_definition_name": "d",
+            "job_queue_name": "q",
+            "command": ["true"],
+            "resource_requirements": {"vcpus": 1, "memory": 1024},
+        },
+    )
+    assert made["job_definition_arn"]
 
 
 def ended_since(receiver: Receiver, before: int) -> list[Invoked]:

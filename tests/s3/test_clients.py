@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
+import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from upload_client.errors import UsageError
 from upload_client.s3 import clients
@@ -35,3 +38,30 @@ def test_a_boto3_that_is_too_old_is_told_with_its_version(monkeypatch, there):
 def test_the_oldest_boto3_that_is_taken_is_the_one_that_is_asked_for():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     assert f"boto3>={'.'.join(map(str, clients.OLDEST_BOTO3))}" in project["project"]["dependencies"]
+
+
+@pytest.mark.parametrize("condition", [{"IfNoneMatch": "*"}, {"IfMatch": '"e"'}, {}])
+@pytest.mark.parametrize("old", [True, False])
+def test_a_copy_has_its_condition_with_a_boto3_that_does_not_know_it(condition, old):
+    session = boto3.Session("a", "b", region_name="us-east-1")
+    client = clients.s3_client(session)
+    known = client.meta.service_model.operation_model("CopyObject").input_shape.members
+    if old:
+        for name in ("IfMatch", "IfNoneMatch"):
+            known.pop(name, None)
+    sent = []
+
+    def send(request, **_):
+        sent.append(request.headers)
+        body = SimpleNamespace(stream=lambda **_: iter([b"<CopyObjectResult/>"]))
+        return AWSResponse(request.url, 200, {}, body)
+
+    client.meta.events.register_first("before-send.s3.CopyObject", send)
+    client.copy_object(Bucket="b", Key="k", CopySource={"Bucket": "b", "Key": "s"}, **condition)
+    (headers,) = sent
+    given = {"IfNoneMatch": "If-None-Match", "IfMatch": "If-Match"}
+    for name, header in given.items():
+        found = headers.get(header)
+        assert (found.decode() if isinstance(found, bytes) else found) == condition.get(name)
+    signed = headers["Authorization"].decode()
+    assert all(given[name].lower() in signed for name in condition)

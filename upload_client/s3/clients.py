@@ -151,6 +151,8 @@ def client(
     if service == "s3":
         made.meta.events.unregister("before-call.s3", botocore.handlers.add_expect_header)
         made.meta.events.register_first("needs-retry.s3.HeadBucket", _end_the_search)
+        made.meta.events.register("before-parameter-build.s3.CopyObject", _keep_conditions)
+        made.meta.events.register("before-call.s3.CopyObject", _add_conditions)
         listing.watch(made)
         write_guard.watch(made)
     made.meta.events.register("before-parse", refuse_pages)
@@ -182,6 +184,28 @@ def _end_the_search(
     headers = {} if response is None else response[1].get("ResponseMetadata", {}).get("HTTPHeaders", {})
     if "x-amz-bucket-region" not in headers:
         request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
+
+
+_CONDITIONS = {"IfMatch": "If-Match", "IfNoneMatch": "If-None-Match"}
+
+
+def _keep_conditions(
+    params: dict[str, Any],
+    model: Any,  # noqa: ANN401 - botocore's
+    context: dict[str, Any],
+    **_: object,
+) -> None:
+    """Botocore's event: CopyObject is about to be built. Older versions know no condition on its target.
+
+    S3 knows them: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    unknown = [name for name in _CONDITIONS if name in params and name not in model.input_shape.members]
+    context["upload_client_conditions"] = {_CONDITIONS[name]: params.pop(name) for name in unknown}
+
+
+def _add_conditions(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    """Botocore's event: it is built, and not signed."""
+    params["headers"].update(context.get("upload_client_conditions", {}))
 
 
 def _url_of(made: Any) -> str:  # noqa: ANN401 - any boto3 client
