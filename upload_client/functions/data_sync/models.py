@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from upload_client.functions.models import Model
+from upload_client.support.service_url import service_url
 
 __all__ = [
     "BatchDataSyncRequest",
@@ -41,6 +42,7 @@ __all__ = [
     "RemoteToLocalConfig",
     "RemoveDataPathsRequest",
     "RemoveDataPathsResponse",
+    "S3Access",
 ]
 
 
@@ -146,6 +148,32 @@ class RemoteToLocalConfig(_Model):
     custom_tmp_dir: DataPath | None = None
 
 
+def _url(value: str | None) -> str | None:
+    return None if value is None else service_url(value)
+
+
+class S3Access(_Model):
+    """The way to one side's objects, where it is another than the function's own. No field of it is a secret.
+
+    Attributes:
+        profile: of the AWS tools on this machine; None: the credentials of the environment.
+        region: None: the profile's, or the environment's.
+        endpoint_url: of the store; None: the profile's, the environment's, or AWS.
+        role_arn: a role to take with these credentials.
+        external_id: what the role's trust policy asks for.
+    """
+
+    profile: str | None = Field(default=None, min_length=1)
+    region: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,63}$")
+    endpoint_url: Annotated[str | None, AfterValidator(_url)] = None
+    role_arn: str | None = Field(
+        default=None, max_length=2048, pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$"
+    )
+    external_id: str | None = Field(
+        default=None, min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$"
+    )
+
+
 class DataSyncRequest(_Model):
     """One sync of a source to a destination.
 
@@ -164,6 +192,8 @@ class DataSyncRequest(_Model):
         fail_if_missing: False: a source that is not there, or of which filters keep nothing, is a warning.
         include_detailed_response: taken, and of no effect: the counts are always those of what was sent.
         remote_to_local_config: see there.
+        source_access: how the source's objects are reached; None: as everything else is.
+        destination_access: how the destination's are.
     """
 
     source_path: DataPath
@@ -180,6 +210,8 @@ class DataSyncRequest(_Model):
     fail_if_missing: bool = True
     include_detailed_response: bool = False
     remote_to_local_config: RemoteToLocalConfig = Field(default_factory=RemoteToLocalConfig)
+    source_access: S3Access | None = None
+    destination_access: S3Access | None = None
 
 
 class DataSyncResult(_Model):

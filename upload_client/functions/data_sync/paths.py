@@ -6,14 +6,13 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from upload_client.core.data_sync import Facts
 from upload_client.core.ours import is_left_over
 from upload_client.errors import UsageError
+from upload_client.functions.data_sync.access import Access
 from upload_client.s3.bucket import Bucket, repeat_while_lost
-from upload_client.s3.clients import s3_client
 from upload_client.support.file_names import from_disk, on_disk
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["LocalPlace", "Place", "S3Place", "efs_mounts", "place_of", "walk_local"]
 
 _EFS: Final = re.compile(r"efs://(fs-[0-9a-f]{8,40})(?::?/(.*)|:)?", re.DOTALL)
-_POOL: Final = 64
-_SILENCE: Final = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it is done
 _MOUNTS: Final = "/proc/self/mounts"
 
 
@@ -32,6 +29,7 @@ class S3Place(NamedTuple):
 
     bucket: str
     key: str
+    access: Access = Access()
 
     @property
     def uri(self) -> str:
@@ -45,21 +43,15 @@ class S3Place(NamedTuple):
 
     def folder(self) -> S3Place:
         """The same as a folder."""
-        return self if self.is_folder else S3Place(self.bucket, self.key + "/")
+        return self if self.is_folder else self._replace(key=self.key + "/")
 
     def client(self) -> S3Client:
-        """A client for it; the same one for all, as long as the environment says the same of AWS."""
-        env = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-        return _client(frozenset(env.items()))
+        """A client for it; see `Access.client`."""
+        return self.access.client()
 
     def open(self) -> Bucket:
         """The bucket at this key."""
         return Bucket(self.bucket, prefix=self.key, client=self.client())
-
-
-@lru_cache(maxsize=4)
-def _client(_: frozenset[tuple[str, str]]) -> S3Client:
-    return s3_client(pool=_POOL, read_timeout=_SILENCE)
 
 
 class LocalPlace(NamedTuple):
@@ -82,12 +74,17 @@ class LocalPlace(NamedTuple):
 Place = S3Place | LocalPlace
 
 
-def place_of(path: str, env: Mapping[str, str] | None = None) -> Place:
+def place_of(
+    path: str,
+    env: Mapping[str, str] | None = None,
+    access: Access = Access(),  # noqa: B008 - it is a tuple
+) -> Place:
     """Find what a path means.
 
     Args:
         path: ``s3://bucket/key``, ``efs://fs-…[:/]path`` or a path of this machine.
         env: the environment; None: this process's.
+        access: the way to objects.
 
     Raises:
         UsageError: it is no such thing, or its file system is not mounted here.
@@ -96,7 +93,7 @@ def place_of(path: str, env: Mapping[str, str] | None = None) -> Place:
         bucket, _, key = path[5:].partition("/")
         if not bucket:
             raise UsageError(f"{path!r} names no bucket", hint="Write s3://BUCKET/KEY.")
-        return S3Place(bucket, key)
+        return S3Place(bucket, key, access)
     if path.startswith("efs://"):
         return LocalPlace(_mounted(path, os.environ if env is None else env), path)
     if re.match(r"[a-z][a-z0-9+.-]+://", path):

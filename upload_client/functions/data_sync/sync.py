@@ -18,6 +18,7 @@ import os
 import secrets
 import stat
 import struct
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from upload_client.core import checksums
 from upload_client.core.data_sync import (
@@ -41,6 +43,7 @@ from upload_client.core.data_sync import (
 from upload_client.core.paths import MAX_KEY, check_relpath, collisions
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
+from upload_client.functions.data_sync.access import Access
 from upload_client.functions.data_sync.comparing import Comparing, Item, abreast, begun_early
 from upload_client.functions.data_sync.local import (
     Confirmed,
@@ -54,7 +57,7 @@ from upload_client.functions.data_sync.local import (
     remove_empty,
     top_of_file_system,
 )
-from upload_client.functions.data_sync.models import DataSyncRequest
+from upload_client.functions.data_sync.models import DataSyncRequest, S3Access
 from upload_client.functions.data_sync.paths import (
     LocalPlace,
     Place,
@@ -105,6 +108,8 @@ _FEW: Final = 5
 _SKEW: Final = 15 * 60  # seconds; a clock that is further off has every request refused
 _COMPARED: Final = 4096
 _TRIES: Final = 3
+_WAVE_FILES: Final = 2000
+_WAVE_BYTES: Final = 256 * 1024 * 1024
 _ASKED: Final = 16
 _BLOCK: Final = 1024 * 1024
 _NO_FACTS: Final = Facts(0, 0.0)  # of what nobody asks after, in place of some bytes a file
@@ -154,6 +159,32 @@ def filters_of(request: DataSyncRequest) -> Filters:
 def several(patterns: str | list[str] | None) -> list[str]:
     """The expressions of a filter, of which there may be one or none."""
     return [] if not patterns else [patterns] if isinstance(patterns, str) else patterns
+
+
+def _same_store(source: S3Place, target: S3Place) -> bool:
+    """Whether two buckets may be reached through one endpoint. All of AWS' regions copy from each other."""
+    here, there = (place.client().meta.endpoint_url for place in (source, target))
+    return here == there or all(
+        (urlsplit(each).hostname or "").endswith(".amazonaws.com") for each in (here, there)
+    )
+
+
+def _waves(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Items some at a time, as much as passes through a temporary folder at once."""
+    wave: list[Item] = []
+    n_bytes = 0
+    for item in items:
+        if wave and (len(wave) >= _WAVE_FILES or n_bytes + item.source.size > _WAVE_BYTES):
+            yield wave
+            wave, n_bytes = [], 0
+        wave.append(item)
+        n_bytes += item.source.size
+    if wave:
+        yield wave
+
+
+def _access_of(given: S3Access | None) -> Access:
+    return Access() if given is None else Access(**dict(given))
 
 
 def run_sync(request: DataSyncRequest, warn: Callable[[str], object] = _log.warning) -> Counts:
@@ -218,6 +249,20 @@ def _nobody(_: str) -> None:
     """Hear nothing: the syncs themselves will warn."""
 
 
+class _Sending(NamedTuple):
+    """A file that is to be sent.
+
+    Attributes:
+        item: which.
+        path: where it is read: a local path, or a key relative to the source.
+        crc32: that it has to have, base64; None: any.
+    """
+
+    item: Item
+    path: str
+    crc32: str | None = None
+
+
 class _Sync:
     """One sync; see the module."""
 
@@ -227,8 +272,8 @@ class _Sync:
         self.filters = filters_of(request)
         self.counts = Counts()
         self.began = time.time()
-        self.source = place_of(request.source_path)
-        self.target = place_of(request.destination_path)
+        self.source = place_of(request.source_path, access=_access_of(request.source_access))
+        self.target = place_of(request.destination_path, access=_access_of(request.destination_access))
 
     def run(self) -> Counts:
         request = self.request
@@ -236,7 +281,7 @@ class _Sync:
         if found is None:
             return self.counts
         source, target, is_file = found
-        _refuse_nesting(source, target, delete=request.delete)
+        _refuse_nesting(source, target, self._warn, delete=request.delete)
         if isinstance(target, LocalPlace) and request.require_lock:
             with hold_lock(target, self._warn):
                 self._sync(source, target, is_file=is_file)
@@ -293,7 +338,7 @@ class _Sync:
                 below = below or _name(source)
             if not is_file:
                 target = target.folder()
-            target = S3Place(target.bucket, target.key + below)
+            target = target._replace(key=target.key + below)
         else:
             if is_file and target.is_folder:
                 below = below or _name(source)
@@ -604,53 +649,131 @@ class _Sync:
             stored = repeat_while_lost(partial(destination.put, item.path, b""))
             confirmed[item.path] = Confirmed(stored.etag, checksums.encode(0), None)
             self._sent(0)
-        if isinstance(source, S3Place):
-            root = DataRoot(source.open())
-        else:
+        left = [item for item in plan.send if item.path not in confirmed]
+        if not isinstance(source, S3Place):
             is_dir = os.path.isdir(source.path)
             root = DataRoot(Path(source.path if is_dir else os.path.dirname(source.path)), follow=True)
-        left = [item for item in plan.send if item.path not in confirmed]
+            failures = self._send(
+                [_Sending(item, local_path(source.path, item.path)) for item in left],
+                *(root, destination, _name(source), confirmed),
+            )
+        elif left and not self._is_copied_there(source, target, left[0]):
+            failures = self._send_through(source, destination, left, confirmed)
+            failures += self._unlike(source.open(), left, confirmed)
+        else:
+            root = DataRoot(source.open())
+            failures = self._send(
+                [_Sending(item, item.path) for item in left], root, destination, _name(source), confirmed
+            )
+            failures += self._unlike(root.bucket, plan.send, confirmed)
+        if failures:
+            raise self._failed(failures, len(plan.send))
+        return confirmed
+
+    def _send(
+        self,
+        left: list[_Sending],
+        root: DataRoot,
+        destination: Bucket,
+        name: str,
+        confirmed: dict[str, Confirmed],
+    ) -> list[tuple[str, str]]:
+        """Upload files, or have S3 copy objects; those that could not be sent, and why.
+
+        Args:
+            left: what to send.
+            root: where it is read, or copied from.
+            destination: where it goes.
+            name: of a single one, for messages.
+            confirmed: receives what a move may delete.
+        """
         failures: list[tuple[str, str]] = []
         keeps = not self.request.retain_source_data
         for attempt in range(_TRIES):
-            unfinished = self._unfinished(destination, left)
+            unfinished = self._unfinished(destination, [each.item for each in left])
             tasks = (
                 TransferTask(
                     row,
-                    item.path or _name(source),
-                    item.path if isinstance(source, S3Place) else local_path(source.path, item.path),
+                    item.path or name,
+                    path,
                     item.path,
                     size=item.source.size,
+                    checksum=crc32,
                     expect_etag=None if item.there is None else item.there.etag,
                     source_etag=item.source.etag or None,
                     unfinished=unfinished.get(item.path, ()),
                 )
-                for row, item in enumerate(left)
+                for row, (item, path, crc32) in enumerate(left)
             )
-            again: list[Item] = []
+            again: list[_Sending] = []
             failures = []
             for outcome in send_files(tasks, root, destination, n_threads=self.request.max_concurrency):
-                item = left[outcome.row]
+                item = left[outcome.row].item
                 if outcome.ok:
                     self._sent(outcome.size)
-                    if keeps or isinstance(source, S3Place):
+                    if keeps or isinstance(self.source, S3Place):
                         confirmed[item.path] = Confirmed(outcome.etag, outcome.crc32, outcome.mtime_ns)
                 elif outcome.credentials:
                     raise SyncFailed(outcome.error or "the credentials were refused")
                 else:
                     failures.append((item.path, outcome.error or "it was not sent"))
                     if outcome.again:
-                        again.append(item)
+                        again.append(left[outcome.row])
             if len(again) < len(failures) or not again:
                 break
             left = again
             if attempt < _TRIES - 1:
                 time.sleep(2.0**attempt)
-        if isinstance(source, S3Place):
-            failures += self._unlike(root.bucket, plan.send, confirmed)
-        if failures:
-            raise self._failed(failures, len(plan.send))
-        return confirmed
+        return failures
+
+    def _is_copied_there(self, source: S3Place, target: S3Place, item: Item) -> bool:
+        """Whether the destination's store can copy: who writes there may read the source through it."""
+        if source.access == target.access:
+            return True
+        if not _same_store(source, target):
+            return False
+        seen = Bucket(source.bucket, prefix=source.key, client=target.client())
+        try:
+            info = repeat_while_lost(lambda: seen.head(item.path, checksum=False))
+        except StoreError:
+            return False
+        return info is not None and info.etag == item.source.etag
+
+    def _send_through(
+        self, source: S3Place, destination: Bucket, left: list[Item], confirmed: dict[str, Confirmed]
+    ) -> list[tuple[str, str]]:
+        """Fetch objects and send them on, some at a time: no credentials reach both sides.
+
+        They pass through a temporary folder. What is sent has to have the CRC32 of what was fetched, which
+        was held against what the source's store says.
+        """
+        self._warn(
+            f"no credentials reach both {source.uri} and {self.target.uri}: objects go through this machine,"
+            " without their metadata and tags"
+        )
+        failures: list[tuple[str, str]] = []
+        n_threads = self.request.max_concurrency
+        with tempfile.TemporaryDirectory(prefix="upload-client-sync-") as folder:
+            for wave in _waves(left):
+                check_room(folder, sum(item.source.size for item in wave))
+                tasks = (
+                    FetchTask(
+                        row, item.path, item.source.size, item.source.etag, os.path.join(folder, str(row))
+                    )
+                    for row, item in enumerate(wave)
+                )
+                fetched: list[_Sending] = []
+                for outcome in fetch_files(tasks, source.open(), n_threads=n_threads):
+                    item, path = wave[outcome.row], os.path.join(folder, str(outcome.row))
+                    if outcome.ok:
+                        fetched.append(_Sending(item, path, outcome.crc32))
+                    else:
+                        failures.append((item.path, outcome.error or "it was not fetched"))
+                root = DataRoot(Path(folder))
+                failures += self._send(fetched, root, destination, _name(source), confirmed)
+                for each in fetched:
+                    os.unlink(each.path)
+        return failures
 
     def _unfinished(self, destination: Bucket, items: Sequence[Item]) -> dict[str, tuple[str, ...]]:
         """Uploads that a killed sync has left, to go on with."""
@@ -870,7 +993,7 @@ class SelectedFiles(_Sync):
     def run(self) -> Counts:
         """Carry it out; raises as `run_sync`."""
         source, target = self.source, self.target
-        _refuse_nesting(source, target, delete=False)
+        _refuse_nesting(source, target, self._warn, delete=False)
         sees = self._sees(source)
         found = _facts_of(source, self._paths)
         for path in self._paths:
@@ -1089,7 +1212,7 @@ def _is_alias(bucket: str) -> bool:
     return bucket.startswith("arn:") or bucket.endswith(("-s3alias", "--ol-s3", ".mrap"))
 
 
-def _refuse_nesting(source: Place, target: Place, *, delete: bool) -> None:
+def _refuse_nesting(source: Place, target: Place, warn: Callable[[str], object], *, delete: bool) -> None:
     """Refuse to sync a folder into itself, or to where it lies if what is not in it is removed there."""
     if isinstance(source, S3Place) and isinstance(target, S3Place):
         if source.bucket != target.bucket and (
@@ -1106,6 +1229,11 @@ def _refuse_nesting(source: Place, target: Place, *, delete: bool) -> None:
     into_itself = here.endswith("/") and there.startswith(here)
     where_it_lies = there.endswith("/") and here.endswith("/") and here.startswith(there)
     if here == there or into_itself or (delete and where_it_lies):
+        if isinstance(source, S3Place) and isinstance(target, S3Place) and not _same_store(source, target):
+            # Buckets of one name in two stores, unless these are one under two addresses.
+            seen = Bucket(source.bucket, prefix=target.key, client=source.client())
+            if not are_one_place(seen, target.open(), warn):
+                return
         raise UsageError(
             f"{source.uri} and {target.uri} lie in each other", hint="Name two places that are apart."
         )
