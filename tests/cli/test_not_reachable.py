@@ -181,6 +181,39 @@ def test_a_portal_that_answers_in_place_of_a_service_is_told_as_what_it_is(deliv
     assert "KeyError" not in said.err
 
 
+@pytest.mark.parametrize("stage", ["login", "identity", "settings"])
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "told"),
+    [
+        (302, b"location: https://portal.test/?token=s3cr3t", b"", "leads elsewhere"),
+        (307, b"location: /login", b"", "leads elsewhere"),
+        (451, b"content-type: text/plain", b"<h1>blocked</h1>", "HTML page"),
+    ],
+)
+def test_whoever_answers_in_place_of_a_service_is_told_as_that(
+    deliver, network, stage, status, headers, body, told
+):
+    head = b"HTTP/1.1 %d x\r\n%b\r\ncontent-length: %d\r\n\r\n" % (status, headers, len(body))
+    network.on(lambda x: x.send(head + body), **STAGES[stage], times=None)
+    said = deliver("--patience", "0")
+    assert said.code == 7, said.err
+    assert told in said.err
+    assert "s3cr3t" not in said.err
+    assert "<h1>" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(403, b""), (403, b'{"message": "no"}'), (400, b"[1]"), (418, b"x")]
+)
+def test_a_refusal_of_the_login_without_a_name_is_none_of_the_login_servers(deliver, network, status, body):
+    kind = b"content-type: application/json"
+    head = b"HTTP/1.1 %d x\r\n%b\r\ncontent-length: %d\r\n\r\n" % (status, kind, len(body))
+    network.on(lambda x: x.send(head + body), **STAGES["login"], times=None)
+    said = deliver("--patience", "0")
+    assert said.code == 7, said.err
+    assert "none of Cognito's" in said.err
+
+
 @pytest.mark.parametrize(
     ("stage", "body"),
     [

@@ -53,6 +53,9 @@ PAGES = [
     '<?xml version="1.0"?><!-- x --><!doctype HTML PUBLIC "x">',
     "  <head>",
     "b'<html>'",
+    "<h1>blocked</h1>",
+    "<center>no</center>",
+    "<title></title>",
 ]
 
 
@@ -68,7 +71,7 @@ def test_of_a_page_its_title_is_told():
 
 
 @pytest.mark.parametrize(
-    "text", ["<Error><Code>AccessDenied</Code></Error>", "access denied", "", "<htmlish>"]
+    "text", ["<Error><Code>AccessDenied</Code></Error>", "access denied", "", "<htmlish>", "<a1>", "<bucket>"]
 )
 def test_what_is_no_page_stays(text):
     assert not is_page(text)

@@ -325,6 +325,43 @@ def test_where_a_person_works_inside_of_the_source_is_looked_at_too(tmp_path, mo
 
 
 @posix
+def test_what_other_runs_have_said_beside_what_this_one_says_is_known_as_ours(tmp_path):
+    """As of ``--json > logs/$(date +%F).jsonl``: last night's lies beside tonight's."""
+    make(tmp_path, "a.csv", "logs/mine.csv", "other/x.csv")
+    for path in ("logs/1.jsonl", "logs/2.jsonl", "other/1.jsonl"):
+        write(tmp_path, path, '{"schema_version": 1, "kind": "x"}')
+    in_use = InUse([(str(tmp_path / "logs" / "2.jsonl"), "where standard output goes")])
+    frame = scan(tmp_path, choice=Choice(in_use=in_use))
+    assert paths_of(frame) == ["a.csv", "logs/mine.csv", "other/1.jsonl", "other/x.csv"]
+    assert named(frame)["logs/1.jsonl"] == "the output of --json"
+
+
+def test_the_log_of_a_run_is_known_in_any_folder(tmp_path):
+    make(tmp_path, "a.csv", "deep/mine.log")
+    write(tmp_path, "deep/down/run.log", "2026-01-02T03:04:05.678Z INFO upload_client: upload-client --json")
+    assert paths_of(scan(tmp_path)) == ["a.csv", "deep/mine.log"]
+
+
+@pytest.mark.parametrize("patterns", [{"exclude": "*"}, {"include": "*.fits"}])
+def test_a_choice_that_leaves_nothing_is_told_as_that(tmp_path, patterns):
+    make(tmp_path, "a", "b")
+    with pytest.raises(InvalidIndex) as caught:
+        check_index(scan(tmp_path, **patterns), tmp_path)
+    assert tmp_path.name in caught.value.where
+    assert "left out: 2" in caught.value.problems[0]
+    assert "--exclude" in caught.value.hint
+    assert "rows" not in caught.value.hint
+
+
+def test_a_folder_without_files_is_no_faulty_list(tmp_path):
+    with pytest.raises(InvalidIndex) as caught:
+        check_index(scan(tmp_path), tmp_path)
+    assert tmp_path.name in caught.value.where
+    assert "--source" in caught.value.hint
+    assert "rows" not in caught.value.hint
+
+
+@posix
 def test_a_file_in_use_is_never_delivered_whatever_it_is_called(tmp_path):
     make(tmp_path, "a", "profile", "b/c")
     (tmp_path / "b" / "other").hardlink_to(tmp_path / "profile")

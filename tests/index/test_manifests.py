@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import zlib
 from pathlib import Path
@@ -111,6 +112,14 @@ def test_a_parquet_file_with_other_types_or_none_at_all_is_refused(source, tmp_p
     assert problems_of(path, source) == ("has 0 files",)
 
 
+@pytest.mark.parametrize("name", ["list", "list.csv", "list.txt", "manifest-md5.txt", "list.csv.gz"])
+def test_a_list_of_no_bytes_is_told_as_empty(source, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(b"") if name.endswith(".gz") else b"")
+    with pytest.raises(UsageError, match="is empty"):
+        read_manifest(path, source)
+
+
 def test_a_list_whose_kind_cannot_be_told_is_refused_and_may_be_named(source, tmp_path):
     path = written(tmp_path / "list", "my-bucket,a.csv\n")
     with pytest.raises(UsageError, match="cannot be told") as caught:
@@ -185,7 +194,7 @@ def test_a_bagit_manifest_needs_its_name_and_a_directory(tmp_path, name, source)
         write_manifest(pd.DataFrame({"path": []}), tmp_path / name, source, as_format="bagit")
     if source is not BUCKET:
         with pytest.raises(UsageError, match="does not tell its algorithm"):
-            read_manifest(written(tmp_path / name, ""), source, as_format="bagit")
+            read_manifest(written(tmp_path / name, "0  x\n"), source, as_format="bagit")
 
 
 # ----------------------------------------------------------------------------------------------------- S3

@@ -348,6 +348,9 @@ class CognitoLogin:
             return NotReachable(f"the login server: {trouble.message or trouble.code}", hint=advice(means))
         if means in (Meaning.UNTRUSTED, Meaning.PROXY_LOGIN):
             return refusal("the login server", trouble)
+        if not is_code(trouble.code):  # Cognito names each of its refusals
+            what = f"{trouble.status}: {trouble.message}".removesuffix(": ")
+            return NotReachable(f"the login server: {_NOT_COGNITO} ({what})", hint=advice(Meaning.NO_ANSWER))
         said, hint = trouble.message or trouble.code, REFUSALS.get(trouble.code)
         if means is Meaning.CLOCK:
             clock, hint = clock_and_hint(trouble.date)

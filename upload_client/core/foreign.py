@@ -21,7 +21,8 @@ MAX_TOLD: Final = 300
 
 _SHORTEST: Final = 4  # characters; less is found in any text, and is no secret
 _PAGE = re.compile(
-    r"\s*(?:b['\"])?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
+    r"\s*(?:b['\"])?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|meta|"
+    r"h[1-6]|p|div|span|center|font|table|script|style|br|hr|a|b|pre)\b",
     re.IGNORECASE | re.DOTALL,
 )
 _TITLE = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)

@@ -9,13 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upload_client.core import digests
+from upload_client.core.left_out import sentence
 from upload_client.core.lists import size_of
 from upload_client.core.parts import MAX_OBJECT
 from upload_client.core.paths import check_relpaths, collisions
+from upload_client.errors import InvalidIndex
 from upload_client.index.choosing import Choice
-from upload_client.index.files import MAX_FILES, READ_FROM, ROWS, TOO_MANY, CheckedIndex, Files, files_of
+from upload_client.index.files import (
+    LEFT_OUT,
+    MAX_FILES,
+    READ_FROM,
+    ROWS,
+    TOO_MANY,
+    CheckedIndex,
+    Files,
+    files_of,
+)
 from upload_client.index.folder import Folder
 from upload_client.index.problems import SHOWN, Problems, shown
+from upload_client.index.selecting import left_out_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,8 +78,10 @@ def check_index(
     n = len(index)
     if len(at) != n:  # somebody has cut it out of what was read, or put it together
         at = range(n)
-    if not 0 < n <= MAX_FILES:
-        problems.add(None, None, f"has {n:,} files" + f": {TOO_MANY}" * (n > 0))
+    if not n:
+        raise _nothing(given, source)
+    if n > MAX_FILES:
+        problems.add(None, None, f"has {n:,} files: {TOO_MANY}")
         problems.raise_them()
     paths: Sequence[str] = given.paths or ()
     checksums = _checked_checksums(given.checksums, paths, at, problems)
@@ -86,6 +100,21 @@ def check_index(
         problems.add(at[row], paths[row], reason)
     problems.raise_them(hint=_not_utf8(paths) if READ_FROM in given.attrs else None)
     return CheckedIndex(paths, checksums, sizes, others, _collision_warnings(paths, at))
+
+
+def _nothing(index: Files, source: str | Path | Mapping[str, int]) -> InvalidIndex:
+    """The refusal of an index without files."""
+    attrs = index.attrs
+    where, problem = attrs.get(READ_FROM, "the file index"), "has 0 files"
+    scanned = LEFT_OUT in attrs and READ_FROM not in attrs and ROWS not in attrs
+    if scanned:
+        where = "the source" if isinstance(source, Mapping) else shown(source)
+    left = left_out_of(index)
+    error = InvalidIndex(where, (f"{problem} to deliver; {sentence(left.counts)}" if left.n else problem,))
+    if scanned or left.n:
+        patterns = ", and at --include, --exclude, --exclude-from, .uploadignore and the setting `exclude`"
+        error.hint = f"Look at --source{patterns if left.n else ''}; nothing was sent."
+    return error
 
 
 def _not_utf8(paths: Sequence[object]) -> str | None:

@@ -188,7 +188,7 @@ class Folder:
         Raises:
             UsageError: patterns in an ``.uploadignore`` cannot be read.
         """
-        choice, recognise = self.choice, Recogniser(self.root)
+        choice, recognise = self.choice, Recogniser(self.root, self.choice.in_use.folders)
         chooser = Chooser(choice, self.patterns, left)
         # With each folder, where it really is, from where symlinks led to it, and which patterns hold above.
         folders: list[tuple[str, str, tuple[str, ...], Kept]] = [("", self.root, (), Kept())]

@@ -121,7 +121,13 @@ def read_manifest(
     try:
         with opened(path, "the list of files") as given:
             file, name = _uncompressed(given, path.name)
-            found = as_format or detect(name, file.read(_START), is_there)
+            start = file.read(_START)
+            if not start:
+                raise UsageError(
+                    f"the index {where} is empty",
+                    hint="See whether the program that writes it has failed; nothing was sent.",
+                )
+            found = as_format or detect(name, start, is_there)
             file.seek(0)
             match found:
                 case "csv" | "tsv":

@@ -41,16 +41,18 @@ class Recogniser:
     """Says of a file whether this program has written it.
 
     To open every file would cost too much. Looked into are those with ``upload-client`` in their name, TOML
-    files, and, where people work (at the top of the source, and in the working directory), those that could
-    be of one of our kinds by their suffix.
+    files, and, where people work (at the top of the source, in the working directory, and beside what this
+    run uses: logs of other nights), those that could be of one of our kinds by their suffix; logs anywhere.
 
     Args:
         root: the source.
+        used: folders of files that this run uses, as they really are.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, used: Iterable[str] = ()) -> None:
         self._near = near_folders(root)
-        self._n = 0
+        self._beside = frozenset(_inside(root, used)) - self._near
+        self._n = [0, 0]  # files looked into for their suffix alone: elsewhere, and where people work
 
     def __call__(self, relpath: str, path: str) -> str | None:
         """The kind of file, in a few words; None: none of ours, as far as can be told.
@@ -63,9 +65,10 @@ class Recogniser:
         lower = name.lower()
         near = folder in self._near
         if MARK not in lower and not lower.endswith(".toml"):
-            if not near or not lower.endswith(_SUFFIXES) or self._n >= _MANY:
+            here = near or folder in self._beside
+            if not lower.endswith(_SUFFIXES if here else ".log") or self._n[here] >= _MANY:
                 return None
-            self._n += 1
+            self._n[here] += 1
         try:
             start, end = ends_of(path)
             return "a receipt's time-stamp" if is_time_stamp(name, start) else named(start, end, near=near)

@@ -61,11 +61,14 @@ class NotTheService(botocore.exceptions.BotoCoreError):
     fmt = "{said}"
 
 
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
 def refuse_pages(response_dict: MutableMapping[str, Any], **_: object) -> None:
     """Botocore's event: an answer is about to be parsed. A web page is nobody's answer to a request.
 
-    Botocore would take it for an empty success, or for a refusal with a page as its message. What a gateway
-    says with 5xx is left to botocore, which asks again.
+    Botocore would take it for an empty success, or for a refusal with a page as its message; and a redirect
+    to a portal's login for a refusal. What a gateway says with 5xx is left to botocore, which asks again.
     """
     headers: Mapping[str, str] = response_dict["headers"]
     status = response_dict["status_code"]
@@ -80,6 +83,10 @@ def refuse_pages(response_dict: MutableMapping[str, Any], **_: object) -> None:
         what = without_secrets(text) if is_page(text) else "an HTML page"
         raise NotTheService(
             said=f"what answered ({status}) is not the service but {what}: a portal or proxy?"
+        )
+    if status in _REDIRECTS and "location" in names and "<Code>" not in text:
+        raise NotTheService(
+            said=f"what answered ({status}) is not the service: it leads elsewhere: a portal or proxy?"
         )
 
 

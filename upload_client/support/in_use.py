@@ -22,12 +22,16 @@ class InUse:
     Args:
         files: path, or descriptor, and what it is. What is not there, or no regular file, is passed over; the
             first counts.
+
+    Attributes:
+        folders: where they lie, as it really is.
     """
 
     def __init__(self, files: Iterable[tuple[str | int, str]] = ()) -> None:
         self._by_identity: dict[tuple[int, int], str] = {}  # device and inode
         self._inodes: set[int] = set()
         self._names: set[str] = set()
+        self.folders: set[str] = set()
         for path, what in files:
             with contextlib.suppress(OSError, ValueError):
                 status = os.stat(path)  # noqa: PTH116
@@ -35,7 +39,9 @@ class InUse:
                     self._by_identity.setdefault((status.st_dev, status.st_ino), what)
                     self._inodes.add(status.st_ino)
                     named = f"/proc/self/fd/{path}" if isinstance(path, int) else path
-                    self._names.add(os.path.basename(os.path.realpath(named)))  # noqa: PTH119
+                    folder, name = os.path.split(os.path.realpath(named))
+                    self._names.add(name)
+                    self.folders.add(folder)
 
     def may_be(self, entry: os.DirEntry[str]) -> bool:
         """Whether an entry of a folder needs a closer look: `what`.
