@@ -22,6 +22,7 @@ _MODULES = (
 _SANDBOX = (
     "upload_client.sandbox.server",
     "upload_client.validator.handlers",
+    "upload_client.validator.worker",
     "moto.cognitoidentity.urls",
     "moto.cognitoidp.urls",
     "moto.s3.urls",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -191,6 +193,21 @@ def refusing(site, monkeypatch) -> Callable[[dict], str]:
 
     refuse.told = []
     return refuse
+
+
+def test_a_start_loads_nothing_that_judges_and_a_worker_has_all_before_it_is_invoked():
+    program = (
+        "import sys\n"
+        "from upload_client.validator import handlers\n"
+        "judging = {f'upload_client.validator.{name}' for name in ('checks', 'pipeline', 'serving')}\n"
+        "judging |= {'upload_client.expectations.model', 'yaml'}\n"
+        "handlers.start\n"
+        "print(sorted(judging & set(sys.modules)))\n"
+        "handlers.work\n"
+        "print(sorted(judging - set(sys.modules)))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines() == ["[]", "[]"]
 
 
 def test_events_that_are_no_requests_are_refused_in_words(refusing, monkeypatch):

@@ -42,7 +42,7 @@ _KEY = re.compile(r"[^.\[\]]+")
 
 
 class _Mapping(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False, defer_build=True)
 
 
 def _listed(one_or_more: object) -> object:

@@ -156,7 +156,7 @@ Shape = tuple[Annotated[int, Field(ge=0)] | None, ...]
 
 
 class _Mapping(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False, defer_build=True)
 
 
 class Bounds(_Mapping):

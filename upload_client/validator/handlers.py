@@ -1,5 +1,8 @@
 """The validator's two Lambda functions: `start`, which clients invoke, and `work`, which `start` invokes.
 
+`work` is imported (`upload_client.validator.worker`) when it is asked for: what judges files is long in
+loading, and `start`, for which a client waits, judges none.
+
 Both read `upload_client.validator.ValidatorSettings` from the environment. Where things are is the
 receiver's to say: of an event only the names of the delivery are used, and those are checked.
 
@@ -16,11 +19,10 @@ import contextlib
 import hashlib
 import json
 import string
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from upload_client.control.checkpoints import find_shards
 from upload_client.control.identity import current_process, is_running
@@ -62,12 +64,13 @@ from upload_client.s3.bucket import (
 )
 from upload_client.s3.store_clock import StoreClock
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.validator.expected import judge_index
-from upload_client.validator.serving import serve
 from upload_client.validator.settings import ValidatorSettings
 from upload_client.validator.telemetry import count_failed_start
 
-__all__ = ["Context", "start", "work"]
+if TYPE_CHECKING:
+    from upload_client.validator.worker import work
+
+__all__ = ["Context", "layout_of", "start", "work"]
 
 ErrorCode = Literal[
     "invalid_request",
@@ -150,36 +153,12 @@ def start(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — a
     return {"status": "failure", "errors": errors}
 
 
-def work(event: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 — `start` made it
-    """Be the validator, until it is time to leave.
+def layout_of(event: Mapping[str, Any], settings: ValidatorSettings) -> Layout:
+    """Where the delivery is that an event names.
 
-    Args:
-        event: made by `start`.
-        context: Lambda's.
-
-    Returns:
-        ``{"outcome": …}``, for the receiver's eyes; the client looks into the log.
+    Raises:
+        InvalidName: it names none.
     """
-    settings = ValidatorSettings.from_environment()
-    layout = _layout(event, settings)
-    try:
-        outcome = serve(
-            settings,
-            layout,
-            validator_id=event["validator_id"],
-            client_epoch=event["epoch"],
-            shard=event.get("shard", 0),
-            shards=event.get("shards", 1),
-            seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
-        )
-    except Locked as error:
-        # Another one serves, or is still leaving: of two that were started, one is right.
-        sys.stderr.write(f"{for_log(str(error))}\n")
-        return {"outcome": "locked"}
-    return {"outcome": outcome}
-
-
-def _layout(event: Mapping[str, Any], settings: ValidatorSettings) -> Layout:
     transfer_type = cast("TransferType", event.get("transfer_type", ""))
     layout = settings.layout(event.get("dataset", ""), event.get("delivery_id", ""), transfer_type)
     layout.check_places(settings.control_bucket, settings.landing_bucket)
@@ -231,7 +210,7 @@ class _Starter:
         if event.get("protocol") != VERSION:
             raise _Refused("unsupported_protocol", f"this receiver speaks protocol {VERSION}")
         try:
-            self._layout = layout = _layout(event, settings)
+            self._layout = layout = layout_of(event, settings)
             self._agent_id = check_name(event.get("agent_id", ""), "agent id")
         except InvalidName as error:
             raise _Refused("invalid_request", str(error)) from None
@@ -341,9 +320,12 @@ class _Starter:
     def _check_expected(self) -> None:
         """Refuse what as a whole is not the delivery that was agreed on, before a file of it is sent."""
         assert self._epoch is not None  # or it would be refused already
-        problems, code = judge_index(
-            self._control, self._layout, self._epoch, required=self._settings.require_expectations
-        )
+        required = self._settings.require_expectations
+        if not required and self._control.head(self._layout.expectations, checksum=False) is None:
+            return
+        from upload_client.validator.expected import judge_index  # noqa: PLC0415 - slow, and rarely needed
+
+        problems, code = judge_index(self._control, self._layout, self._epoch, required=required)
         if code is not None:
             raise _Refused(code, *problems)
 
@@ -557,3 +539,12 @@ def _worker_name(key: str) -> str:
         number, letter = divmod(number, 26)
         letters.append(string.ascii_lowercase[letter])
     return "".join(letters)
+
+
+def __getattr__(name: str) -> object:
+    """Import `work` when it is asked for (PEP 562)."""
+    if name != "work":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from upload_client.validator.worker import work  # noqa: PLC0415
+
+    return work

@@ -12,11 +12,13 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upload_client.core.text import for_log
-from upload_client.validator.checks import Judgement
-from upload_client.validator.pipeline import Validator
+
+if TYPE_CHECKING:  # `start` counts too, and needs neither
+    from upload_client.validator.checks import Judgement
+    from upload_client.validator.pipeline import Validator
 
 __all__ = ["Telemetry", "count_failed_start"]
 
