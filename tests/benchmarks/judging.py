@@ -1,11 +1,13 @@
 """How fast one validator judges, by the store's latency and by how many files it judges at once.
 
-    python tests/benchmarks/judging.py [--files N] [--shards K] [--out FILE.json]
+    python tests/benchmarks/judging.py [--files N] [--shards K] [--memory] [--out FILE.json]
 
 A delivery of N small CSV files has landed and is announced; a validator, in a process of its own, or K that
 share the files, judge it in front of a store in memory that answers each request after 1, 10 or 100 ms.
-Prints a table in Markdown: verdicts a second, CPU time of the validators for each verdict, and requests for
-each file.
+Prints a table in Markdown: verdicts a second, CPU time of the validators for each verdict, requests for
+each file, and the peak memory of a validator with all that it has imported.
+
+`--memory` measures what 256 files at once take, of sizes from 1 KB to more than is held in memory whole.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import hashlib
 import json
 import multiprocessing
 import re
+import resource
 import sys
 import time
 import urllib.parse
@@ -32,10 +35,14 @@ from upload_client.core import checksums
 from upload_client.core.records import Transferred
 from upload_client.core.uploads import Upload
 
-CONTENT = b"time,station,value\n" + b"2026-01-01T00:00Z,ridge,1.25\n" * 30
+MIB = 1024 * 1024
 LATENCIES = (0.001, 0.010, 0.100)
 THREADS = (16, 128)
+ALL_AT_ONCE = 256
 PER_SEGMENT = 2_500
+SMALL = 1_000
+IN_MEMORY = ((SMALL, 2048), (256 * 1024, 1024), (MIB, 512), (8 * MIB, 64), (9 * MIB, 256))
+"""Sizes of files, and how many of each, for their memory."""
 
 
 class Memory:
@@ -50,19 +57,21 @@ class Memory:
         return SimpleNamespace(etag=hashlib.md5(data, usedforsecurity=False).hexdigest(), version_id=None)
 
 
-def delivered(n_files: int) -> dict[str, bytes]:
+def delivered(n_files: int, size: int) -> dict[str, bytes]:
     """All objects of a delivery that is sent and announced, and not judged."""
+    row = b"2026-01-01T00:00Z,ridge,1.25\n"
+    content = b"time,station,value\n" + row * (size // len(row) - 1)
     objects: dict[str, bytes] = {}
     client = Client(Memory(objects, "control"), Memory(objects, "landing"))
     client.begin(n_files)
-    etag = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
-    crc32 = checksums.encode(checksums.crc32(CONTENT))
+    etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    crc32 = checksums.encode(checksums.crc32(content))
     records = []
     for n in range(n_files):
         path = f"{n % 97}/table_{n:07d}.csv"
-        objects[f"landing/{LAYOUT.landing}{path}"] = CONTENT
+        objects[f"landing/{LAYOUT.landing}{path}"] = content
         records.append(
-            Transferred(client.now(), path, Upload(1, n + 1, len(CONTENT), crc32, etag, None, 1), 0)
+            Transferred(client.now(), path, Upload(1, n + 1, len(content), crc32, etag, None, 1), 0)
         )
     for start in range(0, n_files, PER_SEGMENT):
         client.write(*records[start : start + PER_SEGMENT])
@@ -86,8 +95,10 @@ class Store:
                 method, target, _ = head.split(" ", 2)
                 self.n_requests += 1
                 await asyncio.sleep(self._seconds)
-                writer.write(self._answer(method, target, head, body))
-                await writer.drain()
+                answer = memoryview(self._answer(method, target, head, body))
+                for at in range(0, len(answer), MIB):
+                    writer.write(answer[at : at + MIB])
+                    await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
@@ -136,9 +147,9 @@ def _response(status: int, body: bytes = b"", of: bytes | None = None, *, head_o
     return ("\r\n".join(head) + "\r\n\r\n").encode() + (b"" if head_only else body)
 
 
-def _run_store(n_files: int, seconds: float, pipe) -> None:
+def _run_store(n_files: int, size: int, seconds: float, pipe) -> None:
     async def main() -> None:
-        store = Store(delivered(n_files), seconds)
+        store = Store(delivered(n_files, size), seconds)
         server = await asyncio.start_server(store.serve, "127.0.0.1", 0)
         pipe.send(server.sockets[0].getsockname()[1])
         await asyncio.to_thread(pipe.recv)
@@ -151,9 +162,12 @@ def _judge(port: int, threads: int, shard: int, shards: int, pipe) -> None:
     import os
 
     os.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    from upload_client.s3 import concurrency
     from upload_client.validator import ValidatorSettings
     from upload_client.validator.serving import serve
 
+    if threads == ALL_AT_ONCE:
+        concurrency.FIRST = ALL_AT_ONCE  # else as many as are found to bring more
     settings = ValidatorSettings(
         control_bucket="control",
         control_prefix=LAYOUT.control_prefix,
@@ -167,12 +181,13 @@ def _judge(port: int, threads: int, shard: int, shards: int, pipe) -> None:
     outcome = serve(
         settings, LAYOUT, validator_id=f"benchmarkv{shard}", client_epoch=1, shard=shard, shards=shards
     )
-    pipe.send((outcome, time.monotonic() - began, time.process_time() - cpu))
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    pipe.send((outcome, time.monotonic() - began, time.process_time() - cpu, rss))
 
 
-def measure(n_files: int, latency: float, threads: int, shards: int) -> dict[str, float]:
+def measure(n_files: int, latency: float, threads: int, shards: int, size: int = SMALL) -> dict[str, float]:
     here, there = multiprocessing.Pipe()
-    store = multiprocessing.Process(target=_run_store, args=(n_files, latency, there))
+    store = multiprocessing.Process(target=_run_store, args=(n_files, size, latency, there))
     store.start()
     port = here.recv()
     pipes = [multiprocessing.Pipe() for _ in range(shards)]
@@ -188,7 +203,7 @@ def measure(n_files: int, latency: float, threads: int, shards: int) -> dict[str
     here.send(None)
     n_requests = here.recv()
     store.join()
-    outcomes, seconds, cpu = zip(*results, strict=True)
+    outcomes, seconds, cpu, rss = zip(*results, strict=True)
     assert set(outcomes) == {"stop"}, outcomes
     return {
         "latency": latency,
@@ -197,6 +212,8 @@ def measure(n_files: int, latency: float, threads: int, shards: int) -> dict[str
         "verdicts_per_second": n_files / max(seconds),
         "cpu_ms_per_verdict": 1000 * sum(cpu) / n_files,
         "requests_per_file": n_requests / n_files,
+        "size": size,
+        "rss_mib": max(rss),
     }
 
 
@@ -204,19 +221,24 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--files", type=int, default=5000)
     arguments.add_argument("--shards", type=int, default=1)
+    arguments.add_argument("--memory", action="store_true")
     arguments.add_argument("--out", type=Path)
     given = arguments.parse_args()
     points = [
+        measure(n_files, LATENCIES[-1], ALL_AT_ONCE, given.shards, size)
+        for size, n_files in (IN_MEMORY if given.memory else ())
+    ] or [
         measure(min(given.files, int(10 * threads / latency)), latency, threads, given.shards)
         for latency in LATENCIES
         for threads in THREADS
     ]
-    print("| latency | files at once | verdicts a second | CPU for each | requests for each |")
-    print("|---|---|---|---|---|")
+    print("| latency | bytes | files at once | verdicts a second | CPU for each | requests | peak RSS |")
+    print("|---|---|---|---|---|---|---|")
     for point in points:
         print(
-            f"| {1000 * point['latency']:.0f} ms | {point['threads']} | {point['verdicts_per_second']:.0f}"
-            f" | {point['cpu_ms_per_verdict']:.1f} ms | {point['requests_per_file']:.2f} |"
+            f"| {1000 * point['latency']:.0f} ms | {point['size']:,} | {point['threads']}"
+            f" | {point['verdicts_per_second']:.0f} | {point['cpu_ms_per_verdict']:.1f} ms"
+            f" | {point['requests_per_file']:.2f} | {point['rss_mib']:.0f} MiB |"
         )
     if given.out:
         given.out.write_text(json.dumps(points, indent=1), encoding="utf-8")

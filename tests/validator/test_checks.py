@@ -116,6 +116,24 @@ def test_a_large_text_is_looked_at_before_it_is_read(landing, checker, requests,
     assert [name for name, _ in requests] == ["HeadObject"]
 
 
+def test_of_a_large_text_little_is_read_from_the_store_at_once_as_many_may_be_read_together(
+    landing, checker, monkeypatch
+):
+    asked = []
+
+    class Noting(checks.Stream):
+        def _next(self, n):
+            asked.append(n)
+            return super()._next(n)
+
+    monkeypatch.setattr(checks, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(checks, "Stream", Noting)
+    upload = send(landing, "large.csv", b"a,b\n" + b"1,2\n" * 200_000)
+    assert checker.judge("large.csv", upload).status == "ok"
+    assert len(asked) > 10
+    assert max(asked[:-1]) <= 64 * 1024  # behind it, what is left is read to the end
+
+
 def test_what_is_not_there_is_a_failure(landing, checker):
     upload = Upload(1, 1, 3, "AAAAAA==", "0" * 32, None, 1)
     judgement = checker.judge("nowhere.csv", upload)

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 __all__ = ["Abandoned", "Ask", "Checker", "Judgement", "MayWait", "Steps", "Stream"]
 
 _BLOCK = 256 * 1024
+_PIECE = 64 * 1024
+"""Bytes of a large file that are read from the store at once; up to 256 such files are read at a time."""
 _IN_MEMORY = 8 * 1024 * 1024
 """Bytes of the largest file that is fetched whole; of larger ones a library gets what it asks for."""
 _MAX_MESSAGE = 1000
@@ -358,7 +360,8 @@ class Checker:
             unreadable, why = None, reading.skipped
             if reading.kind in TEXT_FORMATS:
                 try:
-                    why = _open(reading.kind, cast("BinaryIO", io.BufferedReader(stream, _BLOCK)))
+                    buffered = io.BufferedReader(stream, _PIECE)  # blocks go past it
+                    why = _open(reading.kind, cast("BinaryIO", buffered))
                 except _Failure as failure:
                     unreadable = failure
             # Where the store knows no checksum, damage is told from a provider's mistake only by this.
@@ -464,7 +467,7 @@ class Stream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
         """Read the next bytes."""
-        block = self._next(len(buffer))
+        block = self._next(min(len(buffer), _PIECE))
         buffer[: len(block)] = block
         return len(block)
 
