@@ -345,3 +345,27 @@ def test_names_that_are_there_twice_are_only_wrong_where_the_document_speaks_of_
     rules = {"format": "csv", "others": "allow", "columns": [{"name": "b", "max": 2}]}
     assert judge(rules, b"a,a,b\n1,2,3\n") == "column 'b': 3.0 in row 1 is above 2"
     assert "'a': it is there twice" in judge({**rules, "columns": [{"name": "a"}]}, b"a,a,b\n1,2,3\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# made by a program\n# with, four, fields, here\nid,name\n1,a\n2,b\n",
+        "\ufeff# made; today; here\nid;name\n1;a\n2;b\n",
+        '# one "quote\nid,name\n1,a\n2,b\n',
+        "#\r\nid,name\r\n1,a\r\n2,b\r\n",
+    ],
+)
+def test_lines_of_comment_before_a_table_are_passed_over_by_a_document_too(judge, text, tmp_path):
+    from upload_client.expectations.infer import infer
+
+    columns = [{"name": "id", "type": "integer", "max": 1}, {"name": "name"}]
+    rules = {"format": "csv", "columns": columns, "rows": {"min": 2, "max": 2}}
+    assert judge(rules, text.encode()) == "column 'id': 2 in row 2 is above 1"
+    (tmp_path / "a.csv").write_text(text, newline="")
+    assert "{name: id, type: integer" in infer(tmp_path, [("a.csv", len(text.encode()))])
+
+
+def test_the_last_line_of_comment_may_be_the_header(judge):
+    rules = {"format": "csv", "columns": [{"name": "#id"}, {"name": "name"}]}
+    assert judge(rules, b"# made by a program\n#id,name\n1,a\n") == ""

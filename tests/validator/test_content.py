@@ -64,6 +64,14 @@ OPENS = {
 
 DOES_NOT_OPEN = {
     "csv": [
+        (b"<!DOCTYPE html>\n<html></html>\n", "a page of HTML or XML"),
+        (b'\xef\xbb\xbf\r\n<?xml version="1.0"?>\n<Error/>', "a page of HTML or XML"),
+        (b"<HTML>", "a page of HTML or XML"),
+        (
+            b"# made, today\n# by, a, program\na,b\n1,2\n1,2,3\n",
+            "line 5: 3 fields, where the first row has 2",
+        ),
+        (b"a,b\n1,2\n# no comment here\n", "line 3: 1 fields"),
         (b"a,b\n1,2\n1,2,3\n", r"line 3: 3 fields, where the first row has 2"),
         (b"a,b\n1\n", "line 2: 1 fields"),
         (b'a,b\n1,"2\n', "unexpected end of data"),
@@ -74,7 +82,12 @@ DOES_NOT_OPEN = {
         (b"a,b\n" + b"x" * (MAX_TEXT + 300_000), "a line of more than"),
         (b'a,b\n1,"' + b"x\n" * MAX_TEXT, "field larger than field limit"),
     ],
-    "tsv": [(b"a\tb\n1\t2\t3\n", "3 fields"), (b'a\tb\n"1\t2\t3\n4\n', "unexpected end"), (b"\x00", "NUL")],
+    "tsv": [
+        (b"<html lang=en>\n", "a page"),
+        (b"a\tb\n1\t2\t3\n", "3 fields"),
+        (b'a\tb\n"1\t2\t3\n4\n', "unexpected end"),
+        (b"\x00", "NUL"),
+    ],
     "json": [
         (b"", "not JSON"),
         (b"{'a': 1}", "not JSON"),
@@ -102,6 +115,27 @@ DOES_NOT_OPEN = {
         (b"{}\n\xff\n", "not UTF-8"),
     ],
 }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# made by a program\n# with, four, fields, here\n#\nid,name\n1,a\n2,b\n",
+        "\ufeff# made, today, here\nid,name\n1,a\n",
+        "#id,name\n1,a\n",
+        "# made by a program\n# id,name\n1,a\n",
+        '# one "quote\nid,name\n1,a\n',
+        "# only a comment\n",
+        "#\r\nid,name\r\n1,a\r\n",
+    ],
+)
+def test_a_table_may_begin_with_lines_of_comment(text):
+    for size in (1, 3, 2**20):
+        for kind, delimiter in (("csv", ","), ("csv", ";"), ("tsv", "\t")):
+            stream = io.BytesIO(text.replace(",", delimiter).encode())
+            check_text(
+                kind, SimpleNamespace(read=lambda n, size=size, stream=stream: stream.read(min(n, size)))
+            )
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 
-__all__ = ["delimiters", "is_open", "likely_delimiter"]
+__all__ = ["BOM", "comments", "delimiters", "is_open", "likely_delimiter"]
+
+BOM = codecs.BOM_UTF8
+"""The mark that some programs begin UTF-8 with."""
 
 _DELIMITERS = ",;\t|"
 _MAX_ROWS = 1000
+
+
+def comments(head: bytes) -> int:
+    """Bytes of the lines of comment (``# …``) that a table begins with, as instruments and archives write it.
+
+    The last such line is none where it has as many fields as the first other one: it is the header.
+
+    Args:
+        head: the beginning of the file.
+    """
+    last = at = len(BOM) if head.startswith(BOM) else 0
+    while head.startswith(b"#", at) and (end := head.find(b"\n", at) + 1):
+        last, at = at, end
+    first = head[at:].partition(b"\n")[0].decode("latin-1")
+    if not first.strip():
+        return 0
+    comment, delimiter = head[last:at].decode("latin-1"), delimiters(first)[0]
+    n = last if _width(comment, delimiter) == _width(first, delimiter) else at
+    return n if n > len(BOM) or not head.startswith(BOM) else 0
 
 
 def is_open(line: str) -> bool:

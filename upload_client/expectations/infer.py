@@ -272,6 +272,8 @@ def _drafts_of(
                 seen.read(content)
         except OSError as error:
             problems.append(for_terminal(f"{path}: {error.strerror or error}"))
+        except (Undecided, ValueError, EOFError) as error:  # these say in words what they mean
+            problems.append(for_terminal(f"{path}: {error}"[:200]))
         except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
             problems.append(for_terminal(f"{path}: {type(error).__name__}: {error}"[:200]))
         told(1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, NamedTuple
 
-from upload_client.expectations.delimiters import delimiters, is_open
+from upload_client.expectations.delimiters import comments, delimiters, is_open
 from upload_client.validator.unreadable import BLOCK, BOM, MAX_TEXT, Unreadable, is_utf8
 
 __all__ = ["check_csv", "check_tsv"]
@@ -19,6 +20,8 @@ csv.field_size_limit(MAX_TEXT)
 
 
 _MAX_LINES = 100  # of a first row
+_MAX_COMMENTS = 256 * 1024  # bytes in which they are looked for
+_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s|html[\s>]|\?xml\s)", re.IGNORECASE)
 
 
 def check_csv(stream: BinaryIO) -> None:
@@ -26,7 +29,7 @@ def check_csv(stream: BinaryIO) -> None:
 
     Fields may stand apart by semicolons, tabs or bars as well, where the rows say so.
     """
-    rest = _pass_over(stream, quotes=True)
+    rest = _pass_over(stream, _begin(stream), quotes=True)
     if rest is None:
         return
     lines = rest.lines()
@@ -39,7 +42,8 @@ def check_csv(stream: BinaryIO) -> None:
             break
         first += lines.readline()
     delimiter = rest.delimiter or delimiters(first)[0]
-    _same_width(csv.reader(chain(io.StringIO(first, newline=""), lines), delimiter=delimiter, strict=True))
+    rows = csv.reader(chain(io.StringIO(first, newline=""), lines), delimiter=delimiter, strict=True)
+    _same_width(rows, n_lines=rest.n_lines)
 
 
 def check_tsv(stream: BinaryIO) -> None:
@@ -47,7 +51,7 @@ def check_tsv(stream: BinaryIO) -> None:
 
     Without: https://www.iana.org/assignments/media-types/text/tab-separated-values
     """
-    rest = _pass_over(stream, quotes=False, delimiter="\t")
+    rest = _pass_over(stream, _begin(stream), quotes=False, delimiter="\t")
     if rest is None:
         return
     widths = {rest.width - 1} if rest.width else set()
@@ -160,11 +164,38 @@ class _Rest:
         return io.TextIOWrapper(guarded, encoding=encoding, errors="strict", newline="")
 
 
-def _pass_over(stream: BinaryIO, *, quotes: bool, delimiter: str = "") -> _Rest | None:
+class _Head(NamedTuple):
+    """The beginning of a table without its comments, which had so many lines."""
+
+    data: bytes
+    n_lines: int = 0
+
+
+def _begin(stream: BinaryIO) -> _Head:
+    """Read the beginning of a table, and pass over comments.
+
+    Raises:
+        Unreadable: it is something else by the name of a table.
+    """
+    data = stream.read(BLOCK)
+    while len(data) <= len(BOM) and (more := stream.read(BLOCK)):
+        data += more
+    if _MARKUP.match(data):
+        raise Unreadable("it is a page of HTML or XML, such as a server gives instead of a file")
+    if not data.removeprefix(BOM).startswith(b"#"):
+        return _Head(data)
+    while len(data) < _MAX_COMMENTS and (more := stream.read(_MAX_COMMENTS - len(data))):
+        data += more
+    n = comments(data)
+    return _Head(data[n:], data.count(b"\n", 0, n))
+
+
+def _pass_over(stream: BinaryIO, head: _Head, *, quotes: bool, delimiter: str = "") -> _Rest | None:
     """The quick way: read on as long as all rows are seen to have the same number of fields.
 
     Args:
         stream: the file.
+        head: its beginning, read already.
         quotes: whether what stands in quotes is looked at too.
         delimiter: what stands between fields; none: as the first line has it.
 
@@ -172,11 +203,9 @@ def _pass_over(stream: BinaryIO, *, quotes: bool, delimiter: str = "") -> _Rest 
         What is left; None where nothing is.
     """
     shape = None
-    n_lines = 0
-    data = b""
+    block = data = head.data
+    n_lines = head.n_lines
     while True:
-        block = stream.read(BLOCK)
-        data += block
         if not data:
             return None
         if shape is not None and block and not shape.needs_quotes:
@@ -184,7 +213,8 @@ def _pass_over(stream: BinaryIO, *, quotes: bool, delimiter: str = "") -> _Rest 
             n_rows = shape.rows_in(data[:end], quotes=quotes)
             if end and n_rows is not None:
                 n_lines += n_rows
-                data = data[end:]
+                block = stream.read(BLOCK)
+                data = data[end:] + block
                 continue
         end = len(data) if not block else _last_row(data)
         piece = data[:end]
@@ -195,7 +225,8 @@ def _pass_over(stream: BinaryIO, *, quotes: bool, delimiter: str = "") -> _Rest 
             return _Rest(data, stream, shape or (looks if piece else None), shape, n_lines)
         shape = looks
         n_lines += n_rows
-        data = data[end:]
+        block = stream.read(BLOCK)
+        data = data[end:] + block
 
 
 def _last_row(data: bytes) -> int:

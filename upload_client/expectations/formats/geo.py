@@ -254,6 +254,8 @@ def open_las(file: BinaryIO, size: int, _budget: Budget) -> None:
         n = struct.unpack_from("<Q", head, 247)[0]
     if start < 227 or not length:
         raise ValueError("its header is damaged")
+    if start > size:
+        raise ValueError("it is cut: its points are missing")
     if form & 0x80:
         _check_chunks(file, size, start, n)
     elif start + n * length > size:

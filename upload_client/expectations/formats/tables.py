@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from upload_client.expectations.delimiters import likely_delimiter
+from upload_client.expectations.delimiters import comments, likely_delimiter
 from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.formats.scalars import check_scalar
 from upload_client.expectations.model import Column, Csv, Parquet
@@ -38,6 +38,7 @@ __all__ = [
 BLOCK = 4 * 1024 * 1024
 """Bytes of CSV that are read at once; no row may be longer."""
 _HEADER = 1024 * 1024
+_MAX_COMMENTS = 256 * 1024
 _READ_WHOLE = 64 * 1024 * 1024
 """Bytes of the largest file whose pages are decoded although nobody has said what is in them."""
 _SIGNATURE = 28
@@ -247,6 +248,7 @@ def as_numpy(array: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any
 
 def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> None:
     """Judge a CSV or TSV file: its header, the number of fields in each row, the values."""
+    file = _behind_comments(file)
     delimiter = content.delimiter or ("\t" if content.format == "tsv" else csv_delimiter(file))
     quoted = content.format == "csv" or _is_quoted(file, delimiter)
     names = _header(file, delimiter, quoted=quoted)
@@ -280,6 +282,38 @@ def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> N
             raise
     wrong_rows.tell(findings)
     table.close()
+
+
+class _Behind(io.RawIOBase):
+    """A file from a place on."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file, self._start = file, start
+        file.seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset + self._start * (whence == io.SEEK_SET), whence) - self._start
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _behind_comments(file: BinaryIO) -> BinaryIO:
+    """The table in a file, without the comments that it begins with."""
+    file.seek(0)
+    n = comments(file.read(_MAX_COMMENTS))
+    return cast("BinaryIO", io.BufferedReader(_Behind(file, n))) if n else file
 
 
 def _is_quoted(file: BinaryIO, delimiter: str) -> bool:
@@ -383,6 +417,7 @@ def _reader(
 
 def csv_delimiter(file: BinaryIO) -> str:
     """The delimiter of the fields, by the beginning of the file."""
+    file = _behind_comments(file)
     file.seek(0)
     text, whole = _head(file)
     file.seek(0)
@@ -543,6 +578,7 @@ def learn_csv(
     Raises:
         ValueError: it is no table.
     """
+    file = _behind_comments(file)
     quoted = _is_quoted(file, delimiter) if tsv else True
     names = _header(file, delimiter, quoted=quoted)
     if names is None or len(set(names)) < len(names):
