@@ -210,6 +210,25 @@ def test_a_start_loads_nothing_that_judges_and_a_worker_has_all_before_it_is_inv
     assert said.stdout.splitlines() == ["[]", "[]"]
 
 
+def test_a_worker_looks_for_garbage_in_nothing_that_was_imported_and_in_all_that_it_makes():
+    program = (
+        "import gc\n"
+        "from upload_client.validator import handlers\n"
+        "for event in ({}, {}):\n"
+        "    try:\n"
+        "        handlers.work(event, None)\n"
+        "    except ValueError:\n"
+        "        print(gc.get_freeze_count())\n"
+        "    kept = [[] for _ in range(10_000)]\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("UPLOAD_CLIENT")}
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    first, second = map(int, said.split())
+    assert first > 10_000
+    assert second <= first
+
+
 def test_events_that_are_no_requests_are_refused_in_words(refusing, monkeypatch):
     from upload_client.validator import handlers
 
