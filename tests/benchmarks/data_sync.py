@@ -35,9 +35,11 @@ import boto3
 
 TASKS = ("up", "down", "copy", "nothing", "large up", "large down")
 PACKAGE = (
-    "import json, sys; from aibs_informatics_aws_lambda.handlers.data_sync.operations import DataSyncHandler;"
-    " from aws_lambda_powertools.utilities.typing import LambdaContext;"
-    " print(DataSyncHandler.get_handler()(json.loads(sys.argv[1]), LambdaContext()))"
+    "import json, sys, types;"
+    " from aibs_informatics_aws_lambda.handlers.data_sync.operations import DataSyncHandler;"
+    " context = types.SimpleNamespace(function_name='f', aws_request_id='r', memory_limit_in_mb=128,"
+    " invoked_function_arn='arn:aws:lambda:us-east-1:123456789012:function:f');"
+    " print(DataSyncHandler.get_handler()(json.loads(sys.argv[1]), context))"
 )
 
 
@@ -49,14 +51,14 @@ def fill(folder: Path, n: int, size: int) -> None:
         path.write_bytes(dice.randbytes(size))
 
 
-def measured(command: list[str], env: dict[str, str]) -> float:
-    """Seconds of a process, from its start to its exit."""
-    began = time.monotonic()
+def measured(command: list[str], env: dict[str, str]) -> tuple[float, float]:
+    """Seconds of a process, from its start to its exit, and those that it computes."""
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    seconds = time.monotonic() - began
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{command}: {done.returncode}\n{done.stdout.decode()[-2000:]}")
-    return seconds
+    return seconds, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 ENVIRONMENT = {
@@ -84,7 +86,7 @@ class Ours:
             "--payload",
         ]
 
-    def sync(self, source: str, target: str) -> float:
+    def sync(self, source: str, target: str) -> tuple[float, float]:
         request = {"source_path": source, "destination_path": target, "delete": False}
         return measured([*self.command, json.dumps(request)], self.env)
 
@@ -113,7 +115,7 @@ class Rclone:
         self.command = [rclone, "copy", "--transfers", "32", "--checkers", "32", "--fast-list"]
         self.command += ["--s3-no-check-bucket", "-q"]
 
-    def sync(self, source: str, target: str) -> float:
+    def sync(self, source: str, target: str) -> tuple[float, float]:
         return measured(
             [*self.command, *(each.replace("s3://", "s:") for each in (source, target))], self.env
         )
@@ -164,6 +166,7 @@ def main() -> None:
     if args.package:
         sides.append(Package(args.endpoint, args.package))
     rows: dict[str, dict[str, list[float]]] = {}
+    computed: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as home:
         small, large = Path(home, "small"), Path(home, "large")
         fill(small, args.files, args.size)
@@ -184,28 +187,33 @@ def main() -> None:
                         "large up": (here, there),
                         "large down": (there, back),
                     }[task]
-                    seconds = side.sync(source, target)
+                    seconds, cpu = side.sync(source, target)
                     rows.setdefault(task, {}).setdefault(side.name, []).append(seconds)
+                    computed.setdefault(task, {}).setdefault(side.name, []).append(cpu)
                     load = os.getloadavg()[0]
                     print(
-                        f"round {number + 1}, {task}, {side.name}: {seconds:.2f} s (load {load:.1f})",
+                        f"round {number + 1}, {task}, {side.name}: {seconds:.2f} s, {cpu:.2f} s of CPU"
+                        f" (load {load:.1f})",
                         flush=True,
                     )
                     if target == back and kind == "large":  # small ones stay: see above
                         shutil.rmtree(back)
     result: dict[str, dict[str, object]] = {}
-    print(f"\n{'':12}{'ours':>10}" + "".join(f"{side.name:>12}{'ratio':>8}" for side in sides[1:]))
-    for task, by_name in rows.items():
-        ours = by_name["ours"]
-        line = f"{task:12}{statistics.median(ours):>8.2f} s"
-        result[task] = {"ours": ours}
-        for name in list(by_name):
-            if name == "ours":
-                continue
-            ratio = statistics.median(b / a for a, b in zip(ours, by_name[name], strict=True))
-            result[task] |= {name: by_name[name], f"ratio to {name}": ratio}
-            line += f"{statistics.median(by_name[name]):>10.2f} s{ratio:>8.2f}"
-        print(line)
+    for what, table in (("seconds", rows), ("seconds of CPU", computed)):
+        print(f"\n{what:14}{'ours':>10}" + "".join(f"{side.name:>12}{'ratio':>8}" for side in sides[1:]))
+        for task, by_name in table.items():
+            ours = by_name["ours"]
+            line = f"{task:14}{statistics.median(ours):>10.2f}"
+            found = result.setdefault(task, {})
+            found[f"ours, {what}"] = ours
+            for side in sides[1:]:
+                if (others := by_name.get(side.name)) is None:
+                    line += f"{'-':>12}{'-':>8}"
+                    continue
+                ratio = statistics.median(b / a for a, b in zip(ours, others, strict=True))
+                found |= {f"{side.name}, {what}": others, f"ratio to {side.name}, {what}": ratio}
+                line += f"{statistics.median(others):>12.2f}{ratio:>8.2f}"
+            print(line)
     if args.out:
         args.out.write_text(json.dumps(result, indent=1) + "\n")
 

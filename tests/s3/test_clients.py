@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.exceptions import DataNotFoundError
+from botocore.loaders import Loader
 
 from upload_client.errors import UsageError
 from upload_client.s3 import clients
@@ -65,3 +67,21 @@ def test_a_copy_has_its_condition_with_a_boto3_that_does_not_know_it(condition, 
         assert (found.decode() if isinstance(found, bytes) else found) == condition.get(name)
     signed = headers["Authorization"].decode()
     assert all(given[name].lower() in signed for name in condition)
+
+
+def test_a_client_is_made_without_a_look_at_all_services_and_a_session_of_others_stays_as_it_is(monkeypatch):
+    looked = []
+    real = Loader.list_available_services
+
+    def look(loader, type_name):
+        looked.append(type_name)
+        return real(loader, type_name)
+
+    monkeypatch.setattr(Loader, "list_available_services", look)
+    assert clients.s3_client().meta.service_model.service_name == "s3"
+    assert looked == []
+    with pytest.raises(DataNotFoundError):
+        clients.client(None, "a-service-that-is-not-there")
+    theirs = boto3.Session()
+    clients.s3_client(theirs)
+    assert {"s3", "sts"} <= set(theirs.get_available_services())

@@ -9,7 +9,6 @@ itself again.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import sys
@@ -51,6 +50,8 @@ def _syncfs() -> Callable[[int], bool] | None:
     release = re.match(r"(\d+)\.(\d+)", os.uname().release) if sys.platform == "linux" else None
     if release is None or (int(release[1]), int(release[2])) < _SINCE:
         return None
+    import ctypes  # noqa: PLC0415 - only where something is fetched
+
     try:
         found = ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):

@@ -11,7 +11,6 @@ import botocore.exceptions
 import botocore.session
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
-from upload_client.aws.credential_process import bound_credential_process
 from upload_client.errors import UsageError
 from upload_client.s3.clients import one_of_many, s3_client
 
@@ -63,6 +62,8 @@ class _Where(NamedTuple):
 def _client(_: frozenset[tuple[str, str]], access: Access) -> S3Client:
     if access == Access():
         return s3_client(pool=_POOL, read_timeout=_SILENCE)
+    from upload_client.aws.credential_process import bound_credential_process  # noqa: PLC0415 - seldom
+
     try:
         session = boto3.Session(profile_name=access.profile, region_name=access.region)
         bound_credential_process(session)
