@@ -77,6 +77,7 @@ THEIRS_ALONE = {
     "amz-sdk-invocation-id",
     "amz-sdk-request",
     "expect",
+    "host",  # where boto3 was loaded before us, and signs by awscrt
     "authorization",
     "x-amz-content-sha256",
     "x-amz-date",
