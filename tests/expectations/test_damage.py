@@ -6,6 +6,7 @@ Each file is made here, then cut or changed. Nothing is in them but numbers.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import io
 import warnings
 
@@ -248,6 +249,30 @@ def test_the_checksum_of_an_asdf_block_is_verified(judge):
     assert (opened("asdf", ARRAYS), judge({"format": "asdf"}, ARRAYS)) == ("", "")
     assert "checksum" in opened("asdf", hurt)
     assert "checksum" in judge({"format": "asdf"}, hurt)
+
+
+@pytest.mark.parametrize("packing", ["zlib", "bzp2"])
+def test_a_checksum_of_what_an_asdf_block_unpacks_to_is_one_as_well(judge, packing):
+    """As asdf before version 6 wrote it, which version 6 calls damaged."""
+    file = io.BytesIO()
+    values = np.arange(3000)
+    asdf.AsdfFile({"a": values}).write_to(file, all_array_compression=packing)
+    data = file.getvalue()
+    at = data.index(b"\xd3BLK")
+    sums = [hashlib.md5(values.tobytes()).digest(), hashlib.md5(data[at + 54 :]).digest(), b"x" * 16]
+    stored = at + 6 + 48
+    n = int.from_bytes(data[at + 22 : at + 30])
+    sums[1] = hashlib.md5(data[stored : stored + n]).digest()
+    told = [changed(data, at + 38, one) for one in sums]
+    assert [opened("asdf", one) == "" for one in told] == [True, True, False]
+    assert [
+        judge({"format": "asdf", "tree": [{"path": "a", "max": 2999}]}, one) == "" for one in told[:2]
+    ] == [
+        True,
+        True,
+    ]
+    hurt = changed(told[0], stored + n // 2)
+    assert opened("asdf", hurt) != ""
 
 
 def test_an_asdf_block_that_is_gone_is_damage_and_no_mapping():

@@ -6,13 +6,18 @@ tree in other files, which asdf would fetch from wherever it says: such a file i
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import hashlib
+import importlib
 import io
 import math
 import re
+import struct
 import warnings
+import zlib
 from collections import UserString
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import asdf
@@ -44,6 +49,9 @@ MAX_ARRAY = 512 * 1024 * 1024
 _WHOLE = 16 * 1024 * 1024
 """Files up to this size are read with all their blocks, so that damage in one shows."""
 _PIECE = 1024 * 1024
+_BLOCK = b"\xd3BLK"  # in no text of UTF-8
+_BLOCK_HEADER = struct.Struct(">I4sQQQ16s")
+_OTHER_SUM = "does not match given checksum"
 _MAX_DEPTH = 20
 _MAX_WHY = 300
 # In the words of asdf 3 to 6.
@@ -70,21 +78,103 @@ def open_tree(file: BinaryIO, size: int) -> Iterator[Mapping[str, Any]]:
         file.seek(0)
         # It closes what it reads from.
         _refuse_elsewhere(asdf.util.load_yaml(_Open(file), tagged=True))
-        file.seek(0)
         try:
-            with asdf.open(
-                _Open(file),
-                mode="r",
-                lazy_load=size > _WHOLE,
-                memmap=False,
-                validate_checksums=size <= _WHOLE,
-            ) as opened:
+            with _opened(file, size) as opened:
                 _refuse_warnings(told)
                 yield opened.tree
         except ValueError as error:
             if _TOO_NEW.search(str(error)):
                 raise Undecided(f"asdf {asdf.__version__} is too old for it: {error}"[:_MAX_WHY]) from error
             raise
+
+
+def _opened(file: BinaryIO, size: int) -> Any:  # noqa: ANN401 — asdf's
+    """The file as asdf opens it; where it is small, with its blocks read and held against their checksums."""
+    how = {"mode": "r", "lazy_load": size > _WHOLE, "memmap": False}
+    file.seek(0)
+    try:
+        return asdf.open(_Open(file), validate_checksums=size <= _WHOLE, **how)
+    except ValueError as error:
+        if _OTHER_SUM not in str(error) or not _sums_are_of_content(file):
+            raise
+    file.seek(0)
+    return asdf.open(_Open(file), **how)
+
+
+def _sums_are_of_content(file: BinaryIO) -> bool:
+    """Whether each block has the checksum it says, be it that of its bytes or of what these unpack to.
+
+    The standard means the bytes as they are in the file; asdf before version 6 computed that of what they
+    unpack to, and each version takes the files of the other for damaged.
+    """
+    file.seek(0)
+    data = file.read()
+    at = data.find(_BLOCK)
+    while at >= 0 and data[at : at + 4] == _BLOCK:
+        (length,) = struct.unpack_from(">H", data, at + 4)
+        if length < _BLOCK_HEADER.size:
+            return False
+        flags, packing, allocated, used, _, told = _BLOCK_HEADER.unpack_from(data, at + 6)
+        start = at + 6 + length
+        if flags & 1:  # it goes on to the end of the file, and its checksum is not told
+            return True
+        stored = data[start : start + used]
+        if any(told) and hashlib.md5(stored, usedforsecurity=False).digest() != told:
+            unpacked = _unpacked_sum(packing, stored)
+            if unpacked is not None and unpacked != told:
+                return False
+        at = start + allocated
+    return True
+
+
+def _unpacked_sum(packing: bytes, data: bytes) -> bytes | None:
+    """The checksum of what a block unpacks to; None where that cannot be told here."""
+    digest, left = hashlib.md5(usedforsecurity=False), MAX_ARRAY
+    try:
+        for piece in _UNPACKERS.get(packing, _unpack_not)(data):
+            digest.update(piece)
+            left -= len(piece)
+            if left < 0:
+                return None
+    except ImportError:
+        return None  # as asdf will say
+    except (OSError, ValueError, RuntimeError, EOFError, zlib.error):
+        return b""
+    return digest.digest() if packing in _UNPACKERS else b""
+
+
+def _unpack_not(_data: bytes) -> Iterator[bytes]:
+    yield b""
+
+
+def _unpack_zlib(data: bytes) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj()
+    while piece := unpacker.decompress(data, _PIECE):
+        yield piece
+        data = unpacker.unconsumed_tail
+
+
+def _unpack_bzip2(data: bytes) -> Iterator[bytes]:
+    unpacker = bz2.BZ2Decompressor()
+    while not unpacker.eof and (piece := unpacker.decompress(data, _PIECE)):
+        yield piece
+        data = b""
+
+
+def _unpack_lz4(data: bytes) -> Iterator[bytes]:
+    decompress: Callable[[bytes], bytes] = importlib.import_module("lz4.block").decompress  # not in the extra
+    at = 0
+    while at < len(data):
+        (n,) = struct.unpack_from(">I", data, at)
+        yield decompress(data[at + 4 : at + 4 + n])
+        at += 4 + n
+
+
+_UNPACKERS: dict[bytes, Callable[[bytes], Iterator[bytes]]] = {
+    b"zlib": _unpack_zlib,
+    b"bzp2": _unpack_bzip2,
+    b"lz4\0": _unpack_lz4,
+}
 
 
 def _refuse_warnings(told: list[warnings.WarningMessage]) -> None:
