@@ -886,3 +886,24 @@ def test_sha256_takes_nothing_until_a_row_has_one():
 def test_what_is_no_column_of_sha256_is_refused(data):
     with pytest.raises(ValueError, match="no column"):
         DigestColumn().unpack(1, data)
+
+
+USUAL = st.builds(Upload, st.just(1), st.integers(0, 9), st.integers(0, 3), st.just(CRC), st.just(ETAG))
+LISTED = st.tuples(st.integers(0, 3), st.sampled_from([ETAG, ETAG, ETAG, f"{ETAG}-2", "ab", ETAG.upper()]))
+
+
+@given(
+    st.lists(st.none() | USUAL, min_size=6, max_size=6),
+    st.lists(st.tuples(st.integers(0, 5), LISTED), max_size=6, unique_by=lambda each: each[0]),
+)
+@example([Upload(1, n, n, CRC, ETAG) for n in range(6)], [(n, (n, ETAG)) for n in range(6)])
+@example([Upload(1, n, n, CRC, ETAG) for n in range(6)], [(n, (n, "x" * 32)) for n in range(6)])
+@example([Upload(1, 0, 0, CRC, ETAG)] * 6, [(0, (0, ETAG[:31])), (1, (0, f"{ETAG}a"))])
+@example([None] * 6, [(0, (0, "00" * 16))])
+def test_many_objects_lie_as_they_were_left_where_each_of_them_does(uploads, listed):
+    table = UploadTable(6)
+    for row, upload in enumerate(uploads):
+        table[row] = upload
+    rows = [row for row, _ in listed]
+    sizes, etags = [size for _, (size, _) in listed], [etag for _, (_, etag) in listed]
+    assert table.lie(rows, sizes, etags) == list(map(table.lies, rows, sizes, etags))

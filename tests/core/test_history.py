@@ -383,6 +383,70 @@ def test_files_known_beforehand_keep_their_rows_and_others_follow():
     assert len(known) == len(plain) == 2
 
 
+@st.composite
+def announcements(draw) -> list[Transferred]:
+    """As clients make them: usual ones, and here and there one that is not."""
+    made = []
+    for _ in range(draw(st.integers(1, 6))):
+        upload = Upload(
+            draw(st.sampled_from([1, 1, 1, 1, 2])),
+            draw(st.integers(0, 3)),
+            draw(st.sampled_from([4, 0, 10**17])),
+            CRC,
+            draw(st.sampled_from([ETAG, ETAG, ETAG, ETAG, f"{ETAG}-2", "odd"])),
+            draw(st.sampled_from([None, None, "v1"])),
+            draw(st.sampled_from([None, 5, 2**63 - 1, -1])),
+            *draw(st.sampled_from([(None, None)] * 5 + [(ETAG, "v")])),
+            draw(st.sampled_from([None, "ab" * 32])),
+        )
+        path = draw(st.sampled_from(["a", "b", "c", "d", "e", "f", "g", "ä"]))
+        made.append(Transferred(draw(st.sampled_from([T, LATER])), path, upload, draw(st.integers(0, 1))))
+    return made
+
+
+@given(
+    st.lists(st.builds(sent, st.sampled_from("ab"), st.just("1-0")), max_size=1),
+    announcements(),
+    st.lists(st.builds(Failed, st.just(T), st.sampled_from("abz"), st.just("no"), st.just(0)), max_size=1),
+    st.sampled_from([(), ("a",), ("f", "e", "d", "c", "b", "a"), ("a", "b", "c", "d", "e", "f", "g", "ä")]),
+    st.booleans(),
+)
+@example([], [sent("a"), sent("b", "1-1")], [], (), False)
+@example([], [sent("b"), sent("a", "1-1"), sent("c", "1-2")], [], ("a", "b", "c"), False)
+@example([], [sent("a", "2-0")], [], (), False)
+@example([], [sent("a"), sent("z")], [Failed(T, "z", "no", 0)], ("a",), False)
+@example([], [sent("c"), sent("d", "1-1")], [Failed(T, "c", "no", 0)], (), True)
+@example([], [sent("c"), sent("d", "1-1")], [Failed(T, "c", "no", 0)], (), False)
+@example([sent("a")], [sent("a", "1-1")], [], ("a",), False)
+def test_announcements_read_together_are_folded_as_one_by_one(before, together, failed, known, is_early):
+    read = decode_segment(encode_segment(client().header, map(encode, together)), writer="client")
+    assert list(read.records) == together
+    folded = []
+    for records in (read.records, Records(together)):
+        history = DeliveryHistory({path: row for row, path in enumerate(known)})
+        history.add_client(client(*before, *failed))
+        if is_early:
+            history.add_validator(validator(said(path="c"), said(path="a")))
+        history.add_client(Segment(client().header, records, ""))
+        history.add_client(client(sent("new", "1-9")))
+        folded.append(history)
+    for path in {*known, *(each.path for each in together), "a", "new"}:
+        assert folded[0].latest(path) == folded[1].latest(path)
+    one, other = folded
+    assert sorted(one.paths()) == sorted(other.paths())
+    assert sorted(one.unjudged()) == sorted(other.unjudged())
+    assert (len(one), one.n_unjudged, one.failed) == (len(other), other.n_unjudged, other.failed)
+    assert one.clients == other.clients
+
+
+def test_no_more_files_are_taken_in_together_than_one_by_one(monkeypatch):
+    monkeypatch.setattr("upload_client.core.history.MAX_OTHERS", 3)
+    lines = [encode(sent(path, f"1-{n}")) for n, path in enumerate("abcd")]
+    history = DeliveryHistory()
+    history.add_client(decode_segment(encode_segment(client().header, lines), writer="client"))
+    assert (len(history), history.n_passed_over) == (3, 1)
+
+
 VERDICTS = st.builds(
     said,
     st.sampled_from(["ok", "ok", "ok", "failure", "error"]),

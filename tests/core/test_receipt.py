@@ -564,3 +564,11 @@ def same(one, other) -> bool:
     if one is None or other is None:
         return False
     return one[0] == other[0] and (None in (one[1], other[1]) or one[1] == other[1])
+
+
+def test_more_lines_than_are_hashed_together_make_the_same_receipt():
+    rows = [file(f"{n:04d}", n) for n in range(200)]
+    made = b"".join(encode_receipt(head(rows), rows))
+    reader = ReceiptReader(io.BytesIO(made).readline)
+    assert list(reader) == rows
+    assert reader.sha256 == hashlib.sha256(made).hexdigest()

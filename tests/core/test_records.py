@@ -502,6 +502,26 @@ def test_what_nearly_all_lines_say_is_taken_in_columns():
     assert not decode("validator", *lines, lines[0]).records.oks.paths
 
 
+def test_of_the_announcements_of_a_segment_the_usual_are_read_as_columns():
+    lines = [
+        encode(Transferred(T, str(n), Upload(3, n, n, "yH2GHg==", "ab" * 16, mtime_ns=n or None), 0))
+        for n in range(9)
+    ]
+    stop = encode(Stop(T, "done"))
+    read = decode("client", *lines[:4], b"garbage", *lines[4:], stop).records
+    assert read.sent.paths == list(map(str, range(9)))
+    assert read.sent.mtimes == [None, *map(str, range(1, 9))]
+    assert (read.others, read.written_at, len(read)) == ([Stop(T, "done")], T, 10)
+    assert [each.upload.n for each in list(read)[:-1]] == list(range(9))
+    # What is said twice of a file is said in its order.
+    for twice in (lines[3], encode(Failed(T, "3", "no", 0))):
+        again = decode("client", *lines, twice).records
+        assert (len(again.sent.paths), len(again.others)) == (0, 10)
+    # A moment that there is not: the line is passed over, and no other.
+    odd = decode("client", *lines, lines[0].replace(T[:10].encode(), b"2026-02-30"))
+    assert (odd.n_ignored, len(odd.records), len(odd.records.sent.paths)) == (1, 9, 0)
+
+
 @pytest.mark.parametrize("record", [TRANSFERRED, VERDICT])
 def test_a_usual_line_of_a_day_that_never_was_is_passed_over(record):
     bad = encode(record).replace(b"2026-01-02", b"2026-02-30")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import MappingProxyType, NoneType
@@ -37,7 +37,7 @@ from upload_client.core.records import (
 )
 from upload_client.core.text import for_log
 from upload_client.core.times import milliseconds
-from upload_client.core.uploads import OkVerdicts, Upload, UploadTable, without
+from upload_client.core.uploads import Announcements, OkVerdicts, Upload, UploadTable, without
 from upload_client.core.values import value
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
 
@@ -174,7 +174,8 @@ class DeliveryHistory:
             return
         self._begin()
         life = _life(self.clients, segment.header.epoch, segment.header)
-        for record in segment.records:
+        are_taken = self._announce_all(segment.records.sent, segment.header.epoch)
+        for record in segment.records.others if are_taken else segment.records:
             if type(record) is Transferred:
                 self._announce(record, segment.header.epoch)
             elif isinstance(record, Failed):
@@ -505,6 +506,34 @@ class DeliveryHistory:
                 for verdict, judge in early:
                     self._early_bytes -= _weight(verdict)
                     self._judge(row, verdict, judge)
+
+    def _announce_all(self, sent: Announcements, epoch: int) -> bool:
+        """`_announce` many at once, where none of the files was announced before; whether that was done."""
+        paths = sent.paths
+        if not paths or not self._early.keys().isdisjoint(paths) or max(sent.identities[0::2]) > epoch:
+            return False
+        known = list(map(self.row, paths))
+        new = len(self._known) + len(self._others)
+        rows: Sequence[int] = range(new, new + len(paths))
+        if not any(row is not None for row in known):
+            if len(self._others) + len(paths) > MAX_OTHERS:
+                return False
+            if (lacking := rows[-1] + 1 - len(self._said)) > 0:
+                self._grow(lacking + _GROWTH)
+            self._others.update(zip(paths, rows, strict=True))
+        elif None in known or not self.uploads.are_empty(rows := cast("list[int]", known)):
+            return False
+        for path in paths if self.failed else ():
+            self.failed.pop(path, None)
+        self.uploads.fill(rows, sent)
+        self.transferred_at.put(rows, sent.at)
+        is_open, asks = self._open, self._asks
+        for row, ask in zip(rows, sent.asks, strict=True):
+            is_open[row] = 1
+            asks[row] = int(ask)
+        self._n_files += len(paths)
+        self.n_unjudged += len(paths)
+        return True
 
     def _give_up(self, record: Failed) -> None:
         if record.path not in self.failed and len(self.failed) >= MAX_FAILED:

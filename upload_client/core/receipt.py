@@ -492,6 +492,7 @@ _FILE: Final = {
     ),
 }
 _MAX_OPENED = 200
+_TOGETHER = 64  # lines that are hashed together: in memory are no more
 
 
 class ReceiptReader:
@@ -514,12 +515,14 @@ class ReceiptReader:
     def __init__(self, readline: Callable[[int], bytes]) -> None:
         self._readline = readline
         self._document = hashlib.sha256()
+        self._read: list[bytes] = []  # and not in it so far: to hash many lines together is quicker
         self._n_lines = 0
         self.head = _decoded_head(self._line(MAX_HEAD).decode("ascii"))
 
     @property
     def sha256(self) -> str:
         """SHA-256 of what was read so far, hex; at the end, of the receipt."""
+        self._hash()
         return self._document.hexdigest()
 
     def __iter__(self) -> Iterator[Delivered]:
@@ -540,6 +543,7 @@ class ReceiptReader:
         digest = hashlib.sha256()
         n_bytes = n_files = 0
         last, more = "", True
+        lines: list[bytes] = []
         others = iter(known)
         other = next(others, None)
         while more:
@@ -560,8 +564,13 @@ class ReceiptReader:
             last = path
             n_files += 1
             n_bytes += size
-            digest.update(line[:-2] + b"\n" if more else line)
+            lines.append(line)
+            if len(lines) == _TOGETHER:
+                digest.update(b"".join(lines).replace(b",\n", b"\n"))
+                lines.clear()
+                self._hash()
             yield found
+        digest.update(b"".join(lines).replace(b",\n", b"\n"))  # no line has that but at its end
         if self._line(MAX_LINE) != b"],\n":
             raise BadReceipt(f"line {self._n_lines} does not end the list of files")
         if (n_files, n_bytes) != (self.head.n_files, self.head.n_bytes):
@@ -572,10 +581,14 @@ class ReceiptReader:
         if self._readline(1):
             raise BadReceipt("something follows after its end")
 
+    def _hash(self) -> None:
+        self._document.update(b"".join(self._read))
+        self._read.clear()
+
     def _line(self, limit: int) -> bytes:
         line = self._readline(limit)
         self._n_lines += 1
-        self._document.update(line)
+        self._read.append(line)
         if not line.endswith(b"\n"):
             why = "is too long" if len(line) >= limit else "is cut off: the receipt ends too early"
             raise BadReceipt(f"line {self._n_lines} {why}")

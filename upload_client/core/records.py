@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
@@ -23,7 +23,14 @@ from upload_client.core.forms import CRC32, ETAG, VERSION_ID
 from upload_client.core.layout import MAX_SHARDS
 from upload_client.core.text import for_log
 from upload_client.core.times import minute, timestamp
-from upload_client.core.uploads import NO_VERDICTS, OkVerdicts, Upload, parse_upload_id
+from upload_client.core.uploads import (
+    NO_ANNOUNCEMENTS,
+    NO_VERDICTS,
+    Announcements,
+    OkVerdicts,
+    Upload,
+    parse_upload_id,
+)
 from upload_client.core.values import value
 
 __all__ = [
@@ -354,53 +361,74 @@ ValidatorRecord: TypeAlias = (
 Record: TypeAlias = ClientRecord | ValidatorRecord
 
 
+_OF_A_FILE: Final = (Transferred, Failed, Verdict)
+
+
 class Records:
     """The records of a segment, in order.
 
-    Nearly all that a validator says is `ok`: who takes that in columns is spared a million objects.
+    Nearly all that a validator says is `ok`, and nearly all that a client announces are new files: who takes
+    that in columns is spared a million objects.
 
     Args:
-        others: all records but `oks`.
-        oks: verdicts.
-        before: how many of `oks` come before each of the others.
+        others: all records but `many`.
+        many: verdicts, or announcements.
+        before: how many of `many` come before each of the others.
 
     Attributes:
         oks: verdicts that say `ok`, of files about which this segment says nothing more.
+        sent: announcements, of files about which it says nothing more.
         others: all other records, in order.
     """
 
-    __slots__ = ("_before", "_oks", "_others", "oks", "others")
+    __slots__ = ("_before", "_many", "_others", "oks", "others", "sent")
 
     def __init__(
-        self, others: Sequence[Record] = (), oks: OkVerdicts = NO_VERDICTS, before: Sequence[int] = ()
+        self,
+        others: Sequence[Record] = (),
+        many: OkVerdicts | Announcements = NO_VERDICTS,
+        before: Sequence[int] = (),
     ) -> None:
-        self._others, self._oks, self._before = others, oks, before
-        self.others, self.oks = others, oks
-        paths = set(oks.paths)
-        if len(paths) < len(oks.paths) or any(type(r) is Verdict and r.path in paths for r in others):
-            self.others, self.oks = list(self), NO_VERDICTS
+        self._others, self._many, self._before = others, many, before
+        self.others, self.oks, self.sent = others, NO_VERDICTS, NO_ANNOUNCEMENTS
+        paths = set(many.paths)
+        if len(paths) < len(many.paths) or any(
+            type(r) in _OF_A_FILE and r.path in paths  # type: ignore[union-attr]
+            for r in others
+        ):
+            self.others = list(self)
+        elif isinstance(many, OkVerdicts):
+            self.oks = many
+        else:
+            self.sent = many
 
     @property
     def written_at(self) -> str | None:
         """When the last of them was written; None where there are none."""
-        if self._others and (not self._before or self._before[-1] == len(self._oks.at)):
+        if self._others and (not self._before or self._before[-1] == len(self._many.at)):
             return self._others[-1].t
-        return self._oks.at[-1] if self._oks.at else None
+        return self._many.at[-1] if self._many.at else None
 
     def but(self, left: Iterable[int]) -> Iterator[Record]:
         """All but `oks`, of which those with these numbers are left."""
         return chain((_ok(self.oks, i) for i in left), self.others)
 
     def __len__(self) -> int:
-        return len(self._oks.at) + len(self._others)
+        return len(self._many.at) + len(self._others)
 
     def __iter__(self) -> Iterator[Record]:
         done = 0
         for record, before in zip(self._others, self._before or (0,) * len(self._others), strict=True):
-            yield from (_ok(self._oks, i) for i in range(done, before))
+            yield from self._some(done, before)
             done = before
             yield record
-        yield from (_ok(self._oks, i) for i in range(done, len(self._oks.at)))
+        yield from self._some(done, len(self._many.at))
+
+    def _some(self, start: int, stop: int) -> Iterator[Record]:
+        many = self._many
+        if isinstance(many, OkVerdicts):
+            return (_ok(many, i) for i in range(start, stop))
+        return (_sent(many, i) for i in range(start, stop))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Records | tuple) and tuple(self) == tuple(other)
@@ -670,7 +698,8 @@ def decode_segment(data: bytes, *, writer: Writer) -> Segment:
     header = _decode_header(text[: text.index("\n")], writer)
     usual, kinds = _CLIENT if writer == "client" else _VALIDATOR
     rest = text[text.index("\n") + 1 : -1]
-    oks, lines = _oks(rest) if writer == "validator" else (NO_VERDICTS, list(enumerate(rest.split("\n"), 2)))
+    many: OkVerdicts | Announcements
+    many, lines = _oks(rest) if writer == "validator" else _announcements(rest)
     records: list[Record] = []
     before: list[int] = []
     problems: list[str] = []
@@ -689,7 +718,7 @@ def decode_segment(data: bytes, *, writer: Writer) -> Segment:
         records.append(record)
         before.append(number - 2 - nth)
     return Segment(
-        header, Records(records, oks, before), hashlib.sha256(data).hexdigest(), n_ignored, tuple(problems)
+        header, Records(records, many, before), hashlib.sha256(data).hexdigest(), n_ignored, tuple(problems)
     )
 
 
@@ -1090,6 +1119,51 @@ def _oks(text: str) -> tuple[OkVerdicts, list[tuple[int, str]]]:
     except ValueError:
         return NO_VERDICTS, list(enumerate(text.split("\n"), 2))  # one is odd: look more closely at each
     return oks, others
+
+
+# The same of announcements: not of copies.
+_SENT_OR_OTHER = re.compile(
+    rf'^(?:\{{"kind":"transferred","t":"({_TIME})","path":"([ !#-\[\]-~]{{1,{_MAX_PATH}}}+)"'
+    rf',"upload":"({_UPLOAD})","ask":({_NUMBER}),"size":({_SIZE}),"crc32":"({CRC32})","etag":"([0-9a-f]{{32}})"'
+    rf'(?:,"version_id":"({VERSION_ID})")?(?:,"mtime_ns":({_SIZE}|[1-8][0-9]{{18}}))?'
+    r'(?:,"sha256":"([0-9a-f]{64})")?\}|(.*))$',
+    re.MULTILINE,
+).split
+
+
+def _announcements(text: str) -> tuple[Announcements, list[tuple[int, str]]]:
+    """The lines of a segment that announce a file as `encode` writes it; all others, with their numbers."""
+    found: list[Any] = _SENT_OR_OTHER(text)  # as in `_oks`
+    others = [(number, line) for number, line in enumerate(found[11::12], 2) if line is not None]
+    columns = [found[group::12] for group in range(1, 11)]
+    if others:
+        usual = [at is not None for at in columns[0]]
+        columns = [list(compress(column, usual)) for column in columns]
+    sent = Announcements(*columns)
+    try:
+        for prefix in {at[:17] for at in sent.at}:
+            minute(prefix)
+    except ValueError:
+        return NO_ANNOUNCEMENTS, list(enumerate(text.split("\n"), 2))  # as there
+    return sent, others
+
+
+def _sent(sent: Announcements, i: int) -> Transferred:
+    epoch, _, n = sent.uploads[i].partition("-")
+    mtime = sent.mtimes[i]
+    upload = Upload(
+        int(epoch),
+        int(n),
+        int(sent.sizes[i]),
+        sent.crc32s[i],
+        sent.etags[i],
+        sent.versions[i],
+        None if mtime is None else int(mtime),
+        None,
+        None,
+        sent.sha256s[i],
+    )
+    return Transferred(sent.at[i], sent.paths[i], upload, int(sent.asks[i]))
 
 
 def _ok(oks: OkVerdicts, i: int) -> Verdict:

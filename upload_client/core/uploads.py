@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from array import array
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,17 @@ from upload_client.core.columns import DigestColumn, TextColumn
 from upload_client.core.opened import opened_as_written
 from upload_client.core.values import value
 
-__all__ = ["NO_VERDICTS", "OkVerdicts", "Upload", "UploadTable", "kept_mtime", "parse_upload_id", "without"]
+__all__ = [
+    "NO_ANNOUNCEMENTS",
+    "NO_VERDICTS",
+    "Announcements",
+    "OkVerdicts",
+    "Upload",
+    "UploadTable",
+    "kept_mtime",
+    "parse_upload_id",
+    "without",
+]
 
 T = TypeVar("T")
 
@@ -132,6 +143,45 @@ class OkVerdicts:
 NO_VERDICTS: Final = OkVerdicts()
 
 
+@dataclass(frozen=True)
+class Announcements:
+    """Announcements as nearly all files get one: of no copy, an ETag of 32 hexadecimal digits; in columns.
+
+    They are texts as they stood in the log, which `core.records` has checked. No file has two of them.
+
+    Attributes:
+        at: when each was announced, UTC with milliseconds.
+        paths: the files.
+        uploads: identities of the uploads.
+        asks: how often each was announced again.
+        sizes: bytes.
+        crc32s: CRC32s of the content.
+        etags: ETags of the objects.
+        versions: versions of the objects, or None.
+        mtimes: modification times of the files, nanoseconds since 1970, or None.
+        sha256s: SHA-256 of the content, hex, or None.
+    """
+
+    at: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    uploads: Sequence[str] = ()
+    asks: Sequence[str] = ()
+    sizes: Sequence[str] = ()
+    crc32s: Sequence[str] = ()
+    etags: Sequence[str] = ()
+    versions: Sequence[str | None] = ()
+    mtimes: Sequence[str | None] = ()
+    sha256s: Sequence[str | None] = ()
+
+    @cached_property
+    def identities(self) -> list[int]:
+        """Epochs and numbers in turns."""
+        return list(map(int, ",".join(self.uploads).replace("-", ",").split(",")))
+
+
+NO_ANNOUNCEMENTS: Final = Announcements()
+
+
 def without(values: Sequence[T], left: Sequence[int]) -> Sequence[T]:
     """The values at all other places than these."""
     if not left:
@@ -187,9 +237,7 @@ class UploadTable:
         """For each of the rows whether `announces` is true of it and the verdict at its place."""
         if not rows:
             return []
-        size = _PACKED.size
-        with memoryview(self._rows) as held:
-            packed = b"".join([held[size * row : size * row + size] for row in rows])
+        packed, size = self._taken(rows), _PACKED.size
         identities, sizes, crc32s, md5s = oks.numbers
         # Nearly always it is true of all of them: compare field by field, each at its place in `_PACKED`.
         with memoryview(packed) as fields:
@@ -207,12 +255,75 @@ class UploadTable:
         each = zip(rows, oks.uploads, sizes, oks.crc32s, oks.etags, strict=True)
         return [self.announces(*one) for one in each]
 
+    def _taken(self, rows: Sequence[int]) -> bytes:
+        """The rows as bytes, one after the other."""
+        size, first, n = _PACKED.size, rows[0] if rows else 0, len(rows)
+        if rows and rows[-1] - first == n - 1 and list(rows) == list(range(first, first + n)):  # as most come
+            return bytes(self._rows[size * first : size * (first + n)])
+        with memoryview(self._rows) as held:
+            return b"".join([held[size * row : size * row + size] for row in rows])
+
+    def are_empty(self, rows: Sequence[int]) -> bool:
+        """Whether none of the rows, of which there is one at least, has an upload."""
+        return all(epoch < 0 for (epoch,) in _EPOCHS.iter_unpack(self._taken(rows)))
+
+    def fill(self, rows: Sequence[int], sent: Announcements) -> None:
+        """Set rows that have no upload, each to the one at its place."""
+        size, n = _PACKED.size, len(rows)
+        crc32s = a2b_base64("".join(sent.crc32s).replace("==", "AA"))  # the first 4 of each 6 bytes
+        md5s = bytes.fromhex("".join(sent.etags))
+        packed = bytearray(_EMPTY_ROW) * n
+        with (  # field by field, each at its place in `_PACKED`
+            memoryview(packed) as fields,
+            fields.cast("i") as of_32_bits,
+            fields.cast("q") as of_64_bits,
+        ):
+            of_32_bits[0 :: size // 4] = array("i", sent.identities[0::2])
+            of_32_bits[1 :: size // 4] = array("i", sent.identities[1::2])
+            of_64_bits[1 :: size // 8] = array("q", map(int, sent.sizes))
+            of_64_bits[2 :: size // 8] = array(
+                "q", [_NO_MTIME if mtime is None else int(mtime) for mtime in sent.mtimes]
+            )
+        for i in range(4):
+            packed[24 + i :: size] = crc32s[i::6]
+        for i in range(16):
+            packed[28 + i :: size] = md5s[i::16]
+        packed[44::size] = packed[45::size] = bytes(n)  # not in parts
+        if isinstance(rows, range):
+            self._rows[size * rows.start : size * rows.stop] = packed
+        else:
+            for at, row in enumerate(rows):
+                self._rows[size * row : size * (row + 1)] = packed[size * at : size * (at + 1)]
+        for column, values in ((self._versions, sent.versions), (self._sha256s, sent.sha256s)):
+            for row, text in zip(rows, values, strict=True) if any(values) else ():
+                column[row] = text
+
     def lies(self, row: int, size: int, etag: str) -> bool:
         """Whether an object of that size and ETag is what the row's upload has left."""
         epoch, own_size, _, md5, parts = _BRIEF.unpack_from(self._rows, row * _PACKED.size)
         return bool(
             epoch >= 0 and size == own_size and etag == (_etag_text(md5, parts) or self._etags[row] or "")
         )
+
+    def lie(self, rows: Sequence[int], sizes: Sequence[int], etags: Sequence[str]) -> list[bool]:
+        """For each of the rows whether `lies` is true of it and the object at its place."""
+        packed, size = self._taken(rows), _PACKED.size
+        joined = "".join(etags)
+        if len(joined) == 32 * len(rows) and not any(packed[44::size]) and not any(packed[45::size]):
+            try:
+                md5s = bytes.fromhex(joined)
+            except ValueError:
+                md5s = b""
+            with memoryview(packed) as fields, fields.cast("i") as epochs, fields.cast("q") as of_64_bits:
+                if (
+                    md5s.hex() == joined
+                    and all(len(etag) == 32 for etag in etags)
+                    and all(packed[28 + i :: size] == md5s[i::16] for i in range(16))
+                    and of_64_bits[1 :: size // 8].tolist() == list(sizes)
+                    and min(epochs[0 :: size // 4].tolist(), default=0) >= 0
+                ):
+                    return [True] * len(rows)
+        return list(map(self.lies, rows, sizes, etags))
 
     def is_unchanged(self, row: int, size: int, etag: str, mtime_ns: int | None, crc32: str | None) -> bool:
         """Whether the row's upload has this size and ETag, and was read from a file of this time.
@@ -243,9 +354,7 @@ class UploadTable:
 
     def announced(self, rows: Sequence[int]) -> Iterator[tuple[str, int, str, str, str | None, str | None]]:
         """Identity, bytes, CRC32, ETag, version and SHA-256 of the uploads of rows that have one."""
-        size = _PACKED.size
-        with memoryview(self._rows) as held:
-            packed = b"".join([held[size * row : size * row + size] for row in rows])
+        packed = self._taken(rows)
         etags, versions, sha256s = self._etags, self._versions, self._sha256s
         for row, (epoch, n, n_bytes, _, crc32, md5, parts, _, _) in zip(
             rows, _PACKED.iter_unpack(packed), strict=True

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -52,15 +53,15 @@ _ENTRY = re.compile(
     + r"<Size>([0-9]{1,18})</Size>\s*"
     + _OTHER.format(6)
     + r"</Contents>\s*"
-).match
+).split
 _OTHER_ENTRY = re.compile(  # as SeaweedFS writes it
-    r"<Contents>\s*<Key>(?P<key>[ -%'-;=?-~]+)</Key>\s*"
-    rf"<ETag>{_QUOTE}(?P<etag>[0-9A-Za-z-]+){_QUOTE}</ETag>\s*"
-    r"<Size>(?P<size>[0-9]{1,18})</Size>\s*"
+    r"<Contents>\s*<Key>([ -%'-;=?-~]+)</Key>\s*"
+    rf"<ETag>{_QUOTE}([0-9A-Za-z-]+){_QUOTE}</ETag>\s*"
+    r"<Size>([0-9]{1,18})</Size>\s*"
     r"(?:<StorageClass>[A-Z0-9_]*</StorageClass>\s*)?"
-    r"<LastModified>(?P<when>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9])(?P<rest>\.[0-9]{3})?Z"
+    r"<LastModified>([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{3})?)Z"
     r"</LastModified>\s*</Contents>\s*"
-).match
+).split
 
 
 def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `upload_client.s3.clients`
@@ -147,31 +148,32 @@ def _take(body: bytes) -> tuple[bytes, list[Entry]] | None:
     if not body.isascii() or b"<!" in body:  # comments, CDATA, entities
         return None
     text = body.decode("ascii")
-    start = end = text.find("<Contents>")
-    if start < 0:
+    # All in one go: what is before, between and behind the objects, and the groups of each.
+    found: list[str] = _ENTRY(text)
+    if (by := 7) < len(found):
+        keys, moments, etags, sizes = found[1::by], found[2::by], found[3::by], found[5::by]
+    else:
+        found, by = _OTHER_ENTRY(text), 5
+        keys, etags, sizes, moments = (found[group::by] for group in range(1, by))
+    if not keys or any(found[by:-1:by]):
         return None
-    rows: list[tuple[Any, ...]] = []
-    while match := _ENTRY(text, end):
-        rows.append(match.group(1, 5, 3, 2))
-        end = match.end()
-    while match := _OTHER_ENTRY(text, end):
-        key, etag, size, when, rest = match.groups()
-        rows.append((key, size, etag, f"{when}{rest or '.000'}Z"))
-        end = match.end()
-    rest = text[:start] + text[end:]
+    rest = found[0] + found[-1]
     if "<Contents" in rest:
         return None
-    encoded = "<EncodingType>url</EncodingType>" in rest
+    if "<EncodingType>url</EncodingType>" in rest:
+        keys = [unquote_plus(key) if "%" in key or "+" in key else key for key in keys]
     try:
-        entries = [
-            Entry(
-                unquote_plus(key) if encoded and ("%" in key or "+" in key) else key,
-                int(size),
-                etag,
-                milliseconds(when) / 1000,
-            )
-            for key, size, etag, when in rows
-        ]
+        seconds = {when: _seconds(when) for when in set(moments)}
     except ValueError:  # a 30th of February
         return None
+    rows = zip(keys, map(int, sizes), etags, map(seconds.__getitem__, moments), strict=True)
+    entries = list(map(_entry, rows))
     return rest.encode("ascii"), entries
+
+
+_entry: Callable[[tuple[str, int, str, float]], Entry] = partial(tuple.__new__, Entry)  # in C alone
+
+
+def _seconds(when: str) -> float:
+    text = when.rstrip("Z")
+    return milliseconds(f"{text}Z" if "." in text else f"{text}.000Z") / 1000

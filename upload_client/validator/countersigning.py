@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import compress, islice
 
 from upload_client.control.checkpoints import fold_validators
 from upload_client.control.log import LogReader
@@ -31,6 +32,9 @@ from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.expected import InvalidExpectations, MalformedIndex, index_rows, read_expected
 
 __all__ = ["NotSigned", "check_proven", "countersign", "countersign_last", "folded"]
+
+
+_LISTED = 10_000  # objects that are looked up together
 
 
 class NotSigned(Exception):  # noqa: N818 - it reads as what it says
@@ -169,9 +173,12 @@ def _proven(
 ) -> tuple[ReceiptHead, str]:
     """The head of the receipt and its SHA-256, once all it says is proven."""
     there, seen = bytearray(len(history)), bytearray(len(history))
-    for entry in () if may_be_gone else landing.list():
-        row = history.row(entry.key)
-        if row is not None and history.uploads.lies(row, entry.size, entry.etag):
+    listed = iter(()) if may_be_gone else landing.list()
+    while some := list(islice(listed, _LISTED)):
+        known = [(row, each) for each in some if (row := history.row(each.key)) is not None]
+        rows = [row for row, _ in known]
+        lie = history.uploads.lie(rows, [each.size for _, each in known], [each.etag for _, each in known])
+        for row in compress(rows, lie):
             there[row] = 1
     receipt, whole = layout.receipt(epoch), _expected(control, layout)
     try:
