@@ -26,11 +26,12 @@ def until(so: Callable[[], T], seconds: float = 120.0, *, why: Callable[[], obje
         why: What to say if it never is.
     """
     end = time.monotonic() + seconds
-    pause = 0.001
+    pause, begun = 0.001, time.monotonic()
     while not (found := so()):
         assert time.monotonic() < end, f"it never came to that: {why() if callable(why) else why}"
-        time.sleep(pause)
-        pause = min(2 * pause, 0.05)
+        # Where a look lists a store, what is waited for needs the processor more than the looks do.
+        time.sleep(max(pause, min(2 * (time.monotonic() - begun), 0.25)))
+        pause, begun = min(2 * pause, 0.05), time.monotonic()
     return found
 
 

@@ -162,3 +162,18 @@ def test_whoever_is_far_from_greenwich_logs_in_like_everybody(zone, monkeypatch)
         assert 0 < ends.timestamp() - time.time() < 3600
         answer = sandbox.client("lambda").invoke(FunctionName=WORK_FUNCTION, Payload="{}")
         assert json.load(answer["Payload"])["environment"]["TZ"] == "UTC0"  # as at AWS
+
+
+def test_it_loads_motos_machines_when_somebody_asks_for_them_and_not_before():
+    program = """
+import sys
+from upload_client.sandbox.server import load_machines_late
+load_machines_late()
+import moto.ssm.urls
+from moto.backends import get_backend
+print("moto.ec2.models" in sys.modules)
+machines = get_backend("ec2")
+print(machines["1" * 12]["us-east-1"].describe_regions(["us-east-1"])[0].name, "1" * 12 in get_backend("ec2"))
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["False", "us-east-1", "True"]

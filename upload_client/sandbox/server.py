@@ -12,6 +12,7 @@ Functions are defined here and not over HTTP, so that nobody who reaches the por
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import logging
@@ -36,7 +37,7 @@ from upload_client.sandbox.functions import Function, Functions
 from upload_client.sandbox.login import check_passwords
 from upload_client.sandbox.store import BODY, Access, Store, moto_s3
 
-__all__ = ["REQUESTS_PATH", "Site", "main", "serve"]
+__all__ = ["REQUESTS_PATH", "Site", "load_machines_late", "main", "serve"]
 
 REQUESTS_PATH = "/_sandbox/requests"
 _REMEMBERED_REQUESTS = 1_000_000
@@ -165,6 +166,7 @@ def main(directory: Path) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     _allow_many_files()
+    load_machines_late()
     functions, access = Functions(directory / "log"), Access()
     for line in sys.stdin:
         order = json.loads(line)
@@ -181,6 +183,36 @@ def main(directory: Path) -> NoReturn:
     shutil.rmtree(directory, ignore_errors=True)
     # Threads may be in the middle of a request that nobody waits for any more.
     os._exit(0)
+
+
+class _Machines:
+    """Moto's EC2, loaded when something of it is first asked for."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 — moto's
+        return getattr(self._loaded(), name)
+
+    def __getitem__(self, account: str) -> Any:  # noqa: ANN401 — moto's
+        return self._loaded()[account]
+
+    def _loaded(self) -> Any:  # noqa: ANN401 — moto's
+        from moto.ec2.models import ec2_backends  # noqa: PLC0415
+
+        sys.modules["moto.ec2"].ec2_backends = ec2_backends  # type: ignore[attr-defined]
+        return ec2_backends
+
+
+def load_machines_late() -> None:
+    """Have moto's parameter store not load EC2, to whose machines it could send commands.
+
+    The tables of all kinds of machines in all regions would take more than half of a sandbox's start.
+    """
+    if "moto.ec2" in sys.modules:
+        return
+    spec = importlib.util.find_spec("moto.ec2")
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)  # its modules are found, and it is not carried out itself
+    module.ec2_backends = _Machines()  # type: ignore[attr-defined]
+    sys.modules["moto.ec2"] = module
 
 
 def _allow_many_files() -> None:
