@@ -184,8 +184,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     # Nobody sets this clock while it is not looked at: a step need not be taken every few seconds.
     monkeypatch.setattr(service_module, "_LONGEST", 86400.0)
     monkeypatch.setattr(store_module, "is_running", lambda pid, started: pid in world.living)
-    # No power is cut here, and no process killed: waiting for the disk, and a file for each change by which it
-    # could be taken back, would take much of the time.
+    # No power is cut here, and no process killed: waiting for the disk, and a file for each change by which
+    # it could be taken back, would take much of the time.
     event.listen(Engine, "connect", _does_not_wait_for_the_disk)
     with mock.patch("apscheduler.schedulers.base.datetime", Virtually):
         yield world
