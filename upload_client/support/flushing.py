@@ -60,7 +60,7 @@ def _syncfs() -> Callable[[int], bool] | None:
 
 
 class Flusher:
-    """Brings files to the disk; see the module. For one thread.
+    """Brings files to the disk; see the module. `flush` is for one thread, `takes` for any.
 
     Args:
         clock: seconds.
