@@ -150,6 +150,27 @@ def make_jsonl(path: Path, n: int) -> None:
         out.writelines(f'{{"a": {value}, "b": "text of {value}"}}\n' for value in noise(n // 40))
 
 
+def make_png(path: Path, n: int) -> None:
+    from PIL import Image
+
+    side = int((n / 3) ** 0.5)
+    Image.frombytes("RGB", (side, side), noise(side * side).tobytes()[: side * side * 3]).save(path)
+
+
+def make_jpg(path: Path, n: int) -> None:
+    from PIL import Image
+
+    side = int((n / 2) ** 0.5)
+    pixels = noise(side * side).tobytes()[: side * side * 3]
+    Image.frombytes("RGB", (side, side), pixels).save(path, "JPEG", quality=90)
+
+
+def make_npy(path: Path, n: int) -> None:
+    import numpy as np
+
+    np.save(path, noise(n // 4))
+
+
 # --- a library's own full read --------------------------------------------------------------------
 
 
@@ -240,9 +261,28 @@ def read_jsonl(path: Path) -> None:
             json.loads(line)
 
 
+def read_png(path: Path) -> None:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.load()
+
+
+read_jpg = read_png
+
+
+def read_npy(path: Path) -> None:
+    import numpy as np
+
+    assert np.load(path) is not None
+
+
 FORMATS: dict[str, tuple[Callable[[Path, int], None], Callable[[Path], None]]] = {
     name: (globals()[f"make_{name.replace('.', '_')}"], globals()[f"read_{name.replace('.', '_')}"])
-    for name in ("parquet", "fits", "asdf", "h5", "nc", "tif", "las", "nii.gz", "dcm", "bam", "vot", "jsonl")
+    for name in (
+        *("parquet", "fits", "asdf", "h5", "nc", "tif", "las", "nii.gz", "dcm", "bam", "vot", "jsonl"),
+        *("png", "jpg", "npy"),
+    )
 }
 
 
