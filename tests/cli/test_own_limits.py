@@ -146,3 +146,22 @@ def test_a_stream_that_is_closed_is_no_file_of_ours(tmp_path, data, closed, comm
         text = out.read_text() if out.exists() else said.stdout
         assert text.splitlines()[:1] == ["path,checksum,size"] * (code == 0)
     assert code == 0 or said.stderr.startswith("error: standard output: Bad file descriptor")
+
+
+@pytest.mark.parametrize("words", [["--sandbox", "--source", "{data}"], ["index", "{data}"]])
+def test_a_current_directory_that_was_deleted_is_named_as_that(tmp_path, data, words):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    shell = 'rmdir ../gone; exec "$@"'
+    command = [sys.executable, "-m", "upload_client", *(word.format(data=data) for word in words)]
+    said = subprocess.run(
+        ["/bin/sh", "-c", shell, "sh", *command],
+        cwd=gone,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said.returncode == 2, said.stderr
+    assert "error: the current directory is not there any more" in said.stderr
+    assert "cd" in said.stderr

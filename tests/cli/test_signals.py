@@ -56,13 +56,14 @@ def test_the_second_signal_ends_the_process_at_once(number):
     child.stdout.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGHUP")
-def test_a_closed_terminal_ends_it_in_order_however_often_it_is_told():
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU"])
+def test_a_closed_terminal_or_a_schedulers_warning_ends_it_in_order_however_often_it_is_told(name):
     child = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "ready\n"
-    child.send_signal(signal.SIGHUP)
+    child.send_signal(getattr(signal, name))
     assert child.stdout.readline() == "ending\n"
-    child.send_signal(signal.SIGHUP)
+    child.send_signal(getattr(signal, name))
     child.send_signal(signal.SIGINT)
     assert child.wait(timeout=30) == 130
     child.stdout.close()

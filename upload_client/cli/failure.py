@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 import time
 import traceback
@@ -54,6 +55,15 @@ COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 """The command that is being run; None: a delivery."""
 
 
+def _is_nowhere() -> bool:
+    """Whether somebody has deleted the current directory."""
+    try:
+        os.getcwd()  # noqa: PTH109 - whether it fails is the question
+    except OSError:
+        return True
+    return False
+
+
 @dataclass(frozen=True)
 class Failure:
     """A failure as a person reads it; the texts are not yet safe for a terminal."""
@@ -92,6 +102,14 @@ class Failure:
         said = for_log(without_secrets(str(error)))
         if (lacks := lack(error)) is not None:
             return cls(1, lacks, advice(error) or "")
+        if isinstance(error, FileNotFoundError) and _is_nowhere():
+            return cls.of(
+                UsageError(
+                    "the current directory is not there any more",
+                    hint="Change to one that is there (`cd`, also where its path is the same), and run"
+                    " the command again.",
+                )
+            )
         if isinstance(error, OSError):
             where = f"{error.filename}: " if isinstance(error.filename, str) else ""
             if error.filename in (None, "-") and error.errno in DISK_FULL | {errno.EBADF}:

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first ends the work in order, the second at once.
+"""Ctrl-C, SIGTERM, a closed terminal, warnings of schedulers: the first ends it in order, the second at once.
 
 Ctrl-Z gives the terminal to the shell as it was; what is drawn in place is drawn anew when the work goes on.
 """
@@ -16,6 +16,7 @@ from upload_client.ui import restore_terminal
 
 __all__ = ["interruptible"]
 
+_TOLD = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 _AT_ONCE = b"stopped at once; the same command goes on from here\r\n"
 
 
@@ -24,17 +25,20 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     """Within this, the first signal raises KeyboardInterrupt here and the second ends the process.
 
     A closed terminal (SIGHUP) is a first signal, never a second: the shell and the kernel may both send it.
-    Where it is ignored already, as `nohup` has it, it stays so. Call it from the main thread.
+    Where it is ignored already, as `nohup` has it, it stays so. So are those by which schedulers of clusters
+    say that time is nearly up (SIGUSR1, SIGUSR2: Slurm's ``--signal``, Grid Engine's ``-notify``; SIGXCPU,
+    which the kernel repeats each second): they would end the process with its lock held. Call it from the
+    main thread.
 
     What is yielded tells whether a signal has come: where other people's code runs, it may have swallowed the
     exception.
     """
     asked = False
-    hung_up = getattr(signal, "SIGHUP", None)  # not on Windows
+    told = [getattr(signal, name) for name in _TOLD if hasattr(signal, name)]  # not on Windows
 
     def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
-        if asked and number == hung_up:
+        if asked and number in told:
             return
         if asked:
             restore_terminal(_AT_ONCE)
@@ -44,8 +48,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         raise KeyboardInterrupt
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if hung_up is not None and signal.getsignal(hung_up) is not signal.SIG_IGN:
-        numbers.append(hung_up)
+    numbers += [number for number in told if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in numbers}
     suspend = getattr(signal, "SIGTSTP", None)  # not on Windows
     if suspend is not None and signal.getsignal(suspend) is signal.SIG_DFL:
