@@ -76,12 +76,12 @@ def crate(session: nox.Session) -> None:
         "-c",
         "import shutil, sys, tempfile; from pathlib import Path\n"
         "sys.path.insert(0, 'tests'); from cli.test_verify import receipt_of\n"
-        "from upload_client.receipts.export import FORMS\n"
+        "from upload_client.receipts.export import export\n"
         "folder = Path(sys.argv[1]); shutil.rmtree(folder, ignore_errors=True)\n"
         "(folder / 'b').mkdir(parents=True)\n"
         "(folder / 'a.csv').write_text('x\\n1\\n'); (folder / 'b/ä ü.txt').write_text('text')\n"
         "receipt, *_ = receipt_of(folder, Path(tempfile.mkdtemp()))\n"
-        "FORMS['ro-crate'](receipt, folder / 'ro-crate-metadata.json', folder)",
+        "export(receipt, 'ro-crate', folder / 'ro-crate-metadata.json', folder)",
         str(folder),
     )
     session.run(

@@ -203,3 +203,20 @@ def test_no_form_tells_a_person_whom_the_receipt_does_not(run, odd, tmp_path, fo
     assert not any(
         word in each.read_bytes() for each in files for word in (b"maria", b"her-laptop", b"#provider")
     )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_folder_whose_symlinks_were_followed_is_exported_as_it_was_delivered(
+    run, receipt, data, tmp_path, form
+):
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for path in data.iterdir():
+        (linked / path.name).symlink_to(path)
+    asked = ("receipt", "export", receipt, "--as", form, "--source", linked)
+    assert run(*asked, "-o", tmp_path / "refused").code == 2
+    assert not (tmp_path / "refused").exists()
+    assert run(*asked, "-o", tmp_path / "out", "--symlinks", "follow").code == 0
+    if form == "bagit":
+        copies = [path for path in (tmp_path / "out" / "data").rglob("*") if not path.is_dir()]
+        assert not any(path.is_symlink() for path in copies)

@@ -200,9 +200,18 @@ def fetch(
     type=click.Path(path_type=Path),
     help="The folder with the data: each file is held against the receipt, its SHA-256 told. A bag needs it.",
 )
+@click.option(
+    "--symlinks",
+    type=click.Choice(["refuse", "follow"]),
+    default="refuse",
+    show_default=True,
+    help="With --source: refuse symlinks that lead out of it, or follow them, as where it was delivered so.",
+)
 @force_option
 @debug_option
-def export(*, receipt_file: Path, form: str, output: Path, source: Path | None, force: bool) -> None:
+def export(
+    *, receipt_file: Path, form: str, output: Path, source: Path | None, symlinks: str, force: bool
+) -> None:
     """Write RECEIPT in a form that others read."""
     from upload_client.errors import DeliveryError  # noqa: PLC0415 # not for --help
     from upload_client.receipts.export import export as write  # noqa: PLC0415 # imports boto3
@@ -213,7 +222,7 @@ def export(*, receipt_file: Path, form: str, output: Path, source: Path | None, 
         check_free(output, None)
     try:
         with as_file(receipt_file, "the receipt") as readable:
-            write(readable, form, output, source)
+            write(readable, form, output, source, follow=symlinks == "follow")
     except OSError as error:
         raise DeliveryError(
             f"it cannot be written to {output}: {error.strerror}", hint="Name another place for it: -o."

@@ -53,7 +53,9 @@ class _File(NamedTuple):
     sha256: str | None
 
 
-def export(receipt: Path, form: str, target: Path, source: Path | None = None) -> None:
+def export(
+    receipt: Path, form: str, target: Path, source: Path | None = None, *, follow: bool = False
+) -> None:
     """Write a receipt in another form.
 
     Args:
@@ -61,16 +63,16 @@ def export(receipt: Path, form: str, target: Path, source: Path | None = None) -
         form: one of `FORMS`.
         target: the file; of a bag, the folder, which must not be there.
         source: the folder with the data; a bag needs it.
+        follow: whether symlinks there may lead out of it, as they might when it was delivered.
 
     Raises:
         UsageError: the receipt is none, or a file of the source is not as it says.
         OSError: it cannot be written there.
     """
-    FORMS[form](receipt, target, source)
+    FORMS[form](receipt, target, None if source is None else DataRoot(source, follow=follow))
 
 
-def _files(files: Iterator[Delivered], source: Path | None) -> Iterator[_File]:
-    root = None if source is None else DataRoot(source)
+def _files(files: Iterator[Delivered], root: DataRoot | None) -> Iterator[_File]:
     for each in files:
         yield _File(each, each.sha256 if root is None else _sha256(root, each))
 
@@ -107,7 +109,7 @@ def _differs(each: Delivered, why: str) -> UsageError:
 # ---------------------------------------------------------------------------------------------------- CSV
 
 
-def _csv(receipt: Path, target: Path, source: Path | None) -> None:
+def _csv(receipt: Path, target: Path, source: DataRoot | None) -> None:
     with open_receipt(receipt) as files, replacing(target) as out:
         out.write(",".join((*_CSV, "sha256")) + "\r\n")
         for each, sha256 in _files(iter(files), source):
@@ -126,7 +128,7 @@ def _cell(value: object) -> str:
 # ------------------------------------------------------------------------------------------- Frictionless
 
 
-def _frictionless(receipt: Path, target: Path, source: Path | None) -> None:
+def _frictionless(receipt: Path, target: Path, source: DataRoot | None) -> None:
     """https://specs.frictionlessdata.io/data-package/."""
     with open_receipt(receipt) as files, replacing(target) as out:
         head = files.head
@@ -162,7 +164,7 @@ def _slug(head: ReceiptHead) -> str:
 # ------------------------------------------------------------------------------------------------ RO-Crate
 
 
-def _ro_crate(receipt: Path, target: Path, source: Path | None) -> None:
+def _ro_crate(receipt: Path, target: Path, source: DataRoot | None) -> None:
     """https://www.researchobject.org/ro-crate/specification/1.2/, with its provenance of a process run."""
     with open_receipt(receipt) as files:
         head = files.head
@@ -254,7 +256,7 @@ def _version(head: ReceiptHead) -> str:
 # -------------------------------------------------------------------------------------------------- BagIt
 
 
-def _bagit(receipt: Path, target: Path, source: Path | None) -> None:
+def _bagit(receipt: Path, target: Path, source: DataRoot | None) -> None:
     """RFC 8493. The receipt and its signature are tag files of the bag."""
     if source is None:
         raise UsageError("a bag holds the data", hint="Say where they are: --source DIR.")
@@ -271,8 +273,8 @@ def _bagit(receipt: Path, target: Path, source: Path | None) -> None:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _fill_bag(receipt: Path, bag: Path, source: Path) -> None:
-    root, manifest = DataRoot(source), bag / "manifest-sha256.txt"
+def _fill_bag(receipt: Path, bag: Path, root: DataRoot) -> None:
+    manifest = bag / "manifest-sha256.txt"
     with (
         open_receipt(receipt) as files,
         manifest.open("w", encoding="utf-8", newline="") as out,
@@ -311,7 +313,7 @@ def _in_manifest(path: str) -> str:
     return path.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
 
 
-FORMS: dict[str, Callable[[Path, Path, Path | None], None]] = {
+FORMS: dict[str, Callable[[Path, Path, DataRoot | None], None]] = {
     "csv": _csv,
     "frictionless": _frictionless,
     "ro-crate": _ro_crate,
