@@ -25,6 +25,7 @@ from upload_client.cli.app import main
 from upload_client.core.attestation import decode_envelope, decode_statement
 from upload_client.core.layout import Layout
 from upload_client.errors import UsageError
+from upload_client.receipts import signing as keys
 from upload_client.receipts.dating import date
 from upload_client.receipts.signing import make_key, open_key, public_keys
 from upload_client.sandbox import Sandbox
@@ -506,3 +507,26 @@ def test_a_delivery_that_is_not_complete_is_not_signed(receiver, key):
     landing = Bucket(receiver.sandbox.landing_bucket, prefix=layout.landing, client=s3)
     with pytest.raises(NotSigned, match="not complete"):
         countersign_last(control, landing, layout, open_key(str(key)))
+
+
+def test_keys_of_before_are_known_by_their_form_where_none_can_be_checked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a function of Lambda whose setting `receipt_keys` names them."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    public = make_key(tmp_path / "key")
+    p256 = ec.generate_private_key(ec.SECP256R1()).public_key()
+    der = p256.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    lines = [public.line, base64.b64encode(der).decode()]
+    checked = [keys.public_key_of_line(line, "settings") for line in lines]
+
+    def missing() -> object:
+        raise keys.LibraryNeeded("signatures need the library cryptography")
+
+    monkeypatch.setattr(keys, "_serialization", missing)
+    assert [keys.public_key_of_line(line, "settings") for line in lines] == checked
+    for odd in ("no base64", public.line[:-8], base64.b64encode(der[:-1]).decode(), ""):
+        with pytest.raises(UsageError):
+            keys.public_key_of_line(odd, "settings")

@@ -63,6 +63,12 @@ _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.D
 _INSTALL = "pip install 'upload-client[signing]'"
 
 
+_FORMS = (  # of a SubjectPublicKeyInfo: its first bytes, and how many it has
+    (bytes.fromhex("302a300506032b6570032100"), 44),  # Ed25519, RFC 8410
+    (bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004"), 91),  # P-256, RFC 5480
+)
+
+
 class LibraryNeeded(UsageError):  # noqa: N818 - as the errors of `upload_client.errors`
     """No signature can be checked here; KMS signs without that, in a function of Lambda, say."""
 
@@ -190,10 +196,20 @@ def public_keys(text: str, source: str) -> list[PublicKey]:
 def public_key_of_line(line: str, source: str) -> PublicKey:
     """A public key in one line, as settings hold it: its PEM without the first and the last line.
 
+    Where the library that would check it is not (in a function of Lambda, say), it is known by its form, so
+    that what it has signed is told from what others have by the key that it names.
+
     Raises:
         UsageError: it is none.
     """
-    return public_keys(f"-----BEGIN PUBLIC KEY-----\n{line}\n-----END PUBLIC KEY-----", source)[0]
+    try:
+        return public_keys(f"-----BEGIN PUBLIC KEY-----\n{line}\n-----END PUBLIC KEY-----", source)[0]
+    except LibraryNeeded:
+        with contextlib.suppress(ValueError):  # of base64
+            der = base64.b64decode(line, validate=True)
+            if any(der.startswith(start) and len(der) == size for start, size in _FORMS):
+                return PublicKey(der, source)
+        raise
 
 
 def read_public_keys(paths: Iterable[Path]) -> list[PublicKey]:

@@ -36,13 +36,16 @@ RUNTIME: Final = (3, 13)
 
 LAYERS = {
     "AWSLambdaPowertoolsPythonV3": "pydantic, aws-lambda-powertools",
-    "a layer of your own (optional)": "pyarrow, astropy, asdf, jsonschema-rs, google-re2, pillow, msgspec",
+    "a layer of your own (optional)": (
+        "pyarrow, astropy, asdf, jsonschema-rs, google-re2, pillow, msgspec; cryptography, where a key signs"
+        " that is not in KMS"
+    ),
 }
 """Which layers bring what the zip does not."""
 
 FUNCTION_LAYERS = {
     "AWSLambdaPowertoolsPythonV3": "pydantic, aws-lambda-powertools",
-    "a layer of your own (optional)": "isal: a faster CRC32",
+    "a layer of your own (optional)": "isal: a faster CRC32; cryptography, for a key that is not in KMS",
 }
 """The same, for the zip of the functions."""
 
