@@ -501,10 +501,14 @@ def test_of_a_table_with_plain_quotes_only_the_first_line_is_taken_apart(monkeyp
         return csv.reader(lines, **options)
 
     monkeypatch.setattr(tables, "csv", SimpleNamespace(reader=reader, Error=csv.Error))
+    tables._readings.cache_clear()
     row = delimiter.join(['"2026"', "1.5", '""', '"ä b"']) + end
     check_text("csv", io.BytesIO((row * 20_000).removesuffix(end).encode()))
     assert {lines.getvalue() for lines in taken_apart} == {row}
     assert len(taken_apart) <= 4  # by each delimiter that it may have
+    taken_apart.clear()
+    check_text("csv", io.BytesIO((row * 3).encode()))
+    assert taken_apart == []  # the next file begins alike
 
 
 def test_most_files_never_need_the_careful_way(monkeypatch, engine):

@@ -247,6 +247,25 @@ def _first_row(data: bytes) -> bytes:
     return data[:end] or data
 
 
+@lru_cache(16)
+def _readings(first: bytes, delimiter: str) -> tuple[tuple[str, int], ...]:
+    """The delimiters by which a first row may be read, each with the number of fields; none: look closer.
+
+    The files of a delivery mostly begin alike.
+    """
+    if first.isspace() or not is_utf8(first):
+        return ()
+    text = first.decode()
+    found = []
+    for one in delimiter or delimiters(text):
+        row = csv.reader(io.StringIO(text, newline=""), delimiter=one, strict=True)
+        try:
+            found.append((one, len(next(row, ()))))
+        except csv.Error:
+            continue
+    return tuple(found)
+
+
 class _Shape:
     """The rows of a table as delimiters and ends of lines alone.
 
@@ -267,18 +286,7 @@ class _Shape:
     @classmethod
     def of(cls, data: bytes, delimiter: str) -> _Shape | None:
         """The shape of a table that begins so; None where that takes a closer look."""
-        first = _first_row(data)
-        if first.isspace() or not is_utf8(first):
-            return None
-        text = first.decode()
-        candidates = delimiter or delimiters(text)
-        shapes = []
-        for one in candidates:
-            row = csv.reader(io.StringIO(text, newline=""), delimiter=one, strict=True)
-            try:
-                shapes.append(cls(one, len(next(row, ()))))
-            except csv.Error:
-                continue
+        shapes = [cls(one, width) for one, width in _readings(_first_row(data), delimiter)]
         if len(shapes) > 1:
             return next((shape for shape in shapes if shape.is_in(data)), shapes[0])
         return shapes[0] if shapes else None
