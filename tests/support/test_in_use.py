@@ -63,6 +63,15 @@ def test_where_output_goes_is_known_by_file_and_through_pipes(tmp_path):
 
 
 @linux
+def test_a_script_that_a_shell_has_open_is_not_taken_for_what_is_open_here_under_that_number(tmp_path):
+    (tmp_path / "job.sh").write_text('"$PYTHON" "$FOLDER/ask.py" "$FOLDER" 3< data.csv\n')
+    (tmp_path / "data.csv").touch()
+    found = asked(tmp_path, "bash /dev/fd/3 3< job.sh; exit 0")
+    assert found["data.csv"] is None
+    assert found["job.sh"] == "a script that has called this program"
+
+
+@linux
 def test_the_script_of_a_job_is_known_and_what_it_works_on_is_not(tmp_path):
     (tmp_path / "job.sh").write_text('for f in $1; do "$PYTHON" "$FOLDER/ask.py" "$FOLDER"; done\n')
     (tmp_path / "data.csv").touch()

@@ -13,6 +13,7 @@ from pathlib import Path
 __all__ = ["NOTHING", "InUse", "files_in_use", "note"]
 
 _INTERPRETERS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "python")
+_OWN_STREAM = re.compile(r"\A(?:/dev/fd/|/proc/self/fd/)")  # of whoever looks
 _NO_SCRIPT = re.compile("-[A-Za-z]*[cm]")  # what follows is a command, or the name of a module
 
 
@@ -134,7 +135,8 @@ def _scripts(pid: int) -> Iterator[tuple[str, str]]:
         for word in words[1:]:
             if _NO_SCRIPT.fullmatch(word):
                 return
-            path = os.path.join(folder, word)  # noqa: PTH118
+            # `bash <(…)` reads /dev/fd/63, which under that name would be a file of this process.
+            path = _OWN_STREAM.sub(f"/proc/{pid}/fd/", os.path.join(folder, word))  # noqa: PTH118
             if word and os.path.isfile(path):  # noqa: PTH113
                 yield path, _SCRIPT
                 return
