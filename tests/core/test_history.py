@@ -65,6 +65,19 @@ def test_a_file_that_was_never_announced_has_no_history(history):
     assert len(history) == 0
 
 
+def test_of_the_latest_upload_is_told_what_it_is_and_how_often_it_was_asked_about():
+    history = DeliveryHistory({"known": 0})
+    assert history.asked("known") is None  # nothing is announced so far
+    history.add_client(client(sent("b", "1-3")))
+    assert history.asked("known") is None
+    assert history.asked("a") is None
+    assert history.asked("b") == (1, 3, 0)
+    history.add_client(client(sent("b", "2-0", ask=2), epoch=2))
+    assert history.asked("b") == (2, 0, 2)
+    latest = history.latest("b")
+    assert history.asked("b") == (latest.upload.epoch, latest.upload.n, latest.ask)
+
+
 def test_who_judged_a_file_is_remembered(history):
     history.add_client(client(sent(), sent("b", "1-1"), sent("c", "1-2")))
     history.add_validator(validator(said("error")))

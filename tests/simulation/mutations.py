@@ -227,8 +227,8 @@ MUTATIONS = (
     Mutation(
         "the validator answers for what has taken the place of what it judged",
         "upload_client.validator.pipeline:Validator._harvest",
-        "entry is None or entry.upload.id != under_way.upload.id",
-        "entry is None",
+        "asked is None or asked[:2] != (upload.epoch, upload.n)",
+        "asked is None",
     ),
     Mutation(
         "a validator judges what is another's",

@@ -234,6 +234,17 @@ class DeliveryHistory:
         row = self.row(path)
         return None if row is None else self.at(row)
 
+    def asked(self, path: str) -> tuple[int, int, int] | None:
+        """The epoch and number of a file's latest upload, and its `Transferred.ask`; quicker than `latest`.
+
+        None where no log announces it.
+        """
+        row = self.row(path)
+        if row is None or not self._said:
+            return None
+        epoch, n = self.uploads.identity(row)
+        return None if epoch < 0 else (epoch, n, self._asks[row])
+
     def at(self, row: int) -> PathHistory | None:
         """The file in a row as the logs show it; None where none of them announces it."""
         upload = self.uploads[row] if self._said else None

@@ -427,8 +427,8 @@ class Validator:
         self._notice_index(segment)
         for record in segment.records:
             if type(record) is Transferred and self._is_mine(record.path):
-                latest = self._history.latest(record.path)
-                if latest is not None and (latest.upload.id, latest.ask) == (record.upload.id, record.ask):
+                upload = record.upload
+                if self._history.asked(record.path) == (upload.epoch, upload.n, record.ask):
                     self._waiting.pop(record.path, None)
                     self._waiting[record.path] = segment.header.seq
 
@@ -485,8 +485,8 @@ class Validator:
                 continue
             except Exception as error:  # noqa: BLE001 — one file must not end the judging of the others
                 came_out = Judgement("error", f"it could not be judged: {type(error).__name__}")
-            entry = self._history.latest(path)
-            if entry is None or entry.upload.id != under_way.upload.id:
+            asked, upload = self._history.asked(path), under_way.upload
+            if asked is None or asked[:2] != (upload.epoch, upload.n):
                 continue  # a later upload has taken its place, and waits
             # It answers whatever has been asked about this upload by now.
             self._waiting.pop(path, None)
@@ -494,8 +494,8 @@ class Validator:
                 Verdict(
                     self._now(),
                     path,
-                    entry.upload.id,
-                    entry.ask,
+                    upload.id,
+                    asked[2],
                     came_out.status,
                     came_out.message,
                     came_out.found,

@@ -240,7 +240,8 @@ def _last_row(data: bytes) -> int:
 def _first_row(data: bytes) -> bytes:
     """The first row: names in quotes may have several lines."""
     end = data.find(b"\n") + 1
-    for _ in range(_MAX_LINES if is_open(data[:end].decode(errors="replace")) else 0):
+    opens = b'"' in data[:end] and is_open(data[:end].decode(errors="replace"))
+    for _ in range(_MAX_LINES if opens else 0):
         if not end or data.count(b'"', 0, end) % 2 == 0:
             break
         end = data.find(b"\n", end) + 1
