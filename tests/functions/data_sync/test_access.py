@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
@@ -13,7 +15,7 @@ from faults.proxy import Proxy
 from pydantic import ValidationError
 
 from upload_client import Bucket
-from upload_client.errors import UsageError
+from upload_client.errors import DeliveryError, UsageError
 from upload_client.functions.data_sync import sync as module
 from upload_client.functions.data_sync.access import Access
 from upload_client.functions.data_sync.local import SyncFailed
@@ -228,3 +230,46 @@ def test_a_role_is_taken_with_the_credentials_that_are_there(
     assert keys.token
     assert world.sync(world.uri("src/"), world.path("dst/"), source_access=access).files_transferred == 1
     assert world.files("dst") == {"a": "1"}
+
+
+def test_a_role_without_credentials_to_take_it_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_") and "KEY" in name]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    role = {"role_arn": "arn:aws:iam::123456789012:role/reader"}
+    with pytest.raises(UsageError, match="no AWS credentials were found with which arn:aws:iam::"):
+        world.sync(world.uri("src/"), world.path("dst/"), source_access=role)
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """An STS that gives no role to anybody."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = (
+            b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
+            b"<Message>not authorized to perform sts:AssumeRole</Message></Error></ErrorResponse>"
+        )
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_a_role_that_is_refused_is_told_by_what_refused_it(
+    world: World, profile: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{server.server_port}")
+        role = {"profile": profile("me"), "role_arn": "arn:aws:iam::123456789012:role/reader"}
+        with pytest.raises(DeliveryError, match="not authorized to perform sts:AssumeRole"):
+            world.sync(world.uri("src/"), world.path("dst/"), source_access=role)
+        server.shutdown()
+        thread.join()

@@ -45,7 +45,7 @@ class Access(NamedTuple):
         """A client; the same one for all, as long as the environment says the same of AWS.
 
         Raises:
-            UsageError: there is no such profile, or it cannot be used.
+            UsageError: there is no such profile, it cannot be used, or there is nothing to take a role with.
         """
         env = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
         return _client(frozenset(env.items()), self)
@@ -83,10 +83,14 @@ def _client(_: frozenset[tuple[str, str]], access: Access) -> S3Client:
 def _in_role(session: boto3.Session, role_arn: str, external_id: str | None) -> boto3.Session:
     """A session in a role, which is taken when it is first used."""
     core: Any = session._session  # noqa: SLF001 - boto3 has no other way to it
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise UsageError(
+            f"no AWS credentials were found with which {role_arn} could be taken",
+            hint="Configure them as for the AWS tools, or name a profile in the request.",
+        )
     asked = {"RoleSessionName": _SESSION} | ({} if external_id is None else {"ExternalId": external_id})
-    fetcher = AssumeRoleCredentialFetcher(
-        core.create_client, session.get_credentials(), role_arn, extra_args=asked
-    )
+    fetcher = AssumeRoleCredentialFetcher(core.create_client, credentials, role_arn, extra_args=asked)
     taken: Any = botocore.session.Session(profile=core.profile)
     taken._credentials = DeferredRefreshableCredentials(  # noqa: SLF001 - as above
         refresh_using=fetcher.fetch_credentials, method="assume-role"
