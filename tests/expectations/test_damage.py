@@ -251,6 +251,22 @@ def test_the_checksum_of_an_asdf_block_is_verified(judge):
     assert "checksum" in judge({"format": "asdf"}, hurt)
 
 
+def test_a_tag_that_asdf_itself_had_once_leaves_the_file_open(judge):
+    """Tables as asdf 2 wrote them: what reads them is another package now."""
+    data = asdf_of(t=np.arange(30)).replace(
+        b"t: !core/ndarray-1.1.0\n", b"t: !core/column-1.0.0\n  data: !core/ndarray-1.1.0\n"
+    )
+    data = data.replace(
+        b"\n  source: 0\n  datatype: int64\n  byteorder: little\n  shape: [30]",
+        b" {source: 0, datatype: int64, byteorder: little, shape: [30]}",
+    )
+    assert b"core/column" in data
+    assert opened("asdf", data) == ""
+    assert (
+        judge({"format": "asdf", "tree": [{"path": "t.data", "dtype": "int64", "shape": [30]}]}, data) == ""
+    )
+
+
 @pytest.mark.parametrize("packing", ["zlib", "bzp2"])
 def test_a_checksum_of_what_an_asdf_block_unpacks_to_is_one_as_well(judge, packing):
     """As asdf before version 6 wrote it, which version 6 calls damaged."""
