@@ -53,6 +53,7 @@ from upload_client.receipts.custody import Recorder, stored_chain
 from upload_client.receipts.hand_overs import closing, last_hand_over
 from upload_client.receipts.signing import make_key, open_key
 from upload_client.s3.bucket import NotFound, PreconditionFailed
+from upload_client.validator.countersigning import countersign_last, is_signed
 
 moto = late("moto")
 
@@ -521,6 +522,24 @@ def test_where_signatures_are_made_by_others_and_none_can_be_checked_it_is_recor
         "handed over",
         "removed",
     ]
+
+
+def test_what_is_signed_is_known_without_the_logs_by_which_it_was_proven(
+    place: Place, tmp_path: Path
+) -> None:
+    key, other = (make_key(tmp_path / name) and open_key(str(tmp_path / name)) for name in ("key", "other"))
+    assert not is_signed(place.control, place.layout, key.public, 3)
+    countersign_last(place.control, place.landing, place.layout, key)
+    for log in (place.layout.client_log(), place.layout.validator_log()):
+        for info in list(place.control.list(log)):
+            place.control.rm(info.key)
+    assert is_signed(place.control, place.layout, key.public, 3)
+    assert not is_signed(place.control, place.layout, other.public, 3)
+    receipt = place.layout.receipt(3)
+    place.control.put(receipt, place.control.read(receipt).replace(b'"dataset":"D"', b'"dataset":"E"'))
+    assert not is_signed(place.control, place.layout, key.public, 3)
+    place.control.rm(receipt)
+    assert not is_signed(place.control, place.layout, key.public, 3)
 
 
 def test_nothing_is_called_withdrawn_where_the_receipt_names_another_landing_place(place: Place) -> None:

@@ -20,7 +20,7 @@ from upload_client.receipts.retention import retain
 from upload_client.receipts.signing import open_key
 from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.support.clock import Clock
-from upload_client.validator.countersigning import NotSigned, countersign
+from upload_client.validator.countersigning import NotSigned, countersign, is_signed
 from upload_client.validator.settings import ValidatorSettings
 from upload_client.validator.telemetry import Telemetry
 
@@ -47,6 +47,7 @@ class Completing:
         telemetry: told what was done, and what was not.
         clock: the validator's.
         seconds_left: how long this may still take.
+        again: whether it was tried before: what is signed by then was proven, and no log is read for it.
     """
 
     settings: ValidatorSettings
@@ -58,6 +59,7 @@ class Completing:
     telemetry: Telemetry
     clock: Clock
     seconds_left: Callable[[], float]
+    again: bool = False
 
     def begin(self, *, is_complete: bool) -> dict[str, object]:
         """The fields of the message about it before anything is done (docs/receiver.md, What is told)."""
@@ -107,6 +109,8 @@ class Completing:
     def _sign(self) -> None:
         assert self.settings.signing_key is not None
         key = open_key(self.settings.signing_key, self.session, self.settings)
+        if self.again and is_signed(self.control, self.layout, key.public, self.epoch):
+            return
         statement = countersign(self.control, self.landing, self.layout, key, self.epoch, clock=self.clock)
         self.telemetry.count("ReceiptsSigned")
         self.telemetry.info("the receipt is signed", sha256=statement.sha256, key=key.public.key_id)

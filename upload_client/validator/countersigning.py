@@ -31,7 +31,7 @@ from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.expected import InvalidExpectations, MalformedIndex, index_rows, read_expected
 
-__all__ = ["NotSigned", "check_proven", "countersign", "countersign_last", "folded"]
+__all__ = ["NotSigned", "check_proven", "countersign", "countersign_last", "folded", "is_signed"]
 
 
 _LISTED = 10_000  # objects that are looked up together
@@ -138,6 +138,23 @@ def check_proven(
     _, found = _proven(control, landing, layout, head.epoch, history, may_be_gone=may_be_gone)
     if found != sha256:
         raise NotSigned("the receipt was exchanged while it was read")
+
+
+def is_signed(control: Bucket, layout: Layout, key: PublicKey, epoch: int) -> bool:
+    """Whether a key has signed the receipt that the run of an epoch has written; no log is read.
+
+    Raises:
+        StoreError: the store cannot be asked.
+    """
+    if control.head(layout.signature(epoch), checksum=False) is None:
+        return False
+    try:
+        with open_stored_receipt(control, layout.receipt(epoch)) as reader:
+            for _ in reader:
+                pass
+            return _signed(control, layout, key, reader.head, reader.sha256) is not None
+    except (NotFound, BadReceipt):
+        return False
 
 
 def _signed(control: Bucket, layout: Layout, key: PublicKey, head: ReceiptHead, sha256: str) -> Signed | None:

@@ -45,7 +45,7 @@ from upload_client.validator.readers import ReaderWorkers, Undecided
 from upload_client.validator.settings import ValidatorSettings
 from upload_client.validator.telemetry import Telemetry
 
-__all__ = ["confined", "serve"]
+__all__ = ["complete_again", "confined", "serve"]
 
 _WIDTH = 8 * AT_ONCE
 """Uploads that are handed out to be judged, so that there are some while the log is read and written."""
@@ -83,16 +83,7 @@ def serve(
         Locked: another validator is there; nothing was done.
         StoreError: the store cannot be asked whether there is one.
     """
-    session = clients.one_of_many()
-    client = clients.s3_client(session, settings, pool=settings.threads + 4)
-    options = for_control(settings.object_options)
-    control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client, options=options)
-    clock = StoreClock(SYSTEM)
-    clock.watch(client)
-    landing = Bucket(layout.fill(settings.landing_bucket), prefix=layout.landing, client=client)
-    if landing.name != control.name:
-        use(client, landing.name, options)
-    adopt_profile(control, layout)
+    session, control, landing, clock = _places(settings, layout)
     telemetry = Telemetry(
         dataset=layout.dataset,
         delivery_id=layout.delivery_id,
@@ -163,17 +154,57 @@ def serve(
                         told |= completing.complete()
                 finally:  # last: who is told learns whether the receipt is signed
                     tell(told)
-                    try:
-                        _publish(session, settings, told)
-                    except (
-                        BotoCoreError,
-                        ClientError,
-                    ) as error:  # the log has it, and the delivery is none the worse
-                        telemetry.count("MessagesNotSent")
-                        telemetry.info("the message about it was not sent", why=for_log(str(error)))
+                    _publish_or_say(session, settings, told, telemetry)
     wrong = {"clock_ahead_seconds": clock.clock_ahead} if clock.is_wrong else {}
     telemetry.info("the validator leaves", outcome=outcome, **wrong)
     return outcome
+
+
+def complete_again(
+    settings: ValidatorSettings, layout: Layout, client_epoch: int, told: dict[str, object]
+) -> dict[str, object]:
+    """Try once more what the receipt of a complete delivery has lacked; no log is read for what is done.
+
+    Args:
+        settings: the receiver's.
+        layout: where the delivery is.
+        client_epoch: of the client that has written the receipt.
+        told: the message about that run, as it was told last.
+
+    Returns:
+        The same as it is now.
+    """
+    session, control, landing, clock = _places(settings, layout)
+    telemetry = Telemetry(
+        dataset=layout.dataset,
+        delivery_id=layout.delivery_id,
+        transfer_type=layout.transfer_type,
+        client_epoch=client_epoch,
+    )
+    completing = Completing(
+        *(settings, session, layout, control, landing, client_epoch, telemetry, clock),
+        seconds_left=lambda: math.inf,
+        again=True,
+    )
+    now = told | completing.complete()
+    if now != told:
+        _publish_or_say(session, settings, now, telemetry)
+    return now
+
+
+def _places(settings: ValidatorSettings, layout: Layout) -> tuple[boto3.Session, Bucket, Bucket, StoreClock]:
+    """A session, the control bucket at the delivery's root, the landing bucket at its prefix, and a clock."""
+    session = clients.one_of_many()
+    client = clients.s3_client(session, settings, pool=settings.threads + 4)
+    options = for_control(settings.object_options)
+    control = Bucket(layout.fill(settings.control_bucket), prefix=layout.root, client=client, options=options)
+    clock = StoreClock(SYSTEM)
+    clock.watch(client)
+    landing = Bucket(layout.fill(settings.landing_bucket), prefix=layout.landing, client=client)
+    if landing.name != control.name:
+        use(client, landing.name, options)
+    adopt_profile(control, layout)
+    return session, control, landing, clock
 
 
 def _wire(landing: Bucket) -> DirectWire | None:
@@ -248,6 +279,16 @@ def _told(layout: Layout, outcome: Outcome, tally: Tally, problems: list[str]) -
         ],
         "not_agreed": [for_log(each, 500) for each in problems[:_MOST_PROBLEMS]],
     }
+
+
+def _publish_or_say(
+    session: boto3.Session, settings: ValidatorSettings, told: dict[str, object], telemetry: Telemetry
+) -> None:
+    try:
+        _publish(session, settings, told)
+    except (BotoCoreError, ClientError) as error:  # the log has it, and the delivery is none the worse
+        telemetry.count("MessagesNotSent")
+        telemetry.info("the message about it was not sent", why=for_log(str(error)))
 
 
 def _publish(session: boto3.Session, settings: ValidatorSettings, told: dict[str, object]) -> None:

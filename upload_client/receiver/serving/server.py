@@ -39,7 +39,7 @@ from upload_client.s3.bucket import Bucket, StoreError
 from upload_client.validator.expected import limits
 from upload_client.validator.pipeline import Outcome
 from upload_client.validator.readers import ReaderWorkers
-from upload_client.validator.serving import confined, serve
+from upload_client.validator.serving import complete_again, confined, serve
 
 __all__ = ["DeliveryState", "Server"]
 
@@ -124,11 +124,13 @@ class _Lacking(NamedTuple):
         epoch: of the run.
         n_tries: how often that was tried.
         again_at: when it is tried next, monotonic.
+        told: the message about it, as it was told last; None: a process before this one did.
     """
 
     epoch: int
     n_tries: int = 0
     again_at: float = 0.0
+    told: dict[str, object] | None = None
 
 
 def _traceback(error: Exception) -> str:
@@ -384,7 +386,7 @@ class Server:
     def _begin(self, watched: _Watched, task: _Task, process: Process, epoch: int) -> None:
         run = task[:3]
         is_told = is_noted_here = True
-        again = False
+        again: dict[str, object] | None = None  # what is told, where it lacks something
 
         def is_done(outcome: str) -> bool:
             """Whether nothing is left for the next process.
@@ -393,12 +395,12 @@ class Server:
             """
             if outcome == "locked":
                 return is_noted_here and run not in self._untold
-            return is_told and not again and outcome != "failed"
+            return is_told and again is None and outcome != "failed"
 
         def tell(told: dict[str, object]) -> None:
             nonlocal is_told, again
             watched.state = replace(watched.state, outcome=told)
-            again = receipt_again(told)
+            again = told if receipt_again(told) else None
             if not self._lacking(run, epoch).n_tries:  # else it was counted, and its receipt lacked something
                 self.metrics.ended(told)
             try:
@@ -417,8 +419,13 @@ class Server:
             outcome: str = "locked"
             if task.shard == 0:
                 is_noted_here = self._begun.note(run, epoch)
+            lacking = self._lacking(run, epoch)
             try:
-                outcome = self._serve(process.layout, epoch, task.shard, tell)
+                if task.shard == 0 and lacking.told is not None:  # all was judged; the rest is not read anew
+                    tell(complete_again(self._settings, process.layout, epoch, lacking.told))
+                    outcome = "stop"
+                else:
+                    outcome = self._serve(process.layout, epoch, task.shard, tell)
             except Locked:
                 pass  # another process serves it
             except Exception as error:  # noqa: BLE001 - one delivery's trouble is no other's
@@ -430,10 +437,10 @@ class Server:
                     watched.not_before[task] = time.monotonic() + _AFTER_TROUBLE
                 if outcome == "error":
                     self._leave(watched, task, process)
-                if again:
+                if again is not None:
                     n_tries = self._lacking(run, epoch).n_tries + 1
                     at = time.monotonic() + receipt_again_after(n_tries)
-                    self._receipts[run] = _Lacking(epoch, n_tries, at)
+                    self._receipts[run] = _Lacking(epoch, n_tries, at, again)
                     self._untold[run] = epoch
                 if task.shard == 0 and is_done(outcome):
                     self._untold.pop(run, None)
