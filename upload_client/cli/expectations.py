@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_client.cli.help import Command, Group, Section
-from upload_client.cli.place import Chosen, choice_options, debug_option, force_option
+from upload_client.cli.place import Chosen, choice_options, debug_option, force_option, write_text
 from upload_client.core.text import counted, for_terminal
 from upload_client.support.file_names import from_disk, on_disk
 from upload_client.ui.progress_line import ProgressLine
@@ -277,7 +277,7 @@ def import_(
     except OSError as error:
         raise UsageError(f"{for_terminal(str(schema))} cannot be read: {error.strerror or error}") from error
     text, lost = read(data, str(schema), form, kind=kind, files=list(files))  # type: ignore[arg-type] # as chosen
-    _write(text, output, force=force)
+    write_text(text, output, force=force)
     _tell_lost(lost, "is not in the document")
 
 
@@ -336,21 +336,8 @@ def export(*, document: Path, form: str, name: str | None, output: Path | None, 
         text, lost = write(agreed, name, form)  # type: ignore[arg-type] # as chosen
     except ValueError as error:
         raise UsageError(for_terminal(str(error))) from None
-    _write(text, output, force=force)
+    write_text(text, output, force=force)
     _tell_lost(lost, "is not in the schema")
-
-
-def _write(text: str, output: Path | None, *, force: bool) -> None:
-    """Write a text into a file, or to stdout."""
-    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
-
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    if not force:
-        check_free(output, None)
-    with replacing(output) as file:
-        file.write(text)
 
 
 def _tell_lost(lost: list[str], where: str) -> None:

@@ -43,6 +43,7 @@ __all__ = [
     "refuse_at_once",
     "source_option",
     "waiting",
+    "write_text",
 ]
 
 
@@ -333,3 +334,16 @@ def log_in(
         transfer_type="sample" if sample else "staging",
     )
     return settings, places
+
+
+def write_text(text: str, output: Path | None, *, force: bool) -> None:
+    """Write a text into a file that is not there yet (`force`: or is), or to stdout."""
+    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
+
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    if not force:
+        check_free(output, None)
+    with replacing(output) as file:
+        file.write(text)

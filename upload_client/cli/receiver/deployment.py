@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_client.cli.help import Command
-from upload_client.cli.place import debug_option, force_option
+from upload_client.cli.place import debug_option, force_option, write_text
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
     FILE,
@@ -91,15 +91,7 @@ def template(
         text = templates.delivery_template()
     else:
         text = templates.receiver_template(fan_out)
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415
-
-    if not force:
-        check_free(output, None)
-    with replacing(output) as file:
-        file.write(text)
+    write_text(text, output, force=force)
 
 
 @click.command(

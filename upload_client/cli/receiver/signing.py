@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from upload_client.cli.help import Command, Group, Section
-from upload_client.cli.place import debug_option, force_option, log_file_option
+from upload_client.cli.place import debug_option, force_option, log_file_option, write_text
 from upload_client.cli.receiver.options import (
     A_DELIVERY,
     FILE,
@@ -88,20 +88,14 @@ def make(*, file: Path) -> None:
 def export(*, key_name: str, output: Path | None, force: bool, region: str | None, as_json: bool) -> None:
     """Write the public half of KEY in PEM: a file, the ARN of a secret, or the ARN or alias of a KMS key."""
     from upload_client.receipts.signing import open_key  # noqa: PLC0415 # cryptography is an extra
-    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
 
     if name := region_of(region):
         os.environ["AWS_DEFAULT_REGION"] = name  # for all the clients of this process
     public = open_key(key_name).public
     if as_json:
         print_json("key", {"key_id": public.key_id, "pem": public.pem, "line": public.line})
-    if output is not None:
-        if not force:
-            check_free(output, None)
-        with replacing(output) as file:
-            file.write(public.pem)
-    elif not as_json:
-        click.echo(public.pem, nl=False)
+    if output is not None or not as_json:
+        write_text(public.pem, output, force=force)
 
 
 @click.command(
