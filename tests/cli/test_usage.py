@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import click
 import pytest
+
+from upload_client.cli.deliver import _typed, deliver
 
 
 @pytest.mark.parametrize(
@@ -91,3 +94,16 @@ def test_a_wrong_setting_is_named_with_its_file(run, tmp_path):
     said = run("--dataset", "d", "--delivery-id", "y", "--profile", profile)
     assert said.code == 2
     assert f"{profile}: threds: is not a setting; did you mean threads?" in said.err
+
+
+def test_every_option_of_a_delivery_stands_in_the_command_to_type_next():
+    given: list[str] = []
+    for option in deliver.params:
+        if not isinstance(option, click.Option) or option.is_eager:  # --help and --version end it
+            continue
+        given.append(next(spelt for spelt in option.opts if spelt.startswith("--")))
+        if not (option.is_flag or option.count):
+            choices = getattr(option.type, "choices", None)
+            given.append(str(choices[0]) if choices else "1")
+    ctx = deliver.make_context("upload-client", list(given))
+    assert sorted(_typed(ctx)) == sorted(given)

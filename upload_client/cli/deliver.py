@@ -270,7 +270,7 @@ def _typed(ctx: click.Context) -> Iterator[str]:
             if isinstance(option, click.Option) and option.count:
                 yield from [spelt] * ctx.params[name]
                 continue
-            value = ctx.params[name]
+            value = ctx.params.get(name)  # some flags are kept elsewhere
             for one in value if isinstance(value, tuple) else (value,):
                 yield spelt
                 if not (isinstance(option, click.Option) and option.is_flag):
