@@ -398,12 +398,15 @@ def test_a_clock_that_is_off_is_told_with_the_figure_that_an_answer_proves(
 
     here = Simulated()
 
+    waits = [takes]
+
     def answered_late(x: Exchange) -> None:
-        date = formatdate(here.began + here.passed + takes, usegmt=True).encode()
-        here.passed += takes
+        here.passed += waits.pop() if waits else 0  # not again, where a busy machine has it asked for again
+        date = formatdate(here.began + here.passed, usegmt=True).encode()
         x.send(re.sub(rb"(?im)^date:[^\r]*", b"Date: " + date, x.forward().raw))
 
-    network.on(answered_late, method="GET", path=f"^/{sandbox.control_bucket}/?$", query="list-type")
+    listing = f"^/{sandbox.control_bucket}/?$"
+    network.on(answered_late, method="GET", path=listing, query="list-type", times=None)
     monkeypatch.setattr(preflight.preflight, "__kwdefaults__", {"tell": lambda _: None, "clock": here})
     clock = look()["clock"]
     assert (clock.status, clock.found) == (status, found)
