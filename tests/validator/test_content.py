@@ -532,3 +532,12 @@ def test_most_files_never_need_the_careful_way(monkeypatch, engine):
         check_text("json", io.BytesIO(json.dumps(values, indent=indent).encode()))
     check_text("json", io.BytesIO(json.dumps({"type": "all", "features": values}).encode()))
     check_text("jsonl", io.BytesIO("".join(json.dumps(value) + "\n" for value in values).encode()))
+
+
+def test_a_field_is_bounded_whatever_other_libraries_say_of_fields():
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        with pytest.raises(Unreadable, match="field larger than field limit"):
+            check_text("csv", io.BytesIO(b'a,b\n1,"' + b"x\n" * MAX_TEXT))
+    finally:
+        csv.field_size_limit(before)

@@ -15,10 +15,6 @@ from upload_client.validator.unreadable import BLOCK, BOM, MAX_TEXT, Unreadable,
 
 __all__ = ["check_csv", "check_tsv"]
 
-# It is one number for the whole process, and nothing else here reads CSV.
-csv.field_size_limit(MAX_TEXT)
-
-
 _MAX_LINES = 100  # of a first row
 _MAX_COMMENTS = 256 * 1024  # bytes in which they are looked for
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s|html[\s>]|\?xml\s)", re.IGNORECASE)
@@ -84,6 +80,7 @@ def _same_width(rows: Any, width: int = 0, n_lines: int = 0) -> None:  # noqa: A
         width: fields in each row; 0: as many as in the first that there is.
         n_lines: lines before the first of these.
     """
+    csv.field_size_limit(MAX_TEXT)  # anew: it is one for the whole process, and other libraries set it, too
     try:
         for row in rows:
             if len(row) != width and row:  # an empty line is no row
