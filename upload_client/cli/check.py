@@ -267,16 +267,22 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None,
         agent_id=new_agent_id(),
         lease_seconds=settings.lease_seconds,
     )
-    n = 0
+    n, ids = 0, set[str]()
     try:
         floor = patiently(lambda: epoch_floor(places.control, places.layout))
         patiently(lambda: lock.acquire(floor))  # a run that is at work needs them
         lock.start()
-        for upload in patiently(lambda: list(unfinished_uploads(places.landing))):
-            click.echo(f"{for_terminal(upload.key)}  begun {timestamp(upload.initiated)}")
-            lock.check_held()
-            patiently(partial(abort, places.landing, upload))
-            n += 1
+        while found := [  # once more: of many a store may tell the first alone
+            upload
+            for upload in patiently(lambda: list(unfinished_uploads(places.landing)))
+            if upload.upload_id not in ids
+        ]:
+            for upload in found:
+                click.echo(f"{for_terminal(upload.key)}  begun {timestamp(upload.initiated)}")
+                lock.check_held()
+                patiently(partial(abort, places.landing, upload))
+                ids.add(upload.upload_id)
+                n += 1
     finally:
         lock.release()
     what = f"{counted(n, 'unfinished upload')}, thrown away" if n else "no unfinished upload"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from upload_client.s3.bucket import Bucket, NotFound, store_errors
 
 __all__ = ["UnfinishedUpload", "abort", "unfinished_uploads"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,9 @@ class UnfinishedUpload:
 def unfinished_uploads(bucket: Bucket) -> Iterator[UnfinishedUpload]:
     """Find all unfinished uploads below the bucket's prefix.
 
+    A store that has more, and does not say where they begin (SeaweedFS), gives the first page alone; the log
+    says so. Once those are aborted the next listing has others.
+
     See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
 
     Raises:
@@ -39,6 +45,11 @@ def unfinished_uploads(bucket: Bucket) -> Iterator[UnfinishedUpload]:
             Bucket=bucket.name, Prefix=bucket.prefix
         )
         for page in pages:
+            if page.get("IsTruncated") and not page.get("NextKeyMarker"):
+                _log.warning(
+                    "%s has more unfinished uploads, and does not say where they begin: its first are seen",
+                    bucket,
+                )
             for upload in page.get("Uploads", ()):
                 if upload["Key"].startswith(bucket.prefix):
                     key = upload["Key"].removeprefix(bucket.prefix)
