@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from upload_client.aws.auth import fetch_parameter
 from upload_client.errors import NotReachable
@@ -23,6 +24,7 @@ DEEP = 100_000
 class Hostile(BaseHTTPRequestHandler):
     status, head, piece = 200, b"", b""
     n_sent = n_requests = 0
+    enough: threading.Event
     more: ClassVar[dict[str, str]] = {}
 
     def answer(self) -> None:
@@ -40,6 +42,8 @@ class Hostile(BaseHTTPRequestHandler):
             while kind.piece:
                 self.wfile.write(kind.piece)
                 kind.n_sent += len(kind.piece)
+                if len(kind.piece) == 1 and kind.enough.wait(0.02):
+                    return
         except OSError:
             return
 
@@ -51,7 +55,7 @@ class Hostile(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hostile() -> Iterator[type[Hostile]]:
-    handler = type("Handler", (Hostile,), {})
+    handler = type("Handler", (Hostile,), {"enough": threading.Event()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever)
@@ -158,3 +162,24 @@ def test_a_body_that_breaks_off_is_botocores_own_trouble_which_it_sends_again(er
     watch(SimpleNamespace(_endpoint=SimpleNamespace(http_session=session)))
     with pytest.raises((botocore.exceptions.ReadTimeoutError, botocore.exceptions.ConnectionClosedError)):
         session.send(SimpleNamespace(stream_output=False, url="http://x"))
+
+
+@pytest.mark.parametrize(
+    ("service", "ask", "arguments"),
+    [
+        ("cognito-idp", "initiate_auth", {"AuthFlow": "USER_AUTH", "ClientId": "x"}),
+        ("cognito-identity", "get_id", {"IdentityPoolId": "eu-central-1:x"}),
+        ("ssm", "get_parameter", {"Name": "/x"}),
+        ("sts", "get_caller_identity", {}),
+        ("lambda", "get_account_settings", {}),
+    ],
+)
+def test_who_answers_a_byte_at_a_time_holds_nobody_for_ever(hostile, service, ask, arguments, monkeypatch):
+    monkeypatch.setattr(clients, "_WHOLE_SECONDS", 0.1)
+    hostile.head, hostile.piece = b'{"', b" "
+    once = {"read_timeout": 0.4, "retries": {"total_max_attempts": 1}}
+    made = clients.client(session(), service, settings(hostile), **once)
+    with pytest.raises(ReadTimeoutError):
+        getattr(made, ask)(**arguments)
+    assert hostile.n_sent  # it was still at it
+    hostile.enough.set()

@@ -42,7 +42,7 @@ def watched(seconds: float, run: Run | None = None) -> Iterator[None]:
 
     Args:
         seconds: that are too long.
-        run: that the thread carries out; it is watched once the lock is asked for: before, a person may be
+        run: that the thread carries out; it is watched once somebody is logged in: before, a person may be
             asked for a password. None: it reads the folder with the data.
     """
     done = threading.Event()
@@ -56,7 +56,7 @@ def watched(seconds: float, run: Run | None = None) -> Iterator[None]:
 
 
 def _watch(seconds: float, run: Run | None, ident: int, done: threading.Event) -> None:
-    while run is not None and run.lock is None:
+    while run is not None and run.places is None:
         if done.wait(1.0):
             return
     stuck = Stuck(seconds)

@@ -4,6 +4,9 @@ No answer of a service is longer than a page of a listing, a thousand keys with 
 megabytes. Bodies of objects are no such answers: botocore hands them on as a stream, and who reads one says
 how much of it (`Bucket.get`). What refuses a request is read by botocore whole even then.
 
+Nor is an answer waited for without end: a server that sends a byte now and then keeps to any limit for the
+next bytes. S3's requests are too many for a thread each; there the run's watchdog ends what does not move.
+
 Botocore has no event between the head of an answer and its body, so the sending itself is wrapped.
 """
 
@@ -15,6 +18,7 @@ import urllib3.exceptions
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from upload_client.s3.trouble import NotTheService
+from upload_client.support.deadline import within
 
 __all__ = ["MAX_ANSWER", "watch"]
 
@@ -22,8 +26,13 @@ MAX_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of the longest answer that is taken for one."""
 
 
-def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `upload_client.s3.clients`
-    """Have this client read no answer beyond `MAX_ANSWER`: `NotTheService` is raised then."""
+def watch(client: Any, seconds: float | None = None) -> None:  # noqa: ANN401 - any boto3 client
+    """Have this client read no answer beyond `MAX_ANSWER`: `NotTheService` is raised then.
+
+    Args:
+        client: any boto3 client, as in `upload_client.s3.clients`.
+        seconds: in which a whole answer is there, or it is botocore's `ReadTimeoutError`; None: any.
+    """
     session = client._endpoint.http_session  # noqa: SLF001 - see above
     send = session.send
 
@@ -46,7 +55,14 @@ def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `uploa
                 raise ConnectionClosedError(endpoint_url=request.url, request=request, error=error) from error
         return response
 
-    session.send = send_and_read
+    def send_in_time(request: Any) -> Any:  # noqa: ANN401 - as above
+        assert seconds is not None
+        try:
+            return within(seconds, lambda: send_and_read(request))
+        except TimeoutError as error:
+            raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
+
+    session.send = send_and_read if seconds is None else send_in_time
 
 
 def _read(body: Any) -> bytes:  # noqa: ANN401 - urllib3's response

@@ -12,7 +12,7 @@ A client made here
 * says what it means when credentials have ended as soon as they are renewed (`explain_expiry`);
 * goes the way that `upload_client.s3.network` finds: proxies, trusted certificates, a certificate of our own;
 * takes no web page for an answer (`upload_client.s3.trouble.refuse_pages`);
-* reads no answer without end into memory (`answer_size`);
+* reads no answer without end, into memory or at all (`answer_size`);
 * has each attempt logged (`request_log`);
 * never signs through awscrt, which takes a plain-HTTP body in 4 KiB steps (`upload_client.aws` sees to it).
 """
@@ -50,6 +50,8 @@ OLDEST_BOTO3 = (1, 36)
 
 _CONNECT_TIMEOUT = 10.0
 _READ_TIMEOUT = 60.0
+_WHOLE_SECONDS = 30.0
+"""For a whole answer, after the time that its first bytes may take; not of S3, whose pages are long."""
 
 
 class Endpoints(Protocol):
@@ -157,7 +159,8 @@ def client(
         listing.watch(made)
         write_guard.watch(made)
     made.meta.events.register("before-parse", refuse_pages)
-    answer_size.watch(made)
+    whole = None if service == "s3" else made.meta.config.read_timeout + _WHOLE_SECONDS
+    answer_size.watch(made, whole)
     request_log.watch(made)
     failpoints.watch(made)
     return made

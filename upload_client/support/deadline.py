@@ -16,6 +16,7 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
     """Call `ask` in a thread of its own, and wait for so long.
 
     A thread that has not come back goes on, and keeps no process from ending; nobody sees what it brings.
+    Where the system gives no thread, `ask` is called as it is.
 
     Raises:
         TimeoutError: it has not come back.
@@ -29,5 +30,8 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             future.set_exception(error)
 
-    threading.Thread(target=work, name="within", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="within", daemon=True).start()
+    except RuntimeError:
+        return ask()
     return future.result(seconds)
