@@ -72,6 +72,7 @@ DOES_NOT_OPEN = {
             "line 5: 3 fields, where the first row has 2",
         ),
         (b"a,b\n1,2\n# no comment here\n", "line 3: 1 fields"),
+        (b"a,b\n1,2\n3", "line 3: 1 fields, where the first row has 2"),
         (b"a,b\n1,2\n1,2,3\n", r"line 3: 3 fields, where the first row has 2"),
         (b"a,b\n1\n", "line 2: 1 fields"),
         (b'a,b\n1,"2\n', "unexpected end of data"),
@@ -411,6 +412,8 @@ def test_fields_stand_apart_by_what_fits_all_rows_whichever_way_they_are_read():
 @example(b'a,b\n"c""d",e\n', "csv")
 @example(b'a,b\n"c","\r\n', "csv")
 @example(b'"a","b"\r\n"",""', "csv")
+@example(b"a,b\nc,d\ne", "csv")
+@example(b"a\tb\nc\td\ne", "tsv")
 def test_the_quick_way_lets_through_what_the_careful_one_lets_through_and_nothing_else(
     small_blocks, engine, data, kind
 ):
@@ -489,6 +492,19 @@ def test_large_json_of_every_kind_opens(engine, data):
 )
 def test_large_json_is_refused_in_the_same_words_either_way(engine, data):
     assert said("json", data) == carefully("json", data) != ""
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_table_that_was_cut_off_within_a_row_is_found_wherever_that_was(small_blocks, delimiter, end):
+    rows = [["name", "n", "of"], ["ab", '"cd"', ""], ['""', "12", "345"]]
+    whole = "".join(delimiter.join(row) + end for row in rows * 3)
+    for n in range(len(f"name{delimiter}n{delimiter}of{end}"), len(whole)):
+        cut = whole[:n]
+        last = next(csv.reader([cut[cut.rfind("\n") + 1 :]], delimiter=delimiter), [])
+        sound = len(last) in (0, 3) and cut.count('"') % 2 == 0
+        for kind in {"csv", "tsv" if delimiter == "\t" else "csv"}:
+            assert (said(kind, cut.encode()) == "") == sound, (kind, cut)
 
 
 @pytest.mark.parametrize("delimiter", ",;\t|")

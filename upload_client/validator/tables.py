@@ -310,7 +310,9 @@ class _Shape:
         if b'"' not in seen or self._quotes_are_plain(data, seen):
             rows = seen.translate(None, b'"')
             n_rows = rows.count(b"\n")
-            if rows == self._row * n_rows or rows + b"\n" == self._row * (n_rows + 1):
+            if not data.endswith(b"\n"):  # a last line cut in its first field leaves nothing
+                rows += b"\n"
+            if rows == self._row * rows.count(b"\n"):
                 return n_rows
         text = data.decode(errors="replace")
         rows_read = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True)
