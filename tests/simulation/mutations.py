@@ -227,8 +227,8 @@ MUTATIONS = (
     Mutation(
         "the validator answers for what has taken the place of what it judged",
         "upload_client.validator.pipeline:Validator._harvest",
-        "asked is None or asked[:2] != (upload.epoch, upload.n)",
-        "asked is None",
+        "if asked is None or asked[:2] != (upload.epoch, upload.n):",
+        "upload = upload if asked is None else self._history.latest(path).upload\n        if asked is None:",
     ),
     Mutation(
         "a validator judges what is another's",
