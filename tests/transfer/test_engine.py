@@ -373,6 +373,16 @@ def test_a_file_that_is_not_there_is_no_reason_to_try_again(moto_bucket, tmp_pat
     assert (outcome.ok, outcome.again, outcome.error) == (False, False, "is not there")
 
 
+def test_a_folder_that_is_gone_is_told_with_the_file_in_it(moto_bucket, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    engine = TransferEngine(DataRoot(data), moto_bucket, wire=Recording(carrier(moto_bucket), None))
+    data.rmdir()
+    (outcome,) = run(engine, task(data / "a.csv"))
+    assert (outcome.ok, outcome.again) == (False, False)
+    assert "is not there, nor is the folder with the data" in outcome.error
+
+
 def test_an_unreadable_file_is_no_reason_to_try_again(moto_bucket, tmp_path):
     path = tmp_path / "secret"
     path.write_bytes(b"x")

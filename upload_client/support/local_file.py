@@ -212,7 +212,9 @@ def _open_link(path: str, inside: str, error: OSError) -> int:
         except OSError as again:
             error = again
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise FileRefused("is not there", FileCode.MISSING) from None
+        gone = inside and not os.path.isdir(inside)  # noqa: PTH112 - a string
+        what = "is not there, nor is the folder with the data: moved, or its disk gone?"
+        raise FileRefused(what if gone else "is not there", FileCode.MISSING) from None
     if error.errno == errno.ELOOP:
         raise FileRefused(
             "is a symlink that leads in a circle, or was put there meanwhile", FileCode.NOT_A_FILE
