@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import zipfile
@@ -400,6 +401,30 @@ def test_pictures_of_all_modes_open(mode):
         pillow.new(mode, (33, 21)).save(file, form)
         assert (form, opened(f"a.{form.lower()}", file.getvalue())) == (form, "")
         assert opened(f"a.{form.lower()}", file.getvalue()[: len(file.getvalue()) * 2 // 3]) != ""
+
+
+@pytest.mark.parametrize("header", [12, 16, 40, 56, 64, 108, 124])
+def test_bmp_opens_with_each_header_there_is(header):
+    sizes = struct.pack("<HHHH" if header == 12 else "<iiHH", 4, 4, 1, 24)
+    data = b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + header)
+    data += (struct.pack("<I", header) + sizes).ljust(header, b"\0") + bytes(4 * 12)
+    assert opened("a.bmp", data) == ""
+    assert "pixels are missing" in opened("a.bmp", data[:-1])
+
+
+def test_bmp_of_os2_whose_pixels_are_packed_has_fewer_bytes_than_they_would_take():
+    fields = struct.pack("<IiiHHI", 64, 600, 600, 1, 1, 3).ljust(64, b"\0")
+    assert opened("a.bmp", b"BM" + struct.pack("<IHHI", 0, 0, 0, 78) + fields + b"\0\1") == ""
+
+
+@pytest.mark.parametrize("shape", [(-128,), (-2, -64), (2**62,), (2**62, 2**62)])
+def test_an_array_whose_header_counts_what_cannot_be_does_not_open(shape):
+    """Counted back by 128 bytes, its values would begin where the array does: it would be read without end."""
+    header = str({"descr": "|u1", "fortran_order": False, "shape": shape}).encode()
+    data = b"\x93NUMPY\1\0" + struct.pack("<H", 118) + header.ljust(117) + b"\n"
+    said = opened("a.npy", data)
+    assert "bytes of its values are missing" in said or "a negative number of values" in said
+    assert opened("a.npy.gz", gzip.compress(data)) != ""
 
 
 def test_arrays_of_numpy_of_any_type_open_and_what_follows_them_has_to_be_one():

@@ -410,3 +410,5 @@ def test_lines_of_comment_before_a_table_are_passed_over_by_a_document_too(judge
 def test_the_last_line_of_comment_may_be_the_header(judge):
     rules = {"format": "csv", "columns": [{"name": "#id"}, {"name": "name"}]}
     assert judge(rules, b"# made by a program\n#id,name\n1,a\n") == ""
+    rules = {"format": "csv", "columns": [{"name": "#id"}, {"name": "name\nof it"}]}
+    assert judge(rules, b'# made by a program\n#id,"name\nof it"\n1,a\n') == ""

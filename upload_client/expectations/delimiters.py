@@ -18,7 +18,8 @@ _MAX_ROWS = 1000
 def comments(head: bytes) -> int:
     """Bytes of the lines of comment (``# …``) that a table begins with, as instruments and archives write it.
 
-    The last such line is none where it has as many fields as the first other one: it is the header.
+    The last such line is none where it has as many fields as the first other one, or ends within quotes: it
+    is the header.
 
     Args:
         head: the beginning of the file.
@@ -30,7 +31,8 @@ def comments(head: bytes) -> int:
     if not first.strip():
         return 0
     comment, delimiter = head[last:at].decode("latin-1"), delimiters(first)[0]
-    n = last if _width(comment, delimiter) == _width(first, delimiter) else at
+    is_header = _width(comment, delimiter) == _width(first, delimiter) or is_open(comment)
+    n = last if is_header else at
     return n if n > len(BOM) or not head.startswith(BOM) else 0
 
 

@@ -59,6 +59,8 @@ def _header(file: BinaryIO, magic: bytes) -> Header:
 
 def _in_order(told: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 — numpy's
     shape, fortran, dtype = told
+    if any(n < 0 for n in shape):  # numpy takes them, and a place counted by them may lie before the values
+        raise ValueError("its header says a negative number of values")
     return shape, dtype, fortran
 
 
@@ -86,6 +88,7 @@ def open_npy(file: BinaryIO, size: int, budget: Budget) -> None:
     """
     magic = file.read(npy.MAGIC_LEN)
     while True:
+        budget.spend()
         header = _header(file, magic)
         if header.dtype.hasobject:
             if not _last_bytes(file, size, budget).rstrip(b"\n").endswith(_PICKLE_ENDS):
@@ -94,7 +97,8 @@ def open_npy(file: BinaryIO, size: int, budget: Budget) -> None:
         n = math.prod(header.shape) * header.dtype.itemsize
         if size:
             missing = file.tell() + n - size
-            file.seek(n, io.SEEK_CUR)
+            if missing <= 0:  # else it may be a place that no file has
+                file.seek(n, io.SEEK_CUR)
         else:
             missing = n
             while missing and (piece := file.read(min(missing, _PIECE))):

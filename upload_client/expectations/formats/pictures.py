@@ -20,6 +20,7 @@ __all__ = ["open_bmp", "open_gif", "open_jpeg", "open_png", "open_webp"]
 _PIECE = 1024 * 1024
 _MARKER = re.compile(rb"\xff([\x01\x80-\xfe])")
 _PLAIN_BMP = (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
+_OS2 = 64  # bytes of the whole header of OS/2 2, where 3 is a Huffman code
 
 
 def open_png(file: BinaryIO, size: int, budget: Budget) -> None:
@@ -141,7 +142,7 @@ def open_bmp(file: BinaryIO, size: int, budget: Budget) -> None:
         raise ValueError("it does not begin as BMP does")
     start, length = int.from_bytes(head[10:], "little"), int.from_bytes(read(4), "little")
     fields = read(min(length, 40) - 4) if length >= 12 else b""
-    if len(fields) >= 36:
+    if len(fields) >= 12:  # of OS/2 2 it may end with any field: those that are missing are 0
         width, height = (int.from_bytes(fields[at : at + 4], "little", signed=True) for at in (0, 4))
         bits, packing, n = (
             int.from_bytes(fields[at:to], "little") for at, to in ((10, 12), (12, 16), (16, 20))
@@ -151,7 +152,7 @@ def open_bmp(file: BinaryIO, size: int, budget: Budget) -> None:
         bits, packing, n = int.from_bytes(fields[6:], "little"), 0, 0
     else:
         raise ValueError("its header is damaged")
-    if packing in _PLAIN_BMP:
+    if packing in _PLAIN_BMP and (packing, length) != (3, _OS2):
         used = (abs(width) * bits + 7) // 8
         n = (used + 3) // 4 * 4 * (abs(height) - 1) + used if height else 0  # some leave out the last padding
     if start + n > size:
