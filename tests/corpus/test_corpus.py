@@ -419,7 +419,7 @@ def test_bmp_of_os2_whose_pixels_are_packed_has_fewer_bytes_than_they_would_take
 
 @pytest.mark.parametrize("shape", [(-128,), (-2, -64), (2**62,), (2**62, 2**62)])
 def test_an_array_whose_header_counts_what_cannot_be_does_not_open(shape):
-    """Counted back by 128 bytes, its values would begin where the array does: it would be read without end."""
+    """Counted back by 128 bytes, they would begin where the array does: it would be read without end."""
     header = str({"descr": "|u1", "fortran_order": False, "shape": shape}).encode()
     data = b"\x93NUMPY\1\0" + struct.pack("<H", 118) + header.ljust(117) + b"\n"
     said = opened("a.npy", data)

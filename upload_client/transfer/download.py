@@ -45,6 +45,7 @@ from upload_client.support import failpoints
 from upload_client.support.atomic import claim
 from upload_client.support.file_names import on_disk
 from upload_client.support.flushing import Flusher, flush_one
+from upload_client.support.own_limits import connections
 from upload_client.support.secrets import without_secrets
 from upload_client.transfer.window import within_window
 
@@ -63,9 +64,8 @@ _WRITERS: Final = 8
 _FETCHERS: Final = 8
 _BLOCK: Final = 256 * 1024
 _UNWRITTEN: Final = 16  # files that have come and are not on the disk
-_TOGETHER: Final = (
-    256  # small files that are written, open, and not on the disk; more than all writers may have
-)
+_CONNECTIONS: Final = 256
+_TOGETHER: Final = 256  # small files that are written, open, and not on the disk
 _ENOUGH: Final = _TOGETHER // 2  # of these, to bring them there
 _GATHERED: Final = 0.02  # seconds: for so long fewer are waited for
 _LARGE: Final = 6  # objects in ranges at once
@@ -210,12 +210,17 @@ class _Fetching:
     def __init__(self, source: Bucket, n_threads: int | None, not_before: float) -> None:
         self._source = source
         self._not_before_ns = int(not_before * 1e9)
-        self._pace = Concurrency(n_threads, 256)
+        most = connections(_TOGETHER)
+        self._pace = Concurrency(n_threads, min(most, _CONNECTIONS))
         self._lock = threading.Lock()
         self._small: deque[FetchTask] = deque()
         self._written: deque[_Written] = deque()
         self._enough = threading.Event()
-        self._open_files = threading.BoundedSemaphore(_TOGETHER)
+        # All writers together hold no more than may be open, so that none waits for another.
+        writers = min(_WRITERS, most)
+        self._batch = min(_BATCH, most // writers)
+        self._enough_written = min(_ENOUGH, most)
+        self._open_files = threading.BoundedSemaphore(most)
         self._device: int | None = None  # of the first small file
         self._together = False
         self._held = 0
@@ -224,7 +229,7 @@ class _Fetching:
         self._stopped = threading.Event()
         self._unwritten = threading.BoundedSemaphore(_UNWRITTEN)
         self._blocks = threading.local()
-        self._writers = ThreadPoolExecutor(_WRITERS, "fetch-write")
+        self._writers = ThreadPoolExecutor(writers, "fetch-write")
         self._one_writer = ThreadPoolExecutor(1, "fetch-write-small")
         self._flushing = ThreadPoolExecutor(1, "fetch-flush")
         self._flusher = Flusher()
@@ -316,8 +321,8 @@ class _Fetching:
             self._held += n_bytes
         self._pace.answered(n_bytes, time.monotonic(), busy=bool(self._small), n=len(batch))
         writers = self._one_writer if self._together else self._writers
-        for start in range(0, len(batch), _BATCH):
-            writers.submit(self._write, batch[start : start + _BATCH])
+        for start in range(0, len(batch), self._batch):
+            writers.submit(self._write, batch[start : start + self._batch])
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
         """One that takes more than a request."""
@@ -361,7 +366,7 @@ class _Fetching:
             written, outcomes = self._put_down(batch)
             if self._together:
                 self._written.extend(written)
-                if len(self._written) >= _ENOUGH:
+                if len(self._written) >= self._enough_written:
                     self._enough.set()
                 self._flushing.submit(self._settle_written)
             else:

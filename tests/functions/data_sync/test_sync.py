@@ -662,6 +662,25 @@ def test_more_small_files_than_may_be_open_at_once_all_come(
     assert world.files("dst") == {f"{n:02}": f"content {n}" for n in range(60)}
 
 
+_FETCH_WITH_FEW_FILES = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (72, 72))
+from upload_client.functions.data_sync.models import DataSyncRequest
+from upload_client.functions.data_sync.sync import run_sync
+print(run_sync(DataSyncRequest(source_path=sys.argv[1], destination_path=sys.argv[2])).files_transferred)
+"""
+
+
+def test_where_few_files_may_be_open_small_objects_all_come_as_well(world: World) -> None:
+    pytest.importorskip("resource")
+    for n in range(300):
+        world.put(f"src/{n}", "some content")
+    command = [sys.executable, "-c", _FETCH_WITH_FEW_FILES, world.uri("src/"), world.path("dst/")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout == "300\n", done.stderr
+    assert len(world.files("dst")) == 300
+
+
 def test_objects_are_deleted_on_their_etags_and_whoever_was_replaced_is_asked_about_by_name(
     world: World,
 ) -> None:
