@@ -259,6 +259,22 @@ def test_whether_the_last_index_was_refused_as_a_whole_is_known(history):
     assert not history.index_refused
 
 
+def test_whether_the_receiver_expects_something_is_known_of_the_last_validator(history):
+    assert not history.is_expected
+    history.add_validator(
+        validator(ValidatorInit(T, "v", 1, expectations_sha256="0" * 64), epoch=7, serves=1)
+    )
+    assert history.is_expected
+    history.add_validator(validator(ValidatorInit(T, "v", 2), epoch=1, serves=2), 1)
+    assert not history.is_expected
+    history.add_validator(validator(Keepalive(T), epoch=2, serves=3), 1)
+    assert not history.is_expected
+    history.add_validator(
+        validator(ValidatorInit(T, "v", 3, expectations_sha256="0" * 64), epoch=3, serves=3), 1
+    )
+    assert history.is_expected
+
+
 def test_each_shard_counts_its_own_epochs(history):
     history.add_client(client(sent(), sent("b", "1-1")))
     history.add_validator(validator(said(), epoch=2, serves=1), 1)

@@ -282,6 +282,27 @@ def test_what_was_valid_and_refused_is_asked_about_again_and_taken_once_it_is_wh
     assert outcome.receipt is not None
 
 
+def test_what_names_less_than_was_agreed_on_is_refused_although_each_file_of_it_is_valid(
+    running, deliver, store, tmp_path
+):
+    control = Bucket(store.control_bucket, client=store.client("s3"))
+    document, less = b"version: 1\ndelivery: {required: [m.json], others: allow}\n", name()
+    control.put(f"served/{less}/expectations.yaml", document)
+    (tmp_path / "data" / "m.json").write_text("{}", encoding="utf-8")
+    running()
+    assert deliver(less).exit_code == 0
+    again = deliver(less)  # its receipt names just these: nobody is asked
+    assert (again.exit_code, again.counts["valid"], again.files_sent) == (0, 3, 0)
+    (tmp_path / "data" / "m.json").unlink()
+    outcome = deliver(less)
+    assert (outcome.exit_code, outcome.receipt) == (13, None)
+    assert "m.json" in outcome.headline
+    control.put(f"served/{less}/expectations.yaml", document.replace(b"m.json", b"b.json"))
+    outcome = deliver(less)
+    assert (outcome.exit_code, outcome.counts["valid"], outcome.files_sent) == (0, 2, 0)
+    assert outcome.receipt is not None
+
+
 def test_a_document_that_cannot_be_used_is_told_to_the_provider_at_once(running, deliver, store):
     control = Bucket(store.control_bucket, client=store.client("s3"))
     odd = name()

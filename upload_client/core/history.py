@@ -371,6 +371,18 @@ class DeliveryHistory:
             last = life.client_epoch
         return refused
 
+    @property
+    def is_expected(self) -> bool:
+        """Whether the last validator has judged by a document of what the receiver expects."""
+        last = max(
+            self.validators.values(), key=lambda life: (life.client_epoch or 0, life.epoch), default=None
+        )
+        return (
+            last is not None
+            and isinstance(last.init, ValidatorInit)
+            and last.init.expectations_sha256 is not None
+        )
+
     # --- as bytes, for a checkpoint ---
 
     def packed(self) -> dict[str, bytes]:

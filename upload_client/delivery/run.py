@@ -265,6 +265,7 @@ class ConnectedRun:
         bytes_before: bytes of the files that were in place before this run.
         index_was_refused: whether the last index that was judged as a whole, an earlier run's, was not the
             delivery that was agreed on; then this run's has to be.
+        asks_of_index: whether a validator is asked of this run's index alone: all files are valid.
         index: the index of this run.
         unproven: objects copied whose checksum of that kind the source's store does not say.
         outage: nothing is sent until the validator's log can be read again.
@@ -290,6 +291,7 @@ class ConnectedRun:
     standstill: Standstill
     bytes_before: int
     index_was_refused: bool = False
+    asks_of_index: bool = False
     told_at: float = -math.inf
     engine: TransferEngine | ExecutorEngine | None = None
     index: IndexNamed | None = None

@@ -197,10 +197,8 @@ def connect(run: Run) -> None:
     writer.check_owner(found.logs.history.last_client)
     run.connected = connected = _connected(run, lock, writer, chain, found)
     _tell(connected)
-    # Of files that are valid, and were not the delivery that was agreed on, a validator is asked again.
-    if connected.ledger.all_valid and not connected.index_was_refused:
+    if connected.ledger.all_valid:
         _see_to_the_receipt(connected)
-        raise NothingToDoError
     writer.start()
     connected.engine = _engine(connected)
     run.move("connected")
@@ -357,10 +355,23 @@ def _tell(connected: ConnectedRun) -> None:
 
 
 def _see_to_the_receipt(connected: ConnectedRun) -> None:
-    """Where nothing is left to do: fetch the receipt, or write the one that an earlier run did not get to."""
+    """Where nothing is left to do: fetch the receipt, or write the one that an earlier run did not get to.
+
+    Of files that are valid, and that were not the delivery that was agreed on, a validator is asked again;
+    and where the receiver expects something of a delivery, of those that no receipt names together.
+
+    Raises:
+        NothingToDoError: that is done.
+    """
     run, places = connected.run, connected.places
+    if connected.index_was_refused:
+        connected.asks_of_index = True
+        return
     files = deliveries(connected.ledger, connected.history)
     connected.receipt = run.patience(lambda: standing_receipt(places.control, places.layout, files))
+    if connected.receipt is None and connected.history.is_expected:
+        connected.asks_of_index = True
+        return
     if connected.receipt is None:
         write_index(connected)
         finish.sweep_unfinished(connected)
@@ -368,6 +379,7 @@ def _see_to_the_receipt(connected: ConnectedRun) -> None:
         finish.write_receipt(connected)
     else:
         finish.fetch_receipt(connected, connected.receipt)
+    raise NothingToDoError
 
 
 def _engine(connected: ConnectedRun) -> TransferEngine | ExecutorEngine:
@@ -473,7 +485,7 @@ def start_validation(connected: ConnectedRun) -> bool:
     run, validation = connected.run, connected.validation
     validation.follow()
     is_idle = connected.ledger.next_row(math.inf) is None and not connected.announce
-    if is_idle and not (connected.index_was_refused and connected.ledger.all_valid):
+    if is_idle and not connected.asks_of_index:
         return False
     run.notify(Phase("starting"))
     while not run.patience(lambda: validation.start(lambda: run.waits.sleep(LOOK_EVERY / 5))):

@@ -107,16 +107,20 @@ class Validation:
         said = [shard.watch.index for shard in self._shards]
         return next((word for word in said if word is not None and word.problems), None)
 
-    def awaits_word_on_index(self, *, must: bool) -> bool:
+    def awaits_word_on_index(self, *, must: bool, asked: bool) -> bool:
         """Whether one of them is still to say something of this client's index as a whole.
 
         Args:
             must: whether it has to say so although it does not say that it will.
+            asked: whether it is there for that alone, so that it has to come.
         """
-        if must and self._n_shards is not None and len(self._shards) < self._n_shards:
+        if (must or asked) and self._n_shards is not None and len(self._shards) < self._n_shards:
             return True
         watches = [shard.watch for shard in self._shards]
-        return any((must or watch.judges_index) and watch.index is None for watch in watches)
+        return any(
+            watch.index is None and (must or watch.judges_index or (asked and watch.validator_id is None))
+            for watch in watches
+        )
 
     @property
     def trouble(self) -> Exception | None:
