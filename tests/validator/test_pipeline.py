@@ -654,6 +654,16 @@ def test_of_the_index_as_a_whole_it_speaks_before_it_judges_a_file(memory, clock
     assert (said.problems, said.code) == (("'m.json' is missing",), "not_expected")
 
 
+def test_that_it_is_there_is_said_before_it_looks_at_an_index_that_may_be_large(memory, clock):
+    said = []
+    validator = memory.validator(judge_index=lambda: (said.extend(kinds(memory)), ((), None))[1])
+    validator.begin()
+    assert said == ["ValidatorInit"]
+    memory.client.stop()
+    work(validator, clock)
+    assert kinds(memory) == ["ValidatorInit", "IndexJudged", "Stop"]
+
+
 def test_an_index_that_is_not_there_yet_is_waited_for_and_judged_before_what_it_announces(memory, clock):
     memory.client.stop()
     asked = []

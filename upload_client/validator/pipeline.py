@@ -242,10 +242,10 @@ class Validator:
                 self._judge_index is not None,
             )
         )
-        self._say_of_index()
         for segment in illegible:
             self._say_passed_over(segment)
-        writer.flush(timeout=_FLUSH_SECONDS)
+        writer.flush(timeout=_FLUSH_SECONDS)  # its first word waits for no look at a large index
+        self._say_of_index()
 
     def step(self) -> float:
         """Do once what is due: keep the lock, look at the log, judge, say what came out, or leave.
