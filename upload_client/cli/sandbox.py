@@ -40,7 +40,11 @@ __all__ = ["sandbox"]
 @click.option("--dataset", default="sample", show_default=True, metavar="D", help="Name of the dataset.")
 @click.option("--delivery-id", default="1", show_default=True, metavar="Y", help="Name of the delivery.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="[default: a free one]")
-@click.option("--s3-endpoint", metavar="URL", help="An S3 that runs already, used in place of the sandbox's.")
+@click.option(
+    "--s3-endpoint",
+    metavar="URL",
+    help="An S3 that runs already, used in place of the sandbox's. It takes any data set.",
+)
 @click.option(
     "--profile-out",
     metavar="FILE",
