@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from upload_client.core.opened import not_opened, sentence
 from upload_client.core.text import counted, for_csv_cell, for_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from upload_client.control.places import Places
     from upload_client.core.receipt import Difference, Findings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from upload_client.receipts.dating import Dating
     from upload_client.receipts.proof import Proof
     from upload_client.receipts.retention import Retention
+    from upload_client.receipts.signing import PublicKey
     from upload_client.receipts.verify import Checked
 
 __all__ = ["verify"]
@@ -188,17 +190,13 @@ def verify(
     can have written another that agrees as well: what shows that nobody did is the receiver's signature, or
     its SHA-256 known from elsewhere.
     """
-    from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
-    from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
-    from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 
     if download and not online:
         raise click.UsageError("--download reads objects in the bucket: give --online, too")
     if expect_last is not None and not chain:
         raise click.UsageError("--expect-last is about the custody chain: give --chain, too")
-    findings = Findings(None if names_all else NAMED)
-    kept: Retention | None = None
+    differences = _Differences(names_all=names_all, as_json=as_json, keeps_gone=chain)
     with ExitStack() as stack:
         one_reader(
             receipt=receipt,
@@ -208,33 +206,18 @@ def verify(
             signature=signature,
             against=against,
         )
-        broken: list[str] = []
-        foreign: list[str] = []
+        stored = _Chain()
         path = (
-            _fetched(receipt, profile, patience, stack, (broken, foreign) if chain else None)
+            _fetched(receipt, profile, patience, stack, stored if chain else None)
             if receipt.startswith("s3://")
             else _readable(Path(receipt), stack)
         )
         # What follows is long in loading: what is typed wrongly has been told.
-        from upload_client.receipts.custody import (  # noqa: PLC0415 # imports boto3
-            ChainBroken,
-            Custody,
-            accounted,
-            begins_with,
-            read_chain,
-            stored_chain,
-            walk,
-        )
+        from upload_client.receipts.custody import accounted, read_chain, walk  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.dating import dating_of  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.proof import prove  # noqa: PLC0415 # imports boto3
-        from upload_client.receipts.retention import retained  # noqa: PLC0415 # imports boto3
         from upload_client.receipts.signing import public_key_of_line, read_public_keys  # noqa: PLC0415 # the same
-        from upload_client.receipts.verify import (  # noqa: PLC0415 # imports boto3
-            check_buckets,
-            check_folder,
-            compare_with,
-            read_receipt,
-        )
+        from upload_client.receipts.verify import check_folder, compare_with, read_receipt  # noqa: PLC0415
 
         checked = read_receipt(path)
         keys = read_public_keys(key_files)
@@ -246,100 +229,52 @@ def verify(
         if not as_json:
             _say_what_it_is(checked)
             _say_what_is_proven(checked, proof, dating, expected)
-        reports: list[Callable[[Difference], Any]] = [findings.add]
-        if as_json:
-            reports.append(_print_json)
         if output is not None:
-            if not force:
-                check_free(output, "differences")
-            note(output, "what this run writes")
-            file = stack.enter_context(replacing(output))
-            file.write("difference,path,message\r\n")
-            reports.append(lambda each: file.write(_row(each)))
-
-        gone: set[str] = set()
-
-        def report(difference: Difference) -> None:
-            if chain and difference.kind == "gone":
-                gone.add(difference.path)
-            for tell in reports:
-                tell(difference)
-
-        custody = Custody("refused", broken[0]) if broken else None
-        lines = read_chain(path) if chain else []
+            differences.write_to(output, stack, force=force)
+        stored.lines = read_chain(path) if chain else []
         told = stack.enter_context(ReadingProgress())
+        kept: Retention | None = None
         if against is not None:
-            before = findings.n
-            compare_with(path, _readable(against, stack, "list"), report)
-            _say_result(f"against {against}", findings.n - before, as_json=as_json, same="the same files")
+            compare_with(path, _readable(against, stack, "list"), differences)
+            differences.say_result(f"against {against}", same="the same files")
         if source is not None:
-            choice, before = Chosen(include, exclude, exclude_from, symlinks).choice(), findings.n
-            check_folder(path, source, report, choice=choice, on_progress=told)
+            choice = Chosen(include, exclude, exclude_from, symlinks).choice()
+            check_folder(path, source, differences, choice=choice, on_progress=told)
             told.wipe()
-            _say_result(f"folder {source}", findings.n - before, as_json=as_json)
+            differences.say_result(f"folder {source}")
         if online:
-            head, before = checked.head, findings.n
-            _, places = log_in(
-                head.dataset,
-                head.delivery_id,
-                sample=head.transfer_type == "sample",
-                profile=profile,
-                patience=patience,
-            )
-            check_buckets(path, checked, places, report, download=download, on_progress=told)
-            told.wipe()
-            _say_result("buckets", findings.n - before, as_json=as_json)
-            if not as_json:
-                _say_hand_over(places, checked.sha256)
-            kept = retained(places.control, places.layout.receipt(head.epoch))
-            if kept is not None and not as_json:
-                click.echo(
-                    for_terminal(f"the receipt there is kept until {kept.until} ({kept.mode}, Object Lock)")
-                )
-            if chain:
-                try:
-                    there = stored_chain(places.control, places.layout, head.epoch)
-                except ChainBroken as error:
-                    custody = Custody("refused", str(error))
-                else:
-                    found = list(there.lines.values())
-                    same = begins_with(found, lines, keys)
-                    custody = None if same else Custody("refused", _CHAINS_DIFFER)
-                    lines, foreign = found, list(there.foreign)
+            asked = partial(_ask_buckets, path, checked, differences, told, download=download)
+            kept = asked(stored if chain else None, keys, profile=profile, patience=patience)
+        custody: Custody | None = None
         if chain:
-            custody = custody or walk(lines, keys, path, checked.head, checked.sha256, expect_last, foreign)
+            custody = stored.broken or walk(
+                stored.lines, keys, path, checked.head, checked.sha256, expect_last, stored.foreign
+            )
             if not as_json:
                 _say_custody(custody, online=online)
-        how = "no" if custody is None else accounted(custody, path, checked.head, gone)
+        how = "no" if custody is None else accounted(custody, path, checked.head, differences.gone)
     states = (proof.state, dating.state, *([] if custody is None else [custody.state]))
     signatures = (proof.state, *([] if custody is None else [custody.state]))
-    n_accounted = 0 if how == "no" else len(gone)
+    n_accounted = 0 if how == "no" else len(differences.gone)
     unproven = (
         "refused" in states
         or expected is False
         or (require_signature and not {"signed", "none"}.issuperset(signatures))
     )
-    code = 3 if findings.n > n_accounted or unproven else 0
+    code = 3 if differences.findings.n > n_accounted or unproven else 0
     if as_json:
-        head = checked.head
         _print_line(
             "summary",
             exit_code=code,
-            dataset=head.dataset,
-            delivery_id=head.delivery_id,
-            transfer_type=head.transfer_type,
-            finished_at=head.finished_at,
-            n_files=head.n_files,
-            n_bytes=head.n_bytes,
-            sha256=checked.sha256,
+            **_as_delivered(checked),
             source=None if source is None else str(source),
             online=online,
             downloaded=download,
             retained=None if kept is None else kept._asdict(),
             n_sha256=checked.n_sha256,
             opened=dict(checked.opened),
-            delivered_by={"login": head.delivered_by.login, "host": head.delivered_by.host},
-            counts=findings.counts,
+            delivered_by={"login": checked.head.delivered_by.login, "host": checked.head.delivered_by.host},
+            counts=differences.findings.counts,
             accounted=n_accounted,
             accounted_how=how,
             signature=_as_fields(proof),
@@ -348,20 +283,151 @@ def verify(
             custody=None if custody is None else custody.as_fields(),
         )
     else:
-        _say_differences(findings, output)
-        if how == "by name":
-            click.echo(
-                "the receiver has removed that, as the custody chain says: nothing is gone without a record"
-            )
-        elif how == "by number":
-            click.echo(
-                "the receiver has removed as many, as the custody chain says; its record does not say which"
-            )
-        elif chain and gone:
-            click.echo("no signed record of the receiver says that exactly these were removed")
-        elif findings.counts["gone"] and not chain:
-            click.echo("whether the receiver has removed that, its signed records tell: --chain --key FILE")
+        _say_differences(differences.findings, output)
+        _say_accounted(how, differences, chain=chain)
     return code
+
+
+@dataclass
+class _Chain:
+    """The custody chain as it was found, with the receipt or in the control bucket.
+
+    Attributes:
+        lines: its records.
+        foreign: what lies there and is no record.
+        broken: why it is none, where it is none.
+    """
+
+    lines: list[bytes] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    broken: Custody | None = None
+
+
+class _Differences:
+    """Differences as they are found: counted, printed, written down.
+
+    Attributes:
+        findings: how many there are of each kind, and the first of them.
+        gone: objects that are not there any more, where the custody chain may say why.
+    """
+
+    def __init__(self, *, names_all: bool, as_json: bool, keeps_gone: bool) -> None:
+        from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
+
+        self.findings = Findings(None if names_all else NAMED)
+        self.gone: set[str] = set()
+        self.as_json, self._keeps_gone = as_json, keeps_gone
+        self._reports: list[Callable[[Difference], Any]] = [self.findings.add]
+        self._said = 0
+        if as_json:
+            self._reports.append(_print_json)
+
+    def __call__(self, difference: Difference) -> None:
+        if self._keeps_gone and difference.kind == "gone":
+            self.gone.add(difference.path)
+        for report in self._reports:
+            report(difference)
+
+    def write_to(self, output: Path, stack: ExitStack, *, force: bool) -> None:
+        """Write those that come as CSV, too; the file is there when the stack is left."""
+        from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
+        from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
+
+        if not force:
+            check_free(output, "differences")
+        note(output, "what this run writes")
+        file = stack.enter_context(replacing(output))
+        file.write("difference,path,message\r\n")
+        self._reports.append(lambda each: file.write(_row(each)))
+
+    def say_result(self, what: str, **same: str) -> None:
+        """Say how many have come since it was last said, of what they were."""
+        n, self._said = self.findings.n - self._said, self.findings.n
+        _say_result(what, n, as_json=self.as_json, **same)
+
+
+def _ask_buckets(
+    path: Path,
+    checked: Checked,
+    differences: _Differences,
+    told: ReadingProgress,
+    chain: _Chain | None,
+    keys: Sequence[PublicKey],
+    *,
+    download: bool,
+    profile: str | None,
+    patience: str | None,
+) -> Retention | None:
+    """Hold the receipt against the buckets, and take the chain that lies there.
+
+    Returns:
+        Until when the receipt is kept there; None: nobody says.
+    """
+    from upload_client.receipts.retention import retained  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.verify import check_buckets  # noqa: PLC0415 # imports boto3
+
+    head = checked.head
+    is_sample = head.transfer_type == "sample"
+    _, places = log_in(head.dataset, head.delivery_id, sample=is_sample, profile=profile, patience=patience)
+    check_buckets(path, checked, places, differences, download=download, on_progress=told)
+    told.wipe()
+    differences.say_result("buckets")
+    if not differences.as_json:
+        _say_hand_over(places, checked.sha256)
+    kept = retained(places.control, places.layout.receipt(head.epoch))
+    if kept is not None and not differences.as_json:
+        click.echo(for_terminal(f"the receipt there is kept until {kept.until} ({kept.mode}, Object Lock)"))
+    if chain is not None:
+        _fetch_chain(chain, places, head.epoch, keys)
+    return kept
+
+
+def _fetch_chain(chain: _Chain, places: Places, epoch: int, keys: Sequence[PublicKey]) -> None:
+    """Take the chain that lies in the control bucket; it has to go on with what lies beside the receipt."""
+    from upload_client.receipts.custody import (  # noqa: PLC0415 # imports boto3
+        ChainBroken,
+        Custody,
+        begins_with,
+        stored_chain,
+    )
+
+    try:
+        there = stored_chain(places.control, places.layout, epoch)
+    except ChainBroken as error:
+        chain.broken = Custody("refused", str(error))
+        return
+    found = list(there.lines.values())
+    chain.broken = None if begins_with(found, chain.lines, keys) else Custody("refused", _CHAINS_DIFFER)
+    chain.lines, chain.foreign = found, list(there.foreign)
+
+
+def _as_delivered(checked: Checked) -> dict[str, Any]:
+    head = checked.head
+    return {
+        "dataset": head.dataset,
+        "delivery_id": head.delivery_id,
+        "transfer_type": head.transfer_type,
+        "finished_at": head.finished_at,
+        "n_files": head.n_files,
+        "n_bytes": head.n_bytes,
+        "sha256": checked.sha256,
+    }
+
+
+def _say_accounted(how: str, differences: _Differences, *, chain: bool) -> None:
+    """Say whether the receiver's records account for what is gone."""
+    if how == "by name":
+        click.echo(
+            "the receiver has removed that, as the custody chain says: nothing is gone without a record"
+        )
+    elif how == "by number":
+        click.echo(
+            "the receiver has removed as many, as the custody chain says; its record does not say which"
+        )
+    elif chain and differences.gone:
+        click.echo("no signed record of the receiver says that exactly these were removed")
+    elif differences.findings.counts["gone"] and not chain:
+        click.echo("whether the receiver has removed that, its signed records tell: --chain --key FILE")
 
 
 def _say_hand_over(places: Places, sha256: str) -> None:
@@ -401,7 +467,7 @@ def _fetched(
     profile: str | None,
     patience: str | None,
     stack: ExitStack,
-    chain_told: tuple[list[str], list[str]] | None,
+    chain: _Chain | None,
 ) -> Path:
     """A copy of a receipt that lies in a bucket, and of what lies there beside it.
 
@@ -410,8 +476,8 @@ def _fetched(
         profile: of the person.
         patience: as it is given.
         stack: forgets the copies.
-        chain_told: hears why the custody chain is none, and what lies there that is no record; None: it is
-            not asked for, as not everybody may list it.
+        chain: has why the custody chain is none, and what lies there that is no record; None: it is not asked
+            for, as not everybody may list it.
     """
     import tempfile  # noqa: PLC0415 # not for --help
 
@@ -421,7 +487,7 @@ def _fetched(
     from upload_client.core.custody import chain_name  # noqa: PLC0415 # not for --help
     from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.index import sources  # noqa: PLC0415 # imports boto3
-    from upload_client.receipts.custody import ChainBroken, chain_in  # noqa: PLC0415 # imports boto3
+    from upload_client.receipts.custody import ChainBroken, Custody, chain_in  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.dating import MAX_ANSWER  # noqa: PLC0415 # imports boto3
     from upload_client.receipts.store import fetch_receipt  # noqa: PLC0415 # imports boto3
     from upload_client.s3.bucket import NotFound  # noqa: PLC0415 # imports boto3
@@ -444,16 +510,16 @@ def _fetched(
             found = patiently(partial(beside.get, key, limit=MAX_ANSWER))
             with naming(copy.parent):
                 copy.with_name(file).write_bytes(found.body)
-    if chain_told is not None:
-        chain = sources.bucket_of(
+    if chain is not None:
+        records = sources.bucket_of(
             f"{place.removesuffix('receipt')}custody/{name.removesuffix('.json')}", session, settings
         )
         try:
-            stored = patiently(lambda: chain_in(chain))
+            stored = patiently(lambda: chain_in(records))
         except ChainBroken as error:
-            chain_told[0].append(str(error))
+            chain.broken = Custody("refused", str(error))
         else:
-            chain_told[1].extend(stored.foreign)
+            chain.foreign.extend(stored.foreign)
             with naming(copy.parent):
                 copy.with_name(chain_name(copy.name)).write_bytes(b"".join(stored.lines.values()))
     return copy
