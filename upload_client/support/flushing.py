@@ -2,7 +2,8 @@
 
 A disk takes a thousand small files in one go about as quickly as ten one by one: each `fsync` waits for a
 commit of the file system's log. `syncfs(2)` brings everything of a file system to the disk with one commit.
-Since Linux 5.8 it says whether something could not be written since its descriptor was opened. What else is
+Since Linux 5.8 it says whether something could not be written since its descriptor was opened, and since 5.17
+whether the file system's own log and the disk's cache could be: before, it called that success. What else is
 unwritten on that file system is written along with it: where that takes long, each file is brought there by
 itself again.
 """
@@ -21,7 +22,7 @@ __all__ = ["Flusher", "flush_one", "type_of"]
 _MOUNTS: Final = "/proc/self/mountinfo"
 _KNOWN: Final = frozenset({"ext4", "xfs"})
 """File systems whose `syncfs` ends with the disk's own cache, as their `fsync` does."""
-_SINCE: Final = (5, 8)
+_SINCE: Final = (5, 17)
 _FEW: Final = 4  # files that are brought to the disk one by one: what others write is not waited for
 _LONG: Final = 2.0  # seconds
 
@@ -50,11 +51,11 @@ def _syncfs() -> Callable[[int], bool] | None:
     release = re.match(r"(\d+)\.(\d+)", os.uname().release) if sys.platform == "linux" else None
     if release is None or (int(release[1]), int(release[2])) < _SINCE:
         return None
-    import ctypes  # noqa: PLC0415 - only where something is fetched
-
     try:
+        import ctypes  # noqa: PLC0415 - only where something is fetched; some build Python without
+
         found = ctypes.CDLL(None, use_errno=True).syncfs
-    except (OSError, AttributeError):
+    except (ImportError, OSError, AttributeError):
         return None
     return lambda fd: found(ctypes.c_int(fd)) == 0
 

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_client.errors import DeliveryError, UsageError
+from upload_client.functions.data_sync import local
 from upload_client.functions.data_sync import sync as module
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock
 from upload_client.functions.data_sync.paths import LocalPlace, S3Place
@@ -537,6 +538,34 @@ def test_a_move_never_deletes_what_its_destination_has_but_a_link_to(world: Worl
     world.sync(world.path("src/"), world.path("dst/"), retain_source_data=False)
     assert world.files("dst") == {"a": "1"}
     assert any("nothing but a link to the source" in line for line in world.warnings)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no folder can be opened")
+def test_a_move_to_another_disk_deletes_nothing_before_the_new_names_are_on_that_disk(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"a": "1", "b/c": "2", "b/d/e": "3"}
+    for path, content in files.items():
+        world.write(f"src/{path}", content)
+    monkeypatch.setattr(module, "device_of", lambda path: hash(Path(path).name))
+    real, on_disk, broken = local.Flusher.flush, set(), [OSError(errno.EIO, "the disk is broken")]
+
+    def flush(flusher: local.Flusher, fds: list[int]) -> list[OSError | None]:
+        assert world.files("dst") == files
+        on_disk.update(os.fstat(fd).st_ino for fd in fds)
+        return real(flusher, fds) if not broken else [broken[0], *[None] * (len(fds) - 1)]
+
+    monkeypatch.setattr(local.Flusher, "flush", flush)
+    for _ in range(2):
+        with pytest.raises(OSError, match="the disk is broken"):
+            world.sync(world.path("src/"), world.path("dst/"), retain_source_data=False)
+        assert world.files("src") == files  # also those that were kept, as equal, the second time
+    broken.clear()
+    on_disk.clear()
+    counts = world.sync(world.path("src/"), world.path("dst/"), retain_source_data=False)
+    assert counts.moved == 3
+    assert not Path(world.path("src")).exists()
+    assert on_disk == {Path(world.path(each)).stat().st_ino for each in (".", "dst", "dst/b", "dst/b/d")}
 
 
 def test_two_that_need_the_lock_wait_for_each_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,10 +23,12 @@ from upload_client.errors import DeliveryError
 from upload_client.functions.data_sync.paths import LocalPlace
 from upload_client.support.atomic import claim
 from upload_client.support.file_names import on_disk
+from upload_client.support.flushing import Flusher
 
 __all__ = [
     "Confirmed",
     "SyncFailed",
+    "bring_names_to_disk",
     "check_room",
     "copy_file",
     "crc32_of",
@@ -41,6 +43,8 @@ __all__ = [
 LOCK_ROOT: Final = "DATA_SYNC_LOCK_ROOT"
 _LOCK_WAIT: Final = 6 * 3600.0
 _BLOCK: Final = 1024 * 1024
+_FOLDERS: Final = 32  # that are open at once
+_NOT_FOR_FOLDERS: Final = (errno.EINVAL, errno.ENOTSUP)  # said where only files are brought to the disk
 
 
 class SyncFailed(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
@@ -110,6 +114,37 @@ def copy_file(here: str, there: str, not_before_ns: int) -> Confirmed:
                 os.unlink(temporary)
         raise
     return Confirmed("", checksums.encode(crc), before.st_mtime_ns)
+
+
+def bring_names_to_disk(paths: Iterable[str], root: str) -> None:
+    """Bring the names of files to the disk, and those of their folders, up to where `root` lies.
+
+    A file that is on the disk may have its name in memory alone.
+
+    Raises:
+        OSError: some are not there.
+    """
+    if os.name != "posix":
+        return
+    top = os.path.dirname(root)
+    folders: set[str] = set()
+    for path in paths:
+        folder = os.path.dirname(path)
+        while folder not in folders and folder.startswith(top):
+            folders.add(folder)
+            folder = os.path.dirname(folder)
+    flusher, left = Flusher(), sorted(folders)
+    while left:
+        some, left = left[:_FOLDERS], left[_FOLDERS:]
+        with contextlib.ExitStack() as stack:
+            fds: list[int] = []
+            for folder in some:
+                with contextlib.suppress(PermissionError):  # of those above one may be read by others alone
+                    fds.append(os.open(folder, os.O_RDONLY))
+                    stack.callback(os.close, fds[-1])
+            for problem in flusher.flush(fds):
+                if problem is not None and problem.errno not in _NOT_FOR_FOLDERS:
+                    raise problem
 
 
 def _check_copy(crc: int, again: int, before: os.stat_result, after: os.stat_result) -> None:

@@ -48,6 +48,7 @@ from upload_client.functions.data_sync.comparing import Comparing, Item, abreast
 from upload_client.functions.data_sync.local import (
     Confirmed,
     SyncFailed,
+    bring_names_to_disk,
     check_room,
     copy_file,
     device_of,
@@ -938,6 +939,8 @@ class _Sync:
             self.counts.moved = gone.count(True)
             return
         folders: set[str] = set()
+        if isinstance(target, LocalPlace):
+            bring_names_to_disk((local_path(target.path, path) for path, _ in sure), target.path)
         for path, facts in sure:
             whole = local_path(source.path, path)
             known = confirmed.get(path)
