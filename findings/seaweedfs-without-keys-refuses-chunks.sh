@@ -16,7 +16,7 @@ cat >expected <<'END'
 without identities: boto3 writes; PyArrow is told INVALID_ACCESS_KEY_ID
 with the identity of that key: boto3 writes; PyArrow writes
 END
-port=$(venv/bin/python -c 'import random; print(random.randrange(20000, 30000))')
+port=$(venv/bin/python -c 'import random; print(random.randrange(20000, 22000))')
 : >seen
 start() { # NAME PORT [OPTION]
   mkdir "data-$2"
