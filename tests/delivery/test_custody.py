@@ -434,6 +434,21 @@ def test_a_receiver_closes_what_a_provider_made_up_and_signs_nothing_about_it(cu
     assert set(delivery.landed()) == set(FILES)
 
 
+@pytest.mark.parametrize("broken", ["log", "receipt"])
+def test_a_receiver_closes_whatever_a_provider_has_broken(custody, capsys, broken):
+    delivery = custody.receiver.new_delivery()
+    assert delivery.run("--source", custody.root / "data").exit_code == 0
+    control, root = custody.sandbox.control_bucket, f"{delivery.dataset}/{delivery.delivery_id}/staging/"
+    listed = custody.s3.list_objects_v2(Bucket=control, Prefix=f"{root}log/client/")["Contents"]
+    key = listed[0]["Key"] if broken == "log" else f"{root}receipt/00000001.json"
+    custody.s3.put_object(Bucket=control, Key=key, Body=b"garbage")
+    capsys.readouterr()
+    custody.receive(delivery, "close")
+    said = capsys.readouterr().out
+    assert "closed: nothing more is sent" in said
+    assert "not recorded in its custody chain: " in said
+
+
 def test_a_receipt_in_a_bucket_brings_its_records(custody, verified):
     root = f"s3://{custody.sandbox.control_bucket}/{custody.delivery.dataset}/{custody.delivery.delivery_id}"
     url = f"{root}/staging/receipt/00000001.json"

@@ -151,14 +151,13 @@ def close(
     itself.) The settings are those of --on, else of UPLOAD_CLIENT_VALIDATOR (JSON), else of the receiver's
     stack.
     """
-    import contextlib  # noqa: PLC0415 # not for --help
     import time  # noqa: PLC0415 # not for --help
 
     from upload_client.core.closing import Closed  # noqa: PLC0415 # not for --help
     from upload_client.core.custody import Happened  # noqa: PLC0415 # not for --help
     from upload_client.core.times import timestamp  # noqa: PLC0415 # not for --help
-    from upload_client.errors import NotComplete  # noqa: PLC0415 # not for --help
-    from upload_client.functions.hand_over.removal import HandOverRefused, check_receipt  # noqa: PLC0415
+    from upload_client.errors import DeliveryError, NotComplete  # noqa: PLC0415 # not for --help
+    from upload_client.functions.hand_over.removal import check_receipt  # noqa: PLC0415
     from upload_client.functions.hand_over.work import read_receipt  # noqa: PLC0415
     from upload_client.receipts.custody import record  # noqa: PLC0415 # imports boto3
     from upload_client.receiver.process import buckets, recorder  # noqa: PLC0415 # imports boto3
@@ -175,14 +174,16 @@ def close(
         )
     n, why_not = None, None
     if by is not None:
-        with contextlib.suppress(NotComplete):  # of what has no receipt nothing can be chained to it
-            event: Event = "reopened" if reopen else "closed"
-            try:
-                _, _, sha256, head = read_receipt(control, layout)
-                check_receipt(control, landing, layout, head, sha256, by, may_be_gone=True)
-                n = record(control, layout, head, sha256, Happened(event, note=note), by).n
-            except HandOverRefused as error:  # nothing is signed about what a provider may have made up
-                why_not = str(error)
+        event: Event = "reopened" if reopen else "closed"
+        try:
+            _, _, sha256, head = read_receipt(control, layout)
+            check_receipt(control, landing, layout, head, sha256, by, may_be_gone=True)
+        except NotComplete:
+            pass  # of what has no receipt nothing can be chained to it
+        except DeliveryError as error:  # nothing is signed about what a provider may have made up, or broken
+            why_not = str(error)
+        else:
+            n = record(control, layout, head, sha256, Happened(event, note=note), by).n
     if as_json:
         told = {"dataset": dataset, "delivery_id": delivery_id, "closed": not reopen, "note": note}
         print_json("closing", {**told, "custody_record": n, "not_recorded": why_not})
