@@ -406,6 +406,28 @@ def test_every_refusal_has_its_kind(moto_bucket_through, status, code, kind):
     assert isinstance(refused.value.__cause__, ClientError)
 
 
+@pytest.mark.parametrize("status", [301, 307])
+@pytest.mark.parametrize("ask", ["head", "read"])
+def test_a_store_that_says_that_a_bucket_is_elsewhere_is_no_portal_though_head_has_no_code(
+    moto_bucket_through, status, ask
+):
+    """Asked with GET, botocore asks HEAD for the bucket's region, and would be told of the portal."""
+    far, proxy = moto_bucket_through
+    elsewhere = "Location: http://elsewhere.test/bucket/key\r\n"
+    proxy.on(net.answer(status, "PermanentRedirect", headers=elsewhere), times=None)
+    with pytest.raises(StoreError) as caught:
+        getattr(far, ask)("key")
+    assert (caught.value.status, caught.value.meaning.name) == (status, "ELSEWHERE")
+
+
+@pytest.mark.parametrize("ask", ["head", "read"])
+def test_a_redirect_that_no_store_makes_is_one_of_a_portal(moto_bucket_through, ask):
+    far, proxy = moto_bucket_through
+    proxy.on(lambda x: x.send(b"HTTP/1.1 302 x\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"), times=None)
+    with pytest.raises(AnswerLost, match="a portal or proxy"):
+        getattr(far, ask)("key")
+
+
 @pytest.mark.parametrize(
     "error", [NoCredentialsError(), CredentialRetrievalError(provider="p", error_msg="m")]
 )

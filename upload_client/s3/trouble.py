@@ -62,9 +62,16 @@ class NotTheService(botocore.exceptions.BotoCoreError):
 
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+_ELSEWHERE = (301, 307)
+"""Those by which a store says that a bucket is elsewhere:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html"""
 
 
-def refuse_pages(response_dict: MutableMapping[str, Any], **_: object) -> None:
+def refuse_pages(
+    response_dict: MutableMapping[str, Any],
+    operation_model: Any = None,  # noqa: ANN401 - botocore's
+    **_: object,
+) -> None:
     """Botocore's event: an answer is about to be parsed. A web page is nobody's answer to a request.
 
     Botocore would take it for an empty success, or for a refusal with a page as its message; and a redirect
@@ -84,7 +91,9 @@ def refuse_pages(response_dict: MutableMapping[str, Any], **_: object) -> None:
         raise NotTheService(
             said=f"what answered ({status}) is not the service but {what}: a portal or proxy?"
         )
-    if status in _REDIRECTS and "location" in names and "<Code>" not in text:
+    # An answer to HEAD has no body, in which a store would say its code.
+    untold = status in _ELSEWHERE and getattr(operation_model, "http", {}).get("method") == "HEAD"
+    if status in _REDIRECTS and "location" in names and "<Code>" not in text and not untold:
         raise NotTheService(
             said=f"what answered ({status}) is not the service: it leads elsewhere: a portal or proxy?"
         )

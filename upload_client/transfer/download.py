@@ -68,6 +68,7 @@ _CONNECTIONS: Final = 256
 _TOGETHER: Final = 256  # small files that are written, open, and not on the disk
 _ENOUGH: Final = _TOGETHER // 2  # of these, to bring them there
 _GATHERED: Final = 0.02  # seconds: for so long fewer are waited for
+_LOOK: Final = 0.2  # seconds between two looks whether it was stopped
 _LARGE: Final = 6  # objects in ranges at once
 _TRIES: Final = 8
 _TRIES_AT_ONCE: Final = 3
@@ -389,7 +390,11 @@ class _Fetching:
         outcomes: list[FetchOutcome] = []
         for task, body, crc32 in batch:
             temporary, fd = "", -1
-            self._open_files.acquire()
+            while not self._open_files.acquire(timeout=_LOOK):
+                if self._stopped.is_set():  # nobody may be there any more who closes one
+                    for each in written:
+                        _drop(each.temporary, each.fd)
+                    raise _Stopped
             try:
                 temporary = self._temporary(task)
                 fd = claim(temporary)

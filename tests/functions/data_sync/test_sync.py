@@ -691,6 +691,23 @@ def test_more_small_files_than_may_be_open_at_once_all_come(
     assert world.files("dst") == {f"{n:02}": f"content {n}" for n in range(60)}
 
 
+def test_a_fault_while_small_files_are_brought_to_the_disk_ends_the_sync_and_leaves_nothing_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(60):
+        world.put(f"src/{n:02}", f"content {n}")
+
+    def flush(*_: object) -> None:
+        raise RuntimeError("nobody foresaw it")
+
+    monkeypatch.setattr(download, "_TOGETHER", 16)
+    monkeypatch.setattr(download.Flusher, "takes", lambda *_: True)
+    monkeypatch.setattr(download.Flusher, "flush", flush)
+    with pytest.raises(DeliveryError, match="nobody foresaw it"):
+        world.sync(world.uri("src/"), world.path("dst/"))
+    assert not any(thread.name.startswith("fetch") for thread in threading.enumerate())
+
+
 _FETCH_WITH_FEW_FILES = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (72, 72))
