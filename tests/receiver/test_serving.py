@@ -32,7 +32,7 @@ from upload_client.control.identity import new_agent_id
 from upload_client.core.delivery import ValidatorWatch
 from upload_client.core.layout import Layout
 from upload_client.core.lease import LockBody
-from upload_client.delivery import loop
+from upload_client.delivery import loop, startup
 from upload_client.errors import Interrupted, Locked, NotReachable, UsageError
 from upload_client.receipts.signing import make_key
 from upload_client.receiver.serving.begun import Begun
@@ -220,6 +220,31 @@ def test_what_lacks_a_file_that_was_agreed_on_is_not_told_of_as_complete_and_no_
     assert ["m.json" in each for each in told["not_agreed"]] == [True]
     with pytest.raises(NotFound):
         control.get(f"served/{lacking}/staging/signature/00000001.json")
+
+
+def test_of_a_run_with_nothing_left_to_do_what_its_receipt_says_is_told(
+    running, deliver, monkeypatch, tmp_path, webhook
+):
+    (tmp_path / "secret").write_text("a secret of some length\n")
+    make_key(tmp_path / "key")
+    server = running(
+        signing_key=str(tmp_path / "key"), webhook=webhook.url, webhook_secret_file=tmp_path / "secret"
+    )
+    again = name()
+    assert deliver(again).exit_code == 0
+    first = json.loads(webhook.messages.get(timeout=30)[1])
+    real = startup._see_to_the_receipt
+
+    def slowly(connected):
+        until(lambda: server._running)
+        real(connected)
+
+    monkeypatch.setattr(startup, "_see_to_the_receipt", slowly)
+    assert "nothing to do" in deliver(again).headline
+    second = json.loads(webhook.messages.get(timeout=30)[1])
+    assert (first["complete"], first["signed"], first["n_files"]) == (True, "yes", 2)
+    assert second == first | {key: second[key] for key in ("id", "client")}
+    assert second["client"].startswith("nothing to do")
 
 
 def heard_as_before(hear):

@@ -45,7 +45,7 @@ from upload_client.core.records import (
 from upload_client.core.text import for_log
 from upload_client.core.uploads import Upload
 from upload_client.core.values import value
-from upload_client.errors import Locked, LockLost, LogBroken
+from upload_client.errors import Locked, LockLost, LogBroken, NothingToDoError
 from upload_client.s3.bucket import AnswerLost, Bucket, NotFound, ObjectTooLarge, StoreError
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.checks import Abandoned, Judgement
@@ -328,6 +328,12 @@ class Validator:
                 return
             self._clock.sleep(self._poll_seconds)
 
+    @property
+    def client_found_nothing_to_do(self) -> bool:
+        """Whether its client has ended since all files are delivered, and a receipt names them."""
+        client = self._history.clients.get(self._client_epoch)
+        return client is not None and client.code == NothingToDoError.code
+
     def tally(
         self, paths: Iterable[str] | None = None, see: Callable[[str, int], object] = lambda *_: None
     ) -> Tally:
@@ -359,6 +365,7 @@ class Validator:
             invalid_first=tuple(examples),
             client_ended=None if client is None else client.ended,
             client_said="" if client is None else client.reason,
+            client_code=None if client is None else client.code,
         )
 
     def _is_mine(self, path: str) -> bool:
@@ -622,6 +629,7 @@ class Tally:
         invalid_first: paths of the first invalid files, and why.
         client_ended: how the client's run has ended; None where it has not said.
         client_said: and why.
+        client_code: the same for programs, where there is one.
     """
 
     valid: int
@@ -632,6 +640,7 @@ class Tally:
     invalid_first: tuple[tuple[str, str], ...]
     client_ended: str | None
     client_said: str
+    client_code: str | None = None
 
 
 class _UnderWay(NamedTuple):

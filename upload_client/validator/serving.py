@@ -16,10 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from upload_client.control.store_probe import adopt_profile
 from upload_client.core import expectations
-from upload_client.core.layout import Layout
+from upload_client.core.layout import Layout, number
 from upload_client.core.object_options import for_control
 from upload_client.core.serving import outcome_mail
 from upload_client.core.text import for_log
+from upload_client.errors import NothingToDoError
+from upload_client.receipts.store import last_receipt
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost
 from upload_client.s3.direct import DirectWire
@@ -142,11 +144,14 @@ def serve(
                 if shards > 1:
                     # After an error they may go on for long: what they have said so far is told.
                     validator.await_others(patience=120.0 if outcome == "stop" else 0.0)
-                told = _told(layout, outcome, *_tally(settings, layout, validator, control, client_epoch))
+                epoch = client_epoch
+                if validator.client_found_nothing_to_do:
+                    epoch = _epoch_of_receipt(control, layout, client_epoch)
+                told = _told(layout, outcome, *_tally(settings, layout, validator, control, epoch))
                 telemetry.count("DeliveriesComplete" if told["complete"] else "DeliveriesIncomplete")
                 telemetry.info("the run of the delivery has ended", **told)
                 completing = Completing(
-                    settings, session, layout, control, landing, client_epoch, telemetry, clock, seconds_left
+                    settings, session, layout, control, landing, epoch, telemetry, clock, seconds_left
                 )
                 told |= completing.begin(is_complete=told["complete"] is True)
                 try:
@@ -168,7 +173,7 @@ def complete_again(
     Args:
         settings: the receiver's.
         layout: where the delivery is.
-        client_epoch: of the client that has written the receipt.
+        client_epoch: of the client that has written the receipt, or found that nothing was left to do.
         told: the message about that run, as it was told last.
 
     Returns:
@@ -181,8 +186,9 @@ def complete_again(
         transfer_type=layout.transfer_type,
         client_epoch=client_epoch,
     )
+    epoch = _epoch_of_receipt(control, layout, client_epoch)
     completing = Completing(
-        *(settings, session, layout, control, landing, client_epoch, telemetry, clock),
+        *(settings, session, layout, control, landing, epoch, telemetry, clock),
         seconds_left=lambda: math.inf,
         again=True,
     )
@@ -205,6 +211,16 @@ def _places(settings: ValidatorSettings, layout: Layout) -> tuple[boto3.Session,
         use(client, landing.name, options)
     adopt_profile(control, layout)
     return session, control, landing, clock
+
+
+def _epoch_of_receipt(control: Bucket, layout: Layout, client_epoch: int) -> int:
+    """The run that has written the last receipt; a client with nothing to do writes none, nor an index."""
+    try:
+        last = last_receipt(control, layout)
+    except StoreError:
+        return client_epoch
+    epoch = None if last is None else number(last)
+    return client_epoch if epoch is None else epoch
 
 
 def _wire(landing: Bucket) -> DirectWire | None:
@@ -263,7 +279,8 @@ def _told(layout: Layout, outcome: Outcome, tally: Tally, problems: list[str]) -
         "dataset": layout.dataset,
         "delivery_id": layout.delivery_id,
         "transfer_type": layout.transfer_type,
-        "complete": (outcome, tally.client_ended, tally.client_said) == ("stop", "stop", "complete")
+        "complete": (outcome, tally.client_ended) == ("stop", "stop")
+        and (tally.client_said == "complete" or tally.client_code == NothingToDoError.code)
         and not tally.invalid + tally.not_judged + tally.not_delivered
         and not problems,
         "validator": outcome,
