@@ -5,6 +5,7 @@ Each file is made here, then cut or changed. Nothing is in them but numbers.
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import hashlib
 import io
@@ -321,6 +322,25 @@ def test_an_asdf_file_newer_than_the_library_is_not_called_damaged(here, newer):
 @pytest.mark.parametrize("data", [b'a,b\n1,"two', b'a,b\n1,"two\n3,4\n5,6\n', b'a,b\n1,"two""'])
 def test_a_quote_that_is_never_closed_is_noticed_by_a_document_too(judge, data):
     assert "a quote is not closed" in judge({"format": "csv"}, data)
+
+
+@pytest.mark.parametrize("limit", [1000, 2**17, 2**26])
+def test_whatever_other_libraries_have_said_of_fields_a_long_one_is_read_and_an_open_one_noticed(
+    judge, limit
+):
+    """Python's csv has one limit for the whole process: 128 Ki characters, if nobody has set it."""
+    before = csv.field_size_limit(limit)
+    try:
+        assert "a quote is not closed" in judge({"format": "csv"}, b'a,b\n1,"two\n' + b"3,4\n" * 50_000)
+        assert judge({"format": "csv"}, b'a;"b, c";d\n1;2;"' + b"POLYGON((1 2, 3 4))" * 9000 + b'"\n') == ""
+        assert judge({"format": "csv"}, b"a," + b"b" * 150_000 + b"\n1,2\n") == ""
+    finally:
+        csv.field_size_limit(before)
+
+
+def test_an_open_quote_is_noticed_behind_others_that_stand_within_fields(judge):
+    assert judge({"format": "csv"}, b'a,b\n"1"x,5" 2"\n3,4"\n') == ""
+    assert "a quote is not closed" in judge({"format": "csv"}, b'a,b\n"1"x,5" 2"\n3,4\n5,"6\n')
 
 
 @pytest.mark.parametrize("data", [b'a,b\n1,5" pipe\n', b'a,b\n1,"5"" pipe"\n', b'a,b\n1,"x\ny"\n'])

@@ -5,14 +5,28 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections.abc import Iterable, Iterator
+from typing import Literal
 
-__all__ = ["BOM", "comments", "delimiters", "is_open", "likely_delimiter"]
+__all__ = ["BOM", "comments", "csv_rows", "delimiters", "is_open", "likely_delimiter"]
 
 BOM = codecs.BOM_UTF8
 """The mark that some programs begin UTF-8 with."""
 
 _DELIMITERS = ",;\t|"
+_MAX_FIELD = 4 * 1024 * 1024  # characters; no row that is read may have more bytes
 _MAX_ROWS = 1000
+
+
+def csv_rows(
+    lines: Iterable[str], delimiter: str, *, strict: bool = True, quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
+) -> Iterator[list[str]]:
+    """The rows of a table, as Python's csv reads them: with fields of up to 4 Mi characters.
+
+    The limit is one for the whole process, and other libraries set it, too: it is set anew each time.
+    """
+    csv.field_size_limit(_MAX_FIELD)
+    return csv.reader(lines, delimiter=delimiter, strict=strict, quoting=quoting)
 
 
 def comments(head: bytes) -> int:
@@ -65,7 +79,7 @@ def _width(first: str, delimiter: str) -> int:
     """Fields of a row; 0 where it is none with this delimiter."""
     lines = io.StringIO(first, newline="")
     try:
-        return len(next(csv.reader(lines, delimiter=delimiter, strict=True), ()))
+        return len(next(csv_rows(lines, delimiter), ()))
     except csv.Error:
         return first.count(delimiter) + 1 if first.count('"') % 2 else 0  # a name may have several lines
 
@@ -84,7 +98,7 @@ def likely_delimiter(head: str, *, whole: bool) -> str:
 def _is_even(head: str, delimiter: str, *, whole: bool) -> bool:
     widths: list[int] = []
     try:
-        for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True):
+        for row in csv_rows(io.StringIO(head, newline=""), delimiter):
             if row:
                 widths.append(len(row))
             if len(widths) > _MAX_ROWS:

@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, BinaryIO, Final, cast
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from upload_client.expectations.delimiters import comments, likely_delimiter
+from upload_client.expectations.delimiters import comments, csv_rows, likely_delimiter
 from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.formats.scalars import check_scalar
 from upload_client.expectations.model import Column, Csv, Parquet
@@ -47,6 +48,7 @@ https://parquet.apache.org/docs/file-format/data-pages/encryption/, 5.4"""
 _BATCH_ROWS = 8192  # small: a value that stands in a dictionary once may be in each row
 _MAX_INVALID = 1000
 _MAX_WHY = 300
+_END = "\x1e"  # a row of our own behind the last: within an open quote it is none
 _TWICE = "two of its columns have one name"
 
 _PLAIN = {
@@ -371,14 +373,16 @@ def _check_quotes(file: BinaryIO, delimiter: str) -> None:
     """Whether the last quote is closed. Only asked where their number is odd: it may stand within a field."""
     file.seek(0)
     again = cast("BinaryIO", io.BufferedReader(_Quotes(file)))
-    lines = io.TextIOWrapper(again, "utf-8", "replace", newline="")
-    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    lines = io.TextIOWrapper(again, "utf-8-sig", "replace", newline="")
+    row: list[str] = []
     try:
-        for _ in rows:
+        # Not strictly, which would end at the first quote within a field: behind it may be one that is open.
+        for row in csv_rows(chain(lines, [_END]), delimiter, strict=False):  # noqa: B007 - the last one
             pass
-    except csv.Error as error:
-        if "unexpected end" in str(error):
-            raise ValueError("a quote is not closed at its end") from None
+    except csv.Error:  # a longer field than a row may be: it goes on to the end
+        row = []
+    if row != [_END]:
+        raise ValueError("a quote is not closed at its end")
 
 
 def _reader(
@@ -436,8 +440,8 @@ def _header(file: BinaryIO, delimiter: str, *, quoted: bool = True) -> list[str]
     text, _ = _head(file)
     lines = io.StringIO(text, newline="")
     if not quoted:
-        return next(csv.reader(lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE), None)
-    return next(csv.reader(lines, delimiter=delimiter, strict=True), None)
+        return next(csv_rows(lines, delimiter, quoting=csv.QUOTE_NONE), None)
+    return next(csv_rows(lines, delimiter), None)
 
 
 class _WrongRows:
