@@ -80,6 +80,8 @@ def test_where_something_could_not_be_written_each_says_by_itself_whether_it_is_
     problems = disk.flusher.flush(fds)
     assert [each is not None for each in problems] == [False, False, True, False, False, False]
     assert disk.alone == fds
+    disk.flusher.flush(fds)
+    assert (disk.together, disk.alone) == ([fds[0]], [*fds, *fds])  # nor is it asked again
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "overlay", "fuse.sshfs", ""])

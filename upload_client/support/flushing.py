@@ -4,8 +4,8 @@ A disk takes a thousand small files in one go about as quickly as ten one by one
 commit of the file system's log. `syncfs(2)` brings everything of a file system to the disk with one commit.
 Since Linux 5.8 it says whether something could not be written since its descriptor was opened, and since 5.17
 whether the file system's own log and the disk's cache could be: before, it called that success. What else is
-unwritten on that file system is written along with it: where that takes long, each file is brought there by
-itself again.
+unwritten on that file system is written along with it: where that takes long, or fails, each file is brought
+there by itself again.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Flusher:
         began = self._clock()
         # Opened before anything was written into the others, it hears of all that went wrong since then.
         all_there = self._syncfs(first)
-        if self._clock() - began > _LONG:
+        if not all_there or self._clock() - began > _LONG:  # such as where a container forbids it
             self._known[device] = False
         return all_there
 
