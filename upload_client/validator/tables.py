@@ -15,6 +15,9 @@ from upload_client.validator.unreadable import BLOCK, BOM, MAX_TEXT, Unreadable,
 
 __all__ = ["check_csv", "check_tsv"]
 
+# One number for the whole process: indexes, and quotes of tables held against rules, are read by it too.
+csv.field_size_limit(MAX_TEXT)
+
 _MAX_LINES = 100  # of a first row
 _MAX_COMMENTS = 256 * 1024  # bytes in which they are looked for
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s|html[\s>]|\?xml\s)", re.IGNORECASE)
