@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import urllib3
+from botocore.awsrequest import AWSResponse
 
 from upload_client.activities import DataSource, FtpClient, S3Client
 from upload_client.activities.errors import NotDelivered
@@ -227,6 +229,26 @@ def test_an_object_is_read(bucket, s3, store):
     assert source.read_text() == "from S3"
     with pytest.raises(DeliveryError, match="NoSuchKey"):
         DataSource.url(f"s3://{bucket.name}/other", s3_client=client).get_reader()
+
+
+def test_an_object_that_is_not_what_its_checksum_says_is_not_read_to_its_end(monkeypatch):
+    client = S3Client("testing", "testing", region="us-east-1")
+    connect = client.connect
+
+    def answer(request, **_):
+        headers = {"Content-Length": "7", "x-amz-checksum-crc32": "AAAAAA=="}
+        body = urllib3.HTTPResponse(io.BytesIO(b"from S3"), preload_content=False)
+        return AWSResponse(request.url, 200, headers, body)
+
+    def connect_to_it():
+        made = connect()
+        made.meta.events.register_first("before-send.s3.GetObject", answer)
+        return made
+
+    monkeypatch.setattr(client, "connect", connect_to_it)
+    reader = DataSource.url("s3://bucket/dump.csv", s3_client=client).get_reader()
+    with pytest.raises(DeliveryError, match="checksum"):
+        reader.read(7)  # all that there is, as whoever knows the size asks for it
 
 
 def test_a_file_on_an_ftp_server_is_read(ftp_server):

@@ -226,18 +226,22 @@ def _inner(error: BaseException) -> BaseException | None:
 
 
 def read_s3(bucket: str, key: str, client: S3Client | None) -> BinaryIO:
-    """Read an object; its checksum is compared at its end, where it has one of the whole."""
+    """Read an object; before its last bytes its checksum is compared, where it has one of the whole."""
     from upload_client.activities.s3 import S3Client as Client  # noqa: PLC0415 - imports boto3
     from upload_client.s3.bucket import store_errors  # noqa: PLC0415
 
     doing = f"GET s3://{bucket}/{key}"
     with store_errors(doing):
         answer = (client or Client()).connect().get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
-    body = answer["Body"]
+    body, left = answer["Body"], answer["ContentLength"]
 
     def more(size: int) -> bytes:
+        nonlocal left
         with store_errors(doing):
             data: bytes = body.read(size)
+            left -= len(data)
+            if data and left <= 0:
+                body.read(1)  # botocore compares the checksum when nothing more comes, and not before
             return data
 
     return _buffered(more, body.close)
