@@ -251,6 +251,25 @@ def test_an_object_that_is_not_what_its_checksum_says_is_not_read_to_its_end(mon
         reader.read(7)  # all that there is, as whoever knows the size asks for it
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_an_object_is_read_whole_also_from_a_store_that_does_not_tell_its_size(bucket, store, told):
+    bucket.put("dump.csv", b"from S3" * 500_000)
+    client = S3Client("testing", "testing", region="us-east-1", endpoint_url=store.endpoint_url)
+    connect = client.connect
+
+    def connect_to_it():
+        made = connect()
+        if not told:
+            made.meta.events.register(
+                "after-call.s3.GetObject", lambda parsed, **_: parsed.pop("ContentLength")
+            )
+        return made
+
+    client.connect = connect_to_it
+    source = DataSource.url(f"s3://{bucket.name}/{bucket.prefix}dump.csv", s3_client=client)
+    assert source.read_text() == "from S3" * 500_000
+
+
 def test_a_file_on_an_ftp_server_is_read(ftp_server):
     server = ftp_server()
     (server.root / "a b").mkdir()

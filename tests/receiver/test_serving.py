@@ -641,6 +641,34 @@ def test_a_program_that_hangs_keeps_no_webhook_waiting(serving, webhook, tmp_pat
     assert len(ids) == 2
 
 
+def test_a_webhook_that_answers_a_byte_at_a_time_is_given_up_like_one_that_is_silent(
+    serving, tmp_path, monkeypatch
+):
+    from upload_client.receiver.serving import outcomes as module
+
+    monkeypatch.setattr(module, "_WHOLE_SECONDS", 0.3)
+    done = threading.Event()
+
+    def trickle(listening):
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while not done.wait(0.02):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=trickle, args=[listening])
+        thread.start()
+        there = serving.model_copy(update={"webhook": f"http://127.0.0.1:{listening.getsockname()[1]}/"})
+        counted = []
+        outcomes = Outcomes(there, tmp_path / "waiting", lambda *what: counted.append(what))
+        outcomes.add(TOLD)
+        outcomes._ways[0]._pass()
+        done.set()
+        thread.join()
+    assert counted == [("webhook", "refused")]
+
+
 def test_where_nobody_answers_not_each_message_is_tried(webhook, serving, tmp_path):
     webhook.answers += [500] * 100
     outcomes = Outcomes(serving, tmp_path / "waiting", lambda *_: None)

@@ -233,15 +233,16 @@ def read_s3(bucket: str, key: str, client: S3Client | None) -> BinaryIO:
     doing = f"GET s3://{bucket}/{key}"
     with store_errors(doing):
         answer = (client or Client()).connect().get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
-    body, left = answer["Body"], answer["ContentLength"]
+    body, left = answer["Body"], answer.get("ContentLength")  # a store may leave that out
 
     def more(size: int) -> bytes:
         nonlocal left
         with store_errors(doing):
             data: bytes = body.read(size)
-            left -= len(data)
-            if data and left <= 0:
-                body.read(1)  # botocore compares the checksum when nothing more comes, and not before
+            if left is not None and data:
+                left -= len(data)
+                if not left:
+                    data += body.read(1)  # botocore compares the checksum when nothing more comes, not before
             return data
 
     return _buffered(more, body.close)

@@ -18,7 +18,7 @@ from upload_client.expectations.packed import Budget
 __all__ = ["open_bmp", "open_gif", "open_jpeg", "open_png", "open_webp"]
 
 _PIECE = 1024 * 1024
-_MARKER = re.compile(rb"\xff([\x01\x80-\xfe])")
+_MARKER = re.compile(rb"\xff([\x01\x80-\xcf\xd8-\xfe])")  # not RST: pixels may have one every few bytes
 _PLAIN_BMP = (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
 _OS2 = 64  # bytes of the whole header of OS/2 2, where 3 is a Huffman code
 
@@ -56,7 +56,7 @@ def open_jpeg(file: BinaryIO, size: int, budget: Budget) -> None:
         marker = _next_marker(file, size, budget)
         if marker == 0xD9:
             break
-        if 0xD0 <= marker <= 0xD8 or marker == 1:
+        if marker in (1, 0xD8):
             continue
         length = int.from_bytes(read(2))
         if length < 2:

@@ -29,6 +29,7 @@ from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.receiver.serving.configuration import Serving
 from upload_client.support.atomic import replacing
+from upload_client.support.deadline import within
 from upload_client.support.program import run_program
 
 __all__ = ["Outcomes"]
@@ -36,7 +37,9 @@ __all__ = ["Outcomes"]
 _log = logging.getLogger(__name__)
 
 _SECONDS = 30.0
-"""For an answer of the webhook."""
+"""For the next bytes of an answer of the webhook."""
+_WHOLE_SECONDS = 60.0
+"""For the whole head of it, however it trickles: its body is not read."""
 _COMMAND_SECONDS = 120.0
 _MIN_SECRET = 16
 _FAILED_IN_A_ROW = 3
@@ -115,14 +118,21 @@ class Outcomes:
             "X-Upload-Client-Timestamp": timestamp,
             "X-Upload-Client-Signature": signature(self._secret, timestamp, body),
         }
-        try:
+
+        def ask() -> int:
             answer = self._pool.request(
                 "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
             )
             answer.close()  # whatever it says, and however long, is not read
+            return answer.status
+
+        try:
+            status = within(_WHOLE_SECONDS, ask)
+        except TimeoutError:
+            return "the webhook does not answer in time"
         except urllib3.exceptions.HTTPError as error:
             return f"the webhook was not reached ({type(error).__name__})"
-        return "" if 200 <= answer.status < 300 else f"the webhook answered {answer.status}"
+        return "" if 200 <= status < 300 else f"the webhook answered {status}"
 
     def _mail(self, body: bytes) -> str:
         """Why nobody got it by mail; empty where somebody did."""
