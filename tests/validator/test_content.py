@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from upload_client.expectations.delimiters import csv_rows
 from upload_client.expectations.findings import NotOpened
 from upload_client.validator import json_text, tables
 from upload_client.validator.content import MAX_NESTING, MAX_TEXT, Unreadable, check_text
@@ -513,11 +514,11 @@ def test_a_table_that_was_cut_off_within_a_row_is_found_wherever_that_was(small_
 def test_of_a_table_with_plain_quotes_only_the_first_line_is_taken_apart(monkeypatch, delimiter, end):
     taken_apart = []
 
-    def reader(lines, **options):
+    def rows(lines, delimiter):
         taken_apart.append(lines)
-        return csv.reader(lines, **options)
+        return csv_rows(lines, delimiter)
 
-    monkeypatch.setattr(tables, "csv", SimpleNamespace(reader=reader, Error=csv.Error))
+    monkeypatch.setattr(tables, "csv_rows", rows)
     tables._readings.cache_clear()
     row = delimiter.join(['"2026"', "1.5", '""', '"ä b"']) + end
     check_text("csv", io.BytesIO((row * 20_000).removesuffix(end).encode()))

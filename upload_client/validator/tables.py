@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import IO, Any, BinaryIO, NamedTuple
 
-from upload_client.expectations.delimiters import comments, delimiters, is_open
+from upload_client.expectations.delimiters import comments, csv_rows, delimiters, is_open
 from upload_client.validator.unreadable import BLOCK, BOM, MAX_TEXT, Unreadable, is_utf8
 
 __all__ = ["check_csv", "check_tsv"]
@@ -33,7 +33,7 @@ def check_csv(stream: BinaryIO) -> None:
         return
     lines = rest.lines()
     if rest.width:
-        _same_width(csv.reader(lines, delimiter=rest.delimiter, strict=True), rest.width, rest.n_lines)
+        _same_width(csv_rows(lines, rest.delimiter), rest.width, rest.n_lines)
         return
     first = lines.readline()
     for _ in range(_MAX_LINES if is_open(first) else 0):
@@ -41,7 +41,7 @@ def check_csv(stream: BinaryIO) -> None:
             break
         first += lines.readline()
     delimiter = rest.delimiter or delimiters(first)[0]
-    rows = csv.reader(chain(io.StringIO(first, newline=""), lines), delimiter=delimiter, strict=True)
+    rows = csv_rows(chain(io.StringIO(first, newline=""), lines), delimiter)
     _same_width(rows, n_lines=rest.n_lines)
 
 
@@ -63,7 +63,7 @@ def check_tsv(stream: BinaryIO) -> None:
 
     lines = counted(rest.lines())
     try:
-        _same_width(csv.reader(lines, delimiter="\t", strict=True), rest.width, rest.n_lines)
+        _same_width(csv_rows(lines, "\t"), rest.width, rest.n_lines)
     except _Ragged:
         for _ in lines:
             pass  # for the count
@@ -83,7 +83,6 @@ def _same_width(rows: Any, width: int = 0, n_lines: int = 0) -> None:  # noqa: A
         width: fields in each row; 0: as many as in the first that there is.
         n_lines: lines before the first of these.
     """
-    csv.field_size_limit(MAX_TEXT)  # anew: it is one for the whole process, and other libraries set it, too
     try:
         for row in rows:
             if len(row) != width and row:  # an empty line is no row
@@ -259,7 +258,7 @@ def _readings(first: bytes, delimiter: str) -> tuple[tuple[str, int], ...]:
     text = first.decode()
     found = []
     for one in delimiter or delimiters(text):
-        row = csv.reader(io.StringIO(text, newline=""), delimiter=one, strict=True)
+        row = csv_rows(io.StringIO(text, newline=""), one)
         try:
             found.append((one, len(next(row, ()))))
         except csv.Error:
@@ -318,7 +317,7 @@ class _Shape:
             if rows == self._row * rows.count(b"\n"):
                 return n_rows
         text = data.decode(errors="replace")
-        rows_read = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True)
+        rows_read = csv_rows(io.StringIO(text, newline=""), self.delimiter)
         try:
             is_shape = {0, self.width}.issuperset(map(len, rows_read))  # 0: an empty line is no row
         except csv.Error:
