@@ -288,6 +288,18 @@ def test_what_was_stopped_in_order_is_gone_on_with_at_the_next_start_and_was_not
     assert (seen.unfinished, seen.last.state) == (None, Run.SUCCEEDED)
 
 
+def test_a_run_that_has_just_begun_when_all_are_stopped_is_told_to_be_stopped_as_others_are(
+    world, until, caplog
+):
+    caplog.set_level("INFO")
+    process = world.process(world.write(HOURLY)).start()
+    world.seconds["hourly"] = 60
+    until(process, seconds=30)  # it is launched, and has not taken its place among those that run
+    process.stop()
+    assert [one["state"] for one in process.events] == ["began", "stopped"]
+    assert caplog.text.count("hourly: is being stopped") == 1
+
+
 def test_a_signal_that_comes_while_a_run_is_started_is_not_lost_and_nor_is_the_run(world, until, monkeypatch):
     path = world.write(HOURLY)
     process = world.process(path).start()

@@ -229,12 +229,11 @@ class Service:
 
     def stop(self) -> None:
         """Bring what runs to an orderly end, to be gone on with at the next start, and wait for that."""
-        self._stopping = True
         with self._mutex:
+            self._stopping = True
             running = dict(self._running)
         for job, runner in running.items():
-            _log.info("%s: is being stopped", job)
-            runner.activity.stop()
+            _stop_run(job, runner)
         if self._pool is not None:
             self._pool.shutdown(wait=True)
         if self._scheduler.running:
@@ -392,10 +391,11 @@ class Service:
         state, code, message = Run.FAILED, None, ""
         try:
             runner = self._make(job, run)
-            with self._mutex:
+            with self._mutex:  # either `stop` sees this run, or this run sees that all are being stopped
                 self._running[job] = runner
-            if self._stopping:
-                runner.activity.stop()
+                stopping = self._stopping
+            if stopping:
+                _stop_run(job, runner)
             if cuts >= MAX_CUTS:
                 runner.fail(CutOff(f"it was cut off {cuts} times"))
             else:
@@ -458,6 +458,11 @@ class Service:
             self._notify("retry", {**_event(job, run, "running"), **told})
 
         return hook
+
+
+def _stop_run(job: str, runner: ActivityRunner) -> None:
+    _log.info("%s: is being stopped", job)
+    runner.activity.stop()
 
 
 class Busy(DeliveryError):  # noqa: N818 - named for what it is
