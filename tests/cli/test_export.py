@@ -162,6 +162,42 @@ def test_frictionless_finds_the_package_valid(run, odd):
     assert not frictionless.Package(str(out)).validate().valid
 
 
+# What frictionless takes for a table, or for a document of its own, by the name; none of them is a good one.
+TAKEN_FOR_MORE = (
+    *(
+        "ragged.csv",
+        "empty.csv",
+        "latin.tsv",
+        "a.parquet",
+        "a.parq",
+        "a.xlsx",
+        "a.xls",
+        "a.ods",
+        "a.jsonl",
+        "a.db",
+    ),
+    *("a.ndjson", "a.sav", "a.schema.json", "a.resource.json", "a.datapackage.json", "a.dialect.json"),
+)
+
+
+def test_frictionless_holds_files_against_the_package_whatever_it_takes_them_for(run, tmp_path):
+    frictionless = late("frictionless")
+    source, out = tmp_path / "source", tmp_path / "source" / "datapackage.json"
+    source.mkdir()
+    for name in TAKEN_FOR_MORE:
+        (source / name).write_bytes(b"a,a\n1\n\n\xe4,2,3\n" * (name != "empty.csv"))
+    receipt = receipt_of(source, tmp_path)[0]
+    export = ("receipt", "export", receipt, "--as", "frictionless", "-o", out, "--source", source)
+    assert run(*export).code == 0
+    found = frictionless.Package(str(out)).validate()
+    assert found.valid, found.flatten(["name", "message"])
+    for name in TAKEN_FOR_MORE:
+        if content := (source / name).read_bytes():
+            (source / name).write_bytes(content.replace(b"1", b"2"))
+    found = frictionless.Package(str(out)).validate()
+    assert {task.place for task in found.tasks if not task.valid} == {*TAKEN_FOR_MORE} - {"empty.csv"}
+
+
 @pytest.mark.parametrize("name", [".hidden", "~x", "file:x", "a\nb"])
 def test_a_name_that_no_data_package_can_hold_is_refused_with_what_to_do(run, data, tmp_path, name):
     (data / name).touch()

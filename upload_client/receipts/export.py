@@ -146,7 +146,13 @@ def _frictionless(receipt: Path, target: Path, source: DataRoot | None) -> None:
                     " or '~', and hold no backslash, '://' or line break",
                     hint="Write another form, or deliver it under another name.",
                 )
-            resource: dict[str, Any] = {"name": f"file-{n}", "path": each.path, "bytes": each.size}
+            # Not as a table: the receipt says what bytes it has, not that frictionless can read rows in them.
+            resource: dict[str, Any] = {
+                "name": f"file-{n}",
+                "type": "file",
+                "path": each.path,
+                "bytes": each.size,
+            }
             if sha256 is not None:
                 resource["hash"] = f"sha256:{sha256}"
             out.write("," * (n > 1) + "\n  " + json.dumps(resource))
