@@ -189,6 +189,31 @@ def test_a_broken_log_is_told_whatever_a_checkpoint_says(world):
         world.says()
 
 
+@pytest.mark.parametrize("kept", [0, 1, 15])
+def test_what_is_deleted_of_a_validators_log_is_not_listened_for_at_its_old_end(kept):
+    world = World()
+    validator = LAYOUT.root + LAYOUT.validator_log()
+    for seq in range(kept, 40):
+        removed(world, LAYOUT.root + segment_key(LAYOUT.validator_log(), seq))
+    left = [key for key in world.store.objects if key.startswith(validator)]
+    found = read_logs(world.bucket, LAYOUT, ROWS, world.clock)
+    assert len(left) == kept
+    assert found.history.n_unjudged == 40 - kept
+    # A validator that comes now goes on there, and is heard.
+    chain = found.validators[0].chain if kept else LogChain("validator")
+    assert chain.next_seq == kept
+    world.chains["validator"] = chain.copy()
+    world.append("validator", Verdict(T, "f39", "1-39", 0, "ok", found=Found(9, CRC, ETAG)))
+    assert read_logs(world.bucket, LAYOUT, ROWS, world.clock).history.n_unjudged == 39 - kept
+
+
+def test_a_checkpoint_is_not_taken_for_a_log_whose_end_is_another_one_now(world):
+    world.append("client", world.checkpoint())
+    world.bucket.put(segment_key(LAYOUT.validator_log(), 39), b"{}\n")
+    with pytest.raises(LogBroken, match="0000000039"):
+        world.says()
+
+
 def test_the_last_two_are_kept(world):
     for _ in range(4):
         made = world.checkpoint()

@@ -171,7 +171,9 @@ def test_a_long_log_is_read_from_its_checkpoint(world):
     world.append("client", made, Stop(world.now(), "interrupted"))
     found = world.look()
     assert found.files == {"ready": 9, "failed": 1, "done": 49, "valid": 1, "invalid": 0, "total": 60}
-    assert sum(op == "GET" and "/log/" in key for op, key in world.asked()) == 1
+    # What came behind it; and whether the validator's last segment is there still.
+    fetched = [key.removeprefix(LAYOUT.root) for op, key in world.asked() if op == "GET" and "/log/" in key]
+    assert fetched == [segment_key(LAYOUT.client_log(), 52), segment_key(LAYOUT.validator_log(), 0)]
 
 
 @pytest.mark.parametrize("harm", ["gap", "link", "garbage"])

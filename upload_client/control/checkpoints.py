@@ -199,6 +199,11 @@ def _fold(
         shard: validator_reader(control, layout, shard, clock, chain)
         for shard, chain in start.validators.items()
     }
+    known = {shard: chain.next_seq for shard, chain in start.validators.items()}
     for _ in fold_validators(control, layout, history, client, validators, clock):
         n_segments += 1
+    for shard, reader in validators.items():
+        # Where a segment followed, it was linked to it. A validator that comes begins at the end that is there.
+        if reader.chain.next_seq == known.get(shard):
+            reader.check_end()
     return Folded(history, client, validators, n_segments)

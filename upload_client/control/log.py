@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import hashlib
 import itertools
 import logging
 import math
@@ -489,6 +490,24 @@ class LogReader:
             yield from segments
         if self.error is not None:
             raise self.error
+
+    def check_end(self) -> None:
+        """Look whether the last segment of the chain is in the log, as it was: whoever appends, links to it.
+
+        Raises:
+            LogBroken: It is missing, or another one. Somebody has deleted it.
+            StoreError: The store could not be asked.
+        """
+        seq = self.chain.next_seq - 1
+        if seq < 0:
+            return
+        try:
+            data = repeat_while_lost(lambda: self._fetch((seq, None)), self._clock)
+        except ChainBroken:
+            data = b""
+        if hashlib.sha256(data).hexdigest() != self.chain.tail_sha:
+            broken = ChainBroken(seq, "it was there, and is missing or another one now")
+            raise _named(self._bucket, self._prefix, broken)
 
     def step(self) -> float:
         """Poll if it is time to. This is what the thread does again and again; it raises nothing.
