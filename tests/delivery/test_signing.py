@@ -28,8 +28,9 @@ from upload_client.errors import UsageError
 from upload_client.receipts import signing as keys
 from upload_client.receipts.dating import date
 from upload_client.receipts.signing import make_key, open_key, public_keys
+from upload_client.s3.bucket import Bucket
 from upload_client.sandbox import Sandbox
-from upload_client.validator.countersigning import NotSigned, countersign_last
+from upload_client.validator.countersigning import NotSigned, countersign, countersign_last
 
 pytest.importorskip("cryptography")
 
@@ -387,11 +388,26 @@ MORE_CLAIMS = {
     "how it was judged": ('"opened":"csv"', '"opened":"csv as expected of \'tables\'"'),
     "by which rules": ('"expectations_sha256":null', f'"expectations_sha256":"{"0" * 64}"'),
 }
+OTHER_RUNS = {
+    "a client less": (r'"clients":\[[^]]*\]', '"clients":[]'),
+    "a validator less": (r'"validators":\[[^]]*\]', '"validators":[]'),
+    "a client twice": (r'"clients":\[([^]]*)\]', r'"clients":[\1,\1]'),
+    "a validator twice": (r'"validators":\[([^]]*)\]', r'"validators":[\1,\1]'),
+}
 
 
 @pytest.mark.parametrize(
     "forged",
-    ["checksum", "another name", "one file less", "who judged", "an object", "nothing", *MORE_CLAIMS],
+    [
+        "checksum",
+        "another name",
+        "one file less",
+        "who judged",
+        "an object",
+        "nothing",
+        *MORE_CLAIMS,
+        *OTHER_RUNS,
+    ],
 )
 def test_only_what_the_logs_prove_is_signed(unsigned, key, tmp_path, monkeypatch, capsys, forged):
     _as_operator(unsigned.receiver, monkeypatch)
@@ -407,6 +423,8 @@ def test_only_what_the_logs_prove_is_signed(unsigned, key, tmp_path, monkeypatch
         rewritten(path, '"judged_by":"', '"judged_by":"x')
     elif forged in MORE_CLAIMS:
         rewritten(path, *MORE_CLAIMS[forged])
+    elif forged in OTHER_RUNS:
+        path.write_text(re.sub(*OTHER_RUNS[forged], path.read_text("ascii")), "ascii")
     elif forged == "one file less":
         lines = path.read_text("ascii").splitlines(keepends=True)
         assert '"n_files":3' in lines[0] and '"n_bytes":10' in lines[0]  # noqa: PT018 - both are changed
@@ -496,17 +514,36 @@ def test_without_the_library_it_is_said_what_is_missing(receipt, public):
     assert "Traceback" not in done.stderr
 
 
-def test_a_delivery_that_is_not_complete_is_not_signed(receiver, key):
-    settings = receiver.sandbox.settings
-    assert settings
-    layout = Layout("toy", "nothing-there", "staging", "", "{dataset}/{delivery_id}/{transfer_type}/")
-    from upload_client.s3.bucket import Bucket
-
+def places(receiver: Receiver, delivery_id: str) -> tuple[Bucket, Bucket, Layout]:
+    """Control, landing and layout of a delivery, as its validator has them."""
+    layout = Layout("toy", delivery_id, "staging", "", "{dataset}/{delivery_id}/{transfer_type}/")
     s3 = receiver.sandbox.client("s3")
     control = Bucket(receiver.sandbox.control_bucket, prefix=layout.root, client=s3)
-    landing = Bucket(receiver.sandbox.landing_bucket, prefix=layout.landing, client=s3)
+    return control, Bucket(receiver.sandbox.landing_bucket, prefix=layout.landing, client=s3), layout
+
+
+def test_a_delivery_that_is_not_complete_is_not_signed(receiver, key):
     with pytest.raises(NotSigned, match="not complete"):
-        countersign_last(control, landing, layout, open_key(str(key)))
+        countersign_last(*places(receiver, "nothing-there"), open_key(str(key)))
+
+
+def test_the_receipt_of_an_earlier_run_is_signed_and_a_later_one_names_all_runs(receiver, key, tmp_path):
+    delivery, source, opened = receiver.new_delivery(), tmp_path / "source", open_key(str(key))
+    source.mkdir()
+    for epoch in (1, 2):
+        (source / f"{epoch}.csv").write_text(f"x\n{epoch}\n")
+        assert delivery.run("--source", source).exit_code == 0
+    where = places(receiver, delivery.delivery_id)
+    assert [countersign(*where, opened, epoch).n_files for epoch in (1, 2)] == [1, 2]
+    kept = where[0].get("staging/receipt/00000002.json").body
+    (head,) = re.findall(rb'"validators":\[(.*)\],"versions"', kept.split(b"\n", 1)[0])
+    one, other = re.findall(rb'\{"epoch":.*?"expectations_sha256":null\}', head)
+    where[0].put("staging/receipt/00000002.json", kept.replace(head, other))
+    with pytest.raises(NotSigned, match=r"does not name the validator .*, which has judged files of it"):
+        countersign(*where, opened, 2)
+    where[0].put("staging/receipt/00000002.json", kept.replace(head, other + b"," + one))
+    with pytest.raises(NotSigned, match="which runs took part"):
+        countersign(*where, opened, 2)
 
 
 def test_keys_of_before_are_known_by_their_form_where_none_can_be_checked(

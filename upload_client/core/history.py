@@ -10,7 +10,7 @@ import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import compress, islice
 from types import MappingProxyType, NoneType
 from typing import Any, Final, Literal, cast
 
@@ -269,6 +269,15 @@ class DeliveryHistory:
         """Name of the validator whose word on the file in a row counts; None where nobody's does."""
         life = self.validators.get(self._judges[row]) if self._judges else None
         return None if life is None else life.agent_id
+
+    def judges(self, chosen: Sequence[int]) -> list[Life]:
+        """The validators whose words on some files count.
+
+        Args:
+            chosen: of each row whether it is one of these files.
+        """
+        numbers = {*compress(self._judges, chosen)}
+        return [self.validators[number] for number in numbers if number in self.validators]
 
     def valid(self) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Each file that is valid (`is_ok`), in the order of their paths.

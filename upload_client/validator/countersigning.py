@@ -218,6 +218,7 @@ def _proven(
         raise NotSigned(f"there is no receipt {receipt}: the delivery is not complete") from None
     except BadReceipt as error:
         raise NotSigned(f"{receipt} is no receipt that can be used: {error}") from None
+    _check_judges(head, history, seen)
     _check_tails(head, control, layout)
     _check_index(head, control, layout, history, seen)
     # What the start function has asked for before may have been another index, or nobody was asked.
@@ -249,17 +250,27 @@ def _check_head(head: ReceiptHead, control: Bucket, landing: Bucket, layout: Lay
 
 
 def _check_runs(head: ReceiptHead, history: DeliveryHistory) -> None:
-    """Nobody is named who is not in the logs, nor with other versions or rules."""
+    """Nobody is named who is not in the logs, nor with other versions or rules, and no client is left out.
+
+    Those that came later are none of this receipt's.
+    """
     clients, validators = runs(history)
     if head.schema_version == 1:
         clients = tuple(replace(run, versions={}) for run in clients)
         validators = tuple(replace(run, versions={}, expectations_sha256=None) for run in validators)
-    of_clients = {run.epoch: run for run in clients}
-    of_validators = {(run.shard, run.epoch): run for run in validators}
-    if any(of_clients.get(run.epoch) != run for run in head.clients) or any(
-        of_validators.get((run.shard, run.epoch)) != run for run in head.validators
+    named = {(run.shard, run.epoch) for run in head.validators}
+    if head.clients != tuple(run for run in clients if run.epoch <= head.epoch) or head.validators != tuple(
+        run for run in validators if (run.shard, run.epoch) in named
     ):
         raise NotSigned("the logs say otherwise which runs took part, and what they were made of")
+
+
+def _check_judges(head: ReceiptHead, history: DeliveryHistory, seen: bytearray) -> None:
+    """Every validator that has judged a file of the receipt is named: by its rules the file was judged."""
+    named = {(run.shard, run.epoch) for run in head.validators}
+    for life in history.judges(seen):
+        if (life.shard, life.epoch) not in named:
+            raise NotSigned(f"it does not name the validator {life.agent_id}, which has judged files of it")
 
 
 def _judged(each: Delivered, history: DeliveryHistory) -> int:
