@@ -255,6 +255,7 @@ def netcdf(name: str) -> bytes:
     "float16.tif",
     "pages.tif",
     "planes.tif",
+    "bands.tif",
     "tree.tif",
     "bigtree.tif",
 )
@@ -266,6 +267,7 @@ def tiff(name: str) -> bytes:
         "packed.tif": {"compression": "zlib"},
         "tiled.tif": {"tile": (32, 32)},
         "planes.tif": {"planarconfig": "separate", "photometric": "rgb"},
+        "bands.tif": {"planarconfig": "separate", "photometric": "minisblack", "compression": "lzma"},
     }.get(name, {})
     if name.endswith("tree.tif"):
         with tifffile.TiffWriter(file, bigtiff=name == "bigtree.tif") as writer:
@@ -277,7 +279,7 @@ def tiff(name: str) -> bytes:
         data = data.astype("f2")
     if name == "pages.tif":
         data = np.stack([data] * 5)
-    if name == "planes.tif":
+    if name in ("planes.tif", "bands.tif"):
         data = np.stack([data] * 3)
     tifffile.imwrite(file, data, bigtiff=name == "big.tif", **more)
     return file.getvalue()

@@ -27,7 +27,16 @@ WITHOUT_END = {
 WITH_CHECKSUMS = {
     *("table.csv.gz", "table.csv.bz2", "table.csv.xz", "data.zip", "data.tar.gz", "table.parquet"),
     *("image.fits", "image.fits.gz", "tree.asdf", "volume.nii.gz", "reads.bam", "reads.cram"),
-    *("picture.png", "arrays.npz", "array.npy.gz", "packed.tif", "plain.mcap", "sum.cdf", "indexed.mzML"),
+    *(
+        "picture.png",
+        "arrays.npz",
+        "array.npy.gz",
+        "packed.tif",
+        "bands.tif",
+        "plain.mcap",
+        "sum.cdf",
+        "indexed.mzML",
+    ),
     *("calls.vcf.gz", "calls.bcf", "reads.fastq.gz"),
 }
 
@@ -184,6 +193,88 @@ def test_a_tiff_for_which_pillow_lacks_the_codec_is_no_damage(monkeypatch):
     monkeypatch.setattr(image, "_load_frames", None)  # which would call it damaged
     assert opened("packed.tif", MAKERS["packed.tif"]()) == ""
     assert "mode" in _judged(MAKERS["packed.tif"](), modes=("CMYK",))  # which Pillow knows all the same
+
+
+def _of_jpegs(n: int) -> bytes:
+    """A TIFF of strips, each of which is a JPEG (TIFF Technical Note 2)."""
+    pillow = pytest.importorskip("PIL.Image")
+    file = io.BytesIO()
+    pillow.frombytes("L", (64, 64 * n), bytes(i * 7919 % 251 for i in range(4096 * n))).save(
+        file, "TIFF", compression="jpeg", strip_size=4096
+    )
+    return file.getvalue()
+
+
+def test_a_jpeg_in_a_tiff_has_an_end():
+    data = _of_jpegs(3)
+    assert opened("a.tif", data) == ""
+    assert "has no end" in opened("a.tif", data.replace(b"\xff\xd9", b"\0\0"))
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_each_of_the_bands_that_lie_apart_is_unpacked(order, tile):
+    tifffile, np = pytest.importorskip("tifffile"), pytest.importorskip("numpy")
+    for dtype, n in (("u1", 2), ("u1", 5), ("i2", 3), ("u2", 4), ("f4", 2), ("f8", 3)):
+        file = io.BytesIO()
+        values = np.arange(n * 1600).reshape(n, 40, 40).astype(dtype)
+        tifffile.imwrite(
+            *(file, values),
+            planarconfig="separate",
+            photometric="minisblack",
+            compression="lzma",
+            tile=tile,
+            byteorder=order,
+            bigtiff=tile is not None,
+        )
+        data = file.getvalue()
+        assert (opened("a.tif", data), _judged(data)) == ("", "")
+        for band in range(n):
+            places = [at for at in range(len(data)) if data.startswith(b"\xfd7zXZ", at)]
+            at = places[len(places) // n * band] + 30
+            damaged = data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
+            assert "damaged" in opened("a.tif", damaged)
+            with pytest.raises(ValueError, match="damaged"):
+                _judged(damaged)
+
+
+def test_a_jpeg_that_tells_of_pictures_behind_it_is_one_where_a_document_asks_for_it():
+    pillow = pytest.importorskip("PIL.Image")
+    from upload_client.expectations.formats.image import learn_image
+
+    one, file = pillow.new("RGB", (30, 20)), io.BytesIO()
+    one.save(file, "MPO", save_all=True, append_images=[one])
+    data = file.getvalue()
+    assert learn_image(io.BytesIO(data)) == ("JPEG", "RGB", (30, 20))
+    first = data.index(b"\xff\xd9") + 2
+    for whole in (data, data[:first]):  # as an editor leaves it
+        assert _judged(whole, formats=("JPEG",)) == ""
+        assert opened("a.jpg", whole) == ""
+
+
+def test_a_jpeg_that_pillow_does_not_know_is_not_judged_and_a_cut_one_is_damaged():
+    from upload_client.expectations.findings import Undecided
+
+    data = MAKERS["picture.jpg"]()
+    at = data.index(b"\xff\xc0")
+    lossless = data[:at] + b"\xff\xc3" + data[at + 2 :]
+    of_12_bits = data[: at + 4] + b"\x0c" + data[at + 5 :]
+    for unknown in (lossless, of_12_bits):
+        with pytest.raises(Undecided, match="cannot read this kind of JPEG"):
+            _judged(unknown, formats=("JPEG",))
+        with pytest.raises(ValueError, match="cut"):
+            _judged(unknown[:-9], formats=("JPEG",))
+    with pytest.raises(ValueError, match="cut"):
+        _judged(data[:-200], formats=("JPEG",))
+    assert "no image" in _judged(b"<html>", formats=("JPEG",))
+
+
+def test_a_zip_whose_end_says_that_it_is_empty_and_is_not_is_damaged():
+    data = MAKERS["data.zip"]()
+    assert "names none of the files" in opened("a.zip", data[:-16] + bytes(16))
+    file = io.BytesIO()
+    zipfile.ZipFile(file, "w").close()
+    assert opened("a.zip", file.getvalue()) == ""
 
 
 def test_an_image_too_large_to_unpack_is_not_opened_and_no_fault_of_the_file():

@@ -489,6 +489,7 @@ def test_an_array_of_zarr_is_held_against_its_chunks(tmp_path, version, how):
         (".zarray", {"zarr_format": 2, "shape": [3], "chunks": [0]}, "cannot be"),
         (".zarray", {"zarr_format": 2, "shape": [3], "chunks": [1, 1]}, "do not go together"),
         ("zarr.json", [], "it is no JSON object"),
+        (".zattrs", [], "it is no JSON object"),
         ("datapackage.json", {"resources": []}, "it has no resources"),
         ("ro-crate-metadata.json", {}, "it has no @graph"),
     ],

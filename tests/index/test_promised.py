@@ -77,3 +77,15 @@ def test_a_manifest_that_cannot_be_understood_is_for_its_verdict(folder, text):
     for name in ("manifest-sha256.txt", "datapackage.json", "a.xml"):
         (folder / name).write_text(text, errors="surrogateescape")
     assert sums(folder) == {}
+
+
+def test_metadata_of_zarr_which_names_no_checksums_takes_no_manifest_its_place(folder, monkeypatch):
+    from upload_client.index import promised
+
+    monkeypatch.setattr(promised, "_MAX_MANIFESTS", 4)
+    bag(folder, "sha256")
+    (folder / "a.zarr").mkdir()
+    for number in range(5):
+        (folder / "a.zarr" / str(number)).mkdir()
+        (folder / "a.zarr" / str(number) / ".zarray").write_text("{}")
+    assert sorted(sums(folder)) == ["data/a", "data/b"]

@@ -45,6 +45,7 @@ _MAX_XZ_MEMORY = 512 * 1024 * 1024
 _MAX_DIRECTORY = 32 * 1024 * 1024  # bytes of a ZIP's directory, which zipfile holds in memory
 _MAX_PAX = 1024 * 1024
 _MAX_NAME = 100
+_MEMBER = b"PK\3\4"  # begins a file in a ZIP
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # office documents with a password are in such a file
 
 _MAGIC = {"gzip": (b"\x1f\x8b",), "bzip2": (b"BZh",), "xz": (b"\xfd7zXZ\0",), "zstd": ()}
@@ -366,6 +367,9 @@ def zip_members(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member]:
     _check_zip_end(file, size)
     try:
         with zipfile.ZipFile(file) as archive:
+            file.seek(0)
+            if not archive.infolist() and file.read(4) == _MEMBER:  # zeros at its end say so, too
+                raise ValueError("its directory names none of the files that are in it")
             for info in archive.infolist():
                 budget.spend()
                 if info.is_dir():

@@ -33,7 +33,8 @@ def with_promised(index: CheckedIndex, root: Path, *, follow: bool) -> CheckedIn
         root: the source.
         follow: files may lie outside of it, wherever symlinks lead.
     """
-    named = [path for path in index.paths if packaging_of(path) is not None]
+    # Metadata of Zarr names no checksum, and there may be many thousands of it.
+    named = [path for path in index.paths if packaging_of(path) not in (None, "Zarr")]
     if not named:
         return index
     bags = {path for path in named if path.rpartition("/")[2] == "bagit.txt"}

@@ -17,7 +17,8 @@ from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 __all__ = ["is_sparse", "open_las", "open_tiff"]
 
 _PIECE = 256 * 1024
-_DEFLATED = (8, 32946)
+_DEFLATED, _JPEG = (8, 32946), 7
+_NEAR = 1024  # bytes at the end of a JPEG within which its last marker stands; padding may be behind it
 _MAX_PAGES = 100_000
 _MAX_PLACES = 16 * 1024 * 1024
 _MAX_UNPACKED = 64 * 1024 * 1024  # bytes of a TIFF whose pages are unpacked although nobody has asked for it
@@ -207,6 +208,13 @@ class _Tiff:
                 for offset, n in zip(offsets, counts, strict=True):
                     if n:
                         self._inflate(offset, n, what)
+            if tags.get(_COMPRESSION) == [_JPEG] and self._size <= _MAX_UNPACKED:
+                for offset, n in zip(offsets, counts, strict=True):
+                    self._budget.spend()
+                    last = min(n, _NEAR)
+                    if n and b"\xff\xd9" not in self._at(offset + n - last, last, what):
+                        # Whoever unpacks it takes grey for what is missing.
+                        raise ValueError(f"pixels of {what} are damaged: a JPEG among them has no end")
             if offsets_tag == _STRIPS and tags.get(_COMPRESSION, [1]) == [1] and not sparse:
                 samples = tags.get(_SAMPLES, [1])[0]
                 bits = sum(tags.get(_BITS, [1])) if len(tags.get(_BITS, [1])) == samples else 0

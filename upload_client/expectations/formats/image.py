@@ -1,13 +1,16 @@
 """Images, by Pillow: what is too large is refused by its header, before a pixel is unpacked.
 
-TIFF that Pillow does not know (float16 and float64, complex, many bands, planes, …) is read by tifffile,
-where that is installed.
+TIFF that Pillow does not know (float16 and float64, complex, many bands, …) is read by tifffile, where that
+is installed. Of bands that lie apart (PlanarConfiguration 2, GDAL's INTERLEAVE=BAND) Pillow unpacks those
+that its mode has, mostly the first one alone: the others are given to it as pages of their own.
 """
 
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -17,20 +20,32 @@ from PIL import UnidentifiedImageError
 from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.formats.geo import is_sparse
+from upload_client.expectations.formats.pictures import frame_of_jpeg
 from upload_client.expectations.model import Image
+from upload_client.expectations.packed import Budget
 
 __all__ = ["MAX_FRAMES", "MAX_PIXELS", "judge_image", "learn_image"]
 
-_COMPRESSION = 259
+_COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES = 259, 262, 277, 284
+_OF_ONE_PLANE = (256, 257, _COMPRESSION, 266, 278, 317, 322, 323, 347)
+"""Tags of a page that hold for each of its planes too: sides, packing, tiles, tables of JPEG."""
+_OF_EACH_BAND = (258, 339)
+_PLACES = ((273, 279), (324, 325))
+_APART = 2
+_SEVERAL = "MPO"
+"""Pillow's word for a JPEG that says other pictures stand behind it, as those of many cameras do."""
 _UNKNOWN = "unknown pixel mode"
 """Said by Pillow of a page whose pixels are of a kind that it does not know, though those before it were."""
 _OPTIONAL = {7: "jpeg", 34925: "lzma", 50000: "zstd", 50001: "webp"}
 MAX_PIXELS = 200_000_000
 """Pixels of the largest image that is unpacked, all its frames together."""
 MAX_FRAMES = 10_000
+_JPEGS = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+"""Frames that Pillow unpacks: with loss, in one go or in steps, by Huffman or arithmetic codes."""
+_UNKNOWN_JPEG = "Pillow cannot read this kind of JPEG, of 12 bits, say, or without loss"
 
 
-def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) -> None:
+def judge_image(content: Image, file: BinaryIO, size: int, findings: Findings) -> None:
     """Judge an image: of what format, how large, and whether each of its frames can be unpacked."""
     Pillow.MAX_IMAGE_PIXELS = None  # its own limit is in the way of the one below, which says more
     with warnings.catch_warnings():
@@ -41,6 +56,9 @@ def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) 
         except UnidentifiedImageError:
             if "TIFF" in content.formats and _is_tiff(file):
                 _judge_tiff(content, file, findings, None)
+            elif "JPEG" in content.formats and _begins(file, b"\xff\xd8\xff"):
+                frame_of_jpeg(file, size, Budget(size))
+                raise Undecided(_UNKNOWN_JPEG) from None
             else:
                 findings.add("", f"it is no image in {' or '.join(content.formats)}")
             return
@@ -55,9 +73,16 @@ def judge_image(content: Image, file: BinaryIO, _size: int, findings: Findings) 
                 findings.add("", f"it has {width:,} by {height:,} pixels, more than {MAX_PIXELS:,}")
                 return
             try:
-                _load_frames(image)
+                _load_frames(image, file)
             except _LeftOut:
                 _unpack_tiff(file)
+            except (OSError, ValueError):
+                if (
+                    image.format in ("JPEG", _SEVERAL)
+                    and frame_of_jpeg(file, size, Budget(size)) not in _JPEGS
+                ):
+                    raise Undecided(_UNKNOWN_JPEG) from None
+                raise
 
 
 @cache
@@ -89,13 +114,16 @@ class _LeftOut(Exception):  # noqa: N818 — it reads as what it says
     """GDAL has left out what is empty of a frame, or made it a mask: Pillow takes both for damage."""
 
 
-def _load_frames(image: Pillow.Image) -> None:
+def _load_frames(image: Pillow.Image, file: BinaryIO) -> None:
     """Unpack the frames one after the other, as many as `MAX_PIXELS` allows.
 
     Raises:
         _LeftOut: Pillow cannot judge it.
         Exception: Whatever Pillow raises where one cannot be unpacked.
     """
+    if image.format == _SEVERAL:  # of those behind the first it often tells although they are gone
+        image.load()
+        return
     left = MAX_PIXELS
     for number in range(MAX_FRAMES):
         try:
@@ -116,15 +144,79 @@ def _load_frames(image: Pillow.Image) -> None:
             raise _LeftOut
         try:
             image.load()
+            _load_planes(image, file)
         except (OSError, SyntaxError, ValueError) as error:
             raise ValueError(f"frame {number + 1} is damaged: {error}") from None
     raise Undecided(f"more than {MAX_FRAMES:,} frames cannot be judged")
 
 
+def _load_planes(image: Any, file: BinaryIO) -> None:  # noqa: ANN401 — TIFF's among Pillow's classes
+    """Unpack the planes of a frame that lie apart, if Pillow has not unpacked all of them.
+
+    One after the other is made a TIFF of its own, in memory.
+
+    Raises:
+        Exception: Whatever Pillow raises where one cannot be unpacked.
+    """
+    tags: Any = getattr(image, "tag_v2", {})
+    n = tags.get(_SAMPLES, 1)
+    if tags.get(_PLANES) != _APART or n <= len(image.getbands()):
+        return
+    places, lengths = next((pair for pair in _PLACES if pair[0] in tags), _PLACES[0])
+    per_plane, rest = divmod(len(tags.get(places, ())), n)
+    if rest or not per_plane or len(tags.get(lengths, ())) != per_plane * n:
+        raise ValueError(f"it has {len(tags.get(places, ())):,} places of pixels for {n:,} planes")
+    same = {tag: tags[tag] for tag in _OF_ONE_PLANE if tag in tags}
+    same |= {tag: sum(_values(tags[tag])[:1]) for tag in _OF_EACH_BAND if tag in tags}
+    for first in range(0, per_plane * n, per_plane):
+        data, offsets = bytearray(8), []
+        for number in range(first, first + per_plane):
+            offsets.append(len(data))
+            file.seek(tags[places][number])
+            data += file.read(tags[lengths][number])
+        page = {**same, _PHOTOMETRIC: 1, _SAMPLES: 1, places: tuple(offsets)}
+        page[lengths] = tuple(tags[lengths][first : first + per_plane])
+        _add_page(data, page, "<" if tags.prefix == b"II" else ">")
+        with Pillow.open(io.BytesIO(data), formats=("TIFF",)) as plane:
+            del data
+            plane.load()
+
+
+def _values(found: Any) -> tuple[Any, ...]:  # noqa: ANN401 — Pillow's
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _add_page(data: bytearray, tags: Mapping[int, Any], order: str) -> None:
+    """Add to the pixels of a TIFF its only page, and a header that leads there (TIFF 6.0, 2)."""
+    data += bytes(len(data) % 2)
+    behind = len(data) + 2 + 12 * len(tags) + 4
+    entries, values = b"", b""
+    for tag, found in sorted(tags.items()):
+        raw = (
+            found
+            if isinstance(found, bytes)
+            else struct.pack(f"{order}{len(_values(found))}I", *_values(found))
+        )
+        kind, n = (7, len(raw)) if isinstance(found, bytes) else (4, len(raw) // 4)
+        entries += struct.pack(order + "HHI", tag, kind, n)
+        if len(raw) > 4:
+            entries += struct.pack(order + "I", behind + len(values))
+            values += raw + bytes(len(raw) % 2)
+        else:
+            entries += raw.ljust(4, b"\0")
+    start = len(data)
+    data += struct.pack(order + "H", len(tags)) + entries + bytes(4) + values
+    data[:8] = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, start)
+
+
 def _is_tiff(file: BinaryIO) -> bool:
     """Whether it begins as TIFF or BigTIFF does."""
+    return _begins(file, b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def _begins(file: BinaryIO, *marks: bytes) -> bool:
     file.seek(0)
-    return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    return file.read(4).startswith(marks)
 
 
 def _judge_tiff(content: Image, file: BinaryIO, findings: Findings, mode: str | None) -> None:
@@ -184,4 +276,6 @@ def learn_image(file: BinaryIO) -> tuple[str, str | None, tuple[int, int]]:
             _unpack_tiff(file)
         else:
             image.load()
-        return str(image.format), image.mode, image.size
+            _load_planes(image, file)
+        form = "JPEG" if image.format == _SEVERAL else str(image.format)
+        return form, image.mode, image.size

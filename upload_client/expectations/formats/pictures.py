@@ -15,10 +15,12 @@ from typing import BinaryIO
 
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_bmp", "open_gif", "open_jpeg", "open_png", "open_webp"]
+__all__ = ["frame_of_jpeg", "open_bmp", "open_gif", "open_jpeg", "open_png", "open_webp"]
 
 _PIECE = 1024 * 1024
 _MARKER = re.compile(rb"\xff([\x01\x80-\xcf\xd8-\xfe])")  # not RST: pixels may have one every few bytes
+_JPEG_LS = 0xF7
+_NO_FRAMES = (0xC4, 0xC8, 0xCC)  # tables stand among the markers of frames
 _PLAIN_BMP = (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
 _OS2 = 64  # bytes of the whole header of OS/2 2, where 3 is a Huffman code
 
@@ -48,10 +50,19 @@ def open_png(file: BinaryIO, size: int, budget: Budget) -> None:
 
 def open_jpeg(file: BinaryIO, size: int, budget: Budget) -> None:
     """Open a JPEG file: each segment lies in it, and the marker that ends it is there."""
+    frame_of_jpeg(file, size, budget)
+
+
+def frame_of_jpeg(file: BinaryIO, size: int, budget: Budget) -> int:
+    """Open a JPEG file, and tell how its pixels are packed: the marker SOF, T.81, B.1.1.3; 0: none is there.
+
+    Raises:
+        ValueError: it is cut or damaged.
+    """
     read = _reader(file, size, budget)
     if read(2) != b"\xff\xd8":
         raise ValueError("it does not begin as JPEG does")
-    has_pixels = False
+    has_pixels, frame = False, 0
     while True:
         marker = _next_marker(file, size, budget)
         if marker == 0xD9:
@@ -62,11 +73,14 @@ def open_jpeg(file: BinaryIO, size: int, budget: Budget) -> None:
         if length < 2:
             raise ValueError("a segment of it is damaged")
         has_pixels |= marker == 0xDA
+        if marker == _JPEG_LS or (0xC0 <= marker < 0xD0 and marker not in _NO_FRAMES):
+            frame = frame or marker
         if file.tell() + length - 2 > size:
             raise ValueError("it is cut in a segment")
         file.seek(length - 2, 1)
     if not has_pixels:
         raise ValueError("it has no pixels")
+    return frame
 
 
 def _next_marker(file: BinaryIO, size: int, budget: Budget) -> int:

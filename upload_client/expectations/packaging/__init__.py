@@ -50,7 +50,18 @@ _MAX_PROMISES: Final = 1_000_000
 _PACKAGINGS: Final = {"BagIt": bagit, "JSON": descriptions, "PDS4": pds4, "Zarr": zarr}
 
 
-_SUFFIXES: Final = (".txt", ".json", ".xml", ".lblx", ".XML", ".LBLX", ".zarray", ".zgroup", ".zmetadata")
+_SUFFIXES: Final = (
+    ".txt",
+    ".json",
+    ".xml",
+    ".lblx",
+    ".XML",
+    ".LBLX",
+    ".zarray",
+    ".zattrs",
+    ".zgroup",
+    ".zmetadata",
+)
 
 
 class Judged(NamedTuple):

@@ -28,7 +28,7 @@ _ALWAYS = 16
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_VALUES = 2_000_000
 _MAX_AXES, _MAX_LENGTH = 64, 2**63
-_NAMES = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")
+_NAMES = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 _CHUNK = re.compile(r"c|(?:c\.)?\d+(?:\.\d+)*")
 _DTYPE = re.compile(r"[<>|][biufcmMSUV](\d{1,6})(?:\[.*\])?")
 _DATA_TYPES = re.compile(r"(?:u?int|float|complex)(8|16|32|64|128)|bool|r(\d{1,6})")
@@ -103,6 +103,8 @@ def promised(path: str, data: bytes, listing: Listing) -> Promised | None:
         match name:
             case ".zgroup":
                 return Promised(f"Zarr {_format(content, 2)} group", iter(()))
+            case ".zattrs":
+                return Promised("Zarr 2 attributes", iter(()))
             case ".zmetadata":
                 keys = [f"{top}{key}" for key in content["metadata"]]
                 return Promised("Zarr 2 metadata of all", (Promise(key) for key in keys))
