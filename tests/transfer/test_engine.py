@@ -891,9 +891,9 @@ def test_a_copy_replaces_what_nobody_expected_on_its_etag(checking_bucket):
 
 def test_a_copy_above_the_limit_goes_in_parts(checking_bucket, monkeypatch):
     from upload_client.s3.bucket import Bucket
-    from upload_client.transfer import copy, engine
+    from upload_client.transfer import copy, file_steps
 
-    monkeypatch.setattr(engine, "MULTIPART_COPY_LIMIT", 10 * MIB)
+    monkeypatch.setattr(file_steps, "MULTIPART_COPY_LIMIT", 10 * MIB)
     monkeypatch.setattr(copy, "_COPY_PART", 5 * MIB)
     source = Bucket(checking_bucket.name, prefix="source/", client=checking_bucket.client)
     data = noise(11 * MIB)

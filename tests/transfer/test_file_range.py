@@ -72,8 +72,8 @@ def test_content_does_not_stay_in_memory(moto_bucket, tmp_path, monkeypatch):
     taken = []
     monkeypatch.setattr(LocalFile, "read", lambda *args: pytest.fail(f"read into memory: {args}"))
     engine = TransferEngine(DataRoot(tmp_path), moto_bucket, engine="lean", n_threads=2, part_size=20 * MIB)
-    take = engine._buffers.take
-    monkeypatch.setattr(engine._buffers, "take", lambda size: taken.append(size) or take(size))
+    take = engine._steps._buffers.take
+    monkeypatch.setattr(engine._steps._buffers, "take", lambda size: taken.append(size) or take(size))
     engine.submit(TransferTask(0, "a", str(path), "a", size=40 * MIB))
     outcomes = []
     while engine.in_flight:
@@ -97,7 +97,7 @@ def test_buffers_for_tls_stay_within_a_part_for_each_request(tls_url, client_of,
         DataRoot(tmp_path), Bucket("buffers", client=client), engine="lean", n_threads=4, part_size=5 * MIB
     )
     lent = most = 0
-    take, give_back = engine._buffers.take, engine._buffers.give_back
+    take, give_back = engine._steps._buffers.take, engine._steps._buffers.give_back
 
     def counted_take(size):
         nonlocal lent, most
@@ -111,8 +111,8 @@ def test_buffers_for_tls_stay_within_a_part_for_each_request(tls_url, client_of,
         lent -= len(view)
         give_back(view)
 
-    monkeypatch.setattr(engine._buffers, "take", counted_take)
-    monkeypatch.setattr(engine._buffers, "give_back", counted_give_back)
+    monkeypatch.setattr(engine._steps._buffers, "take", counted_take)
+    monkeypatch.setattr(engine._steps._buffers, "give_back", counted_give_back)
     for row, path in enumerate(paths):
         engine.submit(TransferTask(row, path.name, str(path), path.name, size=path.stat().st_size))
     outcomes = []

@@ -269,11 +269,10 @@ def test_a_thread_that_dies_is_told_of_after_all_it_had_reached(tmp_path, client
         tasks.append(TransferTask(row, path.name, str(path), path.name, size=size))
     bucket = Bucket("bucket", client=client_of(store.url))
     leave = leave_once()
-    engine = TransferEngine(
-        DataRoot(tmp_path), bucket, engine="lean", n_threads=1, may_write=lambda: next(leave)
-    )
-    if size > 1000:  # a worker takes what `may_write` raises for the file's fault: let another thing fail
-        engine.may_write = lambda: True
+    # A worker takes what `may_write` raises for the file's fault: let another thing fail.
+    may_write = (lambda: True) if size > 1000 else (lambda: next(leave))
+    engine = TransferEngine(DataRoot(tmp_path), bucket, engine="lean", n_threads=1, may_write=may_write)
+    if size > 1000:
         tell = engine._told_begun
         monkeypatch.setattr(engine, "_told_begun", lambda task: tell(task) if next(leave) else None)
     try:

@@ -21,7 +21,6 @@ from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
 from upload_client.s3.wire import BotoWire, PutObject
 from upload_client.support.local_file import LocalFile
 from upload_client.transfer import DataRoot, TransferTask, send_files
-from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.upload import _InOrder
 
 MIB = 1024**2
@@ -80,10 +79,9 @@ def test_a_file_that_has_another_one_is_not(tmp_path, moto_bucket, name, size):
 @ENGINES
 def test_s3_is_given_the_two_that_it_checks_beside_crc32(tmp_path, moto_bucket, engine, monkeypatch):
     asked = []
-    real = TransferEngine._perform
-    monkeypatch.setattr(
-        TransferEngine, "_perform", lambda self, request: asked.append(request) or real(self, request)
-    )
+    wire = {"lean": DirectWire, "boto3": BotoWire}[engine]
+    real = wire.perform
+    monkeypatch.setattr(wire, "perform", lambda self, request: asked.append(request) or real(self, request))
     data = content(MIB)
     assert send(tmp_path, moto_bucket, data, expected(data, "md5", "sha256"), engine=engine).ok
     (put,) = [request for request in asked if isinstance(request, PutObject)]
@@ -275,7 +273,7 @@ def test_what_the_store_does_not_say_is_told_and_not_compared(source, bucket):
 
 
 def test_a_copy_in_parts_is_compared_too(checking_bucket, monkeypatch):
-    monkeypatch.setattr("upload_client.transfer.engine.MULTIPART_COPY_LIMIT", 6 * MIB)
+    monkeypatch.setattr("upload_client.transfer.file_steps.MULTIPART_COPY_LIMIT", 6 * MIB)
     monkeypatch.setattr("upload_client.transfer.copy._COPY_PART", 5 * MIB)
     data = content(11 * MIB)
     checking_bucket.put("from/a.bin", data)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from upload_client.transfer import engine
+from upload_client.transfer import file_steps
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine, TransferTask
 
@@ -34,7 +34,7 @@ class Scarce(DataRoot):
 def test_a_file_that_cannot_be_opened_for_want_of_descriptors_waits(
     moto_bucket, tmp_path, monkeypatch, name, number
 ):
-    monkeypatch.setattr(engine, "_BREATH", 0.01)
+    monkeypatch.setattr(file_steps, "_SCARCE", 0.01)
     for n in range(20):
         (tmp_path / f"{n}.bin").write_bytes(b"x" * (n * 30_000))
     made = TransferEngine(Scarce(tmp_path, number), moto_bucket, n_threads=8, engine=name)

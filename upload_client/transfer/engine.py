@@ -16,18 +16,15 @@ outcome says that S3 acknowledged it, or why not. Nothing here knows of ledgers,
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from upload_client.core.codes import FileCode
-from upload_client.core.parts import DEFAULT_PART, MULTIPART_COPY_LIMIT
+from upload_client.core.parts import DEFAULT_PART
 from upload_client.core.rate import RateLimit
 from upload_client.errors import DeliveryError
 from upload_client.events import InFlight
@@ -37,34 +34,15 @@ from upload_client.s3.concurrency import MOST, Concurrency
 from upload_client.s3.direct import DirectWire
 from upload_client.s3.multiplexer import Job, Multiplexer
 from upload_client.s3.route import NoRoute
-from upload_client.s3.wire import (
-    READS,
-    Answer,
-    BotoWire,
-    Pause,
-    PutObject,
-    Request,
-    Steps,
-    UploadPart,
-    Wire,
-)
-from upload_client.s3.write_guard import guarded_by
+from upload_client.s3.wire import Answer, BotoWire, Steps, Wire
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.support.local_file import FileRefused, LocalFile
-from upload_client.support.own_limits import connections, is_scarce
-from upload_client.transfer.buffers import Buffers
-from upload_client.transfer.copy import PartedCopy, copy_whole, look_up
+from upload_client.support.local_file import FileRefused
+from upload_client.support.own_limits import connections
 from upload_client.transfer.dataroot import DataRoot
+from upload_client.transfer.driver import Driver, Stopped
+from upload_client.transfer.file_steps import SMALL, FileSteps, Larger
 from upload_client.transfer.task import Engine, TransferOutcome, TransferProgress, TransferTask, failure
-from upload_client.transfer.upload import (
-    SCRATCH,
-    Memory,
-    Parted,
-    PartedUpload,
-    Scratch,
-    UploadLost,
-    send_whole,
-)
+from upload_client.transfer.upload import Parted, UploadLost
 
 __all__ = ["Engine", "EngineFailed", "TransferEngine", "TransferOutcome", "TransferTask"]
 
@@ -73,12 +51,7 @@ _log = logging.getLogger(__name__)
 MIB = 1024**2
 
 DEFAULT_THRESHOLD = 16 * MIB
-SMALL = 256 * 1024
-"""Bytes below which a file is one of the many for the multiplexer."""
-PATIENCE = 60.0
-"""Seconds without one successful request after which failing ones are no longer repeated."""
 _RESTARTS = 3
-_BREATH = 0.5  # seconds until a file is opened again where too many are open
 _CLOSING = 0.5  # seconds for all threads together to end
 _MOST_WORKERS = 32  # where nobody has said how many
 _SMALL_MEMORY = 48 * MIB
@@ -89,18 +62,6 @@ _TELL_AFTER = 0.01
 
 class EngineFailed(DeliveryError):  # noqa: N818 - as those in `upload_client.errors`
     """A thread of the engine has met what nobody foresaw: its cause. Nothing more is sent."""
-
-
-class _Stopped(Exception):  # noqa: N818 - not an error
-    """The engine was stopped before this could be done."""
-
-
-class _Larger(Exception):  # noqa: N818 - not an error
-    """A file has turned out to be larger than its task said, and is not this thread's business."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.size = size
 
 
 class _Run:
@@ -164,16 +125,8 @@ class TransferEngine:
         wire: Wire | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
-        self._source = source
-        self._threshold = MULTIPART_COPY_LIMIT + 1 if no_parts else multipart_threshold
-        self._no_parts = no_parts
-        self._md5 = md5
-        self._read_back = read_back
-        self._part_size = part_size
         self.may_write = may_write
         self._clock = clock
-        self._copies = source.bucket is not None
-        self._transfer = self._copy if self._copies else self._upload
         if bare_etags:
             etag_form.use_bare(destination.client)
         self._wire = wire or _wire(source, destination, engine, options, unsigned_payload=unsigned_payload)
@@ -182,10 +135,19 @@ class TransferEngine:
         self._most_workers = _MOST_WORKERS if n_threads == "auto" else n_threads
         self._rate = None if max_rate is None else RateLimit(max_rate)
 
-        part = part_size or DEFAULT_PART
-        self._part_memory = part
+        self._part_memory = part_size or DEFAULT_PART
         self._memory_used = 0
-        self._buffers = Buffers(self._memory)
+        self._steps = FileSteps(
+            source,
+            self._wire,
+            threshold=multipart_threshold,
+            part_size=part_size,
+            no_parts=no_parts,
+            md5=md5,
+            read_back=read_back,
+            memory=self._memory,
+            scarce=self._throttled,
+        )
 
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
@@ -198,7 +160,6 @@ class TransferEngine:
         self._runs: set[_Run] = set()
         self._beginning = 0
         self._rows: dict[int, TransferTask] = {}
-        self._left_over: dict[str, str] = {}
         self._flying = 0
         self._started: deque[int] = deque()
         self._outcomes: deque[TransferOutcome] = deque()
@@ -209,17 +170,21 @@ class TransferEngine:
         self._bytes_kept = 0
         self._bytes_landed = 0
         self._driven: set[Job] = set()
-        self._last_success = clock.monotonic()
         self._stopping = False
         self._fault: BaseException | None = None
-        self._dead = threading.Event()
+        self._driver = Driver(
+            self._wire,
+            may_write=may_write,
+            rate=self._rate,
+            lock=self._lock,
+            answered=self._note,
+            clock=clock,
+        )
 
         self._idle = 0
         self._workers: list[threading.Thread] = []
         self._multiplexer: Multiplexer | None = None
         if isinstance(self._wire, DirectWire):
-            if self._rate is not None:
-                self._wire.turn = self._wait_for_turn
             self._multiplexer = Multiplexer(self._wire, self)
             self._multiplexer.start()  # now that its thread finds it here
 
@@ -333,7 +298,7 @@ class TransferEngine:
             while self._under_way() and (seconds := end - self._clock.monotonic()) > 0:
                 self._told.wait(min(seconds, 0.1))
             self._polling = False
-            self._dead.set()
+            self._driver.stop()
             rows = list(self._rows)
             self._rows.clear()
         if self._multiplexer is not None:
@@ -371,7 +336,7 @@ class TransferEngine:
     # The queue; the lock is held in all of these
 
     def _queue(self, task: TransferTask) -> None:
-        if (task.size or 0) < SMALL and (not self._copies or self._is_known(task)):
+        if (task.size or 0) < SMALL and (not self._steps.copies or self._is_known(task)):
             self._small.append(task)
             if self._multiplexer is not None and not self._multiplexer.asleep and not self._helping():
                 return  # it will see for itself
@@ -459,21 +424,21 @@ class TransferEngine:
             return None
         run = self._active[0]
         index = run.next
-        size = self._held(run.parted.extent(index)[1])
+        size = self._steps.held(run.parted.extent(index)[1])
         if not self._fits(size):
             return None
         run.next += 1
         run.flying += 1
         if run.next == run.parted.n_parts:
             self._active.popleft()
-        return Job(self._part(run, index), self._part_done, run, size)
+        return Job(self._steps.part(run.parted, index), self._part_done, run, size)
 
     def _take_bulk(self) -> Job | None:
         if not self._bulk:
             return self._take_part()
         size = -self._bulk[0][0]
-        parted = size >= self._threshold
-        size = 0 if parted else self._held(size)
+        parted = size >= self._steps.threshold
+        size = 0 if parted else self._steps.held(size)
         if not self._fits(size):
             return None
         task = heapq.heappop(self._bulk)[2]
@@ -481,7 +446,7 @@ class TransferEngine:
 
     def _file(self, task: TransferTask, memory: int = 0, *, parted: bool = False) -> Job:
         self._beginning += parted
-        return Job(self._transfer(task), self._parted_begun if parted else self._begun, task, memory)
+        return Job(self._steps.of(task), self._parted_begun if parted else self._begun, task, memory)
 
     def _told_begun(self, task: TransferTask) -> None:
         # One that turned out to be larger than it was said to be begins twice, and is told of once.
@@ -494,7 +459,7 @@ class TransferEngine:
             self._conclude(task, result)
         elif isinstance(result, Parted):
             self._activate(_Run(result))
-        elif isinstance(result, _Larger):
+        elif isinstance(result, Larger):
             self._queue(task._replace(size=result.size))
         else:
             self._conclude(task, result)
@@ -517,7 +482,7 @@ class TransferEngine:
             run.bytes_done += size
             if kept:
                 self._bytes_kept += size
-            elif not self._copies:
+            elif not self._steps.copies:
                 self._bytes_sent += size
         elif isinstance(result, BaseException) and run.error is None:
             run.error = result
@@ -548,8 +513,7 @@ class TransferEngine:
             run.error = error
             self._put(parted.abort(), self._aborted, run)
         else:
-            if parted.upload_id:
-                self._left_over[parted.task.key] = parted.upload_id
+            self._steps.leave(parted)
             self._close(run)
             self._conclude(parted.task, error)
 
@@ -574,7 +538,7 @@ class TransferEngine:
         self._wake_worker()
 
     def _conclude(self, task: TransferTask, result: object) -> None:
-        if isinstance(result, _Stopped) or task.row not in self._rows:
+        if isinstance(result, Stopped) or task.row not in self._rows:
             return
         if isinstance(result, BaseException):
             result = failure(task, result)
@@ -605,7 +569,7 @@ class TransferEngine:
             if self._stopping:
                 return []
             tasks = [self._small.popleft() for _ in range(min(most, len(self._small)))]
-            if self._copies:
+            if self._steps.copies:
                 return [self._file(task) for task in tasks]  # whose bytes do not come here
             if self._rate is not None and tasks:
                 self._rate.spend(sum(task.size or 0 for task in tasks), self._clock.monotonic())
@@ -624,7 +588,7 @@ class TransferEngine:
                     n += 1
                     n_bytes += result.size
             if n:
-                self._last_success = now
+                self._driver.last_success = now
                 self._pace.answered(n_bytes, now, busy=self._busy(), n=n)
             self._nudge()
 
@@ -654,107 +618,6 @@ class TransferEngine:
             self._small or self._bulk or self._active
         )
 
-    # What is done with a file
-
-    def _upload(self, task: TransferTask) -> Steps[TransferOutcome | Parted]:
-        file = yield from self._opened(task)
-        keep = False
-        try:
-            size = file.fingerprint.size
-            if task.size_to_be not in (None, size):
-                raise FileRefused(
-                    f"the file has {size} bytes, {task.size_to_be} is its size in the index",
-                    FileCode.NOT_AS_INDEXED,
-                )
-            if size > max(task.size or 0, SMALL - 1):
-                raise _Larger(size)
-            if size < self._threshold:
-                send = partial(send_whole, task, file, md5=self._md5, read_back=self._read_back)
-                if size < SMALL:
-                    return (yield from send())
-                with self._lent(size) as memory:
-                    return (yield from send(memory))
-            self._check_parts()
-            parted = PartedUpload(self._with_left_over(task), file, self._part_size)
-            yield from parted.begin()
-            keep = True
-            return parted
-        finally:
-            if not keep:
-                file.close()
-
-    def _check_parts(self) -> None:
-        """Raise FileRefused where no file may go in parts."""
-        if self._no_parts:
-            why = f"is larger than 5 GiB, and of the receiver's store was seen: {self._no_parts}"
-            raise FileRefused(why, FileCode.TOO_LARGE)
-
-    def _opened(self, task: TransferTask) -> Steps[LocalFile]:
-        """Open a file; wait where this process has too many open, which is no fault of the file's."""
-        while True:
-            try:
-                return self._source.open(task.path)
-            except OSError as error:
-                if not is_scarce(error):
-                    raise
-                with self._lock:
-                    self._pace.throttled(self._clock.monotonic())
-                if not (yield Pause(_BREATH)).ok:
-                    raise
-
-    def _copy(self, task: TransferTask) -> Steps[TransferOutcome | Parted]:
-        size, etag = task.size, task.source_etag
-        sha256 = None
-        if size is None or etag is None or task.digests or task.sha256:
-            found = yield from look_up(task)
-            size, etag = found.size, found.etag
-            unproven = tuple(each for each in task.digests if each[0] not in found.digests)
-            if task.sha256 and (said := found.digests.get("sha256")) is not None:
-                sha256 = said.hex()
-            task = task._replace(digests=unproven)
-        if size <= MULTIPART_COPY_LIMIT:
-            return (yield from copy_whole(task, size, etag, sha256))
-        self._check_parts()
-        parted = PartedCopy(self._with_left_over(task), size, etag, sha256=sha256)
-        yield from parted.begin()
-        return parted
-
-    def _part(self, run: _Run, index: int) -> Steps[tuple[int, bool]]:
-        """Bring a part over; its bytes, and whether they were there already."""
-        size = run.parted.extent(index)[1]
-        if self._copies:
-            yield from run.parted.send_part(index)
-            return size, False
-        with self._lent(size) as memory:
-            yield from run.parted.send_part(index, memory)
-        return size, not run.parted.was_sent(index)
-
-    @contextlib.contextmanager
-    def _lent(self, size: int) -> Iterator[Memory]:
-        """Memory to read so many bytes into, or to pass them through."""
-        wire = self._wire
-        if not isinstance(wire, DirectWire):
-            yield None  # botocore wants bytes of its own
-            return
-        buffer = self._buffers.take(SCRATCH if wire.sends_files else size)
-        try:
-            yield Scratch(buffer, wire.route.sign_payload) if wire.sends_files else buffer
-        finally:
-            self._buffers.give_back(buffer)
-
-    def _held(self, size: int) -> int:
-        """Bytes of memory that so many bytes of content take while they are on their way."""
-        if self._copies:
-            return 0
-        return SCRATCH if isinstance(self._wire, DirectWire) and self._wire.sends_files else size
-
-    def _with_left_over(self, task: TransferTask) -> TransferTask:
-        """An upload that an earlier try in this run has left is resumed like those of earlier runs."""
-        upload_id = self._left_over.pop(task.key, None)
-        if upload_id is None or upload_id in task.unfinished:
-            return task
-        return task._replace(unfinished=(upload_id, *task.unfinished))
-
     # Workers
 
     def _worker(self) -> None:
@@ -772,7 +635,7 @@ class TransferEngine:
                     self._idle += 1
                     self._work.wait()
                 self._driven.add(job)
-            result = self._drive(job)
+            result = self._driver.drive(job)
             with self._lock:
                 self._driven.discard(job)
                 self._flying -= 1
@@ -784,72 +647,17 @@ class TransferEngine:
                 if self._polling:
                     self._told.notify_all()
 
-    def _drive(self, job: Job) -> object:
-        """Carry out the requests of one job; its result, or the exception it ended with."""
-        steps = job.steps
-        try:
-            request = job.request or steps.send(None)  # type: ignore[arg-type] # generators begin so
-            while True:
-                if isinstance(request, Pause):
-                    answer = self._pause(request.seconds)
-                else:
-                    answer = self._perform(request)
-                    self._note(answer)
-                request = steps.send(answer)
-        except StopIteration as end:
-            return end.value
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome of this file only
-            steps.close()
-            return error
-
-    def _perform(self, request: Request) -> Answer:
-        """Make a request, when it may be made."""
-        if isinstance(request, READS):
-            return self._wire.perform(request)
-        whole = not isinstance(self._wire, DirectWire)  # not piece by piece, as our own connections send
-        if self._rate is not None and whole and isinstance(request, PutObject | UploadPart):
-            self._pay(len(request.body))
-        self._wait_for_leave()
-        with guarded_by(self.may_write):
-            return self._wire.perform(request)
-
     def _note(self, answer: Answer) -> None:
-        now = self._clock.monotonic()
         if answer.ok:
-            self._last_success = now
+            now = self._clock.monotonic()
             with self._lock:
                 self._pace.answered(answer.size, now, busy=self._busy())
         elif answer.throttled:
-            with self._lock:
-                self._pace.throttled(now)
+            self._throttled()
 
-    def _pause(self, seconds: float) -> Answer:
-        """Wait; no patience is left when nothing has succeeded for long, or nothing more is wanted."""
-        silent = self._clock.monotonic() - self._last_success
-        if silent > PATIENCE or self._dead.wait(seconds):
-            return Answer(0, "GivenUp")
-        return Answer(200)
-
-    def _wait_for_turn(self, n_bytes: int) -> int:
-        """Wait until some of so many bytes may go; says how many."""
-        assert self._rate is not None
-        some = min(n_bytes, self._rate.piece)
-        self._pay(some)
-        return some
-
-    def _pay(self, n_bytes: int) -> None:
-        assert self._rate is not None
+    def _throttled(self) -> None:
         with self._lock:
-            seconds = self._rate.spend(n_bytes, self._clock.monotonic())
-        if self._dead.wait(seconds):
-            raise _Stopped
-
-    def _wait_for_leave(self) -> None:
-        while not self.may_write():
-            if self._dead.wait(0.1):
-                raise _Stopped
-        if self._dead.is_set():
-            raise _Stopped
+            self._pace.throttled(self._clock.monotonic())
 
 
 def _wire(
