@@ -1,11 +1,12 @@
 """Text files open as what they say, in bounded memory, whatever is in them."""
 
 import csv
+import functools
 import io
 import json
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +18,7 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.validator import json_text, tables
 from upload_client.validator.content import MAX_NESTING, MAX_TEXT, Unreadable, check_text
 from upload_client.validator.json_text import _JsonWalk
+from upload_client.validator.quoted_rows import rows_at_beginning
 
 LONG = b"x" * 300_000  # longer than what is read at once
 
@@ -329,7 +331,7 @@ def carefully(kind: str, data: bytes) -> str:
         patch.setattr(json_text, "_is_json", lambda text: False)
         patch.setattr(json_text, "_are_json", lambda lines, n: False)
         patch.setattr(json_text, "_JsonWalk", _Unsure)
-        patch.setattr(tables._Shape, "rows_in", lambda shape, data, *, quotes: None)
+        patch.setattr(tables._Shape, "rows_at_beginning", lambda *_, **__: None)
         return said(kind, data)
 
 
@@ -340,10 +342,15 @@ def small_blocks(monkeypatch):
         monkeypatch.setattr(module, "BLOCK", 24)
 
 
-@pytest.fixture(params=["msgspec", "standard library"])
+@pytest.fixture(params=["libraries", "standard library"])
 def engine(request, monkeypatch):
+    """With msgspec and numpy, for texts of whatever size, or without."""
+    monkeypatch.setattr(tables, "_LARGE", 0)
+    monkeypatch.setattr(tables, "_WORTH", 0)
     if request.param == "standard library":
         monkeypatch.setitem(sys.modules, "msgspec", None)
+        monkeypatch.setitem(sys.modules, "upload_client.validator.quoted_rows", None)
+    monkeypatch.setattr(tables, "_rows_by_arrays", functools.cache(tables._rows_by_arrays.__wrapped__))
     for name, made in zip(("_scan", "_scan_array"), json_text._engine(), strict=True):
         monkeypatch.setattr(json_text, name, made)
     return request.param
@@ -414,6 +421,8 @@ def test_fields_stand_apart_by_what_fits_all_rows_whichever_way_they_are_read():
 @example(b'a,b\n"c""d",e\n', "csv")
 @example(b'a,b\n"c","\r\n', "csv")
 @example(b'"a","b"\r\n"",""', "csv")
+@example(b'a,b\nc"d,e",f\n', "csv")
+@example(b'a,b\n"c"\nd,e,f\n', "csv")
 @example(b"a,b\nc,d\ne", "csv")
 @example(b"a\tb\nc\td\ne", "tsv")
 def test_the_quick_way_lets_through_what_the_careful_one_lets_through_and_nothing_else(
@@ -425,6 +434,34 @@ def test_the_quick_way_lets_through_what_the_careful_one_lets_through_and_nothin
         assert bool(quick) is bool(careful)
     else:
         assert quick == careful
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.lists(FIELDS, min_size=2, max_size=2), min_size=1, max_size=40),
+    st.sampled_from(",;\t|"),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.integers(0, 30),
+)
+def test_rows_that_a_program_has_written_are_read_as_bits_wherever_words_end(
+    rows, delimiter, end, quoting, cut
+):
+    lines = []
+    for row in rows:
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
+        writer.writerow([field.replace("\r", "") for field in row])
+        lines.append(text.getvalue().encode())
+    data = b"".join(lines)
+    assert rows_at_beginning(data, delimiter, 2, whole=True) == (len(data), data.count(b"\n"))
+    assert rows_at_beginning(data, delimiter, 3, whole=True) is None
+    some = data[: max(0, len(data) - cut)]
+    whole_rows = max(n for n in accumulate(map(len, lines), initial=0) if n <= len(some))
+    n_lines = data.count(b"\n", 0, whole_rows)
+    assert rows_at_beginning(some, delimiter, 2, whole=False) == (
+        (whole_rows, n_lines) if whole_rows else None
+    )
 
 
 @pytest.mark.parametrize(

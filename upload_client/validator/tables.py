@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache
 from itertools import chain
 from typing import IO, Any, BinaryIO, NamedTuple
 
@@ -18,6 +19,9 @@ __all__ = ["check_csv", "check_tsv"]
 # One number for the whole process: indexes, and quotes of tables held against rules, are read by it too.
 csv.field_size_limit(MAX_TEXT)
 
+_LARGE = 64 * 1024
+"""Bytes of a text from which on arrays are quicker."""
+_WORTH = 16 * 1024 * 1024
 _MAX_LINES = 100  # of a first row
 _MAX_COMMENTS = 256 * 1024  # bytes in which they are looked for
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s|html[\s>]|\?xml\s)", re.IGNORECASE)
@@ -204,28 +208,18 @@ def _pass_over(stream: BinaryIO, head: _Head, *, quotes: bool, delimiter: str = 
     shape = None
     block = data = head.data
     n_lines = head.n_lines
-    while True:
-        if not data:
-            return None
-        if shape is not None and block and not shape.needs_quotes:
-            end = data.rfind(b"\n") + 1
-            n_rows = shape.rows_in(data[:end], quotes=quotes)
-            if end and n_rows is not None:
-                n_lines += n_rows
-                block = stream.read(BLOCK)
-                data = data[end:] + block
-                continue
-        end = len(data) if not block else _last_row(data)
-        piece = data[:end]
-        content = piece.removeprefix(BOM) if shape is None else piece
-        looks = shape or _Shape.of(content, delimiter)
-        n_rows = looks.rows_in(content, quotes=quotes) if looks is not None and piece else None
-        if n_rows is None:
-            return _Rest(data, stream, shape or (looks if piece else None), shape, n_lines)
+    while data:
+        content = data.removeprefix(BOM) if shape is None else data
+        looks = shape or _Shape.of(content, delimiter, whole=not block)
+        rows = None if looks is None else looks.rows_at_beginning(content, whole=not block, quotes=quotes)
+        if rows is None:
+            is_told = not block or _last_row(content) > 0  # the first row is all there
+            return _Rest(data, stream, shape or (looks if is_told else None), shape, n_lines)
         shape = looks
-        n_lines += n_rows
+        n_lines += rows.n_lines
         block = stream.read(BLOCK)
-        data = data[end:] + block
+        data = content[rows.end :] + block
+    return None
 
 
 def _last_row(data: bytes) -> int:
@@ -266,6 +260,47 @@ def _readings(first: bytes, delimiter: str) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
+class Rows(NamedTuple):
+    """The rows that a text begins with.
+
+    Attributes:
+        end: bytes of them.
+        n_lines: ends of lines in them, also within quotes.
+    """
+
+    end: int
+    n_lines: int
+
+
+class _Arrays:
+    """The look at large tables with quotes that needs numpy."""
+
+    def __init__(self) -> None:
+        self._n_bytes = 0
+
+    def worth(self, data: bytes) -> Callable[..., tuple[int, int] | None] | None:
+        """Give that look, for a text of which there is enough; None: it is not worth it, or not to be had.
+
+        numpy is loaded in the time in which 10 to 100 MB are read otherwise.
+        """
+        if len(data) < _LARGE or b'"' not in data:
+            return None
+        self._n_bytes += len(data)
+        return _rows_by_arrays() if self._n_bytes > _WORTH or "numpy" in sys.modules else None
+
+
+_arrays = _Arrays()
+
+
+@cache
+def _rows_by_arrays() -> Callable[..., tuple[int, int] | None] | None:
+    try:
+        from upload_client.validator.quoted_rows import rows_at_beginning  # noqa: PLC0415 — slow
+    except ImportError:  # Lambda functions have no numpy
+        return None
+    return rows_at_beginning
+
+
 class _Shape:
     """The rows of a table as delimiters and ends of lines alone.
 
@@ -282,14 +317,40 @@ class _Shape:
         self._others = _others(delimiter)
         self._ends = _ends(delimiter)
         self.needs_quotes = False
+        self._is_odd = False  # a block was met whose quotes are not as RFC 4180 has them, or with empty rows
 
     @classmethod
-    def of(cls, data: bytes, delimiter: str) -> _Shape | None:
+    def of(cls, data: bytes, delimiter: str, *, whole: bool) -> _Shape | None:
         """The shape of a table that begins so; None where that takes a closer look."""
         shapes = [cls(one, width) for one, width in _readings(_first_row(data), delimiter)]
         if len(shapes) > 1:
-            return next((shape for shape in shapes if shape.is_in(data)), shapes[0])
+            rows = data if whole else data[: _last_row(data)]
+            return next((shape for shape in shapes if shape.is_in(rows)), shapes[0])
         return shapes[0] if shapes else None
+
+    def rows_at_beginning(self, data: bytes, *, whole: bool, quotes: bool) -> Rows | None:
+        """The rows that a text begins with, as many as are all there; None: look closer.
+
+        Args:
+            data: the text.
+            whole: nothing follows.
+            quotes: whether what stands in quotes is looked at too.
+        """
+        look = _arrays.worth(data) if quotes and not self._is_odd else None
+        if look is not None:
+            rows = look(data, self.delimiter, self.width, whole=whole)
+            if rows is not None:
+                piece = data[: rows[0]]
+                return Rows(*rows) if is_utf8(piece) and b"\0" not in piece else None
+            self._is_odd = True
+        if not whole and not self.needs_quotes:
+            end = data.rfind(b"\n") + 1
+            n_lines = self.rows_in(data[:end], quotes=quotes) if end else None
+            if n_lines is not None:
+                return Rows(end, n_lines)
+        end = len(data) if whole else _last_row(data)
+        n_lines = self.rows_in(data[:end], quotes=quotes) if whole or end else None
+        return None if n_lines is None else Rows(end, n_lines)
 
     def rows_in(self, data: bytes, *, quotes: bool) -> int | None:
         """The number of ends of lines in a text all rows of which have this shape. None: look closer.
@@ -298,8 +359,7 @@ class _Shape:
             data: the text.
             quotes: whether what stands in quotes is looked at too.
         """
-        lone = b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
-        if lone or b"\0" in data or not is_utf8(data) or (not quotes and b'"' in data):
+        if _has_strange_ends(data) or not is_utf8(data) or (not quotes and b'"' in data):
             return None
         return self._rows_in(data)
 
@@ -360,6 +420,11 @@ def _n_at_ends(data: bytes, ends: bytes) -> int:
     """
     number = int.from_bytes(data.translate(ends), "little")
     return (number & number >> 9).bit_count() + data.startswith(b'"') + data.endswith(b'"')
+
+
+def _has_strange_ends(data: bytes) -> bool:
+    """Whether it holds NUL characters, or carriage returns alone."""
+    return b"\0" in data or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n"))
 
 
 @lru_cache
