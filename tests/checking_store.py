@@ -39,9 +39,26 @@ def is_here() -> bool:
 @functools.cache
 def is_seaweedfs(url: str) -> bool:
     """Whether an S3 is SeaweedFS, by its own word."""
+    if not url.startswith("http://"):
+        return False
     with contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"))) as connection:
         connection.request("GET", "/")
         return connection.getresponse().headers.get("Server", "").startswith("SeaweedFS")
+
+
+def make_room(url: str, bucket: str) -> None:
+    """Have a bucket that was just made take its first object at once.
+
+    SeaweedFS's master makes room when it is first asked for it, and looks again 200 ms later: each test with
+    a bucket of its own would wait.
+    """
+    if os.environ.get(NAMED) or not is_seaweedfs(url):
+        return
+    master = int(url.rpartition(":")[2]) + 1  # as `_start` has it
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", master)) as connection:
+        connection.request("GET", f"/vol/grow?collection={bucket}&count=1")
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
 
 
 class Door:
@@ -140,12 +157,13 @@ def _start(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
         "s3.port.lance": 0,
     }
     # Keys of AWS in the environment would be those of its administrator; ~/.seaweedfs is somebody else's.
+    # And of the seven volumes that each new bucket would have, one is used.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WEED_"))}
     with log.open("ab") as out:
         weed = subprocess.Popen(
             [WEED, "server", *(f"-{name}={value}" for name, value in settings.items())],
             cwd=folder,
-            env={**kept, "HOME": str(folder)},
+            env={**kept, "HOME": str(folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -154,16 +172,15 @@ def _start(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
 
 
 def _free_ports(n: int) -> list[int]:
-    """Ports that nobody has, each with the one 10,000 above it, where its servers speak among themselves.
+    """Ports that nobody has, one behind the other, each with the one 10,000 above it: servers speak there.
 
     All below those that the system gives to whoever connects to something.
     """
-    found: list[int] = []
-    while len(found) < n:
-        port = random.randrange(10_000, 22_000)
-        if port not in found and all(_is_free(one) for one in (port, port + 10_000)):
-            found.append(port)
-    return found
+    while True:
+        first = random.randrange(10_000, 22_000 - n)
+        ports = list(range(first, first + n))
+        if all(_is_free(each) for port in ports for each in (port, port + 10_000)):
+            return ports
 
 
 def _is_free(port: int) -> bool:

@@ -223,13 +223,15 @@ def s3(store: Store, session: boto3.Session):
 
 
 @pytest.fixture
-def make_bucket(s3) -> Iterator[Callable[..., Bucket]]:
+def make_bucket(s3, store: Store) -> Iterator[Callable[..., Bucket]]:
     """Make buckets of this test alone: ``make_bucket(prefix="x/")``. They are gone after it."""
     made: list[tuple[str, bool]] = []
 
     def make(*, prefix: str = "", versioned: bool = False) -> Bucket:
         name = f"test-{secrets.token_hex(8)}"
         s3.create_bucket(Bucket=name)
+        if store.name == "real":
+            checking_store.make_room(store.endpoint_url, name)
         if versioned:
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         made.append((name, versioned))

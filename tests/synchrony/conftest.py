@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import checking_store
 import pytest
 
 from upload_client import Bucket
@@ -140,6 +141,7 @@ def real_bucket(real_s3, session):
     client = s3_client(session, _Where(real_s3), pool=64)
     made = Bucket(f"test-{secrets.token_hex(8)}", prefix="team/trees/", client=client)
     client.create_bucket(Bucket=made.name)
+    checking_store.make_room(real_s3, made.name)
     yield made
     for key in made.ls():
         made.rm(key)

@@ -13,6 +13,7 @@ import threading
 import uuid
 
 import boto3
+import checking_store
 import pytest
 from both_stores import MOTO
 from late import late
@@ -164,6 +165,7 @@ def new_bucket(url, prefix="landing/"):
     client = make_client(url)
     name = f"transfer-{uuid.uuid4().hex[:12]}"
     client.create_bucket(Bucket=name)
+    checking_store.make_room(url, name)
     return Bucket(name, prefix=prefix, client=client)
 
 
