@@ -296,6 +296,20 @@ def test_a_listing_of_many_pages_is_whole(bucket):
     assert pages == [10, 10, 5]
 
 
+def test_one_name_is_enough_to_know_that_something_is_there(bucket):
+    found = []
+    bucket.client.meta.events.register(
+        "after-call.s3.ListObjectsV2", lambda parsed, **_: found.append(parsed["KeyCount"])
+    )
+    assert bucket.is_empty()
+    for n in range(3):
+        bucket.put(f"a/{n}", b"")
+    assert not bucket.is_empty()
+    assert not bucket.is_empty("a/")
+    assert bucket.is_empty("b")
+    assert found == [0, 1, 1, 0]
+
+
 def test_the_table_has_its_types_even_when_empty(bucket):
     types = {"key": "str", "size": "int64", "etag": "str", "last_modified": "datetime64[ns, UTC]"}
     assert bucket.df().dtypes.astype(str).to_dict() == types

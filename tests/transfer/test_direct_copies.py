@@ -12,6 +12,7 @@ from upload_client.s3.bucket import Bucket
 from upload_client.s3.direct import DirectWire, carry
 from upload_client.s3.wire import Answer, CopyObject, DeleteObject, GetRange
 from upload_client.transfer import DataRoot, TransferTask, send_files
+from upload_client.transfer.copy import copy_whole
 
 COPY = CopyObject("from/ü +%", "e1", "to", None)
 RESULT = (
@@ -165,3 +166,40 @@ def test_small_objects_are_copied_without_boto3(store):
     assert all(outcome.ok and outcome.crc32 for outcome in outcomes), outcomes
     assert len(asked) == 1  # from which the way there was learned; it was not sent
     assert {info.key: info.size for info in destination.list()} == {f"b/{row}": row for row in range(40)}
+
+
+MD5 = "0cc175b9c0f1b6a831c399e269772661"
+
+
+def asked_of_a_copy(task: TransferTask, copied: Answer, *, md5_proves: bool) -> tuple[list[str], str]:
+    """The requests that a copy takes, and the CRC32 of its outcome; the store says one where it is asked."""
+    steps = copy_whole(task, 1, task.source_etag or "", md5_proves=md5_proves)
+    asked = []
+    try:
+        request = next(steps)
+        while True:
+            asked.append(type(request).__name__)
+            told = Answer(200, etag=copied.etag, crc32="yH2GHg==", size=1)
+            request = steps.send(copied if isinstance(request, CopyObject) else told)
+    except StopIteration as end:
+        return asked, end.value.crc32
+
+
+@pytest.mark.parametrize(
+    ("source", "copy", "said", "checksum", "md5_proves", "asked"),
+    [
+        (MD5, MD5, None, None, True, ["CopyObject"]),
+        (MD5, MD5, "yH2GHg==", None, True, ["CopyObject"]),
+        (MD5, MD5, None, None, False, ["CopyObject", "HeadObject"]),
+        (MD5, MD5, None, "yH2GHg==", True, ["CopyObject", "HeadObject"]),
+        (MD5, MD5[::-1], None, None, True, ["CopyObject", "HeadObject"]),
+        (f"{MD5}-1", f"{MD5}-1", None, None, True, ["CopyObject", "HeadObject"]),
+    ],
+)
+def test_a_copy_is_looked_at_unless_the_md5_of_both_ends_proves_it(
+    source, copy, said, checksum, md5_proves, asked
+):
+    task = TransferTask(0, "a", "a", "b", size=1, checksum=checksum, source_etag=source)
+    found, crc32 = asked_of_a_copy(task, Answer(200, etag=copy, crc32=said), md5_proves=md5_proves)
+    assert found == asked
+    assert crc32 == ("" if found == ["CopyObject"] and said is None else "yH2GHg==")

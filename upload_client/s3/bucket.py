@@ -431,6 +431,16 @@ class Bucket:
                 if key.startswith(own):
                     yield ObjectInfo(key[len(own) :], size, etag, last_modified)
 
+    def is_empty(self, prefix: str = "") -> bool:
+        """Find out whether no key starts with `prefix`, by a listing of one.
+
+        Args:
+            prefix: Relative to the bucket's own prefix.
+        """
+        own = self.prefix
+        pages = self._pages(prefix, page_size=1)
+        return not any(entry.key.startswith(own) for _, entries in pages for entry in entries)
+
     def ls(self, prefix: str = "", *, recursive: bool = True) -> tuple[str, ...]:
         """List keys that start with `prefix`.
 
@@ -450,13 +460,20 @@ class Bucket:
         return tuple(sorted(key[len(self.prefix) :] for key in found if key.startswith(self.prefix)))
 
     def _pages(
-        self, prefix: str, *, start_after: str | None = None, delimiter: str | None = None
+        self,
+        prefix: str,
+        *,
+        start_after: str | None = None,
+        delimiter: str | None = None,
+        page_size: int | None = None,
     ) -> Iterator[tuple[Mapping[str, Any], Sequence[listing.Entry]]]:
         options: dict[str, Any] = {}
         if start_after is not None:
             options["StartAfter"] = self.prefix + start_after
         if delimiter is not None:
             options["Delimiter"] = delimiter
+        if page_size is not None:
+            options["MaxKeys"] = page_size
         with store_errors(f"LIST {self.prefix}{prefix}"):
             pages = listing.pages(self.client, Bucket=self.name, Prefix=self.prefix + prefix, **options)
             for page, entries in pages:

@@ -21,7 +21,7 @@ from upload_client.core.ours import LEFT_OVER, LOOKED_AT, Kind, is_ours
 from upload_client.errors import UsageError
 from upload_client.support import failpoints
 
-__all__ = ["FORCE", "check_free", "claim", "ends_of", "keep_others", "naming", "replacing"]
+__all__ = ["FORCE", "check_free", "claim", "claimed", "ends_of", "keep_others", "naming", "replacing"]
 
 FORCE = "Name another file, or write over it with --force."
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -39,21 +39,26 @@ def claim(path: str) -> int:
     Raises:
         OSError: it cannot be opened; EBUSY: another process is writing it.
     """
+    return claimed(path)[0]
+
+
+def claimed(path: str) -> tuple[int, os.stat_result]:
+    """The same, and the file's status once it is claimed: of many files, it is not asked for twice."""
     while True:
         more = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | more, 0o666)
         try:
             if fcntl is None:
-                return fd
+                return fd, os.fstat(fd)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise OSError(errno.EBUSY, "another process is writing this file") from None
             except OSError:
-                return fd  # a file system without such locks
+                return fd, os.fstat(fd)  # a file system without such locks
             here, there = os.fstat(fd), os.stat(path)  # noqa: PTH116 - once a file
             if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
-                return fd
+                return fd, here
         except FileNotFoundError:
             pass  # it was renamed meanwhile
         except BaseException:

@@ -80,18 +80,19 @@ class Flusher:
             self._known[device] = type_of(device) in _KNOWN
         return self._known[device]
 
-    def flush(self, fds: Sequence[int]) -> list[OSError | None]:
+    def flush(self, fds: Sequence[int], devices: Sequence[int] | None = None) -> list[OSError | None]:
         """Bring files to the disk that have been written since they were opened, in this order.
 
         Args:
             fds: open files.
+            devices: of each, where they are known.
 
         Returns:
             For each, why it is not on the disk; None: it is.
         """
         by_device: dict[int, list[int]] = {}
-        for fd in fds:
-            by_device.setdefault(os.fstat(fd).st_dev, []).append(fd)
+        for fd, device in zip(fds, devices or [os.fstat(fd).st_dev for fd in fds], strict=True):
+            by_device.setdefault(device, []).append(fd)
         done: set[int] = set()
         for device, some in by_device.items():
             if len(some) >= _FEW and self.takes(device) and self._together(device, some[0]):

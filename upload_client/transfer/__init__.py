@@ -6,15 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Unpack
 
+from upload_client.support.late_names import late_names
 from upload_client.support.local_file import FileRefused, Fingerprint, LocalFile
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
-from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
 from upload_client.transfer.task import TransferOptions, TransferOutcome, TransferTask
 
 if TYPE_CHECKING:
     from upload_client.core.files import ClientFile
     from upload_client.s3.bucket import Bucket
+    from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
+else:
+    # Only where another machine sends: loading it takes as long as fetching fifty files.
+    _HOME = dict.fromkeys(("ExecutorEngine", "LockSeen", "Place"), "executor")
+    __getattr__, __dir__ = late_names(__name__, _HOME)
 
 __all__ = [
     "DataRoot",
@@ -78,7 +83,9 @@ def send_files(
     if executor is None:
         running = TransferEngine(source, destination, **options)
     else:
-        running = ExecutorEngine(executor, source, destination, **options)
+        from upload_client.transfer.executor import ExecutorEngine as Elsewhere  # noqa: PLC0415 - see above
+
+        running = Elsewhere(executor, source, destination, **options)
     try:
         more = True
         told = 0

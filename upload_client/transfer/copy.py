@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
+from upload_client.core.data_sync import md5_of
 from upload_client.core.forms import is_etag
 from upload_client.core.parts import MULTIPART_COPY_LIMIT
 from upload_client.s3.wire import (
@@ -54,9 +55,21 @@ def look_up(task: TransferTask) -> Steps[Answer]:
 
 
 def copy_whole(
-    task: TransferTask, size: int, source_etag: str, sha256: str | None = None
+    task: TransferTask,
+    size: int,
+    source_etag: str,
+    sha256: str | None = None,
+    *,
+    md5_proves: bool = False,
 ) -> Steps[TransferOutcome]:
-    """Copy an object of at most 5 GiB in one request; `sha256` is what the store says of the source.
+    """Copy an object of at most 5 GiB in one request.
+
+    Args:
+        task: which.
+        size: bytes of the source.
+        source_etag: of it.
+        sha256: what the store says of it.
+        md5_proves: the same MD5 as ETag at both ends proves the copy; see `TransferEngine`.
 
     Raises:
         FileRefused: It has changed, or is not what the index says.
@@ -71,7 +84,9 @@ def copy_whole(
     if not answer.ok:
         raise NotTaken(answer)
     crc32 = answer.crc32
-    if crc32 is None:
+    if crc32 is None and md5_proves and task.checksum is None and answer.etag == md5_of(source_etag):
+        crc32 = ""
+    elif crc32 is None:
         crc32 = yield from _checksum(task.key, answer.etag)
     if task.checksum is not None and task.checksum != crc32:
         # It is not taken back: a provider may hold no right to delete, and a delete that is carried out late

@@ -42,7 +42,7 @@ from upload_client.s3.multiplexer import Job, Multiplexer
 from upload_client.s3.route import NoRoute
 from upload_client.s3.wire import Answer, GetObject, GetRange
 from upload_client.support import failpoints
-from upload_client.support.atomic import claim
+from upload_client.support.atomic import claim, claimed
 from upload_client.support.file_names import on_disk
 from upload_client.support.flushing import Flusher, flush_one
 from upload_client.support.own_limits import connections
@@ -65,9 +65,9 @@ _FETCHERS: Final = 8
 _BLOCK: Final = 256 * 1024
 _UNWRITTEN: Final = 16  # files that have come and are not on the disk
 _CONNECTIONS: Final = 256
-_TOGETHER: Final = 256  # small files that are written, open, and not on the disk
+_TOGETHER: Final = 1024  # small files that are written, open, and not on the disk
 _ENOUGH: Final = _TOGETHER // 2  # of these, to bring them there
-_GATHERED: Final = 0.02  # seconds: for so long fewer are waited for
+_GATHERED: Final = 0.05  # seconds: for so long fewer are waited for
 _LOOK: Final = 0.2  # seconds between two looks whether it was stopped
 _LARGE: Final = 6  # objects in ranges at once
 _TRIES: Final = 8
@@ -176,6 +176,7 @@ class _Written(NamedTuple):
     temporary: str
     crc32: str
     fd: int
+    device: int
 
 
 class _FileSink:
@@ -367,7 +368,8 @@ class _Fetching:
             written, outcomes = self._put_down(batch)
             if self._together:
                 self._written.extend(written)
-                if len(self._written) >= self._enough_written:
+                last = self._multiplexer is None or not self._multiplexer.flying
+                if last or len(self._written) >= self._enough_written:
                     self._enough.set()
                 self._flushing.submit(self._settle_written)
             else:
@@ -377,10 +379,14 @@ class _Fetching:
         except BaseException as error:  # noqa: BLE001 - whoever waits is told
             self._ended.put(error)
         finally:
-            with self._lock:
-                self._held -= sum(task.size for task, _, _ in batch)
-            if self._multiplexer is not None:
-                self._multiplexer.wake()
+            self._let_go(sum(task.size for task, _, _ in batch))
+
+    def _let_go(self, n_bytes: int) -> None:
+        """Content is held in memory no more: whoever waited for room goes on."""
+        with self._lock:
+            held, self._held = self._held, self._held - n_bytes
+        if self._multiplexer is not None and self._multiplexer.memory + held > _HELD:
+            self._multiplexer.wake()
 
     def _put_down(
         self, batch: list[tuple[FetchTask, bytes | bytearray, str]]
@@ -397,22 +403,22 @@ class _Fetching:
                     raise _Stopped
             try:
                 temporary = self._temporary(task)
-                fd = claim(temporary)
-                status = os.fstat(fd)
+                fd, status = claimed(temporary)
                 if status.st_size:
                     os.ftruncate(fd, 0)
                 if self._device is None:
                     self._device = status.st_dev
                     self._together = self._flusher.takes(status.st_dev)
                 _write_all(fd, body, 0)
-                self._date(fd, temporary)
+                if not self._not_before_ns <= status.st_mtime_ns <= time.time_ns():
+                    self._date(fd, temporary)  # else it was made just now, and written after that
             except (OSError, UnicodeEncodeError) as error:
                 self._open_files.release()
                 outcomes.append(_failure(task, error))
                 if fd >= 0:
                     _drop(temporary, fd)
             else:
-                written.append(_Written(task, temporary, crc32, fd))
+                written.append(_Written(task, temporary, crc32, fd, status.st_dev))
         return written, outcomes
 
     def _settle_written(self) -> None:
@@ -432,7 +438,8 @@ class _Fetching:
                     _drop(each.temporary, each.fd)
                     self._open_files.release()
                 return
-            outcomes = self._settle(written, self._flusher.flush([each.fd for each in written]))
+            problems = self._flusher.flush([each.fd for each in written], [each.device for each in written])
+            outcomes = self._settle(written, problems)
             assert self._device is not None
             self._together = self._flusher.takes(self._device)
             self._ended.put(outcomes)
@@ -442,7 +449,7 @@ class _Fetching:
     def _settle(self, written: list[_Written], problems: list[OSError | None]) -> list[FetchOutcome]:
         """Give small files their names, as far as they are on the disk."""
         outcomes: list[FetchOutcome] = []
-        for (task, temporary, crc32, fd), problem in zip(written, problems, strict=True):
+        for (task, temporary, crc32, fd, _), problem in zip(written, problems, strict=True):
             try:
                 self._rename(task, temporary, fd, problem)
             except OSError as error:
@@ -484,11 +491,11 @@ class _Fetching:
 
     def _temporary(self, task: FetchTask, what: str = "") -> str:
         """The name of a file until it is whole: the same one in each run, for the same object."""
-        folder, _, _ = on_disk(task.path).rpartition(os.sep)
-        folder = task.folder or folder
-        for one in {folder, os.path.dirname(on_disk(task.path))}:  # noqa: PTH120 - once a file
+        own = on_disk(task.path).rpartition(os.sep)[0] or os.sep
+        folder = task.folder or own
+        for one in (folder, own):
             if one not in self._folders:
-                os.makedirs(one or os.sep, exist_ok=True)  # noqa: PTH103
+                os.makedirs(one, exist_ok=True)  # noqa: PTH103
                 self._folders.add(one)
         name = f"{self._source}\0{task.key}\0{task.etag}\0{task.size}\0{task.path}\0{what}"
         digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]

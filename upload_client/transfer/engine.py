@@ -27,7 +27,6 @@ from typing import Any, Literal
 from upload_client.core.parts import DEFAULT_PART
 from upload_client.core.rate import RateLimit
 from upload_client.errors import DeliveryError
-from upload_client.events import InFlight
 from upload_client.s3 import etag_form
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.concurrency import MOST, Concurrency
@@ -96,6 +95,8 @@ class TransferEngine:
         max_rate: Bytes a second, over all connections together; None: no cap.
         no_parts: Why files go in one request each, of 5 GiB at the most; empty: large ones go in parts.
         bare_etags: Name ETags in conditions without quotes, as the store wants it.
+        md5_proves: Take a copy for proven whose ETag is the MD5 that its source's is, and do not ask for the
+            CRC32 that the store has not said: the outcome has none then.
         md5: Have the store verify the MD5 of what arrives, in place of the CRC32, which it does not look at.
         read_back: Read each file back that goes in one request, as the store verifies neither.
         wire: What carries requests, in place of the one `engine` names.
@@ -122,6 +123,7 @@ class TransferEngine:
         md5: bool = False,
         read_back: bool = False,
         bare_etags: bool = False,
+        md5_proves: bool = False,
         wire: Wire | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
@@ -145,6 +147,7 @@ class TransferEngine:
             no_parts=no_parts,
             md5=md5,
             read_back=read_back,
+            md5_proves=md5_proves,
             memory=self._memory,
             scarce=self._throttled,
         )
@@ -212,6 +215,8 @@ class TransferEngine:
 
     def progress(self, most: int) -> TransferProgress:
         """The progress at this moment, with up to `most` of the files on their way. From any thread."""
+        from upload_client.events import InFlight  # noqa: PLC0415 - a third of what the engine takes to load
+
         with self._lock:
             runs = list(self._runs)
             whole = {job.about for job in self._driven if isinstance(job.about, TransferTask)}

@@ -48,6 +48,7 @@ class FileSteps:
         no_parts: Why files go in one request each; empty: large ones go in parts.
         md5: Have the store verify the MD5 of what arrives.
         read_back: Read each file back that goes in one request.
+        md5_proves: Do not ask for the CRC32 of a copy that its ETag proves.
         memory: Says how many bytes of content may be held at once.
         scarce: Called when a file cannot be opened for now, as this process has too many open.
     """
@@ -62,6 +63,7 @@ class FileSteps:
         no_parts: str,
         md5: bool,
         read_back: bool,
+        md5_proves: bool,
         memory: Callable[[], int],
         scarce: Callable[[], None],
     ) -> None:
@@ -73,6 +75,7 @@ class FileSteps:
         self._no_parts = no_parts
         self._md5 = md5
         self._read_back = read_back
+        self._md5_proves = md5_proves
         self._buffers = Buffers(memory)
         self._scarce = scarce
         self._left_over: dict[str, str] = {}
@@ -140,7 +143,7 @@ class FileSteps:
                 sha256 = said.hex()
             task = task._replace(digests=unproven)
         if size <= MULTIPART_COPY_LIMIT:
-            return (yield from copy_whole(task, size, etag, sha256))
+            return (yield from copy_whole(task, size, etag, sha256, md5_proves=self._md5_proves))
         self._check_parts()
         parted = PartedCopy(self._with_left_over(task), size, etag, sha256=sha256)
         yield from parted.begin()

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 from upload_client.core.answers import Meaning
 from upload_client.core.codes import FileCode
 from upload_client.errors import LoginRefused
-from upload_client.events import InFlight
 from upload_client.s3.request_log import with_request_id
 from upload_client.s3.skew import clock_and_hint
 from upload_client.s3.wire import Answer
 from upload_client.support.local_file import FileRefused
 from upload_client.support.secrets import without_secrets
+
+if TYPE_CHECKING:
+    from upload_client.events import InFlight
 
 __all__ = [
     "Engine",
@@ -50,6 +52,7 @@ class TransferOptions(TypedDict, total=False):
     md5: bool
     read_back: bool
     bare_etags: bool
+    md5_proves: bool
 
 
 class TransferTask(NamedTuple):
@@ -94,7 +97,7 @@ class TransferOutcome(NamedTuple):
     Attributes:
         ok: S3 has acknowledged the whole of it, checksum included.
         size: Bytes of the object.
-        crc32: Of the whole object, base64.
+        crc32: Of the whole object, base64; empty where a copy's ETag has proven it.
         etag: Of the object, without quotes.
         mtime_ns: Of the local file as it was sent.
         source_etag: Of the source object as it was copied (without quotes); `source_version` likewise.

@@ -670,7 +670,7 @@ def test_no_small_file_has_its_name_before_it_is_on_the_disk(
     monkeypatch.setattr(os, "replace", rename)
     monkeypatch.setattr(download, "flush_one", lambda fd: bring([fd])[0])
     monkeypatch.setattr(download.Flusher, "takes", lambda *_: together)
-    monkeypatch.setattr(download.Flusher, "flush", lambda _, fds: bring(fds))
+    monkeypatch.setattr(download.Flusher, "flush", lambda _, fds, devices: bring(fds))
     with pytest.raises(SyncFailed, match=r"1 of 40 files.*07: cannot be written here: the disk is broken"):
         world.sync(world.uri("src/"), world.path("dst/"))
     # Of the one that is not on the disk, nothing is left.
@@ -706,6 +706,31 @@ def test_a_fault_while_small_files_are_brought_to_the_disk_ends_the_sync_and_lea
     with pytest.raises(DeliveryError, match="nobody foresaw it"):
         world.sync(world.uri("src/"), world.path("dst/"))
     assert not any(thread.name.startswith("fetch") for thread in threading.enumerate())
+
+
+@pytest.mark.usefixtures("store")
+def test_a_file_at_the_root_is_written_there_and_not_where_the_process_is() -> None:
+    fetching = SimpleNamespace(_source="s3://bucket/", _folders=set())
+    task = download.FetchTask(0, "key", 1, "etag", "/data.bin")
+    assert Path(download._Fetching._temporary(fetching, task)).parent == Path("/")
+
+
+def test_only_a_move_asks_about_copies_that_their_etag_proves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("src/a", "one")
+    asked: list[bool] = []
+    real = module.send_files
+
+    def send(*given, **options):
+        asked.append(options["md5_proves"])
+        return real(*given, **options)
+
+    monkeypatch.setattr(module, "send_files", send)
+    world.sync(world.uri("src/"), world.uri("dst/", world.other))
+    world.sync(world.uri("src/"), world.uri("moved/", world.other), retain_source_data=False)
+    assert asked == [True, False]
+    assert world.objects(world.other) == {"dst/a": "one", "moved/a": "one"}
 
 
 _FETCH_WITH_FEW_FILES = """

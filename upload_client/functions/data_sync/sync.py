@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -314,7 +313,7 @@ class _Sync:
             is_file = head_s3(source, bucket) is not None
             if not is_file:
                 source = source.folder()
-                if not _has_objects(source):
+                if repeat_while_lost(source.open().is_empty):
                     self._source_missing(f"{source.uri} does not exist, neither as an object nor as a folder")
                     return None
         return source, self._goal(source, is_file=is_file), is_file
@@ -708,7 +707,10 @@ class _Sync:
             )
             again: list[_Sending] = []
             failures = []
-            for outcome in send_files(tasks, root, destination, n_threads=self.request.max_concurrency):
+            sent = send_files(
+                tasks, root, destination, n_threads=self.request.max_concurrency, md5_proves=not keeps
+            )
+            for outcome in sent:
                 item = left[outcome.row].item
                 if outcome.ok:
                     self._sent(outcome.size)
@@ -828,13 +830,14 @@ class _Sync:
                 if isinstance(place, S3Place):
                     raise UsageError("custom_tmp_dir is a folder of this machine")
                 folder = place.path
+        root = os.path.join(target.path, "")
         tasks = (
             FetchTask(
                 row,
                 item.path,
                 item.source.size,
                 item.source.etag,
-                os.path.join(target.path, item.path) if item.path else target.path,
+                root + item.path if item.path else target.path,
                 folder,
             )
             for row, item in enumerate(plan.send)
@@ -1153,11 +1156,6 @@ def _folders_of(path: str) -> Iterator[str]:
 def _unpacked(packed: bytes) -> Facts:
     size, modified = _FACTS.unpack_from(packed)
     return Facts(size, modified, packed[_FACTS.size :].decode())
-
-
-def _has_objects(folder: S3Place) -> bool:
-    bucket = folder.open()
-    return bool(repeat_while_lost(lambda: list(islice(bucket.list(), 1))))
 
 
 def _changed_since(path: str, moment: float) -> bool:
