@@ -20,6 +20,7 @@ from upload_client.expectations.document import load
 from upload_client.expectations.expected import Expected
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.clients import s3_client
+from upload_client.s3.wire import Answer, GetObject
 from upload_client.validator import checks, opening
 from upload_client.validator.checks import Abandoned, Checker
 from upload_client.validator.opening import format_of
@@ -184,6 +185,33 @@ def test_where_the_store_has_no_checksum_damage_is_named_as_such(landing, checke
     judgement = checker.judge(path, announced)
     assert judgement.status == "failure"
     assert judgement.message.startswith("its content has CRC32 ")
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\n3,4,5\n"])
+def test_content_that_was_summed_on_the_way_is_not_summed_again(landing, checker, monkeypatch, end):
+    data = b"a,b\n1,2" + end
+    upload = send(landing, "a.csv", data)
+    other = checksums.encode(checksums.crc32(b"other"))
+    monkeypatch.setattr(checksums, "crc32", None)
+    for summed, said in (
+        (upload.crc32, "3 fields" if end != b"\n" else ""),
+        (other, f"content has CRC32 {other}"),
+    ):
+        steps = checker.steps("a.csv", upload)
+        assert isinstance(next(steps), GetObject)
+        answer = Answer(
+            200,
+            etag=upload.etag,
+            crc32=upload.crc32,
+            size=len(data),
+            body=bytearray(data),
+            body_crc32=summed,
+        )
+        with pytest.raises(StopIteration) as ended:
+            steps.send(answer)
+        judgement = ended.value.value
+        assert said in judgement.message
+        assert (judgement.status == "ok") is (said == "")
 
 
 def test_a_text_that_does_not_open_is_a_failure_with_what_was_found(landing, checker):

@@ -760,6 +760,7 @@ def _found(
     if not said or not is_crc32(said) or headers.get(b"x-amz-checksum-type") == b"COMPOSITE":
         said = None  # none of the whole object
     size = int(length)
+    found = None
     if isinstance(request, GetObject) and size == came and said is not None:
         found = checksums.encode(checksums.crc32(body) if sink is None else sink.crc32)
         if found != said:
@@ -770,6 +771,7 @@ def _found(
         crc32=said,
         size=size,
         body=body,
+        body_crc32=found,
         request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
         host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
     )

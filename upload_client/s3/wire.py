@@ -283,6 +283,7 @@ class Answer:
         digests: Other checksums of a source object, by algorithm, as far as the store says them.
         request_id: Under which the store's own logs have the request; `host_id` likewise.
         body: Content that was asked for, unless a sink took it. Where the store says its CRC32, it has it.
+        body_crc32: Of the body, base64, where it was computed on the way.
     """
 
     status: int
@@ -301,6 +302,7 @@ class Answer:
     request_id: str = ""
     host_id: str = ""
     body: bytes | bytearray = b""
+    body_crc32: str | None = None
 
     @property
     def ok(self) -> bool:

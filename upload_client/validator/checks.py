@@ -237,11 +237,11 @@ class Checker:
                 why = self._read_through(path, announced, reading, promised)
                 _note_digests(checks, announced, promised)
             elif content is not None:
-                _compare_content(checksums.encode(checksums.crc32(content)), announced)
+                _compare_content(answer.body_crc32 or checksums.encode(checksums.crc32(content)), announced)
                 _compare_digests(partial(_digest, content), announced, promised)
                 _note_digests(checks, announced, promised)
                 if reading.kind in TEXT_FORMATS:
-                    why = _open(reading.kind, io.BytesIO(content))
+                    why = _open(reading.kind, cast("BinaryIO", _InMemory(content)))
             found = Found(found.size, announced.crc32, found.etag)
             if reading.elsewhere:
                 yield MayWait()
@@ -340,6 +340,7 @@ class Checker:
             if answer.size <= request.most:
                 answer.body = bytearray()
                 stream.read_on(answer.body)
+                answer.body_crc32 = stream.crc32
         return answer
 
     def _read_through(
@@ -492,6 +493,20 @@ class Stream(io.RawIOBase):
 
     def __exit__(self, *_: object) -> None:
         self._body.close()
+
+
+class _InMemory:
+    """A file in memory, read without a copy of the whole, as `io.BytesIO` makes one of a bytearray."""
+
+    def __init__(self, content: bytes | bytearray) -> None:
+        self._content = memoryview(content)
+        self._at = 0
+
+    def read(self, n: int) -> bytes:
+        """The next bytes, up to so many."""
+        begin = self._at
+        self._at = min(begin + n, len(self._content))
+        return bytes(self._content[begin : self._at])
 
 
 def _found(answer: Answer) -> Found | None:

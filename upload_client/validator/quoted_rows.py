@@ -7,6 +7,8 @@ JSON. A quote within a field is two of them (RFC 4180), which leave that as it w
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,23 @@ __all__ = ["rows_at_beginning"]
 _Words = npt.NDArray[np.uint64]
 _ONE, _LAST = np.uint64(1), np.uint64(63)
 _WORD = 64
+_PIECE = 1024  # words, so that what is made of them stays near the processor
+
+
+class _Room(threading.local):
+    """Memory that a thread uses again and again: to get it anew takes longer than what is done in it."""
+
+    def __init__(self) -> None:
+        self._bytes = np.empty(0, np.bool_)
+
+    def of(self, n: int) -> npt.NDArray[np.bool_]:
+        """So many bytes."""
+        if n > len(self._bytes):
+            self._bytes = np.empty(n, np.bool_)
+        return self._bytes[:n]
+
+
+_room = _Room()
 
 
 def rows_at_beginning(data: bytes, delimiter: str, width: int, *, whole: bool) -> tuple[int, int] | None:
@@ -31,10 +50,17 @@ def rows_at_beginning(data: bytes, delimiter: str, width: int, *, whole: bool) -
         a closer look: there are no rows, or one has another number of fields, or is empty, or has a quote
         that is neither around its field nor doubled within, or a carriage return that no line feed follows.
     """
-    characters = np.frombuffer(data + bytes(-len(data) % _WORD), np.uint8)
-    quotes = _bits(characters, '"')
-    line_ends = _bits(characters, "\n")
-    ends = _bits(characters, delimiter) | line_ends
+    characters = np.frombuffer(data, np.uint8)
+    is_one = _room.of(-(-len(data) // _WORD) * _WORD)
+    is_one[len(data) :] = False
+
+    def bits(one: str) -> _Words:
+        """A bit for each byte that is this character, the first the lowest."""
+        np.equal(characters, ord(one), out=is_one[: len(data)])
+        return np.packbits(is_one, bitorder="little").view(np.dtype("<u8"))
+
+    quotes, line_ends = bits('"'), bits("\n")
+    ends = bits(delimiter) | line_ends
     within = _odd_so_far(quotes)  # from a quote that opens to the byte before the one that closes
     end = len(data) if whole else _last(line_ends & ~within) + 1
     word, bit = divmod(end - 1, _WORD)
@@ -46,7 +72,7 @@ def rows_at_beginning(data: bytes, delimiter: str, width: int, *, whole: bool) -
     ends &= rows
     beside = ends | quotes
     if b"\r" in data:
-        returns = _bits(characters, "\r") & rows
+        returns = bits("\r") & rows
         if (returns & ~_moved_back(line_ends)).any():
             return None
         beside |= returns
@@ -57,20 +83,25 @@ def rows_at_beginning(data: bytes, delimiter: str, width: int, *, whole: bool) -
     behind[word] |= last
     if (opens & ~before).any() or (closes & ~behind).any():
         return None
-    apart = np.flatnonzero(np.unpackbits((ends & ~within).view(np.uint8), bitorder="little").view(np.bool_))
+    apart = ends & ~within
+    n_rows = _n(apart & line_ends)
+    n_lines = n_rows + (_n(line_ends & rows & within) if (line_ends & rows & within).any() else 0)
     cut = data[end - 1] != ord("\n")  # the last row has no end
-    n_rows = _n(line_ends & ends & ~within) + cut
-    if len(apart) != width * n_rows - cut:
-        return None
-    # There are as many ends of lines as of rows of this width: where these all are some, nothing else is one.
-    if (characters[apart[width - 1 :: width]] != ord("\n")).any():
-        return None
-    return end, _n(line_ends & ends)
+    n_apart = _n_of_rows(characters, apart, width)
+    return (end, n_lines) if n_apart == width * (n_rows + cut) - cut else None
 
 
-def _bits(characters: npt.NDArray[np.uint8], one: str) -> _Words:
-    """A bit for each byte that is this character, the first the lowest."""
-    return np.packbits(characters == ord(one), bitorder="little").view(np.dtype("<u8"))
+def _n_of_rows(characters: npt.NDArray[np.uint8], apart: _Words, width: int) -> int:
+    """Count the ends of fields and lines; -1: one that would end a row of this width is no end of a line."""
+    n = 0
+    for first in range(0, len(apart), _PIECE):
+        piece = apart[first : first + _PIECE].view(np.uint8)
+        places = np.flatnonzero(np.unpackbits(piece, bitorder="little").view(np.bool_))
+        last_of_rows = characters[first * _WORD :][places[width - 1 - n % width :: width]]
+        if (last_of_rows != ord("\n")).any():
+            return -1
+        n += len(places)
+    return n
 
 
 def _odd_so_far(bits: _Words) -> _Words:
