@@ -1,7 +1,7 @@
 r"""Makes the files in ``stored``: by the libraries of their fields, which the tests do not ask for.
 
     pip install eccodes==2.50.0 mcap==1.6.0 uproot==5.7.7 cdflib==1.3.16 psims==1.4.0 \
-        fpdf2==2.8.9 pikepdf==10.18.0
+        fpdf2==2.8.9 pikepdf==10.18.0 fastavro==1.13.1 scipy==1.17.1 pyhdf==0.11.7 py7zr==1.1.4
     python tests/corpus/make_stored.py
 
 They are small, and kept, so that the tests open what these libraries have written wherever they run.
@@ -98,9 +98,53 @@ def pdf() -> None:
         file.save("streams.pdf", object_stream_mode=pikepdf.ObjectStreamMode.generate)
 
 
+def avro() -> None:
+    import fastavro
+
+    schema = {
+        "type": "record",
+        "name": "r",
+        "fields": [{"name": "n", "type": "int"}, {"name": "t", "type": "string"}],
+    }
+    rows = [{"n": n, "t": f"text {n * 7919}"} for n in range(80)]
+    for name, codec in (("plain.avro", "null"), ("deflate.avro", "deflate"), ("snappy.avro", "snappy")):
+        with Path(name).open("wb") as file:
+            fastavro.writer(file, schema, rows, codec=codec, sync_interval=300)
+
+
+def matlab() -> None:
+    from scipy.io import savemat
+
+    content = {"a": np.arange(60.0).reshape(6, 10), "t": "a text", "s": {"x": 1}}
+    savemat("five.mat", content)
+    savemat("packed.mat", content, do_compression=True)
+    del content["s"]
+    savemat("four.mat", content, format="4")
+
+
+def hdf4() -> None:
+    from pyhdf.SD import SD, SDC
+
+    file = SD("four.hdf", SDC.WRITE | SDC.CREATE)
+    for name, packed in (("plain", False), ("packed", True)):
+        made = file.create(name, SDC.INT16, (20, 30))
+        if packed:
+            made.setcompress(SDC.COMP_DEFLATE, 5)
+        made[:] = np.arange(600, dtype="i2").reshape(20, 30)
+        made.endaccess()
+    file.end()
+
+
+def archives() -> None:
+    import py7zr
+
+    with py7zr.SevenZipFile("archive.7z", "w") as archive:
+        archive.writestr(bytes(range(256)) * 3, "a.bin")
+
+
 if __name__ == "__main__":
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     os.chdir(FOLDER)
-    for make in (grib, mcap, root, cdf, mzml, pdf):
+    for make in (grib, mcap, root, cdf, mzml, pdf, avro, matlab, hdf4, archives):
         make()

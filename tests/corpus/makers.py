@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
 import shutil
+import sqlite3
 import subprocess
 import tarfile
 import tempfile
@@ -103,10 +105,57 @@ def parquet(name: str) -> bytes:
     return file.getvalue()
 
 
-@makes("image.fits", "image.fits.gz")
+@makes("table.arrow", "table.arrows", "packed.feather", "table.orc")
+def arrow(name: str) -> bytes:
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({"a": list(range(5000)), "b": [f"text {n * 7919}" for n in range(5000)]})
+    file = io.BytesIO()
+    if name == "table.orc":
+        pytest.importorskip("pyarrow.orc").write_table(table, file, compression="zlib")
+        return file.getvalue()
+    how = pa.ipc.IpcWriteOptions(compression="zstd" if name == "packed.feather" else None)
+    make = pa.ipc.new_stream if name == "table.arrows" else pa.ipc.new_file
+    with make(file, table.schema, options=how) as writer:
+        writer.write_table(table, max_chunksize=1000)
+    return file.getvalue()
+
+
+@makes("tables.sqlite", "log.sqlite", "emptied.gpkg")
+def sqlite(name: str) -> bytes:
+    def write(path: str) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            if name == "log.sqlite":
+                database.execute("PRAGMA journal_mode = WAL")
+            database.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT CHECK (length(text) > 3))")
+            rows = [(f"text {n * 7919}",) for n in range(2000)]
+            database.executemany("INSERT INTO t (text) VALUES (?)", rows)
+            database.execute("CREATE INDEX i ON t (text)")
+            database.commit()
+            if name == "emptied.gpkg":
+                database.execute("DELETE FROM t WHERE n > 100")
+                database.commit()
+
+    return by_path(name, write)
+
+
+@makes("plain.xml", "wide.xml", "drawing.svg")
+def xml(name: str) -> bytes:
+    from xml.etree import ElementTree as ET
+
+    top = ET.Element("top", {"{http://example.org/a}b": "c"})
+    for n in range(300):
+        ET.SubElement(top, "row", {"n": str(n)}).text = "Grüße"
+    encoding = "utf-16" if name == "wide.xml" else "iso-8859-1"
+    return ET.tostring(top, encoding, xml_declaration=True)
+
+
+@makes("image.fits", "image.fits.gz", "image.fits.fz")
 def fits(name: str) -> bytes:
     np, fits = pytest.importorskip("numpy"), pytest.importorskip("astropy.io.fits")
     file = io.BytesIO()
+    if name.endswith("fz"):
+        fits.CompImageHDU(np.arange(9000, dtype="i4").reshape(90, 100)).writeto(file, checksum=True)
+        return file.getvalue()
     units = [fits.PrimaryHDU(), fits.ImageHDU(np.arange(9000, dtype="i4").reshape(90, 100))]
     fits.HDUList(units).writeto(file, checksum=True)
     return gzip.compress(file.getvalue()) if name.endswith("gz") else file.getvalue()
@@ -285,13 +334,19 @@ def tiff(name: str) -> bytes:
     return file.getvalue()
 
 
-@makes("picture.png", "picture.jpg", "moving.gif", "picture.webp", "picture.bmp")
+@makes(
+    "picture.png", "picture.jpg", "moving.gif", "picture.webp", "picture.bmp", "picture.jp2", "picture.j2k"
+)
 def picture(name: str) -> bytes:
     pillow = pytest.importorskip("PIL.Image")
     images = [pillow.frombytes("RGB", (60, 50), noise(9000, seed)) for seed in (1, 2)]
     more = {"save_all": True, "append_images": images[1:]} if name == "moving.gif" else {}
     file = io.BytesIO()
-    images[0].save(file, {"jpg": "JPEG"}.get(name[-3:], name.rpartition(".")[2]), **more)
+    images[0].save(
+        file,
+        {"jpg": "JPEG", "jp2": "JPEG2000", "j2k": "JPEG2000"}.get(name[-3:], name[-4:].lstrip(".")),
+        **more,
+    )
     return file.getvalue()
 
 

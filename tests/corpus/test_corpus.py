@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
+import sqlite3
 import struct
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from corpus.makers import MAKERS, cuts, flips, zeroed
+from corpus.makers import MAKERS, by_path, cuts, flips, zeroed
 from corpus.opened import opened
 from upload_client.expectations.findings import LibraryMissing, NotOpened
 
 WITHOUT_END = {
     *("table.csv", "calls.vcf", "reads.fastq"),  # a text ends anywhere; what is left are whole lines
-    *("image.fits", "pages.tif", "sparse.tar", "old-sparse.tar"),  # what is cut is padding
+    *("image.fits", "image.fits.fz", "pages.tif", "sparse.tar", "old-sparse.tar"),  # what is cut is padding
     *("plain.pdf", "streams.pdf", "rows.vot", "packed.vot"),  # the end of their last line
-    *("one.grib", "two.grib2"),  # each message has an end
+    *("one.grib", "two.grib2", "table.arrows"),  # each message has an end, and what follows may be missing
+    *("plain.xml", "wide.xml", "drawing.svg", "four.hdf"),  # a line break; bytes that are nobody's
     "tree.asdf",  # what is cut is the index of its blocks, which may be left out
     "moving.gif",  # some leave out the byte that ends it
+    *("four.mat", "five.mat", "packed.mat"),  # each element has an end
     "deflated.dcm",  # its last bytes are padding, or say again that it ends
     "points.laz",  # the table at its end is packed, and its length not told
 }
@@ -541,3 +545,74 @@ def test_a_large_array_in_an_archive_is_read_to_its_end_without_being_held(monke
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a.npy", whole[:-8])
     assert "the last 8 bytes of its values are missing" in opened("a.npz", file.getvalue())
+
+
+def test_a_database_whose_rows_break_its_own_rules_is_whole_and_one_with_a_torn_tree_is_not():
+    data = MAKERS["tables.sqlite"]()
+
+    def changed(path: str) -> None:
+        Path(path).write_bytes(data)
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.create_function("ours", 1, lambda value: value, deterministic=True)
+            database.execute("PRAGMA ignore_check_constraints = ON")
+            database.execute("UPDATE t SET text = 'x' WHERE n = 7")
+            database.execute("CREATE INDEX j ON t (ours(text))")  # of a function that nobody has elsewhere
+            database.commit()
+
+    assert opened("a.sqlite", by_path("a.sqlite", changed)) == ""
+    page = int.from_bytes(data[16:18])
+    for at in range(page, len(data), page):
+        assert "it is damaged" in opened("a.db", data[:at] + bytes(page) + data[at + page :])
+
+
+def test_what_is_called_db_or_mat_and_is_something_else_is_not_opened():
+    for name in ("a.db", "a.mat"):
+        assert opened(name, b"something else" * 20).startswith("not opened: it does not begin")
+        assert opened(name, bytes(5000)).startswith("it does not open")
+    assert opened("a.db", b"").startswith("not opened: it is empty")
+
+
+def test_documents_of_xml_one_behind_the_other_are_told_and_not_refused():
+    two = b'<?xml version="1.0"?><a/>\n'
+    assert opened("a.xml", two * 2) == "not opened: something stands behind the first document in it"
+    assert opened("a.kml", b"<a x:b='1'><y:c/></a>") == ""  # prefixes that nobody has declared
+    assert "not whole XML" in opened("a.kml", b"<a><b></a></b>")
+    assert opened("a.xml", b'<!DOCTYPE a [<!ENTITY b "c">]><a/>').startswith(
+        "not opened: it declares entities"
+    )
+
+
+def test_a_stream_of_arrow_may_lack_the_mark_that_ends_it():
+    data = MAKERS["table.arrows"]()
+    assert opened("a.arrows", data[:-8]) == ""
+    assert "cut or damaged" in opened("a.arrows", data[:-9])
+
+
+@pytest.mark.parametrize("name", ["plain.avro", "deflate.avro", "snappy.avro"])
+def test_each_block_of_avro_has_the_mark_of_its_file(name):
+    data = MAKERS[name]()
+    for at in (data.rindex(data[-16:]), data.index(data[-16:], 600) + 3):
+        assert "its mark is not behind it" in opened(name, data[:at] + b"\xff" + data[at + 1 :])
+    assert "no schema" in opened(name, data.replace(b"avro.schema", b"avro.schemo"))
+    if name == "deflate.avro":
+        others = data.replace(b"\x0edeflate", b"\x0edeflat9")
+        assert opened(name, others).startswith("not opened: its blocks are packed with deflat9")
+
+
+def test_an_element_of_matlab_that_is_packed_is_as_long_as_it_says():
+    import zlib
+
+    data = MAKERS["packed.mat"]()
+    n = int.from_bytes(data[132:136], "little")
+    inner = zlib.decompress(data[136 : 136 + n])
+    less = zlib.compress(inner[:-8])
+    made = data[:132] + len(less).to_bytes(4, "little") + less + data[136 + n :]
+    assert "it is shorter than it says" in opened("a.mat", made)
+    assert opened("a.mat", data[:128]) == ""  # nothing was saved
+
+
+def test_hdf_of_either_version_is_opened_by_the_name_that_both_have():
+    h5 = MAKERS["packed.h5"]()
+    assert (opened("a.hdf", h5), opened("a.hdf", MAKERS["four.hdf"]())) == ("", "")
+    assert opened("a.hdf", h5[:-9]) != ""
+    assert "does not begin as HDF5 does" in opened("a.hdf", b"other" * 200)

@@ -64,10 +64,12 @@ class _Format(NamedTuple):
 _FORMATS = {
     "csv": _Format(("csv",)),
     "tsv": _Format(("tsv",)),
-    "json": _Format(("json", "geojson")),
-    "jsonl": _Format(("jsonl", "ndjson")),
+    "json": _Format(("json", "geojson", "topojson", "jsonld", "ipynb")),
+    "jsonl": _Format(("jsonl", "ndjson", "geojsonl", "geojsons")),
     "parquet": _Format(("parquet",), f"{_HERE}.tables:open_pages", "pyarrow", "pyarrow"),
-    "fits": _Format(("fits", "fit", "fts"), f"{_HERE}.fits:open_fits", "astropy", "astropy"),
+    "fits": _Format(
+        ("fits", "fit", "fts", "fz", "uvfits", "psrfits"), f"{_HERE}.fits:open_fits", "astropy", "astropy"
+    ),
     "asdf": _Format(("asdf",), f"{_HERE}.asdf:open_asdf", "asdf", "asdf"),
     "bam": _Format(("bam",), f"{_HERE}.genomics:open_bam"),
     "cram": _Format(("cram",), f"{_HERE}.genomics:open_cram"),
@@ -79,9 +81,24 @@ _FORMATS = {
     ),
     "nifti": _Format(("nii",), f"{_HERE}.medical:open_nifti"),
     "hdf5": _Format(
-        ("h5", "hdf5", "he5", "h5ad"), f"{_HERE}.scientific:open_hdf5", "h5py", "h5py", "formats-arrays"
+        ("h5", "hdf5", "he5", "h5ad", "h5mu", "nwb", "loom", "cool", "mcool", "snirf", "fast5"),
+        f"{_HERE}.scientific:open_hdf5",
+        *("h5py", "h5py", "formats-arrays"),
     ),
-    "netcdf": _Format(("nc", "nc4", "cdf5"), f"{_HERE}.scientific:open_netcdf"),
+    "hdf": _Format(("hdf", "hdf4", "h4", "nxs"), f"{_HERE}.scientific:open_hdf"),
+    "matlab": _Format(("mat",), f"{_HERE}.matlab:open_mat"),
+    "sqlite": _Format(
+        ("sqlite", "sqlite3", "db", "db3", "gpkg", "mbtiles"), f"{_HERE}.databases:open_sqlite"
+    ),
+    "arrow": _Format(
+        ("arrow", "arrows", "feather", "ipc"), f"{_HERE}.databases:open_arrow", "pyarrow", "pyarrow"
+    ),
+    "avro": _Format(("avro",), f"{_HERE}.databases:open_avro"),
+    "orc": _Format(("orc",), f"{_HERE}.databases:open_orc"),
+    "xml": _Format(("xml", "lblx", "kml", "gml", "gpx", "svg", "gii", "xsd"), f"{_HERE}.documents:open_xml"),
+    "jpeg2000": _Format(("jp2", "j2k", "j2c", "jpc", "jpx", "jpf"), f"{_HERE}.pictures:open_jp2"),
+    "7z": _Format(("7z",), f"{_HERE}.archives:open_7z"),
+    "netcdf": _Format(("nc", "nc4", "cdf5", "mnc"), f"{_HERE}.scientific:open_netcdf"),
     "tiff": _Format(("tif", "tiff"), f"{_HERE}.geo:open_tiff"),
     "las": _Format(("las", "laz"), f"{_HERE}.geo:open_las"),
     "png": _Format(("png", "apng"), f"{_HERE}.pictures:open_png"),
@@ -98,7 +115,12 @@ _FORMATS = {
     "mzml": _Format(("mzml",), f"{_HERE}.documents:open_mzml"),
     "pdf": _Format(("pdf",), f"{_HERE}.documents:open_pdf"),
     CHUNK: _Format((), f"{_HERE}.zarr:open_chunk", "numcodecs", "numcodecs", "formats-arrays"),
-    "zip": _Format(("zip", "npz", "xlsx", "docx", "pptx", "ods", "odt", "odp", "kmz")),
+    "zip": _Format(
+        (
+            *("zip", "npz", "xlsx", "xlsm", "xlsb", "docx", "pptx", "ods", "odt", "odp", "kmz"),
+            *("epub", "3mf", "whl", "qza", "qzv"),
+        )
+    ),
     "tar": _Format(("tar",)),
 }
 _PACKINGS = {

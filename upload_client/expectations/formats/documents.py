@@ -1,4 +1,4 @@
-"""Documents that a person or a program reads from one end to the other: PDF, VOTable, mzML.
+"""Documents that a person or a program reads from one end to the other: PDF, XML, VOTable, mzML.
 
 PDF: ISO 32000-1, 7.5 and Annex H. VOTable: https://www.ivoa.net/documents/VOTable/, 1.4. mzML:
 https://www.psidev.info/mzML, 1.1, and the index around it. XML is read in pieces, and nothing that it names
@@ -15,7 +15,7 @@ from xml.parsers import expat
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_mzml", "open_pdf", "open_votable"]
+__all__ = ["open_mzml", "open_pdf", "open_votable", "open_xml"]
 
 _PIECE = 256 * 1024
 _NEAR = 1024  # bytes within which readers look for the first line and the last one
@@ -25,6 +25,11 @@ _LATER = re.compile(rb"\d+\s+\d+\s+obj\b|\bxref\b|\btrailer\b|\bendstream\b|\ben
 """Parts of a PDF; behind its end they are those of an addition that is cut."""
 _MAX_BEHIND = 1024 * 1024  # bytes behind the end that others may have put there
 _MAX_DEPTH = 1000
+_SEVERAL = (
+    expat.errors.codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT],
+    expat.errors.codes[expat.errors.XML_ERROR_MISPLACED_XML_PI],
+)
+"""Said of several documents in one file, as some archives are handed on."""
 
 
 def open_pdf(file: BinaryIO, size: int, _budget: Budget) -> None:
@@ -57,10 +62,10 @@ def open_pdf(file: BinaryIO, size: int, _budget: Budget) -> None:
 class _Xml:
     """Reads an XML file in pieces, and notes what its elements promise."""
 
-    def __init__(self, roots: tuple[str, ...]) -> None:
+    def __init__(self, roots: tuple[str, ...] = (), *, namespaces: bool = True) -> None:
         self._roots = roots
         self._path: list[str] = []
-        parser = expat.ParserCreate(namespace_separator=" ")
+        parser = expat.ParserCreate(namespace_separator=" " if namespaces else None)
         parser.StartElementHandler = self._begin
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self.text
@@ -76,6 +81,8 @@ class _Xml:
                 self.parser.Parse(piece)
             self.parser.Parse(b"", True)  # noqa: FBT003 — expat takes no names
         except expat.ExpatError as error:
+            if error.code in _SEVERAL and not self._roots:
+                raise NotOpened("something stands behind the first document in it") from None
             raise ValueError(f"not whole XML: {error}") from None
         except (LookupError, ValueError) as error:  # expat asks Python for other encodings than UTF
             if "unknown encoding" in str(error) or "multi-byte encodings" in str(error):
@@ -87,7 +94,7 @@ class _Xml:
 
     def _begin(self, name: str, attributes: dict[str, str]) -> None:
         name = name.rpartition(" ")[2]
-        if not self._path and name not in self._roots:
+        if self._roots and not self._path and name not in self._roots:
             raise ValueError(f"its root is {name[:80]!r}, not {self._roots[0]}")
         if len(self._path) >= _MAX_DEPTH:
             raise ValueError(f"it has more than {_MAX_DEPTH:,} elements in each other")
@@ -111,6 +118,11 @@ class _Xml:
 def _number(attributes: dict[str, str], name: str) -> int | None:
     text = attributes.get(name, "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def open_xml(file: BinaryIO, _size: int, budget: Budget) -> None:
+    """Open an XML file: whether it is whole. No schema is looked at, and no prefix needs a namespace."""
+    _Xml(namespaces=False).read(file, budget)
 
 
 class _VOTable(_Xml):

@@ -1,9 +1,10 @@
-"""PNG, JPEG, GIF, WebP and BMP, by their structure: is all of it there. No pixel is unpacked.
+"""PNG, JPEG, JPEG 2000, GIF, WebP and BMP, by their structure: is all of it there. No pixel is unpacked.
 
 PNG: https://www.w3.org/TR/png-3/, 5. JPEG: https://www.w3.org/Graphics/JPEG/itu-t81.pdf, B.1; in the data of
-JPEG-LS (T.87) bytes below 0x80 may follow 0xFF. GIF: https://www.w3.org/Graphics/GIF/spec-gif89a.txt,
-17 to 27. WebP: RFC 9649, 2. BMP: https://learn.microsoft.com/windows/win32/gdi/bitmap-storage. What stands
-behind the end is passed over, as viewers do.
+JPEG-LS (T.87) bytes below 0x80 may follow 0xFF. JPEG 2000: T.800, A.4 (codestream) and I.4 (boxes). GIF:
+https://www.w3.org/Graphics/GIF/spec-gif89a.txt, 17 to 27. WebP: RFC 9649, 2. BMP:
+https://learn.microsoft.com/windows/win32/gdi/bitmap-storage. What stands behind the end is passed over, as
+viewers do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import BinaryIO
 
 from upload_client.expectations.packed import Budget
 
-__all__ = ["frame_of_jpeg", "open_bmp", "open_gif", "open_jpeg", "open_png", "open_webp"]
+__all__ = ["frame_of_jpeg", "open_bmp", "open_gif", "open_jp2", "open_jpeg", "open_png", "open_webp"]
 
 _PIECE = 1024 * 1024
 _MARKER = re.compile(rb"\xff([\x01\x80-\xcf\xd8-\xfe])")  # not RST: pixels may have one every few bytes
@@ -185,3 +186,65 @@ def _reader(file: BinaryIO, size: int, budget: Budget) -> Callable[[int], bytes]
         return data
 
     return read
+
+
+_CODESTREAM = b"\xff\x4f\xff\x51"
+_JP2 = b"\0\0\0\x0cjP  \r\n\x87\n"
+
+
+def open_jp2(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open a JPEG 2000 file: each box, and each part of a tile to the marker that ends its pixels."""
+    file.seek(0)
+    head = file.read(len(_JP2))
+    if head.startswith(_CODESTREAM):
+        _check_codestream(file, 0, size, budget)
+        return
+    if head != _JP2:
+        raise ValueError("it does not begin as JPEG 2000 does")
+    at, has_pixels = 0, False
+    while at < size:
+        budget.spend()
+        file.seek(at)
+        head = file.read(16)
+        length, start = int.from_bytes(head[:4]), 8
+        if length == 1:
+            length, start = int.from_bytes(head[8:16]), 16
+        elif not length:
+            length = size - at
+        if len(head) < 8 or length < start or at + length > size:
+            raise ValueError(f"it is cut or damaged: the box at byte {at:,} is not whole")
+        if head[4:8] == b"jp2c":
+            _check_codestream(file, at + start, at + length, budget)
+            has_pixels = True
+        at += length
+    if not has_pixels:
+        raise ValueError("it has no pixels")
+
+
+def _check_codestream(file: BinaryIO, at: int, end: int, budget: Budget) -> None:
+    """Follow the segments, then the parts of tiles, each as long as it says, to the marker EOC."""
+    at += 2
+    while True:
+        budget.spend()
+        file.seek(at)
+        head = file.read(12)
+        marker = int.from_bytes(head[:2])
+        if marker == _EOC and at + 2 <= end:
+            return
+        if len(head) < 12 or at + 12 > end or head[0] != 0xFF:
+            raise ValueError("it is cut or damaged: the marker that ends its pixels is missing")
+        if marker == _SOT:
+            length = int.from_bytes(head[6:10])
+            if not length:  # the last one: to the end
+                file.seek(end - 2)
+                if file.read(2) != _EOC.to_bytes(2):
+                    raise ValueError("it is cut: the marker that ends its pixels is missing")
+                return
+        else:
+            length = int.from_bytes(head[2:4]) + 2
+        if length < 4:
+            raise ValueError("a segment of it is damaged")
+        at += length
+
+
+_SOT, _EOC = 0xFF90, 0xFFD9

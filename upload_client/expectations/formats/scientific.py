@@ -1,5 +1,6 @@
-"""Arrays of science: HDF5 and NetCDF4, by h5py; NetCDF3, by its header's arithmetic.
+"""Arrays of science: HDF5 and NetCDF4, by h5py; NetCDF3 and HDF4, by the arithmetic of their headers.
 
+HDF4: https://docs.hdfgroup.org/archive/support/release4/doc/DSpec_html/DS.pdf, 2 (data descriptors).
 NetCDF3: https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html. Where records at its
 end are gone, its library reads zeros in their place.
 """
@@ -12,8 +13,9 @@ from typing import Any, BinaryIO
 from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_hdf5", "open_netcdf"]
+__all__ = ["open_hdf", "open_hdf5", "open_netcdf"]
 
+_HDF4, _NO_ELEMENT, _NOWHERE = b"\x0e\x03\x13\x01", 1, 2**32 - 1
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _MAX_READ = (
     64 * 1024 * 1024
@@ -29,6 +31,35 @@ def open_netcdf(file: BinaryIO, size: int, budget: Budget) -> None:
         _check_classic(file, size)
     else:
         open_hdf5(file, size, budget)
+
+
+def open_hdf(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open an HDF file of version 4 or 5: of the former, that each element lies in the file."""
+    file.seek(0)
+    if file.read(4) != _HDF4:
+        open_hdf5(file, size, budget)
+        return
+    at, n = 4, 0
+    seen = set[int]()
+    while at:
+        if at in seen:
+            raise ValueError("it is damaged: its descriptors lead in a circle")
+        seen.add(at)
+        file.seek(at)
+        head = file.read(6)
+        entries = file.read(12 * int.from_bytes(head[:2]))
+        if len(head) < 6 or len(entries) < 12 * int.from_bytes(head[:2]):
+            raise ValueError("it is cut: descriptors of its elements are missing")
+        for i in range(0, len(entries), 12):
+            budget.spend()
+            n += 1
+            tag = int.from_bytes(entries[i : i + 2])
+            offset, length = int.from_bytes(entries[i + 4 : i + 8]), int.from_bytes(entries[i + 8 : i + 12])
+            if tag == _NO_ELEMENT or offset == length == _NOWHERE:
+                continue
+            if offset + length > size:
+                raise ValueError(f"it is cut: {offset + length - size:,} bytes of element {n:,} are missing")
+        at = int.from_bytes(head[2:6])
 
 
 def open_hdf5(file: BinaryIO, size: int, budget: Budget) -> None:

@@ -1,0 +1,308 @@
+"""Tables in one file: SQLite (GeoPackage, MBTiles), by SQLite; Arrow, by pyarrow; Avro and ORC.
+
+SQLite: https://www.sqlite.org/fileformat2.html, 1.3. Arrow: https://arrow.apache.org/docs/format/Columnar.html,
+"Serialization and Interprocess Communication". Avro: https://avro.apache.org/docs/1.12.0/specification/,
+"Object Container Files". ORC: https://orc.apache.org/specification/ORCv1/, "File Tail".
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import importlib
+import lzma
+import sqlite3
+import zlib
+from typing import Any, BinaryIO
+
+from upload_client.core.text import for_log
+from upload_client.expectations.findings import LibraryMissing, NotOpened
+from upload_client.expectations.packed import INFLATE_ERRORS, MODULES, Budget, inflater
+
+__all__ = ["open_arrow", "open_avro", "open_orc", "open_sqlite"]
+
+_MAX_READ = 64 * 1024 * 1024  # bytes of a file that is looked at as a whole although nobody has asked for it
+_MAX_BLOCK = 256 * 1024 * 1024
+_SQLITE = b"SQLite format 3\0"
+_OF_ROWS = ("CHECK constraint", "NULL value in", "NUMERIC value in", "TEXT value in", "non-", "NULL value")
+"""Complaints of SQLite about rows that break their table's own rules: the file is whole."""
+_STEPS = 100_000  # of SQLite's machine, between two looks at the time
+
+
+def open_sqlite(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open an SQLite database: all of its pages are there; up to 64 MiB each tree of them is gone through."""
+    file.seek(0)
+    head = file.read(100)
+    if not head.startswith(_SQLITE):
+        if not size:  # SQLite takes it for one without tables
+            raise NotOpened("it is empty: a database without a table, if that is meant")
+        if any(head):
+            raise NotOpened("it does not begin as SQLite does: something else has this name, too")
+        raise ValueError("it does not begin as SQLite does")
+    if len(head) < 100:
+        raise ValueError("it is cut in its header")
+    page = int.from_bytes(head[16:18]) or 65536
+    page = 65536 if page == 1 else page
+    if page < 512 or page & (page - 1):
+        raise ValueError(f"its header is damaged: its pages have {page:,} bytes")
+    pages = int.from_bytes(head[28:32])
+    if pages and head[24:28] == head[92:96]:  # else whoever wrote it last did not know of this number
+        if pages * page > size:
+            raise ValueError(f"it is cut: {pages * page - size:,} bytes of its pages are missing")
+    elif size % page:
+        raise ValueError(f"it is cut in a page: it has {size:,} bytes, and its pages {page:,}")
+    if size <= _MAX_READ:
+        _check_trees(file, size, budget)
+
+
+def _check_trees(file: BinaryIO, size: int, budget: Budget) -> None:
+    budget.take(size)
+    file.seek(0)
+    data = bytearray(file.read(size))
+    data[18:20] = b"\1\1"  # of a log beside it nothing is known here, and without one it opens so only
+    unspent: list[NotOpened] = []
+
+    def go_on() -> bool:
+        try:
+            budget.spend()
+        except NotOpened as error:
+            unspent.append(error)
+        return bool(unspent)
+
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.set_progress_handler(go_on, _STEPS)
+        try:
+            database.deserialize(bytes(data))
+            del data
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("PRAGMA temp_store = MEMORY")
+            wrong = [str(row[0]) for row in database.execute("PRAGMA quick_check(20)")]
+        except sqlite3.OperationalError as error:  # a function, a kind of table, a version that is not here
+            if unspent:
+                raise unspent[0] from None
+            raise NotOpened(for_log(f"SQLite cannot look at it: {error}", 200)) from None
+        except sqlite3.DatabaseError as error:
+            raise ValueError(for_log(f"it is damaged: {error}", 200)) from None
+    for line in wrong:
+        if line != "ok" and not line.startswith(_OF_ROWS):
+            raise ValueError(for_log(f"it is damaged: {line}", 200))
+
+
+_ARROW, _FEATHER_1, _GOES_ON = b"ARROW1", b"FEA1", b"\xff\xff\xff\xff"
+
+
+def open_arrow(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open a file or a stream of Arrow, Feather too: its end; up to 64 MiB each batch is valid."""
+    import pyarrow as pa  # noqa: PLC0415 — an extra
+
+    file.seek(0)
+    head = file.read(8)
+    mark = next((mark for mark in (_ARROW, _FEATHER_1) if head.startswith(mark)), b"")
+    if mark:
+        file.seek(max(0, size - len(mark)))
+        if size < 2 * len(mark) or file.read(len(mark)) != mark:
+            raise ValueError("it is cut: the mark at its end is missing")
+    elif not any(head):
+        raise ValueError("it does not begin as Arrow does")
+    if mark == _FEATHER_1 or (mark and size > _MAX_READ):
+        return
+    file.seek(0)
+    # What Arrow reads from the file is never more than a message tells to have, which lies in the file.
+    try:
+        if mark:
+            found = pa.ipc.open_file(file)
+            for number in range(found.num_record_batches):
+                budget.spend()
+                found.get_batch(number).validate(full=True)
+        elif size > _MAX_READ:
+            messages = pa.ipc.MessageReader.open_stream(file)
+            with contextlib.suppress(StopIteration):
+                while True:
+                    budget.spend()
+                    messages.read_next_message()
+        else:
+            for batch in pa.ipc.open_stream(file):
+                budget.spend()
+                batch.validate(full=True)
+    except pa.ArrowNotImplementedError as error:
+        raise NotOpened(for_log(f"pyarrow cannot read it: {error}", 200)) from None
+    except (pa.ArrowInvalid, pa.ArrowSerializationError, OSError) as error:
+        raise ValueError(for_log(f"it is cut or damaged: {error}", 200)) from None
+
+
+_SYNC = 16
+
+
+def open_avro(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open a container of Avro: each block, its mark, and, where it is packed, what is in it."""
+    reader = _Avro(file, size)
+    if reader.take(4) != b"Obj\1":
+        raise ValueError("it does not begin as Avro does")
+    about: dict[bytes, bytes] = {}
+    while n := reader.number():
+        if n < 0:  # then the number of bytes follows
+            n = -n
+            reader.number()
+        for _ in range(n):
+            budget.spend()
+            key = reader.take(reader.number())
+            about[key] = reader.take(reader.number())
+    if b"avro.schema" not in about:
+        raise ValueError("it has no schema")
+    mark = reader.take(_SYNC)
+    codec = about.get(b"avro.codec", b"null")
+    number = 0
+    while reader.at < size:
+        number += 1
+        budget.spend()
+        if reader.number() < 0:
+            raise ValueError(f"block {number:,} is damaged")
+        n = reader.number()
+        if n < 0 or reader.at + n + _SYNC > size:
+            raise ValueError(f"it is cut: bytes of block {number:,} are missing")
+        if codec == b"null" or n > _MAX_BLOCK:
+            reader.skip(n)
+        else:
+            _unpack_avro(codec, reader.take(n), number, budget)
+        if reader.take(_SYNC) != mark:
+            raise ValueError(f"block {number:,} is damaged: its mark is not behind it")
+
+
+def _unpack_avro(codec: bytes, data: bytes, number: int, budget: Budget) -> None:
+    damaged = f"block {number:,} is damaged"
+    try:
+        match codec:
+            case b"deflate":
+                unpacker = inflater(-15)
+                left = data
+                while not unpacker.eof:
+                    piece = unpacker.decompress(left, _PIECE)
+                    budget.take(len(piece))
+                    left = unpacker.unconsumed_tail
+                    if not piece and not left:
+                        raise ValueError(f"{damaged}: it has no end")
+            case b"bzip2":
+                _take(bz2.BZ2Decompressor(), data, damaged, budget)
+            case b"xz":
+                _take(lzma.LZMADecompressor(memlimit=_MAX_BLOCK), data, damaged, budget)
+            case b"zstandard":
+                try:
+                    module: Any = importlib.import_module(MODULES["zstd"])
+                except ImportError:
+                    raise LibraryMissing(
+                        "backports.zstd is not installed, so its blocks were not unpacked"
+                    ) from None
+                try:
+                    _take(module.ZstdDecompressor(), data, damaged, budget)
+                except module.ZstdError as error:
+                    raise ValueError(f"{damaged}: {error}") from None
+            case b"snappy":
+                _unpack_snappy(data, damaged, budget)
+            case _:
+                raise NotOpened(f"its blocks are packed with {for_log(codec.decode('latin-1'), 40)}")
+    except INFLATE_ERRORS as error:
+        raise ValueError(f"{damaged}: {error}") from None
+    except (lzma.LZMAError, OSError, EOFError) as error:
+        raise ValueError(f"{damaged}: {error}") from None
+
+
+_PIECE = 256 * 1024
+
+
+def _take(unpacker: Any, data: bytes, damaged: str, budget: Budget) -> None:  # noqa: ANN401 — of three libraries
+    while not unpacker.eof:
+        piece = unpacker.decompress(data, _PIECE)
+        budget.take(len(piece))
+        if not piece and unpacker.needs_input:
+            raise ValueError(f"{damaged}: it has no end")
+        data = b""
+
+
+def _unpack_snappy(data: bytes, damaged: str, budget: Budget) -> None:
+    """Unpack a block, and compare the CRC32 behind it, of what it unpacks to."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415 — an extra
+    except ImportError:
+        raise LibraryMissing("pyarrow is not installed, so its blocks were not unpacked") from None
+    told = shift = 0
+    for byte in data[:5]:
+        told |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            break
+    if told > _MAX_BLOCK:
+        raise NotOpened(f"it has blocks of more than {_MAX_BLOCK:,} bytes, which were not unpacked")
+    budget.take(told)
+    try:
+        unpacked = pa.Codec("snappy").decompress(data[:-4], told)
+    except pa.ArrowException as error:
+        raise ValueError(for_log(f"{damaged}: {error}", 200)) from None
+    if zlib.crc32(unpacked) != int.from_bytes(data[-4:]):
+        raise ValueError(f"{damaged}: it has another checksum")
+
+
+class _Avro:
+    """Reads Avro's numbers and bytes one after the other."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._size, self.at = file, size, 0
+        file.seek(0)
+
+    def take(self, n: int) -> bytes:
+        if n < 0 or self.at + n > self._size:
+            raise ValueError("it is cut or damaged: a part of it ends behind its end")
+        data = self._file.read(n)
+        self.at += len(data)
+        return data
+
+    def skip(self, n: int) -> None:
+        self.at += n
+        self._file.seek(self.at)
+
+    def number(self) -> int:
+        found = shift = 0
+        while True:
+            byte = self.take(1)[0]
+            found |= (byte & 127) << shift
+            if byte < 128:
+                return (found >> 1) ^ -(found & 1)
+            shift += 7
+            if shift > 63:
+                raise ValueError("it is damaged: a number in it has no end")
+
+
+def open_orc(file: BinaryIO, size: int, _budget: Budget) -> None:
+    """Open an ORC file: its beginning, its end, and that what this tells of lies in the file."""
+    file.seek(0)
+    if file.read(3) != b"ORC":
+        raise ValueError("it does not begin as ORC does")
+    file.seek(max(0, size - 256))
+    tail = file.read(256)
+    length = tail[-1]
+    script = tail[-1 - length : -1]
+    if len(script) < length or not script.endswith(b"ORC"):
+        raise ValueError("it is cut: its end is missing")
+    lengths = {1: 0, 5: 0}  # of the footer, of the metadata
+    at = 0
+    while at < len(script):
+        key, at = _varint(script, at)
+        value, at = _varint(script, at)
+        if key & 7 == 2:  # bytes of that length
+            at += value
+        elif key & 7:
+            raise ValueError("its end is damaged")
+        if key & 7 == 0 and key >> 3 in lengths:
+            lengths[key >> 3] = value
+    if not lengths[1] or 3 + sum(lengths.values()) + length + 1 > size:
+        raise ValueError("it is cut or damaged: its footer is longer than the file")
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    found = shift = 0
+    for byte in data[at : at + 10]:
+        at += 1
+        found |= (byte & 127) << shift
+        if byte < 128:
+            return found, at
+        shift += 7
+    raise ValueError("its end is damaged")
