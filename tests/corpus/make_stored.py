@@ -1,7 +1,9 @@
 r"""Makes the files in ``stored``: by the libraries of their fields, which the tests do not ask for.
 
     pip install eccodes==2.50.0 mcap==1.6.0 uproot==5.7.7 cdflib==1.3.16 psims==1.4.0 \
-        fpdf2==2.8.9 pikepdf==10.18.0 fastavro==1.13.1 scipy==1.17.1 pyhdf==0.11.7 py7zr==1.1.4
+        fpdf2==2.8.9 pikepdf==10.18.0 fastavro==1.13.1 scipy==1.17.1 pyhdf==0.11.7 py7zr==1.1.4 \
+        soundfile==0.14.0 pyedflib==0.1.42 pymseed==1.0.1 segyio==1.9.14 pynrrd==1.1.3 SimpleITK==2.5.7 \
+        pyshp==3.1.6 pyBigWig==0.3.29 tfrecord==1.14.6 safetensors==0.8.0
     python tests/corpus/make_stored.py
 
 They are small, and kept, so that the tests open what these libraries have written wherever they run.
@@ -142,9 +144,101 @@ def archives() -> None:
         archive.writestr(bytes(range(256)) * 3, "a.bin")
 
 
+def signals() -> None:
+    import pyedflib
+    import segyio
+    import soundfile
+    from pymseed import MS3TraceList
+
+    wave = np.sin(np.arange(3000) / 9)
+    soundfile.write("tone.flac", wave, 8000)
+    soundfile.write("long.wav", wave[:500], 8000, format="RF64")
+    for name, kind in (("plain.edf", pyedflib.FILETYPE_EDF), ("plain.bdf", pyedflib.FILETYPE_BDF)):
+        file = pyedflib.EdfWriter(name, 1, file_type=kind)
+        about = {
+            "label": "one",
+            "dimension": "uV",
+            "sample_frequency": 100,
+            "transducer": "",
+            "prefilter": "",
+        }
+        limits = {"physical_max": 2, "physical_min": -2, "digital_max": 9999, "digital_min": -9999}
+        file.setSignalHeaders([{**about, **limits}])
+        file.writeSamples([wave[:500]])
+        file.close()
+    for name, version in (("two.mseed", 2), ("three.mseed", 3)):
+        traces = MS3TraceList()
+        traces.add_data(
+            sourceid="FDSN:XX_STA__B_H_Z",
+            data_samples=[n * 7919 % 1000 for n in range(1500)],
+            sample_type="i",
+            sample_rate=40.0,
+            starttime_str="2024-01-01T00:00:00Z",
+        )
+        traces.to_file(name, overwrite=True, format_version=version, max_record_length=512)
+    spec = segyio.spec()
+    spec.format, spec.samples, spec.tracecount = 5, range(20), 4
+    with segyio.create("traces.sgy", spec) as file:
+        for n in range(4):
+            file.trace[n] = np.arange(20, dtype="f4") + n
+
+
+def volumes() -> None:
+    import nrrd
+    import SimpleITK
+
+    values = np.arange(600, dtype="i2").reshape(10, 10, 6)
+    for name, encoding in (("plain.nrrd", "raw"), ("packed.nrrd", "gzip")):
+        nrrd.write(name, values, {"encoding": encoding})
+    for name, packed in (("plain.mha", False), ("packed.mha", True)):
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), name, packed)
+
+
+def shapes() -> None:
+    import shapefile
+
+    with shapefile.Writer("points.shp") as writer:
+        writer.field("n", "N")
+        for n in range(20):
+            writer.point(n, n * 7919 % 100)
+            writer.record(n)
+
+
+def others() -> None:
+    import pyBigWig
+    from safetensors.numpy import save_file
+    from tfrecord import TFRecordWriter
+
+    file = pyBigWig.open("signal.bw", "w")
+    file.addHeader([("one", 10_000)])
+    places = list(range(0, 1000, 10))
+    file.addEntries(["one"] * 100, places, ends=[n + 5 for n in places], values=[n / 7 for n in places])
+    file.close()
+    writer = TFRecordWriter("records.tfrecord")
+    for n in range(9):
+        writer.write({"n": (n, "int"), "bytes": (bytes(range(60 + n)), "byte")})
+    writer.close()
+    save_file({"a": np.arange(60, dtype="f4"), "b": np.arange(9)}, "plain.safetensors")
+
+
 if __name__ == "__main__":
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     os.chdir(FOLDER)
-    for make in (grib, mcap, root, cdf, mzml, pdf, avro, matlab, hdf4, archives):
+    for make in (
+        grib,
+        mcap,
+        root,
+        cdf,
+        mzml,
+        pdf,
+        avro,
+        matlab,
+        hdf4,
+        archives,
+        signals,
+        volumes,
+        shapes,
+        others,
+    ):
         make()

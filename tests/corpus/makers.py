@@ -16,6 +16,7 @@ import subprocess
 import tarfile
 import tempfile
 import warnings
+import wave
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -201,9 +202,32 @@ def dicom(name: str) -> bytes:
     return file.getvalue()
 
 
-@makes("volume.nii", "volume.nii.gz", "two.nii")
+@makes("tone.wav")
+def wav(name: str) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(2)
+        writer.setsampwidth(2)
+        writer.setframerate(8000)
+        writer.writeframes(noise(9000))
+    return file.getvalue()
+
+
+@makes("table.dta")
+def stata(name: str) -> bytes:
+    pandas = pytest.importorskip("pandas")
+    file = io.BytesIO()
+    table = pandas.DataFrame({"n": range(500), "text": [f"text {n * 7919}" for n in range(500)]})
+    table.to_stata(file, version=118)
+    return file.getvalue()
+
+
+@makes("volume.nii", "volume.nii.gz", "two.nii", "volume.mgz", "volume.mgh")
 def nifti(name: str) -> bytes:
     nibabel, np = pytest.importorskip("nibabel"), pytest.importorskip("numpy")
+    if ".mg" in name:
+        values = np.arange(9000, dtype="i2").reshape(30, 30, 10)
+        return by_path(name, lambda path: nibabel.save(nibabel.MGHImage(values, np.eye(4)), path))
     kind = nibabel.Nifti2Image if name == "two.nii" else nibabel.Nifti1Image
     image = kind(np.arange(9000, dtype="i2").reshape(30, 30, 10), np.eye(4))
     return by_path(name, lambda path: nibabel.save(image, path))

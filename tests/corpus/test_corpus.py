@@ -25,6 +25,8 @@ WITHOUT_END = {
     "tree.asdf",  # what is cut is the index of its blocks, which may be left out
     "moving.gif",  # some leave out the byte that ends it
     *("four.mat", "five.mat", "packed.mat"),  # each element has an end
+    *("two.mseed", "three.mseed", "records.tfrecord", "traces.sgy"),  # each record has one
+    *("volume.mgh", "points.dbf"),  # what is cut is about the volume; a mark that some leave out
     "deflated.dcm",  # its last bytes are padding, or say again that it ends
     "points.laz",  # the table at its end is packed, and its length not told
 }
@@ -41,7 +43,7 @@ WITH_CHECKSUMS = {
         "sum.cdf",
         "indexed.mzML",
     ),
-    *("calls.vcf.gz", "calls.bcf", "reads.fastq.gz"),
+    *("calls.vcf.gz", "calls.bcf", "reads.fastq.gz", "volume.mgz", "three.mseed"),
 }
 
 
@@ -616,3 +618,70 @@ def test_hdf_of_either_version_is_opened_by_the_name_that_both_have():
     assert (opened("a.hdf", h5), opened("a.hdf", MAKERS["four.hdf"]())) == ("", "")
     assert opened("a.hdf", h5[:-9]) != ""
     assert "does not begin as HDF5 does" in opened("a.hdf", b"other" * 200)
+
+
+@pytest.mark.parametrize("name", ["two.mseed", "three.mseed"])
+def test_records_of_miniseed_are_whole_and_those_of_version_3_have_a_checksum(name):
+    data = MAKERS[name]()
+    at = data.index(data[:3] if name == "three.mseed" else data[6:20], 100) - (name == "two.mseed") * 6
+    assert opened(name, data[:at]) == ""  # a file of fewer records is one
+    assert "bytes of record 1 are missing" in opened(name, data[: at - 1])
+    assert "record 2" in opened(name, data[: at + 50])
+    assert "record 2" in opened(name, data[:at] + bytes(len(data) - at))
+    if name == "three.mseed":
+        assert "its CRC-32C is another" in opened(name, data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def test_a_flac_whose_samples_were_not_counted_is_whole_and_one_with_fewer_is_not():
+    data = MAKERS["tone.flac"]()
+    about = data.index(b"fLaC") + 8
+    assert int.from_bytes(data[about + 13 : about + 18]) & (2**36 - 1) == 3000
+    uncounted = data[: about + 13] + bytes([data[about + 13] & 0xF0]) + bytes(4) + data[about + 18 :]
+    assert opened("a.flac", uncounted) == ""
+    more = data[: about + 17] + bytes([data[about + 17] + 1]) + data[about + 18 :]
+    assert "it has 3,000 samples where it says 3,001" in opened("a.flac", more)
+    assert opened("a.flac", b"ID3\4\0\0\0\0\0\7" + bytes(7) + data + b"TAG" + bytes(125)) == ""
+    assert "no frame ends" in opened("a.flac", data[:-1] + b"\0")
+
+
+def test_a_wav_that_was_written_to_where_one_cannot_go_back_is_whole():
+    data = MAKERS["tone.wav"]()
+    at = data.index(b"data") + 4
+    for unknown in (b"\xff" * 4, bytes(4)):
+        assert opened("a.wav", data[:at] + unknown + data[at + 4 :]) == ""
+    assert opened("a.wav", data + b"LIST\4\0\0\0abcd") == ""
+
+
+def test_an_edf_that_was_never_closed_does_not_say_how_many_records_it_has():
+    data = MAKERS["plain.edf"]()
+    assert opened("a.edf", data[:236] + b"-1      " + data[244:-9]) == ""
+    assert "bytes of its records are missing" in opened("a.edf", data[:-9])
+    assert opened("a.edf", b"{\nHeaderID = 1 ;\n").startswith("not opened: it does not begin")
+
+
+def test_traces_of_seg_y_may_have_different_lengths():
+    data = bytearray(MAKERS["traces.sgy"]())
+    data[3600 + 114 : 3600 + 116] = (10).to_bytes(2)
+    shorter = bytes(data[: 3600 + 240 + 40]) + bytes(data[3600 + 240 + 80 :])
+    assert opened("a.sgy", shorter) == ""
+    assert "of trace 4 are missing" in opened("a.sgy", shorter[:-1])
+
+
+@pytest.mark.parametrize("name", ["plain.nrrd", "packed.nrrd", "plain.mha", "packed.mha"])
+def test_volumes_whose_values_lie_elsewhere_are_not_opened(name):
+    data = MAKERS[name]()
+    lines = {"nrrd": (b"\n\n", b"\ndata file: a.raw\n\n"), "mha": (b"= LOCAL", b"= a.raw")}
+    elsewhere = data.replace(*lines[name.rpartition(".")[2]], 1)
+    assert opened(name, elsewhere) == "not opened: its values lie in another file"
+
+
+def test_two_streams_of_arrow_in_one_file_are_told_and_zeros_are_damage():
+    data = MAKERS["table.arrows"]()
+    assert opened("a.arrows", data * 2).startswith("not opened: ")
+    assert "has zeros where it should go on" in opened("a.arrows", data[:-8] + bytes(300))
+
+
+def test_safetensors_has_the_length_that_it_says():
+    data = MAKERS["plain.safetensors"]()
+    for other in (data + b"x", data[:-1], data[:20]):
+        assert opened("a.safetensors", other) != ""

@@ -97,6 +97,20 @@ _FORMATS = {
     "orc": _Format(("orc",), f"{_HERE}.databases:open_orc"),
     "xml": _Format(("xml", "lblx", "kml", "gml", "gpx", "svg", "gii", "xsd"), f"{_HERE}.documents:open_xml"),
     "jpeg2000": _Format(("jp2", "j2k", "j2c", "jpc", "jpx", "jpf"), f"{_HERE}.pictures:open_jp2"),
+    "wav": _Format(("wav", "wave"), f"{_HERE}.signals:open_wav"),
+    "flac": _Format(("flac",), f"{_HERE}.signals:open_flac"),
+    "edf": _Format(("edf", "bdf"), f"{_HERE}.signals:open_edf"),
+    "miniseed": _Format(("mseed", "miniseed", "mseed3"), f"{_HERE}.signals:open_mseed"),
+    "segy": _Format(("sgy", "segy"), f"{_HERE}.signals:open_segy"),
+    "mgh": _Format(("mgh",), f"{_HERE}.medical:open_mgh"),
+    "nrrd": _Format(("nrrd",), f"{_HERE}.medical:open_nrrd"),
+    "metaimage": _Format(("mha",), f"{_HERE}.medical:open_metaimage"),
+    "shapefile": _Format(("shp", "shx"), f"{_HERE}.geo:open_shapes"),
+    "dbase": _Format(("dbf",), f"{_HERE}.databases:open_dbase"),
+    "stata": _Format(("dta",), f"{_HERE}.databases:open_stata"),
+    "bigwig": _Format(("bw", "bigwig", "bb", "bigbed"), f"{_HERE}.genomics:open_bigwig"),
+    "tfrecord": _Format(("tfrecord", "tfrecords", "tfrec"), f"{_HERE}.learning:open_tfrecord"),
+    "safetensors": _Format(("safetensors",), f"{_HERE}.learning:open_safetensors"),
     "7z": _Format(("7z",), f"{_HERE}.archives:open_7z"),
     "netcdf": _Format(("nc", "nc4", "cdf5", "mnc"), f"{_HERE}.scientific:open_netcdf"),
     "tiff": _Format(("tif", "tiff"), f"{_HERE}.geo:open_tiff"),
@@ -129,7 +143,14 @@ _PACKINGS = {
     "xz": _Format(("xz",)),
     "zstd": _Format(("zst", "zstd"), "", MODULES["zstd"], "backports.zstd", "formats-packed"),
 }
-_SHORT = {"tgz": "tar in gzip", "tbz2": "tar in bzip2", "txz": "tar in xz", "tzst": "tar in zstd"}
+_SHORT = {
+    "mgz": "mgh in gzip",
+    "svgz": "xml in gzip",
+    "tgz": "tar in gzip",
+    "tbz2": "tar in bzip2",
+    "txz": "tar in xz",
+    "tzst": "tar in zstd",
+}
 _SUFFIXES = {suffix: name for name, one in _FORMATS.items() for suffix in one.suffixes}
 _PACKED = {suffix: name for name, one in _PACKINGS.items() for suffix in one.suffixes}
 _IN = " in "

@@ -1,8 +1,9 @@
-"""Tables in one file: SQLite (GeoPackage, MBTiles), by SQLite; Arrow, by pyarrow; Avro and ORC.
+"""Tables in one file: SQLite (GeoPackage, MBTiles), by SQLite; Arrow, by pyarrow; Avro, ORC, dBase and Stata.
 
 SQLite: https://www.sqlite.org/fileformat2.html, 1.3. Arrow: https://arrow.apache.org/docs/format/Columnar.html,
 "Serialization and Interprocess Communication". Avro: https://avro.apache.org/docs/1.12.0/specification/,
 "Object Container Files". ORC: https://orc.apache.org/specification/ORCv1/, "File Tail".
+dBase: https://www.dbf2002.com/dbf-file-format.html. Stata: https://www.stata.com/help.cgi?dta, 5.4 (map).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.packed import INFLATE_ERRORS, MODULES, Budget, inflater
 
-__all__ = ["open_arrow", "open_avro", "open_orc", "open_sqlite"]
+__all__ = ["open_arrow", "open_avro", "open_dbase", "open_orc", "open_sqlite", "open_stata"]
 
 _MAX_READ = 64 * 1024 * 1024  # bytes of a file that is looked at as a whole although nobody has asked for it
 _MAX_BLOCK = 256 * 1024 * 1024
@@ -124,9 +125,13 @@ def open_arrow(file: BinaryIO, size: int, budget: Budget) -> None:
             for batch in pa.ipc.open_stream(file):
                 budget.spend()
                 batch.validate(full=True)
+        if not mark and (behind := size - file.tell()) > 0:  # zeros are taken for the end of a stream
+            if any(file.read(_PIECE)):
+                raise NotOpened(f"{behind:,} bytes stand behind the first stream in it")
+            raise ValueError("it is damaged: it has zeros where it should go on")
     except pa.ArrowNotImplementedError as error:
         raise NotOpened(for_log(f"pyarrow cannot read it: {error}", 200)) from None
-    except (pa.ArrowInvalid, pa.ArrowSerializationError, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(for_log(f"it is cut or damaged: {error}", 200)) from None
 
 
@@ -306,3 +311,44 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return found, at
         shift += 7
     raise ValueError("its end is damaged")
+
+
+_DBASE = b"\x02\x03\x04\x05\x30\x31\x32\x43\x63\x83\x8b\x8e\xcb\xf5\xfb"
+
+
+def open_dbase(file: BinaryIO, size: int, _budget: Budget) -> None:
+    """Open a table of dBase, as shapefiles have one: whether all of its records are there."""
+    file.seek(0)
+    head = file.read(32)
+    if head[:1] not in _DBASE or len(head) < 32:
+        if any(head):
+            raise NotOpened("it does not begin as dBase does: something else has this name, too")
+        raise ValueError("it does not begin as dBase does")
+    records = int.from_bytes(head[4:8], "little")
+    start, length = int.from_bytes(head[8:10], "little"), int.from_bytes(head[10:12], "little")
+    if start + records * length > size:
+        raise ValueError(
+            f"it is cut: the last {start + records * length - size:,} bytes of its records are missing"
+        )
+
+
+_STATA = b"<stata_dta><header><release>"
+
+
+def open_stata(file: BinaryIO, size: int, _budget: Budget) -> None:
+    """Open a file of Stata 13 or later: whether it ends where its map says."""
+    file.seek(0)
+    head = file.read(4096)
+    if not head.startswith(_STATA):
+        if head[:1] and 102 <= head[0] <= 115:
+            raise NotOpened("files of Stata before version 13 are not known here")
+        raise ValueError("it does not begin as Stata's do")
+    at = head.find(b"<map>") + len(b"<map>")
+    places = head[at : at + 14 * 8]
+    order: Any = "little" if b"<byteorder>LSF" in head else "big"
+    if at < len(b"<map>") or len(places) < 14 * 8:
+        raise ValueError("it is cut in its header")
+    end = int.from_bytes(places[-8:], order)
+    file.seek(max(0, min(end, size) - 12))
+    if end > size or file.read(12) != b"</stata_dta>":
+        raise ValueError(f"it is cut: it has {size:,} bytes where it says {end:,}")

@@ -1,7 +1,8 @@
-"""Sequences and variants: BAM, CRAM, BCF, VCF, FASTQ, record by record to the end of the file.
+"""Sequences and variants: BAM, CRAM, BCF, VCF, FASTQ, record by record to the end of the file; bigWig.
 
 SAM and BAM: https://samtools.github.io/hts-specs/SAMv1.pdf, 4.2. CRAM: CRAMv3.pdf there, 6 to 9. VCF and BCF:
-VCFv4.3.pdf there, 1 and 6.3. FASTQ: Cock et al., Nucleic Acids Res. 38 (2010) 1767. A library that is made
+VCFv4.3.pdf there, 1 and 6.3. FASTQ: Cock et al., Nucleic Acids Res. 38 (2010) 1767. bigWig,
+bigBed: Kent et al., Bioinformatics 26 (2010) 2204, supplementary tables 5 and 7. A library that is made
 for analysis opens a file without its end all the same, and wants a file of its own; so the lengths are added
 up here.
 """
@@ -12,12 +13,12 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.packed import Budget, Unpacked, is_bgzf
 
-__all__ = ["open_bam", "open_bcf", "open_cram", "open_fastq", "open_vcf"]
+__all__ = ["open_bam", "open_bcf", "open_bigwig", "open_cram", "open_fastq", "open_vcf"]
 
 _PIECE = 256 * 1024
 _MAX_RECORD = 256 * 1024 * 1024
@@ -271,3 +272,24 @@ def _check_blocks(data: bytes, number: int) -> None:
         if zlib.crc32(data[start:end]) != int.from_bytes(data[end : end + 4], "little"):
             raise ValueError(f"a block in container {number:,} is damaged")
         stream.seek(end + 4)
+
+
+_BIG = (0x888FFC26, 0x8789F2EB)  # bigWig, bigBed
+
+
+def open_bigwig(file: BinaryIO, size: int, _budget: Budget) -> None:
+    """Open a bigWig or bigBed file: the mark at its end, and that what its header tells of lies in it."""
+    file.seek(0)
+    head = file.read(64)
+    orders: tuple[Literal["little", "big"], ...] = ("little", "big")
+    order = next((one for one in orders if int.from_bytes(head[:4], one) in _BIG), None)
+    if order is None:
+        if any(head):
+            raise NotOpened("it does not begin as bigWig or bigBed does: something else has this name, too")
+        raise ValueError("it does not begin as bigWig or bigBed does")
+    places = [int.from_bytes(head[at : at + 8], order) for at in (8, 16, 24, 36, 44, 56)]
+    if len(head) < 64 or max(places) >= size:
+        raise ValueError("it is cut: a part that its header tells of is missing")
+    file.seek(size - 4)
+    if file.read(4) != head[:4]:  # which is there for this
+        raise ValueError("it is cut: the mark at its end is missing")

@@ -1,8 +1,9 @@
-"""Rasters and points: TIFF (GeoTIFF, COG), LAS and LAZ, by the arithmetic of their headers.
+"""Rasters, points and shapes: TIFF (GeoTIFF, COG), LAS and LAZ, shapefiles, by what their headers tell.
 
 TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf, 2, 8 and 15; BigTIFF:
 http://bigtiff.org. LAS 1.4 R15: https://www.asprs.org/divisions-committees/lidar-division/laser-las-file-format-exchange-activities,
-2.4. LAZ: the place of its table of chunks.
+2.4. LAZ: the place of its table of chunks. Shapefiles:
+https://www.esri.com/content/dam/esrisites/sitecore-archive/Files/Pdfs/library/whitepapers/pdfs/shapefile.pdf.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 
-__all__ = ["is_sparse", "open_las", "open_tiff"]
+__all__ = ["is_sparse", "open_las", "open_shapes", "open_tiff"]
 
 _PIECE = 256 * 1024
 _DEFLATED, _JPEG = (8, 32946), 7
@@ -291,3 +292,27 @@ def _check_chunks(file: BinaryIO, size: int, start: int, n: int) -> None:
         table = int.from_bytes(file.read(8), "little", signed=True)
     if not start + 8 <= table <= size - 8:
         raise ValueError("it is cut: the table of its chunks is missing")
+
+
+def open_shapes(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open the shapes of a shapefile, or the index of them: each record, and the length that it tells."""
+    file.seek(0)
+    head = file.read(100)
+    if int.from_bytes(head[:4]) != 9994:
+        if any(head):
+            raise NotOpened("it does not begin as a shapefile does: something else has this name, too")
+        raise ValueError("it does not begin as a shapefile does")
+    end = 2 * int.from_bytes(head[24:28])  # it counts words of 16 bits
+    if len(head) < 100 or end > size:
+        raise ValueError(f"it is cut: the last {end - size:,} bytes of its records are missing")
+    at, number = 100, 0
+    while at < end:
+        budget.spend()
+        number += 1
+        file.seek(at)
+        found = file.read(8)
+        if int.from_bytes(found[:4]) != number:
+            return  # of an index, or somebody has counted otherwise
+        at += 8 + 2 * int.from_bytes(found[4:])
+    if at > end:
+        raise ValueError(f"record {number:,} is damaged: it ends behind the end of all")

@@ -1,20 +1,23 @@
-"""Images of medicine: DICOM, by pydicom, and NIfTI, by its header's arithmetic.
+"""Images of medicine: DICOM, by pydicom; NIfTI, MGH, NRRD and MetaImage, by the arithmetic of their headers.
 
 DICOM: https://dicom.nema.org/medical/dicom/current/output/html/part05.html, 7.1 (data elements), 8.1.1 (pixel
 data) and A.4 (encapsulated). NIfTI: https://nifti.nimh.nih.gov, nifti1.h and nifti2.h.
+MGH: https://surfer.nmr.mgh.harvard.edu/fswiki/FsTutorial/MghFormat. NRRD: https://teem.sourceforge.net/nrrd/format.html.
+MetaImage: https://itk.org/Wiki/ITK/MetaIO/Documentation.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import warnings
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from upload_client.expectations.findings import NotOpened
-from upload_client.expectations.packed import Budget
+from upload_client.expectations.packed import INFLATE_ERRORS, Budget, Unpacked, inflater
 
-__all__ = ["open_dicom", "open_nifti"]
+__all__ = ["open_dicom", "open_metaimage", "open_mgh", "open_nifti", "open_nrrd"]
 
 _LARGE = 64 * 1024  # bytes of an element's value that is passed over
 _UNDEFINED = 0xFFFFFFFF
@@ -132,3 +135,148 @@ def open_nifti(file: BinaryIO, size: int, _budget: Budget) -> None:
     end = start + (math.prod(dims[1 : dims[0] + 1]) * bits + 7) // 8
     if end > size:
         raise ValueError(f"the last {end - size:,} bytes of its values are missing")
+
+
+_MGH = {0: 1, 1: 4, 3: 4, 4: 2, 10: 2}  # bytes of an element, by its type
+
+
+def open_mgh(file: BinaryIO, size: int, _budget: Budget) -> None:
+    """Open an MGH file of FreeSurfer: whether all of its values are there."""
+    file.seek(0)
+    head = file.read(28)
+    numbers = struct.unpack(">7i", head) if len(head) == 28 else (0,)
+    if numbers[0] != 1:
+        raise ValueError("it does not begin as MGH does")
+    if min(numbers[1:5]) < 1 or numbers[5] not in _MGH:
+        raise ValueError("its header is damaged")
+    _all_there(284 + math.prod(numbers[1:5]) * _MGH[numbers[5]], size)
+
+
+def _all_there(end: int, size: int) -> None:
+    if end > size:
+        raise ValueError(f"the last {end - size:,} bytes of its values are missing")
+
+
+_MAX_HEAD = 1024 * 1024
+_NRRD = {
+    **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
+    **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), 2),
+    **dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), 2),
+    **dict.fromkeys(
+        ("int", "signed int", "int32", "int32_t", "uint", "unsigned int", "uint32", "uint32_t"), 4
+    ),
+    **dict.fromkeys(("longlong", "long long", "long long int", "signed long long", "int64", "int64_t"), 8),
+    **dict.fromkeys(("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"), 8),
+    "float": 4,
+    "double": 8,
+}
+_MET = {"CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4}
+_MET |= {"LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
+
+
+class _Behind(io.RawIOBase):
+    """A file from a place on."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file, self._start = file, start
+        self.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, _whence: int = 0) -> int:
+        return self._file.seek(self._start + offset) - self._start
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — whatever has a buffer
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _unpacks_to(packing: str, file: BinaryIO, start: int, size: int, due: int, budget: Budget) -> None:
+    behind = cast("BinaryIO", _Behind(file, start))
+    n = Unpacked(packing, behind, size - start, budget).read_on()
+    if n < due:
+        raise ValueError(f"the last {due - n:,} bytes of its values are missing")
+
+
+def open_nrrd(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open an NRRD file of one piece: whether all of its values are there, also where they are packed."""
+    file.seek(0)
+    text = file.read(min(size, _MAX_HEAD))
+    if not text.startswith(b"NRRD000"):
+        raise ValueError("it does not begin as NRRD does")
+    ends = [text.find(end) + len(end) for end in (b"\n\n", b"\r\n\r\n") if end in text]
+    start = min(ends, default=0)
+    lines = text[: start or len(text)].decode("utf-8", "replace").splitlines()
+    found = {}
+    for line in lines[1:]:
+        key, colon, value = line.partition(":")
+        if colon and not line.startswith("#"):
+            found[key.strip().lower().replace(" ", "")] = value.strip()
+    if "datafile" in found:
+        raise NotOpened("its values lie in another file")
+    if not start:
+        raise ValueError("it is cut in its header")
+    try:
+        item = _NRRD.get(found["type"].lower())
+        due = math.prod(int(n) for n in found["sizes"].split())
+        lines_to_skip, skip = int(found.get("lineskip", "0")), int(found.get("byteskip", "0"))
+        encoding = found["encoding"].lower()
+    except (KeyError, ValueError):
+        raise ValueError("its header is damaged") from None
+    if item is None or lines_to_skip:
+        raise NotOpened("its values are of a kind that is not known here")
+    if encoding == "raw":
+        _all_there(due * item if skip < 0 else start + skip + due * item, size)
+    elif encoding in ("gzip", "gz", "bzip2", "bz2") and not skip:
+        _unpacks_to("gzip" if encoding.startswith("g") else "bzip2", file, start, size, due * item, budget)
+    else:
+        raise NotOpened("its values are written in a way that is not known here")
+
+
+def open_metaimage(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open a MetaImage of one piece: whether all of its values are there, also where they are packed."""
+    file.seek(0)
+    text = file.read(min(size, _MAX_HEAD))
+    at = text.find(b"ElementDataFile")
+    start = text.find(b"\n", at) + 1
+    if at < 0 or not start:
+        raise ValueError("it does not begin as MetaImage does, or is cut in its header")
+    found = {}
+    for line in text[:start].decode("utf-8", "replace").splitlines():
+        key, _, value = line.partition("=")
+        found[key.strip().lower()] = value.strip()
+    if found["elementdatafile"].upper() != "LOCAL":
+        raise NotOpened("its values lie in another file")
+    try:
+        item = _MET.get(found["elementtype"].upper().removeprefix("MET_"))
+        sides = [int(n) for n in found["dimsize"].split()]
+        due = math.prod(sides) * int(found.get("elementnumberofchannels", "1"))
+        packed = int(found.get("compresseddatasize", "-1"))
+    except (KeyError, ValueError):
+        raise ValueError("its header is damaged") from None
+    if item is None or found.get("binarydata", "true").lower() == "false" or "headersize" in found:
+        raise NotOpened("its values are written in a way that is not known here")
+    if found.get("compresseddata", "false").lower() != "true":
+        _all_there(start + due * item, size)
+        return
+    _all_there(start + max(packed, 0), size)
+    unpacker, n = inflater(), 0
+    file.seek(start)
+    data = b""
+    try:
+        while not unpacker.eof and (data := unpacker.unconsumed_tail or file.read(_PIECE)):
+            piece = unpacker.decompress(data, _PIECE)
+            budget.take(len(piece))
+            n += len(piece)
+    except INFLATE_ERRORS as error:
+        raise ValueError(f"its values are damaged: {error}") from None
+    if not unpacker.eof or n < due * item:
+        raise ValueError(f"it is cut: its values have {n:,} bytes where {due * item:,} are due")
+
+
+_PIECE = 256 * 1024
