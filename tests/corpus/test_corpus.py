@@ -446,6 +446,24 @@ def test_chunks_for_which_the_library_is_missing_are_no_fault_of_the_file(monkey
     assert not isinstance(caught.value, LibraryMissing)
 
 
+def test_hdf5_whose_values_lie_in_another_file_is_not_called_opened(tmp_path, monkeypatch):
+    # Where that file is not beside it, h5py reads zeros, and so do references to its chunks.
+    h5py = pytest.importorskip("h5py")
+    monkeypatch.chdir(tmp_path)
+    for kind in ("virtual", "external", "virtual within the file"):
+        with h5py.File("a.h5", "w") as file:
+            file["values"] = [1, 2, 3]
+            if kind == "external":
+                file.create_dataset("a", (3,), "i8", external=[("not-there.bin", 0, 24)])
+            else:
+                layout = h5py.VirtualLayout((3,), "i8")
+                where = "not-there.h5" if kind == "virtual" else "a.h5"
+                layout[:] = h5py.VirtualSource(where, "values", (3,), "i8")
+                file.create_virtual_dataset("a", layout)
+        expected = "" if "within" in kind else "not opened: some of its values lie in other files"
+        assert opened("a.h5", Path("a.h5").read_bytes()) == expected, kind
+
+
 def test_padding_between_messages_and_behind_them_is_passed_over():
     for name in ("one.grib", "two.grib2"):
         data = MAKERS[name]()

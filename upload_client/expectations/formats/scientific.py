@@ -84,8 +84,8 @@ def open_hdf5(file: BinaryIO, size: int, budget: Budget) -> None:
             if seen > _MAX_OBJECTS:
                 raise NotOpened(f"it has more than {_MAX_OBJECTS:,} objects")
             len(found.attrs)
-            if isinstance(found, h5py.Dataset) and size <= _MAX_READ:
-                why = _read(found, budget)
+            if isinstance(found, h5py.Dataset):
+                why = _elsewhere(found) or (_read(found, budget) if size <= _MAX_READ else "")
                 if why and why not in unread:
                     unread.append(why)
 
@@ -101,6 +101,13 @@ def _begins_at(file: BinaryIO, at: int, size: int) -> bool:
         return False
     file.seek(at)
     return file.read(8) == _HDF5
+
+
+def _elsewhere(found: Any) -> str:  # noqa: ANN401 — h5py's
+    """Say that values lie in another file: where that one is missing, readers get fill values, and no error."""
+    if found.external or (found.is_virtual and any(one.file_name != "." for one in found.virtual_sources())):
+        return "some of its values lie in other files"
+    return ""
 
 
 def _read(found: Any, budget: Budget) -> str:  # noqa: ANN401 — h5py's
