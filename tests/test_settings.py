@@ -235,6 +235,32 @@ def test_variables_of_the_tests_are_no_settings():
     assert load_settings(environ={"UPLOAD_CLIENT_TEST_S3": "http://127.0.0.1:1"}) == Settings()
 
 
+def said_of(flags: dict[str, str]) -> str:
+    """The reason why these are no settings; empty where they are."""
+    try:
+        load_settings(flags=flags, environ={})
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+FORMED = {
+    "region": "such as eu-central-1",
+    "user_pool_id": "such as eu-central-1_",
+    "identity_pool_id": "such as eu-central-1:",
+    "oidc_client_id": "no space",
+    "oidc_scope": "openid offline_access",
+    "role_arn": "such as arn:aws:iam::",
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - {"password", "sandbox_password"}))
+def test_a_text_of_a_wrong_form_is_told_by_an_example_and_by_no_regular_expression(name):
+    said = said_of({name: "Größe, or\\ not"})
+    assert "pattern" not in said
+    assert FORMED.get(name, "") in said
+
+
 def test_what_is_wrong_on_the_command_line_is_named_by_its_flag():
     assert refusal(flags={"max_retries": -1}).startswith("command line: --max-retries: ")
 

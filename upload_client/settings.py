@@ -46,6 +46,7 @@ from upload_client.core.trust import (
 )
 from upload_client.errors import SettingsError
 from upload_client.support.consent import is_given
+from upload_client.support.form import REGION, REGION_WORDS, of_form
 from upload_client.support.in_use import note
 from upload_client.support.inputs import STDIN, is_once, kept
 from upload_client.support.service_url import service_url
@@ -143,6 +144,44 @@ def _services(endpoints: dict[str, str]) -> dict[str, str]:
 Template = Annotated[str, AfterValidator(_template)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Url = Annotated[str, AfterValidator(service_url)]
+UserPool = Annotated[
+    str,
+    AfterValidator(
+        of_form(r"[\w-]+_[0-9a-zA-Z]+", "is no id of a user pool, such as eu-central-1_AbCdEfGhI")
+    ),
+]
+IdentityPool = Annotated[
+    str,
+    AfterValidator(
+        of_form(
+            r"[\w-]+:[0-9a-fA-F-]+",
+            "is no id of an identity pool, such as eu-central-1:12345678-aaaa-bbbb-cccc-123456790ab",
+        )
+    ),
+]
+ClientId = Annotated[
+    str,
+    AfterValidator(
+        of_form(r"[!-$'-<>-~]{1,200}", "is no client id: it has no space, '&', '%' or '=', and no accents")
+    ),
+]
+Scope = Annotated[
+    str,
+    AfterValidator(
+        of_form(
+            r"[A-Za-z0-9_:./ -]{1,500}", "is no list of scopes, with spaces between: openid offline_access"
+        )
+    ),
+]
+Role = Annotated[
+    str,
+    AfterValidator(
+        of_form(
+            r"arn:[\w-]+:iam:[\w-]*:[\w-]*:?role/.+",
+            "is no ARN of a role, such as arn:aws:iam::123456789012:role/NAME",
+        )
+    ),
+]
 
 
 class Settings(BaseModel):
@@ -170,19 +209,19 @@ class Settings(BaseModel):
     auth: Literal["cognito", "oidc", "aws"] = "cognito"
     """``cognito``: log in with a name and a password. ``oidc``: log in in a browser, by OpenID Connect.
     ``aws``: the credentials boto3 finds by itself."""
-    region: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,63}$")
+    region: Annotated[str, AfterValidator(of_form(REGION, REGION_WORDS))] | None = None
     aws_profile: str | None = None
     """The profile of AWS' own configuration files to use, with ``auth = "aws"``."""
-    user_pool_id: str | None = Field(default=None, pattern=r"^[\w-]+_[0-9a-zA-Z]+$")
+    user_pool_id: UserPool | None = None
     user_pool_client_id: str | None = None
-    identity_pool_id: str | None = Field(default=None, pattern=r"^[\w-]+:[0-9a-fA-F-]+$")
+    identity_pool_id: IdentityPool | None = None
     oidc_issuer: Url | None = None
     """URL of the OpenID Connect issuer where the person logs in, with ``auth = "oidc"``."""
-    oidc_client_id: str | None = Field(default=None, pattern=r"^[!-$'-<>-~]{1,200}$")
+    oidc_client_id: ClientId | None = None
     """The name of this program there: a public client that may use the device flow."""
-    oidc_scope: str = Field(default="openid offline_access", pattern=r"^[A-Za-z0-9_:./ -]{1,500}$")
+    oidc_scope: Scope = "openid offline_access"
     """Scopes to ask for; ``offline_access`` gives the token by which a login is renewed."""
-    role_arn: str | None = Field(default=None, pattern=r"^arn:[\w-]+:iam:[\w-]*:[\w-]*:?role/.+$")
+    role_arn: Role | None = None
     """Which role to take, where a login may take several: one for each delivery the person was invited to."""
     username: str | None = None
     password: SecretStr | None = Field(default=None, repr=False)

@@ -91,7 +91,7 @@ def test_a_place_that_cannot_be_written_is_said_to_be_so(sandbox, run, elsewhere
     sandbox.client("s3").put_object(Bucket=sandbox.control_bucket, Key="toy/begun/owned", Body=b"{}")
     (elsewhere / "page.html").mkdir()
     said = run("report", *NAMES, "begun", "-o", elsewhere / "nowhere" / "page.html")
-    assert said.code == 1
+    assert said.code == 2
     assert "cannot be written" in said.err
 
 
@@ -105,7 +105,7 @@ def test_a_place_where_it_cannot_lie_is_refused_before_anything_is_sent(run, els
         assert Path("page.html").read_text() == "<!doctype html>\n<p>mine"
     nowhere = run(*NAMES, "d1", "--report", elsewhere / "nowhere" / "page.html")
     assert nowhere.code == 2
-    assert "no such folder" in nowhere.err
+    assert "there is no folder" in nowhere.err
 
 
 def test_that_a_report_fails_changes_nothing_about_the_delivery(

@@ -107,3 +107,53 @@ def test_every_option_of_a_delivery_stands_in_the_command_to_type_next():
             given.append(str(choices[0]) if choices else "." if option.name == "output_dir" else "1")
     ctx = deliver.make_context("upload-client", list(given))
     assert sorted(_typed(ctx)) == sorted(given)
+
+
+PLACES = {
+    ("", "report"): "--dataset d --delivery-id y --source data --report {}",
+    ("index", "output"): "index data -o {}",
+    ("sandbox", "profile_out"): "sandbox --profile-out {}",
+    ("expectations infer", "output"): "expectations infer data -o {}",
+    ("expectations import", "output"): "expectations import schema.json -o {}",
+    ("expectations export", "output"): "expectations export e.yaml --to frictionless -o {}",
+    ("receipt export", "output"): "receipt export r.json --as csv -o {}",
+    ("receiver package", "output"): "receiver package -o {}",
+    ("receiver template", "output"): "receiver template -o {}",
+    ("receiver invite", "output"): "receiver invite --dataset d --delivery-id y --user maria -o {}",
+    ("receiver key make", "file"): "receiver key make {}",
+    ("report", "output"): "report --dataset d --delivery-id y -o {}",
+}
+"""Where a file is named that is to be written; a receipt, or a key, is read first."""
+
+
+def writing(command: click.Command, words: str = "") -> list[tuple[str, str]]:
+    """The options and arguments by which a file is named that is to be written, or a key."""
+    of_this = [
+        (words, parameter.name)
+        for parameter in command.params
+        if parameter.name in {"output", "profile_out", "report"} or (words, parameter.name) in PLACES
+    ]
+    inner = getattr(command, "commands", {}).items()
+    return [*of_this, *(found for name, one in inner for found in writing(one, f"{words} {name}".strip()))]
+
+
+def test_every_place_to_write_to_is_held_against_the_same_table():
+    read_first = {(command, "output") for command in ("receipt fetch", "receiver key export", "verify")}
+    assert set(writing(deliver)) - read_first == set(PLACES)
+
+
+@pytest.mark.parametrize("place", ["nowhere/x.out", ""])
+@pytest.mark.parametrize("line", PLACES.values())
+def test_a_place_where_nothing_can_be_written_is_wrong_usage(run, tmp_path, monkeypatch, line, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("a\n1\n")
+    (tmp_path / "schema.json").write_text('{"fields": [{"name": "a", "type": "string"}]}')
+    (tmp_path / "e.yaml").write_text(
+        "version: 1\ntypes: [{name: t, files: ['*.csv'], content: {format: csv}}]\n"
+    )
+    said = run(*(place if word == "{}" else word for word in line.split()))
+    assert said.code == 2, said.err
+    assert "there is no folder" in said.err or "is a folder" in said.err
+    assert "hint: " in said.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "e.yaml", "schema.json"]

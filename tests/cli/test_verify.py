@@ -168,6 +168,13 @@ def test_what_cannot_be_read_is_told(run, receipt, tmp_path):
     assert "none' is not there" in said.err
 
 
+def test_differences_that_cannot_be_written_anywhere_are_told_before_anything_is_read(run, receipt, data):
+    said = run("verify", receipt, "--source", data, "-o", data / "nowhere" / "differs.csv")
+    assert said.code == 2
+    assert "there is no folder" in said.err
+    assert "a.csv" not in said.out
+
+
 def test_a_full_disk_is_not_the_fault_of_the_receipt(run, receipt, data, monkeypatch):
     (data / "new").touch()
     (data / "a.csv").unlink()

@@ -926,7 +926,7 @@ PLACES = 'control_bucket = "c"\nlanding_bucket = "l"\n'
         ("", "control_bucket: Field required"),
         (PLACES + "nonsense = 1\n", "nonsense: Extra inputs are not permitted"),
         (PLACES + "[serve]\nat_once = 0\n", "at_once: Input should be greater"),
-        (PLACES + '[serve]\nlisten = "nowhere"\n', "listen: String should match"),
+        (PLACES + '[serve]\nlisten = "nowhere"\n', "listen: is no HOST:PORT, such as"),
         (PLACES + '[serve]\nwebhook = "http://x/"\n', "webhook_secret_file is missing"),
         (PLACES + "[serve", "is no TOML"),
         ('control_bucket = "c-{dataset}"\nlanding_bucket = "l"\n', "all deliveries must lie in one place"),

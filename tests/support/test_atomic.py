@@ -33,7 +33,6 @@ def write(path: Path, text: str = "new", **options) -> None:
 def test_an_older_one_of_its_kind_may_be_replaced_and_nothing_else(tmp_path):
     path = tmp_path / "index.csv"
     check_free(path, "index")
-    check_free(tmp_path / "nowhere" / "index.csv", "index")
     path.write_text(INDEX)
     check_free(path, "index")
     with pytest.raises(UsageError, match="is there: it is not replaced") as caught:
@@ -44,6 +43,33 @@ def test_an_older_one_of_its_kind_may_be_replaced_and_nothing_else(tmp_path):
         check_free(path, "index")
     with pytest.raises(FileExistsError, match="upload-client has not written it"):
         keep_others("index")(path)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("kind", ["index", None])
+def test_a_place_where_no_file_can_be_made_is_refused_before_anything_is_read(
+    tmp_path, monkeypatch, kind, force
+):
+    monkeypatch.chdir(tmp_path)
+    for path, says, hint in (
+        (tmp_path / "nowhere" / "index.csv", "there is no folder .*nowhere", "Make that folder"),
+        (tmp_path, "is a folder", "Name a file in it"),
+        (Path(), "is a folder", "Name a file in it"),
+        (Path("~/index.csv"), "there is no folder", "without quotes"),
+        (Path("s3://bucket/index.csv"), "there is no folder", "Make that folder"),
+    ):
+        with pytest.raises(UsageError, match=says) as caught:
+            check_free(path, kind, force=force)
+        assert hint in caught.value.hint
+
+
+@posix
+def test_a_symlink_may_lead_to_a_file_that_is_not_there_yet(tmp_path):
+    (tmp_path / "list.csv").symlink_to(tmp_path / "later.csv")
+    check_free(tmp_path / "list.csv", "index")
+    (tmp_path / "lost.csv").symlink_to(tmp_path / "nowhere" / "later.csv")
+    with pytest.raises(UsageError, match="there is no folder"):
+        check_free(tmp_path / "lost.csv", "index")
 
 
 def meanwhile(path: Path) -> None:

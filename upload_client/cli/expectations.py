@@ -75,8 +75,8 @@ def infer(
     from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
     from upload_client.validator.opening import opener  # noqa: PLC0415 # not for --help
 
-    if output is not None and not force:
-        check_free(output, None)
+    if output is not None:
+        check_free(output, None, force=force)
     note(output, "what this run writes")
     files = _files(source, Chosen(include, exclude, exclude_from, symlinks))
     with ProgressLine() as line:

@@ -109,8 +109,8 @@ def index(
             hint="Name it with -o, outside SOURCE unless it belongs to the delivery.",
         )
     target = output or (Path(sources.INDEX) if sources.is_bucket(source) else Path(source) / sources.INDEX)
-    if not force:
-        check_free(target, _OURS.get(kind))
+    if output is not None or target.parent.is_dir():  # else it is the source that is not there
+        check_free(target, _OURS.get(kind), force=force)
     note(target, "the list that is written")
     chosen = Chosen(include, exclude, exclude_from, symlinks)
     own = None
@@ -146,7 +146,7 @@ def index(
         place,
         as_format=kind,
         on_progress=told,
-        check=lambda path: None if force else check_free(path, _OURS.get(kind)),
+        check=lambda path: check_free(path, _OURS.get(kind), force=force),
     )
     told.wipe()
     with_what = {"bagit": "with digests", "s3": "as bucket and key"}.get(

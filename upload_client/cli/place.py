@@ -343,7 +343,6 @@ def write_text(text: str, output: Path | None, *, force: bool) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    if not force:
-        check_free(output, None)
+    check_free(output, None, force=force)
     with replacing(output) as file:
         file.write(text)

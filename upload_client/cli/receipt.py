@@ -218,8 +218,8 @@ def export(
     from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
     from upload_client.support.inputs import as_file  # noqa: PLC0415 # not for --help
 
-    if not force and form != "bagit":
-        check_free(output, None)
+    if form != "bagit":
+        check_free(output, None, force=force)
     try:
         with as_file(receipt_file, "the receipt") as readable:
             write(readable, form, output, source, follow=symlinks == "follow")

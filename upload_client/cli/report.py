@@ -79,8 +79,7 @@ def report(
     from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
 
     target = output or Path(page_name(dataset, delivery_id))
-    if not force:
-        check_free(target, "report")
+    check_free(target, "report", force=force)
     settings, places = log_in(dataset, delivery_id, sample=sample, profile=profile, patience=patience)
     seen = waiting(settings)(
         lambda: write_report(places.control, places.layout, target, force=force, landing=places.landing)
@@ -100,11 +99,8 @@ def check_target(target: Path) -> None:
     Raises:
         UsageError: There is no such folder, or something else lies there.
     """
-    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
     from upload_client.support.atomic import check_free  # noqa: PLC0415 # not for --help
 
-    if not target.absolute().parent.is_dir():
-        raise UsageError(f"the report cannot be written to {target}: there is no such folder")
     check_free(target, "report", hint="Name another file: a delivery replaces nothing but its own reports.")
 
 

@@ -333,8 +333,7 @@ class _Differences:
         from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
         from upload_client.support.in_use import note  # noqa: PLC0415 # not for --help
 
-        if not force:
-            check_free(output, "differences")
+        check_free(output, "differences", force=force)
         note(output, "what this run writes")
         file = stack.enter_context(replacing(output))
         file.write("difference,path,message\r\n")

@@ -203,7 +203,7 @@ def _fold(
     for _ in fold_validators(control, layout, history, client, validators, clock):
         n_segments += 1
     for shard, reader in validators.items():
-        # Where a segment followed, it was linked to it. A validator that comes begins at the end that is there.
+        # A segment that followed was linked to it. A validator that comes begins at the end that is there.
         if reader.chain.next_seq == known.get(shard):
             reader.check_end()
     return Folded(history, client, validators, n_segments)

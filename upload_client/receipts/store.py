@@ -453,8 +453,7 @@ def bring_receipt(control: Bucket, key: str, target: Path, *, force: bool = Fals
             for _ in reader:
                 pass  # read to its end, it is whole
         path = target / receipt_name(head) if target.is_dir() else target
-        if not force:
-            check_free(path, "receipt")
+        check_free(path, "receipt", force=force)
         before = _sha256_of_file(path)
         digest = hashlib.sha256()
         with copy.open("rb") as fetched, replacing(path) as file:

@@ -144,8 +144,8 @@ class Sandbox:
                 "the sandbox needs moto, which is not installed: pip install 'upload-client[sandbox]'",
                 hint="pip install 'upload-client[sandbox]'",
             )
-        if self._profile_out is not None and not self._force:
-            check_free(self._profile_out, "sandbox")
+        if self._profile_out is not None:
+            check_free(self._profile_out, "sandbox", force=self._force)
         with ExitStack() as exit_stack:
             directory = Path(tempfile.mkdtemp(prefix="upload-client-sandbox-"))
             exit_stack.callback(shutil.rmtree, directory, ignore_errors=True)

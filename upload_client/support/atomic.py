@@ -67,18 +67,42 @@ def claimed(path: str) -> tuple[int, os.stat_result]:
         os.close(fd)
 
 
-def check_free(path: Path, kind: Kind | None, *, hint: str = FORCE) -> None:
-    """Make sure that writing there takes nothing away that this program has not written.
+def check_free(path: Path, kind: Kind | None, *, hint: str = FORCE, force: bool = False) -> None:
+    """Make sure that a file can lie there, and takes nothing away that this program has not written.
 
     Args:
         path: where something is to be written. What is no regular file (a device, a pipe) keeps what it has.
         kind: of what is to be written: an older one may be replaced. None: it cannot be told from what others
             write, or people go on with it by hand, so that nothing is replaced.
         hint: what to do about it.
+        force: whatever file is there may be replaced.
 
     Raises:
-        UsageError: something else is there, or what is there cannot be looked at.
+        UsageError: something else is there, or what is there cannot be looked at; it is a folder, or there is
+            none for it.
     """
+    _check_place(path)
+    if not force:
+        _check_ours(path, kind, hint)
+
+
+def _check_place(path: Path) -> None:
+    """Tell at once, not after hours of reading, that no file can be made there."""
+    if is_stream(path):
+        return
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise UsageError(f"{path} is a folder, and what is written is a file", hint="Name a file in it.")
+    if target.parent.is_dir():
+        return
+    hint = "Make that folder, or name a file elsewhere."
+    if path.parts[:1] and path.parts[0].startswith("~"):
+        hint = "Write ~ without quotes and after a space, not after =: only then it is your home folder."
+    raise UsageError(f"{path} cannot be written: there is no folder {target.parent}", hint=hint)
+
+
+def _check_ours(path: Path, kind: Kind | None, hint: str) -> None:
+    """Refuse to replace what `kind` does not say; see `check_free`."""
     if str(path) in _STDOUT:
         return
     try:
@@ -101,7 +125,7 @@ def keep_others(kind: Kind) -> Callable[[Path], None]:
 
     def check(path: Path) -> None:
         try:
-            check_free(path, kind)
+            _check_ours(path, kind, FORCE)
         except UsageError:
             why = "a file of that name is there, and upload-client has not written it"
             raise FileExistsError(errno.EEXIST, why, str(path)) from None

@@ -14,6 +14,7 @@ from upload_client.core.object_options import check_options
 from upload_client.core.text import for_log
 from upload_client.errors import SettingsError
 from upload_client.receipts.retention import Mode
+from upload_client.support.form import of_form
 from upload_client.support.service_url import service_url
 
 __all__ = ["ENVIRONMENT_VARIABLE", "ValidatorSettings"]
@@ -80,7 +81,9 @@ class ValidatorSettings(BaseModel):
     receipt_keys: tuple[str, ...] = ()
     """Public keys that this receiver has signed with before, each in a line (`receiver key export`): what
     they have signed stays the receiver's."""
-    tsa_url: str | None = Field(default=None, pattern=r"^https?://")
+    tsa_url: (
+        Annotated[str, AfterValidator(of_form("https?://.+", "must start with http:// or https://"))] | None
+    ) = None
     """URL of a time-stamping authority (RFC 3161) that dates the receipts of complete deliveries."""
     retain_days: int | None = Field(default=None, ge=1, le=36_500)
     """Days for which nobody can delete the receipt of a complete delivery, nor its signature: by S3 Object

@@ -121,8 +121,7 @@ def package(*, functions: bool, output: Path | None, force: bool, as_json: bool)
     layers = packaging.FUNCTION_LAYERS if functions else packaging.LAYERS
     content = packaging.lambda_zip(what)
     path = output or Path(packaging.default_name(content, what))
-    if not force:
-        check_free(path, "package")
+    check_free(path, "package", force=force)
     with replacing(path) as file:
         file.buffer.write(content)
     if as_json:

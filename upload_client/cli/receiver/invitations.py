@@ -83,8 +83,7 @@ def invite(
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
 
     path = output or Path(re.sub(r"[^\w.@+-]", "_", f"{dataset}_{delivery_id}_{user}.toml"))
-    if not force:
-        check_free(path, "invitation")
+    check_free(path, "invitation", force=force)
     if on is not None:
         if email or resend or ask_password:
             raise UsageError("--email, --resend and --ask-password are for Cognito: leave them out with --on")

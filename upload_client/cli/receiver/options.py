@@ -122,8 +122,22 @@ def open_stack(stack: str, region: str | None) -> Receiver:
 
 
 def region_of(given: str | None) -> str | None:
-    """Which region; boto3 by itself does not look at the first of AWS' variables for it."""
-    return given or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    """Which region; boto3 by itself does not look at the first of AWS' variables for it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+    from upload_client.support.form import REGION, REGION_WORDS, of_form  # noqa: PLC0415 # likewise
+
+    places = {"--region": given} | {key: os.environ.get(key) for key in ("AWS_REGION", "AWS_DEFAULT_REGION")}
+    for place, name in places.items():
+        if name:
+            try:
+                return of_form(REGION, REGION_WORDS)(name)
+            except ValueError as error:
+                raise UsageError(f"{place}: {for_terminal(name)} {error}") from None
+    return None
 
 
 def print_json(kind: str, values: Mapping[str, Any]) -> None:

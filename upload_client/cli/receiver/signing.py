@@ -57,6 +57,7 @@ def make(*, file: Path) -> None:
     from upload_client.receipts.signing import make_key  # noqa: PLC0415 # cryptography is an extra
     from upload_client.support.atomic import check_free, replacing  # noqa: PLC0415 # not for --help
 
+    check_free(file, None, hint="Name another file for the key.")
     public = file.with_name(file.name.removesuffix(".key") + ".pub.pem")
     check_free(public, None, hint="Name another file for the key.")
     made = make_key(file)

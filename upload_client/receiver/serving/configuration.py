@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from upload_client.activities.mail import Smtp, check_address
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
+from upload_client.support.form import REGION, REGION_WORDS, of_form
 from upload_client.support.inputs import read_once
 from upload_client.validator import ValidatorSettings
 
@@ -88,14 +89,36 @@ class Serving(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    listen: str = Field(
-        default="127.0.0.1:8085", pattern=r"^([A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$|^$"
-    )
-    region: str = "us-east-1"
+    listen: Annotated[
+        str,
+        AfterValidator(
+            of_form(
+                r"(([A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5})?",
+                "is no HOST:PORT, such as 127.0.0.1:8085",
+            )
+        ),
+    ] = "127.0.0.1:8085"
+    region: Annotated[str, AfterValidator(of_form(REGION, REGION_WORDS))] = "us-east-1"
     at_once: int = Field(default=64, ge=1, le=1000)
-    dask: Annotated[str, Field(pattern=r"^(tcp|tls)://[A-Za-z0-9.\-\[\]:]+$")] | None = None
+    dask: (
+        Annotated[
+            str,
+            AfterValidator(
+                of_form(
+                    r"(tcp|tls)://[A-Za-z0-9.\-\[\]:]+",
+                    "is no address of a Dask scheduler, such as tcp://host:8786",
+                )
+            ),
+        ]
+        | None
+    ) = None
     look_seconds: float = Field(default=2.0, ge=0.1, le=60)
-    webhook: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    webhook: (
+        Annotated[
+            str, AfterValidator(of_form(r"https?://\S+", "is no URL that starts with http:// or https://"))
+        ]
+        | None
+    ) = None
     webhook_secret_file: Path | None = None
     command: Annotated[list[str], Field(min_length=1)] | None = None
     mail: Mail | None = None
@@ -144,7 +167,9 @@ def read_configuration(path: Path) -> Configuration:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "it"
-        raise UsageError(f"{name}: {for_terminal(where)}: {for_terminal(first['msg'])}") from None
+        raise UsageError(
+            f"{name}: {for_terminal(where)}: {for_terminal(first['msg'].removeprefix('Value error, '))}"
+        ) from None
     for key in ("control_bucket", "control_prefix"):
         if "{" in getattr(made.validator, key):
             raise UsageError(f"{name}: {key}: all deliveries must lie in one place, so that they are found")
