@@ -85,3 +85,13 @@ def test_a_client_is_made_without_a_look_at_all_services_and_a_session_of_others
     theirs = boto3.Session()
     clients.s3_client(theirs)
     assert {"s3", "sts"} <= set(theirs.get_available_services())
+
+
+@pytest.mark.parametrize("patience", [0, 6, 60, 120, 86_400])
+def test_a_service_that_says_nothing_is_waited_for_no_longer_than_was_asked_for(patience):
+    limits = clients.time_outs(patience)
+    settings = SimpleNamespace(endpoints={}, endpoint_url="http://127.0.0.1:9")
+    made = clients.client(boto3.Session(region_name="eu-central-1"), "ssm", settings, **limits).meta.config
+    for silent in (made.connect_timeout, made.read_timeout):
+        assert 5 <= silent <= 60
+        assert clients.RETRIES["total_max_attempts"] * silent <= max(15, patience)

@@ -33,7 +33,7 @@ from upload_client.core.preflight import advice
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, LoginRefused, NotReachable
 from upload_client.s3.bucket import StoreError, WayBlocked, refusal, store_errors
-from upload_client.s3.clients import client, one_of_many
+from upload_client.s3.clients import client, one_of_many, time_outs
 from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry
 from upload_client.s3.trouble import Trouble, trouble_of
 from upload_client.settings import Settings, SettingsError, foreign_hosts, require
@@ -187,7 +187,7 @@ def fetch_parameter(session: boto3.Session, settings: Settings) -> str:
         NotReachable: SSM is not there, or asks to be asked later.
     """
     name = settings.settings_parameter
-    ssm = client(session, "ssm", settings)
+    ssm = client(session, "ssm", settings, **time_outs(settings.patience))
     try:
         with store_errors(f"SSM parameter {name}"):
             answer = ssm.get_parameter(Name=name, WithDecryption=True)
@@ -257,10 +257,9 @@ class CognitoLogin:
         self._region, self._username = _region_of(settings.user_pool_id), settings.username
         identity_region = _region_of(settings.identity_pool_id)
         # These calls are not signed: the password, and then the token, is what authorises them.
-        self._pool = client(bare_session(self._region), "cognito-idp", settings, signature_version=UNSIGNED)
-        self._identities = client(
-            bare_session(identity_region), "cognito-identity", settings, signature_version=UNSIGNED
-        )
+        how: dict[str, Any] = {"signature_version": UNSIGNED, **time_outs(settings.patience)}
+        self._pool = client(bare_session(self._region), "cognito-idp", settings, **how)
+        self._identities = client(bare_session(identity_region), "cognito-identity", settings, **how)
         self._password = ""
         self._id_token = ""
         self._refresh_token = ""

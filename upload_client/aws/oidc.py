@@ -46,7 +46,7 @@ from upload_client.core.trust import is_loopback
 from upload_client.errors import DeliveryError, LoginRefused, NotReachable
 from upload_client.s3 import network
 from upload_client.s3.bucket import refusal
-from upload_client.s3.clients import client
+from upload_client.s3.clients import client, time_outs
 from upload_client.s3.trouble import trouble_of
 from upload_client.settings import Settings, SettingsError, foreign_hosts, require
 from upload_client.support.atomic import replacing
@@ -122,11 +122,17 @@ class OidcLogin:
         self._http = URLLib3Session(
             verify=trusted or True,  # type: ignore[arg-type] # a path, too
             proxies=network.proxies_for(self._issuer),
-            timeout=_TIMEOUT,
+            timeout=min(_TIMEOUT, int(time_outs(settings.patience)["read_timeout"])),
             client_cert=network.own_certificate(files),
         )
         # Not signed: the token is what authorises it.
-        self._sts = client(bare_session(settings.region or ""), "sts", settings, signature_version=UNSIGNED)
+        self._sts = client(
+            bare_session(settings.region or ""),
+            "sts",
+            settings,
+            signature_version=UNSIGNED,
+            **time_outs(settings.patience),
+        )
         self._places: Mapping[str, Any] = {}
         self._id_token = ""
         self._refresh_token = ""

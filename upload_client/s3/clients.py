@@ -40,9 +40,10 @@ from upload_client.support import failpoints
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["RETRIES", "Endpoints", "client", "one_of_many", "s3_client"]
+__all__ = ["RETRIES", "Endpoints", "client", "one_of_many", "s3_client", "time_outs"]
 
-RETRIES = {"mode": "standard", "total_max_attempts": 3}
+_ATTEMPTS = 3
+RETRIES = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
 """Botocore's standard mode: at most two repeats, some 3 s apart at most, none when an outage lasts."""
 
 OLDEST_BOTO3 = (1, 36)
@@ -50,8 +51,25 @@ OLDEST_BOTO3 = (1, 36)
 
 _CONNECT_TIMEOUT = 10.0
 _READ_TIMEOUT = 60.0
+_SHORTEST_SILENCE = 5.0
 _WHOLE_SECONDS = 30.0
-"""For a whole answer, after the time that its first bytes may take; not of S3, whose pages are long."""
+"""For a whole answer, after the time that its first bytes may take, and no longer than that; not of S3,
+whose pages are long."""
+
+
+def time_outs(patience: float) -> dict[str, float]:
+    """Time-outs for a service that may be silent for `patience` seconds, in all attempts together.
+
+    An attempt has 5 at the least, in which a login over a bad line is answered.
+
+    Returns:
+        Arguments for `client`.
+    """
+    seconds = max(_SHORTEST_SILENCE, patience / _ATTEMPTS)
+    return {
+        "connect_timeout": min(_CONNECT_TIMEOUT, seconds),
+        "read_timeout": min(_READ_TIMEOUT, seconds),
+    }
 
 
 class Endpoints(Protocol):
@@ -159,7 +177,8 @@ def client(
         listing.watch(made)
         write_guard.watch(made)
     made.meta.events.register("before-parse", refuse_pages)
-    whole = None if service == "s3" else made.meta.config.read_timeout + _WHOLE_SECONDS
+    first = made.meta.config.read_timeout
+    whole = None if service == "s3" else first + min(_WHOLE_SECONDS, first)
     answer_size.watch(made, whole)
     request_log.watch(made)
     failpoints.watch(made)
