@@ -100,7 +100,10 @@ class FileCode(StrEnum):
     OBJECT_GONE = (
         "object_gone",
         "invalid",
-        "Somebody else has changed the bucket: tell the receiver, then send it with --resend-invalid.",
+        (
+            "Tell the receiver: somebody removed it, or their validator looks elsewhere (landing_prefix)."
+            " Then send it with --resend-invalid."
+        ),
     )
     OBJECT_CHANGED = (
         "object_changed",
