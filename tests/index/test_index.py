@@ -34,6 +34,9 @@ from upload_client.index import (
     tables,
     write_index,
 )
+from upload_client.index.choosing import Choice, parse_patterns
+from upload_client.index.files import files_of
+from upload_client.index.selecting import select
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX file system")
 
@@ -568,6 +571,29 @@ def test_the_prefix_of_the_key_counts(source):
     assert (
         "makes a key of" in problems_of(check_index, frame("z"), source, prefix="x" * 1024 + "/").problems[0]
     )
+
+
+def test_of_files_that_were_found_no_rows_are_told_for_nobody_has_a_list(source):
+    scanned = scanning.scan_files(source, Choice())
+    long = "x" * 1024 + "/"
+    error = problems_of(check_index, scanned, source, prefix=long)
+    assert error.where == f"'{source}'"
+    assert "row" not in str(error)
+    assert "--exclude" in error.hint
+    listing = {"a//b.csv": 1, "Read.me": 1, "read.me": 1}
+    error = problems_of(check_index, scanning.scan_listing(listing), listing)
+    assert str(error).startswith("1 problem in the source\n  'a//b.csv' ")
+    del listing["a//b.csv"]
+    (warning,) = check_index(scanning.scan_listing(listing), listing).warnings
+    assert warning.startswith("'read.me' differs only in case from 'Read.me': ")
+
+
+def test_rows_of_a_table_are_told_as_its_owner_counts_them_though_some_are_left_out(source):
+    table = files_of(frame("x.tmp", "y.tmp", "../z"))
+    left = select(table, Choice(exclude=parse_patterns(b"*.tmp", "x")), source, lambda _: None)
+    error = problems_of(check_index, left, source)
+    assert error.where == "the file index"
+    assert error.problems[0].startswith("row 2: '../z'")
 
 
 def test_paths_that_some_file_systems_take_for_one_are_a_warning():

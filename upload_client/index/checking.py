@@ -26,7 +26,7 @@ from upload_client.index.files import (
     files_of,
 )
 from upload_client.index.folder import Folder
-from upload_client.index.problems import SHOWN, Problems, shown
+from upload_client.index.problems import MEND, SHOWN, Problems, shown
 from upload_client.index.selecting import left_out_of
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def check_index(
         UsageError: the source is no directory.
     """
     given = files_of(index)
-    problems = Problems(given.attrs.get(READ_FROM, "the file index"))
+    scanned = _is_scan(given)
+    problems = Problems(_where(given, source), has_rows=not scanned)
     at: Sequence[int] = given.attrs.get(ROWS, ())
     if given.paths is None:
         problems.add(None, None, "has no column 'path'")
@@ -98,17 +99,27 @@ def check_index(
         refused = Folder(source, choice).refuses(paths, legal)
     for row, reason in refused:
         problems.add(at[row], paths[row], reason)
-    problems.raise_them(hint=_not_utf8(paths) if READ_FROM in given.attrs else None)
-    return CheckedIndex(paths, checksums, sizes, others, _collision_warnings(paths, at))
+    hint = f"{MEND} Nothing was sent." if scanned else _not_utf8(paths) if READ_FROM in given.attrs else None
+    problems.raise_them(hint=hint)
+    return CheckedIndex(paths, checksums, sizes, others, _collision_warnings(paths, () if scanned else at))
+
+
+def _is_scan(index: Files) -> bool:
+    """Whether it is nobody's list, but all that was found at the source."""
+    attrs = index.attrs
+    return LEFT_OUT in attrs and READ_FROM not in attrs and ROWS not in attrs
+
+
+def _where(index: Files, source: str | Path | Mapping[str, int]) -> str:
+    """The place of what is wrong, for people."""
+    if _is_scan(index):
+        return "the source" if isinstance(source, Mapping) else shown(source)
+    return str(index.attrs.get(READ_FROM, "the file index"))
 
 
 def _nothing(index: Files, source: str | Path | Mapping[str, int]) -> InvalidIndex:
     """The refusal of an index without files."""
-    attrs = index.attrs
-    where, problem = attrs.get(READ_FROM, "the file index"), "has 0 files"
-    scanned = LEFT_OUT in attrs and READ_FROM not in attrs and ROWS not in attrs
-    if scanned:
-        where = "the source" if isinstance(source, Mapping) else shown(source)
+    where, problem, scanned = _where(index, source), "has 0 files", _is_scan(index)
     left = left_out_of(index)
     error = InvalidIndex(where, (f"{problem} to deliver; {sentence(left.counts)}" if left.n else problem,))
     if scanned or left.n:
@@ -251,11 +262,19 @@ def _not_listed(
 
 
 def _collision_warnings(paths: Sequence[str], at: Sequence[int]) -> tuple[str, ...]:
+    """Names that some file systems take for one.
+
+    Args:
+        paths: all of them.
+        at: the rows as a person counts them; empty: there is no list that has rows.
+    """
     how = {"case": "in case", "unicode": "in Unicode form"}
     found = collisions(paths)
     told = [
-        f"row {at[row]}: {shown(paths[row])} differs only {how[kind]} from row {at[other]}, "
-        f"{shown(paths[other])}: some file systems take both for one"
+        (f"row {at[row]}: " if at else "")
+        + f"{shown(paths[row])} differs only {how[kind]} from "
+        + (f"row {at[other]}, " if at else "")
+        + f"{shown(paths[other])}: some file systems take both for one"
         for row, other, kind in found[:SHOWN]
     ]
     if more := len(found) - len(told):

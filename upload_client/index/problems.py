@@ -8,17 +8,25 @@ from upload_client.core.text import for_terminal
 from upload_client.errors import InvalidIndex, UsageError
 from upload_client.support.file_names import from_disk
 
-__all__ = ["SHOWN", "Problems", "shown", "unreadable"]
+__all__ = ["MEND", "SHOWN", "Problems", "shown", "unreadable"]
 
+MEND = "Mend or rename them, or leave them out with --exclude."
+"""The advice about files that were found."""
 SHOWN = 20
 """Problems that are told one by one."""
 
 
 class Problems:
-    """All that is wrong with an index; the first ones are kept."""
+    """All that is wrong with an index; the first ones are kept.
 
-    def __init__(self, where: str) -> None:
+    Args:
+        where: the index: a file, or the folder that was scanned.
+        has_rows: whether a person finds a row by its number.
+    """
+
+    def __init__(self, where: str, *, has_rows: bool = True) -> None:
         self._where = where
+        self._has_rows = has_rows
         self._n = 0
         self._first: list[tuple[int, int, str | None, str]] = []
 
@@ -42,7 +50,9 @@ class Problems:
             return
         lines = []
         for row, _, path, reason in self._kept():
-            what = [] if row < 0 else [f"row {row}:" if path is not None else f"row {row}"]
+            what = (
+                [] if row < 0 or not self._has_rows else [f"row {row}:" if path is not None else f"row {row}"]
+            )
             lines.append(" ".join([*what, *([] if path is None else [shown(path)]), reason]))
         error = InvalidIndex(self._where, lines, self._n)
         if hint is not None:

@@ -16,7 +16,7 @@ from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, LeftOut, 
 from upload_client.index.files import LEFT_OUT, RECENT, SIZES_SEEN, Files
 from upload_client.index.folder import Folder
 from upload_client.index.noticing import Recent
-from upload_client.index.problems import Problems, shown
+from upload_client.index.problems import MEND, Problems, shown
 from upload_client.index.recognising import MARK, named
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.support.in_use import files_in_use
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["scan", "scan_files", "scan_listing"]
 
-_MEND = "Mend or rename them, or leave them out with --exclude."
 _OF_LINKS = " Of symlinks, --symlinks skip leaves out all, and --symlinks follow delivers what they lead to."
 
 _BLOCK = 1024 * 1024
@@ -131,7 +130,7 @@ def scan_files(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
             raise
-    problems.raise_them(hint=_MEND + _OF_LINKS * linked + " Nothing was sent.")
+    problems.raise_them(hint=MEND + _OF_LINKS * linked + " Nothing was sent.")
     attrs = {LEFT_OUT: left, RECENT: Recent(n_recent, tuple(named))}
     if not checksums:  # as with their content: it is what is found when they are sent
         attrs[SIZES_SEEN] = True

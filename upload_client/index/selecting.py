@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from upload_client.core.paths import check_relpaths
 from upload_client.index.choosing import Choice, Chooser, Kept, LeftOut
-from upload_client.index.files import LEFT_OUT, Files
+from upload_client.index.files import LEFT_OUT, ROWS, Files
 from upload_client.index.folder import Folder
 
 if TYPE_CHECKING:
@@ -52,7 +52,10 @@ def select(files: Files, choice: Choice, source: Path | None, read: Callable[[st
                 out.add(row)
     if left.n == before:
         return files
-    selected = files.keep([row for row in range(len(texts)) if row not in out])
+    kept = [row for row in range(len(texts)) if row not in out]
+    selected = files.keep(kept)
+    if not {LEFT_OUT, ROWS} & files.attrs.keys():  # somebody's table, whose rows are told as they count them
+        selected.attrs[ROWS] = kept
     selected.attrs[LEFT_OUT] = left
     return selected
 
