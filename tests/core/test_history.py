@@ -286,20 +286,39 @@ def test_each_shard_counts_its_own_epochs(history):
     assert history.judge(history.row("a")) == history.judge(history.row("b")) == "validator2"
 
 
+@pytest.mark.parametrize(("answers", "n_unjudged"), [(1, 0), (0, 1)])
+def test_many_verdicts_at_once_answer_what_was_asked_again_only_with_the_last_one(
+    history, answers, n_unjudged
+):
+    history.add_client(client(sent(), sent("b", "1-1")))
+    history.add_validator(validator(said("error", found=None)))
+    history.add_client(client(sent(ask=1), epoch=2))
+    lines = [encode(said(ask=answers)), encode(said(path="b", upload="1-1"))]
+    header = SegmentHeader(1, 0, "validator2", 2, None, client_epoch=2)
+    segment = decode_segment(encode_segment(header, lines), writer="validator")
+    assert len(segment.records.oks.at) == 2
+    history.add_validator(segment)
+    assert [history.is_ok(row) for row in range(2)] == [True, True]
+    assert history.n_unjudged == n_unjudged
+
+
 def test_what_is_valid_is_told_in_the_order_of_the_paths(history):
     announced = [sent("b/c"), sent("a", "1-1"), sent("c", "1-2"), sent("b", "1-3")]
     history.add_client(client(*announced))
     history.add_validator(validator(said(path="a", upload="1-1"), said("failure", "c", "1-2")))
     history.add_verdict(said(path="b/c"))
     history.add_validator(validator(said(path="b", upload="1-3"), epoch=2), 1)
-    assert [(row, facts[0], facts[8]) for row, facts in history.valid()] == [
+    ((rows, columns),) = history.valid()
+    facts = list(zip(*columns, strict=True))
+    assert [(row, one[0], one[8]) for row, one in zip(rows, facts, strict=True)] == [
         (1, "a", "validator1"),
         (3, "b", "validator2"),
         (0, "b/c", None),
     ]
-    _, facts = next(history.valid())
-    assert facts == ("a", 9, CRC, ETAG, "v", "1-1", T, LATER, "validator1", None, history.opened[1])
+    assert facts[0] == ("a", 9, CRC, ETAG, "v", "1-1", T, LATER, "validator1", None, history.opened[1])
     assert [*DeliveryHistory({"x": 0}).valid()] == []
+    assert {life.agent_id for life in history.judges([1, 1, 1, 1])} == {"validator1", "validator2"}
+    assert [life.agent_id for life in history.judges([1, 1, 0, 0])] == ["validator1"]
 
 
 # --- properties ---

@@ -210,32 +210,49 @@ def facts(each: Delivered) -> tuple:
     return tuple(getattr(each, name) for name in Delivered.__annotations__)
 
 
-def held(data: bytes, known: list[Delivered], schema=2) -> list[Delivered] | str:
-    """What a receipt says, with what is known in the place of its number; or why it says nothing."""
-    try:
-        reader = ReceiptReader(io.BytesIO(data).readline)
-        told = reader.against(due(numbered(known), schema))
-        return [known[each.row] if isinstance(each, Due) else each for each in told]
-    except BadReceipt as error:
-        return str(error)
+def held(data: bytes, known: list[Delivered], schema=2, *, together=0, blocks=3) -> list[Delivered] | str:
+    """What a receipt says, with what is known in the place of its number; or why it says nothing.
+
+    Lines are looked at one by one, or so many together; what is known comes in blocks.
+    """
+    stream, told = io.BytesIO(data), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_ALIKE", together)
+        try:
+            reader = ReceiptReader(stream.readline, stream.read if together else None)
+            for each in reader.against(due(numbered(known, blocks), schema)):
+                told += [known[row] for row in each.rows] if isinstance(each, Due) else [each]
+            assert reader.sha256 == hashlib.sha256(data).hexdigest()
+        except BadReceipt as error:
+            return str(error)
+    return told
 
 
-def numbered(known: list[Delivered]) -> list[tuple[int, tuple]]:
-    return [(n, facts(each)) for n, each in enumerate(known)]
+def numbered(known: list[Delivered], blocks: int) -> list[tuple[list[int], list]]:
+    """In blocks: their numbers, and their facts in columns."""
+    numbers = range(len(known))
+    return [
+        (list(some), list(zip(*(facts(known[n]) for n in some), strict=True)))
+        for some in (numbers[start : start + blocks] for start in range(0, len(known), blocks))
+    ]
 
 
-@given(files, st.data())
-def test_held_against_what_is_known_a_receipt_says_the_same(delivered, data):
+@given(files, st.integers(0, 4), st.integers(1, 4), st.data())
+def test_held_against_what_is_known_a_receipt_says_the_same(delivered, together, blocks, data):
     known = data.draw(st.lists(st.sampled_from(delivered), unique=True)) + data.draw(
         st.lists(st.builds(file, paths, opened=st.none() | st.text(max_size=3)), max_size=3)
     )
+    if not data.draw(st.booleans()):
+        known = [*delivered]
     known.sort(key=lambda each: each.path)
     body = bytearray(written(delivered))
     if data.draw(st.booleans()):
         body[data.draw(st.integers(body.index(b"\n"), len(body) - 1))] = data.draw(
             st.sampled_from(b'"09,\nz')
         )
-    assert held(bytes(body), known) == held(bytes(body), [])
+    if data.draw(st.booleans()):
+        del body[data.draw(st.integers(body.index(b"\n"), len(body))) :]
+    assert held(bytes(body), known, together=together, blocks=blocks) == held(bytes(body), [])
 
 
 def test_only_what_is_not_as_it_is_known_is_taken_apart(monkeypatch):
@@ -249,6 +266,9 @@ def test_only_what_is_not_as_it_is_known_is_taken_apart(monkeypatch):
     assert held(written(delivered), known) == delivered
     assert [line[:11] for line in taken_apart] == ['{"path":"b"', '{"path":"d"']
     assert held(written(delivered[:1], schema_version=1), known, schema=1) == delivered[:1]
+    taken_apart.clear()
+    assert held(written(delivered), delivered, together=2) == delivered
+    assert not taken_apart
 
 
 @pytest.mark.parametrize(
@@ -261,12 +281,15 @@ def test_only_what_is_not_as_it_is_known_is_taken_apart(monkeypatch):
     ],
 )
 def test_nothing_is_due_of_which_no_receipt_may_have_a_line(odd):
-    assert list(due(numbered([odd, file("b")]), 2)) == [Due("b", 3, 1, written([file("b")]).splitlines()[2])]
+    line = written([file("b")]).splitlines()[2]
+    (some,) = due(numbered([odd, file("b")], 2), 2)
+    assert [*map(list, some)] == [["b"], [3], [1], [line]]
 
 
-def test_a_file_that_stands_twice_is_refused_also_where_both_lines_are_known():
+@pytest.mark.parametrize("together", [0, 1, 2])
+def test_a_file_that_stands_twice_is_refused_also_where_both_lines_are_known(together):
     twice = lines_with(record(), record(), n_files=2, n_bytes=6)
-    assert "stands twice" in held(twice, [file(), file()])
+    assert "line 4: the path 'a' stands twice" in held(twice, [file(), file()], together=together)
 
 
 @given(st.integers(0, len(GOOD) - 1))

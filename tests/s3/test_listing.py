@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client.s3 import listing
-from upload_client.s3.bucket import Bucket
+from upload_client.s3.bucket import Bucket, pages_of
 from upload_client.s3.listing import Entry
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
@@ -237,6 +237,19 @@ def test_a_store_that_gives_the_same_page_whatever_it_is_to_come_after_ends_a_li
     assert [entry.key for entry in next(pages)[1]] == ["a"]
     with pytest.raises(PaginationError):
         next(pages)
+
+
+@pytest.mark.parametrize("contents", [PLAIN.replace("a/b", "p/a"), PLAIN + PLAIN.replace("a/b", "p/ä"), ""])
+def test_a_listing_in_columns_is_the_same_and_has_no_key_outside_of_the_prefix(client, contents) -> None:
+    def answer(request, **_: object) -> AWSResponse:
+        return AWSResponse(request.url, 200, {}, Raw((HEAD + contents + END).encode()))
+
+    client.meta.events.register("before-send.s3", answer)
+    bucket = Bucket("b", prefix="p/", client=client)
+    columns = [zip(*page, strict=True) for page in pages_of(bucket)]
+    found = [each for page in columns for each in page]
+    assert found == [(each.key, each.size, each.etag) for each in bucket.list()]
+    assert [key for key, _, _ in found] == [key for key in ("a", "ä") if f"p/{key}<" in contents]
 
 
 def test_where_a_token_has_failed_no_other_is_tried(client) -> None:

@@ -10,11 +10,39 @@ import json
 from array import array
 from binascii import a2b_base64, b2a_base64
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, MutableSequence, Sequence
+from operator import itemgetter
+from typing import Final, TypeVar
 
 from upload_client.core.text import for_log
 from upload_client.core.times import EARLIEST, LATEST, from_milliseconds, milliseconds
+
+T = TypeVar("T")
+
+
+def in_one_piece(rows: Sequence[int]) -> Sequence[int]:
+    """The rows, as a range where they follow each other, as most do."""
+    if isinstance(rows, range) or not rows or rows[-1] - rows[0] != len(rows) - 1:
+        return rows
+    piece = range(rows[0], rows[-1] + 1)
+    return piece if list(rows) == list(piece) else rows
+
+
+def taken(column: Sequence[T], rows: Sequence[int]) -> Sequence[T]:
+    """Some rows of a column."""
+    some = in_one_piece(rows)
+    if not isinstance(some, range):
+        return itemgetter(*some)(column) if some else ()  # of more than one row it gives as many values
+    return column[some.start : some.stop]
+
+
+def put(column: MutableSequence[int], rows: Sequence[int], values: bytes | array[int]) -> None:
+    """Set rows of a column, each to its value: at once, where they are a range."""
+    if isinstance(rows, range):
+        column[rows.start : rows.stop] = values
+        return
+    for row, value in zip(rows, values, strict=True):
+        column[row] = value
 
 
 class ChecksumColumn:
@@ -100,6 +128,10 @@ class TextColumn:
         texts = self._texts
         return [texts.get(row) for row in range(start, stop)] if texts else [None] * (stop - start)
 
+    def taken(self, rows: Sequence[int]) -> list[str | None]:
+        """The values of some rows."""
+        return list(map(self._texts.get, rows)) if self._texts else [None] * len(rows)
+
     def clear(self, rows: Iterable[int]) -> None:
         """Set rows to None."""
         for row in rows if self._texts else ():
@@ -170,6 +202,10 @@ class DigestColumn:
         self._bytes[self.SIZE * row : self.SIZE * (row + 1)] = packed
         self._known[row] = 1
 
+    def taken(self, rows: Sequence[int]) -> list[str | None]:
+        """The values of some rows."""
+        return list(map(self.__getitem__, rows)) if self._known else [None] * len(rows)
+
     def packed(self) -> bytes:
         """All rows up to the last one that was ever set: whether it is known, then its bytes."""
         return bytes(self._known + self._bytes) if any(self._known) else b""
@@ -207,6 +243,11 @@ class WordColumn:
         """The rows from one to before another."""
         words = self._words
         return [words[number] for number in self._numbers[start:stop]]
+
+    def taken(self, rows: Sequence[int]) -> list[str | None]:
+        """The values of some rows."""
+        words = self._words
+        return [words[number] for number in taken(self._numbers, rows)]
 
     def put(self, rows: Iterable[int], values: Sequence[str | None]) -> None:
         """Set rows, each to its value."""
@@ -332,16 +373,20 @@ class TimeColumn:
 
     def values(self, start: int, stop: int) -> list[str | None]:
         """The rows from one to before another."""
-        moments = self._ms[start:stop]
+        return self._texts(self._ms[start:stop])
+
+    def taken(self, rows: Sequence[int]) -> list[str | None]:
+        """The values of some rows."""
+        return self._texts(taken(self._ms, rows))
+
+    def _texts(self, moments: Sequence[int]) -> list[str | None]:
         texts = {ms: None if ms == self._NONE else from_milliseconds(ms) for ms in set(moments)}
         return [texts[ms] for ms in moments]
 
-    def put(self, rows: Iterable[int], values: Sequence[str]) -> None:
+    def put(self, rows: Sequence[int], values: Sequence[str]) -> None:
         """Set rows, each to its value."""
         moments = {text: milliseconds(text) for text in set(values)}
-        column = self._ms
-        for row, text in zip(rows, values, strict=True):
-            column[row] = moments[text]
+        put(self._ms, rows, array("q", [moments[text] for text in values]))
 
     def __getitem__(self, row: int) -> str | None:
         ms = self._ms[row]

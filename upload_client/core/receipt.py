@@ -30,13 +30,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from json.encoder import encode_basestring_ascii as _quote
-from operator import attrgetter
+from operator import attrgetter, lt
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.layout import MAX_SHARDS, check_name
 from upload_client.core.parts import MAX_OBJECT
-from upload_client.core.paths import check_relpath
+from upload_client.core.paths import check_relpath, check_relpaths
 from upload_client.core.times import milliseconds
 from upload_client.core.values import value
 
@@ -430,41 +430,54 @@ _FIELDS: Final = attrgetter(*Delivered.__annotations__)
 
 
 class Due(NamedTuple):
-    """A file as others know it, in the one spelling that a receipt may have of it; see `due`.
+    """Files as others know them, in the one spelling that a receipt may have of each; see `due`.
 
     Attributes:
-        path: of the file.
-        size: bytes.
-        row: whatever number it is known by.
-        line: of a receipt, without what ends it.
+        paths: of the files, in their order.
+        sizes: bytes.
+        rows: whatever number each is known by.
+        lines: of a receipt, without what ends them.
     """
 
-    path: str
-    size: int
-    row: int
-    line: bytes
+    paths: Sequence[str]
+    sizes: Sequence[int]
+    rows: Sequence[int]
+    lines: Sequence[bytes]
+
+    def part(self, start: int, stop: int) -> Due:
+        """Those from one to before another."""
+        return Due(
+            self.paths[start:stop], self.sizes[start:stop], self.rows[start:stop], self.lines[start:stop]
+        )
 
 
-def due(files: Iterable[tuple[int, tuple[Any, ...]]], schema_version: int) -> Iterator[Due]:
+_NOTHING_DUE: Final = Due((), (), (), ())
+
+
+def due(files: Iterable[tuple[Sequence[int], Sequence[Sequence[Any]]]], schema_version: int) -> Iterator[Due]:
     """Files as lines that a receipt would have of them, see `ReceiptReader.against`.
 
     Args:
-        files: a number, and the fields of `Delivered` in their order; in the order of the paths.
+        files: some at a time, their numbers, and the fields of `Delivered` in columns; in the order of the
+            paths.
         schema_version: of the receipt.
 
     Yields:
         Those of which a receipt may have a line: a path that none may have, and the like, is left out.
     """
     line_of = _LINE_OF[schema_version]
-    for row, fields in files:
-        path, size, *_, judged_by, _, opened = fields
-        if (
-            size <= MAX_OBJECT
-            and judged_by is not None
-            and (opened is None or len(opened) <= _MAX_OPENED)
-            and check_relpath(path) is None
-        ):
-            yield Due(path, size, row, line_of(*fields))
+    for all_rows, all_columns in files:
+        rows, columns = all_rows, all_columns
+        paths, sizes, *_, judges, _, opened = columns
+        odd = {place for place, _ in check_relpaths(paths)}
+        odd.update(place for place, size in enumerate(sizes) if size > MAX_OBJECT)
+        odd.update(place for place, judge in enumerate(judges) if judge is None)
+        too_long = {text for text in set(opened) if text is not None and len(text) > _MAX_OPENED}
+        odd.update(place for place, text in enumerate(opened if too_long else ()) if text in too_long)
+        if odd:
+            places = [place for place in range(len(paths)) if place not in odd]
+            rows, *columns = ([column[place] for place in places] for column in (all_rows, *all_columns))
+        yield Due(columns[0], columns[1], rows, list(map(line_of, *columns)))
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -492,7 +505,8 @@ _FILE: Final = {
     ),
 }
 _MAX_OPENED = 200
-_TOGETHER = 64  # lines that are hashed together: in memory are no more
+_TOGETHER = 64  # lines that are hashed together: in memory are no more,
+_ALIKE = 256  # or these, of a receipt that says what is due
 
 
 class ReceiptReader:
@@ -504,6 +518,8 @@ class ReceiptReader:
     Args:
         readline: gives the next line with its end, or as many bytes of it as it is asked for; ``b""`` at
             the end. As the method of a file.
+        read: gives the next bytes, as many as it is asked for, or less at the end; of the same file. None:
+            every line is looked at by itself, which takes longer where others know what it says.
 
     Attributes:
         head: what it says as a whole.
@@ -512,8 +528,9 @@ class ReceiptReader:
         BadReceipt: it is none; also while iterating.
     """
 
-    def __init__(self, readline: Callable[[int], bytes]) -> None:
-        self._readline = readline
+    def __init__(self, readline: Callable[[int], bytes], read: Callable[[int], bytes] | None = None) -> None:
+        self._readline, self._read_on = readline, read
+        self._ahead, self._at = b"", 0  # was read; and up to where it is taken
         self._document = hashlib.sha256()
         self._read: list[bytes] = []  # and not in it so far: to hash many lines together is quicker
         self._n_lines = 0
@@ -535,8 +552,8 @@ class ReceiptReader:
             known: files as others know them, of the schema of this receipt, in the order of their paths.
 
         Yields:
-            For each file of the receipt what is known, where its line is the very one that is due; else the
-            file itself.
+            For the files of the receipt what is known, as long as their lines are the very ones that are due;
+            else the file itself.
         """
         if self._line(MAX_LINE) != b'"files":[\n':
             raise BadReceipt(f"line {self._n_lines} does not begin the list of files")
@@ -544,33 +561,47 @@ class ReceiptReader:
         n_bytes = n_files = 0
         last, more = "", True
         lines: list[bytes] = []
-        others = iter(known)
-        other = next(others, None)
+        others = _Known(known)
+        to_read_singly = 0
         while more:
-            line = self._line(MAX_LINE)
             found: Due | Delivered
-            if other is not None and line in (other.line + b",\n", other.line + b"\n"):
-                found, more = other, line.endswith(b",\n")
-                path, size, _, _ = other
-                other = next(others, None)
+            if not to_read_singly:
+                some = others.some(_ALIKE) if self._read_on else _NOTHING_DUE
+                end = self._end_of(some) if _is_in_order(last, some.paths) else b""
+                if end:
+                    others.pass_over(len(some.paths))
+                    more, last = end == b",\n", some.paths[-1]
+                    n_files += len(some.paths)
+                    n_bytes += sum(some.sizes)
+                    digest.update(b"\n".join((*lines, *some.lines, b"")).replace(b",\n", b"\n"))
+                    lines.clear()
+                    yield some
+                    continue
+                to_read_singly = _ALIKE
+            to_read_singly -= 1
+            line = self._line(MAX_LINE)
+            one = others.some(1)
+            if one.lines and line in (one.lines[0] + b",\n", one.lines[0] + b"\n"):
+                found, more = one, line.endswith(b",\n")
+                path, size = one.paths[0], one.sizes[0]
+                others.pass_over(1)
             else:
                 found, more = self._decoded_file(line.decode("ascii"))
                 path, size = found.path, found.size
-                while other is not None and other.path <= path:
-                    other = next(others, None)
+                others.pass_over_to(path)
             if path <= last:
                 problem = "stands twice" if path == last else "is not in its place by order"
                 raise BadReceipt(f"line {self._n_lines}: the path {path!r} {problem}")
             last = path
             n_files += 1
             n_bytes += size
-            lines.append(line)
+            lines.append(line.removesuffix(b"\n").removesuffix(b","))
             if len(lines) == _TOGETHER:
-                digest.update(b"".join(lines).replace(b",\n", b"\n"))
+                digest.update(b"\n".join((*lines, b"")))
                 lines.clear()
                 self._hash()
             yield found
-        digest.update(b"".join(lines).replace(b",\n", b"\n"))  # no line has that but at its end
+        digest.update(b"\n".join((*lines, b"")))
         if self._line(MAX_LINE) != b"],\n":
             raise BadReceipt(f"line {self._n_lines} does not end the list of files")
         if (n_files, n_bytes) != (self.head.n_files, self.head.n_bytes):
@@ -578,15 +609,40 @@ class ReceiptReader:
             raise BadReceipt(f"it says {says} and names {n_files} of {n_bytes} bytes")
         if digest_in_trailer(self._line(MAX_LINE)) != digest.hexdigest():
             raise BadReceipt("the files are not those of its last line, files_sha256")
-        if self._readline(1):
+        if self._next(1):
             raise BadReceipt("something follows after its end")
+
+    def _end_of(self, some: Due) -> bytes:
+        """Take lines that are due, if they come next: what ends the last of them; else nothing is taken."""
+        assert self._read_on is not None
+        due = b",\n".join(some.lines)
+        ahead = self._ahead[self._at :]
+        ahead += self._read_on(max(len(due) + 2 - len(ahead), 0))
+        end = b",\n" if ahead[len(due) :] == b",\n" else ahead[len(due) : len(due) + 1]
+        if end not in (b",\n", b"\n") or not ahead.startswith(due):
+            self._ahead, self._at = ahead, 0
+            return b""
+        self._ahead, self._at = ahead, len(due) + len(end)
+        self._n_lines += len(some.lines)
+        self._read.append(due + end)
+        self._hash()
+        return end
 
     def _hash(self) -> None:
         self._document.update(b"".join(self._read))
         self._read.clear()
 
+    def _next(self, limit: int) -> bytes:
+        """The next line, of what was read ahead first."""
+        limit_at = self._at + limit
+        end = self._ahead.find(b"\n", self._at, limit_at) + 1 or min(limit_at, len(self._ahead))
+        line, self._at = self._ahead[self._at : end], end
+        if not line.endswith(b"\n") and len(line) < limit:
+            line += self._readline(limit - len(line))
+        return line
+
     def _line(self, limit: int) -> bytes:
-        line = self._readline(limit)
+        line = self._next(limit)
         self._n_lines += 1
         self._read.append(line)
         if not line.endswith(b"\n"):
@@ -653,6 +709,37 @@ class ReceiptReader:
         if _quote(text) != f'"{quoted}"':
             raise BadReceipt(f"line {self._n_lines}: the {what} is not spelled as in a receipt")
         return text
+
+
+class _Known:
+    """Files that others know, taken one after the other, or many at once."""
+
+    def __init__(self, known: Iterable[Due]) -> None:
+        self._more = iter(known)
+        self._block, self._at = _NOTHING_DUE, 0
+
+    def some(self, most: int) -> Due:
+        """The next ones, as far as they have come together; none at the end."""
+        while self._at == len(self._block.paths):
+            following = next(self._more, None)
+            if following is None:
+                return _NOTHING_DUE
+            self._block, self._at = following, 0
+        return self._block.part(self._at, self._at + most)
+
+    def pass_over(self, n: int) -> None:
+        """Go on behind as many of those that `some` has given."""
+        self._at += n
+
+    def pass_over_to(self, path: str) -> None:
+        """Go on behind a path."""
+        while (one := self.some(1).paths) and one[0] <= path:
+            self._at += 1
+
+
+def _is_in_order(last: str, paths: Sequence[str]) -> bool:
+    """Whether there are paths, all behind the last one, and each behind the one before."""
+    return bool(paths) and last < paths[0] and all(map(lt, paths, paths[1:]))
 
 
 def _decoded_head(line: str) -> ReceiptHead:

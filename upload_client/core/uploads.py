@@ -6,10 +6,10 @@ import re
 import struct
 from array import array
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from upload_client.core.columns import DigestColumn, TextColumn
 from upload_client.core.opened import opened_as_written
@@ -90,6 +90,7 @@ _PACKED: Final = struct.Struct("=iiqq4s16sH16sH")
 _BRIEF: Final = struct.Struct("=i4xq8x4s16sH18x")
 _IDENTITY: Final = struct.Struct("=ii")
 _EPOCHS: Final = struct.Struct(f"=i{_PACKED.size - 4}x")
+_PARTS: Final = struct.Struct(f"=44xH{_PACKED.size - 46}x")
 _NO_MTIME: Final = -(2**63)  # no record holds that number: they are symmetric around 0
 _MAX_PARTS: Final = 10_000  # of a multipart upload
 _UNUSUAL: Final = 0xFFFE  # in place of the parts: the ETag is kept as text
@@ -352,15 +353,34 @@ class UploadTable:
             return None
         return size, _crc32_text(crc32), _etag_text(md5, parts) or self._etags[row] or ""
 
-    def announced(self, rows: Sequence[int]) -> Iterator[tuple[str, int, str, str, str | None, str | None]]:
-        """Identity, bytes, CRC32, ETag, version and SHA-256 of the uploads of rows that have one."""
-        packed = self._taken(rows)
-        etags, versions, sha256s = self._etags, self._versions, self._sha256s
-        for row, (epoch, n, n_bytes, _, crc32, md5, parts, _, _) in zip(
-            rows, _PACKED.iter_unpack(packed), strict=True
+    def columns(self, rows: Sequence[int]) -> tuple[Sequence[Any], ...]:
+        """Identities, bytes, CRC32s, ETags, versions and SHA-256s of the uploads of rows that have one."""
+        packed, size, n = self._taken(rows), _PACKED.size, len(rows)
+        with (
+            memoryview(packed) as fields,
+            fields.cast("i") as of_32_bits,
+            fields.cast("q") as of_64_bits,
         ):
-            etag = md5.hex() if parts == 0 else _etag_text(md5, parts) or etags[row] or ""
-            yield f"{epoch}-{n}", n_bytes, _crc32_text(crc32), etag, versions[row], sha256s[row]
+            epochs, numbers = of_32_bits[0 :: size // 4].tolist(), of_32_bits[1 :: size // 4].tolist()
+            sizes = of_64_bits[1 :: size // 8].tolist()
+        six, md5s = (
+            bytearray(6 * n),
+            bytearray(16 * n),
+        )  # base64 of 6 bytes has 8 digits, the last two are "=="
+        for i in range(4):
+            six[i::6] = packed[24 + i :: size]
+        for i in range(16):
+            md5s[i::16] = packed[28 + i :: size]
+        digits, hexadecimal = b2a_base64(six, newline=False).decode("ascii"), md5s.hex()
+        crc32s = [f"{digits[at : at + 6]}==" for at in range(0, 8 * n, 8)]
+        etags = [hexadecimal[at : at + 32] for at in range(0, 32 * n, 32)]
+        if any(packed[44::size]) or any(packed[45::size]):
+            for at, (parts,) in enumerate(_PARTS.iter_unpack(packed)):
+                if parts:
+                    md5 = packed[size * at + 28 : size * at + 44]
+                    etags[at] = _etag_text(md5, parts) or self._etags[rows[at]] or ""
+        uploads = [f"{epoch}-{number}" for epoch, number in zip(epochs, numbers, strict=True)]
+        return uploads, sizes, crc32s, etags, self._versions.taken(rows), self._sha256s.taken(rows)
 
     def enter(
         self,

@@ -234,7 +234,8 @@ def open_stored_receipt(control: Bucket, key: str) -> Iterator[ReceiptReader]:
         answer = control.client.get_object(Bucket=control.name, Key=control.prefix + key)
         with contextlib.closing(answer["Body"]) as body:
             try:
-                yield ReceiptReader(io.BufferedReader(_Body(body), _READ).readline)
+                stream = io.BufferedReader(_Body(body), _READ)
+                yield ReceiptReader(stream.readline, stream.read)
             except BadReceipt as error:
                 bad = error
     if bad is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
@@ -47,6 +48,7 @@ __all__ = [
     "StoreError",
     "Stored",
     "WayBlocked",
+    "pages_of",
     "refusal",
     "repeat_while_lost",
     "store_errors",
@@ -191,6 +193,20 @@ def refusal(doing: str, trouble: Trouble) -> StoreError:
     error = _KINDS.get(means, StoreError)(text, hint=hint)
     error.s3_code, error.status, error.meaning = code, trouble.status, means
     return error
+
+
+def pages_of(
+    bucket: Bucket, prefix: str = ""
+) -> Iterator[tuple[Sequence[str], Sequence[int], Sequence[str]]]:
+    """List objects as `Bucket.list` does, a page at a time: their keys, bytes and ETags, in columns."""
+    own = bucket.prefix
+    for _, found in bucket._pages(prefix):  # noqa: SLF001 - a method would be public, and this is for millions
+        keys, sizes, etags, _ = found
+        if not all(key.startswith(own) for key in keys):
+            ours = [key.startswith(own) for key in keys]
+            keys, sizes = list(compress(keys, ours)), list(compress(sizes, ours))
+            etags = list(compress(etags, ours))
+        yield [key[len(own) :] for key in keys], sizes, etags
 
 
 def repeat_while_lost(ask: Callable[[], T], clock: Clock = SYSTEM) -> T:
@@ -426,8 +442,8 @@ class Bucket:
         See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
         own = self.prefix
-        for _, entries in self._pages(prefix, start_after=start_after):
-            for key, size, etag, last_modified in entries:
+        for _, found in self._pages(prefix, start_after=start_after):
+            for key, size, etag, last_modified in zip(*found, strict=True):
                 if key.startswith(own):
                     yield ObjectInfo(key[len(own) :], size, etag, last_modified)
 
@@ -439,7 +455,7 @@ class Bucket:
         """
         own = self.prefix
         pages = self._pages(prefix, page_size=1)
-        return not any(entry.key.startswith(own) for _, entries in pages for entry in entries)
+        return not any(key.startswith(own) for _, found in pages for key in found.keys)
 
     def ls(self, prefix: str = "", *, recursive: bool = True) -> tuple[str, ...]:
         """List keys that start with `prefix`.
@@ -455,7 +471,7 @@ class Bucket:
             return tuple(sorted(entry.key for entry in self.list(prefix)))
         found: list[str] = []
         for page, entries in self._pages(prefix, delimiter="/"):
-            found += (entry.key for entry in entries)
+            found += entries.keys
             found += (entry["Prefix"] for entry in page.get("CommonPrefixes", ()))
         return tuple(sorted(key[len(self.prefix) :] for key in found if key.startswith(self.prefix)))
 
@@ -466,7 +482,7 @@ class Bucket:
         start_after: str | None = None,
         delimiter: str | None = None,
         page_size: int | None = None,
-    ) -> Iterator[tuple[Mapping[str, Any], Sequence[listing.Entry]]]:
+    ) -> Iterator[tuple[Mapping[str, Any], listing.Columns]]:
         options: dict[str, Any] = {}
         if start_after is not None:
             options["StartAfter"] = self.prefix + start_after
@@ -475,7 +491,7 @@ class Bucket:
         if page_size is not None:
             options["MaxKeys"] = page_size
         with store_errors(f"LIST {self.prefix}{prefix}"):
-            pages = listing.pages(self.client, Bucket=self.name, Prefix=self.prefix + prefix, **options)
+            pages = listing.columns(self.client, Bucket=self.name, Prefix=self.prefix + prefix, **options)
             for page, entries in pages:
                 # Botocore takes an answer that was cut before its body for an empty listing.
                 if "IsTruncated" not in page:

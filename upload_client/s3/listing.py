@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -25,7 +25,7 @@ from upload_client.core.times import milliseconds
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["Entry", "pages", "watch"]
+__all__ = ["Columns", "Entry", "columns", "pages", "watch"]
 
 
 _log = logging.getLogger(__name__)
@@ -38,6 +38,15 @@ class Entry(NamedTuple):
     size: int
     etag: str
     last_modified: float
+
+
+class Columns(NamedTuple):
+    """Objects in a listing, as `Entry` has each: a million objects fewer, where there are a million."""
+
+    keys: Sequence[str]
+    sizes: Sequence[int]
+    etags: Sequence[str]
+    last_modified: Sequence[float]
 
 
 _FIELD: Final = "upload_client.entries"
@@ -71,6 +80,12 @@ def watch(client: Any) -> None:  # noqa: ANN401 - any boto3 client, as in `uploa
 
 
 def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[str, Any], list[Entry]]]:  # noqa: ANN401 - botocore's to check
+    """Ask for all pages of ListObjectsV2: `columns`, object by object."""
+    for page, found in columns(client, **arguments):
+        yield page, list(map(_entry, zip(*found, strict=True)))
+
+
+def columns(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[str, Any], Columns]]:  # noqa: ANN401 - as above
     """Ask for all pages of ListObjectsV2.
 
     A store that fails at a token of its own (LocalStack 4.14, where it stands for a key that is not ASCII),
@@ -101,16 +116,19 @@ def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[s
             by_tokens = False  # each try of another would take seconds
             following = {"StartAfter": last}
             page = _page(client, {**arguments, **following})
-        entries = page.get(_FIELD)
-        if entries is None:
-            entries = [
-                Entry(each["Key"], each["Size"], each["ETag"].strip('"'), each["LastModified"].timestamp())
-                for each in page.get("Contents", ())
-            ]
-        if entries and entries[-1].key == following.get("StartAfter"):
+        found = page.get(_FIELD)
+        if found is None:
+            entries = page.get("Contents", ())
+            found = Columns(
+                [each["Key"] for each in entries],
+                [each["Size"] for each in entries],
+                [each["ETag"].strip('"') for each in entries],
+                [each["LastModified"].timestamp() for each in entries],
+            )
+        last = found.keys[-1] if found.keys else None
+        if last is not None and last == following.get("StartAfter"):
             raise PaginationError(message="a listing that was to go on after a key gave that key again")
-        yield page, entries
-        last = entries[-1].key if entries else None
+        yield page, found
         if not page.get("IsTruncated"):
             return
         token = (page.get("NextContinuationToken") or None) if by_tokens else None
@@ -143,7 +161,7 @@ def _read(
         response_dict["body"], customized_response_dict[_FIELD] = taken
 
 
-def _take(body: bytes) -> tuple[bytes, list[Entry]] | None:
+def _take(body: bytes) -> tuple[bytes, Columns] | None:
     """The answer without its objects, and these; None where it is not plain enough."""
     if not body.isascii() or b"<!" in body:  # comments, CDATA, entities
         return None
@@ -166,9 +184,8 @@ def _take(body: bytes) -> tuple[bytes, list[Entry]] | None:
         seconds = {when: _seconds(when) for when in set(moments)}
     except ValueError:  # a 30th of February
         return None
-    rows = zip(keys, map(int, sizes), etags, map(seconds.__getitem__, moments), strict=True)
-    entries = list(map(_entry, rows))
-    return rest.encode("ascii"), entries
+    of_each = [seconds[when] for when in moments]
+    return rest.encode("ascii"), Columns(keys, list(map(int, sizes)), etags, of_each)
 
 
 _entry: Callable[[tuple[str, int, str, float]], Entry] = partial(tuple.__new__, Entry)  # in C alone

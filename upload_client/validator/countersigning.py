@@ -10,13 +10,16 @@ anything is done with a delivery that a receipt calls complete.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import compress, islice
+from typing import cast
 
 from upload_client.control.checkpoints import fold_validators
 from upload_client.control.log import LogReader
 from upload_client.core.attestation import MAX_ENVELOPE, BadSignature, Statement
+from upload_client.core.columns import taken
 from upload_client.core.expectations import Tally
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, number, segment_key
@@ -27,14 +30,13 @@ from upload_client.core.times import timestamp
 from upload_client.expectations.document import MAX_BYTES
 from upload_client.receipts.signing import LibraryNeeded, PublicKey, Signed, SigningKey, check_signature, sign
 from upload_client.receipts.store import last_receipt, open_stored_receipt, runs, sha256_of
-from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, pages_of
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.validator.expected import InvalidExpectations, MalformedIndex, index_rows, read_expected
 
 __all__ = ["NotSigned", "check_proven", "countersign", "countersign_last", "folded", "is_signed"]
 
-
-_LISTED = 10_000  # objects that are looked up together
+_TOGETHER = 10_000  # files of an index that are looked up at once
 
 
 class NotSigned(Exception):  # noqa: N818 - it reads as what it says
@@ -190,12 +192,12 @@ def _proven(
 ) -> tuple[ReceiptHead, str]:
     """The head of the receipt and its SHA-256, once all it says is proven."""
     there, seen = bytearray(len(history)), bytearray(len(history))
-    listed = iter(()) if may_be_gone else landing.list()
-    while some := list(islice(listed, _LISTED)):
-        known = [(row, each) for each in some if (row := history.row(each.key)) is not None]
-        rows = [row for row, _ in known]
-        lie = history.uploads.lie(rows, [each.size for _, each in known], [each.etag for _, each in known])
-        for row in compress(rows, lie):
+    for keys, sizes, etags in () if may_be_gone else pages_of(landing):
+        found = history.rows(keys)
+        known = [at for at, row in enumerate(found) if row is not None]
+        of_ours = cast("Sequence[int]", taken(found, known))
+        lie = history.uploads.lie(of_ours, taken(sizes, known), taken(etags, known))
+        for row in compress(of_ours, lie):
             there[row] = 1
     receipt, whole = layout.receipt(epoch), _expected(control, layout)
     try:
@@ -205,14 +207,16 @@ def _proven(
             _check_runs(head, history)
             # Nearly all its lines are those that the logs would make: only others are taken apart.
             for each in reader.against(due(history.valid(), head.schema_version)):
-                row = each.row if isinstance(each, Due) else _judged(each, history)
-                if not (there[row] or may_be_gone):
-                    raise NotSigned(
-                        f"{_named(each.path)} lies no longer in the landing bucket as it was judged"
-                    )
-                seen[row] = 1
+                some = each if isinstance(each, Due) else _judged(each, history)
+                for path, row in zip(some.paths, some.rows, strict=True):
+                    if not (there[row] or may_be_gone):
+                        raise NotSigned(
+                            f"{_named(path)} lies no longer in the landing bucket as it was judged"
+                        )
+                    seen[row] = 1
                 if whole is not None:
-                    whole.add(each.path, each.size)
+                    for path, size in zip(some.paths, some.sizes, strict=True):
+                        whole.add(path, size)
             sha256 = reader.sha256
     except NotFound:
         raise NotSigned(f"there is no receipt {receipt}: the delivery is not complete") from None
@@ -273,8 +277,8 @@ def _check_judges(head: ReceiptHead, history: DeliveryHistory, seen: bytearray) 
             raise NotSigned(f"it does not name the validator {life.agent_id}, which has judged files of it")
 
 
-def _judged(each: Delivered, history: DeliveryHistory) -> int:
-    """The row of a file whose verdict is what the receipt says."""
+def _judged(each: Delivered, history: DeliveryHistory) -> Due:
+    """A file whose verdict is what the receipt says, by its row."""
     row = history.row(each.path)
     upload = None if row is None else history.uploads[row]
     if row is None or upload is None:
@@ -290,7 +294,7 @@ def _judged(each: Delivered, history: DeliveryHistory) -> int:
         raise NotSigned(f"the logs say another time or another validator for {_named(each.path)}")
     if each.opened not in (None, history.opened[row]):
         raise NotSigned(f"the logs say otherwise how {_named(each.path)} was judged")
-    return row
+    return Due((each.path,), (each.size,), (row,), ())
 
 
 def _check_tails(head: ReceiptHead, control: Bucket, layout: Layout) -> None:
@@ -316,11 +320,12 @@ def _check_index(
     try:
         if sha256_of(control, head.index.key) != head.index.sha256:
             raise NotSigned(f"{head.index.key} is not the index that the receipt names by its SHA-256")
-        for path, _ in index_rows(control, head.index.key):
-            row = history.row(path)
-            if row is None or not seen[row]:
-                raise NotSigned(f"the index names {_named(path)}, and the receipt does not")
-            n_files += 1
+        listed = (path for path, _ in index_rows(control, head.index.key))
+        while paths := list(islice(listed, _TOGETHER)):
+            for path, row in zip(paths, history.rows(paths), strict=True):
+                if row is None or not seen[row]:
+                    raise NotSigned(f"the index names {_named(path)}, and the receipt does not")
+            n_files += len(paths)
     except NotFound:
         raise NotSigned(f"there is no index {head.index.key}") from None
     except MalformedIndex as error:
