@@ -104,7 +104,7 @@ def _begins_at(file: BinaryIO, at: int, size: int) -> bool:
 
 
 def _elsewhere(found: Any) -> str:  # noqa: ANN401 — h5py's
-    """Say that values lie in another file: where that one is missing, readers get fill values, and no error."""
+    """Say that values lie in another file: where that is missing, readers get fill values, no error."""
     if found.external or (found.is_virtual and any(one.file_name != "." for one in found.virtual_sources())):
         return "some of its values lie in other files"
     return ""
