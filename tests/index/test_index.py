@@ -10,6 +10,7 @@ import stat
 import unicodedata
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from upload_client.core import checksums
 from upload_client.core.paths import check_relpath
+from upload_client.delivery.source import Source
 from upload_client.errors import ExitCode, InvalidIndex, UsageError
 from upload_client.index import (
     check_index,
@@ -37,6 +39,9 @@ from upload_client.index import (
 from upload_client.index.choosing import Choice, parse_patterns
 from upload_client.index.files import files_of
 from upload_client.index.selecting import select
+from upload_client.index.taking import list_bucket
+from upload_client.s3.bucket import Bucket, StoreError, refusal
+from upload_client.s3.trouble import Trouble
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX file system")
 
@@ -269,6 +274,46 @@ def test_a_source_that_is_no_folder_is_refused(source, call):
     for path, why in ((source / "a.csv", "is not a directory"), (source / "nowhere", "is not there")):
         with pytest.raises(UsageError, match=why):
             call(path)
+
+
+@pytest.mark.parametrize(
+    ("typed", "advice"),
+    [
+        ("S3://bucket/x", "s3://BUCKET/PREFIX"),
+        ("arn:aws:s3:::bucket/x", "s3://BUCKET/PREFIX"),
+        ("https://bucket.s3.amazonaws.com/x", "s3://BUCKET/PREFIX"),
+        ("~/data", "without quotes"),
+        ("a.csv", "--include"),
+    ],
+)
+def test_a_source_that_is_mistyped_is_told_with_what_is_meant(source, monkeypatch, typed, advice):
+    monkeypatch.chdir(source)
+    with pytest.raises(UsageError) as caught:
+        folder.Folder(typed)
+    assert advice in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "advice"),
+    [("NoSuchBucket", 404, "Look at --source"), ("AccessDenied", 403, "may not read")],
+)
+def test_a_source_that_cannot_be_listed_is_not_told_as_if_it_were_the_receivers(code, status, advice):
+    class Refused:
+        def list(self):
+            raise refusal("LIST x/", Trouble(status, code, "no"))
+
+    for call in (
+        lambda: list_bucket(Refused(), Choice()),
+        lambda: Source(Bucket("b", client=object()), None).look(SimpleNamespace(bucket=Refused()), "x/"),
+    ):
+        with pytest.raises(StoreError) as caught:
+            call()
+        assert advice in caught.value.hint
+        assert caught.value.exit_code in (ExitCode.USAGE, ExitCode.LOGIN_REFUSED)
+
+
+def test_of_a_prefix_below_which_nothing_lies_it_is_told_that_it_may_be_an_object():
+    assert "one object" in problems_of(check_index, scanning.scan_listing({}), {}).hint
 
 
 def test_a_listing_gives_an_index_without_checksums():

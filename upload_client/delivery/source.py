@@ -17,6 +17,7 @@ from upload_client.index import CheckedIndex, Choice, Files, LeftOut, check_inde
 from upload_client.index.files import SIZES_SEEN, FileIndex, files_of
 from upload_client.index.noticing import growing, notice
 from upload_client.index.promised import with_promised
+from upload_client.index.sources import of_the_source
 from upload_client.index.tables import spelling
 from upload_client.index.taking import select_from, take
 from upload_client.s3.bucket import Bucket
@@ -95,7 +96,8 @@ class Source:
             StoreError: the bucket could not be listed.
         """
         if root.bucket is not None:
-            self.entries = {entry.key: (entry.size, entry.etag) for entry in root.bucket.list()}
+            with of_the_source():
+                self.entries = {entry.key: (entry.size, entry.etag) for entry in root.bucket.list()}
             listing = {key: size for key, (size, _) in self.entries.items()}
             self._take(root.bucket, listing)
             self._check(listing, landing_prefix)

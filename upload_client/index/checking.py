@@ -122,7 +122,11 @@ def _nothing(index: Files, source: str | Path | Mapping[str, int]) -> InvalidInd
     where, problem, scanned = _where(index, source), "has 0 files", _is_scan(index)
     left = left_out_of(index)
     error = InvalidIndex(where, (f"{problem} to deliver; {sentence(left.counts)}" if left.n else problem,))
-    if scanned or left.n:
+    if scanned and isinstance(source, Mapping) and not left.n:
+        error.hint = (
+            "Look at --source: nothing lies below it; one object is chosen by its prefix, and --include."
+        )
+    elif scanned or left.n:
         patterns = ", and at --include, --exclude, --exclude-from, .uploadignore and the setting `exclude`"
         error.hint = f"Look at --source{patterns if left.n else ''}; nothing was sent."
     return error

@@ -16,6 +16,7 @@ from upload_client.errors import UsageError
 from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, Kept, LeftOut
 from upload_client.index.problems import shown
 from upload_client.index.recognising import Recogniser
+from upload_client.index.sources import advice_about
 from upload_client.support.file_names import from_disk, on_disk
 
 __all__ = ["Folder"]
@@ -41,8 +42,11 @@ class Folder:
     def __init__(self, path: str | Path, choice: Choice = _EVERYTHING) -> None:
         self.root = os.path.realpath(path)
         if not os.path.isdir(self.root):  # noqa: PTH112 - os.path throughout: there are a million of them
-            missing = not os.path.lexists(path)
-            raise UsageError(f"the source {shown(path)} is {'not there' if missing else 'not a directory'}")
+            there = os.path.lexists(path)
+            raise UsageError(
+                f"the source {shown(path)} is {'not a directory' if there else 'not there'}",
+                hint=advice_about(str(path), is_there=there),
+            )
         self.choice = choice
         self._base = self.root.rstrip("/" + os.sep)
         self._inside = os.path.normcase(self._base + os.sep)

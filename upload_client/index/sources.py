@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from upload_client.errors import UsageError
+from upload_client.core.answers import Meaning
+from upload_client.errors import DeliveryError, UsageError
 
 if TYPE_CHECKING:
     import boto3
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
     from upload_client.s3.bucket import Bucket
     from upload_client.settings import Settings
 
-__all__ = ["INDEX", "bucket_of", "is_bucket"]
+__all__ = ["INDEX", "advice_about", "bucket_of", "is_bucket", "of_the_source"]
 
 INDEX = "index.csv"
 """The index that is taken when none is named: where there is one at the top of the source."""
@@ -23,6 +26,40 @@ _SCHEME = "s3://"
 def is_bucket(source: str) -> bool:
     """Whether it is ``s3://bucket/prefix`` and not a directory."""
     return source.startswith(_SCHEME)
+
+
+_ADVICE = {
+    Meaning.NO_BUCKET: "Look at --source: is the name of the bucket right, and is it at the same endpoint?",
+    Meaning.DENIED: "Your login may not read the source: it needs s3:ListBucket and s3:GetObject there"
+    " (`upload-client docs s3-to-s3`).",
+}
+
+
+@contextlib.contextmanager
+def of_the_source() -> Iterator[None]:
+    """Have the advice about an error inside be about the bucket that a person named, not the receiver's."""
+    try:
+        yield
+    except DeliveryError as error:
+        if (advice := _ADVICE.get(getattr(error, "meaning", Meaning.REFUSED))) is not None:
+            error.hint = advice
+        raise
+
+
+def advice_about(source: str, *, is_there: bool) -> str | None:
+    """The advice about a SOURCE that is no directory; None: there is none in particular.
+
+    Args:
+        source: as it was typed.
+        is_there: whether something else than a directory is there.
+    """
+    if is_there:
+        return "Name the folder it is in; --include chooses files in it."
+    if source.lower().startswith(("s3:", "arn:", "http:", "https:")):
+        return "A bucket is named in this form: s3://BUCKET/PREFIX."
+    if source.startswith("~"):
+        return "Write ~ without quotes and after a space, not after =: only then it is your home folder."
+    return None
 
 
 def bucket_of(source: str, session: boto3.Session, settings: Settings) -> Bucket:

@@ -16,7 +16,7 @@ from upload_client.index.folder import Folder
 from upload_client.index.manifests import Progress, read_manifest
 from upload_client.index.scanning import scan_files, scan_listing
 from upload_client.index.selecting import select
-from upload_client.index.sources import INDEX
+from upload_client.index.sources import INDEX, of_the_source
 from upload_client.index.tables import is_index, read_files
 from upload_client.s3.bucket import Bucket, store_errors
 from upload_client.support.atomic import naming
@@ -93,7 +93,8 @@ def _own(path: Path, choice: Choice, source: Path) -> Files:
 
 
 def _listed(source: Bucket) -> dict[str, int]:
-    return {found.key: found.size for found in source.list()}
+    with of_the_source():
+        return {found.key: found.size for found in source.list()}
 
 
 @contextlib.contextmanager
