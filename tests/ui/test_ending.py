@@ -68,6 +68,7 @@ def test_an_outcome_is_no_error_but_what_kept_a_delivery_from_one_is(exit_code, 
 def test_what_was_sent_is_said_and_how_fast():
     assert dict(ended(0).rows)["this run"] == "sent 3 files, 3.0 MiB in 0:03 (1.0 MiB/s)"
     assert dict(ended(0, files_sent=0, bytes_sent=0).rows)["this run"] == "sent nothing, took 0:03"
+    assert dict(ended(0, bytes_sent=0).rows)["this run"] == "sent 3 files in 0:03"  # copied by S3
 
 
 def test_files_to_be_mended_are_sent_by_the_same_command():

@@ -109,7 +109,9 @@ def ending(summary: Summary, command: Command | None = None) -> Ending:
     took = figures.duration(summary.seconds)
     if summary.files_sent or summary.bytes_sent:
         rate = summary.bytes_sent / summary.seconds if summary.seconds > 0 else 0.0
-        sent = f"{figures.files(summary.files_sent)}, {figures.size(summary.bytes_sent)}"
+        sent = figures.files(summary.files_sent)
+        if summary.bytes_sent:  # of what S3 has copied, nothing has passed through here
+            sent += f", {figures.size(summary.bytes_sent)}"
         pace = f" ({figures.pace(rate, 0.0)})" if rate >= 1 else ""
         rows.append(("this run", f"sent {sent} in {took}{pace}"))
         if summary.requests:
