@@ -38,7 +38,11 @@ class FileCode(StrEnum):
         return member
 
     UNREADABLE = "unreadable", "failed", "Make it readable for you, then run the command again."
-    MISSING = "missing", "failed", "Put it back or take it out of the index, then run the command again."
+    MISSING = (
+        "missing",
+        "failed",
+        "Put it back, or take it out of your list (--index), then run the command again.",
+    )
     CHANGED = "changed", "failed", "Run the command again when nothing writes to it any more."
     NOT_AS_INDEXED = (
         "not_as_indexed",
@@ -53,12 +57,12 @@ class FileCode(StrEnum):
     NOT_A_FILE = (
         "not_a_file",
         "failed",
-        "Put the file itself in its place or take it out of the index, then run the command again.",
+        "Put the file itself in its place, or take it out of your list (--index), then run the command again.",
     )
     OUTSIDE_SOURCE = (
         "outside_source",
         "failed",
-        "Put the file itself in its place or take it out of the index, then run the command again.",
+        "Put the file itself in its place, or take it out of your list (--index), then run the command again.",
     )
     TOO_LARGE = "too_large", "failed", "Cut it into smaller files, then run the command again."
     READ_ERROR = "read_error", "failed", "See whether the disk is sound, then run the command again."
