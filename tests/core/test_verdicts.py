@@ -41,8 +41,10 @@ U = Upload(EPOCH, 7, 9, CRC, ETAG)
 AS_ANNOUNCED = Found(9, CRC, ETAG)
 
 
-def verdict(status="ok", *, path="a", upload=U.id, ask=0, message="", found=AS_ANNOUNCED, t=T) -> Verdict:
-    return Verdict(t, path, upload, ask, status, message, found)
+def verdict(
+    status="ok", *, path="a", upload=U.id, ask=0, message="", found=AS_ANNOUNCED, t=T, code=None
+) -> Verdict:
+    return Verdict(t, path, upload, ask, status, message, found, code=code)
 
 
 def sent(*, epoch: int = EPOCH, upload: Upload = U) -> FileLedger:
@@ -108,6 +110,15 @@ def test_error_is_asked_again_after_5_30_and_120_seconds_and_then_not_judged():
     assert (files.state(0), files.n_unjudged) == ("done", 1)
     assert files.next_ask(1e9) is None
     assert ASK_AGAIN_AFTER == (5.0, 30.0, 120.0)
+
+
+def test_a_validator_that_lacks_what_it_needs_is_not_asked_again():
+    files = sent()
+    ruling = give(files, verdict("error", message="needs pyarrow", found=None, code="unable"))
+    assert (ruling.action, ruling.code) == ("unjudged", "unable")
+    assert (files.state(0), files.n_unjudged, files.next_ask(1e9)) == ("done", 1, None)
+    assert give(files, verdict("error", found=None, code="unable")).action == "ignore"
+    assert files.n_unjudged == 1
 
 
 def test_each_announcement_has_one_answer_that_it_could_not_be_judged():

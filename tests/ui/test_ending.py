@@ -119,6 +119,16 @@ def test_of_many_reasons_the_most_frequent_are_told():
     assert sum(kind == "invalid" for kind, _ in lines) == 6
 
 
+def test_who_waits_for_a_validator_that_lacks_something_is_told_whom_to_ask():
+    from upload_client.core.codes import FileCode
+
+    lacks, waits = problem(FileCode.UNABLE.todo, "done"), problem(FileCode.NOT_JUDGED.todo, "done")
+    alone = ended(ExitCode.NOT_JUDGED, hint="", problems=(lacks,))
+    assert (dict(alone.rows)["next"], alone.command) == (FileCode.UNABLE.todo, "")
+    both = ended(ExitCode.NOT_JUDGED, hint="", problems=(lacks, waits))
+    assert "again later" in dict(both.rows)["next"]
+
+
 def test_a_file_that_was_not_judged_is_called_so():
     (kind, text), *_ = problem_lines([problem(state="done")])
     assert (kind, text) == ("done", "1 file not judged: no")

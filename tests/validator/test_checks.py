@@ -307,7 +307,7 @@ def test_a_body_that_is_cut_is_an_error_not_a_failure(landing, reader_workers, p
     upload = send(landing, "a.csv", data)
     proxy.on(cut_answer(after=100_000), method="GET", path=r"a\.csv$")
     judgement = Checker(through(landing), reader_workers, max_read=10**9).judge("a.csv", upload)
-    assert judgement.status == "error", judgement.message
+    assert (judgement.status, judgement.code) == ("error", None), judgement.message
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_where_a_library_is_missing_a_receiver_who_refuses_what_is_not_opened_ca
     monkeypatch.setattr(opening, "_is_there", lambda _module: False)
     checker = Checker(landing, reader_workers, max_read=10**9, refuse_unopened=True)
     judgement = checker.judge("a.parquet", send(landing, "a.parquet", b"anything"))
-    assert judgement.status == "error"
+    assert (judgement.status, judgement.code) == ("error", "unable")
     assert "pyarrow is not installed" in judgement.message
 
 

@@ -140,6 +140,12 @@ class FileCode(StrEnum):
         "Nothing to mend: run the command again later, and it is judged; it is not sent again.",
     )
 
+    UNABLE = (
+        "unable",
+        "done",
+        "Nothing to mend: tell the receiver what their validator lacks; then run the command again.",
+    )
+
 
 _OTHERWISE: Final = {
     "failed": FileCode.UNEXPECTED.todo,

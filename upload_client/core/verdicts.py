@@ -117,6 +117,8 @@ def _unable(verdict: Verdict, ask: int, errors: int) -> Ruling:
     if verdict.ask != ask or errors > len(ASK_AGAIN_AFTER):
         return _SAME
     message = f"not judged: {verdict.message}" if verdict.message else "not judged"
+    if verdict.code == FileCode.UNABLE:  # as it will be in two minutes
+        return Ruling("unjudged", message, code=FileCode.UNABLE)
     if errors == len(ASK_AGAIN_AFTER):
         return Ruling("unjudged", message, code=FileCode.NOT_JUDGED)
     return Ruling("ask_again", message, wait=ASK_AGAIN_AFTER[errors])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upload_client.core.text import for_log
 
-__all__ = ["Findings", "LibraryMissing", "NotOpened", "Undecided", "shown"]
+__all__ = ["Findings", "LibraryMissing", "NotOpened", "Unable", "Undecided", "shown"]
 
 MAX_SENTENCES = 10
 MAX_SENTENCE = 240
@@ -14,6 +14,10 @@ _MAX_VALUE = 60
 
 class Undecided(Exception):  # noqa: N818 — it reads as what it says
     """A file could not be judged, through no fault of its own; the text says why."""
+
+
+class Unable(Undecided):
+    """The same, and no other try here will do: a library is missing, say, or a rule cannot be applied."""
 
 
 class NotOpened(Exception):  # noqa: N818 — it reads as what it says

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from upload_client.core.codes import FileCode
 from upload_client.core.hints import complete
 from upload_client.core.left_out import sentence
 from upload_client.core.opened import sentence as unopened
@@ -162,6 +163,10 @@ def _todo(summary: Summary) -> tuple[str, tuple[str, ...] | None]:
             return "Mend these files, then run it again: only what has changed is sent.", ()
         case 4:
             return "See to these files, then run it again: only they are sent.", ()
+        case 5 if summary.problems and all(
+            problem.todo == FileCode.UNABLE.todo for problem in summary.problems
+        ):
+            return FileCode.UNABLE.todo, None
         case 5:
             return summary.hint or "Run it again later: the files are judged then, and not sent again.", ()
         case 6:

@@ -23,7 +23,7 @@ from upload_client.core.text import for_log
 from upload_client.core.uploads import Upload
 from upload_client.core.values import value
 from upload_client.expectations.expected import ContentRules, Expected
-from upload_client.expectations.findings import Findings, LibraryMissing, NotOpened, Undecided, shown
+from upload_client.expectations.findings import Findings, LibraryMissing, NotOpened, Unable, Undecided, shown
 from upload_client.expectations.packaging import (
     MAX_MANIFEST,
     Judged,
@@ -263,7 +263,10 @@ class Checker:
         except (NotFound, PreconditionFailed):
             return (yield from self._replaced(path, checks))
         except (StoreError, Undecided) as error:
-            return Judgement("error", _for_record(f"it could not be judged: {error}"), found, tuple(checks))
+            code = FileCode.UNABLE if isinstance(error, Unable) else None
+            return Judgement(
+                "error", _for_record(f"it could not be judged: {error}"), found, tuple(checks), code
+            )
 
     def _replaced(self, path: str, checks: list[str]) -> Steps:
         """The object changed between two looks at it: say what is there now."""
@@ -588,7 +591,7 @@ def _refuse_unopened(checks: list[str], why: NotOpened | None) -> None:
     how = opened_as(checks) or ""
     if how.startswith(NOT_OPENED):
         if isinstance(why, LibraryMissing):
-            raise Undecided(f"it was {how}")
+            raise Unable(f"it was {how}")
         raise _Failure(f"it was {how}", FileCode.NOT_OPENED)
 
 

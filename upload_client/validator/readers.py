@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from upload_client.core.text import for_log
-from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
+from upload_client.expectations.findings import LibraryMissing, NotOpened, Unable, Undecided
 from upload_client.validator.confinement import ATTEMPTS, environment, forbid_dumps
 from upload_client.validator.content import Unreadable
 from upload_client.validator.places import Places
@@ -199,7 +199,7 @@ class ReaderWorkers:
             else:
                 self._pool.keep(self, process)
         if "undecided" in outcome:
-            raise Undecided(for_log(str(outcome["undecided"]), _MAX_WHY))
+            raise Unable(for_log(str(outcome["undecided"]), _MAX_WHY))
         if outcome.get("opens") is not True:
             raise Unreadable(for_log(str(outcome.get("why")), _MAX_WHY))
         return outcome
