@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,8 +20,6 @@ import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-
-from upload_client.receiver.packaging import lambda_zip
 
 LAYER = ["awslambdaric==4.2.2", "boto3", "pydantic", "aws-lambda-powertools"]
 ROUTER = "upload_client.functions.handle"
@@ -92,8 +91,8 @@ class Runtime(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def once(python: Path, folder: Path, handler: str, event: dict) -> float:
-    """Seconds from the start of the process to its answer."""
+def once(python: Path, folder: Path, handler: str, event: dict) -> tuple[float, float]:
+    """Seconds, and CPU seconds, from the start of the process to its answer."""
     answered = threading.Event()
     runtime = type("One", (Runtime,), {"event": json.dumps(event).encode(), "answered": answered})
     server = ThreadingHTTPServer(("127.0.0.1", 0), runtime)
@@ -125,6 +124,8 @@ def once(python: Path, folder: Path, handler: str, event: dict) -> float:
         if not answered.wait(60):
             raise SystemExit(f"{handler}: no answer: {process.stderr.read1().decode()}")
         seconds = time.monotonic() - began
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        cpu = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
     finally:
         process.kill()
         process.communicate()
@@ -133,7 +134,26 @@ def once(python: Path, folder: Path, handler: str, event: dict) -> float:
     kind, body = server.answer
     if kind != "response":
         raise SystemExit(f"{handler}: {body.decode()}")
-    return seconds
+    return seconds, cpu
+
+
+PACK = """
+import sys
+from upload_client.receiver.packaging import lambda_zip
+sys.stdout.buffer.write(lambda_zip(sys.argv[1]))
+"""
+
+
+def unpacked(python: str, what: str, home: Path) -> tuple[Path, int]:
+    """The zip as this Python's build makes it, unpacked; its size."""
+    packed = subprocess.run([python, "-c", PACK, what], check=True, capture_output=True, cwd="/").stdout
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / f"{what}.zip"
+    path.write_bytes(packed)
+    shutil.rmtree(home / what, ignore_errors=True)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(home / what)
+    return home / what, len(packed)
 
 
 def main() -> None:
@@ -141,6 +161,7 @@ def main() -> None:
     options.add_argument("--home", type=Path, required=True)
     options.add_argument("--turns", type=int, default=9)
     options.add_argument("--boto3", metavar="VERSION", help="that of a runtime, such as 1.36.0")
+    options.add_argument("--against", metavar="PYTHON", help="has another upload_client installed")
     options.add_argument("--out", type=Path)
     given = options.parse_args()
     given.home.mkdir(parents=True, exist_ok=True)
@@ -150,31 +171,43 @@ def main() -> None:
         subprocess.run([python, "-m", "pip", "install", "-q", *LAYER], check=True)
     if given.boto3:
         subprocess.run([python, "-m", "pip", "install", "-q", f"boto3=={given.boto3}"], check=True)
-    sizes = {}
-    for what in ("validator", "functions"):
-        packed = lambda_zip(what)
-        sizes[what] = len(packed)
-        path = given.home / f"{what}.zip"
-        path.write_bytes(packed)
-        with zipfile.ZipFile(path) as archive:
-            archive.extractall(given.home / what)
-    found: dict[str, list[float]] = {name: [] for name in CASES}
+    pythons = {"ours": sys.executable, **({"before": given.against} if given.against else {})}
+    folders, sizes = {}, {}
+    for who, build in pythons.items():
+        for what in ("validator", "functions"):
+            folders[who, what], sizes[f"{who}, {what}"] = unpacked(build, what, given.home.resolve() / who)
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {
+        (who, name): [] for name in CASES for who in pythons
+    }
     for turn in range(given.turns + 1):
         for name, (what, handler, event) in CASES.items():
-            seconds = once(python, given.home / what, handler, event)
-            if turn:  # the first one reads the disk
-                found[name].append(seconds)
-    rows = {
-        name: {
-            "seconds": round(statistics.median(all_), 3),
-            "to_validator": round(
-                statistics.median(a / b for a, b in zip(all_, found["validator: start"], strict=True)), 2
+            for who in sorted(pythons, reverse=bool(turn % 2)):
+                figures = once(python, folders[who, what], handler, event)
+                if turn:  # the first one reads the disk
+                    found[who, name].append(figures)
+    rows = {}
+    for name in CASES:
+        ours = found["ours", name]
+        row = rows[name] = {
+            "seconds": statistics.median(seconds for seconds, _ in ours),
+            "cpu_seconds": statistics.median(cpu for _, cpu in ours),
+            "to_validator": statistics.median(
+                a / b for (a, _), (b, _) in zip(ours, found["ours", "validator: start"], strict=True)
             ),
         }
-        for name, all_ in found.items()
-    }
-    for name, row in rows.items():
-        print(f"{name:24} {row['seconds']:6.3f} s   {row['to_validator']:.2f} x the validator")
+        line = f"{name:24} {row['seconds']:6.3f} s {row['cpu_seconds']:6.2f} CPU s"
+        line += f" {row['to_validator']:6.2f} x the validator"
+        if given.against:
+            before = found["before", name]
+            row["before_cpu_seconds"] = statistics.median(cpu for _, cpu in before)
+            pairs = list(zip(ours, before, strict=True))
+            row["to_before"] = statistics.median(a / b for (a, _), (b, _) in pairs)
+            row["cpu_to_before"] = statistics.median(a / b for (_, a), (_, b) in pairs)
+            line += (
+                f"; {row['to_before']:.2f} x the build before, of its {row['before_cpu_seconds']:.2f} CPU s"
+            )
+            line += f" {row['cpu_to_before']:.2f}"
+        print(line)
     print("zips:", ", ".join(f"{what} {n:,} bytes" for what, n in sizes.items()))
     if given.out:
         given.out.write_text(json.dumps({"rows": rows, "zips": sizes}, indent=1))
