@@ -57,12 +57,12 @@ class FileCode(StrEnum):
     NOT_A_FILE = (
         "not_a_file",
         "failed",
-        "Put the file itself in its place, or take it out of your list (--index), then run the command again.",
+        "Put the file itself there, or take it out of your list (--index), then run the command again.",
     )
     OUTSIDE_SOURCE = (
         "outside_source",
         "failed",
-        "Put the file itself in its place, or take it out of your list (--index), then run the command again.",
+        "Put the file itself there, or take it out of your list (--index), then run the command again.",
     )
     TOO_LARGE = "too_large", "failed", "Cut it into smaller files, then run the command again."
     READ_ERROR = "read_error", "failed", "See whether the disk is sound, then run the command again."
