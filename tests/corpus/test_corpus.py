@@ -28,7 +28,6 @@ WITHOUT_END = {
     *("two.mseed", "three.mseed", "records.tfrecord", "traces.sgy"),  # each record has one
     *("volume.mgh", "points.dbf"),  # what is cut is about the volume; a mark that some leave out
     "deflated.dcm",  # its last bytes are padding, or say again that it ends
-    "points.laz",  # the table at its end is packed, and its length not told
 }
 WITH_CHECKSUMS = {
     *("table.csv.gz", "table.csv.bz2", "table.csv.xz", "data.zip", "data.tar.gz", "table.parquet"),
@@ -703,3 +702,26 @@ def test_safetensors_has_the_length_that_it_says():
     data = MAKERS["plain.safetensors"]()
     for other in (data + b"x", data[:-1], data[:20]):
         assert opened("a.safetensors", other) != ""
+
+
+def _packed_by(laz: bytes, compressor: int) -> bytes:
+    at = laz.index(b"laszip encoded") - 2 + 54
+    return laz[:at] + compressor.to_bytes(2, "little") + laz[at + 2 :]
+
+
+def test_points_as_laszip_packed_them_at_first_have_no_table_of_chunks():
+    data = MAKERS["points.laz"]()
+    assert opened("a.laz", _packed_by(data, 1)).startswith("not opened: its points are packed as LASzip")
+
+
+def test_the_table_of_chunks_tells_of_all_points_that_are_there():
+    pytest.importorskip("lazrs")
+    data = MAKERS["points.laz"]()
+    start = int.from_bytes(data[96:100], "little")
+    table = int.from_bytes(data[start : start + 8], "little")
+    more = (
+        data[:start] + (table + 9).to_bytes(8, "little") + data[start + 8 : table] + bytes(9) + data[table:]
+    )
+    assert "where their table says" in opened("a.laz", more)
+    assert [n for n in range(1, len(data) - table) if not opened("a.laz", data[:-n])] == []
+    assert opened("a.laz", data[:table] + bytes(len(data) - table)) != ""

@@ -2,7 +2,7 @@
 
 TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf, 2, 8 and 15; BigTIFF:
 http://bigtiff.org. LAS 1.4 R15: https://www.asprs.org/divisions-committees/lidar-division/laser-las-file-format-exchange-activities,
-2.4. LAZ: the place of its table of chunks. Shapefiles:
+2.4. LAZ: the place of its table of chunks, and that by lazrs. Shapefiles:
 https://www.esri.com/content/dam/esrisites/sitecore-archive/Files/Pdfs/library/whitepapers/pdfs/shapefile.pdf.
 """
 
@@ -280,11 +280,17 @@ def open_las(file: BinaryIO, size: int, _budget: Budget) -> None:
 
 
 def _check_chunks(file: BinaryIO, size: int, start: int, n: int) -> None:
-    """Whether the table of LAZ's chunks, which is written last, is where it should be."""
+    """Whether the table of LAZ's chunks, which is written last, is where it should be, and tells of all.
+
+    By lazrs, where that is installed: the table is packed, and its length is told nowhere.
+    """
     if not n:
         return
     if start + 8 > size:
         raise ValueError("it is cut: its points are missing")
+    about = _laszip(file, start)
+    if about[:2] == _NOT_CHUNKED:
+        raise NotOpened("its points are packed as LASzip did at first, without chunks")
     file.seek(start)
     table = int.from_bytes(file.read(8), "little", signed=True)
     if table == -1:  # written to where one cannot go back: then it is the last thing in the file
@@ -292,6 +298,40 @@ def _check_chunks(file: BinaryIO, size: int, start: int, n: int) -> None:
         table = int.from_bytes(file.read(8), "little", signed=True)
     if not start + 8 <= table <= size - 8:
         raise ValueError("it is cut: the table of its chunks is missing")
+    try:
+        import lazrs  # noqa: PLC0415 — an extra
+    except ImportError:
+        return
+    file.seek(start)
+    try:
+        chunks = lazrs.read_chunk_table(file, lazrs.LazVlr(about))
+    except (lazrs.LazrsError, OSError, ValueError) as error:
+        raise ValueError(f"it is cut or damaged: the table of its chunks cannot be read ({error})") from None
+    told = sum(n_bytes for _, n_bytes in chunks)
+    if told != table - start - 8:
+        raise ValueError(
+            f"it is damaged: its chunks have {table - start - 8:,} bytes where their table says {told:,}"
+        )
+
+
+def _laszip(file: BinaryIO, start: int) -> bytes:
+    """The record in which LASzip says how points are packed; empty: there is none."""
+    file.seek(94)
+    head = file.read(10)
+    at = int.from_bytes(head[:2], "little")
+    for _ in range(int.from_bytes(head[6:], "little")):
+        file.seek(at)
+        record = file.read(54)
+        length = int.from_bytes(record[20:22], "little")
+        if len(record) < 54 or at + 54 + length > start:
+            break
+        if record[2:18].rstrip(b"\0") == b"laszip encoded":
+            return file.read(length)
+        at += 54 + length
+    return b""
+
+
+_NOT_CHUNKED = b"\1\0"
 
 
 def open_shapes(file: BinaryIO, size: int, budget: Budget) -> None:
