@@ -92,6 +92,8 @@ class FakeRegistry(Registry):
         cut: digests whose content is cut off, and how often that still happens.
         redirect: layers are somewhere else, as ECR has them.
         uploads_to: another host to which uploads are sent.
+        trickle: methods, and parts of paths, of requests whose answers are a byte at a time, without an end.
+        drip: whether the content of layers of more than 100 bytes is as slow.
         requests: all that came: method, path, authorization.
     """
 
@@ -103,6 +105,8 @@ class FakeRegistry(Registry):
         self.cut: dict[str, int] = {}
         self.redirect = self.uploads_to = ""
         self.fail_once: list[str] = []
+        self.trickle: list[tuple[str, str]] = []
+        self.drip = False
         self.requests: list[tuple[str, str, str | None]] = []
         server = self.server = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("H", (_Answers,), {"registry": self})
@@ -111,6 +115,8 @@ class FakeRegistry(Registry):
         super().__init__(f"127.0.0.1:{server.server_port}")
 
     def close(self) -> None:
+        self.trickle.clear()
+        self.drip = False
         self.server.shutdown()
         self.server.server_close()
 
@@ -140,6 +146,8 @@ class _Answers(BaseHTTPRequestHandler):
         size = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(size)
         mine.requests.append((self.command, url.path, self.headers.get("Authorization")))
+        if self._trickles() and not mine.drip:
+            return self._trickle(b"HTTP/1.1 200 OK\r\nX-Slow: ")
         if self.command in mine.fail_once:
             mine.fail_once.remove(self.command)
             return self._answer(503)
@@ -166,6 +174,18 @@ class _Answers(BaseHTTPRequestHandler):
         content, media_type = mine.manifests[repository, last]
         return self._answer(200, content, Content_Type=media_type, Docker_Content_Digest=digest_of(content))
 
+    def _trickles(self):
+        mine = self.registry
+        return any(part in self.path for method, part in mine.trickle if method == self.command) or mine.drip
+
+    def _trickle(self, start):
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.wfile.write(start)
+            while self._trickles():
+                self.wfile.write(b"x")
+                threading.Event().wait(0.02)
+
     def _blob(self, mine, repository, digest, url):
         content = mine.blobs.get((repository, digest))
         if content is None:
@@ -174,6 +194,8 @@ class _Answers(BaseHTTPRequestHandler):
             return self._answer(307, Location=f"{mine.redirect}/elsewhere/{repository}/blobs/{digest}")
         if digest in mine.damage:
             content = bytes([content[0] ^ 1]) + content[1:]
+        if self.command == "GET" and mine.drip and len(content) > 100:
+            return self._trickle(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content))
         if self.command == "GET" and mine.cut.get(digest):
             mine.cut[digest] -= 1
             self.send_response(200)

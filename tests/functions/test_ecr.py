@@ -11,7 +11,7 @@ from registries import INDEX, PROGRAM, FakeRegistry, digest_of, real_registry
 from upload_client.functions import registry as registries
 from upload_client.functions.ecr import ImageReplicatorHandler
 from upload_client.functions.errors import InvalidRequest
-from upload_client.functions.registry import DigestMismatch, RegistryError
+from upload_client.functions.registry import DigestMismatch, RegistryError, TooSlow
 
 LAYERS = [b"first" * 100, b"second" * 100_000, b"x"]
 
@@ -160,6 +160,41 @@ def test_what_is_cut_off_again_and_again_ends_it(fakes):
     with pytest.raises(RegistryError):
         copy(f"{source.host}/tool:1", f"{target.host}/tool", "1")
     assert target.manifest("tool", "1") is None
+
+
+@pytest.mark.parametrize(
+    ("side", "method", "part"),
+    [
+        ("source", "GET", "/manifests/"),
+        ("source", "GET", "/blobs/"),
+        ("source", "BODY", ""),
+        ("target", "HEAD", "/manifests/"),
+        ("target", "HEAD", "/blobs/"),
+        ("target", "POST", "/uploads/"),
+        ("target", "PATCH", "/uploads/"),
+        ("target", "PUT", "/uploads/"),
+        ("target", "PUT", "/manifests/"),
+    ],
+)
+def test_a_registry_that_answers_a_byte_at_a_time_holds_nobody_for_ever(
+    fakes, monkeypatch, side, method, part
+):
+    source, target = fakes
+    source.push_image("tool", "1", b"x" * 5000)
+    slow = source if side == "source" else target
+    if method == "BODY":
+        slow.drip = True
+    else:
+        slow.trickle.append((method, part))
+    monkeypatch.setattr(registries, "_WHOLE", 0.3)
+    with pytest.raises(TooSlow, match=r"answers so slowly that it is not done within 0 seconds"):
+        copy(f"{source.host}/tool:1", f"{target.host}/copy", "1")
+    assert target.manifest("copy", "1") is None
+    monkeypatch.setattr(registries, "_WHOLE", 60.0)
+    slow.trickle.clear()
+    slow.drip = False
+    copy(f"{source.host}/tool:1", f"{target.host}/copy", "1")
+    assert target.manifest("copy", "1") == source.manifest("tool", "1")
 
 
 def test_what_a_registry_says_is_told(fakes):

@@ -1,7 +1,8 @@
 """A registry of container images, spoken to as its specification says; ECR is one.
 
 A layer goes from one registry to the other as it comes, in blocks: however large it is, it takes no memory
-and no disk. Its digest is computed on the way, and the registry that takes it compares once more.
+and no disk. Its digest is computed on the way, and the registry that takes it compares once more. Neither of
+them holds anybody for ever: a request has two minutes as a whole, and with a layer what a slow line takes.
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
 
@@ -9,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import boto3
@@ -26,12 +28,19 @@ from upload_client.errors import DeliveryError
 from upload_client.functions.base import aws
 from upload_client.s3 import network
 from upload_client.s3.trouble import trouble_of
+from upload_client.support.deadline import within
 from upload_client.support.secrets import remember, without_secrets
 
-__all__ = ["DigestMismatch", "Registry", "RegistryError"]
+__all__ = ["DigestMismatch", "Registry", "RegistryError", "TooSlow"]
+
+T = TypeVar("T")
 
 BLOCK = 1024 * 1024
 _TIMEOUT = urllib3.Timeout(connect=10, read=60)
+_WHOLE = 120.0
+"""Seconds for a request and its whole answer, however many bytes of it come meanwhile."""
+_SLOWEST = 64 * 1024
+"""Bytes a second below which a layer is waited for no longer."""
 _ATTEMPTS = 4
 _MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -57,6 +66,12 @@ class DigestMismatch(RegistryError):  # noqa: N818 - as in `upload_client.errors
     hint = "The image is damaged at its source: build or push it again."
 
 
+class TooSlow(RegistryError):  # noqa: N818 - as in `upload_client.errors`
+    """A registry answers so slowly that it is waited for no longer."""
+
+    hint = "See whether the registry, and the line to it, are what they should be; then run it again."
+
+
 class Registry:
     """The repositories of one registry.
 
@@ -80,9 +95,13 @@ class Registry:
             RegistryError: there is none, or the registry refuses.
         """
         where = f"/v2/{repository}/manifests/{reference}"
-        with self._open("GET", where, {"Accept": ", ".join(MANIFEST_TYPES)}) as answer:
-            content = answer.read(MAX_MANIFEST + 1)
-            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+
+        def get() -> tuple[bytes, str]:
+            with self._open("GET", where, {"Accept": ", ".join(MANIFEST_TYPES)}) as answer:
+                content = answer.read(MAX_MANIFEST + 1)
+                return content, answer.headers.get("Content-Type", "").partition(";")[0].strip()
+
+        content, kind = self._within(_WHOLE, get)
         if len(content) > MAX_MANIFEST:
             raise RegistryError(f"{self.host}: a manifest of more than {MAX_MANIFEST:,} bytes")
         if reference.startswith("sha256:") and digest_of(content) != reference:
@@ -120,7 +139,7 @@ class Registry:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return self._copy_once(source, source_repository, repository, blob)
-            except DigestMismatch:
+            except (DigestMismatch, TooSlow):
                 raise
             except RegistryError as error:
                 if attempt == _ATTEMPTS or not (error.status == 0 or _may_pass(error.status)):
@@ -138,14 +157,23 @@ class Registry:
             return 0
         upload = self._upload(begun)
         try:
-            with source._open("GET", f"/v2/{source_repository}/blobs/{blob.digest}") as answer:
-                sent = self._ask(
-                    "PATCH",
-                    upload,
-                    {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)},
-                    body=_checked(answer, blob, source.host),
-                )
-            assert sent is not None  # as above
+            seconds = _WHOLE + blob.size / _SLOWEST
+            until = time.monotonic() + seconds
+
+            def send() -> urllib3.BaseHTTPResponse:
+                with (
+                    source._open("GET", f"/v2/{source_repository}/blobs/{blob.digest}") as answer,
+                    self._open(
+                        "PATCH",
+                        upload,
+                        {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)},
+                        body=_checked(answer, blob, source.host, until),
+                    ) as sent,
+                ):
+                    sent.read(BLOCK)
+                    return sent
+
+            sent = self._within(seconds, send, f"{source.host} or {self.host}")
             upload = self._upload(sent)
             ending = f"{'&' if '?' in upload else '?'}{urlencode({'digest': blob.digest})}"
             self._ask("PUT", upload + ending, {"Content-Length": "0"})
@@ -173,18 +201,31 @@ class Registry:
         where: str,
         headers: Mapping[str, str] | None = None,
         *,
-        body: bytes | Iterator[bytes] | None = None,
+        body: bytes | None = None,
         missing: bool = False,
     ) -> urllib3.BaseHTTPResponse | None:
         """Ask for what has no content; None where it is `missing`, and may be."""
-        try:
+
+        def get() -> urllib3.BaseHTTPResponse:
             with self._open(method, where, headers, body=body) as answer:
                 answer.read(BLOCK)
                 return answer
+
+        try:
+            return self._within(_WHOLE, get)
         except RegistryError as error:
             if missing and error.status == 404:
                 return None
             raise
+
+    def _within(self, seconds: float, ask: Callable[[], T], host: str = "") -> T:
+        """Ask, and wait for so long at most: a registry may send a byte now and then, and go on for ever."""
+        try:
+            return within(seconds, ask)
+        except TimeoutError:
+            raise TooSlow(
+                f"{host or self.host}: answers so slowly that it is not done within {seconds:,.0f} seconds"
+            ) from None
 
     @contextmanager
     def _open(
@@ -238,7 +279,7 @@ class Registry:
                     preload_content=False,
                     timeout=_TIMEOUT,
                 )
-            except DigestMismatch:
+            except (DigestMismatch, TooSlow):
                 raise
             except (HTTPError, OSError) as error:
                 if attempt >= again:
@@ -275,11 +316,22 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _checked(answer: urllib3.BaseHTTPResponse, blob: Blob, host: str) -> Iterator[bytes]:
-    """The blocks of a layer; what is not as the digest says is an error before the last of them is sent."""
+def _checked(
+    answer: urllib3.BaseHTTPResponse, blob: Blob, host: str, until: float = math.inf
+) -> Iterator[bytes]:
+    """The blocks of a layer; what is not as the digest says is an error before the last of them is sent.
+
+    Args:
+        answer: has the layer.
+        blob: what it has to be.
+        host: where it comes from.
+        until: from then on nobody waits for it; `time.monotonic`.
+    """
     digest, left = hashlib.sha256(), blob.size
     held = b""
     while block := answer.read(min(BLOCK, left + 1)):
+        if time.monotonic() > until:
+            raise TooSlow(f"{host}: the layer {blob.digest} comes too slowly")
         digest.update(block)
         left -= len(block)
         if left < 0:
