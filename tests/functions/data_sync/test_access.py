@@ -21,12 +21,14 @@ from upload_client.functions.data_sync.access import Access
 from upload_client.functions.data_sync.local import SyncFailed
 from upload_client.functions.data_sync.models import BatchDataSyncRequest, DataSyncRequest, S3Access
 from upload_client.functions.data_sync.operations import BatchDataSyncHandler, PrepareBatchDataSyncHandler
+from upload_client.functions.data_sync.paths import S3Place
 from upload_client.s3.clients import s3_client
 
 from .conftest import World
 
 pytestmark = pytest.mark.parametrize("store", ["real"], indirect=True)
 
+VPC_ENDPOINT = "https://bucket.vpce-1a2b3c4d-5e6f.s3.eu-central-1.vpce.amazonaws.com"
 FILES = {"a.txt": "one", "b/c.txt": "two" * 1000, "b/d é +%.txt": "three", "empty": ""}
 
 
@@ -162,6 +164,30 @@ def test_it_does_not_where_who_writes_may_not_read_the_source(
     assert counts.files_transferred == 1
     assert world.objects(world.other, "dst/") == {"a": "1"}
     assert "objects go through this machine" in world.warnings[0]
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("here", "there", "one"),
+    [
+        ({"region": "us-east-1"}, {"region": "eu-central-1"}, True),
+        ({"region": "us-east-1"}, {"region": "eu-central-1", "endpoint_url": VPC_ENDPOINT}, True),
+        ({"region": "cn-north-1"}, {"region": "cn-northwest-1"}, True),
+        ({"region": "us-gov-west-1"}, {"region": "us-gov-east-1"}, True),
+        ({"region": "us-east-1"}, {"region": "cn-north-1"}, False),
+        ({"region": "us-east-1"}, {"region": "us-gov-west-1"}, False),
+        ({"region": "us-east-1"}, {"endpoint_url": "https://rgw.example.org"}, False),
+        ({"endpoint_url": "https://rgw.example.org"}, {"endpoint_url": "https://rgw.example.org"}, True),
+        ({"endpoint_url": "https://rgw.example.org"}, {"endpoint_url": "https://other.example.org"}, False),
+    ],
+)
+def test_the_regions_of_a_partition_are_one_store_and_partitions_are_several(
+    monkeypatch: pytest.MonkeyPatch, here: dict[str, str], there: dict[str, str], one: bool
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    places = [S3Place("bucket", "", Access(**{"region": "us-east-1", **side})) for side in (here, there)]
+    assert module._same_store(*places) is one
+    assert module._same_store(*reversed(places)) is one
 
 
 def test_buckets_of_one_name_in_two_stores_are_two_and_one_under_two_addresses_is_one(

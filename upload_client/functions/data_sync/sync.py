@@ -111,6 +111,7 @@ _TRIES: Final = 3
 _WAVE_FILES: Final = 2000
 _WAVE_BYTES: Final = 256 * 1024 * 1024
 _ASKED: Final = 16
+_AWS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 _BLOCK: Final = 1024 * 1024
 _NO_FACTS: Final = Facts(0, 0.0)  # of what nobody asks after, in place of some bytes a file
 _FACTS: Final = struct.Struct("<qd")
@@ -162,11 +163,19 @@ def several(patterns: str | list[str] | None) -> list[str]:
 
 
 def _same_store(source: S3Place, target: S3Place) -> bool:
-    """Whether two buckets may be reached through one endpoint. All of AWS' regions copy from each other."""
-    here, there = (place.client().meta.endpoint_url for place in (source, target))
-    return here == there or all(
-        (urlsplit(each).hostname or "").endswith(".amazonaws.com") for each in (here, there)
-    )
+    """Whether two buckets may be reached through one endpoint."""
+    return _store_of(source) == _store_of(target)
+
+
+def _store_of(place: S3Place) -> str:
+    """The store in which a bucket is: a partition of AWS, whose regions copy from each other, or an endpoint.
+
+    Partitions have accounts and bucket names of their own, and no request reaches from one into another.
+    https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+    """
+    meta = place.client().meta
+    host = urlsplit(meta.endpoint_url).hostname or ""
+    return meta.partition if host.endswith(_AWS) else meta.endpoint_url
 
 
 def _waves(items: Sequence[Item]) -> Iterator[list[Item]]:
