@@ -29,7 +29,7 @@ signer_cert = ./tsa.pem
 signer_key = ./tsa.key
 signer_digest = sha256
 default_policy = 1.2.3.4.1
-digests = sha256, sha512
+digests = sha256, sha512, sha3-256
 ess_cert_id_alg = sha256
 """
 

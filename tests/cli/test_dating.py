@@ -92,6 +92,17 @@ def test_a_receipt_that_was_written_later_is_refused(run, authority, dated, data
     assert "time-stamp of something else" in said.out
 
 
+@pytest.mark.parametrize("hashed", ["its SHA-512", "its SHA-256, called SHA3-256"])
+def test_a_time_stamp_over_another_hash_is_refused(run, authority, dated, tmp_path, hashed):
+    digest = hashlib.file_digest(dated.open("rb"), "sha256").hexdigest()
+    of = ["-data", dated, "-sha512"] if hashed == "its SHA-512" else ["-digest", digest, "-sha3-256"]
+    query = tmp_path / "query"
+    subprocess.run(["openssl", "ts", "-query", *of, "-cert", "-out", query], check=True, capture_output=True)
+    dated.with_name(dated.name.replace(".json", ".tsr")).write_bytes(authority.reply(query.read_bytes()))
+    said = run("verify", dated, "--tsa-cert", authority.root)
+    assert (said.code, "REFUSED: it is over another hash than SHA-256" in said.out) == (3, True)
+
+
 def test_another_authority_and_a_damaged_time_stamp_are_refused(run, dated, tmp_path, authority):
     other = Authority(tmp_path / "other")
     other.close()

@@ -504,6 +504,7 @@ _FILE: Final = {
         rf'{_NAMED}"sha256":(null|"([0-9a-f]{{64}})"),{_THERE},"opened":(null|"({_TEXT})")\}}(,?)\n'
     ),
 }
+_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _MAX_OPENED = 200
 _TOGETHER = 64  # lines that are hashed together: in memory are no more,
 _ALIKE = 256  # or these, of a receipt that says what is due
@@ -534,7 +535,7 @@ class ReceiptReader:
         self._document = hashlib.sha256()
         self._read: list[bytes] = []  # and not in it so far: to hash many lines together is quicker
         self._n_lines = 0
-        self.head = _decoded_head(self._line(MAX_HEAD).decode("ascii"))
+        self.head = _decoded_head(self._first_line())
 
     @property
     def sha256(self) -> str:
@@ -641,6 +642,12 @@ class ReceiptReader:
             line += self._readline(limit - len(line))
         return line
 
+    def _first_line(self) -> str:
+        line = self._line(MAX_HEAD)
+        if line.endswith(b"\r\n"):
+            raise BadReceipt("its lines end in CR LF: something has taken it for text, and changed it")
+        return line.decode("ascii")
+
     def _line(self, limit: int) -> bytes:
         line = self._next(limit)
         self._n_lines += 1
@@ -649,7 +656,12 @@ class ReceiptReader:
             why = "is too long" if len(line) >= limit else "is cut off: the receipt ends too early"
             raise BadReceipt(f"line {self._n_lines} {why}")
         if not line.isascii():
-            raise BadReceipt(f"line {self._n_lines} is not ASCII")
+            is_marked = self._n_lines == 1 and line.startswith(_BYTE_ORDER_MARKS)
+            raise BadReceipt(
+                "it begins with a byte order mark: something has taken it for text, and changed it"
+                if is_marked
+                else f"line {self._n_lines} is not ASCII"
+            )
         return line
 
     def _decoded_file(self, line: str) -> tuple[Delivered, bool]:

@@ -36,6 +36,7 @@ _WHOLE_SECONDS = 90.0
 """For its whole answer, however it trickles."""
 MAX_ANSWER: Final = 256 * 1024
 """Bytes of a time-stamp, as far as it is read; those of authorities have some 10 KiB."""
+_SHA256 = "2.16.840.1.101.3.4.2.1"  # RFC 5754, 2.2
 _INSTALL = "pip install 'upload-client[signing]'"
 
 State = Literal["undated", "not checked", "dated", "refused"]
@@ -117,9 +118,8 @@ def date(receipt: Path, url: str) -> Path:
         raise NotReachable(f"the time-stamping authority does not answer: {why}") from None
     try:
         response = library.decode_timestamp_response(said)
-        imprint = response.tst_info.message_imprint.message
         due = (0, digest, asked.nonce)
-        granted = (response.status, imprint, response.tst_info.nonce) == due
+        granted = (response.status, _sha256_in(response), response.tst_info.nonce) == due
     except (ValueError, AttributeError):
         granted = False
     if not granted:
@@ -198,6 +198,8 @@ def dating_of(receipt: Path, sha256: str, certificates: Sequence[Path]) -> Datin
     roots = _certificates(certificates)
     try:
         response = library.decode_timestamp_response(data)
+        if _sha256_in(response) is None:  # the library compares the bytes, whatever hash they are said to be
+            return Dating("refused", "", "it is over another hash than SHA-256: have the receipt dated again")
         builder = library.VerifierBuilder()
         for root in roots:
             builder = builder.add_root_certificate(root)
@@ -207,6 +209,13 @@ def dating_of(receipt: Path, sha256: str, certificates: Sequence[Path]) -> Datin
         return Dating("refused", "", why or f"it does not hold: {tamed(str(error))}")
     moment = response.tst_info.gen_time
     return Dating("dated", from_milliseconds(int(moment.timestamp() * 1000)), tamed(_name(response)))
+
+
+def _sha256_in(response: Any) -> bytes | None:  # noqa: ANN401 - the library is untyped
+    """The hash that was dated; None where it is said to be of another kind."""
+    imprint = response.tst_info.message_imprint
+    message: bytes = imprint.message
+    return message if imprint.hash_algorithm.dotted_string == _SHA256 else None
 
 
 def _name(response: Any) -> str:  # noqa: ANN401 - the library is untyped
