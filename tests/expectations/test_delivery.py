@@ -59,6 +59,25 @@ def test_good_files_are_judged_valid_by_a_document_drafted_of_them(delivery, toy
     assert events[-1]["counts"]["valid"] == 6
 
 
+def test_a_document_that_has_changed_leaves_verdicts_as_they_are_and_the_provider_is_told(delivery, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.csv").write_text("x\n1\n")
+    told = []
+    for document, more in (
+        ("version: 1\ntypes: [{name: tables, files: '*.csv'}]\n", None),
+        (None, None),
+        ("version: 1\ntypes: [{name: tables, files: '*.csv', bytes: {max: 1}}]\n", None),
+        (None, "b.csv"),
+    ):
+        if more:
+            (data / more).write_text("")
+        code, events, said = delivery(document, "--source", data, "--output-dir", tmp_path)
+        assert code == 0, said
+        told.append([each["code"] for each in events if each["kind"] == "message" and each["code"]])
+    assert told == [[], [], ["expectations_changed"], ["expectations_changed"]]
+
+
 def test_a_fast_label_is_the_document_of_a_delivery(delivery, toy, tmp_path):
     data = tmp_path / "data"
     data.mkdir()

@@ -66,7 +66,8 @@ class Statement:
         n_bytes: their bytes.
         signed_at: when, by the signer's clock, UTC with milliseconds.
         signer: version of the program that signed.
-        expectations_sha256: of the document by which the files were judged, hex; None where there was none.
+        expectations_sha256: of the document that the delivery as a whole was held against when it was signed,
+            hex; None where there was none. By which the files were judged, the receipt says of each validator.
     """
 
     name: str

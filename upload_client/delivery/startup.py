@@ -31,10 +31,11 @@ from upload_client.delivery.plan import Plan, make_plan
 from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Run, versions
 from upload_client.delivery.validation import BUSY_RETRY, Request, Validation
 from upload_client.errors import DeliveryClosed, NothingToDoError, NotReachable, StoreUnsafe
-from upload_client.events import Connected, Phase, Planned
+from upload_client.events import Connected, Message, Phase, Planned
 from upload_client.index import encode_index
 from upload_client.receipts.hand_overs import closing, last_hand_over
-from upload_client.receipts.store import deliveries, standing_receipt
+from upload_client.receipts.store import deliveries, sha256_of, standing_receipt
+from upload_client.s3.bucket import NotFound, StoreError
 from upload_client.settings import foreign_hosts
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
@@ -344,6 +345,7 @@ def _tell(connected: ConnectedRun) -> None:
             resumed=len(connected.history) > 0,
         )
     )
+    _tell_of_other_expectations(connected)
     run.notify(
         Planned(
             counts={reason.value: n for reason, n in plan.reasons.items()},
@@ -352,6 +354,34 @@ def _tell(connected: ConnectedRun) -> None:
             left_out=source.left_out.counts,
         )
     )
+
+
+def _tell_of_other_expectations(connected: ConnectedRun) -> None:
+    """Say where files were judged by another document than the receiver's is now: their verdicts stand."""
+    run, places, history = connected.run, connected.places, connected.history
+    are_ok = bytes(map(history.is_ok, range(len(connected.ledger))))
+    judges = [life.init for life in history.judges(are_ok)]
+    judged_by = {init.expectations_sha256 for init in judges if isinstance(init, records.ValidatorInit)}
+    if not judged_by:
+        return
+    now: str | None = None
+    try:
+        now = sha256_of(places.control, places.layout.expectations)
+    except NotFound:
+        pass
+    except StoreError as error:  # not everybody may read it, and nothing depends on it
+        _log.info("whether the receiver's expectations have changed is not known: %s", error)
+        return
+    if judged_by != {now}:
+        run.notify(
+            Message(
+                "what the receiver expects has changed since files of this delivery were judged: their verdicts"
+                " stand, and they are not judged again; what would be said of them now, `upload-client check"
+                " --content` tells",
+                "warning",
+                "expectations_changed",
+            )
+        )
 
 
 def _see_to_the_receipt(connected: ConnectedRun) -> None:
