@@ -171,6 +171,19 @@ def test_a_silent_validator_is_started_once_more_and_then_given_up(watch):
     assert watch.advice() is Watch.SILENT
 
 
+def test_that_it_is_started_again_is_no_sign_of_life(watch):
+    watch.hear(wrote(ValidatorInit(T, "v1", MINE)))
+    assert not watch.awaited
+    now = wait(watch, 0.0, 120.0)
+    watch.starting()
+    watch.started()
+    watch.polled(now)
+    wait(watch, now, 60.0)
+    assert (watch.silent_for, watch.unheard_for, watch.awaited) == (60.0, 180.0, True)
+    watch.hear(wrote(Keepalive(T)))
+    assert (watch.silent_for, watch.unheard_for, watch.awaited) == (0.0, 0.0, False)
+
+
 @pytest.mark.parametrize(
     "said",
     [

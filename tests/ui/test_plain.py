@@ -103,12 +103,23 @@ def test_health_is_told_when_it_gets_better_or_worse(shown):
         return Health(lease_left=9.0, validator=validator, validator_heard=1.0, trouble=trouble, seconds=0.0)
 
     events = [health(), health(), health("silent"), health("silent"), health(), health(trouble="no answer")]
-    assert lines(shown([*events, health(trouble="still none"), health()], log())) == [
+    again = [health("left"), health("starting"), health()]
+    assert lines(shown([*again, *events, health(trouble="still none"), health()], log())) == [
+        "warning: the validator has left",
+        "the validator is at work again",
         "warning: the validator is silent",
         "the validator is at work again",
         "warning: trying again: no answer",
         "it goes on again",
     ]
+
+
+def test_of_a_validator_that_is_started_again_nothing_good_is_told_before_it_is_heard(shown):
+    def health(validator):
+        return Health(lease_left=9.0, validator=validator, validator_heard=1.0, trouble=None, seconds=0.0)
+
+    events = [health("working"), health("silent"), health("starting"), health("silent")]
+    assert lines(shown(events, log())) == ["warning: the validator is silent"]
 
 
 def test_a_file_that_is_tried_again_is_told_so(shown):

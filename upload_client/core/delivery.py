@@ -235,7 +235,9 @@ class ValidatorWatch:
         attempt: number of the last start, from 1; 0 before the first. Part of its idempotency key.
         validator_id: of the one that serves now, as its log says; None until it does.
         shards: how many validators share the files, as its log says.
-        silent_for: seconds of silence.
+        silent_for: seconds of silence, since it was heard or started again.
+        unheard_for: seconds since it was heard, however often it was started in them.
+        awaited: whether it was asked for since it was heard.
         gone: why it left, in its own words; None while it has not.
         cursor: number of the client's segment up to which it says that all is judged; -1 until it does.
         problem: why it could not read some lines of this client's log, of the first of them.
@@ -249,6 +251,8 @@ class ValidatorWatch:
         self.validator_id: str | None = None
         self.shards = 1
         self.silent_for = 0.0
+        self.unheard_for = 0.0
+        self.awaited = False
         self.gone: str | None = None
         self.cursor = -1
         self.problem = ""
@@ -276,6 +280,7 @@ class ValidatorWatch:
     def starting(self) -> int:
         """A start is about to be asked for; the number of this attempt, to be told to the starter."""
         self.attempt += 1
+        self.awaited = True
         # Now, not with the answer: the new one may be heard before that.
         self._counts = self._running and self.gone != "time"
         return self.attempt
@@ -299,7 +304,9 @@ class ValidatorWatch:
     def polled(self, now: float) -> None:
         """The client has read the validator's log up to its end at `now`, before it hears what was in it."""
         if self._polled_at is not None:
-            self.silent_for += min(now - self._polled_at, MAX_POLL_GAP)
+            seconds = min(now - self._polled_at, MAX_POLL_GAP)
+            self.silent_for += seconds
+            self.unheard_for += seconds
         self._polled_at = now
 
     def poll_failed(self) -> None:
@@ -310,7 +317,8 @@ class ValidatorWatch:
         """A segment of the validator's log, in the order of their numbers."""
         if segment.superseded or segment.header.client_epoch != self.client_epoch:
             return
-        self.silent_for = 0.0
+        self.silent_for = self.unheard_for = 0.0
+        self.awaited = False
         for record in segment.records.others:
             if isinstance(record, ValidatorInit):
                 self.validator_id = record.validator_id

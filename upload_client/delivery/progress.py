@@ -94,12 +94,14 @@ def health(
         validator = "left"
     elif watch.validator_id is None:
         validator = "starting"
-    elif watch.silent_for >= silence / 2:
+    elif watch.unheard_for >= silence / 2:  # until it is heard: that it is started again is no sign of life
         validator = "silent"
+    elif watch.awaited:
+        validator = "starting"
     return Health(
         lease_left=lock.lease_left,
         validator=validator,
-        validator_heard=None if watch.validator_id is None else watch.silent_for,
+        validator_heard=None if watch.validator_id is None else watch.unheard_for,
         trouble=None if trouble is None else str(trouble),
         seconds=seconds,
     )

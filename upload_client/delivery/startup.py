@@ -290,7 +290,11 @@ def _fence(run: Run, places: Places, lock: Lock) -> tuple[LogWriter, LogChain]:
 def _connected(run: Run, lock: Lock, writer: LogWriter, chain: LogChain, found: Survey) -> ConnectedRun:
     places, root = locate(run)
     settings = places.settings
-    known = {shard: reader.chain.next_seq for shard, reader in found.logs.validators.items()}
+
+    def known(shard: int) -> int:
+        """Number of the first segment of its log in which one that comes now can be."""
+        return validation.chains[shard].next_seq if shard in validation.chains else 0
+
     validation = Validation(
         found.logs.validators,
         lambda shard: validator_reader(places.control, places.layout, shard, run.clock),
@@ -298,7 +302,7 @@ def _connected(run: Run, lock: Lock, writer: LogWriter, chain: LogChain, found: 
             lock.epoch, silence=settings.validator_silence, busy=settings.lease_seconds + BUSY_RETRY
         ),
         lambda wanted: (
-            _wait_for_validator(run, places, lock.epoch, wanted.shard, known.get(wanted.shard, 0))
+            _wait_for_validator(run, places, lock.epoch, wanted.shard, known(wanted.shard))
             if settings.start == "watched"
             else _ask_for_validator(run, places, lock.epoch, wanted)
         ),

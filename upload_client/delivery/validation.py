@@ -282,8 +282,8 @@ class _Shard:
                 self._starting = _in_background(self._asking())
         elif advice is Watch.SILENT:
             raise ValidatorSilent(
-                f"no sign of life from {self._who} for {self.watch.silent_for:.0f} seconds,"
-                " though it was started twice"
+                f"no sign of life from {self._who} for {self.watch.unheard_for:.0f} seconds,"
+                " though it was asked for twice"
             )
         elif advice is Watch.LEFT:
             raise ValidatorSilent(f"{self._who} has left before all was judged: {self.watch.gone}")

@@ -124,8 +124,9 @@ class PlainReporter:
 
     def _health(self, event: Health) -> None:
         """Say when it gets better or worse, and nothing in between."""
-        validator = event.validator if event.validator in {"silent", "left"} else ""
-        before, self._well = self._well, (validator, event.trouble or "")
+        before = self._well
+        validator = {"starting": before[0], "working": ""}.get(event.validator, event.validator)
+        self._well = (validator, event.trouble or "")
         if validator != before[0]:
             words = {"silent": "the validator is silent", "left": "the validator has left"}
             if validator:

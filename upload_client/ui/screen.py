@@ -251,7 +251,7 @@ class Screen:
 
 
 def _validator(health: Health, since: float) -> tuple[str, str]:
-    if health.validator_heard is None:
+    if health.validator_heard is None or health.validator == "starting":
         return "validator is being started", "dim"
     heard = health.validator_heard + since
     ago = f"{heard:.0f} s" if heard < 60 else figures.duration(heard)
