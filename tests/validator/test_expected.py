@@ -300,6 +300,42 @@ def test_a_checksum_that_a_manifest_says_is_compared_with_what_is_read_for_its_v
     assert other.message == f"its content has another {algorithm} than '{manifest}' says"
 
 
+def test_a_validator_compares_the_checksums_of_manifests_that_another_has_judged(
+    landing, control, reader_workers, monkeypatch
+):
+    path, manifest = "bag/data/a.csv", "bag/manifest-md5.txt"
+    data = f"{hashlib.md5(CSV).hexdigest()}  data/a.csv\n".encode()
+    listed(control, ("bag/bagit.txt", 5), (manifest, len(data)), (path, len(CSV)))
+    alone = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1)
+    one_of_two = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1, others_judge=True)
+    other = CSV.replace(b"2", b"3")
+    assert one_of_two.judge(path, send(landing, path, other)).status == "ok"  # no manifest has arrived
+    send(landing, manifest, data)
+    assert one_of_two.judge(path, send(landing, path, other)).status == "ok"  # and it was looked for just now
+    monkeypatch.setattr("upload_client.validator.listing._AGAIN", 0.0)
+    late = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1, others_judge=True)
+    assert late.judge(path, send(landing, path, CSV)).checks[3:] == ("manifest", "csv")
+    assert late.judge(path, send(landing, path, other)).code == "not_as_promised"
+    assert alone.judge(path, send(landing, path, other)).status == "ok"
+
+
+def test_a_manifest_that_comes_later_is_looked_for_again(landing, control, reader_workers, monkeypatch):
+    monkeypatch.setattr("upload_client.validator.listing._AGAIN", 0.0)
+    path, manifest = "bag/data/a.csv", "bag/manifest-md5.txt"
+    data = f"{hashlib.md5(CSV).hexdigest()}  data/a.csv\n".encode()
+    listed(control, ("bag/bagit.txt", 5), (manifest, len(data)), (path, len(CSV)))
+    checker = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1, others_judge=True)
+    other = send(landing, path, CSV.replace(b"2", b"3"))
+    assert checker.judge(path, other).status == "ok"
+    send(landing, manifest, data)
+    assert checker.judge(path, other).code == "not_as_promised"
+
+
+def test_without_an_index_no_manifest_is_looked_for(landing, control, reader_workers):
+    checker = make_checker(SETTINGS, LAYOUT, control, landing, reader_workers, 1, others_judge=True)
+    assert checker.judge("a.csv", send(landing, "a.csv", CSV)).status == "ok"
+
+
 def test_the_size_that_a_label_says_is_held_against_the_index(landing, control, reader_workers):
     label = (
         b'<Product_Observational xmlns="http://pds.nasa.gov/pds4/pds/v1"><File_Area_Observational><File>'

@@ -231,6 +231,11 @@ class Checker:
             if reading.check is not None:
                 checks.append(reading.check)
             why = reading.skipped
+            is_read = content is not None or reading.kind in TEXT_FORMATS or found.crc32 is None
+            if is_read and self._listing is not None and self._listing.awaits_manifests:
+                yield MayWait()
+                with _ONE_MANIFEST:
+                    self._listing.take_manifests(self._go_on_or_leave)
             promised = None if self._listing is None else self._listing.promised(path)
             if content is None and (reading.kind in TEXT_FORMATS or found.crc32 is None):
                 yield MayWait()

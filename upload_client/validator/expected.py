@@ -79,10 +79,13 @@ def make_checker(
     landing: Bucket,
     reader_workers: ReaderWorkers,
     epoch: int | None = None,
+    *,
+    others_judge: bool = False,
 ) -> Checker:
     """Make the checker of a delivery's files, by the delivery's document where there is one.
 
-    Manifests are held against the index of the client of this epoch; None: against nothing.
+    Manifests are held against the index of the client of this epoch; None: against nothing. Where others
+    judge files of the delivery, or have, the checksums in manifests that they judged are compared, too.
 
     A document that cannot be used makes every verdict an `error`: nothing is judged as if there were none.
     """
@@ -103,7 +106,11 @@ def make_checker(
         listing=None
         if epoch is None
         else IndexListing(
-            control, layout.index(epoch), complete=layout.transfer_type == "staging", landing=landing
+            control,
+            layout.index(epoch),
+            complete=layout.transfer_type == "staging",
+            landing=landing,
+            others_judge=others_judge,
         ),
     )
 

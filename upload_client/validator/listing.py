@@ -2,20 +2,31 @@
 
 Of each file 32 bytes are in memory: the hash of its path, its size, and their order. The index is read when
 the first manifest is judged. It has no checksum that a manifest speaks of: these are kept until the files
-come, and compared with those whose content is read for their own verdicts.
+come, and compared with those whose content is read for their own verdicts. Manifests that another validator
+has judged, beside this one or before it, are read for their checksums alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import Undecided
-from upload_client.expectations.packaging import IN_VAIN, Listed, NoIndex, TooLarge, payloads
+from upload_client.expectations.packaging import (
+    IN_VAIN,
+    MAX_MANIFEST,
+    Listed,
+    NoIndex,
+    TooLarge,
+    checksums_of,
+    packaging_of,
+    payloads,
+)
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.validator.rows import MalformedIndex, index_rows
 
@@ -28,6 +39,9 @@ __all__ = ["IndexListing", "Promised"]
 _UNKNOWN = -1
 _START = 16
 """Bytes of a checksum that are kept."""
+_MAX_MANIFESTS = 5_000
+"""Manifests that are read for their checksums, as a client does."""
+_AGAIN = 15.0  # seconds until one that had not arrived is looked for once more
 _ALGORITHMS = ("sha256", "md5", "sha1", "sha512")
 
 
@@ -39,9 +53,19 @@ class IndexListing:
         key: of the index.
         complete: whether it lists a whole delivery.
         landing: where its files arrive; None: none can be looked at.
+        others_judge: manifests may be judged elsewhere, or have been: by one of several validators, or by one
+            that was there before.
     """
 
-    def __init__(self, control: Bucket, key: str, *, complete: bool, landing: Bucket | None = None) -> None:
+    def __init__(
+        self,
+        control: Bucket,
+        key: str,
+        *,
+        complete: bool,
+        landing: Bucket | None = None,
+        others_judge: bool = False,
+    ) -> None:
         self.complete = complete
         self.in_vain = IN_VAIN
         self._control = control
@@ -53,6 +77,48 @@ class IndexListing:
         self._is_counted = False
         self._promised: _Promised | None = None
         self._unusable = ""
+        self._taking = threading.Lock()
+        self._awaited: set[str] | None = None if others_judge and landing is not None else set()
+        self._bags: frozenset[str] = frozenset()
+        self._next_look = 0.0
+
+    @property
+    def awaits_manifests(self) -> bool:
+        """Whether `take_manifests` has something to look for, now."""
+        return self._awaited is None or (bool(self._awaited) and time.monotonic() >= self._next_look)
+
+    def take_manifests(self, go_on: Callable[[], object]) -> None:
+        """Read the manifests that were not judged here, as far as they have arrived, for their checksums.
+
+        Args:
+            go_on: called before each; what it raises ends the reading.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        with self._taking:
+            if not self.awaits_manifests:
+                return
+            assert self._landing is not None
+            try:
+                if self._awaited is None:
+                    named = [path for path, _ in self._rows() if packaging_of(path) not in (None, "Zarr")]
+                    self._bags = frozenset(path for path in named if path.rpartition("/")[2] == "bagit.txt")
+                    self._awaited = set(named[:_MAX_MANIFESTS])
+                for path in sorted(self._awaited):
+                    go_on()
+                    try:
+                        data = self._landing.get(path, limit=MAX_MANIFEST).body
+                    except NotFound:
+                        continue
+                    except ObjectTooLarge:
+                        data = b""
+                    for file, sums in checksums_of(path, data, self._bags):
+                        self.remember(file, sums, path)
+                    self._awaited.discard(path)
+            except NoIndex:
+                self._awaited = set()
+            self._next_look = time.monotonic() + _AGAIN
 
     def find(self, path: str) -> Listed | None:
         """A file; None: it is none of the delivery.

@@ -109,7 +109,10 @@ def serve(
         ThreadPoolExecutor(settings.threads) as threads,
         contextlib.closing(
             Judging(
-                checker := make_checker(settings, layout, control, landing, reader_workers, client_epoch),
+                checker := make_checker(
+                    *(settings, layout, control, landing, reader_workers, client_epoch),
+                    others_judge=shards > 1 or any(True for _ in control.list(layout.validator_log(shard))),
+                ),
                 threads,
                 _wire(landing),
                 heard=telemetry.judged,
