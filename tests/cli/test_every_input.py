@@ -88,6 +88,7 @@ CASES = {
     ("receipt export", "receipt_file"): Case(
         ("receipt", "export", "{}", "--as", "csv", "-o", "x.csv"), "", "x.csv", 0
     ),
+    ("receipt show", "receipt_file"): Case(("receipt", "show", "{}"), "", "receipt of D/Y", 0),
     ("receipt date", "receipt_file"): Case(
         ("receipt", "date", "{}", "--tsa", "http://127.0.0.1:9"), "", "a time-stamp lies beside its receipt"
     ),
@@ -117,6 +118,7 @@ PRIVATE_KEYS = {"signing_key", "key", "key_name"}  # which nobody hands through 
 WRITTEN = {"report", "log_file", "output", "profile_out"}
 FOLDERS = {"source", "output_dir", "folder"}
 TEXTS = {
+    "patterns",
     *("dataset", "delivery_id", "include", "exclude", "max_rate", "patience", "dask", "s3_endpoint"),
     *("buckets", "threads", "page", "steal", "user", "email", "stack", "region", "shard", "job", "moment"),
     *(

@@ -136,6 +136,10 @@ def test_on_a_terminal_it_says_how_far_it_is_and_wipes_that_away(run, receipt, d
     said = run("verify", receipt, "--source", data)
     assert "3 files, 6 B read" in said.err
     assert said.err.endswith("\r")
+    (data / "a.csv").unlink()
+    assert (
+        "3 files, 2 B read" in run("verify", receipt, "--source", data).err
+    )  # of what is not there nothing is
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import click
 
 from upload_client.cli.help import Command, Group, Section
 from upload_client.cli.place import debug_option, delivery_options, force_option, log_in
+from upload_client.cli.receipt_show import show
 from upload_client.core.text import for_terminal
 
 __all__ = ["receipt"]
@@ -24,9 +25,10 @@ class _Receipt(Group):
 
 @click.group(
     cls=_Receipt,
-    short_help="Fetch the receipt of a finished delivery, or write it in another form.",
+    short_help="Fetch the receipt of a finished delivery, show it, or write it in another form.",
     synopsis=(
         "[fetch] --dataset D --delivery-id Y [OPTIONS]",
+        "show RECEIPT [PATH]...",
         "export RECEIPT --as FORM -o TARGET",
         "date RECEIPT --tsa URL",
     ),
@@ -36,13 +38,14 @@ class _Receipt(Group):
             (
                 ("upload-client receipt --dataset survey7 --delivery-id 2", "into the current directory"),
                 ("upload-client receipt --dataset survey7 --delivery-id 2 -o receipt.json", ""),
+                ("upload-client receipt show RECEIPT", "who took part, and by which rules"),
                 ("upload-client receipt export RECEIPT --as csv -o files.csv", "for a spreadsheet"),
             ),
         ),
     ),
 )
 def receipt() -> None:
-    """Fetch the receipt of a finished delivery, or write it in another form.
+    """Fetch the receipt of a finished delivery, show it, or write it in another form.
 
     `upload-client verify` holds it against a folder, the bucket, a signature, another receipt.
     """
@@ -278,3 +281,6 @@ def date(*, receipt_file: Path, tsa: str) -> None:
             hint="Copy the receipt to where you may write.",
         ) from error
     click.echo(for_terminal(str(path)), err=True)
+
+
+receipt.add_command(show)

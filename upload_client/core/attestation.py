@@ -66,8 +66,9 @@ class Statement:
         n_bytes: their bytes.
         signed_at: when, by the signer's clock, UTC with milliseconds.
         signer: version of the program that signed.
-        expectations_sha256: of the document that the delivery as a whole was held against when it was signed,
-            hex; None where there was none. By which the files were judged, the receipt says of each validator.
+        expectations_sha256: of the document that the delivery as a whole was held against when it was
+            signed, hex; None where there was none. By which the files were judged the receipt says, of each
+            validator.
     """
 
     name: str

@@ -379,9 +379,9 @@ def _tell_of_other_expectations(connected: ConnectedRun) -> None:
     if judged_by != {now}:
         run.notify(
             Message(
-                "what the receiver expects has changed since files of this delivery were judged: their verdicts"
-                " stand, and they are not judged again; what would be said of them now, `upload-client check"
-                " --content` tells",
+                "what the receiver expects has changed since files of this delivery were judged: their"
+                " verdicts stand, and they are not judged again; what would be said of them now,"
+                " `upload-client check --content` tells",
                 "warning",
                 "expectations_changed",
             )

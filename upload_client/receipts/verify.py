@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from upload_client.control.places import Places
 from upload_client.core import checksums
@@ -301,12 +301,15 @@ def _compared(
                 if difference is not None:
                     report(difference)
                 n_files += 1
-                n_bytes += each.size
+                n_bytes += 0 if difference is not None and difference.kind in _NOT_READ else each.size
                 if on_progress:
                     on_progress(n_files, n_bytes)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C: do not read on to the end
             raise
+
+
+_NOT_READ: Final = frozenset({"missing", "size", "unreadable", "gone"})  # as differences are called
 
 
 def _compare_object(landing: Bucket, each: Delivered) -> Difference | None:
