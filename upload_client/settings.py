@@ -561,7 +561,9 @@ class _Layer:
                 message = f"is not a setting{_did_you_mean(key, Settings.model_fields)}"
             else:
                 message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-                message = message.removesuffix(", unable to parse string as an integer")
+                message = message.partition(", unable to ")[0]
+                if key == "max_rate" and first["type"] == "greater_than_equal":
+                    message = "is less than 1,024 bytes a second; write the unit, too, such as 50MB/s"
                 message += ", or auto" * (key == "threads")
             # What a receiver has called a setting must not look like a line of ours.
             name = self.names.get(key) or for_log(key, _MAX_NAME)

@@ -47,6 +47,39 @@ def test_it_is_said_on_stderr_and_nothing_is_said_on_stdout(run, arguments, sent
     assert hint.startswith("hint: ")
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("help", "upload-client --help"),
+        ("version", "upload-client --version"),
+        ("upload data", "A delivery needs no command"),
+        ("data", "--source"),
+        ("--dataset d --delivery-id y data/a.csv", "--source"),
+        ("--dataset d --delivery-id y --exclude data/a.csv data/b.csv", "in quotes ('*.csv')"),
+        ("--dataset a b --delivery-id y", "into quotes"),
+        ("-dataset d --delivery-id y", "Write two hyphens: --dataset."),
+        ("status -dataset=d --delivery-id y", "Write two hyphens: --dataset."),
+        ("index data -output x", "Write two hyphens: --output."),
+        ("index data \u2014force", "Write two hyphens, --force:"),
+        ("\u2013dataset d", "Write two hyphens, --dataset:"),
+        ("indx data", "`upload-client --help` says what there is."),
+    ],
+)
+def test_what_is_mistyped_as_people_do_is_told_with_what_is_meant(run, tmp_path, monkeypatch, line, hint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / "data" / name).touch()
+    said = run(*line.split())
+    assert said.code == 2
+    assert hint in said.err.splitlines()[1]
+
+
+def test_a_rate_without_its_unit_is_told_as_what_it_was_taken_for(run):
+    said = run("--dataset", "d", "--delivery-id", "y", "--max-rate", "50")
+    assert "--max-rate: is less than 1,024 bytes a second; write the unit, too, such as 50MB/s" in said.err
+
+
 @pytest.mark.parametrize("arguments", [["--json"], ["--json", "--delivry-id", "d"]])
 def test_a_program_gets_a_summary_all_the_same(run, arguments):
     said = run(*arguments)

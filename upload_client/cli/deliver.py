@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 from collections import Counter
@@ -106,8 +107,59 @@ class _Order:
     debug: bool
 
 
+class _Deliver(Group):
+    """The program itself: a delivery, or one of its commands."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; what is none is told with what was probably meant.
+
+        Raises:
+            UsageError: It is none.
+        """
+        name = args[0]
+        if not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            given = {
+                key for key in ctx.params if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE
+            }
+            if hint := _meant_by(name, given):
+                from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
+
+                raise UsageError(f"there is no command {for_terminal(name)!r}", hint=hint)
+        return super().resolve_command(ctx, args)
+
+
+_OPTIONS = {"help": "--help", "version": "--version"}
+_DELIVERING = {"deliver", "push", "put", "run", "send", "start", "submit", "transfer", "upload"}
+
+
+def _meant_by(name: str, given: set[str]) -> str | None:
+    """The advice about a word that is no command; None: there is none in particular.
+
+    Args:
+        name: the word.
+        given: the options that were typed before it.
+    """
+    if name in _OPTIONS:
+        return f"Write `upload-client {_OPTIONS[name]}`."
+    if os.path.lexists(name):
+        if given & {"include", "exclude"}:
+            return (
+                "If a pattern is meant, write it in quotes ('*.csv'): else the shell puts names in its place."
+            )
+        return "If that is what is to be delivered, say so with --source."
+    if name in _DELIVERING:
+        return "A delivery needs no command: `upload-client --dataset D --delivery-id Y --source DIR`."
+    if given and not name.startswith(("-", "\u2013", "\u2014")):
+        return (
+            "If it belongs to the option before it, put both into quotes; `upload-client --help` says more."
+        )
+    return None
+
+
 @click.command(
-    cls=Group,
+    cls=_Deliver,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     synopsis=("--dataset D --delivery-id Y [OPTIONS]", "COMMAND [OPTIONS]"),

@@ -64,6 +64,19 @@ def _is_nowhere() -> bool:
     return False
 
 
+def _of_dashes(ctx: click.Context | None) -> str | None:
+    """The advice where an option was typed with one hyphen, or with a dash, as word processors make it."""
+    dashes = "\u2013\u2014"
+    names = {name for option in ctx.command.params for name in option.opts} if ctx is not None else set()
+    for word in GIVEN.get():
+        name = f"--{word.lstrip('-' + dashes).partition('=')[0]}"
+        if word.startswith(tuple(dashes)):
+            return f"Write two hyphens, {name}: there is a dash, as word processors make it."
+        if word[:1] == "-" and word[:2] != "--" and len(name) > len("--x") and name in names:
+            return f"Write two hyphens: {name}."
+    return None
+
+
 @dataclass(frozen=True)
 class Failure:
     """A failure as a person reads it; the texts are not yet safe for a terminal."""
@@ -87,9 +100,8 @@ class Failure:
             case click.ClickException():
                 ctx = error.ctx if isinstance(error, click.UsageError) else None
                 command = ctx.command_path if ctx is not None else "upload-client"
-                return cls(
-                    2, error.format_message(), f"`{command} --help` says what there is.", UsageError.code
-                )
+                hint = _of_dashes(ctx) or f"`{command} --help` says what there is."
+                return cls(2, error.format_message(), hint, UsageError.code)
             case KeyboardInterrupt() | click.Abort():
                 return cls.of(Interrupted())
         name = type(error).__name__

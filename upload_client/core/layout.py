@@ -42,7 +42,8 @@ def check_name(name: str, what: str) -> str:
     """
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise InvalidName(
-            f"{what} {name!r}: 1 to 63 letters, digits, '.', '_' and '-', the first a letter or digit"
+            f"{what} {name!r}: 1 to 63 letters without accents, digits, '.', '_' and '-', the first a"
+            " letter or digit"
         )
     return name
 

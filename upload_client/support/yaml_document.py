@@ -260,4 +260,5 @@ def says(problem: Any, keys: Iterable[str]) -> str:  # noqa: ANN401 - pydantic's
     if kind == "missing":
         return f"{str(last)!r} is missing"
     message: str = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = message.partition(", unable to ")[0]
     return message[:1].lower() + message[1:]
