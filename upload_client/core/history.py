@@ -303,7 +303,9 @@ class DeliveryHistory:
             Their rows, and the fields of `upload_client.core.receipt.Delivered` in columns.
         """
         paths = [*self._known, *self._others]
-        rows = sorted(filter(self.is_ok, range(len(paths))), key=paths.__getitem__)
+        are_ok = self._said.translate(_IS_OK)
+        rows = [row for row in compress(range(len(paths)), are_ok) if not self._irregular[row]]
+        rows.sort(key=paths.__getitem__)
         names = {number: life.agent_id for number, life in self.validators.items()}
         for start in range(0, len(rows), _GROWTH):
             some = rows[start : start + _GROWTH]
@@ -708,6 +710,7 @@ _NOBODY: Final = SegmentHeader(VERSION, 0, "nobody", 0, None, 0)
 _WORDS: Final[tuple[VerdictStatus | None, ...]] = (None, "ok", "failure", "error")
 _CODES: Final[dict[VerdictStatus, int]] = {"ok": 1, "failure": 2, "error": 3}
 _OK: Final = _CODES["ok"]
+_IS_OK: Final = bytes(word == _OK for word in range(256))
 _OPEN_WORDS: Final = (0, _CODES["error"])
 
 

@@ -470,8 +470,9 @@ def due(files: Iterable[tuple[Sequence[int], Sequence[Sequence[Any]]]], schema_v
         rows, columns = all_rows, all_columns
         paths, sizes, *_, judges, _, opened = columns
         odd = {place for place, _ in check_relpaths(paths)}
-        odd.update(place for place, size in enumerate(sizes) if size > MAX_OBJECT)
-        odd.update(place for place, judge in enumerate(judges) if judge is None)
+        if max(sizes, default=0) > MAX_OBJECT or None in judges:
+            odd.update(place for place, size in enumerate(sizes) if size > MAX_OBJECT)
+            odd.update(place for place, judge in enumerate(judges) if judge is None)
         too_long = {text for text in set(opened) if text is not None and len(text) > _MAX_OPENED}
         odd.update(place for place, text in enumerate(opened if too_long else ()) if text in too_long)
         if odd:

@@ -318,7 +318,7 @@ class UploadTable:
             with memoryview(packed) as fields, fields.cast("i") as epochs, fields.cast("q") as of_64_bits:
                 if (
                     md5s.hex() == joined
-                    and all(len(etag) == 32 for etag in etags)
+                    and {*map(len, etags)} == {32}
                     and all(packed[28 + i :: size] == md5s[i::16] for i in range(16))
                     and of_64_bits[1 :: size // 8].tolist() == list(sizes)
                     and min(epochs[0 :: size // 4].tolist(), default=0) >= 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
+from itertools import compress, repeat
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
@@ -202,7 +202,7 @@ def pages_of(
     own = bucket.prefix
     for _, found in bucket._pages(prefix):  # noqa: SLF001 - a method would be public, and this is for millions
         keys, sizes, etags, _ = found
-        if not all(key.startswith(own) for key in keys):
+        if not all(map(str.startswith, keys, repeat(own))):
             ours = [key.startswith(own) for key in keys]
             keys, sizes = list(compress(keys, ours)), list(compress(sizes, ours))
             etags = list(compress(etags, ours))

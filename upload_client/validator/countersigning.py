@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
-from itertools import compress, islice
+from itertools import compress
 from typing import cast
 
 from upload_client.control.checkpoints import fold_validators
@@ -32,11 +32,10 @@ from upload_client.receipts.signing import LibraryNeeded, PublicKey, Signed, Sig
 from upload_client.receipts.store import last_receipt, open_stored_receipt, runs, sha256_of
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge, pages_of
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.validator.expected import InvalidExpectations, MalformedIndex, index_rows, read_expected
+from upload_client.validator.expected import InvalidExpectations, read_expected
+from upload_client.validator.rows import MalformedIndex, index_paths
 
 __all__ = ["NotSigned", "check_proven", "countersign", "countersign_last", "folded", "is_signed"]
-
-_TOGETHER = 10_000  # files of an index that are looked up at once
 
 
 class NotSigned(Exception):  # noqa: N818 - it reads as what it says
@@ -320,8 +319,7 @@ def _check_index(
     try:
         if sha256_of(control, head.index.key) != head.index.sha256:
             raise NotSigned(f"{head.index.key} is not the index that the receipt names by its SHA-256")
-        listed = (path for path, _ in index_rows(control, head.index.key))
-        while paths := list(islice(listed, _TOGETHER)):
+        for paths in index_paths(control, head.index.key):
             for path, row in zip(paths, history.rows(paths), strict=True):
                 if row is None or not seen[row]:
                     raise NotSigned(f"the index names {_named(path)}, and the receipt does not")
