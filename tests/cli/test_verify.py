@@ -6,11 +6,17 @@ import csv
 import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from core.test_receipt import file, head
 
+from upload_client.core import checksums
 from upload_client.core.receipt import (
     Delivered,
     IndexNamed,
@@ -32,14 +38,14 @@ def receipt_of(folder, where):
         Delivered(row.path, int(row.size_), row.checksum, "ab" * 16, None, "1-0", T, T, "v")
         for row in index.rename(columns={"size": "size_"}).itertuples()
     ]
-    head = ReceiptHead(
+    of_all = ReceiptHead(
         *("D", "Y", "staging", 1, "a", T, len(files), sum(each.size for each in files)),
         *("s3://l/D/Y/", "s3://c/D/Y/", IndexNamed("staging/index/00000001.csv", "0" * 64)),
         *(LogTail(0, "1" * 64), (LogTail(0, "2" * 64),), (), ()),
     )
     digest = hashlib.sha256()
-    with local_copy(head, where) as copy:
-        for line in copy.of(encode_receipt(head, files)):
+    with local_copy(of_all, where) as copy:
+        for line in copy.of(encode_receipt(of_all, files)):
             digest.update(line)
     return copy.path, digest.hexdigest()
 
@@ -201,3 +207,45 @@ def test_a_receipt_may_come_from_a_pipe(receipt, data):
         said = subprocess.run(["bash", "-c", way], env=env, capture_output=True, text=True, check=False)
         assert said.returncode == 0, said.stdout + said.stderr
         assert "as the receipt says" in said.stdout
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "receipt.md"
+
+
+@pytest.mark.skipif(
+    any(shutil.which(tool) is None for tool in ("jq", "xxd", "sha256sum", "gzip")),
+    reason="needs jq, xxd, GNU",
+)
+@pytest.mark.parametrize("spoil", [None, "another content", "one more", "another record"])
+def test_the_commands_of_the_docs_hold_a_folder_against_it_without_this_program(tmp_path, spoil):
+    folder, rows = tmp_path / "survey7", []
+    folder.mkdir()
+    for name in ("a.csv", "b c.txt", "ä.txt"):
+        (folder / name).write_text(name)
+        content = name.encode()
+        row = file(name, len(content), crc32=checksums.encode(checksums.crc32(content)))
+        rows.append(replace(row, sha256=hashlib.sha256(content).hexdigest()))
+    (tmp_path / "x.receipt.json").write_bytes(b"".join(encode_receipt(head(rows), rows)))
+    if spoil == "another content":
+        (folder / "b c.txt").write_text("b d.txt")
+    elif spoil == "one more":
+        (folder / "z").touch()
+    elif spoil == "another record":
+        receipt = tmp_path / "x.receipt.json"
+        receipt.write_bytes(receipt.read_bytes().replace(b'"upload":"1-0"', b'"upload":"1-1"', 1))
+    (block,) = (
+        each for each in re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL) if "sums" in each
+    )
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", block.replace("/data/survey7", str(folder))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if spoil in ("another content", "one more"):
+        assert done.returncode != 0
+        return
+    digest, crc32 = done.stdout.split("  -\n")
+    assert crc32.strip() == rows[0].crc32
+    assert (f'"files_sha256":"{digest}"' in (tmp_path / "x.receipt.json").read_text()) == (spoil is None)
