@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -79,12 +80,22 @@ def test_a_client_is_made_without_a_look_at_all_services_and_a_session_of_others
 
     monkeypatch.setattr(Loader, "list_available_services", look)
     assert clients.s3_client().meta.service_model.service_name == "s3"
+    assert clients.s3_client(clients.one_of_many()).meta.service_model.service_name == "s3"
     assert looked == []
     with pytest.raises(DataNotFoundError):
         clients.client(None, "a-service-that-is-not-there")
     theirs = boto3.Session()
     clients.s3_client(theirs)
     assert {"s3", "sts"} <= set(theirs.get_available_services())
+
+
+@pytest.mark.parametrize("service", ["cognito-idp", "cognito-identity", "ssm", "s3", "lambda", "sns"])
+def test_descriptions_of_services_are_what_botocore_itself_reads_in_the_same_order(service):
+    ours, theirs = clients._quicken(Loader()), Loader()
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        read = [json.dumps(loader.load_service_model(service, kind)) for loader in (ours, theirs)]
+        assert read[0] == read[1]
+    assert clients._Descriptions().load_file("nowhere") is None
 
 
 @pytest.mark.parametrize("patience", [0, 6, 60, 120, 86_400])

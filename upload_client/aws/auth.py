@@ -33,7 +33,7 @@ from upload_client.core.preflight import advice
 from upload_client.core.text import for_terminal
 from upload_client.errors import DeliveryError, LoginRefused, NotReachable
 from upload_client.s3.bucket import StoreError, WayBlocked, refusal, store_errors
-from upload_client.s3.clients import client, one_of_many, time_outs
+from upload_client.s3.clients import client, one_of_many, quickened, time_outs
 from upload_client.s3.skew import SET_CLOCK, clock_and_hint, explain_expiry
 from upload_client.s3.trouble import Trouble, trouble_of
 from upload_client.settings import Settings, SettingsError, foreign_hosts, require
@@ -589,7 +589,7 @@ def bare_session(region: str, credentials: RefreshableCredentials | None = None)
 
 def _own_session(settings: Settings) -> boto3.Session:
     try:
-        session = boto3.Session(profile_name=settings.aws_profile, region_name=settings.region)
+        session = quickened(boto3.Session(profile_name=settings.aws_profile, region_name=settings.region))
         bound_credential_process(session)
         credentials = session.get_credentials()
         explain_expiry(credentials)

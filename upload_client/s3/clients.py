@@ -19,17 +19,18 @@ A client made here
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import boto3
 import botocore.config
 import botocore.handlers
 import botocore.session
-from botocore.loaders import create_loader
+from botocore.loaders import JSONFileLoader, Loader, create_loader
 
 from upload_client.errors import UsageError
 from upload_client.s3 import answer_size, listing, network, request_log, write_guard
@@ -40,7 +41,7 @@ from upload_client.support import failpoints
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["RETRIES", "Endpoints", "client", "one_of_many", "s3_client", "time_outs"]
+__all__ = ["RETRIES", "Endpoints", "client", "one_of_many", "quickened", "s3_client", "time_outs"]
 
 _ATTEMPTS = 3
 RETRIES = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
@@ -87,7 +88,47 @@ class Endpoints(Protocol):
 _FILES = ("ca_bundle", "client_cert", "client_key")
 """More of the settings, where there are any: PEM files."""
 
-_LOADER = create_loader(os.environ.get("AWS_DATA_PATH"))
+
+class _Every(list[str]):
+    """Every name, as far as nobody asks which."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+class _Descriptions(JSONFileLoader):
+    """Reads descriptions of services into plain dictionaries, which are in order: in half the time.
+
+    Where botocore reads them by another method one day, it does so itself.
+    """
+
+    def _load_file(self, path: str, open_file: Callable[[str, str], BinaryIO]) -> Any:  # noqa: ANN401 - botocore's
+        if not os.path.isfile(path):  # noqa: PTH113 - botocore asks for each name with two endings
+            return None
+        with open_file(path, "rb") as file:
+            return json.loads(file.read())
+
+
+def quickened(session: boto3.Session) -> boto3.Session:
+    """Have a session that nobody else has make its clients with less computing, and give it back."""
+    core: Any = session._session  # noqa: SLF001 - boto3 has no other way to it
+    _quicken(core.get_component("data_loader"))
+    return session
+
+
+def _quicken(loader: Loader) -> Loader:
+    """Have a loader of ours look for the description of a service without a look for those of all others.
+
+    There are 400, and it looks twice, which takes a tenth of what a short command computes. A service that is
+    not there is missed a little later.
+    """
+    changed: Any = loader
+    changed.list_available_services = lambda _: _Every()
+    changed.file_loader = _Descriptions()
+    return loader
+
+
+_LOADER = _quicken(create_loader(os.environ.get("AWS_DATA_PATH")))
 _LOADER_LOCK = threading.Lock()
 
 
@@ -134,8 +175,7 @@ def client(
     """
     _refuse_old_boto3()
     if session is None:
-        session = boto3.Session()
-        _look_for_what_is_asked(session)
+        session = quickened(boto3.Session())
     explain_expiry(session.get_credentials())
     options: dict[str, Any] = {
         "connect_timeout": _CONNECT_TIMEOUT,
@@ -183,23 +223,6 @@ def client(
     request_log.watch(made)
     failpoints.watch(made)
     return made
-
-
-class _Every(list[str]):
-    """Every name, as far as nobody asks which."""
-
-    def __contains__(self, _: object) -> bool:
-        return True
-
-
-def _look_for_what_is_asked(session: boto3.Session) -> None:
-    """Have botocore look for the description of a service without first looking for those of all others.
-
-    There are 400, and it looks twice, which takes a tenth of what a short command computes. A service that is
-    not there is missed a little later.
-    """
-    core: Any = session._session  # noqa: SLF001 - boto3 has no other way to it
-    core.get_component("data_loader").list_available_services = lambda _: _Every()
 
 
 def _refuse_old_boto3() -> None:

@@ -12,7 +12,7 @@ import botocore.session
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
 from upload_client.errors import UsageError
-from upload_client.s3.clients import one_of_many, s3_client
+from upload_client.s3.clients import one_of_many, quickened, s3_client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -65,7 +65,7 @@ def _client(_: frozenset[tuple[str, str]], access: Access) -> S3Client:
     from upload_client.aws.credential_process import bound_credential_process  # noqa: PLC0415 - seldom
 
     try:
-        session = boto3.Session(profile_name=access.profile, region_name=access.region)
+        session = quickened(boto3.Session(profile_name=access.profile, region_name=access.region))
         bound_credential_process(session)
         if access.role_arn is not None:
             session = _in_role(session, access.role_arn, access.external_id)
