@@ -27,7 +27,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TextIO, TypeVar
 
 from upload_client.core import checksums
 from upload_client.core.codes import FileCode
@@ -45,11 +45,13 @@ from upload_client.support import failpoints
 from upload_client.support.atomic import claim, claimed
 from upload_client.support.file_names import on_disk
 from upload_client.support.flushing import Flusher, flush_one
-from upload_client.support.own_limits import connections
+from upload_client.support.own_limits import connections, is_scarce
 from upload_client.support.secrets import without_secrets
 from upload_client.transfer.window import within_window
 
 __all__ = ["FetchOutcome", "FetchTask", "fetch_files", "part_size_of", "read_etag"]
+
+T = TypeVar("T")
 
 SMALL: Final = 256 * 1024
 """Bytes below which an object is one of the many for the one thread."""
@@ -68,7 +70,8 @@ _CONNECTIONS: Final = 256
 _TOGETHER: Final = 1024  # small files that are written, open, and not on the disk
 _ENOUGH: Final = _TOGETHER // 2  # of these, to bring them there
 _GATHERED: Final = 0.05  # seconds: for so long fewer are waited for
-_LOOK: Final = 0.2  # seconds between two looks whether it was stopped
+_LOOK: Final = 0.2  # seconds between two looks whether it was stopped, or there is room
+_ROOM: Final = 60.0  # seconds for which a file waits until others are closed
 _LARGE: Final = 6  # objects in ranges at once
 _TRIES: Final = 8
 _TRIES_AT_ONCE: Final = 3
@@ -229,15 +232,15 @@ class _Fetching:
         self._ended: queue.SimpleQueue[list[FetchOutcome] | BaseException] = queue.SimpleQueue()
         self._folders: set[str] = set()
         self._stopped = threading.Event()
-        self._unwritten = threading.BoundedSemaphore(_UNWRITTEN)
+        self._unwritten = threading.BoundedSemaphore(min(_UNWRITTEN, most))
         self._blocks = threading.local()
         self._writers = ThreadPoolExecutor(writers, "fetch-write")
         self._one_writer = ThreadPoolExecutor(1, "fetch-write-small")
         self._flushing = ThreadPoolExecutor(1, "fetch-flush")
         self._flusher = Flusher()
-        self._fetchers = ThreadPoolExecutor(min(n_threads or _FETCHERS, _FETCHERS), "fetch")
+        self._fetchers = ThreadPoolExecutor(min(n_threads or _FETCHERS, _FETCHERS, most), "fetch")
         # Ranges wait behind no object that waits for its ranges.
-        self._large = ThreadPoolExecutor(_LARGE, "fetch-large")
+        self._large = ThreadPoolExecutor(min(_LARGE, -(-most // 2)), "fetch-large")
         self._multiplexer: Multiplexer | None = None
         try:
             self._wire: DirectWire | None = DirectWire(source)
@@ -403,7 +406,7 @@ class _Fetching:
                     raise _Stopped
             try:
                 temporary = self._temporary(task)
-                fd, status = claimed(temporary)
+                fd, status = self._with_room(claimed, temporary)
                 if status.st_size:
                     os.ftruncate(fd, 0)
                 if self._device is None:
@@ -412,6 +415,11 @@ class _Fetching:
                 _write_all(fd, body, 0)
                 if not self._not_before_ns <= status.st_mtime_ns <= time.time_ns():
                     self._date(fd, temporary)  # else it was made just now, and written after that
+            except _Stopped:
+                self._open_files.release()
+                for each in written:
+                    _drop(each.temporary, each.fd)
+                raise
             except (OSError, UnicodeEncodeError) as error:
                 self._open_files.release()
                 outcomes.append(_failure(task, error))
@@ -462,6 +470,18 @@ class _Fetching:
             finally:
                 self._open_files.release()
         return outcomes
+
+    def _with_room(self, open_file: Callable[[str], T], path: str) -> T:
+        """Open a file; while this process has too many open, wait until others are closed."""
+        until = time.monotonic() + _ROOM
+        while True:
+            try:
+                return open_file(path)
+            except OSError as error:
+                if not is_scarce(error) or time.monotonic() >= until:
+                    raise
+            if self._stopped.wait(_LOOK):
+                raise _Stopped
 
     def _take_place(self, task: FetchTask, temporary: str, fd: int) -> None:
         """Bring a file that is whole to the disk, and under its name; it is closed, whatever happens."""
@@ -521,7 +541,7 @@ class _Fetching:
         self._unwritten.acquire()
         fd = -1
         try:
-            fd = claim(temporary)
+            fd = self._with_room(claim, temporary)
             os.ftruncate(fd, 0)
             tries = _TRIES_AT_ONCE if task.size > RANGE else _TRIES
             told, crc32 = self._repeated(lambda: self._poured(task, self._sink(fd, 0)), tries)
@@ -603,7 +623,7 @@ class _Fetching:
 
     def _write_one(self, task: FetchTask, body: bytes) -> None:
         temporary = self._temporary(task)
-        fd = claim(temporary)
+        fd = self._with_room(claim, temporary)
         try:
             os.ftruncate(fd, 0)
             _write_all(fd, body, 0)
@@ -643,7 +663,7 @@ class _Fetching:
             raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
         temporary, notes = self._temporary(task), self._temporary(task, "ranges")
         n_ranges = -(-task.size // _range_size(task.size))
-        fd = claim(temporary)
+        fd = self._with_room(claim, temporary)
         done = fetched = 0
         is_open = True
         try:
@@ -653,7 +673,7 @@ class _Fetching:
             os.ftruncate(fd, task.size)
             left = [index for index in range(n_ranges) if index not in crcs]
             done = len(crcs)
-            with open(notes, "a", encoding="ascii") as noted:  # noqa: PTH123
+            with self._with_room(_noted, notes) as noted:
 
                 def bring(index: int) -> tuple[int, int]:
                     crc = self._repeated(lambda: self._range(task, fd, index))
@@ -698,7 +718,12 @@ class _Fetching:
         """Hold a file in ranges against what the store says. What is wrong is not gone on with."""
         if said is None:
             self._repeated(
-                lambda: self._check_etag(task, lambda part_size: read_etag(temporary, part_size, task.etag))
+                lambda: self._check_etag(
+                    task,
+                    lambda part_size: self._with_room(
+                        lambda path: read_etag(path, part_size, task.etag), temporary
+                    ),
+                )
             )
         elif said != crc32:
             raise _Failed(f"what came has CRC32 {crc32}, where S3 says {said}", FileCode.NO_ANSWER)
@@ -846,6 +871,11 @@ def _range_size(size: int) -> int:
 def _extent(index: int, size: int) -> tuple[int, int]:
     n = _range_size(size)
     return index * n, min(n, size - index * n)
+
+
+def _noted(path: str) -> TextIO:
+    """Notes of the ranges that are there, to be gone on with."""
+    return open(path, "a", encoding="ascii")  # noqa: PTH123 - of many files
 
 
 def _kept(fd: int, notes: str, size: int) -> dict[int, int]:

@@ -752,6 +752,33 @@ def test_where_few_files_may_be_open_small_objects_all_come_as_well(world: World
     assert len(world.files("dst")) == 300
 
 
+_FETCH_ALL_SIZES_WITH_FEW_FILES = """
+import resource, sys, time
+from upload_client.functions.data_sync.models import DataSyncRequest
+from upload_client.functions.data_sync.sync import run_sync
+from upload_client.transfer import download
+real = download.flush_one
+def slowly(fd):
+    time.sleep(0.02)
+    return real(fd)
+download.flush_one = slowly
+download.SMALL, download.RANGE, download.LARGE = 100, 1000, 4000
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+print(run_sync(DataSyncRequest(source_path=sys.argv[1], destination_path=sys.argv[2])).files_transferred)
+"""
+
+
+def test_where_few_files_may_be_open_objects_of_all_sizes_come_as_well(world: World) -> None:
+    pytest.importorskip("resource")
+    contents = {f"{n}-{size}": "x" * size for size in (10, 900, 9000) for n in range(40)}
+    for path, content in contents.items():
+        world.put(f"src/{path}", content)
+    command = [sys.executable, "-c", _FETCH_ALL_SIZES_WITH_FEW_FILES, world.uri("src/"), world.path("dst/")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout == "120\n", done.stderr
+    assert world.files("dst") == contents
+
+
 def test_objects_are_deleted_on_their_etags_and_whoever_was_replaced_is_asked_about_by_name(
     world: World,
 ) -> None:
