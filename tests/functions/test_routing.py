@@ -14,6 +14,8 @@ from upload_client.cli.functions import main
 from upload_client.functions import handle
 from upload_client.functions.base.routing import find_function
 from upload_client.functions.errors import HandlerNotAllowed, InvalidRequest
+from upload_client.s3.bucket import refusal
+from upload_client.s3.trouble import Trouble
 
 
 def test_an_event_names_the_function_and_its_event(monkeypatch, context):
@@ -174,6 +176,26 @@ def test_what_is_typed_wrongly_ends_with_2(typed, words, why):
     assert (code, out) == (2, "")
     assert why in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (403, "AccessDenied", "what this role may do"),
+        (404, "NoSuchBucket", "bucket and key"),
+        (0, "NoCredentials", "aws configure"),
+        (403, "ExpiredToken", "aws configure"),
+        (0, "", "Check the network"),
+    ],
+)
+def test_what_s3_refuses_is_told_with_what_helps_against_it(typed, monkeypatch, status, code, advice):
+    def refuse(*_, **__):
+        raise refusal("LIST x/", Trouble(status, code, "no"))
+
+    monkeypatch.setattr("upload_client.functions.base.routing.find_function", lambda _: refuse)
+    said, _, err = typed("--handler", "examples.plain", "-e", "[1]")
+    assert said == 1
+    assert advice in err.splitlines()[1]
 
 
 def test_the_help_can_be_read(typed):

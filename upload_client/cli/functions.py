@@ -22,6 +22,9 @@ _HANDLER = ("AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER")
 _PAYLOAD = ("AWS_LAMBDA_EVENT_PAYLOAD",)
 _ROUTER = "upload_client.functions.notifications.NotificationRouter"
 _REFUSED = "See that bucket and key are the right ones, and what this role may do there; then run it again."
+_KEYS = (
+    "See that there are AWS credentials here (`aws configure`, or a role), and that they are of this store."
+)
 _METRICS = ("POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_METRICS_DISABLED")
 _RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
 
@@ -174,8 +177,8 @@ def _failure(error: BaseException) -> Failure:
     if isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
         return Failure.of(error)
     from upload_client.core.text import for_log  # noqa: PLC0415 # not for --help
-    from upload_client.errors import DeliveryError  # noqa: PLC0415 # likewise
-    from upload_client.s3.bucket import StoreError  # noqa: PLC0415 # likewise
+    from upload_client.errors import DeliveryError, NotReachable  # noqa: PLC0415 # likewise
+    from upload_client.s3.bucket import StoreError, WayBlocked  # noqa: PLC0415 # likewise
     from upload_client.support.secrets import without_secrets  # noqa: PLC0415 # likewise
 
     told = Failure.of(error)
@@ -183,8 +186,10 @@ def _failure(error: BaseException) -> Failure:
         from upload_client.functions import errors  # noqa: PLC0415 # likewise
 
         usage = isinstance(error, errors.InvalidRequest | errors.HandlerNotAllowed | errors.MissingExtra)
-        # What S3 refuses is told to providers elsewhere; here the receiver is at work.
-        hint = _REFUSED if isinstance(error, StoreError) else told.hint
+        hint = told.hint
+        if isinstance(error, StoreError) and not isinstance(error, NotReachable | WayBlocked):
+            # What S3 refuses is told to providers elsewhere; here the receiver is at work.
+            hint = _KEYS if error.meaning.credentials else _REFUSED
         return Failure(2 if usage else 1, told.sentence, hint)
     said = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
