@@ -74,12 +74,14 @@ class Place:
     told: list[HandOver] = field(default_factory=list)
     invalid: set[str] = field(default_factory=set)
     unlogged: set[str] = field(default_factory=set)
+    epochs: list[int] = field(default_factory=list)
     client: LogChain = field(default_factory=lambda: LogChain("client"))
     validator: LogChain = field(default_factory=lambda: LogChain("validator"))
 
     def land(self, files: dict[str, bytes], epoch: int = 3) -> None:
         """Put files into landing, and index, both logs and a receipt into control."""
         rows, client, validator = [], [], []
+        self.epochs.append(epoch)
         for n, path in enumerate(sorted(files)):
             etag = self.landing.put(path, files[path]).etag
             size, crc32 = len(files[path]), checksums.encode(checksums.crc32(files[path]))
@@ -102,7 +104,7 @@ class Place:
             "validator_logs": (
                 self.append(self.validator, self.layout.validator_log(), epoch, [come, *validator]),
             ),
-            "clients": (ClientRun(epoch, "c", {}),),
+            "clients": tuple(ClientRun(each, "c", {}) for each in self.epochs),
             "validators": (ValidatorRun(epoch, epoch, f"v{epoch}", 0, {}, None),),
         }
         self.control.put(self.layout.receipt(epoch), b"".join(encode_receipt(head(rows, **said), rows)))
