@@ -47,7 +47,6 @@ _FORMATS = {
     "jsonl": "jsonl",
     "ndjson": "jsonl",
     "geojsonl": "jsonl",
-    "geojsons": "jsonl",
     "png": "image",
     "jpg": "image",
     "jpeg": "image",

@@ -7,6 +7,7 @@ is a line in `_FORMATS`, and a function that takes the file, its size and what i
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import io
@@ -16,6 +17,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
+from upload_client.expectations.formats.namesakes import LOOKED_AT, namesake
 from upload_client.expectations.packaging import is_chunk
 from upload_client.expectations.packed import (
     KEPT,
@@ -65,7 +67,7 @@ _FORMATS = {
     "csv": _Format(("csv",)),
     "tsv": _Format(("tsv",)),
     "json": _Format(("json", "geojson", "topojson", "jsonld", "ipynb")),
-    "jsonl": _Format(("jsonl", "ndjson", "geojsonl", "geojsons")),
+    "jsonl": _Format(("jsonl", "ndjson", "geojsonl")),
     "parquet": _Format(("parquet",), f"{_HERE}.tables:open_pages", "pyarrow", "pyarrow"),
     "fits": _Format(
         ("fits", "fit", "fts", "fz", "uvfits", "psrfits"), f"{_HERE}.fits:open_fits", "astropy", "astropy"
@@ -95,7 +97,8 @@ _FORMATS = {
     ),
     "avro": _Format(("avro",), f"{_HERE}.databases:open_avro"),
     "orc": _Format(("orc",), f"{_HERE}.databases:open_orc"),
-    "xml": _Format(("xml", "lblx", "kml", "gml", "gpx", "svg", "gii", "xsd"), f"{_HERE}.documents:open_xml"),
+    "xml": _Format(("xml", "lblx", "kml", "gpx", "svg", "gii", "xsd"), f"{_HERE}.documents:open_xml"),
+    "gml": _Format(("gml",), f"{_HERE}.documents:open_gml"),
     "jpeg2000": _Format(("jp2", "j2k", "j2c", "jpc", "jpx", "jpf"), f"{_HERE}.pictures:open_jp2"),
     "wav": _Format(("wav", "wave"), f"{_HERE}.signals:open_wav"),
     "flac": _Format(("flac",), f"{_HERE}.signals:open_flac"),
@@ -229,7 +232,21 @@ def open_as(
     else:
         module, _, function = _FORMATS[inner].function.partition(":")
         more = (metadata,) if inner == CHUNK else ()
-        getattr(importlib.import_module(module), function)(file, size, budget, *more)
+        try:
+            getattr(importlib.import_module(module), function)(file, size, budget, *more)
+        except (NotOpened, Undecided, MemoryError):
+            raise
+        except Exception:
+            if other := _namesake(inner, file):
+                raise NotOpened(f"it begins as {other}: something else has this name, too") from None
+            raise
+
+
+def _namesake(kind: str, file: BinaryIO) -> str:
+    with contextlib.suppress(OSError):  # one that cannot go back
+        file.seek(0)
+        return namesake(kind, file.read(LOOKED_AT))
+    return ""
 
 
 def opener(path: str) -> Callable[[BinaryIO, int], None] | None:

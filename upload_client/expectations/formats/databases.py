@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened
+from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import INFLATE_ERRORS, MODULES, Budget, inflater
 
 __all__ = ["open_arrow", "open_avro", "open_dbase", "open_orc", "open_sqlite", "open_stata"]
@@ -37,9 +38,7 @@ def open_sqlite(file: BinaryIO, size: int, budget: Budget) -> None:
     if not head.startswith(_SQLITE):
         if not size:  # SQLite takes it for one without tables
             raise NotOpened("it is empty: a database without a table, if that is meant")
-        if any(head):
-            raise NotOpened("it does not begin as SQLite does: something else has this name, too")
-        raise ValueError("it does not begin as SQLite does")
+        raise something_else(file, "SQLite")
     if len(head) < 100:
         raise ValueError("it is cut in its header")
     page = int.from_bytes(head[16:18]) or 65536
@@ -60,6 +59,7 @@ def _check_trees(file: BinaryIO, size: int, budget: Budget) -> None:
     budget.take(size)
     file.seek(0)
     data = bytearray(file.read(size))
+    has_log = b"\2" in data[18:20]
     data[18:20] = b"\1\1"  # of a log beside it nothing is known here, and without one it opens so only
     unspent: list[NotOpened] = []
 
@@ -83,13 +83,22 @@ def _check_trees(file: BinaryIO, size: int, budget: Budget) -> None:
                 raise unspent[0] from None
             raise NotOpened(for_log(f"SQLite cannot look at it: {error}", 200)) from None
         except sqlite3.DatabaseError as error:
-            raise ValueError(for_log(f"it is damaged: {error}", 200)) from None
+            raise _of_pages(error, has_log=has_log) from None
     for line in wrong:
         if line != "ok" and not line.startswith(_OF_ROWS):
-            raise ValueError(for_log(f"it is damaged: {line}", 200))
+            raise _of_pages(line, has_log=has_log)
 
 
-_ARROW, _FEATHER_1, _GOES_ON = b"ARROW1", b"FEA1", b"\xff\xff\xff\xff"
+def _of_pages(said: object, *, has_log: bool) -> Exception:
+    """While somebody reads a database with a log, SQLite may copy some pages from there, and not others."""
+    if has_log:
+        return NotOpened(
+            for_log(f"it is damaged, or pages of it lie in the log beside it, -wal: {said}", 200)
+        )
+    return ValueError(for_log(f"it is damaged: {said}", 200))
+
+
+_ARROW, _FEATHER_1 = b"ARROW1", b"FEA1"
 
 
 def open_arrow(file: BinaryIO, size: int, budget: Budget) -> None:
@@ -129,6 +138,8 @@ def open_arrow(file: BinaryIO, size: int, budget: Budget) -> None:
             if any(file.read(_PIECE)):
                 raise NotOpened(f"{behind:,} bytes stand behind the first stream in it")
             raise ValueError("it is damaged: it has zeros where it should go on")
+    except pa.ArrowMemoryError:  # a small file may unpack to anything
+        raise NotOpened("a batch of it takes too much memory") from None
     except pa.ArrowNotImplementedError as error:
         raise NotOpened(for_log(f"pyarrow cannot read it: {error}", 200)) from None
     except (pa.ArrowException, OSError) as error:
@@ -320,10 +331,8 @@ def open_dbase(file: BinaryIO, size: int, _budget: Budget) -> None:
     """Open a table of dBase, as shapefiles have one: whether all of its records are there."""
     file.seek(0)
     head = file.read(32)
-    if head[:1] not in _DBASE or len(head) < 32:
-        if any(head):
-            raise NotOpened("it does not begin as dBase does: something else has this name, too")
-        raise ValueError("it does not begin as dBase does")
+    if len(head) < 32 or head[0] not in _DBASE or head[2] > 12 or head[3] > 31:  # month and day
+        raise something_else(file, "dBase")
     records = int.from_bytes(head[4:8], "little")
     start, length = int.from_bytes(head[8:10], "little"), int.from_bytes(head[10:12], "little")
     if start + records * length > size:
@@ -332,7 +341,7 @@ def open_dbase(file: BinaryIO, size: int, _budget: Budget) -> None:
         )
 
 
-_STATA = b"<stata_dta><header><release>"
+_STATA, _MAP = b"<stata_dta><header><release>", b"</timestamp></header><map>"
 
 
 def open_stata(file: BinaryIO, size: int, _budget: Budget) -> None:
@@ -343,10 +352,10 @@ def open_stata(file: BinaryIO, size: int, _budget: Budget) -> None:
         if head[:1] and 102 <= head[0] <= 115:
             raise NotOpened("files of Stata before version 13 are not known here")
         raise ValueError("it does not begin as Stata's do")
-    at = head.find(b"<map>") + len(b"<map>")
+    at = head.find(_MAP) + len(_MAP)  # a label before it may have anything in it
     places = head[at : at + 14 * 8]
     order: Any = "little" if b"<byteorder>LSF" in head else "big"
-    if at < len(b"<map>") or len(places) < 14 * 8:
+    if at < len(_MAP) or len(places) < 14 * 8:
         raise ValueError("it is cut in its header")
     end = int.from_bytes(places[-8:], order)
     file.seek(max(0, min(end, size) - 12))

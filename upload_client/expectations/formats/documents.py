@@ -13,9 +13,10 @@ from typing import BinaryIO
 from xml.parsers import expat
 
 from upload_client.expectations.findings import NotOpened
+from upload_client.expectations.formats.namesakes import LOOKED_AT, something_else
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_mzml", "open_pdf", "open_votable", "open_xml"]
+__all__ = ["open_gml", "open_mzml", "open_pdf", "open_votable", "open_xml"]
 
 _PIECE = 256 * 1024
 _NEAR = 1024  # bytes within which readers look for the first line and the last one
@@ -97,7 +98,8 @@ class _Xml:
         if self._roots and not self._path and name not in self._roots:
             raise ValueError(f"its root is {name[:80]!r}, not {self._roots[0]}")
         if len(self._path) >= _MAX_DEPTH:
-            raise ValueError(f"it has more than {_MAX_DEPTH:,} elements in each other")
+            kind = ValueError if self._roots else NotOpened  # XML as such has no limit
+            raise kind(f"it has more than {_MAX_DEPTH:,} elements in each other")
         self._path.append(name)
         self.begin(name, attributes)
 
@@ -123,6 +125,15 @@ def _number(attributes: dict[str, str], name: str) -> int | None:
 def open_xml(file: BinaryIO, _size: int, budget: Budget) -> None:
     """Open an XML file: whether it is whole. No schema is looked at, and no prefix needs a namespace."""
     _Xml(namespaces=False).read(file, budget)
+
+
+def open_gml(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open GML of geography, which is XML: the Graph Modelling Language, a text, has that name, too."""
+    file.seek(0)
+    head = file.read(LOOKED_AT)
+    if not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"<", b"\xff\xfe", b"\xfe\xff")):
+        raise something_else(file, "GML of geography")
+    open_xml(file, size, budget)
 
 
 class _VOTable(_Xml):

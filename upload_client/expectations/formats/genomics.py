@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Literal, cast
 
 from upload_client.expectations.findings import NotOpened
+from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget, Unpacked, is_bgzf
 
 __all__ = ["open_bam", "open_bcf", "open_bigwig", "open_cram", "open_fastq", "open_vcf"]
@@ -284,9 +285,7 @@ def open_bigwig(file: BinaryIO, size: int, _budget: Budget) -> None:
     orders: tuple[Literal["little", "big"], ...] = ("little", "big")
     order = next((one for one in orders if int.from_bytes(head[:4], one) in _BIG), None)
     if order is None:
-        if any(head):
-            raise NotOpened("it does not begin as bigWig or bigBed does: something else has this name, too")
-        raise ValueError("it does not begin as bigWig or bigBed does")
+        raise something_else(file, "bigWig or bigBed")
     places = [int.from_bytes(head[at : at + 8], order) for at in (8, 16, 24, 36, 44, 56)]
     if len(head) < 64 or max(places) >= size:
         raise ValueError("it is cut: a part that its header tells of is missing")

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
+from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 
 __all__ = ["is_sparse", "open_las", "open_shapes", "open_tiff"]
@@ -339,9 +340,7 @@ def open_shapes(file: BinaryIO, size: int, budget: Budget) -> None:
     file.seek(0)
     head = file.read(100)
     if int.from_bytes(head[:4]) != 9994:
-        if any(head):
-            raise NotOpened("it does not begin as a shapefile does: something else has this name, too")
-        raise ValueError("it does not begin as a shapefile does")
+        raise something_else(file, "a shapefile")
     end = 2 * int.from_bytes(head[24:28])  # it counts words of 16 bits
     if len(head) < 100 or end > size:
         raise ValueError(f"it is cut: the last {end - size:,} bytes of its records are missing")

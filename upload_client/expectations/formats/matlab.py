@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from upload_client.expectations.findings import NotOpened
+from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.formats.scientific import open_hdf5
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 
@@ -24,7 +24,7 @@ def open_mat(file: BinaryIO, size: int, budget: Budget) -> None:
     """Open a MATLAB file: all of its elements; up to 64 MiB those that are packed, with their checksums."""
     file.seek(0)
     head = file.read(520)
-    if head[512:520] == b"\x89HDF\r\n\x1a\n":
+    if b"\x89HDF\r\n\x1a\n" in (head[512:520], head[:8]):  # without MATLAB's text before it: of others
         open_hdf5(file, size, budget)
     elif len(head) >= 128 and head[126:128] in (b"IM", b"MI"):
         _walk(file, size, budget, "<" if head[126:128] == b"IM" else ">")
@@ -75,9 +75,9 @@ def _inflate(file: BinaryIO, n: int, number: int, budget: Budget, order: str) ->
 def _walk_level_4(file: BinaryIO, size: int, budget: Budget, head: bytes) -> None:
     order = next((order for order in "<>" if len(head) >= 20 and _kind_4(order, head) is not None), None)
     if order is None:
-        if any(head):
-            raise NotOpened("it does not begin as MATLAB's do: something else has this name, too")
-        raise ValueError("it does not begin as MATLAB's do")
+        if head.startswith(b"MATLAB "):
+            raise ValueError("it is cut in its header")
+        raise something_else(file, "a file of MATLAB")
     at, number = 0, 0
     while at < size:
         budget.spend()

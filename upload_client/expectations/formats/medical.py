@@ -15,6 +15,7 @@ import warnings
 from typing import Any, BinaryIO, cast
 
 from upload_client.expectations.findings import NotOpened
+from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import INFLATE_ERRORS, Budget, Unpacked, inflater
 
 __all__ = ["open_dicom", "open_metaimage", "open_mgh", "open_nifti", "open_nrrd"]
@@ -137,7 +138,7 @@ def open_nifti(file: BinaryIO, size: int, _budget: Budget) -> None:
         raise ValueError(f"the last {end - size:,} bytes of its values are missing")
 
 
-_MGH = {0: 1, 1: 4, 3: 4, 4: 2, 10: 2}  # bytes of an element, by its type
+_MGH = {0: 1, 1: 4, 2: 8, 3: 4, 4: 2, 10: 2}  # bytes of an element, by its type
 
 
 def open_mgh(file: BinaryIO, size: int, _budget: Budget) -> None:
@@ -145,10 +146,12 @@ def open_mgh(file: BinaryIO, size: int, _budget: Budget) -> None:
     file.seek(0)
     head = file.read(28)
     numbers = struct.unpack(">7i", head) if len(head) == 28 else (0,)
-    if numbers[0] != 1:
-        raise ValueError("it does not begin as MGH does")
-    if min(numbers[1:5]) < 1 or numbers[5] not in _MGH:
+    if numbers[0] & 255 != 1:  # above that byte what the values are for, as newer versions of FreeSurfer say
+        raise something_else(file, "MGH")
+    if min(numbers[1:5]) < 1:
         raise ValueError("its header is damaged")
+    if numbers[5] not in _MGH:
+        raise NotOpened("its values are of a kind that is not known here")
     _all_there(284 + math.prod(numbers[1:5]) * _MGH[numbers[5]], size)
 
 
@@ -215,7 +218,7 @@ def open_nrrd(file: BinaryIO, size: int, budget: Budget) -> None:
     found = {}
     for line in lines[1:]:
         key, colon, value = line.partition(":")
-        if colon and not line.startswith("#"):
+        if colon and not line.startswith("#") and not value.startswith("="):  # := is of the user's own keys
             found[key.strip().lower().replace(" ", "")] = value.strip()
     if "datafile" in found:
         raise NotOpened("its values lie in another file")

@@ -11,6 +11,7 @@ import hashlib
 from typing import BinaryIO
 
 from upload_client.expectations.findings import NotOpened
+from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.formats.scientific import open_netcdf
 from upload_client.expectations.packed import Budget
 
@@ -28,7 +29,7 @@ def open_root(file: BinaryIO, size: int, budget: Budget) -> None:
     file.seek(0)
     head = file.read(64)
     if head[:4] != b"root":
-        raise _something_else(head, "ROOT")
+        raise something_else(file, "ROOT")
     if len(head) < 64:
         raise ValueError("it is cut in its header")
     version, at = (int.from_bytes(head[i : i + 4], "big") for i in (4, 8))
@@ -45,13 +46,6 @@ def open_root(file: BinaryIO, size: int, budget: Budget) -> None:
         budget.spend()
         if place and (place + n > end or _length(file, place) != n):
             raise ValueError(f"it is damaged: the record at byte {place:,} is not as long as its header says")
-
-
-def _something_else(head: bytes, what: str) -> Exception:
-    """Others use these names for files of their own: only a beginning of zeros is damage for certain."""
-    if head.strip(b"\0"):
-        return NotOpened(f"it does not begin as {what} does: something else has that name")
-    return ValueError(f"it does not begin as {what} does")
 
 
 def _place(head: bytes, at: int, wide: int) -> tuple[int, int]:
@@ -73,7 +67,7 @@ def open_cdf(file: BinaryIO, size: int, budget: Budget) -> None:
     if head[:4] not in (_CDF3, _CDF26):
         if head[:2] in (b"\xcd\xf2", b"\xcd\xf3") or head == b"\0\0\xff\xff\0\0\xff\xff":
             raise NotOpened("this version of CDF is not known here")
-        raise _something_else(head, "CDF")
+        raise something_else(file, "CDF")
     wide = 8 if head[:4] == _CDF3 else 4
     if head[4:] == _PACKED:
         length, _ = _record(file, 8, size, wide, 10)

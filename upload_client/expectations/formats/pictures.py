@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable
 from typing import BinaryIO
 
+from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.packed import Budget
 
 __all__ = ["frame_of_jpeg", "open_bmp", "open_gif", "open_jp2", "open_jpeg", "open_png", "open_webp"]
@@ -201,7 +202,7 @@ def open_jp2(file: BinaryIO, size: int, budget: Budget) -> None:
         return
     if head != _JP2:
         raise ValueError("it does not begin as JPEG 2000 does")
-    at, has_pixels = 0, False
+    at, has_pixels, lies_apart = 0, False, False
     while at < size:
         budget.spend()
         file.seek(at)
@@ -216,7 +217,10 @@ def open_jp2(file: BinaryIO, size: int, budget: Budget) -> None:
         if head[4:8] == b"jp2c":
             _check_codestream(file, at + start, at + length, budget)
             has_pixels = True
+        lies_apart |= head[4:8] == b"ftbl"  # T.801, M.11.3
         at += length
+    if not has_pixels and lies_apart:
+        raise NotOpened("its pixels lie in pieces, or in another file")
     if not has_pixels:
         raise ValueError("it has no pixels")
 

@@ -15,11 +15,14 @@ import crcmod
 
 from upload_client.core.digests import Digests
 from upload_client.expectations.findings import NotOpened
+from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget
 
 __all__ = ["open_edf", "open_flac", "open_mseed", "open_segy", "open_wav"]
 
 _UNKNOWN = 0xFFFFFFFF
+_UNCOUNTED = (range(0x7FFF_E000, 0x8000_0001), range(0xFFFF_FF00, 2**32))
+"""Written by programs that cannot go back to say how many bytes there are: sox, arecord, ffmpeg in a pipe."""
 
 
 def open_wav(file: BinaryIO, size: int, budget: Budget) -> None:
@@ -40,7 +43,7 @@ def open_wav(file: BinaryIO, size: int, budget: Budget) -> None:
             long_data = int.from_bytes(file.read(16)[8:], "little")
         if name == b"data":
             n = long_data if n == _UNKNOWN else n
-            if n in (0, _UNKNOWN):  # whoever wrote it could not go back to say how many there are
+            if not n or any(n in one for one in _UNCOUNTED):
                 return
             if at + 8 + n > size:
                 raise ValueError(f"it is cut: {at + 8 + n - size:,} bytes of its samples are missing")
@@ -131,9 +134,7 @@ def open_edf(file: BinaryIO, size: int, _budget: Budget) -> None:
     head = file.read(256)
     width = {b"0       ": 2, b"\xffBIOSEMI": 3}.get(head[:8])
     if width is None:
-        if any(head):
-            raise NotOpened("it does not begin as EDF or BDF does: something else has this name, too")
-        raise ValueError("it does not begin as EDF or BDF does")
+        raise something_else(file, "EDF or BDF")
     try:
         length, records, signals = int(head[184:192]), int(head[236:244]), int(head[252:256])
         file.seek(256 + signals * 216)
@@ -146,6 +147,9 @@ def open_edf(file: BinaryIO, size: int, _budget: Budget) -> None:
     end = length + max(records, 0) * record  # -1: it was not closed
     if end > size:
         raise ValueError(f"it is cut: the last {end - size:,} bytes of its records are missing")
+
+
+_DIGITS = b"0123456789"
 
 
 def open_mseed(file: BinaryIO, size: int, budget: Budget) -> None:
@@ -164,7 +168,9 @@ def open_mseed(file: BinaryIO, size: int, budget: Budget) -> None:
             if len(head) >= 40 and at + length <= size:
                 file.seek(at)
                 _compare_mseed(file.read(length), number)
-        elif len(head) >= 48 and head[6:7] in b"DRQM" and head[:6].replace(b" ", b"0").isdigit():
+        elif number == 1 and head[6:8] == b"V ":
+            raise NotOpened("it is a whole volume of SEED, with headers of its own")
+        elif len(head) >= 48 and head[6:7] in b"DRQM" and not head[:6].strip(b" \0" + _DIGITS):
             try:
                 length = _length_2(file, at, head)
             except NotOpened:
@@ -227,13 +233,16 @@ def open_segy(file: BinaryIO, size: int, budget: Budget) -> None:
     if head[300] > 1:
         raise NotOpened("SEG-Y from version 2 on is not known here")
     width, more = _SAMPLE[number(head[24:26])], number(head[304:306])
+    of_version_0 = not any(head[300:302])  # of which nobody has said what stands there
     if more > 1000:
         raise NotOpened("it does not tell how many headers it has")
     start = 3600 + 3200 * more
+    if start > size and of_version_0:
+        start = 3600
     whole = 240 + number(head[20:22]) * width
     if start > size:
         raise ValueError("it is cut in its headers")
-    if (size - start) % whole == 0:
+    if (size - start) % whole == 0 or (of_version_0 and (size - 3600) % whole == 0):
         return
     at, n = start, 0
     while at < size:  # traces of different lengths
@@ -243,5 +252,7 @@ def open_segy(file: BinaryIO, size: int, budget: Budget) -> None:
         trace = file.read(240)
         samples = number(trace[114:116]) if len(trace) == 240 else 0
         at += 240 + (samples * width or whole - 240)
+    if at > size and of_version_0 and more:
+        raise NotOpened("it does not tell how many headers it has")
     if at > size:
         raise ValueError(f"it is cut: {at - size:,} bytes of trace {n:,} are missing")

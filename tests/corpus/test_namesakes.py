@@ -1,0 +1,175 @@
+"""What has the name of a format and is something else, or is made as few make it, is not damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import shutil
+import sqlite3
+import struct
+
+import pytest
+
+from corpus.makers import MAKERS
+from corpus.opened import opened
+
+PEAKS = b"1234.5 2\n100.1 20.0\n" * 20
+PAGE = b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n"
+NO_ACCESS = b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>'
+OTHERS = {
+    "spectrum.dta": PEAKS,
+    "well.LAS": b"~Version Information\n VERS. 2.0 : CWLS log ASCII Standard\n~A\n1 2\n",
+    "speech.wav": b"NIST_1A\n   1024\ndatabase_id -s5 TIMIT\nend_head\n".ljust(1024) + bytes(range(256)),
+    "big.wav": b"RIFX\0\0\0\x28WAVEfmt " + bytes(40),
+    "graph.gml": b'graph [\n  node [ id 0 label "a" ]\n]\n',
+    "part.nc": b"%\nO1000\nG21 G90\nG0 X0 Y0\nM30\n%\n" * 3,
+    "calibration.dcm": b"KONSERVIERUNG_FORMAT 2.0\n\nFESTWERT a\n  WERT 1.0\nEND\n",
+    "strings.orc": b"sr = 44100\nksmps = 32\ninstr 1\nendin\n",
+    "card.vcf": b"BEGIN:VCARD\r\nVERSION:4.0\r\nFN:A\r\nEND:VCARD\r\n",
+    "run.fit": bytes((14, 16, 0xD9, 7, 40, 0, 0, 0)) + b".FIT" + bytes(46),
+    "issues.bcf": b"PK\3\4" + bytes(60),
+    "thesis.bcf": b'<?xml version="1.0"?><bcf:controlfile/>',
+    "panda.bam": b"pbj\0\n\r" + bytes(range(100)),
+    "scan.nxs": b'<?xml version="1.0"?><NXroot></NXroot>',
+    "notes.dbf": b"COMMENT a text\n" * 9,
+    "theirs.mgh": b"something else " * 9,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_else_has_the_name_of_a_format_is_not_called_damaged(name):
+    assert "something else has this name, too" in opened(name, OTHERS[name])
+    assert opened(name, OTHERS[name]).startswith("not opened: ")
+
+
+@pytest.mark.parametrize("name", [*OTHERS, "a.db", "a.mat", "a.edf", "a.shp", "a.bw", "a.root", "a.cdf"])
+def test_a_page_of_a_server_by_any_name_is_damage_and_so_are_zeros(name):
+    for wrong in (PAGE, NO_ACCESS, bytes(5000)):
+        if not (name.endswith(".gml") and any(wrong)):  # these are XML, and whole
+            assert opened(name, wrong).startswith("it does not open as")
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("tone.wav", "a.wav"), ("table.dta", "a.dta"), ("points.las", "a.las"), ("table.orc", "a.orc")],
+)
+def test_a_cut_file_is_not_taken_for_something_else(name, other):
+    data = MAKERS[name]()
+    for n in (len(data) // 2, 200):
+        assert opened(other, data[:n]).startswith("it does not open as")
+
+
+def test_a_database_that_takes_pages_from_its_log_is_not_called_damaged_for_what_lies_there(tmp_path):
+    """A checkpoint under a reader leaves the file alone torn, and with its log whole."""
+    path, copy = tmp_path / "a.db", tmp_path / "copy.db"
+    drawn = random.Random(1)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        for pragma in ("page_size = 512", "journal_mode = WAL", "wal_autocheckpoint = 0"):
+            writer.execute(f"PRAGMA {pragma}")
+        writer.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, text)")
+        writer.execute("CREATE INDEX i ON t (text)")
+
+        def work() -> None:
+            for _ in range(10):
+                texts = ((drawn.randbytes(drawn.randint(5, 400)).hex(),) for _ in range(20))
+                writer.execute("BEGIN")
+                writer.executemany("INSERT INTO t (text) VALUES (?)", texts)
+                writer.execute("DELETE FROM t WHERE n % 7 = ?", (drawn.randrange(7),))
+                writer.execute("COMMIT")
+
+        work()
+        writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        work()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM t").fetchone()
+            work()
+            writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            shutil.copy(path, copy)
+            shutil.copy(f"{path}-wal", f"{copy}-wal")
+    data = copy.read_bytes()
+    with contextlib.closing(sqlite3.connect(copy)) as whole:
+        assert whole.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    without_log = data[:18] + b"\1\1" + data[20:]
+    assert "it is damaged" in opened("a.db", without_log)
+    assert opened("a.db", data).startswith("not opened: it is damaged, or pages of it lie in the log beside")
+    assert opened("a.db", data[:9999]).startswith("it does not open as sqlite: it is cut")
+
+
+@pytest.mark.parametrize("n", [0x7FFF_F000, 0x7FFF_EFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFDB])
+def test_a_wav_out_of_a_pipe_tells_more_samples_than_there_can_be(n):
+    data = MAKERS["tone.wav"]()
+    at = data.index(b"data") + 4
+    assert opened("a.wav", data[:at] + n.to_bytes(4, "little") + data[at + 4 :]) == ""
+    assert "it is cut" in opened("a.wav", data[:at] + (2**30).to_bytes(4, "little") + data[at + 4 :])
+
+
+def test_keys_of_the_users_own_are_no_fields_of_nrrd():
+    data = MAKERS["plain.nrrd"]()
+    own = b"\ntype:=T1\nencoding:=none\nsizes:=large\ndata file:=a\n\n"
+    made = data.replace(b"\n\n", own, 1)
+    assert opened("a.nrrd", made) == ""
+    assert "of its values are missing" in opened("a.nrrd", made[:-1])
+
+
+def test_an_mgh_says_what_its_values_are_for_in_the_number_of_its_version():
+    data = MAKERS["volume.mgh"]()
+    assert opened("a.mgh", b"\0\0\x68\1" + data[4:]) == ""
+    assert "of its values are missing" in opened("a.mgh", b"\0\0\x68\1" + data[4:9000])
+    assert opened("a.mgh", data[:20] + (11).to_bytes(4) + data[24:]).startswith("not opened: its values")
+
+
+def test_what_stands_in_a_header_of_seg_y_before_version_1_is_nobodys():
+    data = bytearray(MAKERS["traces.sgy"]())
+    data[3500:3506] = struct.pack(">HHH", 0, 1, 3)
+    assert opened("a.sgy", bytes(data)) == ""
+    with_headers = data[:3600] + bytes(3 * 3200) + data[3600:]
+    assert opened("a.sgy", bytes(with_headers)) == ""
+    assert opened("a.sgy", bytes(data[:-9])).startswith("not opened: it does not tell how many headers")
+    data[3500:3506] = struct.pack(">HHH", 0x100, 1, 0)
+    assert "of trace" in opened("a.sgy", bytes(data[:-9]))
+
+
+def test_a_label_of_stata_may_name_a_part_of_the_file():
+    pandas = pytest.importorskip("pandas")
+    file = io.BytesIO()
+    pandas.DataFrame({"n": [1, 2]}).to_stata(file, version=118, data_label="the <map> of it")
+    assert opened("a.dta", file.getvalue()) == ""
+    assert "it is cut" in opened("a.dta", file.getvalue()[:-1])
+
+
+def test_a_record_of_miniseed_may_have_no_number_and_a_volume_of_seed_is_not_opened():
+    data = MAKERS["two.mseed"]()
+    assert opened("a.mseed", bytes(6) + data[6:]) == ""
+    assert opened("a.mseed", b"000001V 010".ljust(4096) + data).startswith("not opened: it is a whole volume")
+
+
+def test_a_jpx_whose_pixels_lie_in_pieces_is_not_opened():
+    head = b"\0\0\0\x0cjP  \r\n\x87\n"
+    assert opened("a.jpx", head + b"\0\0\0\x0aftblab").startswith("not opened: its pixels lie in pieces")
+    assert "it has no pixels" in opened("a.jpx", head + b"\0\0\0\x0axml ab")
+
+
+def test_hdf5_without_the_text_of_matlab_is_opened_by_its_name():
+    data = MAKERS["packed.h5"]()
+    assert opened("a.mat", data) == ""
+    assert opened("a.mat", data[:-9]).startswith("it does not open as matlab")
+    assert "cut in its header" in opened("a.mat", MAKERS["five.mat"]()[:100])
+
+
+def test_a_batch_of_arrow_that_takes_too_much_memory_is_not_opened(monkeypatch):
+    pa = pytest.importorskip("pyarrow")
+
+    def full(_file: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 9 failed")
+
+    monkeypatch.setattr(pa.ipc, "open_stream", full)
+    assert opened("a.arrows", MAKERS["table.arrows"]()).startswith("not opened: a batch of it takes too much")
+
+
+def test_documents_of_xml_may_be_deep():
+    deep = b"<a>" * 1500 + b"</a>" * 1500
+    assert opened("a.xml", deep).startswith("not opened: it has more than 1,000 elements in each other")
+    assert opened("a.gml", b"\xef\xbb\xbf\n<a/>") == ""
+    assert opened("a.gml", '<?xml version="1.0" encoding="UTF-16"?><a/>'.encode("utf-16")) == ""
