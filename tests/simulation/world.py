@@ -14,6 +14,7 @@ import os
 import random
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +46,7 @@ from upload_client.s3.bucket import Bucket
 from upload_client.s3.wire import BotoWire
 from upload_client.settings import Settings
 from upload_client.support import background, local_file
-from upload_client.transfer import buffers, engine
+from upload_client.transfer import buffers, driver, engine, file_steps
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator import checks, handlers, pipeline
 from upload_client.validator.checks import Abandoned, Checker, Judgement
@@ -74,6 +75,25 @@ _PART = 16
 _THRESHOLD = 100
 _SMALL = 48
 _PAUSES = [2.0, 12.0, 25.0, 45.0]
+
+
+def _no_real_wait() -> Callable[..., bool]:
+    """`threading.Condition.wait` while the simulation runs: in it, time passes by the scheduler alone.
+
+    A module of the product whose `threading` is not replaced would wait for real, and for what never comes.
+    """
+    wait, here = threading.Condition.wait, threading.get_ident()
+
+    def checked(condition: threading.Condition, timeout: float | None = None) -> bool:
+        if threading.get_ident() == here:
+            raise RealWait
+        return wait(condition, timeout)
+
+    return checked
+
+
+class RealWait(BaseException):
+    """The product waited for real: a module of it takes `threading` from Python, see `World._in_place`."""
 
 
 class Source:
@@ -725,6 +745,7 @@ class World:
                             background,
                             buffers,
                             checks,
+                            driver,
                             engine,
                             lock,
                             log,
@@ -754,6 +775,8 @@ class World:
                     (startup.pipeline, "lambda_client", lambda *_: Lambda(world)),
                     (local_file, "LocalFile", SlowFile),
                     (engine, "SMALL", _SMALL),
+                    (file_steps, "SMALL", _SMALL),
+                    (threading.Condition, "wait", _no_real_wait()),
                     (handlers, "clients", clients),
                     (handlers, "current_process", identity),
                     (lock, "current_process", identity),
