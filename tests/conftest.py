@@ -26,6 +26,7 @@ import forked
 import preloaded
 from both_stores import MOTO
 from faults.proxy import Proxy
+from order import dealt
 
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.clients import s3_client
@@ -99,14 +100,22 @@ def pytest_collection() -> Iterator[object]:
         gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs against the checking store: ``pytest -m "checking and not long"``."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[object]:
+    """Mark what runs against the checking store: ``-m "checking and not long"``. Heavy tests come first."""
     for item in items:
         params = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if {"real_s3", "checking_url"} & set(item.fixturenames) or {"real", "best", "checking"} & {
             one for one in params if isinstance(one, str)
         }:
             item.add_marker("checking")
+    try:
+        return (yield)
+    finally:
+        if hasattr(config, "workerinput"):
+            heavy = [item for item in items if item.get_closest_marker("heavy")]
+            light = [item for item in items if not item.get_closest_marker("heavy")]
+            items[:] = dealt(heavy, light, config.workerinput["workercount"])
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ def test_all_workers_gone_is_no_crash(delivery: Delivery, data: Path) -> None:
     assert delivery.landed() == content(data)
 
 
+@pytest.mark.heavy
 def test_a_dask_worker_is_killed_in_the_middle_and_everything_is_delivered_once(
     delivery: Delivery, tmp_path: Path
 ) -> None:

@@ -135,6 +135,7 @@ def real(name: str, folder: Path) -> tuple[str, dict[str, str]]:
     return python, env
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["airflow", "prefect"])
 @pytest.mark.parametrize("made", [stand_in, pytest.param(real, marks=pytest.mark.long)])
 def test_a_task_that_is_cancelled_gives_the_lock_back_and_the_next_one_goes_on(

@@ -66,6 +66,7 @@ def start_at_once(recording: Sandbox, tmp_path: Path, n: int) -> None:
     print(f"{codes.count(0)} delivered or found nothing to do, {codes.count(11)} were locked out")
 
 
+@pytest.mark.heavy
 def test_of_eight_who_start_at_once_one_owns_it_at_a_time(recording: Sandbox, tmp_path: Path) -> None:
     start_at_once(recording, tmp_path, 8)
 

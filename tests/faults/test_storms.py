@@ -84,6 +84,7 @@ def weather(delivery: Delivery, data: Path, network: Network, storm: Storm, seco
     print(f"{storm.asked / storm.done:.2f} requests for each success")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("calm", BEST, indirect=True)
 def test_a_storm_passes(delivery: Delivery, tmp_path: Path, network: Network) -> None:
     data = make_data(tmp_path / "data", 240)
@@ -129,6 +130,7 @@ def outage(delivery: Delivery, data: Path, network: Network, seconds: float, *, 
     assert delivery.landed() == content(data)
 
 
+@pytest.mark.heavy
 def test_an_outage_in_mid_delivery_is_survived_and_costs_no_file_its_tries(
     delivery: Delivery, tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:

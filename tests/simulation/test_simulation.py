@@ -33,6 +33,7 @@ QUICK = {
 """Faults that few seeds bring to light; the others take ``python -m simulation --mutations``."""
 
 
+@pytest.mark.heavy
 def test_every_promise_holds_in_every_seed_and_the_seeds_go_where_it_hurts():
     counts = Counter()
     for seed in range(SEEDS):
@@ -59,6 +60,7 @@ def test_a_seed_is_the_same_story_every_time_and_in_every_process():
     assert told == [*"\n".join(here[1]).splitlines(), "all promises hold"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [mutation.name for mutation in MUTATIONS if mutation.name in QUICK])
 def test_a_rule_that_is_dropped_is_noticed(name):
     _, seed, _ = caught(name, range(SEEDS))

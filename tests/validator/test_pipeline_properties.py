@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from faults.memory import MemoryBucket, MemoryStore, VirtualClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,6 +108,7 @@ EVENTS = st.one_of(
 )
 
 
+@pytest.mark.heavy
 @settings(max_examples=80, deadline=None)
 @given(st.lists(EVENTS, max_size=25))
 def test_all_is_judged_and_nothing_that_the_log_says_was_judged(events):
