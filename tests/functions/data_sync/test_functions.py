@@ -38,10 +38,17 @@ def fill(world: World, prefix: str = "run1/") -> None:
         world.put(prefix + path, content)
 
 
-def test_one_request_by_itself_is_a_batch_of_one(world: World) -> None:
+@pytest.mark.parametrize("where", ["the event", "the list", "the URI"])
+def test_one_request_by_itself_is_a_batch_of_one(world: World, where: str) -> None:
     fill(world)
     request = {"source_path": world.uri("run1/"), "destination_path": world.path("dst/")}
-    answer = ask("BatchDataSyncHandler", request)
+    world.put("request.json", json.dumps(request))
+    event = {
+        "the event": request,
+        "the list": {"requests": request, "allow_partial_failure": True},
+        "the URI": {"requests": world.uri("request.json")},
+    }[where]
+    answer = ask("BatchDataSyncHandler", event)
     assert answer["result"] == {
         "bytes_transferred": 10,
         "files_transferred": 4,

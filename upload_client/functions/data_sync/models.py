@@ -232,8 +232,8 @@ class BatchDataSyncRequest(_Model):
     """Several syncs, one after the other.
 
     Attributes:
-        requests: the requests, or the S3 URI of a JSON list of them. One request by itself is taken as a list
-            of one.
+        requests: the requests, or the S3 URI of a JSON list of them. One request by itself, here, there or in
+            place of all this, is taken as a list of one.
         allow_partial_failure: go on after one that fails.
     """
 
@@ -245,6 +245,8 @@ class BatchDataSyncRequest(_Model):
     def _one(cls, data: Any) -> Any:  # noqa: ANN401 - whatever was sent
         if isinstance(data, Mapping) and "requests" not in data and "source_path" in data:
             return {"requests": [data]}
+        if isinstance(data, Mapping) and isinstance(data.get("requests"), Mapping):
+            return {**data, "requests": [data["requests"]]}
         return data
 
 

@@ -95,6 +95,7 @@ class BatchDataSyncHandler(LambdaHandler[BatchDataSyncRequest, BatchDataSyncResp
         requests = request.requests
         if isinstance(requests, str):
             where, content = requests, read_json(requests)
+            content = [content] if isinstance(content, dict) else content
             try:
                 requests = _requests().validate_python(content)
             except ValidationError as error:
