@@ -10,10 +10,12 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 import waiting
 
+from upload_client.cli.sandbox import _how_to_deliver
 from upload_client.sandbox import Sandbox
 from upload_client.sandbox import sandbox as sandbox_module
 from upload_client.settings import load_settings
@@ -103,3 +105,15 @@ def test_on_a_terminal_it_says_how_to_deliver_to_it(tmp_path):
     (receiver,) = re.findall(r"UPLOAD_CLIENT_VALIDATOR='(.*)'", said.decode())
     settings = ValidatorSettings.from_environment({ENVIRONMENT_VARIABLE: receiver})
     assert settings.control_bucket.startswith("control-")
+
+
+def test_a_terminal_that_has_pasted_what_it_says_can_still_deliver():
+    """Its region goes before that of the profile, and the receiver's settings are in one region alone."""
+    running = SimpleNamespace(
+        profile="toy.toml",
+        endpoint_url="http://127.0.0.1:1",
+        s3_endpoint_url="http://127.0.0.1:1",
+        control_bucket="c",
+        landing_bucket="l",
+    )
+    assert f" AWS_REGION={sandbox_module.REGION}\n" in _how_to_deliver(running, "toy", "1", ("team",))

@@ -111,6 +111,8 @@ def sandbox(
 
 def _how_to_deliver(running: Sandbox, dataset: str, delivery_id: str, buckets: tuple[str, ...]) -> str:
     """The text for a person when it is ready."""
+    from upload_client.sandbox.sandbox import REGION  # noqa: PLC0415 # imports boto3, which is there by now
+
     place = ["--profile", str(running.profile), "--dataset", dataset, "--delivery-id", delivery_id]
     told = (
         f"A receiver runs on this machine, at {running.endpoint_url}, until Ctrl-C.\n"
@@ -127,7 +129,7 @@ def _how_to_deliver(running: Sandbox, dataset: str, delivery_id: str, buckets: t
         named = shlex.join(["--dataset", dataset, "--delivery-id", delivery_id])
         told += (
             "\nFor what follows, tell a terminal where S3 is; any keys will do:\n"
-            f"  export AWS_ENDPOINT_URL={running.s3_endpoint_url} AWS_REGION=eu-central-1\n"
+            f"  export AWS_ENDPOINT_URL={running.s3_endpoint_url} AWS_REGION={REGION}\n"
             "  export AWS_ACCESS_KEY_ID=anybody AWS_SECRET_ACCESS_KEY=anything\n"
             "Keep a folder in common with others:\n"
             f"  upload-client sync DIR --to s3://{bucket}/PREFIX\n"
