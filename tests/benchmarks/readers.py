@@ -171,6 +171,32 @@ def make_npy(path: Path, n: int) -> None:
     np.save(path, noise(n // 4))
 
 
+def make_sqlite(path: Path, n: int) -> None:
+    import contextlib
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE t (a INTEGER, b TEXT)")
+        made.executemany("INSERT INTO t VALUES (?, ?)", ((int(v), f"text of {v}") for v in noise(n // 30)))
+        made.commit()
+
+
+def make_arrow(path: Path, n: int) -> None:
+    import pyarrow as pa
+
+    values = noise(n // 12)
+    table = pa.table({"a": values, "b": values / 7})
+    with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table, max_chunksize=500_000)
+
+
+def make_xml(path: Path, n: int) -> None:
+    with path.open("w") as out:
+        out.write("<top>")
+        out.writelines(f'<row n="{value}"><b>text of {value}</b></row>\n' for value in noise(n // 48))
+        out.write("</top>")
+
+
 # --- a library's own full read --------------------------------------------------------------------
 
 
@@ -271,6 +297,28 @@ def read_png(path: Path) -> None:
 read_jpg = read_png
 
 
+def read_sqlite(path: Path) -> None:
+    import contextlib
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(path)) as found:
+        for _ in found.execute("SELECT * FROM t"):
+            pass
+
+
+def read_arrow(path: Path) -> None:
+    import pyarrow as pa
+
+    with pa.OSFile(str(path)) as file:
+        assert pa.ipc.open_file(file).read_all() is not None
+
+
+def read_xml(path: Path) -> None:
+    from xml.etree import ElementTree as ET
+
+    assert ET.parse(path) is not None
+
+
 def read_npy(path: Path) -> None:
     import numpy as np
 
@@ -281,7 +329,7 @@ FORMATS: dict[str, tuple[Callable[[Path, int], None], Callable[[Path], None]]] =
     name: (globals()[f"make_{name.replace('.', '_')}"], globals()[f"read_{name.replace('.', '_')}"])
     for name in (
         *("parquet", "fits", "asdf", "h5", "nc", "tif", "las", "nii.gz", "dcm", "bam", "vot", "jsonl"),
-        *("png", "jpg", "npy"),
+        *("png", "jpg", "npy", "sqlite", "arrow", "xml"),
     )
 }
 

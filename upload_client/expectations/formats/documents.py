@@ -124,7 +124,10 @@ def _number(attributes: dict[str, str], name: str) -> int | None:
 
 def open_xml(file: BinaryIO, _size: int, budget: Budget) -> None:
     """Open an XML file: whether it is whole. No schema is looked at, and no prefix needs a namespace."""
-    _Xml(namespaces=False).read(file, budget)
+    xml = _Xml(namespaces=False)
+    parser = xml.parser  # nothing is asked of its elements, which may be millions
+    parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
+    xml.read(file, budget)
 
 
 def open_gml(file: BinaryIO, size: int, budget: Budget) -> None:
