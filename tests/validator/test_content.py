@@ -566,6 +566,17 @@ def test_of_a_table_with_plain_quotes_only_the_first_line_is_taken_apart(monkeyp
     assert taken_apart == []  # the next file begins alike
 
 
+def test_small_tables_and_the_first_megabytes_of_quotes_load_no_numpy(monkeypatch):
+    monkeypatch.delitem(sys.modules, "numpy", raising=False)
+    monkeypatch.setattr(tables, "_rows_by_arrays", lambda: "arrays")
+    arrays, block = tables._Arrays(), b'"a"\n' * 65_536
+    assert arrays.worth(b'"a"\n') is None
+    n = tables._WORTH // len(block)
+    assert {arrays.worth(block) for _ in range(n)} == {None}
+    assert arrays.worth(block) == "arrays"
+    assert arrays.worth(b"a\n" * 65_536) is None
+
+
 def test_most_files_never_need_the_careful_way(monkeypatch, engine):
     def never(*_):
         raise AssertionError("the careful way")
