@@ -400,8 +400,11 @@ def test_of_two_at_once_one_works(place: Place) -> None:
     first = threading.Thread(target=lambda: place.hand_over(notify=notify))
     first.start()
     assert began.wait(30)
-    with pytest.raises(Locked):
+    with pytest.raises(Locked) as held:
         place.hand_over()
+    # `unlock` would take the lock of the provider's run, which is another one.
+    assert "unlock" not in held.value.hint
+    assert re.search(r"ended, or until 20\S+Z if it has died; then run this one again", held.value.hint)
     go_on.set()
     first.join()
     assert place.hand_over().did_nothing

@@ -20,7 +20,7 @@ from upload_client.core.layout import Layout
 from upload_client.core.receipt import ReceiptHead
 from upload_client.core.text import counted
 from upload_client.core.times import timestamp
-from upload_client.errors import DeliveryError
+from upload_client.errors import DeliveryError, Locked
 from upload_client.receipts.custody import Recorder, record
 from upload_client.receipts.hand_overs import closing
 from upload_client.receipts.store import last_receipt
@@ -39,6 +39,7 @@ __all__ = [
     "check_receipt",
     "remove_delivery",
     "remove_named",
+    "take",
 ]
 
 _LOOK = 1000  # objects, before each of which it is made sure that the lock is held
@@ -55,6 +56,24 @@ class HandOverRefused(DeliveryError):  # noqa: N818 - as those in `upload_client
         "`upload-client verify RECEIPT --online` tells what became of each file; nothing was removed, and"
         " what is in the archive already stays there."
     )
+
+
+def take(lock: Lock) -> None:
+    """Take the lock of what is done to a delivery by its receiver.
+
+    Raises:
+        Locked: somebody else does something to it. `unlock` and `status` know the lock of the provider's
+            run alone, and help no one here.
+    """
+    try:
+        lock.acquire(0)
+    except Locked as held:
+        dead = f", or until {held.until} if it has died" if held.until else ""
+        held.hint = (
+            f"Wait until that command or function has ended{dead}; then run this one again: it goes on with"
+            " what is left."
+        )
+        raise
 
 
 class NamedFile(NamedTuple):
@@ -226,7 +245,7 @@ def remove_delivery(
         lease_seconds=LEASE,
         clock=job.clock,
     )
-    lock.acquire(0)
+    take(lock)
     lock.start()
     try:
         before = closing(job.control, job.layout)

@@ -47,6 +47,7 @@ from upload_client.functions.hand_over.removal import (
     NamedFile,
     check_receipt,
     remove_named,
+    take,
 )
 from upload_client.receipts.custody import Recorder
 from upload_client.receipts.custody import record as record_custody
@@ -150,7 +151,7 @@ def hand_over(job: Job, say: Callable[[str], object] = _log.info) -> HandedOver:
     archive = open_archive(job.to, job.client, job.control, job.landing)
     agent_id = new_agent_id()
     lock = Lock(job.control, job.layout.handing_over, agent_id=agent_id, lease_seconds=LEASE, clock=job.clock)
-    lock.acquire(0)
+    take(lock)
     lock.start()
     try:
         return _Work(job, archive, lock, agent_id, say).run()
