@@ -15,6 +15,7 @@ import random
 import shutil
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,7 +78,7 @@ _SMALL = 48
 _PAUSES = [2.0, 12.0, 25.0, 45.0]
 
 
-def _no_real_wait() -> Callable[..., bool]:
+def _no_real_wait(noted: list[str]) -> Callable[..., bool]:
     """`threading.Condition.wait` while the simulation runs: in it, time passes by the scheduler alone.
 
     A module of the product whose `threading` is not replaced would wait for real, and for what never comes.
@@ -86,13 +87,14 @@ def _no_real_wait() -> Callable[..., bool]:
 
     def checked(condition: threading.Condition, timeout: float | None = None) -> bool:
         if threading.get_ident() == here:
-            raise RealWait
+            noted.append("".join(traceback.format_stack(limit=4)))
+            raise RealWaitError(noted[0])
         return wait(condition, timeout)
 
     return checked
 
 
-class RealWait(BaseException):
+class RealWaitError(Exception):
     """The product waited for real: a module of it takes `threading` from Python, see `World._in_place`."""
 
 
@@ -709,6 +711,7 @@ class World:
     @contextlib.contextmanager
     def _in_place(self) -> Iterator[None]:
         world = self
+        real_waits: list[str] = []
         SlowFile.world = self
 
         def identity() -> ProcessIdentity:
@@ -776,7 +779,7 @@ class World:
                     (local_file, "LocalFile", SlowFile),
                     (engine, "SMALL", _SMALL),
                     (file_steps, "SMALL", _SMALL),
-                    (threading.Condition, "wait", _no_real_wait()),
+                    (threading.Condition, "wait", _no_real_wait(real_waits)),
                     (handlers, "clients", clients),
                     (handlers, "current_process", identity),
                     (lock, "current_process", identity),
@@ -799,6 +802,8 @@ class World:
                     stack.enter_context(patch)
                 try:
                     yield
+                    if real_waits:  # whatever the product has made of it
+                        raise RealWaitError(real_waits[0])
                 finally:
                     self.scheduler.close()
         finally:
