@@ -20,7 +20,10 @@ NO_ACCESS = b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>'
 OTHERS = {
     "spectrum.dta": PEAKS,
     "well.LAS": b"~Version Information\n VERS. 2.0 : CWLS log ASCII Standard\n~A\n1 2\n",
-    "speech.wav": b"NIST_1A\n   1024\ndatabase_id -s5 TIMIT\nend_head\n".ljust(1024) + bytes(range(256)),
+    "speech.wav": b"NIST_1A\n   1024\ndatabase_id -s5 TIMIT\nend_head\n".ljust(1024, b"\0")
+    + bytes(range(256)),
+    "long.wav": b"riff\x2e\x91" + bytes(60),
+    "in-ogg.flac": b"OggS" + bytes(60),
     "big.wav": b"RIFX\0\0\0\x28WAVEfmt " + bytes(40),
     "graph.gml": b'graph [\n  node [ id 0 label "a" ]\n]\n',
     "part.nc": b"%\nO1000\nG21 G90\nG0 X0 Y0\nM30\n%\n" * 3,
@@ -145,6 +148,40 @@ def test_a_record_of_miniseed_may_have_no_number_and_a_volume_of_seed_is_not_ope
     assert opened("a.mseed", b"000001V 010".ljust(4096) + data).startswith("not opened: it is a whole volume")
 
 
+def test_records_of_noise_are_passed_over():
+    """They are blank behind their number (SEED 2.4, 8; libmseed, MS2_ISVALIDBLANK)."""
+    data = MAKERS["two.mseed"]()
+    noise = b"000009".ljust(512)
+    at = data.index(data[6:20], 100) - 6
+    assert opened("a.mseed", noise[:128] + data[:at] + noise + data[at:] + noise[:256]) == ""
+    assert "record 2" in opened("a.mseed", data[:at] + noise[:60])
+
+
+def test_orc_of_its_first_version_has_no_mark_at_its_end_and_hive_leaves_empty_files():
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import orc
+
+    file = io.BytesIO()
+    orc.write_table(pa.table({"n": range(1000)}), file)
+    data = file.getvalue()
+    length = data[-1]
+    fields = data[-1 - length : -1]
+    at = fields.index(b"\x82\xf4\x03\x03ORC")
+    others = fields[:at] + fields[at + 7 :]
+    made = data[: -1 - length] + others + bytes([len(others)])
+    assert opened("a.orc", made) == ""
+    for n in (1, 2, 9, 40):
+        assert opened("a.orc", made[:-n]).startswith("it does not open as orc")
+    assert opened("a.orc", b"").startswith("not opened: it is empty")
+
+
+def test_a_schema_that_a_newer_sqlite_has_written_is_not_called_damaged():
+    data = MAKERS["tables.sqlite"]().replace(b"CREATE TABLE", b"CREATE TIBLE", 1)
+    assert "malformed database schema" in opened("a.db", data)
+    newer = data[:96] + (2**31).to_bytes(4) + data[100:]
+    assert opened("a.db", newer).startswith("not opened: it was written by a newer SQLite")
+
+
 def test_a_jpx_whose_pixels_lie_in_pieces_is_not_opened():
     head = b"\0\0\0\x0cjP  \r\n\x87\n"
     assert opened("a.jpx", head + b"\0\0\0\x0aftblab").startswith("not opened: its pixels lie in pieces")
@@ -156,6 +193,24 @@ def test_hdf5_without_the_text_of_matlab_is_opened_by_its_name():
     assert opened("a.mat", data) == ""
     assert opened("a.mat", data[:-9]).startswith("it does not open as matlab")
     assert "cut in its header" in opened("a.mat", MAKERS["five.mat"]()[:100])
+
+
+def test_dates_and_decimals_that_their_type_should_not_have_are_no_damage_of_arrow():
+    pa = pytest.importorskip("pyarrow")
+    numbers = pa.array([1, 2, None], pa.int64())
+    dates = pa.Array.from_buffers(pa.date64(), 3, numbers.buffers())  # milliseconds, as JavaScript has them
+    large = pa.array([0, 10**9, 0], pa.int32())
+    times = pa.Array.from_buffers(pa.time32("s"), 3, large.buffers())
+    tens = pa.array([10**5, 1, 0], pa.decimal128(9, 2))
+    decimals = pa.Array.from_buffers(pa.decimal128(3, 2), 3, tens.buffers())
+    table = pa.table({"date": dates, "time": times, "decimal": decimals})
+    for column in table.columns:
+        with pytest.raises(pa.ArrowInvalid):
+            column.validate(full=True)
+    file = io.BytesIO()
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    assert opened("a.arrow", file.getvalue()) == ""
 
 
 def test_a_batch_of_arrow_that_takes_too_much_memory_is_not_opened(monkeypatch):

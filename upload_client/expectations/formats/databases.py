@@ -26,6 +26,7 @@ __all__ = ["open_arrow", "open_avro", "open_dbase", "open_orc", "open_sqlite", "
 _MAX_READ = 64 * 1024 * 1024  # bytes of a file that is looked at as a whole although nobody has asked for it
 _MAX_BLOCK = 256 * 1024 * 1024
 _SQLITE = b"SQLite format 3\0"
+_SQLITE_NUMBER = sum(n * 1000**i for i, n in enumerate(reversed(sqlite3.sqlite_version_info)))
 _OF_ROWS = ("CHECK constraint", "NULL value in", "NUMERIC value in", "TEXT value in", "non-", "NULL value")
 """Complaints of SQLite about rows that break their table's own rules: the file is whole."""
 _STEPS = 100_000  # of SQLite's machine, between two looks at the time
@@ -60,6 +61,7 @@ def _check_trees(file: BinaryIO, size: int, budget: Budget) -> None:
     file.seek(0)
     data = bytearray(file.read(size))
     has_log = b"\2" in data[18:20]
+    is_newer = int.from_bytes(data[96:100]) > _SQLITE_NUMBER
     data[18:20] = b"\1\1"  # of a log beside it nothing is known here, and without one it opens so only
     unspent: list[NotOpened] = []
 
@@ -83,6 +85,8 @@ def _check_trees(file: BinaryIO, size: int, budget: Budget) -> None:
                 raise unspent[0] from None
             raise NotOpened(for_log(f"SQLite cannot look at it: {error}", 200)) from None
         except sqlite3.DatabaseError as error:
+            if "malformed database schema" in str(error) and is_newer:
+                raise NotOpened("it was written by a newer SQLite than the one that is here") from None
             raise _of_pages(error, has_log=has_log) from None
     for line in wrong:
         if line != "ok" and not line.startswith(_OF_ROWS):
@@ -123,7 +127,7 @@ def open_arrow(file: BinaryIO, size: int, budget: Budget) -> None:
             found = pa.ipc.open_file(file)
             for number in range(found.num_record_batches):
                 budget.spend()
-                found.get_batch(number).validate(full=True)
+                _check_batch(found.get_batch(number))
         elif size > _MAX_READ:
             messages = pa.ipc.MessageReader.open_stream(file)
             with contextlib.suppress(StopIteration):
@@ -133,7 +137,7 @@ def open_arrow(file: BinaryIO, size: int, budget: Budget) -> None:
         else:
             for batch in pa.ipc.open_stream(file):
                 budget.spend()
-                batch.validate(full=True)
+                _check_batch(batch)
         if not mark and (behind := size - file.tell()) > 0:  # zeros are taken for the end of a stream
             if any(file.read(_PIECE)):
                 raise NotOpened(f"{behind:,} bytes stand behind the first stream in it")
@@ -143,7 +147,23 @@ def open_arrow(file: BinaryIO, size: int, budget: Budget) -> None:
     except pa.ArrowNotImplementedError as error:
         raise NotOpened(for_log(f"pyarrow cannot read it: {error}", 200)) from None
     except (pa.ArrowException, OSError) as error:
+        if _NEWER in str(error):
+            raise NotOpened(for_log(f"pyarrow cannot read it: {error}", 200)) from None
         raise ValueError(for_log(f"it is cut or damaged: {error}", 200)) from None
+
+
+_NEWER = "Unsupported future"
+_OF_VALUES = ("whole number of days", "does not fit in precision", "within the acceptable range of")
+"""Complaints of Arrow about dates, decimals and times that their type should not have: the file is whole."""
+
+
+def _check_batch(batch: Any) -> None:  # noqa: ANN401 — pyarrow's
+    try:
+        batch.validate(full=True)
+    except ValueError as error:  # pyarrow's own is one
+        if not any(said in str(error) for said in _OF_VALUES):
+            raise
+        batch.validate()
 
 
 _SYNC = 16
@@ -287,8 +307,14 @@ class _Avro:
                 raise ValueError("it is damaged: a number in it has no end")
 
 
+_IN_SCRIPT = range(1, 8)
+"""Fields of the postscript but the mark: lengths, compression, versions."""
+
+
 def open_orc(file: BinaryIO, size: int, _budget: Budget) -> None:
     """Open an ORC file: its beginning, its end, and that what this tells of lies in the file."""
+    if not size:  # Hive leaves such files, and its readers take them
+        raise NotOpened("it is empty: a table without rows, if that is meant")
     file.seek(0)
     if file.read(3) != b"ORC":
         raise ValueError("it does not begin as ORC does")
@@ -296,13 +322,17 @@ def open_orc(file: BinaryIO, size: int, _budget: Budget) -> None:
     tail = file.read(256)
     length = tail[-1]
     script = tail[-1 - length : -1]
-    if len(script) < length or not script.endswith(b"ORC"):
+    # The first version had no mark at its end; its readers go on where there is one at its beginning.
+    is_marked = script.endswith(b"ORC")
+    if len(script) < length or not script:
         raise ValueError("it is cut: its end is missing")
     lengths = {1: 0, 5: 0}  # of the footer, of the metadata
     at = 0
     while at < len(script):
         key, at = _varint(script, at)
         value, at = _varint(script, at)
+        if not is_marked and key >> 3 not in _IN_SCRIPT:
+            raise ValueError("it is cut: its end is missing")
         if key & 7 == 2:  # bytes of that length
             at += value
         elif key & 7:

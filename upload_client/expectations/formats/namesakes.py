@@ -20,15 +20,20 @@ _PAGE = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html[\s>]|error[\s>])", re.IGNORECASE
 )
 _CONTROLS = bytes({*range(32), 127} - set(b"\t\n\f\r\x1a"))
-_TEXTS = ("arrow", "dicom", "las", "netcdf", "orc", "stata", "wav")
-"""ETAS DCM, well logs, G-code, Csound, SEQUEST and Gamry, NIST SPHERE: formats of texts by these names."""
+_TEXTS = ("arrow", "dicom", "las", "netcdf", "orc", "stata")
+"""ETAS DCM, well logs, G-code, Csound, SEQUEST and Gamry: formats of texts by these names."""
 _MARKS = {
     "bam": ((0, b"pbj\0", "a model of Panda3D"),),
     "bcf": ((0, b"PK\3\4", "issues of buildings (BIM)"), (0, b"<?xml", "a file of Biber's")),
     "fits": ((8, b".FIT", "an activity in Garmin's FIT"),),
     "hdf": ((0, b"<?xml", "NeXus in XML"),),
     "vcf": ((0, b"BEGIN:VCARD", "vCard"),),
-    "wav": ((0, b"RIFX", "WAV with its numbers the other way round"),),
+    "flac": ((0, b"OggS", "FLAC in Ogg"),),
+    "wav": (
+        (0, b"NIST_1A", "NIST SPHERE"),
+        (0, b"RIFX", "WAV with its numbers the other way round"),
+        (0, b"riff\x2e\x91", "Wave64"),
+    ),
 }
 
 

@@ -150,6 +150,7 @@ def open_edf(file: BinaryIO, size: int, _budget: Budget) -> None:
 
 
 _DIGITS = b"0123456789"
+_LEAST = 128  # bytes of a record
 
 
 def open_mseed(file: BinaryIO, size: int, budget: Budget) -> None:
@@ -168,6 +169,8 @@ def open_mseed(file: BinaryIO, size: int, budget: Budget) -> None:
             if len(head) >= 40 and at + length <= size:
                 file.seek(at)
                 _compare_mseed(file.read(length), number)
+        elif len(head) >= 48 and not head[:6].strip(b" " + _DIGITS) and not head[6:48].strip(b" "):
+            length = _LEAST  # a record of noise, which is blank and does not tell its length
         elif number == 1 and head[6:8] == b"V ":
             raise NotOpened("it is a whole volume of SEED, with headers of its own")
         elif len(head) >= 48 and head[6:7] in b"DRQM" and not head[:6].strip(b" \0" + _DIGITS):
