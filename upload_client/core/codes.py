@@ -52,7 +52,7 @@ class FileCode(StrEnum):
     CHANGED_SINCE_INDEXED = (
         "changed_since_indexed",
         "failed",
-        "Write the index anew, then run the command again.",
+        "Run the command again; where --index has its checksum, write that list anew first.",
     )
     NOT_A_FILE = (
         "not_a_file",

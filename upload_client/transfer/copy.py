@@ -29,7 +29,7 @@ __all__ = ["PartedCopy", "copy_whole", "look_up"]
 MISMATCH = "the object's content does not match the checksum in the index"
 OTHER_MISMATCH = "the object's content does not match the {} checksum in the index"
 STAYS = "; the copy stays in the landing bucket, announced to nobody"
-CHANGED = "the source object has changed since it was indexed"
+CHANGED = "the source object has changed since it was listed"
 
 
 def look_up(task: TransferTask) -> Steps[Answer]:
