@@ -7,7 +7,9 @@ import click
 import pytest
 
 from upload_client import UploadClientError, errors
-from upload_client.cli.failure import EXIT_CODES, Failure
+from upload_client.cli.failure import COMMAND, EXIT_CODES, Failure
+from upload_client.s3.bucket import refusal
+from upload_client.s3.trouble import Trouble
 
 
 def all_kinds(base):
@@ -98,3 +100,27 @@ def test_a_traceback_is_printed_safely(capsys):
 def test_having_nothing_to_do_is_no_error(capsys):
     Failure.of(errors.NothingToDoError()).print()
     assert capsys.readouterr().err.startswith("nothing to do")
+
+
+def hint_to(who: str | None, error: Exception) -> str:
+    token = COMMAND.set(who)
+    try:
+        return Failure.of(error).hint
+    finally:
+        COMMAND.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(404, "NoSuchBucket"), (403, "AccessDenied"), (403, "InvalidAccessKeyId"), (301, "PermanentRedirect")],
+)
+def test_a_receiver_is_not_told_to_tell_the_receiver(status, code):
+    error = refusal("LIST x/", Trouble(status, code, "no"))
+    assert hint_to("receiver", error) != hint_to(None, error)
+    for words in ("--profile", "the receiver", "in the profile"):
+        assert words not in hint_to("receiver", error).replace("upload-client receiver", "")
+
+
+def test_advice_of_other_kinds_is_the_same_to_a_receiver():
+    error = refusal("LIST x/", Trouble(0, "", "no answer"))
+    assert hint_to("receiver", error) == hint_to(None, error)

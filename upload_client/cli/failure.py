@@ -94,7 +94,13 @@ class Failure:
 
         match error:
             case DeliveryError():
-                return cls(int(error.exit_code), str(error), error.hint, error.code)
+                hint = error.hint
+                if COMMAND.get() == "receiver" and (means := getattr(error, "meaning", None)) is not None:
+                    from upload_client.core import preflight  # noqa: PLC0415 # not for --help
+
+                    if hint == preflight.advice(means):  # as to a provider, of whom nobody asked
+                        hint = preflight.advice(means, to_receiver=True)
+                return cls(int(error.exit_code), str(error), hint, error.code)
             case InvalidName():
                 return cls.of(UsageError(str(error)))
             case click.ClickException():

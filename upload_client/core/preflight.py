@@ -270,8 +270,27 @@ _ADVICE: Final[Mapping[Meaning, str]] = {
 }
 
 
-def advice(means: Meaning) -> str:
-    """The advice to a person about the refusal of a request."""
+_TO_RECEIVERS: Final[Mapping[Meaning, str]] = {
+    Meaning.DENIED: (
+        "See what these credentials may do there: `upload-client receiver operator-policy` names all needed."
+    ),
+    Meaning.NO_BUCKET: "Look at the name of the bucket, and whether it is in this store and region.",
+    Meaning.ELSEWHERE: "Name the region of the bucket: --region, or AWS_REGION.",
+    Meaning.UNKNOWN_KEYS: "Check whose credentials these are, and whether they are of this store.",
+    Meaning.SIGNATURE: "Check whose credentials these are, and whether they are of this store.",
+    Meaning.FULL: "Make room in the store; then run the same command again.",
+}
+
+
+def advice(means: Meaning, *, to_receiver: bool = False) -> str:
+    """The advice to a person about the refusal of a request.
+
+    Args:
+        means: why it was refused.
+        to_receiver: whether the person is the receiver, whom nobody has to tell anything.
+    """
+    if to_receiver:
+        return _TO_RECEIVERS.get(means) or _ADVICE.get(means, "Run the same command again.")
     return _ADVICE.get(means, _LATER)
 
 

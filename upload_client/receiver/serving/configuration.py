@@ -14,6 +14,7 @@ from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.support.form import REGION, REGION_WORDS, of_form
 from upload_client.support.inputs import read_once
+from upload_client.support.yaml_document import says
 from upload_client.validator import ValidatorSettings
 
 __all__ = ["Configuration", "Mail", "Serving", "read_configuration"]
@@ -167,8 +168,10 @@ def read_configuration(path: Path) -> Configuration:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "it"
+        why = says(first, {*ValidatorSettings.model_fields, *Serving.model_fields})
         raise UsageError(
-            f"{name}: {for_terminal(where)}: {for_terminal(first['msg'].removeprefix('Value error, '))}"
+            f"{name}: {for_terminal(where)}: {for_terminal(why)}",
+            hint="This is the receiver's configuration, and no profile: see `upload-client docs receiving`.",
         ) from None
     for key in ("control_bucket", "control_prefix"):
         if "{" in getattr(made.validator, key):
