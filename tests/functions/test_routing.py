@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -147,6 +148,33 @@ def test_a_function_that_fails_is_told_in_one_sentence(typed):
         "error: the function failed: RuntimeError: cannot count with None",
         "hint: --debug shows where.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "hint"),
+    [
+        (RuntimeError("can't start new thread"), "this machine lets this process have no", "ulimit -u"),
+        (MemoryError(), "not enough memory", "max_concurrency"),
+        (
+            OSError(errno.ENOSPC, "No space left", "/data/x"),
+            "OSError: /data/x: No space left",
+            "Make room there",
+        ),
+    ],
+)
+def test_a_function_that_lacks_something_of_this_machine_says_what_helps(
+    typed, monkeypatch, error, said, hint
+):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr("examples.Counter.handle", fails)
+    code, _, err = typed("--handler", "examples.Counter", "-e", '{"words": ["a"]}')
+    assert code == 1
+    told = [line for line in err.splitlines() if not line.startswith("{")]
+    assert told[0].startswith(f"error: the function failed: {said}")
+    assert told[1].startswith("hint: ")
+    assert hint in told[1]
 
 
 def test_with_debug_there_is_a_traceback(typed):

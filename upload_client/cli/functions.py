@@ -25,6 +25,10 @@ _REFUSED = "See that bucket and key are the right ones, and what this role may d
 _KEYS = (
     "See that there are AWS credentials here (`aws configure`, or a role), and that they are of this store."
 )
+_LIMITS = (
+    "Allow this process more (`ulimit -v` for memory, `ulimit -u` for threads, or a limit of its container or"
+    " function), or have it do less at once (max_concurrency); then run it again."
+)
 _METRICS = ("POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_METRICS_DISABLED")
 _RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
 
@@ -179,6 +183,7 @@ def _failure(error: BaseException) -> Failure:
     from upload_client.core.text import for_log  # noqa: PLC0415 # not for --help
     from upload_client.errors import DeliveryError, NotReachable  # noqa: PLC0415 # likewise
     from upload_client.s3.bucket import StoreError, WayBlocked  # noqa: PLC0415 # likewise
+    from upload_client.support.own_limits import advice, lack  # noqa: PLC0415 # likewise
     from upload_client.support.secrets import without_secrets  # noqa: PLC0415 # likewise
 
     told = Failure.of(error)
@@ -191,10 +196,14 @@ def _failure(error: BaseException) -> Failure:
             # What S3 refuses is told to providers elsewhere; here the receiver is at work.
             hint = _KEYS if error.meaning.credentials else _REFUSED
         return Failure(2 if usage else 1, told.sentence, hint)
+    if (lacks := lack(error)) is not None:
+        return Failure(1, f"the function failed: {lacks}", _LIMITS)
     said = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         said = f"{os.fsdecode(error.filename)}: {error.strerror}"
     said = for_log(without_secrets(said), 1000)
     return Failure(
-        1, f"the function failed: {type(error).__name__}{f': {said}' if said else ''}", "--debug shows where."
+        1,
+        f"the function failed: {type(error).__name__}{f': {said}' if said else ''}",
+        advice(error) or "--debug shows where.",
     )
