@@ -96,7 +96,7 @@ ENVELOPE = json.loads(encode_envelope(Envelope(b"x", (Signature("k", b"s"),))))
     [
         (changed(ENVELOPE, "payloadType", to="text/plain"), re.escape(f"not {PAYLOAD_TYPE}")),
         (changed(ENVELOPE, "payload", to=1), "a text is due"),
-        (changed(ENVELOPE, "payload", to="?"), "not as it should be"),
+        (changed(ENVELOPE, "payload", to="?"), "base64 is none"),
         (changed(ENVELOPE, "payload", to=None), "says no payload"),
         (changed(ENVELOPE, "signatures", to=[]), "0 signatures"),
         (changed(ENVELOPE, "signatures", to=[{"keyid": "k", "sig": ""}] * 17), "17 signatures"),
@@ -127,11 +127,14 @@ SAID = json.loads(encode_statement(STATEMENT))
     [
         (changed(SAID, "_type", to="x"), "does not know"),
         (changed(SAID, "predicateType", to="x"), "does not know"),
-        (changed(SAID, "subject", to=[]), "not as it should be"),
+        (changed(SAID, "subject", to=[]), "not about one receipt alone"),
+        (changed(SAID, "subject", to=[SAID["subject"][0]] * 2), "not about one receipt alone"),
+        (changed(SAID, "subject", to={"name": "x"}), "not about one receipt alone"),
         (changed(SAID, "subject", to=[3]), "its subject is no object"),
         (changed(SAID, "subject", 0, "digest", "md5", to="x"), "'md5', which this program does not know"),
         (changed(SAID, "subject", 0, "digest", "sha256", to="x"), "a SHA-256 that is none"),
         (changed(SAID, "predicate", "expectations_sha256", to="x"), "a SHA-256 that is none"),
+        (changed(SAID, "predicate", "expectations_sha256", to=int("1" * 64)), "a SHA-256 that is none"),
         (changed(SAID, "predicate", "more", to="x"), "'more', which this program does not know"),
         (changed(SAID, "predicate", "epoch", to=None), "says no epoch"),
         (changed(SAID, "predicate", "epoch", to=True), "epoch is no number"),
@@ -139,7 +142,7 @@ SAID = json.loads(encode_statement(STATEMENT))
         (changed(SAID, "predicate", "signer", to="a\nb"), "signer is no text"),
         (changed(SAID, "predicate", "signer", to="x" * 513), "signer is no text"),
         (changed(SAID, "predicate", "signer", to=1), "signer is no text"),
-        (changed(SAID, "predicate", "signed_at", to="yesterday"), "not as it should be"),
+        (changed(SAID, "predicate", "signed_at", to="yesterday"), "signed_at is no moment"),
     ],
 )
 def test_a_statement_that_says_less_more_or_something_else_is_refused(document, why):
