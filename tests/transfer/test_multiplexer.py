@@ -199,7 +199,7 @@ def test_a_store_that_asks_for_less_gets_less(files, client_of):
     outcomes = []
     while engine.in_flight:
         outcomes += engine.poll(1)[1]
-        least = min(least, engine.n_threads)
+        least = min(least, engine.requests)
     engine.close()
     check(store, outcomes, root)
     assert least <= 8

@@ -244,11 +244,6 @@ class TransferEngine:
         files.sort(key=lambda file: -file.size)
         return TransferProgress(done, kept, tuple(files[:most]))
 
-    @property
-    def n_threads(self) -> int:
-        """Requests that may be under way at once, as of now."""
-        return self._pace.limit
-
     def submit(self, task: TransferTask) -> None:
         """Queue a file. Returns at once.
 
