@@ -73,6 +73,7 @@ def _check_trees(file: BinaryIO, size: int, budget: Budget) -> None:
         return bool(unspent)
 
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.text_factory = lambda text: text.decode(errors="replace")
         database.set_progress_handler(go_on, _STEPS)
         try:
             database.deserialize(bytes(data))
@@ -84,7 +85,7 @@ def _check_trees(file: BinaryIO, size: int, budget: Budget) -> None:
             if unspent:
                 raise unspent[0] from None
             raise NotOpened(for_log(f"SQLite cannot look at it: {error}", 200)) from None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if "malformed database schema" in str(error) and is_newer:
                 raise NotOpened("it was written by a newer SQLite than the one that is here") from None
             raise _of_pages(error, has_log=has_log) from None
@@ -354,7 +355,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("its end is damaged")
 
 
-_DBASE = b"\x02\x03\x04\x05\x30\x31\x32\x43\x63\x83\x8b\x8e\xcb\xf5\xfb"
+_DBASE = b"\x03\x04\x05\x30\x31\x32\x43\x63\x83\x8b\x8c\x8e\xcb\xf5\xfb"
 
 
 def open_dbase(file: BinaryIO, size: int, _budget: Budget) -> None:

@@ -98,8 +98,7 @@ class _Xml:
         if self._roots and not self._path and name not in self._roots:
             raise ValueError(f"its root is {name[:80]!r}, not {self._roots[0]}")
         if len(self._path) >= _MAX_DEPTH:
-            kind = ValueError if self._roots else NotOpened  # XML as such has no limit
-            raise kind(f"it has more than {_MAX_DEPTH:,} elements in each other")
+            raise ValueError(f"it has more than {_MAX_DEPTH:,} elements in each other")
         self._path.append(name)
         self.begin(name, attributes)
 

@@ -342,7 +342,9 @@ def open_shapes(file: BinaryIO, size: int, budget: Budget) -> None:
     if int.from_bytes(head[:4]) != 9994:
         raise something_else(file, "a shapefile")
     end = 2 * int.from_bytes(head[24:28])  # it counts words of 16 bits
-    if len(head) < 100 or end > size:
+    if len(head) < 100:
+        raise ValueError("it is cut in its header")
+    if end > size:
         raise ValueError(f"it is cut: the last {end - size:,} bytes of its records are missing")
     at, number = 100, 0
     while at < end:

@@ -253,6 +253,8 @@ def open_metaimage(file: BinaryIO, size: int, budget: Budget) -> None:
     for line in text[:start].decode("utf-8", "replace").splitlines():
         key, _, value = line.partition("=")
         found[key.strip().lower()] = value.strip()
+    if "elementdatafile" not in found:
+        raise ValueError("its header is damaged")
     if found["elementdatafile"].upper() != "LOCAL":
         raise NotOpened("its values lie in another file")
     try:

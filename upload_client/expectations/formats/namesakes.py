@@ -28,7 +28,10 @@ _MARKS = {
     "fits": ((8, b".FIT", "an activity in Garmin's FIT"),),
     "hdf": ((0, b"<?xml", "NeXus in XML"),),
     "vcf": ((0, b"BEGIN:VCARD", "vCard"),),
-    "flac": ((0, b"OggS", "FLAC in Ogg"),),
+    "flac": (
+        (0, b"OggS", "FLAC in Ogg"),
+        *((0, mark, "frames of FLAC without its header") for mark in (b"\xff\xf8", b"\xff\xf9")),
+    ),
     "wav": (
         (0, b"NIST_1A", "NIST SPHERE"),
         (0, b"RIFX", "WAV with its numbers the other way round"),

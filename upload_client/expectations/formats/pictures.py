@@ -213,6 +213,8 @@ def open_jp2(file: BinaryIO, size: int, budget: Budget) -> None:
         elif not length:
             length = size - at
         if len(head) < 8 or length < start or at + length > size:
+            if has_pixels:
+                raise NotOpened("what stands behind its pixels is no box")
             raise ValueError(f"it is cut or damaged: the box at byte {at:,} is not whole")
         if head[4:8] == b"jp2c":
             _check_codestream(file, at + start, at + length, budget)
@@ -239,16 +241,19 @@ def _check_codestream(file: BinaryIO, at: int, end: int, budget: Budget) -> None
             raise ValueError("it is cut or damaged: the marker that ends its pixels is missing")
         if marker == _SOT:
             length = int.from_bytes(head[6:10])
-            if not length:  # the last one: to the end
-                file.seek(end - 2)
-                if file.read(2) != _EOC.to_bytes(2):
+            if not length:  # the last one: to the end, behind which some have put padding
+                near = max(at, end - _NEAR)
+                file.seek(near)
+                if _EOC.to_bytes(2) not in file.read(end - near):
                     raise ValueError("it is cut: the marker that ends its pixels is missing")
                 return
         else:
-            length = int.from_bytes(head[2:4]) + 2
-        if length < 4:
+            length = 2 if marker in _WITHOUT_LENGTH else int.from_bytes(head[2:4]) + 2
+        if length < 4 and marker not in _WITHOUT_LENGTH:
             raise ValueError("a segment of it is damaged")
         at += length
 
 
 _SOT, _EOC = 0xFF90, 0xFFD9
+_WITHOUT_LENGTH = range(0xFF30, 0xFF40)  # T.800, A.1.2
+_NEAR = 1024
