@@ -150,3 +150,10 @@ def test_a_check_that_reached_nobody_is_to_be_tried_again(problems, code):
 )
 def test_where_all_that_is_wrong_is_that_nobody_answers_the_exit_code_says_so(findings, code):
     assert exit_code(findings) == code
+
+
+@pytest.mark.parametrize("means", Meaning)
+def test_a_receiver_is_told_to_ask_nobody_but_themselves(means):
+    said = advice(means, to_receiver=True)
+    assert said.endswith(".")
+    assert "the receiver" not in said
