@@ -7,6 +7,7 @@ import gzip
 import io
 import sqlite3
 import struct
+import sys
 import zipfile
 from pathlib import Path
 
@@ -725,3 +726,23 @@ def test_the_table_of_chunks_tells_of_all_points_that_are_there():
     assert "where their table says" in opened("a.laz", more)
     assert [n for n in range(1, len(data) - table) if not opened("a.laz", data[:-n])] == []
     assert opened("a.laz", data[:table] + bytes(len(data) - table)) != ""
+
+
+@pytest.mark.parametrize("name", ["three.mseed", "records.tfrecord", "tables.sqlite"])
+def test_where_python_itself_lacks_what_is_needed_a_file_is_not_opened(name, monkeypatch):
+    """As in AWS Lambda, where there is no more than Python, boto3 and what is in the zip."""
+    from upload_client.core import digests
+
+    data = MAKERS[name]()
+    for module in ("crcmod", "awscrt", "sqlite3"):
+        monkeypatch.setitem(sys.modules, module, None)
+    digests._crc.cache_clear()  # which remembers what was there before
+    assert opened(name, data).startswith("not opened: ")
+
+
+def test_flac_needs_no_library(monkeypatch):
+    for module in ("crcmod", "awscrt"):
+        monkeypatch.setitem(sys.modules, module, None)
+    data = MAKERS["tone.flac"]()
+    assert opened("a.flac", data) == ""
+    assert opened("a.flac", data[:-1]) != ""

@@ -243,7 +243,7 @@ def open_as(
 
 
 def _namesake(kind: str, file: BinaryIO) -> str:
-    with contextlib.suppress(OSError):  # one that cannot go back
+    with contextlib.suppress(OSError, ValueError):  # one that cannot go back, or that a library has closed
         file.seek(0)
         return namesake(kind, file.read(LOOKED_AT))
     return ""

@@ -172,6 +172,9 @@ def _outcome(
     except Undecided as error:
         return {"undecided": str(error)[:_MAX_WHY]}
     except ImportError as error:  # a library that is broken, or that of a compression
+        if "expected" not in order:
+            why = f"what is needed is not installed here: {error}"
+            return {"opens": True, "not_opened": why[:_MAX_WHY], "lacks_library": True}
         return {"undecided": f"what is needed is not installed here: {error}"[:_MAX_WHY]}
     except MemoryError:
         return {"opens": False, "why": "it takes too much memory", "spent": True}

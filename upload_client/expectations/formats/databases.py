@@ -12,7 +12,6 @@ import bz2
 import contextlib
 import importlib
 import lzma
-import sqlite3
 import zlib
 from typing import Any, BinaryIO
 
@@ -26,7 +25,6 @@ __all__ = ["open_arrow", "open_avro", "open_dbase", "open_orc", "open_sqlite", "
 _MAX_READ = 64 * 1024 * 1024  # bytes of a file that is looked at as a whole although nobody has asked for it
 _MAX_BLOCK = 256 * 1024 * 1024
 _SQLITE = b"SQLite format 3\0"
-_SQLITE_NUMBER = sum(n * 1000**i for i, n in enumerate(reversed(sqlite3.sqlite_version_info)))
 _OF_ROWS = ("CHECK constraint", "NULL value in", "NUMERIC value in", "TEXT value in", "non-", "NULL value")
 """Complaints of SQLite about rows that break their table's own rules: the file is whole."""
 _STEPS = 100_000  # of SQLite's machine, between two looks at the time
@@ -57,11 +55,18 @@ def open_sqlite(file: BinaryIO, size: int, budget: Budget) -> None:
 
 
 def _check_trees(file: BinaryIO, size: int, budget: Budget) -> None:
+    try:
+        import sqlite3  # noqa: PLC0415 — Python is built without it here and there
+    except ImportError:
+        raise LibraryMissing("this Python has no SQLite, so its pages were not looked at") from None
+    if not hasattr(sqlite3.Connection, "deserialize"):
+        raise LibraryMissing("SQLite was built without what is needed, so its pages were not looked at")
     budget.take(size)
     file.seek(0)
     data = bytearray(file.read(size))
     has_log = b"\2" in data[18:20]
-    is_newer = int.from_bytes(data[96:100]) > _SQLITE_NUMBER
+    number = sum(n * 1000**i for i, n in enumerate(reversed(sqlite3.sqlite_version_info)))
+    is_newer = int.from_bytes(data[96:100]) > number
     data[18:20] = b"\1\1"  # of a log beside it nothing is known here, and without one it opens so only
     unspent: list[NotOpened] = []
 

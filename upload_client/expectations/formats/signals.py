@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import BinaryIO, Literal
 
-import crcmod
-
 from upload_client.core.digests import Digests
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
@@ -53,8 +51,37 @@ def open_wav(file: BinaryIO, size: int, budget: Budget) -> None:
 
 
 _MAX_FRAME = 16 * 1024 * 1024
-_FRAME_16 = crcmod.mkCrcFun(0x18005, 0, False, 0)  # noqa: FBT003 — no names
-_HEAD_8 = crcmod.mkCrcFun(0x107, 0, False, 0)  # noqa: FBT003 — as above
+
+
+def _table(polynomial: int, bits: int) -> list[int]:
+    """The remainders of all bytes, as FLAC's two CRCs have them: from the highest bit on."""
+    table = []
+    for byte in range(256):
+        crc = byte << (bits - 8)
+        for _ in range(8):
+            crc = crc << 1 ^ (polynomial if crc >> (bits - 1) else 0)
+            crc &= (1 << bits) - 1
+        table.append(crc)
+    return table
+
+
+_CRC_8, _CRC_16 = _table(0x07, 8), _table(0x8005, 16)  # few bytes: a library would be one more to be missing
+
+
+def _head_8(data: bytes) -> int:
+    crc = 0
+    for byte in data:
+        crc = _CRC_8[crc ^ byte]
+    return crc
+
+
+def _frame_16(data: bytes) -> int:
+    crc = 0
+    for byte in data:
+        crc = crc << 8 & 0xFFFF ^ _CRC_16[crc >> 8 ^ byte]
+    return crc
+
+
 _BLOCKS = {1: 192, **{n: 576 << (n - 2) for n in range(2, 6)}, **{n: 256 << (n - 8) for n in range(8, 16)}}
 
 
@@ -98,7 +125,7 @@ def open_flac(file: BinaryIO, size: int, budget: Budget) -> None:
     while (start := tail.rfind(b"\xff", 0, start)) >= 0:
         budget.spend()
         found = _frame(tail, start, int.from_bytes(about[:2]))
-        if found is not None and _FRAME_16(tail[start:-2]) == int.from_bytes(tail[-2:]):
+        if found is not None and _frame_16(tail[start:-2]) == int.from_bytes(tail[-2:]):
             # Before variable blocks had a flag of their own nobody can say what such frames count.
             is_counted = tail[start + 1] & 1 or about[:2] == about[2:4]
             if total and found != total and is_counted:
@@ -125,7 +152,7 @@ def _frame(data: bytes, at: int, block: int) -> int | None:
     else:
         samples = _BLOCKS.get(size_code, 0)
     n += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
-    if len(head) <= n or not samples or _HEAD_8(head[:n]) != head[n]:
+    if len(head) <= n or not samples or _head_8(head[:n]) != head[n]:
         return None
     return number + samples if head[1] & 1 else number * block + samples
 
