@@ -73,6 +73,22 @@ class _Manual(click.Command):
         self._sections = sections
         self._synopsis = synopsis
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; a long one with one hyphen is none.
+
+        Click takes `-output=x` for `-o` with the value `utput=x`.
+
+        Raises:
+            click.NoSuchOption: There is such a one.
+        """
+        names = {name for param in self.params for name in param.opts}
+        for word in args:
+            if word == "--":
+                break
+            if word[:1] == "-" and word[:2] in names and f"-{word.partition('=')[0]}" in names:
+                raise click.NoSuchOption(word.partition("=")[0], ctx=ctx)
+        return super().parse_args(ctx, args)
+
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line for each form it has."""
         if not self._synopsis:
