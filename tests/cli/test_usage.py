@@ -66,6 +66,9 @@ def test_it_is_said_on_stderr_and_nothing_is_said_on_stdout(run, arguments, sent
         ("index data \u2014force", "Write two hyphens, --force:"),
         ("\u2013dataset d", "Write two hyphens, --dataset:"),
         ("indx data", "`upload-client --help` says what there is."),
+        ("--debug indx data", "`upload-client --help` says what there is."),
+        ("--profile x recept", "`upload-client --help` says what there is."),
+        ("index data \u2013 x y", "`upload-client index --help` says what there is."),
     ],
 )
 def test_what_is_mistyped_as_people_do_is_told_with_what_is_meant(run, tmp_path, monkeypatch, line, hint):
@@ -75,7 +78,7 @@ def test_what_is_mistyped_as_people_do_is_told_with_what_is_meant(run, tmp_path,
         (tmp_path / "data" / name).touch()
     said = run(*line.split())
     assert said.code == 2
-    assert hint in said.err.splitlines()[1]
+    assert hint in said.err.splitlines()[-1]
 
 
 def test_a_rate_without_its_unit_is_told_as_what_it_was_taken_for(run):

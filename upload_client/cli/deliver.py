@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,8 @@ class _Deliver(Group):
             given = {
                 key for key in ctx.params if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE
             }
-            if hint := _meant_by(name, given):
+            alike = get_close_matches(name, self.list_commands(ctx))  # which click names, then
+            if hint := _meant_by(name, set() if alike else given):
                 from upload_client.errors import UsageError  # noqa: PLC0415 # not for --help
 
                 raise UsageError(f"there is no command {for_terminal(name)!r}", hint=hint)

@@ -70,7 +70,7 @@ def _of_dashes(ctx: click.Context | None) -> str | None:
     names = {name for option in ctx.command.params for name in option.opts} if ctx is not None else set()
     for word in GIVEN.get():
         name = f"--{word.lstrip('-' + dashes).partition('=')[0]}"
-        if word.startswith(tuple(dashes)):
+        if word.startswith(tuple(dashes)) and name[2:].replace("-", "").isalnum():
             return f"Write two hyphens, {name}: there is a dash, as word processors make it."
         if word[:1] == "-" and word[:2] != "--" and len(name) > len("--x") and name in names:
             return f"Write two hyphens: {name}."
