@@ -322,10 +322,15 @@ def test_control_characters_are_refused_when_settings_are_read(name, one):
     assert one not in str(caught.value)
 
 
-@pytest.mark.parametrize("region", ["x.example/", "EU", "a b", "x.example#"])
+@pytest.mark.parametrize("region", ["x.example/", "EU", "Frankfurt", "a b", "x.example#", "-x", "x-", "x\n"])
 def test_a_region_is_no_host(region):
     with pytest.raises(SettingsError, match="AWS_REGION"):
         load_settings(environ={"AWS_REGION": region})
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "RegionOne", "default"])
+def test_the_regions_of_aws_and_the_first_one_of_openstack_are_taken(region):
+    assert load_settings(environ={"AWS_REGION": region}).region == region
 
 
 @pytest.mark.parametrize("text", ["x = " + "[" * 100_000, "a = 1\n" + "#" * 2_000_000, "x = " + "9" * 10_000])

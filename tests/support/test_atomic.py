@@ -57,6 +57,8 @@ def test_a_place_where_no_file_can_be_made_is_refused_before_anything_is_read(
         (Path(), "is a folder", "Name a file in it"),
         (Path("~/index.csv"), "there is no folder", "without quotes"),
         (Path("s3://bucket/index.csv"), "there is no folder", "Make that folder"),
+        (tmp_path / ("a" * 300), "cannot be written: File name too long", "elsewhere"),
+        (tmp_path / ("a" * 300) / "index.csv", "cannot be written: File name too long", "elsewhere"),
     ):
         with pytest.raises(UsageError, match=says) as caught:
             check_free(path, kind, force=force)

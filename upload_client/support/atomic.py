@@ -91,9 +91,16 @@ def _check_place(path: Path) -> None:
     if is_stream(path):
         return
     target = Path(os.path.realpath(path))
-    if target.is_dir():
+    try:
+        mode = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    except OSError as error:
+        why = error.strerror or error
+        raise UsageError(f"{path} cannot be written: {why}", hint="Name a file elsewhere.") from error
+    if stat.S_ISDIR(mode):
         raise UsageError(f"{path} is a folder, and what is written is a file", hint="Name a file in it.")
-    if target.parent.is_dir():
+    if mode or target.parent.is_dir():
         return
     hint = "Make that folder, or name a file elsewhere."
     if path.parts[:1] and path.parts[0].startswith("~"):
