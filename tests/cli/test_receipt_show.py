@@ -79,6 +79,21 @@ def test_of_many_the_first_or_the_last_are_shown_and_the_others_counted(run, wri
     assert lines[-1] == "and 15 more files (export it --as csv for all)"
 
 
+def test_of_no_validator_is_said_that_it_judged_nothing_because_there_are_many(run, written, monkeypatch):
+    n_runs = 1100
+    files = [
+        replace(file(f"{n:04d}", judged_by=f"validator{n}"), opened=f"kind {n}") for n in range(1, n_runs + 1)
+    ]
+    runs = tuple(ValidatorRun(n, 1, f"validator{n}", 0, {}, None) for n in range(1, n_runs + 1))
+    path = written(files, validators=runs)
+    lines = run("receipt", "show", path).out.splitlines()
+    assert "  1,100  validator1100: 1 file judged for client 1, by no document" in lines
+    assert "  and in at least 990 more ways (export it --as csv)" in lines
+    monkeypatch.setattr("upload_client.cli.receipt_show._JUDGES", 1000)
+    lines = run("receipt", "show", path).out.splitlines()
+    assert "  1,100  validator1100: files not counted, judged for client 1, by no document" in lines
+
+
 def test_what_is_no_receipt_is_not_shown(run, written):
     path = written(FILES)
     path.write_bytes(path.read_bytes().replace(b'"size":4', b'"size":5'))

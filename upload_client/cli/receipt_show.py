@@ -22,7 +22,8 @@ __all__ = ["show"]
 
 _NAMED = 10
 """Files that are shown, runs of a kind, and ways of being judged."""
-_KINDS = 1000  # ways of being judged, and validators, that are told apart
+_KINDS = 1000  # ways of being judged that are told apart
+_JUDGES = 100_000  # validators, likewise: of 64 at once, each for a quarter of an hour, that is half a month
 
 
 @click.command(
@@ -91,8 +92,11 @@ class _Seen:
     def read(self, files: ReceiptReader) -> None:
         """Take in all files."""
         for each in files:
-            for counts, text in ((self.by, each.judged_by), (self.opened, each.opened or "nobody said how")):
-                if text in counts or len(counts) < _KINDS:
+            for counts, text, most in (
+                (self.by, each.judged_by, _JUDGES),
+                (self.opened, each.opened or "nobody said how", _KINDS),
+            ):
+                if text in counts or len(counts) < most:
                     counts[text] += 1
             self.n_versions += each.version_id is not None
             self.n_sha256 += each.sha256 is not None
@@ -126,7 +130,9 @@ def _of_runs(head: ReceiptHead, seen: _Seen) -> Iterator[str]:
     yield f"{counted(len(head.validators), 'run')} of the validator{_last(len(head.validators))}"
     for run in head.validators[-_NAMED:]:
         share = f", shard {run.shard}" if run.shard else ""
-        judged = f"{counted(seen.by[run.validator_id], 'file')} judged for client {run.client_epoch:,}"
+        is_counted = run.validator_id in seen.by or len(seen.by) < _JUDGES
+        n = counted(seen.by[run.validator_id], "file") if is_counted else "files not counted,"
+        judged = f"{n} judged for client {run.client_epoch:,}"
         rules = f"by expectations {run.expectations_sha256}" if run.expectations_sha256 else "by no document"
         yield f"  {run.epoch:,}  {run.validator_id}{share}: {judged}, {rules}{_versions(run.versions)}"
 
@@ -140,7 +146,8 @@ def _of_files(seen: _Seen) -> Iterator[str]:
     for text, n in seen.opened.most_common(_NAMED):
         yield f"  {counted(n, 'file')}: {text}"
     if (more := len(seen.opened) - _NAMED) > 0:
-        yield f"  and in {more:,} more ways (export it --as csv)"
+        least = "at least " if len(seen.opened) >= _KINDS else ""
+        yield f"  and in {least}{more:,} more ways (export it --as csv)"
     yield f"with      SHA-256: {counted(seen.n_sha256, 'file')}; version of the object: {seen.n_versions:,}"
     for each in seen.wanted:
         yield ""
