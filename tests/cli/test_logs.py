@@ -138,7 +138,7 @@ def test_with_vv_steps_go_to_stderr_without_a_traceback_and_nothing_is_said_twic
 def test_a_log_file_that_cannot_be_written_is_said_before_anything_is_done(failing, tmp_path):
     said = failing("--log-file", tmp_path / "none" / "x.log")
     assert said.code == 2
-    assert f"--log-file {tmp_path / 'none' / 'x.log'}: No such file" in said.err
+    assert f"{tmp_path / 'none' / 'x.log'} cannot be written: there is no folder" in said.err
 
 
 def test_other_commands_write_a_log_where_it_is_asked_for(run, tmp_path, state):

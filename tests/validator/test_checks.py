@@ -464,7 +464,7 @@ def test_a_json_text_that_is_too_long_is_not_opened_and_said_to_be(landing, chec
 class Listed:
     """A delivery of which these files are known."""
 
-    complete, in_vain = True, 1000
+    complete, in_vain, awaits_manifests = True, 1000, False
 
     def __init__(self, *paths):
         self.paths = paths

@@ -116,17 +116,20 @@ def test_a_process_reads_files_of_one_delivery_alone(asked):
 
 def test_each_delivery_that_a_server_judges_has_reader_workers_of_its_own(monkeypatch):
     from upload_client.core.layout import Layout
+    from upload_client.s3.bucket import Bucket
     from upload_client.validator import ValidatorSettings, serving
 
     used: list[ReaderWorkers] = []
 
-    def checker(*arguments):
+    def checker(*arguments, others_judge):
+        assert not others_judge
         used.append(arguments[4])
         raise InterruptedError  # it is not to be judged
 
     settings = ValidatorSettings(control_bucket="c", landing_bucket="l", worker_function=None)
     monkeypatch.setattr(serving, "make_checker", checker)
     monkeypatch.setattr(serving, "adopt_profile", lambda *_: None)
+    monkeypatch.setattr(Bucket, "is_empty", lambda *_: True)  # nobody was there before
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

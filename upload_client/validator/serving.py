@@ -111,7 +111,8 @@ def serve(
             Judging(
                 checker := make_checker(
                     *(settings, layout, control, landing, reader_workers, client_epoch),
-                    others_judge=shards > 1 or any(True for _ in control.list(layout.validator_log(shard))),
+                    others_judge=shards > 1
+                    or not repeat_while_lost(lambda: control.is_empty(layout.validator_log(shard))),
                 ),
                 threads,
                 _wire(landing),
