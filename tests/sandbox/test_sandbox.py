@@ -89,6 +89,9 @@ def test_it_leaves_nothing_behind(tmp_path):
 
 def test_a_profile_is_written_where_asked_and_a_strangers_file_is_not_touched(tmp_path):
     profile = tmp_path / "deeper" / "sandbox.toml"
+    with pytest.raises(UsageError, match="there is no folder"), Sandbox(profile_out=profile):
+        pass
+    profile.parent.mkdir()
     for _ in range(2):
         with Sandbox(profile_out=profile) as sandbox:
             assert sandbox.profile == profile

@@ -94,7 +94,7 @@ class Sandbox:
 
     Raises:
         DeliveryError: on entering: moto is not installed, or the server does not start.
-        UsageError: on entering: `profile_out` is somebody's file.
+        UsageError: on entering: `profile_out` is somebody's file, or there is no folder for it.
     """
 
     endpoint_url: str
@@ -303,7 +303,6 @@ class Sandbox:
             "endpoints": endpoints,
         }
         self.profile = self._profile_out or directory / "profile.toml"
-        self.profile.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.profile, private=True) as file:
             file.write(_HEAD + "\n" + _toml(profile))
         self.settings = with_parameter(load_settings(profile=self.profile, environ={}), parameter)
