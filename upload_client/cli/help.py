@@ -82,7 +82,7 @@ class _Manual(click.Command):
             click.NoSuchOption: There is such a one.
         """
         names = {name for param in self.params for name in param.opts}
-        for word in args:
+        for word in map(str, args):  # a program may give paths
             if word == "--":
                 break
             if word[:1] == "-" and word[:2] in names and f"-{word.partition('=')[0]}" in names:
