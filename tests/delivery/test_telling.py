@@ -11,6 +11,9 @@ from delivery.conftest import Receiver, content, make_data
 
 from upload_client import FileChanged, Health, Phase, Progress, Summary, UploadClient
 from upload_client.core.files import STATES
+from upload_client.core.layout import Layout
+from upload_client.core.records import ValidatorInit
+from upload_client.delivery import startup
 from upload_client.index import scan
 from upload_client.reports.state_csv import COLUMNS
 
@@ -143,3 +146,22 @@ def test_why_a_delivery_did_not_begin_is_told_with_what_to_do(delivery, data):
             second.run(reporter=events.append)
     assert events[-1].exit_code == 11
     assert f"unlock --steal {holder.agent_id}" in events[-1].hint
+
+
+@pytest.mark.parametrize(("versions", "is_told"), [({}, False), ({"upload-client": "0.1.0"}, True)])
+def test_a_validator_that_names_no_document_tells_of_a_change_only_if_it_would_have_named_one(
+    monkeypatch, versions, is_told
+):
+    init = ValidatorInit("2026-07-20T12:00:00.000Z", "v", 1, versions=versions)
+    told = []
+    connected = SimpleNamespace(
+        run=SimpleNamespace(notify=told.append),
+        places=SimpleNamespace(control=None, layout=Layout("d", "1", "staging")),
+        history=SimpleNamespace(
+            is_ok=lambda row: True, judges=lambda chosen: [SimpleNamespace(init=init)] * any(chosen)
+        ),
+        ledger=["a.csv"],
+    )
+    monkeypatch.setattr(startup, "sha256_of", lambda *_: "ab" * 32)
+    startup._tell_of_other_expectations(connected)
+    assert [each.code for each in told] == ["expectations_changed"] * is_told

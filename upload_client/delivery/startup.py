@@ -365,7 +365,11 @@ def _tell_of_other_expectations(connected: ConnectedRun) -> None:
     run, places, history = connected.run, connected.places, connected.history
     are_ok = bytes(map(history.is_ok, range(len(connected.ledger))))
     judges = [life.init for life in history.judges(are_ok)]
-    judged_by = {init.expectations_sha256 for init in judges if isinstance(init, records.ValidatorInit)}
+    judged_by = {
+        init.expectations_sha256
+        for init in judges
+        if isinstance(init, records.ValidatorInit) and init.versions  # those of before named no document
+    }
     if not judged_by:
         return
     now: str | None = None
