@@ -92,6 +92,37 @@ def test_every_page_can_be_found_from_the_menu():
     assert listed == {page.relative_to(ROOT / "docs").as_posix() for page in PAGES[1:]}
 
 
+def broken_tables(page: str) -> list[str]:
+    """The lines of a page that look like a table's row, and are not shown as one of as many cells."""
+    lines = page.splitlines()
+    cells = [len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0 for line in lines]
+    heads = [
+        not before.strip() and re.fullmatch(r"\|[\s:|-]+\|", after) is not None
+        for before, after in zip(["", *lines], [*lines[1:], ""], strict=False)
+    ]
+    broken, width, fenced = [], 0, False
+    for line, wide, head in zip(lines, cells, heads, strict=True):
+        fenced ^= line.startswith("```")
+        if fenced or not wide:
+            width = 0
+            continue
+        width = wide if head and not width else width
+        if wide != width:
+            broken.append(line)
+    return broken
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "findings" / "README.md"], ids=lambda page: page.stem)
+def test_each_table_is_shown_as_one(page):
+    assert broken_tables(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_table_that_an_empty_line_cuts_in_two_is_found():
+    assert broken_tables("| a | b |\n|---|---|\n| 1 | 2 |\n\n| 3 | 4 |\n") == ["| 3 | 4 |"]
+    assert broken_tables("text\n| a |\n|---|\n") == ["| a |", "|---|"]
+    assert broken_tables("| a |\n|---|\n| 1 | 2 |\n") == ["| 1 | 2 |"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_what_a_page_links_to_is_there(page):
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
