@@ -537,3 +537,14 @@ def test_what_is_read_in_many_pieces_is_the_same_as_in_one(judge, monkeypatch):
     twice = np.r_[values, 5.0]
     said = judge({"format": "parquet", "columns": [{"name": "x", "unique": True}]}, parquet(x=twice))
     assert said == "column 'x': 5.0 in row 101 is in row 6 already"
+
+
+def test_limits_of_another_century_are_compared_with_nanoseconds(tmp_path):
+    np = pytest.importorskip("numpy")
+    np.save(tmp_path / "a.npy", np.array(["2020-01-01"], "M8[ns]"))
+    size = (tmp_path / "a.npy").stat().st_size
+    limits = "min: 1500-01-01, max: 9999-12-31"
+    document = f"version: 1\ntypes: [{{name: a, files: '*', content: {{format: npy, {limits}}}}}]"
+    (rules,) = load(document.encode(), "a document").types
+    with (tmp_path / "a.npy").open("rb") as file:
+        assert not contents.judge(rules.content, file, size, max_unpacked=10**6).n

@@ -123,6 +123,49 @@ def test_each_bad_file_is_judged_invalid_with_what_is_wrong_and_where(delivery, 
         assert messages[path].count("float32 where float64 is expected") == 2
 
 
+ZARR = """
+version: 1
+types:
+  - name: cubes
+    files: "**/*.zarr/**"
+    content: {format: zarr, arrays: [{name: t, dtype: float32, min: 0, max: 99, complete: true}]}
+"""
+
+
+@pytest.mark.heavy
+def test_of_a_folder_of_zarr_the_chunk_that_is_damaged_missing_or_one_too_many_is_told(delivery, tmp_path):
+    zarr, np = pytest.importorskip("zarr"), pytest.importorskip("numpy")
+    pytest.importorskip("numcodecs")
+    data = tmp_path / "data"
+    group = zarr.open_group(data / "a.zarr", mode="w", zarr_format=3)
+    values = np.arange(90, dtype="f4").reshape(9, 10)
+    values[7, 7] = 1000
+    compressors = zarr.codecs.GzipCodec()
+    group.create_array("t", shape=(9, 10), chunks=(3, 5), dtype="f4", compressors=compressors)[...] = values
+    chunks = data / "a.zarr/t/c"
+    (chunks / "0/0").write_bytes((chunks / "0/0").read_bytes()[:-9])
+    (chunks / "1/1").rename(chunks / "1/2")
+    code, events, said = delivery(ZARR, "--source", data, "--output-dir", tmp_path)
+    assert code == 3, said
+    assert (events[-1]["counts"]["invalid"], events[-1]["counts"]["valid"]) == (4, 4)
+    (dump,) = tmp_path.glob("*.csv")
+    import pandas as pd
+
+    frame = pd.read_csv(dump, dtype=str, keep_default_na=False).set_index("relpath")
+    messages = {path: message for path, message in frame["message"].to_dict().items() if message}
+    assert messages.pop("a.zarr/t/c/2/1") == "array 't': 1000.0 in element [7, 7] is above 99"
+    assert "this chunk is none of its 3 by 2: it lies outside" in messages.pop("a.zarr/t/c/1/2")
+    assert "does not open as zarr: it is cut" in messages.pop("a.zarr/t/c/0/0")
+    ((path, missing),) = messages.items()
+    assert path == "a.zarr/t/zarr.json"
+    assert "1 chunk of 6 is not in the delivery: 'a.zarr/t/c/1/1'" in missing
+    # What is sent again is judged again, and the metadata with what it promises.
+    zarr.open_group(data / "a.zarr")["t"][...] = values.clip(max=99)
+    (chunks / "1/2").unlink()
+    code, _, said = delivery(None, "--source", data, "--output-dir", tmp_path)
+    assert code == 0, said
+
+
 DOCUMENT = """
 version: 1
 delivery:

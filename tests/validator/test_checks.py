@@ -528,3 +528,40 @@ def test_a_chunk_of_nothing_that_is_known_here_is_not_opened_and_said_so(landing
     assert judgement.status == "ok"
     assert "not opened" in judgement.checks[-1]
     assert says in judgement.checks[-1]
+
+
+def by_rules(landing, reader_workers, rules: str) -> Checker:
+    document = f"version: 1\ntypes: [{{name: a, files: '**/*.zarr/**', content: {{format: zarr, {rules}}}}}]"
+    expected = Expected(load(document.encode(), "a document"))
+    listing = Listed("a.zarr/x/.zarray", "a.zarr/x/0", "a.zarr/x/1", "a.zarr/7")
+    return Checker(landing, reader_workers, max_read=10**9, listing=listing, expected=expected)
+
+
+def test_values_of_a_chunk_are_judged_by_the_metadata_above_it_also_when_that_was_sent_again(
+    landing, reader_workers
+):
+    pytest.importorskip("numpy")
+    checker = by_rules(landing, reader_workers, "arrays: [{name: x, max: 7, complete: true}]")
+    chunk = b"".join(n.to_bytes(4, "little") for n in (1, 2, 3, 8))
+    upload = send(landing, "a.zarr/x/1", chunk)
+    assert "a.zarr/x/.zarray, has not arrived" in checker.judge("a.zarr/x/1", upload).message
+    assert checker.judge("a.zarr/x/.zarray", send(landing, "a.zarr/x/.zarray", array(""))).status == "ok"
+    told = checker.judge("a.zarr/x/1", upload)
+    assert (told.status, told.message) == ("failure", "array 'x': 8 in element [7] is above 7")
+    landing.put("a.zarr/x/.zarray", array("", "<f4"))
+    assert checker.judge("a.zarr/x/1", upload).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("others", "status", "says"),
+    [
+        ("allow", "ok", "not opened: it belongs to no array"),
+        ("refuse", "failure", "no such file is expected"),
+    ],
+)
+def test_a_chunk_of_no_array_is_not_opened_or_refused(landing, reader_workers, others, status, says):
+    pytest.importorskip("numpy")
+    checker = by_rules(landing, reader_workers, f"others: {others}")
+    told = checker.judge("a.zarr/7", send(landing, "a.zarr/7", b"1"))
+    assert told.status == status
+    assert says in told.message + told.checks[-1]

@@ -176,9 +176,7 @@ def check(
                 on_undecided=lambda path, reason: undecided.append((path, reason)),
             )
         )
-        packages = check_packages(
-            source, dict(files), follow=follow, complete=not sample, opaque=expected.is_opaque
-        )
+        packages = check_packages(source, dict(files), follow=follow, complete=not sample, expected=expected)
         wrong = with_packages(wrong, packages)
     code = 3 if wrong or delivery else 5 if undecided else 0
     problems = group((path, "invalid", reason, FileCode.CONTENT) for path, reason in sorted(wrong))

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import Findings, NotOpened, Undecided
 from upload_client.expectations.model import Custom
+from upload_client.expectations.packaging import Part
 from upload_client.expectations.packed import Budget, Unpacked
 
 __all__ = ["CHECKS", "LIBRARIES", "Check", "is_installed", "judge"]
@@ -37,6 +38,7 @@ LIBRARIES = {
     "image": "PIL",
     "npy": "numpy",
     "npz": "numpy",
+    "zarr": "numpy",
 }
 """Which library judges what. All are in the extra ``formats``."""
 
@@ -50,7 +52,14 @@ def is_installed(library: str) -> bool:
     return importlib.util.find_spec(library) is not None
 
 
-def judge(content: Any, file: BinaryIO, size: int, *, max_unpacked: int) -> Findings:  # noqa: ANN401 — any content
+def judge(
+    content: Any,  # noqa: ANN401 — any content
+    file: BinaryIO,
+    size: int,
+    *,
+    max_unpacked: int,
+    part: Part | None = None,
+) -> Findings:
     """Judge the content of a file.
 
     Args:
@@ -58,8 +67,10 @@ def judge(content: Any, file: BinaryIO, size: int, *, max_unpacked: int) -> Find
         file: binary and seekable.
         size: of the file, in bytes.
         max_unpacked: bytes that a compressed file may unpack to.
+        part: the part of a folder of Zarr that it is.
 
     Raises:
+        NotOpened: it is of Zarr, was not looked into, and no rule wants that.
         Undecided: it cannot be judged here.
     """
     findings = Findings()
@@ -74,8 +85,13 @@ def judge(content: Any, file: BinaryIO, size: int, *, max_unpacked: int) -> Find
             size = unpacked.read_on()
             unpacked.seek(0)
             file = cast("BinaryIO", io.BufferedReader(unpacked, _BLOCK))
-        check(content, file, size, findings)
+        if name == "zarr":
+            check(content, file, size, findings, part, Budget(max_unpacked))
+        else:
+            check(content, file, size, findings)
     except NotOpened as error:
+        if name == "zarr":
+            raise
         findings.add("", f"it does not open as {name}: {error}")
     except (Undecided, MemoryError):
         raise
@@ -140,6 +156,10 @@ def _judge_of(name: str) -> Callable[..., None]:
             from upload_client.expectations.formats.arrays import judge_npy  # noqa: PLC0415
 
             return judge_npy
+        case "zarr":
+            from upload_client.expectations.formats.zarr_rules import judge_zarr  # noqa: PLC0415
+
+            return judge_zarr
         case _:
             from upload_client.expectations.formats.arrays import judge_npz  # noqa: PLC0415
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from upload_client.expectations.model import Expectations
+from upload_client.expectations.packaging import is_chunk
+from upload_client.expectations.packaging.zarr import is_named
 
 __all__ = ["ContentRules", "Expected"]
 
@@ -42,7 +44,12 @@ class Expected:
     def content(self, path: str) -> ContentRules | None:
         """The rules for its content; None: it is opened as what its suffix says, as without a document."""
         number = self.rules.type_of(path)
-        return None if number is None else self._contents[number]
+        rules = None if number is None else self._contents[number]
+        if rules is not None and rules.format == "zarr" and rules.content.others == "allow":
+            # What else lies in such a folder is what its own name says.
+            name = path.rpartition("/")[2]
+            return rules if ".zarr/" not in path or is_chunk(path) or is_named(name) else None
+        return rules
 
     def is_opaque(self, path: str) -> bool:
         """Whether a file is not looked at."""

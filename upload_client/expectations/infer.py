@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -21,8 +21,8 @@ from upload_client.expectations.document import InvalidExpectations, load
 from upload_client.expectations.expected import Expected
 from upload_client.expectations.findings import NotOpened, Undecided
 from upload_client.expectations.lines import flow, scalar
-from upload_client.expectations.packaging import packaging_of
-from upload_client.expectations.seen import SEEN, Seen
+from upload_client.expectations.packaging import Part, is_chunk, metadata_places, packaging_of, part_of
+from upload_client.expectations.seen import SEEN, Seen, ZarrSeen
 from upload_client.expectations.strict_json import begins_as_lines
 from upload_client.support.file_names import on_disk
 
@@ -65,6 +65,7 @@ _MAX_MEMORY = 2 * 1024**3
 _MAX_UNPACKED = 4 * 1024**3
 _TOO_MUCH = f"reading it takes more than {_MAX_MEMORY:,} bytes of memory, which is what a validator has"
 _MAX_SUFFIX = 30
+_MAX_JSON = 32 * 1024 * 1024
 _BLOCK = 256 * 1024
 
 
@@ -113,7 +114,7 @@ def infer(
         if _ZARR not in path:
             groups.setdefault(_suffix(path), []).append((path, size))
     problems: list[str] = []
-    drafts: list[_Draft] = [_Draft("zarr", ["**/*.zarr/**"], of_zarr, None, opens=True)] if of_zarr else []
+    drafts = [_draft_of_zarr(root, of_zarr, problems)] if of_zarr else []
     told(len(of_zarr))
     plain: list[tuple[str, int]] = []
     for suffix, group in sorted(groups.items()):
@@ -151,6 +152,7 @@ def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], opener: O
     except InvalidExpectations as error:
         raise PoorSample(f"no draft can be made of this sample: {error}") from None
     problems = []
+    there = {path for path, _ in sample if _ZARR in path}
     for path, size in sample:
         reason = expected.refusal(path, size)
         rules = expected.content(path)
@@ -158,8 +160,12 @@ def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], opener: O
             reason = _why_not(root / on_disk(path), size, opener(path))
         elif reason is None and rules is not None and rules.format != "opaque":
             try:
+                part = _part(root, path, there) if rules.format == "zarr" else None
                 with (root / on_disk(path)).open("rb") as file, _memory():
-                    reason = str(judge(rules.content, file, size, max_unpacked=_MAX_UNPACKED)) or None
+                    judged = judge(rules.content, file, size, max_unpacked=_MAX_UNPACKED, part=part)
+                    reason = str(judged) or None
+            except NotOpened:
+                continue  # it may be sound
             except (Undecided, OSError, MemoryError) as error:
                 reason = str(error) or _TOO_MUCH
         if reason is not None:
@@ -168,6 +174,12 @@ def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], opener: O
         files = counted(len(problems), "file")
         lead = f"{files} of the sample would not pass by the draft"
         raise PoorSample("\n  ".join([lead, *problems[:_MAX_NAMED]]))
+
+
+def _part(root: Path, path: str, there: Container[str]) -> Part | None:
+    """A file of the sample as a part of a folder of Zarr."""
+    place = next((one for one in metadata_places(path) if one in there), "") if is_chunk(path) else ""
+    return part_of(path, place, (root / on_disk(place)).read_bytes() if place else b"")
 
 
 def _why_not(path: Path, size: int, opens: Callable[[BinaryIO, int], object] | None) -> str | None:
@@ -246,8 +258,31 @@ class _Draft:
         seen: Seen | None,
         *,
         opens: bool = False,
+        lines: list[str] | None = None,
     ) -> None:
-        self.name, self.globs, self.files, self.seen, self.opens = name, list(globs), files, seen, opens
+        self.name, self.globs, self.files, self.opens = name, list(globs), files, opens
+        self._seen, self._lines = seen, lines
+
+    def lines(self) -> list[str] | None:
+        """The rules for their content; None: there are none."""
+        return self._lines if self._seen is None else self._seen.lines()
+
+
+def _draft_of_zarr(root: Path, files: Sequence[tuple[str, int]], problems: list[str]) -> _Draft:
+    """The type that folders of Zarr make."""
+    seen = ZarrSeen() if is_installed(LIBRARIES["zarr"]) else None
+    for path, size in files:
+        if seen is None or packaging_of(path) != "Zarr" or size > _MAX_JSON:
+            continue
+        try:
+            seen.read(path, (root / on_disk(path)).read_bytes())
+        except OSError as error:
+            problems.append(for_terminal(f"{path}: {error.strerror or error}"))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            problems.append(for_terminal(f"{path}: it is no metadata of Zarr: {error}"[:200]))
+    return _Draft(
+        "zarr", ["**/*.zarr/**"], files, None, opens=True, lines=None if seen is None else seen.lines()
+    )
 
 
 def _drafts_of(
@@ -345,11 +380,12 @@ def _document(sample: Sequence[tuple[str, int]], drafts: Sequence[_Draft], *, ot
         yield f"    files: {flow(draft.globs) if len(draft.globs) > 1 else scalar(draft.globs[0])}"
         yield f"    # count: {{min: {len(draft.files)}, max: {len(draft.files)}}}  # {many}"
         yield f"    # bytes: {{min: {min(sizes)}, max: {max(sizes)}}}  # of each, in the sample"
-        if draft.seen is None and draft.opens:
+        lines = draft.lines()
+        if lines is None and draft.opens:
             yield "    # without content each is opened as its name says; {format: opaque}: not looked at"
             continue
         yield "    content:"
-        lines = ["format: opaque  # it is not looked at"] if draft.seen is None else draft.seen.lines()
+        lines = ["format: opaque  # it is not looked at"] if lines is None else lines
         yield from (f"      {line}" for line in lines)
     if not drafts:
         yield "  []"

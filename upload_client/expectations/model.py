@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -55,6 +56,8 @@ __all__ = [
     "Sizes",
     "TableSchema",
     "Values",
+    "Zarr",
+    "ZarrArray",
 ]
 
 Scalar = bool | int | float | str | dt.datetime | dt.date
@@ -533,6 +536,46 @@ class Npz(_Mapping):
     others: Policy = "allow"
 
 
+class ZarrArray(_Array):
+    """An array in a folder of Zarr."""
+
+    name: str
+    """Its path from the folder; ``/`` where the folder is the array itself."""
+    required: bool = True
+    complete: bool = False
+    """Whether each of its chunks has to be there; a chunk that is not is the fill value."""
+    missing: Allowed | None = None
+    """Values that stand for a missing one, beside NaN and NaT."""
+    attributes: tuple[Entry, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _without_slashes(cls, name: str) -> str:
+        return name.strip("/")
+
+
+class Zarr(_Mapping):
+    """A folder of Zarr 2 or 3, all files of which are of the type."""
+
+    format: Literal["zarr"]
+    arrays: tuple[ZarrArray, ...] = ()
+    others: Policy = "allow"
+    """Arrays that are not named, and files that belong to none."""
+    attributes: tuple[Entry, ...] = ()
+    """Those of the folder itself."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        twice = _twice(array.name for array in self.arrays)
+        if twice is not None:
+            raise ValueError(f"the array {twice!r} stands there twice")
+        return self
+
+    def array(self, name: str) -> ZarrArray | None:
+        """The rules for an array."""
+        return next((array for array in self.arrays if array.name == name), None)
+
+
 class Opaque(_Mapping):
     """Anything: it is not looked at."""
 
@@ -548,7 +591,8 @@ class Custom(_Content):
 
 
 Content = Annotated[
-    Csv | Parquet | Fits | Asdf | Json | Image | Npy | Npz | Opaque | Custom, Field(discriminator="format")
+    Csv | Parquet | Fits | Asdf | Json | Image | Npy | Npz | Zarr | Opaque | Custom,
+    Field(discriminator="format"),
 ]
 
 

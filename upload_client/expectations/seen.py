@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, BinaryIO
@@ -14,8 +15,9 @@ from typing import Any, BinaryIO
 from upload_client.expectations import strict_json
 from upload_client.expectations.findings import Undecided, shown
 from upload_client.expectations.lines import flow, noted, scalar, text_of
+from upload_client.expectations.packaging import part_of
 
-__all__ = ["SEEN", "Seen"]
+__all__ = ["SEEN", "Seen", "ZarrSeen"]
 
 _MAX_LISTED = 5
 _MAX_KEYS = 100
@@ -616,6 +618,61 @@ class _NumpySeen(Seen):
             lines += ["    required: false"] * (values.n_files < self.n_files)
             lines += [f"    {line}" for line in _array_lines(values)]
         return lines if self._arrays else []
+
+
+class ZarrSeen:
+    """The arrays of folders of Zarr so far, by their metadata."""
+
+    def __init__(self) -> None:
+        self._folders: set[str] = set()
+        self._arrays: dict[str, _Values] = {}
+        self._missing: dict[str, list[Any]] = {}
+
+    def read(self, path: str, data: bytes) -> None:
+        """Learn from one more file with metadata.
+
+        Args:
+            path: of it.
+            data: its content.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: it is none.
+        """
+        from upload_client.expectations.formats.zarr_rules import type_of  # noqa: PLC0415 — not for --help
+
+        part = part_of(path)
+        assert part is not None
+        content = json.loads(data)
+        self._folders.add(path.partition(".zarr/")[0])
+        if part.key == ".zattrs" or content.get("node_type") == "array":
+            attributes = content if part.key == ".zattrs" else content.get("attributes") or {}
+            gap = attributes.get("_FillValue", attributes.get("missing_value"))
+            if isinstance(gap, (int, float)) and not isinstance(gap, bool) and math.isfinite(gap):
+                gaps = self._missing.setdefault(part.array, [])
+                gaps += [gap] * (gap not in gaps)
+        if part.key == ".zarray" or content.get("node_type") == "array":
+            values = self._arrays.setdefault(part.array, _Values())
+            values.n_files += 1
+            values.types.add(type_of(content).name)
+            values.shapes.add(tuple(content["shape"]))
+
+    def lines(self) -> list[str] | None:
+        """The rules, as lines of YAML under ``content:``; None: there are none, or too many."""
+        if not 0 < len(self._arrays) <= _MAX_COLUMNS:
+            return None
+        lines = [
+            "format: zarr",
+            "# others: refuse  # arrays that are not named, files of no array",
+            "arrays:",
+        ]
+        for name, values in sorted(self._arrays.items()):
+            lines.append(f"  - name: {scalar(name or '/')}")
+            lines += ["    required: false"] * (values.n_files < len(self._folders))
+            lines += [f"    {line}" for line in _array_lines(values)]
+            if name in self._missing:
+                lines.append(f"    missing: {flow(self._missing[name])}")
+            lines.append("    # complete: true  # each chunk has to be there; else it is the fill value")
+        return lines
 
 
 SEEN: dict[str, Callable[..., Seen]] = {

@@ -167,6 +167,8 @@ class ValueJudge:
             if kind not in "biufM":
                 self._note("is no number", every, values, first)
                 break
+            if kind == "M" and _is_finer(values.dtype):  # else a limit of another century would be wrapped
+                values = values.astype("M8[us]")
             bound = _comparable(limit, kind)
             if bound is None:
                 self._note(f"is not of the kind of {limit}", every, values, first)
@@ -294,6 +296,11 @@ def _comparable(limit: object, kind: str) -> Any:  # noqa: ANN401 — a number o
             return None
         return np.datetime64(as_moment(limit).replace(tzinfo=None), "us")
     return limit if isinstance(limit, (int, float)) else None
+
+
+def _is_finer(dtype: np.dtype[Any]) -> bool:
+    """Whether moments are finer than microseconds."""
+    return np.datetime_data(dtype)[0] in ("ns", "ps", "fs", "as")
 
 
 def _sized(value: object) -> str | bytes:

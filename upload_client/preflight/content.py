@@ -22,7 +22,7 @@ from upload_client.errors import DeliveryError
 from upload_client.expectations.expected import Expected
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.model import Expectations
-from upload_client.expectations.packaging import MAX_METADATA, metadata_places
+from upload_client.expectations.packaging import MAX_METADATA, is_chunk, metadata_places, part_of
 from upload_client.support.local_file import FileRefused, LocalFile
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
@@ -205,16 +205,22 @@ def _judge(
         rules = expected.content(path)
     if rules is not None:
         if rules.format != "opaque":
-            reader_workers.judge(rules.content, rules.format, size, lambda offset, n: file.read(n, offset))
+            part = None
+            if rules.format == CHUNK:
+                place, metadata = (_metadata(source, path) or ("", b"")) if is_chunk(path) else ("", b"")
+                part = part_of(path, place, metadata)
+            reader_workers.judge(
+                rules.content, rules.format, size, lambda offset, n: file.read(n, offset), part
+            )
         return
     kind = format_of(path)
     if kind is None:
         return
     if kind not in TEXT_FORMATS:
         if missing_library(kind) is None:
-            metadata = _metadata(source, path) if kind == CHUNK else b""
-            if metadata is not None:
-                reader_workers.open(kind, size, lambda offset, n: file.read(n, offset), metadata)
+            found = _metadata(source, path) if kind == CHUNK else ("", b"")
+            if found is not None:
+                reader_workers.open(kind, size, lambda offset, n: file.read(n, offset), found[1])
     else:
         try:
             check_text(kind, cast("io.BufferedReader", io.BufferedReader(_Content(file), _BLOCK)))
@@ -224,13 +230,13 @@ def _judge(
             raise Unreadable(f"it does not open as {kind}: {error}") from None
 
 
-def _metadata(source: DataRoot, chunk: str) -> bytes | None:
-    """The metadata of the array that a file is a chunk of; None: there is none."""
+def _metadata(source: DataRoot, chunk: str) -> tuple[str, bytes] | None:
+    """The metadata of the array that a file is a chunk of, its path and itself; None: there is none."""
     for place in metadata_places(chunk):
         try:
             with source.open(place) as file:
                 size = file.fingerprint.size
-                return file.read(size, 0) if 0 < size <= MAX_METADATA else None
+                return (place, file.read(size, 0)) if 0 < size <= MAX_METADATA else None
         except (OSError, FileRefused):
             continue
     return None

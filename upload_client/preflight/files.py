@@ -334,7 +334,7 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
             sizes,
             follow=follow,
             complete=run.order.transfer_type == "staging",
-            opaque=(lambda _: False) if expected is None else expected.is_opaque,
+            expected=expected,
             on_file=held,
         )
     )

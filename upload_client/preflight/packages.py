@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import filterfalse
 from pathlib import Path
 
 from upload_client.core.accidents import POINTER_BYTES, is_pointer
 from upload_client.core.manifests import bagit_digest
-from upload_client.expectations.findings import shown
+from upload_client.expectations.expected import Expected
+from upload_client.expectations.findings import Undecided, shown
 from upload_client.expectations.packaging import (
     IN_VAIN,
     MAX_MANIFEST,
@@ -116,7 +116,7 @@ def check_packages(
     *,
     follow: bool = False,
     complete: bool = True,
-    opaque: Callable[[str], bool] = lambda _: False,
+    expected: Expected | None = None,
     on_file: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[str, str, bool]]:
     """Hold each manifest against the folder, and look for pointers; files with checksums are read.
@@ -126,7 +126,7 @@ def check_packages(
         files: path and size in bytes of each file of the delivery.
         follow: files may lie outside of `root`, wherever symlinks lead.
         complete: False: this is a part of a delivery, so nothing is missing in it.
-        opaque: whether a file is not looked at, as the receiver says.
+        expected: what is expected of the files.
         on_file: called before each file that is compared.
 
     Yields:
@@ -137,14 +137,20 @@ def check_packages(
     for path in _pointers(source, files):
         yield path, POINTER, False
     listing = _Folder(source, files, complete=complete)
-    for path in filterfalse(opaque, manifests(files)):
+    for path in manifests(files):
+        rules = None if expected is None else expected.content(path)
+        if rules is not None and rules.format == "opaque":
+            continue
         try:
             with source.open(path) as file:
                 size = file.fingerprint.size
                 if size > MAX_MANIFEST:
                     continue  # the validator does not look at it either
                 data = file.read(size, 0) if size else b""
-            judged = judge(path, data, listing, go_on=on_file)
+            content = None if rules is None else rules.content
+            judged = judge(path, data, listing, rules=content, go_on=on_file)
+        except Undecided:
+            continue  # what is not kept is told alone
         except (OSError, FileRefused) as error:
             yield path, f"it cannot be held against the files: {error}", False
             continue

@@ -10,10 +10,14 @@ from upload_client.expectations.findings import NotOpened, Undecided
 from upload_client.expectations.packaging import MAX_METADATA, Listing, NoIndex, metadata_places
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 
-__all__ = ["ArrayMetadata"]
+__all__ = ["ArrayMetadata", "NoArray"]
 
 _KEPT = 64
 """Arrays whose metadata is kept: their chunks mostly come one after the other."""
+
+
+class NoArray(NotOpened):
+    """A file is called as a chunk is, and no metadata of an array is above it in the delivery."""
 
 
 class ArrayMetadata:
@@ -30,15 +34,16 @@ class ArrayMetadata:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, bytes] = OrderedDict()
 
-    def of(self, chunk: str, *, anew: bool = False) -> tuple[bytes, bool]:
-        """The metadata of the array of which a file is a chunk, and whether it was kept from an earlier one.
+    def of(self, chunk: str, *, anew: bool = False) -> tuple[str, bytes, bool]:
+        """The metadata of the array of which a file is a chunk: where it is, itself, whether it was kept.
 
         Args:
             chunk: the path of the file.
             anew: it is fetched though it was before: it may have been sent again.
 
         Raises:
-            NotOpened: there is none.
+            NoArray: there is none.
+            NotOpened: it is too large, or nobody knows the files of the delivery.
             Undecided: it has not arrived yet.
             StoreError: the store cannot be asked.
         """
@@ -46,7 +51,7 @@ class ArrayMetadata:
         with self._lock:
             if place in self._kept and not anew:
                 self._kept.move_to_end(place)
-                return self._kept[place], True
+                return place, self._kept[place], True
         try:
             data = self._landing.get(place, limit=MAX_METADATA).body
         except NotFound:
@@ -58,15 +63,15 @@ class ArrayMetadata:
             self._kept.move_to_end(place)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        return data, False
+        return place, data, False
 
     def _place(self, chunk: str) -> str:
         try:
             for place in metadata_places(chunk):
                 if self._listing is None:
-                    break
+                    raise NotOpened("the files of the delivery are not known")
                 if self._listing.find(place) is not None:
                     return place
         except NoIndex as error:
             raise NotOpened(str(error)) from None
-        raise NotOpened("no metadata of an array of Zarr is above it")
+        raise NoArray("no metadata of an array of Zarr is above it")

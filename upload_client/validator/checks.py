@@ -28,8 +28,11 @@ from upload_client.expectations.packaging import (
     MAX_MANIFEST,
     Judged,
     NoIndex,
+    Part,
+    is_chunk,
     may_promise,
     packaging_of,
+    part_of,
 )
 from upload_client.expectations.packaging import judge as judge_manifest
 from upload_client.s3.bucket import (
@@ -41,7 +44,7 @@ from upload_client.s3.bucket import (
     store_errors,
 )
 from upload_client.s3.wire import Answer, GetObject, HeadObject, seen
-from upload_client.validator.arrays import ArrayMetadata
+from upload_client.validator.arrays import ArrayMetadata, NoArray
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
 from upload_client.validator.opening import CHUNK, format_of, missing_library
 from upload_client.validator.readers import ReaderWorkers
@@ -253,13 +256,14 @@ class Checker:
                 why = self._open_elsewhere(path, announced, reading, content)
             if reading.promises and (content is None or may_promise(path, content)):
                 yield MayWait()
-                judged = self._hold_against_listing(path, announced, content)
+                judged = self._hold_against_listing(path, announced, content, reading.rules)
                 if judged is not None:
                     # What a file was opened as stays the last check.
                     checks.insert(len(checks) if judged.is_held else 0, judged.told)
                     _refuse_promises(judged)
             if why:
-                checks[-1] = f"{format_of(path)} not opened: {why}"
+                name = CHUNK if reading.rules is not None else format_of(path)
+                checks[-1] = f"{name} not opened: {why}"
             if self._refuse_unopened and not (reading.rules is not None and reading.rules.format == "opaque"):
                 _refuse_unopened(checks, why)
             return Judgement("ok", "", found, tuple(checks))
@@ -301,7 +305,11 @@ class Checker:
         return _Reading(kind, kind, None, in_memory, None, promises)
 
     def _hold_against_listing(
-        self, path: str, announced: Upload, content: bytes | bytearray | None
+        self,
+        path: str,
+        announced: Upload,
+        content: bytes | bytearray | None,
+        rules: ContentRules | None,
     ) -> Judged | None:
         """Hold a manifest against the delivery; None: it is no manifest."""
         assert self._listing is not None
@@ -311,7 +319,13 @@ class Checker:
         with _ONE_MANIFEST:  # what one means may take much memory
             data = self._blocks(path, announced, content)(0, announced.size) if announced.size else b""
             try:
-                return judge_manifest(path, data, self._listing, go_on=self._go_on_or_leave)
+                return judge_manifest(
+                    path,
+                    data,
+                    self._listing,
+                    rules=None if rules is None else rules.content,
+                    go_on=self._go_on_or_leave,
+                )
             except NoIndex as error:
                 return Judged(Findings(), f"not held against the delivery: {error}", is_held=False)
 
@@ -387,11 +401,15 @@ class Checker:
         """Have a file opened or judged in a process of its own; say why it was not looked into."""
         blocks = self._blocks(path, announced, content)
         try:
+            if reading.rules is not None and reading.rules.format == CHUNK:
+                return self._judge_zarr(path, reading.rules, announced.size, blocks)
             if reading.rules is not None:
                 rules = reading.rules
                 self._reader_workers.judge(rules.content, rules.format, announced.size, blocks)
             elif reading.kind == CHUNK:
-                return self._open_chunk(path, announced.size, blocks)
+                return self._by_metadata(
+                    path, lambda _, data: self._reader_workers.open(CHUNK, announced.size, blocks, data)
+                )
             elif reading.kind is not None:
                 return self._reader_workers.open(reading.kind, announced.size, blocks)
         except NotOpened as why:
@@ -402,18 +420,33 @@ class Checker:
             raise _Failure(str(error), code) from None
         return None
 
-    def _open_chunk(self, path: str, size: int, blocks: Callable[[int, int], bytes]) -> NotOpened | None:
-        """Have a chunk of Zarr unpacked, as the metadata of its array says."""
-        metadata, was_kept = self._arrays.of(path)
+    def _judge_zarr(
+        self, path: str, rules: ContentRules, size: int, blocks: Callable[[int, int], bytes]
+    ) -> NotOpened | None:
+        """Have a file of a folder of Zarr judged: of a chunk, the metadata of its array says how."""
+
+        def judge(part: Part | None) -> NotOpened | None:
+            return self._reader_workers.judge(rules.content, rules.format, size, blocks, part)
+
+        if not is_chunk(path):
+            return judge(part_of(path))
         try:
-            return self._reader_workers.open(CHUNK, size, blocks, metadata)
+            return self._by_metadata(path, lambda place, data: judge(part_of(path, place, data)))
+        except NoArray:
+            return judge(part_of(path))
+
+    def _by_metadata(self, path: str, do: Callable[[str, bytes], NotOpened | None]) -> NotOpened | None:
+        """Do something with a chunk of Zarr by the metadata of its array: its path, itself."""
+        place, metadata, was_kept = self._arrays.of(path)
+        try:
+            return do(place, metadata)
         except Unreadable:
             if not was_kept:
                 raise
-            again, _ = self._arrays.of(path, anew=True)
+            place, again, _ = self._arrays.of(path, anew=True)
             if again == metadata:
                 raise
-        return self._reader_workers.open(CHUNK, size, blocks, again)
+        return do(place, again)
 
     def _why_skipped(self, kind: str, size: int) -> NotOpened | None:
         if kind in TEXT_FORMATS:

@@ -11,7 +11,8 @@ then the files and folders that a check of the receiver's own may read besides.
 From the validator, one JSON line for each file: ``{"kind": "fits", "size": bytes, "seconds": at most}`` to
 see whether it opens, of a chunk of Zarr with ``"metadata"`` of its array, in base64; or ``{"expected": rules,
 "size": bytes}`` to judge it by the content rules of an expectations document: a class of
-`upload_client.expectations.model`, pickled, in base64.
+`upload_client.expectations.model`, pickled, in base64. Of a folder of Zarr with ``"part": [array, key]`` and
+``"metadata"``, as `upload_client.expectations.packaging.Part` has them.
 (Nothing is unpickled that comes from here.)
 To it, first ``{"can": [attempt, …], "missing": {measure: why}}``: what could be done here that should not,
 and the measures against it that could not be taken. Then, for each file, any number of
@@ -129,10 +130,16 @@ def _content(pickled: str) -> Any:  # noqa: ANN401 — one of many classes
     return pickle.loads(base64.b64decode(pickled))  # noqa: S301 — made by the validator, which this one serves
 
 
-def _judged(expected: str, file: BinaryIO, size: int, max_unpacked: int) -> dict[str, Any]:
+def _judged(order: dict[str, Any], file: BinaryIO, max_unpacked: int) -> dict[str, Any]:
     from upload_client.expectations.content import judge  # noqa: PLC0415 — after the memory is limited
+    from upload_client.expectations.packaging import Part  # noqa: PLC0415 — as above
 
-    findings = judge(_content(expected), file, size, max_unpacked=max_unpacked)
+    part = None
+    if "part" in order:
+        array, key = order["part"]
+        part = Part(array, key, base64.b64decode(order["metadata"]))
+    content = _content(order["expected"])
+    findings = judge(content, file, order["size"], max_unpacked=max_unpacked, part=part)
     return {"opens": False, "why": str(findings)[:_MAX_FINDINGS]} if findings.n else {"opens": True}
 
 
@@ -162,7 +169,7 @@ def _outcome(
 ) -> dict[str, Any]:
     try:
         if "expected" in order:
-            return _judged(order["expected"], file, order["size"], max_unpacked)
+            return _judged(order, file, max_unpacked)
         budget = Budget(max_unpacked, spending or (lambda: None))
         metadata = base64.b64decode(order.get("metadata", ""))
         open_as(order["kind"], file, order["size"], budget, metadata=metadata)

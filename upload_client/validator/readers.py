@@ -25,6 +25,7 @@ from typing import Any, Self
 
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Unable, Undecided
+from upload_client.expectations.packaging import Part
 from upload_client.validator.confinement import ATTEMPTS, environment, forbid_dumps
 from upload_client.validator.content import Unreadable
 from upload_client.validator.places import Places
@@ -135,11 +136,7 @@ class ReaderWorkers:
         order = {"kind": kind, "size": size, "seconds": self._limits.wall_seconds}
         if metadata:
             order["metadata"] = base64.b64encode(metadata).decode("ascii")
-        outcome = self._have(order, f"opening it as {kind}", read)
-        why = for_log(str(outcome.get("not_opened", "")), _MAX_WHY)
-        if not why:
-            return None
-        return LibraryMissing(why) if outcome.get("lacks_library") is True else NotOpened(why)
+        return _why_not_opened(self._have(order, f"opening it as {kind}", read))
 
     def judge(
         self,
@@ -147,7 +144,8 @@ class ReaderWorkers:
         name: str,
         size: int,
         read: Callable[[int, int], bytes],
-    ) -> None:
+        part: Part | None = None,
+    ) -> NotOpened | None:
         """Judge a file by an expectations document.
 
         Args:
@@ -155,6 +153,10 @@ class ReaderWorkers:
             name: of the format, for sentences.
             size: of the file, in bytes.
             read: gives n bytes from an offset; what it raises passes through.
+            part: the part of a folder of Zarr that it is.
+
+        Returns:
+            Why a chunk of Zarr was not looked into, where no rule wants that; None else.
 
         Raises:
             Unreadable: it is not as expected, or takes more time or memory than a file may.
@@ -165,7 +167,11 @@ class ReaderWorkers:
         # A JSON Schema may ask for work without end: that is no fault of the file.
         schema = bool(getattr(content, "json_schema", None))
         order = {"expected": expected, "size": size}
-        self._have(order, f"reading it as {name}", read, by="the document's JSON Schema" if schema else "")
+        if part is not None:
+            order["part"] = [part.array, part.key]
+            order["metadata"] = base64.b64encode(part.metadata).decode("ascii")
+        by = "the document's JSON Schema" if schema else ""
+        return _why_not_opened(self._have(order, f"reading it as {name}", read, by=by))
 
     def _have(
         self, order: dict[str, Any], doing: str, read: Callable[[int, int], bytes], *, by: str = ""
@@ -226,6 +232,13 @@ class ReaderWorkers:
         reader = _Reader(self._limits)
         self._pool.tell_of(reader)
         return reader
+
+
+def _why_not_opened(outcome: dict[str, Any]) -> NotOpened | None:
+    why = for_log(str(outcome.get("not_opened", "")), _MAX_WHY)
+    if not why:
+        return None
+    return LibraryMissing(why) if outcome.get("lacks_library") is True else NotOpened(why)
 
 
 class _Pool:

@@ -19,7 +19,7 @@ from upload_client.expectations.model import PLAIN_TYPES, Array, Npy, Npz
 from upload_client.expectations.packed import Budget
 from upload_client.expectations.values import ValueJudge, check_shape, index_place, is_of_type
 
-__all__ = ["MAX_MEMBERS", "headers", "judge_npy", "judge_npz", "members", "open_npy", "read_header"]
+__all__ = ["MAX_MEMBERS", "headers", "judge_npy", "judge_npz", "members", "open_npy", "plain", "read_header"]
 
 MAX_MEMBERS = 10_000
 _PIECE = 8 * 1024 * 1024
@@ -143,21 +143,22 @@ def headers(file: BinaryIO, *, packed: bool) -> Iterator[tuple[str, str, tuple[i
     """Name (empty where it has none), plain type and shape of each array."""
     if not packed:
         header = read_header(file)
-        yield "", _plain(header.dtype), header.shape
+        yield "", plain(header.dtype), header.shape
         return
     with members(file) as inside:
         for info in inside.infolist():
             with inside.open(info) as member:
                 header = read_header(cast("BinaryIO", member))
-                yield info.filename.removesuffix(".npy"), _plain(header.dtype), header.shape
+                yield info.filename.removesuffix(".npy"), plain(header.dtype), header.shape
 
 
 _PLAIN = {"S": "string", "U": "string", "M": "timestamp", "m": "duration"}
 
 
-def _plain(dtype: np.dtype[Any]) -> str:
-    plain = _PLAIN.get(dtype.kind) or str(dtype.newbyteorder("="))
-    return plain if plain in PLAIN_TYPES else "any"  # such as structures and float128
+def plain(dtype: np.dtype[Any]) -> str:
+    """The name of a type, as a document says it; ``any`` where it has none."""
+    name = _PLAIN.get(dtype.kind) or str(dtype.newbyteorder("="))
+    return name if name in PLAIN_TYPES else "any"  # such as structures and float128
 
 
 def judge_npy(content: Npy, file: BinaryIO, size: int, findings: Findings) -> None:
@@ -190,7 +191,7 @@ def judge_npz(content: Npz, file: BinaryIO, _size: int, findings: Findings) -> N
 def _judge(rules: Npy | Array, where: str, file: BinaryIO, size: int, findings: Findings) -> None:
     header = read_header(file)
     shape, dtype, fortran = header
-    found = _plain(dtype)
+    found = plain(dtype)
     if not is_of_type(rules.dtype, found):
         findings.add(where, f"{found} where {rules.dtype} is expected")
     if rules.shape is not None:

@@ -11,7 +11,7 @@ import importlib
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from upload_client.core.digests import Digests
@@ -20,7 +20,7 @@ from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.packaging.zarr import array_of
 from upload_client.expectations.packed import INFLATE_ERRORS, MODULES, Budget, Unpacked, inflater
 
-__all__ = ["MAX_CHUNK", "open_chunk"]
+__all__ = ["MAX_CHUNK", "Chunk", "Codecs", "chunks_of", "open_chunk"]
 
 MAX_CHUNK = 256 * 1024 * 1024
 """Bytes of the largest chunk that is unpacked; a shard may have many of them."""
@@ -37,6 +37,27 @@ _OTHER_SIZE = {"astype", "packbits", "fixedscaleoffset", "quantize", "bitround",
 """Those after which a chunk may have other bytes than its elements take by the type of the array."""
 
 
+Codecs = Sequence[tuple[str, Mapping[str, Any]]]
+"""In the order in which they were applied, each by its name and with its settings."""
+
+
+class Chunk(NamedTuple):
+    """A chunk as it is unpacked; one of many, where they lie in a shard.
+
+    Attributes:
+        origin: of its first element in the file, along each axis.
+        shape: of it.
+        codecs: by which it was packed.
+        data: all of it, bytes or a library's array of these; None: it is not in its shard, so its elements
+            are the fill value.
+    """
+
+    origin: tuple[int, ...]
+    shape: tuple[int, ...]
+    codecs: Codecs
+    data: Any | None
+
+
 class _Unpacker(NamedTuple):
     """The form of a chunk.
 
@@ -49,7 +70,7 @@ class _Unpacker(NamedTuple):
 
     shape: tuple[int, ...]
     due: int | None
-    codecs: Sequence[tuple[str, Mapping[str, Any]]]
+    codecs: Codecs
     budget: Budget
 
 
@@ -61,6 +82,26 @@ def open_chunk(file: BinaryIO, size: int, budget: Budget, metadata: bytes) -> No
         size: of it, in bytes.
         budget: what it may take.
         metadata: of its array, ``.zarray`` or ``zarr.json``.
+
+    Raises:
+        ValueError: it is cut or damaged.
+        NotOpened: it is of a kind that is not known here.
+    """
+    for _ in chunks_of(file, size, budget, metadata):
+        pass
+
+
+def chunks_of(
+    file: BinaryIO, size: int, budget: Budget, metadata: bytes, *, all_of_it: bool = False
+) -> Iterator[Chunk]:
+    """The chunk that a file is, or those of the shard that it is.
+
+    Args:
+        file: binary and seekable.
+        size: of it, in bytes.
+        budget: what it may take.
+        metadata: of its array, ``.zarray`` or ``zarr.json``.
+        all_of_it: also of a large shard; else of such only the places of its chunks are looked at.
 
     Raises:
         ValueError: it is cut or damaged.
@@ -78,12 +119,13 @@ def open_chunk(file: BinaryIO, size: int, budget: Budget, metadata: bytes) -> No
     if not size:
         raise ValueError("it is empty")
     if unpacker.codecs and unpacker.codecs[-1][0] == "sharding_indexed":
-        _unpack_shard(file, size, unpacker, array.item_bytes, whole=size <= _WHOLE)
+        yield from _unpack_shard(file, size, unpacker, array.item_bytes, whole=all_of_it or size <= _WHOLE)
     elif size > MAX_CHUNK:
         raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
     else:
         file.seek(0)
-        _unpack(file.read(size), unpacker)
+        data = _unpack(file.read(size), unpacker)
+        yield Chunk((0,) * len(array.chunk), array.chunk, unpacker.codecs, data)
 
 
 def _codecs_of(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -99,8 +141,8 @@ def _codecs_of(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]
     return [(one["name"].removeprefix("numcodecs."), one.get("configuration") or {}) for one in named]
 
 
-def _unpack(data: Any, unpacker: _Unpacker) -> None:  # noqa: ANN401 — bytes, or an array of a library
-    """Undo all codecs of one chunk, and look at how much comes out."""
+def _unpack(data: Any, unpacker: _Unpacker) -> Any:  # noqa: ANN401 — bytes, or an array of a library
+    """Undo all codecs of one chunk but for the order of its axes, and look at how much comes out."""
     due = unpacker.due
     if due is not None and due > MAX_CHUNK:
         raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
@@ -121,6 +163,7 @@ def _unpack(data: Any, unpacker: _Unpacker) -> None:  # noqa: ANN401 — bytes, 
         raise ValueError(f"it is damaged: it unpacks to {n_bytes:,} bytes where a chunk has {due:,}")
     if n_objects not in (None, math.prod(unpacker.shape)):
         raise ValueError(f"it is damaged: it holds {n_objects:,} elements where a chunk has others")
+    return data
 
 
 def _undone(name: str, how: Mapping[str, Any], data: Any, budget: Budget) -> Any:  # noqa: ANN401 — see above
@@ -199,7 +242,7 @@ def _unpack_shard(
     item_bytes: int | None,
     *,
     whole: bool,
-) -> None:
+) -> Iterator[Chunk]:
     """Look at the index of a shard, and unpack its chunks (v3/codecs/sharding-indexed)."""
     if len(unpacker.codecs) > 1:
         raise NotOpened("its shards are packed again, in a way that is not known here")
@@ -234,7 +277,10 @@ def _unpack_shard(
         offset, count = (
             int.from_bytes(index[at : at + 8], "little") for at in (16 * number, 16 * number + 8)
         )
+        at = _place(number, grid)
+        origin = tuple(one * length for one, length in zip(at, inner, strict=True))
         if offset == count == _NOWHERE:
+            yield Chunk(origin, inner, codecs, None)
             continue
         if offset + count > size:
             raise ValueError(f"it is cut or damaged: chunk {number:,} in it should end behind its end")
@@ -244,6 +290,17 @@ def _unpack_shard(
             raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
         file.seek(offset)
         try:
-            _unpack(file.read(count), one)
+            data = _unpack(file.read(count), one)
         except ValueError as error:
             raise ValueError(f"chunk {number:,} in it: {error}") from None
+        yield Chunk(origin, inner, codecs, data)
+        del data  # not two at once
+
+
+def _place(number: int, grid: Sequence[int]) -> tuple[int, ...]:
+    """The place of a chunk in a grid by its number, the last axis the fastest."""
+    at: list[int] = []
+    for length in reversed(grid):
+        number, one = divmod(number, length)
+        at.append(one)
+    return tuple(reversed(at))

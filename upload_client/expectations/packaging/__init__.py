@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, shown
@@ -25,7 +25,7 @@ from upload_client.expectations.packaging.promises import (
     Promised,
     TooLarge,
 )
-from upload_client.expectations.packaging.zarr import MAX_METADATA, is_chunk, metadata_places
+from upload_client.expectations.packaging.zarr import MAX_METADATA, Part, is_chunk, metadata_places, part_of
 
 __all__ = [
     "IN_VAIN",
@@ -35,6 +35,7 @@ __all__ = [
     "Listed",
     "Listing",
     "NoIndex",
+    "Part",
     "Promise",
     "TooLarge",
     "checksums_of",
@@ -43,6 +44,7 @@ __all__ = [
     "may_promise",
     "metadata_places",
     "packaging_of",
+    "part_of",
     "payloads",
 ]
 
@@ -93,7 +95,12 @@ def may_promise(path: str, data: bytes | bytearray) -> bool:
 
 
 def judge(
-    path: str, data: bytes, listing: Listing, *, go_on: Callable[[], object] = lambda: None
+    path: str,
+    data: bytes,
+    listing: Listing,
+    *,
+    rules: Any = None,  # noqa: ANN401 — of any content
+    go_on: Callable[[], object] = lambda: None,
 ) -> Judged | None:
     """Hold a manifest against the delivery.
 
@@ -101,6 +108,7 @@ def judge(
         path: of it.
         data: its content.
         listing: the delivery.
+        rules: for the content of the file, where a document has some; those for Zarr tell of other files.
         go_on: called before each file; what it raises ends the judging.
 
     Returns:
@@ -120,6 +128,8 @@ def judge(
                 raise TooLarge(f"it promises more than {_MAX_PROMISES:,} files")  # noqa: TRY301 - told below
             go_on()
             tally.add(promise)
+        if packaging == "Zarr" and listing.complete and getattr(rules, "format", "") == "zarr":
+            zarr.hold(path, data, listing, rules, findings, go_on)
     except TooLarge as error:
         told = f"{packaging} manifest not held against the delivery: {error}"
         return Judged(findings, told, is_held=False)

@@ -9,18 +9,43 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from upload_client.expectations.packaging.promises import Listing, Promise, Promised, bounded, wrong
+from upload_client.core.text import counted
+from upload_client.expectations.findings import Findings, shown
+from upload_client.expectations.packaging.promises import (
+    Listing,
+    Promise,
+    Promised,
+    TooLarge,
+    bounded,
+    wrong,
+)
 
-__all__ = ["MAX_METADATA", "Array", "array_of", "is_chunk", "is_named", "metadata_places", "promised"]
+if TYPE_CHECKING:
+    from upload_client.expectations.model import Zarr, ZarrArray
+
+__all__ = [
+    "MAX_METADATA",
+    "Array",
+    "Part",
+    "array_of",
+    "hold",
+    "is_chunk",
+    "is_named",
+    "metadata_places",
+    "part_of",
+    "promised",
+]
 
 MAX_METADATA = 1024 * 1024
 """Bytes of the metadata of an array by which chunks are unpacked."""
 
 MAX_CHUNKS = 100_000
 """Chunks of an array that are looked for; of more the first ones."""
+_MAX_LOOKED_FOR = 1_000_000
+"""The same where a document has rules for them."""
 MAX_IN_VAIN = 10_000
 """So many in a row that are not there end the search."""
 _ALWAYS = 16
@@ -28,10 +53,16 @@ _ALWAYS = 16
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_VALUES = 2_000_000
 _MAX_AXES, _MAX_LENGTH = 64, 2**63
+_MOST_MISSING = 1_000
+"""Chunks that are missing end the search for more of them."""
+_FEW = 3
 _NAMES = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
+_NUMBER = re.compile(r"0|[1-9]\d{0,17}")
 _CHUNK = re.compile(r"c|(?:c\.)?\d+(?:\.\d+)*")
 _DTYPE = re.compile(r"[<>|][biufcmMSUV](\d{1,6})(?:\[.*\])?")
 _DATA_TYPES = re.compile(r"(?:u?int|float|complex)(8|16|32|64|128)|bool|r(\d{1,6})")
+_EIGHT_BYTES = ("numpy.datetime64", "numpy.timedelta64")
+_OF_BYTES = ("null_terminated_bytes", "raw_bytes", "fixed_length_utf32")
 
 
 class Array(NamedTuple):
@@ -65,6 +96,32 @@ class Array(NamedTuple):
             return None
         return math.prod(self.chunk) * self.item_bytes
 
+    def place(self, key: str) -> tuple[int, ...] | None:
+        """The place of a chunk in the grid, by its key; None: no chunk of the array is called so."""
+        lead = self.prefix + self.separator * bool(self.prefix and self.grid)
+        if not key.startswith(lead):
+            return None
+        numbers = key[len(lead) :].split(self.separator) if self.grid else []
+        if not self.grid and key != (self.prefix or "0"):
+            return None
+        if len(numbers) != len(self.grid) or not all(_NUMBER.fullmatch(one) for one in numbers):
+            return None
+        return tuple(map(int, numbers))
+
+
+class Part(NamedTuple):
+    """A file as a part of a folder of Zarr.
+
+    Attributes:
+        array: the path of the array, or group, that it is of, from the folder.
+        key: the rest of its path.
+        metadata: of its array, where it is a chunk; empty: it is none, or no array is above it.
+    """
+
+    array: str
+    key: str
+    metadata: bytes = b""
+
 
 def is_chunk(path: str) -> bool:
     """Whether a file may be a chunk of an array, by its name, in a folder that is called ``….zarr``."""
@@ -79,6 +136,24 @@ def metadata_places(path: str) -> Iterator[str]:
         if folder:
             yield f"{folder}/.zarray"
             yield f"{folder}/zarr.json"
+
+
+def part_of(path: str, place: str = "", metadata: bytes = b"") -> Part | None:
+    """A file as a part of the folder of Zarr that it lies in; None: it lies in none.
+
+    Args:
+        path: of it.
+        place: the path of the metadata of its array, where it is a chunk.
+        metadata: this metadata.
+    """
+    top, folder, inner = path.partition(".zarr/")
+    if not folder:
+        return None
+    if not place:
+        array, _, key = inner.rpartition("/")
+        return Part(array, key)
+    above = place.rpartition("/")[0]
+    return Part(above[len(top) + len(folder) :], path[len(above) + 1 :], metadata)
 
 
 def is_named(name: str) -> bool:
@@ -173,14 +248,93 @@ def _third(content: dict[str, Any]) -> Array | None:
         return None
     shape, chunk = content["shape"], grid["configuration"]["chunk_shape"]
     _check_grid(shape, chunk)
-    kind = content["data_type"]
     codecs = [one["name"] if isinstance(one, dict) else one for one in content["codecs"]]
-    match = _DATA_TYPES.fullmatch(kind) if isinstance(kind, str) else None
-    n = None if match is None else int(match[1] or match[2] or 8) // 8
+    n = _item_bytes(content["data_type"])
     usual = "/" if keys["name"] == "default" else "."
     separator = (keys.get("configuration") or {}).get("separator", usual)
     prefix = "c" if keys["name"] == "default" else ""
     return Array(tuple(shape), tuple(chunk), n, codecs != ["bytes"], prefix, separator)
+
+
+def _item_bytes(kind: Any) -> int | None:  # noqa: ANN401 — from metadata
+    """Bytes of an element of a type of version 3; None: nobody can tell."""
+    if isinstance(kind, dict):
+        name, length = kind.get("name"), (kind.get("configuration") or {}).get("length_bytes")
+        if name in _EIGHT_BYTES:
+            return 8
+        return length if name in _OF_BYTES and type(length) is int and 0 < length < _MAX_LENGTH else None
+    match = _DATA_TYPES.fullmatch(kind) if isinstance(kind, str) else None
+    return None if match is None else int(match[1] or match[2] or 8) // 8
+
+
+def hold(
+    path: str, data: bytes, listing: Listing, rules: Zarr, findings: Findings, go_on: Callable[[], object]
+) -> None:
+    """Hold what is expected of a folder of Zarr against the delivery: the arrays and chunks that are there.
+
+    Args:
+        path: of a file with metadata.
+        data: its content, which can be.
+        listing: the delivery, the whole of it.
+        rules: for the folder.
+        findings: get what is wrong.
+        go_on: called now and then; what it raises ends the search.
+
+    Raises:
+        TooLarge: there are more chunks than are looked for.
+        Undecided: the fill value cannot be judged here.
+    """
+    part = part_of(path)
+    if part is None or part.key not in ("zarr.json", ".zarray", ".zgroup"):
+        return
+    folder = path[: -len(part.key)]
+    content = json.loads(data)
+    rule = rules.array(part.array)
+    if not part.array:
+        for one in rules.arrays:
+            there = any(listing.find(f"{folder}{one.name}/{name}") for name in ("zarr.json", ".zarray"))
+            if one.required and one.name and not there:
+                findings.add(f"array {shown(one.name)}", "it is missing")
+    attributes = rule.attributes if rule is not None else () if part.array else rules.attributes
+    if part.key != "zarr.json" and not listing.find(f"{folder}.zattrs"):
+        for entry in attributes:
+            if entry.required:
+                findings.add(f"attribute {shown(entry.key)}", "it is missing")
+    array = None if rule is None or "shape" not in content else array_of(content)
+    if array is None or rule is None or not (rule.complete or rule.judges_values):
+        return
+    n = math.prod(array.grid)
+    if n > _MAX_LOOKED_FOR:
+        raise TooLarge(f"the array has more than {_MAX_LOOKED_FOR:,} chunks")
+    missing: list[str] = []
+    for number, key in enumerate(_keys(array, n)):
+        if number % _MOST_MISSING == 0:
+            go_on()
+        if listing.find(folder + key) is None:
+            missing.append(key)
+            if not rule.complete or len(missing) >= _MOST_MISSING:
+                break
+    if not missing:
+        return
+    where = f"array {shown(part.array or '/')}"
+    if rule.complete:
+        few = ", ".join(shown(folder + key) for key in missing[:_FEW])
+        at_least = "at least " if len(missing) >= _MOST_MISSING else ""
+        chunks = counted(len(missing), "chunk")
+        findings.add(where, f"{at_least}{chunks} of {n:,} {_are(missing)} not in the delivery: {few}")
+    elif (reason := _fill_problem(content, rule)) is not None:
+        key = shown(folder + missing[0])
+        findings.add(where, f"chunk {key} is not in the delivery, and the fill value {reason}")
+
+
+def _are(missing: Sequence[str]) -> str:
+    return "is" if len(missing) == 1 else "are"
+
+
+def _fill_problem(content: dict[str, Any], rule: ZarrArray) -> str | None:
+    from upload_client.expectations.formats.zarr_rules import fill_problem  # noqa: PLC0415 — an extra
+
+    return fill_problem(content, rule)
 
 
 def _of_array(what: str, top: str, array: Array, listing: Listing) -> Promised:
