@@ -19,7 +19,9 @@ from types import SimpleNamespace
 from upload_client.core.few import Few
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
-from upload_client.core.records import Found, LogChain, Segment, Verdict, encode, encode_segment
+from upload_client.core.record_encoding import encode
+from upload_client.core.records import Found, Verdict
+from upload_client.core.segments import LogChain, Segment, encode_segment
 from upload_client.delivery.loop import receive_verdicts
 
 T = "2026-01-02T03:04:05.678Z"

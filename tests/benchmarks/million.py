@@ -32,7 +32,8 @@ from remembering import CONTROL, HIDDEN, LANDING, content_of, etag_of, name_of
 
 from upload_client.core import records
 from upload_client.core.layout import Layout, segment_key
-from upload_client.core.records import LogChain
+from upload_client.core.record_encoding import encode
+from upload_client.core.segments import LogChain, encode_segment
 from upload_client.core.uploads import Upload
 
 DATASET, DELIVERY = "survey", "d1"
@@ -76,7 +77,7 @@ def segments(chain: LogChain, lines: Iterator[bytes], *, client_epoch: int | Non
 
     def segment() -> bytes:
         header = chain.header(agent_id="benchmark", epoch=1, client_epoch=client_epoch)
-        data = records.encode_segment(header, batch)
+        data = encode_segment(header, batch)
         chain.appended(header, data)
         batch.clear()
         return data
@@ -92,10 +93,10 @@ def segments(chain: LogChain, lines: Iterator[bytes], *, client_epoch: int | Non
 
 
 def client_log(n_files: int) -> Iterator[bytes]:
-    yield records.encode(records.Init(AT, 1, "index", hashlib.sha256().hexdigest(), n_files, 0))
+    yield encode(records.Init(AT, 1, "index", hashlib.sha256().hexdigest(), n_files, 0))
     for n in range(n_files):
         size = len(content_of(n))
-        yield records.encode(
+        yield encode(
             records.Transferred(
                 AT, name_of(n), Upload(1, n + 1, size, crc32(n), etag_of(n), mtime_ns=MTIME), 0
             )
@@ -103,10 +104,10 @@ def client_log(n_files: int) -> Iterator[bytes]:
 
 
 def validator_log(n_files: int) -> Iterator[bytes]:
-    yield records.encode(records.ValidatorInit(AT, "benchmark", 2))
+    yield encode(records.ValidatorInit(AT, "benchmark", 2))
     for n in range(n_files):
         found = records.Found(len(content_of(n)), crc32(n), etag_of(n))
-        yield records.encode(
+        yield encode(
             records.Verdict(AT, name_of(n), f"1-{n + 1}", 0, "ok", "", found, ("present", "same", "opens"))
         )
 

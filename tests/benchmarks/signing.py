@@ -26,7 +26,7 @@ from upload_client import Bucket
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.opened import opened_as
 from upload_client.core.receipt import Delivered, IndexNamed, LogTail, ReceiptHead, encode_receipt
-from upload_client.core.records import LogChain
+from upload_client.core.segments import LogChain
 
 PHASES = ("read", "sign", "verify", "verify with key")
 

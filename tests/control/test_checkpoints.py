@@ -12,16 +12,9 @@ from upload_client.control.checkpoints import read_logs, write_checkpoint
 from upload_client.core.checkpoint import Checkpoint, encode_checkpoint
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, segment_key
-from upload_client.core.records import (
-    CheckpointMade,
-    Found,
-    LogChain,
-    Stop,
-    Transferred,
-    Verdict,
-    encode,
-    encode_segment,
-)
+from upload_client.core.record_encoding import encode
+from upload_client.core.records import CheckpointMade, Found, Stop, Transferred, Verdict
+from upload_client.core.segments import LogChain, encode_segment
 from upload_client.core.uploads import Upload
 from upload_client.errors import LogBroken
 

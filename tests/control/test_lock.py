@@ -21,7 +21,7 @@ from upload_client.control.lock import LAST_CHANCE, Lock, epoch_floor
 from upload_client.control.log import LogWriter
 from upload_client.core.layout import Layout
 from upload_client.core.lease import DEFAULT_LEASE, GRACE, MAX_BODY, LockBody, ProcessIdentity
-from upload_client.core.records import LogChain
+from upload_client.core.segments import LogChain
 from upload_client.errors import EpochRefused, Locked, LockLost
 from upload_client.s3.bucket import AnswerLost, Bucket, NotFound, ObjectTooLarge
 

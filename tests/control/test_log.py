@@ -22,10 +22,9 @@ from upload_client.core.records import (
     MAX_SEGMENT,
     Failed,
     Keepalive,
-    LogChain,
     Stop,
-    encode_segment,
 )
+from upload_client.core.segments import LogChain, encode_segment
 from upload_client.errors import LockLost, LogBroken, Superseded
 from upload_client.s3.bucket import AccessDenied, AnswerLost
 

@@ -13,24 +13,21 @@ from hypothesis import strategies as st
 from upload_client.core import checkpoint as module
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
 from upload_client.core.history import PACKED, DeliveryHistory
+from upload_client.core.record_encoding import encode
 from upload_client.core.records import (
     Crash,
     Cursor,
     Found,
     IndexJudged,
     Init,
-    LogChain,
-    Records,
-    Segment,
     SegmentHeader,
     Shutdown,
     Stop,
     Transferred,
     ValidatorInit,
     Verdict,
-    encode,
-    encode_segment,
 )
+from upload_client.core.segments import LogChain, Records, Segment, encode_segment
 from upload_client.core.uploads import Upload, parse_upload_id
 
 T = "2026-01-02T03:04:05.678Z"

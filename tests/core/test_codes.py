@@ -13,7 +13,9 @@ from upload_client.core.codes import FileCode, is_code, todo
 from upload_client.core.exits import ExitCode
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory
+from upload_client.core.record_encoding import encode
 from upload_client.core.resume import Reason
+from upload_client.core.segments import decode_segment, encode_segment
 from upload_client.core.uploads import Upload, kept_mtime
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
@@ -92,15 +94,13 @@ def test_a_code_of_an_odd_form_is_none_and_what_it_stands_beside_is_kept():
         f'{{"kind":"verdict","t":"{AT}","path":"a","upload":"1-0","ask":0,"status":"failure","message":"torn",'
         '"found":null,"checks":[],"code":"\\u001b[2J"}'
     )
-    (verdict,) = records.decode_segment(
-        records.encode_segment(header, [line.encode()]), writer="validator"
-    ).records
+    (verdict,) = decode_segment(encode_segment(header, [line.encode()]), writer="validator").records
     assert (verdict.message, verdict.code) == ("torn", None)
 
 
 def read_back(record, writer):
     header = records.SegmentHeader(1, 0, "agent", 1, None, None if writer == "client" else 1)
-    segment = records.decode_segment(records.encode_segment(header, [records.encode(record)]), writer=writer)
+    segment = decode_segment(encode_segment(header, [encode(record)]), writer=writer)
     return list(segment.records)
 
 
@@ -125,8 +125,8 @@ def test_the_history_keeps_the_code_of_a_verdict():
         (records.Verdict(AT, "a", "1-0", 0, "failure", "torn", None, (), "content"), "validator"),
     ):
         header = records.SegmentHeader(1, 0, "agent", 1, None, None if writer == "client" else 1)
-        data = records.encode_segment(header, [records.encode(record)])
-        segment = records.decode_segment(data, writer=writer)
+        data = encode_segment(header, [encode(record)])
+        segment = decode_segment(data, writer=writer)
         (history.add_client if writer == "client" else history.add_validator)(segment)
     assert history.code(0) == "content"
     assert history.latest("a").code == "content"

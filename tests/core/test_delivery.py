@@ -28,14 +28,13 @@ from upload_client.core.records import (
     IndexJudged,
     Keepalive,
     PassedOver,
-    Records,
-    Segment,
     SegmentHeader,
     Shutdown,
     Stop,
     ValidatorInit,
     Verdict,
 )
+from upload_client.core.segments import Records, Segment
 
 T = "2026-01-02T03:04:05.678Z"
 MINE = 7

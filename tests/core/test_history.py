@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core.history import DeliveryHistory, Life
+from upload_client.core.record_encoding import encode
 from upload_client.core.records import (
     Crash,
     Failed,
@@ -14,18 +15,14 @@ from upload_client.core.records import (
     IndexJudged,
     Init,
     Keepalive,
-    Records,
-    Segment,
     SegmentHeader,
     Shutdown,
     Stop,
     Transferred,
     ValidatorInit,
     Verdict,
-    decode_segment,
-    encode,
-    encode_segment,
 )
+from upload_client.core.segments import Records, Segment, decode_segment, encode_segment
 from upload_client.core.uploads import Upload, parse_upload_id
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
 

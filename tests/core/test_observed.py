@@ -10,16 +10,8 @@ from upload_client.core import observed
 from upload_client.core.files import ClientFile
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import FileState, file_states, last_run, parse_index, tally
-from upload_client.core.records import (
-    Failed,
-    Found,
-    Init,
-    Records,
-    Segment,
-    SegmentHeader,
-    Transferred,
-    Verdict,
-)
+from upload_client.core.records import Failed, Found, Init, SegmentHeader, Transferred, Verdict
+from upload_client.core.segments import Records, Segment
 from upload_client.core.times import milliseconds
 from upload_client.core.uploads import Upload, parse_upload_id
 

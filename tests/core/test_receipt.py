@@ -12,29 +12,22 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from upload_client.core import receipt as module
+from upload_client.core import receipt_reading as module
 from upload_client.core.checksums import encode
 from upload_client.core.ours import is_ours
 from upload_client.core.paths import check_relpath
 from upload_client.core.receipt import (
-    DIFFERENCES,
+    HEAD_BYTES,
     TRAILER_BYTES,
     BadReceipt,
     ClientRun,
     Delivered,
     DeliveredBy,
-    Difference,
     Due,
-    Findings,
     IndexNamed,
     LogTail,
     ReceiptHead,
-    ReceiptReader,
     ValidatorRun,
-    compare_content,
-    compare_listing,
-    compare_receipts,
-    compare_size,
     digest_in_trailer,
     digest_of_files,
     due,
@@ -44,6 +37,16 @@ from upload_client.core.receipt import (
     receipt_name,
     schema_in_head,
 )
+from upload_client.core.receipt_differences import (
+    DIFFERENCES,
+    Difference,
+    Findings,
+    compare_content,
+    compare_listing,
+    compare_receipts,
+    compare_size,
+)
+from upload_client.core.receipt_reading import ReceiptReader
 
 T = "2026-01-02T03:04:05.678Z"
 
@@ -138,7 +141,7 @@ def test_each_schema_is_read_and_says_what_it_can(schema):
     else:
         plain = {"clients": (ClientRun(3, "abcdefghijk"),), "schema_version": 1}
         assert (found, read_file) == (head([file()], **plain), file())
-    assert schema_in_head(data[: module.HEAD_BYTES]) == schema
+    assert schema_in_head(data[:HEAD_BYTES]) == schema
     assert digest_in_trailer(data[-TRAILER_BYTES:]) == digest_of_files([file(**more)], schema)
 
 

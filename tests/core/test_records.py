@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from upload_client.core import forms, records
+from upload_client.core import forms, record_decoding, records
 from upload_client.core.layout import MAX_SHARDS
+from upload_client.core.record_encoding import encode
 from upload_client.core.records import (
     MAX_NESTING,
     MAX_RECORD,
@@ -26,8 +27,6 @@ from upload_client.core.records import (
     IndexJudged,
     Init,
     Keepalive,
-    LogBroken,
-    LogChain,
     MalformedSegment,
     PassedOver,
     SegmentHeader,
@@ -36,10 +35,8 @@ from upload_client.core.records import (
     Transferred,
     ValidatorInit,
     Verdict,
-    decode_segment,
-    encode,
-    encode_segment,
 )
+from upload_client.core.segments import LogBroken, LogChain, decode_segment, encode_segment
 from upload_client.core.text import for_log
 from upload_client.core.times import from_milliseconds, milliseconds, timestamp
 from upload_client.core.uploads import Upload
@@ -420,10 +417,10 @@ def test_a_damaged_usual_line_is_read_as_json_has_it_or_not_at_all(writer, data,
     record = data.draw(TRANSFERREDS if writer == "client" else VERDICTS)
     whole = encode(record).decode()
     damaged = whole[:at] + put_in + whole[at + cut_out :]
-    usual, kinds = records._CLIENT if writer == "client" else records._VALIDATOR
+    usual, kinds = record_decoding.OF_CLIENT if writer == "client" else record_decoding.OF_VALIDATOR
     read = usual(damaged)
     if read is not None:
-        assert records._decode_line(damaged, kinds) == read
+        assert record_decoding.decode_line(damaged, kinds) == read
 
 
 OKS = st.builds(
@@ -473,7 +470,7 @@ def test_a_segment_read_in_one_go_is_what_its_lines_are_by_way_of_json(lines):
     for number, one in enumerate(lines, 2):
         try:
             text = one.decode("utf-8", "surrogateescape")
-            record = records._decode_line(text, records._VALIDATOR_KINDS)
+            record = record_decoding.decode_line(text, record_decoding.VALIDATOR_KINDS)
         except ValueError as error:
             problems.append(f"line {number}: {error}")
         else:
@@ -677,7 +674,7 @@ def test_a_line_that_is_long_in_bytes_but_not_in_letters_is_too_long():
 @pytest.mark.parametrize("record", [VERDICT, TRANSFERRED])
 def test_a_usual_line_must_not_be_longer_than_others(record):
     writer = "client" if record is TRANSFERRED else "validator"
-    usual, _ = records._CLIENT if writer == "client" else records._VALIDATOR
+    usual, _ = record_decoding.OF_CLIENT if writer == "client" else record_decoding.OF_VALIDATOR
     long = line(record, path="a" * (MAX_RECORD + 1)).replace(b": ", b":").replace(b", ", b",").decode()
     assert usual(long) is None
 
@@ -700,8 +697,8 @@ def test_a_line_that_is_hard_to_match_takes_no_longer_than_others():
 
 @pytest.mark.parametrize("inner", ['"]"', '"\\"]"', '"\\\\"', '"\\'])
 def test_where_a_string_ends_is_seen_as_json_sees_it(inner):
-    assert records._nesting("[[" + inner) == 2
-    assert records._nesting("[" + inner + "]") == 1
+    assert record_decoding._nesting("[[" + inner) == 2
+    assert record_decoding._nesting("[" + inner + "]") == 1
 
 
 def test_a_list_of_checks_that_ends_early_is_no_way_into_another_field():

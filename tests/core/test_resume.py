@@ -8,8 +8,9 @@ import pytest
 
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory, PathHistory
-from upload_client.core.records import Found, Records, Segment, SegmentHeader, Transferred, Verdict
+from upload_client.core.records import Found, SegmentHeader, Transferred, Verdict
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, Start, decide, place, place_valid
+from upload_client.core.segments import Records, Segment
 from upload_client.core.uploads import Upload
 
 T = "2026-01-02T03:04:05.678Z"

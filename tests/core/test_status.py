@@ -20,8 +20,6 @@ from upload_client.core.records import (
     Found,
     Init,
     Keepalive,
-    Records,
-    Segment,
     SegmentHeader,
     Shutdown,
     Stop,
@@ -29,6 +27,7 @@ from upload_client.core.records import (
     ValidatorInit,
     Verdict,
 )
+from upload_client.core.segments import Records, Segment
 from upload_client.core.status import (
     DeliveryStatus,
     Evidence,

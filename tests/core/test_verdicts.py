@@ -7,17 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upload_client.core.files import FileLedger
-from upload_client.core.records import (
-    Found,
-    Keepalive,
-    Records,
-    Segment,
-    SegmentHeader,
-    Verdict,
-    decode_segment,
-    encode,
-    encode_segment,
-)
+from upload_client.core.record_encoding import encode
+from upload_client.core.records import Found, Keepalive, SegmentHeader, Verdict
+from upload_client.core.segments import Records, Segment, decode_segment, encode_segment
 from upload_client.core.uploads import Upload
 from upload_client.core.verdicts import (
     _IRREGULAR,

@@ -21,7 +21,8 @@ from upload_client import NothingToDoError
 from upload_client.cli.app import main
 from upload_client.core.checksums import encode
 from upload_client.core.hand_over import HandOver
-from upload_client.core.receipt import Delivered, ReceiptReader, encode_receipt, hashed_name
+from upload_client.core.receipt import Delivered, encode_receipt, hashed_name
+from upload_client.core.receipt_reading import ReceiptReader
 from upload_client.index import scan
 from upload_client.receipts import store, verify
 from upload_client.receipts.store import put_receipt, sha256_of

@@ -15,7 +15,7 @@ from delivery.test_python import client_of
 
 from upload_client.cli.app import main
 from upload_client.core.layout import shard_of
-from upload_client.core.receipt import ReceiptReader
+from upload_client.core.receipt_reading import ReceiptReader
 from upload_client.index import scan
 from upload_client.sandbox import Sandbox
 

@@ -10,15 +10,9 @@ from faults.memory import VirtualClock
 
 from upload_client.aws.pipeline import Started
 from upload_client.core.delivery import ValidatorWatch
-from upload_client.core.records import (
-    LogChain,
-    Record,
-    Segment,
-    Shutdown,
-    ValidatorInit,
-    encode,
-    encode_segment,
-)
+from upload_client.core.record_encoding import encode
+from upload_client.core.records import Record, Shutdown, ValidatorInit
+from upload_client.core.segments import LogChain, Segment, encode_segment
 from upload_client.delivery.validation import Request, Validation
 from upload_client.errors import ValidatorSilent
 from upload_client.s3.bucket import AnswerLost

@@ -21,7 +21,8 @@ from faults.proxy import Exchange, Proxy
 
 from upload_client import Bucket, UploadClient
 from upload_client.control.log import LogReader
-from upload_client.core.records import Segment, Writer
+from upload_client.core.records import Writer
+from upload_client.core.segments import Segment
 from upload_client.events import Event, Message
 from upload_client.index import scan
 from upload_client.sandbox import Request, Sandbox

@@ -23,7 +23,8 @@ from waiting import until
 from upload_client import UploadClient
 from upload_client.control.fence import unlock
 from upload_client.core.layout import Layout, segment_key
-from upload_client.core.records import KEEPALIVE_SECONDS, encode_segment
+from upload_client.core.records import KEEPALIVE_SECONDS
+from upload_client.core.segments import encode_segment
 from upload_client.delivery import finish, startup
 from upload_client.errors import DeliveryError, LockLost, Superseded
 

@@ -31,20 +31,19 @@ from faults.handlers import ANSWERS
 
 from upload_client import Bucket, UploadClient
 from upload_client.core.layout import segment_key
+from upload_client.core.record_encoding import encode
 from upload_client.core.records import (
     Cursor,
     Found,
     Keepalive,
-    LogChain,
     PassedOver,
     Record,
     Shutdown,
     Transferred,
     ValidatorInit,
     Verdict,
-    encode,
-    encode_segment,
 )
+from upload_client.core.segments import LogChain, encode_segment
 from upload_client.core.uploads import Upload
 from upload_client.errors import DeliveryError, LogBroken, PipelineRefused
 

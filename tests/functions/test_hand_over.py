@@ -28,16 +28,9 @@ from upload_client.core.custody import Happened, decode_record
 from upload_client.core.hand_over import HandOver, archived_line
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.receipt import ClientRun, IndexNamed, LogTail, ValidatorRun, encode_receipt
-from upload_client.core.records import (
-    Found,
-    Init,
-    LogChain,
-    Transferred,
-    ValidatorInit,
-    Verdict,
-    encode,
-    encode_segment,
-)
+from upload_client.core.record_encoding import encode
+from upload_client.core.records import Found, Init, Transferred, ValidatorInit, Verdict
+from upload_client.core.segments import LogChain, encode_segment
 from upload_client.core.uploads import Upload
 from upload_client.errors import DeliveryError, Locked, NotComplete, UsageError
 from upload_client.functions.hand_over.removal import Removal, remove_delivery

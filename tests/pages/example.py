@@ -15,14 +15,13 @@ from upload_client.core.records import (
     Failed,
     Found,
     Init,
-    Records,
-    Segment,
     SegmentHeader,
     Stop,
     Transferred,
     ValidatorInit,
     Verdict,
 )
+from upload_client.core.segments import Records, Segment
 from upload_client.core.status import Evidence, status_of
 from upload_client.core.times import timestamp
 from upload_client.core.uploads import Upload, parse_upload_id

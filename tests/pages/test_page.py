@@ -17,7 +17,8 @@ from pages.example import END, HOSTILE, IMG, embedded, made
 
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.observed import FileState, IndexRows
-from upload_client.core.records import Init, Records, Segment, SegmentHeader
+from upload_client.core.records import Init, SegmentHeader
+from upload_client.core.segments import Records, Segment
 from upload_client.core.status import Evidence, Phase, status_of
 from upload_client.reports.html import page as module
 from upload_client.reports.html import render

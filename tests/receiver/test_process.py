@@ -14,7 +14,8 @@ from validator.by_hand import Client
 from upload_client import UploadClient
 from upload_client.cli.receiver import receiver
 from upload_client.core.layout import Layout, shard_of
-from upload_client.core.records import Verdict, decode_segment
+from upload_client.core.records import Verdict
+from upload_client.core.segments import decode_segment
 from upload_client.errors import PipelineRefused, UsageError
 from upload_client.index import scan
 from upload_client.receiver.process import Process

@@ -14,7 +14,8 @@ from upload_client.control.lock import Lock, epoch_floor
 from upload_client.control.log import LogReader
 from upload_client.core.layout import segment_key
 from upload_client.core.lease import LockBody
-from upload_client.core.records import SegmentHeader, encode_segment
+from upload_client.core.records import SegmentHeader
+from upload_client.core.segments import encode_segment
 from upload_client.errors import EpochRefused, LogBroken, UsageError
 from upload_client.receiver.repair import Repair
 from upload_client.validator import ValidatorSettings

@@ -33,7 +33,7 @@ import upload_client.delivery.run as run_module
 import upload_client.delivery.source as source_module
 from upload_client.client import Outcome, UploadClient
 from upload_client.control import fence, lock, log, places, probe
-from upload_client.core import checksums, parts, records
+from upload_client.core import checksums, parts, record_encoding, records, segments
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody, ProcessIdentity
 from upload_client.core.receipt import DeliveredBy
@@ -620,13 +620,13 @@ class World:
             return
         path, seq = self.rng.choice(self.source.paths), header["seq"] + 1
         upload = Upload(epoch, 77, 3, "yH2GHg==", "0" * 32, mtime_ns=1)
-        lines = [records.encode(records.Transferred("2026-01-02T03:04:05.678Z", path, upload, 0))]
+        lines = [record_encoding.encode(records.Transferred("2026-01-02T03:04:05.678Z", path, upload, 0))]
         said = records.SegmentHeader(
             records.VERSION, seq, "revenant", epoch, hashlib.sha256(data).hexdigest()
         )
         key = LAYOUT.root + segment_key(CLIENT_LOG, seq)
         segment = Object.of(
-            records.encode_segment(said, lines if epoch < header["epoch"] else ()), self.store.now
+            segments.encode_segment(said, lines if epoch < header["epoch"] else ()), self.store.now
         )
         self.trace("world", f"a revenant appends {key} in epoch {epoch}")
         self.store.count("revenants")

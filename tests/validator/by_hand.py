@@ -11,18 +11,10 @@ from upload_client.control.log import LogReader
 from upload_client.core import checksums
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.lease import LockBody
-from upload_client.core.records import (
-    Crash,
-    Init,
-    LogChain,
-    Record,
-    Stop,
-    Transferred,
-    Verdict,
-    encode,
-    encode_segment,
-    timestamp,
-)
+from upload_client.core.record_encoding import encode
+from upload_client.core.records import Crash, Init, Record, Stop, Transferred, Verdict
+from upload_client.core.segments import LogChain, encode_segment
+from upload_client.core.times import timestamp
 from upload_client.core.uploads import Upload
 from upload_client.s3.bucket import Bucket
 from upload_client.support.clock import SYSTEM

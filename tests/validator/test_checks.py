@@ -388,7 +388,8 @@ def test_the_suffix_says_what_a_file_should_open_as(path, kind):
 
 
 def test_a_judgement_fits_into_a_record(landing, checker):
-    from upload_client.core.records import Verdict, encode
+    from upload_client.core.record_encoding import encode
+    from upload_client.core.records import Verdict
 
     upload = send(landing, "a.json", b"\xff" * 1000)
     judgement = checker.judge("a.json", upload)

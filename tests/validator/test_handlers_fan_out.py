@@ -16,14 +16,9 @@ from validator.by_hand import AGENT, LAYOUT, Client
 pytest.importorskip("moto")
 
 from upload_client.core.layout import MAX_SHARDS, segment_key
-from upload_client.core.records import (
-    LogChain,
-    Record,
-    Shutdown,
-    ValidatorInit,
-    encode,
-    encode_segment,
-)
+from upload_client.core.record_encoding import encode
+from upload_client.core.records import Record, Shutdown, ValidatorInit
+from upload_client.core.segments import LogChain, encode_segment
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket
 from upload_client.validator import handlers

@@ -13,22 +13,21 @@ from validator.by_hand import LAYOUT, Client, Inline, drive, raw
 from upload_client.control.log import LogReader, LogWriter
 from upload_client.core.layout import segment_key, shard_of
 from upload_client.core.lease import LockBody
+from upload_client.core.record_encoding import encode
 from upload_client.core.records import (
     Cursor,
     Found,
     IndexJudged,
     Init,
     Keepalive,
-    LogChain,
     PassedOver,
     Shutdown,
     Stop,
     Transferred,
     ValidatorInit,
     Verdict,
-    encode,
-    encode_segment,
 )
+from upload_client.core.segments import LogChain, encode_segment
 from upload_client.core.times import milliseconds
 from upload_client.core.uploads import Upload
 from upload_client.errors import Locked, TooManyInvalid

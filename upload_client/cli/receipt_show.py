@@ -16,7 +16,8 @@ from upload_client.core.text import counted, for_terminal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from upload_client.core.receipt import Delivered, ReceiptHead, ReceiptReader
+    from upload_client.core.receipt import Delivered, ReceiptHead
+    from upload_client.core.receipt_reading import ReceiptReader
 
 __all__ = ["show"]
 

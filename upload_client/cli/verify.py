@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from upload_client.control.places import Places
-    from upload_client.core.receipt import Difference, Findings
+    from upload_client.core.receipt_differences import Difference, Findings
     from upload_client.receipts.custody import Custody
     from upload_client.receipts.dating import Dating
     from upload_client.receipts.proof import Proof
@@ -312,7 +312,7 @@ class _Differences:
     """
 
     def __init__(self, *, names_all: bool, as_json: bool, keeps_gone: bool) -> None:
-        from upload_client.core.receipt import Findings  # noqa: PLC0415 # not for --help
+        from upload_client.core.receipt_differences import Findings  # noqa: PLC0415 # not for --help
 
         self.findings = Findings(None if names_all else NAMED)
         self.gone: set[str] = set()
@@ -642,7 +642,7 @@ def _say_result(what: str, n: int, *, as_json: bool, same: str = "as the receipt
 
 
 def _say_differences(findings: Findings, output: Path | None) -> None:
-    from upload_client.core.receipt import DIFFERENCES  # noqa: PLC0415 # not for --help
+    from upload_client.core.receipt_differences import DIFFERENCES  # noqa: PLC0415 # not for --help
     from upload_client.support import figures  # noqa: PLC0415 # not for --help
 
     for kind, n in findings.counts.items():

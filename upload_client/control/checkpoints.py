@@ -23,7 +23,8 @@ from upload_client.core.checkpoint import (
 )
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, shard_in
-from upload_client.core.records import CheckpointMade, LogChain, Segment
+from upload_client.core.records import CheckpointMade
+from upload_client.core.segments import LogChain, Segment
 from upload_client.errors import LogBroken
 from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost
 from upload_client.support.clock import SYSTEM, Clock

@@ -17,7 +17,8 @@ from upload_client.control.store_probe import adopt_profile
 from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.layout import Layout
 from upload_client.core.lease import MAX_BODY, LockBody, WhyRefused, may_unlock
-from upload_client.core.records import LogChain, Stop
+from upload_client.core.records import Stop
+from upload_client.core.segments import LogChain
 from upload_client.core.times import timestamp
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import Bucket, NotFound, ObjectInfo, ObjectTooLarge

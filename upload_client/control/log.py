@@ -1,6 +1,6 @@
 """`LogWriter` and `LogReader`: logs as chains of small objects, appended to by compare-and-append.
 
-What a segment is, and how the chain is checked, is `upload_client.core.records`'s. Here it meets the store:
+What a segment is, and how the chain is checked, is `upload_client.core.segments`'s. Here it meets the store:
 one append in flight, repeated with identical bytes until its fate is known; readers that poll by one LIST.
 """
 
@@ -19,22 +19,19 @@ from dataclasses import dataclass
 
 from upload_client.core.history import Life
 from upload_client.core.layout import segment_key, segment_seq
+from upload_client.core.record_encoding import encode
 from upload_client.core.records import (
     FLUSH_SECONDS,
     MAX_BATCH_BYTES,
     MAX_BATCH_RECORDS,
     MAX_SEGMENT,
-    LogChain,
     MalformedSegment,
     Record,
-    Segment,
     SegmentHeader,
     Writer,
-    decode_segment,
-    encode,
-    encode_segment,
 )
-from upload_client.core.records import LogBroken as ChainBroken
+from upload_client.core.segments import LogBroken as ChainBroken
+from upload_client.core.segments import LogChain, Segment, decode_segment, encode_segment
 from upload_client.errors import DeliveryError, LockLost, LogBroken, Superseded
 from upload_client.s3.bucket import (
     Bucket,

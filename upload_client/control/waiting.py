@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from upload_client.core.layout import Layout, segment_key, segment_seq
-from upload_client.core.records import MAX_SEGMENT, MalformedSegment, ValidatorInit, decode_segment
+from upload_client.core.records import MAX_SEGMENT, MalformedSegment, ValidatorInit
+from upload_client.core.segments import decode_segment
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 
 __all__ = ["find_validator"]

@@ -17,17 +17,9 @@ from typing import Any, Final
 
 from upload_client.core.history import PACKED, DeliveryHistory, Life, validator_number
 from upload_client.core.layout import MAX_SHARDS
-from upload_client.core.records import (
-    IndexJudged,
-    Init,
-    LogChain,
-    SegmentHeader,
-    ValidatorInit,
-    Writer,
-    decode_segment,
-    encode,
-    encode_segment,
-)
+from upload_client.core.record_encoding import encode
+from upload_client.core.records import IndexJudged, Init, SegmentHeader, ValidatorInit, Writer
+from upload_client.core.segments import LogChain, decode_segment, encode_segment
 from upload_client.core.text import for_log
 from upload_client.core.times import from_milliseconds, milliseconds
 from upload_client.core.values import value

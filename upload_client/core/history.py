@@ -26,13 +26,13 @@ from upload_client.core.columns import (
     taken,
 )
 from upload_client.core.opened import opened_as
+from upload_client.core.record_encoding import encode
 from upload_client.core.records import (
     VERSION,
     Crash,
     Failed,
     IndexJudged,
     Init,
-    Segment,
     SegmentHeader,
     Shutdown,
     Stop,
@@ -40,10 +40,8 @@ from upload_client.core.records import (
     ValidatorInit,
     Verdict,
     VerdictStatus,
-    decode_segment,
-    encode,
-    encode_segment,
 )
+from upload_client.core.segments import Segment, decode_segment, encode_segment
 from upload_client.core.text import for_log
 from upload_client.core.times import milliseconds
 from upload_client.core.uploads import Announcements, OkVerdicts, Upload, UploadTable, without

@@ -102,7 +102,7 @@ _EMPTY_ROW: Final = _PACKED.pack(*_NO_UPLOAD, 0, _NO_MTIME, b"", b"", _NO_ETAG, 
 class OkVerdicts:
     """Verdicts as nearly all files get one: `ok`, and an ETag of 32 hexadecimal digits, in columns.
 
-    They are texts as they stood in the log, which `core.records` has checked. No file has two of them.
+    They are texts as they stood in the log, which `core.record_decoding` has checked. No file has two.
 
     Attributes:
         at: when each was judged, UTC with milliseconds.
@@ -148,7 +148,7 @@ NO_VERDICTS: Final = OkVerdicts()
 class Announcements:
     """Announcements as nearly all files get one: of no copy, an ETag of 32 hexadecimal digits; in columns.
 
-    They are texts as they stood in the log, which `core.records` has checked. No file has two of them.
+    They are texts as they stood in the log, which `core.record_decoding` has checked. No file has two.
 
     Attributes:
         at: when each was announced, UTC with milliseconds.

@@ -8,7 +8,8 @@ from typing import Final, Literal, TypeAlias
 from upload_client.core.codes import FileCode
 from upload_client.core.files import FileLedger, State
 from upload_client.core.opened import opened_as
-from upload_client.core.records import Records, Segment, Verdict
+from upload_client.core.records import Verdict
+from upload_client.core.segments import Records, Segment
 from upload_client.core.uploads import Upload, parse_upload_id
 from upload_client.core.values import value
 

@@ -21,7 +21,7 @@ from upload_client.core.receipt import (
     ended_at,
     hashed_name,
 )
-from upload_client.core.records import LogChain
+from upload_client.core.segments import LogChain
 from upload_client.core.text import counted
 from upload_client.delivery import progress
 from upload_client.delivery.final_check import lost, sweep

@@ -18,13 +18,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from upload_client.core import records
+from upload_client.core import records, segments
 from upload_client.core.delivery import ClientEvent, ClientState, Standstill, next_client_state
 from upload_client.core.few import Few
 from upload_client.core.files import FileLedger, TransferType
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.receipt import IndexNamed
-from upload_client.core.records import LogChain
+from upload_client.core.segments import LogChain
 from upload_client.core.store_profile import StoreProfile
 from upload_client.core.text import for_terminal
 from upload_client.core.times import timestamp
@@ -320,7 +320,7 @@ class ConnectedRun:
             self.writer.append_many(lines)
             if any(type(line) is records.Transferred for line in lines):
                 self.announced_in = None
-            self.history.add_client(records.Segment(self.header, records.Records(lines), ""))
+            self.history.add_client(segments.Segment(self.header, segments.Records(lines), ""))
             self.said_at = self.run.clock.monotonic()
 
     def patiently(self, ask: Callable[[], T]) -> T:

@@ -23,7 +23,7 @@ from upload_client.core import records
 from upload_client.core.delivery import Standstill, ValidatorWatch
 from upload_client.core.files import TRANSFER_TYPES, FileLedger
 from upload_client.core.receipt import IndexNamed
-from upload_client.core.records import LogChain
+from upload_client.core.segments import LogChain
 from upload_client.core.store_profile import StoreProfile
 from upload_client.core.text import counted, for_log
 from upload_client.delivery import finish, progress

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from upload_client.aws.pipeline import Started
 from upload_client.control.log import LogReader
 from upload_client.core.delivery import ValidatorWatch, Watch
-from upload_client.core.records import IndexJudged, LogChain, Segment
+from upload_client.core.records import IndexJudged
+from upload_client.core.segments import LogChain, Segment
 from upload_client.errors import NotReachable, PipelineBusy, PipelineRefused, ValidatorSilent
 from upload_client.s3.bucket import AnswerLost, StoreError
 from upload_client.support.clock import Clock

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 from upload_client.core import checksums
 from upload_client.core.attestation import signature_name, timestamp_name
 from upload_client.core.custody import chain_name
-from upload_client.core.receipt import Delivered, ReceiptHead, compare_content, compare_size
+from upload_client.core.receipt import Delivered, ReceiptHead
+from upload_client.core.receipt_differences import compare_content, compare_size
 from upload_client.core.text import for_csv_cell, for_terminal
 from upload_client.errors import UsageError
 from upload_client.receipts.store import open_receipt

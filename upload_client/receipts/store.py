@@ -38,13 +38,13 @@ from upload_client.core.receipt import (
     ClientRun,
     Delivered,
     ReceiptHead,
-    ReceiptReader,
     ValidatorRun,
     digest_in_trailer,
     digest_of_files,
     receipt_name,
     schema_in_head,
 )
+from upload_client.core.receipt_reading import ReceiptReader
 from upload_client.core.records import ValidatorInit
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import (

@@ -1,7 +1,7 @@
 """Holding a receipt against a folder, and against the buckets it speaks of.
 
-What counts as a difference is `upload_client.core.receipt`'s to say. The receipt is read from its file as
-often as that is needed, and never kept as a whole.
+What counts as a difference is `upload_client.core.receipt_differences`' to say. The receipt is read from its
+file as often as that is needed, and never kept as a whole.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ from upload_client.core import checksums
 from upload_client.core.digests import parse
 from upload_client.core.layout import segment_key
 from upload_client.core.ours import is_ours
-from upload_client.core.receipt import (
-    Delivered,
+from upload_client.core.receipt import Delivered, LogTail, ReceiptHead
+from upload_client.core.receipt_differences import (
     Difference,
-    LogTail,
-    ReceiptHead,
     compare_content,
     compare_listing,
     compare_receipts,

@@ -16,7 +16,8 @@ from upload_client.control.log import last_epoch
 from upload_client.core.layout import Layout, segment_key, segment_seq
 from upload_client.core.lease import MAX_BODY, LockBody
 from upload_client.core.object_options import for_control
-from upload_client.core.records import MAX_SEGMENT, MalformedSegment, Stop, decode_segment
+from upload_client.core.records import MAX_SEGMENT, MalformedSegment, Stop
+from upload_client.core.segments import decode_segment
 from upload_client.errors import Locked
 from upload_client.receipts.custody import Recorder
 from upload_client.receipts.signing import open_key, public_key_of_line

@@ -44,12 +44,11 @@ from upload_client.core.records import (
     MAX_SEGMENT,
     VERSION,
     MalformedSegment,
-    Segment,
     Shutdown,
     Stop,
     ValidatorInit,
-    decode_segment,
 )
+from upload_client.core.segments import Segment, decode_segment
 from upload_client.core.text import for_log
 from upload_client.errors import Locked, LockLost, UsageError
 from upload_client.s3 import clients

@@ -2,7 +2,7 @@
 
 The synchronous `Validator.step` does one round of everything that is due; `Validator.run` calls it again
 and again. Judgements are made elsewhere (`judging`). The client's log is hostile input: records come bounded
-and typed out of `upload_client.core.records`, and what they say is checked where it is used.
+and typed out of `upload_client.core.segments`, and what they say is checked where it is used.
 """
 
 from __future__ import annotations
@@ -31,18 +31,17 @@ from upload_client.core.records import (
     IndexJudged,
     Init,
     Keepalive,
-    LogChain,
     PassedOver,
-    Segment,
     Shutdown,
     Stop,
     Transferred,
     ValidatorInit,
     ValidatorRecord,
     Verdict,
-    timestamp,
 )
+from upload_client.core.segments import LogChain, Segment
 from upload_client.core.text import for_log
+from upload_client.core.times import timestamp
 from upload_client.core.uploads import Upload
 from upload_client.core.values import value
 from upload_client.errors import Locked, LockLost, LogBroken, NothingToDoError
