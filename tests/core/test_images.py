@@ -106,6 +106,15 @@ def test_a_list_names_its_manifests(kind):
     assert read_manifest(content, kind) == Manifest(kind, children=(A, B))
 
 
+@pytest.mark.parametrize("kind", LIST_TYPES)
+def test_a_list_may_name_layers_by_themselves_as_a_cache_of_builds_does(kind):
+    manifest, layer = MANIFEST_TYPES[0], "application/vnd.oci.image.layer.v1.tar+zstd"
+    listed = [part(A, mediaType=manifest), part(B, 2, mediaType=layer), part(C, 3, mediaType=layer)]
+    assert read_manifest(text_of(manifests=[*listed, listed[1]]), kind) == Manifest(
+        kind, (Blob(B, 2), Blob(C, 3)), (A,)
+    )
+
+
 @pytest.mark.parametrize(
     "content",
     [

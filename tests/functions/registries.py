@@ -163,7 +163,7 @@ class _Answers(BaseHTTPRequestHandler):
             named = [read["config"], *read["layers"]] if "config" in read else []
             below = read.get("manifests", [])
             if any((repository, one["digest"]) not in mine.blobs for one in named) or any(
-                (repository, one["digest"]) not in mine.manifests for one in below
+                (repository, one["digest"]) not in mine.manifests | mine.blobs for one in below
             ):
                 return self._answer(400, b'{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN"}]}')
             for name in (last, digest_of(body)):

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 import urllib3
-from registries import INDEX, PROGRAM, FakeRegistry, digest_of, real_registry
+from registries import INDEX, OCI, PROGRAM, FakeRegistry, digest_of, real_registry
 
 from upload_client.functions import registry as registries
 from upload_client.functions.ecr import ImageReplicatorHandler
@@ -98,6 +98,39 @@ def test_of_several_architectures_all_are_copied(pair):
     for arch, image in zip((b"amd64", b"arm64"), images, strict=True):
         assert target.manifest("multi", image)
         assert target.blob("multi", digest_of(arch)) == arch
+
+
+def artifact(registry) -> dict:
+    """A bill of materials, as ORAS pushes it: the configuration is empty, the layer no archive."""
+    empty = registry.push_blob("kinds", b"{}") | {"mediaType": "application/vnd.oci.empty.v1+json"}
+    layer = registry.push_blob("kinds", b'{"spdxVersion": "SPDX-2.3"}') | {
+        "mediaType": "application/spdx+json"
+    }
+    about = {"artifactType": "application/spdx+json", "annotations": {"org.opencontainers.image.title": "a"}}
+    return {"schemaVersion": 2, "mediaType": OCI, "config": empty, "layers": [layer], **about}
+
+
+def build_cache(registry) -> dict:
+    """A cache of builds, as BuildKit pushes it: a list whose entries are layers and their description."""
+    layer = registry.push_blob("kinds", b"\x28\xb5\x2f\xfd and so on") | {
+        "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd"
+    }
+    about = registry.push_blob("kinds", b'{"layers": []}') | {
+        "mediaType": "application/vnd.buildkit.cacheconfig.v0"
+    }
+    return {"schemaVersion": 2, "mediaType": INDEX, "manifests": [layer, about]}
+
+
+@pytest.mark.parametrize("make", [artifact, build_cache])
+def test_what_is_no_image_is_copied_as_it_is(pair, make):
+    source, target = pair
+    kept = make(source)
+    digest = source.push_manifest("kinds", make.__name__, kept)
+    answer = copy(f"{source.host}/kinds:{make.__name__}", f"{target.host}/kinds/{make.__name__}", "t")
+    assert answer["image_digest"] == digest
+    assert target.manifest(f"kinds/{make.__name__}", "t") == (digest, kept)
+    for each in kept.get("layers", kept.get("manifests")):
+        assert digest_of(target.blob(f"kinds/{make.__name__}", each["digest"])) == each["digest"]
 
 
 def test_what_is_there_is_not_sent_again(fakes, printed):

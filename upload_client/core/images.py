@@ -134,7 +134,8 @@ class Manifest:
 
     Attributes:
         media_type: its own.
-        blobs: configuration and layers, each once; of a list there are none.
+        blobs: configuration and layers, each once; of a list those that it names itself, as BuildKit's
+            cache does, which has no images in it.
         children: digests of the manifests in a list.
     """
 
@@ -163,13 +164,19 @@ def read_manifest(content: bytes, media_type: str = "") -> Manifest:
     if kind not in MANIFEST_TYPES:
         raise ImageError("the manifest is of no kind that can be copied")
     if kind in LIST_TYPES:
-        children = [_blob(one).digest for one in _list(read, "manifests")]
-        return Manifest(kind, children=tuple(dict.fromkeys(children)))
+        listed = _list(read, "manifests")
+        children = [_blob(one).digest for one in listed if not _is_content(one)]
+        blobs = [_blob(one) for one in listed if _is_content(one)]
+        return Manifest(kind, _each_once(blobs), tuple(dict.fromkeys(children)))
     blobs = [
         _blob(read.get("config")),
         *(_blob(one) for one in _list(read, "layers") if not _is_foreign(one)),
     ]
-    return Manifest(kind, tuple({one.digest: one for one in blobs}.values()))
+    return Manifest(kind, _each_once(blobs))
+
+
+def _each_once(blobs: list[Blob]) -> tuple[Blob, ...]:
+    return tuple({one.digest: one for one in blobs}.values())
 
 
 def _list(read: Mapping[str, Any], name: str) -> list[Any]:
@@ -185,6 +192,12 @@ def _blob(one: object) -> Blob:
     if not isinstance(digest, str) or not is_digest(digest) or type(size) is not int or size < 0:
         raise ImageError("the manifest names something without a digest of SHA-256 and a size")
     return Blob(digest, size)
+
+
+def _is_content(one: object) -> bool:
+    """Whether a list means a layer, and no manifest of one of the kinds that are copied."""
+    kind = one.get("mediaType") if isinstance(one, dict) else None
+    return isinstance(kind, str) and kind not in MANIFEST_TYPES
 
 
 def _is_foreign(one: object) -> bool:
