@@ -88,6 +88,11 @@ def test_a_lock_that_cannot_be_read_is_somebodys():
     error = errors.Locked("D/Y")
     assert str(error) == "D/Y is locked by somebody whose lock cannot be read"
     assert "steal" not in error.hint
+    sample = errors.Locked("D/Y", agent_id="abcdefghijk", host="h", user="u", transfer_type="sample")
+    assert str(sample) == "D/Y is locked for the sample by agent abcdefghijk (u on h)"
+    assert "`upload-client status --sample`" in sample.hint
+    whole = errors.Locked("D/Y", agent_id="abcdefghijk", host="h", user="u", transfer_type="staging")
+    assert str(whole) == "D/Y is locked for the whole delivery by agent abcdefghijk (u on h)"
     nameless = errors.Locked("D/Y", agent_id="abcdefghijk")
     assert str(nameless) == "D/Y is locked by agent abcdefghijk (unknown user on unknown host)"
 

@@ -169,6 +169,7 @@ class Locked(DeliveryError):
         user: the holder's user.
         since: when the holder took the lock, as UTC text; from the holder, so only for people.
         until: when the lock may be taken if the holder does not come back, as UTC text.
+        transfer_type: `staging` or `sample`, where the holder says which it delivers: both share one lock.
     """
 
     exit_code = ExitCode.LOCKED
@@ -182,20 +183,31 @@ class Locked(DeliveryError):
         user: str = "",
         since: str = "",
         until: str = "",
+        transfer_type: str = "",
         why: str = "",
     ) -> None:
         self.delivery, self.agent_id, self.host, self.user = delivery, agent_id, host, user
-        self.since, self.until, self.why = since, until, why
+        self.since, self.until, self.why, self.transfer_type = since, until, why, transfer_type
         holder = f"agent {agent_id} ({user or 'unknown user'} on {host or 'unknown host'})"
-        message = f"{delivery} is locked by {holder if agent_id else 'somebody whose lock cannot be read'}"
+        message = f"{delivery} is locked{_for(transfer_type)} by "
+        message += holder if agent_id else "somebody whose lock cannot be read"
         message += f" since {since}" * bool(since) + f", until {until} at least" * bool(until)
         super().__init__(f"{message}: {why}" if why else message)
-        self.hint = "Wait until that run has ended (`upload-client status` says how far it is)" + (
+        of = " --sample" if transfer_type == "sample" else ""
+        self.hint = f"Wait until that run has ended (`upload-client status{of}` says how far it is)" + (
             f", or until {until} if it has died" if until else ""
         )
         if agent_id:
             self.hint += f"; if you know it is dead: `upload-client unlock --steal {agent_id}`"
         self.hint += "."
+
+
+def _for(transfer_type: str) -> str:
+    if not transfer_type:
+        return ""
+    from upload_client.core.files import TYPE_WORDS  # noqa: PLC0415 # not for --help
+
+    return f" for {TYPE_WORDS[transfer_type]}"
 
 
 class HolderAlive(Locked):

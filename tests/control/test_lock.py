@@ -84,6 +84,28 @@ def test_the_second_is_told_who_has_it_and_until_when(bucket):
     assert body_of(bucket) == holder
 
 
+def test_it_is_told_whether_the_sample_or_the_whole_is_delivered(bucket):
+    lock_of(bucket, identity=ELSEWHERE, transfer_type="sample").acquire(0)
+    assert body_of(bucket).transfer_type == "sample"
+    with pytest.raises(Locked, match="is locked for the sample by agent holder") as refused:
+        lock_of(bucket, "second", transfer_type="staging").acquire(0)
+    assert refused.value.transfer_type == "sample"
+    assert "`upload-client status --sample`" in refused.value.hint
+
+
+def test_only_a_holder_that_says_that_it_delivers_the_other_one_is_passed_over(bucket):
+    one = lock_of(bucket, identity=ELSEWHERE, transfer_type="sample")
+    one.acquire(0)
+    lock_of(bucket, "looks").check_free(besides="sample")
+    for besides in ("staging", None):
+        with pytest.raises(Locked):
+            lock_of(bucket, "looks").check_free(besides=besides)
+    one.release()
+    lock_of(bucket, identity=ELSEWHERE).acquire(0)  # as a version that does not say so
+    with pytest.raises(Locked, match="is locked by agent holder"):
+        lock_of(bucket, "looks").check_free(besides="sample")
+
+
 def test_taking_it_twice_is_taking_it_once(bucket):
     lock = lock_of(bucket)
     assert lock.acquire(0) == lock.acquire(0) == 1

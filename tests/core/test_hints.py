@@ -34,6 +34,14 @@ def test_a_command_in_a_hint_names_the_delivery():
     )
 
 
+def test_the_sample_is_named_once():
+    said = "`upload-client status --sample` says how far it is."
+    assert complete(said, ["--dataset", "d", "--sample"]) == (
+        "`upload-client status --dataset d --sample` says how far it is."
+    )
+    assert complete(said, ["--dataset", "d"]) == complete(said, ["--dataset", "d", "--sample"])
+
+
 @pytest.mark.parametrize(
     "hint",
     [

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from upload_client.core.files import TRANSFER_TYPES
 from upload_client.core.lease import (
     DEFAULT_LEASE,
     GRACE,
@@ -72,6 +73,7 @@ bodies = st.builds(
     refreshed_at=st.text(ascii_words, max_size=12),
     lease_seconds=st.integers(MIN_LEASE, MAX_LEASE),
     clock_ahead=st.none() | st.floats(-1e9, 1e9),
+    transfer_type=st.sampled_from([None, *TRANSFER_TYPES]),
 )
 
 
@@ -228,6 +230,22 @@ def test_odd_details_are_taken_as_unknown():
 )
 def test_a_clock_that_is_ahead_by_an_odd_figure_is_not_known(told, taken_as):
     assert LockBody.decode(encoded(clock_ahead=told)).clock_ahead == taken_as
+
+
+@pytest.mark.parametrize("told", [None, "", "Sample", "both", 1, ["sample"], {}])
+def test_a_lock_that_names_no_transfer_type_is_of_either(told):
+    assert LockBody.decode(encoded(transfer_type=told)).transfer_type is None
+
+
+def test_a_lock_of_a_version_that_names_no_transfer_type_is_read():
+    fields = asdict(HELD)
+    del fields["transfer_type"]
+    assert LockBody.decode(json.dumps(fields).encode()) == HELD
+
+
+def test_refresh_and_release_keep_which_of_the_two_is_delivered():
+    sample = replace(HELD, transfer_type="sample").refreshed(nonce="n2", at="later", clock_ahead=None)
+    assert sample.transfer_type == sample.released(nonce="n3", at="last").transfer_type == "sample"
 
 
 def test_refresh_and_release_keep_who_and_which_epoch_under_a_new_nonce():

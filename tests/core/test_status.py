@@ -297,6 +297,20 @@ def test_a_lock_is_told_with_who_has_it_and_until_when(history):
     assert not found.for_other_type
 
 
+def test_a_lock_that_says_that_it_is_of_the_other_transfer_type_is_believed_before_any_log(history):
+    history.add_client(client(1, Stop(at(5), "complete")))
+    found = status(history, lock(epoch=2, transfer_type="sample"), index=index("a"))
+    assert found.lock is not None
+    assert (found.lock.for_other_type, found.lock.transfer_type) == (True, "sample")
+    assert found.phase is Phase.ENDED
+    assert codes(found) == ["other_type_at_work"]
+    assert "is sending the sample, which shares a lock with the whole delivery" in found.problems[0].what
+    found = status(history, lock(epoch=2, transfer_type="staging"), index=index("a"), other_epoch=2)
+    assert found.lock is not None
+    assert not found.lock.for_other_type
+    assert found.phase is Phase.PREPARING
+
+
 def test_a_lock_of_the_other_transfer_type_says_nothing_of_this_one(history):
     history.add_client(client(1, Stop(at(5), "complete")))
     found = status(history, lock(epoch=2), index=index("a"), other_epoch=2)

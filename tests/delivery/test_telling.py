@@ -142,7 +142,10 @@ def test_why_a_delivery_did_not_begin_is_told_with_what_to_do(delivery, data):
     with client_of(delivery, data) as holder:
         holder.connect()
         events = []
-        with pytest.raises(Exception, match="is locked by"), client_of(delivery, data) as second:
+        with (
+            pytest.raises(Exception, match="is locked for the whole delivery by"),
+            client_of(delivery, data) as second,
+        ):
             second.run(reporter=events.append)
     assert events[-1].exit_code == 11
     assert f"unlock --steal {holder.agent_id}" in events[-1].hint

@@ -25,6 +25,7 @@ from upload_client.control.lock import Lock
 from upload_client.core import checksums
 from upload_client.core.attestation import decode_envelope
 from upload_client.core.custody import Happened, decode_record
+from upload_client.core.files import TransferType
 from upload_client.core.hand_over import HandOver, archived_line
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.receipt import ClientRun, IndexNamed, LogTail, ValidatorRun, encode_receipt
@@ -414,16 +415,27 @@ def test_a_lost_answer_to_the_record_is_no_second_record(
     assert done.record == place.record()
 
 
-def take(place: Place) -> Lock:
-    """Take the lock of the delivery, as a run of the provider does."""
-    lock = Lock(place.control, place.layout.owned, agent_id="provider", lease_seconds=300)
+def take(place: Place, transfer_type: TransferType | None = None) -> Lock:
+    """Take the lock of the delivery, as a run of the provider does; None: as one of an older version."""
+    lock = Lock(
+        *(place.control, place.layout.owned),
+        agent_id="provider",
+        lease_seconds=300,
+        transfer_type=transfer_type,
+    )
     lock.acquire(3)
     return lock
 
 
-def test_while_a_run_of_the_provider_is_at_work_nothing_is_removed(place: Place) -> None:
-    lock = take(place)
-    with pytest.raises(Locked, match="provider"):
+@pytest.mark.parametrize(
+    ("transfer_type", "said"),
+    [("staging", "for the whole delivery by agent provider"), (None, "by agent provider")],
+)
+def test_while_a_run_of_the_provider_is_at_work_nothing_is_removed(
+    place: Place, transfer_type: TransferType | None, said: str
+) -> None:
+    lock = take(place, transfer_type)
+    with pytest.raises(Locked, match=f"D/Y is locked {said}"):
         place.hand_over(remove=True)
     record = place.record()
     assert record is not None  # what is proven is proven
@@ -431,6 +443,35 @@ def test_while_a_run_of_the_provider_is_at_work_nothing_is_removed(place: Place)
     assert place.landed() == FILES
     lock.release()
     assert place.hand_over(remove=True).removed == 4
+
+
+def apart(place: Place) -> None:
+    """Have the sample a landing prefix of its own."""
+    place.layout = replace(place.layout, landing_prefix="{dataset}/{delivery_id}/{transfer_type}/")
+    place.landing = Bucket(place.landing.name, prefix=place.layout.landing, client=place.landing.client)
+    place.land({"a.csv": b"one"}, epoch=4)
+
+
+@pytest.mark.parametrize("how", ["handed over", "withdrawn"])
+def test_a_run_that_sends_the_sample_keeps_no_file_of_the_whole_where_it_lands_elsewhere(
+    place: Place, how: str
+) -> None:
+    apart(place)
+    take(place, "sample")
+    if how == "handed over":
+        assert place.hand_over(remove=True).removed == 1
+    else:
+        _, files, digest, about = read_receipt(place.control, place.layout)
+        job = Removal(place.control, place.landing, place.layout, "withdrawn")
+        assert remove_delivery(job, (about, digest, files), print)[0].n == 1
+    assert place.landed() == {}
+
+
+def test_a_run_that_sends_the_sample_to_the_same_place_keeps_the_files(place: Place) -> None:
+    take(place, "sample")
+    with pytest.raises(Locked, match="for the sample by agent provider"):
+        place.hand_over(remove=True)
+    assert place.landed() == FILES
 
 
 def at_the_removal(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:

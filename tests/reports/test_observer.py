@@ -49,7 +49,7 @@ class World:
         self.bucket.put(segment_key(prefix, header.seq), data)
         chain.appended(header, data)
 
-    def lock(self, state: str = "held", key: str = LAYOUT.owned, epoch: int = 1) -> None:
+    def lock(self, state: str = "held", key: str = LAYOUT.owned, epoch: int = 1, **more) -> None:
         now = self.now()
         body = LockBody(
             agent_id=f"agent{epoch}",
@@ -65,6 +65,7 @@ class World:
             user="maria",
             acquired_at=now,
             refreshed_at=now,
+            **more,
         )
         self.bucket.put(key, body.encode())
 
@@ -239,6 +240,15 @@ def test_a_lock_of_the_sample_is_told_apart(world):
     world.lock(epoch=3)  # not in its log so far: it may be about to begin here
     found = world.look()
     assert (found.phase, found.lock and found.lock.for_other_type) == (Phase.PREPARING, False)
+
+
+def test_a_lock_that_says_whose_it_is_needs_no_look_into_the_other_log(world, monkeypatch):
+    world.plan()
+    world.append("client", Stop(world.now(), "complete"))
+    world.lock(epoch=2, transfer_type="sample")
+    monkeypatch.setattr("upload_client.reports.observer.last_epoch", None)
+    found = world.look()
+    assert (found.phase, found.lock and found.lock.for_other_type) == (Phase.ENDED, True)
 
 
 def test_the_last_receipt_is_found_and_nothing_else_taken_for_one(world):

@@ -105,6 +105,11 @@ def test_it_says_how_far_how_fast_and_who():
     [
         ({"lock": lock("released")}, "free; given back by maria"),
         ({"lock": lock("expired", None)}, "expired, so free to take; held last by maria"),
+        ({"lock": replace(lock(), transfer_type="sample")}, "held for the sample by maria"),
+        (
+            {"lock": replace(lock("expired"), transfer_type="staging")},
+            "free to take; held last for the whole delivery by maria",
+        ),
         ({"lock": lock("unreadable")}, "unreadable, written at 03:04:05"),
         (
             {"run": RunStatus(3, "a", AT, AT, 4.0, "stop", "interrupted", 0.1, 2)},

@@ -266,6 +266,7 @@ def _clean(dataset: str, delivery_id: str, *, sample: bool, profile: str | None,
         places.layout.owned,
         agent_id=new_agent_id(),
         lease_seconds=settings.lease_seconds,
+        transfer_type=places.layout.transfer_type,
     )
     n, ids = 0, set[str]()
     try:

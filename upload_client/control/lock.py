@@ -17,7 +17,7 @@ from typing import Literal
 
 from upload_client.control.identity import current_process, is_running
 from upload_client.control.log import last_epoch
-from upload_client.core.files import TRANSFER_TYPES
+from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.layout import OWNED, Layout, number
 from upload_client.core.lease import (
     MAX_BODY,
@@ -88,6 +88,8 @@ class Lock:
         lease_seconds: How long others wait for a sign of life, 30 to 3,600.
         clock: The machine's.
         identity: Which process this is; None: asked of the machine.
+        transfer_type: Told in the lock: its holder delivers the whole (``staging``) or the ``sample``,
+            which share the client's lock; None: neither is.
 
     Attributes:
         epoch: The fencing number, 0 before the lock is held.
@@ -106,6 +108,7 @@ class Lock:
         lease_seconds: int,
         clock: Clock = SYSTEM,
         identity: ProcessIdentity | None = None,
+        transfer_type: TransferType | None = None,
     ) -> None:
         self._bucket = bucket
         self._key = key
@@ -113,6 +116,7 @@ class Lock:
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._identity = identity or current_process()
+        self._transfer_type = transfer_type
         self._mutex = threading.RLock()
         self._lease: Lease | None = None  # replaced as a whole, so that it can be read without the mutex
         self._body: LockBody | None = None  # the last write that is confirmed
@@ -176,15 +180,18 @@ class Lock:
                 )
             return self.epoch
 
-    def check_free(self) -> None:
+    def check_free(self, *, besides: TransferType | None = None) -> None:
         """Make sure that nobody alive has the lock, and take nothing.
+
+        Args:
+            besides: Of whom it may be held all the same: a holder that says that this is what it delivers.
 
         Raises:
             Locked: Somebody has it.
             StoreError: The store could not be asked.
         """
         found = repeat_while_lost(self._read, self._clock)
-        if found is None:
+        if found is None or (found.body is not None and besides and found.body.transfer_type == besides):
             return
         decision = may_take(found.body, age=found.age, identity=self._identity, is_running=is_running)
         if isinstance(decision, Refuse):
@@ -307,6 +314,7 @@ class Lock:
             refreshed_at=now,
             lease_seconds=self._lease_seconds,
             clock_ahead=self._clock_ahead(),
+            transfer_type=self._transfer_type,
         )
         if not self._write(body, etag):
             raise ConditionalConflict(f"the lock {self._where} was taken at this moment")
@@ -472,6 +480,7 @@ def locked(where: str, refusal: Refuse, date: float) -> Locked:
         user=holder.user,
         since=holder.acquired_at,
         until=until,
+        transfer_type=holder.transfer_type or "",
         why=why,
     )
 

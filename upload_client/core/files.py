@@ -31,6 +31,10 @@ T = TypeVar("T")
 TransferType = Literal["staging", "sample"]
 """`staging` is the whole delivery, `sample` a small one agreed on first."""
 TRANSFER_TYPES: Final[tuple[TransferType, ...]] = get_args(TransferType)
+TYPE_WORDS: Final[Mapping[str, str]] = {"staging": "the whole delivery", "sample": "the sample"}
+"""The transfer types, as a sentence names them."""
+OTHER_TYPE: Final[Mapping[TransferType, TransferType]] = {"staging": "sample", "sample": "staging"}
+"""The transfer type that shares the lock with this one."""
 
 State = Literal["ready", "pending", "failed", "transferring", "done", "valid", "invalid"]
 STATES: Final[tuple[State, ...]] = get_args(State)

@@ -42,6 +42,7 @@ def complete(hint: str, words: Sequence[str], *, line: Callable[[Sequence[str]],
     def completed(command: re.Match[str]) -> str:
         if "--dataset" in command[2]:
             return command[0]
-        return f"`{line(['upload-client', command[1], *place])}{command[2]}`"
+        rest = command[2].replace(" --sample", "") if "--sample" in place else command[2]
+        return f"`{line(['upload-client', command[1], *place])}{rest}`"
 
     return _COMMAND.sub(completed, hint)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any, Literal
 
+from upload_client.core.files import TRANSFER_TYPES, TransferType
 from upload_client.core.text import for_log
 
 __all__ = [
@@ -94,6 +95,9 @@ class LockBody:
     Times are UTC text and only for people; no rule reads them. Where the holder's clock is off by
     more than a minute they are the store's, and `clock_ahead` says by how many seconds that clock was ahead
     at the last refresh: negative where it was behind, None where that is not known.
+
+    `transfer_type` is whether the holder delivers the whole or the sample, which share the client's lock;
+    None where it does not say so: it is of an older version, no client, or one that unlocks.
     """
 
     agent_id: str
@@ -111,6 +115,7 @@ class LockBody:
     refreshed_at: str
     lease_seconds: int = DEFAULT_LEASE
     clock_ahead: float | None = None
+    transfer_type: TransferType | None = None
     version: int = VERSION
 
     @property
@@ -185,10 +190,12 @@ class LockBody:
             refreshed_at=for_log(_text(fields.get("refreshed_at")) or "", _MAX_NAME),
             lease_seconds=_lease_seconds(fields.get("lease_seconds")),
             clock_ahead=_seconds(fields.get("clock_ahead")),
+            transfer_type=_TRANSFER_TYPES.get(_text(fields.get("transfer_type")) or ""),
         )
 
 
 _STATES: dict[str, Literal["held", "released"]] = {"held": "held", "released": "released"}
+_TRANSFER_TYPES: dict[str, TransferType] = {name: name for name in TRANSFER_TYPES}
 
 
 def _no_key_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from upload_client.core.closing import Closed
-from upload_client.core.files import TransferType
+from upload_client.core.files import OTHER_TYPE, TYPE_WORDS, TransferType
 from upload_client.core.hand_over import HandOver
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.lease import GRACE, LockBody
@@ -191,6 +191,7 @@ class LockStatus:
         seconds_left: until then.
         lease_seconds: for how long each refresh holds.
         for_other_type: the holder delivers the other transfer type, which shares the lock.
+        transfer_type: `staging` or `sample`, which it delivers; None: the lock does not say so.
     """
 
     state: Literal["held", "expired", "released", "unreadable"]
@@ -205,6 +206,7 @@ class LockStatus:
     seconds_left: float | None
     lease_seconds: int | None
     for_other_type: bool
+    transfer_type: TransferType | None = None
 
 
 @value
@@ -358,7 +360,7 @@ def status_of(
 ) -> DeliveryStatus:
     """Tell where a delivery stands."""
     history = seen.history
-    lock = None if seen.lock is None else _lock(seen.lock, seen, history)
+    lock = None if seen.lock is None else _lock(seen.lock, seen, history, transfer_type)
     life = None if history is None else history.last_client
     holds = lock is not None and lock.state == "held" and not lock.for_other_type
     at_work = holds and not (life is not None and life.epoch == (lock and lock.epoch) and life.ended)
@@ -511,7 +513,9 @@ def _plain(given: Any) -> Any:  # noqa: ANN401 - any JSON value
     return given
 
 
-def _lock(lock: LockSeen, seen: Evidence, history: DeliveryHistory | None) -> LockStatus:
+def _lock(
+    lock: LockSeen, seen: Evidence, history: DeliveryHistory | None, transfer_type: TransferType
+) -> LockStatus:
     body, left = lock.body, lock.seconds_left
     written = timestamp(lock.written)
     if body is None:
@@ -521,7 +525,11 @@ def _lock(lock: LockSeen, seen: Evidence, history: DeliveryHistory | None) -> Lo
     state: Literal["held", "expired", "released"] = "released"
     if body.state == "held":
         state = "held" if left >= 0 else "expired"
-    mine = history is not None and body.epoch in history.clients
+    if body.transfer_type is not None:
+        for_other = body.transfer_type != transfer_type
+    else:  # of an older version, or of one that unlocks: the logs tell
+        mine = history is not None and body.epoch in history.clients
+        for_other = not mine and body.epoch == seen.other_epoch
     return LockStatus(
         state,
         body.agent_id,
@@ -534,7 +542,8 @@ def _lock(lock: LockSeen, seen: Evidence, history: DeliveryHistory | None) -> Lo
         timestamp(lock.date + left) if state == "held" else None,
         left if state == "held" else None,
         body.lease_seconds,
-        for_other_type=not mine and body.epoch == seen.other_epoch,
+        for_other_type=for_other,
+        transfer_type=body.transfer_type,
     )
 
 
@@ -728,8 +737,8 @@ def _problems(status: DeliveryStatus, seen: Evidence) -> Iterator[Notice]:
         yield Notice(
             "warning",
             "other_type_at_work",
-            f"agent {lock.agent_id} is sending the other part of this delivery (sample or staging):"
-            " both share one lock",
+            f"agent {lock.agent_id} is sending {TYPE_WORDS[OTHER_TYPE[status.transfer_type]]}, which shares"
+            f" a lock with {TYPE_WORDS[status.transfer_type]}",
             "Wait until it has ended.",
         )
     if run is not None:

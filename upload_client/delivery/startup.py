@@ -124,6 +124,7 @@ def take_lock(run: Run, *, refresh: bool = False) -> Lock:
             agent_id=run.order.agent_id,
             lease_seconds=places.settings.lease_seconds,
             clock=run.clock,
+            transfer_type=places.layout.transfer_type,
         )
     lock = run.lock
     if lock.state == "held" and refresh:

@@ -12,6 +12,7 @@ from upload_client.control.probe import probe_store
 from upload_client.control.store_probe import probe_profile
 from upload_client.core import preflight as rules
 from upload_client.core.answers import Meaning
+from upload_client.core.files import TYPE_WORDS
 from upload_client.core.lease import MAX_BODY, LockBody, Take, WhyRefused, WhyTaken, may_take
 from upload_client.core.preflight import Finding
 from upload_client.core.store_profile import Use
@@ -155,7 +156,8 @@ def _lock(places: Places) -> Steps[None]:
     holder = "somebody whose lock cannot be read"
     if body is not None:
         who = f"{body.user or 'unknown user'} on {body.host or 'unknown host'}"
-        holder = f"agent {body.agent_id} ({who}, since {body.acquired_at})"
+        of = "" if body.transfer_type is None else f", for {TYPE_WORDS[body.transfer_type]}"
+        holder = f"agent {body.agent_id} ({who}{of}, since {body.acquired_at})"
     if isinstance(decision, Take):
         found = "free" if decision.why is WhyTaken.RELEASED else f"left by {holder}, whose run has died"
         yield Finding("lock", "ok", found)

@@ -179,7 +179,7 @@ class Process:
 
     def _client(self, client: LockBody | None) -> LockBody | None:
         """The last client, where it has come to this log: `staging` and `sample` share one lock."""
-        if client is None:
+        if client is None or client.transfer_type not in (None, self.layout.transfer_type):
             return None
         here = last_epoch(self._control, self.layout.client_log(), writer="client")
         return client if client.epoch == here else None

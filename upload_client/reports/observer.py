@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from upload_client.control.checkpoints import fold_validators, read_logs
 from upload_client.control.log import LogReader, last_epoch
 from upload_client.core.closing import MAX_CLOSED, Closed
-from upload_client.core.files import ClientFile, TransferType
+from upload_client.core.files import OTHER_TYPE, ClientFile
 from upload_client.core.hand_over import MAX_RECORD, BadRecord, HandOver
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.layout import Layout, number
@@ -48,7 +48,6 @@ __all__ = ["MAX_INDEX", "StatusReporter"]
 
 MAX_INDEX = 2 * 1024 * 1024 * 1024
 """Bytes of an index that is read."""
-_OTHER: dict[TransferType, TransferType] = {"staging": "sample", "sample": "staging"}
 
 
 class StatusReporter:
@@ -241,10 +240,12 @@ class StatusReporter:
     def _epoch_elsewhere(self, lock: LockSeen | None) -> int:
         """The last epoch of the other transfer type, where the lock is not of a run of this one."""
         body = None if lock is None else lock.body
-        if body is None or (self._history is not None and body.epoch in self._history.clients):
+        if body is None or body.transfer_type is not None:  # it says itself whose it is
+            return 0
+        if self._history is not None and body.epoch in self._history.clients:
             return 0
         if self._other[0] != body.epoch or self._other[1] != body.epoch:
-            log = self._layout.client_log(_OTHER[self._layout.transfer_type])
+            log = self._layout.client_log(OTHER_TYPE[self._layout.transfer_type])
             try:
                 epoch = repeat_while_lost(
                     lambda: last_epoch(self._control, log, writer="client"), self._clock

@@ -11,6 +11,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from upload_client.core.files import TYPE_WORDS
 from upload_client.core.observed import LandingSeen
 from upload_client.core.opened import not_opened, sentence
 from upload_client.core.status import DeliveryStatus, LockStatus, Phase, RunStatus, ValidatorStatus
@@ -29,7 +30,6 @@ STYLES: dict[Phase, str] = {
     Phase.LOG_BROKEN: "bold red",
 }
 BAR_WIDTH = 48
-WORDS: dict[str, str] = {"staging": "the whole delivery", "sample": "the sample"}
 
 
 def rows(console: Console, width: int, status: DeliveryStatus, trouble: str = "") -> list[Segments]:
@@ -49,7 +49,10 @@ def screen(status: DeliveryStatus, trouble: str = "") -> RenderableType:
     parts: list[RenderableType] = [
         Text.assemble(
             (f"{status.dataset}/{status.delivery_id}", "bold"),
-            (f"  {status.transfer_type}, {WORDS[status.transfer_type]}; as of {_clock(status.at)}", "dim"),
+            (
+                f"  {status.transfer_type}, {TYPE_WORDS[status.transfer_type]}; as of {_clock(status.at)}",
+                "dim",
+            ),
         ),
         Text(_sentence(status.headline), style=_style(status)),
     ]
@@ -180,11 +183,12 @@ def _lock(lock: LockStatus, today: str) -> Text:
     if lock.state == "released":
         return Text(for_terminal(f"free; given back by {whom} at {_time(lock.refreshed_at, today)}"))
     since = _time(lock.since or "an unknown time", today)
+    of = "" if lock.transfer_type is None else f" for {TYPE_WORDS[lock.transfer_type]}"
     who = f"{whom}, agent {lock.agent_id}, epoch {lock.epoch}, since {since}"
     if lock.state == "expired":
-        return Text(for_terminal(f"expired, so free to take; held last by {who}"), style="yellow")
+        return Text(for_terminal(f"expired, so free to take; held last{of} by {who}"), style="yellow")
     until = f"{_time(lock.until or '', today)} if not refreshed ({figures.duration(lock.seconds_left or 0)})"
-    return Text(for_terminal(f"held by {who}, until {until}"))
+    return Text(for_terminal(f"held{of} by {who}, until {until}"))
 
 
 def _run(run: RunStatus, today: str) -> Text:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -15,6 +15,7 @@ from upload_client.control.identity import new_agent_id
 from upload_client.control.lock import Lock
 from upload_client.core.closing import Closed
 from upload_client.core.custody import CustodyRecord, Happened
+from upload_client.core.files import OTHER_TYPE
 from upload_client.core.hand_over import archived_line
 from upload_client.core.layout import Layout
 from upload_client.core.receipt import ReceiptHead
@@ -36,6 +37,7 @@ __all__ = [
     "Removal",
     "Removed",
     "Why",
+    "check_provider",
     "check_receipt",
     "remove_delivery",
     "remove_named",
@@ -148,6 +150,27 @@ def check_receipt(
         ) from None
 
 
+def check_provider(control: Bucket, layout: Layout, clock: Clock = SYSTEM) -> None:
+    """Make sure that no run of the provider is at work on what lands where this delivery does.
+
+    The sample and the whole share one lock. A run of the other one that says so in it writes nothing here,
+    where each has a landing prefix of its own.
+
+    Args:
+        control: the control bucket, at the delivery's root.
+        layout: which delivery.
+        clock: the machine's.
+
+    Raises:
+        Locked: one is, or may be: its lock cannot be read, or does not say which of the two it delivers.
+        StoreError: the store could not be asked.
+    """
+    other = OTHER_TYPE[layout.transfer_type]
+    apart = replace(layout, transfer_type=other).landing != layout.landing
+    lock = Lock(control, layout.owned, agent_id=new_agent_id(), lease_seconds=LEASE, clock=clock)
+    lock.check_free(besides=other if apart else None)
+
+
 def remove_named(landing: Bucket, files: Sequence[NamedFile], check_held: Callable[[], object]) -> Removed:
     """Delete from landing exactly what a receipt names, each object on its ETag.
 
@@ -257,9 +280,7 @@ def remove_delivery(
         say("closed: nothing more is sent")
         failpoints.reach("between:removal:closed")
         # A run of the provider that began before may be at work still; none begins any more.
-        Lock(
-            job.control, job.layout.owned, agent_id=new_agent_id(), lease_seconds=LEASE, clock=job.clock
-        ).check_free()
+        check_provider(job.control, job.layout, job.clock)
         _check_last(job, head)
         removed = remove_named(job.landing, files, lock.check_held)
         say(f"removed {counted(removed.n, 'file')} from landing")

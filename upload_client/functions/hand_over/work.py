@@ -45,6 +45,7 @@ from upload_client.functions.hand_over.removal import (
     LEASE,
     HandOverRefused,
     NamedFile,
+    check_provider,
     check_receipt,
     remove_named,
     take,
@@ -366,19 +367,13 @@ class _Work:
             HandOverRefused: it was, since the receipt was read, and has written another one.
         """
         job = self._job
-        provider = Lock(
-            *(job.control, job.layout.owned),
-            agent_id=self._agent_id,
-            lease_seconds=LEASE,
-            clock=job.clock,
-        )
-        provider.check_free()
+        check_provider(job.control, job.layout, job.clock)
         before = record
         if record.removing_at is None:
             record, etag = self._write(replace(record, removing_at=self._now()), etag)
         failpoints.reach("between:handover:removing")
         try:
-            provider.check_free()
+            check_provider(job.control, job.layout, job.clock)
             if last_receipt(job.control, job.layout) != key:
                 raise HandOverRefused(
                     "a run of the provider has written another receipt at this moment; nothing was removed",

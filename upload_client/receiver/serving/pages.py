@@ -142,7 +142,13 @@ def _told(state: DeliveryState) -> dict[str, object]:
         "delivery_id": state.delivery_id,
         "client": None
         if lock is None
-        else {"state": lock.state, "epoch": lock.epoch, "since": lock.acquired_at, "seen": lock.refreshed_at},
+        else {
+            "state": lock.state,
+            "epoch": lock.epoch,
+            "transfer_type": lock.transfer_type,
+            "since": lock.acquired_at,
+            "seen": lock.refreshed_at,
+        },
         "validators": state.validators,
         "outcome": state.outcome,
         "problem": state.problem or None,

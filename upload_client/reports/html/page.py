@@ -17,7 +17,7 @@ from importlib.metadata import version
 from importlib.resources import files as resources
 from typing import Any
 
-from upload_client.core.files import State
+from upload_client.core.files import TYPE_WORDS, State
 from upload_client.core.history import DeliveryHistory, Life
 from upload_client.core.observed import SEEN_STATES, FileState, SeenState
 from upload_client.core.ours import PAGE_MARK
@@ -153,14 +153,14 @@ def render(
 
 
 def _head(status: DeliveryStatus, name: str) -> Iterator[str]:
-    kind = "the sample" if status.transfer_type == "sample" else "the whole delivery"
     receipt = ""
     if status.receipt is not None:
         receipt = f'<p class="small">Receipt: <span class="path">{_text(status.receipt.key)}</span></p>'
     grade = _grade(status)
     yield (
         f'<header><p class="soft">Delivery report</p><h1>{_text(name)}</h1>'
-        f'<p class="soft">{kind} ({status.transfer_type}), as of {_moment(status.at)} UTC</p></header>\n'
+        f'<p class="soft">{TYPE_WORDS[status.transfer_type]} ({status.transfer_type}), as of'
+        f" {_moment(status.at)} UTC</p></header>\n"
         f'<div class="outcome {grade}"><svg viewBox="0 0 24 24" fill="none" stroke="currentColor"'
         f' stroke-width="2.5" stroke-linecap="round" aria-hidden="true"><circle cx="12" cy="12" r="11"'
         f' stroke-width="1.5"/>{_MARKS[grade]}</svg>'
