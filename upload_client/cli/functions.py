@@ -30,6 +30,8 @@ _LIMITS = (
     " function), or have it do less at once (max_concurrency); then run it again."
 )
 _METRICS = ("POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_METRICS_DISABLED")
+_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
+_OWN = "upload_client."
 _RESPONSE = ("AWS_LAMBDA_EVENT_RESPONSE_LOCATION",)
 
 
@@ -107,6 +109,9 @@ def handle_lambda_request(
         "DEBUG" if debug else os.environ.get("POWERTOOLS_LOG_LEVEL") or "WARNING"
     )
 
+    if handler.startswith(_OWN):
+        # Else each model has pydantic look through all that is installed; functions of others may want that.
+        os.environ.setdefault(_PLUGINS, "__all__")
     from upload_client.functions.base.context import LocalContext  # noqa: PLC0415 # not for --help
     from upload_client.functions.base.payloads import (  # noqa: PLC0415 # likewise
         check_location,

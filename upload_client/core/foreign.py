@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["HIDDEN", "hide", "is_page", "secrets_of_url", "tamed"]
+__all__ = ["HIDDEN", "hide", "is_page", "secrets_of_url", "tamed", "xml_text"]
 
 HIDDEN: Final = "***"
 """The mark in the place of a secret."""
@@ -79,3 +79,26 @@ def secrets_of_url(url: str) -> frozenset[str]:
     _, _, password = login.partition(":")
     pieces = [login, password, *_SPLITS.split(password)] if password else [login]
     return frozenset(piece for piece in pieces if len(piece) >= _SHORTEST)
+
+
+_ENTITIES: Final = (
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", '"'),
+    ("&#34;", '"'),
+    ("&apos;", "'"),
+    ("&amp;", "&"),
+)
+
+
+def xml_text(text: str) -> str:
+    """The text that stands in an element of XML, with its entities as characters.
+
+    Python's own module for that loads HTTP and mail besides.
+
+    https://www.w3.org/TR/xml/#sec-predefined-ent
+    """
+    if "&" in text:
+        for entity, character in _ENTITIES:
+            text = text.replace(entity, character)
+    return text

@@ -6,7 +6,6 @@ Nothing here reads a clock; every moment comes in as an argument.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 _THOUSANDTHS = tuple(f"{ms:03d}Z" for ms in range(1000))
@@ -60,5 +59,7 @@ def from_http(date: str) -> float:
     Raises:
         ValueError: it is none.
     """
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - loads much, and few ask
+
     read = parsedate_to_datetime(date)
     return (read.replace(tzinfo=UTC) if read.tzinfo is None else read).timestamp()

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import urllib3.exceptions
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from upload_client.s3.trouble import NotTheService
@@ -33,6 +32,8 @@ def watch(client: Any, seconds: float | None = None) -> None:  # noqa: ANN401 - 
         client: any boto3 client, as in `upload_client.s3.clients`.
         seconds: in which a whole answer is there, or it is botocore's `ReadTimeoutError`; None: any.
     """
+    import urllib3.exceptions  # noqa: PLC0415 - who has a client has loaded it
+
     session = client._endpoint.http_session  # noqa: SLF001 - see above
     send = session.send
 

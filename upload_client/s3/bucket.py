@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from itertools import compress, repeat
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import boto3
-
 from upload_client.core import checksums
 from upload_client.core.answers import Meaning
 from upload_client.core.digests import said_by_s3
@@ -23,7 +21,7 @@ from upload_client.core.text import for_log
 from upload_client.core.times import from_http
 from upload_client.core.values import value
 from upload_client.errors import DeliveryError, NotReachable
-from upload_client.s3 import clients, etag_form, listing
+from upload_client.s3 import etag_form, listing
 from upload_client.s3.errors import UploadClientError
 from upload_client.s3.options import use
 from upload_client.s3.request_log import with_request_id
@@ -32,6 +30,7 @@ from upload_client.s3.trouble import Trouble, trouble_of
 from upload_client.support.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
+    import boto3
     import pandas as pd
     from mypy_boto3_s3.client import S3Client
 
@@ -301,7 +300,11 @@ class Bucket:
     ) -> None:
         self.name = name
         self.prefix = prefix
-        self.client: S3Client = client or clients.s3_client(session, read_timeout=_READ_TIMEOUT)
+        if client is None:
+            from upload_client.s3 import clients  # noqa: PLC0415 - loads boto3
+
+            client = clients.s3_client(session, read_timeout=_READ_TIMEOUT)
+        self.client: S3Client = client
         self.options = dict(options or {})
         use(self.client, name, self.options)
 
@@ -491,12 +494,15 @@ class Bucket:
         if page_size is not None:
             options["MaxKeys"] = page_size
         with store_errors(f"LIST {self.prefix}{prefix}"):
-            pages = listing.columns(self.client, Bucket=self.name, Prefix=self.prefix + prefix, **options)
+            pages = self._columns({"Bucket": self.name, "Prefix": self.prefix + prefix, **options})
             for page, entries in pages:
                 # Botocore takes an answer that was cut before its body for an empty listing.
                 if "IsTruncated" not in page:
                     raise AnswerLost(f"LIST {self.prefix}{prefix}: the answer is incomplete")
                 yield page, entries
+
+    def _columns(self, arguments: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], listing.Columns]]:
+        return listing.columns(self.client, **arguments)
 
     def cp(self, source_key: str, destination: Bucket, key: str) -> Stored:
         """Copy an object of at most 5 GiB within S3; its bytes do not come here.

@@ -32,10 +32,9 @@ import time
 from collections.abc import Callable, Generator
 from hashlib import sha256
 from typing import Any, TypeVar
-from xml.sax.saxutils import unescape
 
 from upload_client.core import checksums
-from upload_client.core.foreign import is_page
+from upload_client.core.foreign import is_page, xml_text
 from upload_client.core.forms import is_crc32, is_etag, is_version_id
 from upload_client.core.text import for_log
 from upload_client.s3 import request_log
@@ -50,6 +49,7 @@ from upload_client.s3.wire import (
     GetObject,
     GetRange,
     HeadObject,
+    ListObjectsV2,
     PutObject,
     Sink,
     UploadPart,
@@ -65,7 +65,7 @@ T = TypeVar("T")
 Waits = Generator[int, int, T]
 """Yields what is waited for, is told what has happened (0: for too long, nothing), returns a T."""
 
-Lean = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject | DeleteObject
+Lean = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject | DeleteObject | ListObjectsV2
 
 Turn = Callable[[int], int]
 """Is told how many bytes are to go, waits until some may, and says how many of them: at least one."""
@@ -82,7 +82,13 @@ _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
 _SINGLE = frozenset({b"content-length", b"transfer-encoding", b"etag"})
 _CUT = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
-_METHODS = {GetObject: "GET", GetRange: "GET", HeadObject: "HEAD", DeleteObject: "DELETE"}
+_METHODS = {
+    GetObject: "GET",
+    GetRange: "GET",
+    HeadObject: "HEAD",
+    DeleteObject: "DELETE",
+    ListObjectsV2: "GET",
+}
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: |\r|\Z)")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,6}\Z")
@@ -122,7 +128,9 @@ class Names:
         with self._lock:
             if time.monotonic() - self._at > _ADDRESSES_LAST:
                 try:
-                    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                    # As bytes: of a text Python loads the tables of international names.
+                    asked = host.encode() if host.isascii() else host
+                    answers = socket.getaddrinfo(asked, port, type=socket.SOCK_STREAM)
                 except OSError:
                     if not self._found:
                         raise
@@ -475,6 +483,8 @@ class Connection:
             most, sink = request.most, request.sink
             if sink is not None:
                 sink.begin()
+        elif type(request) is ListObjectsV2 and status == 200:
+            most = request.most
         encoding = headers.get(b"transfer-encoding")
         length = headers.get(b"content-length")
         if encoding is not None:
@@ -651,6 +661,8 @@ def _answer(
             return _found_range(request, status, headers, body)
         if isinstance(request, CopyObject):
             return _copied(headers, body)
+        if isinstance(request, ListObjectsV2):
+            return Answer(status, body=body)
         if isinstance(request, DeleteObject):
             if body:  # S3 says nothing; a page of somebody else does
                 return Answer(0, "MalformedAnswer", "S3 says yes to something else than was asked")
@@ -678,8 +690,8 @@ def _answer(
         return Answer(0, "NotTheService", f"what answered ({status}) is not S3 but {without_secrets(text)}")
     return Answer(
         status,
-        code=unescape(code[1].decode("utf-8", "replace")) if code else "",
-        message=for_log(without_secrets(unescape(message[1].decode("utf-8", "replace")))) if message else "",
+        code=xml_text(code[1].decode("utf-8", "replace")) if code else "",
+        message=for_log(without_secrets(xml_text(message[1].decode("utf-8", "replace")))) if message else "",
         date=headers.get(b"date", b"").decode("latin-1"),
         request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),
         host_id=headers.get(b"x-amz-id-2", b"").decode("latin-1"),
@@ -715,14 +727,14 @@ def _copied(headers: dict[bytes, bytes], body: bytes | bytearray) -> Answer:
         said = message[1].decode("utf-8", "replace") if message else ""
         return Answer(
             500,
-            unescape(code[1].decode("utf-8", "replace")),
-            for_log(without_secrets(unescape(said))),
+            xml_text(code[1].decode("utf-8", "replace")),
+            for_log(without_secrets(xml_text(said))),
             date=headers.get(b"date", b"").decode("latin-1"),
             request_id=request_id,
             host_id=host_id,
         )
     told = {name: value.decode("latin-1") for name, value in _COPIED.findall(body)}
-    etag = unescape(told.get(b"ETag", ""), {"&quot;": '"', "&#34;": '"'}).strip('"')
+    etag = xml_text(told.get(b"ETag", "")).strip('"')
     crc32 = told.get(b"ChecksumCRC32")
     if crc32 is not None and (not is_crc32(crc32) or told.get(b"ChecksumType") == "COMPOSITE"):
         crc32 = None

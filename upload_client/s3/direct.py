@@ -9,6 +9,7 @@ through boto3, whose answer then counts: botocore knows what to do about it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import selectors
 import threading
 from collections import Counter, deque
@@ -67,7 +68,7 @@ class DirectWire:
         deletes: bool = False,
         unsigned_payload: bool = False,
     ) -> None:
-        self.boto = BotoWire(destination, source, options)
+        self._given = destination, source, options
         try:
             self.route = Route(
                 destination, options, source=source, deletes=deletes, unsigned_payload=unsigned_payload
@@ -80,6 +81,11 @@ class DirectWire:
         self.turn: Turn | None = None
         self._closed = threading.Event()
         threading.Thread(target=self._keep_keys_fresh, name="transfer-keys", daemon=True).start()
+
+    @functools.cached_property
+    def boto(self) -> BotoWire:
+        """Boto3, for all that these connections do not carry."""
+        return BotoWire(*self._given)
 
     @property
     def sends_files(self) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,12 +20,13 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError, PaginationError
 
+from upload_client.core.foreign import xml_text
 from upload_client.core.times import milliseconds
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["Columns", "Entry", "columns", "pages", "watch"]
+__all__ = ["Columns", "Entry", "all_pages", "columns", "page", "pages", "read_page", "watch"]
 
 
 _log = logging.getLogger(__name__)
@@ -86,10 +87,21 @@ def pages(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[s
 
 
 def columns(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping[str, Any], Columns]]:  # noqa: ANN401 - as above
+    """Ask for all pages of ListObjectsV2; see `all_pages`."""
+    return all_pages(partial(page, client), arguments)
+
+
+def all_pages(
+    ask: Callable[[dict[str, Any]], Any], arguments: Mapping[str, Any]
+) -> Iterator[tuple[MutableMapping[str, Any], Columns]]:
     """Ask for all pages of ListObjectsV2.
 
     A store that fails at a token of its own (LocalStack 4.14, where it stands for a key that is not ASCII),
     or says there is more and gives none, is asked for what comes after the last key instead, to the end.
+
+    Args:
+        ask: asks for one page, with arguments of botocore's.
+        arguments: of all pages.
 
     Yields:
         Botocore's answer, in which ``Contents`` need not be, and the objects of the page.
@@ -103,7 +115,7 @@ def columns(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping
     by_tokens = True
     while True:
         try:
-            page = _page(client, {**arguments, **following})
+            page = ask({**arguments, **following})
         except ClientError as error:
             if (
                 "ContinuationToken" not in following
@@ -115,7 +127,7 @@ def columns(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping
             _log.warning("a token of this listing is not taken: asked for what comes after the last key")
             by_tokens = False  # each try of another would take seconds
             following = {"StartAfter": last}
-            page = _page(client, {**arguments, **following})
+            page = ask({**arguments, **following})
         found = page.get(_FIELD)
         if found is None:
             entries = page.get("Contents", ())
@@ -142,7 +154,8 @@ def columns(client: S3Client, **arguments: Any) -> Iterator[tuple[MutableMapping
             raise PaginationError(message="a listing has more, and the store does not say where")
 
 
-def _page(client: S3Client, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - with a field of ours
+def page(client: S3Client, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - with a field of ours
+    """Ask botocore for one page; see `all_pages`."""
     before = _wanted.set(True)
     try:
         return client.list_objects_v2(**arguments)
@@ -159,6 +172,31 @@ def _read(
     taken = _take(response_dict["body"])
     if taken is not None:
         response_dict["body"], customized_response_dict[_FIELD] = taken
+
+
+_LISTING: Final = re.compile(
+    r'\s*(?:<\?xml [^<>]*\?>\s*)?<ListBucketResult(?: xmlns="[^"<>]*")?>(.*)</ListBucketResult>\s*', re.DOTALL
+)
+_PLAIN_FIELD: Final = re.compile(r"<([A-Za-z]+)>([^<>]*)</\1>\s*|<[A-Za-z]+\s*/>\s*")
+
+
+def read_page(body: bytes) -> dict[str, Any] | None:
+    """Read an answer as botocore would, as far as `all_pages` asks; None where it is not plain enough."""
+    taken = _take(body)
+    if taken is None and (b"<Contents" in body or not body.isascii() or b"<!" in body):
+        return None
+    rest, found = taken or (body, Columns((), (), (), ()))
+    whole = _LISTING.fullmatch(rest.decode("ascii"))
+    if whole is None or _PLAIN_FIELD.sub("", whole[1]).strip():
+        return None
+    fields = {each[1]: xml_text(each[2]) for each in _PLAIN_FIELD.finditer(whole[1]) if each[1]}
+    if (more := fields.get("IsTruncated")) not in ("true", "false"):
+        return None
+    return {
+        "IsTruncated": more == "true",
+        "NextContinuationToken": fields.get("NextContinuationToken"),
+        _FIELD: found,
+    }
 
 
 def _take(body: bytes) -> tuple[bytes, Columns] | None:

@@ -13,19 +13,26 @@ import functools
 import os
 import re
 import ssl
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-import botocore.session
-import botocore.utils
+import botocore
 
 from upload_client.errors import SettingsError
 from upload_client.support.inputs import kept
 
-__all__ = ["Proxy", "Way", "ca_bundle", "is_this_machine", "proxies_for", "proxy_of", "way_of"]
+__all__ = [
+    "Proxy",
+    "Way",
+    "ca_bundle",
+    "is_this_machine",
+    "proxies_for",
+    "proxy_of",
+    "trusting_as_botocore",
+    "way_of",
+]
 
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _PROXY = re.compile(
@@ -101,6 +108,10 @@ def proxies_for(url: str) -> dict[str, str]:
     Raises:
         SettingsError: a proxy that would be used cannot be.
     """
+    import urllib.request  # noqa: PLC0415 - loads much, and few need it
+
+    import botocore.utils  # noqa: PLC0415 - who has a client has loaded it
+
     given = {
         scheme: proxy for scheme, proxy in urllib.request.getproxies().items() if scheme in ("http", "https")
     }
@@ -112,6 +123,8 @@ def proxies_for(url: str) -> dict[str, str]:
 
 def any_proxy() -> bool:
     """Whether there is any proxy at all."""
+    import urllib.request  # noqa: PLC0415 - see above
+
     return bool(urllib.request.getproxies())
 
 
@@ -164,6 +177,20 @@ def _trusting(path: str, changed: int) -> ssl.SSLContext:  # noqa: ARG001 - a fi
     return ssl.create_default_context(cafile=path)
 
 
+def trusting_as_botocore(verify: str | bool = True) -> ssl.SSLContext:
+    """Trust the certificates in a file, or, where none is named, those that botocore brings."""
+    if verify is True:
+        try:
+            from certifi import where  # noqa: PLC0415 - only for TLS; botocore takes it where it is there
+        except ImportError:
+            verify = str(Path(botocore.__file__).with_name("cacert.pem"))
+        else:
+            verify = where()
+    tls = ssl.create_default_context(cafile=str(verify))
+    tls.set_alpn_protocols(["http/1.1"])
+    return tls
+
+
 class Way(NamedTuple):
     """How botocore reaches a service, as connections of our own need it.
 
@@ -198,10 +225,7 @@ def way_of(client: Any, url: str) -> Way | None:  # noqa: ANN401 - any boto3 cli
         return None
     tls = None
     if urlsplit(url).scheme == "https":
-        from botocore.httpsession import get_cert_path  # noqa: PLC0415 - reads files
-
-        tls = ssl.create_default_context(cafile=get_cert_path(verify))
-        tls.set_alpn_protocols(["http/1.1"])
+        tls = trusting_as_botocore(verify)
         if config.client_cert is not None:
             _identify(tls, config.client_cert)
     return Way(

@@ -6,6 +6,9 @@ dual-stack, FIPS, acceleration, access points), the headers of the options (encr
 storage class, tags, who pays, who owns), and the region and the credentials they are signed with. So what
 botocore reaches is reached here too; what is signed in another way than with S3's Signature Version 4 is
 left to botocore (`NoRoute`).
+
+A bucket whose way is plain (`upload_client.s3.plain`) need not ask it: then there is no header but those
+named here.
 """
 
 from __future__ import annotations
@@ -14,15 +17,14 @@ import base64
 import ssl
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote, urlsplit
 
-import botocore
 import botocore.exceptions
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
+from upload_client.core.plain_way import PlainPlace, PlainWay
 from upload_client.s3 import etag_form, request_log
-from upload_client.s3.network import Way, way_of
+from upload_client.s3.network import Way, trusting_as_botocore, way_of
 from upload_client.s3.sigv4 import Form, Keys, Signer, quote_key, quote_value
 from upload_client.s3.wire import (
     CopyObject,
@@ -30,12 +32,15 @@ from upload_client.s3.wire import (
     GetObject,
     GetRange,
     HeadObject,
+    ListObjectsV2,
     PutObject,
     UploadPart,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
     from upload_client.s3.bucket import Bucket
 
@@ -63,7 +68,12 @@ _GAPS = ("x-amz-content-sha256", "x-amz-date")
 _CONTENT: dict[str, object] = {"Body": b"", "ChecksumCRC32": "AAAAAA=="}
 _COPIED = ("x-amz-copy-source", "x-amz-copy-source-if-match")
 
-Asked = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject | DeleteObject
+_USER_AGENT: Final = {"user-agent": "upload-client"}
+_CHECKSUM_MODE: Final = {"x-amz-checksum-mode": "ENABLED"}
+_TRACE_SAFE: Final = "-=;:+&[]{}\"',"
+_OPENING, _SILENCE = 10.0, 60.0  # seconds, as `upload_client.s3.clients` has them
+
+Asked = PutObject | UploadPart | GetObject | GetRange | HeadObject | CopyObject | DeleteObject | ListObjectsV2
 """Requests whose way is known."""
 
 
@@ -132,7 +142,14 @@ class Route:
         self._options = dict(options or {})
         self._unsigned = unsigned_payload
         self._learning = threading.Lock()
-        self.learn()
+        self._root: str | None = None
+        way = _plain_way_to(destination)
+        place = None if way is None else way.place_of(destination.name)
+        others = source is not None and _plain_way_to(source) != way
+        if way is None or place is None or self._options or others:
+            self.learn()
+        else:
+            self._take(way, place)
 
     def learn(self) -> None:
         """Ask botocore anew, for example after S3 said that the bucket is elsewhere."""
@@ -163,19 +180,38 @@ class Route:
             if way is None:
                 raise NoRoute("how botocore reaches it cannot be told")
             self.address = _address(url.hostname, port, way)
+            self._root = None
             self.sign_payload = not secure and not self._unsigned
             if secure and (config.s3 or {}).get("payload_signing_enabled"):
                 self.sign_payload = True
             self._host = _host(url.hostname, None if port == (443 if secure else 80) else port)
             self._path = url.path[:-1]
             self._headers = put.headers, part.headers, get.headers, look.headers, copy.headers, delete.headers
-            self._auth = put.auth
-            self._use(_keys(put.auth))
+            self._auth: _Auth | _PlainAuth = put.auth
+            self._use(put.auth.keys())
+
+    def _take(self, way: PlainWay, place: PlainPlace) -> None:
+        """Go where a plain way leads."""
+        secure = place.scheme == "https"
+        tls = trusting_as_botocore() if secure else None
+        usual = 443 if secure else 80
+        port = place.port or usual
+        self.address = Address(place.host, port, tls, None, {}, _OPENING, _SILENCE)
+        self.sign_payload = not secure and not self._unsigned
+        self._host = _host(place.host, None if port == usual else port)
+        self._root = place.path
+        self._path = f"{place.path}/{quote_key(self._bucket.prefix)}"
+        trace = {} if way.trace_id is None else {"x-amzn-trace-id": quote(way.trace_id, safe=_TRACE_SAFE)}
+        plain = _USER_AGENT | trace
+        look, copy = plain | _CHECKSUM_MODE, plain | {"x-amz-checksum-algorithm": "CRC32"}
+        self._headers = plain, plain, look, look, copy, plain
+        self._auth = _PlainAuth(way)
+        self._use(self._auth.keys())
 
     def renew(self) -> bool:
         """Take refreshed credentials, where botocore has them; says whether they are new. May wait."""
         with self._learning:
-            keys = _keys(self._auth)
+            keys = self._auth.keys()
             if keys == self.signer.keys:
                 return False
             self._use(keys)
@@ -223,6 +259,7 @@ class Route:
                 for condition in ("if-none-match", "if-match")
             },
             form("DELETE", delete, "if-match"),
+            form("GET", put),
         )
         self.signer = signer
 
@@ -233,7 +270,7 @@ class Route:
             request: What is to be sent.
             payload: SHA-256 of its body in hexadecimal, or `UNSIGNED_PAYLOAD`.
         """
-        signer, put, part, get, look, get_range, copy, delete = self._forms
+        signer, put, part, get, look, get_range, copy, delete, pages = self._forms
         stamp = signer.stamp()
         path = self._path + quote_key(request.key)
         if isinstance(request, PutObject):
@@ -242,7 +279,8 @@ class Route:
                 form, condition = put["if-none-match", md5 is not None], "*"
             else:
                 form = put["if-match", md5 is not None]
-                condition = etag_form.condition(self._bucket.client, request.expect)
+                made = vars(self._bucket).get("client")  # where there is none, nobody has found out otherwise
+                condition = etag_form.condition(made, request.expect)
             values: tuple[str, ...] = (condition, request.crc32, payload, stamp.time)
             if md5 is not None:
                 values = md5, *values
@@ -250,6 +288,10 @@ class Route:
         elif isinstance(request, GetObject):
             values = f'"{request.etag}"', payload, stamp.time
             return get.fill(signer, stamp, path, "", payload, None, values)
+        elif isinstance(request, ListObjectsV2):
+            assert self._root is not None, "botocore lists there"
+            path, query = self._root or "/", _query_of(request)
+            return pages.fill(signer, stamp, path, query, payload, None, (payload, stamp.time))
         elif isinstance(request, HeadObject):
             return look.fill(signer, stamp, path, "", payload, None, (payload, stamp.time))
         elif isinstance(request, DeleteObject):
@@ -278,6 +320,8 @@ class Route:
     def url(self, request: Asked) -> str:
         """The target of a request, for the log."""
         scheme = "http" if self.address.tls is None else "https"
+        if isinstance(request, ListObjectsV2):
+            return f"{scheme}://{self._host}{self._root or '/'}?{_query_of(request)}"
         query = f"?partNumber={request.number}" if isinstance(request, UploadPart) else ""
         return f"{scheme}://{self._host}{self._path}{quote_key(request.key)}{query}"
 
@@ -298,6 +342,9 @@ class Route:
 
     def _see(self, operation: str, key: str, **arguments: object) -> _Seen:
         """Have botocore make a request, and take it before it is sent."""
+        from botocore import xform_name  # noqa: PLC0415 - who has a client has loaded it
+        from botocore.awsrequest import AWSResponse  # noqa: PLC0415 - likewise
+
         client: Any = self._bucket.client
         shape = client.meta.service_model.operation_model(operation).input_shape
         arguments |= {name: value for name, value in self._options.items() if name in shape.members}
@@ -319,7 +366,7 @@ class Route:
         events.register_first(f"before-sign.s3.{operation}", signing)
         events.register_first(f"before-send.s3.{operation}", sending)
         try:
-            call = getattr(client, botocore.xform_name(operation))
+            call = getattr(client, xform_name(operation))
             with request_log.not_sent():
                 call(Bucket=self._bucket.name, Key=key, **arguments)
         finally:
@@ -357,6 +404,26 @@ class _Auth(NamedTuple):
     def scope(self) -> str:
         return f"/{self.region_name}/{self.service_name}/aws4_request"
 
+    def keys(self) -> Keys:
+        """The credentials as they are now. Botocore refreshes them first, where they are about to expire."""
+        made = self.signer.get_auth_instance(self.service_name, self.region_name, self.version)
+        found = made.credentials
+        if found is None:
+            raise botocore.exceptions.NoCredentialsError
+        return Keys(found.access_key, found.secret_key, found.token)
+
+
+class _PlainAuth:
+    """The same where the keys are those of a plain way, which stay."""
+
+    def __init__(self, way: PlainWay) -> None:
+        self._keys = Keys(way.access_key, way.secret_key, way.token)
+        self.service_name = "s3"
+        self.region_name = way.region
+
+    def keys(self) -> Keys:
+        return self._keys
+
 
 class _NoBody:
     """The body of an answer that never came."""
@@ -365,13 +432,16 @@ class _NoBody:
         return iter(())
 
 
-def _keys(auth: _Auth) -> Keys:
-    """The credentials as they are now. Botocore refreshes them first, where they are about to expire."""
-    made = auth.signer.get_auth_instance(auth.service_name, auth.region_name, auth.version)
-    found = made.credentials
-    if found is None:
-        raise botocore.exceptions.NoCredentialsError
-    return Keys(found.access_key, found.secret_key, found.token)
+def _plain_way_to(bucket: Bucket) -> PlainWay | None:
+    """The way of a `PlainBucket`."""
+    way: PlainWay | None = getattr(bucket, "way", None)
+    return way
+
+
+def _query_of(request: ListObjectsV2) -> str:
+    """The query of a listing; S3 signs it sorted by names."""
+    asked = {"encoding-type": "url", "list-type": "2", "prefix": request.prefix, **dict(request.following)}
+    return "&".join(f"{name}={quote_value(asked[name])}" for name in sorted(asked))
 
 
 def _host(name: str, port: int | None) -> str:

@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from botocore.credentials import RefreshableCredentials
-
 from upload_client.core.preflight import CLOCK_OFF, in_words
 from upload_client.core.times import from_http
 from upload_client.errors import LoginRefused
@@ -49,6 +47,8 @@ def explain_expiry(credentials: Any) -> None:  # noqa: ANN401 - whatever botocor
 
     Botocore raises a bare `RuntimeError`, out of any request; now it is a `LoginRefused`.
     """
+    from botocore.credentials import RefreshableCredentials  # noqa: PLC0415 - who has them has loaded it
+
     if not isinstance(credentials, RefreshableCredentials) or "get_frozen_credentials" in vars(credentials):
         return
     frozen: Callable[[], Any] = credentials.get_frozen_credentials

@@ -11,14 +11,13 @@ import errno
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.exceptions
-import botocore.parsers
-import urllib3.exceptions
 
 from upload_client.core.answers import Meaning, is_code, meaning
 from upload_client.core.foreign import is_page
@@ -112,17 +111,21 @@ _LOST = (
     botocore.exceptions.HTTPClientError,
     botocore.exceptions.ConnectionError,
     botocore.exceptions.IncompleteReadError,
-    urllib3.exceptions.HTTPError,
     NotTheService,
     WriteNotAllowed,
     OSError,
 )
 _GARBLED = (
-    botocore.parsers.ResponseParserError,
     KeyError,  # what must be in an answer is not
     ValueError,  # from botocore's parser, of a header that was cut: ``Content-Length: ``
     RecursionError,  # from the same, of an answer that is nested without end
 )
+
+
+def _is(error: BaseException, module: str, name: str) -> bool:
+    """Whether an exception is of a class of that module; unless that is loaded, it has raised nothing."""
+    found = sys.modules.get(module)
+    return found is not None and isinstance(error, getattr(found, name, ()))
 
 
 def trouble_of(error: BaseException, host: str = "") -> Trouble | None:
@@ -140,11 +143,11 @@ def trouble_of(error: BaseException, host: str = "") -> Trouble | None:
         return Trouble(0, "NoCredentials", without_secrets(str(error)))
     if isinstance(error, botocore.exceptions.ParamValidationError):
         return Trouble(400, type(error).__name__, without_secrets(str(error)))
-    if isinstance(error, _LOST):
+    if isinstance(error, _LOST) or _is(error, "urllib3.exceptions", "HTTPError"):
         return _unreached(error, host)
     if isinstance(error, botocore.exceptions.BotoCoreError):  # it was never sent: no region, a wrong endpoint
         return Trouble(400, type(error).__name__, without_secrets(str(error)))
-    if isinstance(error, _GARBLED):
+    if isinstance(error, _GARBLED) or _is(error, "botocore.parsers", "ResponseParserError"):
         return Trouble(0, "MalformedAnswer", "the answer cannot be understood")
     return None
 
@@ -201,7 +204,7 @@ def _unreached(error: BaseException, known: str) -> Trouble:
     if isinstance(error, botocore.exceptions.ConnectTimeoutError):
         return Trouble(0, code, f"{whom} cannot be connected to: it does not answer")
     for cause in causes:
-        if isinstance(cause, socket.gaierror | urllib3.exceptions.NameResolutionError):
+        if isinstance(cause, socket.gaierror) or _is(cause, "urllib3.exceptions", "NameResolutionError"):
             return Trouble(0, code, f"{whom}: this name is not known (DNS)")
         if isinstance(cause, ssl.SSLError):
             return Trouble(0, code, f"{whom} speaks no TLS that can be used ({cause.reason or 'no reason'})")

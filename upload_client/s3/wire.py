@@ -40,6 +40,7 @@ __all__ = [
     "GetObject",
     "GetRange",
     "HeadObject",
+    "ListObjectsV2",
     "ListParts",
     "Pause",
     "PutObject",
@@ -182,6 +183,28 @@ class GetRange(NamedTuple):
     def most(self) -> int:
         """Bytes of the answer's body."""
         return self.size
+
+    @property
+    def body(self) -> bytes:
+        """Nothing is sent."""
+        return b""
+
+
+class ListObjectsV2(NamedTuple):
+    """Ask for a page of a listing: all keys that start with `prefix`, the bucket's own in it.
+
+    Connections of our own carry it, where botocore need not be asked where to (`upload_client.s3.plain`).
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+    """
+
+    prefix: str
+    following: tuple[tuple[str, str], ...] = ()
+    most: int = 64 * 1024 * 1024
+
+    @property
+    def key(self) -> str:
+        """None: it is of many."""
+        return ""
 
     @property
     def body(self) -> bytes:

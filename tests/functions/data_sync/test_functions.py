@@ -478,3 +478,31 @@ def test_the_names_are_there_and_loaded_late() -> None:
         assert getattr(data_sync, name)
     with pytest.raises(AttributeError):
         data_sync.Other  # noqa: B018
+
+
+def test_where_the_environment_says_where_s3_is_nothing_of_boto3_is_loaded(world: World) -> None:
+    import subprocess
+
+    program = (
+        "import json, sys\n"
+        "from upload_client.cli.functions import main\n"
+        "name = 'upload_client.functions.data_sync.DataSyncHandler'\n"
+        "for each in json.loads(sys.argv[1]):\n"
+        "    assert main(['--handler', name, '--payload', json.dumps(each)]) == 0\n"
+        "print(sorted({'boto3', 'botocore.session', 'urllib3', 'http.client'} & set(sys.modules)))"
+    )
+    for number in range(3):
+        world.write(f"here/{number}", str(number))
+    ways = [
+        (world.path("here/"), world.uri("there/")),
+        (world.uri("there/"), world.path("back/")),
+        (world.uri("there/"), world.uri("copy/", world.other)),
+        (world.path("here/"), world.uri("there/")),
+    ]
+    asked = json.dumps([{"source_path": source, "destination_path": target} for source, target in ways])
+    done = subprocess.run([sys.executable, "-c", program, asked], capture_output=True, text=True, check=True)
+    *answers, loaded = done.stdout.splitlines()
+    assert [json.loads(answer)["result"]["files_transferred"] for answer in answers] == [3, 3, 3, 0]
+    assert loaded == "[]"
+    assert world.files("back") == {"0": "0", "1": "1", "2": "2"}
+    assert len(world.objects(world.other)) == 3

@@ -6,15 +6,12 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import boto3
-import botocore.exceptions
-import botocore.session
-from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-
 from upload_client.errors import UsageError
-from upload_client.s3.clients import one_of_many, quickened, s3_client
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.plain import PlainBucket, find_way
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_s3.client import S3Client
 
 __all__ = ["Access"]
@@ -41,6 +38,18 @@ class Access(NamedTuple):
     role_arn: str | None = None
     external_id: str | None = None
 
+    def bucket(self, name: str, prefix: str = "") -> Bucket:
+        """A bucket; boto3 is not loaded before it is needed, where the way is plain.
+
+        Raises:
+            UsageError: as `client`.
+        """
+        if self.profile is None and self.role_arn is None:
+            way = find_way(self.endpoint_url, self.region)
+            if way is not None and way.place_of(name) is not None:
+                return PlainBucket(name, way, self.client, prefix=prefix)
+        return Bucket(name, prefix=prefix, client=self.client())
+
     def client(self) -> S3Client:
         """A client; the same one for all, as long as the environment says the same of AWS.
 
@@ -60,6 +69,11 @@ class _Where(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _client(_: frozenset[tuple[str, str]], access: Access) -> S3Client:
+    import boto3  # noqa: PLC0415 - a fifth of a second, which a plain way does not need
+    import botocore.exceptions  # noqa: PLC0415 - likewise
+
+    from upload_client.s3.clients import quickened, s3_client  # noqa: PLC0415 - likewise
+
     if access == Access():
         return s3_client(pool=_POOL, read_timeout=_SILENCE)
     from upload_client.aws.credential_process import bound_credential_process  # noqa: PLC0415 - seldom
@@ -82,6 +96,14 @@ def _client(_: frozenset[tuple[str, str]], access: Access) -> S3Client:
 
 def _in_role(session: boto3.Session, role_arn: str, external_id: str | None) -> boto3.Session:
     """A session in a role, which is taken when it is first used."""
+    import botocore.session  # noqa: PLC0415 - see above
+    from botocore.credentials import (  # noqa: PLC0415 - likewise
+        AssumeRoleCredentialFetcher,
+        DeferredRefreshableCredentials,
+    )
+
+    from upload_client.s3.clients import one_of_many  # noqa: PLC0415 - likewise
+
     core: Any = session._session  # noqa: SLF001 - boto3 has no other way to it
     credentials = session.get_credentials()
     if credentials is None:

@@ -51,7 +51,7 @@ class S3Place(NamedTuple):
 
     def open(self) -> Bucket:
         """The bucket at this key."""
-        return Bucket(self.bucket, prefix=self.key, client=self.client())
+        return self.access.bucket(self.bucket, self.key)
 
 
 class LocalPlace(NamedTuple):

@@ -1,0 +1,107 @@
+"""Buckets that are reached without botocore where the way to them is plain (`upload_client.core.plain_way`).
+
+Content and listings go over connections of our own from the first request on. Boto3 is loaded, and asked,
+when something else is wanted, or when S3 answers in a way that it knows more about. To load it and have it
+make a client takes longer than most of what a short command does besides.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from upload_client.core.plain_way import PlainWay, plain_way
+from upload_client.s3 import listing
+from upload_client.s3.bucket import Bucket
+from upload_client.s3.connection import Connection, Names
+from upload_client.s3.direct import carry
+from upload_client.s3.route import Route
+from upload_client.s3.wire import ListObjectsV2
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+__all__ = ["PlainBucket", "find_way"]
+
+_MOST: Final = 64 * 1024  # characters of a file of the AWS tools
+_ASKED: Final = {
+    "ContinuationToken": "continuation-token",
+    "StartAfter": "start-after",
+    "MaxKeys": "max-keys",
+}
+_ALWAYS: Final = frozenset({"Bucket", "Prefix"})
+
+
+def find_way(endpoint: str | None = None, region: str | None = None) -> PlainWay | None:
+    """The plain way to S3 that this process' environment says; None: botocore has to be asked.
+
+    Args:
+        endpoint: URL of the store; None: as the environment says.
+        region: likewise.
+    """
+    if sys.platform != "linux":
+        return None  # there the system has proxies of its own
+    files = [_content("AWS_CONFIG_FILE", "~/.aws/config")]
+    files.append(_content("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
+    if None in files:
+        return None
+    config, credentials = (text or "" for text in files)
+    return plain_way(os.environ, config, credentials, endpoint=endpoint, region=region)
+
+
+def _content(variable: str, usual: str) -> str | None:
+    """The content of a file; empty where there is none, None where it cannot be read."""
+    path = os.path.expanduser(os.path.expandvars(os.environ.get(variable) or usual))  # noqa: PTH111 - as botocore
+    try:
+        with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123 - likewise
+            text = file.read(_MOST + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError):
+        return None
+    return text if len(text) <= _MOST else None
+
+
+class PlainBucket(Bucket):
+    """A bucket to which a plain way leads.
+
+    Args:
+        name: the bucket's name.
+        way: how it is reached.
+        make_client: gives a client of boto3 that reaches it likewise.
+        prefix: of all keys, as `Bucket` has it.
+    """
+
+    def __init__(
+        self, name: str, way: PlainWay, make_client: Callable[[], S3Client], *, prefix: str = ""
+    ) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.options = {}
+        self.way = way
+        self._make_client = make_client
+
+    @functools.cached_property
+    def client(self) -> S3Client:  # type: ignore[override] # made when it is asked for
+        """Boto3's client, made when it is first asked for."""
+        return self._make_client()
+
+    def _columns(self, arguments: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], listing.Columns]]:
+        if not arguments.keys() <= _ALWAYS | _ASKED.keys():
+            yield from super()._columns(arguments)
+            return
+        connection = Connection(Route(self), Names())
+        try:
+            yield from listing.all_pages(functools.partial(self._page, connection), arguments)
+        finally:
+            connection.close()
+
+    def _page(self, connection: Connection, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - botocore's
+        """A page of a listing; boto3's where it was not answered as nearly all are."""
+        following = tuple((_ASKED[name], str(arguments[name])) for name in _ASKED if name in arguments)
+        answer = carry(connection, ListObjectsV2(arguments["Prefix"], following))
+        page = listing.read_page(bytes(answer.body)) if answer.ok else None
+        return listing.page(self.client, arguments) if page is None else page
