@@ -5,13 +5,13 @@ comes is held against the CRC32 that the store says, else against the ETag where
 parts. It is written beside its final name (or in a folder of the same file system), is on disk before it gets
 that name, and takes it in one step.
 
-One thread receives small objects (`upload_client.s3.multiplexer`), another writes them, and a third brings
-all that are written by then to the disk with one call, and under their names
-(`upload_client.support.flushing`). Where the file system has no such call, several threads write, and bring
-each there by itself. Larger objects are fetched by threads that may wait: a block is
-summed and written as soon as it has come, and while the disk takes a file, the next one comes. Large ones are
-fetched in ranges, as are others whose answers are cut each time. Which ranges are there is noted down beside
-the file, with the CRC32 of each: a later run reads them, and fetches the others only.
+One thread receives small objects (`upload_client.s3.multiplexer`) and writes them, and another brings all
+that are written by then to the disk with one call, and under their names (`upload_client.support.flushing`).
+Where the file system has no such call, several threads write, and bring each there by itself. Larger objects
+are fetched by threads that may wait: a block is summed and written as soon as it has come, and while the disk
+takes a file, the next one comes. Large ones are fetched in ranges, as are others whose answers are cut each
+time. Which ranges are there is noted down beside the file, with the CRC32 of each: a later run reads them,
+and fetches the others only.
 """
 
 from __future__ import annotations
@@ -235,7 +235,6 @@ class _Fetching:
         self._unwritten = threading.BoundedSemaphore(min(_UNWRITTEN, most))
         self._blocks = threading.local()
         self._writers = ThreadPoolExecutor(writers, "fetch-write")
-        self._one_writer = ThreadPoolExecutor(1, "fetch-write-small")
         self._flushing = ThreadPoolExecutor(1, "fetch-flush")
         self._flusher = Flusher()
         self._fetchers = ThreadPoolExecutor(min(n_threads or _FETCHERS, _FETCHERS, most), "fetch")
@@ -284,7 +283,7 @@ class _Fetching:
             self._multiplexer.thread.join(1.0)
         for pool in (self._large, self._fetchers):
             pool.shutdown(wait=True, cancel_futures=True)
-        for pool in (self._writers, self._one_writer, self._flushing):
+        for pool in (self._writers, self._flushing):
             pool.shutdown(wait=True)  # each of theirs sees that it has been stopped, and lets go
         if self._wire is not None:
             self._wire.close()
@@ -325,9 +324,12 @@ class _Fetching:
         with self._lock:
             self._held += n_bytes
         self._pace.answered(n_bytes, time.monotonic(), busy=bool(self._small), n=len(batch))
-        writers = self._one_writer if self._together else self._writers
         for start in range(0, len(batch), self._batch):
-            writers.submit(self._write, batch[start : start + self._batch])
+            some = batch[start : start + self._batch]
+            if self._together:
+                self._write(some)  # two threads that take turns at each call of the system cost more
+            else:
+                self._writers.submit(self._write, some)
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
         """One that takes more than a request."""
