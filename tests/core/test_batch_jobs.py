@@ -42,6 +42,23 @@ def test_other_resources_are_refused(given):
         resources(given)
 
 
+@pytest.mark.parametrize(
+    "value", ["", "four", True, [], {}, 0, -1, "1e3", "9" * 30, float("nan"), float("inf")]
+)
+@pytest.mark.parametrize("name", ["vcpus", "memory"])
+def test_a_resource_is_a_number_greater_than_none(name, value):
+    with pytest.raises(ValueError, match=f"{name.upper().rstrip('S')} is no (whole )?number greater than 0"):
+        resources({name: value})
+
+
+def test_memory_and_gpus_are_whole_and_no_gpu_is_none():
+    with pytest.raises(ValueError, match="MEMORY is no whole number"):
+        resources({"memory": 0.5})
+    assert resources({"gpu": 0, "memory": "2048.0"}) == [{"type": "MEMORY", "value": "2048"}]
+    with pytest.raises(ValueError, match="GPU is no whole number"):
+        resources([{"type": "GPU", "value": "0"}])
+
+
 def made(**more):
     given = {
         "name": "d",

@@ -734,6 +734,34 @@ def test_settings_that_are_none_are_told(text: str, monkeypatch: pytest.MonkeyPa
         request_of_outcome("{}")
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"to": "archive"}, "to: 'archive' is no s3://BUCKET/PREFIX/"),
+        ({"to": "s3://archive/{who}/"}, "to: .* no placeholder is called '{who}'"),
+        ({"to": "s3://" + "a" * 5000}, "to: .* is no s3://BUCKET/PREFIX/"),
+        ({"notify_topic": "told"}, "notify_topic: 'told'"),
+        (
+            {"step": "prepare", "temporary_request_payload_path": "batches/"},
+            "temporary_request_payload_path: 'batches/' is no s3://",
+        ),
+    ],
+)
+def test_a_place_or_a_topic_that_is_none_is_the_callers_mistake_and_told_before_anything_is_done(
+    place: Place, monkeypatch: pytest.MonkeyPatch, context, more: dict[str, str], said: str
+) -> None:
+    from upload_client.functions.errors import InvalidRequest
+    from upload_client.functions.hand_over import HandOverHandler
+
+    monkeypatch.setenv("UPLOAD_CLIENT_VALIDATOR", place.environment["UPLOAD_CLIENT_VALIDATOR"])
+    event = {"dataset": "D", "delivery_id": "Y", "to": f"s3://{place.archive.name}/"} | more
+    with pytest.raises(InvalidRequest, match=said) as told:
+        HandOverHandler.get_handler()(event, context)
+    assert len(str(told.value)) < 600
+    assert place.record() is None
+    assert place.archived() == {}
+
+
 def test_the_outcome_message_starts_it(place: Place, monkeypatch: pytest.MonkeyPatch, context) -> None:
     from upload_client.functions.hand_over import HandOverHandler
 

@@ -92,6 +92,13 @@ def test_the_message_has_three_names(aws, name):
     assert sent_mails()[0].body == "text"
 
 
+@pytest.mark.parametrize("field", ["subject", "message"])
+def test_half_a_character_is_told_as_that_and_nobody_is_told_half(aws, field):
+    content = {"subject": "s", "message": "m", field: "half \ud83d"}
+    with pytest.raises(InvalidRequest, match=f"content.{field}: holds half a character"):
+        NotificationRouter.get_handler()({"content": content, "targets": [{"recipient": "a@example.org"}]})
+
+
 def test_html_is_sent_as_html(aws, monkeypatch):
     seen = {}
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Final
+
+from upload_client.core.text import for_log
 
 __all__ = ["RETRIES", "definition", "is_equal", "is_job_name", "overrides", "resources"]
 
@@ -28,6 +32,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
 """
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _KINDS: Final = {"GPU": ("gpu", "gpus"), "MEMORY": ("memory",), "VCPU": ("vcpu", "vcpus")}
 
 
@@ -40,18 +45,19 @@ def resources(given: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> list[di
     """Requirements as AWS Batch takes them, ordered by type.
 
     Args:
-        given: such a list, or ``{vcpus, memory (MiB), gpu}``, in capitals or not; what is None is left out.
+        given: such a list, or ``{vcpus, memory (MiB), gpu}``, in capitals or not; what is None, and no GPU,
+            is left out.
 
     Raises:
-        ValueError: something else is required, or twice.
+        ValueError: something else is required, or twice, or no number of it.
     """
     pairs: list[tuple[str, object]] = []
     if isinstance(given, Mapping):
         for name, value in given.items():
             kind = next((kind for kind, names in _KINDS.items() if name.lower() in names), None)
             if kind is None:
-                raise ValueError(f"{name} is none of vcpus, memory, gpu")
-            if value is not None:
+                raise ValueError(f"{for_log(name, 100)} is none of vcpus, memory, gpu")
+            if value is not None and not (kind == "GPU" and value in (0, "0")):
                 pairs.append((kind, value))
     else:
         pairs = [(str(one.get("type", one.get("Type"))), one.get("value", one.get("Value"))) for one in given]
@@ -59,12 +65,17 @@ def resources(given: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> list[di
         raise ValueError("a requirement has a type (VCPU, MEMORY, GPU) and a value")
     if len({kind for kind, _ in pairs}) < len(pairs):
         raise ValueError("a resource is required twice")
-    return [{"type": kind, "value": _number(value)} for kind, value in sorted(pairs)]
+    return [{"type": kind, "value": _number(kind, value)} for kind, value in sorted(pairs, key=itemgetter(0))]
 
 
-def _number(value: object) -> str:
-    """A number as text: 4 and 4.0 are one."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def _number(kind: str, value: object) -> str:
+    """A number as text: 4, 4.0 and "4" are one."""
+    number = None
+    if isinstance(value, int | float | str) and not isinstance(value, bool) and len(text := str(value)) <= 20:
+        number = Decimal(text) if _NUMBER.fullmatch(text) else None
+    if number is None or number <= 0 or (kind != "VCPU" and number != int(number)):
+        raise ValueError(f"{kind} is no {'' if kind == 'VCPU' else 'whole '}number greater than 0")
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def definition(

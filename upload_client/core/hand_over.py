@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from upload_client.core.files import TRANSFER_TYPES, TransferType
+from upload_client.core.text import for_log
 from upload_client.core.values import value
 
 __all__ = ["MAX_RECORD", "BadRecord", "HandOver", "archived_line", "landing_differs", "name_of_folder"]
@@ -152,12 +153,12 @@ def name_of_folder(uri: str) -> tuple[str, str]:
     folder = uri if uri.endswith("/") else uri + "/"
     if not _PLACE.fullmatch(folder):
         raise ValueError(
-            f"{uri!r} is no s3://BUCKET/PREFIX/: the name of a bucket has 3 to 63 characters, the prefix is"
-            " printable ASCII"
+            f"{for_log(uri, 200)!r} is no s3://BUCKET/PREFIX/: the name of a bucket has 3 to 63 characters,"
+            " the prefix is printable ASCII"
         )
     bucket, _, prefix = folder[5:].partition("/")
     if any(part in ("", ".", "..") for part in prefix[:-1].split("/") if prefix):
-        raise ValueError(f"{uri!r} has an empty part, '.' or '..' in its prefix")
+        raise ValueError(f"{for_log(uri, 200)!r} has an empty part, '.' or '..' in its prefix")
     return bucket, prefix
 
 

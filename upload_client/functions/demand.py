@@ -12,10 +12,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from upload_client.core import demand as rules
 from upload_client.core.demand import DemandError, Mount, Param
+from upload_client.core.text import for_log
 from upload_client.errors import UsageError
 from upload_client.functions.base import InvalidRequest, LambdaHandler, aws
 from upload_client.functions.batch import CreateDefinitionAndPrepareArgsRequest
@@ -26,6 +27,7 @@ from upload_client.functions.data_sync.models import (
     RemoveDataPathsRequest,
 )
 from upload_client.functions.data_sync.paths import LocalPlace, place_of
+from upload_client.functions.errors import told
 from upload_client.functions.models import Model
 from upload_client.support.atomic import replacing
 
@@ -255,7 +257,13 @@ class PrepareDemandScaffoldingHandler(
         try:
             return self._prepare(request)
         except DemandError as error:
-            raise InvalidRequest(str(error)) from None
+            raise InvalidRequest(for_log(str(error), 500)) from None
+        except ValidationError as error:  # of what is made of it for the next function
+            raise InvalidRequest(f"the execution cannot be made a job: {told(error)}") from None
+        except UnicodeEncodeError:
+            raise InvalidRequest(
+                "the execution holds half a character (a lone surrogate), which is no text"
+            ) from None
 
     def _prepare(self, request: PrepareDemandScaffoldingRequest) -> PrepareDemandScaffoldingResponse:
         execution, configuration = request.demand_execution, request.context_manager_configuration
@@ -354,7 +362,7 @@ class PrepareDemandScaffoldingHandler(
             job_name=rules.job_name(
                 prefix,
                 execution.execution_type,
-                [*of, execution.execution_id, given.model_dump(mode="json")],
+                [*of, execution.execution_id, _json(given)],
             ),
             job_queue_name=platform.job_queue_name,
             job_role_arn=platform.job_role,
@@ -389,6 +397,13 @@ class PrepareDemandScaffoldingHandler(
             path=chosen.container_path or f"/opt/efs/{role}",
             read_only=read_only,
         )
+
+
+def _json(given: ExecutionParameters) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return given.model_dump(mode="json")
+    except ValueError:
+        raise InvalidRequest("execution_parameters: it is nested too deeply") from None
 
 
 def _in_order(params: list[Param], kind: str, names: list[str]) -> list[Param]:
@@ -468,5 +483,5 @@ def _only(found: list[dict[str, Any]], named: str | None, what: str, shown: str 
         ]
     if len(found) != 1:
         many = "no" if not found else f"{len(found)}, not one,"
-        raise InvalidRequest(f"EFS has {many} {what} {named or shown}")
+        raise InvalidRequest(f"EFS has {many} {what} {for_log(named or shown, 200)}")
     return found[0]

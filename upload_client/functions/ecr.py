@@ -70,7 +70,11 @@ class Repository(Model):
             if not data.get("registry") and data.get("account_id") and data.get("region"):
                 suffix = ".cn" if str(data["region"]).startswith("cn-") else ""
                 data["registry"] = f"{data['account_id']}.dkr.ecr.{data['region']}.amazonaws.com{suffix}"
-            name = parse_image(f"{data.get('registry')}/{data.get('repository_name')}")
+            if not isinstance(data.get("repository_name"), str):
+                return data  # which is told of the field
+            if not data.get("registry"):
+                raise ImageError("it names no registry, and not both account_id and region")
+            name = parse_image(f"{data['registry']}/{data['repository_name']}")
             if not name.registry or name.tag or name.digest:
                 raise ImageError("it names no registry, or no repository of one")
             if place_of := ecr_place(name.registry):

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, model_validator
+from pydantic import AliasChoices, BaseModel, model_validator
+
+from upload_client.core.text import for_log
 
 __all__ = ["Model"]
 
+_NEARLY = 0.8
+"""How alike a name is to a field that is meant; of 1."""
+
 
 class Model(BaseModel):
-    """A model in which null means what a missing field means: a state machine writes one for the other."""
+    """A model in which null means what a missing field means: a state machine writes one for the other.
+
+    Fields that it does not have are passed over, as state machines bring them along. Only what is nearly the
+    name of a field that is not given is a mistake: a `delte` that is passed over deletes.
+    """
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_missing(cls, data: Any) -> Any:  # noqa: ANN401 - whatever was sent
-        if not isinstance(data, Mapping) or not any(value is None for value in data.values()):
+    def _as_it_is_meant(cls, data: Any) -> Any:  # noqa: ANN401 - whatever was sent
+        if not isinstance(data, Mapping):
+            return data
+        names = _names(cls)
+        if not data.keys() <= names:
+            _refuse_mistyped(data, names)
+        if not any(value is None for value in data.values()):
             return data
         fields = cls.model_fields
         return {
@@ -24,3 +40,25 @@ class Model(BaseModel):
             for name, value in data.items()
             if value is not None or name not in fields or fields[name].is_required()
         }
+
+
+@functools.cache
+def _names(model: type[BaseModel]) -> frozenset[str]:
+    """The names under which a model takes its fields."""
+    names = set(model.model_fields)
+    for field in model.model_fields.values():
+        given = field.validation_alias
+        names |= (
+            {name for name in given.choices if isinstance(name, str)}
+            if isinstance(given, AliasChoices)
+            else set()
+        )
+    return frozenset(names)
+
+
+def _refuse_mistyped(data: Mapping[str, Any], names: frozenset[str]) -> None:
+    absent = sorted(names - data.keys())
+    for name in data:
+        if isinstance(name, str) and len(name) < 100 and name not in names:
+            for meant in difflib.get_close_matches(name, absent, 1, _NEARLY):
+                raise ValueError(f"{for_log(name, 100)} is no field here; write {meant}, if that is meant")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from pydantic import AliasChoices, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from upload_client.core.notifications import (
     MAX_SES_SUBJECT,
@@ -68,6 +68,16 @@ class NotificationContent(Model):
     subject: str
     message: str = Field(validation_alias=AliasChoices("message", "content", "body"))
     content_type: NotificationContentType = NotificationContentType.PLAIN_TEXT
+
+    @field_validator("subject", "message")
+    @classmethod
+    def _is_text(cls, text: str) -> str:
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise ValueError("holds half a character (a lone surrogate), which cannot be sent") from None
+        return text
 
     @model_validator(mode="before")
     @classmethod

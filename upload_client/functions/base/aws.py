@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import botocore.exceptions
 
+from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError
+from upload_client.functions.errors import InvalidRequest
 from upload_client.s3 import clients
 from upload_client.s3.trouble import trouble_of
 
 __all__ = ["ServiceError", "client", "service_errors"]
+
+
+_FIELD = r"[\w.\[\]-]{1,200}"
+_WITHOUT_VALUE = re.compile(
+    rf'(?:Missing required|Unknown) parameter in {_FIELD}: "{_FIELD}"(?:, must be one of: [\w, ]{{1,400}})?'
+)
+_WITH_VALUE = re.compile(rf"Invalid (?:type|length|range) for parameter {_FIELD}")
+_TYPES = re.compile(r", valid types: (?:<class '[\w.]+'>(?:, )?)+\Z")
+_CLASS = re.compile(r"<class '(?:\w+\.)*(\w+)'>")
 
 
 class ServiceError(DeliveryError):
@@ -57,6 +70,7 @@ def service_errors(doing: str) -> Iterator[None]:
     """Put what boto3 raises into words that repeat no secret.
 
     Raises:
+        InvalidRequest: it was not asked: it takes no such thing.
         ServiceError: the service refused, or did not answer.
     """
     try:
@@ -64,7 +78,20 @@ def service_errors(doing: str) -> Iterator[None]:
     except DeliveryError:
         raise
     except Exception as error:
+        if isinstance(error, botocore.exceptions.ParamValidationError):
+            said = "; ".join(_mistakes(str(error.kwargs.get("report", ""))))
+            raise InvalidRequest(for_log(f"this is not as {doing} takes it: {said}", 1000)) from None
         if (trouble := trouble_of(error)) is None:
             raise
         code = f" ({trouble.code})" if trouble.code else ""
-        raise ServiceError(f"{doing}: {trouble.message}{code}", trouble.code) from None
+        raise ServiceError(f"{doing}: {for_log(trouble.message, 500)}{code}", trouble.code) from None
+
+
+def _mistakes(report: str) -> Iterator[str]:
+    """The mistakes in a report of botocore: fields and what they may be, and never a value: a line each."""
+    for line in report.splitlines():
+        if found := _WITHOUT_VALUE.match(line):
+            yield found[0]
+        elif found := _WITH_VALUE.match(line):
+            types = _TYPES.search(line)
+            yield found[0] + (f", of {' or '.join(_CLASS.findall(types[0]))}" if types else "")

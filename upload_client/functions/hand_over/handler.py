@@ -12,8 +12,10 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from upload_client.core.data_sync import BATCH_BYTES, BATCH_OBJECTS
 from upload_client.core.files import TransferType
+from upload_client.core.hand_over import HandOver, name_of_folder
 from upload_client.core.layout import InvalidName, Layout
 from upload_client.core.receipt import BadReceipt
+from upload_client.core.text import for_log
 from upload_client.errors import UsageError
 from upload_client.functions.base.context import LocalContext
 from upload_client.functions.base.handler import LambdaHandler
@@ -44,6 +46,8 @@ from upload_client.s3 import clients
 from upload_client.validator.settings import ValidatorSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
     from upload_client.s3.bucket import Bucket
@@ -126,7 +130,8 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         """
         settings = ValidatorSettings.from_environment()
         layout = settings.layout(request.dataset, request.delivery_id, request.transfer_type)
-        to = _filled(layout, request.to, "to")
+        to = _folder(layout, request.to, "to")
+        tell = None if request.notify_topic is None else _notifier(request.notify_topic, settings)
         control, landing = buckets(settings, layout)
         if not isinstance(self.context, LocalContext):
             _check_size(control, layout)
@@ -140,7 +145,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 to,
                 clients.s3_client(boto3.Session(), settings, pool=64, read_timeout=300.0),
                 remove=request.remove,
-                notify=None if request.notify_topic is None else notifier(request.notify_topic, settings),
+                notify=tell,
                 recorder=recorder(settings),
             ),
             self.logger.info,
@@ -162,6 +167,9 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
         landing: Bucket,
     ) -> HandOverResponse:
         archive = open_archive(to, landing.client, control, landing)
+        where = request.temporary_request_payload_path or None
+        if where is not None:
+            where = _folder(layout, where, "temporary_request_payload_path")
         key, files, sha256, head = read_receipt(control, layout)
         known = last_hand_over(control, layout)
         if known is not None and (known.receipt, known.receipt_sha256) == (key, sha256):
@@ -175,7 +183,6 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
             )
         check_receipt(control, landing, layout, head, sha256, recorder(settings))
         check_archive(control, layout, archive, files)
-        where = request.temporary_request_payload_path
         prepared = PrepareBatchDataSyncHandler().handle(
             PrepareBatchDataSyncRequest(
                 source_path=f"s3://{landing.name}/{landing.prefix}",
@@ -184,9 +191,7 @@ class HandOverHandler(LambdaHandler[HandOverRequest, HandOverResponse]):
                 delete=False,
                 batch_size_bytes_limit=request.batch_size_bytes_limit,
                 batch_size_objects_limit=request.batch_size_objects_limit,
-                temporary_request_payload_path=None
-                if where is None
-                else _filled(layout, where, "temporary_request_payload_path"),
+                temporary_request_payload_path=where,
             )
         )
         return HandOverResponse(requests=prepared.requests)
@@ -222,11 +227,21 @@ def _check_size(control: Bucket, layout: Layout) -> None:
         )
 
 
-def _filled(layout: Layout, text: str, field: str) -> str:
+def _folder(layout: Layout, text: str, field: str) -> str:
+    """The S3 folder that a field names, once the delivery's names are filled in."""
     try:
-        return layout.fill(text)
-    except InvalidName as error:
-        raise InvalidRequest(f"{field}: {error}") from None
+        filled = layout.fill(text)
+        name_of_folder(filled)
+    except (InvalidName, ValueError) as error:
+        raise InvalidRequest(for_log(f"{field}: {error}", 500)) from None
+    return filled
+
+
+def _notifier(topic: str, settings: ValidatorSettings) -> Callable[[HandOver], None]:
+    try:
+        return notifier(topic, settings)
+    except UsageError as error:
+        raise InvalidRequest(for_log(f"notify_topic: {error}", 500), hint=error.hint) from None
 
 
 def outcome_in(body: str) -> dict[str, Any]:
