@@ -1,8 +1,10 @@
-"""Docstrings begin as STYLE.md says: with a verb or a noun, not with "What", "Who", "That" or "Of"."""
+"""Docstrings begin as STYLE.md says, with a verb or a noun, and tell only of arguments that are there."""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,83 @@ def test_no_docstring_begins_with_a_question(room):
                 if isinstance(text, str) and text.split()[:1] in (["What"], ["Who"], ["That"], ["Of"]):
                     found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {text.strip().splitlines()[0]}")
     assert found == []
+
+
+MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
+CLASSES = {
+    node.name: node for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+}
+
+
+def bases(node: ast.ClassDef) -> Iterator[ast.ClassDef]:
+    """A class of the program, and those of its own that it is made of."""
+    yield node
+    for base in node.bases:
+        if isinstance(base, ast.Name) and base.id != node.name and base.id in CLASSES:
+            yield from bases(CLASSES[base.id])
+
+
+def names_in(node: ast.AST, section: str) -> list[str]:
+    """The names that a docstring has a line for in a section."""
+    _, _, rest = (ast.get_docstring(node) or "").partition(f"{section}:\n")
+    lines = rest.split("\n\n")[0].splitlines()
+    found = [re.match(r"    (\*{0,2}[A-Za-z_]\w*(?:, \*{0,2}\w+)*):", line) for line in lines]
+    return [name.strip(" *") for match in found if match for name in match[1].split(",")]
+
+
+def parameters(function: ast.FunctionDef, *, is_method: bool) -> set[str] | None:
+    """The names of a function's parameters; None where it takes any."""
+    given = function.args
+    if given.kwarg is not None and given.kwarg.annotation is not None:
+        return None
+    named = [*given.posonlyargs, *given.args][is_method:] + given.kwonlyargs
+    return {one.arg for one in [*named, given.vararg, given.kwarg] if one is not None}
+
+
+def members(node: ast.ClassDef) -> set[str]:
+    """Whatever a class, or one that it is made of, gives a name to."""
+    return {
+        getattr(one, "attr", None) or getattr(one, "id", None) or one.name
+        for base in bases(node)
+        for one in ast.walk(base)
+        if isinstance(one, ast.FunctionDef) or isinstance(getattr(one, "ctx", None), ast.Store)
+        if not isinstance(one, ast.Tuple | ast.List | ast.Subscript | ast.Starred)
+    }
+
+
+def arguments(node: ast.ClassDef) -> set[str] | None:
+    """What a class is made with; None: anything."""
+    fields: set[str] = set()
+    for base in bases(node):
+        for one in base.body:
+            if isinstance(one, ast.FunctionDef) and one.name in ("__init__", "__new__"):
+                return parameters(one, is_method=True)
+            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
+                fields.add(one.target.id)
+    return fields
+
+
+def test_a_docstring_tells_of_no_argument_and_no_attribute_that_is_not_there():
+    wrong = []
+    for path, tree in MODULES.items():
+        methods = {
+            id(one): "staticmethod" not in map(ast.unparse, one.decorator_list)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef)
+            for one in node.body
+            if isinstance(one, ast.FunctionDef)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                there = parameters(node, is_method=methods.get(id(node), False))
+            elif isinstance(node, ast.ClassDef):
+                there = arguments(node)
+                attributes = members(node) | {"args"}  # an exception's
+                wrong += [
+                    (path, node.name, name) for name in names_in(node, "Attributes") if name not in attributes
+                ]
+            else:
+                continue
+            if there is not None:
+                wrong += [(path, node.name, name) for name in names_in(node, "Args") if name not in there]
+    assert [f"{path.relative_to(ROOT)}: {of}: {name}" for path, of, name in wrong] == []

@@ -1,4 +1,4 @@
-"""What was given up stays known until it is announced, and an onlooker tells a million files at a glance."""
+"""What was given up stays known until it is announced, and an observer tells a million files at a glance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each file of a delivery, as an onlooker can tell it from logs and index."""
+"""Each file of a delivery, as an observer can tell it from logs and index."""
 
 from __future__ import annotations
 

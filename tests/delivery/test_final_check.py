@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from upload_client.core.codes import FileCode
 from upload_client.core.files import FileLedger
 from upload_client.core.uploads import Upload
-from upload_client.delivery.final_check import lost
+from upload_client.delivery.final_check import not_in_place
 from upload_client.s3.bucket import ObjectInfo
 
 PATHS = ["a", "b/c", "b-d", "é"]
@@ -47,7 +47,7 @@ class Landing:
 
 def test_a_file_that_a_listing_leaves_out_is_asked_for_by_itself():
     landing = Landing({"a": "1" * 32, "b": "2" * 32}, listed=["a"])
-    assert lost(ledger_of({"a": "1" * 32, "b": "2" * 32}), landing) == []
+    assert not_in_place(ledger_of({"a": "1" * 32, "b": "2" * 32}), landing) == []
     assert landing.asked == ["b"]
 
 
@@ -55,10 +55,12 @@ def test_a_file_that_a_listing_leaves_out_is_asked_for_by_itself():
     ("there", "code"), [({}, FileCode.OBJECT_GONE), ({"a": "2" * 32}, FileCode.OBJECT_CHANGED)]
 )
 def test_what_is_not_there_or_is_another_is_told(there, code):
-    assert [found[2] for found in lost(ledger_of({"a": "1" * 32}), Landing(there, listed=[]))] == [code]
-    assert [found[2] for found in lost(ledger_of({"a": "1" * 32}), Landing(there, listed=list(there)))] == [
+    assert [found[2] for found in not_in_place(ledger_of({"a": "1" * 32}), Landing(there, listed=[]))] == [
         code
     ]
+    assert [
+        found[2] for found in not_in_place(ledger_of({"a": "1" * 32}), Landing(there, listed=list(there)))
+    ] == [code]
 
 
 @given(
@@ -70,5 +72,5 @@ def test_whatever_is_listed_in_whatever_order_it_finds_what_is_not_in_place(judg
     shown = data.draw(st.permutations(sorted(objects)))
     shown = shown[: data.draw(st.integers(0, len(shown)))]
     ledger = ledger_of(judged)
-    wrong = {ledger.relpath(row) for row, *_ in lost(ledger, Landing(objects, shown))}
+    wrong = {ledger.relpath(row) for row, *_ in not_in_place(ledger, Landing(objects, shown))}
     assert wrong == {path for path, etag in judged.items() if objects.get(path) != etag}

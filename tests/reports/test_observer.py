@@ -1,4 +1,4 @@
-"""An onlooker reads what lies in the control bucket, and says what becomes of whatever lies there."""
+"""An observer reads what lies in the control bucket, and says what becomes of whatever lies there."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class World:
         self.append("validator", said)
 
     def look(self, observer: StatusReporter | None = None):
-        """What an onlooker says, and what it asked the store for."""
+        """What an observer says, and what it asked the store for."""
         self.store.log.clear()
         return (observer or StatusReporter(self.bucket, LAYOUT, self.clock)).look()
 
@@ -116,7 +116,7 @@ def test_a_delivery_that_is_not_there_is_missing(world):
     assert world.look().phase is Phase.NOT_BEGUN
 
 
-def test_an_onlooker_writes_nothing(world):
+def test_an_observer_writes_nothing(world):
     world.lock()
     world.plan()
     world.send(0)

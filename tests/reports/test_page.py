@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ui.test_onlooker import status
+from ui.test_observer_view import status
 
 from upload_client.reports.html.page import MAX_KINDS, render
 

@@ -1,6 +1,6 @@
 """Both logs of a delivery, folded: the latest upload of each file, its verdict, and who was there.
 
-The client resumes from it, the validator finds in it what it has to judge, and an onlooker what has happened.
+The client resumes from it, the validator finds in it what it has to judge, and an observer what has happened.
 Segments of either log are added in the order of their numbers; how the two are interleaved does not matter.
 """
 

@@ -1,4 +1,4 @@
-"""Each file of a delivery as an onlooker can tell it, from both logs and the index in the control bucket."""
+"""Each file of a delivery as an observer can tell it, from both logs and the index in the control bucket."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NAMED: Final = 10
 
 SeenState: TypeAlias = Literal["ready", "failed", "done", "valid", "invalid"]
 SEEN_STATES: Final[tuple[SeenState, ...]] = ("ready", "failed", "done", "valid", "invalid")
-"""The states that an onlooker can tell apart: what is on its way is `ready` until it is announced."""
+"""The states that an observer can tell apart: what is on its way is `ready` until it is announced."""
 
 
 @value

@@ -1,6 +1,6 @@
 """The status of a delivery, observed from what lies in the control bucket, and from nothing else.
 
-The onlooker's own clock is never believed. Ages are told by the store's clock; moments in a log are moments
+The observer's own clock is never believed. Ages are told by the store's clock; moments in a log are moments
 of its writer's clock, which is compared with the store's by the writer's lock: the lock says when its writer
 thought it wrote it, and the store says when that was.
 """
@@ -144,7 +144,7 @@ class ReceiptSeen:
 
 @value
 class Evidence:
-    """All that an onlooker has found.
+    """All that an observer has found.
 
     Attributes:
         now: by the store's clock, in seconds since 1970.
@@ -311,7 +311,7 @@ class DeliveryStatus:
         headline: the same in a sentence.
         lock: None where nobody ever took it.
         run: None where there was none.
-        files: in each state that an onlooker can tell, and `total`.
+        files: in each state that an observer can tell, and `total`.
         n_bytes: the same in bytes, as far as known.
         rate: None where nobody is at work, or nothing has come of it yet.
         eta_seconds: until all is sent and judged at that rate; None where nobody knows.

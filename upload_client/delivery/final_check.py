@@ -1,4 +1,4 @@
-"""The last look into the landing bucket, before anybody is told that a delivery is complete."""
+"""The final check: the landing bucket is listed before a delivery is called complete."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from upload_client.s3.bucket import Bucket
 from upload_client.s3.unfinished import abort, unfinished_uploads
 from upload_client.s3.write_guard import guarded_by
 
-__all__ = ["lost", "sweep"]
+__all__ = ["abort_unfinished", "not_in_place"]
 
 _log = logging.getLogger(__name__)
 
 _LOOKS = 16  # objects asked for at once
 
 
-def lost(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str, FileCode]]:
+def not_in_place(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str, FileCode]]:
     """Valid files that are not there with the ETag that was judged: row, what is wrong, and its code.
 
     A LIST tells of nearly all. A file that it leaves out is asked for by itself before anybody is blamed:
@@ -53,8 +53,8 @@ _WRONG = (
 )
 
 
-def sweep(ledger: FileLedger, landing: Bucket, may_write: Callable[[], bool]) -> None:
-    """Throw away what was begun in parts and will not be ended: the answer that named it was lost, say.
+def abort_unfinished(ledger: FileLedger, landing: Bucket, may_write: Callable[[], bool]) -> None:
+    """Abort unfinished uploads that no run will complete: the answer that named one was lost, say.
 
     All unfinished uploads below the landing prefix are this delivery's, and while the lock is held nobody
     else is at work on it. A file that could not be sent keeps its parts for the next run.

@@ -1,4 +1,4 @@
-"""The end of a run: the last looks, the receipt, and, however it ended, log, lock, state and outcome."""
+"""The end of a run: the final check, the receipt, and, however it ended, log, lock, state and outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from upload_client.core.receipt import (
 from upload_client.core.segments import LogChain
 from upload_client.core.text import counted
 from upload_client.delivery import progress
-from upload_client.delivery.final_check import lost, sweep
+from upload_client.delivery.final_check import abort_unfinished, not_in_place
 from upload_client.delivery.loop import CLOSE_TIMEOUT, receive_outcomes, save_checkpoint
 from upload_client.delivery.outcome import Outcome, exit_code_of, headline, hint_of, in_words
 from upload_client.delivery.run import ConnectedRun, Run, versions
@@ -41,7 +41,7 @@ from upload_client.events import Phase, Summary
 from upload_client.receipts.store import bring_receipt, deliveries, local_copy, put_receipt, runs
 from upload_client.s3.bucket import StoreError
 
-__all__ = ["complete", "end", "fetch_receipt", "sweep_unfinished", "write_receipt"]
+__all__ = ["abort_unfinished_uploads", "complete", "end", "fetch_receipt", "write_receipt"]
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def complete(connected: ConnectedRun) -> None:
     """Everything is judged or given up: hold it against the bucket, and leave a receipt if all is valid."""
     connected.run.notify(Phase("finishing"))
     _check_listing(connected)
-    sweep_unfinished(connected)
+    abort_unfinished_uploads(connected)
     connected.patiently(connected.lock.refresh)  # nothing final is said by somebody who is the owner no more
     if connected.ledger.all_valid:
         write_receipt(connected)
@@ -66,16 +66,18 @@ def _check_listing(connected: ConnectedRun) -> None:
     ledger, at = connected.ledger, connected.run.now()
     if not ledger.counts()["valid"]:
         return
-    for row, why, code in connected.patiently(lambda: lost(ledger, connected.places.landing)):
+    for row, why, code in connected.patiently(lambda: not_in_place(ledger, connected.places.landing)):
         ledger.judge(row, "invalid", why, at, code=code)
         connected.notify_file(row)
 
 
-def sweep_unfinished(connected: ConnectedRun) -> None:
-    """Throw away what was begun in parts and will not be ended."""
+def abort_unfinished_uploads(connected: ConnectedRun) -> None:
+    """Abort unfinished uploads that no run will complete."""
     run = connected.run
     try:
-        connected.patiently(lambda: sweep(connected.ledger, connected.places.landing, run.may_write))
+        connected.patiently(
+            lambda: abort_unfinished(connected.ledger, connected.places.landing, run.may_write)
+        )
     except StoreError as error:
         run.tell(f"unfinished uploads may be left in the landing bucket: {error}", "warning")
 

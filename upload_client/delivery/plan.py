@@ -50,7 +50,7 @@ class Plan:
         n_found: how many of these are announced for the first time: numbers of uploads that are taken.
         sizes: bytes of each file at its source, by row; -1 where it is not there.
         landed: ETag (without quotes) of the object that a file to be sent replaces, by row.
-        leftover: ids of unfinished multipart uploads, by path.
+        unfinished: ids of unfinished multipart uploads, by path.
     """
 
     reasons: Mapping[Reason, int]

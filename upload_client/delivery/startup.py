@@ -413,7 +413,7 @@ def _see_to_the_receipt(connected: ConnectedRun) -> None:
         return
     if connected.receipt is None:
         write_index(connected)
-        finish.sweep_unfinished(connected)
+        finish.abort_unfinished_uploads(connected)
         run.patience(connected.lock.refresh)
         finish.write_receipt(connected)
     else:

@@ -55,7 +55,7 @@ __all__ = ["look_at_landing", "look_at_source"]
 
 _NO_ETAG = "0" * 32
 _LATENCIES = 5
-_MOST_LEFTOVERS = 10_000
+_MOST_UNFINISHED = 10_000
 
 
 def look_at_landing(
@@ -112,7 +112,7 @@ def look_at_landing(
     if from_bucket is not None:
         yield from _copies(run, from_bucket, wire, key, landing, options, safe=safe)
     own = began_upload.upload_id if began_upload else ""
-    yield from run.contained("leftovers", _leftovers(run, landing, own))
+    yield from run.contained("leftovers", _unfinished(run, landing, own))
 
 
 def _try_write(
@@ -226,12 +226,12 @@ def _copies(
     yield run.answer("source-copy", *said(answer), where, options)
 
 
-def _leftovers(run: Run, landing: Bucket, own: str) -> Steps[None]:
+def _unfinished(run: Run, landing: Bucket, own: str) -> Steps[None]:
     where = (landing.name, landing.prefix)
     found: list[UnfinishedUpload] = []
 
     def ask() -> None:
-        found.extend(islice(unfinished_uploads(landing), _MOST_LEFTOVERS))
+        found.extend(islice(unfinished_uploads(landing), _MOST_UNFINISHED))
 
     answer = asked(f"list unfinished uploads to {landing}", ask)
     yield run.answer("landing-uploads", *answer, where)
@@ -249,7 +249,7 @@ def _leftovers(run: Run, landing: Bucket, own: str) -> Steps[None]:
         yield Finding("leftovers", "ok", "none")
         return
     shown = [f"{one.key}  begun {timestamp(one.initiated)}" for one in found[:SHOWN]]
-    n = f"{figures.count(len(found))}{' or more' * (len(found) == _MOST_LEFTOVERS)}"
+    n = f"{figures.count(len(found))}{' or more' * (len(found) == _MOST_UNFINISHED)}"
     yield Finding(
         "leftovers",
         "ok",

@@ -307,7 +307,7 @@ def put_receipt(control: Bucket, key: str, lines: Iterable[bytes], ask: Ask = re
             parts.sent()
         ask(partial(unless_there, parts.complete))
     finally:
-        parts.sweep()
+        parts.abort()
     _log.info("receipt %s written, SHA-256 %s", key, digest.hexdigest())
     return digest.hexdigest()
 
@@ -374,8 +374,8 @@ class _Parts:
                 MultipartUpload={"Parts": self._parts},
             )
 
-    def sweep(self) -> None:
-        """Throw away what is left unfinished, also by a `begin` the answer to which was lost."""
+    def abort(self) -> None:
+        """Abort what is unfinished, also by a `begin` the answer to which was lost."""
         with contextlib.suppress(StoreError):
             for upload in list(unfinished_uploads(self._bucket)):
                 if upload.key == self._key:

@@ -1,4 +1,4 @@
-"""An onlooker at a delivery: reads what lies in its buckets, and writes nothing anywhere."""
+"""An observer at a delivery: reads what lies in its buckets, and writes nothing anywhere."""
 
 from __future__ import annotations
 

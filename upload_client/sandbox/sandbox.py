@@ -82,6 +82,7 @@ class Sandbox:
         work_handler: the same for the worker.
         profile_out: where the profile is to be written; by default in a private temporary folder.
         force: whatever is there.
+        buckets: names of more buckets, for data that is no delivery.
 
     Attributes:
         endpoint_url: where everything is (but S3, where `s3_endpoint` is given).

@@ -671,6 +671,7 @@ class FolderConnection(_Connection):
         directory: the directory; None: as remembered.
         name: whose edits these are; None: as remembered, or asked for.
         prompt: see `S3Connection`, as for all others.
+        on_conflict: ``ask``, ``mine``, ``theirs``, ``both`` or ``later``.
     """
 
     there = "the shared folder"

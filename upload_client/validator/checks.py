@@ -129,7 +129,7 @@ class Checker:
 
     Args:
         landing: the landing bucket, its prefix that of the delivery.
-        openers: open what Python alone cannot.
+        reader_workers: open files of formats that nothing is believed of.
         max_read: text files of more bytes are not read through.
         expected: what belongs in the delivery; None: nobody has said.
         unusable: why that cannot be used, though somebody has said: then nothing can be judged.

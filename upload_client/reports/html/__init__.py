@@ -1,4 +1,4 @@
-"""The report of a delivery: one HTML page that needs nothing else, made from what an onlooker sees."""
+"""The report of a delivery: one HTML page that needs nothing else, made from what an observer sees."""
 
 from upload_client.reports.html.page import MAX_ROWS, render
 
