@@ -26,6 +26,7 @@ import forked
 import preloaded
 from both_stores import MOTO
 from faults.proxy import Proxy
+from made_up import FEW
 from order import dealt
 
 from upload_client.s3.bucket import Bucket
@@ -43,13 +44,13 @@ preloaded.read_botocore_once()
 REGION = "us-east-1"
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-settings.register_profile("few", deadline=None, max_examples=5, derandomize=True)  # the same each time
+settings.register_profile("few", deadline=None, max_examples=FEW, derandomize=True)  # the same each time
 settings.load_profile("untimed")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice the cores: much of what is tested here is waiting, for servers, leases and processes."""
-    return 2 * (os.cpu_count() or 1)
+    """Three times the cores: much of what is tested here is waiting, for servers, leases and processes."""
+    return 3 * (os.cpu_count() or 1)
 
 
 _DOOR = pytest.StashKey[checking_store.Door]()

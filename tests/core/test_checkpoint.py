@@ -7,8 +7,9 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from made_up import examples
 
 from upload_client.core import checkpoint as module
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
@@ -124,7 +125,7 @@ def everything(history: DeliveryHistory) -> object:
     )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(indexes, indexes, segments, segments)
 @example(
     {},
@@ -174,7 +175,7 @@ def some() -> DeliveryHistory:
     return history
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.data())
 def test_damaged_bytes_are_a_bad_checkpoint_or_one_and_nothing_else(data):
     good = packed(some())

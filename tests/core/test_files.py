@@ -6,9 +6,10 @@ import dataclasses
 from base64 import b64encode
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from made_up import examples
 
 from upload_client.core.columns import (
     ChecksumColumn,
@@ -678,7 +679,7 @@ class AnyDelivery(RuleBasedStateMachine):
 
 
 TestAnyDelivery = AnyDelivery.TestCase
-TestAnyDelivery.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAnyDelivery.settings = examples(100, stateful_step_count=40, deadline=None)
 
 
 # --- columns give back what was put in ---

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from xml.sax.saxutils import escape
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from upload_client.core.foreign import HIDDEN, hide, is_page, secrets_of_url, tamed
+from upload_client.core.foreign import HIDDEN, hide, is_page, secrets_of_url, tamed, xml_text
 
 PASSWORDS = ["secret-word", "sec#ret/wo?rd", "se@cret:word", "#secret", "pass/word@9", "50%23off"]
 
@@ -84,3 +86,10 @@ def test_a_foreign_text_becomes_one_short_line(text, secrets):
     assert len(told) <= 300
     assert "\n" not in told
     assert "\r" not in told
+
+
+@given(st.text())
+@example("a & b < c > \"d\" 'e' &amp; &lt;")
+def test_a_text_that_was_put_into_xml_comes_out_as_it_was(text):
+    assert xml_text(escape(text, {'"': "&quot;", "'": "&apos;"})) == text
+    assert xml_text(escape(text, {'"': "&#34;"})) == text

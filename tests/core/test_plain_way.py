@@ -148,3 +148,10 @@ def test_what_a_request_says_of_itself_goes_first() -> None:
     way = plain_way(STORE, endpoint="http://elsewhere:1", region="us-west-1")
     assert way
     assert (way.endpoint, way.region) == ("http://elsewhere:1", "us-west-1")
+
+
+@pytest.mark.parametrize("bucket", ["Upper", "b_1", "b/1", "x", "b--1"])
+def test_elsewhere_a_name_that_is_none_of_a_bucket_has_no_place_either(bucket: str) -> None:
+    way = plain_way(STORE)
+    assert way
+    assert way.place_of(bucket) is None

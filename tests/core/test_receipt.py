@@ -9,8 +9,9 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from made_up import examples
 
 from upload_client.core import receipt_reading as module
 from upload_client.core.checksums import encode
@@ -194,7 +195,7 @@ def test_the_end_of_something_else_names_no_files():
 GOOD = written([file("a", sha256="7" * 64, opened="csv"), file("b/ü")], delivered_by=DeliveredBy("anna"))
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.data())
 def test_what_is_altered_anywhere_is_refused(data):
     at = data.draw(st.integers(0, len(GOOD) - 1))
