@@ -25,7 +25,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Final, NamedTuple, TextIO, TypeVar
 
@@ -76,6 +76,7 @@ _LARGE: Final = 6  # objects in ranges at once
 _TRIES: Final = 8
 _TRIES_AT_ONCE: Final = 3
 _WINDOW: Final = 4096
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _OPAQUE: Final = ("aws:kms", "aws:kms:dsse")
 _CHANGED: Final = "the object has been replaced since it was listed"
 
@@ -112,6 +113,7 @@ class FetchOutcome(NamedTuple):
         error: why not, for people; None where it is ok.
         code: the same for programs.
         raced: the object is another by now, or gone.
+        disk_full: there is no room for it where it is written, nor for what comes after it.
     """
 
     row: int
@@ -122,15 +124,17 @@ class FetchOutcome(NamedTuple):
     error: str | None = None
     code: FileCode | None = None
     raced: bool = False
+    disk_full: bool = False
 
 
 class _Failed(Exception):  # noqa: N818 - not the program's
     """It cannot be fetched; `code` says why."""
 
-    def __init__(self, text: str, code: FileCode, *, raced: bool = False) -> None:
+    def __init__(self, text: str, code: FileCode, *, raced: bool = False, disk_full: bool = False) -> None:
         super().__init__(text)
         self.code = code
         self.raced = raced
+        self.disk_full = disk_full
 
 
 class _Stopped(_Failed):
@@ -150,7 +154,7 @@ def fetch_files(
     *,
     n_threads: int | None = None,
     not_before: float = 0.0,
-) -> Iterator[FetchOutcome]:
+) -> Generator[FetchOutcome]:
     """Fetch objects into files.
 
     Args:
@@ -205,7 +209,7 @@ class _FileSink:
         try:
             _write_all(self._fd, block, self._offset + self.size)
         except OSError as error:  # which would be taken for one of the network
-            raise _Failed(*_local(error)) from error
+            raise _Failed(*_local(error), disk_full=error.errno in _FULL) from error
         self.size += n
 
 
@@ -704,7 +708,7 @@ class _Fetching:
             self._take_place(task, temporary, fd)
         except BaseException as error:
             spent = (isinstance(error, _Failed) and not isinstance(error, _Stopped)) or (
-                isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+                isinstance(error, OSError) and error.errno in _FULL
             )
             if is_open:
                 with contextlib.suppress(OSError):
@@ -928,8 +932,9 @@ def _is_of_network(error: BaseException) -> bool:
 
 def _failure(task: FetchTask, error: BaseException) -> FetchOutcome:
     raced = False
+    disk_full = isinstance(error, OSError) and error.errno in _FULL
     if isinstance(error, _Failed):
-        text, code, raced = str(error), error.code, error.raced
+        text, code, raced, disk_full = str(error), error.code, error.raced, error.disk_full
     elif isinstance(error, ConnectionError | TimeoutError):
         text, code = f"no answer from S3: {without_secrets(str(error))}", FileCode.NO_ANSWER
     elif isinstance(error, OSError):
@@ -940,7 +945,7 @@ def _failure(task: FetchTask, error: BaseException) -> FetchOutcome:
         text, code = str(error), FileCode.REFUSED_BY_STORE
     else:
         text, code = f"unexpected: {type(error).__name__}", FileCode.UNEXPECTED
-    return FetchOutcome(task.row, ok=False, error=text, code=code, raced=raced)
+    return FetchOutcome(task.row, ok=False, error=text, code=code, raced=raced, disk_full=disk_full)
 
 
 def _local(error: OSError) -> tuple[str, FileCode]:

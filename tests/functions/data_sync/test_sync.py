@@ -406,6 +406,103 @@ def test_a_full_disk_is_told_before_anything_is_fetched(
     assert caught.value.errno == errno.ENOSPC
 
 
+FULL = [errno.ENOSPC, errno.EDQUOT]
+
+
+class Filling:
+    """A disk that has room for so many writes; who closes what fetches is waited for after that."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int, number: int) -> None:
+        self.room, self.number, self.tried = room, number, 0
+        self.closing = threading.Event()
+        close = download._Fetching.close
+
+        def noticed(fetching) -> None:
+            self.closing.set()
+            close(fetching)
+
+        monkeypatch.setattr(download._Fetching, "close", noticed)
+
+    def take(self) -> None:
+        self.tried += 1
+        if self.tried > self.room:
+            raise OSError(self.number, os.strerror(self.number))
+
+    def wait_if_full(self) -> None:
+        if self.tried > self.room:
+            assert self.closing.wait(30), "nobody ends it"
+
+
+@pytest.mark.parametrize("number", FULL)
+def test_small_files_that_find_no_room_end_a_sync_which_goes_on_when_there_is_some(
+    world: World, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    for n in range(100):
+        world.put(f"src/{n:03}", f"content {n}")
+    with monkeypatch.context() as patch:
+        disk = Filling(patch, 10, number)
+        write, put_down = download._write_all, download._Fetching._put_down
+
+        def write_all(*given) -> None:
+            disk.take()
+            write(*given)
+
+        def put_some_down(*given):
+            disk.wait_if_full()
+            return put_down(*given)
+
+        patch.setattr(download, "_write_all", write_all)
+        patch.setattr(download._Fetching, "_put_down", put_some_down)
+        patch.setattr(download.Flusher, "takes", lambda *_: True)
+        with pytest.raises(SyncFailed, match=os.strerror(number)) as told:
+            world.sync(world.uri("src/"), world.path("dst/"), max_concurrency=4)
+    assert disk.tried < 60
+    assert "of 100 files were brought there, and no more were tried" in str(told.value)
+    assert "Make room there" in told.value.hint
+    there = len(world.files("dst"))
+    assert there <= 10
+    assert list(Path(world.path("dst")).glob(".*")) == []
+    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 100 - there
+    assert world.files("dst") == {f"{n:03}": f"content {n}" for n in range(100)}
+
+
+def test_larger_files_that_find_no_room_end_a_sync(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(40):
+        world.put(f"src/{n:02}", bytes([n]) * (300 * 1024))
+    disk = Filling(monkeypatch, 5, errno.ENOSPC)
+    write = download._write_all
+
+    def write_all(*given) -> None:
+        disk.wait_if_full()
+        disk.take()
+        write(*given)
+
+    monkeypatch.setattr(download, "_write_all", write_all)
+    with pytest.raises(SyncFailed, match=r"no room is left for .*No space left on device"):
+        world.sync(world.uri("src/"), world.path("dst/"))
+    assert disk.tried <= 5 + 2 * download._FETCHERS
+    assert list(Path(world.path("dst")).glob(".*")) == []
+
+
+def test_files_that_are_copied_and_find_no_room_end_a_sync(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(200):
+        world.write(f"src/{n:03}", str(n))
+    disk = Filling(monkeypatch, 10, errno.ENOSPC)
+    copy = module.copy_file
+
+    def copy_file(*given):
+        disk.take()
+        return copy(*given)
+
+    monkeypatch.setattr(module, "copy_file", copy_file)
+    with pytest.raises(SyncFailed, match=r"no room is left for .*10 of 200 files were brought there"):
+        world.sync(world.path("src/"), world.path("dst/"))
+    assert disk.tried <= 10 + 8
+    assert len(world.files("dst")) == 10
+
+
 @pytest.fixture
 def bad_network(world: World, store, monkeypatch: pytest.MonkeyPatch):
     with Proxy(store.endpoint_url) as proxy:

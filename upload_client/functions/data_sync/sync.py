@@ -642,6 +642,14 @@ class _Sync:
         failed.paths = tuple(path for path, _ in failures)
         return failed
 
+    def _no_room(self, path: str, why: str | None, n: int) -> SyncFailed:
+        """Say that there is no room for a file; the others would find none, either, and are not tried."""
+        return SyncFailed(
+            f"no room is left for {for_terminal(path or 'it')} at {self.target.uri}: {why};"
+            f" {self.counts.files_transferred:,} of {n:,} files were brought there, and no more were tried",
+            hint="Make room there, and run it again: it goes on with what is not there.",
+        )
+
     def _sent(self, n_bytes: int) -> None:
         self.counts.files_transferred += 1
         self.counts.bytes_transferred += n_bytes
@@ -775,10 +783,14 @@ class _Sync:
                     for row, item in enumerate(wave)
                 )
                 fetched: list[_Sending] = []
-                for outcome in fetch_files(tasks, source.open(), n_threads=n_threads):
+                fetching = fetch_files(tasks, source.open(), n_threads=n_threads)
+                for outcome in fetching:
                     item, path = wave[outcome.row], os.path.join(folder, str(outcome.row))
                     if outcome.ok:
                         fetched.append(_Sending(item, path, outcome.crc32))
+                    elif outcome.disk_full:
+                        fetching.close()
+                        raise self._no_room(item.path, f"{outcome.error}, in {folder}", len(left))
                     else:
                         failures.append((item.path, outcome.error or "it was not fetched"))
                 root = DataRoot(Path(folder))
@@ -852,11 +864,15 @@ class _Sync:
             for row, item in enumerate(plan.send)
         )
         failures: list[tuple[str, str]] = []
-        for outcome in fetch_files(
+        fetching = fetch_files(
             tasks, source.open(), n_threads=self.request.max_concurrency, not_before=self.began
-        ):
+        )
+        for outcome in fetching:
             if outcome.ok:
                 self._sent(outcome.size)
+            elif outcome.disk_full:
+                fetching.close()
+                raise self._no_room(plan.send[outcome.row].path, outcome.error, len(plan.send))
             else:
                 failures.append((plan.send[outcome.row].path, outcome.error or "it was not fetched"))
         if failures:
@@ -873,8 +889,11 @@ class _Sync:
         if not one_system:
             check_room(target.path, sum(item.source.size for item in plan.send))
         began_ns = int(self.began * 1e9)
+        full: list[tuple[str, str]] = []  # the files for which there was no room, and why
 
         def copy(item: Item) -> tuple[Item, Confirmed | str]:
+            if full:
+                return item, "not tried"
             here, there = local_path(source.path, item.path), local_path(target.path, item.path)
             try:
                 os.makedirs(os.path.dirname(there), exist_ok=True)
@@ -883,7 +902,10 @@ class _Sync:
                     return item, Confirmed("", "", None)
                 return item, copy_file(here, there, began_ns)
             except (OSError, UnicodeEncodeError) as error:
-                return item, f"{getattr(error, 'strerror', None) or error}"
+                why = f"{getattr(error, 'strerror', None) or error}"
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    full.append((item.path, why))
+                return item, why
 
         confirmed: dict[str, Confirmed] = {}
         failures: list[tuple[str, str]] = []
@@ -893,6 +915,8 @@ class _Sync:
             else:
                 self._sent(item.source.size)
                 confirmed[item.path] = came
+        if full:
+            raise self._no_room(*full[0], len(plan.send))
         if failures:
             raise self._failed(failures, len(plan.send))
         return confirmed
