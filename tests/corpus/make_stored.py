@@ -3,7 +3,10 @@ r"""Makes the files in ``stored``: by the libraries of their fields, which the t
     pip install eccodes==2.50.0 mcap==1.6.0 uproot==5.7.7 cdflib==1.3.16 psims==1.4.0 \
         fpdf2==2.8.9 pikepdf==10.18.0 fastavro==1.13.1 scipy==1.17.1 pyhdf==0.11.7 py7zr==1.1.4 \
         soundfile==0.14.0 pyedflib==0.1.42 pymseed==1.0.1 segyio==1.9.14 pynrrd==1.1.3 SimpleITK==2.5.7 \
-        pyshp==3.1.6 pyBigWig==0.3.29 tfrecord==1.14.6 safetensors==0.8.0
+        pyshp==3.1.6 pyBigWig==0.3.29 tfrecord==1.14.6 safetensors==0.8.0 \
+        pyreadstat==1.3.7 pyreadr==0.5.8 xlwt==1.3.0 av==18.1.0 meshio==5.3.5 numpy-stl==4.1.1 pye57==0.4.19 \
+        mrcfile==1.5.4 pylibCZIrw==6.1.0 flowio==1.4.0 gemmi==0.7.5 pyogrio==0.13.0 osmium==4.3.2 \
+        pmtiles==3.8.1 duckdb==2.0.1 vortex-data==0.93.0 gguf==0.19.0 onnx==1.23.2
     python tests/corpus/make_stored.py
 
 They are small, and kept, so that the tests open what these libraries have written wherever they run.
@@ -221,6 +224,156 @@ def others() -> None:
     save_file({"a": np.arange(60, dtype="f4"), "b": np.arange(9)}, "plain.safetensors")
 
 
+def spss() -> None:
+    import pandas as pd
+    import pyreadstat
+
+    frame = pd.DataFrame({"n": [1.5 * i for i in range(60)], "word": [f"w{i}" * 3 for i in range(60)]})
+    labels = {"variable_value_labels": {"n": {0.0: "none", 1.5: "some"}}, "column_labels": ["a", "b"]}
+    pyreadstat.write_sav(frame, "table.sav", **labels)
+    pyreadstat.write_sav(frame, "packed.sav", row_compress=True, **labels)
+    pyreadstat.write_sav(frame, "table.zsav", compress=True, **labels)
+    pyreadstat.write_xport(frame, "table.xpt", file_format_version=5)
+    pyreadstat.write_xport(frame, "eight.xpt", file_format_version=8)
+    for version, name in ((12, "twelve.dta"), (8, "eight.dta"), (10, "ten.dta")):
+        pyreadstat.write_dta(frame, name, version=version, variable_value_labels={})
+
+
+def r() -> None:
+    import pandas as pd
+    import pyreadr
+
+    frame = pd.DataFrame({"n": range(60), "word": [f"w{i}" for i in range(60)]})
+    pyreadr.write_rds("table.rds", frame, compress="gzip")
+    pyreadr.write_rdata("table.RData", frame, df_name="a", compress="gzip")
+
+
+def office() -> None:
+    import xlwt
+
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("a")
+    for i in range(40):
+        sheet.write(i, 0, i)
+        sheet.write(i, 1, f"w{i}")
+    book.save("book.xls")
+
+
+def recordings() -> None:
+    import av
+    import soundfile
+
+    for name, codec in (
+        ("moving.mp4", "mpeg4"),
+        ("moving.mov", "mpeg4"),
+        ("moving.avi", "mpeg4"),
+        ("moving.mkv", "mpeg4"),
+    ):
+        with av.open(name, "w") as out:
+            stream = out.add_stream(codec, rate=5)
+            stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+            for i in range(5):
+                frame = av.VideoFrame.from_ndarray(np.full((16, 16, 3), 40 * i, "u1"), format="rgb24")
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode())
+    soundfile.write("tone.ogg", np.sin(np.arange(1000) / 9), 8000)
+
+
+def meshes() -> None:
+    import meshio
+    import pye57
+    from stl import mesh
+
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], "f8")
+    cells = [("triangle", np.array([[0, 1, 2], [0, 1, 3], [1, 2, 3]]))]
+    meshio.Mesh(points, cells).write("mesh.ply", binary=True)
+    meshio.Mesh(points, cells).write("text.ply", binary=False)
+    meshio.Mesh(points, cells).write("text.stl", file_format="stl", binary=False)
+    made = mesh.Mesh(np.zeros(8, mesh.Mesh.dtype))
+    made.vectors[:] = np.arange(72).reshape(8, 3, 3)
+    made.save("mesh.stl")
+    cloud = pye57.E57("points.e57", mode="w")
+    cloud.write_scan_raw({f"cartesian{axis}": np.arange(50) / 7 for axis in "XYZ"})
+    cloud.close()
+
+
+def laboratory() -> None:
+    import flowio
+    import gemmi
+    import mrcfile
+    from pylibCZIrw import czi
+
+    with mrcfile.new("density.mrc") as file:
+        file.set_data(np.arange(4 * 5 * 6, dtype="f4").reshape(4, 5, 6))
+    with czi.create_czi("planes.czi") as document:
+        for plane in range(2):
+            document.write(
+                data=np.arange(64, dtype="u2").reshape(8, 8, 1), plane={"C": 0, "T": plane, "Z": 0}
+            )
+    with Path("cells.fcs").open("wb") as file:
+        flowio.create_fcs(file, [float(i) for i in range(300)], ["FSC", "SSC", "FL1"])
+    mtz = gemmi.Mtz(with_base=True)
+    mtz.spacegroup = gemmi.SpaceGroup("P 1")
+    mtz.set_cell_for_all(gemmi.UnitCell(10, 10, 10, 90, 90, 90))
+    mtz.add_dataset("a")
+    mtz.add_column("F", "F")
+    mtz.set_data(np.arange(80, dtype="f4").reshape(20, 4))
+    mtz.write_to_file("reflections.mtz")
+
+
+def maps() -> None:
+    import osmium
+    import pyogrio
+    from pmtiles.tile import Compression, TileType, zxy_to_tileid
+    from pmtiles.writer import Writer
+
+    geometry = np.array([b"\1\1\0\0\0" + np.array([i, i / 3], "<f8").tobytes() for i in range(40)], object)
+    fields = [np.arange(40), np.array([f"w{i}" for i in range(40)], object)]
+    how = {"field_data": fields, "fields": np.array(["n", "word"], object), "geometry_type": "Point"}
+    pyogrio.raw.write("points.fgb", geometry, **how, crs="EPSG:4326")
+    pyogrio.raw.write("scattered.fgb", geometry, **how, crs="EPSG:4326", SPATIAL_INDEX="NO")
+    pyogrio.raw.write("lines.geojsons", geometry, **how, driver="GeoJSONSeq", crs="EPSG:4326", RS="YES")
+    with osmium.SimpleWriter("town.osm.pbf") as writer:
+        for i in range(1, 40):
+            writer.add_node(osmium.osm.mutable.Node(id=i, location=(i / 9, 1.0), tags={"a": f"w{i}"}))
+        writer.add_way(osmium.osm.mutable.Way(id=1, nodes=[1, 2, 3]))
+    with Path("tiles.pmtiles").open("wb") as file:
+        writer = Writer(file)
+        for i in range(4):
+            writer.write_tile(zxy_to_tileid(1, i % 2, i // 2), bytes(range(40 + i)))
+        header = {"tile_type": TileType.PNG, "tile_compression": Compression.NONE, "center_zoom": 0}
+        corners = {f"{side}_{axis}_e7": 0 for side in ("min", "max", "center") for axis in ("lon", "lat")}
+        writer.finalize(header | corners, {"name": "a"})
+
+
+def databases() -> None:
+    import duckdb
+    import pyarrow as pa
+    import vortex
+
+    with duckdb.connect("table.duckdb", config={"default_block_size": 16384}) as connection:
+        connection.execute("create table t as select range n from range(100)")
+    vortex.io.write(vortex.array(pa.table({"n": list(range(60))})), "table.vortex")
+
+
+def models() -> None:
+    import gguf
+    import onnx
+    from onnx import helper
+
+    writer = gguf.GGUFWriter("tensors.gguf", "llama")
+    writer.add_array("words", ["a", "b"])
+    writer.add_tensor("x", np.arange(64, dtype="f4"))
+    writer.add_tensor("y", np.zeros((2, 34), "u1"), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None, 3]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "a", [x], [y])
+    onnx.save(helper.make_model(graph), "model.onnx")
+
+
 if __name__ == "__main__":
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
@@ -240,5 +393,14 @@ if __name__ == "__main__":
         volumes,
         shapes,
         others,
+        spss,
+        r,
+        office,
+        recordings,
+        meshes,
+        laboratory,
+        maps,
+        databases,
+        models,
     ):
         make()

@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -411,6 +412,32 @@ def votable(name: str) -> bytes:
     made = from_table(Table({"ra": np.arange(50) / 3, "name": [f"n{n}" for n in range(50)]}))
     form = "tabledata" if name == "rows.vot" else "binary2"
     return by_path(name, lambda path: writeto(made, path, tabledata_format=form))
+
+
+@makes("pixels.pgm", "pixels.ppm", "pixels.pbm", "pixels.pfm")
+def netpbm(name: str) -> bytes:
+    pillow = pytest.importorskip("PIL.Image")
+    mode = {"pgm": "L", "ppm": "RGB", "pbm": "1", "pfm": "F"}[name[-3:]]
+    return by_path(name, pillow.linear_gradient("L").resize((33, 20)).convert(mode).save)
+
+
+@makes("reads.bam.bai", "calls.vcf.gz.tbi", "calls.vcf.gz.csi")
+def index(name: str) -> bytes:
+    pysam = pytest.importorskip("pysam")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name.rpartition(".")[0]
+        path.write_bytes(MAKERS[path.name]())
+        if name.endswith("bai"):
+            pysam.index(str(path))
+        else:
+            pysam.tabix_index(str(path), preset="vcf", csi=name.endswith("csi"), force=True)
+        return Path(folder, name).read_bytes()
+
+
+@makes("values.pkl", "values.pkl.gz")
+def pickled(name: str) -> bytes:
+    data = pickle.dumps({"a": list(range(500)), "b": "word"})
+    return gzip.compress(data) if name.endswith("gz") else data
 
 
 STORED = Path(__file__).parent / "stored"  # see make_stored.py

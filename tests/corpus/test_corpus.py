@@ -28,6 +28,9 @@ WITHOUT_END = {
     *("four.mat", "five.mat", "packed.mat"),  # each element has an end
     *("two.mseed", "three.mseed", "records.tfrecord", "traces.sgy"),  # each record has one
     *("volume.mgh", "points.dbf"),  # what is cut is about the volume; a mark that some leave out
+    *("lines.geojsons", "town.osm.pbf"),  # each text, each block has an end
+    *("text.stl", "reads.bam.bai", "cells.fcs"),  # a line break; a number and a byte that some leave out
+    *("text.ply", "tensors.gguf", "reflections.mtz", "book.xls"),  # digits of a last number; what fills up
     "deflated.dcm",  # its last bytes are padding, or say again that it ends
 }
 WITH_CHECKSUMS = {
@@ -43,6 +46,7 @@ WITH_CHECKSUMS = {
         "sum.cdf",
         "indexed.mzML",
     ),
+    *("table.rds", "table.RData", "points.e57", "values.pkl.gz"),
     *("calls.vcf.gz", "calls.bcf", "reads.fastq.gz", "volume.mgz", "three.mseed"),
 }
 
@@ -746,3 +750,65 @@ def test_flac_needs_no_library(monkeypatch):
     data = MAKERS["tone.flac"]()
     assert opened("a.flac", data) == ""
     assert opened("a.flac", data[:-1]) != ""
+
+
+def _of_sas(pages: int, *, wide: bool, order: str) -> bytes:
+    """The header of a file of SAS, and its pages: nobody but SAS writes one whole."""
+    head = bytearray(1024)
+    head[:32] = bytes.fromhex("000000000000000000000000c2ea8160b31411cfbd92080009c7318c181f1011")
+    head[32], head[35], head[37] = 0x33 if wide else 0x22, 0x33, 1 if order == "little" else 0
+    for at, width, number in ((200, 4, 1024), (204, 4, 4096), (208, 8 if wide else 4, pages)):
+        head[at : at + width] = number.to_bytes(width, order)
+    return bytes(head) + bytes(4096 * pages)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_each_page_of_sas_is_counted(wide, order):
+    data = _of_sas(3, wide=wide, order=order)
+    assert opened("a.sas7bdat", data) == ""
+    assert "bytes of its 3 pages are missing" in opened("a.sas7bdat", data[:-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        ("table.sav", b"\x3c\0\0\0", b"\x3d\0\0\0", "of its 61 cases are missing"),
+        ("packed.sav", b"\x3c\0\0\0", b"\x3d\0\0\0", "values of"),
+        ("table.zsav", b"\x78\x9c", b"\x78\x9d", "is damaged"),
+        ("mesh.stl", b"\x08\0\0\0", b"\x09\0\0\0", "50 bytes of its 9 triangles are missing"),
+        ("text.ply", b"vertex 4", b"vertex 5", "it has 7 lines of 8"),
+        ("mesh.ply", b"face 3", b"face 4", "elements"),
+        ("planes.czi", b"ZISRAWSUBBLOCK", b"ZISRAVSUBBLOCK", "no segment begins at byte"),
+        ("moving.mp4", b"moov", b"voom", "the box is missing that says what is in it"),
+        ("tone.ogg", b"OggS\0\4", b"OggS\0\0", "is damaged: its last page has another checksum"),
+        ("lines.geojsons", b'"n": 7', b'"n": }', "text 8 is no JSON"),
+        ("town.osm.pbf", b"x\x9c", b"x\x9d", "is damaged"),
+        ("model.onnx", b"\x3a", b"\x4a", "its graph, or what operators it is of, is missing"),
+    ],
+)
+def test_what_their_own_numbers_tell_is_noticed(name, old, new, says):
+    data = MAKERS[name]()
+    assert old in data
+    assert says in opened(name, data.replace(old, new, 1))
+
+
+def test_recordings_that_were_not_ended_and_what_is_not_packed_are_not_opened():
+    data = MAKERS["moving.avi"]()
+    assert "never written" in opened("a.avi", data[:4] + bytes(4) + data[8:])
+    data = gzip.decompress(MAKERS["table.rds"]())
+    assert opened("a.rds", data).startswith("not opened: it is not packed")
+    assert opened("a.rds", gzip.compress(b"something else")).startswith("not opened")
+
+
+def test_a_pickle_is_never_loaded_and_a_model_of_pytorch_is_opened_as_a_zip():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02cposix\nsystem\nX\4\0\0\0true\x85R.")
+        archive.writestr("archive/data/0", bytes(range(99)))
+    assert opened("a.pt", file.getvalue()) == ""
+    assert opened("a.pt", file.getvalue()[:-9])
+    damaged = file.getvalue().replace(bytes(range(50)), bytes(range(49)) + b"\0")
+    assert "CRC" in opened("a.pth", damaged)
+    assert opened("a.pkl", b"\x80\x02cposix\nsystem\nX\4\0\0\0true\x85R.") == ""
+    assert "cut" in opened("a.pkl", MAKERS["values.pkl"]()[:-1])

@@ -39,6 +39,17 @@ OTHERS = {
     "notes.dbf": b"COMMENT a text\n" * 9,
     "second.dbf": b"\x02\x09\0\0\0\0\x7f\0EMP:NMBR" + bytes(60),
     "theirs.mgh": b"something else " * 9,
+    "app.js.map": b'{"version":3,"sources":["a.js"],"mappings":"AAAA"}',
+    "records.mrc": b"00714cam a2200205 a 4500001001300000003000600013" * 9,
+    "tile.pbf": b"\x1a\x30\x0a\x05water" + bytes(range(60)),
+    "old.pkl": b"(dp0\nS'a'\np1\nI1\ns.",
+    "weights.pt": b"\x80\x02\x8a\nl\xfcF\x9c\xf9 j\xa8P\x19.",
+    "paths.csi": b"wireless channel state " * 5,
+    "metrics.pfm": b"\x00\x01\xa2\x02\0\0Copyright" + bytes(90),
+    "notes.r.rda": b"Relational data analysis, a text\n" * 3,
+    "survey.sav": b"\x89PNG saved game " * 9,
+    "saved.fcs": b"a conference call\n" * 9,
+    "list.m3u.ogg": b"#EXTM3U\na.mp3\n" * 5,
 }
 
 
@@ -263,3 +274,15 @@ def test_documents_of_xml_may_be_deep():
     assert (opened("a.xml", deep), "not whole" in opened("a.xml", deep[:-1])) == ("", True)
     assert opened("a.gml", b"\xef\xbb\xbf\n<a/>") == ""
     assert opened("a.gml", '<?xml version="1.0" encoding="UTF-16"?><a/>'.encode("utf-16")) == ""
+
+
+@pytest.mark.parametrize(
+    "data", [b"<html><table><tr><td>1</td></tr></table></html>", b"a\tb\n1\t2\n" * 9, b"PK\3\4" + bytes(90)]
+)
+def test_what_programs_call_xls_and_doc_beside_compound_files_is_not_called_damaged(data):
+    for name in ("a.xls", "a.doc"):
+        assert opened(name, data).startswith("not opened: it is no compound file")
+
+
+def test_subtitles_and_surfaces_have_one_name():
+    assert "begins as subtitles" in opened("a.stl", b"437STL25.01" + bytes(1013) + bytes(range(128)) * 2)

@@ -18,9 +18,19 @@ from typing import Any, BinaryIO
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.formats.namesakes import something_else
+from upload_client.expectations.formats.statistical import open_old_stata
 from upload_client.expectations.packed import INFLATE_ERRORS, MODULES, Budget, inflater
 
-__all__ = ["open_arrow", "open_avro", "open_dbase", "open_orc", "open_sqlite", "open_stata"]
+__all__ = [
+    "open_arrow",
+    "open_avro",
+    "open_dbase",
+    "open_duckdb",
+    "open_orc",
+    "open_sqlite",
+    "open_stata",
+    "open_vortex",
+]
 
 _MAX_READ = 64 * 1024 * 1024  # bytes of a file that is looked at as a whole although nobody has asked for it
 _MAX_BLOCK = 256 * 1024 * 1024
@@ -380,13 +390,14 @@ def open_dbase(file: BinaryIO, size: int, _budget: Budget) -> None:
 _STATA, _MAP = b"<stata_dta><header><release>", b"</timestamp></header><map>"
 
 
-def open_stata(file: BinaryIO, size: int, _budget: Budget) -> None:
-    """Open a file of Stata 13 or later: whether it ends where its map says."""
+def open_stata(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open a file of Stata: of 13 or later whether it ends where its map says."""
     file.seek(0)
     head = file.read(4096)
     if not head.startswith(_STATA):
         if head[:1] and 102 <= head[0] <= 115:
-            raise NotOpened("files of Stata before version 13 are not known here")
+            open_old_stata(file, size, budget)
+            return
         raise ValueError("it does not begin as Stata's do")
     at = head.find(_MAP) + len(_MAP)  # a label before it may have anything in it
     places = head[at : at + 14 * 8]
@@ -397,3 +408,45 @@ def open_stata(file: BinaryIO, size: int, _budget: Budget) -> None:
     file.seek(max(0, min(end, size) - 12))
     if end > size or file.read(12) != b"</stata_dta>":
         raise ValueError(f"it is cut: it has {size:,} bytes where it says {end:,}")
+
+
+_DUCK_PAGE = 4096
+_DUCK_BLOCK = 256 * 1024
+
+
+def open_duckdb(file: BinaryIO, size: int, _budget: Budget) -> None:
+    """Open a database of DuckDB: whether all of its blocks are there.
+
+    https://github.com/duckdb/duckdb/blob/main/src/include/duckdb/storage/storage_info.hpp: a main header, and
+    two of the database, of which the one with the larger number counts.
+    """
+    file.seek(0)
+    head = file.read(3 * _DUCK_PAGE)
+    if head[8:12] != b"DUCK":
+        raise something_else(file, "DuckDB")
+    if len(head) < 3 * _DUCK_PAGE:
+        raise ValueError("it is cut in its headers")
+    told = [
+        [int.from_bytes(head[page + at : page + at + 8], "little") for at in range(8, 48, 8)]
+        for page in (_DUCK_PAGE, 2 * _DUCK_PAGE)
+    ]
+    _, _, _, blocks, length = max(told)
+    if length in (0, 2**64 - 1):
+        length = _DUCK_BLOCK
+    due = 3 * _DUCK_PAGE + blocks * length
+    if size < due:
+        raise ValueError(f"it is cut: {due - size:,} bytes of its {blocks:,} blocks are missing")
+
+
+_VORTEX = b"VTXF"
+
+
+def open_vortex(file: BinaryIO, size: int, _budget: Budget) -> None:
+    """Open Vortex: its beginning, and the mark at its end (https://docs.vortex.dev, "File Format")."""
+    file.seek(0)
+    if file.read(4) != _VORTEX:
+        raise something_else(file, "Vortex")
+    file.seek(max(0, size - 8))
+    tail = file.read(8)
+    if size < 12 or tail[4:] != _VORTEX or int.from_bytes(tail[2:4], "little") + 12 > size:
+        raise ValueError("it is cut: its end is missing")

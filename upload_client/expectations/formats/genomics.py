@@ -19,7 +19,16 @@ from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget, Unpacked, is_bgzf
 
-__all__ = ["open_bam", "open_bcf", "open_bigwig", "open_cram", "open_fastq", "open_vcf"]
+__all__ = [
+    "open_bai",
+    "open_bam",
+    "open_bcf",
+    "open_bigwig",
+    "open_cram",
+    "open_fastq",
+    "open_index",
+    "open_vcf",
+]
 
 _PIECE = 256 * 1024
 _MAX_RECORD = 256 * 1024 * 1024
@@ -292,3 +301,38 @@ def open_bigwig(file: BinaryIO, size: int, _budget: Budget) -> None:
     file.seek(size - 4)
     if file.read(4) != head[:4]:  # which is there for this
         raise ValueError("it is cut: the mark at its end is missing")
+
+
+def open_index(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open an index (TBI, CSI, CRAI), which is packed with gzip: to its end."""
+    file.seek(0)
+    if file.read(2) != b"\x1f\x8b":
+        raise something_else(file, "an index")
+    Unpacked("gzip", file, size, budget).read_on()
+
+
+def open_bai(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open an index of BAM (SAMv1.pdf, 5.2): all of its bins and intervals."""
+    file.seek(0)
+    if file.read(4) != b"BAI\1":
+        raise something_else(file, "BAI")
+
+    def number() -> int:
+        data = file.read(4)
+        if len(data) < 4:
+            raise ValueError("it is cut: its bins are not all there")
+        return int.from_bytes(data, "little")
+
+    for _ in range(number()):
+        for _ in range(number()):
+            budget.spend()
+            number()
+            file.seek(16 * number(), io.SEEK_CUR)
+        file.seek(8 * number(), io.SEEK_CUR)
+    behind = size - file.tell()
+    if behind not in (0, 8):  # the number of reads that are placed nowhere, which older programs leave out
+        raise ValueError(
+            "it is cut or damaged: its intervals are not all there"
+            if behind < 8
+            else "bytes stand behind its end"
+        )

@@ -15,9 +15,19 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from upload_client.expectations.findings import NotOpened
+from upload_client.expectations.formats.namesakes import something_else
 from upload_client.expectations.packed import Budget
 
-__all__ = ["frame_of_jpeg", "open_bmp", "open_gif", "open_jp2", "open_jpeg", "open_png", "open_webp"]
+__all__ = [
+    "frame_of_jpeg",
+    "open_bmp",
+    "open_gif",
+    "open_jp2",
+    "open_jpeg",
+    "open_netpbm",
+    "open_png",
+    "open_webp",
+]
 
 _PIECE = 1024 * 1024
 _MARKER = re.compile(rb"\xff([\x01\x80-\xcf\xd8-\xfe])")  # not RST: pixels may have one every few bytes
@@ -257,3 +267,56 @@ def _check_codestream(file: BinaryIO, at: int, end: int, budget: Budget) -> None
 _SOT, _EOC = 0xFF90, 0xFFD9
 _WITHOUT_LENGTH = range(0xFF30, 0xFF40)  # T.800, A.1.2
 _NEAR = 1024
+
+
+_NETPBM = re.compile(rb"P([1-6Ff])(?:\s|#[^\n]*\n)+")
+_NUMBER = re.compile(rb"(-?\d+(?:\.\d+)?)(?:\s|(?=#))(?:[^\S\n]*#[^\n]*\n)*")
+
+
+def open_netpbm(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open PBM, PGM, PPM or PFM: as many pixels as its header says (https://netpbm.sourceforge.net/doc/)."""
+    file.seek(0)
+    head = file.read(4096)
+    match = _NETPBM.match(head)
+    if match is None:
+        raise something_else(file, "Netpbm")
+    kind = match[1].upper()
+    numbers: list[float] = []
+    at = match.end()
+    while len(numbers) < (2 if kind in b"14" else 3):
+        number = _NUMBER.match(head, at)
+        if number is None:
+            raise ValueError("it is cut or damaged in its header")
+        numbers.append(float(number[1]))
+        at = number.end()
+        if len(numbers) < (2 if kind in b"14" else 3):
+            at += len(head[at:]) - len(head[at:].lstrip())
+    width, height = int(numbers[0]), int(numbers[1])
+    if kind in b"123":
+        _count_numbers(
+            file, at, width * height * (3 if kind == b"3" else 1), is_bits=kind == b"1", budget=budget
+        )
+        return
+    if kind == b"4":
+        n = -(-width // 8) * height
+    elif kind == b"F":
+        n = 4 * width * height * (3 if head[1:2] == b"F" else 1)
+    else:
+        n = width * height * (3 if kind == b"6" else 1) * (1 if numbers[2] < 256 else 2)
+    if at + n > size:
+        raise ValueError(f"it is cut: {at + n - size:,} bytes of its pixels are missing")
+
+
+def _count_numbers(file: BinaryIO, at: int, due: int, *, is_bits: bool, budget: Budget) -> None:
+    file.seek(at)
+    found, rest = 0, b""
+    while found < due and (piece := file.read(_PIECE)):
+        budget.spend()
+        if is_bits:
+            found += piece.count(b"0") + piece.count(b"1")
+            continue
+        words = (rest + piece).split()
+        rest = words.pop() if words and not piece[-1:].isspace() else b""
+        found += len(words)
+    if found + bool(rest) < due:
+        raise ValueError(f"it is cut: it has {found:,} numbers of {due:,}")
