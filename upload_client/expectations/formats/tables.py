@@ -219,7 +219,7 @@ def _nulls_within(values: pa.Array) -> int | None:
 
 
 def _holds_null(values: pa.Array) -> np.ndarray[Any, Any]:
-    """Of each row, whether something is missing in it. No value is made an object: not each can be one."""
+    """Whether something is missing in each row. No value is made an object: not each can be one."""
     arrow = values.type
     missing: np.ndarray[Any, Any] = values.is_null().to_numpy(zero_copy_only=False)
     if pa.types.is_map(arrow):
