@@ -30,6 +30,7 @@ class Access(NamedTuple):
         endpoint_url: of the store; None: the profile's, the environment's, or AWS.
         role_arn: a role that is taken with these credentials, and again before its own run out.
         external_id: what its trust policy asks for.
+        unsigned_payload: over plain HTTP, too, content is not signed.
     """
 
     profile: str | None = None
@@ -37,6 +38,12 @@ class Access(NamedTuple):
     endpoint_url: str | None = None
     role_arn: str | None = None
     external_id: str | None = None
+    unsigned_payload: bool | None = None
+
+    @property
+    def who(self) -> Access:
+        """The same as far as it says whose requests go where, and not how they are signed."""
+        return self._replace(unsigned_payload=None)
 
     def bucket(self, name: str, prefix: str = "") -> Bucket:
         """A bucket; boto3 is not loaded before it is needed, where the way is plain.
@@ -57,7 +64,7 @@ class Access(NamedTuple):
             UsageError: there is no such profile, it cannot be used, or there is nothing to take a role with.
         """
         env = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-        return _client(frozenset(env.items()), self)
+        return _client(frozenset(env.items()), self.who)
 
 
 class _Where(NamedTuple):

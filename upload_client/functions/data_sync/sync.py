@@ -725,7 +725,13 @@ class _Sync:
             again: list[_Sending] = []
             failures = []
             sent = send_files(
-                tasks, root, destination, n_threads=self.request.max_concurrency, md5_proves=not keeps
+                tasks,
+                root,
+                destination,
+                n_threads=self.request.max_concurrency,
+                md5_proves=not keeps,
+                unsigned_payload=isinstance(self.target, S3Place)
+                and bool(self.target.access.unsigned_payload),
             )
             for outcome in sent:
                 item = left[outcome.row].item
@@ -748,7 +754,7 @@ class _Sync:
 
     def _is_copied_there(self, source: S3Place, target: S3Place, item: Item) -> bool:
         """Whether the destination's store can copy: who writes there may read the source through it."""
-        if source.access == target.access:
+        if source.access.who == target.access.who:
             return True
         if not _same_store(source, target):
             return False
