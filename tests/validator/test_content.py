@@ -426,6 +426,7 @@ def test_fields_stand_apart_by_what_fits_all_rows_whichever_way_they_are_read():
 @example(b'a,b\n"c"\nd,e,f\n', "csv")
 @example(b"a,b\nc,d\ne", "csv")
 @example(b"a\tb\nc\td\ne", "tsv")
+@example(b'"a, b";5" c\n1;2\n', "csv")
 def test_the_quick_way_lets_through_what_the_careful_one_lets_through_and_nothing_else(
     small_blocks, engine, data, kind
 ):

@@ -80,8 +80,9 @@ def _width(first: str, delimiter: str) -> int:
     lines = io.StringIO(first, newline="")
     try:
         return len(next(csv_rows(lines, delimiter), ()))
-    except csv.Error:
-        return first.count(delimiter) + 1 if first.count('"') % 2 else 0  # a name may have several lines
+    except csv.Error as error:
+        is_cut = str(error) == "unexpected end of data"  # a name may have several lines
+        return first.count(delimiter) + 1 if is_cut else 0
 
 
 def likely_delimiter(head: str, *, whole: bool) -> str:
