@@ -207,7 +207,7 @@ def read_http(url: str, name: str, password: Password = None) -> BinaryIO:
     return _buffered(more, answer.close)
 
 
-_LATER = "Look after the network and the other side, then run it again."
+_LATER = "Check the network and the server, then run it again."
 
 
 def _in_words(error: BaseException) -> str:

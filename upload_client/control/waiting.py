@@ -13,7 +13,7 @@ __all__ = ["find_validator"]
 def find_validator(
     control: Bucket, layout: Layout, *, shard: int, epoch: int, known: int
 ) -> ValidatorInit | None:
-    """The first words of the validator that serves a client.
+    """The first record of the validator that serves a client.
 
     Args:
         control: the control bucket, at the delivery's root.

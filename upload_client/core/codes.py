@@ -65,13 +65,13 @@ class FileCode(StrEnum):
         "Put the file itself there, or take it out of your list (--index), then run the command again.",
     )
     TOO_LARGE = "too_large", "failed", "Cut it into smaller files, then run the command again."
-    READ_ERROR = "read_error", "failed", "See whether the disk is sound, then run the command again."
+    READ_ERROR = "read_error", "failed", "Check the disk, then run the command again."
     OUT_OF_RESOURCES = (
         "out_of_resources",
         "failed",
         "Give it more memory, disk or open files, or use fewer threads; then run the command again.",
     )
-    NO_ANSWER = "no_answer", "failed", "Look after the network, then run the command again."
+    NO_ANSWER = "no_answer", "failed", "Check the network, then run the command again."
     CLOCK_WRONG = "clock_wrong", "failed", "Set this machine's clock, then run the command again."
     CREDENTIALS = "credentials", "failed", "Log in anew: run the command again."
     ACCESS_DENIED = "access_denied", "failed", "Ask the receiver for the permission to write there."

@@ -125,7 +125,7 @@ def update(connected: ConnectedRun) -> bool:
         _notice_standstill(connected, now)
     if too_many_invalid(ledger.n_invalid_this_run, connected.places.settings.max_invalid):
         raise TooManyInvalid(ledger.n_invalid_this_run)
-    if ledger.validation_complete and not connected.validation.awaits_word_on_index(
+    if ledger.validation_complete and not connected.validation.awaits_judgement_of_index(
         must=connected.index_was_refused, asked=connected.asks_of_index
     ):
         return True

@@ -84,7 +84,7 @@ class Validation:
 
     @property
     def watch(self) -> ValidatorWatch:
-        """Over the validator that there is most reason to look at."""
+        """The watch over the validator that there is most reason to look at."""
         return max((shard.watch for shard in self._shards), key=lambda watch: watch.concern)
 
     @property
@@ -104,11 +104,11 @@ class Validation:
 
     @property
     def index_refused(self) -> IndexJudged | None:
-        """The word of the first that calls this client's index another delivery than was agreed on."""
+        """The judgement of the first that calls this client's index another delivery than was agreed on."""
         said = [shard.watch.index for shard in self._shards]
         return next((word for word in said if word is not None and word.problems), None)
 
-    def awaits_word_on_index(self, *, must: bool, asked: bool) -> bool:
+    def awaits_judgement_of_index(self, *, must: bool, asked: bool) -> bool:
         """Whether one of them is still to say something of this client's index as a whole.
 
         Args:

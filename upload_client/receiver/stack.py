@@ -52,7 +52,7 @@ class User:
 
     Attributes:
         name: user name.
-        status: Cognito's word: ``FORCE_CHANGE_PASSWORD`` until the first login, then ``CONFIRMED``.
+        status: as Cognito has it: ``FORCE_CHANGE_PASSWORD`` until the first login, then ``CONFIRMED``.
         enabled: whether they can log in.
     """
 

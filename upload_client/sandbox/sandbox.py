@@ -81,7 +81,7 @@ class Sandbox:
             ``path/to/file.py:function``.
         work_handler: the same for the worker.
         profile_out: where the profile is to be written; by default in a private temporary folder.
-        force: whatever is there.
+        force: replace whatever is at `profile_out`.
         buckets: names of more buckets, for data that is no delivery.
 
     Attributes:

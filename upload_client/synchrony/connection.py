@@ -715,7 +715,7 @@ class FolderConnection(_Connection):
                 f"{own} and {shared} lie in each other", hint="Share a folder with a directory elsewhere."
             )
         if not shared.is_dir() and not shared.parent.is_dir():
-            raise UsageError(f"there is no {shared}", hint="Is the disk there? Make the directory, if it is.")
+            raise UsageError(f"there is no {shared}", hint="Connect the disk, or make the directory.")
         return SharedFolder(shared)
 
 

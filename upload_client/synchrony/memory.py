@@ -93,7 +93,7 @@ class Memory:
         if not isinstance(found, dict):
             raise UsageError(
                 f"{BOOKS}/{_SETTINGS} is no JSON object",
-                hint="Delete it, and say with --to with what the folder is shared.",
+                hint="Delete it, and name with --to what the folder is shared with.",
             )
         return found
 

@@ -94,31 +94,31 @@ class View(Protocol):
     """The name of the other side."""
 
     def say(self, text: str) -> None:
-        """A sentence."""
+        """Show a sentence."""
         ...
 
     def warn(self, text: str) -> None:
-        """A sentence that should be read."""
+        """Show a sentence that should be read."""
         ...
 
     def progress(self, what: str, done: int, of: int) -> None:
-        """How far it is."""
+        """Show how far it is: what is done, how many, of how many."""
         ...
 
     def offers(self, change: Change, rows: Sequence[Offer], differences: Mapping[str, list[str]]) -> None:
-        """The choices of one kind, counted from 1."""
+        """Show the choices of one kind, counted from 1."""
         ...
 
     def skipped(self, rows: Sequence[Skipped]) -> None:
-        """The files that cannot be shared."""
+        """Show the files that cannot be shared."""
         ...
 
     def did(self, done: Sequence[tuple[str, Act]], failures: Sequence[Failure]) -> None:
-        """The steps that were taken, and those that could not be."""
+        """Show the steps that were taken, and those that could not be."""
         ...
 
     def ended(self, summary: Mapping[str, Any], sentence: str) -> None:
-        """The end."""
+        """Show how it ended: figures for programs, a sentence for people."""
         ...
 
 

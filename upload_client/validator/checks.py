@@ -81,7 +81,7 @@ class Judgement:
 
 
 class MayWait(NamedTuple):
-    """Not a request: what follows reads for long or waits for others, so it is to go on where one may."""
+    """A step that is no request: what follows reads for long, or waits, and needs a thread that may."""
 
 
 Ask = HeadObject | GetObject | MayWait

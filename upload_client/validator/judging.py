@@ -149,12 +149,12 @@ class Judging:
         return self._pace.limit - multiplexer.flying
 
     def take_small(self, most: int) -> list[Job]:
-        """The next ones."""
+        """Take the next ones, no more than `most`."""
         with self._lock:
             return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
     def report(self, begun: list[Job], ended: list[tuple[Job, object]]) -> None:
-        """Some have begun, others are judged."""
+        """Note which have begun, and report those that are judged."""
         del begun
         now = self._clock.monotonic()
         n_bytes = 0
@@ -167,7 +167,7 @@ class Judging:
             self._notify()
 
     def hand_over(self, job: Job, answer: Answer | None = None) -> None:
-        """One that takes more than a request."""
+        """Give the executor one that takes more than a request."""
         if answer is not None and answer.throttled:
             self._pace.throttled(self._clock.monotonic())
         with self._lock:
@@ -180,11 +180,11 @@ class Judging:
             self._executor.submit(self._do, job.about, partial(self._go_on, job, unusual=unusual))
 
     def may_write(self) -> bool:
-        """Nothing is written."""
+        """Whether a write may begin: none is ever made here."""
         return False
 
     def failed(self, error: BaseException) -> None:
-        """The multiplexer has met what nobody foresaw: the executor goes on without it."""
+        """Go on with the executor alone: the multiplexer has met what nobody foresaw."""
         del error
         with self._lock:
             if self._stopped:
@@ -196,7 +196,7 @@ class Judging:
             self._executor.submit(self._do, task, partial(self._judge.judge, task.path, task.announced))
 
     def tell(self, *, now: float) -> bool:
-        """Tell whoever waits, if there is enough to tell, or nothing more to come soon."""
+        """Notify whoever waits, if enough has come, or nothing more comes soon; whether nobody waits on."""
         if not self._ended:
             return True
         multiplexer = self._multiplexer

@@ -1,4 +1,4 @@
-"""One run of the validator with all that belongs to it: buckets, judges, metrics, and the word at its end.
+"""One run of the validator with all that belongs to it: buckets, judges, metrics, and the message at its end.
 
 A Lambda function and an ordinary process (`upload-client receiver validate`) both serve like this.
 """

@@ -16,12 +16,13 @@ from pydantic import ValidationError
 
 from upload_client import Bucket
 from upload_client.errors import DeliveryError, UsageError
-from upload_client.functions.data_sync import sync as module
-from upload_client.functions.data_sync.access import Access
+from upload_client.functions.data_sync import apart, to_s3
+from upload_client.functions.data_sync.access import client as client_of
 from upload_client.functions.data_sync.local import SyncFailed
 from upload_client.functions.data_sync.models import BatchDataSyncRequest, DataSyncRequest, S3Access
 from upload_client.functions.data_sync.operations import BatchDataSyncHandler, PrepareBatchDataSyncHandler
 from upload_client.functions.data_sync.paths import S3Place
+from upload_client.s3.bucket import AccessDenied
 from upload_client.s3.clients import s3_client
 
 from .conftest import World
@@ -69,7 +70,7 @@ def test_objects_go_through_this_machine_to_a_store_that_no_credentials_of_the_s
     world: World, elsewhere: tuple[dict[str, str], Bucket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     access, there = elsewhere
-    monkeypatch.setattr(module, "_WAVE_FILES", 2)
+    monkeypatch.setattr(to_s3, "_WAVE_FILES", 2)
     for path, content in FILES.items():
         world.put(f"src/{path}", content)
     there.put("dst/too much", b"x")
@@ -111,7 +112,7 @@ def test_what_is_sent_on_has_to_be_what_was_fetched(
 ) -> None:
     access, there = elsewhere
     there.put("src/a", b"content")
-    real = module.fetch_files
+    real = to_s3.fetch_files
 
     def damaged(tasks, *args, **options):
         tasks = list(tasks)
@@ -119,7 +120,7 @@ def test_what_is_sent_on_has_to_be_what_was_fetched(
             Path(tasks[outcome.row].path).write_bytes(b"CONTENT")
             yield outcome
 
-    monkeypatch.setattr(module, "fetch_files", damaged)
+    monkeypatch.setattr(to_s3, "fetch_files", damaged)
     with pytest.raises(SyncFailed, match="does not match the checksum"):
         world.sync(
             f"s3://{there.name}/src/", world.uri("dst/"), source_access=access, retain_source_data=False
@@ -132,7 +133,7 @@ def test_the_store_copies_where_who_writes_may_read_the_source(
     world: World, profile: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.put("src/a", "1")
-    monkeypatch.setattr(module, "fetch_files", None)
+    monkeypatch.setattr(to_s3, "fetch_files", None)
     counts = world.sync(
         world.uri("src/"),
         world.uri("dst/", world.other),
@@ -154,7 +155,7 @@ def test_it_does_not_where_who_writes_may_not_read_the_source(
     def head(bucket: Bucket, key: str, **options):
         keys = bucket.client._request_signer._credentials
         if bucket.name == world.bucket.name and keys.access_key == writer:
-            raise module.AccessDenied("HEAD: 403", 403)
+            raise AccessDenied("HEAD: 403", 403)
         return real(bucket, key, **options)
 
     monkeypatch.setattr(Bucket, "head", head)
@@ -185,9 +186,9 @@ def test_the_regions_of_a_partition_are_one_store_and_partitions_are_several(
     monkeypatch: pytest.MonkeyPatch, here: dict[str, str], there: dict[str, str], one: bool
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    places = [S3Place("bucket", "", Access(**{"region": "us-east-1", **side})) for side in (here, there)]
-    assert module._same_store(*places) is one
-    assert module._same_store(*reversed(places)) is one
+    places = [S3Place("bucket", "", S3Access(**{"region": "us-east-1", **side})) for side in (here, there)]
+    assert apart.same_store(*places) is one
+    assert apart.same_store(*reversed(places)) is one
 
 
 def test_buckets_of_one_name_in_two_stores_are_two_and_one_under_two_addresses_is_one(
@@ -251,7 +252,7 @@ def test_a_role_is_taken_with_the_credentials_that_are_there(
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto_server)
     role = "arn:aws:iam::123456789012:role/archive/reader"
     access = {"profile": profile("me"), "role_arn": role, "external_id": "known:1"}
-    keys = Access(**access).client()._request_signer._credentials.get_frozen_credentials()
+    keys = client_of(S3Access(**access))._request_signer._credentials.get_frozen_credentials()
     assert keys.access_key.startswith("ASIA")
     assert keys.token
     assert world.sync(world.uri("src/"), world.path("dst/"), source_access=access).files_transferred == 1
@@ -299,21 +300,3 @@ def test_a_role_that_is_refused_is_told_by_what_refused_it(
             world.sync(world.uri("src/"), world.path("dst/"), source_access=role)
         server.shutdown()
         thread.join()
-
-
-@pytest.mark.parametrize("unsigned", [None, False, True])
-def test_content_is_signed_unless_it_is_not_to_be_and_has_its_crc32_in_any_case(
-    world: World, store, monkeypatch: pytest.MonkeyPatch, unsigned: bool | None
-) -> None:
-    world.write("src/small", "1")
-    world.write("src/large", b"2" * (1024 * 1024))
-    with Proxy(store.endpoint_url) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        access = {"unsigned_payload": unsigned}
-        world.sync(world.path("src/"), world.uri("dst/"), destination_access=access)
-        sent = [request for request in proxy.requests if request.method == "PUT"]
-    assert len(sent) == 2
-    for request in sent:
-        assert (request.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD") is bool(unsigned)
-        assert request.headers["x-amz-checksum-crc32"]
-    assert world.objects(world.bucket, "dst/") == {"small": "1", "large": "2" * (1024 * 1024)}

@@ -18,8 +18,10 @@ from faults.proxy import Proxy, answer, corrupt_answer, cut_answer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from upload_client.core.data_sync import Facts
 from upload_client.errors import DeliveryError, UsageError
-from upload_client.functions.data_sync import local
+from upload_client.functions.data_sync import local, plan, removal, to_local, to_s3
+from upload_client.functions.data_sync import sides as both_sides
 from upload_client.functions.data_sync import sync as module
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock
 from upload_client.functions.data_sync.paths import LocalPlace, S3Place
@@ -255,14 +257,14 @@ def test_what_another_sync_brings_meanwhile_is_not_removed(sides: Sides, monkeyp
             sides.have({"late": "2"})
         failpoint(name)
 
-    listed = module._Sync._there
+    listed = module.there_at
 
-    def there(self, target, *, is_file):
+    def there(target, *, is_file):
         sides.have_there({"late": "2"})  # the destination is listed when the source has been
-        return listed(self, target, is_file=is_file)
+        return listed(target, is_file=is_file)
 
     monkeypatch.setattr(module.failpoints, "reach", arrive)
-    monkeypatch.setattr(module._Sync, "_there", there)
+    monkeypatch.setattr(module, "there_at", there)
     counts = sides.sync()
     assert counts.removed == 1
     assert sides.there() == {"a": "1", "late": "2"}
@@ -354,14 +356,14 @@ def test_a_key_that_leaves_the_destination_is_refused_before_anything_is_fetched
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.put("src/good", "1")
-    listing = module.list_s3
+    listing = both_sides.list_s3
 
     def hostile(bucket):
         yield from listing(bucket)
         for key in ("../outside", "/etc/absolute", "a/../../x", "a\\b"):
-            yield key, module.Facts(1, 0.0, "0" * 32)
+            yield key, Facts(1, 0.0, "0" * 32)
 
-    monkeypatch.setattr(module, "list_s3", hostile)
+    monkeypatch.setattr(both_sides, "list_s3", hostile)
     with pytest.raises(UsageError, match=r"4 names of .* nothing was sent") as caught:
         world.sync(world.uri("src/"), world.path("dst/"))
     assert "leaves its folder" in str(caught.value)
@@ -374,7 +376,7 @@ def test_keys_that_a_file_system_takes_for_one_are_refused(
     world.put("src/a", "1")
     world.put("src/A", "2")
     assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 2
-    monkeypatch.setattr(module, "folds_case", lambda _: True)
+    monkeypatch.setattr(plan, "folds_case", lambda _: True)
     with pytest.raises(UsageError, match="in case only"):
         world.sync(world.uri("src/"), world.path("other/"))
 
@@ -490,13 +492,13 @@ def test_files_that_are_copied_and_find_no_room_end_a_sync(
     for n in range(200):
         world.write(f"src/{n:03}", str(n))
     disk = Filling(monkeypatch, 10, errno.ENOSPC)
-    copy = module.copy_file
+    copy = to_local.copy_file
 
     def copy_file(*given):
         disk.take()
         return copy(*given)
 
-    monkeypatch.setattr(module, "copy_file", copy_file)
+    monkeypatch.setattr(to_local, "copy_file", copy_file)
     with pytest.raises(SyncFailed, match=r"no room is left for .*10 of 200 files were brought there"):
         world.sync(world.path("src/"), world.path("dst/"))
     assert disk.tried <= 10 + 8
@@ -556,13 +558,13 @@ def test_an_object_that_is_replaced_between_list_and_get_is_told_and_leaves_noth
 ) -> None:
     world.put("src/a", b"x" * size)
     monkeypatch.setattr(download, "LARGE", 2**20)
-    fetch = module.fetch_files
+    fetch = to_local.fetch_files
 
     def replaced(*args, **options):
         world.put("src/a", b"y" * size)
         return fetch(*args, **options)
 
-    monkeypatch.setattr(module, "fetch_files", replaced)
+    monkeypatch.setattr(to_local, "fetch_files", replaced)
     with pytest.raises(SyncFailed, match="replaced since it was listed"):
         world.sync(world.uri("src/"), world.path("dst/"))
     assert world.files("dst") == {}
@@ -600,13 +602,13 @@ def test_a_source_is_not_deleted_when_one_file_fails(world: World, monkeypatch: 
     Path(world.folder, "src/b").chmod(0)
     if os.access(world.folder / "src/b", os.R_OK):  # as root
         Path(world.folder, "src/b").chmod(0o600)
-        real = module.send_files
+        real = to_s3.send_files
 
         def failing(*args, **options):
             for outcome in real(*args, **options):
                 yield outcome if outcome.row == 0 else outcome._replace(ok=False, error="refused")
 
-        monkeypatch.setattr(module, "send_files", failing)
+        monkeypatch.setattr(to_s3, "send_files", failing)
     with pytest.raises(SyncFailed, match="1 of 2 files were not sent"):
         world.sync(world.path("src/"), world.uri("dst/"), retain_source_data=False)
     assert sorted(path.name for path in Path(world.folder, "src").iterdir()) == ["a", "b"]
@@ -615,13 +617,13 @@ def test_a_source_is_not_deleted_when_one_file_fails(world: World, monkeypatch: 
 
 def test_a_file_that_changes_while_it_is_moved_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     file = world.write("src/a", "1")
-    real = module.send_files
+    real = to_s3.send_files
 
     def changing(*args, **options):
         yield from real(*args, **options)
         file.write_text("later")
 
-    monkeypatch.setattr(module, "send_files", changing)
+    monkeypatch.setattr(to_s3, "send_files", changing)
     world.sync(world.path("src/"), world.uri("dst/"), retain_source_data=False)
     assert world.files("src") == {"a": "later"}
     assert any("changed meanwhile" in line for line in world.warnings)
@@ -644,7 +646,7 @@ def test_a_move_to_another_disk_deletes_nothing_before_the_new_names_are_on_that
     files = {"a": "1", "b/c": "2", "b/d/e": "3"}
     for path, content in files.items():
         world.write(f"src/{path}", content)
-    monkeypatch.setattr(module, "device_of", lambda path: hash(Path(path).name))
+    monkeypatch.setattr(to_local, "device_of", lambda path: hash(Path(path).name))
     real, on_disk, broken = local.Flusher.flush, set(), [OSError(errno.EIO, "the disk is broken")]
 
     def flush(flusher: local.Flusher, fds: list[int]) -> list[OSError | None]:
@@ -817,13 +819,13 @@ def test_only_a_move_asks_about_copies_that_their_etag_proves(
 ) -> None:
     world.put("src/a", "one")
     asked: list[bool] = []
-    real = module.send_files
+    real = to_s3.send_files
 
     def send(*given, **options):
         asked.append(options["md5_proves"])
         return real(*given, **options)
 
-    monkeypatch.setattr(module, "send_files", send)
+    monkeypatch.setattr(to_s3, "send_files", send)
     world.sync(world.uri("src/"), world.uri("dst/", world.other))
     world.sync(world.uri("src/"), world.uri("moved/", world.other), retain_source_data=False)
     assert asked == [True, False]
@@ -887,7 +889,7 @@ def test_objects_are_deleted_on_their_etags_and_whoever_was_replaced_is_asked_ab
 
     def slowly(key: str, etag: str) -> bool:
         asked.append((key, etag))
-        return module.delete_on(world.bucket, key, etag)
+        return removal.delete_on(world.bucket, key, etag)
 
     missing = ("src/nothing", "1" * 32)
     gone = dict(remove_each([*objects, other], world.bucket, slowly))
@@ -939,14 +941,14 @@ def test_a_killed_sync_goes_on_without_what_is_there(world: World, monkeypatch: 
     killed(world, world.uri("src/"), world.path("dst/"), "between:fetch:range:4")
     assert not Path(world.folder, "dst/large").exists()
     fetched = []
-    real = module.fetch_files
+    real = to_local.fetch_files
 
     def noted(*args, **options):
         for outcome in real(*args, **options):
             fetched.append(outcome.bytes_fetched)
             yield outcome
 
-    monkeypatch.setattr(module, "fetch_files", noted)
+    monkeypatch.setattr(to_local, "fetch_files", noted)
     assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 1
     assert Path(world.folder, "dst/large").read_bytes() == content
     assert fetched[0] <= 3 * 2**20

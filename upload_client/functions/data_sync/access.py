@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from upload_client.errors import UsageError
@@ -14,57 +14,41 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["Access"]
+    from upload_client.functions.data_sync.models import S3Access
+
+__all__ = ["client", "open_bucket"]
 
 _POOL: Final = 64
 _SILENCE: Final = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it is done
 _SESSION: Final = "upload-client-data-sync"
 
 
-class Access(NamedTuple):
-    """The credentials with which objects are asked for, and the store. Nothing of it is secret.
+def open_bucket(access: S3Access | None, name: str, prefix: str = "") -> Bucket:
+    """A bucket; boto3 is not loaded before it is needed, where the way is plain.
 
-    Attributes:
-        profile: of the AWS tools; None: the credentials of the environment, of this machine or function.
-        region: None: the profile's, or the environment's.
-        endpoint_url: of the store; None: the profile's, the environment's, or AWS.
-        role_arn: a role that is taken with these credentials, and again before its own run out.
-        external_id: what its trust policy asks for.
-        unsigned_payload: over plain HTTP, too, content is not signed.
+    Args:
+        access: the way to it; None: that of everything else here.
+        name: its name.
+        prefix: where in it.
+
+    Raises:
+        UsageError: as `client`.
     """
+    if access is None or (access.profile is None and access.role_arn is None):
+        way = find_way() if access is None else find_way(access.endpoint_url, access.region)
+        if way is not None and way.place_of(name) is not None:
+            return PlainBucket(name, way, partial(client, access), prefix=prefix)
+    return Bucket(name, prefix=prefix, client=client(access))
 
-    profile: str | None = None
-    region: str | None = None
-    endpoint_url: str | None = None
-    role_arn: str | None = None
-    external_id: str | None = None
-    unsigned_payload: bool | None = None
 
-    @property
-    def who(self) -> Access:
-        """The same as far as it says whose requests go where, and not how they are signed."""
-        return self._replace(unsigned_payload=None)
+def client(access: S3Access | None) -> S3Client:
+    """A client; the same one for all, as long as the environment says the same of AWS.
 
-    def bucket(self, name: str, prefix: str = "") -> Bucket:
-        """A bucket; boto3 is not loaded before it is needed, where the way is plain.
-
-        Raises:
-            UsageError: as `client`.
-        """
-        if self.profile is None and self.role_arn is None:
-            way = find_way(self.endpoint_url, self.region)
-            if way is not None and way.place_of(name) is not None:
-                return PlainBucket(name, way, self.client, prefix=prefix)
-        return Bucket(name, prefix=prefix, client=self.client())
-
-    def client(self) -> S3Client:
-        """A client; the same one for all, as long as the environment says the same of AWS.
-
-        Raises:
-            UsageError: there is no such profile, it cannot be used, or there is nothing to take a role with.
-        """
-        env = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-        return _client(frozenset(env.items()), self.who)
+    Raises:
+        UsageError: there is no such profile, it cannot be used, or there is nothing to take a role with.
+    """
+    env = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    return _client(frozenset(env.items()), access)
 
 
 class _Where(NamedTuple):
@@ -75,13 +59,13 @@ class _Where(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _client(_: frozenset[tuple[str, str]], access: Access) -> S3Client:
+def _client(_: frozenset[tuple[str, str]], access: S3Access | None) -> S3Client:
     import boto3  # noqa: PLC0415 - a fifth of a second, which a plain way does not need
     import botocore.exceptions  # noqa: PLC0415 - likewise
 
     from upload_client.s3.clients import quickened, s3_client  # noqa: PLC0415 - likewise
 
-    if access == Access():
+    if access is None:
         return s3_client(pool=_POOL, read_timeout=_SILENCE)
     from upload_client.aws.credential_process import bound_credential_process  # noqa: PLC0415 - seldom
 

@@ -35,7 +35,8 @@ from upload_client.functions.data_sync.paths import (
     place_of,
     walk_local,
 )
-from upload_client.functions.data_sync.sync import delete_objects, several
+from upload_client.functions.data_sync.removal import delete_objects
+from upload_client.functions.data_sync.run import several
 
 __all__ = [
     "GetDataPathStatsHandler",

@@ -159,11 +159,11 @@ class S3Access(_Model):
         profile: of the AWS tools on this machine; None: the credentials of the environment.
         region: None: the profile's, or the environment's.
         endpoint_url: of the store; None: the profile's, the environment's, or AWS.
-        role_arn: a role to take with these credentials.
+        role_arn: a role to take with these credentials, and again before its own run out.
         external_id: what the role's trust policy asks for.
-        unsigned_payload: over plain HTTP, too, sign no content that is sent there; its CRC32 goes with it all
-            the same, which protects it from accidents, and not from an attacker on the way.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     profile: str | None = Field(default=None, min_length=1)
     region: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,63}$")
@@ -174,7 +174,6 @@ class S3Access(_Model):
     external_id: str | None = Field(
         default=None, min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$"
     )
-    unsigned_payload: bool | None = None
 
 
 class DataSyncRequest(_Model):

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from upload_client.core.data_sync import Facts
 from upload_client.core.ours import is_left_over
 from upload_client.errors import UsageError
-from upload_client.functions.data_sync.access import Access
+from upload_client.functions.data_sync.access import client, open_bucket
 from upload_client.s3.bucket import Bucket, repeat_while_lost
 from upload_client.support.file_names import from_disk, on_disk
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+
+    from upload_client.functions.data_sync.models import S3Access
 
 __all__ = ["LocalPlace", "Place", "S3Place", "efs_mounts", "place_of", "walk_local"]
 
@@ -29,7 +31,7 @@ class S3Place(NamedTuple):
 
     bucket: str
     key: str
-    access: Access = Access()
+    access: S3Access | None = None
 
     @property
     def uri(self) -> str:
@@ -46,12 +48,12 @@ class S3Place(NamedTuple):
         return self if self.is_folder else self._replace(key=self.key + "/")
 
     def client(self) -> S3Client:
-        """A client for it; see `Access.client`."""
-        return self.access.client()
+        """A client for it; see `upload_client.functions.data_sync.access.client`."""
+        return client(self.access)
 
     def open(self) -> Bucket:
         """The bucket at this key."""
-        return self.access.bucket(self.bucket, self.key)
+        return open_bucket(self.access, self.bucket, self.key)
 
 
 class LocalPlace(NamedTuple):
@@ -77,14 +79,14 @@ Place = S3Place | LocalPlace
 def place_of(
     path: str,
     env: Mapping[str, str] | None = None,
-    access: Access = Access(),  # noqa: B008 - it is a tuple
+    access: S3Access | None = None,
 ) -> Place:
     """Find what a path means.
 
     Args:
         path: ``s3://bucket/key``, ``efs://fs-…[:/]path`` or a path of this machine.
         env: the environment; None: this process's.
-        access: the way to objects.
+        access: the way to objects; None: that of everything else here.
 
     Raises:
         UsageError: it is no such thing, or its file system is not mounted here.

@@ -437,7 +437,7 @@ def check_apart(landing: Bucket, archive: Bucket, files: Sequence[NamedFile]) ->
         UsageError: they may be one place.
         StoreError: a bucket refuses.
     """
-    from upload_client.functions.data_sync.sync import are_one_place  # noqa: PLC0415 - with what it stands on
+    from upload_client.functions.data_sync.apart import are_one_place  # noqa: PLC0415 - with what it stands on
 
     for path in [each.path for each in files[:1]]:
         here, there = (
