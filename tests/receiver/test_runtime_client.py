@@ -27,6 +27,7 @@ import forked
 import pytest
 import yaml
 from click.testing import CliRunner
+from functions.registries import FakeRegistry
 from receiver.conftest import REGION
 from receiver.lambda_service import Function, Invoked, LambdaService
 from waiting import until
@@ -337,6 +338,76 @@ def test_every_family_of_functions_answers_from_the_packed_zip(receiver, tmp_pat
         },
     )
     assert made["job_definition_arn"]
+
+
+def test_images_and_executions_and_mails_too_and_what_is_wrong_is_told_by_its_field(receiver):
+    def call(handler: str, event: object) -> dict:
+        return called(receiver, "upload-client-functions", handler, event)
+
+    source, target = FakeRegistry(), FakeRegistry()
+    try:
+        digest = source.push_image("tool", "1", b"layer" * 1000)
+        copied = call(
+            "ecr.ImageReplicatorHandler",
+            {
+                "source_image": f"{source.host}/tool:1",
+                "destination_repository": f"{target.host}/archive/tool",
+                "destination_image_tags": ["1"],
+            },
+        )
+        assert copied["destination_image"]["image_digest"] == digest
+        assert target.manifest("archive/tool", "1")[0] == digest
+    finally:
+        source.close()
+        target.close()
+    efs = receiver.sandbox.client("efs")
+    system = efs.create_file_system(CreationToken="a")["FileSystemId"]
+    for role in ("shared", "scratch"):
+        efs.create_access_point(ClientToken=role, FileSystemId=system, Tags=[{"Key": "Name", "Value": role}])
+    prepared = call(
+        "demand.PrepareDemandScaffoldingHandler",
+        {
+            "demand_execution": {
+                "execution_type": "align",
+                "execution_id": "e-1",
+                "execution_image": "registry.example/align:2",
+                "execution_parameters": {
+                    "command": ["align", "${READS}"],
+                    "params": {"reads": "s3://landing/D/reads/ @ reads"},
+                    "inputs": ["reads"],
+                },
+                "execution_platform": {"aws_batch": {"job_queue_name": "queue"}},
+                "resource_requirements": {"vcpus": 4, "memory": 8192},
+            }
+        },
+    )
+    assert len(prepared["setup_configs"]["data_sync_requests"]) == 1
+    assert call(
+        "batch.CreateDefinitionAndPrepareArgsHandler", prepared["setup_configs"]["batch_create_request"]
+    )["job_definition_arn"]
+    message = {"subject": "s", "message": "m"}
+    told = call(
+        "notifications.NotificationRouter", {"content": message, "targets": [{"address": "a@example.org"}]}
+    )
+    assert [each["success"] for each in told["results"]] == [False]
+    assert "SOURCE_EMAIL_ADDRESS" in told["results"][0]["response"]
+    for handler, event, said in (
+        (
+            "data_sync.DataSyncHandler",
+            {"source_path": "a/", "destination_path": "b/", "delte": 0},
+            "write delete",
+        ),
+        ("ecr.ImageReplicatorHandler", {"source_image": 3}, "source_image"),
+        ("demand.PrepareDemandScaffoldingHandler", {}, "demand_execution"),
+        ("nowhere.Handler", {}, "nowhere"),
+    ):
+        routed = {"handler": f"upload_client.functions.{handler}", "event": event}
+        ended = receiver.lambdas.run(
+            "upload-client-functions", "RequestResponse", json.dumps(routed).encode()
+        )
+        assert ended.failed
+        assert said in ended.answer["errorMessage"]
+        assert ended.answer["errorType"] in ("InvalidRequest", "HandlerNotAllowed")
 
 
 def ended_since(receiver: Receiver, before: int) -> list[Invoked]:
