@@ -6,7 +6,8 @@ r"""Makes the files in ``stored``: by the libraries of their fields, which the t
         pyshp==3.1.6 pyBigWig==0.3.29 tfrecord==1.14.6 safetensors==0.8.0 \
         pyreadstat==1.3.7 pyreadr==0.5.8 xlwt==1.3.0 av==18.1.0 meshio==5.3.5 numpy-stl==4.1.1 pye57==0.4.19 \
         mrcfile==1.5.4 pylibCZIrw==6.1.0 flowio==1.4.0 gemmi==0.7.5 pyogrio==0.13.0 osmium==4.3.2 \
-        pmtiles==3.8.1 duckdb==2.0.1 vortex-data==0.93.0 gguf==0.19.0 onnx==1.23.2
+        pmtiles==3.8.1 duckdb==2.0.1 vortex-data==0.93.0 gguf==0.19.0 onnx==1.23.2 \
+        rasterio==1.4.4 nibabel==5.4.2 pybv==0.8.1 pyimzML==1.5.5
     python tests/corpus/make_stored.py
 
 They are small, and kept, so that the tests open what these libraries have written wherever they run.
@@ -374,6 +375,37 @@ def models() -> None:
     onnx.save(helper.make_model(graph), "model.onnx")
 
 
+def pairs() -> None:
+    """What describes values that lie in another file, and these."""
+    import nibabel
+    import nrrd
+    import rasterio
+    import SimpleITK
+    from pybv import write_brainvision
+    from pyimzml.ImzMLWriter import ImzMLWriter
+
+    values = np.arange(600, dtype="i2").reshape(10, 10, 6)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), "volume.mhd")
+    nrrd.write("values.nhdr", values, {"encoding": "raw"}, detached_header=True)
+    nibabel.save(nibabel.Nifti1Pair(values, np.eye(4)), "brain.img")
+    events = [{"onset": 5, "description": 1}]
+    write_brainvision(
+        data=np.arange(90).reshape(3, 30) * 1e-6,
+        sfreq=100,
+        ch_names=["a", "b", "c"],
+        fname_base="signal",
+        folder_out=".",
+        events=events,
+    )
+    with ImzMLWriter("spots.imzML") as writer:
+        for i in range(3):
+            writer.addSpectrum(np.arange(20.0), np.arange(20.0) * i, (i + 1, 1))
+    how = {"width": 8, "height": 5, "count": 2, "dtype": "float32"}
+    for name, driver in (("scene.dat", "ENVI"), ("grid.bil", "EHdr")):
+        with rasterio.open(name, "w", driver=driver, **how) as file:
+            file.write(np.arange(80, dtype="f4").reshape(2, 5, 8))
+
+
 if __name__ == "__main__":
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
@@ -404,3 +436,8 @@ if __name__ == "__main__":
         models,
     ):
         make()
+    pairs_folder = FOLDER.with_name("pairs")
+    shutil.rmtree(pairs_folder, ignore_errors=True)
+    pairs_folder.mkdir()
+    os.chdir(pairs_folder)
+    pairs()

@@ -595,3 +595,68 @@ def test_what_to_do_about_pointers_is_said_and_of_others_that_they_are_to_be_men
     assert len(found.details) == 3
     assert "Fetch what the pointers stand for" in found.todo
     assert "Mend the others" in found.todo
+
+
+PAIRS = Path(__file__).parents[1] / "corpus" / "pairs"
+DESCRIBED = {
+    "brain.hdr": ("brain.img", True),
+    "grid.hdr": ("grid.bil", False),
+    "scene.hdr": ("scene.dat", False),
+    "signal.vhdr": ("signal.eeg", True),
+    "spots.imzML": ("spots.ibd", True),
+    "values.nhdr": ("values.raw", True),
+    "volume.mhd": ("volume.raw", True),
+}
+
+
+@pytest.mark.parametrize("header", DESCRIBED)
+def test_a_header_is_held_against_the_file_with_its_values(tmp_path, header):
+    (name, is_named), folder = DESCRIBED[header], tmp_path / "in"
+    shutil.copytree(PAIRS, folder)
+    assert wrong(tmp_path) == {}
+    assert " there" in said(tmp_path)[f"in/{header}"]
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[:-1])
+    assert set(wrong(tmp_path)) == {f"in/{header}"}
+    (folder / name).unlink()
+    if is_named:  # ENVI and ESRI do not say how it is called
+        assert f"'in/{name}' is not in the delivery" in wrong(tmp_path)[f"in/{header}"]
+        assert wrong(tmp_path, complete=False) == {}
+    else:
+        assert wrong(tmp_path) == {}
+
+
+def test_a_byte_of_imzml_that_was_changed_is_told_by_the_checksum_in_it(tmp_path):
+    for name in ("spots.imzML", "spots.ibd"):
+        shutil.copy(PAIRS / name, tmp_path / name)
+    data = bytearray((tmp_path / "spots.ibd").read_bytes())
+    data[99] ^= 1
+    (tmp_path / "spots.ibd").write_bytes(data)
+    assert "'spots.ibd' has another sha1 than it says" in wrong(tmp_path)["spots.imzML"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.hdr", b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 2 +X 2\n"),
+        ("a.hdr", b"!INTERFILE :=\nname of data file := a.i33\n"),
+        ("a.hdr", b"ENVI\nfile type = ENVI Meta File\n"),
+        ("a.hdr", b"#ifndef A_HDR\n#define A_HDR\n#endif\n"),
+        ("a.mhd", b"ObjectType = Image\nElementDataFile = slice%03d.raw 1 9 1\n"),
+        ("a.mhd", b"ObjectType = Image\nDimSize = 1\nElementType = MET_CHAR\nElementDataFile = LOCAL\n\0"),
+        ("a.nhdr", b"NRRD0004\ntype: uchar\nsizes: 2\nencoding: raw\ndata file: LIST\na\nb\n"),
+        ("a.vhdr", b"a text"),
+    ],
+)
+def test_what_else_is_called_as_a_header_promises_nothing(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    assert said(tmp_path) == {}
+
+
+@pytest.mark.parametrize("header", DESCRIBED)
+@given(data=st.data())
+def test_damaged_headers_are_told_of_or_promise_something_else(header, data):
+    whole = bytearray((PAIRS / header).read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    judge(header, bytes(whole[: data.draw(st.integers(0, len(whole)))]), Nothing())  # whatever it says

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from upload_client.expectations.packaging import MAX_MANIFEST, checksums_of, packaging_of
+from upload_client.expectations.packaging import MAX_MANIFEST, checksums_of, names_checksums
 from upload_client.index.files import CheckedIndex
 from upload_client.support.local_file import FileRefused
 from upload_client.transfer.dataroot import DataRoot
@@ -34,7 +34,7 @@ def with_promised(index: CheckedIndex, root: Path, *, follow: bool) -> CheckedIn
         follow: files may lie outside of it, wherever symlinks lead.
     """
     # Metadata of Zarr names no checksum, and there may be many thousands of it.
-    named = [path for path in index.paths if packaging_of(path) not in (None, "Zarr")]
+    named = [path for path in index.paths if names_checksums(path)]
     if not named:
         return index
     bags = {path for path in named if path.rpartition("/")[2] == "bagit.txt"}

@@ -24,7 +24,7 @@ from upload_client.expectations.packaging import (
     NoIndex,
     TooLarge,
     checksums_of,
-    packaging_of,
+    names_checksums,
     payloads,
 )
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
@@ -102,7 +102,7 @@ class IndexListing:
             assert self._landing is not None
             try:
                 if self._awaited is None:
-                    named = [path for path, _ in self._rows() if packaging_of(path) not in (None, "Zarr")]
+                    named = [path for path, _ in self._rows() if names_checksums(path)]
                     self._bags = frozenset(path for path in named if path.rpartition("/")[2] == "bagit.txt")
                     self._awaited = set(named[:_MAX_MANIFESTS])
                 for path in sorted(self._awaited):

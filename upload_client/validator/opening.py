@@ -97,7 +97,9 @@ _FORMATS = {
     ),
     "avro": _Format(("avro",), f"{_HERE}.databases:open_avro"),
     "orc": _Format(("orc",), f"{_HERE}.databases:open_orc"),
-    "xml": _Format(("xml", "lblx", "kml", "gpx", "svg", "gii", "xsd"), f"{_HERE}.documents:open_xml"),
+    "xml": _Format(
+        ("xml", "lblx", "kml", "gpx", "svg", "gii", "xsd", "imzml"), f"{_HERE}.documents:open_xml"
+    ),
     "gml": _Format(("gml",), f"{_HERE}.documents:open_gml"),
     "jpeg2000": _Format(("jp2", "j2k", "j2c", "jpc", "jpx", "jpf"), f"{_HERE}.pictures:open_jp2"),
     "wav": _Format(("wav", "wave"), f"{_HERE}.signals:open_wav"),

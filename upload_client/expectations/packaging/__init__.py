@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, shown
-from upload_client.expectations.packaging import bagit, descriptions, pds4, zarr
+from upload_client.expectations.packaging import bagit, descriptions, headers, pds4, zarr
 from upload_client.expectations.packaging.bagit import MAX_MANIFEST, payloads
 from upload_client.expectations.packaging.promises import (
     IN_VAIN,
@@ -43,13 +43,14 @@ __all__ = [
     "judge",
     "may_promise",
     "metadata_places",
+    "names_checksums",
     "packaging_of",
     "part_of",
     "payloads",
 ]
 
 _MAX_PROMISES: Final = 1_000_000
-_PACKAGINGS: Final = {"BagIt": bagit, "JSON": descriptions, "PDS4": pds4, "Zarr": zarr}
+_PACKAGINGS: Final = {"BagIt": bagit, "JSON": descriptions, "PDS4": pds4, "Zarr": zarr, "header": headers}
 
 
 _SUFFIXES: Final = (
@@ -63,6 +64,12 @@ _SUFFIXES: Final = (
     ".zattrs",
     ".zgroup",
     ".zmetadata",
+    ".hdr",
+    ".mhd",
+    ".nhdr",
+    ".vhdr",
+    ".imzML",
+    ".imzml",
 )
 
 
@@ -86,6 +93,12 @@ def packaging_of(path: str) -> str | None:
         return None
     name = path.rpartition("/")[2]
     return next((packaging for packaging, module in _PACKAGINGS.items() if module.is_named(name)), None)
+
+
+def names_checksums(path: str) -> bool:
+    """Whether a file may be a manifest that names checksums of others, by its name."""
+    packaging = packaging_of(path)
+    return packaging not in (None, "Zarr") and (packaging != "header" or path.lower().endswith(".imzml"))
 
 
 def may_promise(path: str, data: bytes | bytearray) -> bool:
@@ -193,7 +206,7 @@ def checksums_of(
         bags: the paths of all files of the delivery that are called ``bagit.txt``.
     """
     packaging = packaging_of(path)
-    if packaging is None or packaging == "Zarr":
+    if packaging is None or not names_checksums(path):
         return
     try:
         promised: Promised | None = _PACKAGINGS[packaging].promised(path, data, _Bags(bags))
