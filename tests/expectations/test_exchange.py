@@ -272,3 +272,13 @@ def test_what_is_no_schema_is_refused(data, says):
 def test_a_schema_that_no_document_can_hold_is_refused_in_our_words(schema, said):
     with pytest.raises(InvalidExpectations, match=said):
         read(schema, "a.json", "jsonschema", kind="csv" if b"ud800" in schema else None)
+
+
+def test_times_and_durations_of_a_table_schema_are_judged(judge):
+    schema = '{"fields": [{"name": "t", "type": "time"}, {"name": "d", "type": "duration"}]}'
+    text, lost = read(schema.encode(), "tableschema.json", "frictionless", kind="csv")
+    assert lost == []
+    rules = yaml.safe_load(text)["types"][0]["content"]
+    assert judge(rules, b"t,d\n10:00:00,P1DT2H\n,\n") == ""
+    assert judge(rules, b"t,d\n10:00:00,1 day\n") == "column 'd': '1 day' in row 1 is no duration"
+    assert judge(rules, b"t,d\nnoon,P1D\n") == "column 't': 'noon' in row 1 is no time"

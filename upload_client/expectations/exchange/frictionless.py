@@ -19,6 +19,7 @@ _TYPES = {
     "date": "date",
     "time": "time",
     "timestamp": "datetime",
+    "duration": "duration",
     "any": "any",
 }
 _BACK = {theirs: ours for ours, theirs in _TYPES.items()} | {"year": "integer"}
@@ -215,9 +216,6 @@ def _column(field: dict[str, Any], lost: Lost) -> dict[str, Any]:
     kind = str(field.pop("type", "any"))
     if kind in _BACK:
         column["type"] = _BACK[kind]
-    elif kind == "duration":
-        column["type"] = "string"
-        lost.add(where, "the type 'duration'; that it is a text is judged")
     else:
         lost.add(where, f"the type {kind!r}")
     constraints = dict(field.pop("constraints", {}))
