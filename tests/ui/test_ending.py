@@ -16,6 +16,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from ui.strategies import hostile
 
+from upload_client.core.codes import FileCode
 from upload_client.core.exits import ExitCode
 from upload_client.events import Problem, Summary
 from upload_client.ui.ending import Command, ending, headline, problem_lines
@@ -73,6 +74,16 @@ def test_what_was_sent_is_said_and_how_fast():
 
 def test_files_to_be_mended_are_sent_by_the_same_command():
     assert ended(3, problems=(problem(),)).command == "upload-client --dataset toy"
+
+
+def test_nobody_is_told_to_wait_for_what_the_receiver_lacks():
+    unable = problem(FileCode.UNABLE.todo, state="done")
+    assert ended(5, problems=(unable,)).command == ""
+    both = ended(5, problems=(problem(), unable))
+    assert "tell the receiver what their validator lacks" in dict(both.rows)["next"]
+    assert both.command == "upload-client --dataset toy"
+    silent = problem("Run it again later.", state="done")
+    assert "Run it again later" in dict(ended(5, problems=(problem(), unable, silent)).rows)["next"]
 
 
 def test_files_that_are_right_as_they_are_need_an_option_more():

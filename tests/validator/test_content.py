@@ -79,7 +79,8 @@ DOES_NOT_OPEN = {
         (b"a,b\n1,2\n3", "line 3: 1 fields, where the first row has 2"),
         (b"a,b\n1,2\n1,2,3\n", r"line 3: 3 fields, where the first row has 2"),
         (b"a,b\n1\n", "line 2: 1 fields"),
-        (b'a,b\n1,"2\n', "unexpected end of data"),
+        (b'a,b\n1,"2\n', "line 2: a quote that opens in this row is never closed"),
+        (b'a,b\n"1\n2",3\n4,"5\n6,7\n8,9\n', "line 4: a quote that opens in this row is never closed"),
         (b'a,b\n1,"2"x\n', "line 2"),
         (b"a,b\n1,\x00\n", "NUL"),
         (b"a,b\n1,\xff\n", "not UTF-8"),
@@ -90,7 +91,7 @@ DOES_NOT_OPEN = {
     "tsv": [
         (b"<html lang=en>\n", "a page"),
         (b"a\tb\n1\t2\t3\n", "3 fields"),
-        (b'a\tb\n"1\t2\t3\n4\n', "unexpected end"),
+        (b'a\tb\n"1\t2\t3\n4\n', "line 2: a quote that opens"),
         (b"\x00", "NUL"),
     ],
     "json": [

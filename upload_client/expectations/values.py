@@ -6,6 +6,7 @@ What is collected is counted: the same trouble in a million rows is one sentence
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import hashlib
 import operator
 import re
@@ -161,20 +162,20 @@ class ValueJudge:
             assert gone is not None
             self._note("is missing, where none may be", gone, values, first)
         there = ~gone if some_gone and gone is not None else None
-        kind = values.dtype.kind
+        kind = _kind(values)
+        compared = _as_compared(values) if kind == "M" else values
         for limit, broken, what in limits_of(rules):
             every = np.ones(len(values), bool) if there is None else there
-            if kind not in "biufM":
+            if kind not in "biufMD":
                 self._note("is no number", every, values, first)
                 break
-            if kind == "M" and _is_finer(values.dtype):  # else a limit of another century would be wrapped
-                values = values.astype("M8[us]")
-            bound = _comparable(limit, kind)
+            bound = _comparable(limit, kind, compared.dtype)
             if bound is None:
                 self._note(f"is not of the kind of {limit}", every, values, first)
                 continue
             with np.errstate(invalid="ignore"):
-                self._note(f"{what} {shown(limit)}", broken(values, bound) & every, values, first)
+                beyond = broken(compared, bound).astype(bool)  # decimals are objects to numpy
+                self._note(f"{what} {shown(limit)}", beyond & every, values, first)
         for n, too, what in lengths_of(rules):
             every = np.ones(len(values), bool) if there is None else there
             if kind not in "USO":
@@ -183,7 +184,7 @@ class ValueJudge:
             lengths = np.fromiter((len(value) for value in map(_sized, values.tolist())), int, len(values))
             self._note(what, too(lengths, n) & every, values, first)
         if rules.values is not None:
-            wrong = self._not_allowed(values, kind)
+            wrong = self._not_allowed(compared, kind)
             listed = ", ".join(shown(value) for value in rules.values[:5])
             listed += ", …" if len(rules.values) > 5 else ""
             self._note(f"is none of {listed}", wrong if there is None else wrong & there, values, first)
@@ -217,26 +218,52 @@ class ValueJudge:
         if not hits.n:
             at = int(np.argmax(wrong))
             hits.place = self._place(first + at)
-            hits.value = shown(values[at].item() if hasattr(values[at], "item") else values[at])
+            hits.value = _shown(values[at])
         hits.n += n
 
     def _not_allowed(self, values: Array, kind: str) -> npt.NDArray[np.bool_]:
         assert self._rules.values is not None
-        if kind not in self._allowed:
-            given = self._rules.values
-            if kind == "M":
-                moments = [_comparable(value, "M") for value in given if isinstance(value, dt.date)]
-                self._allowed[kind] = np.array(moments, "datetime64[us]")
-            elif kind in "biufc":
-                self._allowed[kind] = np.array([value for value in given if isinstance(value, (int, float))])
-            else:
-                self._allowed[kind] = {str(value) for value in given}
-        allowed = self._allowed[kind]
+        key = f"{kind} {values.dtype}"
+        if key not in self._allowed:
+            self._allowed[key] = _allowed(self._rules.values, kind, values.dtype)
+        allowed = self._allowed[key]
         if isinstance(allowed, set):
-            return np.fromiter((_text(value) not in allowed for value in values.tolist()), bool, len(values))
+            same = (lambda value: value) if kind == "D" else _text
+            return np.fromiter((same(value) not in allowed for value in values.tolist()), bool, len(values))
         if not len(allowed):
             return np.ones(len(values), bool)
         return ~np.isin(values, allowed)
+
+
+def _allowed(given: Sequence[object], kind: str, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 — a set or an array
+    """The values of a rule as those of an array are: what these cannot be is none of them."""
+    if kind == "M":
+        moments = [_moment_of(value) for value in given]
+        bounds = [_comparable(one, "M", dtype) for one in moments if one is not None]
+        return np.array(bounds, dtype)
+    if kind == "D":
+        return {decimal.Decimal(str(value)) for value in given if isinstance(value, (int, float))}
+    if kind not in "biufc":
+        return {str(value) for value in given}
+    numbers = [value for value in given if isinstance(value, (int, float))]
+    if kind in "iu":  # not as floating-point numbers, of which large ones are equal
+        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        whole = [int(one) for one in numbers if isinstance(one, int) or one.is_integer()]
+        return np.array([one for one in whole if low <= one <= high], dtype)
+    if kind == "f":  # 0.1 is another number in 32 bits than in 64
+        with np.errstate(over="ignore"):
+            return np.array(numbers, np.float64).astype(dtype)
+    return np.array(numbers)
+
+
+def _moment_of(value: object) -> dt.date | None:
+    """A moment, or a text that is one: JSON has no other way to write it."""
+    if isinstance(value, str):
+        try:
+            return dt.datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    return value if isinstance(value, dt.date) else None
 
 
 class _Seen:
@@ -278,7 +305,7 @@ class _Seen:
         later = rows[order[1:][same]]
         at = int(np.argmin(later))
         one, other = order[:-1][same][at], order[1:][same][at]
-        value = "the value" if values.dtype.kind == "S" else shown(values[other].item())
+        value = "the value" if values.dtype.kind == "S" else _shown(values[other])
         return value, int(rows[one]), int(rows[other]), n
 
 
@@ -289,18 +316,56 @@ def _missing(values: Array, missing: npt.NDArray[np.bool_] | None) -> npt.NDArra
     return missing
 
 
-def _comparable(limit: object, kind: str) -> Any:  # noqa: ANN401 — a number or a numpy moment
+_FINER = {"ns": 10**3, "ps": 10**6, "fs": 10**9, "as": 10**12}
+_LAST = 2**63 - 1
+
+
+def _kind(values: Array) -> str:
+    """The kind of values as numpy calls it; ``D``: decimals, which are objects to it."""
+    if values.dtype.kind == "O" and len(values) and isinstance(values[0], decimal.Decimal):
+        return "D"
+    return values.dtype.kind
+
+
+def _as_compared(moments: Array) -> Array:
+    """Moments of a unit that limits can have, too: microseconds, or what is finer.
+
+    Those beyond the years that microseconds reach become the last that these can be, and none of another
+    century, as numpy makes of them.
+    """
+    unit, n = np.datetime_data(moments.dtype)
+    if n == 1 and unit in ("us", *_FINER):
+        return moments
+    if unit == "generic" or (unit in _FINER and n > 1):
+        return moments.astype("M8[us]")
+    last = int(np.datetime64(_LAST, "us").astype(moments.dtype).astype(np.int64))
+    first, last_of_all = np.array([-last, last]).view(moments.dtype)
+    return np.clip(moments, first, last_of_all).astype("M8[us]")
+
+
+def _comparable(limit: object, kind: str, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 — a number or a numpy moment
     """A limit as numpy compares it with values of a kind; None where it cannot be compared."""
     if kind == "M":
         if not isinstance(limit, dt.date):
             return None
-        return np.datetime64(as_moment(limit).replace(tzinfo=None), "us")
+        moment = np.datetime64(as_moment(limit).replace(tzinfo=None), "us")
+        unit, _ = np.datetime_data(dtype)
+        if unit not in _FINER:
+            return moment
+        exact = int(moment.astype(np.int64)) * _FINER[unit]
+        return np.array([max(-_LAST, min(exact, _LAST))]).view(dtype)[0]
+    if kind == "D":
+        return decimal.Decimal(str(limit)) if isinstance(limit, (int, float)) else None
     return limit if isinstance(limit, (int, float)) else None
 
 
-def _is_finer(dtype: np.dtype[Any]) -> bool:
-    """Whether moments are finer than microseconds."""
-    return np.datetime_data(dtype)[0] in ("ns", "ps", "fs", "as")
+def _shown(value: Any) -> str:  # noqa: ANN401 — of any array
+    """A value of an array as it stands in a sentence."""
+    if isinstance(value, np.datetime64):
+        moment = _as_compared(np.array([value])).astype("M8[us]")[0]
+        plain = moment.item() if moment.astype(value.dtype) == value else None
+        return str(plain if isinstance(plain, dt.date) else value).replace("T", " ")
+    return shown(value.item() if hasattr(value, "item") else value)
 
 
 def _sized(value: object) -> str | bytes:

@@ -163,10 +163,11 @@ def _todo(summary: Summary) -> tuple[str, tuple[str, ...] | None]:
             return "Mend these files, then run it again: only what has changed is sent.", ()
         case 4:
             return "See to these files, then run it again: only they are sent.", ()
-        case 5 if summary.problems and all(
-            problem.todo == FileCode.UNABLE.todo for problem in summary.problems
-        ):
-            return FileCode.UNABLE.todo, None
+        case 5 if _waits_for_the_receiver(summary):
+            if all(problem.state == "done" for problem in summary.problems):
+                return FileCode.UNABLE.todo, None
+            todo = "Mend what is invalid or failed, tell the receiver what their validator lacks for the rest"
+            return f"{todo}; then run it again.", ()
         case 5:
             return summary.hint or "Run it again later: the files are judged then, and not sent again.", ()
         case 6:
@@ -175,6 +176,12 @@ def _todo(summary: Summary) -> tuple[str, tuple[str, ...] | None]:
             return "Run it again to go on: what was confirmed is not sent again.", ()
         case _:
             return summary.hint, ()
+
+
+def _waits_for_the_receiver(summary: Summary) -> bool:
+    """Whether what is not judged lacks something at the receiver: waiting alone changes nothing."""
+    todos = {problem.todo for problem in summary.problems if problem.state == "done"}
+    return todos == {FileCode.UNABLE.todo}
 
 
 def problem_lines(problems: Sequence[Problem]) -> Iterator[tuple[str, str]]:

@@ -87,14 +87,19 @@ def _same_width(rows: Any, width: int = 0, n_lines: int = 0) -> None:  # noqa: A
         width: fields in each row; 0: as many as in the first that there is.
         n_lines: lines before the first of these.
     """
+    began = 1
     try:
         for row in rows:
+            began = rows.line_num + 1
             if len(row) != width and row:  # an empty line is no row
                 if width:
                     where = f"line {n_lines + rows.line_num}"
                     raise _Ragged(f"{where}: {len(row)} fields, where the first row has {width}")
                 width = len(row)
     except csv.Error as error:
+        if str(error) == "unexpected end of data":
+            where = f"line {n_lines + began}"
+            raise _Ragged(f"{where}: a quote that opens in this row is never closed") from None
         raise _Ragged(f"line {n_lines + rows.line_num}: {error}") from None
 
 

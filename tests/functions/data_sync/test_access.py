@@ -300,3 +300,21 @@ def test_a_role_that_is_refused_is_told_by_what_refused_it(
             world.sync(world.uri("src/"), world.path("dst/"), source_access=role)
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize("unsigned", [None, False, True])
+def test_content_is_signed_unless_it_is_not_to_be_and_has_its_crc32_in_any_case(
+    world: World, store, monkeypatch: pytest.MonkeyPatch, unsigned: bool | None
+) -> None:
+    world.write("src/small", "1")
+    world.write("src/large", b"2" * (1024 * 1024))
+    with Proxy(store.endpoint_url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        access = {"unsigned_payload": unsigned}
+        world.sync(world.path("src/"), world.uri("dst/"), destination_access=access)
+        sent = [request for request in proxy.requests if request.method == "PUT"]
+    assert len(sent) == 2
+    for request in sent:
+        assert (request.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD") is bool(unsigned)
+        assert request.headers["x-amz-checksum-crc32"]
+    assert world.objects(world.bucket, "dst/") == {"small": "1", "large": "2" * (1024 * 1024)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime as dt
+import decimal
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -159,7 +160,7 @@ def judge_parquet(content: Parquet, file: BinaryIO, size: int, findings: Finding
                 if not _is_flat(values.type):
                     _feed_nested(table, column, values)
                 elif table.watches(column.name):
-                    table.feed(column.name, *as_numpy(values))
+                    table.feed(column.name, *as_numpy(values, exact=True))
             table.rows(batch.num_rows)
         table.close(parquet.metadata.num_rows)
 
@@ -213,39 +214,106 @@ def _feed_nested(table: TableJudge, column: Column, values: pa.Array) -> None:
 
 def _nulls_within(values: pa.Array) -> int | None:
     """The first row in which something is missing, the value itself or anything inside of it."""
-    for row, value in enumerate(values.to_pylist()):
-        if _holds_none(value):
-            return row
-    return None
+    rows = np.flatnonzero(_holds_null(values))
+    return int(rows[0]) if len(rows) else None
 
 
-def _holds_none(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_none, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(_holds_none, value))
-    return value is None
+def _holds_null(values: pa.Array) -> np.ndarray[Any, Any]:
+    """Whether something is missing in each row. No value is made an object: not each can be one."""
+    arrow = values.type
+    missing: np.ndarray[Any, Any] = values.is_null().to_numpy(zero_copy_only=False)
+    if pa.types.is_map(arrow):
+        pair = pa.struct([arrow.key_field, arrow.item_field])
+        return _holds_null(values.cast(pa.list_(pair)))
+    if pa.types.is_struct(arrow):
+        for number in range(arrow.num_fields):
+            missing = missing | _holds_null(values.field(number))
+    elif pa.types.is_union(arrow):
+        raise Undecided("whether values of a union are missing cannot be told")
+    elif _is_list(arrow):
+        inside = _holds_null(values.flatten())
+        lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+        missing = missing.copy()
+        missing[np.repeat(np.arange(len(values)), lengths)[inside]] = True
+    return missing
+
+
+def _is_list(arrow: pa.DataType) -> bool:
+    kinds = pa.types
+    return any(
+        is_it(arrow)
+        for is_it in (
+            kinds.is_list,
+            kinds.is_large_list,
+            kinds.is_fixed_size_list,
+            kinds.is_list_view,
+            kinds.is_large_list_view,
+        )
+    )
 
 
 def _is_flat(arrow: pa.DataType) -> bool:
     return not pa.types.is_nested(arrow)
 
 
-def as_numpy(array: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
-    """The values and where they are missing."""
+def as_numpy(
+    array: pa.Array, *, exact: bool = False
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
+    """The values and where they are missing.
+
+    Moments are of their own unit. Decimals are floating-point numbers; where they are to be exact, those of
+    more digits than such have are Python's.
+    """
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
     arrow = array.type
     if pa.types.is_date(arrow) or pa.types.is_timestamp(arrow):
-        moments = array.cast(pa.timestamp("us"), safe=False)
-        return moments.to_numpy(zero_copy_only=False).astype("datetime64[us]"), missing
+        return _moments(array), missing
+    if pa.types.is_time(arrow):
+        return _times(array), missing
     if pa.types.is_decimal(arrow):
+        if exact and arrow.precision > _EXACT_DIGITS:
+            nothing = decimal.Decimal(0)
+            decimals = [nothing if one is None else one for one in array.to_pylist()]
+            return np.array([*decimals, None], object)[:-1], missing
         array = array.cast(pa.float64())
         arrow = array.type
     if missing is not None and (pa.types.is_integer(arrow) or pa.types.is_boolean(arrow)):
         array = pc.fill_null(array, pa.scalar(0, pa.int8()).cast(arrow))
     return array.to_numpy(zero_copy_only=False), missing
+
+
+_EXACT_DIGITS = 15
+"""Digits of a decimal of which no two become one floating-point number of 64 bits."""
+
+
+def _moments(array: pa.Array) -> np.ndarray[Any, Any]:
+    """Moments as numpy's, of the unit they have: converted, those of far years became others."""
+    if pa.types.is_date32(array.type):
+        unit, array = "D", array.cast(pa.int32())
+    else:
+        unit = "ms" if pa.types.is_date64(array.type) else array.type.unit
+    numbers = array.cast(pa.int64())
+    nothing = np.iinfo(np.int64).min  # NaT
+    filled: np.ndarray[Any, Any] = pc.fill_null(numbers, nothing).to_numpy(zero_copy_only=False)
+    return filled.view(f"M8[{unit}]")
+
+
+def _times(array: pa.Array) -> np.ndarray[Any, Any]:
+    """Times of a day, as texts: Python's have no nanoseconds."""
+    numbers = array.cast(pa.time64("ns")).cast(pa.int64()).to_pylist()
+    return np.array([*map(_time_of, numbers), None], object)[:-1]
+
+
+def _time_of(nanoseconds: int | None) -> str | None:
+    if nanoseconds is None:
+        return None
+    seconds, rest = divmod(nanoseconds, 10**9)
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    if not rest:
+        return text
+    return f"{text}.{rest:09}" if rest % 1000 else f"{text}.{rest // 1000:06}"
 
 
 def judge_csv(content: Csv, file: BinaryIO, _size: int, findings: Findings) -> None:
@@ -478,30 +546,44 @@ _INTEGERS: dict[str, pa.DataType] = {
     name: getattr(pa, name)()
     for name in (f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 }
+_MOMENTS = tuple(pa.timestamp(unit, zone) for unit in ("us", "ns") for zone in (None, "UTC"))
 _TARGETS: dict[str, tuple[pa.DataType, ...]] = {
     **{name: (arrow,) for name, arrow in _INTEGERS.items()},
     "integer": (pa.int64(), pa.uint64()),
     "number": (pa.float64(),),
     "float64": (pa.float64(),),
     "float32": (pa.float32(),),
+    "float16": (pa.float32(),),  # pyarrow reads no text as one
     "bool": (pa.bool_(),),
     "date": (pa.date32(),),
-    "timestamp": (pa.timestamp("us"), pa.timestamp("us", "UTC")),
-    "time": (pa.time64("us"),),
+    "timestamp": _MOMENTS,
     "decimal": (pa.float64(),),
+    "null": (pa.null(),),
+    **dict.fromkeys(("any", "string", "binary"), (pa.string(),)),
 }
+_INTEGER = r"^[+-]?[0-9]{1,76}$"
+_ZONED = r"[T ].*(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+_TIME = r"^[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?$"
+_DURATION = (  # of ISO 8601, as in XML Schema: https://www.w3.org/TR/xmlschema11-2/#duration
+    r"^-?P(?:[0-9]+W|(?:[0-9]+Y)?(?:[0-9]+M)?(?:[0-9]+D)?"
+    r"(?:T(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+(?:\.[0-9]+)?S)?)?)$"
+)
+_DURATION_ENDS = r"[0-9][WYMDHS]$"
 
 
 def _feed_text(table: TableJudge, column: Column, texts: pa.Array) -> None:
     kind = _kind(column)
-    targets = _TARGETS.get(kind, (texts.type,))
-    values = _cast(texts, targets)
+    if kind not in _TARGETS and kind not in ("time", "duration"):
+        raise Undecided(f"column {column.name!r}: whether a text is a {kind} cannot be judged")
+    values = _read(texts, kind)
     if values is None:
-        at = _first_not(texts, targets)
+        at = _first_not(texts, kind)
         value = shown(texts[at].as_py())
         table.note(column.name, f"{value} in {row_place(table.n_rows + at)} is no {kind}")
-    elif not pa.types.is_time(values.type):
-        table.feed(column.name, *as_numpy(values))
+    elif kind in ("decimal", "number") and column.judges_values:
+        table.feed(column.name, *_exactly(texts, values, always=column.unique))
+    else:
+        table.feed(column.name, *as_numpy(values, exact=True))
 
 
 def _kind(column: Column) -> str:
@@ -512,19 +594,75 @@ def _kind(column: Column) -> str:
     return "timestamp" if isinstance(limit, dt.date) else "number"
 
 
-def _cast(texts: pa.Array, targets: Sequence[pa.DataType]) -> pa.Array | None:
-    for target in targets:
-        with contextlib.suppress(pa.ArrowInvalid):
-            return texts.cast(target)
+def _exactly(
+    texts: pa.Array, numbers: pa.Array, *, always: bool
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
+    """Numbers; as decimals where their texts have more digits than floating-point numbers."""
+    long = pc.fill_null(pc.greater(pc.utf8_length(texts), _EXACT_DIGITS), fill_value=False)
+    if not always and not pc.any(long).as_py():
+        return as_numpy(numbers)
+    decimals: list[decimal.Decimal] = []
+    for text in texts.to_pylist():
+        number = decimal.Decimal(text or "0")
+        if not number.is_finite():
+            return as_numpy(numbers)
+        decimals.append(number.normalize(_UNROUNDED))
+    return np.array([*decimals, None], object)[:-1], as_numpy(numbers)[1]
+
+
+_UNROUNDED = decimal.Context(prec=decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
+
+
+def _read(texts: pa.Array, kind: str) -> pa.Array | None:
+    """Texts as values of a kind; None: not all of them can be."""
+    values = _cast(texts, _TARGETS.get(kind, ()))
+    if values is not None:
+        return values
+    if kind == "integer" and _all_match(texts, _INTEGER):
+        return texts.cast(pa.decimal256(76, 0))
+    if kind == "timestamp":
+        return _mixed_moments(texts)
+    if kind == "time" and _all_match(texts, _TIME):
+        days = pc.binary_join_element_wise("1970-01-01 ", texts, "")
+        return None if _cast(days, (pa.timestamp("ns"),)) is None else texts
+    if kind == "duration" and _all_match(texts, _DURATION) and _all_match(texts, _DURATION_ENDS):
+        return texts
     return None
 
 
-def _first_not(texts: pa.Array, targets: Sequence[pa.DataType]) -> int:
-    """The first of them that cannot be cast; there is one."""
+def _all_match(texts: pa.Array, pattern: str) -> bool:
+    return bool(
+        pc.fill_null(pc.match_substring_regex(texts, pattern), fill_value=True).true_count == len(texts)
+    )
+
+
+def _mixed_moments(texts: pa.Array) -> pa.Array | None:
+    """Moments of which some name a zone and some do not: these are in UTC."""
+    zoned = pc.match_substring_regex(texts, _ZONED)
+    nothing = pa.nulls(len(texts), pa.string())
+    of_zone = _cast(pc.if_else(zoned, texts, nothing), (pa.timestamp("us", "UTC"),))
+    of_none = _cast(pc.if_else(zoned, nothing, texts), (pa.timestamp("us"),))
+    if of_zone is None or of_none is None:
+        return None
+    return pc.coalesce(of_zone.cast(pa.timestamp("us")), of_none)
+
+
+def _cast(texts: pa.Array, targets: Sequence[pa.DataType]) -> pa.Array | None:
+    for target in targets:
+        with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            if not pa.types.is_null(target):
+                return texts.cast(target)
+            if texts.null_count == len(texts):
+                return pa.nulls(len(texts))
+    return None
+
+
+def _first_not(texts: pa.Array, kind: str) -> int:
+    """The first of them that cannot be read as such; there is one."""
     low, high = 0, len(texts)
     while high - low > 1:
         middle = (low + high) // 2
-        if _cast(texts.slice(low, middle - low), targets) is None:
+        if _read(texts.slice(low, middle - low), kind) is None:
             high = middle
         else:
             low = middle

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from upload_client.functions.data_sync.models import S3Access
 
-__all__ = ["client", "open_bucket"]
+__all__ = ["client", "open_bucket", "who"]
 
 _POOL: Final = 64
 _SILENCE: Final = 300.0  # seconds: a copy of 5 GiB within S3 is answered when it is done
@@ -41,6 +41,14 @@ def open_bucket(access: S3Access | None, name: str, prefix: str = "") -> Bucket:
     return Bucket(name, prefix=prefix, client=client(access))
 
 
+def who(access: S3Access | None) -> S3Access | None:
+    """The same as far as it says whose requests go where, and not how they are signed; None: as all here."""
+    if access is None:
+        return None
+    bare = access.model_copy(update={"unsigned_payload": None})
+    return bare if any(value is not None for _, value in bare) else None
+
+
 def client(access: S3Access | None) -> S3Client:
     """A client; the same one for all, as long as the environment says the same of AWS.
 
@@ -48,7 +56,7 @@ def client(access: S3Access | None) -> S3Client:
         UsageError: there is no such profile, it cannot be used, or there is nothing to take a role with.
     """
     env = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    return _client(frozenset(env.items()), access)
+    return _client(frozenset(env.items()), who(access))
 
 
 class _Where(NamedTuple):

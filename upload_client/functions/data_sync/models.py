@@ -161,6 +161,8 @@ class S3Access(_Model):
         endpoint_url: of the store; None: the profile's, the environment's, or AWS.
         role_arn: a role to take with these credentials, and again before its own run out.
         external_id: what the role's trust policy asks for.
+        unsigned_payload: over plain HTTP, too, sign no content that is sent there; its CRC32 goes with it all
+            the same, which protects it from accidents, and not from an attacker on the way.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -174,6 +176,7 @@ class S3Access(_Model):
     external_id: str | None = Field(
         default=None, min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$"
     )
+    unsigned_payload: bool | None = None
 
 
 class DataSyncRequest(_Model):

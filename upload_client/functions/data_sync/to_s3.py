@@ -19,6 +19,7 @@ from upload_client.core.data_sync import (
     is_marker,
     md5_of,
 )
+from upload_client.functions.data_sync.access import who
 from upload_client.functions.data_sync.apart import (
     same_store,
 )
@@ -150,7 +151,14 @@ def _send(
         again: list[_Sending] = []
         failures = []
         sent = send_files(
-            tasks, root, destination, n_threads=run.request.max_concurrency, md5_proves=not keeps
+            tasks,
+            root,
+            destination,
+            n_threads=run.request.max_concurrency,
+            md5_proves=not keeps,
+            unsigned_payload=isinstance(run.target, S3Place)
+            and run.target.access is not None
+            and bool(run.target.access.unsigned_payload),
         )
         for outcome in sent:
             item = left[outcome.row].item
@@ -174,7 +182,7 @@ def _send(
 
 def _is_copied_there(source: S3Place, target: S3Place, item: Item) -> bool:
     """Whether the destination's store can copy: who writes there may read the source through it."""
-    if source.access == target.access:
+    if who(source.access) == who(target.access):
         return True
     if not same_store(source, target):
         return False

@@ -1,0 +1,203 @@
+"""Values are judged as what they are, and not as what another type makes of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_client.expectations.findings import Undecided
+from upload_client.expectations.infer import infer
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+fits = pytest.importorskip("astropy.io.fits")
+
+THIS_CENTURY = {"min": dt.date(1900, 1, 1), "max": dt.date(2100, 1, 1)}
+
+
+def parquet(array) -> bytes:
+    made = io.BytesIO()
+    pq.write_table(pa.table({"x": array}), made)
+    return made.getvalue()
+
+
+def of_parquet(rule: dict) -> dict:
+    return {"format": "parquet", "columns": [{"name": "x", **rule}]}
+
+
+def of_csv(rule: dict) -> dict:
+    return {"format": "csv", "columns": [{"name": "x", **rule}, {"name": "y", "required": False}]}
+
+
+def npy(array) -> bytes:
+    made = io.BytesIO()
+    np.save(made, array)
+    return made.getvalue()
+
+
+days = pa.array([2**30], pa.int32()).cast(pa.date32())
+
+
+@pytest.mark.parametrize(
+    ("array", "rule"),
+    [
+        (pa.array([1, 2, 3], pa.timestamp("ns")), {"unique": True}),
+        (pa.array([1, 2, 3], pa.time64("ns")), {"unique": True, "nulls": False}),
+        (pa.array([10**30 + 1, 10**30 + 2], pa.decimal128(38, 0)), {"unique": True}),
+        (pa.array([Decimal("0.10"), None], pa.decimal128(38, 2)), {"values": [0.1], "max": 0.1}),
+        (pa.array([0.1, 0.2], pa.float32()), {"values": [0.1, 0.2]}),
+        (pa.array(np.array([0.1, 0.2], "f2")), {"values": [0.1, 0.2]}),
+        (pa.array([2**60 + 1]), {"values": [2**60 + 1, 0.5, 2**63 - 1]}),
+        (pa.array([0], pa.timestamp("us")), {"values": ["1970-01-01"]}),
+        (pa.array([0], pa.date32()), {"values": [dt.date(1970, 1, 1)]}),
+        (pa.array([1], pa.timestamp("ns")), {"min": dt.date(1, 1, 1), "max": dt.date(9999, 1, 1)}),
+        (pa.array([[10**14]], pa.list_(pa.timestamp("s"))), {"nulls": False}),
+        (pa.array([[1]], pa.list_(pa.time64("ns"))), {"nulls": False}),
+        (pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int64())), {"nulls": False}),
+        (pa.array([b"0" * 16], pa.uuid()), {"nulls": False}),
+    ],
+    ids=str,
+)
+def test_what_is_in_order_in_parquet_is_not_refused(judge, array, rule):
+    assert judge(of_parquet(rule), parquet(array)) == ""
+
+
+@pytest.mark.parametrize(
+    ("array", "rule", "says"),
+    [
+        (days, THIS_CENTURY, "2941775-04-07 in row 1 is above"),
+        (pa.array([2**63 // 500_000], pa.timestamp("s")), THIS_CENTURY, "in row 1 is above"),
+        (pa.array([-(2**63) // 500], pa.timestamp("ms")), THIS_CENTURY, "in row 1 is below"),
+        (pa.array([-1], pa.timestamp("ns")), {"min": dt.date(1970, 1, 1)}, "59.999999999 in row 1 is below"),
+        (pa.array([5, 5], pa.timestamp("ns")), {"unique": True}, "in row 2 is in row 1 already"),
+        (pa.array([5, 5], pa.time64("ns")), {"unique": True}, "in row 2 is in row 1 already"),
+        (pa.array([5, None], pa.time64("ns")), {"nulls": False}, "a value in row 2 is missing"),
+        (pa.array([Decimal("1e-20") + 100], pa.decimal128(38, 20)), {"max": 100}, "in row 1 is above 100"),
+        (pa.array([2**53 + 1]), {"values": [2**53, 0.5]}, "9007199254740993 in row 1 is none of"),
+        (pa.array([0.3], pa.float32()), {"values": [0.1, 0.2]}, "in row 1 is none of"),
+        (pa.array([[0], [None]], pa.list_(pa.time64("ns"))), {"nulls": False}, "missing in row 2"),
+        (pa.array([[("a", 1)], [("b", None)]], pa.map_(pa.string(), pa.int8())), {"nulls": False}, "row 2"),
+        (pa.array([[[1]], [[2, None]]]), {"nulls": False}, "missing in row 2"),
+        (pa.array([{"a": 1}, {"a": None}, None]), {"nulls": False}, "missing in row 2"),
+    ],
+    ids=str,
+)
+def test_what_is_not_in_order_in_parquet_is_told(judge, array, rule, says):
+    assert says in judge(of_parquet(rule), parquet(array))
+
+
+@pytest.mark.parametrize(
+    ("array", "rule", "says"),
+    [
+        (np.array([0.1], "f4"), {"values": [0.1]}, ""),
+        (np.array([0.1], ">f4"), {"values": [0.1]}, ""),
+        (np.array([1], "i1"), {"values": [1, 300]}, ""),
+        (np.array(["2020-01-01"], "M8[D]"), THIS_CENTURY, ""),
+        (np.array(["2020-01-01", "NaT"], "M8[ns]"), THIS_CENTURY, ""),
+        (np.array([2**40], "M8[Y]"), THIS_CENTURY, "is above"),
+        (np.array([-(2**40)], "M8[M]"), THIS_CENTURY, "is below"),
+    ],
+    ids=str,
+)
+def test_values_of_numpy(judge, array, rule, says):
+    said = judge({"format": "npy", **rule}, npy(array))
+    assert said == says == "" or (says and says in said)
+
+
+def test_pixels_of_32_bits_are_held_against_the_values_of_a_document(judge):
+    made = io.BytesIO()
+    fits.PrimaryHDU(np.array([0.1], "f4")).writeto(made)
+    rules = {"format": "fits", "hdus": [{"name": "PRIMARY", "values": [0.1]}]}
+    assert judge(rules, made.getvalue()) == ""
+    assert "is none of" in judge(
+        {"format": "fits", "hdus": [{"name": "PRIMARY", "values": [0.2]}]}, made.getvalue()
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "rule"),
+    [
+        (["10:00", "10:00:00", "23:59:59.123456789"], {"type": "time", "unique": True}),
+        (["10:00:00"], {"type": "time", "values": ["10:00:00"]}),
+        (["P1D", "PT2H30M", "-P1Y2M3DT4H5M6.7S", "P2W"], {"type": "duration"}),
+        (["0.12345678901234567890", "0.12345678901234567891"], {"type": "decimal", "unique": True}),
+        (["9007199254740993", "9007199254740992"], {"type": "number", "unique": True}),
+        (["12345678901234567890123", "12345678901234567890124"], {"type": "integer", "unique": True}),
+        (["0.1"], {"type": "float32", "values": [0.1]}),
+        (["0.1", "nan", "-inf"], {"type": "float16"}),
+        (["2020-01-01"], {"type": "date", "values": ["2020-01-01"]}),
+        (["2020-01-01T00:00:00.123456789"], {"type": "timestamp"}),
+        (["2020-01-01T00:00:00Z", "2020-01-01T00:00:00", "2020-01-01"], {"type": "timestamp"}),
+        (["9999-01-01T00:00:00+02:00", "0001-01-02 00:00:00"], {"type": "timestamp", "nulls": False}),
+    ],
+    ids=str,
+)
+def test_what_is_in_order_in_csv_is_not_refused(judge, texts, rule):
+    rows = "".join(f"{text},0\n" for text in texts)
+    assert judge(of_csv(rule), f"x,y\n{rows}".encode()) == ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "rule", "says"),
+    [
+        (["10:00", "noon"], {"type": "time"}, "'noon' in row 2 is no time"),
+        (["25:00"], {"type": "time"}, "'25:00' in row 1 is no time"),
+        (["10:00", ""], {"type": "time", "nulls": False}, "a value in row 2 is missing"),
+        (["10:00", "10:00"], {"type": "time", "unique": True}, "in row 2 is in row 1 already"),
+        (["10:00"], {"type": "time", "values": ["11:00"]}, "'10:00' in row 1 is none of '11:00'"),
+        (["P1D", "1 day"], {"type": "duration"}, "'1 day' in row 2 is no duration"),
+        (["P", "PT"], {"type": "duration"}, "'P' in row 1 is no duration"),
+        (["0.1", "a"], {"type": "float16"}, "'a' in row 2 is no float16"),
+        (["", "1"], {"type": "null"}, "'1' in row 2 is no null"),
+        (["1.5"], {"type": "integer"}, "'1.5' in row 1 is no integer"),
+        (["1e30", "1000000000000000000000000000000"], {"type": "number", "unique": True}, "already"),
+        (["100.00000000000000000001"], {"type": "number", "max": 100}, "in row 1 is above 100"),
+        (
+            ["2020-01-01T00:00:00Z", "yesterday"],
+            {"type": "timestamp"},
+            "'yesterday' in row 2 is no timestamp",
+        ),
+        (
+            ["2020-01-01T00:00:00+02:00", "2020-01-01"],
+            {"type": "timestamp", "min": dt.date(2020, 1, 1)},
+            "2019-12-31 22:00:00 in row 1 is below",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_not_in_order_in_csv_is_told(judge, texts, rule, says):
+    rows = "".join(f"{text},0\n" for text in texts)
+    assert says in judge(of_csv(rule), f"x,y\n{rows}".encode())
+
+
+def test_of_a_type_that_no_text_can_be_a_column_of_csv_is_not_judged(judge):
+    with pytest.raises(Undecided, match="column 'x': whether a text is a complex64 cannot be judged"):
+        judge(of_csv({"type": "complex64"}), b"x,y\n1,2\n")
+
+
+@given(st.lists(st.integers(-(2**63) + 1, 2**63 - 1), min_size=1), st.sampled_from(["ms", "us", "ns"]))
+def test_moments_of_any_unit_are_in_a_range_where_their_numbers_are(numbers, unit):
+    from upload_client.expectations.content import judge as judge_content
+    from upload_client.expectations.model import Parquet
+
+    second = {"ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    low, high = (int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp()) * second for year in (1900, 2100))
+    data = parquet(pa.array(numbers, pa.timestamp(unit)))
+    rules = Parquet.model_validate(of_parquet(THIS_CENTURY))
+    said = str(judge_content(rules, io.BytesIO(data), len(data), max_unpacked=10**8))
+    assert ("is below" in said) == any(number < low for number in numbers)
+    assert ("is above" in said) == any(number > high for number in numbers)
+
+
+def test_a_draft_is_made_of_times_in_nanoseconds_and_of_far_days(tmp_path):
+    table = pa.table({"t": pa.array([1], pa.time64("ns")), "d": days, "m": pa.array([1], pa.timestamp("ns"))})
+    pq.write_table(table, tmp_path / "a.parquet")
+    draft = infer(tmp_path, [("a.parquet", (tmp_path / "a.parquet").stat().st_size)])
+    assert "{name: t, type: time, nulls: false}" in draft
+    assert "{name: d, type: date, nulls: false}" in draft
