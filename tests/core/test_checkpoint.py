@@ -13,6 +13,7 @@ from made_up import examples
 
 from upload_client.core import checkpoint as module
 from upload_client.core.checkpoint import BadCheckpoint, Checkpoint, decode_checkpoint, encode_checkpoint
+from upload_client.core.columns import PathRows
 from upload_client.core.history import PACKED, DeliveryHistory
 from upload_client.core.record_encoding import encode
 from upload_client.core.records import (
@@ -146,6 +147,48 @@ def test_to_go_on_from_a_checkpoint_is_to_have_read_everything(before, after, fi
     for row in after.values():
         assert found.history.at(row) == expected.at(row)
         assert found.history.is_ok(row) == expected.is_ok(row)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+def test_it_is_unpacked_in_pieces_of_any_size(piece, monkeypatch):
+    monkeypatch.setattr(module, "_PIECE", piece)
+    known = {f"{n:04d}": n for n in range(2000)}  # much that is alike: few bytes become many
+    history = DeliveryHistory(known)
+    fold(history, [client_segment(1, [Transferred(T, "0007", Upload(1, 0, 9, CRC, "odd"), 0)])])
+    found = decode_checkpoint(packed(history), known)
+    assert found.history.packed() == history.packed()
+    with pytest.raises(BadCheckpoint, match="too early"):
+        decode_checkpoint(packed(history)[:-40], known)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("abc", "abc"),
+        ("abcd", "abcd"),
+        ("abcd", "abce"),
+        ("abcd", "abc"),
+        ("abc", "abcd"),
+        (["a", "b"], ["a", "bb"]),
+        (["a", "bb"], ["a", "b"]),
+        (["a", "b", "cc"], ["a", "b", "c"]),
+        ("abc", ""),
+        ("", "abc"),
+    ],
+)
+@pytest.mark.parametrize("others", ["", "x", "xy"])
+def test_files_are_found_whatever_the_index_was_and_is(before, after, others, monkeypatch):
+    monkeypatch.setattr("upload_client.core.history._GROWTH", 2)
+    sent = [Transferred(T, path, Upload(1, n, 9, CRC, "odd"), 0) for n, path in enumerate([*before, *others])]
+    history, expected = (
+        DeliveryHistory(PathRows(list(index))) if index else DeliveryHistory() for index in (before, after)
+    )
+    for one in (history, expected):
+        fold(one, [client_segment(1, sent)])
+    found = decode_checkpoint(packed(history), PathRows(list(after))).history
+    for path in {*before, *after, *others}:
+        assert found.latest(path) == expected.latest(path)
+    assert sorted(found.paths()) == sorted(expected.paths())
 
 
 def test_it_knows_where_both_logs_go_on():

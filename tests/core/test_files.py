@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -15,6 +16,7 @@ from upload_client.core.columns import (
     ChecksumColumn,
     DigestColumn,
     NumberColumn,
+    PathRows,
     TextColumn,
     TimeColumn,
     WordColumn,
@@ -36,6 +38,12 @@ ETAG = "ab" * 16
 
 def upload(n: int = 0, epoch: int = 1, **changes) -> Upload:
     return Upload(**{"epoch": epoch, "n": n, "size": 9, "crc32": CRC, "etag": ETAG} | changes)
+
+
+def accepted(files: FileLedger, oks: OkVerdicts) -> tuple[list[int], list[int]]:
+    """As `FileLedger.accept`, whose rows may be a range."""
+    rows, left = files.accept(oks)
+    return list(rows), left
 
 
 def ledger(n: int = 3, **options) -> FileLedger:
@@ -375,17 +383,17 @@ GOOD = ("f0", "1-0", 9, CRC, ETAG)
 )
 def test_only_the_upload_that_awaits_a_verdict_is_accepted_by_all_it_announced(other):
     files = ledger(2)
-    assert files.accept(oks(GOOD)) == ([], [0])
+    assert accepted(files, oks(GOOD)) == ([], [0])
     send(files, 0)
     send(files, 1, 1)
     good = ("f1", "1-1", 9, CRC, ETAG)
-    assert files.accept(oks(other, good)) == ([1], [0])
+    assert accepted(files, oks(other, good)) == ([1], [0])
     assert [files.state(row) for row in (0, 1)] == ["done", "valid"]
     files.give_up_judging(0, "no")
-    assert files.accept(oks(GOOD)) == ([0], [])
+    assert accepted(files, oks(GOOD)) == ([0], [])
     assert (files.state(0), files.verdict(0), files.file(0).judged_at) == ("valid", "ok", T)
     assert (files.n_unjudged, files.message(0), files.counts()["valid"]) == (0, None, 2)
-    assert files.accept(oks(GOOD, good)) == ([], [0, 1])
+    assert accepted(files, oks(GOOD, good)) == ([], [0, 1])
 
 
 def test_an_object_in_parts_is_not_the_one_whose_etag_lacks_their_number():
@@ -393,14 +401,14 @@ def test_an_object_in_parts_is_not_the_one_whose_etag_lacks_their_number():
     files.queue(0)
     files.start(0)
     files.transferred(0, upload(etag=f"{ETAG}-2"), T)
-    assert files.accept(oks(GOOD)) == ([], [0])
+    assert accepted(files, oks(GOOD)) == ([], [0])
 
 
 def test_of_verdicts_with_one_for_an_unknown_file_none_is_accepted_at_once():
     files = ledger(1)
     send(files, 0)
-    assert files.accept(oks(GOOD, ("x", "1-0", 9, CRC, ETAG))) == ([], [0, 1])
-    assert files.accept(OkVerdicts()) == ([], [])
+    assert accepted(files, oks(GOOD, ("x", "1-0", 9, CRC, ETAG))) == ([], [0, 1])
+    assert accepted(files, OkVerdicts()) == ([], [])
 
 
 def test_the_columns_of_all_files_say_what_each_file_does():
@@ -418,10 +426,10 @@ def test_the_columns_of_all_files_say_what_each_file_does():
 
 def test_a_file_has_landed_with_the_etag_of_its_upload_only():
     files = ledger(1)
-    assert not files.is_in_place(0, "")
+    assert not files.are_in_place([0], [""])[0]
     send(files, 0)
-    assert files.is_in_place(0, ETAG)
-    assert not files.is_in_place(0, ETAG + "0")
+    assert files.are_in_place([0], [ETAG])[0]
+    assert not files.are_in_place([0], [ETAG + "0"])[0]
 
 
 # --- placing and looking ---
@@ -503,8 +511,10 @@ def test_states_are_given_all_at_once():
 def test_a_file_that_has_moved_cannot_be_placed_as_valid():
     files = ledger(1)
     files.queue(0)
-    with pytest.raises(IllegalTransition, match="pending"):
-        files.place_valid(0, UploadTable(1), TimeColumn(), TimeColumn(), WordColumn(1))
+    with pytest.raises(IllegalTransition, match="moved already"):
+        files.place_valid([0])
+    with pytest.raises(IllegalTransition, match="never sent"):
+        ledger(1).place_valid([0])
 
 
 def test_an_index_with_a_path_twice_or_columns_of_other_lengths_is_refused():
@@ -911,3 +921,157 @@ def test_many_objects_lie_as_they_were_left_where_each_of_them_does(uploads, lis
     rows = [row for row, _ in listed]
     sizes, etags = [size for _, (size, _) in listed], [etag for _, (_, etag) in listed]
     assert table.lie(rows, sizes, etags) == list(map(table.lies, rows, sizes, etags))
+
+
+@given(
+    st.lists(st.none() | USUAL, min_size=6, max_size=6),
+    st.lists(
+        st.tuples(st.integers(0, 5), LISTED, st.sampled_from([None, 7, 7, 8])),
+        max_size=6,
+        unique_by=lambda each: each[0],
+    ),
+    st.lists(st.sampled_from([None, CRC, "AAAAAA=="]), min_size=6, max_size=6),
+)
+@example(
+    [Upload(1, n, n, CRC, ETAG, mtime_ns=7) for n in range(6)],
+    [(n, (n, ETAG), 7) for n in range(6)],
+    [CRC] * 6,
+)
+@example(
+    [Upload(1, n, n, CRC, ETAG, mtime_ns=7) for n in range(6)],
+    [(n, (n, ETAG), 7) for n in (3, 1)],
+    [None] * 6,
+)
+@example(
+    [Upload(1, n, n, CRC, ETAG) for n in range(6)],
+    [(n, (n, ETAG), 7 + (n == 2)) for n in range(6)],
+    [CRC] * 6,
+)
+@example(
+    [Upload(1, n, n, CRC, ETAG) for n in range(6)],
+    [(n, (n, ETAG), 7) for n in range(6)],
+    [CRC, None, "AAAAAA==", CRC, CRC, CRC],
+)
+def test_many_files_are_unchanged_where_each_of_them_is(uploads, now, crc32s):
+    table, known = UploadTable(6), ChecksumColumn(crc32s)
+    for row, upload in enumerate(uploads):
+        table[row] = None if upload is None else replace(upload, mtime_ns=7)
+    rows, columns = [row for row, *_ in now], [[], [], []]
+    for _, (size, etag), mtime_ns in now:
+        for column, value in zip(columns, (size, etag, mtime_ns), strict=True):
+            column.append(value)
+    each = [table.is_unchanged(row, *one, crc32s[row]) for row, *one in zip(rows, *columns, strict=True)]
+    assert table.are_unchanged(rows, *columns, known) == each
+    have = [(brief := table.brief(row)) is not None and brief[2] == etag for row, (_, etag), _ in now]
+    assert table.have_etags(rows, columns[1]) == have
+    assert table.are_there(rows) is all(table.brief(row) for row in rows)
+    assert table.n_bytes(6) == sum(upload.size for upload in uploads if upload is not None)
+
+
+# --- columns that hold the same ---
+
+COLUMNS = {
+    UploadTable: (USUAL, lambda: UploadTable(4)),
+    TimeColumn: (st.sampled_from([T, "2026-01-02T03:04:06.000Z"]), lambda: TimeColumn(4)),
+    WordColumn: (st.sampled_from(["fits", "csv"]), lambda: WordColumn(4)),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+@given(data=st.data())
+def test_what_is_shared_shows_no_changes_of_the_other(kind, data):
+    values, make = COLUMNS[kind]
+    columns, expected = [make()], [[None] * 4]
+    for _ in range(data.draw(st.integers(0, 12))):
+        of = data.draw(st.integers(0, len(columns) - 1))
+        if data.draw(st.booleans()) and len(columns) < 4:
+            columns.append(columns[of].share())
+            expected.append(expected[of][:])
+        else:
+            row, value = data.draw(st.tuples(st.integers(0, 3), st.none() | values))
+            columns[of][row] = expected[of][row] = value
+        assert [[column[row] for row in range(4)] for column in columns] == expected
+
+
+def test_what_is_shared_is_grown_and_filled_by_one_of_both_alone():
+    moments, words, uploads = TimeColumn(1), WordColumn(1), UploadTable(1)
+    others = moments.share(), words.share(), uploads.share()
+    moments.put([0], [T])
+    words.put([0], ["fits"])
+    uploads[0] = upload(sha256="ab" * 32, version_id="v")
+    assert [column[0] for column in others] == [None, None, None]
+    again = uploads.share()
+    uploads[0] = upload(1, version_id="w")
+    assert (again[0].version_id, uploads[0].version_id) == ("v", "w")
+    assert (again[0].sha256, uploads[0].sha256) == ("ab" * 32, None)
+    for column in (moments, words):
+        other = column.share()
+        column.extend(2)
+        assert (len(column), len(other)) == (3, 1)
+
+
+def test_the_last_one_to_hold_what_was_shared_holds_it_without_copying():
+    table = UploadTable(3)
+    other = table.share()
+    held = table._rows
+    other[0] = upload()
+    table[1] = upload()
+    assert table._rows is held
+
+
+# --- rows of paths ---
+
+PATHS = st.text(alphabet="ab/", max_size=4)
+
+
+@given(st.lists(PATHS, unique=True, max_size=12), st.lists(PATHS, max_size=12), st.booleans(), st.data())
+def test_rows_are_found_in_any_order_of_paths(paths, asked, in_order, data):
+    paths = sorted(paths) if in_order else paths
+    rows, known = PathRows(paths), {path: row for row, path in enumerate(paths)}
+    start = data.draw(st.integers(0, len(paths)))
+    for some in (asked, paths, paths[start:], paths[:start], tuple(paths[start:]), paths[::-1]):
+        assert list(rows.many(some)) == list(map(known.get, some))
+        assert list(map(rows.get, some)) == list(map(known.get, some))
+        assert [path in rows for path in some] == [path in known for path in some]
+    assert dict(rows) == known
+    assert (list(rows), len(rows), 7 in rows) == (paths, len(paths), False)
+    for path in asked:
+        if path not in known:
+            with pytest.raises(KeyError):
+                rows[path]
+
+
+def test_paths_in_their_order_take_no_table():
+    paths = [f"{n:04d}" for n in range(100)]
+    assert PathRows(paths)._table is None
+    assert PathRows(paths).many(paths[5:9]) == range(5, 9)
+    assert PathRows(paths[::-1])._table is not None
+
+
+# --- checksums of an index ---
+
+
+@given(st.lists(st.lists(st.none() | CRC32S, max_size=4), max_size=4), st.data())
+def test_checksums_are_added_and_read_as_a_list(pieces, data):
+    column, values = ChecksumColumn(), [value for piece in pieces for value in piece]
+    for piece in pieces:
+        column.add(piece)
+    assert list(column) == values
+    assert len(column) == len(values)
+    some = slice(
+        data.draw(st.integers(-5, 5)), data.draw(st.integers(-5, 9)), data.draw(st.sampled_from([1, 2]))
+    )
+    assert column[some] == values[some]
+    for row in range(-len(values), len(values)):
+        assert column[row] == values[row]
+
+
+@pytest.mark.parametrize(
+    "odd", ["", CRC[:-1], "AAAAAB==", "AAAAAA= =", "AAAAAA", " AAAAAA==", "AAAAAA==\n", "é"]
+)
+def test_what_is_no_crc32_is_not_added(odd):
+    column = ChecksumColumn([CRC])
+    for some in ([CRC, odd], [CRC + CRC, odd or CRC]):
+        with pytest.raises(ValueError, match="CRC32"):
+            column.add(some)
+    assert list(column) == [CRC]

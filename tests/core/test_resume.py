@@ -269,17 +269,22 @@ def test_the_short_way_of_a_valid_file_ends_where_the_table_does(upload, said):
         [SAME, TOUCHED, GROWN, Local(9)],
         [None, CRC, OTHER_CRC],
     ):
-        short, long = (FileLedger(["a"], abspaths="/", checksums=[checksum]) for _ in range(2))
-        history = DeliveryHistory(short.rows)
+        long = FileLedger(["a"], abspaths="/", checksums=[checksum])
+        history = DeliveryHistory(long.rows)
         header = SegmentHeader(1, 0, "x", 2, None, 2)
         history.add_client(Segment(header, Records((Transferred(T, "a", upload, 0),)), ""))
         verdicts = tuple(Verdict(T, "a", upload.id, 0, status, "m", found) for status in said)
         history.add_validator(Segment(header, Records(verdicts), ""))
         start = decide(history.latest("a"), listed, local, checksum=checksum)
-        settled = place_valid(short, 0, history, listed, local)
+        short = FileLedger(["a"], abspaths="/", checksums=[checksum], past=history.logged())
+        sizes, etags = [listed[0]], [listed[1]]
+        (settled,) = place_valid(short, [0], history, (sizes, etags), ([local.size], [local.mtime_ns]))
         assert settled == (start == Start("valid", Reason.VALID))
-        if settled:
-            place(long, 0, start, history.latest("a"))
+        for files in (long,) if settled else (long, short):
+            if isinstance(start, Start):
+                place(files, 0, start, history.latest("a"))
+        if not isinstance(start, Start):
+            continue  # nothing is said of a file until it is placed
         assert short.file(0) == long.file(0)
         assert short.upload(0) == long.upload(0)
         assert short.verdict(0) == long.verdict(0)
@@ -288,5 +293,5 @@ def test_the_short_way_of_a_valid_file_ends_where_the_table_does(upload, said):
 
 def test_what_the_logs_never_announced_is_not_valid(files):
     history = DeliveryHistory(files.rows)
-    assert not place_valid(files, 0, history, (0, ""), Local(0))
+    assert place_valid(files, [0], history, ([0], [""]), ([0], [None])) == [False]
     assert history.at(0) is None

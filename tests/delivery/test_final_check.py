@@ -11,6 +11,7 @@ from upload_client.core.files import FileLedger
 from upload_client.core.uploads import Upload
 from upload_client.delivery.final_check import not_in_place
 from upload_client.s3.bucket import ObjectInfo
+from upload_client.s3.listing import Columns
 
 PATHS = ["a", "b/c", "b-d", "é"]
 T = "2026-01-02T03:04:05.678Z"
@@ -33,12 +34,15 @@ class Landing:
     """A bucket whose listing shows what it likes."""
 
     def __init__(self, objects: dict[str, str], listed: list[str]) -> None:
+        self.prefix = ""
         self._objects, self._listed = objects, listed
         self.asked: list[str] = []
 
-    def list(self):
-        for key in self._listed:
-            yield ObjectInfo(key, 1, self._objects[key], 0.0)
+    def _pages(self, prefix: str):
+        for start in range(0, len(self._listed), 2):
+            keys = self._listed[start : start + 2]
+            etags = [self._objects[key] for key in keys]
+            yield {}, Columns(keys, [1] * len(keys), etags, [0.0] * len(keys))
 
     def head(self, key: str, *, checksum: bool) -> ObjectInfo | None:
         self.asked.append(key)

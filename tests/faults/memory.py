@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from upload_client.s3.bucket import (
     AnswerLost,
@@ -19,7 +20,11 @@ from upload_client.s3.bucket import (
     PreconditionFailed,
     Stored,
 )
+from upload_client.s3.listing import Columns
 from upload_client.support.clock import Clock
+
+PAGE = 3
+"""Objects in a page of a listing."""
 
 
 class VirtualClock(Clock):
@@ -126,6 +131,13 @@ class MemoryBucket:
             ]
 
         yield from self._ask("LIST", prefix, do)
+
+    def _pages(self, prefix: str) -> Iterator[tuple[dict, Columns]]:
+        """For `upload_client.s3.bucket.pages_of`: some objects at a time."""
+        entries = self.list(prefix)
+        while some := list(islice(entries, PAGE)):
+            fields = ((self.prefix + each.key, each.size, each.etag, each.last_modified) for each in some)
+            yield {}, Columns(*zip(*fields, strict=True))
 
     def ls(self, prefix: str = "", *, recursive: bool = True) -> tuple[str, ...]:
         keys = [entry.key for entry in self.list(prefix)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import heapq
+import io
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -158,7 +159,9 @@ def write_checkpoint(control: Bucket, layout: Layout, checkpoint: Checkpoint, at
         StoreError: It could not be written.
     """
     key = layout.checkpoint(checkpoint.client.next_seq - 1)
-    body = b"".join(encode_checkpoint(checkpoint))
+    pieces = io.BytesIO()  # which gives them as one without holding them twice
+    pieces.writelines(encode_checkpoint(checkpoint))
+    body = pieces.getvalue()
     older = [other for other in _newest(control, layout) if other != key]
     control.put(key, body, content_type="application/octet-stream")
     _log.info("checkpoint %s written, %d bytes", key, len(body))

@@ -30,6 +30,8 @@ VERSION: Final = 4
 MAX_CHECKPOINT: Final = 1024 * 1024 * 1024
 """Bytes, before and after unpacking: five million files take some 800 MB."""
 _MAX_HEAD: Final = 8 * 1024 * 1024
+_LARGE: Final = ("paths", "uploads")  # which are not copied
+_PIECE: Final = 256 * 1024  # bytes that are unpacked at once
 _LITTLE_ENDIAN: Final = struct.pack("=H", 1)[0] == 1
 _ENDS: Final[dict[object, Any]] = {None: None, "stop": "stop", "crash": "crash", "shutdown": "shutdown"}
 
@@ -111,7 +113,8 @@ def _decode(data: bytes, rows: Mapping[str, int]) -> Checkpoint:
     sizes = [_count(size) for size in head["sizes"]]
     if sum(sizes) > MAX_CHECKPOINT:
         raise BadCheckpoint("it is too large")
-    columns = dict(zip(PACKED, _unpacked(data[end + 1 :], sizes), strict=True))
+    unpacked = zip(PACKED, _unpacked(memoryview(data)[end + 1 :], sizes), strict=True)
+    columns = {name: column if name in _LARGE else bytes(column) for name, column in unpacked}
     history = DeliveryHistory(rows)
     history.unpack(_count(head["n_rows"]), columns)
     for each in head["clients"]:
@@ -125,14 +128,20 @@ def _decode(data: bytes, rows: Mapping[str, int]) -> Checkpoint:
     return Checkpoint(history, _chained("client", head["client"]), validators)
 
 
-def _unpacked(packed: bytes, sizes: list[int]) -> Iterator[bytes]:
+def _unpacked(packed: memoryview, sizes: list[int]) -> Iterator[bytearray]:
     unpack = zlib.decompressobj()
-    rest = packed
+    at, rest = 0, b""
     for size in sizes:
-        column = b""
-        if size:  # to zlib, 0 would mean as much as there is
-            column = unpack.decompress(rest, size)
+        column = bytearray()
+        while len(column) < size:
+            if not rest:  # a piece at a time: what zlib leaves of it is copied
+                rest = bytes(packed[at : at + _PIECE])
+                at += len(rest)
+            before = len(rest)
+            column += unpack.decompress(rest, size - len(column))
             rest = unpack.unconsumed_tail
+            if not before or unpack.eof:
+                break
         if len(column) != size:
             raise BadCheckpoint("it ends too early")
         yield column

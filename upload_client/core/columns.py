@@ -7,13 +7,18 @@ but for long texts where there are many: see `TextColumn`.
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from binascii import a2b_base64, b2a_base64
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, MutableSequence, Sequence
-from operator import itemgetter
-from typing import Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
+from copy import copy
+from itertools import islice, repeat
+from operator import itemgetter, lt
+from typing import ClassVar, Final, Self, TypeVar, overload
 
+from upload_client.core.forms import CRC32
 from upload_client.core.text import for_log
 from upload_client.core.times import EARLIEST, LATEST, from_milliseconds, milliseconds
 
@@ -45,14 +50,119 @@ def put(column: MutableSequence[int], rows: Sequence[int], values: bytes | array
         column[row] = value
 
 
-class ChecksumColumn:
+class PathRows(Mapping[str, int]):
+    """The row of each path: nothing beside the list of the paths, where these stand in their order.
+
+    In most lists they do. For any other a table is made, of some 75 bytes a path.
+
+    Args:
+        paths: one for each row. They are kept, not copied.
+
+    Raises:
+        ValueError: a path stands twice.
+    """
+
+    __slots__ = ("_paths", "_table")
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._table: dict[str, int] | None = None
+        if not all(map(lt, paths, islice(paths, 1, None))):
+            self._table = {path: row for row, path in enumerate(paths)}
+            if len(self._table) != len(paths):
+                raise ValueError("a path stands twice in the index")
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the paths stand in their order, which is that of the code points."""
+        return self._table is None
+
+    def many(self, paths: Sequence[str]) -> Sequence[int | None]:
+        """The row of each of some paths, None where it has none."""
+        if self._table is not None:
+            return list(map(self._table.get, paths))
+        if not paths:
+            return []
+        known = self._paths
+        start = bisect_left(known, paths[0])
+        if list(known[start : start + len(paths)]) == list(paths):  # as logs and listings mostly have them
+            return range(start, start + len(paths))
+        # They lie near each other: look for all between the first and the last of them.
+        low, high = bisect_left(known, min(paths)), bisect_right(known, max(paths))
+        places = list(map(bisect_left, repeat(known), paths, repeat(low), repeat(high)))
+        here = known[low : high + 1]
+        return [
+            at if at - low < len(here) and here[at - low] == path else None
+            for at, path in zip(places, paths, strict=True)
+        ]
+
+    def get(self, path: str, default: T | None = None) -> int | T | None:  # type: ignore[override]
+        """The row of a path."""
+        if self._table is not None:
+            return self._table.get(path, default)
+        row = bisect_left(self._paths, path)
+        return row if row < len(self._paths) and self._paths[row] == path else default
+
+    def __getitem__(self, path: str) -> int:
+        row = self.get(path)
+        if row is None:
+            raise KeyError(path)
+        return row
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and self.get(path) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+def rows_of(rows: Mapping[str, int], paths: Sequence[str]) -> Sequence[int | None]:
+    """The row of each of some paths, None where it has none."""
+    return rows.many(paths) if isinstance(rows, PathRows) else list(map(rows.get, paths))
+
+
+class Shared:
+    """Columns that may hold what others hold, in the same memory, until one of them is changed."""
+
+    __slots__ = ("_sharers",)
+    _HELD: ClassVar[tuple[str, ...]]
+    _sharers: list[int]  # how many hold it: one list, which all of them have
+
+    def share(self) -> Self:
+        """The same once more. Changes of either do not show in the other."""
+        other = object.__new__(type(self))
+        for name in self._HELD:
+            setattr(other, name, getattr(self, name))
+        self._sharers[0] += 1
+        other._sharers = self._sharers
+        return other
+
+    @property
+    def _is_shared(self) -> bool:
+        return self._sharers[0] > 1
+
+    def _own(self) -> None:
+        """Hold it alone: before each change."""
+        if self._sharers[0] > 1:
+            self._sharers[0] -= 1
+            self._sharers = [1]
+            for name in self._HELD:
+                setattr(self, name, copy(getattr(self, name)))
+
+
+class ChecksumColumn(Sequence[str | None]):
     """CRC32s, as base64 of 4 bytes, or None: 5 bytes a row."""
 
     __slots__ = ("_bytes", "_known")
 
-    def __init__(self) -> None:
+    def __init__(self, values: Sequence[str | None] = ()) -> None:
         self._bytes = bytearray()
         self._known = bytearray()
+        self.extend(len(values))
+        self.fill(values)
 
     def extend(self, n_rows: int) -> None:
         """Add rows that hold None."""
@@ -77,6 +187,44 @@ class ChecksumColumn:
         for row, value in zip(range(n), values, strict=True):
             self[row] = value
 
+    def add(self, values: Sequence[str | None]) -> None:
+        """Add rows that hold these.
+
+        Raises:
+            ValueError: one is no CRC32 in base64; nothing was added.
+        """
+        texts = [value for value in values if value is not None]
+        joined = "".join(texts)
+        if texts and not (_CRC32S(joined) and set(map(len, texts)) == {8}):
+            raise ValueError("not all of them are CRC32s in base64")
+        more = ChecksumColumn(values)
+        self._bytes += more._bytes
+        self._known += more._known
+
+    def agree(self, rows: Sequence[int], packed: Sequence[bytes]) -> bool:
+        """Whether each of the rows, as far as it has one, has the CRC32 at its place.
+
+        Args:
+            rows: the rows.
+            packed: the CRC32s: the first bytes of all, the second, the third, the fourth.
+        """
+        rows = in_one_piece(rows)
+        known = bytes(taken(self._known, rows))
+        if not any(known):
+            return True
+        if isinstance(rows, range):
+            own = [self._bytes[4 * rows.start + each : 4 * rows.stop : 4] for each in range(4)]
+        else:
+            own = [bytearray(self._bytes[4 * row + each] for row in rows) for each in range(4)]
+        if own == list(packed):
+            return True
+        return all(
+            mine == theirs or not is_known
+            for mine, theirs, is_known in zip(
+                zip(*own, strict=True), zip(*packed, strict=True), known, strict=True
+            )
+        )
+
     def values(self, start: int, stop: int) -> list[str | None]:
         """The rows from one to before another."""
         n = stop - start
@@ -87,9 +235,28 @@ class ChecksumColumn:
         known = self._known[start:stop]
         return [f"{text[8 * i : 8 * i + 6]}==" if known[i] else None for i in range(n)]
 
-    def __getitem__(self, row: int) -> str | None:
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __iter__(self) -> Iterator[str | None]:
+        for start in range(0, len(self), _AT_ONCE):
+            yield from self.values(start, min(start + _AT_ONCE, len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and not isinstance(other, str) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment] # as a list's
+
+    @overload
+    def __getitem__(self, row: int) -> str | None: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str | None]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str | None] | None:
+        if isinstance(row, slice):
+            return list(map(self.__getitem__, range(*row.indices(len(self)))))
         if not self._known[row]:
             return None
+        row %= len(self._known)
         return b2a_base64(self._bytes[4 * row : 4 * row + 4], newline=False).decode("ascii")
 
     def __setitem__(self, row: int, value: str | None) -> None:
@@ -103,6 +270,8 @@ class ChecksumColumn:
         self._known[row] = 1
 
 
+_AT_ONCE: Final = 4096  # rows that are worked out together
+_CRC32S: Final = re.compile(f"(?:{CRC32})+").fullmatch
 MAX_WHOLE = 10_000
 """Texts of a column that are kept whole: others write them, and a million long ones fill a machine."""
 MAX_CUT = 200
@@ -136,6 +305,11 @@ class TextColumn:
         """Set rows to None."""
         for row in rows if self._texts else ():
             self._texts.pop(row, None)
+
+    def __copy__(self) -> TextColumn:
+        other = TextColumn()
+        other._texts = self._texts.copy()
+        return other
 
     def __getitem__(self, row: int) -> str | None:
         return self._texts.get(row)
@@ -206,6 +380,11 @@ class DigestColumn:
         """The values of some rows."""
         return list(map(self.__getitem__, rows)) if self._known else [None] * len(rows)
 
+    def __copy__(self) -> DigestColumn:
+        other = DigestColumn()
+        other._known, other._bytes = self._known[:], self._bytes[:]
+        return other
+
     def packed(self) -> bytes:
         """All rows up to the last one that was ever set: whether it is known, then its bytes."""
         return bytes(self._known + self._bytes) if any(self._known) else b""
@@ -222,14 +401,15 @@ class DigestColumn:
         self._known, self._bytes = bytearray(data[:n]), bytearray(data[n:])
 
 
-class WordColumn:
+class WordColumn(Shared):
     """Texts of which there are few, or None: 2 bytes a row. Further ones than `MAX_WORDS` become `OTHER`."""
 
     MAX_WORDS: Final = 1000
     OTHER: Final = "not opened: for reasons of many kinds"
-    __slots__ = ("_known", "_numbers", "_words")
+    __slots__ = _HELD = ("_known", "_numbers", "_words")
 
     def __init__(self, n_rows: int = 0) -> None:
+        self._sharers = [1]
         self._words: list[str | None] = [None]
         self._known: dict[str | None, int] = {None: 0}
         self._numbers = array("H")
@@ -237,6 +417,7 @@ class WordColumn:
 
     def extend(self, n_rows: int) -> None:
         """Add rows that hold None."""
+        self._own()
         self._numbers.extend(array("H", (0,)) * n_rows)
 
     def values(self, start: int, stop: int) -> list[str | None]:
@@ -251,14 +432,17 @@ class WordColumn:
 
     def put(self, rows: Iterable[int], values: Sequence[str | None]) -> None:
         """Set rows, each to its value."""
+        if not values:
+            return
+        self._own()
         numbers = {value: self._number(value) for value in dict.fromkeys(values)}
         column = self._numbers
         for row, value in zip(rows, values, strict=True):
             column[row] = numbers[value]
 
     def counts(self, flags: bytes | bytearray, flag: int) -> dict[str, int]:
-        """Number of rows with each text, of those whose flag is this one."""
-        found = Counter(number for number, one in zip(self._numbers, flags, strict=True) if one == flag)
+        """Number of rows with each text, of those whose flag is this one; further rows have no flags."""
+        found = Counter(number for number, one in zip(self._numbers, flags, strict=False) if one == flag)
         return {word: n for number, n in found.items() if (word := self._words[number]) is not None}
 
     def copy(self, row: int, other: WordColumn, other_row: int) -> None:
@@ -272,6 +456,10 @@ class WordColumn:
         return self._words[self._numbers[row]]
 
     def __setitem__(self, row: int, value: str | None) -> None:
+        if self._is_shared:
+            if self[row] == value:
+                return
+            self._own()
         self._numbers[row] = self._number(value)
 
     def _number(self, value: str | None) -> int:
@@ -299,6 +487,7 @@ class WordColumn:
         """
         line, _, numbers = data.partition(b"\n")
         words = json.loads(line)
+        self._own()
         if type(words) is not list or not all(type(word) is str for word in words):
             raise ValueError("no texts")
         self._words = [None, *(for_log(word, MAX_CUT) for word in words[: self.MAX_WORDS + 1])]
@@ -357,18 +546,20 @@ class NumberColumn:
         self._numbers[row] = self._NONE if value is None else value
 
 
-class TimeColumn:
+class TimeColumn(Shared):
     """Moments as `core.times` writes them, or None: 8 bytes a row."""
 
-    __slots__ = ("_ms",)
+    __slots__ = _HELD = ("_ms",)
 
     _NONE = -(2**63)
 
-    def __init__(self) -> None:
-        self._ms = array("q")
+    def __init__(self, n_rows: int = 0) -> None:
+        self._sharers = [1]
+        self._ms = array("q", (self._NONE,)) * n_rows
 
     def extend(self, n_rows: int) -> None:
         """Add rows that hold None."""
+        self._own()
         self._ms.extend(array("q", (self._NONE,)) * n_rows)
 
     def values(self, start: int, stop: int) -> list[str | None]:
@@ -385,6 +576,9 @@ class TimeColumn:
 
     def put(self, rows: Sequence[int], values: Sequence[str]) -> None:
         """Set rows, each to its value."""
+        if not values:
+            return
+        self._own()
         moments = {text: milliseconds(text) for text in set(values)}
         put(self._ms, rows, array("q", [moments[text] for text in values]))
 
@@ -393,7 +587,12 @@ class TimeColumn:
         return None if ms == self._NONE else from_milliseconds(ms)
 
     def __setitem__(self, row: int, value: str | None) -> None:
-        self._ms[row] = self._NONE if value is None else milliseconds(value)
+        ms = self._NONE if value is None else milliseconds(value)
+        if self._is_shared:
+            if self._ms[row] == ms:
+                return
+            self._own()
+        self._ms[row] = ms
 
     def ms(self, row: int) -> int | None:
         """The moment in milliseconds since 1970."""
@@ -419,6 +618,7 @@ class TimeColumn:
         Raises:
             ValueError: that is no such column.
         """
+        self._own()
         self._ms = array("q")
         self._ms.frombytes(data)
         known = [ms for ms in self._ms if ms != self._NONE] if self._NONE in self._ms else self._ms
@@ -427,4 +627,5 @@ class TimeColumn:
 
     def copy(self, row: int, other: TimeColumn, other_row: int) -> None:
         """Set a row to what another column holds."""
+        self._own()
         self._ms[row] = other._ms[other_row]

@@ -20,11 +20,15 @@ from typing import Any, Final, Literal, TypeVar, cast, get_args
 from upload_client.core.columns import (
     ChecksumColumn,
     NumberColumn,
+    PathRows,
     TextColumn,
     TimeColumn,
     WordColumn,
+    in_one_piece,
+    put,
+    taken,
 )
-from upload_client.core.uploads import OkVerdicts, Upload, UploadTable, without
+from upload_client.core.uploads import Logged, OkVerdicts, Upload, UploadTable, without
 from upload_client.core.values import value
 
 T = TypeVar("T")
@@ -75,6 +79,7 @@ _CODES: Final[Mapping[State, int]] = {state: code for code, state in enumerate(S
 _READY, _FAILED, _DONE = _CODES["ready"], _CODES["failed"], _CODES["done"]
 _VALID, _INVALID = _CODES["valid"], _CODES["invalid"]
 _LANDED: Final = (_DONE, _VALID, _INVALID)
+_IS_DONE: Final = bytes((_DONE,))
 _NOWHERE: Final = 255
 _MOVES: Final[Mapping[Event, bytes]] = {
     event: bytes(
@@ -141,15 +146,18 @@ class FileLedger:
     """All files of a delivery and where each stands: one row a file, in the order of the index.
 
     Rows are integers from 0. Every answer and every event takes the same time, however many files there are,
-    and a file takes about 200 bytes beside its path. Moments are given as seconds of one clock (`now`), which
+    and a file takes about 100 bytes beside its path. Moments are given as seconds of one clock (`now`), which
     is the caller's choice, and as text (`at`) where they are kept.
 
     Args:
-        relpaths: the files' paths within the delivery, each once. A list is kept, not copied.
+        relpaths: the files' paths within the delivery, each once. They are kept, not copied.
         abspaths: makes the absolute path of a relative one; a text is put before it.
-        checksums: CRC32 as base64, or None, for each file.
+        checksums: CRC32 as base64, or None, for each file. A `ChecksumColumn` is kept, not copied.
         sizes: bytes, or None, for each file.
         max_retries: second and later tries allowed for each file.
+        rows: of the same paths, where they are known.
+        past: the logs' facts about the same files, with which they begin: they are not held twice. Each file
+            of which the logs tell must then be placed.
 
     Raises:
         ValueError: a path stands twice, or a column has another length.
@@ -163,19 +171,21 @@ class FileLedger:
         checksums: Sequence[str | None] | None = None,
         sizes: Sequence[int | None] | None = None,
         max_retries: int = 2,
+        rows: PathRows | None = None,
+        past: Logged | None = None,
     ) -> None:
         n = len(relpaths)
         self.max_retries = max_retries
         self._relpaths = relpaths
         self._abspath = abspaths.__add__ if isinstance(abspaths, str) else abspaths
-        self._rows = {relpath: row for row, relpath in enumerate(relpaths)}
-        if len(self._rows) != n:
-            raise ValueError("a path stands twice in the index")
-        self._checksums = ChecksumColumn()
+        self._rows = PathRows(relpaths) if rows is None else rows
+        if isinstance(checksums, ChecksumColumn):
+            self._checksums = checksums
+        else:
+            self._checksums = ChecksumColumn([None] * n if checksums is None else checksums)
+        if not len(self._rows) == len(self._checksums) == n:
+            raise ValueError("a column is shorter or longer than the others")
         self._sizes = NumberColumn()
-        self._checksums.extend(n)
-        if checksums is not None:
-            self._checksums.fill(checksums)
         self._sizes.extend(n)
         if sizes is not None:
             self._sizes.fill(sizes)
@@ -184,16 +194,13 @@ class FileLedger:
         self._given_up = bytearray(n)
         self._messages = TextColumn()
         self._why = TextColumn()
-        self._uploads = UploadTable(n)
+        if past is None:
+            past = Logged(UploadTable(n), TimeColumn(n), TimeColumn(n), WordColumn(n))
+        self._uploads, self._transferred_at, self._judged_at, self._opened = past
         self._asks = array("i", (0,)) * n
         self._errors = bytearray(n)
         self._unjudged = bytearray(n)
         self._verdicts = bytearray(n)
-        self._transferred_at = TimeColumn()
-        self._judged_at = TimeColumn()
-        self._transferred_at.extend(n)
-        self._judged_at.extend(n)
-        self._opened = WordColumn(n)
         self._counts = [0] * len(STATES)
         self._counts[_READY] = n
         self._first_ready = 0  # no row before this one is ready
@@ -308,15 +315,28 @@ class FileLedger:
         """The file's latest upload; one of an earlier run where the file is to be sent again."""
         return self._uploads[row]
 
+    def uploads(self, rows: Sequence[int]) -> tuple[Sequence[Any], ...]:
+        """The latest uploads of files that all have one, in columns: see `UploadTable.columns`."""
+        return self._uploads.columns(rows)
+
     @property
-    def rows(self) -> Mapping[str, int]:
+    def n_bytes_uploaded(self) -> int:
+        """Bytes of the latest uploads of all files. Looks at all files."""
+        return self._uploads.n_bytes(len(self))
+
+    @property
+    def rows(self) -> PathRows:
         """The row of each file."""
         return self._rows
 
-    def is_in_place(self, row: int, etag: str) -> bool:
-        """Whether the file's latest upload has this ETag."""
-        upload = self._uploads.brief(row)
-        return upload is not None and upload[2] == etag
+    @property
+    def checksums(self) -> ChecksumColumn:
+        """The index's CRC32s."""
+        return self._checksums
+
+    def are_in_place(self, rows: Sequence[int], etags: Sequence[str]) -> list[bool]:
+        """For each of some files whether its latest upload has the ETag at its place."""
+        return self._uploads.have_etags(rows, etags)
 
     def ask(self, row: int) -> int:
         """Number of times the file's upload has been announced again."""
@@ -403,23 +423,19 @@ class FileLedger:
         self._opened[row] = opened
         self._uploads[row] = upload
 
-    def place_valid(
-        self,
-        row: int,
-        uploads: UploadTable,
-        transferred_at: TimeColumn,
-        judged_at: TimeColumn,
-        opened: WordColumn,
-    ) -> None:
-        """`place` as valid, from the same row of tables: what a million files of a resumed delivery do."""
-        if self._state[row] != _READY:
-            raise IllegalTransition(f"row {row}: a file that is {self.state(row)} cannot start as valid")
-        self._set(row, _VALID)
-        self._verdicts[row] = 1
-        self._uploads.copy(row, uploads, row)
-        self._transferred_at.copy(row, transferred_at, row)
-        self._judged_at.copy(row, judged_at, row)
-        self._opened.copy(row, opened, row)
+    def place_valid(self, rows: Sequence[int]) -> None:
+        """`place` as valid files of which the logs say so (`past`): a million, of a resumed delivery.
+
+        Raises:
+            IllegalTransition: one of them has been placed elsewhere or has moved already, or was never sent.
+        """
+        n = len(rows)
+        if bytes(taken(self._state, rows)) != bytes((_READY,)) * n or not self._uploads.are_there(rows):
+            raise IllegalTransition("a file that has moved already, or was never sent, cannot start as valid")
+        self._counts[_READY] -= n
+        self._counts[_VALID] += n
+        put(self._state, rows, bytes((_VALID,)) * n)
+        put(self._verdicts, rows, b"\1" * n)
 
     # --- sending ---
 
@@ -587,7 +603,7 @@ class FileLedger:
         self._judged_at[row] = at
         self._opened[row] = opened
 
-    def accept(self, oks: OkVerdicts) -> tuple[list[int], list[int]]:
+    def accept(self, oks: OkVerdicts) -> tuple[Sequence[int], list[int]]:
         """Those files are valid that await a verdict, and whose upload is the one described: see `judge`.
 
         This is what a million files do, and so it is done to many at once.
@@ -595,20 +611,26 @@ class FileLedger:
         Returns:
             The rows of these files, and the numbers of the verdicts that are left, to which nothing was done.
         """
-        everyone = list(map(self._rows.get, oks.paths))
+        everyone = self._rows.many(oks.paths)
         if None in everyone:
             return [], list(range(len(everyone)))
-        rows = cast("list[int]", everyone)
+        rows = in_one_piece(cast("Sequence[int]", everyone))
         state, verdicts = self._state, self._verdicts
-        accepted: list[int] = []
+        accepted: Sequence[int] = rows
         left: list[int] = []
-        for i, is_same in enumerate(self._uploads.announce(rows, oks)):
-            row = rows[i]
-            if is_same and state[row] == _DONE and not verdicts[row]:
-                state[row], verdicts[row] = _VALID, 1
-                accepted.append(row)
-            else:
-                left.append(i)
+        n = len(rows)
+        same = self._uploads.announce(rows, oks)
+        if all(same) and bytes(taken(state, rows)) == _IS_DONE * n and not any(taken(verdicts, rows)):
+            put(state, accepted, bytes((_VALID,)) * n)
+            put(verdicts, accepted, b"\1" * n)
+        else:
+            accepted = []
+            for i, (row, is_same) in enumerate(zip(rows, same, strict=True)):
+                if is_same and state[row] == _DONE and not verdicts[row]:
+                    state[row], verdicts[row] = _VALID, 1
+                    accepted.append(row)
+                else:
+                    left.append(i)
         self._counts[_DONE] -= len(accepted)
         self._counts[_VALID] += len(accepted)
         if self.n_unjudged:

@@ -23,6 +23,7 @@ from upload_client.core.columns import (
     WordColumn,
     in_one_piece,
     put,
+    rows_of,
     taken,
 )
 from upload_client.core.opened import opened_as
@@ -44,7 +45,7 @@ from upload_client.core.records import (
 from upload_client.core.segments import Segment, decode_segment, encode_segment
 from upload_client.core.text import for_log
 from upload_client.core.times import milliseconds
-from upload_client.core.uploads import Announcements, OkVerdicts, Upload, UploadTable, without
+from upload_client.core.uploads import Announcements, Logged, OkVerdicts, Upload, UploadTable, without
 from upload_client.core.values import value
 from upload_client.core.verdicts import CONTRADICTORY, SOMETHING_ELSE
 
@@ -170,13 +171,21 @@ class DeliveryHistory:
         """Files that were ever uploaded."""
         return self._n_files
 
-    def rows(self, paths: Sequence[str]) -> list[int | None]:
+    def rows(self, paths: Sequence[str]) -> Sequence[int | None]:
         """`row` of many."""
         if not self._known:
             return list(map(self._others.get, paths))
         if not self._others:
-            return list(map(self._known.get, paths))
+            return rows_of(self._known, paths)
         return list(map(self.row, paths))
+
+    def logged(self) -> Logged | None:
+        """The facts about each file, as they are now; None while the logs tell of none."""
+        if not self._said:
+            return None
+        return Logged(
+            self.uploads.share(), self.transferred_at.share(), self.judged_at.share(), self.opened.share()
+        )
 
     def row(self, path: str) -> int | None:
         """The row of the file; None where the logs do not announce it, and it was not known beforehand."""
@@ -276,6 +285,15 @@ class DeliveryHistory:
             self.opened[row],
         )
 
+    def are_ok(self, rows: Sequence[int]) -> bool:
+        """Whether `is_ok` is true of all of some rows."""
+        n = len(rows)
+        return (
+            bool(self._said)
+            and bytes(taken(self._said, rows)) == bytes((_OK,)) * n
+            and not any(taken(self._irregular, rows))
+        )
+
     def is_ok(self, row: int) -> bool:
         """Whether the last word on the latest upload of the file in a row is `ok`."""
         return bool(self._said) and self._said[row] == _OK and not self._irregular[row]
@@ -284,6 +302,11 @@ class DeliveryHistory:
         """Name of the validator whose word on the file in a row counts; None where nobody's does."""
         life = self.validators.get(self._judges[row]) if self._judges else None
         return None if life is None else life.agent_id
+
+    def judges_of(self, rows: Sequence[int]) -> list[str | None]:
+        """`judge` of many."""
+        names = {number: life.agent_id for number, life in self.validators.items()}
+        return [names.get(number) for number in taken(self._judges, rows)]
 
     def judges(self, chosen: Sequence[int]) -> list[Life]:
         """The validators whose words on some files count.
@@ -304,7 +327,6 @@ class DeliveryHistory:
         are_ok = self._said.translate(_IS_OK)
         rows = [row for row in compress(range(len(paths)), are_ok) if not self._irregular[row]]
         rows.sort(key=paths.__getitem__)
-        names = {number: life.agent_id for number, life in self.validators.items()}
         for start in range(0, len(rows), _GROWTH):
             some = rows[start : start + _GROWTH]
             uploads, sizes, crc32s, etags, versions, sha256s = self.uploads.columns(some)
@@ -319,7 +341,7 @@ class DeliveryHistory:
                     uploads,
                     self.transferred_at.taken(some),
                     self.judged_at.taken(some),
-                    [names.get(judge) for judge in taken(self._judges, some)],
+                    self.judges_of(some),
                     sha256s,
                     self.opened.taken(some),
                 ),
@@ -409,29 +431,35 @@ class DeliveryHistory:
 
     # --- as bytes, for a checkpoint ---
 
-    def packed(self) -> dict[str, bytes]:
+    def packed(self) -> dict[str, bytes | memoryview]:
         """All of it but who was there, in columns: `PACKED` names them. Numbers are in native byte order.
+
+        While they are held, no files can be added.
 
         Raises:
             ValueError: a path cannot be told from the next one, or too much was said too early.
         """
         self._begin()
-        paths = [*self._known, *self._others]
-        joined = "\0".join(paths)
-        if joined.count("\0") != max(len(paths) - 1, 0):
-            raise ValueError("a path holds a NUL character")
-        n = len(paths)
+        n = len(self._known) + len(self._others)
+        joined, n_joined = bytearray(), 0
+        paths = self.paths()
+        while some := list(islice(paths, _GROWTH)):
+            piece = "\0".join(some)
+            if piece.count("\0") != len(some) - 1:
+                raise ValueError("a path holds a NUL character")
+            joined += b"\0" * (n_joined > 0) + piece.encode()
+            n_joined += len(some)
         early = [pair for pairs in self._early.values() for pair in pairs]
         return {
-            "paths": joined.encode(),
+            "paths": memoryview(joined),
             **self.uploads.packed(n),
             "asks": self._asks[:n].tobytes(),
             "transferred_at": self.transferred_at.packed(n),
             "judged_at": self.judged_at.packed(n),
-            "said": bytes(self._said[:n]),
-            "irregular": bytes(self._irregular[:n]),
+            "said": memoryview(self._said)[:n],
+            "irregular": memoryview(self._irregular)[:n],
             "judges": self._judges[:n].tobytes(),
-            "open": bytes(self._open[:n]),
+            "open": memoryview(self._open)[:n],
             "messages": self._messages.packed(),
             "codes": self._why.packed(),
             "early": encode_segment(_NOBODY, [encode(verdict) for verdict, _ in early]),
@@ -442,7 +470,7 @@ class DeliveryHistory:
             "opened": self.opened.packed(n),
         }
 
-    def unpack(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
+    def unpack(self, n_rows: int, columns: Mapping[str, Any]) -> None:
         """Take over what `packed` gave, in a history that holds nothing so far.
 
         Args:
@@ -452,13 +480,12 @@ class DeliveryHistory:
         Raises:
             ValueError: they are not such columns.
         """
-        joined = columns["paths"].decode()
-        paths = joined.split("\0") if n_rows else []
-        n_known = len(self._known)
-        if paths[:n_known] == list(self._known):
-            self._others = {path: row for row, path in enumerate(paths[n_known:], n_known)}
-            one_each = len(self._others) == n_rows - n_known and self._others.keys().isdisjoint(self._known)
-            if len(paths) != n_rows or not one_each:
+        others = self._others_in(columns["paths"], n_rows)
+        if others is not None:
+            n_known = len(self._known)
+            self._others = {path: row for row, path in enumerate(others, n_known)}
+            one_each = len(self._others) == len(others) and self._others.keys().isdisjoint(self._known)
+            if n_known + len(others) != n_rows or not one_each:
                 raise ValueError("the paths are not as many as they should be, or twice there")
             self._load(n_rows, columns)
             return
@@ -486,7 +513,26 @@ class DeliveryHistory:
         self._early, self._early_bytes, self.failed = before._early, before._early_bytes, before.failed
         self._n_files, self.n_unjudged = before._n_files, before.n_unjudged
 
-    def _load(self, n_rows: int, columns: Mapping[str, bytes]) -> None:
+    def _others_in(self, paths: bytes | bytearray | memoryview, n_rows: int) -> list[str] | None:
+        """The paths that were packed behind those that are known; None where they begin otherwise.
+
+        Known ones are not made texts once more: there may be a million.
+
+        Raises:
+            ValueError: they are no text.
+        """
+        if not self._known:
+            return str(paths, "utf-8").split("\0") if n_rows else []
+        at, goes_on, known = 0, True, iter(self._known)
+        while some := list(islice(known, _GROWTH)):
+            piece = "\0".join(some).encode()
+            end = at + len(piece)
+            if not goes_on or paths[at:end] != piece or paths[end : end + 1] not in (b"", b"\0"):
+                return None
+            at, goes_on = end + 1, end < len(paths)
+        return str(paths[at:], "utf-8").split("\0") if goes_on else []
+
+    def _load(self, n_rows: int, columns: Mapping[str, Any]) -> None:
         self._n_files = self.uploads.unpack(n_rows, columns)
         self._asks, self._judges, early_judges = array("i"), array("i"), array("i")
         self._asks.frombytes(columns["asks"])
@@ -568,7 +614,7 @@ class DeliveryHistory:
             if (lacking := rows[-1] + 1 - len(self._said)) > 0:
                 self._grow(lacking + _GROWTH)
             self._others.update(zip(paths, rows, strict=True))
-        elif None in known or not self.uploads.are_empty(rows := cast("list[int]", known)):
+        elif None in known or not self.uploads.are_empty(rows := in_one_piece(cast("Sequence[int]", known))):
             return False
         for path in paths if self.failed else ():
             self.failed.pop(path, None)
@@ -632,7 +678,7 @@ class DeliveryHistory:
         everyone = self.rows(oks.paths)
         if None in everyone:
             return list(range(len(everyone)))
-        rows = cast("list[int]", everyone)
+        rows = cast("Sequence[int]", everyone)
         said, is_open, asks, judges = self._said, self._open, self._asks, self._judges
         judged: Sequence[int]
         left: list[int] = []

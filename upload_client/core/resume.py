@@ -7,10 +7,13 @@ asked again with the answer: so that a million settled files cost neither a read
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
+from itertools import compress
 from typing import Final, Literal, Self
 
 from upload_client.core.codes import FileCode
+from upload_client.core.columns import in_one_piece
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory, PathHistory
 from upload_client.core.uploads import Upload
@@ -220,32 +223,38 @@ def _unannounced(
 
 def place_valid(
     ledger: FileLedger,
-    row: int,
+    rows: Sequence[int],
     history: DeliveryHistory,
-    listed: tuple[int, str],
-    local: Local,
-) -> bool:
-    """`decide` and `place` for a file that is valid and did not change, without making objects of it.
+    listed: tuple[Sequence[int], Sequence[str]],
+    local: tuple[Sequence[int], Sequence[int | None]],
+) -> list[bool]:
+    """`decide` and `place` for those of some files that are valid and did not change, many at once.
 
     Args:
-        ledger: the files.
-        row: the file, in ledger and history.
+        ledger: the files. It has begun with `history.logged()`.
+        rows: the files, in ledger and history; none of them twice.
         history: both logs, of which the rows are the ledger's.
-        listed: size in bytes and ETag (without quotes) of the object in its place.
-        local: the file now.
+        listed: size in bytes and ETag (without quotes) of the object in each one's place, in columns.
+        local: size in bytes and modification time (`Local.mtime_ns`) of each one now, in columns.
 
     Returns:
-        Whether it is one; if not, nothing has happened, and `decide` knows.
+        Of each whether it is one; if not, nothing has happened to it, and `decide` knows.
     """
-    size, etag = listed
-    if not (
-        history.is_ok(row)
-        and size == local.size
-        and history.uploads.is_unchanged(row, size, etag, local.mtime_ns, ledger.checksum(row))
-    ):
-        return False
-    ledger.place_valid(row, history.uploads, history.transferred_at, history.judged_at, history.opened)
-    return True
+    (sizes, etags), (own_sizes, mtimes_ns) = listed, local
+    uploads, crc32s = history.uploads, ledger.checksums
+    if list(sizes) == list(own_sizes) and history.are_ok(rows):
+        settled = uploads.are_unchanged(rows, sizes, etags, mtimes_ns, crc32s)
+    else:
+        settled = [
+            history.is_ok(row)
+            and size == own_size
+            and uploads.is_unchanged(row, size, etag, mtime_ns, crc32s[row])
+            for row, size, etag, own_size, mtime_ns in zip(
+                rows, sizes, etags, own_sizes, mtimes_ns, strict=True
+            )
+        ]
+    ledger.place_valid(in_one_piece(list(compress(rows, settled))))
+    return settled
 
 
 def place(

@@ -9,9 +9,16 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
-from upload_client.core.columns import DigestColumn, TextColumn
+from upload_client.core.columns import (
+    ChecksumColumn,
+    DigestColumn,
+    Shared,
+    TextColumn,
+    TimeColumn,
+    WordColumn,
+)
 from upload_client.core.opened import opened_as_written
 from upload_client.core.values import value
 
@@ -19,6 +26,7 @@ __all__ = [
     "NO_ANNOUNCEMENTS",
     "NO_VERDICTS",
     "Announcements",
+    "Logged",
     "OkVerdicts",
     "Upload",
     "UploadTable",
@@ -84,6 +92,7 @@ def kept_mtime(mtime_ns: int) -> int | None:
     return mtime_ns if abs(mtime_ns) < 2**63 else None
 
 
+_AT_ONCE: Final = 4096  # rows that are looked at together
 _NO_UPLOAD: Final = (-1, -1)
 # An upload in 64 bytes: epoch, number, size, mtime, CRC32, and two ETags, each as MD5 and number of parts.
 _PACKED: Final = struct.Struct("=iiqq4s16sH16sH")
@@ -191,12 +200,13 @@ def without(values: Sequence[T], left: Sequence[int]) -> Sequence[T]:
     return [value for i, value in enumerate(values) if i not in places]
 
 
-class UploadTable:
+class UploadTable(Shared):
     """An upload, or none, for each row: 64 bytes a row, and what is rare beside that."""
 
-    __slots__ = ("_etags", "_rows", "_sha256s", "_source_etags", "_source_versions", "_versions")
+    __slots__ = _HELD = ("_etags", "_rows", "_sha256s", "_source_etags", "_source_versions", "_versions")
 
     def __init__(self, n_rows: int = 0) -> None:
+        self._sharers = [1]
         self._rows = bytearray()
         self._etags = TextColumn()
         self._versions = TextColumn()
@@ -207,6 +217,7 @@ class UploadTable:
 
     def extend(self, n_rows: int) -> None:
         """Add rows without an upload."""
+        self._own()
         if self._rows:
             self._rows.extend(_EMPTY_ROW * n_rows)
         else:
@@ -268,8 +279,13 @@ class UploadTable:
         """Whether none of the rows, of which there is one at least, has an upload."""
         return all(epoch < 0 for (epoch,) in _EPOCHS.iter_unpack(self._taken(rows)))
 
+    def are_there(self, rows: Sequence[int]) -> bool:
+        """Whether each of the rows has an upload."""
+        return _are_there(self._taken(rows))
+
     def fill(self, rows: Sequence[int], sent: Announcements) -> None:
         """Set rows that have no upload, each to the one at its place."""
+        self._own()
         size, n = _PACKED.size, len(rows)
         crc32s = a2b_base64("".join(sent.crc32s).replace("==", "AA"))  # the first 4 of each 6 bytes
         md5s = bytes.fromhex("".join(sent.etags))
@@ -308,23 +324,55 @@ class UploadTable:
 
     def lie(self, rows: Sequence[int], sizes: Sequence[int], etags: Sequence[str]) -> list[bool]:
         """For each of the rows whether `lies` is true of it and the object at its place."""
-        packed, size = self._taken(rows), _PACKED.size
-        joined = "".join(etags)
-        if len(joined) == 32 * len(rows) and not any(packed[44::size]) and not any(packed[45::size]):
-            try:
-                md5s = bytes.fromhex(joined)
-            except ValueError:
-                md5s = b""
-            with memoryview(packed) as fields, fields.cast("i") as epochs, fields.cast("q") as of_64_bits:
-                if (
-                    md5s.hex() == joined
-                    and {*map(len, etags)} == {32}
-                    and all(packed[28 + i :: size] == md5s[i::16] for i in range(16))
-                    and of_64_bits[1 :: size // 8].tolist() == list(sizes)
-                    and min(epochs[0 :: size // 4].tolist(), default=0) >= 0
-                ):
-                    return [True] * len(rows)
+        packed = self._taken(rows)
+        if _have_etags(packed, etags) and _numbers(packed, 1) == list(sizes) and _are_there(packed):
+            return [True] * len(rows)
         return list(map(self.lies, rows, sizes, etags))
+
+    def have_etags(self, rows: Sequence[int], etags: Sequence[str]) -> list[bool]:
+        """For each of the rows whether it has an upload, and that has the ETag at its place."""
+        packed = self._taken(rows)
+        if _have_etags(packed, etags) and _are_there(packed):
+            return [True] * len(rows)
+        briefs = map(self.brief, rows)
+        return [brief is not None and brief[2] == etag for brief, etag in zip(briefs, etags, strict=True)]
+
+    def are_unchanged(
+        self,
+        rows: Sequence[int],
+        sizes: Sequence[int],
+        etags: Sequence[str],
+        mtimes_ns: Sequence[int | None],
+        crc32s: ChecksumColumn,
+    ) -> list[bool]:
+        """For each of the rows, all of which have an upload, whether `is_unchanged` is true of it.
+
+        Args:
+            rows: the rows.
+            sizes: as of `is_unchanged`, each at its place, as are the following.
+            etags: of the objects.
+            mtimes_ns: of the files.
+            crc32s: of the content, where they are known; of any row.
+        """
+        packed, size = self._taken(rows), _PACKED.size
+        if (
+            _have_etags(packed, etags)
+            and _numbers(packed, 1) == list(sizes)
+            and _numbers(packed, 2) == list(mtimes_ns)
+            and crc32s.agree(rows, [packed[24 + i :: size] for i in range(4)])
+        ):
+            return [True] * len(rows)
+        known = map(crc32s.__getitem__, rows)
+        return list(map(self.is_unchanged, rows, sizes, etags, mtimes_ns, known))
+
+    def n_bytes(self, n_rows: int) -> int:
+        """Bytes of all uploads of the first rows."""
+        size = _PACKED.size
+        found = 0
+        for start in range(0, n_rows, _AT_ONCE):
+            packed = self._rows[size * start : size * min(start + _AT_ONCE, n_rows)]
+            found += sum(n for epoch, n, *_ in _BRIEF.iter_unpack(packed) if epoch >= 0)
+        return found
 
     def is_unchanged(self, row: int, size: int, etag: str, mtime_ns: int | None, crc32: str | None) -> bool:
         """Whether the row's upload has this size and ETag, and was read from a file of this time.
@@ -416,10 +464,10 @@ class UploadTable:
         "sha256s",
     )
 
-    def packed(self, n_rows: int) -> dict[str, bytes]:
-        """The first rows as bytes, in native byte order."""
+    def packed(self, n_rows: int) -> dict[str, bytes | memoryview]:
+        """The first rows as bytes, in native byte order; while they are held, no rows can be added."""
         return {
-            "uploads": bytes(self._rows[: n_rows * _PACKED.size]),
+            "uploads": memoryview(self._rows)[: n_rows * _PACKED.size],
             "etags": self._etags.packed(),
             "versions": self._versions.packed(),
             "source_etags": self._source_etags.packed(),
@@ -427,8 +475,8 @@ class UploadTable:
             "sha256s": self._sha256s.packed(),
         }
 
-    def unpack(self, n_rows: int, columns: Mapping[str, bytes]) -> int:
-        """Become what `packed` gave.
+    def unpack(self, n_rows: int, columns: Mapping[str, Any]) -> int:
+        """Become what `packed` gave. A bytearray of uploads is kept, not copied.
 
         Returns:
             How many rows have an upload.
@@ -438,13 +486,16 @@ class UploadTable:
         """
         if len(columns["uploads"]) != n_rows * _PACKED.size:
             raise ValueError("a table of another length")
-        self._rows = bytearray(columns["uploads"])
+        self._own()
+        rows = columns["uploads"]
+        self._rows = rows if isinstance(rows, bytearray) else bytearray(rows)
         for name in self.PACKED[1:]:
             getattr(self, f"_{name}").unpack(n_rows, columns[name])
         return sum(epoch >= 0 for (epoch,) in _EPOCHS.iter_unpack(self._rows))
 
     def copy(self, row: int, other: UploadTable, other_row: int) -> None:
         """Set a row to what another table holds."""
+        self._own()
         size = _PACKED.size
         self._rows[row * size : (row + 1) * size] = other._rows[other_row * size : (other_row + 1) * size]
         self._etags[row] = other._etags[other_row]
@@ -475,6 +526,10 @@ class UploadTable:
         )
 
     def __setitem__(self, row: int, upload: Upload | None) -> None:
+        if self._is_shared:
+            if self[row] == upload:
+                return
+            self._own()
         if upload is None:
             self._rows[row * _PACKED.size : (row + 1) * _PACKED.size] = _EMPTY_ROW
             return
@@ -502,6 +557,50 @@ class UploadTable:
         self._source_etags[row] = source_etag if source_parts == _UNUSUAL else None
         self._source_versions[row] = upload.source_version
         self._sha256s[row] = upload.sha256
+
+
+class Logged(NamedTuple):
+    """The logs' facts about each file, by row; there may be more rows than files that are asked about.
+
+    Attributes:
+        uploads: its latest upload.
+        transferred_at: when that was first announced.
+        judged_at: when it was judged.
+        opened: how it was judged, see `upload_client.core.opened`.
+    """
+
+    uploads: UploadTable
+    transferred_at: TimeColumn
+    judged_at: TimeColumn
+    opened: WordColumn
+
+
+def _have_etags(packed: bytes, etags: Sequence[str]) -> bool:
+    """Whether each row has the ETag at its place, and each ETag is of 32 hexadecimal digits, as most are."""
+    size, joined = _PACKED.size, "".join(etags)
+    if len(joined) != 32 * len(etags) or any(packed[44::size]) or any(packed[45::size]):
+        return False
+    try:
+        md5s = bytes.fromhex(joined)
+    except ValueError:
+        return False
+    return (
+        md5s.hex() == joined
+        and {*map(len, etags)} <= {32}
+        and all(packed[28 + i :: size] == md5s[i::16] for i in range(16))
+    )
+
+
+def _numbers(packed: bytes, nth: int) -> list[int]:
+    """A field of 64 bits of each row: the first of them is epoch and number."""
+    with memoryview(packed) as fields, fields.cast("q") as of_64_bits:
+        return of_64_bits[nth :: _PACKED.size // 8].tolist()
+
+
+def _are_there(packed: bytes) -> bool:
+    """Whether each row has an upload."""
+    with memoryview(packed) as fields, fields.cast("i") as of_32_bits:
+        return min(of_32_bits[0 :: _PACKED.size // 4].tolist(), default=0) >= 0
 
 
 def _crc32_text(crc32: bytes) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from upload_client.core.codes import FileCode
+from upload_client.core.columns import in_one_piece
 from upload_client.core.files import FileLedger
-from upload_client.s3.bucket import Bucket
+from upload_client.s3.bucket import Bucket, pages_of
 from upload_client.s3.unfinished import abort, unfinished_uploads
 from upload_client.s3.write_guard import guarded_by
 
@@ -29,9 +30,13 @@ def not_in_place(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str, Fi
         StoreError: the bucket could not be listed, or asked.
     """
     found = bytearray(len(ledger))  # 0: nothing is listed, 1: something else is, 2: what was judged is
-    for entry in landing.list():
-        if (row := ledger.row(entry.key)) is not None:
-            found[row] = 2 if ledger.is_in_place(row, entry.etag) else 1
+    for keys, _, etags in pages_of(landing):
+        places = ledger.rows.many(keys)
+        listed = [row for row in places if row is not None]
+        if len(listed) < len(places):
+            etags = [etag for etag, row in zip(etags, places, strict=True) if row is not None]  # noqa: PLW2901
+        for row, is_there in zip(listed, ledger.are_in_place(in_one_piece(listed), etags), strict=True):
+            found[row] = 2 if is_there else 1
     unlisted = [row for row, what in enumerate(found) if not what and ledger.state(row) == "valid"]
     if unlisted:
         _log.warning(
@@ -41,7 +46,7 @@ def not_in_place(ledger: FileLedger, landing: Bucket) -> list[tuple[int, str, Fi
             heads = pool.map(lambda row: landing.head(ledger.relpath(row), checksum=False), unlisted)
             for row, head in zip(unlisted, heads, strict=True):
                 if head is not None:
-                    found[row] = 2 if ledger.is_in_place(row, head.etag) else 1
+                    found[row] = 2 if ledger.are_in_place([row], [head.etag])[0] else 1
     return [
         (row, *_WRONG[what]) for row, what in enumerate(found) if what < 2 and ledger.state(row) == "valid"
     ]

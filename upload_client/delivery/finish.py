@@ -17,7 +17,7 @@ from upload_client.core.receipt import (
     DeliveredBy,
     LogTail,
     ReceiptHead,
-    encode_receipt,
+    encode_columns,
     ended_at,
     hashed_name,
 )
@@ -104,7 +104,7 @@ def write_receipt(connected: ConnectedRun) -> None:
             connected.run.now(), connected.history.transferred_at.latest, connected.history.judged_at.latest
         ),
         n_files=len(ledger),
-        n_bytes=sum(upload.size for row in range(len(ledger)) if (upload := ledger.upload(row))),
+        n_bytes=ledger.n_bytes_uploaded,
         landing=str(places.landing),
         control=str(places.control),
         index=connected.index,
@@ -121,7 +121,7 @@ def write_receipt(connected: ConnectedRun) -> None:
         store=None if connected.run.store is None else connected.run.store.in_a_line,
     )
     key = places.layout.receipt(head.epoch)
-    lines = encode_receipt(head, deliveries(ledger, connected.history))
+    lines = encode_columns(head, deliveries(ledger, connected.history))
     with local_copy(head, connected.run.output_dir) as copy:
         connected.receipt_sha256 = put_receipt(places.control, key, copy.of(lines), connected.writing)
     connected.receipt, connected.receipt_file = key, copy.path

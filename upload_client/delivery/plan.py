@@ -10,18 +10,19 @@ from __future__ import annotations
 import os
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from typing import cast
 
 from upload_client.core import checksums
+from upload_client.core.columns import in_one_piece, put, taken
 from upload_client.core.digests import Digests
 from upload_client.core.files import FileLedger, State
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
 from upload_client.core.uploads import kept_mtime
-from upload_client.s3.bucket import Bucket, ObjectInfo, StoreError, repeat_while_lost
+from upload_client.s3.bucket import Bucket, StoreError, pages_of, repeat_while_lost
 from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.support.file_names import on_disk
 from upload_client.support.local_file import FileRefused
@@ -34,7 +35,7 @@ _CODES = {reason: code for code, reason in enumerate(_REASONS)}
 _NEW, _VALID = _CODES[Reason.NEW], _CODES[Reason.VALID]
 _UNDECIDED = 255
 _BLOCK = 1024 * 1024  # bytes read at once for a checksum
-_BATCH = 1000  # files whose checksums, or objects whose places in the listing, are asked for at once
+_BATCH = 1000  # files whose checksums are asked for at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ def make_plan(
     """Find out where each file starts, and enter it into the ledger.
 
     Args:
-        ledger: the files, none of which has moved yet.
+        ledger: the files, none of which has moved yet; it has begun with what `history` tells of them.
         history: both logs, folded; its rows are the ledger's.
         epoch: of this run.
         root: where files come from.
@@ -160,18 +161,8 @@ class _Survey:
     def look(self) -> list[tuple[int, Need]]:
         """Decide about all files by what is at hand; those about which that was not enough, and what is."""
         undecided: list[tuple[int, Need]] = []
-        for entry in _listed(self._landing):
-            row = self._ledger.row(entry.key)
-            if row is None or self._reasons[row] != _UNDECIDED or row in self._open:
-                continue
-            local = self._local(entry.key)
-            self._sizes[row] = local.size
-            listed = entry.size, entry.etag
-            if place_valid(self._ledger, row, self._history, listed, local):
-                self._reasons[row] = _VALID
-            elif (need := self._decide(row, listed, local)) is not None:
-                self._open[row] = listed
-                undecided.append((row, need))
+        for keys, sizes, etags in _listed(self._landing):
+            self._look_at(undecided, *self._open_to_question(keys, sizes, etags))
         if any(size < 0 for size in self._sizes):  # else the index says it, and sending it will tell
             for row, reason in enumerate(self._reasons):
                 if reason == _UNDECIDED and self._sizes[row] < 0:
@@ -189,6 +180,49 @@ class _Survey:
                 row = self._reasons.find(_UNDECIDED, row + 1)
         undecided.sort()
         return undecided
+
+    def _open_to_question(
+        self, keys: Sequence[str], sizes: Sequence[int], etags: Sequence[str]
+    ) -> tuple[Sequence[int], Sequence[str], Sequence[int], Sequence[str]]:
+        """Those of some objects whose files are not decided about, each once; with the rows of the files."""
+        rows = self._ledger.rows.many(keys)
+        if None not in rows and not self._open and len(set(rows)) == len(rows):
+            all_rows = in_one_piece(cast("Sequence[int]", rows))
+            if set(taken(self._reasons, all_rows)) <= {_UNDECIDED}:
+                return all_rows, keys, sizes, etags
+        first: dict[int, int] = {}
+        for at, row in enumerate(rows):
+            if row is not None and self._reasons[row] == _UNDECIDED and row not in self._open:
+                first.setdefault(row, at)
+        places = list(first.values())
+        return in_one_piece(list(first)), taken(keys, places), taken(sizes, places), taken(etags, places)
+
+    def _look_at(
+        self,
+        undecided: list[tuple[int, Need]],
+        rows: Sequence[int],
+        keys: Sequence[str],
+        sizes: Sequence[int],
+        etags: Sequence[str],
+    ) -> None:
+        """Decide about files that are listed."""
+        if not rows:
+            return
+        own_sizes, mtimes_ns = self._all_local(keys)
+        put(self._sizes, rows, array("q", own_sizes))
+        settled = place_valid(self._ledger, rows, self._history, (sizes, etags), (own_sizes, mtimes_ns))
+        if all(settled):
+            put(self._reasons, rows, bytes((_VALID,)) * len(rows))
+            return
+        for at, row in enumerate(rows):
+            if settled[at]:
+                self._reasons[row] = _VALID
+                continue
+            listed = sizes[at], etags[at]
+            local = Local(own_sizes[at], mtimes_ns[at]) if self._sources is None else self._local(keys[at])
+            if (need := self._decide(row, listed, local)) is not None:
+                self._open[row] = listed
+                undecided.append((row, need))
 
     def find_out(self, open_question: tuple[int, Need]) -> tuple[Local, Landed | None, str, str | None]:
         """Compute the checksums that `decide` needs to know about a file. Runs in many threads."""
@@ -252,15 +286,28 @@ class _Survey:
 
     def _local(self, relpath: str) -> Local:
         """The file at its source now; of size -1 where it is not there (sending it will say so)."""
-        self._check()
         if self._sources is not None:
+            self._check()
             size, etag = self._sources.get(relpath, (-1, None))
             return Local(size, etag=etag)
-        try:
-            status = os.stat(self._folder + on_disk(relpath))  # noqa: PTH116 - once for each file
-        except OSError:
-            return Local(-1)
-        return Local(status.st_size, kept_mtime(status.st_mtime_ns))
+        (size,), (mtime_ns,) = self._all_local([relpath])
+        return Local(size, mtime_ns)
+
+    def _all_local(self, relpaths: Sequence[str]) -> tuple[list[int], list[int | None]]:
+        """`_local` of many, without an object for each: sizes, and modification times."""
+        if self._sources is not None:
+            return [self._sources.get(path, (-1, None))[0] for path in relpaths], [None] * len(relpaths)
+        sizes = [-1] * len(relpaths)
+        mtimes_ns: list[int | None] = [None] * len(relpaths)
+        folder, check = self._folder, self._check
+        for at, relpath in enumerate(relpaths):
+            check()
+            try:
+                status = os.stat(folder + on_disk(relpath))  # noqa: PTH116 - once for each file
+            except OSError:
+                continue
+            sizes[at], mtimes_ns[at] = status.st_size, kept_mtime(status.st_mtime_ns)
+        return sizes, mtimes_ns
 
     def _checksums(self, relpath: str, digests: Mapping[str, bytes]) -> tuple[str, str | None]:
         """CRC32 of the file's content (base64), and, where it is wanted, its SHA-256 (hex).
@@ -317,23 +364,23 @@ class _Survey:
         )
 
 
-def _listed(landing: Bucket) -> Iterator[ObjectInfo]:
-    """Everything that has landed; perhaps twice, where an answer was lost.
+def _listed(landing: Bucket) -> Iterator[tuple[Sequence[str], Sequence[int], Sequence[str]]]:
+    """Everything that has landed, by pages: keys, bytes, ETags; perhaps twice, where an answer was lost.
 
     A listing that breaks off begins anew: not every store lists in the order that ``StartAfter`` goes by.
     """
-    entries = landing.list()
+    pages = pages_of(landing)
 
-    def some() -> list[ObjectInfo]:
-        nonlocal entries
+    def one() -> tuple[Sequence[str], Sequence[int], Sequence[str]] | None:
+        nonlocal pages
         try:
-            return list(islice(entries, _BATCH))
+            return next(pages, None)
         except StoreError:
-            entries = landing.list()
+            pages = pages_of(landing)
             raise
 
-    while batch := repeat_while_lost(some):
-        yield from batch
+    while (page := repeat_while_lost(one)) is not None:
+        yield page
 
 
 def _unfinished(landing: Bucket) -> Mapping[str, tuple[str, ...]]:

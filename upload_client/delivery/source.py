@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from upload_client.core.accidents import WARNING, sentence
+from upload_client.core.columns import PathRows
 from upload_client.core.files import FileLedger
 from upload_client.core.paths import check_relpaths
+from upload_client.core.uploads import Logged
 from upload_client.errors import UsageError
 from upload_client.expectations.packaging import packaging_of
 from upload_client.index import CheckedIndex, Choice, Files, LeftOut, check_index, left_out_of
@@ -105,8 +107,18 @@ class Source:
             assert isinstance(self._place, Path)
             self._check(self._place, landing_prefix)  # it names the keys that are too long
 
-    def ledger(self, max_retries: int) -> FileLedger:
-        """The files of the index, none of which has moved yet."""
+    def rows(self) -> PathRows:
+        """The row of each file in the index."""
+        return PathRows(self.index.paths)
+
+    def ledger(self, max_retries: int, rows: PathRows, past: Logged | None) -> FileLedger:
+        """The files of the index, none of which has moved yet.
+
+        Args:
+            max_retries: second and later tries allowed for each file.
+            rows: as `rows` gives them.
+            past: the logs' facts about the files, by the same rows.
+        """
         self._sizes = self.index.sizes
         ledger = FileLedger(
             self.index.paths,
@@ -114,6 +126,8 @@ class Source:
             checksums=self.index.checksums,
             sizes=self._sizes,
             max_retries=max_retries,
+            rows=rows,
+            past=past,
         )
         # A validator judges other files by what is in these: by the time those come, they should be there.
         ledger.put_ahead(row for row, path in enumerate(self.index.paths) if packaging_of(path) is not None)

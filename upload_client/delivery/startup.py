@@ -142,11 +142,12 @@ def survey(run: Run, epoch: int) -> Survey:
     source, order = run.source, run.order
     run.patience(lambda: source.look(root, places.layout.landing))
     max_retries = places.settings.max_retries if order.max_retries is None else order.max_retries
-    rows = source.ledger(max_retries).rows
+    rows = source.rows()
     folded = run.patience(lambda: read_logs(places.control, places.layout, rows, run.waits))
 
     def look() -> Survey:
-        ledger = source.ledger(max_retries)  # a new one for each attempt: planning moves its files
+        # A new one for each attempt: planning moves its files.
+        ledger = source.ledger(max_retries, rows, folded.history.logged())
         plan = make_plan(
             ledger,
             folded.history,

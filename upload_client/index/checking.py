@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upload_client.core import digests
+from upload_client.core.columns import ChecksumColumn
 from upload_client.core.left_out import sentence
 from upload_client.core.lists import size_of
 from upload_client.core.parts import MAX_OBJECT
@@ -89,7 +90,7 @@ def check_index(
     others = {
         name: _checked_others(values, name, paths, at, problems) for name, values in given.others.items()
     }
-    _merge(checksums, others.pop("crc32", []), paths, at, problems)
+    checksums = _merge(checksums, others.pop("crc32", []), paths, at, problems)
     sizes = _checked_sizes(given.sizes, paths, at, problems)
     legal = array("I", _legal(paths, prefix, at, problems))
     if isinstance(source, Mapping):
@@ -101,6 +102,8 @@ def check_index(
         problems.add(at[row], paths[row], reason)
     hint = f"{MEND} Nothing was sent." if scanned else _not_utf8(paths) if READ_FROM in given.attrs else None
     problems.raise_them(hint=hint)
+    if not isinstance(checksums, ChecksumColumn):
+        checksums = ChecksumColumn(checksums)
     return CheckedIndex(paths, checksums, sizes, others, _collision_warnings(paths, () if scanned else at))
 
 
@@ -161,9 +164,13 @@ def _legal(paths: Sequence[object], prefix: str, at: Sequence[int], problems: Pr
 
 def _checked_checksums(
     given: Sequence[Any] | None, paths: Sequence[str], at: Sequence[int], problems: Problems
-) -> list[str | None]:
+) -> Sequence[str | None]:
+    if isinstance(given, ChecksumColumn):
+        return given
     if given is None:
-        return [None] * len(paths)
+        found = ChecksumColumn()
+        found.extend(len(paths))
+        return found
     checksums = list(given)
     for start in range(0, len(checksums), _CHUNK):
         chunk = checksums[start : start + _CHUNK]
@@ -197,19 +204,23 @@ def _checked_others(
 
 
 def _merge(
-    checksums: list[str | None],
+    checksums: Sequence[str | None],
     crc32s: Sequence[str | None],
     paths: Sequence[str],
     at: Sequence[int],
     problems: Problems,
-) -> None:
+) -> Sequence[str | None]:
     """Take over the column ``crc32``: it is ``checksum`` by another name."""
+    if not crc32s:
+        return checksums
+    merged = list(checksums)
     for row, crc32 in enumerate(crc32s):
         if crc32 is None:
             continue
-        if checksums[row] not in (None, crc32):
-            problems.add(at[row], paths[row], f"has {checksums[row]} as checksum, and {crc32} as crc32")
-        checksums[row] = crc32
+        if merged[row] not in (None, crc32):
+            problems.add(at[row], paths[row], f"has {merged[row]} as checksum, and {crc32} as crc32")
+        merged[row] = crc32
+    return merged
 
 
 def _checked_sizes(

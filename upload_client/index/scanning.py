@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from upload_client.core import checksums as crc
 from upload_client.core.accidents import is_recent
+from upload_client.core.columns import ChecksumColumn
 from upload_client.index.choosing import IGNORE_FILE, Choice, Chooser, LeftOut, Symlinks
 from upload_client.index.files import LEFT_OUT, RECENT, SIZES_SEEN, Files
 from upload_client.index.folder import Folder
@@ -30,6 +31,7 @@ _OF_LINKS = " Of symlinks, --symlinks skip leaves out all, and --symlinks follow
 
 _BLOCK = 1024 * 1024
 _BATCH = 64
+_ENCODED = 1000  # checksums at once
 _NAMED = 3
 
 
@@ -134,7 +136,10 @@ def scan_files(
     attrs = {LEFT_OUT: left, RECENT: Recent(n_recent, tuple(named))}
     if not checksums:  # as with their content: it is what is found when they are sent
         attrs[SIZES_SEEN] = True
-    return Files(paths, [crc.encode(value) for value in crcs] if checksums else None, sizes, attrs=attrs)
+    column = ChecksumColumn()
+    for start in range(0, len(crcs) if checksums else 0, _ENCODED):
+        column.add(list(map(crc.encode, crcs[start : start + _ENCODED])))
+    return Files(paths, column if checksums else None, sizes, attrs=attrs)
 
 
 def scan_listing(

@@ -14,6 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
+from upload_client.core.columns import ChecksumColumn
 from upload_client.core.lists import DELIMITERS, NO_PATH, boolean, columns_of, plain_path, size_of
 from upload_client.core.manifests import header_of, is_above_header, is_directive, text_coding
 from upload_client.core.text import counted
@@ -193,7 +194,7 @@ class _Table:
 
     def __init__(self, problems: Problems, delimiter: str | None, plain: Callable[[str], str]) -> None:
         self.paths: list[str] = []
-        self.checksums: list[str | None] = []
+        self.checksums: ChecksumColumn | list[str | None] = ChecksumColumn()
         self.sizes = array("q")
         self.unknown = bytearray()
         self.others: dict[str, list[str | None]] = {}
@@ -282,7 +283,7 @@ class _Table:
                 paths, at = columns["path"], [number + row for row in wanted]
         self.rows.extend(at)
         self.paths.extend(paths)
-        self.checksums.extend(text.strip() or None for text in columns.get("checksum", ()))
+        self._take_checksums([text.strip() or None for text in columns.get("checksum", ())])
         for name, values in self.others.items():
             values.extend(text.strip() or None for text in columns[name])
         texts = columns.get("size", [""] * len(paths))
@@ -298,6 +299,15 @@ class _Table:
                 self._problems.add(at[row], paths[row], str(error))
             self.sizes.append(size or 0)
             self.unknown.append(size is None)
+
+    def _take_checksums(self, checksums: Sequence[str | None]) -> None:
+        """Add them in few bytes; as they stand there, where one is none: checking the index will tell."""
+        if isinstance(self.checksums, ChecksumColumn):
+            with contextlib.suppress(ValueError):
+                self.checksums.add(checksums)
+                return
+            self.checksums = list(self.checksums)
+        self.checksums.extend(checksums)
 
     def _wanted(self, cells: Sequence[str], paths: Sequence[str], number: int) -> list[int]:
         """Rows of a column ``will_transfer`` that say yes, counted from 0."""
@@ -372,7 +382,11 @@ def encode_index(index: pd.DataFrame | Files, will_transfer: Sequence[bool] | No
         index: as `check_index` or `scan` returns it.
         will_transfer: whether this run sends the file, for each row: the column ``will_transfer``.
     """
-    return "".join(_lines(index, will_transfer)).encode()
+    body = io.BytesIO()
+    lines = _lines(index, will_transfer)
+    while some := "".join(islice(lines, _CHUNK)):
+        body.write(some.encode())
+    return body.getvalue()
 
 
 def write_index(

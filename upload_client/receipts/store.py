@@ -11,7 +11,8 @@ import hashlib
 import io
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -26,6 +27,7 @@ from upload_client.core.attestation import (
     signature_name,
     timestamp_name,
 )
+from upload_client.core.columns import in_one_piece
 from upload_client.core.custody import chain_name
 from upload_client.core.files import FileLedger
 from upload_client.core.history import DeliveryHistory, Life
@@ -36,11 +38,10 @@ from upload_client.core.receipt import (
     TRAILER_BYTES,
     BadReceipt,
     ClientRun,
-    Delivered,
     ReceiptHead,
     ValidatorRun,
     digest_in_trailer,
-    digest_of_files,
+    digest_of_columns,
     receipt_name,
     schema_in_head,
 )
@@ -84,36 +85,45 @@ BLOCK = 8 * 1024 * 1024
 MAX_BYTES = 4 * 1024 * 1024 * 1024
 """Bytes of a receipt that is fetched, or an index that is hashed; five million files need half of that."""
 _READ = 1024 * 1024
+_FILES = 4096  # that are made lines of at once
 _JSON = "application/json"
 
 
 # ------------------------------------------------------------------------------------------- what goes in
 
 
-def deliveries(ledger: FileLedger, history: DeliveryHistory) -> Iterator[Delivered]:
+def deliveries(ledger: FileLedger, history: DeliveryHistory) -> Iterator[Sequence[Sequence[Any]]]:
     """The files of a delivery as a receipt names them, in the order of their paths.
 
     Args:
         ledger: all files valid.
         history: both logs; of the ledger's files, by the same rows.
+
+    Yields:
+        The fields of `Delivered` in columns, some thousands of files at a time.
     """
-    for row in sorted(range(len(ledger)), key=ledger.relpath):
+    rows: Sequence[int] = range(len(ledger))
+    if not ledger.rows.in_order:
+        rows = array("I", sorted(rows, key=ledger.relpath))
+    for start in range(0, len(rows), _FILES):
+        some = in_one_piece(rows[start : start + _FILES])
+        uploads, sizes, crc32s, etags, versions, sha256s = ledger.uploads(some)
         # The times are the log's: a file that was found in place was never sent, as far as the ledger knows.
-        upload, judge = ledger.upload(row), history.judge(row)
-        transferred_at, judged_at = history.transferred_at[row], history.judged_at[row]
-        assert upload is not None and transferred_at and judged_at and judge  # noqa: PT018 - it is valid
-        yield Delivered(
-            ledger.relpath(row),
-            upload.size,
-            upload.crc32,
-            upload.etag,
-            upload.version_id,
-            upload.id,
-            transferred_at,
+        sent_at, judged_at = history.transferred_at.taken(some), history.judged_at.taken(some)
+        judges = history.judges_of(some)
+        assert None not in sent_at and None not in judged_at and None not in judges  # noqa: PT018 - all are valid
+        yield (
+            list(map(ledger.relpath, some)),
+            sizes,
+            crc32s,
+            etags,
+            versions,
+            uploads,
+            sent_at,
             judged_at,
-            judge,
-            upload.sha256,
-            history.opened[row],
+            judges,
+            sha256s,
+            history.opened.taken(some),
         )
 
 
@@ -528,8 +538,8 @@ def content(bucket: Bucket, key: str, limit: int | None = None) -> Iterator[byte
                 yield block
 
 
-def standing_receipt(control: Bucket, layout: Layout, files: Iterable[Delivered]) -> str | None:
-    """Key of the last receipt of a delivery, if it names exactly these files; else None.
+def standing_receipt(control: Bucket, layout: Layout, files: Iterable[Sequence[Sequence[Any]]]) -> str | None:
+    """Key of the last receipt of a delivery, if it names exactly these files (`deliveries`); else None.
 
     An older one does not stand: the files, or the index, were other ones.
 
@@ -546,7 +556,7 @@ def standing_receipt(control: Bucket, layout: Layout, files: Iterable[Delivered]
     names = digest_in_trailer(_stretch(control, last, found.size - TRAILER_BYTES, found.size))
     if schema is None or names is None:
         return None
-    return last if names == digest_of_files(files, schema) else None
+    return last if names == digest_of_columns(files, schema) else None
 
 
 def _stretch(control: Bucket, key: str, start: int, stop: int) -> bytes:
