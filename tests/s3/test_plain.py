@@ -11,6 +11,7 @@ from typing import NoReturn
 from unittest import mock
 
 import pytest
+from faults import proxy as net
 from faults.proxy import Proxy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from upload_client.s3 import listing, plain, sigv4
 from upload_client.s3.bucket import Bucket, NotFound
 from upload_client.s3.clients import s3_client
-from upload_client.s3.plain import PlainBucket, find_way
+from upload_client.s3.plain import PlainBucket, find_way, leads_to
 from upload_client.s3.route import Route
 from upload_client.s3.wire import (
     CopyObject,
@@ -251,6 +252,27 @@ def test_a_listing_whose_answer_is_lost_is_asked_for_again_by_botocore(
         client = s3_client(settings=At(proxy.url))
         assert [info.key for info in plainly(bucket, lambda: client, proxy.url).list()] == ["a"]
         assert proxy.count("GET") == 2
+
+
+def test_a_bucket_that_is_elsewhere_is_found_by_botocore_once_and_for_all(
+    bucket: Bucket, plainly, store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain, "_ELSEWHERE", set())
+    bucket.put("a", b"1")
+    with Proxy(store.endpoint_url) as proxy:
+        moved = net.answer(301, "PermanentRedirect", headers="x-amz-bucket-region: us-east-1\r\n")
+        proxy.on(moved, path=f"{bucket.name}/?$", nth=1)
+        client = s3_client(settings=At(proxy.url))
+        there = plainly(bucket, lambda: client, proxy.url)
+        assert leads_to(there.way, bucket.name)
+        assert [info.key for info in there.list()] == ["a"]
+        assert there.way is None
+        assert not leads_to(find_way(proxy.url), bucket.name)
+        assert leads_to(find_way(proxy.url), "another")
+        assert "boto3" in Route(there)._headers[0]["user-agent"].lower()
+        before = proxy.count("GET")
+        assert [info.key for info in there.list()] == ["a"]
+        assert proxy.count("GET") == before + 1
 
 
 @dataclass

@@ -17,14 +17,14 @@ from upload_client.core.plain_way import PlainWay, plain_way
 from upload_client.s3 import listing
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.connection import Connection, Names
-from upload_client.s3.direct import carry
+from upload_client.s3.direct import carry, is_unusual
 from upload_client.s3.route import Route
 from upload_client.s3.wire import ListObjectsV2
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-__all__ = ["PlainBucket", "find_way"]
+__all__ = ["PlainBucket", "find_way", "leads_to"]
 
 _MOST: Final = 64 * 1024  # characters of a file of the AWS tools
 _ASKED: Final = {
@@ -33,6 +33,8 @@ _ASKED: Final = {
     "MaxKeys": "max-keys",
 }
 _ALWAYS: Final = frozenset({"Bucket", "Prefix"})
+_ELSEWHERE: Final[set[tuple[PlainWay, str]]] = set()
+"""Buckets that have answered in an unusual way, as from another region: botocore finds out where they are."""
 
 
 def find_way(endpoint: str | None = None, region: str | None = None) -> PlainWay | None:
@@ -50,6 +52,11 @@ def find_way(endpoint: str | None = None, region: str | None = None) -> PlainWay
         return None
     config, credentials = (text or "" for text in files)
     return plain_way(os.environ, config, credentials, endpoint=endpoint, region=region)
+
+
+def leads_to(way: PlainWay | None, name: str) -> bool:
+    """Whether a bucket is reached by a way, as far as is known."""
+    return way is not None and way.place_of(name) is not None and (way, name) not in _ELSEWHERE
 
 
 def _content(variable: str, usual: str) -> str | None:
@@ -81,8 +88,13 @@ class PlainBucket(Bucket):
         self.name = name
         self.prefix = prefix
         self.options = {}
-        self.way = way
+        self._way = way
         self._make_client = make_client
+
+    @property
+    def way(self) -> PlainWay | None:
+        """How it is reached; None: botocore has to be asked."""
+        return self._way if leads_to(self._way, self.name) else None
 
     @functools.cached_property
     def client(self) -> S3Client:  # type: ignore[override] # made when it is asked for
@@ -90,7 +102,7 @@ class PlainBucket(Bucket):
         return self._make_client()
 
     def _columns(self, arguments: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], listing.Columns]]:
-        if not arguments.keys() <= _ALWAYS | _ASKED.keys():
+        if self.way is None or not arguments.keys() <= _ALWAYS | _ASKED.keys():
             yield from super()._columns(arguments)
             return
         connection = Connection(Route(self), Names())
@@ -103,5 +115,7 @@ class PlainBucket(Bucket):
         """A page of a listing; boto3's where it was not answered as nearly all are."""
         following = tuple((_ASKED[name], str(arguments[name])) for name in _ASKED if name in arguments)
         answer = carry(connection, ListObjectsV2(arguments["Prefix"], following))
+        if is_unusual(answer):
+            _ELSEWHERE.add((self._way, self.name))
         page = listing.read_page(bytes(answer.body)) if answer.ok else None
         return listing.page(self.client, arguments) if page is None else page

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from upload_client.errors import UsageError
 from upload_client.s3.bucket import Bucket
-from upload_client.s3.plain import PlainBucket, find_way
+from upload_client.s3.plain import PlainBucket, find_way, leads_to
 
 if TYPE_CHECKING:
     import boto3
@@ -36,7 +36,7 @@ def open_bucket(access: S3Access | None, name: str, prefix: str = "") -> Bucket:
     """
     if access is None or (access.profile is None and access.role_arn is None):
         way = find_way() if access is None else find_way(access.endpoint_url, access.region)
-        if way is not None and way.place_of(name) is not None:
+        if way is not None and leads_to(way, name):
             return PlainBucket(name, way, partial(client, access), prefix=prefix)
     return Bucket(name, prefix=prefix, client=client(access))
 
