@@ -49,6 +49,7 @@ OTHERS = {
     "notes.r.rda": b"Relational data analysis, a text\n" * 3,
     "survey.sav": b"\x89PNG saved game " * 9,
     "saved.fcs": b"a conference call\n" * 9,
+    "levels.stl": b"(supertux-level\n  (version 3)\n" + b"  (tiles 0 0 12 12 0 0)\n" * 9,
     "list.m3u.ogg": b"#EXTM3U\na.mp3\n" * 5,
 }
 
@@ -282,6 +283,19 @@ def test_documents_of_xml_may_be_deep():
 def test_what_programs_call_xls_and_doc_beside_compound_files_is_not_called_damaged(data):
     for name in ("a.xls", "a.doc"):
         assert opened(name, data).startswith("not opened: it is no compound file")
+
+
+def test_a_compound_file_need_not_lie_where_its_table_once_lay():
+    """Outlook's tables mark two sectors behind the end, from where their own list was moved away."""
+    data = bytearray(MAKERS["book.xls"]())
+    first = int.from_bytes(data[76:80], "little")
+    table = (first + 1) * 512
+    free = next(at for at in range(table, table + 512, 4) if data[at : at + 4] == b"\xff" * 4)
+    data[free : free + 4] = (0xFFFFFFFC).to_bytes(4, "little")
+    assert (free - table) // 4 >= len(data) // 512 - 1
+    assert opened("mail.msg", bytes(data)) == ""
+    data[free : free + 4] = (0xFFFFFFFE).to_bytes(4, "little")
+    assert "of its sectors are missing" in opened("mail.msg", bytes(data))
 
 
 def test_subtitles_and_surfaces_have_one_name():

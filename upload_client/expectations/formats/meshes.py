@@ -17,6 +17,7 @@ from upload_client.expectations.packed import Budget
 __all__ = ["open_e57", "open_ply", "open_stl"]
 
 _SUBTITLES = (b"STL24.01", b"STL25.01", b"STL30.01")
+_TEXT = bytes((9, 10, 13, *range(32, 127)))
 
 
 def open_stl(file: BinaryIO, size: int, _budget: Budget) -> None:
@@ -35,6 +36,8 @@ def open_stl(file: BinaryIO, size: int, _budget: Budget) -> None:
         if not lines or not lines[-1].strip().lower().startswith(b"endsolid"):
             raise ValueError("it is cut: its last line does not end it ('endsolid')")
         return
+    if head.strip() and not head.translate(None, _TEXT):  # four letters as a number are 150 million at least
+        raise something_else(file, "STL")
     if not head.strip(b"\0") or len(head) < 84:
         raise ValueError("it is cut, or holds zeros alone")
     if 84 + 50 * n > size:

@@ -14,6 +14,7 @@ __all__ = ["open_compound"]
 
 _MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
 _FREE, _LAST_REGULAR = 0xFFFFFFFF, 0xFFFFFFFA
+_OF_TABLE = (0xFFFFFFFC, 0xFFFFFFFD)  # marks of sectors that the table itself lies in
 _ENTRY = 128
 _MOST_SECTORS = 1_000_000  # of the table
 
@@ -31,7 +32,8 @@ def open_compound(file: BinaryIO, size: int, budget: Budget) -> None:
         raise ValueError("its header is cut or damaged")
     sectors = _Sectors(file, size, 1 << shift, budget)
     table = sectors.table(head)
-    used = [number for number, entry in enumerate(table) if entry != _FREE]
+    # Outlook's tables mark sectors of their own behind the end, where they do not lie any more.
+    used = [number for number, entry in enumerate(table) if entry != _FREE and entry not in _OF_TABLE]
     if not used:
         raise ValueError("it is damaged: none of its sectors is in use")
     last = used[-1]
