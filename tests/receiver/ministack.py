@@ -1,4 +1,4 @@
-"""The receiving end in MiniStack, an emulator of AWS by others: from the template to the outcome.
+"""The receiving end in MiniStack, an emulator of AWS by others: from the template to the archive.
 
 ``nox -s ministack`` installs MiniStack, pinned, beside this program, and runs this; it takes a minute or two.
 MiniStack runs the functions of the zip in processes of its own. Each step is a line; one that is not as it
@@ -61,6 +61,7 @@ def main() -> None:
         told = until(lambda: heard(queue))
         assert (told["complete"], told["valid"], told["dataset"]) == (True, N_FILES, "survey7"), told
         say(f"the outcome is told: complete, {N_FILES} valid")
+        hand_over(receiver, told)
         run("receiver", "revoke", *PLACE)
         say("revoked: the delivery's stack and role are gone")
     with receiver_in_ministack(auth=True):
@@ -138,23 +139,27 @@ def deploy() -> dict[str, str]:
         "LandingBucketName": "archive-landing", "ControlBucketName": "archive-control",
         "CodeBucket": "code", "CodeKey": "validator.zip", "SecondFactor": "ON", "PowertoolsLayer": LAYER,
     }  # fmt: skip
+    return made(STACK, Path("receiver.yaml"), **values)
+
+
+def made(name: str, template: Path, **values: str) -> dict[str, str]:
+    """Make a stack; its outputs."""
     stacks = client("cloudformation")
     stacks.create_stack(
-        StackName=STACK,
-        TemplateBody=Path("receiver.yaml").read_text(encoding="utf-8"),
+        StackName=name,
+        TemplateBody=template.read_text(encoding="utf-8"),
         Capabilities=["CAPABILITY_IAM"],
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
     )
 
-    def made() -> dict[str, Any] | None:
-        (stack,) = stacks.describe_stacks(StackName=STACK)["Stacks"]
+    def done() -> dict[str, Any] | None:
+        (stack,) = stacks.describe_stacks(StackName=name)["Stacks"]
         return None if stack["StackStatus"] == "CREATE_IN_PROGRESS" else stack
 
-    stack = until(made)
+    stack = until(done)
     assert stack["StackStatus"] == "CREATE_COMPLETE", stack
-    outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stack["Outputs"]}
-    say("the stack is made")
-    return outputs
+    say(f"the stack {name} is made")
+    return {entry["OutputKey"]: entry["OutputValue"] for entry in stack.get("Outputs", ())}
 
 
 def a_layer() -> str:
@@ -178,6 +183,44 @@ def listen(receiver: dict[str, str]) -> str:
     arn = about["Attributes"]["QueueArn"]
     client("sns").subscribe(TopicArn=receiver["OutcomeTopic"], Protocol="sqs", Endpoint=arn)
     return str(made)
+
+
+def hand_over(receiver: dict[str, str], told: dict[str, Any]) -> None:
+    """The state machine of the hand-over, from its template to the archive."""
+    run(
+        "receiver", "template", "--hand-over", "s3://archive/{dataset}/{delivery_id}/", "-o", "hand-over.yaml"
+    )
+    run("receiver", "package", "--functions", "-o", "functions.zip")
+    client("s3").upload_file("functions.zip", "code", "functions.zip")
+    client("s3").create_bucket(Bucket="archive")
+    outputs = made(
+        "hand-over",
+        Path("hand-over.yaml"),
+        ControlBucket="archive-control",
+        LandingBucket="archive-landing",
+        OutcomeTopic=receiver["OutcomeTopic"],
+        CodeBucket="code",
+        CodeKey="functions.zip",
+        PowertoolsLayer=LAYER,
+        RemoveFromLanding="true",
+        BatchBytes="40",
+    )
+    machines = client("stepfunctions")
+    names = {name: told[name] for name in ("dataset", "delivery_id", "transfer_type")}
+    arn = machines.start_execution(
+        stateMachineArn=outputs["StateMachine"], input=json.dumps({**names, "copies_at_once": 4})
+    )["executionArn"]
+
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = machines.describe_execution(executionArn=arn)
+        return None if found["status"] == "RUNNING" else found
+
+    execution = until(ended, 300)  # each of its functions is a process that is started first
+    assert execution["status"] == "SUCCEEDED", execution
+    listed = client("s3").list_objects_v2(Bucket="archive").get("Contents", ())
+    assert len(listed) == N_FILES, listed
+    assert client("s3").list_objects_v2(Bucket="archive-landing").get("KeyCount", 0) == 0
+    say(f"handed over by the state machine: {N_FILES} files in the archive, none in landing")
 
 
 def heard(queue: str) -> dict[str, Any] | None:
@@ -323,9 +366,9 @@ def answer(ask: Callable[[], Any]) -> Any:
         return None
 
 
-def until(look: Callable[[], Any]) -> Any:
+def until(look: Callable[[], Any], seconds: float = SECONDS) -> Any:
     """Look until there is something."""
-    ends = time.monotonic() + SECONDS
+    ends = time.monotonic() + seconds
     while (found := look()) is None:
         assert time.monotonic() < ends, "it does not come"
         time.sleep(0.2)
