@@ -324,6 +324,7 @@ class UploadClient:
         if reporter is not None:
             self._run.reporter = Calling(reporter) if callable(reporter) else reporter
         self._running_in = threading.get_ident()
+        self._run.in_one_go = True
         try:
             self.connect()
             self.write_index()

@@ -496,6 +496,15 @@ def test_a_release_is_sure_whatever_happens_to_the_answer(bucket, through, proxy
     assert body_of(bucket).state == "released"
 
 
+def test_a_lock_whose_last_write_was_confirmed_is_given_back_in_one_request(bucket, through, proxy, clock):
+    lock = lock_of(through(bucket), clock=clock)
+    lock.acquire(0)
+    before = proxy.count("GET"), proxy.count("PUT")
+    lock.release()
+    assert (proxy.count("GET"), proxy.count("PUT")) == (before[0], before[1] + 1)
+    assert body_of(bucket).state == "released"
+
+
 def test_a_lost_release_is_made_again(bucket, through, proxy, clock, lost_request):
     lock = lock_of(through(bucket), clock=clock)
     lock.acquire(0)
@@ -597,6 +606,16 @@ def test_the_floor_is_the_highest_epoch_of_logs_indexes_and_receipts(bucket):
     bucket.put("staging/index/junk.csv", b"")
     bucket.put("sample/log/client/0000000001.jsonl", b"junk")
     assert epoch_floor(bucket, staging) == 7
+
+
+def test_the_floor_of_a_new_delivery_takes_one_request(bucket, through, proxy):
+    layout = Layout("toy", "d1", "staging")
+    bucket.put("probe/store", b"")
+    assert epoch_floor(through(bucket), layout) == 0
+    assert proxy.count("GET") == 1
+    bucket.put(layout.index(3), b"")
+    assert epoch_floor(through(bucket), layout) == 3
+    assert proxy.count("GET") == 5  # and nothing is asked about a sample
 
 
 @pytest.mark.parametrize(

@@ -462,18 +462,31 @@ def test_who_is_in_a_hurry_looks_soon_and_more_often_after_each_find(bucket, clo
     writer = fill(bucket, 1)
     assert reader.step() == 1
     reader.hurry()
-    assert reader.step() == 0.125
-    clock.advance(0.125)
+    assert reader.step() == pytest.approx(0.04)
     waits = []
-    for _ in range(14):
+    for _ in range(40):
+        clock.advance(reader.step())
         waits.append(reader.step())
-        clock.advance(waits[-1])
-    assert waits[0] == 0.125
+    assert sum(wait == pytest.approx(0.04) for wait in waits) in (24, 25)  # a second long
+    assert 0.125 in waits
     assert waits == sorted(waits)
     assert waits[-1] == 10
     writer.append(note(1))
     assert writer.flush()
+    clock.advance(10)
     assert reader.step() == 0.125
+
+
+def test_whoever_waits_for_what_a_reader_finds_is_told(bucket, clock):
+    reader = reader_of(bucket, clock=clock)
+    reader.step()
+    assert not reader.has_found
+    fill(bucket, 1)
+    clock.advance(10)
+    reader.step()
+    assert reader.has_found
+    assert notes_of(reader.update()) == [0]
+    assert not reader.has_found
 
 
 def test_a_long_log_is_read_in_order_by_many(bucket, through, proxy, monkeypatch):

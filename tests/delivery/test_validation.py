@@ -28,7 +28,14 @@ class Reader:
         self.trouble = self.polls_ok_at = None
         self.segments: list[Segment] = []
 
+    @property
+    def has_found(self) -> bool:
+        return bool(self.segments)
+
     def start(self) -> None:
+        pass
+
+    def hurry(self) -> None:
         pass
 
     def update(self) -> list[Segment]:
@@ -114,6 +121,31 @@ def test_validators_that_do_not_agree_in_how_many_they_are_end_the_run(validatio
     hear(validation)
     with pytest.raises(ValidatorSilent, match="one of 2 that share the files, and others are of 3"):
         validation.keep()
+
+
+def test_once_all_is_sent_a_wait_ends_with_what_comes_and_a_second_later_with_its_time(readers):
+    class Telling(VirtualClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            readers[0].say(ValidatorInit(T, "v", 1))
+
+    clock = Telling()
+    validation = Validation(
+        {}, lambda shard: readers.setdefault(shard, Reader()), lambda: ValidatorWatch(1), Starter(), clock
+    )
+
+    def waited(seconds: float) -> float:
+        began = clock.monotonic()
+        validation.wait(seconds)
+        return clock.monotonic() - began
+
+    assert waited(0.1) == pytest.approx(0.1)
+    hear(validation)
+    validation.hurry()
+    assert 0 < waited(0.1) < 0.05
+    assert waited(0.1) == 0
+    clock.advance(1)
+    assert waited(0.1) == pytest.approx(0.1)
 
 
 def test_a_watch_is_only_ever_touched_in_the_callers_thread(validation, starter, readers):

@@ -148,7 +148,7 @@ class Scheduler:
         """Go on in so many seconds."""
         task = self.task
         assert task is not None
-        self._push(self.now + max(seconds, 0.0), task)
+        self._push(self._after(seconds), task)
         self._switch()
 
     def block(self, waiters: list[Task], timeout: float | None = None) -> bool:
@@ -159,7 +159,7 @@ class Scheduler:
         task.woken = False
         waiters.append(task)
         if timeout is not None and timeout < math.inf:
-            self._push(self.now + max(timeout, 0.0), task)
+            self._push(self._after(timeout), task)
         self._switch()
         if not task.woken and task in waiters:
             waiters.remove(task)
@@ -171,6 +171,10 @@ class Scheduler:
             task.woken = True
             task.turn += 1
             self._push(self.now, task)
+
+    def _after(self, seconds: float) -> float:
+        """The moment in so many seconds: a later one than now, however few they are."""
+        return max(self.now + seconds, math.nextafter(self.now, math.inf)) if seconds > 0 else self.now
 
     # Asked by anyone
 

@@ -39,7 +39,7 @@ from upload_client.core.lease import LockBody, ProcessIdentity
 from upload_client.core.receipt import DeliveredBy
 from upload_client.core.records import Found
 from upload_client.core.uploads import Upload
-from upload_client.delivery import final_check, finish, startup, validation
+from upload_client.delivery import final_check, finish, startup
 from upload_client.errors import DeliveryError
 from upload_client.events import Connected, Event, FileChanged
 from upload_client.receipts import store as receipts
@@ -753,7 +753,6 @@ class World:
                             lock,
                             log,
                             pipeline,
-                            validation,
                         )
                     ),
                     (

@@ -9,12 +9,14 @@ import boto3
 import pytest
 from delivery.conftest import Delivery, Receiver, make_data
 from faults.proxy import Proxy, corrupt_request
+from waiting import until
 
 from upload_client import UploadClient
 from upload_client.control import store_probe
 from upload_client.core import checksums
 from upload_client.core.store_profile import Observation
-from upload_client.errors import StoreUnsafe
+from upload_client.delivery import startup
+from upload_client.errors import NotReachable, StoreUnsafe
 from upload_client.index import scan
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.clients import s3_client
@@ -94,10 +96,51 @@ def test_where_that_cannot_be_either_it_is_refused_before_anything_is_sent(deliv
         client.run()
     assert refused.value.exit_code == 14
     assert "--accept-unverified-store" in refused.value.hint
-    assert delivery.lock() is None
+    assert delivery.lock()["state"] == "released"
     assert delivery.landed() == {}
     told = json.loads(delivery.control("probe/store"))  # what was seen is there to be looked at
     assert told["observed"]["put-crc32"] == "broken"
+
+
+def test_a_store_is_tried_beside_what_is_asked_before_a_file_is_sent(delivery, tmp_path, monkeypatch):
+    """What it takes, 23 requests, would else be waited for."""
+    real, landed = startup._profile_of_store, []
+
+    def late(run, places, **about):
+        until(lambda: run.lock is not None and run.lock.state == "held", why="the lock waits for the trials")
+        landed.append(delivery.landed())
+        return real(run, places, **about)
+
+    monkeypatch.setattr(startup, "_profile_of_store", late)
+    with client_of(delivery, tmp_path) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 0, outcome
+    assert landed == [{}]
+    assert "confirmed by reading back" in json.loads(outcome.receipt_file.read_text("ascii"))["store"]
+
+
+def test_step_by_step_it_is_known_once_the_client_is_connected(delivery, tmp_path):
+    with client_of(delivery, tmp_path) as client:
+        client.connect()
+        assert client._run.store.verification == "read-back"
+
+
+def test_what_fails_in_the_trials_is_asked_again_for_as_long_as_there_is_patience(
+    delivery, tmp_path, monkeypatch
+):
+    real, tries = startup._profile_of_store, []
+
+    def out_of_reach_at_first(run, places, **about):
+        tries.append(None)
+        if len(tries) == 1:
+            raise NotReachable("nobody answers")
+        return real(run, places, **about)
+
+    monkeypatch.setattr(startup, "_profile_of_store", out_of_reach_at_first)
+    with client_of(delivery, tmp_path) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 0, outcome
+    assert len(tries) == 2
 
 
 def test_who_accepts_it_delivers_and_the_receipt_confirms_nothing(delivery, tmp_path, monkeypatch):

@@ -258,8 +258,11 @@ class CognitoLogin:
         identity_region = _region_of(settings.identity_pool_id)
         # These calls are not signed: the password, and then the token, is what authorises them.
         how: dict[str, Any] = {"signature_version": UNSIGNED, **time_outs(settings.patience)}
-        self._pool = client(bare_session(self._region), "cognito-idp", settings, **how)
-        self._identities = client(bare_session(identity_region), "cognito-identity", settings, **how)
+        session = bare_session(self._region)
+        self._pool = client(session, "cognito-idp", settings, **how)
+        if identity_region != self._region:
+            session = bare_session(identity_region)
+        self._identities = client(session, "cognito-identity", settings, **how)
         self._password = ""
         self._id_token = ""
         self._refresh_token = ""

@@ -47,7 +47,7 @@ from upload_client.s3.write_guard import guarded_by
 from upload_client.support.background import Background
 from upload_client.support.clock import SYSTEM, Clock
 
-__all__ = ["MAX_STRANGE", "READ_BUDGET", "LogReader", "LogWriter", "last_epoch"]
+__all__ = ["AT_ONCE_SECONDS", "MAX_STRANGE", "READ_BUDGET", "LogReader", "LogWriter", "last_epoch"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,8 +57,12 @@ _READ_AT_ONCE = READ_BUDGET // 4  # where all is read: taken apart, they take fo
 MAX_STRANGE = 1000
 """Objects in a log that are no segments; more of them would make each poll a long one."""
 
+AT_ONCE_SECONDS = 1.0
+"""Seconds for which a reader in a hurry looks very often: the last verdicts of a delivery come so soon."""
+
 _POLL_FIRST, _POLL_LAST = 1.0, 10.0  # seconds between polls: while something comes, and after a long silence
 _POLL_EAGER = 0.125  # the first of them, where nobody has anything to do but wait for what comes
+_POLL_AT_ONCE = 0.04  # each of them for the first `AT_ONCE_SECONDS` then
 _RETRY_FIRST, _RETRY_LAST = 0.5, 10.0  # seconds between attempts of an append
 _STEPS_ASIDE = 16  # dead owners' segments to chain to in one go; there is hardly ever one
 _SEQUENTIAL = 2  # segments that are not worth the threads
@@ -447,6 +451,7 @@ class LogReader:
         self._next_poll = -math.inf  # by the monotonic clock
         self._first = _POLL_FIRST
         self._pause = _POLL_FIRST
+        self._at_once_until = -math.inf
         self._found: deque[Segment] = deque()
         self._listing: Iterator[ObjectInfo] | None = None  # what the last poll left of a listing
         self._background = Background(self.step, f"reader {prefix}", longest=_POLL_LAST)
@@ -540,16 +545,31 @@ class LogReader:
                     self._pause = self._first
             if self.error is not None:
                 return math.inf
-            wait = 0.0 if more else self._pause
-            self._pause = min(1.5 * self._pause, _POLL_LAST)
-            self._next_poll = self._clock.monotonic() + wait
+            now = self._clock.monotonic()
+            if now < self._at_once_until:
+                wait = min(_POLL_AT_ONCE, self._pause)
+            else:
+                wait, self._pause = self._pause, min(1.5 * self._pause, _POLL_LAST)
+            if more:
+                wait = 0.0
+            self._next_poll = now + wait
             return wait
 
     def hurry(self) -> None:
-        """Look soon, and from now on sooner after each find: nothing else is left to do. From any thread."""
+        """Look soon, and from now on sooner after each find: nothing else is left to do. From any thread.
+
+        For a second it looks very often: of a delivery whose validator keeps up, the last verdicts come then.
+        """
+        now = self._clock.monotonic()
         self._first = self._pause = min(_POLL_EAGER, _POLL_FIRST)
-        self._next_poll = min(self._next_poll, self._clock.monotonic() + self._pause)
+        self._at_once_until = now + AT_ONCE_SECONDS
+        self._next_poll = min(self._next_poll, now + _POLL_AT_ONCE)
         self._background.wake()
+
+    @property
+    def has_found(self) -> bool:
+        """Whether `update` has something to give, or to raise."""
+        return bool(self._found) or self.error is not None
 
     def start(self) -> None:
         """Start a daemon thread that calls `step` whenever it is due."""

@@ -47,6 +47,7 @@ _log = logging.getLogger(__name__)
 
 # Schedulers kill a task some seconds after they asked it to end (Airflow: five); the end is more than this.
 _GRACE = 1.5  # seconds for what is in flight, once the client has been told to stop
+_LOOK = 0.02  # seconds between two looks whether the trials of the store are over
 _HURRIED_CLOSE = 1.0  # seconds for the last records then
 _CHECKPOINT_AT_END = 16  # segments of all logs that are quicker read than a checkpoint is written
 
@@ -179,6 +180,7 @@ def end(run: Run, error: BaseException | None, *, crashed: bool, complete: bool 
     run.ending = True
     if (connected := run.connected) is not None:
         error, complete = _disconnect(connected, error, crashed=crashed, complete=complete)
+    _await_trials(run)
     _try_to(run, "give the lock back (it is free when its lease ends)", run.release_lock)
     if run.lock is not None:
         run.lock.stop()
@@ -188,6 +190,13 @@ def end(run: Run, error: BaseException | None, *, crashed: bool, complete: bool 
     _tell_outcome(run, error)
     with contextlib.suppress(OSError):
         run.reporter.close()
+
+
+def _await_trials(run: Run) -> None:
+    """Let the trials of the store take away what they have written, for a moment."""
+    trials, until = run.trials, run.clock.monotonic() + _GRACE
+    while trials is not None and not trials.done() and run.clock.monotonic() < until:
+        run.clock.sleep(_LOOK)
 
 
 def _disconnect(

@@ -100,7 +100,7 @@ def wait(connected: ConnectedRun, timeout: float) -> None:
     elif engine.in_flight:
         receive_outcomes(connected, timeout)
     else:
-        clock.sleep(timeout)
+        connected.validation.wait(timeout)
 
 
 def update(connected: ConnectedRun) -> bool:

@@ -84,7 +84,7 @@ def make_plan(
     n_threads: int,
     digests: Callable[[int], tuple[tuple[str, bytes], ...]] = lambda _: (),
     sha256: bool = False,
-    landed_crc32: bool = True,
+    landed_crc32: Callable[[], bool] = lambda: True,
     check: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Find out where each file starts, and enter it into the ledger.
@@ -100,16 +100,19 @@ def make_plan(
         n_threads: checksums found out at once.
         digests: checksums of other kinds that the file of a row must have.
         sha256: compute that, too, of what is read anyway.
-        landed_crc32: believe the CRC32 that the store says of an object that nobody has announced; False
-            where it says what it was told, and the run that sent it may have ended before it was read back.
+        landed_crc32: whether to believe the CRC32 that the store says of an object that nobody has announced:
+            not where it says what it was told, and the run that sent it may have ended before it was read
+            back. Asked where there is such an object.
         check: called for each file and each block that is read, in any thread; what it raises ends it.
 
     Raises:
         StoreError: the landing bucket could not be listed.
     """
-    how = (resend_invalid, digests, sha256, landed_crc32, check)
+    how = (resend_invalid, digests, sha256, check)
     survey = _Survey(ledger, history, epoch, root, sources, landing, *how)
     undecided = survey.look()
+    if undecided:
+        survey.landed_crc32 = landed_crc32()
     with ThreadPoolExecutor(max(n_threads, 1), "plan") as pool:
         for first in range(0, len(undecided), _BATCH):
             batch = undecided[first : first + _BATCH]
@@ -136,7 +139,6 @@ class _Survey:
         resend_invalid: bool,
         digests: Callable[[int], tuple[tuple[str, bytes], ...]],
         sha256: bool,
-        landed_crc32: bool,
         check: Callable[[], None],
     ) -> None:
         self._ledger = ledger
@@ -149,7 +151,7 @@ class _Survey:
         self._resend_invalid = resend_invalid
         self._digests = digests
         self._sha256 = sha256
-        self._landed_crc32 = landed_crc32
+        self.landed_crc32 = True
         self._check = check
         self._reasons = bytearray((_UNDECIDED,)) * len(ledger)
         self._sizes = ledger.sizes()
@@ -236,7 +238,7 @@ class _Survey:
             found = repeat_while_lost(lambda: self._landing.head(relpath))
             head = GONE
             if found is not None:
-                said = found.crc32 if self._landed_crc32 else None
+                said = found.crc32 if self.landed_crc32 else None
                 head = Landed(found.size, found.etag, said, found.version_id)
             if head.crc32 is None:
                 return local, head, "", None  # it will be sent, whatever the file's checksum is

@@ -12,7 +12,7 @@ import platform
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -112,7 +112,9 @@ class Run:
         places: the delivery's keys and buckets; None before the login, as is `root`.
         root: where files are read.
         lock: the delivery's; None before it was asked for.
-        store: what was seen of the store; None before it was tried.
+        store: what was seen of the store; None before that is known.
+        trials: the store is being tried; None where that has not begun, or is over.
+        in_one_go: nobody does anything between the plan and the first file that is sent.
         connected: what there is once the lock is held and all is planned.
         outcome: how it ended.
         ending: it is on the way to its outcome.
@@ -151,6 +153,8 @@ class Run:
         self.root: DataRoot | None = None
         self.lock: Lock | None = None
         self.store: StoreProfile | None = None
+        self.trials: Future[StoreProfile] | None = None
+        self.in_one_go = False
         self.lambda_client: LambdaClient | None = None
         self.connected: ConnectedRun | None = None
         self.outcome: Outcome | None = None

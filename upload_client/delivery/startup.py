@@ -35,8 +35,10 @@ from upload_client.events import Connected, Message, Phase, Planned
 from upload_client.index import encode_index
 from upload_client.receipts.hand_overs import closing, last_hand_over
 from upload_client.receipts.store import deliveries, sha256_of, standing_receipt
+from upload_client.s3 import etag_form
 from upload_client.s3.bucket import NotFound, StoreError
 from upload_client.settings import foreign_hosts
+from upload_client.support.background import aside
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
@@ -159,12 +161,18 @@ def survey(run: Run, epoch: int) -> Survey:
             n_threads=_LOOKS if run.n_threads == "auto" else run.n_threads,
             digests=source.digests,
             sha256=places.settings.digest == "sha256",
-            landed_crc32=run.store is None or run.store.verification != "read-back",
+            landed_crc32=lambda: _says_what_it_verified(run),
             check=run.check_stop,
         )
         return Survey(folded, ledger, plan)
 
     return run.patience(look)
+
+
+def _says_what_it_verified(run: Run) -> bool:
+    """Whether a CRC32 that the store says of an object is one that it has computed itself."""
+    settle_store(run)
+    return run.store is None or run.store.verification != "read-back"
 
 
 def connect(run: Run) -> None:
@@ -189,8 +197,9 @@ def connect(run: Run) -> None:
         )
     )
     copies = root.bucket is not None
-    run.store = run.patience(lambda: _profile_of_store(run, places, copies=copies))
-    _check_store(run, places, run.store, copies=copies)
+    run.trials = aside(lambda: _profile_of_store(run, places, copies=copies), "try store")
+    if etag_form.is_bare(places.control.client):
+        settle_store(run)  # whoever validates reads there how conditions are spelled
     lock = take_lock(run)
     check_open(run)  # again: whoever removes files from landing says so, and then looks for this lock
     writer, chain = _fence(run, places, lock)
@@ -201,10 +210,45 @@ def connect(run: Run) -> None:
     run.connected = connected = _connected(run, lock, writer, chain, found)
     _tell(connected)
     if connected.ledger.all_valid:
+        settle_store(run)  # the receipt says it
         _see_to_the_receipt(connected)
     writer.start()
-    connected.engine = _engine(connected)
+    if not run.in_one_go:
+        _make_ready(connected)
     run.move("connected")
+
+
+def settle_store(run: Run) -> None:
+    """Have it known what the store keeps to, and refuse one that a delivery cannot be built on.
+
+    It is tried beside everything that is asked before a file is sent.
+
+    Raises:
+        StoreUnsafe: it is refused.
+        StoreError: it could not be tried.
+    """
+    if run.trials is None:
+        return
+    places, root = locate(run)
+    copies = root.bucket is not None
+
+    def tried() -> StoreProfile:
+        trials, run.trials = run.trials, None
+        if trials is None:  # that one has failed
+            return _profile_of_store(run, places, copies=copies)
+        while not trials.done():
+            run.waits.sleep(LOOK_EVERY / 20)
+        return trials.result()
+
+    run.store = run.patience(tried)
+    _check_store(run, places, run.store, copies=copies)
+
+
+def _make_ready(connected: ConnectedRun) -> None:
+    """Have all there is to be before a file is sent, but for the validator."""
+    if connected.engine is None:
+        settle_store(connected.run)
+        connected.engine = _engine(connected)
 
 
 def check_open(run: Run) -> None:
@@ -526,11 +570,20 @@ def start_validation(connected: ConnectedRun) -> bool:
     validation.follow()
     is_idle = connected.ledger.next_row(math.inf) is None and not connected.announce
     if is_idle and not connected.asks_of_index:
+        _make_ready(connected)
         return False
+    if run.trials is not None and run.trials.done():
+        settle_store(run)  # a store that is refused needs no validator
     run.notify(Phase("starting"))
-    while not run.patience(lambda: validation.start(lambda: run.waits.sleep(LOOK_EVERY / 5))):
+
+    def wait() -> None:
+        _make_ready(connected)  # while the starter is at work
+        run.waits.sleep(LOOK_EVERY / 10)
+
+    while not run.patience(lambda: validation.start(wait)):
         run.waits.sleep(BUSY_RETRY)
         connected.lock.check_held()
+    _make_ready(connected)
     run.move("started")
     run.notify(Phase("sending"))
     return True

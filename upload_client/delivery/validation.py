@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from upload_client.aws.pipeline import Started
-from upload_client.control.log import LogReader
+from upload_client.control.log import AT_ONCE_SECONDS, LogReader
 from upload_client.core.delivery import ValidatorWatch, Watch
 from upload_client.core.records import IndexJudged
 from upload_client.core.segments import LogChain, Segment
 from upload_client.errors import NotReachable, PipelineBusy, PipelineRefused, ValidatorSilent
 from upload_client.s3.bucket import AnswerLost, StoreError
+from upload_client.support.background import aside
 from upload_client.support.clock import Clock
 
 __all__ = ["BUSY_RETRY", "Request", "Validation"]
@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 BUSY_RETRY = 5.0
 """Seconds between attempts to start a validator while an old one is leaving."""
+_LOOK = 0.02  # seconds between two looks whether a log has something new
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Validation:
         self._ask = ask
         self._clock = clock
         self._n_shards: int | None = None
+        self._soon_until = -math.inf
         self.chains = {shard: reader.chain.copy() for shard, reader in readers.items()}
         self._shards: list[_Shard] = []
         self._shards.append(self._make_shard(0))
@@ -177,8 +179,18 @@ class Validation:
 
     def hurry(self) -> None:
         """All is sent: nothing is left to do but to listen."""
+        self._soon_until = self._clock.monotonic() + AT_ONCE_SECONDS
         for shard in self._shards:
             shard.reader.hurry()
+
+    def wait(self, timeout: float) -> None:
+        """Wait for so many seconds; soon after all is sent, no longer than nothing new is in the logs."""
+        if self._clock.monotonic() >= self._soon_until:
+            self._clock.sleep(timeout)
+            return
+        while timeout > 0 and not any(shard.reader.has_found for shard in self._shards):
+            self._clock.sleep(min(_LOOK, timeout))
+            timeout -= _LOOK
 
     def follow(self) -> None:
         """Begin to follow the logs."""
@@ -247,7 +259,7 @@ class _Shard:
         self._starting: Future[Exception | None] | None = None
 
     def start(self, wait: Callable[[], None]) -> bool:
-        asked = _in_background(self._asking())
+        asked = aside(self._asking(), "start validator")
         while not asked.done():
             wait()
         refusal = asked.result()
@@ -280,7 +292,7 @@ class _Shard:
         if advice is Watch.START_AGAIN:
             if self._clock.monotonic() >= self._start_at:
                 _log.info("%s is started again", self._who)
-                self._starting = _in_background(self._asking())
+                self._starting = aside(self._asking(), "start validator")
         elif advice is Watch.SILENT:
             raise ValidatorSilent(
                 f"no sign of life from {self._who} for {self.watch.unheard_for:.0f} seconds,"
@@ -328,16 +340,3 @@ class _Shard:
             return False
         _log.info("%s is not started: %s", self._who, refusal)
         raise refusal
-
-
-def _in_background(call: Callable[[], Exception | None]) -> Future[Exception | None]:
-    future: Future[Exception | None] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="start validator", daemon=True).start()
-    return future

@@ -1,14 +1,32 @@
-"""A daemon thread that does nothing but call a `step` whenever it is due.
+"""Daemon threads: one that calls a `step` whenever it is due, and no more; and one for a single call.
 
-All work is in the step, which raises nothing, so that it can be driven without a thread as well.
+All work of the first is in the step, which raises nothing, so that it can be driven without a thread as well.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
-__all__ = ["Background"]
+__all__ = ["Background", "aside"]
+
+T = TypeVar("T")
+
+
+def aside(call: Callable[[], T], name: str) -> Future[T]:
+    """Make a call in a daemon thread of this name; to come is its result, or whatever it raises."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future
 
 
 class Background:
