@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import math
 import os
 import socket
 import stat
+import threading
 import unicodedata
 import zlib
 from pathlib import Path
@@ -75,6 +77,26 @@ def problems_of(call, *args, **kwargs):
 
 
 # ------------------------------------------------------------------------------------------------ scanning
+
+
+def test_files_are_looked_at_by_several_threads_only_where_each_takes_its_time(tmp_path, monkeypatch):
+    for number in range(200):
+        (tmp_path / f"{number:03d}.csv").write_bytes(b"x" * number)
+    size, threads = scanning._size, set()
+
+    def noted(path: str) -> tuple[int, int, float] | str:
+        threads.add(threading.get_ident())
+        return size(path)
+
+    monkeypatch.setattr(scanning, "_size", noted)
+    monkeypatch.setattr(scanning, "_QUICK", math.inf)
+    alone = scanning.scan_files(tmp_path, Choice(), checksums=False)
+    assert threads == {threading.get_ident()}
+    threads.clear()
+    monkeypatch.setattr(scanning, "_QUICK", 0.0)
+    assert list(scanning.scan_files(tmp_path, Choice(), checksums=False).sizes) == list(alone.sizes)
+    assert list(alone.sizes) == list(range(200))
+    assert threads - {threading.get_ident()}
 
 
 def test_a_scan_finds_every_file_with_its_checksum_and_size(source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -906,6 +907,28 @@ def test_where_something_came_it_looks_again_as_soon_as_that_is_judged(memory, c
     validator.step()
     assert memory.judge.judged.keys() == {("a.csv", "1-1")}
     assert validator.backlog == 1  # "b.csv", two seconds before its time
+
+
+def test_where_the_next_segment_is_likely_to_be_the_last_it_looks_more_often_for_a_second(memory, clock):
+    memory.client.begin(5)
+    validator = memory.validator()
+    validator.begin()
+
+    def pauses(n: int) -> list[float]:
+        looks, read_all = [], validator._reader.read_all
+        validator._reader.read_all = lambda: looks.append(clock.monotonic()) or read_all()
+        work(validator, clock, lambda: len(looks) > n)
+        validator._reader.read_all = read_all
+        return [later - earlier for earlier, later in itertools.pairwise(looks)]
+
+    memory.client.deliver("a.csv")
+    memory.client.deliver("b.csv")
+    assert min(pauses(2)) > 0.4  # three more files are to come, and two have
+    memory.client.deliver("c.csv")
+    memory.client.deliver("d.csv")
+    then = pauses(10)
+    assert sum(pause < 0.3 for pause in then) >= 4
+    assert then[-1] >= 1.0
 
 
 def test_it_works_in_threads_as_it_does_step_by_step(client, checker, control):

@@ -365,9 +365,10 @@ class CognitoLogin:
         https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_RespondToAuthChallenge.html
         """
         secret = secrets.randbits(8 * srp.SECRET_BYTES)
+        ours = srp.public_number(secret)
         answer = self._pool.initiate_auth(
             AuthFlow="USER_SRP_AUTH",
-            AuthParameters={"USERNAME": username, "SRP_A": f"{srp.public_number(secret):x}"},
+            AuthParameters={"USERNAME": username, "SRP_A": f"{ours:x}"},
             ClientId=self._settings.user_pool_client_id,
         )
         # Later challenges name the user as the pool does inside, not by the alias typed in.
@@ -382,7 +383,7 @@ class CognitoLogin:
             if proof != (n == 0):  # nothing else is told to a server that has not asked for the proof, once
                 break
             answer = (
-                self._respond(answer, self._proof(asked, username, password, secret))
+                self._respond(answer, self._proof(asked, username, password, secret, ours))
                 if proof
                 else self._ask(answer, inside)
             )
@@ -391,11 +392,13 @@ class CognitoLogin:
             hint="Check user_pool_id and endpoint_url with the receiver: this is not how their login works.",
         )
 
-    def _proof(self, asked: Mapping[str, str], username: str, password: str, secret: int) -> dict[str, str]:
+    def _proof(
+        self, asked: Mapping[str, str], username: str, password: str, secret: int, ours: int
+    ) -> dict[str, str]:
         """Prove that one has the password, without it."""
         pool = (self._settings.user_pool_id or "").partition("_")[2]
         user_id, block = asked["USER_ID_FOR_SRP"], asked["SECRET_BLOCK"]
-        key = srp.shared_key(secret, pool, user_id, password, asked["SALT"], asked["SRP_B"])
+        key = srp.shared_key(secret, pool, user_id, password, asked["SALT"], asked["SRP_B"], ours=ours)
         at = srp.moment(datetime.now(UTC))
         return {
             "USERNAME": asked.get("USERNAME", username),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from moto.cognitoidp.exceptions import NotAuthorizedError, UserNotFoundError
@@ -37,12 +38,12 @@ class _Challenge:
     secret: int
     """The server's own, b."""
 
-    @property
+    @cached_property
     def verifier(self) -> int:
         x = srp.password_number(self.pool, self.user_id, self.password, srp.number(self.salt))
         return srp.public_number(x)
 
-    @property
+    @cached_property
     def ours(self) -> int:
         """The server's public number, B."""
         return (srp.K * self.verifier + srp.public_number(self.secret)) % srp.N
@@ -88,7 +89,7 @@ def _initiate(
         password=user.password or "",
         salt=secrets.token_hex(16),
         theirs=theirs,
-        secret=secrets.randbits(1024),
+        secret=secrets.randbits(8 * srp.SECRET_BYTES),
     )
     parameters |= {"SALT": challenge.salt, "SRP_B": f"{challenge.ours:x}"}
     return answer

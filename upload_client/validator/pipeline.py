@@ -61,6 +61,8 @@ _CURSOR_SECONDS = 1.0
 _FLUSH_SECONDS = 10.0
 _MAX_PAUSE = 1.0
 _MAX_POLL_GAP = 30.0
+_AT_THE_END, _AT_THE_END_SECONDS = 5, 1.0
+"""Where the next segment is likely to be the last that is waited for: so many times as often, for so long."""
 _WIND_UP_SECONDS = 5.0
 """For what is being judged when the time runs out; what is not done by then is for the next validator."""
 _EXAMPLES = 10
@@ -158,6 +160,8 @@ class Validator:
         self._poll_pause = poll_seconds
         self._next_poll = -math.inf
         self._found_at_last_poll = False
+        self._n_files = 0  # in the client's index
+        self._at_the_end_until = -math.inf  # by the monotonic clock
         self._polled_at: float | None = None
         self._client_silent = 0.0
         self._client_lease = float(DEFAULT_LEASE)
@@ -400,7 +404,7 @@ class Validator:
         now = self._clock.monotonic()
         if now < self._next_poll:
             return
-        n_segments = 0
+        n_segments, n_known = 0, len(self._history)
         try:
             if self._is_full:
                 lock = self._client_lock()
@@ -419,7 +423,13 @@ class Validator:
         if n_segments:
             self._client_silent = 0.0
             self._poll_pause = self._poll_seconds
+            # As many as have come may come next.
+            ends = 0 < self._n_files - len(self._history) <= len(self._history) - n_known
+            self._at_the_end_until = now + _AT_THE_END_SECONDS if ends else -math.inf
         self._found_at_last_poll = n_segments > 0
+        if now < self._at_the_end_until:
+            self._next_poll = now + self._poll_pause / _AT_THE_END
+            return
         self._next_poll = now + self._poll_pause
         if not n_segments:
             self._poll_pause = min(1.5 * self._poll_pause, self._poll_longest_seconds)
@@ -439,10 +449,13 @@ class Validator:
                     self._waiting[record.path] = segment.header.seq
 
     def _notice_index(self, segment: Segment) -> None:
-        """Note that the client has written its index: its first record says so."""
-        if self._judge_index is None or segment.superseded or segment.header.epoch != self._client_epoch:
+        """Note that the client has written its index, and of how many files: its first record says so."""
+        if segment.superseded or segment.header.epoch != self._client_epoch:
             return
-        self._index_waits |= any(isinstance(record, Init) for record in segment.records.others)
+        for record in segment.records.others:
+            if isinstance(record, Init):
+                self._n_files = record.n_files
+                self._index_waits = self._judge_index is not None
 
     def _say_of_index(self) -> bool:
         """Say whether the client's index is the delivery that was agreed on, if that is to be said.
