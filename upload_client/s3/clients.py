@@ -37,6 +37,7 @@ from upload_client.s3 import answer_size, listing, network, request_log, write_g
 from upload_client.s3.skew import explain_expiry
 from upload_client.s3.trouble import refuse_pages
 from upload_client.support import failpoints
+from upload_client.support.secrets import without_secrets
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -197,12 +198,15 @@ def client(
     trusted = network.ca_bundle(session, files["ca_bundle"])
 
     def make(**more: Any) -> Any:  # noqa: ANN401 - as above
-        return session.client(  # type: ignore[call-overload] # overloaded by literal service names only
-            service,
-            endpoint_url=url,
-            verify=trusted,
-            config=botocore.config.Config(**(options | more | config)),
-        )
+        try:
+            return session.client(  # type: ignore[call-overload] # overloaded by literal service names only
+                service,
+                endpoint_url=url,
+                verify=trusted,
+                config=botocore.config.Config(**(options | more | config)),
+            )
+        except ValueError as error:  # a region or a number that is none
+            raise _unusable(service, error) from error
 
     made = make(proxies={})
     if network.any_proxy() and "proxies" not in config and (found := network.proxies_for(_url_of(made))):
@@ -223,6 +227,17 @@ def client(
     request_log.watch(made)
     failpoints.watch(made)
     return made
+
+
+def _unusable(service: str, error: ValueError) -> UsageError:
+    """Say which variable it may be: one that is set to nothing counts as set, for some of them."""
+    empty = [name for name in sorted(os.environ) if name.startswith("AWS_") and not os.environ[name]]
+    return UsageError(
+        f"no client of {service} can be made: {without_secrets(str(error))}",
+        hint=f"Unset {', '.join(empty)}, or set it to a value: set to nothing it counts, too."
+        if empty
+        else "See the region, and what else variables and files of the AWS tools set.",
+    )
 
 
 def _refuse_old_boto3() -> None:
