@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import io
+import re
 import sqlite3
 import struct
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -330,6 +333,17 @@ def test_what_is_cut_in_its_middle_does_not_open(name, share):
             "has 3 entries where it says 4",
         ),
         ("indexed.mzML", b'encodedLength="', b'encodedLength="1', "characters where it says"),
+        (
+            "indexed.mzML",
+            b'defaultArrayLength="9"',
+            b'defaultArrayLength="8"',
+            "an array has 72 bytes of values where it says 64",
+        ),
+        ("indexed.mzML", b"MS:1000523", b"MS:1000521", "an array has 72 bytes of values where it says 36"),
+        ("indexed.mzML", b"MS:1000574", b"MS:1000576", "an array has 33 bytes of values where it says 72"),
+        ("indexed.mzML", b"<binary>eJxj", b"<binary>eJxk", "an array is damaged: "),
+        ("cells.fcs", b"/$TOT/100/", b"/$TOT/101/", "its events take 1,212 bytes, and its data have 1,200"),
+        ("cells.fcs", b"/$P3B/32/", b"/$P3B/64/", "its events take 1,600 bytes, and its data have 1,200"),
         ("plain.mcap", b"jsonschema", b"jsonschemb", "another checksum"),
         ("tree.root", b"root", b"toor", "not opened: it does not begin as ROOT does: something else"),
         ("tree.root", b"root", bytes(64) + b"root", "does not open as root: it does not begin as ROOT does"),
@@ -354,6 +368,63 @@ def test_what_somebody_has_put_behind_a_pdf_is_passed_over_as_readers_do(behind)
     assert opened("a.pdf", whole + behind) == ""
     added = b"1 0 obj\n<< /Type /Catalog >>\nendobj\n"
     assert "the line that ends it is missing" in opened("a.pdf", whole + added + behind)
+
+
+def test_an_array_of_mzml_that_lost_its_end_is_told_also_where_the_file_has_no_checksum():
+    data = MAKERS["indexed.mzML"]()
+    data = data[: data.index(b"<fileChecksum>")] + b"</indexedmzML>"
+    assert opened("a.mzML", data) == ""
+    found = re.search(rb'encodedLength="44">((?:(?!<binary>)[\s\S])*)<binary>([^<]*)<', data)
+    packed = base64.b64decode(found[2])
+    for damaged, says in ((packed[:-5], "it has no end"), (packed[:-1] + b"?", "an array is damaged: ")):
+        text = base64.b64encode(damaged)
+        new = b'encodedLength="%d">' % len(text) + found[1] + b"<binary>" + text + b"<"
+        assert says in opened("a.mzML", data.replace(found[0], new, 1))
+
+
+_ARRAY = """<mzML><run><spectrumList count="1"><spectrum defaultArrayLength="{default}"><binaryDataArrayList>
+<binaryDataArray encodedLength="{n}"{own}>{kinds}<binary>{text}</binary></binaryDataArray>
+</binaryDataArrayList></spectrum></spectrumList></run></mzML>"""
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 100_000])
+@pytest.mark.parametrize(("kind", "size"), [(519, 4), (521, 4), (522, 8), (523, 8)])
+@pytest.mark.parametrize("packing", [574, 576])
+def test_an_array_of_mzml_has_as_many_values_as_it_says(n, kind, size, packing):
+    data = bytes(n * size)
+    text = base64.b64encode(zlib.compress(data) if packing == 574 else data).decode()
+    type_, packed, numpress = (
+        f'<cvParam accession="MS:100{one}"/>' for one in (f"0{kind}", f"0{packing}", 2312)
+    )
+
+    def said(default, own="", kinds=type_ + packed):
+        return opened(
+            "a.mzML", _ARRAY.format(default=default, own=own, n=len(text), kinds=kinds, text=text).encode()
+        )
+
+    assert said(n) == said(n + 1, f' arrayLength="{n}"') == ""
+    assert "bytes of values where it says" in said(n + 1)
+    assert said(n + 1, kinds=packed) == said(n + 1, kinds=type_ + numpress) == said("many") == ""
+    group = '<referenceableParamGroupRef ref="g"/>'
+    assert said(n + 1, kinds=type_ + packed + numpress) == said(n + 1, kinds=type_ + packed + group) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"/$TOT/100/", b"/$TOT/099/"),  # fewer events than there is room for: none is missing
+        (b"/$MODE/L/", b"/$MODE/C/"),
+        (b"/$DATATYPE/F/", b"/$DATATYPE/A/"),
+        (b"/$P3B/32/", b"/$P3B/**/"),
+        (b"/$TOT/", b"/$TAT/"),
+    ],
+    ids=repr,
+)
+def test_events_whose_bytes_nobody_can_tell_are_no_fault_of_fcs(old, new):
+    data = MAKERS["cells.fcs"]()
+    assert old in data
+    data = data.replace(old, new)
+    assert opened("a.fcs", data.replace(b"/$TOT/100/", b"/$TOT/999/")) == ""
 
 
 @pytest.mark.parametrize("tag", [b"<fileChecksum >", b'<fileChecksum a="b">', b"<i:fileChecksum>"])

@@ -7,6 +7,7 @@ is fetched or expanded.
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import re
 from typing import BinaryIO
@@ -14,7 +15,7 @@ from xml.parsers import expat
 
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import LOOKED_AT, something_else
-from upload_client.expectations.packed import Budget
+from upload_client.expectations.packed import INFLATE_ERRORS, Budget, inflater
 
 __all__ = ["open_gml", "open_mzml", "open_pdf", "open_votable", "open_xml"]
 
@@ -175,13 +176,74 @@ def open_votable(file: BinaryIO, _size: int, budget: Budget) -> None:
     _VOTable().read(file, budget)
 
 
+_MZML_TYPES = {"MS:1000519": 4, "MS:1000521": 4, "MS:1000522": 8, "MS:1000523": 8}  # bytes of an element
+_MZML_ZLIB, _MZML_PLAIN = "MS:1000574", "MS:1000576"
+_MZML_ELSEWHERE = "told elsewhere"
+_MZML_OTHERS = {
+    *(
+        f"MS:{number}"
+        for number in (*range(1002312, 1002315), *range(1002746, 1002749), *range(1003088, 1003091))
+    ),
+    _MZML_ELSEWHERE,
+}
+"""Packings that give other lengths; some writers name zlib's beside Numpress."""
+
+
+class _Values:
+    """The values of an array in mzML, which come as pieces of base64: how many bytes they are."""
+
+    def __init__(self, due: int, budget: Budget, *, is_packed: bool) -> None:
+        self.due = due
+        self._budget = budget
+        self._unpacker = inflater() if is_packed else None
+        self._left = ""
+        self._n = 0
+
+    def feed(self, text: str) -> None:
+        """Take a piece of base64, without blanks."""
+        self._left += text
+        usable = len(self._left) // 4 * 4
+        self._add(self._left[:usable])
+        self._left = self._left[usable:]
+
+    def _add(self, text: str) -> None:
+        try:
+            data = binascii.a2b_base64(text)
+        except (binascii.Error, ValueError):
+            raise ValueError("an array is damaged: it is no base64") from None
+        if self._unpacker is None:
+            self._n += len(data)
+            return
+        try:
+            while data and not self._unpacker.eof:
+                piece = self._unpacker.decompress(data, _PIECE)
+                self._budget.take(len(piece))
+                self._n += len(piece)
+                data = self._unpacker.unconsumed_tail
+        except INFLATE_ERRORS as error:
+            raise ValueError(f"an array is damaged: {error}") from None
+
+    def end(self) -> None:
+        """Compare what has come with what was due."""
+        self._add(self._left)
+        if self._unpacker is not None and (self._n or self.due) and not self._unpacker.eof:
+            raise ValueError("an array is damaged: it has no end")
+        if self._n != self.due:
+            raise ValueError(f"an array has {self._n:,} bytes of values where it says {self.due:,}")
+
+
 class _MzMl(_Xml):
-    """Each list has as many entries as it says, and each array the length that it says."""
+    """Each list has as many entries as it says, and each array the length that it says, unpacked too."""
 
     _LISTS = {"spectrumList": "spectrum", "chromatogramList": "chromatogram"}  # noqa: RUF012 — never changed
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
         super().__init__(("mzML", "indexedmzML"))
+        self._budget = budget
+        self._default: int | None = None
+        self._elements: int | None = None
+        self._kinds: set[str] = set()
+        self._values: _Values | None = None
         self._counts: dict[str, int] = {}
         self._due: dict[str, int | None] = {}
         self._length: int | None = None
@@ -196,22 +258,45 @@ class _MzMl(_Xml):
         for of, entry in self._LISTS.items():
             if name == entry and of in self._counts:
                 self._counts[of] += 1
+                self._default = _number(attributes, "defaultArrayLength")
         if name == "binaryDataArray":
             self._length = _number(attributes, "encodedLength")
+            own = _number(attributes, "arrayLength")
+            self._elements = self._default if own is None else own
+            self._kinds = set()
+        elif name == "cvParam":
+            self._kinds.add(attributes.get("accession", ""))
+        elif name == "referenceableParamGroupRef":
+            self._kinds.add(_MZML_ELSEWHERE)
         elif name == "binary":
             self._n, self._inside = 0, name
+            self._values = self._begun()
         elif name == "fileChecksum":
             self.at, self._inside = self.parser.CurrentByteIndex, name
 
+    def _begun(self) -> _Values | None:
+        """An array whose type and packing are told beside it; else nobody can tell its length."""
+        sizes = [size for kind, size in _MZML_TYPES.items() if kind in self._kinds]
+        packings = self._kinds & {_MZML_ZLIB, _MZML_PLAIN}
+        if self._elements is None or len(sizes) != 1 or len(packings) != 1 or self._kinds & _MZML_OTHERS:
+            return None
+        return _Values(self._elements * sizes[0], self._budget, is_packed=_MZML_ZLIB in packings)
+
     def text(self, text: str) -> None:
         if self._inside == "binary":
-            self._n += len("".join(text.split()))
+            piece = "".join(text.split())
+            self._n += len(piece)
+            if self._values is not None:
+                self._values.feed(piece)
         elif self._inside and len(self.checksum) < 100:
             self.checksum += text
 
     def end(self, name: str) -> None:
         if name == "binary" and self._length not in (None, self._n):
             raise ValueError(f"an array has {self._n:,} characters where it says {self._length:,}")
+        if name == "binary" and self._values is not None:
+            self._values.end()
+            self._values = None
         if name in self._LISTS and self._due[name] not in (None, self._counts[name]):
             raise ValueError(
                 f"its {name} has {self._counts[name]:,} entries where it says {self._due[name]:,}"
@@ -221,8 +306,11 @@ class _MzMl(_Xml):
 
 
 def open_mzml(file: BinaryIO, _size: int, budget: Budget) -> None:
-    """Open an mzML file: whole XML, lists and arrays as long as they say, and its SHA-1 where it has one."""
-    found = _MzMl()
+    """Open an mzML file: whole XML, lists and arrays as long as they say, and its SHA-1 where it has one.
+
+    Arrays that zlib has packed are unpacked.
+    """
+    found = _MzMl(budget)
     found.read(file, budget)
     due = found.checksum.strip().lower()
     if not re.fullmatch("[0-9a-f]{40}", due) or found.at < 0:

@@ -67,6 +67,7 @@ def open_czi(file: BinaryIO, size: int, budget: Budget) -> None:
 
 
 _KEY = rb"(?i)(.)\$(%s)\1\s*(\d+)\s*\1"
+_MOST_CHANNELS = 10_000
 
 
 def open_fcs(file: BinaryIO, size: int, _budget: Budget) -> None:
@@ -78,15 +79,40 @@ def open_fcs(file: BinaryIO, size: int, _budget: Budget) -> None:
     places = [head[at : at + 8].strip() for at in range(10, 58, 8)]
     if len(head) < 58 or not all(not one or one.isdigit() for one in places):
         raise ValueError("it is cut or damaged in its header")
-    begin, end, _, data_end = (int(one or b"0") for one in places[:4])
+    begin, end, data_begin, data_end = (int(one or b"0") for one in places[:4])
     if end >= size:
         raise ValueError(f"it is cut: it has {size:,} bytes, and its text ends behind")
     file.seek(begin)
     text = file.read(min(end - begin + 1, 16 * 1024 * 1024)) if end >= begin else b""
-    told = re.search(_KEY % b"ENDDATA", text)
-    data_end = max(data_end, int(told[3]) if told else 0)
+    data_end = max(data_end, _fcs_number(text, b"ENDDATA") or 0)
     if data_end > size:  # some count one too many
         raise ValueError(f"it is cut: {data_end - size:,} bytes of its data are missing")
+    due = _fcs_due(text)
+    there = data_end - (data_begin or _fcs_number(text, b"BEGINDATA") or 0) + 1
+    if due is not None and data_end and there + 1 < due:
+        raise ValueError(f"its events take {due:,} bytes, and its data have {there:,}")
+
+
+def _fcs_number(text: bytes, key: bytes) -> int | None:
+    told = re.search(_KEY % key, text)
+    return None if told is None or len(told[3]) > 15 else int(told[3])
+
+
+def _fcs_due(text: bytes) -> int | None:
+    """Bytes of all events of a list; None: it is none, of text, or does not tell."""
+    if re.search(rb"(?i)(.)\$MODE\1\s*L\s*\1", text) is None:
+        return None
+    if re.search(rb"(?i)(.)\$DATATYPE\1\s*[IFD]\s*\1", text) is None:
+        return None
+    n_events, n_channels = _fcs_number(text, b"TOT"), _fcs_number(text, b"PAR")
+    if n_events is None or n_channels is None or n_channels > _MOST_CHANNELS:
+        return None
+    bits = {
+        int(number): int(width) for number, width in re.findall(rb"(?i)\$P(\d{1,5})B.\s*(\d{1,3})\s*", text)
+    }
+    if not all(number in bits for number in range(1, n_channels + 1)):
+        return None
+    return n_events * sum(bits[number] for number in range(1, n_channels + 1)) // 8
 
 
 def open_mtz(file: BinaryIO, size: int, _budget: Budget) -> None:
