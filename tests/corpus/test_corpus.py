@@ -883,3 +883,47 @@ def test_a_pickle_is_never_loaded_and_a_model_of_pytorch_is_opened_as_a_zip():
     assert "CRC" in opened("a.pth", damaged)
     assert opened("a.pkl", b"\x80\x02cposix\nsystem\nX\4\0\0\0true\x85R.") == ""
     assert "cut" in opened("a.pkl", MAKERS["values.pkl"]()[:-1])
+
+
+@pytest.mark.parametrize("corners", [[3] * 9000, [3, 4] * 3000, [3] * 5000 + [4] * 5000, [0, 5], []])
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_faces_of_any_number_of_corners_are_counted(corners, order):
+    """As programs write them that mix triangles and others."""
+    mark = "<" if order == "little" else ">"
+    head = f"ply\nformat binary_{order}_endian 1.0\nelement face {len(corners)}\n"
+    head += "property list uchar int vertex_indices\nproperty float quality\nend_header\n"
+    faces = [struct.pack(f"{mark}B{n}if", n, *range(n), 0.5) for n in corners]
+    data = head.encode() + b"".join(faces)
+    assert opened("a.ply", data) == ""
+    if corners:
+        assert "it is cut" in opened("a.ply", data[:-1])
+        assert "it is cut" in opened("a.ply", data[: -len(faces[-1])])
+
+
+def test_pixels_of_dicom_are_counted_and_not_read():
+    """They may be gigabytes, and a reader has some hundred MiB."""
+    pytest.importorskip("pydicom")
+    from upload_client.expectations.formats.medical import open_dicom
+    from upload_client.expectations.packed import Budget
+
+    class Counting(io.BytesIO):
+        n = 0
+
+        def read(self, n=-1):
+            data = super().read(n)
+            self.n += len(data)
+            return data
+
+    data = MAKERS["plain.dcm"]()
+    at = data.index(b"\xe0\x7f\x10\x00OW\0\0") + 8
+    n = int.from_bytes(data[at : at + 4], "little")
+    rows = data.index(b"\x28\0\x10\0US\2\0") + 8
+    height = int.from_bytes(data[rows : rows + 2], "little")
+    higher = 200 * 1024 // n + 1
+    large = data[:at] + (n * higher).to_bytes(4, "little") + data[at + 4 :] + bytes(n * (higher - 1))
+    large = large[:rows] + (height * higher).to_bytes(2, "little") + large[rows + 2 :]
+    file = Counting(large)
+    open_dicom(file, len(large), Budget(10**9))
+    assert file.n < len(large) // 2
+    with pytest.raises(ValueError, match="it is cut"):
+        open_dicom(io.BytesIO(large[:-9]), len(large) - 9, Budget(10**9))

@@ -30,6 +30,7 @@ __all__ = [
     "Budget",
     "Member",
     "Unpacked",
+    "decompressor",
     "inflater",
     "is_bgzf",
     "tar_members",
@@ -117,7 +118,7 @@ class _Decompressor(Protocol):
     def unused_data(self) -> bytes: ...
     @property
     def needs_input(self) -> bool: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes: ...
 
 
 class _Gzip:
@@ -135,13 +136,14 @@ class _Gzip:
     def unused_data(self) -> bytes:
         return self._zlib.unused_data
 
-    def decompress(self, data: bytes, max_length: int) -> bytes:
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
         unpacked = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
         self.needs_input = not self._zlib.unconsumed_tail and len(unpacked) < max_length
         return unpacked
 
 
-def _decompressor(packing: str) -> _Decompressor:
+def decompressor(packing: str) -> _Decompressor:
+    """The decompressor of one member of ``gzip``, ``bzip2``, ``xz`` or ``zstd``; it compares checksums."""
     match packing:
         case "gzip":
             return _Gzip()
@@ -298,7 +300,7 @@ class Unpacked(io.RawIOBase):
                 raise ValueError(f"it does not begin as {self._packing} does")
             raise ValueError(f"what follows its member {self._n:,} is no {self._packing}")
         self._n += 1
-        self._inner = _decompressor(self._packing)
+        self._inner = decompressor(self._packing)
         return True
 
     def _begins(self, data: bytes) -> bool:

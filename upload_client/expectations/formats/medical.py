@@ -55,6 +55,7 @@ class _Watched:
 def open_dicom(file: BinaryIO, size: int, _budget: Budget) -> None:
     """Open a DICOM file: its elements, its required ones, and whether its pixels are all there."""
     import pydicom  # noqa: PLC0415 — an extra
+    from pydicom.datadict import tag_for_keyword  # noqa: PLC0415 — as above
     from pydicom.errors import InvalidDicomError  # noqa: PLC0415 — as above
 
     watched: Any = _Watched(file, size)
@@ -77,7 +78,10 @@ def open_dicom(file: BinaryIO, size: int, _budget: Budget) -> None:
             raise ValueError("it names no SOP class")
         pixels = next((name for name in _PIXELS if name in data), None)
         if pixels is not None:
-            _check_pixels(data, data.get_item(pixels), syntax, size)
+            # Not by `get_item`, which reads the value of one that was passed over.
+            tag = tag_for_keyword(pixels)
+            element = next(one for one in data.values() if one.tag == tag)
+            _check_pixels(data, element, syntax, size)
         elif "Rows" in data and "Columns" in data and "BitsAllocated" in data:
             if "PixelDataProviderURL" in data:
                 raise NotOpened("its pixels lie elsewhere")

@@ -111,20 +111,59 @@ def _skip_elements(
         (True, one[1], one[2]) if one[0] == "list" and len(one) > 2 else (False, one[0], "")
         for one in properties
     ]
-    for number in range(n):
-        if not number & 0xFF:
-            budget.spend()
-        for is_list, kind, inner in kinds:
-            if not is_list:
-                file.seek(_width(kind), 1)
-                continue
-            head = file.read(_width(kind))
-            if len(head) < _width(kind):
-                raise ValueError(f"it is cut: it has {number:,} of {n:,} elements")
-            (count,) = struct.unpack(order + _CODES.get(kind, "i"), head)
-            file.seek(max(0, count) * _width(inner), 1)
+    number = 0
+    while number < n:
+        budget.spend()
+        start = file.tell()
+        form = _measure(file, kinds, order)
         if file.tell() > size:
             raise ValueError(f"it is cut: it has {number:,} of {n:,} elements")
+        length = file.tell() - start
+        file.seek(start)
+        # Mostly all have lists of one length, such as three corners: as many as do are passed over at once.
+        block = file.read(length * min(n - number, max(1, _BLOCK // max(1, length))))
+        alike = _alike(block, length, form)
+        number += alike
+        file.seek(start + alike * length)
+
+
+_BLOCK = 256 * 1024
+_MANY = 16
+
+
+def _measure(file: BinaryIO, kinds: list[tuple[bool, str, str]], order: str) -> list[tuple[int, bytes]]:
+    """Go past an element; where the lengths of its lists stand in it, and these."""
+    start = file.tell()
+    found: list[tuple[int, bytes]] = []
+    for is_list, kind, inner in kinds:
+        n = _width(kind)
+        if not is_list:
+            file.seek(n, 1)
+            continue
+        at = file.tell() - start
+        head = file.read(n)
+        if len(head) < n:
+            file.seek(n, 1)  # behind the end
+            return found
+        (count,) = struct.unpack(order + _CODES.get(kind, "i"), head)
+        found.append((at, head))
+        file.seek(max(0, count) * _width(inner), 1)
+    return found
+
+
+def _alike(block: bytes, length: int, form: list[tuple[int, bytes]]) -> int:
+    """The number of elements at the beginning whose lists are as long as those of the first."""
+    n = len(block) // max(1, length)
+    while n > 1:
+        same = all(
+            block[at + i : n * length : length] == head[i : i + 1] * n
+            for at, head in form
+            for i in range(len(head))
+        )
+        if same:
+            return n
+        n = n // _MANY
+    return 1
 
 
 def _width(kind: str) -> int:

@@ -7,6 +7,7 @@ codecs are numcodecs', but for those that would build Python's objects of what s
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import json
@@ -18,7 +19,14 @@ from upload_client.core.digests import Digests
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened
 from upload_client.expectations.packaging.zarr import array_of
-from upload_client.expectations.packed import INFLATE_ERRORS, MODULES, Budget, Unpacked, inflater
+from upload_client.expectations.packed import (
+    INFLATE_ERRORS,
+    MODULES,
+    Budget,
+    Unpacked,
+    decompressor,
+    inflater,
+)
 
 __all__ = ["MAX_CHUNK", "Chunk", "Codecs", "chunks_of", "open_chunk"]
 
@@ -172,6 +180,11 @@ def _undone(name: str, how: Mapping[str, Any], data: Any, budget: Budget) -> Any
         case "gzip" | "zstd" | "bz2":
             if name == "zstd":
                 _library(MODULES["zstd"], "backports.zstd")
+            with contextlib.suppress(Exception):  # told below
+                at_once = decompressor("bzip2" if name == "bz2" else name)
+                found = at_once.decompress(packed, MAX_CHUNK + 1)
+                if at_once.eof and not at_once.unused_data:
+                    return _bounded(found)
             whole = Unpacked("bzip2" if name == "bz2" else name, io.BytesIO(packed), len(packed), budget)
             found = cast("BinaryIO", io.BufferedReader(whole, _PIECE)).read(MAX_CHUNK + 1)
             return _bounded(found)
