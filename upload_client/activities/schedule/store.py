@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from upload_client.activities.errors import missing_extra
@@ -71,6 +71,26 @@ _runs = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("cuts", sa.Integer, nullable=False),
 )
+
+# Made once: to put a statement together takes longer than to carry it out. What it is about, and what becomes
+# of that, are given each time.
+_OF: Final = sa.bindparam("of", type_=sa.String(63))
+_THE_RUN: Final = (_runs.c.job == _OF, _runs.c.due == sa.bindparam("at"))
+_TAKEN_JOBS: Final = _jobs.select().where(_jobs.c.holder.is_not(None))
+_ONE_JOB: Final = _jobs.select().where(_jobs.c.job == _OF)
+_NEW_JOB: Final = _jobs.insert()
+_CHANGE_JOB: Final = _jobs.update().where(_jobs.c.job == _OF, _jobs.c.version == sa.bindparam("before"))
+_ONE_RUN: Final = _runs.select().where(*_THE_RUN)
+_NEW_RUN: Final = _runs.insert()
+_CHANGE_RUN: Final = _runs.update().where(*_THE_RUN)
+_OLDEST_KEPT: Final = (
+    sa.select(_runs.c.due)
+    .where(_runs.c.job == _OF)
+    .order_by(_runs.c.due.desc())
+    .offset(sa.bindparam("newer", type_=sa.Integer()))
+    .limit(1)
+)
+_PRUNE: Final = _runs.delete().where(_runs.c.job == _OF, _runs.c.due < _OLDEST_KEPT.scalar_subquery())
 
 
 class StoreUnreachable(DeliveryError):  # noqa: N818 - named for what happened
@@ -250,18 +270,24 @@ class Store:
                     cut_off = past is not None and past.state is Run.RUNNING
                     cuts = (past.cuts if past and decided is not Claim.DONE else 0) + cut_off
                     me = Holder(self._me, version + 1, due, self._host, now)
-                    values = {"version": version + 1, "holder": _encode(me), "due": due}
                     taken = db.execute(
-                        _jobs.update().where(_jobs.c.job == job, _jobs.c.version == version).values(values)
+                        _CHANGE_JOB,
+                        {
+                            "of": job,
+                            "before": version,
+                            "version": version + 1,
+                            "holder": _encode(me),
+                            "due": due,
+                        },
                     )
                     if taken.rowcount != 1:
                         db.rollback()
                         return None
                     began = {"state": Run.RUNNING.value, "began": now, "ended": None, "exit_code": None}
                     if past is None:
-                        db.execute(_runs.insert().values(job=job, due=due, message="", cuts=0, **began))
+                        db.execute(_NEW_RUN, {"job": job, "due": due, "message": "", "cuts": 0, **began})
                     else:
-                        db.execute(_runs.update().where(*_is(job, due)).values(cuts=cuts, **began))
+                        db.execute(_CHANGE_RUN, {"of": job, "at": due, "cuts": cuts, **began})
             except IntegrityError:  # the same run was entered by another process
                 return None
             self._mine[job] = version + 1
@@ -283,23 +309,22 @@ class Store:
                 return False
             with self.engine.begin() as db:
                 given = db.execute(
-                    _jobs.update()
-                    .where(_jobs.c.job == job, _jobs.c.version == version)
-                    .values(version=version + 1, holder=None)
+                    _CHANGE_JOB, {"of": job, "before": version, "version": version + 1, "holder": None}
                 )
                 if given.rowcount == 1:
                     ended = now if state.ended else None
                     db.execute(
-                        _runs.update()
-                        .where(*_is(job, due))
-                        .values(
-                            state=state.value,
-                            ended=ended,
-                            exit_code=exit_code,
-                            message=message[:_MAX_MESSAGE],
-                        )
+                        _CHANGE_RUN,
+                        {
+                            "of": job,
+                            "at": due,
+                            "state": state.value,
+                            "ended": ended,
+                            "exit_code": exit_code,
+                            "message": message[:_MAX_MESSAGE],
+                        },
                     )
-                    self._prune(db, job)
+                    db.execute(_PRUNE, {"of": job, "newer": KEPT - 1})
             del self._mine[job]
             return given.rowcount == 1
 
@@ -318,11 +343,7 @@ class Store:
                 return []
             with self.engine.begin() as db:
                 for job, version in list(self._mine.items()):
-                    said = db.execute(
-                        _jobs.update()
-                        .where(_jobs.c.job == job, _jobs.c.version == version)
-                        .values(version=version + 1)
-                    )
+                    said = db.execute(_CHANGE_JOB, {"of": job, "before": version, "version": version + 1})
                     if said.rowcount == 1:
                         self._mine[job] = version + 1
                     else:
@@ -346,7 +367,7 @@ class Store:
     def running(self) -> dict[str, tuple[Holder, bool]]:
         """The jobs under way: by which process, and whether it is still there as far as can be told."""
         with self.errors("look at what runs"), self.engine.begin() as db:
-            found = db.execute(_jobs.select().where(_jobs.c.holder.is_not(None))).mappings()
+            found = db.execute(_TAKEN_JOBS).mappings()
             holders = {row["job"]: _decode(row["holder"], row["version"]) for row in found}
             return {job: (holder, self._is_alive(job, holder)) for job, holder in holders.items()}
 
@@ -387,48 +408,37 @@ class Store:
         with self.errors("forget jobs"), self.engine.begin() as db:
             for past in given_up:
                 db.execute(
-                    _runs.update()
-                    .where(*_is(past.job, past.due))
-                    .values(
-                        state=Run.FAILED.value,
-                        exit_code=1,
-                        message="the job is no longer in the schedule",
-                        ended=self._clock.wall(),
-                    )
+                    _CHANGE_RUN,
+                    {
+                        "of": past.job,
+                        "at": past.due,
+                        "state": Run.FAILED.value,
+                        "exit_code": 1,
+                        "message": "the job is no longer in the schedule",
+                        "ended": self._clock.wall(),
+                    },
                 )
                 db.execute(_jobs.update().where(_jobs.c.job == past.job).values(holder=None))
         return given_up
 
     def _busy(self, db: sa.Connection) -> set[str]:
-        found = db.execute(_jobs.select().where(_jobs.c.holder.is_not(None))).mappings()
+        found = db.execute(_TAKEN_JOBS).mappings()
         return {
             row["job"] for row in found if self._is_alive(row["job"], _decode(row["holder"], row["version"]))
         }
 
     def _row(self, db: sa.Connection, job: str) -> tuple[int, Holder | None]:
-        row = db.execute(_jobs.select().where(_jobs.c.job == job)).mappings().first()
+        row = db.execute(_ONE_JOB, {"of": job}).mappings().first()
         if row is None:
-            db.execute(_jobs.insert().values(job=job, version=0))
+            db.execute(_NEW_JOB, {"job": job, "version": 0})
             return 0, None
         holder = None if row["holder"] is None else _decode(row["holder"], row["version"])
         return row["version"], holder
 
     @staticmethod
     def _past(db: sa.Connection, job: str, due: float) -> Past | None:
-        row = db.execute(_runs.select().where(*_is(job, due))).mappings().first()
+        row = db.execute(_ONE_RUN, {"of": job, "at": due}).mappings().first()
         return None if row is None else _as_past(row)
-
-    @staticmethod
-    def _prune(db: sa.Connection, job: str) -> None:
-        oldest = (
-            sa.select(_runs.c.due)
-            .where(_runs.c.job == job)
-            .order_by(_runs.c.due.desc())
-            .offset(KEPT - 1)
-            .limit(1)
-            .scalar_subquery()
-        )
-        db.execute(_runs.delete().where(_runs.c.job == job, _runs.c.due < oldest))
 
     def _is_alive(self, job: str, holder: Holder) -> bool:
         if job in self._mine:
@@ -453,10 +463,6 @@ class Store:
             raise StoreUnreachable(
                 f"the store{name} cannot {doing}: {reason[0] if reason else error}"
             ) from error
-
-
-def _is(job: str, due: float) -> tuple[Any, Any]:
-    return _runs.c.job == job, _runs.c.due == due
 
 
 def _as_past(row: sa.RowMapping) -> Past:
@@ -534,6 +540,9 @@ class JobStore(SQLAlchemyJobStore):  # type: ignore[misc] # APScheduler has no t
         super().__init__(engine=store.engine, tablename=_DUE)
         self._store, self.known = store, known
         self.kept: set[str] = set()
+        when = self.jobs_t.c.next_run_time
+        waiting = self.jobs_t.c.id.in_(sa.bindparam("waiting", expanding=True))
+        self._next = sa.select(when).where(when.is_not(None), waiting).order_by(when).limit(1)
 
     def get_due_jobs(self, now: datetime) -> list[Any]:
         """Jobs that are due and do not run, each for the last moment that was missed."""
@@ -552,11 +561,8 @@ class JobStore(SQLAlchemyJobStore):  # type: ignore[misc] # APScheduler has no t
     def get_next_run_time(self) -> datetime | None:
         """When the next job is due that does not run."""
         waiting = self.known - self._store.busy()
-        query = sa.select(self.jobs_t.c.next_run_time).where(
-            self.jobs_t.c.next_run_time.is_not(None), self.jobs_t.c.id.in_(waiting)
-        )
         with self.engine.begin() as db:
-            moment = db.execute(query.order_by(self.jobs_t.c.next_run_time).limit(1)).scalar()
+            moment = db.execute(self._next, {"waiting": list(waiting)}).scalar()
         return None if moment is None else datetime.fromtimestamp(moment, UTC)
 
     def is_anything_due(self) -> bool:
