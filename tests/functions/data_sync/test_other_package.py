@@ -214,6 +214,60 @@ def test_a_tree_is_cut_into_the_same_pieces(s3, both: Both, limit: int) -> None:
     assert pieces(answers[0]) == pieces(answers[1])
 
 
+ODD: dict[str, dict[str, int]] = {
+    "names that sort in another way than folders": dict.fromkeys(
+        ("a b", "a-b/x", "a.b/x", "a/b", "a/B", "é/x", "A", "a0"), 3
+    ),
+    "one file larger than all else": {"big": 10**9, "s/t": 1, "s/u": 2},
+    "one file below many folders": {"d/" * 30 + "f": 5, "x": 1},
+    "files of no bytes": {f"z{n}": 0 for n in range(5)},
+    "folders of nothing": {"f": 3, "e/": 0, "g/h/": 0, "i/j/k/": 0},
+}
+"""Trees of files with their bytes; what ends in a slash is an empty folder."""
+
+
+@pytest.mark.parametrize("tree", ODD.values(), ids=ODD)
+def test_odd_trees_of_files_are_cut_counted_and_listed_alike_but_for_the_slash(
+    both: Both, tmp_path: Path, tree: dict[str, int]
+) -> None:
+    root = tmp_path / "src"
+    for path, size in tree.items():
+        if path.endswith("/"):
+            (root / path).mkdir(parents=True)
+            continue
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        with (root / path).open("wb") as file:
+            file.truncate(size)
+    asked: list[tuple[str, Any]] = [
+        (
+            "PrepareBatchDataSyncHandler",
+            {
+                "source_path": f"{root}/",
+                "destination_path": f"{tmp_path}/to/",
+                "batch_size_bytes_limit": limit,
+            },
+        )
+        for limit in (1, 5, 100, 10**12)
+    ]
+    asked += [(name, {"path": f"{root}/"}) for name in ("GetDataPathStatsHandler", "ListDataPathsHandler")]
+    found = []
+    for side in (both.ours, both.theirs):
+        *prepared, stats, listed = (each["answer"] for each in side(*asked))
+        batches = [
+            sorted(
+                sorted(
+                    (each["source_path"].rstrip("/"), each["destination_path"].rstrip("/")) for each in one
+                )
+                for one in (batch["requests"] for batch in answer["requests"])
+            )
+            for answer in prepared
+        ]
+        below = {path: one["size_bytes"] for path, one in stats["children"].items()}
+        whole = stats["path_stats"]
+        found.append((batches, whole["size_bytes"], whole["object_count"], below, sorted(listed["paths"])))
+    assert found[0] == found[1]
+
+
 def test_batches_are_counted_alike(s3, both: Both, tmp_path: Path) -> None:
     put(s3, "src", TREE)
     results = []
