@@ -27,7 +27,7 @@ mkdir commands
 for command in ncra ncpdq; do # the libraries for these alone: netCDF4 of Python brings its own
   cat >commands/$command <<END
 #!/bin/sh
-UDUNITS2_XML_PATH=$tmp/unpacked/usr/share/xml/udunits/udunits2.xml LD_LIBRARY_PATH=$tmp/unpacked/usr/lib/x86_64-linux-gnu exec $tmp/unpacked/usr/bin/$command "\$@"
+UDUNITS2_XML_PATH=$tmp/unpacked/usr/share/xml/udunits/udunits2.xml LD_LIBRARY_PATH=$tmp/unpacked/usr/lib/nco:$tmp/unpacked/usr/lib/x86_64-linux-gnu exec $tmp/unpacked/usr/bin/$command "\$@"
 END
   chmod +x commands/$command
 done
