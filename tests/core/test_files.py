@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from dataclasses import replace
 
 import pytest
@@ -1075,3 +1075,37 @@ def test_what_is_no_crc32_is_not_added(odd):
         with pytest.raises(ValueError, match="CRC32"):
             column.add(some)
     assert list(column) == [CRC]
+
+
+def test_rows_are_found_many_at_once_whatever_the_order_of_the_paths():
+    for paths in (["a", "b", "c"], ["c", "a", "b"]):
+        rows = PathRows(paths)
+        assert rows.in_order is (paths == sorted(paths))
+        assert list(rows.many(paths)) == [0, 1, 2]
+        assert list(rows.many(["c", "z", "a"])) == [paths.index("c"), None, paths.index("a")]
+
+
+def test_a_column_of_checksums_is_a_list_and_agrees_row_by_row():
+    column = ChecksumColumn([CRC, None, CRC])
+    assert column == [CRC, None, CRC]
+    assert column != CRC
+    same = [bytes([byte] * 2) for byte in b64decode(CRC)]
+    assert column.agree([2, 0], same)
+    assert column.agree([0, 1], same)  # of the second nothing is known
+    assert not column.agree([2, 0], [bytes(2)] * 4)
+
+
+def test_a_ledger_takes_a_column_as_it_is_and_none_of_another_length():
+    files = ledger(2, checksums=ChecksumColumn([CRC, None]))
+    assert [files.checksum(row) for row in range(2)] == [CRC, None]
+    with pytest.raises(ValueError, match="shorter or longer"):
+        ledger(3, checksums=ChecksumColumn([CRC]))
+
+
+def test_the_latest_uploads_are_told_in_columns_and_their_bytes_together():
+    files = ledger(3)
+    send(files, 0, 0)
+    send(files, 2, 1)
+    identities, sizes, crc32s, *_ = files.uploads([0, 2])
+    assert (list(identities), list(sizes), list(crc32s)) == (["1-0", "1-1"], [9, 9], [CRC, CRC])
+    assert files.n_bytes_uploaded == 18

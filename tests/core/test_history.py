@@ -529,3 +529,11 @@ def test_verdicts_read_together_are_folded_as_one_by_one(before, together, known
     assert packed[0] == packed[1]
     assert folded[0].n_unjudged == folded[1].n_unjudged == len(list(folded[0].unjudged()))
     assert folded[0].validators == folded[1].validators
+
+
+def test_logs_that_tell_of_no_file_have_no_facts(history):
+    assert history.logged() is None
+    history.add_client(client(sent()))
+    logged = history.logged()
+    assert logged is not None
+    assert logged.uploads[0] is not None

@@ -32,6 +32,7 @@ from upload_client.core.receipt import (
     digest_in_trailer,
     digest_of_files,
     due,
+    encode_columns,
     encode_receipt,
     ended_at,
     hashed_name,
@@ -603,3 +604,11 @@ def test_more_lines_than_are_hashed_together_make_the_same_receipt():
     reader = ReceiptReader(io.BytesIO(made).readline)
     assert list(reader) == rows
     assert reader.sha256 == hashlib.sha256(made).hexdigest()
+
+
+def test_columns_of_no_files_change_nothing():
+    one = file("a", 1)
+    columns = [[getattr(one, name)] for name in Delivered.__annotations__]
+    none = [[] for _ in columns]
+    said = b"".join(encode_columns(head([one]), [none, columns, none]))
+    assert said == b"".join(encode_receipt(head([one]), [one]))
