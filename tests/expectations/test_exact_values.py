@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_client.expectations.findings import Undecided
+from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.infer import infer
+from upload_client.expectations.model import Column
+from upload_client.expectations.values import ValueJudge
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -174,6 +176,120 @@ def test_what_is_in_order_in_csv_is_not_refused(judge, texts, rule):
 def test_what_is_not_in_order_in_csv_is_told(judge, texts, rule, says):
     rows = "".join(f"{text},0\n" for text in texts)
     assert says in judge(of_csv(rule), f"x,y\n{rows}".encode())
+
+
+FILLER = "." * 2000  # so that 2,500 rows are more than is read at once
+NUMBERS = [str(100_000 + n) for n in range(2500)]
+MOMENTS = [f"2020-01-01T00:00:00.{n:06}" for n in range(2500)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "between", "last", "says"),
+    [
+        ("integer", ["9007199254740992", "9007199254740993"], NUMBERS, [str(2**63 + 5)], ""),
+        ("integer", ["5"], NUMBERS, [str(2**63 + 5), "5"], "in row 2,503 is in row 1 already"),
+        ("integer", ["5"], NUMBERS, [str(10**30), "5"], "in row 2,503 is in row 1 already"),
+        ("number", ["5"], NUMBERS, ["nan", "inf", "5.0"], "in row 2,504 is in row 1 already"),
+        ("number", ["5", "inf"], NUMBERS, ["nan", "6", "nan"], ""),
+        ("timestamp", ["1500-01-01"], MOMENTS, ["2021-01-01T00:00:00.000000001"], ""),
+        (
+            "timestamp",
+            ["1500-01-01", "2021-01-01"],
+            MOMENTS,
+            ["2021-01-01T00:00:00", "2021-01-01T00:00:00.000000001"],
+            "in row 2,503 is in row 2 already",
+        ),
+    ],
+    ids=[*"abcdefg"],
+)
+def test_values_are_unique_or_not_over_all_of_a_table_whatever_its_parts_are_read_as(
+    judge, kind, first, between, last, says
+):
+    rows = "".join(f"{text},{FILLER}\n" for text in (*first, *between, *last))
+    said = judge(of_csv({"type": kind, "unique": True}), f"x,y\n{rows}".encode())
+    assert says in said if says else said == ""
+
+
+@given(st.lists(st.lists(st.sampled_from([0, 1, 2**53, 2**53 + 1, 2**63, 2**64 - 1, -1]), max_size=3)))
+def test_pieces_of_several_types_hold_a_value_twice_where_their_numbers_do(pieces):
+    judge = ValueJudge(Column(name="x", unique=True), "x", unique=True)
+    first = 0
+    for piece in pieces:
+        dtype = next(one for one in ("i1", "i8", "u8", "O") if one == "O" or _fit(piece, one))
+        values = np.array([Decimal(n) for n in piece] if dtype == "O" else piece, dtype)
+        judge.feed(values, None, first)
+        first += len(piece)
+    findings = Findings()
+    judge.close(findings)
+    flat = [n for piece in pieces for n in piece]
+    assert bool(findings.n) == (len(set(flat)) < len(flat))
+
+
+def _fit(piece: list[int], dtype: str) -> bool:
+    limits = np.iinfo(dtype)
+    return all(limits.min <= n <= limits.max for n in piece)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["0.1", "0.10000000000000000001", "0.09999999999999999999", "9", "nan"]), min_size=1
+    ),
+    st.sampled_from([{"max": 0.1}, {"min": 0.1}, {"above": 0.1}, {"below": 0.1}, {"values": [0.1]}]),
+)
+def test_long_numbers_in_csv_are_held_against_limits_by_all_of_their_digits(texts, rule):
+    from upload_client.expectations.content import judge as judge_content
+    from upload_client.expectations.model import Csv
+
+    data = "".join(["x,y\n", *(f"{text},0\n" for text in texts)]).encode()
+    rules = Csv.model_validate(of_csv({"type": "number", **rule}))
+    said = str(judge_content(rules, io.BytesIO(data), len(data), max_unpacked=10**8))
+    limit = Decimal("0.1")
+    wrong = {
+        "max": lambda n: n > limit,
+        "min": lambda n: n < limit,
+        "above": lambda n: n <= limit,
+        "below": lambda n: n >= limit,
+        "values": lambda n: n != limit,
+    }[next(iter(rule))]
+    assert bool(said) == any(wrong(Decimal(text)) for text in texts if text != "nan")
+
+
+def test_minus_nothing_is_nothing_also_as_a_decimal(judge):
+    said = judge(of_csv({"type": "number", "unique": True}), b"x,y\n0,0\n-0.0,0\n")
+    assert "in row 2 is in row 1 already" in said
+
+
+@pytest.mark.parametrize(
+    ("array", "rule", "says"),
+    [
+        (np.array([np.inf], "f2"), {"max": 100_000}, "inf in row 1 is above 100000"),
+        (np.array([np.inf], "f4"), {"max": 1e300}, "inf in row 1 is above 1e+300"),
+        (np.array([0], "f4"), {"min": 1e-300}, "0.0 in row 1 is below 1e-300"),
+        (np.array([65504], "f2"), {"max": 100_000, "min": -100_000}, ""),
+        (np.array([0.1], "f4"), {"max": 0.1, "min": 0.1}, ""),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("error")
+def test_a_limit_that_values_of_16_or_32_bits_cannot_be_is_not_rounded_to_one(judge, array, rule, says):
+    said = judge(of_parquet(rule), parquet(pa.array(array)))
+    assert says in said if says else said == ""
+
+
+def test_yes_and_no_among_the_values_of_decimals_are_numbers(judge):
+    array = pa.array([Decimal(1)], pa.decimal128(38, 2))
+    assert judge(of_parquet({"values": [True, "a"]}), parquet(array)) == ""
+
+
+@pytest.mark.parametrize("rule", [{"min": 0}, {"unique": True}, {"values": [1]}])
+def test_what_fails_in_our_own_judging_is_no_fault_of_the_file(judge, monkeypatch, rule):
+    def fail(*_args, **_named):
+        raise TypeError("no such function")
+
+    for name in ("_comparable", "_allowed", "_shown"):
+        monkeypatch.setattr(f"upload_client.expectations.values.{name}", fail)
+    with pytest.raises(Undecided, match="column 'x': its values cannot be judged here: TypeError"):
+        judge(of_parquet(rule), parquet(pa.array([1, 1])))
 
 
 def test_of_a_type_that_no_text_can_be_a_column_of_csv_is_not_judged(judge):

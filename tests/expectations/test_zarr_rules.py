@@ -237,6 +237,64 @@ def test_an_array_of_no_axis_has_one_value(tmp_path):
     assert said(tmp_path, of_array(max=7, complete=True)) == {}
 
 
+@pytest.mark.parametrize("way", ["2", "3"])
+def test_an_array_of_no_axis_may_be_a_text(tmp_path, way):
+    with warnings.catch_warnings(action="ignore"):
+        written(tmp_path, np.array("a", object), way, chunks=())
+    assert said(tmp_path, of_array(values=["a"], nulls=False)) == {}
+    assert "'a' in element [] is none of 'b'" in str(said(tmp_path, of_array(values=["b"])))
+
+
+@pytest.mark.parametrize("gap", [float("nan"), float("inf"), 0.5, 300, -1])
+def test_what_values_of_a_type_cannot_be_stands_for_none_of_them(tmp_path, gap):
+    written(tmp_path, np.array([3, 7], "u1"), "3", chunks=(1,))
+    assert said(tmp_path, of_array(missing=[gap], nulls=False, max=7)) == {}
+    assert "is missing" in str(said(tmp_path, of_array(missing=[gap, 7], nulls=False)))
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [{"name": "numcodecs.delta", "configuration": {"dtype": "<u4"}}],
+    ids=["delta"],
+)
+def test_filters_below_bytes_of_another_order_are_undone_rightly_or_not_judged(tmp_path, codec):
+    values = np.array([5, 6, 9], "u4")
+    written(tmp_path, values, "3 of the largest byte first", chunks=(3,), compressors=None)
+    path = tmp_path / "g.zarr/in/a/zarr.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"codecs": [codec, *content["codecs"]]}))
+    (tmp_path / "g.zarr/in/a/c/0").write_bytes(np.array([5, 1, 3], ">u4").tobytes())
+    with pytest.raises(Undecided, match="filters below bytes"):
+        said(tmp_path, of_array(max=9))
+
+
+def test_the_index_of_shards_may_have_the_largest_byte_first(tmp_path):
+    serial = zarr.codecs.BytesCodec(endian="big")
+    shards = zarr.codecs.ShardingCodec(chunk_shape=(3, 4), index_codecs=[serial, zarr.codecs.Crc32cCodec()])
+    with warnings.catch_warnings(action="ignore"):
+        written(tmp_path, numbers(), "3", serializer=shards, compressors=None)
+    assert said(tmp_path, document()) == {}
+    assert said(tmp_path, of_array(min=100, max=372)) == {}
+    assert "372.0 in element [12, 20] is above 371" in str(said(tmp_path, of_array(max=371)))
+
+
+@pytest.mark.parametrize("kind", ["int4", "float8_e4m3", "bfloat16", "complex_float32"])
+def test_a_type_of_an_extension_is_no_fault(tmp_path, kind):
+    written(tmp_path, numbers(), "3")
+    path = tmp_path / "g.zarr/in/a/zarr.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data_type": kind}))
+    metadata = document(arrays=[{"name": "in/a"}]).content("g.zarr/in/a/zarr.json")
+    part = part_of("g.zarr/in/a/zarr.json")
+    with path.open("rb") as file:
+        assert not judge(metadata.content, file, path.stat().st_size, max_unpacked=9**9, part=part).n
+
+
+def test_attributes_may_speak_of_an_array(tmp_path):
+    written(tmp_path, numbers(), "2")
+    (tmp_path / "g.zarr/in/a/.zattrs").write_text('{"node_type": "array"}')
+    assert said(tmp_path, of_array(min=0)) == {}
+
+
 def test_where_a_chunk_cannot_be_unpacked_here_its_values_are_undecided(tmp_path):
     written(tmp_path, numbers(), "2")
     path = tmp_path / "g.zarr/in/a/.zarray"

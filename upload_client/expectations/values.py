@@ -5,9 +5,11 @@ What is collected is counted: the same trouble in a million rows is one sentence
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import decimal
 import hashlib
+import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from upload_client.core.text import counted
+from upload_client.core.text import counted, for_log
 from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.model import Column, Limit, Values, as_moment
 from upload_client.expectations.patterns import matcher
 
 __all__ = [
+    "UNROUNDED",
     "TableJudge",
     "ValueJudge",
     "check_shape",
@@ -112,6 +115,19 @@ def lengths_of(rules: Values) -> Iterator[tuple[int, Callable[[Any, Any], Any], 
         yield rules.max_length, operator.gt, f"is longer than {counted(rules.max_length, 'character')}"
 
 
+@contextlib.contextmanager
+def _no_fault_of_theirs(where: str) -> Iterator[None]:
+    """What fails while values that have been read are looked at is no fault of the file's."""
+    try:
+        yield
+    except (Undecided, MemoryError):
+        raise
+    except Exception as error:
+        raise Undecided(
+            for_log(f"{where}: its values cannot be judged here: {type(error).__name__}: {error}", 300)
+        ) from error
+
+
 class _Hits:
     """The number of times a rule was broken, and the first place."""
 
@@ -154,7 +170,14 @@ class ValueJudge:
             values: one-dimensional.
             missing: where values are missing beside NaN and NaT; None: nowhere.
             first: number of the first of them.
+
+        Raises:
+            Undecided: a rule cannot be applied to them here, which is no fault of theirs.
         """
+        with _no_fault_of_theirs(self._where):
+            self._feed(values, missing, first)
+
+    def _feed(self, values: Array, missing: npt.NDArray[np.bool_] | None, first: int) -> None:
         gone = _missing(values, missing)
         some_gone = gone is not None and bool(gone.any())
         rules = self._rules
@@ -203,7 +226,9 @@ class ValueJudge:
             gone = what.startswith("is missing")
             lead = "a value" if gone else hits.value
             findings.add(self._where, f"{lead} in {hits.place} {what}{n}")
-        if self._seen is not None and (twice := self._seen.twice()) is not None:
+        with _no_fault_of_theirs(self._where):
+            twice = None if self._seen is None else self._seen.twice()
+        if twice is not None:
             value, one, other, n_twice = twice
             more = f" ({n_twice:,} such values)" if n_twice > 1 else ""
             findings.add(
@@ -242,7 +267,7 @@ def _allowed(given: Sequence[object], kind: str, dtype: np.dtype[Any]) -> Any:  
         bounds = [_comparable(one, "M", dtype) for one in moments if one is not None]
         return np.array(bounds, dtype)
     if kind == "D":
-        return {decimal.Decimal(str(value)) for value in given if isinstance(value, (int, float))}
+        return {_as_decimal(value) for value in given if isinstance(value, (int, float))}
     if kind not in "biufc":
         return {str(value) for value in given}
     numbers = [value for value in given if isinstance(value, (int, float))]
@@ -267,27 +292,32 @@ def _moment_of(value: object) -> dt.date | None:
 
 
 class _Seen:
-    """All values so far: as numbers where they are such, else by a hash of 128 bits."""
+    """All values so far: as numbers or moments while all of them are of one type, else by hashes of 128 bits.
+
+    Pieces of one column may be of several types: whole numbers as small as they are, say. As numpy puts
+    these together, large ones became one.
+    """
 
     def __init__(self) -> None:
         self._pieces: list[Array] = []
         self._rows: list[npt.NDArray[np.int64]] = []
-        self._texts: dict[int, str] = {}
         self._n = 0
 
     def add(self, values: Array, there: npt.NDArray[np.bool_] | None, first: int) -> None:
         rows = np.arange(first, first + len(values), dtype=np.int64)
         if there is not None:
             values, rows = values[there], rows[there]
+        if not len(values):
+            return
         self._n += len(values)
         if self._n > MAX_UNIQUE:
             raise Undecided(f"whether more than {MAX_UNIQUE:,} values are unique cannot be told")
         if values.dtype.kind not in "biufM":
-            digests = b"".join(
-                hashlib.blake2b(_text(value).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-                for value in values.tolist()
-            )
-            values = np.frombuffer(digests, "S16")
+            values = _digests(values)
+        if self._pieces and self._pieces[0].dtype != values.dtype:
+            # Either all are of one type, or all are hashes.
+            self._pieces = [_digests(piece) for piece in self._pieces]
+            values = _digests(values)
         self._pieces.append(values)
         self._rows.append(rows)
 
@@ -305,8 +335,38 @@ class _Seen:
         later = rows[order[1:][same]]
         at = int(np.argmin(later))
         one, other = order[:-1][same][at], order[1:][same][at]
-        value = "the value" if values.dtype.kind == "S" else _shown(values[other])
+        value = "the value" if values.dtype == _DIGEST else _shown(values[other])
         return value, int(rows[one]), int(rows[other]), n
+
+
+_DIGEST = np.dtype("S16")  # texts are never kept as they are, so nothing else is of it
+_NANOSECONDS = {"D": 86_400 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+"""The units of moments of which one column may have several."""
+UNROUNDED = decimal.Context(prec=decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
+"""Takes decimals as they are."""
+
+
+def _digests(values: Array) -> Array:
+    """Hashes of values: of such that are one, of whatever types, the same."""
+    if values.dtype == _DIGEST:
+        return values
+    texts: Iterator[str]
+    if values.dtype.kind == "M":
+        unit, n = np.datetime_data(values.dtype)
+        length = n * _NANOSECONDS[unit]
+        texts = (str(one * length) for one in values.astype(np.int64).tolist())
+    else:
+        texts = map(_as_one_text, values.tolist())
+    made = (hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16) for text in texts)
+    return np.frombuffer(b"".join(one.digest() for one in made), _DIGEST)
+
+
+def _as_one_text(value: object) -> str:
+    """A value as a text that all have which are the same number, whole, decimal or floating-point."""
+    if isinstance(value, (int, float, decimal.Decimal)):
+        number = value if isinstance(value, decimal.Decimal) else decimal.Decimal(str(value + 0))
+        return str(number.normalize(UNROUNDED)) if number else "0"
+    return _text(value)
 
 
 def _missing(values: Array, missing: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_] | None:
@@ -355,8 +415,19 @@ def _comparable(limit: object, kind: str, dtype: np.dtype[Any]) -> Any:  # noqa:
         exact = int(moment.astype(np.int64)) * _FINER[unit]
         return np.array([max(-_LAST, min(exact, _LAST))]).view(dtype)[0]
     if kind == "D":
-        return decimal.Decimal(str(limit)) if isinstance(limit, (int, float)) else None
-    return limit if isinstance(limit, (int, float)) else None
+        return _as_decimal(limit) if isinstance(limit, (int, float)) else None
+    if not isinstance(limit, (int, float)):
+        return None
+    if kind == "f":
+        with np.errstate(over="ignore", under="ignore"):
+            rounded = dtype.type(limit)
+        if (limit and not rounded) or (np.isinf(rounded) and not math.isinf(limit)):
+            return np.float64(limit)  # beyond what values of this type can be: not rounded to one of them
+    return limit
+
+
+def _as_decimal(number: float) -> decimal.Decimal:
+    return decimal.Decimal(str(number + 0))  # True is 1
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 — of any array

@@ -22,7 +22,7 @@ from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.formats.scalars import check_scalar
 from upload_client.expectations.model import Column, Csv, Parquet
 from upload_client.expectations.packed import Budget
-from upload_client.expectations.values import TableJudge, limits_of, row_place
+from upload_client.expectations.values import UNROUNDED, TableJudge, limits_of, row_place
 
 __all__ = [
     "TextColumn",
@@ -581,7 +581,7 @@ def _feed_text(table: TableJudge, column: Column, texts: pa.Array) -> None:
         value = shown(texts[at].as_py())
         table.note(column.name, f"{value} in {row_place(table.n_rows + at)} is no {kind}")
     elif kind in ("decimal", "number") and column.judges_values:
-        table.feed(column.name, *_exactly(texts, values, always=column.unique))
+        table.feed(column.name, *_exactly(texts, values, column))
     else:
         table.feed(column.name, *as_numpy(values, exact=True))
 
@@ -595,22 +595,26 @@ def _kind(column: Column) -> str:
 
 
 def _exactly(
-    texts: pa.Array, numbers: pa.Array, *, always: bool
+    texts: pa.Array, numbers: pa.Array, column: Column
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
-    """Numbers; as decimals where their texts have more digits than floating-point numbers."""
-    long = pc.fill_null(pc.greater(pc.utf8_length(texts), _EXACT_DIGITS), fill_value=False)
-    if not always and not pc.any(long).as_py():
-        return as_numpy(numbers)
-    decimals: list[decimal.Decimal] = []
-    for text in texts.to_pylist():
-        number = decimal.Decimal(text or "0")
-        if not number.is_finite():
+    """Numbers; as decimals where it matters that their texts have more digits than floating-point numbers."""
+    if not column.unique:
+        long = pc.fill_null(pc.greater(pc.utf8_length(texts), _EXACT_DIGITS), fill_value=False)
+        if not pc.any(long).as_py():
             return as_numpy(numbers)
-        decimals.append(number.normalize(_UNROUNDED))
-    return np.array([*decimals, None], object)[:-1], as_numpy(numbers)[1]
-
-
-_UNROUNDED = decimal.Context(prec=decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
+        if column.pattern is None:
+            # A number that is rounded passes none that is not: only one that becomes a limit may lie beyond.
+            given = (*(limit for limit, *_ in limits_of(column)), *(column.values or ()))
+            rounded = [float(one) for one in given if isinstance(one, (int, float))]
+            if not np.isin(as_numpy(numbers)[0], rounded).any():
+                return as_numpy(numbers)
+    missing = np.isnan(as_numpy(numbers)[0])  # NaN, too, which no decimal can be compared with
+    nothing = decimal.Decimal(0)
+    decimals = [
+        nothing if gone else decimal.Decimal(text).normalize(UNROUNDED)
+        for text, gone in zip(texts.to_pylist(), missing.tolist(), strict=True)
+    ]
+    return np.array([*decimals, None], object)[:-1], missing
 
 
 def _read(texts: pa.Array, kind: str) -> pa.Array | None:

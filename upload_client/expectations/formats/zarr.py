@@ -13,7 +13,7 @@ import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from upload_client.core.digests import Digests
 from upload_client.core.text import for_log
@@ -28,7 +28,7 @@ from upload_client.expectations.packed import (
     inflater,
 )
 
-__all__ = ["MAX_CHUNK", "Chunk", "Codecs", "chunks_of", "open_chunk"]
+__all__ = ["MAX_CHUNK", "OTHER_SIZE", "Chunk", "Codecs", "chunks_of", "open_chunk"]
 
 MAX_CHUNK = 256 * 1024 * 1024
 """Bytes of the largest chunk that is unpacked; a shard may have many of them."""
@@ -41,7 +41,7 @@ _CODECS = {
     *("packbits", "astype", "crc32", "adler32", "fletcher32", "vlen-utf8", "vlen-bytes"),
 }
 """Those of numcodecs that are used. Not among them is what runs or builds objects, such as pickle."""
-_OTHER_SIZE = {"astype", "packbits", "fixedscaleoffset", "quantize", "bitround", "delta"}
+OTHER_SIZE = {"astype", "packbits", "fixedscaleoffset", "quantize", "bitround", "delta"}
 """Those after which a chunk may have other bytes than its elements take by the type of the array."""
 
 
@@ -159,7 +159,7 @@ def _unpack(data: Any, unpacker: _Unpacker) -> Any:  # noqa: ANN401 — bytes, o
         unpacker.budget.spend()
         if name in ("bytes", "transpose"):
             continue
-        if name in _OTHER_SIZE:
+        if name in OTHER_SIZE:
             due = None
         data = _undone(name, how, data, unpacker.budget)
         n_bytes = data.nbytes if hasattr(data, "nbytes") else len(data)
@@ -263,10 +263,12 @@ def _unpack_shard(
     try:
         inner = tuple(how["chunk_shape"])
         codecs = _codecs_of({"zarr_format": 3, "codecs": how["codecs"]})
-        index_codecs = [name for name, _ in _codecs_of({"zarr_format": 3, "codecs": how["index_codecs"]})]
+        of_index = _codecs_of({"zarr_format": 3, "codecs": how["index_codecs"]})
+        index_codecs = [name for name, _ in of_index]
+        order: Literal["big", "little"] = "big" if of_index[0][1].get("endian") == "big" else "little"
         grid = [outer // n for outer, n in zip(unpacker.shape, inner, strict=True)]
         at_start = how.get("index_location", "end") == "start"
-    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError):
         raise NotOpened("the metadata of its array cannot be understood") from None
     if not all(type(n) is int and n > 0 for n in inner):
         raise NotOpened("the metadata of its array cannot be understood")
@@ -287,9 +289,7 @@ def _unpack_shard(
     one = _Unpacker(inner, due, codecs, unpacker.budget)
     for number in range(n):
         unpacker.budget.spend()
-        offset, count = (
-            int.from_bytes(index[at : at + 8], "little") for at in (16 * number, 16 * number + 8)
-        )
+        offset, count = (int.from_bytes(index[at : at + 8], order) for at in (16 * number, 16 * number + 8))
         at = _place(number, grid)
         origin = tuple(one * length for one, length in zip(at, inner, strict=True))
         if offset == count == _NOWHERE:

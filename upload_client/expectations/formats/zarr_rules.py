@@ -21,7 +21,7 @@ import numpy.typing as npt
 from upload_client.expectations.findings import Findings, NotOpened, Undecided, shown
 from upload_client.expectations.formats.arrays import plain
 from upload_client.expectations.formats.scalars import check_scalar
-from upload_client.expectations.formats.zarr import Chunk, chunks_of, open_chunk
+from upload_client.expectations.formats.zarr import OTHER_SIZE, Chunk, chunks_of, open_chunk
 from upload_client.expectations.model import Entry, Zarr, ZarrArray
 from upload_client.expectations.packaging.zarr import Array, Part, array_of, is_named
 from upload_client.expectations.packed import Budget
@@ -31,6 +31,11 @@ __all__ = ["fill_problem", "judge_zarr", "type_of"]
 
 _PIECE = 1024 * 1024  # elements that are judged at once
 _UNITS = frozenset(("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "μs", "ns", "ps", "fs", "as"))
+_NUMBERS = {
+    *("bool", "float16", "float32", "float64", "complex64", "complex128"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+}
+"""Those that numpy has, too; extensions have more, such as ``int4``."""
 _NOT_A_TIME = -(2**63)
 
 
@@ -77,9 +82,7 @@ def type_of(content: Mapping[str, Any]) -> Type:
             if unit not in _UNITS or type(factor) is not int or not 0 < factor < 2**31:
                 raise ValueError("its unit of time is not known")
             return _made(f"<{'M' if 'date' in kind else 'm'}8[{factor}{unit.replace('μ', 'u')}]", content)
-    if isinstance(kind, str) and (
-        kind == "bool" or kind.rstrip("0123456789") in ("int", "uint", "float", "complex")
-    ):
+    if isinstance(kind, str) and kind in _NUMBERS:
         return _made(kind, content)
     return Type("any", None)
 
@@ -152,7 +155,7 @@ def _judge_metadata(rules: Zarr, part: Part, data: bytes, findings: Findings) ->
     if not isinstance(content, dict):
         raise ValueError("it is no JSON object")  # noqa: TRY004 — it is the file that is wrong
     rule = rules.array(part.array)
-    is_array = part.key == ".zarray" or content.get("node_type") == "array"
+    is_array = part.key == ".zarray" or (part.key == "zarr.json" and content.get("node_type") == "array")
     if is_array:
         _judge_array(rules, part.array, content, findings)
     elif rule is not None and part.key in (".zgroup", "zarr.json"):
@@ -271,7 +274,8 @@ class _Values:
                 self._next += 1
                 continue
             values = _elements(chunk, self._kind, self._content)
-            self._feed(values[tuple(slice(n) for n in inside)])
+            within: tuple[Any, ...] = (*(slice(n) for n in inside), ...)
+            self._feed(values[within])
             self._next += math.prod(inside)
         self._judge.close(findings)
 
@@ -322,6 +326,10 @@ def _elements(chunk: Chunk, kind: Type, content: Mapping[str, Any]) -> npt.NDArr
         if order not in ("C", "F"):
             raise NotOpened("the order of its elements is not known here")
         return values.reshape(chunk.shape, order=order)
+    names = [name for name, _ in chunk.codecs]
+    ends = [how.get("endian") for name, how in chunk.codecs if name == "bytes"]
+    if "big" in ends and any(name in OTHER_SIZE for name in names[: names.index("bytes")]):
+        raise NotOpened("filters below bytes in the order of the largest first are not undone here")
     orders: list[Any] = [how.get("order") for name, how in chunk.codecs if name == "transpose"]
     shape = chunk.shape
     for order in orders:
@@ -355,7 +363,7 @@ def _as_missing(rule: ZarrArray, kind: Type) -> Callable[[npt.NDArray[Any]], npt
 
 def _fits(number: float, dtype: np.dtype[Any]) -> bool:
     limits = np.iinfo(dtype)
-    return int(number) == number and limits.min <= number <= limits.max
+    return math.isfinite(number) and int(number) == number and limits.min <= number <= limits.max
 
 
 def _text(value: object) -> str:
