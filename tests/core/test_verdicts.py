@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from upload_client.core.codes import FileCode
 from upload_client.core.files import FileLedger
 from upload_client.core.record_encoding import encode
 from upload_client.core.records import Found, Keepalive, SegmentHeader, Verdict
@@ -86,6 +87,13 @@ def test_a_failure_without_words_gets_some():
     files = sent()
     give(files, verdict("failure"))
     assert files.message(0)
+
+
+def test_that_a_file_was_not_judged_is_said_once():
+    files = sent()
+    said = "it could not be judged: a library is missing"
+    ruling = give(files, verdict("error", message=said, found=None, code=FileCode.UNABLE), 0.0)
+    assert ruling.message == "not judged: a library is missing"
 
 
 def test_error_is_asked_again_after_5_30_and_120_seconds_and_then_not_judged():

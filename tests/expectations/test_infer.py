@@ -20,6 +20,7 @@ from upload_client.errors import UsageError
 from upload_client.expectations.content import judge as judge_content
 from upload_client.expectations.document import load
 from upload_client.expectations.expected import Expected
+from upload_client.expectations.findings import Undecided
 from upload_client.expectations.infer import PoorSample, infer
 from upload_client.expectations.model import Expectations
 
@@ -408,3 +409,16 @@ def test_a_program_that_has_much_in_memory_already_drafts_all_the_same(tmp_path)
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_sample_that_cannot_be_judged_here_is_not_told_to_be_mended(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+
+    def undecided(*_args, **_named):
+        raise Undecided("judging csv needs what is not installed here")
+
+    monkeypatch.setattr("upload_client.expectations.infer.judge", undecided)
+    with pytest.raises(PoorSample, match="not installed here") as told:
+        infer(tmp_path, [("a.csv", 8)])
+    assert "Mend" not in told.value.hint
+    assert "install what is missing" in told.value.hint

@@ -143,6 +143,8 @@ def test_who_waits_for_a_validator_that_lacks_something_is_told_whom_to_ask():
 def test_a_file_that_was_not_judged_is_called_so():
     (kind, text), *_ = problem_lines([problem(state="done")])
     assert (kind, text) == ("done", "1 file not judged: no")
+    (_, again), *_ = problem_lines([dataclasses.replace(problem(state="done"), reason="not judged: no")])
+    assert again == text
 
 
 # --- the command ---------------------------------------------------------------------------------

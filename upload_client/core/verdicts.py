@@ -117,7 +117,8 @@ def _unable(verdict: Verdict, ask: int, errors: int) -> Ruling:
     # One answer to each announcement: two validators may both have been unable.
     if verdict.ask != ask or errors > len(ASK_AGAIN_AFTER):
         return _SAME
-    message = f"not judged: {verdict.message}" if verdict.message else "not judged"
+    said = verdict.message.removeprefix("it could not be judged: ")  # once is enough
+    message = f"not judged: {said}" if said else "not judged"
     if verdict.code == FileCode.UNABLE:  # as it will be in two minutes
         return Ruling("unjudged", message, code=FileCode.UNABLE)
     if errors == len(ASK_AGAIN_AFTER):

@@ -76,6 +76,11 @@ None: nothing opens such a file.
 """
 
 
+_NOT_HERE = (
+    "Nothing is known to be wrong with these files: install what is missing, or leave them out of the sample."
+)
+
+
 class PoorSample(UsageError):  # noqa: N818 — as the errors of `upload_client.errors`
     """Files of the sample cannot be read, so nothing can be learned from them."""
 
@@ -151,7 +156,7 @@ def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], opener: O
         expected = Expected(load(text.encode(), "the draft"))
     except InvalidExpectations as error:
         raise PoorSample(f"no draft can be made of this sample: {error}") from None
-    problems = []
+    problems, at_fault = [], False
     there = {path for path, _ in sample if _ZARR in path}
     for path, size in sample:
         reason = expected.refusal(path, size)
@@ -166,14 +171,18 @@ def _try_out(text: str, root: Path, sample: Sequence[tuple[str, int]], opener: O
                     reason = str(judged) or None
             except NotOpened:
                 continue  # it may be sound
-            except (Undecided, OSError, MemoryError) as error:
+            except Undecided as error:  # through no fault of its own
+                problems.append(for_terminal(f"{path}: {error}"))
+            except (OSError, MemoryError) as error:
                 reason = str(error) or _TOO_MUCH
         if reason is not None:
+            at_fault = True
             problems.append(for_terminal(f"{path}: {reason}"))
     if problems:
         files = counted(len(problems), "file")
         lead = f"{files} of the sample would not pass by the draft"
-        raise PoorSample("\n  ".join([lead, *problems[:_MAX_NAMED]]))
+        hint = None if at_fault else _NOT_HERE
+        raise PoorSample("\n  ".join([lead, *problems[:_MAX_NAMED]]), hint=hint)
 
 
 def _part(root: Path, path: str, there: Container[str]) -> Part | None:

@@ -117,7 +117,7 @@ def lengths_of(rules: Values) -> Iterator[tuple[int, Callable[[Any, Any], Any], 
 
 @contextlib.contextmanager
 def _no_fault_of_theirs(where: str) -> Iterator[None]:
-    """What fails while values that have been read are looked at is no fault of the file's."""
+    """Have what fails while values that were read are looked at be undecided: it is no fault of the file."""
     try:
         yield
     except (Undecided, MemoryError):

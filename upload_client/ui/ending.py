@@ -195,7 +195,8 @@ def problem_lines(problems: Sequence[Problem]) -> Iterator[tuple[str, str]]:
     named = _shares([len(problem.relpaths) for problem in shown], NAMED)
     for problem, n in zip(shown, named, strict=True):
         what = "not judged" if problem.state == "done" else problem.state
-        yield problem.state, f"{figures.files(problem.n)} {what}: {problem.reason}"
+        reason = problem.reason.removeprefix("not judged: ")  # which `what` says already
+        yield problem.state, f"{figures.files(problem.n)} {what}: {reason}"
         for relpath in problem.relpaths[:n]:
             yield "name", relpath
         if rest := problem.n - n:

@@ -40,7 +40,7 @@ def open_flatgeobuf(file: BinaryIO, size: int, budget: Budget) -> None:
         while level > 1:
             level = -(-level // node)
             nodes += level
-        at += 40 * (nodes if features > 1 else 1)
+        at += 40 * (nodes if features > 1 else 2)  # a root there is always
     if at > size:
         raise ValueError(f"it is cut: its index ends {at - size:,} bytes behind its end")
     found = 0

@@ -68,6 +68,8 @@ def open_ply(file: BinaryIO, size: int, budget: Budget) -> None:
         if file.tell() > _MOST_HEADER:
             raise NotOpened(f"its header has more than {_MOST_HEADER:,} bytes")
         line = file.readline(_MOST_HEADER)
+        if b"\rformat " in line[:64]:
+            raise NotOpened("its lines end with carriage returns alone")
         if not line.endswith((b"\n", b"\r")):
             raise ValueError("it is cut in its header")
         words = line.decode("latin-1").split()

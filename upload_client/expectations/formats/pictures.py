@@ -270,7 +270,9 @@ _NEAR = 1024
 
 
 _NETPBM = re.compile(rb"P([1-6Ff])(?:\s|#[^\n]*\n)+")
-_NUMBER = re.compile(rb"(-?\d+(?:\.\d+)?)(?:\s|(?=#))(?:[^\S\n]*#[^\n]*\n)*")
+_NUMBER = re.compile(rb"([-+]?(?:\d{1,9}\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:\s|(?=#))")
+_BLANKS = re.compile(rb"(?:\s|#[^\n]*\n)*")
+_COMMENT = re.compile(rb"#[^\n]*\n")
 
 
 def open_netpbm(file: BinaryIO, size: int, budget: Budget) -> None:
@@ -281,16 +283,20 @@ def open_netpbm(file: BinaryIO, size: int, budget: Budget) -> None:
     if match is None:
         raise something_else(file, "Netpbm")
     kind = match[1].upper()
-    numbers: list[float] = []
-    at = match.end()
-    while len(numbers) < (2 if kind in b"14" else 3):
+    numbers: list[bytes] = []
+    at, due = match.end(), 2 if kind in b"14" else 3
+    while len(numbers) < due:
         number = _NUMBER.match(head, at)
         if number is None:
             raise ValueError("it is cut or damaged in its header")
-        numbers.append(float(number[1]))
+        numbers.append(number[1])
         at = number.end()
-        if len(numbers) < (2 if kind in b"14" else 3):
-            at += len(head[at:]) - len(head[at:].lstrip())
+        if len(numbers) < due:
+            at = _end(_BLANKS, head, at)
+        elif not head[at - 1 : at].isspace():  # a comment ends the last number, and not a blank: pixels begin
+            at = _end(_COMMENT, head, at)
+    if not all(one.isdigit() for one in numbers[:2]):
+        raise ValueError("it is cut or damaged in its header")
     width, height = int(numbers[0]), int(numbers[1])
     if kind in b"123":
         _count_numbers(
@@ -302,9 +308,14 @@ def open_netpbm(file: BinaryIO, size: int, budget: Budget) -> None:
     elif kind == b"F":
         n = 4 * width * height * (3 if head[1:2] == b"F" else 1)
     else:
-        n = width * height * (3 if kind == b"6" else 1) * (1 if numbers[2] < 256 else 2)
+        n = width * height * (3 if kind == b"6" else 1) * (1 if float(numbers[2]) < 256 else 2)
     if at + n > size:
         raise ValueError(f"it is cut: {at + n - size:,} bytes of its pixels are missing")
+
+
+def _end(pattern: re.Pattern[bytes], head: bytes, at: int) -> int:
+    match = pattern.match(head, at)
+    return at if match is None else match.end()
 
 
 def _count_numbers(file: BinaryIO, at: int, due: int, *, is_bits: bool, budget: Budget) -> None:
