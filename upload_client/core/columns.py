@@ -53,7 +53,7 @@ def put(column: MutableSequence[int], rows: Sequence[int], values: bytes | array
 class PathRows(Mapping[str, int]):
     """The row of each path: nothing beside the list of the paths, where these stand in their order.
 
-    In most lists they do. For any other a table is made, of some 75 bytes a path.
+    In most lists they do. For any other a table is made, of some 65 bytes a path.
 
     Args:
         paths: one for each row. They are kept, not copied.
