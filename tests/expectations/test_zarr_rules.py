@@ -252,6 +252,15 @@ def test_what_values_of_a_type_cannot_be_stands_for_none_of_them(tmp_path, gap):
     assert "is missing" in str(said(tmp_path, of_array(missing=[gap, 7], nulls=False)))
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "ns", "D"])
+@pytest.mark.parametrize("gap", ["1900-01-01", dt.date(1900, 1, 1), "1900-01-01T00:00:00"])
+def test_a_day_may_stand_for_a_missing_moment(tmp_path, unit, gap):
+    with warnings.catch_warnings(action="ignore"):
+        written(tmp_path, np.array(["2020-01-01", "1900-01-01"], f"M8[{unit}]"), "3", chunks=(2,))
+    assert said(tmp_path, of_array(missing=[gap], min=dt.date(2000, 1, 1))) == {}
+    assert "element [1] is missing" in str(said(tmp_path, of_array(missing=[gap], nulls=False)))
+
+
 @pytest.mark.parametrize(
     "codec",
     [{"name": "numcodecs.delta", "configuration": {"dtype": "<u4"}}],

@@ -27,6 +27,7 @@ __all__ = [
     "UNROUNDED",
     "TableJudge",
     "ValueJudge",
+    "are_among",
     "check_shape",
     "index_place",
     "is_of_type",
@@ -279,6 +280,12 @@ def _allowed(given: Sequence[object], kind: str, dtype: np.dtype[Any]) -> Any:  
         with np.errstate(over="ignore"):
             return np.array(numbers, np.float64).astype(dtype)
     return np.array(numbers)
+
+
+def are_among(moments: Array, given: Sequence[object]) -> npt.NDArray[np.bool_]:
+    """Whether moments are one of those that a document names, days or texts."""
+    compared = _as_compared(moments)
+    return np.isin(compared, _allowed(given, "M", compared.dtype))
 
 
 def _moment_of(value: object) -> dt.date | None:

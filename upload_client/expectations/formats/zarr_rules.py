@@ -25,7 +25,7 @@ from upload_client.expectations.formats.zarr import OTHER_SIZE, Chunk, chunks_of
 from upload_client.expectations.model import Entry, Zarr, ZarrArray
 from upload_client.expectations.packaging.zarr import Array, Part, array_of, is_named
 from upload_client.expectations.packed import Budget
-from upload_client.expectations.values import ValueJudge, check_shape, is_of_type
+from upload_client.expectations.values import ValueJudge, are_among, check_shape, is_of_type
 
 __all__ = ["fill_problem", "judge_zarr", "type_of"]
 
@@ -357,6 +357,8 @@ def _as_missing(rule: ZarrArray, kind: Type) -> Callable[[npt.NDArray[Any]], npt
                 if kind.dtype.kind not in "iu" or _fits(one, kind.dtype)
             ]
         return lambda values: np.isin(values, np.array(same, kind.dtype.newbyteorder("=")))  # type: ignore[union-attr]
+    if kind.dtype is not None and kind.dtype.kind == "M":
+        return lambda values: are_among(values, given)
     texts = {str(one) for one in given}
     return lambda values: np.fromiter((_text(one) in texts for one in values.tolist()), bool, len(values))
 
