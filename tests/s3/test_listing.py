@@ -31,6 +31,11 @@ SEAWEEDFS = (
     "<Contents><Key>a/b</Key><ETag>&#34;d41d8cd98f00b204e9800998ecf8427e&#34;</ETag><Size>7</Size>"
     "<StorageClass>STANDARD</StorageClass><LastModified>2026-01-02T03:04:05Z</LastModified></Contents>"
 )
+LOCALSTACK = (
+    '<Contents><Key>a/b</Key><ETag>"d41d8cd98f00b204e9800998ecf8427e"</ETag><Size>7</Size>'
+    "<LastModified>2026-01-02T03:04:05.000Z</LastModified><StorageClass>STANDARD</StorageClass>"
+    "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType></Contents>"
+)
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 
 
@@ -76,7 +81,7 @@ def ask():
     return ask
 
 
-@pytest.mark.parametrize("plain", [PLAIN, SEAWEEDFS], ids=["S3", "SeaweedFS"])
+@pytest.mark.parametrize("plain", [PLAIN, SEAWEEDFS, LOCALSTACK], ids=["S3", "SeaweedFS", "LocalStack"])
 def test_a_plain_page_is_read_without_botocore(ask, monkeypatch: pytest.MonkeyPatch, plain: str) -> None:
     taken = []
     take = listing._take

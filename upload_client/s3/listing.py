@@ -64,13 +64,13 @@ _ENTRY = re.compile(
     + _OTHER.format(6)
     + r"</Contents>\s*"
 ).split
-_OTHER_ENTRY = re.compile(  # as SeaweedFS writes it
+_OTHER_ENTRY = re.compile(  # as SeaweedFS and LocalStack write it
     r"<Contents>\s*<Key>([ -%'-;=?-~]+)</Key>\s*"
     rf"<ETag>{_QUOTE}([0-9A-Za-z-]+){_QUOTE}</ETag>\s*"
     r"<Size>([0-9]{1,18})</Size>\s*"
     r"(?:<StorageClass>[A-Z0-9_]*</StorageClass>\s*)?"
     r"<LastModified>([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{3})?)Z"
-    r"</LastModified>\s*</Contents>\s*"
+    r"</LastModified>\s*" + _OTHER.format(5) + r"</Contents>\s*"
 ).split
 
 
@@ -209,8 +209,8 @@ def _take(body: bytes) -> tuple[bytes, Columns] | None:
     if (by := 7) < len(found):
         keys, moments, etags, sizes = found[1::by], found[2::by], found[3::by], found[5::by]
     else:
-        found, by = _OTHER_ENTRY(text), 5
-        keys, etags, sizes, moments = (found[group::by] for group in range(1, by))
+        found, by = _OTHER_ENTRY(text), 6
+        keys, etags, sizes, moments = (found[group::by] for group in range(1, 5))
     if not keys or any(found[by:-1:by]):
         return None
     rest = found[0] + found[-1]
