@@ -49,8 +49,8 @@ settings.load_profile("untimed")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Three times the cores: much of what is tested here is waiting, for servers, leases and processes."""
-    return 3 * (os.cpu_count() or 1)
+    """Twice the cores: much of what is tested here is waiting, for servers, leases and processes."""
+    return 2 * (os.cpu_count() or 1)
 
 
 _DOOR = pytest.StashKey[checking_store.Door]()

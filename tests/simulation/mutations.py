@@ -100,7 +100,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a dead owner's late records count",
-        f"{_CORE}.records:LogChain.accept",
+        f"{_CORE}.segments:LogChain.accept",
         "superseded=True",
         "superseded=False",
     ),
@@ -250,7 +250,7 @@ MUTATIONS = (
     ),
     Mutation(
         "there is no last look before the receipt",
-        "upload_client.delivery.final_check:lost",
+        "upload_client.delivery.final_check:not_in_place",
         "if what < 2 and ledger",
         "if False and ledger",
     ),
