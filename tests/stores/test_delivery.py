@@ -143,6 +143,26 @@ def test_what_fails_in_the_trials_is_asked_again_for_as_long_as_there_is_patienc
     assert len(tries) == 2
 
 
+def test_a_run_that_is_stopped_while_it_waits_for_the_trials_lets_them_clear_up(
+    delivery, tmp_path, monkeypatch
+):
+    real, ended = startup._profile_of_store, []
+
+    def stopped_meanwhile(run, places, **about):
+        until(lambda: run.connected is not None, why="all else that comes before a file is sent is done")
+        client.stop()
+        until(lambda: run.ending, why="it is on the way to its outcome")
+        profile = real(run, places, **about)
+        ended.append(client.outcome)
+        return profile
+
+    monkeypatch.setattr(startup, "_profile_of_store", stopped_meanwhile)
+    with client_of(delivery, tmp_path) as client:
+        outcome = client.run()
+    assert outcome.exit_code == 130, outcome
+    assert ended == [None]  # they were over before the run was
+
+
 def test_who_accepts_it_delivers_and_the_receipt_confirms_nothing(delivery, tmp_path, monkeypatch):
     unpinned(monkeypatch)
     with client_of(delivery, tmp_path, accept_unverified_store=True) as client:

@@ -233,11 +233,12 @@ def settle_store(run: Run) -> None:
     copies = root.bucket is not None
 
     def tried() -> StoreProfile:
-        trials, run.trials = run.trials, None
+        trials = run.trials
         if trials is None:  # that one has failed
             return _profile_of_store(run, places, copies=copies)
-        while not trials.done():
+        while not trials.done():  # a run that is stopped meanwhile has yet to let them clear up
             run.waits.sleep(LOOK_EVERY / 20)
+        run.trials = None
         return trials.result()
 
     run.store = run.patience(tried)
