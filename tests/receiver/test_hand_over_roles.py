@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from importlib.resources import files
 
+import boto3
 import pytest
 import yaml
 from botocore.exceptions import ClientError
@@ -16,6 +17,7 @@ from functions.test_hand_over import Place
 from upload_client.core.layout import Layout
 from upload_client.errors import DeliveryError
 from upload_client.functions import handle
+from upload_client.functions.data_sync.apart import are_one_place
 from upload_client.s3.bucket import Bucket
 
 FILES = {"a.csv": b"one", "b/c.csv": b"two", "empty": b""}
@@ -26,6 +28,7 @@ SPARED = {
     ("HandOverRole", "CopyWhatIsLeft", "s3:PutObjectTagging"): "likewise",
     ("HandOverRole", "CopyWhatIsLeft", "s3:AbortMultipartUpload"): "likewise",
     ("HandOverRole", "CopyWhatIsLeft", "s3:ListMultipartUploadParts"): "likewise",
+    ("HandOverRole", "RemoveWhatWasPutToLook", "s3:DeleteObject"): "versions tell landing from the archive",
     ("CopyRole", "List", "s3:ListBucketMultipartUploads"): "no object is in parts",
     ("CopyRole", "Read", "s3:GetObjectTagging"): "no object has a tag",
     ("CopyRole", "Copy", "s3:PutObjectTagging"): "likewise",
@@ -94,6 +97,10 @@ class Roles:
         self.buckets = {kind: f"{kind}-{number}" for kind in ("control", "landing", "archive")}
         for bucket in self.buckets.values():
             s3.create_bucket(Bucket=bucket)
+        # Without versions an object is put there to look if a copy is of the second of its source.
+        s3.put_bucket_versioning(
+            Bucket=self.buckets["archive"], VersioningConfiguration={"Status": "Enabled"}
+        )
         layout = Layout("D", "Y", "staging", landing_prefix="{dataset}/{delivery_id}/")
         self.place = Place(
             Bucket(self.buckets["control"], prefix=layout.root, client=s3),
@@ -195,3 +202,16 @@ def test_without_an_action_it_is_told_what_was_refused_and_nothing_is_lost(aws, 
     assert roles.hand_over()["record"]["n_files"] == len(FILES)
     assert roles.place.archived() == FILES
     assert roles.place.landed() == {}
+
+
+def test_what_is_put_into_the_archive_to_look_is_removed_by_the_role_that_put_it(aws, monkeypatch):
+    roles = Roles(aws, monkeypatch, next(numbers))
+    roles.as_("HandOverRole")
+    landing, archive = (
+        Bucket(bucket.name, prefix=bucket.prefix, client=boto3.client("s3", endpoint_url=aws.url))
+        for bucket in (roles.place.landing, roles.place.archive)
+    )
+    warnings = []
+    assert not are_one_place(landing, archive, warnings.append)
+    assert warnings == []
+    assert roles.place.archived() == {}
