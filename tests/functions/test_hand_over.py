@@ -181,6 +181,27 @@ def test_an_archive_that_is_landing_by_another_name_is_refused(
     assert place.record() is None
 
 
+def test_so_is_one_whose_first_file_is_written_anew_while_it_is_looked_at(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upload_client.functions.hand_over.work.open_archive", lambda *_: place.landing)
+    looks = []
+    head = Bucket.head
+
+    def later_each_time(self: Bucket, key: str, **options):
+        found = head(self, key, **options)
+        if key == "a.csv" and found is not None and len(looks) < 3:
+            looks.append(key)
+            return replace(found, last_modified=1.0 if len(looks) == 1 else 2.0)
+        return found
+
+    monkeypatch.setattr(Bucket, "head", later_each_time)
+    with pytest.raises(UsageError, match="may be one place under two names"):
+        place.hand_over(remove=True)
+    assert len(looks) == 3
+    assert place.landed() == FILES
+
+
 FORGED = {
     "a file that nobody called valid": "no validator has called 'a.csv' valid",
     "an index of another run": "as the index, which is that of another run",

@@ -427,6 +427,20 @@ def test_all_there_is_is_not_removed(path: str, world: World, monkeypatch: pytes
     assert victim.exists()
 
 
+@pytest.mark.parametrize("path", ["", "mnt", "mnt/", "link/efs", "mnt/../mnt/efs"])
+def test_no_folder_is_removed_below_which_all_of_a_file_system_is_mounted(
+    path: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = world.write("mnt/efs/a", "1")
+    Path(world.folder, "link").symlink_to(world.path("mnt"))
+    monkeypatch.setenv("EFS_MOUNT_POINTS", json.dumps({"fs-0123456789abcdef0": world.path("link/efs")}))
+    with pytest.raises(UsageError, match="it is all there is"):
+        ask("RemoveDataPathsHandler", {"paths": [world.path(path)]})
+    assert victim.exists()
+    assert ask("RemoveDataPathsHandler", {"paths": [world.path("link")]})["paths_removed"]
+    assert victim.exists()
+
+
 def test_efs_is_found_by_its_mounts(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     whole, part = world.path("efs"), world.path("shared")
     mounts = {"fs-0123456789abcdef0": whole, "fs-0123456789abcdef0:/shared": part}

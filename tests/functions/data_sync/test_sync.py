@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from upload_client.core.data_sync import Facts
 from upload_client.errors import DeliveryError, UsageError
 from upload_client.functions.data_sync import local, plan, removal, to_local, to_s3
+from upload_client.functions.data_sync import run as sync_run
 from upload_client.functions.data_sync import sides as both_sides
 from upload_client.functions.data_sync import sync as module
 from upload_client.functions.data_sync.local import SyncFailed, hold_lock
@@ -238,6 +239,32 @@ def test_nothing_is_deleted_in_a_bucket_that_has_two_names(world: World, alias: 
     assert world.objects(world.bucket) == {f"src/{path}": text for path, text in content.items()}
 
 
+@pytest.mark.parametrize("options", [{"retain_source_data": False}, {"filter_config": {"exclude": "b"}}])
+@pytest.mark.parametrize("meanwhile", ["one comes", "one is replaced", "one goes"])
+def test_nor_where_something_changes_between_both_listings(
+    world: World, alias: str, options, meanwhile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = {"a": "1", "b": "2", "c": "3"}
+    for path, text in content.items():
+        world.put(f"src/{path}", text)
+    listed = module.there_at
+
+    def there(target, *, is_file):
+        found = listed(target, is_file=is_file)
+        if meanwhile == "one is replaced":
+            found["c"] = both_sides.packed([("c", Facts(1, time.time() + 5, "0" * 32))])["c"]
+        elif meanwhile == "one goes":
+            del found["c"]  # it comes after this listing, and before that of the source
+        else:
+            found |= both_sides.packed([("d", Facts(1, time.time(), "0" * 32))])
+        return found
+
+    monkeypatch.setattr(module, "there_at", there)
+    with pytest.raises(UsageError, match="may be one place under two names"):
+        world.sync(f"s3://{alias}/src/", world.uri("src/"), **options)
+    assert world.objects(world.bucket, "src/") == content
+
+
 @pytest.mark.parametrize("written", [1, 2])
 def test_the_same_key_in_two_buckets_is_two_places(world: World, written: int) -> None:
     for bucket in (world.bucket, world.other)[:written]:  # where both are there, a look tells them apart
@@ -247,7 +274,10 @@ def test_the_same_key_in_two_buckets_is_two_places(world: World, written: int) -
     assert (world.objects(world.bucket), world.objects(world.other)) == ({}, {"src/a": "1"})
 
 
-def test_what_another_sync_brings_meanwhile_is_not_removed(sides: Sides, monkeypatch) -> None:
+@pytest.mark.parametrize("ahead", [0, 600])
+def test_what_another_sync_brings_meanwhile_is_not_removed(sides: Sides, ahead: int, monkeypatch) -> None:
+    # The other clock is the store's, or that of whoever has the file system.
+    monkeypatch.setattr(sync_run, "time", SimpleNamespace(time=lambda: time.time() + ahead))
     sides.have({"a": "1"})
     sides.have_there({"extra": "x"})
     failpoint = module.failpoints.reach
@@ -894,10 +924,10 @@ def test_objects_are_deleted_on_their_etags_and_whoever_was_replaced_is_asked_ab
     missing = ("src/nothing", "1" * 32)
     gone = dict(remove_each([*objects, other], world.bucket, slowly))
     assert all(gone[each] for each in objects)
-    left = world.objects(world.bucket, "src/")
-    if left:  # a store that knows the condition
+    if world.objects(world.bucket, "src/"):  # else the store passes over the condition
         assert not gone[other]
-        assert asked == [other]
+        # LocalStack has no such condition: there, each is looked at and then deleted by its name.
+        assert asked == [other] or (len(asked) == 20 and other in asked)
     assert dict(remove_each([missing], world.bucket, slowly)) == {missing: True}
 
 

@@ -1,12 +1,12 @@
 """Everything below a path: counted, listed, found to be stale, removed."""
 
-# ruff: noqa: PTH112, PTH114, PTH108 - as in `upload_client.functions.data_sync.local`
+# ruff: noqa: PTH108, PTH112, PTH114, PTH118, PTH120 - as in `upload_client.functions.data_sync.local`
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
@@ -165,16 +165,16 @@ class RemoveDataPathsHandler(LambdaHandler[RemoveDataPathsRequest, RemoveDataPat
         """Remove them. All paths are looked at before the first one is removed.
 
         Raises:
-            UsageError: a path is a whole bucket, the root of the file system, or a whole file system of EFS.
+            UsageError: a path is a whole bucket, the root of the file system, or has a whole file system of
+                EFS at it or below it.
                 (It is a `ValueError`.)
             OSError: it cannot be removed.
         """
         places = [(path, place_of(path)) for path in request.paths]
-        wholes = {os.path.normpath(mount) for _, root, mount in efs_mounts(os.environ) if not root}
+        mounts = efs_mounts(os.environ)
         for path, place in places:
             if (isinstance(place, S3Place) and not place.key) or (
-                isinstance(place, LocalPlace)
-                and (os.path.dirname(place.path) == place.path or os.path.normpath(place.path) in wholes)  # noqa: PTH120
+                isinstance(place, LocalPlace) and _holds_all(place.path, mounts)
             ):
                 raise UsageError(
                     f"{path} is not removed: it is all there is", hint="Name what is in it, folder by folder."
@@ -196,6 +196,20 @@ class RemoveDataPathsHandler(LambdaHandler[RemoveDataPathsRequest, RemoveDataPat
                 n_bytes += size
                 removed.append(path)
         return RemoveDataPathsResponse(size_bytes_removed=n_bytes, paths_removed=removed)
+
+
+def _holds_all(path: str, mounts: Sequence[tuple[str, str, str]]) -> bool:
+    """Whether a path is the root, or a whole file system of EFS is mounted there, or somewhere below it.
+
+    Args:
+        path: absolute. A symlink at its end is removed itself, not what it leads to.
+        mounts: of EFS, as `efs_mounts` finds them.
+    """
+    folder, name = os.path.split(os.path.normpath(path))
+    path = os.path.join(os.path.realpath(folder), name)
+    return os.path.dirname(path) == path or any(
+        f"{os.path.realpath(mount)}/".startswith(f"{path}/") for _, root, mount in mounts if not root
+    )
 
 
 def _remove_objects(place: S3Place) -> int | None:

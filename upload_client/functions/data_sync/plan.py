@@ -36,6 +36,7 @@ from upload_client.functions.data_sync.sides import (
 )
 
 __all__ = [
+    "SKEW",
     "decided",
     "extra_of",
     "in_the_way",
@@ -44,6 +45,8 @@ __all__ = [
 ]
 
 _COMPARED: Final = 4096
+
+SKEW: Final = 15 * 60  # seconds between clocks; one that is further off has every request of S3 refused
 
 
 def decided(
@@ -138,7 +141,9 @@ def still_extra(run: SyncRun, source: Place, target: Place, extra: list[str], yo
         young: those that may have been written since this sync has begun.
     """
     if isinstance(target, LocalPlace):
-        young = {path for path in extra if _changed_since(local_path(target.path, path), run.began)}
+        # The clock may be that of another machine, which has the file system.
+        moment = run.began - SKEW
+        young = {path for path in extra if _changed_since(local_path(target.path, path), moment)}
     if not young:
         return extra
     sees = run.sees(source)
@@ -151,7 +156,7 @@ def still_extra(run: SyncRun, source: Place, target: Place, extra: list[str], yo
 def _changed_since(path: str, moment: float) -> bool:
     """Whether a file was written or renamed since then."""
     try:
-        return os.lstat(path).st_ctime >= moment - 1  # the clocks of file systems tick in steps
+        return os.lstat(path).st_ctime >= moment
     except OSError:
         return False
 

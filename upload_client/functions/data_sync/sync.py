@@ -36,7 +36,14 @@ from upload_client.functions.data_sync.paths import (
     Place,
     S3Place,
 )
-from upload_client.functions.data_sync.plan import decided, extra_of, in_the_way, refuse_names, still_extra
+from upload_client.functions.data_sync.plan import (
+    SKEW,
+    decided,
+    extra_of,
+    in_the_way,
+    refuse_names,
+    still_extra,
+)
 from upload_client.functions.data_sync.removal import remove_extra, remove_source
 from upload_client.functions.data_sync.run import Counts, Plan, SyncRun
 from upload_client.functions.data_sync.sides import (
@@ -62,9 +69,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
-
-
-_SKEW: Final = 15 * 60  # seconds; a clock that is further off has every request refused
 
 
 _NO_FACTS: Final = Facts(0, 0.0)  # of what nobody asks after, in place of some bytes a file
@@ -178,10 +182,11 @@ def _carry_out(
     size_only = request.size_only and not moves
     decisions = decided(run, source, target, there, files, size_only=size_only)
     wanted = isinstance(target, LocalPlace) or moves
-    apart = not (moves or request.delete) or not may_be_one(source, target)
+    deletes_where_one = (moves or request.delete) and may_be_one(source, target)
+    seem_one = False
     for item, send in decisions:
-        # Of one place, both listings would say the same of each file.
-        apart = apart or item.there is None or item.there != item.source
+        # Of one place, both listings say the same of each file, but for those that came or changed meanwhile.
+        seem_one = seem_one or (deletes_where_one and item.there == item.source)
         if isinstance(target, LocalPlace):
             plan.paths.append(item.path)
         if send:
@@ -197,11 +202,11 @@ def _carry_out(
             ValueError,
         )
         return
-    if not apart:
+    if seem_one:
         refuse_one_place(run, source, target)
     refuse_names(source, target, plan, is_file=is_file)
     extra = extra_of(there) if request.delete and not is_file else []
-    young = {path for path in extra if FACTS.unpack_from(there[path])[1] >= run.began - _SKEW}
+    young = {path for path in extra if FACTS.unpack_from(there[path])[1] >= run.began - SKEW}
     run.counts.kept = plan.n_kept
     if isinstance(target, LocalPlace) and extra:
         first = in_the_way(plan.send, extra)

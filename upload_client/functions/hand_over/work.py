@@ -440,10 +440,12 @@ def check_apart(landing: Bucket, archive: Bucket, files: Sequence[NamedFile]) ->
     from upload_client.functions.data_sync.apart import are_one_place  # noqa: PLC0415 - with what it stands on
 
     for path in [each.path for each in files[:1]]:
-        here, there = (
-            repeat_while_lost(partial(bucket.head, path, checksum=False)) for bucket in (landing, archive)
+        # Landing twice: it may be written anew, with the same content, while this looks.
+        before, there, after = (
+            repeat_while_lost(partial(bucket.head, path, checksum=False))
+            for bucket in (landing, archive, landing)
         )
-        if here is not None and here == there and are_one_place(landing, archive, _log.warning):
+        if there is not None and there in (before, after) and are_one_place(landing, archive, _log.warning):
             raise UsageError(
                 f"the archive {archive} and {landing} may be one place under two names; nothing was done",
                 hint="Name a place of its own, its bucket by its own name.",
