@@ -8,17 +8,21 @@ import json
 import socket
 import zlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from delivery.conftest import Delivery, content
 from delivery.test_python import client_of
+from faults.memory import VirtualClock
 from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_client import NothingToDoError
 from upload_client.cli.app import main
+from upload_client.control.log import LogWriter
 from upload_client.core.checksums import encode
 from upload_client.core.hand_over import HandOver
 from upload_client.core.receipt import Delivered, encode_receipt, hashed_name
@@ -27,7 +31,14 @@ from upload_client.index import scan
 from upload_client.receipts import store, verify
 from upload_client.receipts.store import put_receipt, sha256_of
 from upload_client.receipts.verify import _by_key
-from upload_client.s3.bucket import Bucket, NotFound, PreconditionFailed, StoreError
+from upload_client.s3.bucket import (
+    AnswerLost,
+    Bucket,
+    NotFound,
+    PreconditionFailed,
+    StoreError,
+    repeat_while_lost,
+)
 from upload_client.settings import load_settings
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "receipt.schema.json"
@@ -433,6 +444,46 @@ def test_no_answer_may_come_to_any_request_of_a_large_one(bucket: Bucket, large)
     assert bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", []) == []
 
 
+def test_a_store_may_put_its_parts_together_for_longer_than_anybody_waits_for_the_answer(
+    bucket: Bucket, large, monkeypatch
+) -> None:
+    """Asked again meanwhile, it knows of no such upload any more, and of no object yet."""
+    complete = bucket.client.complete_multipart_upload
+    asked = []
+
+    def slow(**request):
+        asked.append(request)
+        if len(asked) == 1:
+            raise ReadTimeoutError(endpoint_url="http://store")
+        if len(asked) == 4:
+            complete(**asked[0])
+        raise ClientError(
+            {"Error": {"Code": "NoSuchUpload", "Message": "-"}, "ResponseMetadata": {"HTTPStatusCode": 404}},
+            "CompleteMultipartUpload",
+        )
+
+    monkeypatch.setattr(bucket.client, "complete_multipart_upload", slow)
+    clock = VirtualClock()
+    sha256 = put_receipt(bucket, KEY, iter(large), partial(repeat_while_lost, clock=clock))
+    assert sha256 == hashlib.sha256(bucket.read(KEY)).hexdigest()
+    assert len(asked) == 4
+
+
+def test_an_upload_that_somebody_has_thrown_away_is_no_answer_that_counts(
+    bucket: Bucket, large, monkeypatch
+) -> None:
+    complete = bucket.client.complete_multipart_upload
+
+    def gone(**request):
+        bucket.client.abort_multipart_upload(**{k: request[k] for k in ("Bucket", "Key", "UploadId")})
+        return complete(**request)
+
+    monkeypatch.setattr(bucket.client, "complete_multipart_upload", gone)
+    with pytest.raises(AnswerLost, match=f"{KEY}, which was to be made of it, is not there yet"):
+        put_receipt(bucket, KEY, iter(large), lambda ask: ask())
+    assert list(bucket.list()) == []
+
+
 @pytest.mark.parametrize("n_lines", [9_004, 3])
 def test_one_that_is_there_is_not_replaced(bucket: Bucket, large, store, n_lines) -> None:
     if n_lines > 3 and store.name == "moto":
@@ -442,6 +493,24 @@ def test_one_that_is_there_is_not_replaced(bucket: Bucket, large, store, n_lines
         put_receipt(bucket, KEY, iter(large[:n_lines]))
     assert bucket.read(KEY) == b"another one"
     assert bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", []) == []
+
+
+def test_a_store_that_takes_long_to_append_is_no_lost_lock(
+    delivery: Delivery, data: Path, monkeypatch
+) -> None:
+    delivered(delivery, data)
+    sandbox = delivery.receiver.sandbox
+    key = f"{delivery.dataset}/{delivery.delivery_id}/{KEY}"
+    sandbox.client("s3").delete_object(Bucket=sandbox.control_bucket, Key=key)  # as if killed before it
+    flush, waited = LogWriter.flush, []
+
+    def late(writer: LogWriter, *, timeout: float = 30.0) -> bool:
+        waited.append(timeout)
+        return flush(writer, timeout=timeout if len(waited) > 1 else 0.0)
+
+    monkeypatch.setattr(LogWriter, "flush", late)
+    assert delivered(delivery, data).receipt == KEY.replace("1.json", "2.json")
+    assert len(waited) > 1
 
 
 def test_one_that_was_lost_is_fetched_by_a_later_run_and_by_a_command(

@@ -39,7 +39,7 @@ from upload_client.errors import (
 )
 from upload_client.events import Phase, Summary
 from upload_client.receipts.store import bring_receipt, deliveries, local_copy, put_receipt, runs
-from upload_client.s3.bucket import StoreError
+from upload_client.s3.bucket import AnswerLost, StoreError
 
 __all__ = ["abort_unfinished_uploads", "complete", "end", "fetch_receipt", "write_receipt"]
 
@@ -86,14 +86,8 @@ def abort_unfinished_uploads(connected: ConnectedRun) -> None:
 def write_receipt(connected: ConnectedRun) -> None:
     """Say, in the control bucket and in a file, that the delivery is finished."""
     assert connected.index is not None
-    writer, ledger, places, order = (
-        connected.writer,
-        connected.ledger,
-        connected.places,
-        connected.run.order,
-    )
-    if not writer.flush():
-        raise (writer.error or writer.trouble or LockLost("the lock was lost before the receipt was written"))
+    ledger, places, order = connected.ledger, connected.places, connected.run.order
+    _finish_log(connected)
     clients, validators = runs(connected.history)
     head = ReceiptHead(
         dataset=order.dataset,
@@ -128,6 +122,20 @@ def write_receipt(connected: ConnectedRun) -> None:
     connected.receipt, connected.receipt_file = key, copy.path
     if copy.error is not None:
         _tell_of_no_file(connected, key, copy.error)
+
+
+def _finish_log(connected: ConnectedRun) -> None:
+    """Have all in the log that the receipt's head says of it, however long the store takes for that."""
+    writer, lock = connected.writer, connected.lock
+
+    def flush() -> None:
+        if writer.flush():
+            return
+        if writer.error is None and not lock.may_write:
+            lock.refresh()  # not confirmed in time is not lost
+        raise writer.error or writer.trouble or AnswerLost("the store takes long to append to the log")
+
+    connected.run.patience_while(connected.check_ownership)(flush)
 
 
 def _delivered_by(run: Run) -> DeliveredBy:

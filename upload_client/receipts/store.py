@@ -300,8 +300,17 @@ def put_receipt(control: Bucket, key: str, lines: Iterable[bytes], ask: Ask = re
     def unless_there(write: Callable[[], object]) -> None:
         try:
             write()
-        except (PreconditionFailed, NotFound):  # perhaps for an attempt the answer to which was lost
-            if sha256_of(control, key) != digest.hexdigest():
+        except (PreconditionFailed, NotFound) as refused:  # an earlier attempt's answer may be lost
+            try:
+                there = sha256_of(control, key)
+            except NotFound:
+                if isinstance(refused, PreconditionFailed) or refused.s3_code == "NoSuchBucket":
+                    raise refused from None
+                # One may still be carried out: to put many parts together can take longer than a time-out.
+                raise AnswerLost(
+                    f"{refused}; and {control.prefix}{key}, which was to be made of it, is not there yet"
+                ) from refused
+            if there != digest.hexdigest():
                 raise
 
     if second is None:
