@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import examples
 from upload_client.cli.functions import main
+from upload_client.errors import NotComplete
 from upload_client.functions import handle
 from upload_client.functions.base.routing import find_function
 from upload_client.functions.errors import HandlerNotAllowed, InvalidRequest
@@ -157,7 +159,7 @@ def test_a_function_that_fails_is_told_in_one_sentence(typed):
         (MemoryError(), "not enough memory", "max_concurrency"),
         (
             OSError(errno.ENOSPC, "No space left", "/data/x"),
-            "OSError: /data/x: No space left",
+            "/data/x: No space left",
             "Make room there",
         ),
     ],
@@ -175,6 +177,55 @@ def test_a_function_that_lacks_something_of_this_machine_says_what_helps(
     assert told[0].startswith(f"error: the function failed: {said}")
     assert told[1].startswith("hint: ")
     assert hint in told[1]
+
+
+def noted(error: Exception, note: str) -> Exception:
+    error.add_note(note)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "hint", "error_code"),
+    [
+        (FileNotFoundError(errno.ENOENT, "None", "/data/x"), "/data/x: None", "Correct the path", "missing"),
+        (
+            noted(FileNotFoundError("s3://b/x/ is not there"), "Do."),
+            "s3://b/x/ is not there",
+            "Do.",
+            "missing",
+        ),
+        (noted(ValueError("too large"), "Make it less."), "too large", "Make it less.", "usage"),
+        (ValueError("too large"), "too large", "--debug", "usage"),
+        (ValueError(), "ValueError", "--debug", "usage"),
+        (KeyError("x"), "KeyError: 'x'", "--debug", "unexpected"),
+        (PermissionError(errno.EACCES, "No", "/x"), "/x: No", "Allow this user", "unreadable"),
+        (NotADirectoryError(errno.ENOTDIR, "No folder", "/x"), "/x: No folder", "take away", "not_a_file"),
+        (OSError(errno.ENOSPC, "Full", "/x"), "/x: Full", "Make room", "out_of_resources"),
+        (OSError(errno.EMFILE, "Many", "/x"), "/x: Many", "ulimit -n", "out_of_resources"),
+        (OSError(errno.EIO, "Broken", "/x"), "/x: Broken", "that disk", "read_error"),
+        (OSError("odd"), "odd", "--debug", "unexpected"),
+        (NotComplete("there is no receipt", hint="Wait."), "there is no receipt", "Wait.", "not_complete"),
+    ],
+)
+def test_what_has_failed_is_told_with_what_helps_and_logged_with_its_code(
+    typed, monkeypatch, context, capsys, error, said, hint, error_code
+):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr("examples.Counter.handle", fails)
+    code, _, err = typed("--handler", "examples.Counter", "-e", '{"words": ["a"]}')
+    assert code == 1
+    told = [line for line in err.splitlines() if not line.startswith("{")]
+    assert told[0].removeprefix("error: ").removeprefix("the function failed: ") == said
+    assert hint in told[1]
+    capsys.readouterr()
+    with pytest.raises(type(error)):
+        examples.Counter.get_handler()({"words": ["a"]}, context)
+    (line,) = (json.loads(line) for line in capsys.readouterr().out.splitlines() if "function failed" in line)
+    assert line["code"] == error_code
+    assert hint == "--debug" or hint in line["hint"]
+    assert said in line["exception"] or error.args == (error.errno, error.strerror)
 
 
 def test_with_debug_there_is_a_traceback(typed):

@@ -185,11 +185,9 @@ def _failure(error: BaseException) -> Failure:
     """Put a failure into words: 2 is the caller's, 1 the function's."""
     if isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
         return Failure.of(error)
-    from upload_client.core.text import for_log  # noqa: PLC0415 # not for --help
-    from upload_client.errors import DeliveryError, NotReachable  # noqa: PLC0415 # likewise
+    from upload_client.errors import DeliveryError, NotReachable  # noqa: PLC0415 # not for --help
     from upload_client.s3.bucket import StoreError, WayBlocked  # noqa: PLC0415 # likewise
-    from upload_client.support.own_limits import advice, lack  # noqa: PLC0415 # likewise
-    from upload_client.support.secrets import without_secrets  # noqa: PLC0415 # likewise
+    from upload_client.support.own_limits import lack  # noqa: PLC0415 # likewise
 
     told = Failure.of(error)
     if isinstance(error, DeliveryError):
@@ -203,12 +201,6 @@ def _failure(error: BaseException) -> Failure:
         return Failure(2 if usage else 1, told.sentence, hint)
     if (lacks := lack(error)) is not None:
         return Failure(1, f"the function failed: {lacks}", _LIMITS)
-    said = str(error)
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        said = f"{os.fsdecode(error.filename)}: {error.strerror}"
-    said = for_log(without_secrets(said), 1000)
-    return Failure(
-        1,
-        f"the function failed: {type(error).__name__}{f': {said}' if said else ''}",
-        advice(error) or "--debug shows where.",
-    )
+    from upload_client.functions.errors import hint_of, sentence_of  # noqa: PLC0415 # likewise
+
+    return Failure(1, f"the function failed: {sentence_of(error)}", hint_of(error) or "--debug shows where.")

@@ -4,20 +4,49 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+from typing import Final
 
 from pydantic import ValidationError
 
 from upload_client.core.text import for_log
 from upload_client.errors import DeliveryError, UsageError
+from upload_client.support.own_limits import advice, is_scarce
 from upload_client.support.secrets import without_secrets
 
-__all__ = ["HandlerNotAllowed", "InvalidRequest", "MissingExtra", "Unanswerable", "told"]
+__all__ = [
+    "HandlerNotAllowed",
+    "InvalidRequest",
+    "MissingExtra",
+    "Unanswerable",
+    "code_of",
+    "hint_of",
+    "sentence_of",
+    "told",
+]
 
 _MOST_TOLD = 5
 _OF_PYDANTIC = re.compile(
     r"(?:list|dict|tuple|set|function-[a-z]+|constrained-[a-z]+)\[.*\]|str|int|float|bool"
 )
+
+_CODES: Final = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "unreadable"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "out_of_resources"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST), "not_a_file"),
+    errno.EIO: "read_error",
+}
+_HINTS: Final = {
+    errno.ENOENT: "Correct the path, or make the folder that it names; then run it again.",
+    errno.EACCES: "Allow this user to read and write there, or name another place; then run it again.",
+    errno.EPERM: "Allow this user to read and write there, or name another place; then run it again.",
+    errno.ENOTDIR: "Name another place, or take away the file that is where a folder has to be.",
+    errno.EISDIR: "Name a file, or end the destination with '/', so that the file goes into the folder.",
+    errno.EEXIST: "Name another place, or take away what is there.",
+}
+"""The advice about an error of the system where functions are run; `own_limits.advice` has more."""
 
 
 class InvalidRequest(UsageError):
@@ -57,3 +86,39 @@ def told(error: ValidationError) -> str:
     if more := len(mistakes) - len(clauses):
         clauses.append(f"and {more} more")
     return for_log(without_secrets("; ".join(clauses)), 1000)
+
+
+def sentence_of(error: BaseException) -> str:
+    """The failure in one line: file and reason of an error of the system, else its text.
+
+    The class of an exception is named where its text alone says too little.
+    """
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        said = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    own = isinstance(error, DeliveryError | OSError) or type(error) is ValueError
+    if not said or not own:
+        said = type(error).__name__ + (f": {said}" if said else "")
+    return for_log(without_secrets(said), 1000)
+
+
+def code_of(error: BaseException) -> str:
+    """The code of what has failed, for programs; docs/codes.md has them."""
+    if isinstance(error, DeliveryError):
+        return error.code
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and is_scarce(error)):
+        return "out_of_resources"
+    if isinstance(error, OSError) and error.errno in _CODES:
+        return _CODES[error.errno]
+    return "usage" if type(error) is ValueError else "unexpected"
+
+
+def hint_of(error: BaseException) -> str | None:
+    """Advice about it, in one sentence: its own hint or notes (PEP 678), else by what it is."""
+    if isinstance(error, DeliveryError):
+        return error.hint
+    if notes := getattr(error, "__notes__", None):
+        return for_log(without_secrets(" ".join(map(str, notes))), 1000)
+    return advice(error) or (_HINTS.get(error.errno or 0) if isinstance(error, OSError) else None)

@@ -28,6 +28,7 @@ from upload_client.core.notifications import (
 from upload_client.core.text import for_log
 from upload_client.functions.base import LambdaHandler, aws
 from upload_client.functions.base.aws import ServiceError
+from upload_client.functions.errors import sentence_of
 from upload_client.functions.models import Model
 from upload_client.support.secrets import without_secrets
 
@@ -229,8 +230,7 @@ class NotificationRouter(LambdaHandler[NotificationRequest, NotificationResponse
             else:
                 response = self.sns.notify(content, target, f"{self.context.aws_request_id}-{n}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are told
-            known = isinstance(error, TargetError | ServiceError)
-            said = str(error) if known else f"{type(error).__name__}: {error}"
+            said = str(error) if isinstance(error, TargetError | ServiceError) else sentence_of(error)
             self.log.warning("a target was not told", extra={"error_type": type(error).__name__, "number": n})
             return NotifierResult(target=given, success=False, response=for_log(without_secrets(said), 500))
         return NotifierResult(target=given, success=True, response=response)

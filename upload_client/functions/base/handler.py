@@ -35,7 +35,7 @@ from upload_client.functions.base.context import LocalContext
 from upload_client.functions.base.payloads import json_of, read_event
 from upload_client.functions.base.telemetry import FunctionMetrics, function_logger, naming
 from upload_client.functions.base.typing_arguments import type_arguments
-from upload_client.functions.errors import InvalidRequest, Unanswerable, told
+from upload_client.functions.errors import InvalidRequest, Unanswerable, code_of, hint_of, told
 
 if TYPE_CHECKING:  # a tenth of a second, which only functions that read batches need
     from aws_lambda_powertools.utilities.batch.base import BasePartialBatchProcessor
@@ -391,7 +391,8 @@ class LambdaHandler(Generic[REQUEST, RESPONSE]):
                     if isinstance(handler.context, LocalContext)
                     else handler.logger.error
                 )
-                log("the function failed", exc_info=True, extra={"error_type": type(error).__name__})
+                about = {"error_type": type(error).__name__, "code": code_of(error), "hint": hint_of(error)}
+                log("the function failed", exc_info=True, extra=about)
                 raise
             finally:
                 if handler._metrics is not None:

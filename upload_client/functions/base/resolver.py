@@ -17,11 +17,11 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from upload_client.core.invocations import log_level, without_secret_fields
 from upload_client.core.text import for_log
-from upload_client.errors import DeliveryError
 from upload_client.functions.base.api import ApiLambdaHandler
 from upload_client.functions.base.context import LocalContext
 from upload_client.functions.base.handler import LambdaFunction
 from upload_client.functions.base.telemetry import FunctionMetrics, function_logger, naming
+from upload_client.functions.errors import code_of, sentence_of
 from upload_client.support.secrets import hidden, without_secrets
 
 __all__ = ["ApiResolverBuilder"]
@@ -72,11 +72,10 @@ class ApiResolverBuilder:
         Args:
             error: what was raised. Its text is told without secrets, in one line.
         """
-        self.logger.warning("a request failed", extra={"error_type": type(error).__name__})
+        about = {"error_type": type(error).__name__, "code": code_of(error)}
+        self.logger.warning("a request failed", extra=about)
         status = error.status_code if isinstance(error, ServiceError) else 400
-        said = error.msg if isinstance(error, ServiceError) else str(error)
-        if not isinstance(error, DeliveryError | ServiceError):
-            said = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        said = error.msg if isinstance(error, ServiceError) else sentence_of(error)
         trace = "".join(traceback.format_exception(error)) if self.debug else None
         return self._answer(status, str(said), trace)
 

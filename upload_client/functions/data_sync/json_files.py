@@ -69,7 +69,9 @@ def read_json(path: str) -> Any:  # noqa: ANN401 - any JSON
                 lambda: Bucket(place.bucket, client=place.client()).read(place.key, MAX_BYTES)
             )
         except NotFound as error:
-            raise FileNotFoundError(f"{path}: {error}") from None
+            missing = FileNotFoundError(f"{path}: {error}")
+            missing.add_note("See that bucket and key are the right ones.")
+            raise missing from None
     else:
         with Path(place.path).open("rb") as file:
             body = file.read(MAX_BYTES + 1)

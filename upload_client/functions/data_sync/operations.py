@@ -34,7 +34,7 @@ from upload_client.functions.data_sync.models import (
 )
 from upload_client.functions.data_sync.paths import S3Place, place_of
 from upload_client.functions.data_sync.sync import Counts, SelectedFiles, SyncFailed, listed, run_sync
-from upload_client.functions.errors import InvalidRequest, told
+from upload_client.functions.errors import InvalidRequest, code_of, sentence_of, told
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -168,9 +168,10 @@ class _Batch:
     def _note(self, request: DataSyncRequest, error: Exception) -> None:
         self.result.failed_requests_count += 1
         self.failed.append(request)
-        self._logger.error(
-            "not synced: %s", for_terminal(f"{request.source_path}: {type(error).__name__}: {error}")
-        )
+        said = sentence_of(error)
+        if request.source_path not in said:
+            said = f"{request.source_path}: {said}"
+        self._logger.error("not synced: %s", for_terminal(said), extra={"code": code_of(error)})
 
 
 def _groups(requests: Sequence[DataSyncRequest]) -> Iterator[list[DataSyncRequest]]:

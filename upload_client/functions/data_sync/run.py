@@ -125,10 +125,15 @@ class SyncRun:
         self.source = place_of(request.source_path, access=request.source_access)
         self.target = place_of(request.destination_path, access=request.destination_access)
 
-    def missing(self, text: str, kind: type[Exception]) -> None:
-        """Raise that there is nothing to sync, or warn, as the request has it."""
+    def missing(self, text: str, kind: type[Exception], hint: str) -> None:
+        """Raise that there is nothing to sync, or warn, as the request has it.
+
+        State machines know both kinds by their names, so that they are Python's own, and the hint is a note.
+        """
         if self.request.fail_if_missing:
-            raise kind(text)
+            error = kind(text)
+            error.add_note(hint)
+            raise error
         self.warn(for_terminal(text))
 
     @property

@@ -78,9 +78,11 @@ def find_source(run: SyncRun) -> tuple[Place, Place, bool] | None:
 
 
 def _source_missing(run: SyncRun, text: str) -> None:
+    hint = "Correct source_path, or say with fail_if_missing=false that nothing may be there."
     if run.moves:
         text += "; where a move may have been made before, say so with fail_if_missing=false"
-    run.missing(text, FileNotFoundError)
+        hint = "Correct source_path, unless it was moved before."
+    run.missing(text, FileNotFoundError, hint)
 
 
 def _goal(run: SyncRun, source: Place, *, is_file: bool) -> Place:

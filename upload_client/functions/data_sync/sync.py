@@ -200,6 +200,7 @@ def _carry_out(
             f"the filters keep none of the {plan.n_seen:,} files of {source.uri}: they are regular"
             f" expressions, matched with all of a path relative to {request.filter_root or source.uri}",
             ValueError,
+            "Correct include and exclude, or say with fail_if_missing=false that they may keep nothing.",
         )
         return
     if seem_one:
