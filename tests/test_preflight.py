@@ -25,7 +25,7 @@ from upload_client.core.lease import LockBody
 from upload_client.core.preflight import CHECKS, Finding
 from upload_client.index import Choice, sources
 from upload_client.index.taking import take
-from upload_client.preflight import content, control
+from upload_client.preflight import content, control, sequence
 from upload_client.sandbox import Sandbox
 from upload_client.settings import load_settings
 from upload_client.support.clock import Clock
@@ -97,7 +97,7 @@ Look = Callable[..., Found]
 def look(network, sandbox, data, tmp_path, session, monkeypatch) -> Look:
     """Check a new delivery: ``look(delivery_id="d2", threads=2)``."""
     # One session for all: a new one reads the descriptions of all services anew.
-    monkeypatch.setattr(preflight, "open_session", lambda *_, **__: session)
+    monkeypatch.setattr(sequence, "open_session", lambda *_, **__: session)
 
     def look(
         source: Path | str = data,
@@ -407,7 +407,7 @@ def test_a_clock_that_is_off_is_told_with_the_figure_that_an_answer_proves(
 
     listing = f"^/{sandbox.control_bucket}/?$"
     network.on(answered_late, method="GET", path=listing, query="list-type", times=None)
-    monkeypatch.setattr(preflight.preflight, "__kwdefaults__", {"tell": lambda _: None, "clock": here})
+    monkeypatch.setattr(sequence.preflight, "__kwdefaults__", {"tell": lambda _: None, "clock": here})
     clock = look()["clock"]
     assert (clock.status, clock.found) == (status, found)
 
@@ -525,7 +525,7 @@ def test_a_source_that_is_not_there_is_said_and_the_rest_looked_at(look, tmp_pat
 
 
 def test_a_disk_without_room_for_the_state_is_a_problem(look, monkeypatch):
-    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr(sequence.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
     assert look()["disk"].status == "problem"
 
 

@@ -147,6 +147,31 @@ print(sorted(heavy & set(sys.modules)))
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_small_file_is_looked_at_without_what_takes_longer_to_load_than_that(tmp_path):
+    """Pandas, which pyarrow loads where it makes an array of Python's values; and what reaches AWS."""
+    pytest.importorskip("pyarrow")
+    (tmp_path / "sample").mkdir()
+    (tmp_path / "sample" / "a.csv").write_text("id,flux,name\n1,0.5,a\n2,,b\n3,1.25,\n")
+    others = ["boto3", "pyarrow.parquet", "astropy.io", "asdf", "PIL", "upload_client.preflight.sequence"]
+    program = f"""
+import io, sys
+from upload_client.cli.app import main
+assert main(["expectations", "infer", "sample", "-o", "agreed.yaml"]) == 0
+assert main(["expectations", "check", "sample", "--expectations", "agreed.yaml"]) == 0
+from upload_client.expectations.content import judge
+from upload_client.expectations.document import load_file
+from pathlib import Path
+content = load_file(Path("agreed.yaml")).types[0].content
+data = Path("sample/a.csv").read_bytes()
+assert judge(content, io.BytesIO(data), len(data), max_unpacked=10**6).n == 0
+print(sorted({{"pandas", *{others[:1] + others[2:]}}} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr[-2000:]
+
+
 AGREED = """
 version: 1
 types:

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from upload_client.expectations.findings import Findings, Undecided
 from upload_client.expectations.infer import infer
 from upload_client.expectations.model import Column
-from upload_client.expectations.values import ValueJudge
+from upload_client.expectations.values import UNROUNDED, ValueJudge
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 fits = pytest.importorskip("astropy.io.fits")
+tables = pytest.importorskip("upload_client.expectations.formats.tables")
 
 THIS_CENTURY = {"min": dt.date(1900, 1, 1), "max": dt.date(2100, 1, 1)}
 
@@ -317,3 +318,100 @@ def test_a_draft_is_made_of_times_in_nanoseconds_and_of_far_days(tmp_path):
     draft = infer(tmp_path, [("a.parquet", (tmp_path / "a.parquet").stat().st_size)])
     assert "{name: t, type: time, nulls: false}" in draft
     assert "{name: d, type: date, nulls: false}" in draft
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=False).map(repr),
+    st.decimals(allow_nan=False, allow_infinity=False).map(str),
+    st.integers(-(10**30), 10**30).map(str),
+    st.tuples(
+        st.sampled_from(["", "-"]),
+        st.text("019", min_size=1, max_size=40),
+        st.text("019", max_size=90),
+        st.sampled_from(["", "e5", "E-7", "e+400", "e-400", "e0"]),
+    ).map(lambda parts: f"{parts[0]}{parts[1]}.{parts[2]}{parts[3]}".replace(".e", "e").replace(".E", "E")),
+)
+
+
+def _same_number(text: str) -> str:
+    number = Decimal(text)
+    return str(number.normalize(UNROUNDED)) if number else "0"
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=12), st.data())
+def test_texts_of_numbers_are_unique_where_the_numbers_are(texts, data):
+    """However they are spelled, in whatever piece, and whatever floating-point number they would become."""
+    again = data.draw(st.sampled_from(texts))
+    for spelled in (again, again + "0" if "." in again and "e" not in again.lower() else again):
+        texts = data.draw(st.permutations([*texts, spelled]))
+    for some in (texts, sorted({_same_number(text): text for text in texts}.values())):
+        judge = ValueJudge(Column(name="x", unique=True), "x", unique=True)
+        column, first = Column(name="x", type="number", unique=True), 0
+        for start in range(0, len(some), 5):
+            piece = pa.array(some[start : start + 5])
+            numbers = tables._read(piece, "number")
+            if numbers is None:  # of more digits than are read
+                return
+            keys = tables._keys_of_texts(piece, tables.as_numpy(numbers)[0])
+            judge.feed(*tables._exactly(piece, numbers, column), first, keys)
+            first += len(piece)
+        findings = Findings()
+        judge.close(findings)
+        n_twice = len(some) - len({_same_number(text) for text in some})
+        assert findings.n == bool(n_twice)
+        assert f"({n_twice:,} such values)" in str(findings) or n_twice < 2
+
+
+@pytest.mark.parametrize("width", [32, 64, 128, 256])
+def test_decimals_of_each_width_are_unique_where_they_are(judge, width):
+    arrow = {32: "decimal32", 64: "decimal64", 128: "decimal128", 256: "decimal256"}[width]
+    if not hasattr(pa, arrow):
+        pytest.skip("this pyarrow has none of this width")
+    kind = getattr(pa, arrow)({32: 9, 64: 18, 128: 38, 256: 76}[width], 2)
+    values = [Decimal(n).scaleb(-2) for n in (*range(300), 256 * 7, -1)]
+    for some, twice in ((values, ""), ([*values, None, None], ""), ([*values, values[17]], "row 18 already")):
+        for more in ({}, {"min": -5}):
+            data = parquet(pa.chunked_array([pa.array(some[:9], kind), pa.array(some[9:], kind)]))
+            found = judge(of_parquet({"unique": True, **more}), data)
+            assert (twice in found) if twice else (found == "")
+
+
+def test_what_cannot_be_made_values_here_is_no_fault_of_the_file(judge, monkeypatch):
+    def fails(*_, **__):
+        raise pa.ArrowInvalid("not in this version")
+
+    monkeypatch.setattr(tables, "_numbers", fails)
+    for content, data in (
+        (of_parquet({"min": 0}), parquet(pa.array([1, 2]))),
+        (of_csv({"min": 0}), b"x\n1\n2\n"),
+        (of_parquet({"nulls": False}), parquet(pa.array([[1], [2]]))),
+    ):
+        with pytest.raises(Undecided, match="cannot be judged here"):
+            judge(content, data)
+
+
+def test_values_come_to_numpy_as_arrow_itself_would_have_it():
+    """But for moments beyond what nanoseconds reach, and without pandas."""
+    made = {
+        "numbers": pa.array([1, None, 3], pa.int16()),
+        "floats": pa.array([1.5, None], pa.float32()),
+        "halves": pa.array(np.array([1.5, 2], "f2")),
+        "booleans": pa.array([True, None, False] * 9),
+        "texts": pa.array(["a", None, "ü"]),
+        "bytes": pa.array([b"a", None], pa.large_binary()),
+        "nothing": pa.nulls(3),
+        "spans": pa.array([1, None], pa.duration("ms")),
+        "words": pa.array(["a", "b", "a"]).dictionary_encode(),
+        "fixed": pa.array([b"ab", None], pa.binary(2)),
+        "none": pa.array([], pa.int64()),
+    }
+    for name, array in made.items():
+        for some in (array, array.slice(1)):
+            values, missing = tables.as_numpy(some)
+            plain = some.dictionary_decode() if name == "words" else some
+            there = np.array([one.is_valid for one in plain], bool)
+            theirs = plain.to_numpy(zero_copy_only=False)
+            assert (missing is None) == bool(there.all()), name
+            assert missing is None or (~missing == there).all(), name
+            assert values[there].tolist() == theirs[there].tolist(), name
+            assert len(values) == len(some), name

@@ -279,8 +279,13 @@ class Values(_Mapping):
     @property
     def judges_values(self) -> bool:
         """Whether single values have to be looked at."""
+        return not self.nulls or self.compares_values
+
+    @property
+    def compares_values(self) -> bool:
+        """Whether it matters what single values are, and not only whether they are there, or there twice."""
         rules = (self.min, self.max, self.above, self.below, self.min_length, self.max_length)
-        return not self.nulls or any(rule is not None for rule in (*rules, self.values, self.pattern))
+        return any(rule is not None for rule in (*rules, self.values, self.pattern))
 
 
 class Column(Values):

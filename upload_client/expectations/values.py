@@ -24,15 +24,18 @@ from upload_client.expectations.model import Column, Limit, Values, as_moment
 from upload_client.expectations.patterns import matcher
 
 __all__ = [
+    "DIGEST",
     "UNROUNDED",
     "TableJudge",
     "ValueJudge",
     "are_among",
     "check_shape",
+    "digests",
     "index_place",
     "is_of_type",
     "lengths_of",
     "limits_of",
+    "no_fault_of_theirs",
     "row_place",
 ]
 
@@ -117,7 +120,7 @@ def lengths_of(rules: Values) -> Iterator[tuple[int, Callable[[Any, Any], Any], 
 
 
 @contextlib.contextmanager
-def _no_fault_of_theirs(where: str) -> Iterator[None]:
+def no_fault_of_theirs(where: str) -> Iterator[None]:
     """Have what fails while values that were read are looked at be undecided: it is no fault of the file."""
     try:
         yield
@@ -164,21 +167,31 @@ class ValueJudge:
         self._allowed: dict[str, Any] = {}
         self._pattern = None if rules.pattern is None else matcher(rules.pattern)
 
-    def feed(self, values: Array, missing: npt.NDArray[np.bool_] | None, first: int) -> None:
+    def feed(
+        self,
+        values: Array,
+        missing: npt.NDArray[np.bool_] | None,
+        first: int,
+        keys: Array | None = None,
+    ) -> None:
         """Take a piece.
 
         Args:
             values: one-dimensional.
             missing: where values are missing beside NaN and NaT; None: nowhere.
             first: number of the first of them.
+            keys: bytes, as many for each value, by which it is told whether one is there twice: where to
+                compare the values themselves takes long. Then each piece has them, of one length.
 
         Raises:
             Undecided: a rule cannot be applied to them here, which is no fault of theirs.
         """
-        with _no_fault_of_theirs(self._where):
-            self._feed(values, missing, first)
+        with no_fault_of_theirs(self._where):
+            self._feed(values, missing, first, keys)
 
-    def _feed(self, values: Array, missing: npt.NDArray[np.bool_] | None, first: int) -> None:
+    def _feed(
+        self, values: Array, missing: npt.NDArray[np.bool_] | None, first: int, keys: Array | None
+    ) -> None:
         gone = _missing(values, missing)
         some_gone = gone is not None and bool(gone.any())
         rules = self._rules
@@ -218,7 +231,7 @@ class ValueJudge:
             what = f"does not match {shown(rules.pattern)}"
             self._note(what, wrong if there is None else wrong & there, values, first)
         if self._seen is not None:
-            self._seen.add(values, there, first)
+            self._seen.add(values if keys is None else keys, there, first, are_keys=keys is not None)
 
     def close(self, findings: Findings) -> None:
         """Tell what was wrong."""
@@ -227,7 +240,7 @@ class ValueJudge:
             gone = what.startswith("is missing")
             lead = "a value" if gone else hits.value
             findings.add(self._where, f"{lead} in {hits.place} {what}{n}")
-        with _no_fault_of_theirs(self._where):
+        with no_fault_of_theirs(self._where):
             twice = None if self._seen is None else self._seen.twice()
         if twice is not None:
             value, one, other, n_twice = twice
@@ -302,7 +315,7 @@ class _Seen:
     """All values so far: as numbers or moments while all of them are of one type, else by hashes of 128 bits.
 
     Pieces of one column may be of several types: whole numbers as small as they are, say. As numpy puts
-    these together, large ones became one.
+    these together, large ones became one. Or they come with keys, which are kept in their place.
     """
 
     def __init__(self) -> None:
@@ -310,7 +323,7 @@ class _Seen:
         self._rows: list[npt.NDArray[np.int64]] = []
         self._n = 0
 
-    def add(self, values: Array, there: npt.NDArray[np.bool_] | None, first: int) -> None:
+    def add(self, values: Array, there: npt.NDArray[np.bool_] | None, first: int, *, are_keys: bool) -> None:
         rows = np.arange(first, first + len(values), dtype=np.int64)
         if there is not None:
             values, rows = values[there], rows[there]
@@ -319,12 +332,12 @@ class _Seen:
         self._n += len(values)
         if self._n > MAX_UNIQUE:
             raise Undecided(f"whether more than {MAX_UNIQUE:,} values are unique cannot be told")
-        if values.dtype.kind not in "biufM":
-            values = _digests(values)
+        if values.dtype.kind not in "biufM" and not are_keys:
+            values = digests(values)
         if self._pieces and self._pieces[0].dtype != values.dtype:
             # Either all are of one type, or all are hashes.
-            self._pieces = [_digests(piece) for piece in self._pieces]
-            values = _digests(values)
+            self._pieces = [digests(piece) for piece in self._pieces]
+            values = digests(values)
         self._pieces.append(values)
         self._rows.append(rows)
 
@@ -333,7 +346,7 @@ class _Seen:
         if not self._n:
             return None
         values, rows = np.concatenate(self._pieces), np.concatenate(self._rows)
-        order = np.argsort(values, kind="stable")
+        order = _order(values)
         ordered = values[order]
         same = ordered[1:] == ordered[:-1]
         n = int(np.count_nonzero(same))
@@ -342,20 +355,31 @@ class _Seen:
         later = rows[order[1:][same]]
         at = int(np.argmin(later))
         one, other = order[:-1][same][at], order[1:][same][at]
-        value = "the value" if values.dtype == _DIGEST else _shown(values[other])
+        value = "the value" if values.dtype.kind == "S" else _shown(values[other])
         return value, int(rows[one]), int(rows[other]), n
 
 
-_DIGEST = np.dtype("S16")  # texts are never kept as they are, so nothing else is of it
+def _order(values: Array) -> npt.NDArray[np.intp]:
+    """The order in which the same values stand beside each other, the earlier first."""
+    width = values.dtype.itemsize
+    if values.dtype.kind != "S" or width % 8:
+        return np.argsort(values, kind="stable")
+    # Bytes as such take four times as long.
+    words = np.ascontiguousarray(values).view(np.uint64).reshape(-1, width // 8)
+    return np.lexsort(words.T)
+
+
+DIGEST = np.dtype("S16")
+"""The type of hashes of values, and of keys that stand for them; texts are never kept as they are."""
 _NANOSECONDS = {"D": 86_400 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """The units of moments of which one column may have several."""
 UNROUNDED = decimal.Context(prec=decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
 """Takes decimals as they are."""
 
 
-def _digests(values: Array) -> Array:
-    """Hashes of values: of such that are one, of whatever types, the same."""
-    if values.dtype == _DIGEST:
+def digests(values: Array) -> Array:
+    """Hashes of values, of 128 bits: of such that are one, of whatever types, the same."""
+    if values.dtype == DIGEST:
         return values
     texts: Iterator[str]
     if values.dtype.kind == "M":
@@ -365,7 +389,7 @@ def _digests(values: Array) -> Array:
     else:
         texts = map(_as_one_text, values.tolist())
     made = (hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16) for text in texts)
-    return np.frombuffer(b"".join(one.digest() for one in made), _DIGEST)
+    return np.frombuffer(b"".join(one.digest() for one in made), DIGEST)
 
 
 def _as_one_text(value: object) -> str:
@@ -519,9 +543,15 @@ class TableJudge:
             unique=column.unique,
         )
 
-    def feed(self, name: str, values: Array, missing: npt.NDArray[np.bool_] | None) -> None:
+    def feed(
+        self,
+        name: str,
+        values: Array,
+        missing: npt.NDArray[np.bool_] | None,
+        keys: Array | None = None,
+    ) -> None:
         """Take the next values of a watched column; `rows` follows once all of them are in."""
-        self._judges[name].feed(values, missing, self.n_rows * self._per_row[name])
+        self._judges[name].feed(values, missing, self.n_rows * self._per_row[name], keys)
 
     def note(self, name: str, what: str) -> None:
         """Something else is wrong with a column, which is then not watched any more."""

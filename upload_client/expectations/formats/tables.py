@@ -22,7 +22,15 @@ from upload_client.expectations.findings import Findings, Undecided, shown
 from upload_client.expectations.formats.scalars import check_scalar
 from upload_client.expectations.model import Column, Csv, Parquet
 from upload_client.expectations.packed import Budget
-from upload_client.expectations.values import UNROUNDED, TableJudge, limits_of, row_place
+from upload_client.expectations.values import (
+    DIGEST,
+    UNROUNDED,
+    TableJudge,
+    digests,
+    limits_of,
+    no_fault_of_theirs,
+    row_place,
+)
 
 __all__ = [
     "TextColumn",
@@ -160,7 +168,7 @@ def judge_parquet(content: Parquet, file: BinaryIO, size: int, findings: Finding
                 if not _is_flat(values.type):
                     _feed_nested(table, column, values)
                 elif table.watches(column.name):
-                    table.feed(column.name, *as_numpy(values, exact=True))
+                    _feed_flat(table, column, values)
             table.rows(batch.num_rows)
         table.close(parquet.metadata.num_rows)
 
@@ -200,6 +208,17 @@ _OF_ANY_COLUMN = frozenset(
 )
 
 
+def _feed_flat(table: TableJudge, column: Column, values: pa.Array) -> None:
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    keys = _keys_of_decimals(values) if column.unique and pa.types.is_decimal(values.type) else None
+    # As what they are they cost much more: where nothing is asked of them but that none is there twice,
+    # their keys tell that.
+    exact = keys is None or column.compares_values
+    with no_fault_of_theirs(f"column {column.name!r}"):
+        table.feed(column.name, *as_numpy(values, exact=exact), keys)
+
+
 def _feed_nested(table: TableJudge, column: Column, values: pa.Array) -> None:
     """Judge whether anything within lists, structs and maps is missing; no other rule applies to them."""
     rules = column.model_dump(exclude_defaults=True).keys() - _OF_ANY_COLUMN
@@ -207,7 +226,8 @@ def _feed_nested(table: TableJudge, column: Column, values: pa.Array) -> None:
         named = ", ".join(sorted(rules))
         raise Undecided(f"column {column.name!r}: of nested values only nulls can be judged, not {named}")
     if table.watches(column.name):
-        where = _nulls_within(values)
+        with no_fault_of_theirs(f"column {column.name!r}"):
+            where = _nulls_within(values)
         if where is not None:
             table.note(column.name, f"a value is missing in {row_place(table.n_rows + where)}")
 
@@ -221,7 +241,7 @@ def _nulls_within(values: pa.Array) -> int | None:
 def _holds_null(values: pa.Array) -> np.ndarray[Any, Any]:
     """Whether something is missing in each row. No value is made an object: not each can be one."""
     arrow = values.type
-    missing: np.ndarray[Any, Any] = values.is_null().to_numpy(zero_copy_only=False)
+    missing = _flags(values.is_null())
     if pa.types.is_map(arrow):
         pair = pa.struct([arrow.key_field, arrow.item_field])
         return _holds_null(values.cast(pa.list_(pair)))
@@ -232,7 +252,7 @@ def _holds_null(values: pa.Array) -> np.ndarray[Any, Any]:
         raise Undecided("whether values of a union are missing cannot be told")
     elif _is_list(arrow):
         inside = _holds_null(values.flatten())
-        lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+        lengths, _ = as_numpy(pc.list_value_length(values))
         missing = missing.copy()
         missing[np.repeat(np.arange(len(values)), lengths)[inside]] = True
     return missing
@@ -262,26 +282,58 @@ def as_numpy(
     """The values and where they are missing.
 
     Moments are of their own unit. Decimals are floating-point numbers; where they are to be exact, those of
-    more digits than such have are Python's.
+    more digits than such have are Python's. Arrow's own way to numpy, and whatever makes an array or a scalar
+    of Python's values, loads pandas, which takes longer than all else in a small file: it is left for what
+    is rare.
     """
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
-    arrow = array.type
-    if pa.types.is_date(arrow) or pa.types.is_timestamp(arrow):
+    arrow, kinds = array.type, pa.types
+    missing = _flags(array.is_null()) if array.null_count else None
+    if kinds.is_date(arrow) or kinds.is_timestamp(arrow):
         return _moments(array), missing
-    if pa.types.is_time(arrow):
+    if kinds.is_time(arrow):
         return _times(array), missing
-    if pa.types.is_decimal(arrow):
+    if kinds.is_decimal(arrow):
         if exact and arrow.precision > _EXACT_DIGITS:
             nothing = decimal.Decimal(0)
-            decimals = [nothing if one is None else one for one in array.to_pylist()]
-            return np.array([*decimals, None], object)[:-1], missing
+            return _objects(nothing if one is None else one for one in array.to_pylist()), missing
         array = array.cast(pa.float64())
-        arrow = array.type
-    if missing is not None and (pa.types.is_integer(arrow) or pa.types.is_boolean(arrow)):
-        array = pc.fill_null(array, pa.scalar(0, pa.int8()).cast(arrow))
-    return array.to_numpy(zero_copy_only=False), missing
+    elif kinds.is_boolean(arrow):
+        return _flags(array), missing
+    elif any(is_it(arrow) for is_it in _TEXTS):
+        return _objects(array.to_pylist()), missing
+    elif not (kinds.is_integer(arrow) or kinds.is_floating(arrow)):
+        return array.to_numpy(zero_copy_only=False), missing
+    values = _numbers(array)
+    if missing is not None:
+        values = np.where(missing, values.dtype.type("nan" if values.dtype.kind == "f" else 0), values)
+    return values, missing
+
+
+_TEXTS = (
+    *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
+    *(pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_null),
+)
+
+
+def _objects(values: Iterable[object]) -> np.ndarray[Any, Any]:
+    return np.array([*values, None], object)[:-1]  # else numpy looks into them
+
+
+def _numbers(array: pa.Array) -> np.ndarray[Any, Any]:
+    """Numbers as they stand in memory; where one is missing there may be any."""
+    data = array.buffers()[1]
+    dtype = np.dtype(array.type.to_pandas_dtype())
+    if data is None:
+        return np.zeros(len(array), dtype)
+    return np.frombuffer(data, dtype, array.offset + len(array))[array.offset :]
+
+
+def _flags(array: pa.Array) -> np.ndarray[Any, Any]:
+    """Booleans; what is missing is false."""
+    flags = _numbers(array.cast(pa.uint8())).astype(bool)
+    return flags & ~_flags(array.is_null()) if array.null_count else flags
 
 
 _EXACT_DIGITS = 15
@@ -294,16 +346,16 @@ def _moments(array: pa.Array) -> np.ndarray[Any, Any]:
         unit, array = "D", array.cast(pa.int32())
     else:
         unit = "ms" if pa.types.is_date64(array.type) else array.type.unit
-    numbers = array.cast(pa.int64())
-    nothing = np.iinfo(np.int64).min  # NaT
-    filled: np.ndarray[Any, Any] = pc.fill_null(numbers, nothing).to_numpy(zero_copy_only=False)
-    return filled.view(f"M8[{unit}]")
+    numbers = _numbers(array.cast(pa.int64()))
+    if array.null_count:
+        numbers = np.where(_flags(array.is_null()), np.iinfo(np.int64).min, numbers)  # NaT
+    return numbers.view(f"M8[{unit}]")
 
 
 def _times(array: pa.Array) -> np.ndarray[Any, Any]:
     """Times of a day, as texts: Python's have no nanoseconds."""
     numbers = array.cast(pa.time64("ns")).cast(pa.int64()).to_pylist()
-    return np.array([*map(_time_of, numbers), None], object)[:-1]
+    return _objects(map(_time_of, numbers))
 
 
 def _time_of(nanoseconds: int | None) -> str | None:
@@ -575,15 +627,17 @@ def _feed_text(table: TableJudge, column: Column, texts: pa.Array) -> None:
     kind = _kind(column)
     if kind not in _TARGETS and kind not in ("time", "duration"):
         raise Undecided(f"column {column.name!r}: whether a text is a {kind} cannot be judged")
-    values = _read(texts, kind)
-    if values is None:
-        at = _first_not(texts, kind)
-        value = shown(texts[at].as_py())
-        table.note(column.name, f"{value} in {row_place(table.n_rows + at)} is no {kind}")
-    elif kind in ("decimal", "number") and column.judges_values:
-        table.feed(column.name, *_exactly(texts, values, column))
-    else:
-        table.feed(column.name, *as_numpy(values, exact=True))
+    with no_fault_of_theirs(f"column {column.name!r}"):
+        values = _read(texts, kind)
+        if values is None:
+            at = _first_not(texts, kind)
+            value = shown(texts[at].as_py())
+            table.note(column.name, f"{value} in {row_place(table.n_rows + at)} is no {kind}")
+        elif kind in ("decimal", "number") and column.judges_values:
+            keys = _keys_of_texts(texts, as_numpy(values)[0]) if column.unique else None
+            table.feed(column.name, *_exactly(texts, values, column), keys)
+        else:
+            table.feed(column.name, *as_numpy(values, exact=True))
 
 
 def _kind(column: Column) -> str:
@@ -598,23 +652,69 @@ def _exactly(
     texts: pa.Array, numbers: pa.Array, column: Column
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
     """Numbers; as decimals where it matters that their texts have more digits than floating-point numbers."""
-    if not column.unique:
-        long = pc.fill_null(pc.greater(pc.utf8_length(texts), _EXACT_DIGITS), fill_value=False)
-        if not pc.any(long).as_py():
-            return as_numpy(numbers)
-        if column.pattern is None:
-            # A number that is rounded passes none that is not: only one that becomes a limit may lie beyond.
-            given = (*(limit for limit, *_ in limits_of(column)), *(column.values or ()))
-            rounded = [float(one) for one in given if isinstance(one, (int, float))]
-            if not np.isin(as_numpy(numbers)[0], rounded).any():
-                return as_numpy(numbers)
-    missing = np.isnan(as_numpy(numbers)[0])  # NaN, too, which no decimal can be compared with
+    values, missing = as_numpy(numbers)
+    lengths, _ = as_numpy(pc.utf8_length(texts))
+    if not (lengths > _EXACT_DIGITS).any():
+        return values, missing
+    if column.pattern is None:
+        # A number that is rounded passes none that is not: only one that becomes a limit may lie beyond.
+        given = (*(limit for limit, *_ in limits_of(column)), *(column.values or ()))
+        rounded = [float(one) for one in given if isinstance(one, (int, float))]
+        if not np.isin(values, rounded).any():
+            return values, missing
+    missing = np.isnan(values)  # NaN, too, which no decimal can be compared with
     nothing = decimal.Decimal(0)
-    decimals = [
-        nothing if gone else decimal.Decimal(text).normalize(UNROUNDED)
-        for text, gone in zip(texts.to_pylist(), missing.tolist(), strict=True)
-    ]
-    return np.array([*decimals, None], object)[:-1], missing
+    return (
+        _objects(
+            nothing if gone else decimal.Decimal(text).normalize(UNROUNDED)
+            for text, gone in zip(texts.to_pylist(), missing.tolist(), strict=True)
+        ),
+        missing,
+    )
+
+
+_CHUNK = 18
+"""Digits that a number of 64 bits has room for."""
+_MAX_DIGITS = 4 * _CHUNK
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no bit of a product is lost
+_NO_DIGITS = "+-0aAfFiInNtTyY"  # signs, zeros, and what NaN and Infinity are made of
+
+
+def _keys_of_texts(texts: pa.Array, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Sixteen bytes for each text, the same for all texts of one number, and for no two numbers.
+
+    They are the floating-point number, and its digits without zeros at either end: of two numbers with the
+    same digits one is ten times the other or more, so they are not rounded to the same one. Of up to 18
+    digits it is these, of more a hash.
+    """
+    digits = texts
+    if any(pc.match_substring(texts, letter).true_count for letter in "eE"):
+        digits = pc.replace_substring_regex(texts, pattern="[eE].*$", replacement="")
+    digits = pc.ascii_trim(pc.replace_substring(digits, pattern=".", replacement=""), characters=_NO_DIGITS)
+    lengths, _ = as_numpy(pc.utf8_length(digits))
+    # Beyond what such numbers can be, or too long to be looked at beside others.
+    slow = np.isinf(values) | ((values == 0) & (lengths > 0)) | (lengths > _MAX_DIGITS)
+    most = int(np.where(slow, 0, lengths).max(initial=1))
+    padded = pc.ascii_rpad(digits, width=-(-most // _CHUNK) * _CHUNK, padding="0")
+    hashed = np.zeros(len(texts), np.uint64)
+    for start in range(0, _MAX_DIGITS, _CHUNK):
+        hashed *= _FACTOR
+        if start < most:
+            chunk = pc.utf8_slice_codeunits(padded, start=start, stop=start + _CHUNK)
+            hashed += as_numpy(chunk.cast(pa.uint64()))[0]
+    keys = np.column_stack(((values + 0.0).view(np.uint64), hashed)).view(DIGEST).ravel()
+    for at in np.flatnonzero(slow).tolist():
+        keys[at : at + 1] = digests(_objects([decimal.Decimal(texts[at].as_py())]))
+    return keys
+
+
+def _keys_of_decimals(array: pa.Array) -> np.ndarray[Any, Any]:
+    """The decimals of one type as they stand in memory."""
+    width = array.type.bit_width // 8
+    data = array.buffers()[1]
+    if data is None:
+        return np.zeros(len(array), f"S{width}")
+    return np.frombuffer(data, f"S{width}", array.offset + len(array))[array.offset :]
 
 
 def _read(texts: pa.Array, kind: str) -> pa.Array | None:
@@ -635,9 +735,8 @@ def _read(texts: pa.Array, kind: str) -> pa.Array | None:
 
 
 def _all_match(texts: pa.Array, pattern: str) -> bool:
-    return bool(
-        pc.fill_null(pc.match_substring_regex(texts, pattern), fill_value=True).true_count == len(texts)
-    )
+    matches = pc.match_substring_regex(texts, pattern)
+    return bool(matches.true_count + matches.null_count == len(texts))
 
 
 def _mixed_moments(texts: pa.Array) -> pa.Array | None:
