@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import pickle
 import random
 import shutil
 import sqlite3
 import struct
+import tarfile
+import zipfile
 
 import pytest
 
@@ -300,3 +303,115 @@ def test_a_compound_file_need_not_lie_where_its_table_once_lay():
 
 def test_subtitles_and_surfaces_have_one_name():
     assert "begins as subtitles" in opened("a.stl", b"437STL25.01" + bytes(1013) + bytes(range(128)) * 2)
+
+
+APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        \0\2" + bytes(40)
+
+
+def _package(kind: str, members: dict[str, bytes]) -> bytes:
+    """A document as office programs write it: its kind stands first, not packed."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("mimetype", f"application/{kind}", zipfile.ZIP_STORED)
+        for name, data in members.items():
+            package.writestr(name, data)
+    return made.getvalue()
+
+
+def test_what_an_office_program_leaves_empty_in_a_document_is_no_damage():
+    """OpenOffice 3 and LibreOffice have this one in each document."""
+    members = {"content.xml": b"<a/>", "Configurations2/accelerator/current.xml": b""}
+    assert opened("a.odt", _package("vnd.oasis.opendocument.text", members)) == ""
+    cut = _package("vnd.oasis.opendocument.text", {"content.xml": b"<a>"})
+    assert "member 'content.xml' does not open as xml" in opened("a.odt", cut)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as made:  # no document: a table that is empty is told
+        made.writestr("a/current.xml", b"")
+    assert "does not open as xml" in opened("a.zip", archive.getvalue())
+
+
+def test_a_document_that_its_program_has_encrypted_is_not_opened_but_read_to_its_end():
+    manifest = b'<m:manifest xmlns:m="urn:m"><m:file-entry><m:encryption-data/></m:file-entry></m:manifest>'
+    of_text = {"content.xml": random.Random(1).randbytes(900), "META-INF/manifest.xml": manifest}
+    of_book = {"a.xhtml": b"<a/>", "META-INF/encryption.xml": b"<encryption/>", "a.png": b"\x12" * 99}
+    for name, members in (("a.odt", of_text), ("a.epub", of_book)):
+        data = _package("vnd.oasis.opendocument.text", members)
+        assert opened(name, data) == "not opened: what is in it is encrypted"
+        first = next(iter(members)).encode()
+        at = data.index(first) + len(first) + 1  # in what is packed
+        damaged = data[:at] + bytes((data[at] ^ 0x5A,)) + data[at + 1 :]
+        assert not opened(name, damaged).startswith("not opened")
+
+
+def test_what_macos_keeps_beside_a_file_in_an_archive_is_not_taken_for_that_file():
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("a.svg", b"<svg/>")
+        made.writestr("__MACOSX/._a.svg", APPLE_DOUBLE)
+    assert opened("a.zip", archive.getvalue()) == ""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as made:
+        for name, data in (("._a.npy", APPLE_DOUBLE), ("a.svg", b"<svg/>")):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            made.addfile(info, io.BytesIO(data))
+    assert opened("a.tar", tar.getvalue()) == ""
+    assert "AppleDouble" in opened("._a.npy", APPLE_DOUBLE)
+
+
+def test_the_last_part_of_an_archive_in_several_files_is_not_opened():
+    data = bytearray(MAKERS["data.zip"]())
+    at = data.rindex(b"PK\5\6")
+    data[at + 4] = 2
+    assert "one archive" in opened("a.zip", bytes(data))
+    assert opened("a.zip", bytes(data)).startswith("not opened")
+
+
+def test_dicom_without_its_head_is_not_opened():
+    """Older programs write the data set alone, in any of the syntaxes."""
+    pydicom = pytest.importorskip("pydicom")
+    data = MAKERS["plain.dcm"]()
+    of_file = pydicom.dcmread(io.BytesIO(data))
+    for implicit, little in ((True, True), (False, True), (False, False)):
+        made = io.BytesIO()
+        bare = pydicom.Dataset({one.tag: one for one in of_file if one.keyword != "PixelData"})
+        pydicom.dcmwrite(made, bare, implicit_vr=implicit, little_endian=little, enforce_file_format=False)
+        assert opened("a.dcm", made.getvalue()).startswith("not opened: it lacks the head"), (
+            implicit,
+            little,
+        )
+    assert "does not begin as a DICOM file does" in opened("a.dcm", bytes(400) + data[400:])
+
+
+def test_well_logs_in_utf_16_and_images_of_ana_are_not_called_damaged():
+    text = "~VERSION INFORMATION\n VERS. 2.0 : CWLS log ASCII Standard\n~A\n1 2\n"
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        assert "a text" in opened("a.las", text.encode(encoding)), encoding
+    for mark in (b"\x55\x55\xaa\xaa", b"\xaa\xaa\x55\x55"):
+        assert "ANA" in opened("a.fz", mark + bytes(range(200)))
+
+
+def test_fits_that_says_itself_that_it_conforms_to_nothing_is_not_opened():
+    data = MAKERS["image.fits"]()
+    assert opened("a.fits", data) == ""
+    other = data.replace(b"SIMPLE  =                    T", b"SIMPLE  =                    F", 1)
+    assert "does not conform" in opened("a.fits", other)
+
+
+def test_tags_behind_the_end_of_an_ogg_are_passed_over_and_pages_are_not():
+    data = MAKERS["tone.ogg"]()
+    for tags in (b"TAG" + bytes(125), b"APETAGEX" + bytes(24), bytes(512)):
+        assert opened("a.ogg", data + tags) == ""
+    assert opened("a.ogg", data + data) == ""  # one stream behind the other
+    assert "not whole" in opened("a.ogg", data + data[:-1])
+    at = data.rindex(b"OggS")
+    assert "not whole" in opened("a.ogg", data[:at] + b"TAG" + data[at:])
+
+
+def test_a_pickle_with_something_behind_it_is_not_called_cut():
+    for protocol in range(2, 6):
+        data = pickle.dumps({"a": list(range(500)), "b": "word", "c": b"bytes" * 99}, protocol)
+        assert opened("a.pkl", data + b"and a table\n") == "not opened: something else stands behind its end"
+        assert opened("a.pkl", data + data) == ""
+        cuts = [data[:n] for n in range(20, len(data), 97) if data[n - 1] != ord(".")]
+        assert [len(cut) for cut in cuts if "cut" not in opened("a.pkl", cut)] == []

@@ -333,7 +333,7 @@ class Member:
         file: its content, from its start to its end.
     """
 
-    def __init__(self, name: str, size: int, file: BinaryIO) -> None:
+    def __init__(self, name: str, size: int, file: io.BufferedReader[Any]) -> None:
         self.name, self.size, self.file = name, size, file
 
     def __str__(self) -> str:
@@ -372,6 +372,9 @@ def zip_members(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member]:
             file.seek(0)
             if not archive.infolist() and file.read(4) == _MEMBER:  # zeros at its end say so, too
                 raise ValueError("its directory names none of the files that are in it")
+            # An office document (OpenDocument) or a book (EPUB): https://www.w3.org/TR/epub-33/#sec-ocf
+            is_package = [info.filename for info in archive.infolist()[:1]] == ["mimetype"]
+            is_encrypted = is_package and _holds_encrypted(archive)
             for info in archive.infolist():
                 budget.spend()
                 if info.is_dir():
@@ -380,10 +383,14 @@ def zip_members(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member]:
                     raise NotOpened("it is encrypted")
                 with archive.open(info) as opened:
                     counted = io.BufferedReader(_Counted(opened.read, budget), _PIECE)
-                    member = Member(info.filename, info.file_size, cast("BinaryIO", counted))
-                    yield member
+                    member = Member(info.filename, info.file_size, counted)
+                    # What is empty in a package was left so by its program.
+                    if not is_encrypted and (info.file_size or not is_package):
+                        yield member
                     while counted.read(_PIECE):
                         pass
+            if is_encrypted:
+                raise NotOpened("what is in it is encrypted")
     except NotImplementedError as error:
         raise NotOpened(str(error)) from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
@@ -394,6 +401,20 @@ def zip_members(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member]:
         raise ValueError(str(error)) from None  # bz2's word for damage
 
 
+def _holds_encrypted(package: zipfile.ZipFile) -> bool:
+    """Whether files in a package are encrypted by their program, so that they are not what their names say.
+
+    https://docs.oasis-open.org/office/OpenDocument/v1.3/part2-packages, 4.8.1
+    """
+    names = package.namelist()
+    if "META-INF/encryption.xml" in names:
+        return True
+    if "META-INF/manifest.xml" not in names or package.getinfo("META-INF/manifest.xml").flag_bits & 1:
+        return False
+    with package.open("META-INF/manifest.xml") as manifest:
+        return b":encryption-data" in manifest.read(_MAX_PAX)
+
+
 def _check_zip_end(file: BinaryIO, size: int) -> None:
     """Look at the record that ends it (APPNOTE, 4.3.16): is it there, and is it the end."""
     start = max(0, size - 22 - 0xFFFF)
@@ -402,6 +423,9 @@ def _check_zip_end(file: BinaryIO, size: int) -> None:
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < 22:
         raise ValueError("it is cut: the directory at its end is missing" if size else "it is empty")
+    number = int.from_bytes(tail[at + 4 : at + 6], "little")
+    if number not in (0, 0xFFFF):
+        raise NotOpened("it is the last of several files that make one archive")
     directory = int.from_bytes(tail[at + 12 : at + 16], "little")
     comment = int.from_bytes(tail[at + 20 : at + 22], "little")
     behind = len(tail) - at - 22 - comment
@@ -460,7 +484,7 @@ def tar_members(stream: BinaryIO, budget: Budget) -> Iterator[Member]:
         content = _Content(stream, size, n)
         file = io.BufferedReader(_Counted(content.read, Budget(size + 1, budget.spend)), _PIECE)
         if kind in b"\x0007" and size and not sparse:  # of a sparse file no content stands there as it is
-            yield Member(name or _tar_name(header), size, cast("BinaryIO", file))
+            yield Member(name or _tar_name(header), size, file)
         while file.read(_PIECE):
             pass
         _exactly(stream, -size % 512, f"it is cut behind member {n:,}")

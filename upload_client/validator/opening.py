@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
-from upload_client.expectations.formats.namesakes import LOOKED_AT, namesake
+from upload_client.expectations.formats.namesakes import APPLE_DOUBLE, LOOKED_AT, namesake
 from upload_client.expectations.packaging import is_chunk
 from upload_client.expectations.packed import (
     KEPT,
@@ -351,6 +351,8 @@ def _open_member(member: Member, budget: Budget, depth: int) -> NotOpened | None
     kind = format_of(member.name)
     if kind is None or kind == CHUNK:
         return None
+    if member.name.rpartition("/")[2].startswith("._") and member.file.peek(8).startswith(APPLE_DOUBLE):
+        return None  # what macOS has put beside the file of that name
     package = missing_library(kind)
     if package is not None:
         return LibraryMissing(f"{package} is not installed")

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from astropy.io import fits
 
-from upload_client.expectations.findings import Findings, Undecided
+from upload_client.expectations.findings import Findings, NotOpened, Undecided
 from upload_client.expectations.formats.scalars import check_scalar
 from upload_client.expectations.model import Fits, Hdu
 from upload_client.expectations.packed import Budget
@@ -41,6 +41,7 @@ __all__ = [
 BLOCK = 2880
 """Bytes of a FITS block; padding to whole blocks is often left out at the very end of a file."""
 MAX_UNITS = 10_000
+_NO_STANDARD = re.compile(rb"SIMPLE  = +F")
 _PIECE = 8 * 1024 * 1024
 _MAX_WHOLE = 256 * 1024 * 1024
 _UNIT = b"XTENSION="
@@ -496,6 +497,10 @@ def _read(file: BinaryIO, at: int, n: int) -> bytes:
 
 def open_fits(file: BinaryIO, size: int, _budget: Budget) -> None:
     """Open a FITS file: the end of each HDU, sums where they are written, tiles of packed images."""
+    file.seek(0)
+    if _NO_STANDARD.match(file.read(80)):
+        raise NotOpened("it says itself that it does not conform to the standard (SIMPLE = F)")
+    file.seek(0)
     with open_units(file, size) as units:
         check_sums(units, file)
         check_packed(units, file)

@@ -8,6 +8,7 @@ pickled is never loaded.
 from __future__ import annotations
 
 import json
+import pickletools
 from typing import BinaryIO
 
 from upload_client.core.digests import Digests
@@ -225,8 +226,25 @@ def open_pickle(file: BinaryIO, size: int, budget: Budget) -> None:
     if head[:1] != b"\x80" or len(head) < 2 or not 2 <= head[1] <= 5:
         raise something_else(file, "a pickle of protocol 2 or later")
     file.seek(max(0, size - 1))
-    if file.read(1) != b".":
+    if file.read(1) == b".":
+        return
+    if size > _MAX_WALKED or not _has_end(file, budget):
         raise ValueError("it is cut: nothing ends it")
+    raise NotOpened("something else stands behind its end")
+
+
+_MAX_WALKED = 64 * 1024 * 1024
+
+
+def _has_end(file: BinaryIO, budget: Budget) -> bool:
+    """Whether a pickle ends before the file does. Its operations are named here, none is carried out."""
+    file.seek(0)
+    try:
+        for _ in pickletools.genops(file):
+            budget.spend()
+    except ValueError:
+        return False
+    return True
 
 
 def open_torch(file: BinaryIO, size: int, budget: Budget) -> None:

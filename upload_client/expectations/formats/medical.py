@@ -12,7 +12,7 @@ import io
 import math
 import struct
 import warnings
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
@@ -65,6 +65,10 @@ def open_dicom(file: BinaryIO, size: int, _budget: Budget) -> None:
         try:
             data = pydicom.dcmread(watched, defer_size=_LARGE)
         except InvalidDicomError:
+            if _is_bare(file, size):
+                raise NotOpened(
+                    "it lacks the head (PS3.10) that tells how it is written, as older programs leave it out"
+                ) from None
             raise ValueError("it does not begin as a DICOM file does") from None
         except EOFError:
             raise ValueError("it is cut") from None
@@ -86,6 +90,17 @@ def open_dicom(file: BinaryIO, size: int, _budget: Budget) -> None:
             if "PixelDataProviderURL" in data:
                 raise NotOpened("its pixels lie elsewhere")
             raise ValueError("it has no pixels, and says how many there are")
+
+
+def _is_bare(file: BinaryIO, size: int) -> bool:
+    """Whether a file begins as a data set of DICOM does, with an element of group 2 or 8."""
+    file.seek(0)
+    head = file.read(8)
+    orders: tuple[Literal["big", "little"], ...] = ("little", "big")
+    for order in orders:
+        if int.from_bytes(head[:2], order) in (2, 8):
+            return head[4:6].isupper() or int.from_bytes(head[4:8], order) < size
+    return False
 
 
 def _check_pixels(data: Any, element: Any, syntax: Any, size: int) -> None:  # noqa: ANN401 — pydicom's

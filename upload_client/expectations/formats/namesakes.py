@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from upload_client.expectations.findings import NotOpened
 
-__all__ = ["LOOKED_AT", "namesake", "something_else"]
+__all__ = ["APPLE_DOUBLE", "LOOKED_AT", "namesake", "something_else"]
 
 LOOKED_AT = 512
 """Bytes at a file's beginning by which it is told."""
@@ -20,12 +20,18 @@ _PAGE = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html[\s>]|error[\s>])", re.IGNORECASE
 )
 _CONTROLS = bytes({*range(32), 127} - set(b"\t\n\f\r\x1a"))
+APPLE_DOUBLE = b"\0\5\x16\7\0"
+_WIDE_TEXTS = (b"\xff\xfe", b"\xfe\xff", b"~\0", b"\0~")
+"""How texts in UTF-16 begin, and well logs in it that have no mark of that."""
 _TEXTS = ("arrow", "dicom", "las", "netcdf", "orc", "stata")
 """ETAS DCM, well logs, G-code, Csound, SEQUEST and Gamry: formats of texts by these names."""
 _MARKS = {
     "bam": ((0, b"pbj\0", "a model of Panda3D"),),
     "bcf": ((0, b"PK\3\4", "issues of buildings (BIM)"), (0, b"<?xml", "a file of Biber's")),
-    "fits": ((8, b".FIT", "an activity in Garmin's FIT"),),
+    "fits": (
+        (8, b".FIT", "an activity in Garmin's FIT"),
+        *((0, mark, "an image in ANA's format") for mark in (b"\x55\x55\xaa\xaa", b"\xaa\xaa\x55\x55")),
+    ),
     "hdf": ((0, b"<?xml", "NeXus in XML"),),
     "vcf": ((0, b"BEGIN:VCARD", "vCard"),),
     "flac": (
@@ -72,5 +78,9 @@ def namesake(kind: str, head: bytes) -> str:
     for at, mark, what in _MARKS.get(kind, ()):
         if head[at : at + len(mark)] == mark:
             return what
+    if head.startswith(APPLE_DOUBLE):
+        return "what macOS keeps beside a file (AppleDouble)"
+    if kind in _TEXTS and any(head.startswith(mark) for mark in _WIDE_TEXTS):
+        return "a text"
     is_text = len(head) >= _MIN_TEXT and len(head.translate(None, _CONTROLS)) == len(head)
     return "a text" if kind in _TEXTS and is_text else ""

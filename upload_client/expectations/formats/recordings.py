@@ -123,15 +123,19 @@ def open_ogg(file: BinaryIO, size: int, budget: Budget) -> None:
         raise something_else(file, "Ogg")
     at, flags = 0, 0
     page = b""
+    streams: set[bytes] = set()
     while at < size:
         budget.spend()
         file.seek(at)
         head = file.read(27)
         segments = file.read(head[26]) if len(head) == 27 else b""
         n = 27 + len(segments) + sum(segments)
+        if page and not streams and not head.startswith(b"OggS"):
+            break  # tags of other formats, which players pass over
         if head[:4] != b"OggS" or len(head) < 27 or len(segments) < head[26] or at + n > size:
             raise ValueError(f"it is cut or damaged: the page at byte {at:,} is not whole")
         flags = head[5]
+        (streams.discard if flags & _ENDS else streams.add)(head[14:18])
         page = head[:22] + bytes(4) + head[26:] + segments
         page += file.read(n - len(page))
         due = int.from_bytes(head[22:26], "little")
