@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +17,11 @@ ROOT = Path(upload_client.__file__).parent
 
 @pytest.mark.parametrize("room", sorted({path.relative_to(ROOT).parts[0] for path in ROOT.rglob("*.py")}))
 def test_no_docstring_begins_with_a_question(room):
-    paths = [ROOT / room] if (ROOT / room).is_file() else (ROOT / room).rglob("*.py")
     found = []
-    for path in paths:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, tree in modules().items():
+        if path.relative_to(ROOT).parts[0] != room:
+            continue
+        for node in ast.walk(tree):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 text = node.value.value
                 if isinstance(text, str) and text.split()[:1] in (["What"], ["Who"], ["That"], ["Of"]):
@@ -27,18 +29,29 @@ def test_no_docstring_begins_with_a_question(room):
     assert found == []
 
 
-MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
-CLASSES = {
-    node.name: node for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
-}
+@functools.cache
+def modules() -> dict[Path, ast.Module]:
+    """All modules of the program, read when a test first asks and not by each process that collects."""
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
+
+
+@functools.cache
+def classes() -> dict[str, ast.ClassDef]:
+    """All its classes by name."""
+    return {
+        node.name: node
+        for tree in modules().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
 
 
 def bases(node: ast.ClassDef) -> Iterator[ast.ClassDef]:
     """A class of the program, and those of its own that it is made of."""
     yield node
     for base in node.bases:
-        if isinstance(base, ast.Name) and base.id != node.name and base.id in CLASSES:
-            yield from bases(CLASSES[base.id])
+        if isinstance(base, ast.Name) and base.id != node.name and base.id in classes():
+            yield from bases(classes()[base.id])
 
 
 def names_in(node: ast.AST, section: str) -> list[str]:
@@ -83,7 +96,7 @@ def arguments(node: ast.ClassDef) -> set[str] | None:
 
 def test_a_docstring_tells_of_no_argument_and_no_attribute_that_is_not_there():
     wrong = []
-    for path, tree in MODULES.items():
+    for path, tree in modules().items():
         methods = {
             id(one): "staticmethod" not in map(ast.unparse, one.decorator_list)
             for node in ast.walk(tree)

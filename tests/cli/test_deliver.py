@@ -34,7 +34,7 @@ class StandIn:
     left_out = LeftOut()
     warnings: tuple[str, ...] = ()
     places = None
-    _run = SimpleNamespace(settings=SimpleNamespace(standstill=3600.0), lock=None)
+    _run = SimpleNamespace(settings=SimpleNamespace(standstill=3600.0), lock=None, places=None)
 
     def __init__(self, **arguments):
         self.given = SimpleNamespace(**arguments)

@@ -171,7 +171,9 @@ def portal(status: int) -> net.Fault:
     return fault
 
 
-@pytest.mark.parametrize(("stage", "status"), zip(STAGES, [200, 302, 403, 404, 200, 404, 200], strict=True))
+@pytest.mark.parametrize(
+    ("stage", "status"), list(zip(STAGES, [200, 302, 403, 404, 200, 404, 200], strict=True))
+)
 def test_a_portal_that_answers_in_place_of_a_service_is_told_as_what_it_is(deliver, network, stage, status):
     network.on(portal(status), **STAGES[stage], times=None)
     said = deliver("--patience", "0")

@@ -101,7 +101,7 @@ def test_a_person_at_a_terminal_is_asked(
     while b"[y/N]" not in seen:
         seen += os.read(ours, 1000)
     os.write(ours, f"{answer}\n".encode())
-    assert child.wait(30) == code, seen
+    assert child.wait(120) == code, seen
     os.close(ours)
     assert lock_of(sandbox)["state"] == state
 

@@ -56,8 +56,7 @@ class Store:
         with contextlib.suppress(OSError), self.context.wrap_socket(sock, server_side=True) as front:
             while front.recv(65536):
                 if self.silent:
-                    time.sleep(5)
-                    return
+                    continue  # until whoever asks has gone
                 self.visitors.append(front.getpeercert() or {})
                 front.sendall(FINE)
 
@@ -242,7 +241,7 @@ def test_a_silent_store_is_given_up_after_the_same_time(put, authority, home, mo
     answer = put(client_with(read_timeout=0.3))
     assert answer.lost
     assert "silent" in answer.message
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30  # and not after the minute that is botocore's own
 
 
 def test_time_outs_are_those_of_the_client(home):

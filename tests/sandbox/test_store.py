@@ -148,8 +148,11 @@ def test_of_many_who_create_one_key_at_once_one_succeeds(s3, place):
         assert sum(threads.map(create, range(16))) == 1
 
 
-def side_by_side(*requests: tuple[str, str, str]) -> int:
-    """How many of these requests (method, path, query) a store lets moto do at the same time, at most."""
+def side_by_side(*requests: tuple[str, str, str], waits: float) -> int:
+    """How many of these requests (method, path, query) a store lets moto do at the same time, at most.
+
+    Each waits so many seconds for all the others to come in.
+    """
     inside, most = 0, 0
     counting = threading.Lock()
     all_there = threading.Barrier(len(requests))
@@ -161,7 +164,7 @@ def side_by_side(*requests: tuple[str, str, str]) -> int:
             most = max(most, inside)
         # Where they may all come in, nobody goes before all are there.
         with contextlib.suppress(threading.BrokenBarrierError):
-            all_there.wait(timeout=0.2)
+            all_there.wait(timeout=waits)
         with counting:
             inside -= 1
         return []
@@ -178,13 +181,13 @@ def side_by_side(*requests: tuple[str, str, str]) -> int:
 
 
 def test_requests_run_one_at_a_time_because_moto_looks_first_and_writes_later():
-    assert side_by_side(*[("PUT", "/bucket-x/key", "")] * 3) == 1
-    assert side_by_side(("GET", "/bucket-x/key", ""), ("PUT", "/bucket-x/key", "")) == 1
+    assert side_by_side(*[("PUT", "/bucket-x/key", "")] * 3, waits=0.2) == 1
+    assert side_by_side(("GET", "/bucket-x/key", ""), ("PUT", "/bucket-x/key", ""), waits=0.2) == 1
 
 
 def test_parts_of_uploads_run_side_by_side():
     parts = [("PUT", "/bucket-x/key", f"uploadId=a&partNumber={n}") for n in (1, 2, 3)]
-    assert side_by_side(*parts) == 3
+    assert side_by_side(*parts, waits=60.0) == 3
 
 
 def test_a_listing_taken_while_objects_are_written_has_their_etags(s3, sandbox):
