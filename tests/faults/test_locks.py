@@ -129,7 +129,7 @@ def test_who_was_unlocked_while_it_worked_finds_out_within_seconds_and_writes_no
     delivery: Delivery, data: Path
 ) -> None:
     clock = Movable()
-    old = connected(delivery, data, clock=clock, more=PATIENT | {"validator_silence": 3600.0})
+    old = connected(delivery, data, clock=clock, more=PATIENT)
     old.transfer_next_file()
     while not any(file.state in ("done", "valid") for file in old.files):
         old.update()
