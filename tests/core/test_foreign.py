@@ -92,4 +92,11 @@ def test_a_foreign_text_becomes_one_short_line(text, secrets):
 @example("a & b < c > \"d\" 'e' &amp; &lt;")
 def test_a_text_that_was_put_into_xml_comes_out_as_it_was(text):
     assert xml_text(escape(text, {'"': "&quot;", "'": "&apos;"})) == text
-    assert xml_text(escape(text, {'"': "&#34;"})) == text
+    assert xml_text(escape(text, {'"': "&#34;", "'": "&#39;"})) == text
+    assert xml_text("".join(f"&#x{ord(character):X};" for character in text)) == text
+
+
+def test_what_is_no_reference_stays_as_it_is():
+    for text in ("&#1114112;", "&#x110000;", "&nbsp;", "&#;", "a & b", "&amp"):
+        assert xml_text(text) == text
+    assert xml_text("&amp;lt;") == "&lt;"

@@ -10,6 +10,7 @@ import re
 import sqlite3
 import struct
 import sys
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -63,6 +64,13 @@ def test_what_its_library_has_made_opens(name):
 def test_what_is_cut_does_not_open(name):
     data = MAKERS[name]()
     assert [len(cut) for cut in cuts(data, 5) if not opened(name, cut)] == []
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_is_wrong_with_the_beginning_of_a_file_is_said_in_words(name):
+    data = MAKERS[name]()
+    said = [opened(name, data[:n]) for n in (8, 20, 60, 126, 300, 1000) if n < len(data)]
+    assert [one for one in said if re.search(r"Error: |Exception: |: -\d", one)] == []
 
 
 @pytest.mark.parametrize("name", sorted(WITH_CHECKSUMS))
@@ -581,6 +589,15 @@ def test_restarts_progression_and_a_thumbnail_with_an_end_of_its_own_are_no_end_
         data = file.getvalue()
         assert (how, opened("a.jpg", data)) == (how, "")
         assert [n for n in (1, 2, 9, len(data) // 2) if not opened("a.jpg", data[:-n])] == []
+
+
+def test_numbers_that_have_no_end_are_not_held():
+    data = b"P2\n30000 30000 9\n" + b"1" * (16 << 20)
+    tracemalloc.start()
+    assert "it has 0 numbers of 900,000,000" in opened("picture.pgm", data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])

@@ -626,6 +626,26 @@ def test_a_header_is_held_against_the_file_with_its_values(tmp_path, header):
         assert wrong(tmp_path) == {}
 
 
+def test_a_description_in_a_header_of_envi_may_have_any_line_in_it(tmp_path):
+    header = (PAIRS / "scene.hdr").read_text().partition("\n")[2]
+    (tmp_path / "scene.hdr").write_text("ENVI\ndescription = {\n  cut from\n  lines = 999999\n}\n" + header)
+    shutil.copy(PAIRS / "scene.dat", tmp_path / "scene.dat")
+    assert wrong(tmp_path) == {}
+    (tmp_path / "scene.dat").write_bytes((PAIRS / "scene.dat").read_bytes()[:-1])
+    assert set(wrong(tmp_path)) == {"scene.hdr"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_a_header_names_its_file_in_utf_8_or_as_windows_writes_it(tmp_path, encoding):
+    header = (PAIRS / "signal.vhdr").read_text("utf-8-sig").replace("signal.eeg", "müller.eeg")
+    (tmp_path / "signal.vhdr").write_bytes(header.encode(encoding))
+    shutil.copy(PAIRS / "signal.vmrk", tmp_path / "signal.vmrk")
+    shutil.copy(PAIRS / "signal.eeg", tmp_path / "müller.eeg")
+    assert wrong(tmp_path) == {}
+    (tmp_path / "müller.eeg").write_bytes((PAIRS / "signal.eeg").read_bytes()[:-1])
+    assert set(wrong(tmp_path)) == {"signal.vhdr"}
+
+
 def test_a_byte_of_imzml_that_was_changed_is_told_by_the_checksum_in_it(tmp_path):
     for name in ("spots.imzML", "spots.ibd"):
         shutil.copy(PAIRS / name, tmp_path / name)

@@ -211,9 +211,14 @@ def test_a_listing_is_the_one_that_botocore_gives(bucket: Bucket, plainly) -> No
     ]
 
 
-def test_pages_follow_one_another(bucket: Bucket, plainly, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name", ["d/", "d/it's ", "d/a & b ", 'd/"q" ']
+)  # a token may be the last key, in XML
+def test_pages_follow_one_another(
+    bucket: Bucket, plainly, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     for number in range(7):
-        bucket.put(f"d/{number}", b"")
+        bucket.put(f"{name}{number}", b"")
     asked: list[ListObjectsV2] = []
     carry = plain.carry
 
@@ -222,7 +227,7 @@ def test_pages_follow_one_another(bucket: Bucket, plainly, monkeypatch: pytest.M
         return carry(connection, asked[-1])
 
     monkeypatch.setattr(plain, "carry", counted)
-    assert [info.key for info in plainly(bucket).list()] == [f"d/{number}" for number in range(7)]
+    assert [info.key for info in plainly(bucket).list()] == [f"{name}{number}" for number in range(7)]
     assert len(asked) == 3
 
 
@@ -258,6 +263,8 @@ def test_a_bucket_that_is_elsewhere_is_found_by_botocore_once_and_for_all(
     bucket: Bucket, plainly, store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plain, "_ELSEWHERE", set())
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "sync")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793")
     bucket.put("a", b"1")
     with Proxy(store.endpoint_url) as proxy:
         moved = net.answer(301, "PermanentRedirect", headers="x-amz-bucket-region: us-east-1\r\n")
@@ -267,12 +274,30 @@ def test_a_bucket_that_is_elsewhere_is_found_by_botocore_once_and_for_all(
         assert leads_to(there.way, bucket.name)
         assert [info.key for info in there.list()] == ["a"]
         assert there.way is None
+        # The next invocation of a Lambda function has another number, and knows it all the same.
+        monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-aaaaaaaaaaaaaaaaaaaaaaaa")
         assert not leads_to(find_way(proxy.url), bucket.name)
         assert leads_to(find_way(proxy.url), "another")
         assert "boto3" in Route(there)._headers[0]["user-agent"].lower()
         before = proxy.count("GET")
         assert [info.key for info in there.list()] == ["a"]
         assert proxy.count("GET") == before + 1
+
+
+def test_the_pages_behind_an_unusual_answer_are_botocores(
+    bucket: Bucket, plainly, store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain, "_ELSEWHERE", set())
+    for number in range(5):
+        bucket.put(f"{number}", b"1")
+    with Proxy(store.endpoint_url) as proxy:
+        moved = net.answer(301, "PermanentRedirect", headers="x-amz-bucket-region: us-east-1\r\n")
+        proxy.on(moved, path=f"{bucket.name}/?$", nth=1)
+        client = s3_client(settings=At(proxy.url))
+        there = plainly(bucket, lambda: client, proxy.url)
+        pages = there._columns({"Bucket": bucket.name, "Prefix": bucket.prefix, "MaxKeys": 2})
+        assert sum(len(found.keys) for _, found in pages) == 5
+        assert proxy.count("GET") == 1 + 3
 
 
 @dataclass

@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any, BinaryIO, cast
 
 from upload_client.core.text import for_log
-from upload_client.expectations.findings import Findings, NotOpened, Undecided
+from upload_client.expectations.findings import Findings, NotOpened, Undecided, in_words
 from upload_client.expectations.model import Custom
 from upload_client.expectations.packaging import Part
 from upload_client.expectations.packed import Budget, Unpacked
@@ -104,13 +104,8 @@ def judge(
     except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
         if "MemoryError" in type(error).__name__ or isinstance(error.__cause__, MemoryError):
             raise MemoryError from None  # numpy and pyarrow have their own
-        said = f"{type(error).__name__}: {error}" if not _is_ours(error) else str(error)
-        findings.add("", for_log(f"it does not open as {name}: {said}", _MAX_WHY))
+        findings.add("", for_log(f"it does not open as {name}: {in_words(error)}", _MAX_WHY))
     return findings
-
-
-def _is_ours(error: Exception) -> bool:
-    return type(error) is ValueError
 
 
 def _built_in(name: str) -> Callable[..., None]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from upload_client.core.text import for_log
 
-__all__ = ["Findings", "LibraryMissing", "NotOpened", "Unable", "Undecided", "shown"]
+__all__ = ["Findings", "LibraryMissing", "NotOpened", "Unable", "Undecided", "in_words", "shown"]
 
 MAX_SENTENCES = 10
 MAX_SENTENCE = 240
 _MAX_BITS = 1024
 _MAX_VALUE = 60
+_OF_PROGRAMS = (LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
+"""Exceptions whose messages say little without their names: ``KeyError: 'a'``."""
 
 
 class Undecided(Exception):  # noqa: N818 — it reads as what it says
@@ -49,6 +51,14 @@ class Findings:
     def __str__(self) -> str:
         more = self.n - len(self.sentences)
         return "; ".join(self.sentences) + (f"; and {more:,} more" if more else "")
+
+
+def in_words(error: Exception) -> str:
+    """Say what a library has raised about a file, by its own message."""
+    said = str(error)
+    if said and not isinstance(error, _OF_PROGRAMS):
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def shown(value: object) -> str:

@@ -19,7 +19,7 @@ from upload_client.errors import UsageError
 from upload_client.expectations.content import LIBRARIES, is_installed, judge
 from upload_client.expectations.document import InvalidExpectations, load
 from upload_client.expectations.expected import Expected
-from upload_client.expectations.findings import NotOpened, Undecided
+from upload_client.expectations.findings import NotOpened, Undecided, in_words
 from upload_client.expectations.lines import flow, scalar
 from upload_client.expectations.packaging import Part, is_chunk, metadata_places, packaging_of, part_of
 from upload_client.expectations.seen import SEEN, Seen, ZarrSeen
@@ -201,7 +201,7 @@ def _why_not(path: Path, size: int, opens: Callable[[BinaryIO, int], object] | N
     except (NotOpened, Undecided, ImportError):
         return None  # it may be sound
     except Exception as error:  # noqa: BLE001 — whatever a library raises
-        return f"it does not open: {error}" if str(error) else f"it does not open: {type(error).__name__}"
+        return f"it does not open: {in_words(error)}"
     return None
 
 
@@ -323,10 +323,8 @@ def _drafts_of(
                 seen.read(content)
         except OSError as error:
             problems.append(for_terminal(f"{path}: {error.strerror or error}"))
-        except (Undecided, ValueError, EOFError) as error:  # these say in words what they mean
-            problems.append(for_terminal(f"{path}: {error}"[:200]))
         except Exception as error:  # noqa: BLE001 — whatever a library raises means that it does not open
-            problems.append(for_terminal(f"{path}: {type(error).__name__}: {error}"[:200]))
+            problems.append(for_terminal(f"{path}: {in_words(error)}"[:200]))
         told(1)
     groups: list[tuple[list[str], Seen]] = []
     for folder, seen in by_folder.items():

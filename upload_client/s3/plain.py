@@ -56,7 +56,12 @@ def find_way(endpoint: str | None = None, region: str | None = None) -> PlainWay
 
 def leads_to(way: PlainWay | None, name: str) -> bool:
     """Whether a bucket is reached by a way, as far as is known."""
-    return way is not None and way.place_of(name) is not None and (way, name) not in _ELSEWHERE
+    return way is not None and way.place_of(name) is not None and _known_as(way, name) not in _ELSEWHERE
+
+
+def _known_as(way: PlainWay, name: str) -> tuple[PlainWay, str]:
+    """A bucket in `_ELSEWHERE`: whichever invocation of a Lambda function has asked for it."""
+    return way._replace(trace_id=None), name
 
 
 def _content(variable: str, usual: str) -> str | None:
@@ -113,9 +118,11 @@ class PlainBucket(Bucket):
 
     def _page(self, connection: Connection, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - botocore's
         """A page of a listing; boto3's where it was not answered as nearly all are."""
+        if self.way is None:  # as the page before has told
+            return listing.page(self.client, arguments)
         following = tuple((_ASKED[name], str(arguments[name])) for name in _ASKED if name in arguments)
         answer = carry(connection, ListObjectsV2(arguments["Prefix"], following))
         if is_unusual(answer):
-            _ELSEWHERE.add((self._way, self.name))
+            _ELSEWHERE.add(_known_as(self._way, self.name))
         page = listing.read_page(bytes(answer.body)) if answer.ok else None
         return listing.page(self.client, arguments) if page is None else page

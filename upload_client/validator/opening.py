@@ -16,7 +16,7 @@ from functools import cache
 from typing import BinaryIO, NamedTuple, cast
 
 from upload_client.core.text import for_log
-from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
+from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided, in_words
 from upload_client.expectations.formats.namesakes import APPLE_DOUBLE, LOOKED_AT, namesake
 from upload_client.expectations.packaging import is_chunk
 from upload_client.expectations.packed import (
@@ -375,6 +375,6 @@ def _open_member(member: Member, budget: Budget, depth: int) -> NotOpened | None
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 — whatever a library raises
-        said = str(error) if type(error) in (ValueError, Unreadable) else f"{type(error).__name__}: {error}"
-        raise ValueError(for_log(f"{member} does not open as {kind}: {said}", _MAX_WHY)) from None
+        said = f"{member} does not open as {kind}: {in_words(error)}"
+        raise ValueError(for_log(said, _MAX_WHY)) from None
     return None

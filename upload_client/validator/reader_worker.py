@@ -38,10 +38,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
-from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided
+from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided, in_words
 from upload_client.expectations.packed import Budget
 from upload_client.validator.confinement import confine, try_out
-from upload_client.validator.content import Unreadable
 from upload_client.validator.opening import open_as
 
 __all__ = ["main"]
@@ -192,8 +191,10 @@ def _outcome(
             return {"opens": True, "not_opened": spending.spent}
         if "expected" in order:
             return {"undecided": f"its reader failed: {type(error).__name__}: {error}"[:_MAX_WHY]}
-        said = str(error) if type(error) in (ValueError, Unreadable) else f"{type(error).__name__}: {error}"
-        return {"opens": False, "why": f"it does not open as {order.get('kind')}: {said}"[:_MAX_WHY]}
+        return {
+            "opens": False,
+            "why": f"it does not open as {order.get('kind')}: {in_words(error)}"[:_MAX_WHY],
+        }
     return {"opens": True}
 
 

@@ -145,17 +145,20 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     return 0, len(data) + 1
 
 
+_PMTILES_HEAD = 127
+
+
 def open_pmtiles(file: BinaryIO, size: int, _budget: Budget) -> None:
     """Open PMTiles: that all parts that its header tells of are there."""
     file.seek(0)
-    head = file.read(127)
+    head = file.read(_PMTILES_HEAD)
     if head[:7] != b"PMTiles":
         raise something_else(file, "PMTiles")
-    if len(head) == 127 and head[7] != 3:
+    if len(head) == _PMTILES_HEAD and head[7] != 3:
         raise NotOpened("of PMTiles only version 3 is known here")
     numbers = [int.from_bytes(head[at : at + 8], "little") for at in range(8, 72, 8)]
-    due = max((numbers[at] + numbers[at + 1] for at in range(0, 8, 2)), default=0)
-    if len(head) < 127 or size < due:
+    due = max(_PMTILES_HEAD, *(numbers[at] + numbers[at + 1] for at in range(0, 8, 2)))
+    if size < due:
         raise ValueError(f"it is cut: {due - size:,} bytes are missing")
 
 
@@ -180,7 +183,7 @@ def open_sequence(file: BinaryIO, _size: int, budget: Budget) -> None:
             raise NotOpened(f"one of its texts has more than {_MOST_TEXT:,} bytes")
         for text in texts:
             number = _read_text(text, number)
-    if separator == _BEGINS and number + 1 and rest and not rest.endswith(b"\n"):
+    if separator == _BEGINS and rest and not rest.endswith(b"\n"):
         raise ValueError("it is cut: no line break ends its last text")
     _read_text(rest, number)
 

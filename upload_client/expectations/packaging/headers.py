@@ -34,6 +34,7 @@ _BRAIN = {"INT_16": 2, "UINT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
 _BESIDE_ENVI = ("", ".img", ".dat", ".raw", ".bin", ".bsq", ".bil", ".bip", ".sli", ".envi")
 _BESIDE_ESRI = (".bil", ".bip", ".bsq", ".flt", ".dem")
 _IBD = re.compile(rb'accession="IMS:10000(90|91)"[^>]*?value="\s*([0-9A-Fa-f]{32}|[0-9A-Fa-f]{40})\s*"')
+_BRACES = re.compile(r"\{[^{}]*\}")
 _SUMS = {b"90": ("md5", 32), b"91": ("sha1", 40)}
 
 
@@ -56,12 +57,20 @@ def promised(path: str, data: bytes, listing: Listing) -> Promised | None:
         return Promised("imzML", iter((_of_imzml(path, data),)))
     if lower.endswith(".hdr"):
         return _of_hdr(path, data, listing)
-    text = data[:_MAX_TEXT].decode("utf-8", "replace")
+    text = _text(data)
     if lower.endswith(".mhd"):
         return _of_meta_image(path, _pairs(text, "="))
     if lower.endswith(".nhdr"):
         return _of_nrrd(path, text) if text.startswith("NRRD000") else None
     return _of_brain_vision(path, text, listing) if text.startswith("Brain") else None
+
+
+def _text(data: bytes) -> str:
+    """Decode a header: older programs write names of files in the code page of Windows."""
+    try:
+        return data[:_MAX_TEXT].decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data[:_MAX_TEXT].decode("cp1252", "replace")
 
 
 def _pairs(text: str, between: str) -> dict[str, str]:
@@ -94,7 +103,7 @@ def _of_hdr(path: str, data: bytes, listing: Listing) -> Promised | None:
         return _of_analyze(stem, data, listing)
     text = data[:_MAX_TEXT].decode("latin-1")
     if text.startswith("ENVI"):
-        found = _pairs(text, "=")
+        found = _pairs(_BRACES.sub("", text), "=")  # a description may have any line in it
         if found.get("filetype", "").lower().startswith("envi meta"):
             return None
         item = _ENVI.get(_number(found, "datatype", 0))
