@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 from faults import proxy as net
 from faults.lost import clock, lost_answer
+from waiting import until
 
 from upload_client.control.probe import prove_conditions
 from upload_client.control.store_probe import adopt_profile, known_profile, probe_profile, save_profile
@@ -284,6 +286,45 @@ def test_an_outage_is_no_broken_promise(bucket, through, proxy, clock):
     proxy.down()
     with pytest.raises(AnswerLost):
         probe_profile(through(bucket), None, "probe/abc", clock=clock)
+
+
+def test_the_landing_bucket_is_tried_beside_the_control_bucket(sound, session, real_s3):
+    with net.Proxy(real_s3) as proxy:
+        client = s3_client(session, Endpoint(proxy.url))
+        landing = Bucket(sound.name, prefix="landing/", client=client)
+
+        def late(**_):
+            until(lambda: len(proxy.requests) == 5, why="all is asked in the landing bucket")
+
+        sound.client.meta.events.register("before-send.s3.CreateMultipartUpload", late)
+        profile = probe_profile(sound, landing, "probe/abc")
+        sound.client.meta.events.unregister("before-send.s3.CreateMultipartUpload", late)
+        client.close()
+    assert profile.observed[O.COMPLETE_CONTENT] is profile.observed[O.LANDING_REPLACE_ONLY] is Seen.KEPT
+
+
+def test_where_the_control_bucket_goes_away_meanwhile_the_landing_bucket_is_left_as_it_was(
+    sound, session, real_s3, clock
+):
+    ended, is_down = [], threading.Event()
+    with net.Proxy(real_s3) as proxy:
+        control = Bucket(sound.name, client=s3_client(session, Endpoint(proxy.url)))
+
+        def gone(**_):
+            proxy.down()
+            is_down.set()
+
+        def late(**_):
+            assert is_down.wait(60)
+
+        control.client.meta.events.register("before-send.s3.CreateMultipartUpload", gone)
+        landing = Bucket(sound.name, prefix="landing/", client=s3_client(session, Endpoint(real_s3)))
+        landing.client.meta.events.register("before-send.s3.UploadPart", late)
+        landing.client.meta.events.register("after-call.s3.AbortMultipartUpload", lambda **_: ended.append(1))
+        with pytest.raises(AnswerLost):
+            probe_profile(control, landing, "probe/abc", clock=clock)
+    sound.client.delete_object(Bucket=sound.name, Key="probe/abc")  # what was out of reach could not be
+    assert len(ended) == 2  # of nothing, to see whether one may, and of the one that was begun
 
 
 def test_who_may_not_abandon_an_upload_begins_none_in_the_landing_bucket(sound, session, real_s3):

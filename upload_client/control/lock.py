@@ -11,7 +11,7 @@ import math
 import platform
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -491,7 +491,7 @@ def locked(where: str, refusal: Refuse, date: float) -> Locked:
     )
 
 
-def epoch_floor(bucket: Bucket, layout: Layout) -> int:
+def epoch_floor(bucket: Bucket, layout: Layout, there: Collection[str] | None = None) -> int:
     """Find the highest epoch a delivery has seen, so that a lost or garbled lock cannot turn it back.
 
     Looks at the last segments of both client logs and at the numbers of all indexes and receipts.
@@ -499,6 +499,8 @@ def epoch_floor(bucket: Bucket, layout: Layout) -> int:
     Args:
         bucket: The control bucket, at the delivery's root.
         layout: Of the delivery; its transfer type does not matter.
+        there: What lies in the bucket, as `Bucket.ls` names it where it does not go into folders; None: it is
+            asked for.
 
     Returns:
         The epoch, 0 if there is none.
@@ -507,10 +509,11 @@ def epoch_floor(bucket: Bucket, layout: Layout) -> int:
         EpochRefused: One of them leaves none for anybody who comes now.
     """
     highest, where = 0, ""
-    there = bucket.ls(recursive=False)  # a new delivery has neither of them yet
+    if there is None:
+        there = bucket.ls(recursive=False)
     for transfer_type in TRANSFER_TYPES:
         if f"{transfer_type}/" not in there:
-            continue
+            continue  # as of a new delivery
         of_type = replace(layout, transfer_type=transfer_type)
         log = of_type.client_log()
         seen = [(last_epoch(bucket, log, writer="client"), log)]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from upload_client.core import checksums, digests
@@ -34,6 +35,7 @@ from upload_client.s3.bucket import (
     repeat_while_lost,
     store_errors,
 )
+from upload_client.support.background import aside
 from upload_client.support.clock import SYSTEM, Clock
 
 __all__ = ["adopt_profile", "known_profile", "probe_profile", "save_profile"]
@@ -326,8 +328,15 @@ def probe_profile(
         StoreError: nobody answers.
     """
     trials = _Trials(control, key, clock)
+    there = (
+        None if landing is None else _Trials(landing, f"upload-client-probe-{secrets.token_hex(8)}", clock)
+    )
+    beside: Future[None] | None = None
     try:
         trials.whole()
+        if there is not None:
+            there.bare = trials.bare
+            beside = aside(there.landing, "try landing")
         if trials.seen:
             trials.parts()
             trials.clock()
@@ -336,13 +345,14 @@ def probe_profile(
             if lists:
                 trials.lists()
     finally:
-        trials.remove(key)
-    seen = trials.seen
-    if landing is not None:
-        there = _Trials(landing, f"upload-client-probe-{secrets.token_hex(8)}", clock)
-        there.bare = trials.bare
-        there.landing()
-        seen = seen | there.seen
+        try:
+            trials.remove(key)
+        finally:
+            if beside is not None:
+                beside.exception()  # whatever comes of it, it has cleared up
+    if beside is not None:
+        beside.result()
+    seen = trials.seen if there is None else trials.seen | there.seen
     endpoint = str(control.client.meta.endpoint_url)
     profile = StoreProfile(endpoint, trials.server[:200], timestamp(clock.wall()), seen)
     _log.info("%s is %s", control, profile.in_a_line)

@@ -188,6 +188,8 @@ def end(run: Run, error: BaseException | None, *, crashed: bool, complete: bool 
     run.ending = True
     if (connected := run.connected) is not None:
         error, complete = _disconnect(connected, error, crashed=crashed, complete=complete)
+    elif run.ahead is not None:
+        _try_to(run, "close the log", lambda: _call_off(run, error, crashed=crashed))
     _await_trials(run)
     _try_to(run, "give the lock back (it is free when its lease ends)", run.release_lock)
     if run.lock is not None:
@@ -198,6 +200,14 @@ def end(run: Run, error: BaseException | None, *, crashed: bool, complete: bool 
     _tell_outcome(run, error)
     with contextlib.suppress(OSError):
         run.reporter.close()
+
+
+def _call_off(run: Run, error: BaseException | None, *, crashed: bool) -> None:
+    """Tell a validator that was asked for ahead that nothing comes."""
+    writer = run.writer
+    assert writer is not None  # it was asked for behind the fence
+    if run.may_write() and writer.error is None:
+        writer.close([_last_record(run, error, crashed=crashed)], timeout=_timeout(error))
 
 
 def _await_trials(run: Run) -> None:
@@ -226,17 +236,27 @@ def _disconnect(
             " the source's store does not say it",
             "warning",
         )
-    at = run.now()
-    why = in_words(error) if error is not None else "complete" if complete else run.state
-    code = error.code if isinstance(error, DeliveryError) else None
-    last = records.Crash(at, why, code) if crashed else records.Stop(at, why, code)
-    timeout = CLOSE_TIMEOUT
-    if isinstance(error, LoginRefused | Interrupted):
-        timeout = 0.0 if isinstance(error, LoginRefused) else _HURRIED_CLOSE
-    _try_to(run, "close the log", lambda: _close_log(connected, last, timeout))
+    last = _last_record(run, error, crashed=crashed, complete=complete)
+    _try_to(run, "close the log", lambda: _close_log(connected, last, _timeout(error)))
     if isinstance(connected.writer.error, Superseded):  # somebody was faster than the last records
         return connected.writer.error, False
     return error, complete
+
+
+def _last_record(
+    run: Run, error: BaseException | None, *, crashed: bool, complete: bool = False
+) -> records.Record:
+    """The last word of this run in its log."""
+    why = in_words(error) if error is not None else "complete" if complete else run.state
+    code = error.code if isinstance(error, DeliveryError) else None
+    return (records.Crash if crashed else records.Stop)(run.now(), why, code)
+
+
+def _timeout(error: BaseException | None) -> float:
+    """Seconds in which it must have reached the log."""
+    if isinstance(error, LoginRefused):
+        return 0.0
+    return _HURRIED_CLOSE if isinstance(error, Interrupted) else CLOSE_TIMEOUT
 
 
 def _tell_outcome(run: Run, error: BaseException | None) -> None:

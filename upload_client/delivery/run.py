@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
 
     from upload_client.aws.auth import Prompt
+    from upload_client.aws.pipeline import Started
     from upload_client.control.lock import Lock
     from upload_client.control.log import LogWriter
     from upload_client.control.places import Places
@@ -114,6 +115,10 @@ class Run:
         lock: the delivery's; None before it was asked for.
         store: what was seen of the store; None before that is known.
         trials: the store is being tried; None where that has not begun, or is over.
+        is_new: nothing was there of this delivery when the lock was taken, nor anything that the receiver
+            expects of it.
+        writer: of the client's log, from the fence on.
+        ahead: a validator is asked for before the index is there; None where none is, or its answer is taken.
         in_one_go: nobody does anything between the plan and the first file that is sent.
         connected: what there is once the lock is held and all is planned.
         outcome: how it ended.
@@ -154,6 +159,9 @@ class Run:
         self.lock: Lock | None = None
         self.store: StoreProfile | None = None
         self.trials: Future[StoreProfile] | None = None
+        self.is_new = False
+        self.writer: LogWriter | None = None
+        self.ahead: Future[Started] | None = None
         self.in_one_go = False
         self.lambda_client: LambdaClient | None = None
         self.connected: ConnectedRun | None = None

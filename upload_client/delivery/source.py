@@ -107,6 +107,11 @@ class Source:
             assert isinstance(self._place, Path)
             self._check(self._place, landing_prefix)  # it names the keys that are too long
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the index is there, which then has a file at least."""
+        return hasattr(self, "index")
+
     def rows(self) -> PathRows:
         """The row of each file in the index."""
         return PathRows(self.index.paths)

@@ -7,6 +7,7 @@ import logging
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from upload_client.aws import pipeline
 from upload_client.aws.auth import open_session
@@ -30,7 +31,13 @@ from upload_client.delivery import finish, progress
 from upload_client.delivery.plan import Plan, make_plan
 from upload_client.delivery.run import LOOK_EVERY, ConnectedRun, Run, versions
 from upload_client.delivery.validation import BUSY_RETRY, Request, Validation
-from upload_client.errors import DeliveryClosed, NothingToDoError, NotReachable, StoreUnsafe
+from upload_client.errors import (
+    DeliveryClosed,
+    NothingToDoError,
+    NotReachable,
+    PipelineRefused,
+    StoreUnsafe,
+)
 from upload_client.events import Connected, Message, Phase, Planned
 from upload_client.index import encode_index
 from upload_client.receipts.hand_overs import closing, last_hand_over
@@ -43,6 +50,9 @@ from upload_client.transfer.dataroot import DataRoot
 from upload_client.transfer.engine import TransferEngine
 from upload_client.transfer.executor import ExecutorEngine, LockSeen, Place
 from upload_client.transfer.task import TransferOptions
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
 __all__ = [
     "Survey",
@@ -132,7 +142,9 @@ def take_lock(run: Run, *, refresh: bool = False) -> Lock:
     if lock.state == "held" and refresh:
         lock.refresh()
     elif lock.state != "held":
-        floor = run.patience(lambda: epoch_floor(places.control, places.layout))
+        there = run.patience(lambda: places.control.ls(recursive=False))
+        floor = run.patience(lambda: epoch_floor(places.control, places.layout, there))
+        run.is_new = not {f"{places.layout.transfer_type}/", places.layout.expectations} & set(there)
         run.patience(lambda: lock.acquire(floor, steal=run.order.steal))
         lock.start()
     return lock
@@ -203,6 +215,7 @@ def connect(run: Run) -> None:
     lock = take_lock(run)
     check_open(run)  # again: whoever removes files from landing says so, and then looks for this lock
     writer, chain = _fence(run, places, lock)
+    _ask_ahead(run, places, lock.epoch)
     run.notice_clock()
     run.notify(Phase("planning"))
     found = survey(run, lock.epoch)
@@ -315,6 +328,7 @@ def _fence(run: Run, places: Places, lock: Lock) -> tuple[LogWriter, LogChain]:
         may_write=lambda: lock.may_write,
     )
     run.patience(writer.fence)
+    run.writer = writer
     # Whoever has taken the lock since then found no log to end, if this is its first segment.
     run.patience(lock.refresh)
     if lock.stolen:
@@ -500,8 +514,34 @@ def _engine(connected: ConnectedRun) -> TransferEngine | ExecutorEngine:
     )
 
 
+def _ask_ahead(run: Run, places: Places, epoch: int) -> None:
+    """Ask for a validator beside the plan and the index, where neither can be a reason to have none.
+
+    That is a delivery that is new, whose index is known, and of which the receiver expects nothing as a
+    whole. Who connects and then looks at the plan may not want one.
+    """
+    if run.is_new and run.in_one_go and run.source.is_known and places.settings.start != "watched":
+        _open_lambda(run, places)
+        run.ahead = aside(
+            lambda: _request_validator(run, places, epoch, Request(1, 0, None)), "start validator"
+        )
+
+
 def _ask_for_validator(run: Run, places: Places, epoch: int, wanted: Request) -> pipeline.Started:
-    """Ask the starter once."""
+    """Ask the starter once; or take its answer, where it was asked ahead.
+
+    A refusal then was one without the index, and does not count.
+    """
+    ahead, run.ahead = run.ahead, None
+    if ahead is not None:
+        try:
+            return ahead.result()
+        except (PipelineRefused, NotReachable, StoreError) as error:
+            _log.info("asked before there was an index, the starter has refused: %s", error)
+    return _request_validator(run, places, epoch, wanted)
+
+
+def _request_validator(run: Run, places: Places, epoch: int, wanted: Request) -> pipeline.Started:
     order, settings = run.order, places.settings
     request = {
         "protocol": records.VERSION,
@@ -514,10 +554,14 @@ def _ask_for_validator(run: Run, places: Places, epoch: int, wanted: Request) ->
     }
     if wanted.shards is not None:
         request |= {"shard": wanted.shard, "shards": wanted.shards}
-    # Once, and first in the caller's thread: a session is not for several threads at once.
+    return pipeline.start(_open_lambda(run, places), settings.start_function or "", request)
+
+
+def _open_lambda(run: Run, places: Places) -> LambdaClient:
+    """The client that reaches the starter. It is made once: a session is not for several threads at once."""
     if run.lambda_client is None:
-        run.lambda_client = pipeline.lambda_client(run.session, settings, order.lambda_config)
-    return pipeline.start(run.lambda_client, settings.start_function or "", request)
+        run.lambda_client = pipeline.lambda_client(run.session, places.settings, run.order.lambda_config)
+    return run.lambda_client
 
 
 def _wait_for_validator(run: Run, places: Places, epoch: int, shard: int, known: int) -> pipeline.Started:
@@ -581,6 +625,8 @@ def start_validation(connected: ConnectedRun) -> bool:
         _make_ready(connected)  # while the starter is at work
         run.waits.sleep(LOOK_EVERY / 10)
 
+    while run.ahead is not None and not run.ahead.done():
+        wait()
     while not run.patience(lambda: validation.start(wait)):
         run.waits.sleep(BUSY_RETRY)
         connected.lock.check_held()
