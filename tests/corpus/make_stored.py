@@ -375,6 +375,39 @@ def models() -> None:
     onnx.save(helper.make_model(graph), "model.onnx")
 
 
+def structures() -> None:
+    import biotite.structure as molecules
+    from biotite.structure.io import save_structure
+
+    frames = molecules.AtomArrayStack(7, 30)
+    frames.coord = np.random.default_rng(1).normal(size=(7, 30, 3)).astype("f4") * 10
+    frames.chain_id[:], frames.res_name[:], frames.res_id[:] = "A", "ALA", np.arange(30) // 5 + 1
+    frames.atom_name[:], frames.element[:] = ["N", "CA", "C", "O", "CB"] * 6, ["N", "C", "C", "O", "C"] * 6
+    frames.box = np.stack([np.eye(3, dtype="f4") * 50] * 7)
+    for name in ("frames.xtc", "frames.trr", "frames.dcd", "structure.pdb", "structure.bcif"):
+        save_structure(name, frames)
+
+
+def logs() -> None:
+    from nptdms import ChannelObject, RootObject, TdmsWriter
+    from segy.factory import SegyFactory
+    from segy.standards import get_segy_standard
+
+    with TdmsWriter("log.tdms", index_file=True) as writer:
+        for run in range(3):
+            channels = [
+                ChannelObject("g", "a", np.arange(50.0) * run),
+                ChannelObject("g", "b", np.arange(50, dtype="i4")),
+            ]
+            writer.write_segment([RootObject(properties={"run": run}), *channels])
+    factory = SegyFactory(spec=get_segy_standard(2.1), sample_interval=2000, samples_per_trace=25)
+    samples = factory.create_trace_sample_template(6)
+    samples[:] = np.arange(150).reshape(6, 25)
+    traces = factory.create_traces(factory.create_trace_header_template(6), samples)
+    head = factory.create_textual_header() + factory.create_binary_header()
+    Path("second.sgy").write_bytes(head + traces)
+
+
 def pairs() -> None:
     """What describes values that lie in another file, and these."""
     import nibabel
@@ -434,6 +467,8 @@ if __name__ == "__main__":
         maps,
         databases,
         models,
+        structures,
+        logs,
     ):
         make()
     pairs_folder = FOLDER.with_name("pairs")

@@ -440,6 +440,20 @@ def pickled(name: str) -> bytes:
     return gzip.compress(data) if name.endswith("gz") else data
 
 
+@makes("small.cif")
+def cif(name: str) -> bytes:
+    """As programs for mmCIF write it, with a line of # behind each category."""
+    gemmi = pytest.importorskip("gemmi")
+    document = gemmi.cif.Document()
+    block = document.add_new_block("a")
+    block.set_pair("_cell.length_a", "10")
+    atoms = block.init_loop("_atom_site.", ["id", "type_symbol", "x", "y", "z"])
+    for i in range(60):
+        atoms.add_row([str(i), "C", *(f"{i * n % 7 / 3:.3f}" for n in (1, 2, 3))])
+    block.init_loop("_struct.", ["entry_id", "title"]).add_row(["A", "'a title'"])
+    return by_path(name, lambda path: document.write_file(path, gemmi.cif.Style.Pdbx))
+
+
 STORED = Path(__file__).parent / "stored"  # see make_stored.py
 MAKERS |= {path.name: path.read_bytes for path in sorted(STORED.iterdir())}
 

@@ -1,6 +1,8 @@
-"""Files of instruments: maps of density (MRC, CCP4), CZI, cytometry (FCS), reflections (MTZ), by lengths.
+"""Files of instruments, by lengths: MRC and CCP4, CZI, ND2, LIF, cytometry (FCS), reflections (MTZ), TDMS.
 
 MRC: https://www.ccpem.ac.uk/mrc_format/mrc2014.php. CZI: ZEISS, "ZISRAW (CZI) File Format": segments.
+ND2: Nikon's, as nd2 reads it: https://github.com/tlambert03/nd2. LIF: Leica's "LIF File Format". TDMS:
+https://www.ni.com/en/support/documentation/supplemental/07/tdms-file-format-internal-structure.html.
 FCS 3.1: https://doi.org/10.1002/cyto.a.20825. MTZ: https://www.ccp4.ac.uk/html/mtzformat.html.
 """
 
@@ -11,9 +13,10 @@ from typing import BinaryIO, Literal
 
 from upload_client.expectations.findings import NotOpened
 from upload_client.expectations.formats.namesakes import something_else
+from upload_client.expectations.formats.pictures import open_jp2
 from upload_client.expectations.packed import Budget
 
-__all__ = ["open_czi", "open_fcs", "open_mrc", "open_mtz"]
+__all__ = ["open_czi", "open_fcs", "open_lif", "open_mrc", "open_mtz", "open_nd2", "open_tdms"]
 
 _Order = Literal["little", "big"]
 _BITS = {0: 8, 1: 16, 2: 32, 3: 32, 4: 64, 6: 16, 12: 16, 101: 4}
@@ -64,6 +67,130 @@ def open_czi(file: BinaryIO, size: int, budget: Budget) -> None:
         at += _SEGMENT + n
     if not 0 <= directory < size:
         raise ValueError("it is cut: its directory is missing")
+
+
+_ND2_CHUNK = (0x0ABECEDA).to_bytes(4, "little")
+_ND2_MAP_AT = b"ND2 CHUNK MAP SIGNATURE 0000001!"
+_ND2_MAP = b"ND2 FILEMAP SIGNATURE NAME 0001!"
+_MAX_MAP = 64 * 1024 * 1024
+_ANY_OF_MAP = 1000
+"""Chunks of which it is seen whether they are where the map says. All others have to lie in the file."""
+
+
+def open_nd2(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open ND2 of Nikon: the map at its end, and each chunk that it tells of."""
+    file.seek(0)
+    head = file.read(16)
+    if head[4:8] == b"jP  ":
+        open_jp2(file, size, budget)  # before version 2 of it
+        return
+    if head[:4] != _ND2_CHUNK:
+        raise something_else(file, "ND2")
+    file.seek(max(0, size - 40))
+    tail = file.read(40)
+    if tail[:32] != _ND2_MAP_AT:
+        raise ValueError("it is cut: the place of its map, with which it ends, is missing")
+    at = int.from_bytes(tail[32:], "little")
+    file.seek(min(at, size))
+    head = file.read(16)
+    length = int.from_bytes(head[8:16], "little")
+    begin = at + 16 + int.from_bytes(head[4:8], "little")
+    if head[:4] != _ND2_CHUNK or file.read(32) != _ND2_MAP or begin + length > size:
+        raise ValueError("it is cut or damaged: its map is not where it says")
+    if length > _MAX_MAP:
+        raise NotOpened(f"its map has more than {_MAX_MAP:,} bytes")
+    file.seek(begin)
+    places = _nd2_places(file.read(length), budget)
+    for number, (place, n) in enumerate(places):
+        budget.spend()
+        if place + n > size:
+            raise ValueError(f"it is cut: {place + n - size:,} bytes of chunk {number:,} are missing")
+        if number % max(1, len(places) // _ANY_OF_MAP) == 0:
+            file.seek(place)
+            if file.read(4) != _ND2_CHUNK:
+                raise ValueError(f"it is damaged: no chunk begins at byte {place:,}")
+
+
+def _nd2_places(data: bytes, budget: Budget) -> list[tuple[int, int]]:
+    """Place and length of each chunk."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    while True:
+        budget.spend()
+        end = data.find(b"!", at)
+        if end < 0 or end + 17 > len(data):
+            raise ValueError("it is damaged: its map has no end")
+        if data[at : end + 1] == _ND2_MAP_AT:
+            return found
+        numbers = data[end + 1 : end + 17]
+        found.append((int.from_bytes(numbers[:8], "little"), int.from_bytes(numbers[8:], "little")))
+        at = end + 17
+
+
+_LIF_BLOCK, _LIF_FIELD = b"\x70\0\0\0", b"\x2a"
+
+
+def open_lif(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open LIF of Leica: what describes it, and each block of memory behind that."""
+    file.seek(0)
+    head = file.read(13)
+    if head[:4] != _LIF_BLOCK or head[8:9] != _LIF_FIELD:
+        raise something_else(file, "LIF")
+    at = 13 + 2 * int.from_bytes(head[9:13], "little")
+    if at > size:
+        raise ValueError("it is cut in what describes it")
+    n = 0
+    while at < size:
+        budget.spend()
+        n += 1
+        file.seek(at)
+        head = file.read(22)
+        length = int.from_bytes(head[4:8], "little")  # of what follows, before the memory itself
+        if head[:4] != _LIF_BLOCK or head[8:9] != _LIF_FIELD:
+            if n > 1 and not head.strip(b"\0"):
+                return
+            raise ValueError(f"it is cut or damaged: no block of memory begins at byte {at:,}")
+        wide = 8 if head[13:14] != _LIF_FIELD else 4
+        if len(head) < 22 or head[9 + wide : 10 + wide] != _LIF_FIELD:
+            raise ValueError(
+                f"it is cut or damaged: the block of memory at byte {at:,} does not tell its length"
+            )
+        memory = int.from_bytes(head[9 : 9 + wide], "little")
+        at += 8 + length + memory
+        if at > size:
+            raise ValueError(f"it is cut: {at - size:,} bytes of a block of memory are missing")
+
+
+_NOT_ENDED = 2**64 - 1
+
+
+def open_tdms(file: BinaryIO, size: int, budget: Budget) -> None:
+    """Open TDMS of LabVIEW, or the index that lies beside it: each segment, all of its bytes."""
+    at = n = 0
+    while at < size:
+        budget.spend()
+        n += 1
+        file.seek(at)
+        head = file.read(28)
+        if head[:4] not in (b"TDSm", b"TDSh"):
+            if n == 1:
+                raise something_else(file, "TDMS")
+            raise ValueError(f"it is cut or damaged: no segment begins at byte {at:,}")
+        if len(head) < 28:
+            raise ValueError("it is cut: its last segment is not whole")
+        order: _Order = "big" if head[4] & 0x40 else "little"
+        length, raw = int.from_bytes(head[12:20], order), int.from_bytes(head[20:28], order)
+        if length == _NOT_ENDED:
+            raise NotOpened("its last segment was not ended, as where a program was stopped while it wrote")
+        if head[:4] == b"TDSh":  # which has no values
+            length = raw
+        if raw > length:
+            raise ValueError(f"it is damaged: the segment at byte {at:,} tells lengths that cannot be")
+        at += 28 + length
+        if at > size:
+            raise ValueError(f"it is cut: {at - size:,} bytes of its last segment are missing")
+    if not n:
+        raise ValueError("it is empty")
 
 
 _KEY = rb"(?i)(.)\$(%s)\1\s*(\d+)\s*\1"

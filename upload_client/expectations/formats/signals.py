@@ -263,7 +263,10 @@ def open_segy(file: BinaryIO, size: int, budget: Budget) -> None:
         return int.from_bytes(data, order)
 
     if head[300] > 1:
-        raise NotOpened("SEG-Y from version 2 on is not known here")
+        if head[300] > 2:
+            raise NotOpened("its version is not known here")
+        _open_segy_2(file, size, budget, head, _ORDERS.get(head[96:100], order))
+        return
     width, more = _SAMPLE[number(head[24:26])], number(head[304:306])
     of_version_0 = not any(head[300:302])  # of which nobody has said what stands there
     if more > 1000:
@@ -288,3 +291,52 @@ def open_segy(file: BinaryIO, size: int, budget: Budget) -> None:
         raise NotOpened("it does not tell how many headers it has")
     if at > size:
         raise ValueError(f"it is cut: {at - size:,} bytes of trace {n:,} are missing")
+
+
+_ORDERS: dict[bytes, Literal["big", "little"]] = {b"\1\2\3\4": "big", b"\4\3\2\1": "little"}
+"""By how 16,909,060 stands in the header: https://library.seg.org/pb-assets/technical-standards/
+seg_y_rev2_1-oct2023-1701361639333.pdf"""
+_STANZA = 3200
+
+
+def _open_segy_2(
+    file: BinaryIO, size: int, budget: Budget, head: bytes, order: Literal["big", "little"]
+) -> None:
+    """Open SEG-Y of version 2: whether it ends where a trace does, or what stands behind the traces.
+
+    Args:
+        file: binary and seekable.
+        size: of it, in bytes.
+        budget: what it may take.
+        head: the binary header.
+        order: of its bytes.
+    """
+
+    def number(at: int, n: int, *, signed: bool = False) -> int:
+        return int.from_bytes(head[at : at + n], order, signed=signed)
+
+    width, samples = _SAMPLE.get(number(24, 2)), number(68, 4) or number(20, 2)
+    texts, more, behind = (number(at, n, signed=True) for at, n in ((304, 2), (306, 4), (328, 4)))
+    start = number(320, 8) or 3600 + _STANZA * texts
+    if width is None or min(more, behind) < 0 or (texts < 0 and not number(320, 8)):
+        raise NotOpened("it does not tell how long its headers, traces and what stands behind them are")
+    end = size - _STANZA * behind
+    if start > end:
+        raise ValueError("it is cut in its headers")
+    whole = 240 * (1 + more) + samples * width
+    if (end - start) % whole == 0:
+        return
+    if number(302, 2):  # all traces are alike
+        raise ValueError(f"it is cut: it does not end where a trace of {whole:,} bytes does")
+    if more:
+        raise NotOpened("its traces have headers and lengths of their own")
+    at = n = 0
+    while start + at < end:
+        budget.spend()
+        n += 1
+        file.seek(start + at)
+        trace = file.read(240)
+        own = int.from_bytes(trace[114:116], order) if len(trace) == 240 else 0
+        at += 240 + (own or samples) * width
+    if start + at > end:
+        raise ValueError(f"it is cut: {start + at - end:,} bytes of trace {n:,} are missing")
