@@ -15,7 +15,7 @@ from upload_client.core.synchrony import Act, Change, Choice
 from upload_client.synchrony.differences import differing
 from upload_client.synchrony.folder import Here, Skipped
 from upload_client.synchrony.remote import There
-from upload_client.synchrony.sync import Failure, Offer
+from upload_client.synchrony.state import Failure, Offer
 from upload_client.synchrony.view import JsonView, ScreenView, ask_conflict, ask_rows, find_prompt
 
 EVIL = "a\x1b[2J\n[red]b\u202e.csv"

@@ -36,7 +36,8 @@ from upload_client.synchrony.folder import Folder, write_whole
 from upload_client.synchrony.locking import hold
 from upload_client.synchrony.memory import Memory
 from upload_client.synchrony.remote import Fetch, Remote
-from upload_client.synchrony.sync import Failure, Offer, Sync
+from upload_client.synchrony.state import Failure, Offer
+from upload_client.synchrony.sync import Sync
 from upload_client.synchrony.view import (
     Prompt,
     ScreenView,

@@ -21,7 +21,7 @@ from upload_client.core.text import for_log, for_terminal
 from upload_client.core.times import timestamp
 from upload_client.support import figures
 from upload_client.synchrony.folder import Skipped
-from upload_client.synchrony.sync import Failure, Offer
+from upload_client.synchrony.state import Failure, Offer
 from upload_client.ui.progress_line import ProgressLine
 
 __all__ = ["DONE", "TITLES", "JsonView", "Prompt", "ScreenView", "View", "find_prompt"]

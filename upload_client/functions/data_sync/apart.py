@@ -113,7 +113,7 @@ def refuse_nesting(source: Place, target: Place, warn: Callable[[str], object], 
         if source.bucket != target.bucket and (
             source.key == target.key or not (_is_alias(source.bucket) or _is_alias(target.bucket))
         ):
-            return  # of the same key in two, it is found out (`_refuse_one_place`)
+            return  # of the same key in two, it is found out (`refuse_one_place`)
         here, there = f"/{source.key}", f"/{target.key}"
     elif isinstance(source, LocalPlace) and isinstance(target, LocalPlace):
         here, there = (
