@@ -113,8 +113,8 @@ _WORDS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM", "skipped": "no
 @click.option(
     "--clean",
     is_flag=True,
-    help="Look at nothing: throw away what interrupted runs have sent of large files. The next run then sends"
-    " these files anew.",
+    help="Check nothing: abort the unfinished uploads of interrupted runs. The next run then sends these"
+    " large files anew.",
 )
 @click.option("--threads", metavar="N|auto", help="Requests at once.  [default: 8]")
 @click.option("--max-rate", metavar="RATE", help="Bytes a second at the most, such as 50MB/s.")

@@ -55,7 +55,7 @@ def profiles(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
 def completion(ctx: click.Context, /, shell: str) -> None:
     """Print what makes SHELL complete commands, options, files and the names of profiles.
 
-    Open a new shell after one of these:
+    Run the line below for your shell, and open a new one.
     """
     from click.shell_completion import get_completion_class  # noqa: PLC0415 # for completion alone
 

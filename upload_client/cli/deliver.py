@@ -275,7 +275,8 @@ def _meant_by(name: str, given: set[str]) -> str | None:
     "--log-file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write each step and request into this file.  [default: the steps into one that is kept, of ten]",
+    help="Write each step and request into this file.  [default: the steps, into a log of which the last ten"
+    " are kept]",
 )
 @click.option("--debug", is_flag=True, help="Tracebacks, for a report.")
 @click.option(

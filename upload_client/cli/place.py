@@ -59,7 +59,7 @@ index_option = click.option(
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
     help="List of files: CSV, TSV, Parquet, BagIt or S3; - is standard input.  [default: index.csv in the"
-    " source, if it is one, else all files]",
+    " source, if that is such a list; else all files]",
 )
 index_format_option = click.option(
     "--index-format",
@@ -168,7 +168,7 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--symlinks",
             type=click.Choice(["refuse", "follow", "skip"]),
-            help="Refuse those that lead out or nowhere, follow those that lead out too, or skip all."
+            help="Refuse links that lead out or nowhere, follow also those that lead out, or skip all."
             "  [default: refuse]",
         ),
     )

@@ -38,8 +38,8 @@ _log_file = click.option(
 def schedule() -> None:
     """Deliver by itself: jobs in a YAML file, and when each is due.
 
-    What was missed runs once, what was cut off is gone on with, and who is to know is told by mail. Needs the
-    extra: pip install 'upload-client[activities]'.
+    A job whose times were missed runs once, one that was cut off goes on, and a mail says how it ended. Needs
+    the extra: pip install 'upload-client[activities]'.
     """
 
 

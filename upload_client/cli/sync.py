@@ -47,11 +47,11 @@ __all__ = ["sync"]
     "folder", default="Data", type=click.Path(file_okay=False, path_type=Path), shell_complete=folders
 )
 @click.option(
-    "--to", metavar="PLACE", help="With what: s3://bucket/prefix, or a directory. Needed the first time."
+    "--to", metavar="PLACE", help="The place: s3://bucket/prefix, or a directory. Needed the first time."
 )
 @click.option("--name", metavar="NAME", help="Your name, for the others. Needed the first time.")
-@click.option("--push", is_flag=True, help="Only what goes there.")
-@click.option("--pull", is_flag=True, help="Only what comes from there.")
+@click.option("--push", is_flag=True, help="Offer only what goes to PLACE.")
+@click.option("--pull", is_flag=True, help="Offer only what comes from PLACE.")
 @click.option("--select", multiple=True, metavar="PATTERN", help="Only files that match.  [repeatable]")
 @click.option(
     "--on-conflict",
@@ -64,7 +64,7 @@ __all__ = ["sync"]
     "--yes", is_flag=True, help="Choose everything, and do not ask; conflicts as --on-conflict says."
 )
 @click.option("--dry-run", is_flag=True, help="Say what there is to choose, and change nothing.")
-@click.option("--reset", is_flag=True, help="Delete the books (.S3) on both sides, and no other file.")
+@click.option("--reset", is_flag=True, help="Delete the tables (.S3) on both sides, and no other file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout; nothing is asked.")
 @log_file_option
 @debug_option

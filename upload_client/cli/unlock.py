@@ -51,7 +51,7 @@ def unlock(
 ) -> int:
     """Take the lock of a delivery from AGENT although its lease has not ended, and give it back.
 
-    Only for a run that is known to be dead; of one that was heard of within the last minute you are asked.
+    Only for a run that is known to be dead; if it was heard of within the last minute, you are asked first.
     Should AGENT live after all, it stops at its next look at the lock or the log, with exit code 12, and
     nothing it writes counts any more.
     """

@@ -186,9 +186,9 @@ def verify(
 ) -> int:
     """Hold RECEIPT, a file or s3://bucket/key, against what is there now.
 
-    Alone, the receipt itself is checked: its form, its totals, and that its parts agree. Whoever can write it
-    can have written another that agrees as well: what shows that nobody did is the receiver's signature, or
-    its SHA-256 known from elsewhere.
+    Without --source or --online only the receipt itself is checked: its form, its totals, and that its parts
+    agree. So would those of another that somebody has put in its place: that nobody did is shown by the
+    receiver's signature (--key), or by its SHA-256 known from elsewhere (--expect).
     """
     from upload_client.support.inputs import one_reader  # noqa: PLC0415 # not for --help
 

@@ -121,7 +121,7 @@ def hand_over(
 @click.command(
     "close",
     cls=Command,
-    short_help="Say that a delivery was taken over: nothing more is sent.",
+    short_help="Close a delivery that was taken over: nothing more is sent.",
     sections=examples(
         (f"upload-client receiver close {A_DELIVERY} \\\n    --note 'in the archive since Monday'", ""),
         (f"upload-client receiver close {A_DELIVERY} --reopen", "it may be delivered again"),

@@ -133,14 +133,17 @@ def package(*, functions: bool, output: Path | None, force: bool, as_json: bool)
 
 @click.command(
     cls=Command,
-    short_help="Print the policy of who may do one delivery.",
+    short_help="Print the IAM policy for the provider of one delivery.",
     sections=examples((f"upload-client receiver policy {A_DELIVERY} --on receiver.toml", "")),
 )
 @of_a_delivery
 @click.option("--on", metavar="FILE", type=FILE, required=True, help="The configuration of `receiver serve`.")
 @debug_option
 def policy(*, dataset: str, delivery_id: str, on: Path) -> None:
-    """Print the IAM policy of who may do one delivery and nothing else, as JSON, to be attached by hand."""
+    """Print the IAM policy for the provider of one delivery, as JSON, to be attached by hand.
+
+    It allows this delivery and nothing else.
+    """
     click.echo(json.dumps(accounts_of(on).policy(dataset, delivery_id), indent=2))
 
 

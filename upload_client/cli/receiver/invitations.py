@@ -223,7 +223,7 @@ def _places(opened: Receiver, delivery: Delivery) -> dict[str, str]:
 
 @click.command(
     cls=Command,
-    short_help="Let somebody, or nobody any more, deliver.",
+    short_help="End the invitation of one user, or of all.",
     sections=examples(
         (f"upload-client receiver revoke {A_DELIVERY} --user maria", "one user"),
         (f"upload-client receiver revoke {A_DELIVERY}", "all of them"),

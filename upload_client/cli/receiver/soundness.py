@@ -26,7 +26,7 @@ __all__ = ["probe", "repair"]
 
 @click.command(
     cls=Command,
-    short_help="Try what your store keeps to, for a delivery.",
+    short_help="Try what your store keeps to, and write it down for a delivery.",
     sections=examples((f"upload-client receiver probe {A_DELIVERY} --on receiver.toml", "")),
 )
 @of_a_delivery
@@ -59,7 +59,7 @@ def probe(*, dataset: str, delivery_id: str, on: Path, endpoint: str | None, as_
 
 @click.command(
     cls=Command,
-    short_help="Show and mend what nobody can go on from.",
+    short_help="Find, and set aside, what keeps a delivery from going on.",
     sections=examples(
         (f"upload-client receiver repair {A_DELIVERY}", "shows what is wrong, and changes nothing"),
         (f"upload-client receiver repair {A_DELIVERY} --mend", "sets it aside"),
