@@ -5,10 +5,12 @@ comes is held against the CRC32 that the store says, else against the ETag where
 parts. It is written beside its final name (or in a folder of the same file system), is on disk before it gets
 that name, and takes it in one step.
 
-One thread receives small objects (`upload_client.s3.multiplexer`) and writes them, and another brings all
-that are written by then to the disk with one call, and under their names (`upload_client.support.flushing`).
-Where the file system has no such call, several threads write, and bring each there by itself. Larger objects
-are fetched by threads that may wait: a block is summed and written as soon as it has come, and while the disk
+One thread receives small objects (`upload_client.s3.multiplexer`), writes them, and gives names to those that
+are on the disk; another brings all that are written by then to the disk with one call
+(`upload_client.support.flushing`), and does nothing else: two that make many calls of the system wait for
+each other at each. So many may be written and not on the disk that receiving goes on meanwhile. Where the
+file system has no such call, several threads write, and bring each there by itself. Larger objects are
+fetched by threads that may wait: a block is summed and written as soon as it has come, and while the disk
 takes a file, the next one comes. Large ones are fetched in ranges, as are others whose answers are cut each
 time. Which ranges are there is noted down beside the file, with the CRC32 of each: a later run reads them,
 and fetches the others only.
@@ -62,20 +64,21 @@ LARGE: Final = 4 * RANGE
 _MOST_RANGES: Final = 10_000
 _HELD: Final = 48 * MIB
 _BATCH: Final = 16
+_ABREAST: Final = 64  # files that get their names before answers are taken again
 _WRITERS: Final = 8
 _FETCHERS: Final = 8
 _BLOCK: Final = 256 * 1024
 _UNWRITTEN: Final = 16  # files that have come and are not on the disk
 _CONNECTIONS: Final = 256
-_TOGETHER: Final = 1024  # small files that are written, open, and not on the disk
-_ENOUGH: Final = _TOGETHER // 2  # of these, to bring them there
+_TOGETHER: Final = 4096  # small files that are written, open, and not on the disk
+_ENOUGH: Final = 512  # of these, to bring them there
 _GATHERED: Final = 0.05  # seconds: for so long fewer are waited for
 _LOOK: Final = 0.2  # seconds between two looks whether it was stopped, or there is room
 _ROOM: Final = 60.0  # seconds for which a file waits until others are closed
 _LARGE: Final = 6  # objects in ranges at once
 _TRIES: Final = 8
 _TRIES_AT_ONCE: Final = 3
-_WINDOW: Final = 4096
+_WINDOW: Final = 2 * _TOGETHER
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _OPAQUE: Final = ("aws:kms", "aws:kms:dsse")
 _CHANGED: Final = "the object has been replaced since it was listed"
@@ -224,12 +227,14 @@ class _Fetching:
         self._lock = threading.Lock()
         self._small: deque[FetchTask] = deque()
         self._written: deque[_Written] = deque()
+        self._flushed: deque[tuple[_Written, OSError | None]] = deque()
         self._enough = threading.Event()
         # All writers together hold no more than may be open, so that none waits for another.
         writers = min(_WRITERS, most)
         self._batch = min(_BATCH, most // writers)
-        self._enough_written = min(_ENOUGH, most)
-        self._open_files = threading.BoundedSemaphore(most)
+        self._enough_written = min(_ENOUGH, -(-most // 2))
+        self._most_open = most
+        self._n_open = 0  # small files that are open, or will be when they have come
         self._device: int | None = None  # of the first small file
         self._together = False
         self._held = 0
@@ -289,6 +294,8 @@ class _Fetching:
             pool.shutdown(wait=True, cancel_futures=True)
         for pool in (self._writers, self._flushing):
             pool.shutdown(wait=True)  # each of theirs sees that it has been stopped, and lets go
+        for each, _ in self._flushed:
+            _drop(each.temporary, each.fd)
         if self._wire is not None:
             self._wire.close()
 
@@ -299,11 +306,14 @@ class _Fetching:
         multiplexer = self._multiplexer
         if multiplexer is None or multiplexer.memory + self._held > _HELD:
             return 0
-        return self._pace.limit - multiplexer.flying
+        return min(self._pace.limit - multiplexer.flying, self._most_open - self._n_open)
 
     def take_small(self, most: int) -> list[Job]:
         """The next small objects."""
-        tasks = [self._small.popleft() for _ in range(min(most, len(self._small)))]
+        n = min(most, len(self._small), self._most_open - self._n_open)
+        tasks = [self._small.popleft() for _ in range(n)]
+        with self._lock:
+            self._n_open += n
         return [Job(self._steps(task), _nobody, task, task.size) for task in tasks]
 
     def report(self, begun: list[Job], ended: list[tuple[Job, object]]) -> None:
@@ -327,6 +337,7 @@ class _Fetching:
             self._ended.put(failed)
         with self._lock:
             self._held += n_bytes
+            self._n_open -= len(failed)
         self._pace.answered(n_bytes, time.monotonic(), busy=bool(self._small), n=len(batch))
         for start in range(0, len(batch), self._batch):
             some = batch[start : start + self._batch]
@@ -340,6 +351,7 @@ class _Fetching:
         if answer is not None and answer.throttled:
             self._pace.throttled(time.monotonic())
         job.steps.close()
+        self._closed(1)
         with contextlib.suppress(RuntimeError):  # it is being closed
             self._fetchers.submit(self._do, job.about, self._fetch_slowly)
 
@@ -352,9 +364,18 @@ class _Fetching:
         self._ended.put(error)
 
     def tell(self, *, now: float) -> bool:
-        """Whoever waits is told by the writers."""
+        """Give some files their names that are on the disk by now.
+
+        That is for this thread, too: two would take turns at the interpreter's lock, call by call.
+        """
         del now
-        return True
+        if not self._flushed:
+            return True
+        multiplexer = self._multiplexer
+        self._settle_flushed()
+        while self._flushed and multiplexer is not None and not multiplexer.flying:
+            self._settle_flushed()
+        return not self._flushed
 
     def _steps(self, task: FetchTask) -> Generator[Any, Answer, tuple[bytes | bytearray, str]]:
         answer = yield GetObject(task.key, task.etag, task.size)
@@ -375,6 +396,7 @@ class _Fetching:
             return
         try:
             written, outcomes = self._put_down(batch)
+            self._closed(len(outcomes))
             if self._together:
                 self._written.extend(written)
                 last = self._multiplexer is None or not self._multiplexer.flying
@@ -389,6 +411,13 @@ class _Fetching:
             self._ended.put(error)
         finally:
             self._let_go(sum(task.size for task, _, _ in batch))
+
+    def _closed(self, n: int) -> None:
+        """So many small files are open no more: whoever waited for room goes on."""
+        with self._lock:
+            full, self._n_open = self._n_open >= self._most_open, self._n_open - n
+        if full and self._multiplexer is not None:
+            self._multiplexer.wake()
 
     def _let_go(self, n_bytes: int) -> None:
         """Content is held in memory no more: whoever waited for room goes on."""
@@ -405,11 +434,6 @@ class _Fetching:
         outcomes: list[FetchOutcome] = []
         for task, body, crc32 in batch:
             temporary, fd = "", -1
-            while not self._open_files.acquire(timeout=_LOOK):
-                if self._stopped.is_set():  # nobody may be there any more who closes one
-                    for each in written:
-                        _drop(each.temporary, each.fd)
-                    raise _Stopped
             try:
                 temporary = self._temporary(task)
                 fd, status = self._with_room(claimed, temporary)
@@ -422,12 +446,10 @@ class _Fetching:
                 if not self._not_before_ns <= status.st_mtime_ns <= time.time_ns():
                     self._date(fd, temporary)  # else it was made just now, and written after that
             except _Stopped:
-                self._open_files.release()
                 for each in written:
                     _drop(each.temporary, each.fd)
                 raise
             except (OSError, UnicodeEncodeError) as error:
-                self._open_files.release()
                 outcomes.append(_failure(task, error))
                 if fd >= 0:
                     _drop(temporary, fd)
@@ -450,15 +472,24 @@ class _Fetching:
             if self._stopped.is_set():
                 for each in written:
                     _drop(each.temporary, each.fd)
-                    self._open_files.release()
                 return
             problems = self._flusher.flush([each.fd for each in written], [each.device for each in written])
-            outcomes = self._settle(written, problems)
             assert self._device is not None
             self._together = self._flusher.takes(self._device)
-            self._ended.put(outcomes)
+            self._flushed.extend(zip(written, problems, strict=True))
+            assert self._multiplexer is not None
+            self._multiplexer.wake()
         except BaseException as error:  # noqa: BLE001 - whoever waits is told
             self._ended.put(error)
+
+    def _settle_flushed(self) -> None:
+        """Give names to some of the files that are on the disk by now."""
+        some: list[tuple[_Written, OSError | None]] = []
+        with contextlib.suppress(IndexError):
+            while len(some) < _ABREAST:
+                some.append(self._flushed.popleft())
+        if some:
+            self._ended.put(self._settle([each for each, _ in some], [problem for _, problem in some]))
 
     def _settle(self, written: list[_Written], problems: list[OSError | None]) -> list[FetchOutcome]:
         """Give small files their names, as far as they are on the disk."""
@@ -473,8 +504,7 @@ class _Fetching:
                 outcomes.append(
                     FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32)
                 )
-            finally:
-                self._open_files.release()
+        self._closed(len(written))
         return outcomes
 
     def _with_room(self, open_file: Callable[[str], T], path: str) -> T:
@@ -486,6 +516,7 @@ class _Fetching:
             except OSError as error:
                 if not is_scarce(error) or time.monotonic() >= until:
                     raise
+            self._settle_flushed()  # where this is the thread that would do it
             if self._stopped.wait(_LOOK):
                 raise _Stopped
 

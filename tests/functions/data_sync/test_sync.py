@@ -820,6 +820,37 @@ def test_more_small_files_than_may_be_open_at_once_all_come(
     assert world.files("dst") == {f"{n:02}": f"content {n}" for n in range(60)}
 
 
+def test_small_files_are_received_while_others_are_brought_to_the_disk_and_named_by_who_receives(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(60):
+        world.put(f"src/{n:02}", f"content {n}")
+    all_came, named_by = threading.Event(), set()
+    put_down, real, came = download._Fetching._put_down, os.replace, []
+
+    def put_some_down(fetching, batch):
+        done = put_down(fetching, batch)
+        came.append(len(batch))
+        if sum(came) == 60:
+            all_came.set()
+        return done
+
+    def flush(_, fds, devices) -> list[OSError | None]:
+        assert all_came.wait(30), "receiving waits for the disk"
+        return [None] * len(fds)
+
+    def rename(temporary: str, path: str) -> None:
+        named_by.add(threading.current_thread().name)
+        real(temporary, path)
+
+    monkeypatch.setattr(download._Fetching, "_put_down", put_some_down)
+    monkeypatch.setattr(download.Flusher, "takes", lambda *_: True)
+    monkeypatch.setattr(download.Flusher, "flush", flush)
+    monkeypatch.setattr(os, "replace", rename)
+    assert world.sync(world.uri("src/"), world.path("dst/"), max_concurrency=4).files_transferred == 60
+    assert named_by == {"transfer-multiplexer"}
+
+
 def test_a_fault_while_small_files_are_brought_to_the_disk_ends_the_sync_and_leaves_nothing_waiting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
