@@ -101,6 +101,7 @@ def test_an_index_is_told_with_its_first_problems():
     error = errors.InvalidIndex("index.csv", ["row 2 is wrong", "row 3 too"], 7)
     assert str(error) == "7 problems in index.csv\n  row 2 is wrong\n  row 3 too\n  and 5 more"
     assert str(errors.InvalidIndex("i", ["x"])) == "1 problem in i\n  x"
+    assert str(errors.InvalidIndex("i", ["x"], 200_000)) == "200,000 problems in i\n  x\n  and 199,999 more"
 
 
 def test_a_refusal_repeats_what_the_pipeline_said():

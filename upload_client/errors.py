@@ -123,7 +123,7 @@ class InvalidIndex(UsageError):
         self.n_problems = len(self.problems) if n_problems is None else n_problems
         lines = [f"{counted(self.n_problems, 'problem')} in {where}", *self.problems]
         if more := self.n_problems - len(self.problems):
-            lines.append(f"and {more} more")
+            lines.append(f"and {more:,} more")
         super().__init__("\n  ".join(lines))
 
 

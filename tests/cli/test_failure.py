@@ -32,9 +32,16 @@ def test_our_own_words_and_hint_are_used():
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), click.Abort()])
 def test_being_stopped_is_130_and_says_how_to_go_on(stop):
-    failure = Failure.of(stop)
-    assert failure.exit_code == 130
-    assert "again" in failure.hint
+    before = COMMAND.set(None)
+    try:
+        failure = Failure.of(stop)
+        assert failure.exit_code == 130
+        assert "what was confirmed is not sent again" in failure.hint
+        COMMAND.set("status")  # which sends nothing
+        hint = "Run the same command again: it begins anew."
+        assert Failure.of(stop) == Failure(130, failure.sentence, hint, failure.code)
+    finally:
+        COMMAND.reset(before)
 
 
 @pytest.mark.parametrize(

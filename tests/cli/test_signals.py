@@ -131,3 +131,23 @@ def test_ctrl_z_gives_the_terminal_to_the_shell():
     assert child.wait(timeout=30) == 130
     child.stdout.close()
     os.close(ours)
+
+
+LOADING = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "upload_client.cli.app":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from upload_client.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_the_program_is_still_being_loaded_is_no_crash():
+    done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "error: interrupted\nhint: Run the same command again: nothing had begun.\n"

@@ -617,7 +617,7 @@ def test_only_the_first_problems_are_listed_and_all_are_counted(source):
     assert error.n_problems == 3000
     assert len(error.problems) == 20
     assert error.problems[0].startswith("row 0: 'missing/3000'")
-    assert str(error).endswith("and 2980 more")
+    assert str(error).endswith("and 2,980 more")
 
 
 def test_rows_of_a_file_are_counted_as_a_spreadsheet_does(tmp_path, source):

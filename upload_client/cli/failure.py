@@ -10,7 +10,7 @@ import time
 import traceback
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import click
 
@@ -53,6 +53,7 @@ GIVEN: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
 """The command line that is being run: what stands after the program's name."""
 COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 """The command that is being run; None: a delivery."""
+_SENDING: Final = {None, "receiver", "schedule", "sync"}  # those that go on where they were
 
 
 def _is_nowhere() -> bool:
@@ -109,7 +110,10 @@ class Failure:
                 hint = _of_dashes(ctx) or f"`{command} --help` says what there is."
                 return cls(2, error.format_message(), hint, UsageError.code)
             case KeyboardInterrupt() | click.Abort():
-                return cls.of(Interrupted())
+                if COMMAND.get() in _SENDING:
+                    return cls.of(Interrupted())
+                hint = "Run the same command again: it begins anew."
+                return cls(int(Interrupted.exit_code), str(Interrupted()), hint, Interrupted.code)
         name = type(error).__name__
         if any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__):
             from upload_client.s3.bucket import refusal  # noqa: PLC0415 # imports boto3, which is there already

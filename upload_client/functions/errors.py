@@ -84,7 +84,7 @@ def told(error: ValidationError) -> str:
         said = mistake["msg"].removeprefix("Value error, ")
         clauses.append(f"{where}: {said}" if where else said)
     if more := len(mistakes) - len(clauses):
-        clauses.append(f"and {more} more")
+        clauses.append(f"and {more:,} more")
     return for_log(without_secrets("; ".join(clauses)), 1000)
 
 

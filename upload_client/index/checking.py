@@ -293,5 +293,5 @@ def _collision_warnings(paths: Sequence[str], at: Sequence[int]) -> tuple[str, .
         for row, other, kind in found[:SHOWN]
     ]
     if more := len(found) - len(told):
-        told.append(f"and {more} more pairs of this kind")
+        told.append(f"and {more:,} more pairs of this kind")
     return tuple(told)
