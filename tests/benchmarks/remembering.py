@@ -63,17 +63,20 @@ class Store:
                 for n in range(first, min(first + PAGE, self.n_landed))
             ]
             return found, first + PAGE < self.n_landed
-        keys = sorted(key for key in self.objects if key.startswith(prefix))
+        keys = sorted(key for key in list(self.objects) if key.startswith(prefix))
         start = bisect.bisect_right(keys, after)
         shown = keys[start : start + PAGE]
         return [(key, len(self.objects[key]), md5(self.objects[key])) for key in shown], start + PAGE < len(
             keys
         )
 
-    def groups(self, prefix: str) -> list[str]:
-        """What a listing of the control bucket with a delimiter shows, where nothing lies beside folders."""
+    def level(self, prefix: str) -> tuple[list[str], list[tuple[str, int, str]]]:
+        """What a listing of the control bucket with a delimiter shows, on one page: folders, and objects."""
         n = len(prefix)
-        return sorted({key[: n + key[n:].index("/") + 1] for key in self.objects if key.startswith(prefix)})
+        keys = [key for key in list(self.objects) if key.startswith(prefix)]
+        groups = {key[: n + key[n:].index("/") + 1] for key in keys if "/" in key[n:]}
+        objects = [(key, self.objects[key]) for key in sorted(keys) if "/" not in key[n:]]
+        return sorted(groups), [(key, len(body), md5(body)) for key, body in objects]
 
     def number_after(self, after: str) -> int:
         if not after.startswith(self.landing) or len(after) <= len(self.landing):
@@ -128,7 +131,8 @@ class Handler(BaseHTTPRequestHandler):
             prefix = query.get("prefix", "")
             after = query.get("continuation-token") or query.get("start-after", "")
             if query.get("delimiter"):
-                groups, entries, more = self.store.groups(prefix), [], False
+                groups, entries = self.store.level(prefix)
+                more = False
             else:
                 groups = []
                 entries, more = self.store.page(bucket, prefix, after)

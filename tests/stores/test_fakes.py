@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from upload_client.s3.clients import s3_client
 from upload_client.sandbox import Sandbox
 
 O = Observation  # noqa: E741
-SINK = Path(__file__).parents[1] / "benchmarks" / "sink.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 def tried(control: Bucket, landing: Bucket | None = None) -> StoreProfile:
@@ -55,13 +56,25 @@ def test_who_tries_moto_alone_learns_of_each_thing_that_it_does_not_check(moto_s
     client.delete_bucket(Bucket="fake-moto")
 
 
-@pytest.fixture
-def sink() -> Iterator[str]:
+@contextlib.contextmanager
+def of_a_benchmark(name: str) -> Iterator[str]:
     with subprocess.Popen(
-        [sys.executable, SINK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, BENCHMARKS / name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         yield json.loads(process.stdout.readline())["endpoint_url"]
         process.stdin.close()
+
+
+@pytest.fixture
+def sink() -> Iterator[str]:
+    with of_a_benchmark("sink.py") as url:
+        yield url
+
+
+@pytest.fixture
+def remembering() -> Iterator[str]:
+    with of_a_benchmark("remembering.py") as url:
+        yield url
 
 
 def test_a_store_that_says_yes_to_everything_is_refused(sink, session):
@@ -71,3 +84,12 @@ def test_a_store_that_says_yes_to_everything_is_refused(sink, session):
     profile = tried(anything, anything)
     assert len(profile.refused(accept_unverified=True)) >= 3
     assert profile.no_parts
+
+
+def test_the_store_of_a_million_shows_one_level_of_keys_to_a_run_that_goes_on(remembering, session):
+    control = Bucket("control", prefix="toy/d1/", client=s3_client(session, Endpoint(remembering)))
+    assert control.ls(recursive=False) == ()
+    for key in ("owned", "staging/index/00000001.csv", "staging/log/client/0000000000.jsonl"):
+        control.put(key, b"x")
+    assert control.ls(recursive=False) == ("owned", "staging/")
+    assert [entry.key for entry in control.list("staging/log/")] == ["staging/log/client/0000000000.jsonl"]
