@@ -68,6 +68,21 @@ def test_an_upload_with_another_checksum_than_the_index_is_sent_again(verdict, l
     assert decide(past(verdict), THERE, local, checksum=OTHER_CRC) == Start("ready", Reason.CHECKSUM_CHANGED)
 
 
+@pytest.mark.parametrize("verdict", VERDICTS)
+@pytest.mark.parametrize("local", [SAME, TOUCHED])
+def test_an_upload_with_another_size_than_the_index_is_sent_again_which_tells_that(verdict, local):
+    assert decide(past(verdict), THERE, local, checksum=CRC, size=10) == Start("ready", Reason.SIZE_CHANGED)
+
+
+def test_a_file_with_another_size_than_the_index_is_not_found_in_place():
+    listed = (GROWN.size, "cd" * 16)
+    assert decide(None, listed, GROWN, size=GROWN.size) is Need.HEAD
+    assert decide(None, listed, GROWN, size=9) == Start("ready", Reason.OTHER_OBJECT)
+    assert decide(past("ok"), listed, GROWN, size=9) == Start("ready", Reason.OBJECT_REPLACED)
+    assert decide(past("ok"), THERE, GROWN, size=9) == Start("ready", Reason.CHANGED)
+    assert decide(past("ok"), THERE, GROWN, size=GROWN.size) == Start("ready", Reason.CHANGED)
+
+
 @pytest.mark.parametrize("checksum", [None, CRC])
 @pytest.mark.parametrize(("local", "crc32"), [(SAME, None), (TOUCHED, CRC), (Local(9), CRC)])
 def test_what_was_found_ok_and_has_not_changed_is_valid(checksum, local, crc32):

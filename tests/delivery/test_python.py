@@ -65,6 +65,25 @@ def test_a_file_of_another_size_than_the_index_says_is_not_delivered(delivery: D
     assert sorted(delivery.landed()) == [path for path in paths if path != paths[3]]
 
 
+def test_an_index_that_says_another_size_of_what_was_delivered_before_is_told_as_that(
+    delivery: Delivery, data: Path
+) -> None:
+    index = scan(data)
+    with client_of(delivery, data, index) as client:
+        assert client.run().exit_code == 0
+    path, size = index["path"][3], int(index["size"][3])
+    index.loc[3, "size"] = size + 1
+    with client_of(delivery, data, index) as client:
+        outcome = client.run()
+        (failed,) = [file for file in client.files if file.state == "failed"]
+    assert (outcome.exit_code, outcome.files_sent) == (4, 0)
+    assert failed.relpath == path
+    assert failed.message == f"the file has {size} bytes, {size + 1} is its size in the index"
+    index.loc[3, "size"] = size
+    with client_of(delivery, data, index) as client:
+        assert client.run().exit_code == 0
+
+
 def test_without_an_index_a_file_that_has_grown_since_is_sent_as_it_is(
     delivery: Delivery, data: Path
 ) -> None:

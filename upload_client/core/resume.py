@@ -39,6 +39,7 @@ class Reason(StrEnum):
         "checksum_changed",
         "its checksum in the index is another than was sent: will be sent again",
     )
+    SIZE_CHANGED = "size_changed", "its size in the index is another than was sent: will be sent again"
     CHANGED = "changed", "changed since it was judged: will be sent again"
     CHANGED_UNJUDGED = "changed_unjudged", "changed since it was sent: will be sent again"
     RESEND_INVALID = "resend_invalid", "judged invalid: will be sent again, as asked for"
@@ -150,6 +151,7 @@ def decide(
     local: Local,
     *,
     checksum: str | None = None,
+    size: int | None = None,
     resend_invalid: bool = False,
     local_crc32: str | None = None,
     head: Landed | None = None,
@@ -161,21 +163,27 @@ def decide(
         listed: size in bytes and ETag (without quotes) of the object in its place, if there is one.
         local: the file now.
         checksum: the index's CRC32 in base64.
+        size: the index's bytes. What is sent in vain, because the file has others, is told with these.
         resend_invalid: send what was judged invalid although it has not changed.
         local_crc32: the answer to `Need.LOCAL_CRC32`, base64; empty where the file cannot be read.
         head: the answer to `Need.HEAD`; `GONE` where nothing is there.
     """
+    other_size = size not in (None, local.size)
     if past is None:
         if listed is None:
             return _SEND[Reason.NEW]
-        return _unannounced(listed[0], local, checksum, local_crc32, head) or _SEND[Reason.OTHER_OBJECT]
+        found = None if other_size else _unannounced(listed[0], local, checksum, local_crc32, head)
+        return found or _SEND[Reason.OTHER_OBJECT]
     upload = past.upload
     if listed is None:
         return _SEND[Reason.OBJECT_MISSING]
     if listed != (upload.size, upload.etag):
-        return _unannounced(listed[0], local, checksum, local_crc32, head) or _SEND[Reason.OBJECT_REPLACED]
+        found = None if other_size else _unannounced(listed[0], local, checksum, local_crc32, head)
+        return found or _SEND[Reason.OBJECT_REPLACED]
     if checksum is not None and checksum != upload.crc32:
         return _SEND[Reason.CHECKSUM_CHANGED]
+    if other_size and local.size == upload.size:
+        return _SEND[Reason.SIZE_CHANGED]
     judged = past.verdict in ("ok", "failure")
     unchanged = _unchanged(upload, local, local_crc32)
     if unchanged is None:

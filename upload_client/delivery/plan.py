@@ -83,6 +83,7 @@ def make_plan(
     resend_invalid: bool,
     n_threads: int,
     digests: Callable[[int], tuple[tuple[str, bytes], ...]] = lambda _: (),
+    size_to_be: Callable[[int], int | None] = lambda _: None,
     sha256: bool = False,
     landed_crc32: Callable[[], bool] = lambda: True,
     check: Callable[[], None] = lambda: None,
@@ -99,6 +100,7 @@ def make_plan(
         resend_invalid: send what was judged invalid although it has not changed.
         n_threads: checksums found out at once.
         digests: checksums of other kinds that the file of a row must have.
+        size_to_be: bytes that it must have; None: as many as are found.
         sha256: compute that, too, of what is read anyway.
         landed_crc32: whether to believe the CRC32 that the store says of an object that nobody has announced:
             not where it says what it was told, and the run that sent it may have ended before it was read
@@ -108,7 +110,7 @@ def make_plan(
     Raises:
         StoreError: the landing bucket could not be listed.
     """
-    how = (resend_invalid, digests, sha256, check)
+    how = (resend_invalid, digests, size_to_be, sha256, check)
     survey = _Survey(ledger, history, epoch, root, sources, landing, *how)
     undecided = survey.look()
     if undecided:
@@ -138,6 +140,7 @@ class _Survey:
         landing: Bucket,
         resend_invalid: bool,
         digests: Callable[[int], tuple[tuple[str, bytes], ...]],
+        size_to_be: Callable[[int], int | None],
         sha256: bool,
         check: Callable[[], None],
     ) -> None:
@@ -150,6 +153,7 @@ class _Survey:
         self._landing = landing
         self._resend_invalid = resend_invalid
         self._digests = digests
+        self._size_to_be = size_to_be
         self._sha256 = sha256
         self.landed_crc32 = True
         self._check = check
@@ -211,8 +215,12 @@ class _Survey:
         if not rows:
             return
         own_sizes, mtimes_ns = self._all_local(keys)
-        put(self._sizes, rows, array("q", own_sizes))
-        settled = place_valid(self._ledger, rows, self._history, (sizes, etags), (own_sizes, mtimes_ns))
+        said, own = array("q", taken(self._sizes, rows)), array("q", own_sizes)
+        put(self._sizes, rows, own)
+        same = own_sizes
+        if said != own:  # of most lists it is the same, or nothing
+            same = [size if to_be in (-1, size) else -1 for to_be, size in zip(said, own, strict=True)]
+        settled = place_valid(self._ledger, rows, self._history, (sizes, etags), (same, mtimes_ns))
         if all(settled):
             put(self._reasons, rows, bytes((_VALID,)) * len(rows))
             return
@@ -267,6 +275,7 @@ class _Survey:
             listed,
             local,
             checksum=self._ledger.checksum(row),
+            size=self._size_to_be(row),
             resend_invalid=self._resend_invalid,
             local_crc32=local_crc32,
             head=head,

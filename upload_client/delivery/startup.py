@@ -172,6 +172,7 @@ def survey(run: Run, epoch: int) -> Survey:
             resend_invalid=order.resend_invalid,
             n_threads=_LOOKS if run.n_threads == "auto" else run.n_threads,
             digests=source.digests,
+            size_to_be=source.size_to_be,
             sha256=places.settings.digest == "sha256",
             landed_crc32=lambda: _says_what_it_verified(run),
             check=run.check_stop,
