@@ -103,6 +103,37 @@ def test_where_the_bucket_cannot_it_is_said(sandbox: Sandbox) -> None:
         retain(control, "something", days=1, mode="GOVERNANCE", now=time.time())
 
 
+def test_retention_is_not_asked_of_a_bucket_that_does_not_say_it_has_object_lock(sandbox: Sandbox) -> None:
+    """There are stores that carry out the rest of the request: a PutObject, of the retention itself."""
+    s3, asked = sandbox.client("s3"), []
+    s3.meta.events.register("before-call.s3.PutObjectRetention", lambda **_: asked.append(1))
+    control = Bucket(sandbox.control_bucket, client=s3)
+    control.put("kept-as-it-is", b"1")
+    for answer in (None, {}, {"ObjectLockConfiguration": {}}):  # an answer that is a listing has none of it
+        if answer is not None:
+            s3.get_object_lock_configuration = lambda answer=answer, **_: answer
+        with pytest.raises(StoreError, match="Object Lock of"):
+            retain(control, "kept-as-it-is", days=1, mode="GOVERNANCE", now=time.time())
+    assert asked == []
+    assert s3.get_object(Bucket=control.name, Key="kept-as-it-is")["Body"].read() == b"1"
+
+
+def test_who_may_not_ask_for_object_lock_keeps_a_receipt_all_the_same() -> None:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="control", ObjectLockEnabledForBucket=True)
+        control = Bucket("control", prefix="D/", client=s3)
+        control.put("receipt", b"1")
+
+        def refuse(**_) -> None:
+            error = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(error, "GetObjectLockConfiguration")
+
+        s3.meta.events.register("before-call.s3.GetObjectLockConfiguration", refuse)
+        retain(control, "receipt", days=3, mode="GOVERNANCE", now=time.time())
+        assert retained(control, "receipt") is not None
+
+
 def test_where_the_mode_may_not_be_raised_it_is_kept_as_long_and_that_is_told() -> None:
     with mock_aws():
         s3 = boto3.client("s3", region_name="us-east-1")

@@ -119,7 +119,8 @@ def test_receipts_can_be_kept_where_that_is_asked_for_and_nothing_else():
     assert made["ControlBucket"]["Properties"]["ObjectLockEnabled"] == asked_for
     assert "ObjectLockConfiguration" not in made["ControlBucket"]["Properties"]  # locks are written anew
     assert made["RetainReceipts"]["Condition"] == "RetainsReceipts"
-    (statement,) = made["RetainReceipts"]["Properties"]["PolicyDocument"]["Statement"]
+    statement, asks = made["RetainReceipts"]["Properties"]["PolicyDocument"]["Statement"]
+    assert asks["Action"] == "s3:GetBucketObjectLockConfiguration"
     ends = [each["Fn::Sub"].removeprefix("${ControlBucket.Arn}") for each in statement["Resource"]]
     assert ends == ["/*/receipt/*", "/*/signature/*"]
     assert "s3:BypassGovernanceRetention" not in statement["Action"]

@@ -42,6 +42,7 @@ def retain(control: Bucket, key: str, *, days: int, mode: Mode, now: float) -> R
             raised, the object is kept for so long all the same.
     """
     until = datetime.fromtimestamp(now, UTC) + timedelta(days=days)
+    _require_object_lock(control)
     before = retained(control, key)
     if before is not None:
         mode = "COMPLIANCE" if "COMPLIANCE" in (mode, before.mode) else mode
@@ -76,6 +77,22 @@ def retain(control: Bucket, key: str, *, days: int, mode: Mode, now: float) -> R
     except NotFound:
         return None
     return Retention(mode, timestamp(until.timestamp()))
+
+
+def _require_object_lock(control: Bucket) -> None:
+    """Refuse a bucket that does not say it has Object Lock.
+
+    A store that does not know retention may pass over the query of the request, and carry out what is left of
+    it: a PutObject, with the retention as the content of the receipt. Seen in OpenStack Swift 2.38.
+    """
+    doing = f"Object Lock of {control.name}"
+    try:
+        with store_errors(doing):
+            answer = control.client.get_object_lock_configuration(Bucket=control.name)
+    except AccessDenied:
+        return  # it knows the question
+    if answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
+        raise StoreError(f"{doing}: the store does not say that the bucket has it")
 
 
 def retained(control: Bucket, key: str) -> Retention | None:
