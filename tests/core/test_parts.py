@@ -22,7 +22,6 @@ from upload_client.core.parts import (
     TooLarge,
     crc32_of_parts,
     is_kept,
-    kept_parts,
     part_size_for,
     part_size_of,
     parts,
@@ -70,7 +69,6 @@ def test_an_interrupted_upload_is_resumed_with_its_own_part_size(size, part_size
     listed = [ListedPart(part.number, part.size, "etag") for part in done]
     if any(part.size == part_size for part in done):
         assert part_size_of(listed, size) == part_size
-        assert set(kept_parts(listed, cut)) == {part.number for part in done}
 
 
 def test_the_largest_part_that_is_there_tells_how_the_file_was_cut():
@@ -90,16 +88,6 @@ def test_the_largest_part_that_is_there_tells_how_the_file_was_cut():
 def test_an_upload_that_s3_would_not_complete_is_not_resumed(listed_sizes, size):
     listed = [ListedPart(number, part, "etag") for number, part in enumerate(listed_sizes, start=1)]
     assert part_size_of(listed, size) is None
-
-
-def test_listed_parts_of_another_size_or_number_are_not_kept():
-    planned = parts(20 * MIB, 8 * MIB)
-    fits, short, beyond = (
-        ListedPart(3, 4 * MIB, "c"),
-        ListedPart(1, 7 * MIB, "a"),
-        ListedPart(4, 8 * MIB, "d"),
-    )
-    assert kept_parts([fits, short, beyond], planned) == {3: fits}
 
 
 PART = Part(2, 10, 4)

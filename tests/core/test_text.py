@@ -14,14 +14,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from made_up import examples
-from rich.text import Text
 
 from upload_client.core.text import (
     MAX_LOGGED,
     counted,
     for_csv_cell,
     for_log,
-    for_markup,
     for_terminal,
     from_csv_cell,
 )
@@ -65,32 +63,6 @@ def test_lines_are_kept_where_that_is_asked_for_and_nothing_else(text):
 )
 def test_what_is_not_printable_is_shown_as_its_code(text, shown):
     assert for_terminal(text) == shown
-
-
-@given(anything)
-@example("a\\")
-@example("[/bold]")
-@example("\\[/bold]")
-@example("\\\\[red]")
-@example("[red")
-@example("\\[[")
-@example("[1]")
-@example("[@click=quit()]x")
-@pytest.mark.parametrize(("before", "after"), [("", ""), ("[bold]", "[/bold]"), ("([dim]", "[/]) ]")])
-def test_rich_shows_text_as_it_is_whatever_stands_around_it(before, after, text):
-    rendered = Text.from_markup(before + for_markup(text) + after, emoji=False)
-    plain = Text.from_markup(before + "\N{BULLET}" + after, emoji=False)
-    shown = for_terminal(text)
-    # Only what could join what follows is shown as a code.
-    tail = re.sub(r"\[(?=[^\[\]]*\Z)", r"\\x5b", shown)
-    tail = re.sub(r"\\\Z", r"\\x5c", tail)
-    assert rendered.plain == plain.plain.replace("\N{BULLET}", tail)
-    assert [span.style for span in rendered.spans] in ([], [span.style for span in plain.spans])
-
-
-def test_markup_keeps_lines_where_that_is_asked_for():
-    assert for_markup("[b]a[/b]\nb", lines=True) == "\\[b]a\\[/b]\nb"
-    assert for_markup("a\nb") == "a\\nb"
 
 
 # ------------------------------------------------------------------------------------------------- the CSV

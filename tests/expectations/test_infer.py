@@ -341,7 +341,8 @@ def test_formats_without_rules_are_drafted_without_content_so_that_they_are_open
     text = infer(tmp_path, sample, opener=opener)
     expected = Expected(load(text.encode(), "the draft"))
     assert [path for path, size in sample if expected.refusal(path, size)] == []
-    assert [path for path, _ in sample if expected.is_opaque(path)] == ["notes.weird"]
+    rules = {path: expected.content(path) for path, _ in sample}
+    assert [path for path, one in rules.items() if one and one.format == "opaque"] == ["notes.weird"]
     whole = (tmp_path / "volume.nii").read_bytes()
     (tmp_path / "volume.nii").write_bytes(whole[:-1])
     sample = [(path, size - (path == "volume.nii")) for path, size in sample]

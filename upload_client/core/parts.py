@@ -5,7 +5,7 @@ Limits: S3 user guide, "Amazon S3 multipart upload limits".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from upload_client.core import checksums
@@ -25,7 +25,6 @@ __all__ = [
     "TooLarge",
     "crc32_of_parts",
     "is_kept",
-    "kept_parts",
     "part_size_for",
     "part_size_of",
     "parts",
@@ -112,12 +111,6 @@ def part_size_of(listed: Iterable[ListedPart], size: int) -> int | None:
     if not MIN_PART <= largest <= MAX_PART or largest * MAX_PARTS < size:
         return None
     return largest
-
-
-def kept_parts(listed: Iterable[ListedPart], planned: Iterable[Part]) -> Mapping[int, ListedPart]:
-    """The listed parts that may be kept, by number: those of the planned size. `is_kept` decides."""
-    sizes = {part.number: part.size for part in planned}
-    return {part.number: part for part in listed if part.size == sizes.get(part.number)}
 
 
 def is_kept(listed: ListedPart, part: Part, crc32: str, md5: Callable[[], str]) -> bool:

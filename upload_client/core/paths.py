@@ -19,7 +19,6 @@ __all__ = [
     "check_relpath",
     "check_relpaths",
     "collisions",
-    "landing_key",
 ]
 
 MAX_KEY = 1024
@@ -97,23 +96,6 @@ def _refused(relpath: str) -> str:
     if "." in components:
         return "contains '.' as a component"
     return "has an empty component ('//', or '/' at its end)"
-
-
-def landing_key(prefix: str, relpath: str) -> str:
-    """The key of a delivered file: prefix and path, unchanged.
-
-    Args:
-        prefix: empty, or ending in ``/``.
-        relpath: a path that `check_relpath` lets pass.
-
-    Raises:
-        ValueError: the prefix does not end in ``/``, or the path is refused.
-    """
-    if prefix and not prefix.endswith("/"):
-        raise ValueError(f"the prefix {prefix!r} does not end in '/'")
-    if reason := check_relpath(relpath, prefix):
-        raise ValueError(f"{relpath!r} {reason}")
-    return prefix + relpath
 
 
 def _folded(relpath: str) -> str:

@@ -1,4 +1,4 @@
-"""Names and messages from outside, made safe for a terminal, for rich's markup, a CSV and a log.
+"""Names and messages from outside, made safe for a terminal, a CSV and a log.
 
 A file name may hold nearly anything, and a message comes from another party's machine. Each function
 here makes text safe for one medium, and for that medium only.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import string
 
-__all__ = ["MAX_LOGGED", "counted", "for_csv_cell", "for_log", "for_markup", "for_terminal", "from_csv_cell"]
+__all__ = ["MAX_LOGGED", "counted", "for_csv_cell", "for_log", "for_terminal", "from_csv_cell"]
 
 MAX_LOGGED = 4000
 """Characters a text in a log may have. Each takes at most 12 bytes of ASCII JSON: a record stays small."""
@@ -36,34 +36,6 @@ def for_terminal(text: str, *, lines: bool = False) -> str:
         one if one.isprintable() or (lines and one == "\n") else one.encode("unicode_escape").decode("ascii")
         for one in text
     )
-
-
-# A bracket, the rest of the tag rich takes it for if it does, and the backslashes before it. Those escape
-# each other before a tag, and only the bracket elsewhere (rich.markup).
-_BRACKET = re.compile(r"(\\*)\[([a-z#/@][^\[]*?\])?")
-# A tail that could join what follows it: the beginning of a tag, or backslashes before one.
-_OPEN_TAG = re.compile(r"\[(?=[^\[\]]*\Z)")
-_LAST_BACKSLASH = re.compile(r"\\\Z")
-
-
-def for_markup(text: str, *, lines: bool = False) -> str:
-    r"""Text safe for a terminal that rich's console markup shows as it is, whatever stands around it.
-
-    A backslash at the end and a bracket left open are shown as ``\x5c`` and ``\x5b``: rich could not tell
-    them from a part of the tag that follows. For emoji codes, use ``Console(emoji=False)``.
-
-    Args:
-        text: anything.
-        lines: keep line feeds, for text of several lines.
-    """
-    text = for_terminal(text, lines=lines)
-    text = _LAST_BACKSLASH.sub(r"\\x5c", _OPEN_TAG.sub(r"\\x5b", text))
-    return _BRACKET.sub(_escaped_bracket, text)
-
-
-def _escaped_bracket(found: re.Match[str]) -> str:
-    backslashes, tag = found.groups()
-    return f"{backslashes * 2}\\[{tag}" if tag else f"{backslashes}\\["
 
 
 # The first character that counts makes a spreadsheet calculate; some are full-width forms of others.

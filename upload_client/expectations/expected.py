@@ -50,8 +50,3 @@ class Expected:
             name = path.rpartition("/")[2]
             return rules if ".zarr/" not in path or is_chunk(path) or is_named(name) else None
         return rules
-
-    def is_opaque(self, path: str) -> bool:
-        """Whether a file is not looked at."""
-        rules = self.content(path)
-        return rules is not None and rules.format == "opaque"

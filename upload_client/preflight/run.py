@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from upload_client.index import Files
 
 __all__ = [
-    "NETWORK",
     "SHOWN",
     "TIMEOUT",
     "Data",
@@ -55,7 +54,6 @@ __all__ = [
 T = TypeVar("T")
 Steps = Generator[Finding, None, T]
 
-NETWORK = "Check the network (proxy, firewall), region and endpoint_url; then run this again."
 SHOWN = 5
 """Files that are named."""
 TIMEOUT = 20.0

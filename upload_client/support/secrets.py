@@ -13,7 +13,7 @@ import urllib.parse
 
 from upload_client.core.foreign import hide, secrets_of_url, tamed
 
-__all__ = ["forget_all", "hidden", "remember", "without_secrets"]
+__all__ = ["hidden", "remember", "without_secrets"]
 
 _SECRET_VARIABLE = re.compile(r"(PASSWORD|PASSWD|SECRET|SESSION_TOKEN|ACCESS_KEY$|API_KEY)", re.IGNORECASE)
 _PROXY_VARIABLE = re.compile(r"_proxy$", re.IGNORECASE)
@@ -32,12 +32,6 @@ def remember(*secrets: str | None) -> None:
                 _known[secret] = None
         while len(_known) > _MOST:
             del _known[next(iter(_known))]
-
-
-def forget_all() -> None:
-    """For tests: nothing is a secret any more."""
-    with _lock:
-        _known.clear()
 
 
 def hidden(text: str) -> str:

@@ -99,7 +99,6 @@ class _Reader:
         self.file.seek(n, 1)
 
 
-_END_OF_DICTIONARY = 999
 _MOST_UNPACKED = 64 * 1024 * 1024
 
 
