@@ -8,7 +8,7 @@ from textwrap import dedent
 
 PROGRAM = """
     import atexit, gc
-    from upload_client.cli import look_for_garbage_seldom
+    from upload_client.cli import keep_what_is_there, look_for_garbage_seldom
 
     class Ring:
         def __init__(self):
@@ -16,8 +16,12 @@ PROGRAM = """
         def __del__(self):
             print("taken apart")
 
+    keep_what_is_there()
+    print(gc.get_freeze_count())  # of a process that is not the program's own nothing is kept
     look_for_garbage_seldom()
     look_for_garbage_seldom()
+    keep_what_is_there()
+    print(gc.get_freeze_count() > 1000, gc.get_count()[0] < 1000)
     atexit.register(print, "called")
     Ring()
     print(gc.get_threshold()[0] >= 10_000)
@@ -28,4 +32,4 @@ def test_at_its_end_nothing_is_looked_through_and_what_was_registered_is_called(
     process = subprocess.run(
         [sys.executable, "-c", dedent(PROGRAM)], capture_output=True, text=True, check=True
     )
-    assert process.stdout.split("\n") == ["True", "called", ""]
+    assert process.stdout.split("\n") == ["0", "True True", "True", "called", ""]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gzip
 import json
 import re
 import tomllib
@@ -9,13 +11,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
+import botocore
+import msgspec
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import DataNotFoundError
-from botocore.loaders import Loader
+from botocore.loaders import JSONFileLoader, Loader
 
 from upload_client.errors import UsageError
-from upload_client.s3 import clients
+from upload_client.s3 import clients, descriptions
 
 
 def test_sessions_of_many_validators_share_the_descriptions_of_services_and_nothing_else(monkeypatch):
@@ -91,11 +95,71 @@ def test_a_client_is_made_without_a_look_at_all_services_and_a_session_of_others
 
 @pytest.mark.parametrize("service", ["cognito-idp", "cognito-identity", "ssm", "s3", "lambda", "sns"])
 def test_descriptions_of_services_are_what_botocore_itself_reads_in_the_same_order(service):
-    ours, theirs = clients._quicken(Loader()), Loader()
-    for kind in ("service-2", "endpoint-rule-set-1"):
-        read = [json.dumps(loader.load_service_model(service, kind)) for loader in (ours, theirs)]
-        assert read[0] == read[1]
-    assert clients._Descriptions().load_file("nowhere") is None
+    read = 0
+    for path in (Path(botocore.__file__).parent / "data" / service).rglob("*.json*"):
+        way = gzip.open if path.suffix == ".gz" else open
+        # By the method beneath, since what tests have botocore read is kept by path, whoever reads it.
+        ours, theirs = (
+            kind()._load_file(str(path), way) for kind in (descriptions.Descriptions, JSONFileLoader)
+        )
+        assert json.dumps(ours) == json.dumps(theirs)
+        assert type(ours) is dict
+        read += 1
+    assert read >= 2
+    assert descriptions.Descriptions().load_file("nowhere") is None
+
+
+ENDPOINTS = Path(botocore.__file__).parent / "data/endpoints.json"
+
+
+def services(n: int) -> tuple[dict, dict]:
+    """Those of a partition, as they are read here, and as they stand there."""
+    ours = descriptions.Descriptions()._load_file(str(ENDPOINTS), open)
+    whole = json.loads(ENDPOINTS.read_bytes())
+    assert json.dumps(ours) == json.dumps(whole)
+    ours = descriptions.Descriptions()._load_file(str(ENDPOINTS), open)
+    return ours["partitions"][n]["services"], whole["partitions"][n]["services"]
+
+
+def test_where_services_are_is_read_a_service_at_a_time():
+    ours, whole = services(0)
+    assert ours.get("s3") == whole["s3"]
+    assert ours["ec2"] == whole["ec2"]
+    assert ours.get("a-service-that-is-not-there", 7) == 7
+    with pytest.raises(KeyError):
+        ours["a-service-that-is-not-there"]
+    assert "acm" in ours
+    read = {name for name in whole if not isinstance(dict.__getitem__(ours, name), msgspec.Raw)}
+    assert read == {"s3", "ec2"}
+    assert ours == whole
+
+
+@pytest.mark.parametrize(
+    "way",
+    [dict, copy.copy, copy.deepcopy, lambda read: read.copy(), lambda read: {**read}, lambda read: read],
+)
+def test_a_copy_of_the_services_is_one_of_what_is_said_of_them(way):
+    ours, whole = services(1)
+    copied = way(ours)
+    assert list(copied.items()) == list(whole.items())
+    assert list(way(services(1)[0]).values()) == list(whole.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"partitions": [{"defaults": NaN, "services": {}}]}', '{"version": 3}', '{"partitions": [{}]}', "[]"],
+)
+def test_a_file_of_another_form_is_read_as_botocore_reads_it(tmp_path, text):
+    (tmp_path / "endpoints.json").write_text(text, "utf-8")
+    read = descriptions.Descriptions()._load_file(str(tmp_path / "endpoints.json"), open)
+    assert str(read) == str(json.loads(text))
+
+
+def test_without_msgspec_descriptions_are_read_whole(monkeypatch):
+    monkeypatch.setattr(descriptions, "msgspec", None)
+    read = descriptions.Descriptions()._load_file(str(ENDPOINTS), open)
+    assert type(read["partitions"][0]["services"]) is dict
+    assert read == json.loads(ENDPOINTS.read_bytes())
 
 
 @pytest.mark.parametrize("patience", [0, 6, 60, 120, 86_400])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from upload_client.cli import keep_what_is_there
 from upload_client.cli.failure import COMMAND, EXIT_CODES, Failure
 from upload_client.cli.help import ENVIRONMENT, Group, Section
 from upload_client.cli.place import (
@@ -357,6 +358,7 @@ def _run(order: _Order, typed: tuple[str, ...]) -> int:
                 note(order.report, "the report")
             one_reader(profile=order.profile, index=order.index, exclude_from=order.exclude_from)
             client = _client(order, reporter, stack)
+            keep_what_is_there()
             from upload_client.delivery.watchdog import watched  # noqa: PLC0415 # imports boto3
 
             if order.dry_run:

@@ -19,21 +19,21 @@ A client made here
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 import botocore.config
 import botocore.handlers
 import botocore.session
-from botocore.loaders import JSONFileLoader, Loader, create_loader
+from botocore.loaders import Loader, create_loader
 
 from upload_client.errors import UsageError
 from upload_client.s3 import answer_size, listing, network, request_log, write_guard
+from upload_client.s3.descriptions import Descriptions
 from upload_client.s3.skew import explain_expiry
 from upload_client.s3.trouble import refuse_pages
 from upload_client.support import failpoints
@@ -97,19 +97,6 @@ class _Every(list[str]):
         return True
 
 
-class _Descriptions(JSONFileLoader):
-    """Reads descriptions of services into plain dictionaries, which are in order: in half the time.
-
-    Where botocore reads them by another method one day, it does so itself.
-    """
-
-    def _load_file(self, path: str, open_file: Callable[[str, str], BinaryIO]) -> Any:  # noqa: ANN401 - botocore's
-        if not os.path.isfile(path):  # noqa: PTH113 - botocore asks for each name with two endings
-            return None
-        with open_file(path, "rb") as file:
-            return json.loads(file.read())
-
-
 def quickened(session: boto3.Session) -> boto3.Session:
     """Have a session that nobody else has make its clients with less computing, and give it back."""
     core: Any = session._session  # noqa: SLF001 - boto3 has no other way to it
@@ -125,7 +112,7 @@ def _quicken(loader: Loader) -> Loader:
     """
     changed: Any = loader
     changed.list_available_services = lambda _: _Every()
-    changed.file_loader = _Descriptions()
+    changed.file_loader = Descriptions()
     return loader
 
 
