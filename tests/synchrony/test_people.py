@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from synchrony.conftest import answers, books_agree, posix_only, shared, version
 
 from upload_client.core.synchrony import Act, Change
 from upload_client.errors import Locked, UsageError
+from upload_client.synchrony import s3
+from upload_client.transfer import download
 
 
 def test_what_one_writes_the_other_gets(person, bucket):
@@ -314,6 +318,76 @@ def test_a_file_that_came_meanwhile_is_not_replaced(person, bucket, monkeypatch)
     assert outcome.exit_code == 3
     assert bert.files()["a"] == "Bert's, just now"
     assert shared(bucket)["a"] == "Anna's"
+
+
+def test_a_large_file_goes_on_in_the_next_sync_where_the_last_was_cut_off(person, bucket, monkeypatch):
+    for room, name, size in ((download, "RANGE", 2**16), (download, "LARGE", 2**18), (s3, "LARGE", 2**18)):
+        monkeypatch.setattr(room, name, size)
+    anna, bert = person("Anna"), person("Bert")
+    content = os.urandom(2**19)
+    anna.write("large", content)
+    anna.sync()
+    real, asked = download._Fetching._range, []
+
+    def some(fetching, task, fd, index):
+        if index >= 3:
+            raise OSError(errno.EIO, "the disk is broken")
+        return real(fetching, task, fd, index)
+
+    def noted(fetching, task, fd, index):
+        asked.append(index)
+        return real(fetching, task, fd, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(download._Fetching, "_range", some)
+        assert bert.sync().exit_code == 4
+    assert bert.files() == {}
+    monkeypatch.setattr(download._Fetching, "_range", noted)
+    assert bert.sync().exit_code == 0
+    assert sorted(asked) == [3, 4, 5, 6, 7]
+    assert (bert.folder / "large").read_bytes() == content
+    assert not [
+        path for path in (bert.folder / ".S3/tmp").rglob("*") if path.is_file() and path.name != "lock"
+    ]
+    assert bert.sync().done == ()
+
+
+def test_where_no_room_is_left_no_more_files_are_tried_and_the_next_sync_brings_them(
+    person, bucket, monkeypatch
+):
+    anna, bert = person("Anna"), person("Bert")
+    for n in range(30):
+        anna.write(f"{n:02}", f"content {n}")
+    anna.sync()
+    tried, ended = [], threading.Event()
+    put_down, close = download._Fetching._put_down, download._Fetching.close
+
+    def full(fd, data, offset):
+        tried.append(fd)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def put_some_down(fetching, batch):
+        if tried:
+            assert ended.wait(30), "nobody ends it"
+        return put_down(fetching, batch)
+
+    def noticed(fetching):
+        ended.set()
+        close(fetching)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "_write_all", full)
+        patch.setattr(download._Fetching, "_put_down", put_some_down)
+        patch.setattr(download._Fetching, "close", noticed)
+        patch.setattr(download.Flusher, "takes", lambda *_: True)
+        outcome = bert.sync()
+    assert outcome.exit_code == 4
+    assert len(tried) < 30
+    assert len(outcome.failures) == 30
+    whys = {failure.why for failure in outcome.failures}
+    assert whys == {"cannot be written here: No space left on device", "not tried: no room is left"}
+    assert bert.sync().exit_code == 0
+    assert bert.files() == anna.files()
 
 
 def test_a_race_for_one_file_is_seen_and_nothing_is_overwritten(person, bucket, monkeypatch):

@@ -235,7 +235,7 @@ class _Connection(DataPlatformConnection):
         with hold(self._folder.scratch / "lock") as held:
             if not held:
                 raise Locked(str(self._folder.root), why="another sync of this folder is running")
-            self._clean()
+            self._folder.clean()
             return self._synchronize(remote)
 
     def close_message(self) -> None:
@@ -286,12 +286,6 @@ class _Connection(DataPlatformConnection):
         if self._remote is None:
             raise InvalidState("there is no connection yet", hint="Call establish_connection() first.")
         return self._remote
-
-    def _clean(self) -> None:
-        """Throw away what an interrupted sync has left in the scratch folder, but for large downloads."""
-        for left in (*self._folder.scratch.glob("*.part"), *self._folder.books.glob("*.part")):
-            with contextlib.suppress(OSError):
-                left.unlink()
 
     def _name(self) -> str:
         """Whose edits these are."""

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from upload_client.core.ours import is_left_over
 from upload_client.core.paths import check_relpath
@@ -30,8 +30,10 @@ from upload_client.synchrony.books import BOOKS, leads_into_books
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["Changed", "Folder", "Here", "Ignored", "Skipped", "write_whole"]
+__all__ = ["KEPT", "Changed", "Folder", "Here", "Ignored", "Skipped", "write_whole"]
 
+KEPT: Final = "large"
+"""The folder in the scratch folder where large files are until they are whole, from one sync to the next."""
 _BLOCK = 1024 * 1024
 _FRESH_NS = 50_000_000
 """A file that was modified so shortly before it was read may be modified again within one tick of the clock
@@ -272,6 +274,14 @@ class Folder:
         if here is None:
             raise Changed("there is a file of this name by now (or one whose name differs only by case)")
         raise Changed("has been deleted meanwhile" if now is None else "has been changed meanwhile")
+
+    def clean(self) -> None:
+        """Throw away what an interrupted sync has left, but for large files that are gone on with."""
+        left = [*self.books.glob("*.part"), *self.scratch.glob("*.part")]
+        left += (path for path in self.scratch.glob(".*") if is_left_over(path.name))
+        for path in left:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def temporary(self) -> Path:
         """A path in the scratch folder that nobody has."""

@@ -1,8 +1,8 @@
 """A prefix in a bucket, as the other side of a sync.
 
 Each write names what it expects to find. Uploads and copies are the data plane's (`upload_client.transfer`),
-with the MD5 of a file compared while it is sent; downloads are read on the ETag that was listed, checked, and
-go on where an earlier try ended.
+with the MD5 of a file compared while it is sent, and so are downloads (`upload_client.transfer.download`),
+made on the ETag that was listed, checked, and gone on with where an earlier try ended.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ from upload_client.s3.bucket import (
     store_errors,
 )
 from upload_client.s3.unfinished import unfinished_uploads
-from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
 from upload_client.synchrony.books import BOOKS, MOST_BOOK, is_data, is_md5
+from upload_client.synchrony.folder import KEPT
 from upload_client.synchrony.remote import Done, Fetch, Listed, Raced, Remove, Send, There
 from upload_client.transfer import DataRoot, TransferTask, send_files
+from upload_client.transfer.download import LARGE, FetchTask, fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
 
 __all__ = ["S3Remote"]
@@ -47,8 +48,6 @@ R = TypeVar("R")
 _THREADS: Final = 16
 _BLOCK: Final = 1024 * 1024
 _TRIES: Final = 8
-_LARGE: Final = 32 * 1024**2
-"""Bytes from which a download that was interrupted is gone on with."""
 _MOST_EMPTY: Final = 10_000
 """Empty folders that are removed to make room for one file: whoever has more of them is told."""
 _CHANGED_HERE: Final = (FileCode.CHANGED, FileCode.MISSING, FileCode.NOT_AS_INDEXED)
@@ -185,7 +184,7 @@ class S3Remote:
             except (PreconditionFailed, NotFound) as error:
                 raise Raced(path) from error
             except AnswerLost:
-                failures = 0 if start > begun + _LARGE else failures + 1
+                failures = 0 if start > begun + LARGE else failures + 1
                 if failures >= _TRIES:
                     raise
                 self._clock.sleep(pause)
@@ -298,45 +297,41 @@ class S3Remote:
         return (None if there is None else there.etag) != etag
 
     def fetch(self, files: Sequence[Fetch]) -> Iterator[Done]:
-        """See `Remote`."""
-        return self._abreast(self._fetch, files)
+        """See `Remote`: by the data plane, each on the ETag that was listed, and on the disk when it is told.
 
-    def _fetch(self, file: Fetch) -> Done:
-        path, there = file.path, file.there
-        digest = hashlib.md5(usedforsecurity=False)
-        start = 0
-        target = file.to
-        try:
-            if there.size >= _LARGE:
-                # What an earlier try has written is kept, under a name that says what it is of.
-                name = hashlib.sha256(f"{self.where}\0{path}\0{there.etag}".encode()).hexdigest()[:32]
-                target = file.to.with_name(f"{name}.whole")
-                with contextlib.suppress(FileNotFoundError), target.open("rb") as before:
-                    while block := before.read(_BLOCK):
-                        digest.update(block)
-                        start += len(block)
-            with target.open("ab" if start else "wb") as out:
-                if start < there.size or not start:
-                    for block in self._read(path, there, start):
-                        digest.update(block)
-                        out.write(block)
-            failpoints.reach("between:fetch:file")
-            size = target.stat().st_size
-            expected = self.told_md5(there)
-            if size != there.size:
-                target.unlink()
-                return Done(path, error=f"{size:,} bytes came, and {there.size:,} were announced")
-            if expected not in (None, digest.hexdigest()) and not self._is_encrypted(path):
-                target.unlink()
-                return Done(path, error="what came has another MD5 than its ETag says")
-            target.replace(file.to)
-        except Raced:
-            return Done(path, raced=True)
-        except StoreError as error:
-            return Done(path, error=str(error))
-        except OSError as error:
-            return Done(path, error=f"cannot be written here: {error.strerror or error}")
-        return Done(path, there, digest.hexdigest())
+        What has come of a large file that was interrupted stays, under a name that says what it is of.
+        """
+        tasks = (
+            FetchTask(row, file.path, file.there.size, file.there.etag, str(self._landing(file)))
+            for row, file in enumerate(files)
+        )
+        full = False
+        left = dict(enumerate(files))
+        fetching = fetch_files(tasks, self.bucket, md5=True)
+        for outcome in fetching:
+            file = left.pop(outcome.row)
+            done = Done(file.path, file.there, outcome.md5)
+            if outcome.ok and (landing := self._landing(file)) != file.to:
+                try:
+                    landing.replace(file.to)
+                except OSError as error:
+                    done = Done(file.path, error=f"cannot be written here: {error.strerror or error}")
+            elif not outcome.ok:
+                why = None if outcome.raced else outcome.error or "it was not fetched"
+                done = Done(file.path, error=why, raced=outcome.raced)
+            yield done
+            if outcome.disk_full:
+                full = True
+                fetching.close()
+        if full:
+            yield from (Done(file.path, error="not tried: no room is left") for file in left.values())
+
+    def _landing(self, file: Fetch) -> Path:
+        """The path that a file is fetched to: of a large one the same in each try."""
+        if file.there.size < LARGE:
+            return file.to
+        name = hashlib.sha256(f"{self.where}\0{file.path}\0{file.there.etag}".encode()).hexdigest()[:32]
+        return file.to.parent / KEPT / name
 
     def remove(self, files: Sequence[Remove], warn: Callable[[str], None]) -> Iterator[Done]:
         """See `Remote`: copied, the copy compared, then deleted on its ETag."""

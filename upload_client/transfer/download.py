@@ -113,6 +113,7 @@ class FetchOutcome(NamedTuple):
         size: bytes of the file.
         bytes_fetched: bytes that came over the network; less where an earlier try had left some.
         crc32: of the content, base64.
+        md5: of the content, hexadecimal, where it was asked for.
         error: why not, for people; None where it is ok.
         code: the same for programs.
         raced: the object is another by now, or gone.
@@ -124,6 +125,7 @@ class FetchOutcome(NamedTuple):
     size: int = 0
     bytes_fetched: int = 0
     crc32: str = ""
+    md5: str = ""
     error: str | None = None
     code: FileCode | None = None
     raced: bool = False
@@ -157,6 +159,7 @@ def fetch_files(
     *,
     n_threads: int | None = None,
     not_before: float = 0.0,
+    md5: bool = False,
 ) -> Generator[FetchOutcome]:
     """Fetch objects into files.
 
@@ -165,6 +168,7 @@ def fetch_files(
         source: where from.
         n_threads: requests under way at once; None: found out.
         not_before: Unix seconds; no file is of an earlier time.
+        md5: compute the MD5 of each as well, for whoever remembers it.
 
     Yields:
         One outcome for each, in the order in which they end.
@@ -172,7 +176,7 @@ def fetch_files(
     Raises:
         DeliveryError: a thread has ended as none should.
     """
-    fetching = _Fetching(source, n_threads, not_before)
+    fetching = _Fetching(source, n_threads, not_before, md5=md5)
     try:
         yield from within_window(tasks, fetching.submit, fetching.outcomes, _WINDOW)
     finally:
@@ -185,6 +189,7 @@ class _Written(NamedTuple):
     task: FetchTask
     temporary: str
     crc32: str
+    md5: str
     fd: int
     device: int
 
@@ -192,23 +197,35 @@ class _Written(NamedTuple):
 class _FileSink:
     """Writes content into a file as it comes, and sums it up; see `upload_client.s3.wire.Sink`."""
 
-    __slots__ = ("_fd", "_offset", "_stopped", "buffer", "crc32", "size")
+    __slots__ = ("_fd", "_md5", "_offset", "_stopped", "buffer", "crc32", "size")
 
-    def __init__(self, fd: int, offset: int, buffer: memoryview, stopped: threading.Event) -> None:
+    def __init__(
+        self, fd: int, offset: int, buffer: memoryview, stopped: threading.Event, *, md5: bool = False
+    ) -> None:
         self._fd = fd
         self._offset = offset
         self._stopped = stopped
         self.buffer = buffer
         self.size = self.crc32 = 0
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
+
+    @property
+    def md5(self) -> str:
+        """The MD5 of what has come, where it was asked for."""
+        return "" if self._md5 is None else self._md5.hexdigest()
 
     def begin(self) -> None:
         self.size = self.crc32 = 0
+        if self._md5 is not None:
+            self._md5 = hashlib.md5(usedforsecurity=False)
 
     def came(self, n: int) -> None:
         if self._stopped.is_set():  # on a slow line the rest may take minutes
             raise _Stopped
         block = self.buffer[:n]
         self.crc32 = checksums.crc32(block, self.crc32)
+        if self._md5 is not None:
+            self._md5.update(block)
         try:
             _write_all(self._fd, block, self._offset + self.size)
         except OSError as error:  # which would be taken for one of the network
@@ -219,8 +236,11 @@ class _FileSink:
 class _Fetching:
     """Everything that fetches at once; see the module."""
 
-    def __init__(self, source: Bucket, n_threads: int | None, not_before: float) -> None:
+    def __init__(
+        self, source: Bucket, n_threads: int | None, not_before: float, *, md5: bool = False
+    ) -> None:
         self._source = source
+        self._wants_md5 = md5
         self._not_before_ns = int(not_before * 1e9)
         most = connections(_TOGETHER)
         self._pace = Concurrency(n_threads, min(most, _CONNECTIONS))
@@ -454,7 +474,7 @@ class _Fetching:
                 if fd >= 0:
                     _drop(temporary, fd)
             else:
-                written.append(_Written(task, temporary, crc32, fd, status.st_dev))
+                written.append(_Written(task, temporary, crc32, self._md5_of(body), fd, status.st_dev))
         return written, outcomes
 
     def _settle_written(self) -> None:
@@ -494,16 +514,14 @@ class _Fetching:
     def _settle(self, written: list[_Written], problems: list[OSError | None]) -> list[FetchOutcome]:
         """Give small files their names, as far as they are on the disk."""
         outcomes: list[FetchOutcome] = []
-        for (task, temporary, crc32, fd, _), problem in zip(written, problems, strict=True):
+        for (task, temporary, crc32, md5, fd, _), problem in zip(written, problems, strict=True):
             try:
                 self._rename(task, temporary, fd, problem)
             except OSError as error:
                 _drop(temporary)
                 outcomes.append(_failure(task, error))
             else:
-                outcomes.append(
-                    FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32)
-                )
+                outcomes.append(_success(task, crc32, md5))
         self._closed(len(written))
         return outcomes
 
@@ -581,9 +599,11 @@ class _Fetching:
             fd = self._with_room(claim, temporary)
             os.ftruncate(fd, 0)
             tries = _TRIES_AT_ONCE if task.size > RANGE else _TRIES
-            told, crc32 = self._repeated(lambda: self._poured(task, self._sink(fd, 0)), tries)
+            told, crc32, md5 = self._repeated(
+                lambda: self._poured(task, self._sink(fd, 0, md5=self._wants_md5)), tries
+            )
             self._check_whole(task, temporary, crc32, told)
-            self._writers.submit(self._finish, task, temporary, fd, crc32)
+            self._writers.submit(self._finish, task, temporary, fd, _success(task, crc32, md5))
         except BaseException as error:
             self._unwritten.release()
             if fd >= 0:
@@ -593,7 +613,7 @@ class _Fetching:
             # What cuts long answers lets shorter ones through.
             self._large.submit(self._do, task, self._fetch_large)
 
-    def _finish(self, task: FetchTask, temporary: str, fd: int, crc32: str) -> None:
+    def _finish(self, task: FetchTask, temporary: str, fd: int, outcome: FetchOutcome) -> None:
         """Bring an object that has come to the disk, and under its name."""
         try:
             if self._stopped.is_set():
@@ -604,25 +624,23 @@ class _Fetching:
             _drop(temporary)
             self._ended.put([_failure(task, error)] if isinstance(error, Exception) else error)
         else:
-            self._ended.put(
-                [FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32)]
-            )
+            self._ended.put([outcome])
         finally:
             self._unwritten.release()
 
-    def _poured(self, task: FetchTask, sink: _FileSink) -> tuple[str | None, str]:
-        """Have an object's content written; the CRC32 that the store says of it, and the one it has."""
+    def _poured(self, task: FetchTask, sink: _FileSink) -> tuple[str | None, str, str]:
+        """Have an object's content written; the CRC32 that the store says of it, the one it has, its MD5."""
         if self._wire is not None:
             answer = self._wire.fetch(GetObject(task.key, task.etag, task.size, sink))
             if answer.ok:
                 if answer.etag != task.etag or answer.size != task.size or sink.size != task.size:
                     raise _Failed(_CHANGED, FileCode.CHANGED_SINCE_INDEXED, raced=True)
-                return answer.crc32, checksums.encode(sink.crc32)
+                return answer.crc32, checksums.encode(sink.crc32), sink.md5
             if answer.passing:
                 raise ConnectionError(answer.message or answer.code)
         said = self._read(task, sink, task.size, ChecksumMode="ENABLED")
         told = said.get("ChecksumCRC32") if said.get("ChecksumType") != "COMPOSITE" else None
-        return told, checksums.encode(sink.crc32)
+        return told, checksums.encode(sink.crc32), sink.md5
 
     def _read(self, task: FetchTask, sink: _FileSink, size: int, **asked: str) -> dict[str, Any]:
         """The same through boto3, which knows what to do about unusual answers."""
@@ -644,19 +662,22 @@ class _Fetching:
             raise ConnectionError("the answer was cut")
         return said
 
-    def _sink(self, fd: int, offset: int) -> _FileSink:
+    def _md5_of(self, body: bytes | bytearray) -> str:
+        return hashlib.md5(body, usedforsecurity=False).hexdigest() if self._wants_md5 else ""
+
+    def _sink(self, fd: int, offset: int, *, md5: bool = False) -> _FileSink:
         """Where content goes that comes on this thread."""
         try:
             block = self._blocks.view
         except AttributeError:
             block = self._blocks.view = memoryview(bytearray(_BLOCK))
-        return _FileSink(fd, offset, block, self._stopped)
+        return _FileSink(fd, offset, block, self._stopped, md5=md5)
 
     def _fetch_slowly(self, task: FetchTask) -> FetchOutcome:
         """A small object through boto3, which knows what to do about unusual answers."""
         body, crc32 = self._repeated(lambda: self._whole(task))
         self._write_one(task, body)
-        return FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32)
+        return _success(task, crc32, self._md5_of(body))
 
     def _write_one(self, task: FetchTask, body: bytes) -> None:
         temporary = self._temporary(task)
@@ -735,6 +756,7 @@ class _Fetching:
                 crc = checksums.combine(crc, crcs[index], _extent(index, task.size)[1])
             crc32 = checksums.encode(crc)
             self._check_whole(task, temporary, crc32, info[2])
+            md5 = (self._wants_md5 and read_etag(temporary, max(task.size, 1), "")) or ""
             is_open = False
             self._take_place(task, temporary, fd)
         except BaseException as error:
@@ -749,7 +771,7 @@ class _Fetching:
                 _drop(notes)
             raise
         _drop(notes)
-        return FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=fetched, crc32=crc32)
+        return _success(task, crc32, md5)._replace(bytes_fetched=fetched)
 
     def _check_whole(self, task: FetchTask, temporary: str, crc32: str, said: str | None) -> None:
         """Hold a file in ranges against what the store says. What is wrong is not gone on with."""
@@ -959,6 +981,10 @@ def _is_of_network(error: BaseException) -> bool:
     if isinstance(error, StoreError):
         return error.meaning.passing or error.status == 0
     return isinstance(error, ConnectionError | TimeoutError)
+
+
+def _success(task: FetchTask, crc32: str, md5: str) -> FetchOutcome:
+    return FetchOutcome(task.row, ok=True, size=task.size, bytes_fetched=task.size, crc32=crc32, md5=md5)
 
 
 def _failure(task: FetchTask, error: BaseException) -> FetchOutcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -1028,6 +1029,29 @@ def test_of_many_small_files_a_killed_sync_leaves_whole_ones_and_the_next_brings
     assert there.items() <= files.items()
     assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 32
     assert world.files("dst") == files
+
+
+def test_the_md5_of_what_is_fetched_is_told_of_each_size_where_it_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "SMALL", 2**16)
+    monkeypatch.setattr(download, "LARGE", 2**20)
+    monkeypatch.setattr(download, "RANGE", 2**18)
+    contents = {"empty": b"", "small": os.urandom(100), "middle": os.urandom(2**18 + 1)}
+    contents |= {"large": os.urandom(2**20 + 1)}
+    for key, content in contents.items():
+        world.put(key, content)
+    infos = list(world.bucket.list())
+
+    def fetch(**asked: bool) -> dict[str, str]:
+        tasks = [
+            download.FetchTask(row, info.key, info.size, info.etag, world.path(f"dst/{info.key}"))
+            for row, info in enumerate(infos)
+        ]
+        return {infos[each.row].key: each.md5 for each in download.fetch_files(tasks, world.bucket, **asked)}
+
+    assert fetch(md5=True) == {key: hashlib.md5(content).hexdigest() for key, content in contents.items()}
+    assert fetch() == dict.fromkeys(contents, "")
 
 
 def test_a_fetch_that_is_stopped_in_good_order_keeps_the_ranges_that_have_come(
