@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from upload_client.core.times import from_http
 
@@ -26,6 +30,12 @@ def far_away(monkeypatch):
 @pytest.mark.parametrize("zone", [" GMT", " +0000", " -0000", ""])
 def test_an_http_date_is_in_utc_wherever_this_machine_is(far_away, zone):
     assert from_http(f"Mon, 21 Sep 2026 14:13:20{zone}") == MOMENT
+
+
+@given(st.integers(-30_000_000_000, 253_000_000_000))
+def test_an_http_date_as_nearly_all_are_is_the_moment_that_pythons_own_reader_says(seconds):
+    date = format_datetime(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds), usegmt=True)
+    assert from_http(date) == parsedate_to_datetime(date).timestamp() == seconds
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_client.s3 import listing, plain, sigv4
-from upload_client.s3.bucket import Bucket, NotFound
+from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.s3.clients import s3_client
 from upload_client.s3.plain import PlainBucket, find_way, leads_to
 from upload_client.s3.route import Route
@@ -298,6 +298,49 @@ def test_the_pages_behind_an_unusual_answer_are_botocores(
         pages = there._columns({"Bucket": bucket.name, "Prefix": bucket.prefix, "MaxKeys": 2})
         assert sum(len(found.keys) for _, found in pages) == 5
         assert proxy.count("GET") == 1 + 3
+
+
+def test_an_object_is_told_and_read_as_botocore_does_it(bucket: Bucket, plainly) -> None:
+    contents = {"a/ü +": os.urandom(100_000), "empty": b""}
+    for key, content in contents.items():
+        bucket.put(key, content)
+        ours, theirs = (each.head(key, checksum=False) for each in (plainly(bucket), bucket))
+        for name in ("key", "size", "etag", "last_modified", "version_id"):
+            assert getattr(ours, name) == getattr(theirs, name)
+        assert plainly(bucket).read(key) == plainly(bucket).read(key, len(content)) == content
+    assert plainly(bucket).head("none", checksum=False) is None
+    with pytest.raises(NotFound):
+        plainly(bucket, lambda: bucket.client).read("none")
+    with pytest.raises(ObjectTooLarge):
+        plainly(bucket, lambda: bucket.client).read("a/ü +", 99_999)
+    assert plainly(bucket, lambda: bucket.client).head("empty").crc32 == bucket.head("empty").crc32
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_read_once_more(
+    bucket: Bucket, plainly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("a", b"before")
+    carry = plain.carry
+
+    def replaced(connection, request):
+        answer = carry(connection, request)
+        if isinstance(request, HeadObject):
+            bucket.put("a", b"afterwards")
+        return answer
+
+    monkeypatch.setattr(plain, "carry", replaced)
+    assert plainly(bucket, lambda: bucket.client).read("a") == b"afterwards"
+
+
+def test_a_head_whose_answer_is_lost_is_asked_for_again_by_botocore(
+    bucket: Bucket, plainly, store, lost_answer
+) -> None:
+    bucket.put("a", b"1")
+    with Proxy(store.endpoint_url) as proxy:
+        proxy.on(lost_answer, method="HEAD", nth=1)
+        client = s3_client(settings=At(proxy.url))
+        assert plainly(bucket, lambda: client, proxy.url).head("a", checksum=False).size == 1
+        assert proxy.count("HEAD") == 2
 
 
 @dataclass

@@ -5,10 +5,16 @@ Nothing here reads a clock; every moment comes in as an argument.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 _THOUSANDTHS = tuple(f"{ms:03d}Z" for ms in range(1000))
+_HTTP = re.compile(
+    "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+    " ([1-9][0-9]{3}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
+)
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _1970 = datetime(1970, 1, 1, tzinfo=UTC)
 
 EARLIEST, LATEST = -62_135_596_800_000, 253_402_300_799_999
@@ -59,7 +65,13 @@ def from_http(date: str) -> float:
     Raises:
         ValueError: it is none.
     """
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - loads much, and few ask
+    if (usual := _HTTP.fullmatch(date)) is not None:
+        day, month, year, hour, minutes, seconds = usual.groups()
+        number = _MONTHS.index(month) // 3 + 1
+        return datetime(
+            int(year), number, int(day), int(hour), int(minutes), int(seconds), tzinfo=UTC
+        ).timestamp()
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - loads much, and nearly all are as above
 
     read = parsedate_to_datetime(date)
     return (read.replace(tzinfo=UTC) if read.tzinfo is None else read).timestamp()

@@ -37,6 +37,7 @@ from upload_client.core import checksums
 from upload_client.core.foreign import is_page, xml_text
 from upload_client.core.forms import is_crc32, is_etag, is_version_id
 from upload_client.core.text import for_log
+from upload_client.core.times import from_http
 from upload_client.s3 import request_log
 from upload_client.s3.route import Address, Route
 from upload_client.s3.sigv4 import UNSIGNED_PAYLOAD
@@ -777,11 +778,19 @@ def _found(
         found = checksums.encode(checksums.crc32(body) if sink is None else sink.crc32)
         if found != said:
             return Answer(0, "DamagedAnswer", f"what came has CRC32 {found}, where S3 says {said}")
+    modified, version = 0.0, None
+    if isinstance(request, HeadObject):
+        with contextlib.suppress(ValueError):
+            modified = from_http(headers.get(b"last-modified", b"").decode("latin-1"))
+        told = headers.get(b"x-amz-version-id", b"null").decode("latin-1")
+        version = told if told != "null" and is_version_id(told) else None
     return Answer(
         200,
         etag=etag,
         crc32=said,
         size=size,
+        last_modified=modified,
+        version_id=version,
         body=body,
         body_crc32=found,
         request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"),

@@ -302,6 +302,7 @@ class Answer:
         etag: Without quotes; empty where the store says none, or one that could not be told to anybody.
         crc32: Of the whole object or the part, base64, where the store says it.
         size: Of the object, bytes.
+        last_modified: When a `HeadObject`'s object was written, Unix seconds; 0: it is not said.
         date: The store's clock, as it stands in the answer (RFC 9110, section 5.6.7).
         digests: Other checksums of a source object, by algorithm, as far as the store says them.
         request_id: Under which the store's own logs have the request; `host_id` likewise.
@@ -315,6 +316,7 @@ class Answer:
     etag: str = ""
     crc32: str | None = None
     size: int = 0
+    last_modified: float = 0.0
     version_id: str | None = None
     source_version: str | None = None
     upload_id: str = ""

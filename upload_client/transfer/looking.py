@@ -37,8 +37,7 @@ def look_at(keys: Iterable[str], bucket: Bucket) -> Iterator[tuple[str, ObjectIn
         bucket: where.
 
     Yields:
-        Each key, in the order of the answers, and what is there: None where there is nothing. Of what is told
-        at once, `last_modified` is 0.
+        Each key, in the order of the answers, and what is there: None where there is nothing.
 
     Raises:
         StoreError: the store does not say.
@@ -196,7 +195,11 @@ class _Asking(Generic[T, R]):
 
 def _look(key: str) -> Generator[Any, Answer, ObjectInfo]:
     answer = yield HeadObject(key)
-    return ObjectInfo(key, answer.size, answer.etag, 0.0, answer.crc32)
+    return _told(key, answer)
+
+
+def _told(key: str, answer: Answer) -> ObjectInfo:
+    return ObjectInfo(key, answer.size, answer.etag, answer.last_modified, answer.crc32, answer.version_id)
 
 
 def _remove(each: tuple[str, str]) -> Generator[Any, Answer, bool]:

@@ -503,6 +503,8 @@ def test_where_the_environment_says_where_s3_is_nothing_of_boto3_is_loaded(world
         "name = 'upload_client.functions.data_sync.DataSyncHandler'\n"
         "for each in json.loads(sys.argv[1]):\n"
         "    assert main(['--handler', name, '--payload', json.dumps(each)]) == 0\n"
+        "name = 'upload_client.functions.data_sync.GetJSONFromFileHandler'\n"
+        "assert main(['--handler', name, '--payload', json.dumps({'path': sys.argv[2]})]) == 0\n"
         "print(sorted({'boto3', 'botocore.session', 'urllib3', 'http.client'} & set(sys.modules)))"
     )
     for number in range(3):
@@ -512,11 +514,21 @@ def test_where_the_environment_says_where_s3_is_nothing_of_boto3_is_loaded(world
         (world.uri("there/"), world.path("back/")),
         (world.uri("there/"), world.uri("copy/", world.other)),
         (world.path("here/"), world.uri("there/")),
+        (world.uri("there/1"), world.path("single")),
+        (world.path("here/2"), world.uri("single")),
+        (world.uri("single"), world.uri("single", world.other)),
+        (world.uri("single"), world.path("none/")),
     ]
+    world.put("list.json", json.dumps({"a": [1, None]}))
     asked = json.dumps([{"source_path": source, "destination_path": target} for source, target in ways])
-    done = subprocess.run([sys.executable, "-c", program, asked], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", program, asked, world.uri("list.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     *answers, loaded = done.stdout.splitlines()
-    assert [json.loads(answer)["result"]["files_transferred"] for answer in answers] == [3, 3, 3, 0]
+    *answers, content = answers
+    sent = [json.loads(answer)["result"]["files_transferred"] for answer in answers]
+    assert sent == [3, 3, 3, 0, 1, 1, 1, 1]
+    assert json.loads(content) == {"content": {"a": [1, None]}}
     assert loaded == "[]"
     assert world.files("back") == {"0": "0", "1": "1", "2": "2"}
-    assert len(world.objects(world.other)) == 3
+    assert world.files("none") == {"single": "2"}
+    assert len(world.objects(world.other)) == 4

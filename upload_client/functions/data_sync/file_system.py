@@ -63,8 +63,7 @@ class _Below(NamedTuple):
 def _below(path: str) -> _Below:
     place = place_of(path)
     if isinstance(place, S3Place):
-        bucket = place.open()
-        facts = head_s3(place, bucket)
+        facts = head_s3(place)
         if facts is not None:
             return _Below(_one(facts), place.uri, is_file=True)
         folder = place.folder()
@@ -214,7 +213,7 @@ def _holds_all(path: str, mounts: Sequence[tuple[str, str, str]]) -> bool:
 
 def _remove_objects(place: S3Place) -> int | None:
     """Remove an object, or all below a folder; their bytes. None: there was nothing."""
-    facts = head_s3(place, place.open())
+    facts = head_s3(place)
     if facts is not None:
         whole = S3Place(place.bucket, "").open()
         delete_objects(whole, [place.key])

@@ -22,7 +22,7 @@ from upload_client.functions.data_sync.models import (
     PutJSONToFileResponse,
 )
 from upload_client.functions.data_sync.paths import Place, S3Place, place_of
-from upload_client.s3.bucket import Bucket, NotFound, repeat_while_lost, store_errors
+from upload_client.s3.bucket import NotFound, repeat_while_lost, store_errors
 from upload_client.support.atomic import replacing
 
 __all__ = ["GetJSONFromFileHandler", "PutJSONToFileHandler", "get_s3_scratch_key", "read_json", "write_json"]
@@ -65,9 +65,8 @@ def read_json(path: str) -> Any:  # noqa: ANN401 - any JSON
     place = _file(path)
     if isinstance(place, S3Place):
         try:
-            body = repeat_while_lost(
-                lambda: Bucket(place.bucket, client=place.client()).read(place.key, MAX_BYTES)
-            )
+            whole = place._replace(key="").open()
+            body = repeat_while_lost(lambda: whole.read(place.key, MAX_BYTES))
         except NotFound as error:
             missing = FileNotFoundError(f"{path}: {error}")
             missing.add_note("See that bucket and key are the right ones.")

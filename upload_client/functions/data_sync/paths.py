@@ -164,11 +164,11 @@ def list_s3(bucket: Bucket) -> Iterator[tuple[str, Facts]]:
         yield info.key, Facts(info.size, info.last_modified, info.etag)
 
 
-def head_s3(place: S3Place, bucket: Bucket) -> Facts | None:
+def head_s3(place: S3Place) -> Facts | None:
     """The object of that very key; None: there is none."""
     if place.is_folder:
         return None
-    whole = Bucket(bucket.name, client=bucket.client)
+    whole = place._replace(key="").open()
     info = repeat_while_lost(lambda: whole.head(place.key, checksum=False))
     return None if info is None else Facts(info.size, info.last_modified, info.etag)
 

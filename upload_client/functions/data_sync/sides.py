@@ -19,7 +19,7 @@ from upload_client.core.data_sync import (
 from upload_client.core.paths import check_relpath
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
-from upload_client.functions.data_sync.comparing import abreast, begun_early
+from upload_client.functions.data_sync.comparing import begun_early
 from upload_client.functions.data_sync.local import (
     local_path,
 )
@@ -34,7 +34,6 @@ from upload_client.functions.data_sync.paths import (
 from upload_client.functions.data_sync.run import FEW, Plan, SyncRun, name_of
 from upload_client.s3.bucket import (
     Bucket,
-    ObjectInfo,
     repeat_while_lost,
 )
 from upload_client.transfer.looking import look_at
@@ -42,7 +41,6 @@ from upload_client.transfer.looking import look_at
 __all__ = [
     "FACTS",
     "bucket_of",
-    "dated",
     "facts_of",
     "files_of",
     "find_source",
@@ -67,8 +65,7 @@ def find_source(run: SyncRun) -> tuple[Place, Place, bool] | None:
             _source_missing(run, f"{source.uri} does not exist")
             return None
     else:
-        bucket = source.open()
-        is_file = head_s3(source, bucket) is not None
+        is_file = head_s3(source) is not None
         if not is_file:
             source = source.folder()
             if repeat_while_lost(source.open().is_empty):
@@ -134,12 +131,11 @@ def files_of(run: SyncRun, source: Place, plan: Plan, *, is_file: bool) -> Itera
     odd: list[str] = []
     found: Iterable[tuple[str, Facts]]
     if isinstance(source, S3Place):
-        bucket = source.open()
         if is_file:
-            facts = head_s3(source, bucket)
+            facts = head_s3(source)
             found = [] if facts is None else [("", facts)]
         else:
-            found = begun_early(list_s3(bucket))
+            found = begun_early(list_s3(source.open()))
     elif is_file:
         status = os.stat(source.path)
         found = [("", Facts(status.st_size, status.st_mtime))]
@@ -182,12 +178,11 @@ def there_at(target: Place, *, is_file: bool) -> dict[str, bytes]:
     """Everything at the destination: path and packed facts."""
     found: Iterable[tuple[str, Facts]]
     if isinstance(target, S3Place):
-        bucket = target.open()
         if is_file:
-            facts = head_s3(target, bucket)
+            facts = head_s3(target)
             found = [] if facts is None else [("", facts)]
         else:
-            found = list_s3(bucket)
+            found = list_s3(target.open())
     elif is_file:
         try:
             status = os.stat(target.path)
@@ -215,28 +210,21 @@ def packed(found: Iterable[tuple[str, Facts]]) -> dict[str, bytes]:
 
 
 def facts_of(place: Place, paths: Iterable[str]) -> dict[str, Facts]:
-    """The files among these paths below a folder; of objects it is not said when they were modified."""
-    if isinstance(place, S3Place):
-        looked = look_at(paths, place.open())
-        return {path: Facts(info.size, 0.0, info.etag) for path, info in looked if info is not None}
+    """The files among these paths below a folder."""
     found: dict[str, Facts] = {}
+    if isinstance(place, S3Place):
+        bucket = place.open()
+        for path, info in look_at(paths, bucket):
+            if info is not None and not info.last_modified:  # said in a form that botocore may know
+                facts = head_s3(place._replace(key=place.key + path))
+            else:
+                facts = None if info is None else Facts(info.size, info.last_modified, info.etag)
+            if facts is not None:
+                found[path] = facts
+        return found
     for path in paths:
         with contextlib.suppress(OSError):
             status = os.stat(local_path(place.path, path))
             if stat.S_ISREG(status.st_mode):
                 found[path] = Facts(status.st_size, status.st_mtime)
     return found
-
-
-def dated(place: Place, facts: dict[str, Facts], paths: Iterable[str]) -> None:
-    """Find out when objects were modified: of these paths."""
-    if not isinstance(place, S3Place):
-        return
-    bucket = place.open()
-
-    def look(path: str) -> tuple[str, ObjectInfo | None]:
-        return path, repeat_while_lost(lambda: bucket.head(path, checksum=False))
-
-    for path, info in abreast(look, list(paths)):
-        if info is not None:
-            facts[path] = Facts(info.size, info.last_modified, info.etag)

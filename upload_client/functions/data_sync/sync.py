@@ -48,7 +48,6 @@ from upload_client.functions.data_sync.removal import remove_extra, remove_sourc
 from upload_client.functions.data_sync.run import Counts, Plan, SyncRun
 from upload_client.functions.data_sync.sides import (
     FACTS,
-    dated,
     facts_of,
     files_of,
     find_source,
@@ -278,9 +277,4 @@ class SelectedFiles:
         return self.counts
 
     def _there(self) -> dict[str, bytes]:
-        run = self._run
-        found = facts_of(run.target, self._found)
-        if not run.request.force:
-            dated(run.source, self._found, found)
-            dated(run.target, found, found)
-        return packed(found.items())
+        return packed(facts_of(self._run.target, self._found).items())
