@@ -6,6 +6,7 @@ import base64
 import contextlib
 import gzip
 import io
+import random
 import re
 import sqlite3
 import struct
@@ -946,3 +947,69 @@ def test_pixels_of_dicom_are_counted_and_not_read():
     assert file.n < len(large) // 2
     with pytest.raises(ValueError, match="it is cut"):
         open_dicom(io.BytesIO(large[:-9]), len(large) - 9, Budget(10**9))
+
+
+FIELDS = "".join(f'<FIELD name="{name}" datatype="int"/>' for name in "ab")
+ROWS = [
+    "<TR><TD>1</TD><TD>2</TD></TR>",
+    "<TR ID='r'>\n<TD encoding='base64'>1</TD> <TD/></TR>\n",
+    "<TR><TD>1 &lt; 2</TD><TD><![CDATA[</TR><TD>]]></TD></TR>",
+    "<TR><TD>1</TD><TD>2</TD><!-- <TD>3</TD></TR> --></TR>",
+    "<TR><TD>1</TD><?a <TD> ?><TD>2</TD></TR >",
+]
+WRONG = ["<TR><TD>1</TD></TR>", "<TR><TD>1</TD><TD>2</TD><TD>3</TD></TR>", "<TR></TR>", "<TR/>"]
+
+
+def _votable(*tables: tuple[str, int | None], more: str = "") -> bytes:
+    made = "".join(
+        f"<TABLE{'' if n is None else f' nrows={chr(34)}{n}{chr(34)}'}>{FIELDS}<DATA>{more}<TABLEDATA>"
+        f"{rows}</TABLEDATA></DATA></TABLE>"
+        for rows, n in tables
+    )
+    return f"<?xml version='1.0'?><!-- <TR> --><VOTABLE><RESOURCE>{made}</RESOURCE></VOTABLE>".encode()
+
+
+def _votable_at_once(data: bytes, *, is_large: bool) -> str:
+    from upload_client.expectations.formats.documents import _VOTable
+    from upload_client.expectations.packed import Budget
+
+    try:
+        _VOTable(is_large=is_large).read(io.BytesIO(data), Budget(10**9))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def test_rows_of_a_large_votable_are_counted_in_their_bytes_as_expat_would_count_them(monkeypatch):
+    pytest.importorskip("numpy")
+    from upload_client.expectations.formats import documents
+
+    chance = random.Random(7)
+    n_refused = 0
+    for _ in range(400):
+        rows = chance.choices(ROWS[: chance.choice((2, 2, 5))], k=chance.randrange(40))
+        if chance.random() < 0.4:
+            rows.insert(chance.randrange(len(rows) + 1), chance.choice(WRONG))
+        told = chance.choice((None, len(rows), len(rows), 3))
+        tables = [("".join(rows), told), ("".join(ROWS[:2] * 9), 18)]
+        chance.shuffle(tables)
+        data = _votable(*tables, more=chance.choice(("", "<!-- </TR> -->")))
+        if chance.random() < 0.3:
+            data = data[: chance.randrange(len(data))]
+        monkeypatch.setattr(documents, "_PIECE", chance.choice((16, 100, 999)))
+        thorough = _votable_at_once(data, is_large=False)
+        assert _votable_at_once(data, is_large=True) == thorough
+        n_refused += bool(thorough)
+    assert 100 < n_refused < 350
+
+
+def test_most_of_a_large_votable_is_not_taken_element_by_element(monkeypatch):
+    pytest.importorskip("numpy")
+    from upload_client.expectations.formats import documents
+
+    calls = []
+    taken = documents._VOTable._begin_cell
+    monkeypatch.setattr(documents._VOTable, "_begin_cell", lambda *given: calls.append(1) or taken(*given))
+    monkeypatch.setattr(documents, "_PIECE", 4096)
+    assert _votable_at_once(_votable((ROWS[0] * 9000, 9000)), is_large=True) == ""
+    assert len(calls) < 9000

@@ -80,6 +80,9 @@ def test_a_pdb_without_its_last_line_is_not_opened_unless_it_is_the_data_banks()
     for end in (b"", b"TER\n"):
         assert opened("a.pdb", b"REMARK  of a program\n" + atom * 9 + end).startswith("not opened")
     assert "its last atom has no place" in opened("a.pdb", atom * 9 + atom[:40])
+    models = b"".join(b"MODEL        %d\n%sENDMDL\n" % (n, atom * 90) for n in (1, 2, 3))
+    assert opened("a.pdb", models) == ""
+    assert "its last model is missing" in opened("a.pdb", models[: -len(b"ENDMDL\n")])
     head = b"HEADER    HYDROLASE                               10-JAN-97   1AKI              \n"
     head += b"REMARK   4                                                                      \n"
     head += b"REMARK   4 1AKI COMPLIES WITH FORMAT V. 3.30, 13-JUL-11                         \n"

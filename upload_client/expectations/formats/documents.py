@@ -80,7 +80,8 @@ class _Xml:
         try:
             while piece := file.read(_PIECE):
                 budget.spend()
-                self.parser.Parse(piece)
+                self.take(piece)
+            self.take(b"")
             self.parser.Parse(b"", True)  # noqa: FBT003 — expat takes no names
         except expat.ExpatError as error:
             if error.code in _SEVERAL and not self._roots:
@@ -90,6 +91,10 @@ class _Xml:
             if "unknown encoding" in str(error) or "multi-byte encodings" in str(error):
                 raise NotOpened("it has an encoding that is not known here") from None
             raise
+
+    def take(self, piece: bytes) -> None:
+        """Take the next bytes; none: there are no more."""
+        self.parser.Parse(piece)
 
     def _refuse(self, *_: object) -> None:
         raise NotOpened("it declares entities, which are not expanded here")
@@ -139,14 +144,88 @@ def open_gml(file: BinaryIO, size: int, budget: Budget) -> None:
     open_xml(file, size, budget)
 
 
-class _VOTable(_Xml):
-    """Each table has as many rows as it says, and each row a cell for each field."""
+_LARGE = 8 * 1024 * 1024
+_ROW_END, _ROWS = b"</TR>", b"TABLEDATA"
+_NO_ROWS = (_ROWS, b"<!", b"<?")
+"""Marks that no piece of rows alone has."""
 
-    def __init__(self) -> None:
+
+class _VOTable(_Xml):
+    """Each table has as many rows as it says, and each row a cell for each field.
+
+    Whole rows in a large table, of which there may be many millions, are counted in their bytes, while expat
+    sees to it that they are XML: to be called for each element takes five times as long. So it is not where
+    these may stand for something else, in comments, say.
+    """
+
+    def __init__(self, *, is_large: bool) -> None:
         super().__init__(("VOTABLE",))
+        self._counts_bytes = is_large
+        self._between_rows, self._n_ended = False, 0
+        self._rest = self._last = b""
         self._fields = self._rows = self._cells = 0
         self._due: int | None = None
-        self._in_cells = self._as_another = False
+        self._in_cells = self._in_rows = self._as_another = False
+        self.parser.CharacterDataHandler = None
+
+    def take(self, piece: bytes) -> None:
+        if not self._counts_bytes:
+            self.parser.Parse(self._rest + piece)
+            self._rest = b""
+            return
+        data = self._rest + piece
+        end = data.rfind(_ROW_END) + len(_ROW_END) if piece else len(data)
+        if end < len(_ROW_END):
+            end = len(data)
+        some, self._rest = data[:end], data[end:]
+        are_rows = some.endswith(_ROW_END) and not any(mark in some for mark in _NO_ROWS)
+        if self._between_rows and are_rows:
+            self.parser.StartElementHandler = self.parser.EndElementHandler = None
+            self.parser.Parse(some)
+            self.parser.StartElementHandler, self.parser.EndElementHandler = self._begin_cell, self._end_cell
+            self._count(some)
+        else:
+            self.parser.Parse(some)
+            # Of what it has begun to see expat may wait for more, and then not have told of all rows yet.
+            is_told = self._n_ended == some.rpartition(_ROWS)[2].count(_ROW_END)
+            self._between_rows = self._in_rows and is_told and some.endswith(_ROW_END)
+        self._n_ended = 0
+        among_rows = (self._last + some).rpartition(_ROWS)[2]
+        self._last = some[-len(_ROWS) :]
+        self._counts_bytes = not (self._in_rows and any(mark in among_rows for mark in _NO_ROWS))
+
+    def _count(self, rows: bytes) -> None:
+        """Count the cells of whole rows."""
+        import numpy as np  # noqa: PLC0415 — not for what is small
+
+        data = np.frombuffer(rows, np.uint8)
+        at = np.flatnonzero(data[:-2] == ord("<"))
+        kinds = data[at + 2][data[at + 1] == ord("T")]
+        starts = np.flatnonzero(kinds == ord("R"))
+        n_cells = np.diff(np.append(starts, len(kinds))) - 1
+        wrong = np.flatnonzero(n_cells != self._fields)
+        if len(wrong) and not self._as_another:
+            self._rows += int(wrong[0]) + 1
+            self._cells = int(n_cells[wrong[0]])
+            self.end("TR")
+        self._rows += len(starts)
+
+    def _begin_cell(self, name: str, attributes: dict[str, str]) -> None:
+        """Take an element among rows, of which there may be a hundred million."""
+        if name[-2:] == "TD":
+            self._cells += 1
+        elif name[-2:] == "TR":
+            self._rows += 1
+            self._cells = 0
+        else:
+            self._begin(name, attributes)
+
+    def _end_cell(self, name: str) -> None:
+        if name[-2:] == "TR":
+            self._n_ended += 1
+            self.end("TR")
+        elif name[-2:] != "TD":
+            self._end(name)
 
     def begin(self, name: str, attributes: dict[str, str]) -> None:
         if name == "TABLE":
@@ -156,24 +235,25 @@ class _VOTable(_Xml):
         elif name == "FIELD":
             self._fields += 1
         elif name == "TABLEDATA":
-            self._in_cells = True
-        elif name == "TR":
-            self._rows, self._cells = self._rows + 1, 0
-        elif name == "TD":
-            self._cells += 1
+            self._in_cells = self._in_rows = True
+            self.parser.StartElementHandler = self._begin_cell
+            self.parser.EndElementHandler = self._end_cell
 
     def end(self, name: str) -> None:
         if name == "TR" and self._cells != self._fields and not self._as_another:
             raise ValueError(
                 f"row {self._rows:,} has {self._cells} cells where there are {self._fields} fields"
             )
+        if name == "TABLEDATA":
+            self._in_rows = False
+            self.parser.StartElementHandler, self.parser.EndElementHandler = self._begin, self._end
         if name == "TABLE" and self._in_cells and self._due not in (None, self._rows):
             raise ValueError(f"a table has {self._rows:,} rows where it says {self._due:,}")
 
 
-def open_votable(file: BinaryIO, _size: int, budget: Budget) -> None:
+def open_votable(file: BinaryIO, size: int, budget: Budget) -> None:
     """Open a VOTable: whole XML, with the rows and cells that it promises."""
-    _VOTable().read(file, budget)
+    _VOTable(is_large=size > _LARGE).read(file, budget)
 
 
 _MZML_TYPES = {"MS:1000519": 4, "MS:1000521": 4, "MS:1000522": 8, "MS:1000523": 8}  # bytes of an element

@@ -65,6 +65,7 @@ _RECORDS = (
     *(b"ORIGX1", b"SCALE1", b"MTRIX1", b"HET   ", b"HETNAM", b"SSBOND", b"LINK  ", b"EXPDAT", b"TER   "),
 )
 _ATOMS = (b"ATOM  ", b"HETATM")
+_BEHIND_MODELS = (b"CONECT", b"MASTER")
 
 
 def open_pdb(file: BinaryIO, size: int, budget: Budget) -> None:
@@ -88,6 +89,8 @@ def open_pdb(file: BinaryIO, size: int, budget: Budget) -> None:
         raise ValueError("it is cut: its last atom has no place")
     if not tail.endswith((b"\n", b"\r")) and last[:6] not in _RECORDS:
         raise ValueError("it is cut within its last line")
+    if any(line.startswith(b"MODEL ") for line in head.splitlines()) and last[:6] not in _BEHIND_MODELS:
+        raise ValueError("it is cut: the line that ends its last model is missing")
     if head.startswith(b"HEADER") and head[62:66].strip().isalnum() and b"\nREMARK   4 " in head + tail:
         raise ValueError("it is cut: the line that ends a file of the Protein Data Bank is missing")
     raise NotOpened("no line ends it, as some programs leave it out: whether it is whole cannot be told")
