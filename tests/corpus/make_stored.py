@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -439,7 +440,50 @@ def pairs() -> None:
             file.write(np.arange(80, dtype="f4").reshape(2, 5, 8))
 
 
+def grids() -> None:
+    """Zarr with chunks of different lengths and codecs of its newer versions, which need Python 3.12."""
+    import tempfile
+    import zipfile
+
+    import zarr
+    from zarr.codecs import BytesCodec, CastValue, ScaleOffset
+
+    values = np.arange(13 * 21).reshape(13, 21) + 100
+    small = CastValue(data_type="int16")
+    gap = {"encode": [("NaN", 65535)], "decode": [(65535, "NaN")]}
+    regular, wide = {"chunks": (6, 8)}, {"chunks": (6, 8), "dtype": "f8"}
+    arrays = {
+        "rect": {"chunks": [[5, 5, 3], [10, 11]]},
+        "rect_rle": {"chunks": [[4, 4, 4, 1], [7, 7, 7]]},
+        "rect_mixed": {"chunks": [6, [10, 11]]},
+        "rect_plain": {"chunks": [[5, 5, 3], [10, 11]], "compressors": None},
+        "rect_shard": {"chunks": (1, 1), "shards": [[5, 5, 3], [10, 11]]},
+        "rect_shard2": {"chunks": (1, 1), "shards": [[6, 7], [7, 14]]},
+        "so_f": wide | {"filters": [ScaleOffset(offset=100, scale=2)]},
+        "so_i": regular | {"filters": [ScaleOffset(offset=100, scale=2)]},
+        "cast": wide | {"filters": [small]},
+        "cast_so": wide | {"filters": [ScaleOffset(offset=100, scale=2), small]},
+        "cast_big": wide | {"filters": [small], "serializer": BytesCodec(endian="big")},
+        "shard_cast": {"chunks": (3, 4), "shards": (6, 8), "filters": [small], "dtype": "f8"},
+        "nan": wide | {"filters": [CastValue(data_type="uint16", scalar_map=gap)], "fill_value": np.nan},
+    }
+    with tempfile.TemporaryDirectory() as folder, zarr.config.set({"array.rectilinear_chunks": True}):
+        group = zarr.open_group(f"{folder}/g.zarr", mode="w", zarr_format=3)
+        for name, how in arrays.items():
+            array = group.create_array(name, shape=values.shape, **{"dtype": "i4"} | how)
+            array[...] = values
+            if name == "nan":
+                array[2, 3] = np.nan
+        with zipfile.ZipFile(FOLDER.with_name("zarr-3.4.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(Path(folder).rglob("*")):
+                if path.is_file():
+                    archive.write(path, path.relative_to(folder).as_posix())
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["grids"]:
+        grids()
+        sys.exit()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     os.chdir(FOLDER)

@@ -551,7 +551,18 @@ class ZarrArray(_Array):
     """Whether each of its chunks has to be there; a chunk that is not is the fill value."""
     missing: Allowed | None = None
     """Values that stand for a missing one, beside NaN and NaT."""
+    scale_factor: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """By which a stored number is multiplied before rules are applied; ``missing`` are stored ones."""
+    add_offset: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """The number that is added to it then."""
     attributes: tuple[Entry, ...] = ()
+
+    @property
+    def all_attributes(self) -> tuple[Entry, ...]:
+        """Those expected, and those that have to say how the numbers are scaled."""
+        scales = (("scale_factor", self.scale_factor), ("add_offset", self.add_offset))
+        told = (Entry(key=key, type="number", values=(one,)) for key, one in scales if one is not None)
+        return (*self.attributes, *told)
 
     @field_validator("name")
     @classmethod

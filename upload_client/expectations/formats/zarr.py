@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, cast
 from upload_client.core.digests import Digests
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened
-from upload_client.expectations.packaging.zarr import array_of
+from upload_client.expectations.packaging.zarr import array_of, item_bytes_of
 from upload_client.expectations.packed import (
     INFLATE_ERRORS,
     MODULES,
@@ -28,7 +28,7 @@ from upload_client.expectations.packed import (
     inflater,
 )
 
-__all__ = ["MAX_CHUNK", "OTHER_SIZE", "Chunk", "Codecs", "chunks_of", "open_chunk"]
+__all__ = ["BY_ELEMENT", "MAX_CHUNK", "OTHER_SIZE", "Chunk", "Codecs", "chunks_of", "open_chunk"]
 
 MAX_CHUNK = 256 * 1024 * 1024
 """Bytes of the largest chunk that is unpacked; a shard may have many of them."""
@@ -43,6 +43,10 @@ _CODECS = {
 """Those of numcodecs that are used. Not among them is what runs or builds objects, such as pickle."""
 OTHER_SIZE = {"astype", "packbits", "fixedscaleoffset", "quantize", "bitround", "delta"}
 """Those after which a chunk may have other bytes than its elements take by the type of the array."""
+
+
+BY_ELEMENT = ("scale_offset", "cast_value")
+"""Codecs that make other numbers of the elements, each by itself."""
 
 
 Codecs = Sequence[tuple[str, Mapping[str, Any]]]
@@ -100,7 +104,13 @@ def open_chunk(file: BinaryIO, size: int, budget: Budget, metadata: bytes) -> No
 
 
 def chunks_of(
-    file: BinaryIO, size: int, budget: Budget, metadata: bytes, *, all_of_it: bool = False
+    file: BinaryIO,
+    size: int,
+    budget: Budget,
+    metadata: bytes,
+    *,
+    all_of_it: bool = False,
+    place: Sequence[int] | None = None,
 ) -> Iterator[Chunk]:
     """The chunk that a file is, or those of the shard that it is.
 
@@ -110,6 +120,7 @@ def chunks_of(
         budget: what it may take.
         metadata: of its array, ``.zarray`` or ``zarr.json``.
         all_of_it: also of a large shard; else of such only the places of its chunks are looked at.
+        place: of the file in the grid of its array; None: it is not known.
 
     Raises:
         ValueError: it is cut or damaged.
@@ -120,12 +131,20 @@ def chunks_of(
         array = array_of(content)
         if array is None:
             raise NotOpened("its array is of a grid that is not known here")
-        due = None if array.item_bytes is None else math.prod(array.chunk) * array.item_bytes
-        unpacker = _Unpacker(array.chunk, due, _codecs_of(content), budget)
+        codecs = _codecs_of(content)
+        is_any = any(array.edges) and place is None
+        shape = array.chunk if place is None else array.extent(place)[1]
+        item_bytes = _stored_bytes(codecs, array.item_bytes)
+        due = None if item_bytes is None or is_any else math.prod(shape) * item_bytes
+        unpacker = _Unpacker(shape, due, codecs, budget)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise NotOpened("the metadata of its array cannot be understood") from None
     if not size:
         raise ValueError("it is empty")
+    if is_any and any(name == "sharding_indexed" or name.startswith("vlen-") for name, _ in codecs):
+        raise NotOpened(
+            "its array has chunks of different lengths, and which of them it is does not help here"
+        )
     if unpacker.codecs and unpacker.codecs[-1][0] == "sharding_indexed":
         yield from _unpack_shard(file, size, unpacker, array.item_bytes, whole=all_of_it or size <= _WHOLE)
     elif size > MAX_CHUNK:
@@ -133,7 +152,24 @@ def chunks_of(
     else:
         file.seek(0)
         data = _unpack(file.read(size), unpacker)
-        yield Chunk((0,) * len(array.chunk), array.chunk, unpacker.codecs, data)
+        sizes = array.sizes() if is_any and not any(name in OTHER_SIZE for name, _ in codecs) else None
+        if sizes is not None and item_bytes and _n_bytes(data) not in {n * item_bytes for n in sizes}:
+            raise ValueError(
+                f"it is damaged: it unpacks to {_n_bytes(data):,} bytes, as no chunk of its grid has"
+            )
+        yield Chunk((0,) * len(shape), shape, unpacker.codecs, data)
+
+
+def _n_bytes(data: Any) -> int:  # noqa: ANN401 — bytes, or an array of a library
+    return data.nbytes if hasattr(data, "nbytes") else len(data)
+
+
+def _stored_bytes(codecs: Codecs, item_bytes: int | None) -> int | None:
+    """Bytes of an element as it is stored; None: nobody can tell."""
+    for name, how in codecs:
+        if name == "cast_value":
+            item_bytes = item_bytes_of(how["data_type"])
+    return item_bytes
 
 
 def _codecs_of(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -157,16 +193,15 @@ def _unpack(data: Any, unpacker: _Unpacker) -> Any:  # noqa: ANN401 — bytes, o
     n_objects = None
     for name, how in reversed(unpacker.codecs):
         unpacker.budget.spend()
-        if name in ("bytes", "transpose"):
+        if name in ("bytes", "transpose", *BY_ELEMENT):
             continue
         if name in OTHER_SIZE:
             due = None
         data = _undone(name, how, data, unpacker.budget)
-        n_bytes = data.nbytes if hasattr(data, "nbytes") else len(data)
-        unpacker.budget.take(n_bytes)
+        unpacker.budget.take(_n_bytes(data))
         if name.startswith("vlen-"):
             due, n_objects = None, len(data)
-    n_bytes = data.nbytes if hasattr(data, "nbytes") else len(data)
+    n_bytes = _n_bytes(data)
     if due is not None and n_bytes != due:
         raise ValueError(f"it is damaged: it unpacks to {n_bytes:,} bytes where a chunk has {due:,}")
     if n_objects not in (None, math.prod(unpacker.shape)):
@@ -268,6 +303,7 @@ def _unpack_shard(
         order: Literal["big", "little"] = "big" if of_index[0][1].get("endian") == "big" else "little"
         grid = [outer // n for outer, n in zip(unpacker.shape, inner, strict=True)]
         at_start = how.get("index_location", "end") == "start"
+        item_bytes = _stored_bytes(codecs, item_bytes)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError):
         raise NotOpened("the metadata of its array cannot be understood") from None
     if not all(type(n) is int and n > 0 for n in inner):

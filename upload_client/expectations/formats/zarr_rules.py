@@ -1,8 +1,8 @@
 """Rules for the arrays of a folder of Zarr, applied to one file at a time: metadata, a chunk, a shard.
 
-Values are judged chunk by chunk, as they are stored: no scale and no offset is applied. What lies in a chunk
-at the edge beyond the array is no value of it. How types and fill values are spelled: zarr-specs, as in
-`upload_client.expectations.formats.zarr`, and zarr-extensions' ``data-types``.
+Values are judged chunk by chunk, as they are stored, or as a document says that they are scaled. What lies in
+a chunk at the edge beyond the array is no value of it. How types and fill values are spelled: zarr-specs, as
+in `upload_client.expectations.formats.zarr`, and zarr-extensions' ``data-types``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ import numpy.typing as npt
 from upload_client.expectations.findings import Findings, NotOpened, Undecided, shown
 from upload_client.expectations.formats.arrays import plain
 from upload_client.expectations.formats.scalars import check_scalar
-from upload_client.expectations.formats.zarr import OTHER_SIZE, Chunk, chunks_of, open_chunk
+from upload_client.expectations.formats.zarr import (
+    BY_ELEMENT,
+    MAX_CHUNK,
+    OTHER_SIZE,
+    Chunk,
+    Codecs,
+    chunks_of,
+    open_chunk,
+)
 from upload_client.expectations.model import Entry, Zarr, ZarrArray
 from upload_client.expectations.packaging.zarr import Array, Part, array_of, is_named
 from upload_client.expectations.packed import Budget
@@ -165,7 +173,7 @@ def _judge_metadata(rules: Zarr, part: Part, data: bytes, findings: Findings) ->
         return
     if not isinstance(found, dict):
         raise ValueError("its attributes are no JSON object")  # noqa: TRY004 — it is the file that is wrong
-    expected = rule.attributes if rule is not None else () if part.array else rules.attributes
+    expected = rule.all_attributes if rule is not None else () if part.array else rules.attributes
     for entry in expected:
         _judge_attribute(entry, found, part.array, findings)
 
@@ -223,7 +231,7 @@ def _judge_chunk(
         raise Undecided(f"{_where(part.array)}: {what} cannot be judged here")
     try:
         _Values(rule, part.array, content, array, place or (), found).judge(
-            chunks_of(file, size, budget, part.metadata, all_of_it=True), findings
+            chunks_of(file, size, budget, part.metadata, all_of_it=True, place=place), findings
         )
     except NotOpened as error:
         raise Undecided(f"{_where(part.array)}: {error}") from None
@@ -248,7 +256,7 @@ class _Values:
         self._rule = rule
         self._content = content
         self._shape = array.shape
-        self._start = tuple(at * n for at, n in zip(place, array.chunk, strict=True))
+        self._start, _ = array.extent(place)
         self._kind = kind
         self._where = _where(name)
         self._origins: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
@@ -288,13 +296,13 @@ class _Values:
         pieces = np.nditer(values, flags, op_dtypes=[native], order="C", casting="equiv", buffersize=_PIECE)
         for piece in pieces:
             some = cast("npt.NDArray[Any]", piece)
-            self._judge.feed(some, self._missing(some), first)
+            self._judge.feed(_scaled(some, self._rule), self._missing(some), first)
             first += len(some)
 
     def _feed_fill(self) -> None:
         fill = _fill_of(self._content, self._kind)
         if fill is not None:
-            self._judge.feed(fill, self._missing(fill), self._next)
+            self._judge.feed(_scaled(fill, self._rule), self._missing(fill), self._next)
         elif not self._rule.nulls:
             self._judge.feed(np.array([np.nan]), None, self._next)
 
@@ -306,6 +314,14 @@ class _Values:
         return f"element [{', '.join(map(str, index))}]"
 
 
+def _scaled(values: npt.NDArray[Any], rule: ZarrArray) -> npt.NDArray[Any]:
+    """Numbers as a document says that they are told by those that are stored (CF conventions, 8.1)."""
+    if (rule.scale_factor is None and rule.add_offset is None) or values.dtype.kind not in "iuf":
+        return values
+    scale, offset = rule.scale_factor, rule.add_offset
+    return values * np.float64(1 if scale is None else scale) + np.float64(0 if offset is None else offset)
+
+
 def _elements(chunk: Chunk, kind: Type, content: Mapping[str, Any]) -> npt.NDArray[Any]:
     """A chunk as an array of its shape.
 
@@ -314,13 +330,17 @@ def _elements(chunk: Chunk, kind: Type, content: Mapping[str, Any]) -> npt.NDArr
     """
     n = math.prod(chunk.shape)
     data = chunk.data
+    by_element = [one for one in chunk.codecs if one[0] in BY_ELEMENT]
     if kind.dtype is None:
         values = np.asarray(data, object).reshape(-1)
     else:
+        stored = _types_of(kind.dtype, by_element)
         buffer = np.frombuffer(cast("bytes", data), np.uint8)
-        if buffer.nbytes != n * kind.dtype.itemsize:
+        if buffer.nbytes != n * stored[-1].itemsize:
             raise NotOpened("what its chunks unpack to are no elements of its type")
-        values = buffer.view(kind.dtype)
+        values = buffer.view(stored[-1])
+        if by_element:
+            values = _undone(values, by_element, stored)
     if content["zarr_format"] == 2:
         order = content.get("order", "C")
         if order not in ("C", "F"):
@@ -340,6 +360,85 @@ def _elements(chunk: Chunk, kind: Type, content: Mapping[str, Any]) -> npt.NDArr
     for order in reversed(orders):
         values = values.transpose(np.argsort(order))
     return values
+
+
+def _types_of(dtype: np.dtype[Any], by_element: Codecs) -> list[np.dtype[Any]]:
+    """The types of elements, before any of these codecs and after each."""
+    types = [dtype]
+    for name, how in by_element:
+        kind = how.get("data_type") if name == "cast_value" else None
+        if name == "cast_value" and kind not in _NUMBERS:
+            raise NotOpened("its chunks are stored as a type that is not known here")
+        types.append(types[-1] if kind is None else np.dtype(kind).newbyteorder(dtype.byteorder))
+    if by_element and not all(one.kind in "iuf" for one in types):
+        raise NotOpened("its codecs are not for values of its type")
+    return types
+
+
+def _undone(values: npt.NDArray[Any], by_element: Codecs, types: Sequence[np.dtype[Any]]) -> npt.NDArray[Any]:
+    """Elements as they were before these codecs, each of which is undone.
+
+    https://github.com/zarr-developers/zarr-extensions/tree/main/codecs, ``scale_offset`` and ``cast_value``.
+
+    Raises:
+        ValueError: they cannot have been made by these.
+        NotOpened: it is not known here how one is undone.
+    """
+    if values.size * max(one.itemsize for one in types) > MAX_CHUNK:
+        raise NotOpened(f"a chunk has more than {MAX_CHUNK:,} bytes")
+    for (name, how), before in zip(reversed(by_element), reversed(types[:-1]), strict=True):
+        native = before.newbyteorder("=")
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        try:
+            values = _cast_back(values, native, how) if name == "cast_value" else _unscaled(values, how)
+        except (TypeError, KeyError, OverflowError):
+            raise NotOpened("one of its codecs is not understood here") from None
+    return values
+
+
+def _cast_back(values: npt.NDArray[Any], dtype: np.dtype[Any], how: Mapping[str, Any]) -> npt.NDArray[Any]:
+    if how.get("rounding", "nearest-even") != "nearest-even" or how.get("out_of_range"):
+        raise NotOpened("one of its codecs rounds in a way that is not known here")
+    rounded = np.rint(values) if values.dtype.kind == "f" and dtype.kind in "iu" else values
+    mapped = [
+        (_spelled(one, values.dtype), other) for one, other in (how.get("scalar_map") or {}).get("decode", ())
+    ]
+    places = [np.isnan(values) if math.isnan(one) else values == one for one, _ in mapped]
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        others = ~np.logical_or.reduce(places) if places else np.ones(len(values), bool)
+        with np.errstate(invalid="ignore"):
+            if not ((rounded >= limits.min) & (rounded <= limits.max))[others].all():
+                raise ValueError("it is damaged: it has values that its type cannot have")
+    with np.errstate(over="ignore", invalid="ignore"):
+        made = rounded.astype(dtype)
+    for where, (_, other) in zip(places, mapped, strict=True):
+        made[where] = _spelled(other, dtype)
+    return made
+
+
+def _unscaled(values: npt.NDArray[Any], how: Mapping[str, Any]) -> npt.NDArray[Any]:
+    dtype = values.dtype
+    try:
+        scale, offset = (
+            _spelled(how.get(name, usual), dtype) for name, usual in (("scale", 1), ("offset", 0))
+        )
+    except ValueError:
+        raise TypeError("it is no number") from None
+    if dtype.kind == "f":
+        with np.errstate(all="ignore"):
+            unscaled: npt.NDArray[Any] = values / dtype.type(scale) + dtype.type(offset)
+            return unscaled
+    if not all(isinstance(one, int) for one in (scale, offset)) or not scale:
+        raise NotOpened("one of its codecs is not understood here")
+    limits = np.iinfo(dtype)
+    wide = values.astype(object) if dtype.itemsize == 8 else values.astype(np.int64)
+    if (wide % scale).any():
+        raise ValueError("it is damaged: it has values that no scaled one can be")
+    made = wide // scale + offset
+    if len(made) and not limits.min <= made.min() <= made.max() <= limits.max:
+        raise ValueError("it is damaged: it has values that its type cannot have")
+    return cast("npt.NDArray[Any]", made.astype(dtype))
 
 
 def _as_missing(rule: ZarrArray, kind: Type) -> Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_] | None]:
@@ -387,7 +486,7 @@ def fill_problem(content: Mapping[str, Any], rule: ZarrArray) -> str | None:
         return None if rule.nulls else "is none"
     findings = Findings()
     judge = ValueJudge(rule, "", lambda _: "it")
-    judge.feed(fill, _as_missing(rule, kind)(fill), 0)
+    judge.feed(_scaled(fill, rule), _as_missing(rule, kind)(fill), 0)
     judge.close(findings)
     if not findings.n:
         return None

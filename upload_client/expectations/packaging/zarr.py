@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from upload_client.core.text import counted
 from upload_client.expectations.findings import Findings, shown
@@ -34,6 +36,7 @@ __all__ = [
     "hold",
     "is_chunk",
     "is_named",
+    "item_bytes_of",
     "metadata_places",
     "part_of",
     "promised",
@@ -56,6 +59,7 @@ _MAX_AXES, _MAX_LENGTH = 64, 2**63
 _MOST_MISSING = 1_000
 """Chunks that are missing end the search for more of them."""
 _FEW = 3
+_MAX_SIZES = 1_000
 _NAMES = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 _NUMBER = re.compile(r"0|[1-9]\d{0,17}")
 _CHUNK = re.compile(r"c|(?:c\.)?\d+(?:\.\d+)*")
@@ -75,6 +79,8 @@ class Array(NamedTuple):
         is_packed: whether its chunks may have other bytes than their elements.
         prefix: what the keys of its chunks begin with.
         separator: in these.
+        edges: for each axis the lengths of the chunks along it, None where they are alike; empty: they are
+            along each.
     """
 
     shape: tuple[int, ...]
@@ -83,16 +89,41 @@ class Array(NamedTuple):
     is_packed: bool
     prefix: str
     separator: str
+    edges: tuple[tuple[int, ...] | None, ...] = ()
 
     @property
     def grid(self) -> tuple[int, ...]:
         """The number of chunks along each axis."""
-        return tuple(-(-n // size) if n else 0 for n, size in zip(self.shape, self.chunk, strict=True))
+        counts = [-(-n // size) if n else 0 for n, size in zip(self.shape, self.chunk, strict=True)]
+        for axis, lengths in enumerate(self.edges):
+            if lengths is not None:  # the last ones may lie behind the array
+                ends = list(accumulate(lengths))
+                counts[axis] = bisect_left(ends, self.shape[axis]) + 1 if self.shape[axis] else 0
+        return tuple(counts)
+
+    def extent(self, place: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Where a chunk begins in the array, and its shape, by its place in the grid."""
+        start = [at * n for at, n in zip(place, self.chunk, strict=True)]
+        shape = list(self.chunk)
+        for axis, lengths in enumerate(self.edges):
+            if lengths is not None:
+                start[axis], shape[axis] = sum(lengths[: place[axis]]), lengths[place[axis]]
+        return tuple(start), tuple(shape)
+
+    def sizes(self) -> set[int] | None:
+        """The numbers of elements that a chunk may have; None: they are too many to be told."""
+        found = {1}
+        for axis, n in enumerate(self.chunk):
+            lengths = self.edges[axis] if self.edges else None
+            found = {one * length for one in found for length in ({n} if lengths is None else {*lengths})}
+            if len(found) > _MAX_SIZES:
+                return None
+        return found
 
     @property
     def chunk_bytes(self) -> int | None:
         """Bytes of each file that is there; None: they differ."""
-        if self.is_packed or self.item_bytes is None:
+        if self.is_packed or self.item_bytes is None or any(self.edges):
             return None
         return math.prod(self.chunk) * self.item_bytes
 
@@ -244,19 +275,56 @@ def _third(content: dict[str, Any]) -> Array | None:
     keys = content["chunk_key_encoding"]
     if isinstance(keys, str):  # in short, where it needs no configuration
         keys = {"name": keys}
-    if grid["name"] != "regular" or keys["name"] not in ("default", "v2"):
+    if grid["name"] not in ("regular", "rectilinear") or keys["name"] not in ("default", "v2"):
         return None
-    shape, chunk = content["shape"], grid["configuration"]["chunk_shape"]
+    shape, edges = content["shape"], cast("tuple[tuple[int, ...] | None, ...]", ())
+    if grid["name"] == "regular":
+        chunk = grid["configuration"]["chunk_shape"]
+    else:
+        found = _edges(grid["configuration"], shape)
+        if found is None:
+            return None
+        chunk, edges = found
     _check_grid(shape, chunk)
     codecs = [one["name"] if isinstance(one, dict) else one for one in content["codecs"]]
-    n = _item_bytes(content["data_type"])
+    n = item_bytes_of(content["data_type"])
     usual = "/" if keys["name"] == "default" else "."
     separator = (keys.get("configuration") or {}).get("separator", usual)
     prefix = "c" if keys["name"] == "default" else ""
-    return Array(tuple(shape), tuple(chunk), n, codecs != ["bytes"], prefix, separator)
+    return Array(tuple(shape), tuple(chunk), n, codecs != ["bytes"], prefix, separator, edges)
 
 
-def _item_bytes(kind: Any) -> int | None:  # noqa: ANN401 — from metadata
+def _edges(
+    how: dict[str, Any],
+    shape: Any,  # noqa: ANN401 — from metadata
+) -> tuple[list[int], tuple[tuple[int, ...] | None, ...]] | None:
+    """The longest chunk along each axis, and the lengths of all where they differ; None: they are too many.
+
+    https://github.com/zarr-developers/zarr-extensions/tree/main/chunk-grids/rectilinear
+    """
+    if how["kind"] != "inline" or len(how["chunk_shapes"]) != len(shape):
+        raise ValueError("its shape and that of its chunks do not go together")
+    chunk: list[int] = []
+    edges: list[tuple[int, ...] | None] = []
+    for n, told in zip(shape, how["chunk_shapes"], strict=True):
+        if not isinstance(told, list):
+            chunk.append(told)
+            edges.append(None)
+            continue
+        runs = [one if isinstance(one, list) else [one, 1] for one in told]
+        if not runs or not all(type(length) is type(k) is int and length > 0 < k for length, k in runs):
+            raise ValueError("its chunks hold nothing, which cannot be")
+        if sum(k for _, k in runs) > _MAX_LOOKED_FOR:
+            return None
+        lengths = tuple(length for length, k in runs for _ in range(k))
+        if sum(lengths) < n:
+            raise ValueError("its chunks do not reach to its end")
+        chunk.append(max(lengths))
+        edges.append(lengths)
+    return chunk, tuple(edges)
+
+
+def item_bytes_of(kind: Any) -> int | None:  # noqa: ANN401 — from metadata
     """Bytes of an element of a type of version 3; None: nobody can tell."""
     if isinstance(kind, dict):
         name, length = kind.get("name"), (kind.get("configuration") or {}).get("length_bytes")
@@ -295,7 +363,7 @@ def hold(
             there = any(listing.find(f"{folder}{one.name}/{name}") for name in ("zarr.json", ".zarray"))
             if one.required and one.name and not there:
                 findings.add(f"array {shown(one.name)}", "it is missing")
-    attributes = rule.attributes if rule is not None else () if part.array else rules.attributes
+    attributes = rule.all_attributes if rule is not None else () if part.array else rules.attributes
     if part.key != "zarr.json" and not listing.find(f"{folder}.zattrs"):
         for entry in attributes:
             if entry.required:
