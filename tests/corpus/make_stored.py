@@ -480,9 +480,32 @@ def grids() -> None:
                     archive.write(path, path.relative_to(folder).as_posix())
 
 
+def blocks() -> None:
+    """Arrays of N5."""
+    import tempfile
+    import zipfile
+
+    import tensorstore
+
+    values = (np.arange(13 * 21).reshape(13, 21) + 100).astype("u2")
+    packings = {name: {"type": name} for name in ("raw", "gzip", "bzip2", "xz", "zstd")}
+    packings["zlib"] = {"type": "gzip", "useZlib": True}
+    packings["blosc"] = {"type": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, packing in packings.items():
+            metadata = {"dataType": "uint16", "dimensions": [13, 21], "blockSize": [6, 8]}
+            how = {"driver": "n5", "metadata": metadata | {"compression": packing}}
+            how["kvstore"] = {"driver": "file", "path": f"{folder}/g.n5/in/{name}"}
+            tensorstore.open(how, create=True).result().write(values).result()
+        with zipfile.ZipFile(FOLDER.with_name("n5.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(Path(folder).rglob("*")):
+                if path.is_file():
+                    archive.write(path, path.relative_to(folder).as_posix())
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["grids"]:
-        grids()
+    if sys.argv[1:] in (["grids"], ["blocks"]):
+        globals()[sys.argv[1]]()
         sys.exit()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()

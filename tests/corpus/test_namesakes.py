@@ -359,6 +359,13 @@ def test_what_macos_keeps_beside_a_file_in_an_archive_is_not_taken_for_that_file
     assert "AppleDouble" in opened("._a.npy", APPLE_DOUBLE)
 
 
+def test_a_line_break_or_zeros_behind_a_zip_are_passed_over():
+    data = MAKERS["data.zip"]()
+    for behind in (b"\n", b"\r\n", bytes(512)):
+        assert opened("a.zip", data + behind) == ""
+    assert "4 bytes stand behind its end" in opened("a.zip", data + b"more")
+
+
 def test_the_last_part_of_an_archive_in_several_files_is_not_opened():
     data = bytearray(MAKERS["data.zip"]())
     at = data.rindex(b"PK\5\6")

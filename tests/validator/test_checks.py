@@ -519,7 +519,7 @@ def test_a_chunk_whose_metadata_has_not_arrived_is_not_judged_yet(landing, of_za
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("b.zarr/0", "no metadata of an array of Zarr is above it"),
+        ("b.zarr/0", "no metadata of an array is above it"),
         ("a.zarr/x/0", "packed with pickle, which is not known here"),
     ],
 )
@@ -529,6 +529,18 @@ def test_a_chunk_of_nothing_that_is_known_here_is_not_opened_and_said_so(landing
     assert judgement.status == "ok"
     assert "not opened" in judgement.checks[-1]
     assert says in judgement.checks[-1]
+
+
+def test_a_block_of_n5_is_opened_by_the_attributes_above_it(landing, reader_workers):
+    attributes = b'{"blockSize": [4], "dimensions": [8], "dataType": "int32", "compressionType": "gzip"}'
+    listing = Listed("a.n5/x/attributes.json", "a.n5/x/0", "a.n5/x/1")
+    checker = Checker(landing, reader_workers, max_read=10**9, listing=listing)
+    landing.put("a.n5/x/attributes.json", attributes)
+    block = (1).to_bytes(4, "big") + (4).to_bytes(4, "big") + gzip.compress(bytes(16))
+    assert checker.judge("a.n5/x/0", send(landing, "a.n5/x/0", block)).checks[-1] == "n5"
+    cut = checker.judge("a.n5/x/1", send(landing, "a.n5/x/1", block[:-3]))
+    assert (cut.status, cut.code) == ("failure", "not_as_promised")
+    assert "does not open as n5: it is cut" in cut.message
 
 
 def by_rules(landing, reader_workers, rules: str) -> Checker:

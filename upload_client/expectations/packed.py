@@ -429,7 +429,8 @@ def _check_zip_end(file: BinaryIO, size: int) -> None:
     directory = int.from_bytes(tail[at + 12 : at + 16], "little")
     comment = int.from_bytes(tail[at + 20 : at + 22], "little")
     behind = len(tail) - at - 22 - comment
-    if behind:
+    # A line break that an editor has added, or zeros that fill up, keep nobody from reading it.
+    if behind < 0 or tail[at + 22 + comment :].strip(b"\0\r\n"):
         raise ValueError(
             f"{behind:,} bytes stand behind its end"
             if behind > 0

@@ -26,7 +26,7 @@ from upload_client.expectations.packaging import MAX_METADATA, is_chunk, metadat
 from upload_client.support.local_file import FileRefused, LocalFile
 from upload_client.transfer.dataroot import DataRoot
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.opening import CHUNK, format_of, missing_library
+from upload_client.validator.opening import CHUNK, CHUNKS, format_of, missing_library
 from upload_client.validator.readers import ReaderWorkers, Undecided
 from upload_client.validator.settings import ValidatorSettings
 
@@ -218,7 +218,7 @@ def _judge(
         return
     if kind not in TEXT_FORMATS:
         if missing_library(kind) is None:
-            found = _metadata(source, path) if kind == CHUNK else ("", b"")
+            found = _metadata(source, path) if kind in CHUNKS else ("", b"")
             if found is not None:
                 reader_workers.open(kind, size, lambda offset, n: file.read(n, offset), found[1])
     else:

@@ -74,4 +74,4 @@ class ArrayMetadata:
                     return place
         except NoIndex as error:
             raise NotOpened(str(error)) from None
-        raise NoArray("no metadata of an array of Zarr is above it")
+        raise NoArray("no metadata of an array is above it")

@@ -46,7 +46,7 @@ from upload_client.s3.bucket import (
 from upload_client.s3.wire import Answer, GetObject, HeadObject, seen
 from upload_client.validator.arrays import ArrayMetadata, NoArray
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
-from upload_client.validator.opening import CHUNK, format_of, missing_library
+from upload_client.validator.opening import CHUNK, CHUNKS, format_of, missing_library
 from upload_client.validator.readers import ReaderWorkers
 
 if TYPE_CHECKING:
@@ -406,9 +406,9 @@ class Checker:
             if reading.rules is not None:
                 rules = reading.rules
                 self._reader_workers.judge(rules.content, rules.format, announced.size, blocks)
-            elif reading.kind == CHUNK:
+            elif (kind := reading.kind) is not None and kind in CHUNKS:
                 return self._by_metadata(
-                    path, lambda _, data: self._reader_workers.open(CHUNK, announced.size, blocks, data)
+                    path, lambda _, data: self._reader_workers.open(kind, announced.size, blocks, data)
                 )
             elif reading.kind is not None:
                 return self._reader_workers.open(reading.kind, announced.size, blocks)
@@ -416,7 +416,7 @@ class Checker:
             return why
         except Unreadable as error:
             # A chunk may be whole, and the metadata of its array wrong.
-            code = FileCode.NOT_AS_PROMISED if reading.kind == CHUNK else FileCode.CONTENT
+            code = FileCode.NOT_AS_PROMISED if reading.kind in CHUNKS else FileCode.CONTENT
             raise _Failure(str(error), code) from None
         return None
 

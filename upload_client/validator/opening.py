@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple, cast
 from upload_client.core.text import for_log
 from upload_client.expectations.findings import LibraryMissing, NotOpened, Undecided, in_words
 from upload_client.expectations.formats.namesakes import APPLE_DOUBLE, LOOKED_AT, namesake
-from upload_client.expectations.packaging import is_chunk
+from upload_client.expectations.packaging import is_block, is_chunk
 from upload_client.expectations.packed import (
     KEPT,
     MODULES,
@@ -30,10 +30,13 @@ from upload_client.expectations.packed import (
 )
 from upload_client.validator.content import TEXT_FORMATS, Unreadable, check_text
 
-__all__ = ["CHUNK", "format_of", "missing_library", "open_as", "opener"]
+__all__ = ["CHUNK", "CHUNKS", "format_of", "missing_library", "open_as", "opener"]
 
 CHUNK = "zarr"
 """The format of a chunk of Zarr, which has no suffix, and needs the metadata of its array to be opened."""
+_BLOCK = "n5"
+CHUNKS = (CHUNK, _BLOCK)
+"""This format, and N5, of which the same is true."""
 _HERE = "upload_client.expectations.formats"
 _PIECE = 256 * 1024
 _MAX_WHY = 300
@@ -174,6 +177,7 @@ _FORMATS = {
     "mzml": _Format(("mzml",), f"{_HERE}.documents:open_mzml"),
     "pdf": _Format(("pdf",), f"{_HERE}.documents:open_pdf"),
     CHUNK: _Format((), f"{_HERE}.zarr:open_chunk", "numcodecs", "numcodecs", "formats-arrays"),
+    _BLOCK: _Format((), f"{_HERE}.n5:open_block", "numcodecs", "numcodecs", "formats-arrays"),
     "zip": _Format(
         (
             *("zip", "npz", "xlsx", "xlsm", "xlsb", "docx", "pptx", "ods", "odt", "odp", "kmz"),
@@ -209,6 +213,8 @@ def format_of(path: str) -> str | None:
     """
     if is_chunk(path):
         return CHUNK
+    if is_block(path):
+        return _BLOCK
     stem, dot, suffix = path.rpartition("/")[2].lower().rpartition(".")
     if not dot:
         return None
@@ -273,7 +279,7 @@ def open_as(
         _open_members(tar_members(file, budget), budget, depth)
     else:
         module, _, function = _FORMATS[inner].function.partition(":")
-        more = (metadata,) if inner == CHUNK else ()
+        more = (metadata,) if inner in CHUNKS else ()
         try:
             getattr(importlib.import_module(module), function)(file, size, budget, *more)
         except (NotOpened, Undecided, MemoryError):
@@ -294,7 +300,7 @@ def _namesake(kind: str, file: BinaryIO) -> str:
 def opener(path: str) -> Callable[[BinaryIO, int], None] | None:
     """A function that opens a file of this name in this process, by its size in bytes; None: nothing does."""
     kind = format_of(path)
-    if kind is None or kind == CHUNK or missing_library(kind) is not None:
+    if kind is None or kind in CHUNKS or missing_library(kind) is not None:
         return None
     return lambda file, size: open_as(kind, file, size, Budget(_MAX_UNPACKED))
 
@@ -358,7 +364,7 @@ def _open_members(members: Iterator[Member], budget: Budget, depth: int) -> None
 def _open_member(member: Member, budget: Budget, depth: int) -> NotOpened | None:
     """Open one, and say why it was not opened."""
     kind = format_of(member.name)
-    if kind is None or kind == CHUNK:
+    if kind is None or kind in CHUNKS:
         return None
     if member.name.rpartition("/")[2].startswith("._") and member.file.peek(8).startswith(APPLE_DOUBLE):
         return None  # what macOS has put beside the file of that name

@@ -28,7 +28,7 @@ from upload_client.expectations.packed import (
     inflater,
 )
 
-__all__ = ["BY_ELEMENT", "MAX_CHUNK", "OTHER_SIZE", "Chunk", "Codecs", "chunks_of", "open_chunk"]
+__all__ = ["BY_ELEMENT", "MAX_CHUNK", "OTHER_SIZE", "Chunk", "Codecs", "chunks_of", "open_chunk", "undone"]
 
 MAX_CHUNK = 256 * 1024 * 1024
 """Bytes of the largest chunk that is unpacked; a shard may have many of them."""
@@ -197,7 +197,7 @@ def _unpack(data: Any, unpacker: _Unpacker) -> Any:  # noqa: ANN401 — bytes, o
             continue
         if name in OTHER_SIZE:
             due = None
-        data = _undone(name, how, data, unpacker.budget)
+        data = undone(name, how, data, unpacker.budget)
         unpacker.budget.take(_n_bytes(data))
         if name.startswith("vlen-"):
             due, n_objects = None, len(data)
@@ -209,7 +209,13 @@ def _unpack(data: Any, unpacker: _Unpacker) -> Any:  # noqa: ANN401 — bytes, o
     return data
 
 
-def _undone(name: str, how: Mapping[str, Any], data: Any, budget: Budget) -> Any:  # noqa: ANN401 — see above
+def undone(name: str, how: Mapping[str, Any], data: Any, budget: Budget) -> Any:  # noqa: ANN401 — see above
+    """Undo one codec.
+
+    Raises:
+        ValueError: what it has made is cut or damaged.
+        NotOpened: it is not known here.
+    """
     packed = memoryview(data).cast("B") if not hasattr(data, "dtype") else data
     match name:
         case "gzip" | "zstd" | "bz2":

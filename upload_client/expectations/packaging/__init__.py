@@ -25,7 +25,14 @@ from upload_client.expectations.packaging.promises import (
     Promised,
     TooLarge,
 )
-from upload_client.expectations.packaging.zarr import MAX_METADATA, Part, is_chunk, metadata_places, part_of
+from upload_client.expectations.packaging.zarr import (
+    MAX_METADATA,
+    Part,
+    is_block,
+    is_chunk,
+    metadata_places,
+    part_of,
+)
 
 __all__ = [
     "IN_VAIN",
@@ -39,6 +46,7 @@ __all__ = [
     "Promise",
     "TooLarge",
     "checksums_of",
+    "is_block",
     "is_chunk",
     "judge",
     "may_promise",

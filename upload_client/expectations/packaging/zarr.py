@@ -34,6 +34,7 @@ __all__ = [
     "Part",
     "array_of",
     "hold",
+    "is_block",
     "is_chunk",
     "is_named",
     "item_bytes_of",
@@ -159,14 +160,19 @@ def is_chunk(path: str) -> bool:
     return ".zarr/" in path and _CHUNK.fullmatch(path.rpartition("/")[2]) is not None
 
 
+def is_block(path: str) -> bool:
+    """Whether a file may be a block of an array of N5, by its name, in a folder that is called ``….n5``."""
+    return ".n5/" in path and _NUMBER.fullmatch(path.rpartition("/")[2]) is not None
+
+
 def metadata_places(path: str) -> Iterator[str]:
     """The places where the metadata of a chunk's array may be: beside it, and in the folders above."""
     folder = path
-    while folder and not folder.endswith(".zarr"):
+    names = ("attributes.json",) if is_block(path) else (".zarray", "zarr.json")
+    while folder and not folder.endswith((".zarr", ".n5")):
         folder = folder.rpartition("/")[0]
         if folder:
-            yield f"{folder}/.zarray"
-            yield f"{folder}/zarr.json"
+            yield from (f"{folder}/{name}" for name in names)
 
 
 def part_of(path: str, place: str = "", metadata: bytes = b"") -> Part | None:
