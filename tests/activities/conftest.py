@@ -7,6 +7,7 @@ import http.server
 import logging
 import ssl
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -68,9 +69,13 @@ class FtpServer:
 @pytest.fixture
 def ftp_server(tmp_path: Path, certificate: Path) -> Iterator[Callable[..., FtpServer]]:
     """Start FTP servers: ``ftp_server(tls=True)``."""
-    from pyftpdlib.authorizers import DummyAuthorizer
-    from pyftpdlib.handlers import DTPHandler, FTPHandler, TLS_DTPHandler, TLS_FTPHandler
-    from pyftpdlib.servers import FTPServer as Server
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "The async(ore|hat) module is deprecated"
+        )  # it brings its own later
+        from pyftpdlib.authorizers import DummyAuthorizer
+        from pyftpdlib.handlers import DTPHandler, FTPHandler, TLS_DTPHandler, TLS_FTPHandler
+        from pyftpdlib.servers import FTPServer as Server
 
     logging.getLogger("pyftpdlib").setLevel(logging.CRITICAL)
     running: list[tuple[Server, threading.Thread, threading.Event]] = []

@@ -85,6 +85,7 @@ def test_where_there_is_no_hint_there_is_no_hole(server):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # it has it from the start
 @pytest.mark.parametrize("tls", ["", "tls"])
 def test_a_server_may_have_tls_from_the_first_byte_or_none_at_all(mail_server, trusted, tls):
     box = mail_server(tls=tls)

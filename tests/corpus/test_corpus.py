@@ -481,6 +481,7 @@ def test_an_mcap_chunk_may_be_several_frames_of_zstandard():
             open_mcap(io.BytesIO(data), len(data), Budget(10**6))
 
 
+@pytest.mark.filterwarnings("ignore:.*writing zero-size array")
 def test_an_image_without_rows_lacks_no_pixels():
     tifffile, np = pytest.importorskip("tifffile"), pytest.importorskip("numpy")
     file = io.BytesIO()
@@ -637,6 +638,7 @@ def test_an_array_whose_header_counts_what_cannot_be_does_not_open(shape):
     assert opened("a.npy.gz", gzip.compress(data)) != ""
 
 
+@pytest.mark.filterwarnings("ignore:Stored array in format 3.0")  # as numpy tells of names that are not ASCII
 def test_arrays_of_numpy_of_any_type_open_and_what_follows_them_has_to_be_one():
     np = pytest.importorskip("numpy")
     for dtype in ("?", ">f8", "M8[D]", "g", "V3", "S0", "U5", [("日", "i4"), ("x", "f8", (2,))]):

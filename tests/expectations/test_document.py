@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import pickle
+import time
 from itertools import count
 
 import pytest
@@ -283,12 +284,14 @@ COSTLY = {
 }
 
 
-@pytest.mark.timeout(60)  # most of these took minutes, or raised something else
 @pytest.mark.parametrize("text", COSTLY.values(), ids=COSTLY)
 def test_a_document_of_any_kind_is_understood_or_refused_before_long(text):
     assert len(text.encode()) <= MAX_BYTES
+    before = time.thread_time()
     with contextlib.suppress(InvalidExpectations):
         assert load(text.encode(), "agreed.yaml").rules is not None
+    # Most of these took minutes, or raised something else. How busy the machine is does not count.
+    assert time.thread_time() - before < 60
 
 
 def test_a_document_that_takes_too_long_is_refused(monkeypatch):

@@ -38,7 +38,7 @@ SPARED = {
 """Actions without which these files are handed over all the same."""
 
 
-class Template(yaml.SafeLoader):
+class Template(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # each process that collects reads it often
     """The template's YAML; a condition is a list of its name and both its branches."""
 
 
