@@ -260,18 +260,18 @@ COSTLY = {
     "after all moments": "version: 9999-12-31T23:59:59-14:00",
     "size": f"version: 1\ndelivery: {{bytes: {{max: '{'9' * 200_000}'}}}}",
     "text by aliases": f"version: 1\na: &a {'x' * 100_000}\nb: [{'*a,' * 40_000}]",
-    "unknown keys": many("version: 1\n", lambda n: f"k{n}: 1\n", size=200_000),
+    "unknown keys": many("version: 1\n", lambda n: f"k{n}: 1\n", size=100_000),
     "unknown long key": f"version: 1\n? {'a' * 200_000}\n: 1",
-    "types": many("version: 1\ntypes:\n", lambda n: f"- {{name: t{n}, files: x}}\n", size=200_000),
-    "columns": many(CSV, lambda n: f"{{name: c{n}}},", "]}}]", 200_000),
-    "columns of one name": many(CSV, lambda _: "{name: c},", "]}}]", 200_000),
+    "types": many("version: 1\ntypes:\n", lambda n: f"- {{name: t{n}, files: x}}\n", size=100_000),
+    "columns": many(CSV, lambda n: f"{{name: c{n}}},", "]}}]", 100_000),
+    "columns of one name": many(CSV, lambda _: "{name: c},", "]}}]", 100_000),
     "patterns": many(CSV, lambda n: f"{{name: c{n}, pattern: '(.{{0,333}}){{3}}'}},", "]}}]"),
     "globs": many("version: 1\ndelivery: {required: [", lambda n: f"'*{n}',", "]}"),
     "long glob": f"version: 1\ndelivery: {{required: '{'**/a*' * 20_000}'}}",
-    "enum": many(f"{SCHEMA}{{enum: [", lambda n: f"{{a: {n}}},", "]}}}]", 150_000),
-    "enum of old": many(f"{SCHEMA}{{{DRAFT_7}, enum: [", lambda n: f"{{a: {n}}},", "]}}}]", 150_000),
+    "enum": many(f"{SCHEMA}{{enum: [", lambda n: f"{{a: {n}}},", "]}}}]", 75_000),
+    "enum of old": many(f"{SCHEMA}{{{DRAFT_7}, enum: [", lambda n: f"{{a: {n}}},", "]}}}]", 75_000),
     "required": many(f"{SCHEMA}{{required: [", lambda n: f"a{n},", "]}}}]"),
-    "wrong types": many(f"{SCHEMA}{{properties: {{", lambda n: f"c{n}: {{type: x}},", "}}}}]", 200_000),
+    "wrong types": many(f"{SCHEMA}{{properties: {{", lambda n: f"c{n}: {{type: x}},", "}}}}]", 100_000),
     "references": many(
         f"{SCHEMA}{{$defs: {{", lambda n: f"d{n}: {{$ref: '#/$defs/d{n + 1}'}},", "}}}}]", 200_000
     ),
@@ -291,7 +291,7 @@ def test_a_document_of_any_kind_is_understood_or_refused_before_long(text):
     with contextlib.suppress(InvalidExpectations):
         assert load(text.encode(), "agreed.yaml").rules is not None
     # Most of these took minutes, or raised something else. How busy the machine is does not count.
-    assert time.thread_time() - before < 60
+    assert time.thread_time() - before < 15
 
 
 def test_a_document_that_takes_too_long_is_refused(monkeypatch):

@@ -78,6 +78,8 @@ class Server:
         return got
 
     def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # a close wakes nobody in accept()
         self.listener.close()
 
 
