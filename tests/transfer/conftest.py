@@ -33,8 +33,8 @@ def session():
     return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
 
 
-def make_client(url, pool=16):
-    return clients.s3_client(session(), At(url), pool=pool)
+def make_client(url, pool=16, **config):
+    return clients.s3_client(session(), At(url), pool=pool, **config)
 
 
 @pytest.fixture

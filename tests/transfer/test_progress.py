@@ -106,6 +106,10 @@ def test_only_so_many_files_are_told_of_the_largest_first(bucket, tmp_path):
         wire.open()
 
 
+ONCE = {"retries": {"total_max_attempts": 1}}
+"""For who still asks when the store is gone: botocore would ask again while other tests run."""
+
+
 @pytest.fixture
 def slow_store():
     """A server that takes connections, reads a megabyte of what is sent, and no more until it is gone."""
@@ -123,6 +127,8 @@ def slow_store():
 
     threading.Thread(target=serve, daemon=True).start()
     yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    with contextlib.suppress(OSError):
+        server.shutdown(socket.SHUT_RDWR)  # a close wakes nobody in accept()
     server.close()
     for connection in held:
         connection.close()
@@ -133,7 +139,7 @@ def test_bytes_on_the_wire_are_told_before_they_are_acknowledged(
     slow_store, client_of, bucket, large, parts, monkeypatch
 ):
     """Over connections of our own; a part of a slow upload takes minutes, in which a bar has to move."""
-    slow = Bucket("slow", client=client_of(slow_store))
+    slow = Bucket("slow", client=client_of(slow_store, **ONCE))
     threshold = 5 * MIB if parts else 64 * MIB
     if parts:  # what surrounds the parts goes to a store that answers
         fast = BotoWire(bucket)
@@ -152,7 +158,7 @@ _perform = BotoWire.perform
 
 
 def test_small_files_on_their_way_are_told_of_too(slow_store, client_of, tmp_path):
-    slow = Bucket("slow", client=client_of(slow_store))
+    slow = Bucket("slow", client=client_of(slow_store, **ONCE))
     with engine_of(tmp_path, slow, n_threads=2, engine="lean") as engine:
         for n in range(5):
             path = tmp_path / str(n)
