@@ -364,9 +364,14 @@ class FileLedger:
         return self._counts[_VALID] + self._counts[_INVALID] + self.n_given_up
 
     @property
+    def n_to_transfer(self) -> int:
+        """Files that are still to be sent, or on their way."""
+        return len(self) - self.n_complete - self._counts[_DONE]
+
+    @property
     def transfer_complete(self) -> bool:
         """Nothing is left to send, and nothing on its way."""
-        return self.n_complete + self._counts[_DONE] == len(self)
+        return self.n_to_transfer == 0
 
     @property
     def validation_complete(self) -> bool:

@@ -40,6 +40,7 @@ _QUEUED = 2048
 _PAUSE = 0.01  # seconds between two looks at workers that have enough to do
 _PROGRESS_EVERY = 0.25  # seconds between two events of progress
 _CHECKPOINT_EVERY = 1000  # segments of all logs
+_WORTH_A_SEGMENT = 64  # records that are not kept for more to come, where not many more will
 _NOT_AGREED = (
     "Deliver what is missing as well, or leave out what is not expected; where you do not know, ask the"
     " receiver. Then run the same command again."
@@ -204,6 +205,9 @@ def receive_outcomes(connected: ConnectedRun, timeout: float = 0.0) -> None:
                 refused = outcome
         connected.notify_file(row, again=again)
     connected.append(lines)
+    waiting = connected.writer.unflushed
+    if waiting >= _WORTH_A_SEGMENT and waiting >= ledger.n_to_transfer:
+        connected.writer.hurry()  # else the validator would have them all to judge once the last is sent
     if refused is not None:
         raise LoginRefused(f"S3 no longer accepts the credentials: {refused.error}")
 

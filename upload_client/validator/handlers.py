@@ -85,7 +85,7 @@ ErrorCode = Literal[
 
 _OUR_FAULT = ("validator_not_started", "store_error", "misconfigured")
 
-_LOOK_FIRST, _LOOK_LAST = 0.02, 0.5
+_LOOK_FIRST, _LOOK_LAST = 0.01, 0.5
 """Seconds between two looks at what a worker does: at first, and after a while."""
 _MARGIN_SECONDS = 5.0
 _MAX_KEY = 200
