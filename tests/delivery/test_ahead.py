@@ -81,9 +81,9 @@ def test_of_a_new_delivery_it_is_asked_for_once_and_beside_the_plan(delivery, da
     """The index is written only once the starter was asked: else it would be waited for."""
     real = startup.survey
 
-    def late(run, epoch):
+    def late(*survey):
         until(lambda: asked, why="the validator is asked for")
-        return real(run, epoch)
+        return real(*survey)
 
     monkeypatch.setattr(startup, "survey", late)
     assert client_of(delivery, data).run().exit_code == 0
@@ -139,9 +139,9 @@ def test_one_that_was_asked_for_is_told_when_there_is_no_plan(delivery, data, as
 def test_one_that_was_asked_for_is_told_when_the_run_is_stopped_meanwhile(delivery, data, asked, monkeypatch):
     real = startup.survey
 
-    def stopped(run, epoch):
+    def stopped(run, *survey):
         client.stop()
-        return real(run, epoch)
+        return real(run, *survey)
 
     monkeypatch.setattr(startup, "survey", stopped)
     client = client_of(delivery, data)

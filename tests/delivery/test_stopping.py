@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -16,9 +17,11 @@ import pandas as pd
 import pytest
 from delivery.conftest import Delivery, make_data
 
-from upload_client import Outcome, UploadClient
+from upload_client import NothingToDoError, Outcome, UploadClient
+from upload_client.core import records
 from upload_client.events import Event, FileChanged, Phase
 from upload_client.index import scan
+from upload_client.s3.bucket import Bucket
 from upload_client.support.clock import Clock
 
 
@@ -68,6 +71,53 @@ def phase(name: str) -> Callable[[Event], bool]:
 
 def sent(event: Event) -> bool:
     return isinstance(event, FileChanged) and event.state == "done"
+
+
+def kinds_in_log(delivery: Delivery) -> list[str]:
+    """The kinds of the records in the client's log, in their order."""
+    sandbox = delivery.receiver.sandbox
+    control = Bucket(
+        sandbox.control_bucket,
+        prefix=f"{delivery.dataset}/{delivery.delivery_id}/staging/log/client/",
+        client=sandbox.client("s3"),
+    )
+    lines = [line for key in control.ls() for line in control.read(key).splitlines()]
+    return [kind for line in lines if (kind := json.loads(line)["kind"]) != "segment"]
+
+
+def test_a_run_tells_its_log_that_it_lives_while_it_looks_whether_all_is_there(
+    delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a million files, that and the receipt take longer than a validator waits for a sign of life."""
+
+    def finishing() -> None:
+        monkeypatch.setattr(records, "KEEPALIVE_SECONDS", 0.0)
+
+    client = client_of(delivery, data, reporter=Reported(phase("finishing"), finishing))
+    assert client.run().exit_code == 0
+    kinds = kinds_in_log(delivery)
+    assert kinds[-1] == "stop"
+    assert kinds.count("keepalive") >= 3  # as many as requests: a listing, one of unfinished uploads, …
+
+
+def test_a_run_tells_its_log_that_it_lives_while_it_reads_what_it_is_to_send(
+    delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that came to another machine with other times are read, terabytes perhaps, before `init`."""
+    with client_of(delivery, data) as client:
+        assert client.run().exit_code == 0
+    for path in data.rglob("*.csv"):
+        os.utime(path, (1, 1))
+    n_before = len(kinds_in_log(delivery))
+    reporter = Reported(
+        lambda event: isinstance(event, Phase) and event.phase == "planning",
+        lambda: monkeypatch.setattr(records, "KEEPALIVE_SECONDS", 0.0),
+    )
+    with pytest.raises(NothingToDoError), client_of(delivery, data, reporter=reporter) as client:
+        client.connect()
+    kinds = kinds_in_log(delivery)[n_before:]
+    assert kinds[-1] == "stop"
+    assert kinds.count("keepalive") >= len(list(data.rglob("*.csv")))
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ from upload_client.errors import (
 from upload_client.events import Phase, Summary
 from upload_client.receipts.store import bring_receipt, deliveries, local_copy, put_receipt, runs
 from upload_client.s3.bucket import AnswerLost, StoreError
+from upload_client.s3.write_guard import checking
 
 __all__ = ["abort_unfinished_uploads", "complete", "end", "fetch_receipt", "write_receipt"]
 
@@ -53,13 +54,23 @@ _CHECKPOINT_AT_END = 16  # segments of all logs that are quicker read than a che
 
 
 def complete(connected: ConnectedRun) -> None:
-    """Everything is judged or given up: hold it against the bucket, and leave a receipt if all is valid."""
+    """Everything is judged or given up: hold it against the bucket, and leave a receipt if all is valid.
+
+    Of a million files that takes minutes, and the validators leave a client of whom they hear nothing.
+    """
+
+    def look() -> None:
+        connected.run.check_stop()
+        connected.say_alive()
+
     connected.run.notify(Phase("finishing"))
-    _check_listing(connected)
-    abort_unfinished_uploads(connected)
-    connected.patiently(connected.lock.refresh)  # nothing final is said by somebody who is the owner no more
-    if connected.ledger.all_valid:
-        write_receipt(connected)
+    with checking(look):
+        _check_listing(connected)
+        abort_unfinished_uploads(connected)
+        # Nothing final is said by somebody who is the owner no more.
+        connected.patiently(connected.lock.refresh)
+        if connected.ledger.all_valid:
+            write_receipt(connected)
 
 
 def _check_listing(connected: ConnectedRun) -> None:
@@ -135,7 +146,8 @@ def _finish_log(connected: ConnectedRun) -> None:
             lock.refresh()  # not confirmed in time is not lost
         raise writer.error or writer.trouble or AnswerLost("the store takes long to append to the log")
 
-    connected.run.patience_while(connected.check_ownership)(flush)
+    with checking(connected.run.check_stop):  # what is written now is a sign of life
+        connected.run.patience_while(connected.check_ownership)(flush)
 
 
 def _delivered_by(run: Run) -> DeliveredBy:

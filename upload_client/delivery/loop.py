@@ -143,8 +143,7 @@ def update(connected: ConnectedRun) -> bool:
             connected.lock.refresh()
         raise
     save_checkpoint(connected, _CHECKPOINT_EVERY)
-    if now - connected.said_at >= records.KEEPALIVE_SECONDS:
-        connected.append([records.Keepalive(run.now())])
+    connected.say_alive()
     return False
 
 

@@ -335,6 +335,11 @@ class ConnectedRun:
             self.history.add_client(segments.Segment(self.header, segments.Records(lines), ""))
             self.said_at = self.run.clock.monotonic()
 
+    def say_alive(self) -> None:
+        """Tell the log that this run is at work, where nothing was written to it for so long."""
+        if self.run.clock.monotonic() - self.said_at >= records.KEEPALIVE_SECONDS:
+            self.append([records.Keepalive(self.run.now())])
+
     def patiently(self, ask: Callable[[], T]) -> T:
         """Ask the store until it answers, for as long as an outage may last that the lock survives."""
         patience = self.run.patience_while(self.check_ownership)

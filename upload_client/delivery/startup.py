@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
 from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,7 @@ from upload_client.receipts.hand_overs import closing, last_hand_over
 from upload_client.receipts.store import deliveries, sha256_of, standing_receipt
 from upload_client.s3 import etag_form
 from upload_client.s3.bucket import NotFound, StoreError
+from upload_client.s3.write_guard import checking
 from upload_client.settings import foreign_hosts
 from upload_client.support.background import aside
 from upload_client.transfer.dataroot import DataRoot
@@ -150,8 +153,14 @@ def take_lock(run: Run, *, refresh: bool = False) -> Lock:
     return lock
 
 
-def survey(run: Run, epoch: int) -> Survey:
-    """Read the logs, list what has landed, and find out where each file starts. Changes nothing."""
+def survey(run: Run, epoch: int, check: Callable[[], None] | None = None) -> Survey:
+    """Read the logs, list what has landed, and find out where each file starts. Changes nothing.
+
+    Args:
+        run: as far as it has come.
+        epoch: of the run.
+        check: called for each file and each block that is read, in any thread; None: whether to stop.
+    """
     places, root = locate(run)
     source, order = run.source, run.order
     run.patience(lambda: source.look(root, places.layout.landing))
@@ -175,7 +184,7 @@ def survey(run: Run, epoch: int) -> Survey:
             size_to_be=source.size_to_be,
             sha256=places.settings.digest == "sha256",
             landed_crc32=lambda: _says_what_it_verified(run),
-            check=run.check_stop,
+            check=check or run.check_stop,
         )
         return Survey(folded, ledger, plan)
 
@@ -219,17 +228,44 @@ def connect(run: Run) -> None:
     _ask_ahead(run, places, lock.epoch)
     run.notice_clock()
     run.notify(Phase("planning"))
-    found = survey(run, lock.epoch)
-    writer.check_owner(found.logs.history.last_client)
-    run.connected = connected = _connected(run, lock, writer, chain, found)
-    _tell(connected)
-    if connected.ledger.all_valid:
-        settle_store(run)  # the receipt says it
-        _see_to_the_receipt(connected)
+    with _telling_of_life(run, writer) as look:
+        found = survey(run, lock.epoch, look)
+        writer.check_owner(found.logs.history.last_client)
+        run.connected = connected = _connected(run, lock, writer, chain, found)
+        _tell(connected)
+        if connected.ledger.all_valid:
+            settle_store(run)  # the receipt says it
+            _see_to_the_receipt(connected)
     writer.start()
     if not run.in_one_go:
         _make_ready(connected)
     run.move("connected")
+
+
+@contextlib.contextmanager
+def _telling_of_life(run: Run, writer: LogWriter) -> Iterator[Callable[[], None]]:
+    """Within this, tell the log now and then that the run is at work; what is given looks whether it is due.
+
+    To read files whose times have changed can take hours, and validators that come by themselves are there
+    since the fence: they leave a client of whom they hear nothing, and tell the receiver so.
+    """
+    said_at = run.clock.monotonic()
+
+    def look() -> None:
+        nonlocal said_at
+        run.check_stop()
+        now = run.clock.monotonic()
+        if now - said_at >= records.KEEPALIVE_SECONDS:
+            said_at = now
+            writer.append(records.Keepalive(run.now()))
+            writer.start()
+
+    try:
+        with checking(look):
+            yield look
+    except BaseException:
+        writer.stop()
+        raise
 
 
 def settle_store(run: Run) -> None:
