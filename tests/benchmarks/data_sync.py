@@ -10,7 +10,8 @@ transfers and checkers; ``--package`` is the Python of an environment with
 ``aibs-informatics-aws-lambda==1.1.0`` (a round with it takes minutes). What is compared is the median of the
 ratios within each round. Keys are those of the environment. Small files that were fetched stay until the
 end: ext4 passes over inodes that were deleted within the last minute, one by one for each new file, so that
-whoever comes after a folder was removed would pay for that.
+whoever comes after a folder was removed would pay for that. Before each run what is unwritten is brought to
+the disk (`sync`): else who brings files there waits for what the store and others have left.
 
     python tests/benchmarks/data_sync.py --rules
 
@@ -54,6 +55,7 @@ def fill(folder: Path, n: int, size: int) -> None:
 
 def measured(command: list[str], env: dict[str, str]) -> tuple[float, float]:
     """Seconds of a process, from its start to its exit, and those that it computes."""
+    os.sync()
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
