@@ -819,3 +819,16 @@ def test_a_bucket_that_is_not_there_is_told_by_its_name(place: Place) -> None:
     control = Bucket("nowhere-at-all", prefix=place.control.prefix, client=place.control.client)
     with pytest.raises(NotFound, match="NoSuchBucket"):
         hand_over(replace(place.job(), control=control))
+
+
+@pytest.mark.usefixtures("store")
+def test_a_hand_over_loads_nothing_that_judges_before_it_holds_a_receipt_against_the_logs() -> None:
+    program = (
+        "import sys\n"
+        "import upload_client.functions.hand_over.handler\n"
+        "judging = {f'upload_client.validator.{name}' for name in ('checks', 'pipeline', 'serving')}\n"
+        "judging |= {'upload_client.validator.countersigning', 'upload_client.expectations.model', 'yaml'}\n"
+        "print(sorted(judging & set(sys.modules)))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"

@@ -25,13 +25,11 @@ from upload_client.receiver.stack import Receiver
 from upload_client.s3 import clients
 from upload_client.s3.bucket import Bucket, NotFound, ObjectTooLarge
 from upload_client.validator import ValidatorSettings
-from upload_client.validator.expected import limits
-from upload_client.validator.pipeline import Outcome
-from upload_client.validator.readers import ReaderWorkers
-from upload_client.validator.serving import confined, serve
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from upload_client.validator.pipeline import Outcome
 
 __all__ = ["Process", "buckets", "control_bucket", "recorder", "settings_of"]
 
@@ -105,6 +103,11 @@ class Process:
 
     def readers(self) -> str:
         """Tell what a reader worker can do on this machine."""
+        # What judges is loaded where something is judged: a hand-over only asks here for buckets and the key.
+        from upload_client.validator.expected import limits  # noqa: PLC0415
+        from upload_client.validator.readers import ReaderWorkers  # noqa: PLC0415
+        from upload_client.validator.serving import confined  # noqa: PLC0415
+
         with ReaderWorkers(1, limits(self._settings)) as reader_workers:
             return confined(reader_workers)
 
@@ -167,6 +170,8 @@ class Process:
                 seen = self._client(self.lock())
 
     def _serve(self, epoch: int) -> Outcome:
+        from upload_client.validator.serving import serve  # noqa: PLC0415 - see `readers`
+
         return serve(
             self._settings,
             self.layout,

@@ -28,7 +28,6 @@ from upload_client.receipts.store import last_receipt
 from upload_client.s3.bucket import Bucket, repeat_while_lost
 from upload_client.support import failpoints
 from upload_client.support.clock import SYSTEM, Clock
-from upload_client.validator.countersigning import NotSigned, check_proven
 
 __all__ = [
     "LEASE",
@@ -139,6 +138,9 @@ def check_receipt(
         LogBroken: a log is no chain.
         StoreError: something could not be read.
     """
+    # The rules for content come along, and few of the calls around a hand-over get here.
+    from upload_client.validator.countersigning import NotSigned, check_proven  # noqa: PLC0415
+
     key = None if recorder is None else recorder.key.public
     try:
         check_proven(control, landing, layout, head, sha256, key, clock, may_be_gone=may_be_gone)
