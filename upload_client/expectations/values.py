@@ -346,6 +346,11 @@ class _Seen:
         if not self._n:
             return None
         values, rows = np.concatenate(self._pieces), np.concatenate(self._rows)
+        # Most often all differ, and in a part of them already: to put that in order is the quickest.
+        some = np.sort(_words(values)[:, 0] if _is_of_words(values) else values)
+        if not (some[1:] == some[:-1]).any():
+            return None
+        del some
         order = _order(values)
         ordered = values[order]
         same = ordered[1:] == ordered[:-1]
@@ -361,12 +366,17 @@ class _Seen:
 
 def _order(values: Array) -> npt.NDArray[np.intp]:
     """The order in which the same values stand beside each other, the earlier first."""
-    width = values.dtype.itemsize
-    if values.dtype.kind != "S" or width % 8:
-        return np.argsort(values, kind="stable")
-    # Bytes as such take four times as long.
-    words = np.ascontiguousarray(values).view(np.uint64).reshape(-1, width // 8)
-    return np.lexsort(words.T)
+    return np.lexsort(_words(values).T) if _is_of_words(values) else np.argsort(values, kind="stable")
+
+
+def _is_of_words(values: Array) -> bool:
+    return values.dtype.kind == "S" and values.dtype.itemsize % 8 == 0
+
+
+def _words(values: Array) -> npt.NDArray[np.uint64]:
+    """Bytes as numbers of 64 bits, which are compared in a quarter of the time."""
+    width = values.dtype.itemsize // 8
+    return np.ascontiguousarray(values).view(np.uint64).reshape(-1, width)
 
 
 DIGEST = np.dtype("S16")

@@ -212,11 +212,9 @@ def _feed_flat(table: TableJudge, column: Column, values: pa.Array) -> None:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     keys = _keys_of_decimals(values) if column.unique and pa.types.is_decimal(values.type) else None
-    # As what they are they cost much more: where nothing is asked of them but that none is there twice,
-    # their keys tell that.
-    exact = keys is None or column.compares_values
     with no_fault_of_theirs(f"column {column.name!r}"):
-        table.feed(column.name, *as_numpy(values, exact=exact), keys)
+        # As what they are, decimals cost much more.
+        table.feed(column.name, *as_numpy(values, exact=column.compares_values), keys)
 
 
 def _feed_nested(table: TableJudge, column: Column, values: pa.Array) -> None:
