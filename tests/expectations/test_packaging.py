@@ -647,6 +647,42 @@ def test_a_header_names_its_file_in_utf_8_or_as_windows_writes_it(tmp_path, enco
     assert set(wrong(tmp_path)) == {"signal.vhdr"}
 
 
+ENVI = "ENVI\nsamples = 4\nlines = 3\nbands = 2\ndata type = 2\n"
+ENOUGH = [  # a header, what it says, the file that it describes, and bytes which that has to have
+    ("a.hdr", ENVI, "a.img", 48),
+    ("a.hdr", ENVI + "header offset = 5\n", "a.img", 53),
+    ("a.hdr", ENVI.replace("data type = 2", "data type = 99"), "a.img", 0),
+    ("a.hdr", ENVI.replace("data type = 2\n", ""), "a.img", 0),
+    ("a.hdr", ENVI + "file compression = 1\n", "a.img", 0),
+    ("a.hdr", "nrows 3\nncols 5\n", "a.bil", 15),
+    ("a.hdr", "nrows 3\nncols 5\nnbits 1\n", "a.bil", 3),
+    ("a.hdr", "nrows 3\nncols 5\nnbands 2\nnbits 16\nskipbytes 7\n", "a.bil", 67),
+    ("a.hdr", "nrows 3\nncols 5\ncellsize 1\n", "a.flt", 60),
+    ("a.nhdr", "NRRD0004\ntype: short\nsizes: 3 2\nencoding: raw\nbyte skip: 4\ndata file: b\n", "b", 16),
+    ("a.nhdr", "NRRD0004\ntype: short\nsizes: 3 2\nencoding: gzip\ndata file: b\n", "b", 0),
+    ("a.nhdr", "NRRD0004\ntype: block\nsizes: 3 2\nencoding: raw\ndata file: b\n", "b", 0),
+    ("a.mhd", "DimSize = 3 2\nElementType = MET_SHORT\nElementDataFile = b\n", "b", 12),
+    ("a.mhd", "DimSize = 3 2\nElementType = MET_SHORT\nCompressedData = True\nElementDataFile = b\n", "b", 0),
+    (
+        "a.mhd",
+        "DimSize = 3 2\nElementNumberOfChannels = 3\nElementType = MET_SHORT\nHeaderSize = -1\n"
+        "ElementDataFile = b\n",
+        "b",
+        36,
+    ),
+]
+
+
+@pytest.mark.parametrize(("header", "text", "name", "n"), ENOUGH)
+def test_a_header_says_how_many_bytes_its_file_has_at_least(tmp_path, header, text, name, n):
+    (tmp_path / header).write_text(text)
+    (tmp_path / name).write_bytes(bytes(n))
+    assert wrong(tmp_path) == {}
+    if n:
+        (tmp_path / name).write_bytes(bytes(n - 1))
+        assert set(wrong(tmp_path)) == {header}
+
+
 def test_a_byte_of_imzml_that_was_changed_is_told_by_the_checksum_in_it(tmp_path):
     for name in ("spots.imzML", "spots.ibd"):
         shutil.copy(PAIRS / name, tmp_path / name)
