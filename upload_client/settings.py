@@ -564,6 +564,8 @@ class _Layer:
                 message = message.partition(", unable to ")[0]
                 if key == "max_rate" and first["type"] == "greater_than_equal":
                     message = "is less than 1,024 bytes a second; write the unit, too, such as 50MB/s"
+                elif first["type"].startswith("byte_size"):
+                    message = "is no number of bytes: write a number and its unit, such as 50MB"
                 message += ", or auto" * (key == "threads")
             # What a receiver has called a setting must not look like a line of ours.
             name = self.names.get(key) or for_log(key, _MAX_NAME)

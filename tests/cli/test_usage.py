@@ -81,6 +81,24 @@ def test_what_is_mistyped_as_people_do_is_told_with_what_is_meant(run, tmp_path,
     assert hint in said.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("rate", ["fast", "50 cars", "MB"])
+def test_what_is_no_number_of_bytes_is_told_so(run, rate):
+    said = run("--dataset", "d", "--delivery-id", "y", "--max-rate", rate)
+    assert (said.code, "--max-rate: is no number of bytes: write a number and its unit" in said.err) == (
+        2,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [(["--source", "nowhere"], "a source is a directory"), (["--index", "none"], "the list")],
+)
+def test_a_path_that_is_wrong_is_what_to_check(run, arguments, hint):
+    said = run("--dataset", "d", "--delivery-id", "y", *arguments)
+    assert (said.code, hint in said.err.splitlines()[-1]) == (2, True)
+
+
 def test_a_rate_without_its_unit_is_told_as_what_it_was_taken_for(run):
     said = run("--dataset", "d", "--delivery-id", "y", "--max-rate", "50")
     assert "--max-rate: is less than 1,024 bytes a second; write the unit, too, such as 50MB/s" in said.err

@@ -631,7 +631,7 @@ def test_an_index_without_paths_or_without_rows_is_refused(source):
     assert problems_of(check_index, pd.DataFrame({"file": ["a"]}), source).problems == (
         "has no column 'path'",
     )
-    assert problems_of(check_index, frame(), source).problems == ("has 0 files",)
+    assert problems_of(check_index, frame(), source).problems == ("has no files",)
 
 
 def test_the_prefix_of_the_key_counts(source):

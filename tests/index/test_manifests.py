@@ -109,7 +109,7 @@ def test_a_parquet_file_with_other_types_or_none_at_all_is_refused(source, tmp_p
     with pytest.raises(UsageError, match="no sound Parquet file"):
         read_manifest(path, source)
     pd.DataFrame({"path": pd.Series([], dtype="str")}).to_parquet(path)
-    assert problems_of(path, source) == ("has 0 files",)
+    assert problems_of(path, source) == ("has no files",)
 
 
 @pytest.mark.parametrize("name", ["list", "list.csv", "list.txt", "manifest-md5.txt", "list.csv.gz"])

@@ -163,7 +163,7 @@ def test_as_it_is_typed(typed, bucket, tmp_path):
     (tmp_path / "Data").mkdir()
     (tmp_path / "Data/a.csv").write_text("1")
     said = typed()
-    assert (said.code, "nobody has said yet with what" in said.err) == (2, True)
+    assert (said.code, "nobody has said yet what" in said.err) == (2, True)
     said = typed("--to", place, "--name", "Anna")
     assert (said.code, "new here (1)" in said.out, "run it at a terminal" in said.out) == (2, True, True)
     said = typed("--name", "None", "--yes")

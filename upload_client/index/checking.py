@@ -122,7 +122,7 @@ def _where(index: Files, source: str | Path | Mapping[str, int]) -> str:
 
 def _nothing(index: Files, source: str | Path | Mapping[str, int]) -> InvalidIndex:
     """The refusal of an index without files."""
-    where, problem, scanned = _where(index, source), "has 0 files", _is_scan(index)
+    where, problem, scanned = _where(index, source), "has no files", _is_scan(index)
     left = left_out_of(index)
     error = InvalidIndex(where, (f"{problem} to deliver; {sentence(left.counts)}" if left.n else problem,))
     if scanned and isinstance(source, Mapping) and not left.n:

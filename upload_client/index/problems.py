@@ -75,4 +75,5 @@ def unreadable(where: str, error: OSError) -> UsageError:
         where: how to name it.
         error: why.
     """
-    return UsageError(f"the index {where} cannot be read: {error.strerror or error}")
+    hint = "Check the path of the list." if isinstance(error, FileNotFoundError) else None
+    return UsageError(f"the index {where} cannot be read: {error.strerror or error}", hint=hint)

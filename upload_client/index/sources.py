@@ -46,8 +46,8 @@ def of_the_source() -> Iterator[None]:
         raise
 
 
-def advice_about(source: str, *, is_there: bool) -> str | None:
-    """The advice about a SOURCE that is no directory; None: there is none in particular.
+def advice_about(source: str, *, is_there: bool) -> str:
+    """The advice about a SOURCE that is no directory.
 
     Args:
         source: as it was typed.
@@ -59,7 +59,7 @@ def advice_about(source: str, *, is_there: bool) -> str | None:
         return "A bucket is named in this form: s3://BUCKET/PREFIX."
     if source.startswith("~"):
         return "Write ~ without quotes and after a space, not after =: only then it is your home folder."
-    return None
+    return "Check the path: a source is a directory, or s3://bucket/prefix."
 
 
 def bucket_of(source: str, session: boto3.Session, settings: Settings) -> Bucket:

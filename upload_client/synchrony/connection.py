@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import secrets
+import shlex
 import shutil
 import time
 from collections import Counter
@@ -209,8 +210,9 @@ class _Connection(DataPlatformConnection):
         if not given:
             if known.get("platform", self.platform) != self.platform or not known.get("to"):
                 raise UsageError(
-                    f"nobody has said yet with what {self._named} is shared",
-                    hint="Say it once: `upload-client sync FOLDER --to s3://bucket/prefix`.",
+                    f"nobody has said yet what {self._named} is shared with",
+                    hint=f"Say it once: `{shlex.join(['upload-client', 'sync', self._named])} --to"
+                    " s3://bucket/prefix`.",
                 )
             self._take(str(known["to"]))
             given = self._address()
