@@ -8,41 +8,17 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from upload_client.core.data_sync import (
-    Decision,
-    Facts,
-    decide,
-    is_marker,
-    local_problems,
-)
+from upload_client.core.data_sync import Decision, Facts, decide, is_marker, local_problems
 from upload_client.core.paths import MAX_KEY, check_relpath, collisions
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.functions.data_sync.comparing import Comparing, Item
-from upload_client.functions.data_sync.local import (
-    folds_case,
-    local_path,
-)
-from upload_client.functions.data_sync.paths import (
-    LocalPlace,
-    Place,
-)
+from upload_client.functions.data_sync.local import folds_case, local_path
+from upload_client.functions.data_sync.paths import LocalPlace, Place
 from upload_client.functions.data_sync.run import FEW, Plan, SyncRun
-from upload_client.functions.data_sync.sides import (
-    FACTS,
-    bucket_of,
-    facts_of,
-    unpacked,
-)
+from upload_client.functions.data_sync.sides import FACTS, bucket_of, facts_of, unpacked
 
-__all__ = [
-    "SKEW",
-    "decided",
-    "extra_of",
-    "in_the_way",
-    "refuse_names",
-    "still_extra",
-]
+__all__ = ["SKEW", "decided", "extra_of", "in_the_way", "refuse_names", "still_extra"]
 
 _COMPARED: Final = 4096
 

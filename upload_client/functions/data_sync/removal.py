@@ -19,11 +19,7 @@ from upload_client.functions.data_sync.local import (
     local_path,
     remove_empty,
 )
-from upload_client.functions.data_sync.paths import (
-    LocalPlace,
-    Place,
-    S3Place,
-)
+from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place
 from upload_client.functions.data_sync.run import Plan, SyncRun
 from upload_client.s3.bucket import (
     Bucket,
@@ -35,12 +31,7 @@ from upload_client.s3.bucket import (
 )
 from upload_client.transfer.looking import remove_each
 
-__all__ = [
-    "delete_objects",
-    "delete_on",
-    "remove_extra",
-    "remove_source",
-]
+__all__ = ["delete_objects", "delete_on", "remove_extra", "remove_source"]
 
 
 def remove_extra(run: SyncRun, source: Place, target: Place, extra: list[str]) -> None:

@@ -10,34 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from upload_client.core.data_sync import (
-    Facts,
-    Filters,
-    relative_to,
-)
+from upload_client.core.data_sync import Facts, Filters, relative_to
 from upload_client.core.text import for_terminal
 from upload_client.functions.data_sync.comparing import Item
-from upload_client.functions.data_sync.local import (
-    SyncFailed,
-)
+from upload_client.functions.data_sync.local import SyncFailed
 from upload_client.functions.data_sync.models import DataSyncRequest
-from upload_client.functions.data_sync.paths import (
-    LocalPlace,
-    Place,
-    S3Place,
-    place_of,
-)
+from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place, place_of
 from upload_client.support.file_names import on_disk
 
-__all__ = [
-    "FEW",
-    "Counts",
-    "Plan",
-    "SyncRun",
-    "filters_of",
-    "name_of",
-    "several",
-]
+__all__ = ["FEW", "Counts", "Plan", "SyncRun", "filters_of", "name_of", "several"]
 
 FEW: Final = 5
 """Files that are named in a message; the others are counted."""

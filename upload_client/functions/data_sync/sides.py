@@ -12,42 +12,18 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from upload_client.core.data_sync import (
-    Facts,
-    is_marker,
-)
+from upload_client.core.data_sync import Facts, is_marker
 from upload_client.core.paths import check_relpath
 from upload_client.core.text import for_terminal
 from upload_client.errors import UsageError
 from upload_client.functions.data_sync.comparing import begun_early
-from upload_client.functions.data_sync.local import (
-    local_path,
-)
-from upload_client.functions.data_sync.paths import (
-    LocalPlace,
-    Place,
-    S3Place,
-    head_s3,
-    list_s3,
-    walk_local,
-)
+from upload_client.functions.data_sync.local import local_path
+from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place, head_s3, list_s3, walk_local
 from upload_client.functions.data_sync.run import FEW, Plan, SyncRun, name_of
-from upload_client.s3.bucket import (
-    Bucket,
-    repeat_while_lost,
-)
+from upload_client.s3.bucket import Bucket, repeat_while_lost
 from upload_client.transfer.looking import look_at
 
-__all__ = [
-    "FACTS",
-    "bucket_of",
-    "facts_of",
-    "files_of",
-    "find_source",
-    "packed",
-    "there_at",
-    "unpacked",
-]
+__all__ = ["FACTS", "bucket_of", "facts_of", "files_of", "find_source", "packed", "there_at", "unpacked"]
 
 FACTS: Final = struct.Struct("<qd")
 

@@ -16,26 +16,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from upload_client.core.data_sync import (
-    Facts,
-    Tree,
-)
-from upload_client.functions.data_sync.apart import (
-    may_be_one,
-    refuse_nesting,
-    refuse_one_place,
-)
-from upload_client.functions.data_sync.local import (
-    SyncFailed,
-    hold_lock,
-    local_path,
-)
+from upload_client.core.data_sync import Facts, Tree
+from upload_client.functions.data_sync.apart import may_be_one, refuse_nesting, refuse_one_place
+from upload_client.functions.data_sync.local import SyncFailed, hold_lock, local_path
 from upload_client.functions.data_sync.models import DataSyncRequest
-from upload_client.functions.data_sync.paths import (
-    LocalPlace,
-    Place,
-    S3Place,
-)
+from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place
 from upload_client.functions.data_sync.plan import (
     SKEW,
     decided,
@@ -46,26 +31,12 @@ from upload_client.functions.data_sync.plan import (
 )
 from upload_client.functions.data_sync.removal import remove_extra, remove_source
 from upload_client.functions.data_sync.run import Counts, Plan, SyncRun
-from upload_client.functions.data_sync.sides import (
-    FACTS,
-    facts_of,
-    files_of,
-    find_source,
-    packed,
-    there_at,
-)
+from upload_client.functions.data_sync.sides import FACTS, facts_of, files_of, find_source, packed, there_at
 from upload_client.functions.data_sync.to_local import copy_files, fetch, freshen
 from upload_client.functions.data_sync.to_s3 import send_to_s3
 from upload_client.support import failpoints
 
-__all__ = [
-    "Counts",
-    "Listed",
-    "SelectedFiles",
-    "SyncFailed",
-    "listed",
-    "run_sync",
-]
+__all__ = ["Counts", "Listed", "SelectedFiles", "SyncFailed", "listed", "run_sync"]
 
 _log = logging.getLogger(__name__)
 

@@ -19,19 +19,11 @@ from upload_client.functions.data_sync.local import (
     local_path,
     top_of_file_system,
 )
-from upload_client.functions.data_sync.paths import (
-    LocalPlace,
-    S3Place,
-    place_of,
-)
+from upload_client.functions.data_sync.paths import LocalPlace, S3Place, place_of
 from upload_client.functions.data_sync.run import Plan, SyncRun
 from upload_client.transfer.download import FetchTask, fetch_files
 
-__all__ = [
-    "copy_files",
-    "fetch",
-    "freshen",
-]
+__all__ = ["copy_files", "fetch", "freshen"]
 
 
 def fetch(run: SyncRun, source: S3Place, target: LocalPlace, plan: Plan) -> dict[str, Confirmed]:

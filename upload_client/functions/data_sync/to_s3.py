@@ -15,51 +15,25 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from upload_client.core import checksums
-from upload_client.core.data_sync import (
-    is_marker,
-    md5_of,
-)
+from upload_client.core.data_sync import is_marker, md5_of
 from upload_client.functions.data_sync.access import who
-from upload_client.functions.data_sync.apart import (
-    same_store,
-)
+from upload_client.functions.data_sync.apart import same_store
 from upload_client.functions.data_sync.comparing import Item
-from upload_client.functions.data_sync.local import (
-    Confirmed,
-    SyncFailed,
-    check_room,
-    local_path,
-)
-from upload_client.functions.data_sync.paths import (
-    Place,
-    S3Place,
-)
+from upload_client.functions.data_sync.local import Confirmed, SyncFailed, check_room, local_path
+from upload_client.functions.data_sync.paths import Place, S3Place
 from upload_client.functions.data_sync.run import Plan, SyncRun, name_of
-from upload_client.s3.bucket import (
-    Bucket,
-    StoreError,
-    repeat_while_lost,
-    store_errors,
-)
+from upload_client.s3.bucket import Bucket, StoreError, repeat_while_lost, store_errors
 from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.transfer import DataRoot, TransferTask, send_files
 from upload_client.transfer.download import FetchTask, fetch_files
 from upload_client.transfer.engine import DEFAULT_THRESHOLD
 from upload_client.transfer.looking import look_at
 
-__all__ = [
-    "send_to_s3",
-]
+__all__ = ["send_to_s3"]
 
 _TRIES: Final = 3
-
-
 _WAVE_FILES: Final = 2000
-
-
 _WAVE_BYTES: Final = 256 * 1024 * 1024
-
-
 _BLOCK: Final = 1024 * 1024
 
 
