@@ -648,6 +648,7 @@ def test_a_header_names_its_file_in_utf_8_or_as_windows_writes_it(tmp_path, enco
 
 
 ENVI = "ENVI\nsamples = 4\nlines = 3\nbands = 2\ndata type = 2\n"
+MHD = "DimSize = 3 2\nElementDataFile = b\n"
 ENOUGH = [  # a header, what it says, the file that it describes, and bytes which that has to have
     ("a.hdr", ENVI, "a.img", 48),
     ("a.hdr", ENVI + "header offset = 5\n", "a.img", 53),
@@ -661,15 +662,9 @@ ENOUGH = [  # a header, what it says, the file that it describes, and bytes whic
     ("a.nhdr", "NRRD0004\ntype: short\nsizes: 3 2\nencoding: raw\nbyte skip: 4\ndata file: b\n", "b", 16),
     ("a.nhdr", "NRRD0004\ntype: short\nsizes: 3 2\nencoding: gzip\ndata file: b\n", "b", 0),
     ("a.nhdr", "NRRD0004\ntype: block\nsizes: 3 2\nencoding: raw\ndata file: b\n", "b", 0),
-    ("a.mhd", "DimSize = 3 2\nElementType = MET_SHORT\nElementDataFile = b\n", "b", 12),
-    ("a.mhd", "DimSize = 3 2\nElementType = MET_SHORT\nCompressedData = True\nElementDataFile = b\n", "b", 0),
-    (
-        "a.mhd",
-        "DimSize = 3 2\nElementNumberOfChannels = 3\nElementType = MET_SHORT\nHeaderSize = -1\n"
-        "ElementDataFile = b\n",
-        "b",
-        36,
-    ),
+    ("a.mhd", MHD + "ElementType = MET_SHORT\n", "b", 12),
+    ("a.mhd", MHD + "ElementType = MET_SHORT\nCompressedData = True\n", "b", 0),
+    ("a.mhd", MHD + "ElementNumberOfChannels = 3\nElementType = MET_INT\nHeaderSize = -1\n", "b", 72),
 ]
 
 
