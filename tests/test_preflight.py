@@ -544,10 +544,10 @@ def test_content_is_judged_in_the_validators_own_words(look, data):
     (data / "b" / "c.json").write_text('{"a": 1,}')
     found = look(content=True)["content"]
     assert found.status == "problem"
-    assert "do not open" in found.found
+    assert "does not open" in found.found
     assert "1 file not opened" in found.found
     (line,) = found.details
-    assert line.startswith("'b/c.json' it does not open as json: not JSON: ")
+    assert line.startswith("'b/c.json': it does not open as json: not JSON: ")
 
 
 def test_content_that_opens_is_ok(look):
@@ -567,7 +567,7 @@ def test_a_file_that_nobody_can_judge_here_is_not_called_invalid(look, data, mon
     found = look(content=True)["content"]
     assert (found.status, found.details) == (
         "warning",
-        ("'b/c.json' it could not be judged: values of more than 1 byte cannot be judged",),
+        ("'b/c.json': it could not be judged: values of more than 1 byte cannot be judged",),
     )
     assert "invalid" not in found.found + found.todo
 

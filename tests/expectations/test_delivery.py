@@ -218,5 +218,5 @@ def test_check_content_judges_by_the_receivers_document_where_it_can_be_read(del
     code, events, said = delivery(DOCUMENT, "check", "--source", data, "--content")
     found = json.dumps(events)
     assert code != 0, said
-    assert "1 of 3 files are not as the receiver expects" in found
+    assert "1 of 3 files is not as the receiver expects" in found
     assert "'hello' in row 1 is no integer" in found

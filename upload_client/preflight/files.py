@@ -186,14 +186,17 @@ def _look(
                 data.sizes.append(size)
             n += len(batch)
             run.tell(f"{figures.files(n)} of {figures.count(len(rows))} looked at")
-    yield _of_files(
-        "files",
-        wrong,
-        len(rows),
-        "cannot be sent",
-        f"{figures.files(len(data.paths))}, {figures.size(sum(data.sizes))}, all there and readable",
-        "Mend these files, or take them out of the index: `upload-client index DIR` writes a new one.",
-    )
+    if wrong:
+        yield Finding(
+            "files",
+            "problem",
+            f"{figures.count(len(wrong))} of {figures.files(len(rows))} cannot be sent",
+            "Mend these files, or take them out of the index: `upload-client index DIR` writes a new one.",
+            details=_named(wrong),
+        )
+    else:
+        of_size = figures.size(sum(data.sizes))
+        yield Finding("files", "ok", f"{figures.files(len(data.paths))}, {of_size}, all there and readable")
     empty = [path for path, size in zip(data.paths, data.sizes, strict=True) if size == 0]
     if empty:
         shown = map(quoted, empty[:SHOWN])
@@ -243,23 +246,9 @@ def _listed(bucket: Bucket) -> Callable[[str], int | str]:
     return lambda path: sizes.get(path, "is not there")
 
 
-def _of_files(
-    name: str, wrong: Sequence[tuple[str, str]], n: int, what: str, right: str, todo: str
-) -> Finding:
-    if not wrong:
-        return Finding(name, "ok", right)
-    return Finding(
-        name,
-        "problem",
-        f"{figures.count(len(wrong))} of {figures.files(n)} {what}",
-        todo,
-        details=_named(wrong),
-    )
-
-
-def _named(files: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def _named(files: Sequence[tuple[str, str]], between: str = " ") -> tuple[str, ...]:
     """The first of these files, each with what is said of it."""
-    shown = [f"{quoted(path)} {reason}" for path, reason in sorted(files)[:SHOWN]]
+    shown = [f"{quoted(path)}{between}{reason}" for path, reason in sorted(files)[:SHOWN]]
     return (*shown, *more(len(files)))
 
 
@@ -348,20 +337,24 @@ def look_at_content(run: Run, source: Path | None, places: Places | None) -> Ste
             "warning",
             f"{figures.files(len(undecided))} cannot be judged here; nothing is wrong with the others",
             "Nothing is to be mended. If the receiver's validator cannot judge them, ask the receiver.",
-            details=_named(undecided),
+            details=_named(undecided, ": "),
         )
         return
     tail += f"; {figures.files(len(undecided))} cannot be judged here" if undecided else ""
-    yield _of_files(
+    if not wrong:
+        yield Finding("content", "ok", f"{figures.files(len(files))} {by}{tail}")
+        return
+    n, one = len({path for path, _ in (*files, *wrong)}), len(wrong) == 1
+    if agreed is not None:
+        what = f"{'is' if one else 'are'} not as the receiver expects"
+    elif one:
+        what = "does not open as what its name says, or does not go with the delivery"
+    else:
+        what = "do not open as what their names say, or do not go with the delivery"
+    yield Finding(
         "content",
-        wrong,
-        len({path for path, _ in (*files, *wrong)}),
-        (
-            "do not open as what their names say, or do not go with the delivery"
-            if agreed is None
-            else "are not as the receiver expects"
-        )
-        + tail,
-        f"{figures.files(len(files))} {by}{tail}",
+        "problem",
+        f"{figures.count(len(wrong))} of {figures.files(n)} {what}{tail}",
         _MEND if not n_pointers else _FETCH if n_pointers == len(wrong) else f"{_FETCH} {_MEND_OTHERS}",
+        details=_named(wrong, ": "),
     )
