@@ -209,7 +209,7 @@ def ssh_server(tmp_path: Path) -> Iterator[SshServer]:
 
     thread = threading.Thread(target=run, name="ssh", daemon=True)
     thread.start()
-    assert started.wait(20)
+    assert started.wait(60)
     public = key.export_public_key().decode().strip()
     state.known_hosts.write_text(f"[127.0.0.1]:{state.port} {public}\n", encoding="utf-8")
     yield state

@@ -52,7 +52,7 @@ def test_the_second_signal_ends_the_process_at_once(number):
     child.send_signal(number)
     assert child.stdout.readline() == "ending\n"
     child.send_signal(number)
-    assert child.wait(timeout=30) == 130
+    assert child.wait(timeout=120) == 130
     child.stdout.close()
 
 
@@ -65,7 +65,7 @@ def test_a_closed_terminal_or_a_schedulers_warning_ends_it_in_order_however_ofte
     assert child.stdout.readline() == "ending\n"
     child.send_signal(getattr(signal, name))
     child.send_signal(signal.SIGINT)
-    assert child.wait(timeout=30) == 130
+    assert child.wait(timeout=120) == 130
     child.stdout.close()
 
 
@@ -98,7 +98,7 @@ def test_an_end_at_once_gives_the_cursor_back():
     child.send_signal(signal.SIGINT)
     child.stdout.readline()
     child.send_signal(signal.SIGINT)
-    child.wait(timeout=30)
+    child.wait(timeout=120)
     child.stdout.close()
     said = os.read(ours, 100)
     assert b"\x1b[?25h" in said
@@ -128,7 +128,7 @@ def test_ctrl_z_gives_the_terminal_to_the_shell():
     child.send_signal(signal.SIGINT)
     child.stdout.readline()
     child.send_signal(signal.SIGINT)
-    assert child.wait(timeout=30) == 130
+    assert child.wait(timeout=120) == 130
     child.stdout.close()
     os.close(ours)
 

@@ -184,7 +184,7 @@ def test_whoever_comes_is_judged_and_again_and_the_outcome_is_told(running, deli
     assert deliver(second, transfer_type="sample").exit_code == 0
     told = {}
     for _ in range(2):
-        headers, body = webhook.messages.get(timeout=30)
+        headers, body = webhook.messages.get(timeout=120)
         signed = headers["X-Upload-Client-Timestamp"].encode() + b"." + body
         expected = hmac.digest(b"a secret of some length", signed, hashlib.sha256)
         assert headers["X-Upload-Client-Signature"] == f"sha256={expected.hex()}"
@@ -193,7 +193,7 @@ def test_whoever_comes_is_judged_and_again_and_the_outcome_is_told(running, deli
     assert told == {first: ("staging", True, 2), second: ("sample", True, 2)}
     (tmp_path / "data" / "c.json").write_text("{", encoding="utf-8")
     assert deliver(first).exit_code == 3
-    outcome = json.loads(webhook.messages.get(timeout=30)[1])
+    outcome = json.loads(webhook.messages.get(timeout=120)[1])
     assert (outcome["complete"], outcome["valid"], outcome["invalid"]) == (False, 2, 1)
     figures = server.metrics.text().decode()
     assert 'upload_client_files_total{verdict="invalid"} 1.0' in figures
@@ -232,7 +232,7 @@ def test_of_a_run_with_nothing_left_to_do_what_its_receipt_says_is_told(
     )
     again = name()
     assert deliver(again).exit_code == 0
-    first = json.loads(webhook.messages.get(timeout=30)[1])
+    first = json.loads(webhook.messages.get(timeout=120)[1])
     real = startup._see_to_the_receipt
 
     def slowly(connected):
@@ -241,7 +241,7 @@ def test_of_a_run_with_nothing_left_to_do_what_its_receipt_says_is_told(
 
     monkeypatch.setattr(startup, "_see_to_the_receipt", slowly)
     assert "nothing to do" in deliver(again).headline
-    second = json.loads(webhook.messages.get(timeout=30)[1])
+    second = json.loads(webhook.messages.get(timeout=120)[1])
     assert (first["complete"], first["signed"], first["n_files"]) == (True, "yes", 2)
     assert second == first | {key: second[key] for key in ("id", "client")}
     assert second["client"].startswith("nothing to do")
@@ -541,7 +541,7 @@ def test_of_a_receipt_that_could_not_be_signed_that_is_told_and_when_it_was_sign
     key.rename(tmp_path / "mislaid")
 
     def next_told():
-        while (told := json.loads(webhook.messages.get(timeout=30)[1]))["delivery_id"] != delivery:
+        while (told := json.loads(webhook.messages.get(timeout=120)[1]))["delivery_id"] != delivery:
             pass  # what another test has left
         return told
 
@@ -597,7 +597,7 @@ def test_of_two_processes_with_one_folder_one_tells_and_the_other_when_that_has_
             outcomes.start()
         finally:
             other.kill()
-    webhook.messages.get(timeout=30)
+    webhook.messages.get(timeout=120)
     outcomes.stop()
     assert webhook.messages.empty()
 
@@ -615,7 +615,7 @@ def test_an_outcome_that_is_not_taken_is_told_again_with_the_same_id(serving, we
     outcomes = Outcomes(serving, tmp_path / "waiting", lambda *what: counted.append(what))
     outcomes.start()
     outcomes.add(TOLD)
-    ids = {json.loads(webhook.messages.get(timeout=30)[1])["id"] for _ in range(3)}
+    ids = {json.loads(webhook.messages.get(timeout=120)[1])["id"] for _ in range(3)}
     assert len(ids) == 1
     until(lambda: counted == [("webhook", "refused")] * 2 + [("webhook", "taken")])
     outcomes.stop()
@@ -626,7 +626,7 @@ def test_what_a_process_that_died_had_to_tell_the_next_one_tells(serving, webhoo
     assert webhook.messages.empty()
     outcomes = Outcomes(serving, tmp_path / "waiting", lambda *_: None)
     outcomes.start()
-    assert json.loads(webhook.messages.get(timeout=30)[1])["complete"] is True
+    assert json.loads(webhook.messages.get(timeout=120)[1])["complete"] is True
     outcomes.stop()
 
 
@@ -637,7 +637,7 @@ def test_a_program_that_hangs_keeps_no_webhook_waiting(serving, webhook, tmp_pat
     outcomes.start()
     outcomes.add(TOLD, 1)
     outcomes.add(TOLD, 2)
-    ids = {json.loads(webhook.messages.get(timeout=30)[1])["id"] for _ in range(2)}
+    ids = {json.loads(webhook.messages.get(timeout=120)[1])["id"] for _ in range(2)}
     assert len(ids) == 2
 
 
@@ -677,7 +677,7 @@ def test_where_nobody_answers_not_each_message_is_tried(webhook, serving, tmp_pa
     (way,) = outcomes._ways
     assert 0 < way._pass() <= 1
     for _ in range(3):
-        webhook.messages.get(timeout=30)
+        webhook.messages.get(timeout=120)
     assert webhook.messages.empty()
 
 
@@ -1041,7 +1041,7 @@ def test_an_outcome_is_mailed_and_what_a_provider_wrote_makes_no_line_and_no_hea
     outcomes = Outcomes(by_mail(postbox), tmp_path / "waiting", lambda *_: None)
     outcomes.start()
     outcomes.add(HOSTILE)
-    envelope, mail = postbox.mails.get(timeout=30)
+    envelope, mail = postbox.mails.get(timeout=120)
     outcomes.stop()
     assert envelope.rcpt_tos == ["archive@example.org", "maria@example.org"]
     assert mail["Subject"] == "not complete: d/y"

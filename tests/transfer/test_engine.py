@@ -340,7 +340,7 @@ def test_no_write_begins_without_leave(moto_bucket, tmp_path):
 
     engine = TransferEngine(DataRoot(tmp_path), moto_bucket, n_threads=2, wire=wire, may_write=may_write)
     engine.submit(task(path))
-    assert asked.wait(10)
+    assert asked.wait(60)
     assert wire.asked == []
     leave.set()
     outcomes = []
@@ -791,7 +791,7 @@ def test_stopping_leaves_parts_for_the_next_run(bucket, tmp_path):
         part_size=5 * MIB,
     )
     engine.submit(task(path))
-    assert arrived.wait(10)
+    assert arrived.wait(60)
     assert engine.stop() == [0]
     engine.close()
     (left,) = bucket.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"]
@@ -947,7 +947,7 @@ def test_a_consumer_that_leaves_early_leaves_no_worker_behind(moto_bucket, tmp_p
     outcomes.close()
     ours = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("transfer-")]
     for thread in ours:
-        thread.join(10)
+        thread.join(60)
     assert [thread.name for thread in ours if thread.is_alive()] == []
 
 

@@ -243,7 +243,7 @@ def test_no_small_file_is_sent_without_leave(files, client_of):
     engine = TransferEngine(DataRoot(root), bucket, engine="lean", n_threads=4, may_write=may_write)
     for task in tasks:
         engine.submit(task)
-    assert asked.wait(10)
+    assert asked.wait(60)
     assert store.puts == 0
     leave.set()
     outcomes = []
@@ -323,9 +323,9 @@ def test_that_a_file_has_begun_is_told_before_somebody_else_can_end_it():
 
     multiplexer = Multiplexer(None, Jobs())
     multiplexer.start()
-    assert done.wait(10)
+    assert done.wait(60)
     multiplexer.stop()
-    multiplexer.thread.join(10)
+    multiplexer.thread.join(60)
     assert calls == [("begun", "about"), ("handed over", "about")]
 
 
