@@ -30,19 +30,20 @@ def ten_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log.LogWriter, "hurry", lambda writer: writer.flush(timeout=60.0))
 
 
-def announced(delivery: Delivery) -> list[int]:
-    """How many files each segment of the client's log announces, of those that announce any."""
+def announced(delivery: Delivery) -> list[tuple[int, int]]:
+    """Of each segment of the client's log that announces files: how many, and how many records it has."""
     sandbox = delivery.receiver.sandbox
     prefix = f"{delivery.dataset}/{delivery.delivery_id}/staging/log/client/"
     found = sandbox.client("s3").list_objects_v2(Bucket=sandbox.control_bucket, Prefix=prefix)
     counts = []
     for entry in found["Contents"]:
         body = sandbox.client("s3").get_object(Bucket=sandbox.control_bucket, Key=entry["Key"])["Body"].read()
-        counts.append(sum(json.loads(line)["kind"] == "transferred" for line in body.splitlines()))
-    return [count for count in counts if count]
+        _, *kinds = (json.loads(line)["kind"] for line in body.splitlines())
+        counts.append((kinds.count("transferred"), len(kinds)))
+    return [(n_files, n_records) for n_files, n_records in counts if n_files]
 
 
-def delivered(delivery: Delivery, data: Path) -> list[int]:
+def delivered(delivery: Delivery, data: Path) -> list[tuple[int, int]]:
     client = UploadClient(
         dataset=delivery.dataset,
         delivery_id=delivery.delivery_id,
@@ -61,10 +62,11 @@ def delivered(delivery: Delivery, data: Path) -> list[int]:
 def test_half_of_what_is_left_is_announced_while_the_other_half_is_sent(
     delivery, tmp_path, n_files, n_segments
 ):
-    *counts, last = delivered(delivery, make_data(tmp_path / "data", n_files))
+    *segments, (last, _) = delivered(delivery, make_data(tmp_path / "data", n_files))
     left = n_files
-    for count in counts:
+    for count, n_records in segments:
         left -= count
         enough = max(64, left)  # fewer are not worth a segment
-        assert enough <= count < enough + 20
-    assert (left, len(counts) + 1) == (last, n_segments)
+        assert enough <= n_records
+        assert count < enough + 20
+    assert (left, len(segments) + 1) == (last, n_segments)
