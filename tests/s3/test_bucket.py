@@ -228,10 +228,17 @@ def test_parts_of_which_not_everything_is_said_tell_nothing_of_the_whole(changed
     assert whole_crc32(Bucket("b", client=client), "key", "e-5") is None
 
 
+def test_nothing_is_asked_about_the_parts_of_what_was_sent_whole():
+    """A store that does not know the question answers with the object itself."""
+    client = attributes("e", [5])
+    assert whole_crc32(Bucket("b", client=client), "key", "e") is None
+    assert client.asked == 0
+
+
 def test_who_may_not_ask_for_parts_is_told_nothing(bucket):
     bucket.put("key", b"content")
     for key in ("key", "nothing"):
-        assert whole_crc32(bucket, key, bucket.head("key").etag) is None
+        assert whole_crc32(bucket, key, bucket.head("key").etag + "-1") is None
 
 
 def test_a_body_damaged_on_its_way_is_not_taken(bucket, through, proxy, store):
