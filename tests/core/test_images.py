@@ -13,12 +13,15 @@ from upload_client.core.images import (
     LIST_TYPES,
     MANIFEST_TYPES,
     Blob,
+    Challenge,
     ImageError,
     ImageName,
     Manifest,
+    challenge_of,
     ecr_place,
     is_tag,
     parse_image,
+    place_at_api,
     read_manifest,
 )
 
@@ -78,6 +81,48 @@ def test_a_registry_of_ecr_says_account_and_region():
     assert ecr_place(HOST) == ("123456789012", "eu-central-1")
     assert ecr_place("ghcr.io") is None
     assert ecr_place(f"{HOST}.example.org") is None
+
+
+@pytest.mark.parametrize(
+    ("registry", "repository", "there"),
+    [
+        ("docker.io", "python", ("index.docker.io", "library/python")),
+        ("index.docker.io", "group/tool", ("index.docker.io", "group/tool")),
+        ("ghcr.io", "tool", ("ghcr.io", "tool")),
+    ],
+)
+def test_docker_hub_is_asked_at_another_host_and_its_own_images_have_a_folder(registry, repository, there):
+    assert place_at_api(registry, repository) == there
+
+
+@pytest.mark.parametrize(
+    ("header", "challenge"),
+    [
+        (
+            (
+                'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",'
+                'scope="repository:a/b:pull,push"'
+            ),
+            Challenge("https://auth.docker.io/token", "registry.docker.io", "repository:a/b:pull,push"),
+        ),
+        ('bearer realm="https://h/t"', Challenge("https://h/t")),
+        ("Bearer realm=https://h/t , service=s", Challenge("https://h/t", "s")),
+        ('Basic realm="x", Bearer realm="https://h/t"', Challenge("https://h/t")),
+        ('Bearer realm="https://h/t?a=\\"b\\"",realm="https://other"', Challenge('https://h/t?a="b"')),
+        ('Basic realm="Bearer "', None),
+        ('Bearer service="s"', None),
+        ("Bearer", None),
+        ("", None),
+    ],
+)
+def test_a_registry_says_where_there_are_tokens(header, challenge):
+    assert challenge_of(header) == challenge
+
+
+@given(st.text())
+def test_whatever_it_says_is_a_challenge_or_none(header):
+    found = challenge_of(header)
+    assert found is None or found.realm
 
 
 def test_a_tag_is_no_path():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -10,7 +11,9 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -94,6 +97,10 @@ class FakeRegistry(Registry):
         uploads_to: another host to which uploads are sent.
         trickle: methods, and parts of paths, of requests whose answers are a byte at a time, without an end.
         drip: whether the content of layers of more than 100 bytes is as slow.
+        wants_tokens: whether it answers nobody without a token, which its own ``/token`` gives.
+        token_answer: the answer of that place; None: a token.
+        realm: where it says that tokens are; empty: its own place.
+        spent: tokens that it takes no more.
         requests: all that came: method, path, authorization.
     """
 
@@ -107,6 +114,10 @@ class FakeRegistry(Registry):
         self.fail_once: list[str] = []
         self.trickle: list[tuple[str, str]] = []
         self.drip = False
+        self.wants_tokens = False
+        self.token_answer: tuple[int, bytes] | None = None
+        self.realm = ""
+        self.spent: set[str] = set()
         self.requests: list[tuple[str, str, str | None]] = []
         server = self.server = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("H", (_Answers,), {"registry": self})
@@ -151,6 +162,12 @@ class _Answers(BaseHTTPRequestHandler):
         if self.command in mine.fail_once:
             mine.fail_once.remove(self.command)
             return self._answer(503)
+        if mine.wants_tokens:
+            if url.path == "/token":
+                return self._answer(*(mine.token_answer or (200, self._token(parse_qs(url.query)))))
+            if (challenge := self._challenge(url)) is not None:
+                errors = b'{"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}'
+                return self._answer(401, errors, WWW_Authenticate=challenge)
         _, repository, kind, last = re.fullmatch(
             r"(/v2/|/elsewhere/)(.+)/(manifests|blobs/uploads|blobs)/(.*)", url.path
         ).groups()
@@ -173,6 +190,22 @@ class _Answers(BaseHTTPRequestHandler):
             return self._missing("MANIFEST_UNKNOWN")
         content, media_type = mine.manifests[repository, last]
         return self._answer(200, content, Content_Type=media_type, Docker_Content_Digest=digest_of(content))
+
+    def _token(self, asked):
+        """A token that says what it is for."""
+        assert asked["service"] == ["fake"]
+        number = sum(path == "/token" for _, path, _ in self.registry.requests)
+        return json.dumps({"token": f"{number}/{asked['scope'][0]}"}).encode()
+
+    def _challenge(self, url):
+        """What is asked for; None: the token is there."""
+        mine = self.registry
+        repository = re.fullmatch(r"/v2/(.+)/(?:manifests|blobs/uploads|blobs)/.*", url.path)[1]
+        scope = f"repository:{repository}:{'pull' if self.command in ('GET', 'HEAD') else 'pull,push'}"
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        if token.partition("/")[2] == scope and token not in mine.spent:
+            return None
+        return f'Bearer realm="{mine.realm or f"http://{mine.host}/token"}",service="fake",scope="{scope}"'
 
     def _trickles(self):
         mine = self.registry
@@ -241,15 +274,91 @@ def _listens(port: int) -> bool:
     return False
 
 
+class TokenRegistry(Registry):
+    """A registry that wants tokens; it is filled by who has one for everything."""
+
+    def __init__(self, host: str, token: str) -> None:
+        super().__init__(host)
+        self._token = token
+
+    def _ask(self, method, path, headers=None, **options):
+        login = {"Authorization": f"Bearer {self._token}"}
+        return super()._ask(method, path, headers={**login, **(headers or {})}, **options)
+
+
+class Tokens:
+    """A place that gives tokens to whoever asks: for reading what is in ``public/``, and for nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        self.key = rsa.generate_private_key(65537, 2048)
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tokens")])
+        now = datetime.now(UTC)
+        self._certificate = (
+            x509.CertificateBuilder(name, name, self.key.public_key(), 1)
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .sign(self.key, hashes.SHA256())
+        )
+        self.bundle = folder / "tokens.pem"
+        self.bundle.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("H", (_Tokens,), {"tokens": self}))
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def token(self, access: list[dict]) -> str:
+        import jwt
+        from cryptography.hazmat.primitives import serialization
+
+        der = self._certificate.public_bytes(serialization.Encoding.DER)
+        now = int(time.time())
+        claims = {"iss": "tokens", "sub": "", "aud": "real", "jti": str(now), "access": access}
+        claims |= {"iat": now, "nbf": now - 60, "exp": now + 300}
+        return jwt.encode(claims, self.key, "RS256", headers={"x5c": [base64.b64encode(der).decode()]})
+
+    def settings(self) -> str:
+        return (
+            f"auth: {{token: {{realm: 'http://127.0.0.1:{self.server.server_port}/token', service: real,"
+            f" issuer: tokens, rootcertbundle: '{self.bundle}'}}}}\n"
+        )
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class _Tokens(BaseHTTPRequestHandler):
+    tokens: Tokens
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        assert self.headers.get("Authorization") is None
+        asked = parse_qs(urlsplit(self.path).query)
+        access = []
+        for scope in asked.get("scope", []):
+            kind, name, actions = scope.split(":")
+            given = ["pull"] if name.startswith("public/") and "pull" in actions.split(",") else []
+            access.append({"type": kind, "name": name, "actions": given})
+        body = json.dumps({"access_token": self.tokens.token(access), "expires_in": 300}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 @contextlib.contextmanager
-def real_registry(folder: Path) -> Iterator[Registry]:
-    """The registry that Debian packages as ``docker-registry``."""
+def real_registry(folder: Path, tokens: Tokens | None = None) -> Iterator[Registry]:
+    """The registry that Debian packages as ``docker-registry``; with `tokens` it wants one of these."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (folder / "config.yml").write_text(
         f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n" + (tokens.settings() if tokens else "")
     )
     process = subprocess.Popen(
         [PROGRAM, "serve", folder / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -257,7 +366,13 @@ def real_registry(folder: Path) -> Iterator[Registry]:
     try:
         waiting.until(lambda: _listens(port) or process.poll() is not None, why="it listens nowhere")
         assert process.poll() is None, "it has ended"
-        yield Registry(f"127.0.0.1:{port}")
+        host = f"127.0.0.1:{port}"
+        if tokens is None:
+            yield Registry(host)
+        else:
+            every = {"type": "repository", "actions": ["pull", "push"]}
+            names = ("public/tool", "private/tool")
+            yield TokenRegistry(host, tokens.token([{**every, "name": name} for name in names]))
     finally:
         process.kill()
         process.wait()

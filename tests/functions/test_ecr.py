@@ -6,12 +6,12 @@ import tracemalloc
 
 import pytest
 import urllib3
-from registries import INDEX, OCI, PROGRAM, FakeRegistry, digest_of, real_registry
+from registries import INDEX, OCI, PROGRAM, FakeRegistry, Tokens, digest_of, real_registry
 
 from upload_client.functions import registry as registries
 from upload_client.functions.ecr import ImageReplicatorHandler
 from upload_client.functions.errors import InvalidRequest
-from upload_client.functions.registry import DigestMismatch, RegistryError, TooSlow
+from upload_client.functions.registry import DigestMismatch, LoginWanted, RegistryError, TooSlow
 
 LAYERS = [b"first" * 100, b"second" * 100_000, b"x"]
 
@@ -258,6 +258,100 @@ def test_credentials_go_to_the_registry_and_to_nobody_it_leads_to(fakes, monkeyp
     assert bucket.requests
     assert {login for _, _, login in bucket.requests} == {None}
     bucket.close()
+
+
+def test_a_registry_that_wants_a_token_of_everybody_gets_one_for_each_thing(fakes):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    source.wants_tokens = target.wants_tokens = True
+    copy(f"{source.host}/tool:1", f"{target.host}/copy", "1")
+    source.wants_tokens = target.wants_tokens = False
+    assert target.manifest("copy", "1") == source.manifest("tool", "1")
+    for registry, scopes in ((source, 1), (target, 2)):  # one to look, one to write; layers come abreast
+        asked = [login for _, path, login in registry.requests if path == "/token"]
+        assert set(asked) == {None}
+        assert scopes <= len(asked) <= scopes * 4
+
+
+def test_a_token_that_is_taken_no_more_is_renewed_and_goes_to_nobody_else(fakes):
+    source, target = fakes
+    bucket = FakeRegistry()
+    source.push_image("tool", "1", *LAYERS)
+    source.wants_tokens, source.spent = True, {"1/repository:tool:pull"}
+    bucket.blobs, source.redirect = source.blobs, f"http://{bucket.host}"
+    registry = registries.Registry(source.host)
+    registry._tokens["/v2/tool", False] = "1/repository:tool:pull", float("inf"), float("inf")
+    source.requests.append(("GET", "/token", None))
+    assert registry.manifest("tool", "1")
+    blob = registries.Blob(digest_of(LAYERS[0]), len(LAYERS[0]))
+    assert registries.Registry(target.host).copy_blob(registry, "tool", "copy", blob) == blob.size
+    assert {login for _, _, login in bucket.requests} == {None}
+    bucket.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((401, b""), "gives nobody a token without a login"),
+        ((403, b"{}"), "gives nobody a token without a login"),
+        ((404, b'{"errors": [{"code": "X", "message": "y"}]}'), "404 X y"),
+        ((200, b"{}"), "has answered with none"),
+        ((200, b"[]"), "has answered with none"),
+        ((200, b'{"token": 1}'), "has answered with none"),
+        ((200, b'{"token": "a\\r\\nX-Other: b"}'), "has answered with none"),
+        ((200, b'{"token": "a", "expires_in": "soon"}'), "has answered with none"),
+        ((200, b"\xff"), "has answered with none"),
+        ((200, b'{"token": "none of its own", "expires_in": 1e999}'), "401 UNAUTHORIZED"),
+    ],
+)
+def test_where_no_token_is_given_it_is_said_why(fakes, answer, said):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    source.wants_tokens, source.token_answer = True, answer
+    with pytest.raises(RegistryError, match=said) as failed:
+        copy(f"{source.host}/tool:1", f"{target.host}/copy", "1")
+    if answer[0] in (401, 403) or "UNAUTHORIZED" in said:
+        assert isinstance(failed.value, LoginWanted)
+        assert "public" in failed.value.hint
+    assert source.host in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "realm", ["http://elsewhere.example/token", "ftp://127.0.0.1/x", "file:///etc/passwd"]
+)
+def test_no_token_is_asked_for_where_there_is_no_tls(fakes, realm):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    source.wants_tokens, source.realm = True, realm
+    with pytest.raises(RegistryError, match="without TLS"):
+        copy(f"{source.host}/tool:1", f"{target.host}/copy", "1")
+
+
+def test_a_place_for_tokens_that_does_not_answer_is_named(fakes):
+    source, target = fakes
+    source.push_image("tool", "1", *LAYERS)
+    source.wants_tokens, source.realm = True, "http://127.0.0.1:1/token"
+    with pytest.raises(RegistryError, match=r"^127\.0\.0\.1:1"):
+        copy(f"{source.host}/tool:1", f"{target.host}/copy", "1")
+
+
+def test_public_images_come_from_a_real_registry_that_wants_a_token_and_private_ones_do_not(tmp_path):
+    if PROGRAM is None:
+        pytest.skip("docker-registry is not installed")
+    pytest.importorskip("jwt")
+    for name in ("source", "target"):
+        (tmp_path / name).mkdir()
+    tokens = Tokens(tmp_path)
+    with real_registry(tmp_path / "source", tokens) as source, real_registry(tmp_path / "target") as target:
+        for name in ("public/tool", "private/tool"):
+            source.push_image(name, "1", *LAYERS)
+        copy(f"{source.host}/public/tool:1", f"{target.host}/copy", "1")
+        assert target.manifest("copy", "1") == source.manifest("public/tool", "1")
+        with pytest.raises(LoginWanted, match="401 UNAUTHORIZED"):
+            copy(f"{source.host}/private/tool:1", f"{target.host}/copy", "2")
+        with pytest.raises(LoginWanted):  # nobody writes there without a login
+            copy(f"{target.host}/copy:1", f"{source.host}/public/tool", "2")
+    tokens.close()
 
 
 def test_no_layer_is_sent_to_another_host_than_the_registry(fakes):

@@ -15,13 +15,16 @@ __all__ = [
     "LIST_TYPES",
     "MANIFEST_TYPES",
     "Blob",
+    "Challenge",
     "ImageError",
     "ImageName",
     "Manifest",
+    "challenge_of",
     "ecr_place",
     "is_digest",
     "is_tag",
     "parse_image",
+    "place_at_api",
     "read_manifest",
 ]
 
@@ -46,6 +49,9 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 _MAX_NAME: Final = 255
+_DOCKER_HUB: Final = "index.docker.io"
+_BEARER = re.compile(r"(?:^|,)\s*bearer\s+", re.IGNORECASE)
+_PARAMETER = re.compile(r'\s*([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)')
 
 
 class ImageError(ValueError):
@@ -113,6 +119,52 @@ def ecr_place(registry: str) -> tuple[str, str] | None:
     """Account and region of a registry of ECR, None of any other."""
     found = _ECR.fullmatch(registry)
     return (found[1], found[2]) if found else None
+
+
+def place_at_api(registry: str, repository: str) -> tuple[str, str]:
+    """The host that speaks for a registry, and the repository's name there.
+
+    They are as they are written, but at Docker Hub: ``docker.io/python`` is ``library/python`` at another
+    host.
+    https://github.com/distribution/reference/blob/main/normalize.go
+    """
+    if registry not in ("docker.io", _DOCKER_HUB):
+        return registry, repository
+    return _DOCKER_HUB, repository if "/" in repository else f"library/{repository}"
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A registry's wish to see a token before it answers, and where there is one.
+
+    Attributes:
+        realm: the URL that gives tokens.
+        service: the registry, by the name that its tokens have.
+        scope: what the token is for; may be empty.
+    """
+
+    realm: str
+    service: str = ""
+    scope: str = ""
+
+
+def challenge_of(header: str) -> Challenge | None:
+    """Read ``WWW-Authenticate`` (RFC 9110 section 11.6.1); None where it asks for no bearer token.
+
+    https://distribution.github.io/distribution/spec/auth/token/
+    """
+    begins = _BEARER.search(header)
+    if begins is None:
+        return None
+    found: dict[str, str] = {}
+    at = begins.end()
+    while (parameter := _PARAMETER.match(header, at)) is not None:
+        name, quoted, plain = parameter.groups()
+        found.setdefault(name.lower(), plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
+        at = parameter.end()
+    if not found.get("realm"):
+        return None
+    return Challenge(found["realm"], found.get("service", ""), found.get("scope", ""))
 
 
 @dataclass(frozen=True, slots=True)

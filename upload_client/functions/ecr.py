@@ -19,6 +19,7 @@ from upload_client.core.images import (
     ecr_place,
     is_tag,
     parse_image,
+    place_at_api,
     read_manifest,
 )
 from upload_client.functions.base import InvalidRequest, LambdaHandler
@@ -137,9 +138,9 @@ class ImageReplicatorHandler(LambdaHandler[ReplicateImageRequest, ReplicateImage
             ServiceError: ECR gives no credentials.
         """
         image, to = request.source_image, request.destination_repository
-        copy = _Copy(
-            Registry(image.registry), image.repository_name, Registry(to.registry), to.repository_name
-        )
+        host, name = place_at_api(image.registry, image.repository_name)
+        to_host, to_name = place_at_api(to.registry, to.repository_name)
+        copy = _Copy(Registry(host), name, Registry(to_host), to_name)
         digest = copy.image(image.image_digest or image.image_tag or "latest", request.destination_image_tags)
         self.add_count_metric("LayersCopied", copy.n_blobs)
         self.add_count_metric("LayerBytesCopied", copy.n_bytes)

@@ -21,7 +21,14 @@ import boto3
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from upload_client.core.images import MANIFEST_TYPES, MAX_MANIFEST, Blob, ecr_place
+from upload_client.core.images import (
+    MANIFEST_TYPES,
+    MAX_MANIFEST,
+    Blob,
+    Challenge,
+    challenge_of,
+    ecr_place,
+)
 from upload_client.core.text import for_log
 from upload_client.core.trust import is_loopback
 from upload_client.errors import DeliveryError
@@ -31,7 +38,7 @@ from upload_client.s3.trouble import trouble_of
 from upload_client.support.deadline import within
 from upload_client.support.secrets import remember, without_secrets
 
-__all__ = ["DigestMismatch", "Registry", "RegistryError", "TooSlow"]
+__all__ = ["DigestMismatch", "LoginWanted", "Registry", "RegistryError", "TooSlow"]
 
 T = TypeVar("T")
 
@@ -44,6 +51,10 @@ _SLOWEST = 64 * 1024
 _ATTEMPTS = 4
 _MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
+_TOKEN_SECONDS = 60.0
+"""Seconds for which a token is good where nobody says how many, and at least, by its specification."""
+_LONGEST_TOKEN = 3600.0
+_MAX_TOKEN = 64 * 1024
 
 
 class RegistryError(DeliveryError):
@@ -72,11 +83,21 @@ class TooSlow(RegistryError):  # noqa: N818 - as in `upload_client.errors`
     hint = "See whether the registry, and the line to it, are what they should be; then run it again."
 
 
+class LoginWanted(RegistryError):  # noqa: N818 - as in `upload_client.errors`
+    """A registry lets nobody in without a login, and there is none for it."""
+
+    hint = (
+        "See that the image is public and its name right, or copy it first to a registry of ECR: no other"
+        " logins are known here."
+    )
+
+
 class Registry:
     """The repositories of one registry.
 
     Args:
-        host: of the registry, with its port. ECR's gets credentials from AWS, others none.
+        host: of the registry, with its port. ECR's gets credentials from AWS, others none. Where it wants a
+            token that everybody gets, as those of public images do, it is asked for.
     """
 
     def __init__(self, host: str) -> None:
@@ -86,6 +107,7 @@ class Registry:
         self._base = f"{scheme}://{host}"
         self._http = _pool(self._base)
         self._login: dict[str, str] | None = None
+        self._tokens: dict[tuple[str, bool], tuple[str, float, float]] = {}
 
     def manifest(self, repository: str, reference: str) -> tuple[bytes, str]:
         """The manifest under a tag or a digest, and its media type. Its digest has been compared.
@@ -237,10 +259,20 @@ class Registry:
         body: bytes | Iterator[bytes] | None = None,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         """Ask, follow where an answer leads, and refuse what is no success."""
-        url, sent = urljoin(self._base, where), {**self._authorization(), **(headers or {})}
+        login, is_for = self._authorization(), _place_of_token(method, where)
+        url = urljoin(self._base, where)
         again = 0 if isinstance(body, Iterator) else _ATTEMPTS - 1
-        for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._request(method, url, sent, body, again)
+        sent = {**(login or self._token(is_for, renewed=bool(again))), **(headers or {})}
+        answer = self._request(method, url, sent, body, again)
+        if answer.status == 401 and not login and again:
+            challenge = challenge_of(answer.headers.get("WWW-Authenticate", ""))
+            if challenge is not None:
+                answer.close()
+                sent |= self._new_token(is_for, challenge)
+                answer = self._request(method, url, sent, body, again)
+        for n in range(_MOST_REDIRECTS + 1):
+            if n:
+                answer = self._request(method, url, sent, body, again)
             with closing(answer):
                 if answer.status not in _REDIRECTS or method != "GET":
                     self._check(answer, f"{method} {urlsplit(where).path}")
@@ -250,13 +282,59 @@ class Registry:
                         raise RegistryError(_said(error, self.host)) from None
                     return
             url = urljoin(url, answer.headers.get("Location", ""))
-            if urlsplit(url).scheme != "https" and not (
-                self._is_here and is_loopback(urlsplit(url).hostname or "")
-            ):
-                raise RegistryError(f"{self.host} leads to a place without TLS, which is not followed")
+            self._check_leads(url)
             # Layers lie in a bucket, whose URL is signed: our credentials are none of its business.
             sent = dict(headers or {})
         raise RegistryError(f"{self.host} leads from one place to another")
+
+    def _check_leads(self, url: str) -> None:
+        """Follow a registry only to places with TLS, unless both it and they are on this machine."""
+        there = urlsplit(url)
+        if there.scheme != "https" and not (
+            self._is_here and there.scheme == "http" and is_loopback(there.hostname or "")
+        ):
+            raise RegistryError(f"{self.host} leads to a place without TLS, which is not followed")
+
+    def _token(self, is_for: tuple[str, bool], *, renewed: bool) -> dict[str, str]:
+        """The header with the token for a repository, where there is one that is good still.
+
+        Args:
+            is_for: see `_place_of_token`.
+            renewed: whether the request can be made again with a new one: then it is renewed in time.
+        """
+        token, old, until = self._tokens.get(is_for, ("", 0.0, 0.0))
+        return {"Authorization": f"Bearer {token}"} if time.monotonic() < (old if renewed else until) else {}
+
+    def _new_token(self, is_for: tuple[str, bool], challenge: Challenge) -> dict[str, str]:
+        """Ask for a token as anybody may, without any credentials; the header with it.
+
+        Raises:
+            LoginWanted: nobody gets one without a login.
+            RegistryError: there is no place to ask, or its answer is none.
+        """
+        self._check_leads(challenge.realm)
+        asked = {"service": challenge.service, "scope": challenge.scope}
+        query = urlencode([(name, value) for name, value in asked.items() if value])
+        url = challenge.realm + ("&" if "?" in challenge.realm else "?") * bool(query) + query
+        began = time.monotonic()
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        answer = self._request("GET", url, {}, None, _ATTEMPTS - 1, host)
+        with closing(answer):
+            if answer.status in (401, 403):
+                raise LoginWanted(f"{self.host}: {host} gives nobody a token without a login", answer.status)
+            self._check(answer, f"a token of {host}")
+            try:
+                said = json.loads(answer.read(_MAX_TOKEN))
+                token = said.get("token") or said["access_token"]
+                seconds = max(_TOKEN_SECONDS, min(float(said.get("expires_in") or 0), _LONGEST_TOKEN))
+                is_one = isinstance(token, str) and token.isascii() and token.isprintable()
+            except (ValueError, LookupError, TypeError, AttributeError, HTTPError, OSError):
+                is_one = False
+            if not is_one:
+                raise RegistryError(f"{self.host}: {host} gives tokens, and has answered with none")
+        remember(token)
+        self._tokens[is_for] = token, began + seconds / 2, began + seconds
+        return {"Authorization": f"Bearer {token}"}
 
     def _request(
         self,
@@ -265,6 +343,7 @@ class Registry:
         headers: Mapping[str, str],
         body: Any,  # noqa: ANN401 - what urllib3 takes
         again: int,
+        host: str = "",
     ) -> urllib3.BaseHTTPResponse:
         attempt = 0
         while True:
@@ -283,7 +362,7 @@ class Registry:
                 raise
             except (HTTPError, OSError) as error:
                 if attempt >= again:
-                    raise RegistryError(_said(error, self.host)) from None
+                    raise RegistryError(_said(error, host or self.host)) from None
             else:
                 if attempt >= again or not _may_pass(answer.status):
                     return answer
@@ -299,7 +378,8 @@ class Registry:
             said = f"{first.get('code', '')} {first.get('message', '')}".strip()
         except (ValueError, LookupError, TypeError, AttributeError, HTTPError):
             said = answer.reason or ""
-        raise RegistryError(
+        kind = LoginWanted if answer.status == 401 and not self._login else RegistryError
+        raise kind(
             f"{self.host}: {doing}: {answer.status} {for_log(without_secrets(said), 300)}".rstrip(),
             answer.status,
         )
@@ -309,6 +389,14 @@ class Registry:
             place = ecr_place(self.host)
             self._login = {} if place is None else {"Authorization": f"Basic {_ecr_token(place[1])}"}
         return self._login
+
+
+def _place_of_token(method: str, where: str) -> tuple[str, bool]:
+    """The repository that a request is about, and whether it writes there: tokens are for one such thing."""
+    path = urlsplit(where).path
+    for part in ("/manifests/", "/blobs/"):
+        path = path.partition(part)[0]
+    return path, method not in ("GET", "HEAD")
 
 
 def digest_of(content: bytes) -> str:
