@@ -16,6 +16,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import sys
@@ -344,6 +345,9 @@ def _needed_of_s3(method: str, path: str, environ):
             yield "s3:ListBucket", arn, prefix
         elif method == "HEAD":
             yield "s3:ListBucket", arn, {}
+        elif method == "POST" and "delete" in query:
+            for named in re.findall(rb"<Key>(.*?)</Key>", environ[BODY]):
+                yield "s3:DeleteObject", f"{arn}/{html.unescape(named.decode())}", {}
         else:
             yield f"s3:{method}", arn, {}
         return
@@ -351,10 +355,18 @@ def _needed_of_s3(method: str, path: str, environ):
     reads = "s3:ListMultipartUploadParts" if "uploadId" in query else "s3:GetObject"
     actions = {"GET": reads, "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject"}
     yield actions.get(method, writes), f"{arn}/{key}", {}
+    if method == "GET" and "attributes" in query:
+        yield "s3:GetObjectAttributes", f"{arn}/{key}", {}
+    if method == "PUT" and "HTTP_X_AMZ_TAGGING" in environ:
+        yield "s3:PutObjectTagging", f"{arn}/{key}", {}
     if method == "PUT" and "HTTP_IF_MATCH" in environ:
         yield "s3:GetObject", f"{arn}/{key}", {}
     if source := environ.get("HTTP_X_AMZ_COPY_SOURCE"):
-        yield "s3:GetObject", f"arn:aws:s3:::{urllib.parse.unquote(source).lstrip('/').partition('?')[0]}", {}
+        source = urllib.parse.unquote(source).lstrip("/").partition("?")[0]
+        yield "s3:GetObject", f"arn:aws:s3:::{source}", {}
+        if _has_tags(*source.split("/", 1)):
+            yield "s3:GetObjectTagging", f"arn:aws:s3:::{source}", {}
+            yield "s3:PutObjectTagging", f"{arn}/{key}", {}
     if method in ("GET", "HEAD") and "uploadId" not in query and not _is_there(bucket, key):
         yield "s3:ListBucket", arn, {"s3:prefix": key}
 
@@ -364,6 +376,11 @@ def _is_there(bucket: str, key: str) -> bool:
         return s3_backends[ACCOUNT]["aws"].get_object(bucket, key) is not None
     except S3ClientError:
         return True  # no such bucket: moto says so
+
+
+def _has_tags(bucket: str, key: str) -> bool:
+    found = s3_backends[ACCOUNT]["aws"].get_object(bucket, key)
+    return found is not None and bool(s3_backends[ACCOUNT]["aws"].get_object_tagging(found)["Tags"])
 
 
 def _credentials(request: dict) -> dict:
