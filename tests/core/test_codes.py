@@ -16,7 +16,7 @@ from upload_client.core.history import DeliveryHistory
 from upload_client.core.record_encoding import encode
 from upload_client.core.resume import Reason
 from upload_client.core.segments import decode_segment, encode_segment
-from upload_client.core.uploads import Upload, kept_mtime
+from upload_client.core.uploads import Upload, kept_mtime, settled_mtime
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
 
@@ -142,3 +142,18 @@ def test_a_checkpoint_with_a_code_that_is_no_text_is_refused(failed):
 @pytest.mark.parametrize(("mtime_ns", "kept"), [(0, 0), (-1, -1), (2**63 - 1, 2**63 - 1), (2**63, None)])
 def test_a_modification_time_that_no_record_can_hold_is_left_out(mtime_ns, kept):
     assert kept_mtime(mtime_ns) == kept
+
+
+@pytest.mark.parametrize(
+    ("mtime_ns", "age", "kept"),
+    [
+        (1_500_000_000, 60_000_000, True),
+        (1_500_000_000, 40_000_000, False),
+        (1_500_000_000, -1, False),  # the clock of whoever has the file is ahead
+        (5_000_000_000, 60_000_000, False),  # a file system that tells whole seconds, or two
+        (5_000_000_000, 2_000_000_000, True),
+        (2**63, 2_000_000_000, False),
+    ],
+)
+def test_the_time_of_a_file_that_was_modified_a_moment_ago_is_left_out(mtime_ns, age, kept):
+    assert settled_mtime(mtime_ns, mtime_ns + age) == (mtime_ns if kept else None)

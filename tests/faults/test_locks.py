@@ -20,7 +20,7 @@ from faults.conftest import BOTH, PATIENT, Movable, Network, client_of, control_
 from faults.proxy import Exchange, Fault
 from waiting import until
 
-from upload_client import UploadClient
+from upload_client import Bucket, UploadClient
 from upload_client.control.fence import unlock
 from upload_client.core.layout import Layout, segment_key
 from upload_client.core.records import KEEPALIVE_SECONDS
@@ -240,6 +240,31 @@ def test_an_epoch_that_was_given_before_is_noticed_before_anything_counts_under_
     assert delivery.lock()["epoch"] == 3
     assert delivery.landed() == content(data)
     second.quit()
+
+
+def test_where_the_lock_is_gone_and_a_listing_leaves_out_its_folders_the_log_keeps_the_epochs(
+    delivery: Delivery, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The floor of epochs believes that listing; that the log's number is taken is the second witness."""
+    first = client_of(delivery, data)
+    first.connect()
+    first.quit()
+    bucket, listed = control_bucket(delivery), Bucket.ls
+    bucket.rm("owned")
+
+    def without_folders(self: Bucket, *args, recursive: bool = True, **options):
+        found = listed(self, *args, recursive=recursive, **options)
+        return found if recursive else tuple(name for name in found if not name.endswith("/"))
+
+    monkeypatch.setattr(Bucket, "ls", without_folders)
+    second = client_of(delivery, data)
+    with pytest.raises(Superseded, match=first.agent_id), second:
+        second.run()
+    assert delivery.landed() == {}
+    with client_of(delivery, data) as third:
+        assert third.run().exit_code == 0, third.outcome
+    assert delivery.lock()["epoch"] == 2
+    assert delivery.landed() == content(data)
 
 
 def test_a_laptop_that_slept_goes_on_if_nobody_came(delivery: Delivery, data: Path) -> None:

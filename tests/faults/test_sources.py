@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +127,33 @@ def test_what_changes_between_read_and_send_is_not_sent(
 
     monkeypatch.setattr(LocalFile, read, reading)
     deliver(delivery, folder, network)
+
+
+@pytest.mark.parametrize("size", [1000, 3 * PART], ids=["whole", "in parts"])
+def test_what_is_modified_again_at_the_same_time_as_its_file_system_tells_it_is_sent_again(
+    delivery: Delivery, tmp_path: Path, size: int
+) -> None:
+    """As on FAT, whose times are two seconds apart: neither size nor time is another."""
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    now = int(time.time()) + 3600  # however slow this machine is, it was not modified long ago
+
+    def write(content: bytes) -> None:
+        (folder / "a.bin").write_bytes(content)
+        os.utime(folder / "a.bin", (now, now))
+
+    write(b"1" * size)
+    with client_of(delivery, folder) as client:
+        assert client.run().exit_code == 0, client.outcome
+    write(b"2" * size)
+    with client_of(delivery, folder) as client:
+        assert client.run().exit_code == 0, client.outcome
+    assert delivery.landed() == {"a.bin": b"2" * size}
+    (sent,) = (each for each in records_of(delivery, "client", Transferred) if each.upload.epoch == 2)
+    assert sent.upload.mtime_ns is None
+    with client_of(delivery, folder) as client:
+        assert client.run().exit_code == 0, client.outcome
+    assert {each.upload.epoch for each in records_of(delivery, "client", Transferred)} == {1, 2}
 
 
 @pytest.mark.parametrize("calm", BOTH, indirect=True)

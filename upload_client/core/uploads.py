@@ -32,6 +32,7 @@ __all__ = [
     "UploadTable",
     "kept_mtime",
     "parse_upload_id",
+    "settled_mtime",
     "without",
 ]
 
@@ -90,6 +91,25 @@ def parse_upload_id(text: str) -> tuple[int, int]:
 def kept_mtime(mtime_ns: int) -> int | None:
     """The modification time of a file as a record may hold it; None beyond 64 bits: after the year 2262."""
     return mtime_ns if abs(mtime_ns) < 2**63 else None
+
+
+_TICK_NS: Final = 50_000_000  # of the clocks by which file systems tell times of modification, and more
+_COARSE_TICK_NS: Final = 2_000_000_000  # where these have whole seconds, as on FAT
+
+
+def settled_mtime(mtime_ns: int, seen_ns: int) -> int | None:
+    """The modification time by which a file is known again that was read and has not changed since.
+
+    None where it was modified so shortly before that it may be modified again at what is the same time to its
+    file system: then only its content tells. The same as of an index in git:
+    https://git-scm.com/docs/racy-git
+
+    Args:
+        mtime_ns: its modification time when it was seen to be unchanged, nanoseconds since 1970.
+        seen_ns: when that was.
+    """
+    tick = _TICK_NS if mtime_ns % 1_000_000_000 else _COARSE_TICK_NS
+    return kept_mtime(mtime_ns) if seen_ns - mtime_ns >= tick else None
 
 
 _AT_ONCE: Final = 4096  # rows that are looked at together

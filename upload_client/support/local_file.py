@@ -13,6 +13,7 @@ import os
 import socket
 import stat
 import sys
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -60,13 +61,19 @@ class LocalFile:
     """A regular file inside a root, open for reading, with the fingerprint it had when it was opened.
 
     Safe to share between threads: reads name their offset.
+
+    Attributes:
+        path: where it is.
+        fingerprint: of when it was opened.
+        seen_ns: when that was last seen to hold, by this machine's clock, nanoseconds since 1970.
     """
 
-    __slots__ = ("_fd", "fingerprint", "path")
+    __slots__ = ("_fd", "fingerprint", "path", "seen_ns")
 
     def __init__(self, path: str, fd: int, status: os.stat_result) -> None:
         self.path = path
         self._fd = fd
+        self.seen_ns = time.time_ns()
         self.fingerprint = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
 
     def read(self, size: int, offset: int = 0) -> bytes:
@@ -107,6 +114,7 @@ class LocalFile:
         Raises:
             FileRefused: It has changed, been replaced or been removed.
         """
+        seen_ns = time.time_ns()
         try:
             status = os.stat(self.path)  # noqa: PTH116 - once per file; Path costs ten times more
         except FileNotFoundError:
@@ -114,6 +122,7 @@ class LocalFile:
         now = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
         if now != self.fingerprint:
             raise FileRefused(CHANGED, FileCode.CHANGED)
+        self.seen_ns = seen_ns
 
     def fileno(self) -> int:
         """Its descriptor."""

@@ -30,7 +30,7 @@ from upload_client.core.parts import (
     part_size_for,
     part_size_of,
 )
-from upload_client.core.uploads import kept_mtime
+from upload_client.core.uploads import settled_mtime
 from upload_client.s3.wire import (
     AbortUpload,
     Answer,
@@ -240,7 +240,7 @@ def send_whole(
         crc32=crc32,
         etag=answer.etag,
         version_id=answer.version_id,
-        mtime_ns=kept_mtime(file.fingerprint.mtime_ns),
+        mtime_ns=settled_mtime(file.fingerprint.mtime_ns, file.seen_ns),
         bytes_sent=size,
         sha256=sha256,
     )
@@ -482,7 +482,7 @@ class PartedUpload(Parted):
             crc32=crc32,
             etag=answer.etag,
             version_id=answer.version_id,
-            mtime_ns=kept_mtime(self._file.fingerprint.mtime_ns),
+            mtime_ns=settled_mtime(self._file.fingerprint.mtime_ns, self._file.seen_ns),
             bytes_sent=self.bytes_sent,
             sha256=self._hashes.digest("sha256").hex() if "sha256" in _computed(self.task) else None,
         )

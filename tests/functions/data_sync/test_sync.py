@@ -667,17 +667,24 @@ def test_a_source_is_not_deleted_when_one_file_fails(world: World, monkeypatch: 
     assert world.objects(world.bucket, "dst/")["old"] == "x"
 
 
-def test_a_file_that_changes_while_it_is_moved_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = world.write("src/a", "1")
+@pytest.mark.parametrize("later", ["later", "2"])
+def test_a_file_that_changes_while_it_is_moved_stays(
+    world: World, later: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = world.write("src/a", "1"), world.write("src/b", "1")
+    now = int(time.time()) + 3600  # a file system that tells whole seconds, in which both changes fall
     real = to_s3.send_files
 
     def changing(*args, **options):
         yield from real(*args, **options)
-        file.write_text("later")
+        files[0].write_text(later)
+        os.utime(files[0], (now, now))
 
+    for file in files:
+        os.utime(file, (now, now))
     monkeypatch.setattr(to_s3, "send_files", changing)
     world.sync(world.path("src/"), world.uri("dst/"), retain_source_data=False)
-    assert world.files("src") == {"a": "later"}
+    assert world.files("src") == {"a": later}
     assert any("changed meanwhile" in line for line in world.warnings)
 
 
