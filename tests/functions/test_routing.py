@@ -202,6 +202,7 @@ def noted(error: Exception, note: str) -> Exception:
         (NotADirectoryError(errno.ENOTDIR, "No folder", "/x"), "/x: No folder", "take away", "not_a_file"),
         (OSError(errno.ENOSPC, "Full", "/x"), "/x: Full", "Make room", "out_of_resources"),
         (OSError(errno.EMFILE, "Many", "/x"), "/x: Many", "ulimit -n", "out_of_resources"),
+        (OSError(errno.ENAMETOOLONG, "Long", "/x"), "/x: Long", "255 bytes", "unexpected"),
         (OSError(errno.EIO, "Broken", "/x"), "/x: Broken", "that disk", "read_error"),
         (OSError("odd"), "odd", "--debug", "unexpected"),
         (NotComplete("there is no receipt", hint="Wait."), "there is no receipt", "Wait.", "not_complete"),

@@ -217,7 +217,7 @@ def left_out() -> Iterator[tuple[str, str, str]]:
             yield name, bucket, action
 
 
-@pytest.mark.parametrize(("name", "bucket", "action"), left_out())
+@pytest.mark.parametrize(("name", "bucket", "action"), [*left_out()])
 def test_without_one_of_it_that_is_told_nothing_is_lost_and_with_it_the_work_goes_on(
     made, name: str, bucket: str, action: str
 ) -> None:

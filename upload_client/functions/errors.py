@@ -45,6 +45,7 @@ _HINTS: Final = {
     errno.ENOTDIR: "Name another place, or take away the file that is where a folder has to be.",
     errno.EISDIR: "Name a file, or end the destination with '/', so that the file goes into the folder.",
     errno.EEXIST: "Name another place, or take away what is there.",
+    errno.ENAMETOOLONG: "Name another place: each name in a path may have 255 bytes on most file systems.",
 }
 """The advice about an error of the system where functions are run; `own_limits.advice` has more."""
 

@@ -182,6 +182,12 @@ def test_what_is_no_regular_expression_is_told_with_its_field(name: str) -> None
         ask(name, {**event, "filter_config": {"include": ["a", "("]}})
 
 
+@pytest.mark.parametrize("path", ["/data/\ud800", "s3://bucket/\udc80"])
+def test_a_path_that_no_system_can_have_is_told_with_its_field(path: str, world: World) -> None:
+    with pytest.raises(InvalidRequest, match="path: a path has a character that nothing can have"):
+        ask("GetDataPathStatsHandler", {"path": path})
+
+
 def test_what_is_wrong_is_told_without_the_words_of_pydantic() -> None:
     with pytest.raises(InvalidRequest) as told:
         ask("BatchDataSyncHandler", {"requests": [{"source_path": ""}]})

@@ -57,6 +57,10 @@ def _path(value: object) -> object:
             raise ValueError("a path is empty, or has a NUL character")
         if value.startswith("s3://") and not value[5:].partition("/")[0]:
             raise ValueError("an S3 URI names no bucket")
+        try:  # names of files that are not UTF-8 have such escapes, keys have none
+            value.encode("utf-8", "strict" if value.startswith("s3://") else "surrogateescape")
+        except UnicodeEncodeError:
+            raise ValueError("a path has a character that nothing can have in its name") from None
     return value
 
 

@@ -218,8 +218,8 @@ class PrepareBatchDataSyncHandler(LambdaHandler[PrepareBatchDataSyncRequest, Pre
         found = listed(request)
         if not found.tree.paths and found.n_seen:
             message = (
-                f"the filters keep none of the {found.n_seen:,} files of {request.source_path}; they are"
-                " regular expressions, matched with all of a path relative to the source"
+                f"the filters keep none of the {found.n_seen:,} files of {for_terminal(request.source_path)};"
+                " they are regular expressions, matched with all of a path relative to the source"
             )
             if request.fail_if_missing:
                 raise UsageError(message, hint="Correct include and exclude.")
