@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from upload_client.support import flushing
-from upload_client.support.flushing import Flusher, reserve, type_of
+from upload_client.support.flushing import Flusher, type_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the call is Linux's")
 
@@ -143,33 +142,3 @@ def test_the_type_of_a_file_system_is_read_by_its_device(tmp_path: Path) -> None
     assert type_of(os.makedev(0, 44), str(mounts)) == "nfs4"
     assert type_of(os.makedev(9, 9), str(mounts)) == ""
     assert type_of(os.makedev(254, 1), str(tmp_path / "none")) == ""
-
-
-@pytest.mark.parametrize(
-    ("kind", "asked"), [("ext4", [(0, 5000)]), ("xfs", [(0, 5000)]), ("nfs4", []), ("", [])]
-)
-def test_blocks_are_reserved_where_the_file_system_does_that_at_once(
-    fds: list[int], monkeypatch: pytest.MonkeyPatch, kind: str, asked: list[tuple[int, int]]
-) -> None:
-    found: list[tuple[int, int]] = []
-    monkeypatch.setattr(flushing, "_type_of", lambda _: kind)
-    monkeypatch.setattr(os, "posix_fallocate", lambda _, start, size: found.append((start, size)))
-    reserve(fds[0], 5000)
-    reserve(fds[0], 0)
-    assert found == asked
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EOPNOTSUPP, errno.EINVAL])
-def test_only_that_there_is_no_room_is_told_when_blocks_are_reserved(
-    fds: list[int], monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    def refuse(*_: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(flushing, "_type_of", lambda _: "ext4")
-    monkeypatch.setattr(os, "posix_fallocate", refuse)
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        with pytest.raises(OSError, match=os.strerror(number)):
-            reserve(fds[0], 5000)
-    else:
-        reserve(fds[0], 5000)

@@ -10,8 +10,6 @@ there by itself again.
 
 from __future__ import annotations
 
-import errno
-import functools
 import os
 import re
 import sys
@@ -19,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-__all__ = ["Flusher", "flush_one", "reserve", "type_of"]
+__all__ = ["Flusher", "flush_one", "type_of"]
 
 _MOUNTS: Final = "/proc/self/mountinfo"
 _KNOWN: Final = frozenset({"ext4", "xfs"})
@@ -110,33 +108,6 @@ class Flusher:
         if not all_there or self._clock() - began > _LONG:  # such as where a container forbids it
             self._known[device] = False
         return all_there
-
-
-def reserve(fd: int, size: int) -> None:
-    """Have the blocks of a file found before its content comes, on file systems that do that at once.
-
-    To find them when the content is written out takes twice as much of the system's work, and to learn then
-    that there is no room is late. Elsewhere the C library would write something into each block.
-
-    Args:
-        fd: an open file.
-        size: bytes that it is going to have.
-
-    Raises:
-        OSError: there is no room for it (ENOSPC, EDQUOT).
-    """
-    if size <= 0 or not hasattr(os, "posix_fallocate") or _type_of(os.fstat(fd).st_dev) not in _KNOWN:
-        return
-    try:
-        os.posix_fallocate(fd, 0, size)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise  # whatever else it is: writing tells
-
-
-@functools.lru_cache(maxsize=64)
-def _type_of(device: int) -> str:
-    return type_of(device)
 
 
 def flush_one(fd: int) -> OSError | None:

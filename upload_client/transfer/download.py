@@ -46,7 +46,7 @@ from upload_client.s3.wire import Answer, GetObject, GetRange
 from upload_client.support import failpoints
 from upload_client.support.atomic import claim, claimed
 from upload_client.support.file_names import on_disk
-from upload_client.support.flushing import Flusher, flush_one, reserve
+from upload_client.support.flushing import Flusher, flush_one
 from upload_client.support.own_limits import connections, is_scarce
 from upload_client.support.secrets import without_secrets
 from upload_client.transfer.window import within_window
@@ -598,7 +598,6 @@ class _Fetching:
         try:
             fd = self._with_room(claim, temporary)
             os.ftruncate(fd, 0)
-            reserve(fd, task.size)
             tries = _TRIES_AT_ONCE if task.size > RANGE else _TRIES
             told, crc32, md5 = self._repeated(
                 lambda: self._poured(task, self._sink(fd, 0, md5=self._wants_md5)), tries
@@ -730,7 +729,6 @@ class _Fetching:
             if not crcs:
                 os.ftruncate(fd, 0)
             os.ftruncate(fd, task.size)
-            reserve(fd, task.size)
             left = [index for index in range(n_ranges) if index not in crcs]
             done = len(crcs)
             with self._with_room(_noted, notes) as noted:

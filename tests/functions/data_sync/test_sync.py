@@ -517,27 +517,6 @@ def test_larger_files_that_find_no_room_end_a_sync(world: World, monkeypatch: py
     assert list(Path(world.path("dst")).glob(".*")) == []
 
 
-@pytest.mark.parametrize("size", [300 * 1024, 2**20])
-def test_of_a_file_for_which_no_blocks_are_left_nothing_is_fetched(
-    world: World, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
-    monkeypatch.setattr(download, "LARGE", 2**20)
-    monkeypatch.setattr(download, "RANGE", 2**18)
-    world.put("src/a", os.urandom(size))
-
-    def reserve(fd: int, n: int) -> None:
-        assert n == size
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(download, "reserve", reserve)
-        patch.setattr(download._Fetching, "_sink", None)
-        with pytest.raises(SyncFailed, match=r"no room is left for .*No space left on device"):
-            world.sync(world.uri("src/"), world.path("dst/"))
-    assert list(Path(world.path("dst")).iterdir()) == []
-    assert world.sync(world.uri("src/"), world.path("dst/")).files_transferred == 1
-
-
 def test_files_that_are_copied_and_find_no_room_end_a_sync(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
