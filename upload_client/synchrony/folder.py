@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from upload_client.core.ours import is_left_over
 from upload_client.core.paths import check_relpath
+from upload_client.core.uploads import settled_mtime
 from upload_client.errors import UsageError
 from upload_client.support import failpoints
 from upload_client.support.atomic import naming
@@ -35,11 +36,6 @@ __all__ = ["KEPT", "Changed", "Folder", "Here", "Ignored", "Skipped", "write_who
 KEPT: Final = "large"
 """The folder in the scratch folder where large files are until they are whole, from one sync to the next."""
 _BLOCK = 1024 * 1024
-_FRESH_NS = 50_000_000
-"""A file that was modified so shortly before it was read may be modified again within one tick of the clock
-that its time of modification is told by: it is read once more the next time."""
-_COARSE_NS = 2_000_000_000
-"""The same where times have whole seconds, as on FAT."""
 
 
 class Here(NamedTuple):
@@ -239,13 +235,13 @@ class Folder:
                 before = os.fstat(fd)
                 while block := file.read(_BLOCK):
                     digest.update(block)
+                seen_ns = time.time_ns()
                 after = os.fstat(fd)
         except OSError as error:
             return f"cannot be read: {error.strerror}", False
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             return "is being written", False
-        tick = _FRESH_NS if after.st_mtime_ns % 1_000_000_000 else _COARSE_NS
-        is_fresh = time.time_ns() - after.st_mtime_ns < tick
+        is_fresh = settled_mtime(after.st_mtime_ns, seen_ns) is None
         return Here(after.st_size, after.st_mtime_ns, after.st_ino, digest.hexdigest()), is_fresh
 
     def now(self, path: str) -> tuple[int, int, int] | None:
