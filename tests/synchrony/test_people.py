@@ -308,10 +308,10 @@ def test_a_file_that_came_meanwhile_is_not_replaced(person, bucket, monkeypatch)
     anna.sync()
     put = Folder.put
 
-    def late(self, whole, path, here, mtime=None):
+    def late(self, whole, path, here):
         if path == "a" and not (bert.folder / "a").exists():
             bert.write("a", "Bert's, just now")
-        return put(self, whole, path, here, mtime)
+        return put(self, whole, path, here)
 
     monkeypatch.setattr(Folder, "put", late)
     outcome = bert.sync()

@@ -65,15 +65,16 @@ class LocalFile:
     Attributes:
         path: where it is.
         fingerprint: of when it was opened.
-        seen_ns: when that was last seen to hold, by this machine's clock, nanoseconds since 1970.
+        seen_ns: a moment just before that was last seen to hold, by this machine's clock, nanoseconds since
+            1970.
     """
 
     __slots__ = ("_fd", "fingerprint", "path", "seen_ns")
 
-    def __init__(self, path: str, fd: int, status: os.stat_result) -> None:
+    def __init__(self, path: str, fd: int, status: os.stat_result, seen_ns: int) -> None:
         self.path = path
         self._fd = fd
-        self.seen_ns = time.time_ns()
+        self.seen_ns = seen_ns
         self.fingerprint = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
 
     def read(self, size: int, offset: int = 0) -> bytes:
@@ -199,13 +200,14 @@ def open_inside(path: str, inside: str) -> LocalFile:
         fd = os.open(path, _FLAGS)
     except OSError as error:
         fd = _open_link(path, inside, error)
+    seen_ns = time.time_ns()  # before the look: what is written after it is later than this
     try:
         status = os.fstat(fd)
         _check(inside, fd, path, status)
     except BaseException:
         os.close(fd)
         raise
-    return LocalFile(path, fd, status)
+    return LocalFile(path, fd, status, seen_ns)
 
 
 def _open_link(path: str, inside: str, error: OSError) -> int:

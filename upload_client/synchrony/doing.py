@@ -102,14 +102,17 @@ def _placed(
 ) -> bool:
     """Have what was fetched take its place; whether it has."""
     try:
-        status = state.folder.put(whole, path, here)
+        status, is_told = state.folder.put(whole, path, here)
     except Changed as error:
         result.raced[path] = str(error)
     except OSError as error:
         result.failures.append(Failure(path, act, f"cannot be written: {error.strerror or error}"))
     else:
         state.here[path] = Here(status.st_size, status.st_mtime_ns, status.st_ino, one.md5)
-        state.fresh.discard(path)
+        if is_told:
+            state.fresh.discard(path)
+        else:
+            state.fresh.add(path)
         if one.there is not None and act is Act.DOWNLOAD:
             state.note(path, one.there, one.md5)
             state.agree(path)

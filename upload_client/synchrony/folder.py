@@ -31,7 +31,7 @@ from upload_client.synchrony.books import BOOKS, leads_into_books
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["KEPT", "Changed", "Folder", "Here", "Ignored", "Skipped", "write_whole"]
+__all__ = ["KEPT", "Changed", "Folder", "Here", "Ignored", "Skipped", "date_now", "place_new", "write_whole"]
 
 KEPT: Final = "large"
 """The folder in the scratch folder where large files are until they are whole, from one sync to the next."""
@@ -102,6 +102,7 @@ class Folder:
         self._real = ""
         self._inside = ""
         self._checked: set[str] = set()
+        self._fresh: set[str] = set()
         self._lock = threading.Lock()
 
     def make(self) -> None:
@@ -136,7 +137,8 @@ class Folder:
 
         Returns:
             The files by path; what cannot be shared; and paths that are in the first, but may change within
-            the same tick of the clock, so that they are better not remembered.
+            the same tick of the clock, so that they are better not remembered. This last set is the folder's
+            own: before such a file is replaced or deleted it is read once more.
 
         Raises:
             UsageError: the folder cannot be read.
@@ -155,7 +157,7 @@ class Folder:
                 skipped.append(Skipped(path, why))
             else:
                 to_read.append((path, status.st_size))
-        fresh: set[str] = set()
+        fresh = self._fresh = set()
         n_read = 0
         for path, result, is_fresh in self._read(to_read):
             if isinstance(result, str):
@@ -266,7 +268,9 @@ class Folder:
         """
         now = self.now(path)
         if now == (None if here is None else here[:3]):
-            return
+            if here is None or path not in self._fresh or self.measure(path)[0] == here:
+                return
+            raise Changed("has been changed meanwhile")
         if here is None:
             raise Changed("there is a file of this name by now (or one whose name differs only by case)")
         raise Changed("has been deleted meanwhile" if now is None else "has been changed meanwhile")
@@ -283,14 +287,16 @@ class Folder:
         """A path in the scratch folder that nobody has."""
         return self.scratch / f"{secrets.token_hex(8)}.part"
 
-    def put(self, whole: Path, path: str, here: Here | None, mtime: float | None = None) -> os.stat_result:
-        """Have a file that is whole take its place.
+    def put(self, whole: Path, path: str, here: Here | None) -> tuple[os.stat_result, bool]:
+        """Have a file that is whole take its place. It is modified now.
 
         Args:
             whole: a file in the scratch folder; it is gone afterwards.
             path: where it belongs.
             here: what is expected to be there; None: nothing.
-            mtime: seconds since 1970: when its content was made.
+
+        Returns:
+            The file as it was put there, and whether its time tells it from what is written later.
 
         Raises:
             Changed: something else is there.
@@ -298,26 +304,17 @@ class Folder:
         """
         target = self._place(path)
         failpoints.reach("before:put:file")
-        if mtime is not None:
-            with contextlib.suppress(OSError):
-                os.utime(whole, (mtime, mtime))
+        is_told = date_now(whole)
+        status = os.lstat(whole)  # before it is where somebody may change it
         self.expect(path, here)
         if here is None:
-            try:
-                os.link(whole, target)  # fails where a file has come meanwhile; a rename would replace it
-            except FileExistsError:
-                raise Changed("there is a file of this name by now") from None
-            except OSError as error:
-                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV):
-                    raise
-                os.replace(whole, target)  # noqa: PTH105 - a file system without links
-            else:
+            if place_new(whole, target):
                 failpoints.reach("between:put:file")
                 whole.unlink()
         else:
             os.replace(whole, target)  # noqa: PTH105
         failpoints.reach("after:put:file")
-        return os.lstat(target)
+        return status, is_told
 
     def delete(self, path: str, here: Here) -> None:
         """Delete a file, and folders that are empty then.
@@ -366,8 +363,45 @@ class Folder:
         return target
 
 
-def write_whole(path: Path, data: bytes | Iterable[bytes], *, kind: str = "") -> None:
+def date_now(path: Path) -> bool:
+    """Have a file be modified now, to the microsecond; whether that tells it from all that is written later.
+
+    The clock that a system dates files by ticks some hundred times a second, which is too seldom for that. It
+    does not tell them apart either where the file system keeps times less exactly, such as FAT.
+
+    Raises:
+        OSError: it is not there.
+    """
+    moment = time.time_ns() // 1000 * 1000
+    with contextlib.suppress(OSError):
+        os.utime(path, ns=(moment, moment))
+    return os.lstat(path).st_mtime_ns == moment and moment % 1_000_000_000 != 0
+
+
+def place_new(whole: Path, target: str) -> bool:
+    """Give a file the name of one that is not there; False: it has its own no more.
+
+    Raises:
+        Changed: there is one by now. A rename would replace it.
+        OSError: it cannot be.
+    """
+    try:
+        os.link(whole, target)
+    except FileExistsError:
+        raise Changed("there is a file of this name by now") from None
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV):
+            raise
+        os.replace(whole, target)  # noqa: PTH105 - a file system without links
+        return False
+    return True
+
+
+def write_whole(path: Path, data: bytes | Iterable[bytes], *, kind: str = "") -> bool:
     """Write a file whole or not at all; the bytes are on disk before the name is.
+
+    Returns:
+        Whether its time tells it from all that is written later; see `date_now`.
 
     Raises:
         OSError: it cannot be written.
@@ -382,9 +416,11 @@ def write_whole(path: Path, data: bytes | Iterable[bytes], *, kind: str = "") ->
             file.flush()
             os.fsync(file.fileno())
         failpoints.reach(f"between:{name}")
+        is_told = date_now(temporary)
         temporary.replace(path)
         failpoints.reach(f"after:{name}")
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+    return is_told

@@ -2,6 +2,9 @@
 
 A directory has no conditional writes: whoever writes holds a lock for that moment, looks once more, and
 renames. What tells versions apart is size and time of modification; inodes are not the same on every machine.
+Where a file was modified so shortly before it was looked at that it may be modified again at the same time
+(`core.uploads.settled_mtime`), its MD5 tells them apart, too: it stands behind a colon in what passes for an
+ETag. How late it is then says the file system's own clock, which may be that of another machine.
 """
 
 from __future__ import annotations
@@ -15,24 +18,39 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, NamedTuple, TypeVar
 
 from upload_client.core.codes import FileCode
 from upload_client.core.ours import is_left_over
+from upload_client.core.uploads import settled_mtime
 from upload_client.errors import Locked, UsageError
 from upload_client.support import failpoints
 from upload_client.support.file_names import from_disk, on_disk
+from upload_client.support.flushing import Flusher
 from upload_client.support.local_file import FileRefused, open_inside
 from upload_client.synchrony.books import BOOKS, MOST_BOOK, is_data
-from upload_client.synchrony.folder import write_whole
+from upload_client.synchrony.folder import Changed, date_now, place_new, write_whole
 from upload_client.synchrony.locking import hold
 from upload_client.synchrony.remote import Done, Fetch, Listed, Raced, Remove, Send, There
 
 __all__ = ["SharedFolder"]
 
+T = TypeVar("T")
+
 _BLOCK: Final = 1024 * 1024
 _WAIT: Final = 60.0
 """Seconds for which a write waits for another's."""
+_AT_ONCE: Final = 64  # files that are brought to the disk together
+_BYTES_AT_ONCE: Final = 64 * _BLOCK
+
+
+class _Written(NamedTuple):
+    """A file that was written, still open, and its MD5."""
+
+    file: Send | Fetch
+    path: Path
+    out: BinaryIO
+    md5: str
 
 
 class SharedFolder:
@@ -49,6 +67,9 @@ class SharedFolder:
         self.books = self.root / BOOKS
         self.where = str(self.root)
         self._real = os.path.realpath(root).rstrip(os.sep) + os.sep
+        self._flusher = Flusher()
+        self._ahead_ns = 0  # of the clock of the file system, this machine's
+        self._told: dict[str, str] = {}  # path → ETag, of those that have an MD5 in it, and of those sent
 
     def _path(self, path: str) -> Path:
         return self.root / on_disk(path)
@@ -82,6 +103,7 @@ class SharedFolder:
         """See `Remote`."""
         found = Listed({}, {}, [])
         folders = [""]
+        self._compare_clocks()
         try:
             while folders:
                 folder = folders.pop()
@@ -96,10 +118,14 @@ class SharedFolder:
                             and is_data(path)
                             and not is_left_over(entry.name)
                         ):
-                            found.files[path] = _there(entry.stat(follow_symlinks=False))
+                            seen_ns = time.time_ns()
+                            status = entry.stat(follow_symlinks=False)
+                            found.files[path] = self._there(path, status, seen_ns)
             if self.books.is_dir():
                 for book in self.books.glob("*.csv"):
-                    found.books[book.name] = _there(book.stat()).etag
+                    seen_ns = time.time_ns()
+                    there = self._there(f"{BOOKS}/{book.name}", book.stat(), seen_ns)
+                    found.books[book.name] = there.etag
         except FileNotFoundError:
             if not self.root.exists():
                 return Listed({}, {}, [])
@@ -108,16 +134,56 @@ class SharedFolder:
             raise UsageError(f"{self.root} cannot be read: {error.strerror or error}") from error
         return found
 
+    def _compare_clocks(self) -> None:
+        """Find out how late it is to the file system, from a file that is written to it."""
+        if not self.books.is_dir():
+            return
+        with contextlib.suppress(OSError, UsageError):  # which may be read, and not written to
+            file = self._own("tmp") / f"{secrets.token_hex(8)}.part"
+            file.touch(exist_ok=False)
+            try:
+                self._ahead_ns = time.time_ns() - file.stat().st_mtime_ns
+            finally:
+                file.unlink(missing_ok=True)
+
+    def _there(self, path: str, status: os.stat_result, seen_ns: int) -> There:
+        etag = _of(status.st_size, status.st_mtime_ns)
+        if self._is_doubtful(path, etag, status.st_mtime_ns, seen_ns):
+            etag = self._told[path] = f"{etag}:{self._digest(path, etag) or secrets.token_hex(16)}"
+        return There(status.st_size, etag, status.st_mtime)
+
+    def _is_doubtful(self, path: str, etag: str, mtime_ns: int, seen_ns: int) -> bool:
+        """Whether a file may have had other content at the same size and time; told once, it stays so."""
+        alike, colon, _ = self._told.get(path, "").partition(":")
+        if alike == etag:
+            return bool(colon)
+        return settled_mtime(mtime_ns, seen_ns - self._ahead_ns) is None
+
+    def _digest(self, path: str, etag: str) -> str | None:
+        """The MD5 of a file of this size and time; None: it has changed, or cannot be read."""
+        digest = hashlib.md5(usedforsecurity=False)
+        try:
+            self._copy(path, etag, digest.update)
+        except (Raced, FileRefused, OSError):
+            return None
+        return digest.hexdigest()
+
     def look(self, paths: Sequence[str]) -> dict[str, There | None]:
         """See `Remote`."""
         return {path: self._now(path) for path in paths}
 
     def _now(self, path: str) -> There | None:
+        """A file as it is in this moment; of a network disk that is known once it was opened."""
+        whole = self._path(path)
+        seen_ns = time.time_ns()
         try:
-            status = self._path(path).lstat()
+            with contextlib.suppress(OSError, FileRefused), open_inside(os.fspath(whole), self._real):
+                pass
+            status = whole.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return _there(status) if stat.S_ISREG(status.st_mode) else There(0, "no file", 0.0)
+        is_file = stat.S_ISREG(status.st_mode)
+        return self._there(path, status, seen_ns) if is_file else There(0, "no file", 0.0)
 
     def read_book(self, name: str) -> tuple[bytes, str] | None:
         """See `Remote`."""
@@ -127,7 +193,12 @@ class SharedFolder:
                 size = file.fingerprint.size
                 if size > MOST_BOOK:
                     raise UsageError(f"{path} has {size:,} bytes: no table of a sync is as large")
-                return file.read(size), _of(size, file.fingerprint.mtime_ns)
+                data = file.read(size)
+                etag = _of(size, file.fingerprint.mtime_ns)
+                key = f"{BOOKS}/{name}"
+                if self._is_doubtful(key, etag, file.fingerprint.mtime_ns, file.seen_ns):
+                    etag = self._told[key] = f"{etag}:{_md5(data)}"
+                return data, etag
         except FileRefused as error:
             if error.code is FileCode.MISSING:
                 return None
@@ -137,13 +208,20 @@ class SharedFolder:
 
     def write_book(self, name: str, data: bytes, expect: str | None) -> str:
         """See `Remote`."""
-        path = self.books / name
+        path, key = self.books / name, f"{BOOKS}/{name}"
         with self._locked():
-            now = _there(path.stat()).etag if path.exists() else None
+            seen_ns = time.time_ns()
+            now = self._there(key, path.stat(), seen_ns).etag if path.exists() else None
             if now != expect:
                 raise Raced(name)
-            write_whole(path, data, kind="shared.csv")
-            return _there(path.stat()).etag
+            is_told = write_whole(path, data, kind="shared.csv")
+            return self._written(key, path.stat(), _md5(data), is_told=is_told).etag
+
+    def _written(self, path: str, status: os.stat_result, md5: str, *, is_told: bool) -> There:
+        """A file that was written just now, and whether its time tells it from what is written later."""
+        etag = _of(status.st_size, status.st_mtime_ns)
+        etag = self._told[path] = etag if is_told else f"{etag}:{md5}"
+        return There(status.st_size, etag, status.st_mtime)
 
     def check(self) -> None:
         """See `Remote`: the lock is what makes it safe."""
@@ -157,67 +235,108 @@ class SharedFolder:
     def md5s(self, files: Sequence[tuple[str, There]], *, doubted: bool) -> Iterator[tuple[str, str | None]]:  # noqa: ARG002
         """See `Remote`."""
         for path, there in files:
-            digest = hashlib.md5(usedforsecurity=False)
-            try:
-                self._copy(path, there, digest.update)
-            except (Raced, FileRefused, OSError):
-                yield path, None
-            else:
-                yield path, digest.hexdigest()
+            yield path, self._digest(path, there.etag)
 
-    def _copy(self, path: str, there: There, take: Callable[[bytes], object]) -> None:
+    def _copy(self, path: str, etag: str, take: Callable[[bytes], object]) -> None:
+        """Read a file which is the one with this ETag.
+
+        Raises:
+            Raced: it is another, or was modified meanwhile.
+            FileRefused: it may not be read, or is none.
+            OSError: it cannot be read.
+        """
+        alike, _, md5 = etag.partition(":")
+        digest = hashlib.md5(usedforsecurity=False) if md5 else None
         with open_inside(os.fspath(self._path(path)), self._real) as file:
-            if _of(file.fingerprint.size, file.fingerprint.mtime_ns) != there.etag:
+            size = file.fingerprint.size
+            if _of(size, file.fingerprint.mtime_ns) != alike:
                 raise Raced(path)
-            for start in range(0, there.size, _BLOCK):
-                take(file.read(min(_BLOCK, there.size - start), start))
-            if self._now(path) != there:
+            for start in range(0, size, _BLOCK):
+                block = file.read(min(_BLOCK, size - start), start)
+                if digest is not None:
+                    digest.update(block)
+                take(block)
+            status = self._path(path).lstat()
+            is_same = _of(status.st_size, status.st_mtime_ns) == alike and stat.S_ISREG(status.st_mode)
+            if not is_same or (digest is not None and digest.hexdigest() != md5):
                 raise Raced(path)
 
     def send(self, files: Sequence[Send], root: Path) -> Iterator[Done]:
-        """See `Remote`: written beside, then renamed."""
+        """See `Remote`: written beside, brought to the disk, then renamed."""
         inside = os.path.realpath(root).rstrip(os.sep) + os.sep
         scratch = self._own("tmp")
-        for file in files:
-            beside = scratch / f"{secrets.token_hex(8)}.part"
-            try:
-                digest = hashlib.md5(usedforsecurity=False)
-                with open_inside(file.local, inside) as source, beside.open("xb") as out:
-                    for start in range(0, source.fingerprint.size, _BLOCK):
-                        block = source.read(min(_BLOCK, source.fingerprint.size - start), start)
-                        digest.update(block)
-                        out.write(block)
-                    out.flush()
-                    os.fsync(out.fileno())
-                if digest.hexdigest() != file.md5:
-                    yield Done(file.path, error="has been changed here meanwhile", raced=True)
-                    continue
-                target = self._target(file.path)
-                # The clock that files are dated by ticks some hundred times a second: too seldom to tell
-                # two versions of one size apart.
-                moment = time.time_ns()
-                os.utime(beside, ns=(moment, moment))
+
+        def write(file: Send, out: BinaryIO) -> str:
+            digest = hashlib.md5(usedforsecurity=False)
+            with open_inside(file.local, inside) as source:
+                for start in range(0, source.fingerprint.size, _BLOCK):
+                    block = source.read(min(_BLOCK, source.fingerprint.size - start), start)
+                    digest.update(block)
+                    out.write(block)
+            return digest.hexdigest()
+
+        for some in _at_once(files, lambda file: file.size):
+            with contextlib.ExitStack() as stack:
+                written: list[_Written] = []
+                for file in some:
+                    beside = scratch / f"{secrets.token_hex(8)}.part"
+                    try:
+                        stack.callback(beside.unlink, missing_ok=True)
+                        out = stack.enter_context(beside.open("xb"))
+                        md5 = write(file, out)
+                        if md5 != file.md5:
+                            yield Done(file.path, error="has been changed here meanwhile", raced=True)
+                            continue
+                        out.flush()
+                    except (FileRefused, OSError) as error:
+                        yield self._not_sent(file.path, error)
+                    else:
+                        written.append(_Written(file, beside, out, md5))
+                brought = list(self._brought_to_disk(written))
                 with self._locked():
-                    now = self._now(file.path)
-                    if (None if now is None else now.etag) != file.expect:
-                        yield Done(file.path, raced=True)
-                        continue
-                    failpoints.reach("before:send:file")
-                    beside.replace(target)
-                    failpoints.reach("after:send:file")
-                    there = _there(target.lstat())
-                yield Done(file.path, there, file.md5)
-            except FileRefused as error:
-                yield Done(file.path, error=str(error))
-            except (FileExistsError, NotADirectoryError, IsADirectoryError):
-                # It may be deleted in this very sync, after which there is room.
-                yield Done(
-                    file.path, error="a folder is where a file belongs, or a file for a folder", raced=True
-                )
-            except OSError as error:
-                yield Done(file.path, error=f"cannot be written to {self.root}: {error.strerror or error}")
-            finally:
-                beside.unlink(missing_ok=True)
+                    sent = [self._placed(each, problem) for each, problem in brought]
+                yield from sent  # whoever asked may want the lock
+
+    def _not_sent(self, path: str, error: FileRefused | OSError) -> Done:
+        if isinstance(error, FileRefused):
+            return Done(path, error=str(error))
+        if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+            # It may be deleted in this very sync, after which there is room.
+            return Done(path, error="a folder is where a file belongs, or a file for a folder", raced=True)
+        return Done(path, error=f"cannot be written to {self.root}: {error.strerror or error}")
+
+    def _brought_to_disk(self, written: Sequence[_Written]) -> Iterator[tuple[_Written, OSError | None]]:
+        """Each of these, closed, and why it is not on the disk; None: it is."""
+        problems = self._flusher.flush([each.out.fileno() for each in written])
+        for each, problem in zip(written, problems, strict=True):
+            each.out.close()
+            yield each, problem
+
+    def _placed(self, written: _Written, problem: OSError | None) -> Done:
+        """Have a file that was written beside take its place, if that is as expected. The lock is held."""
+        file = written.file
+        assert isinstance(file, Send)
+        try:
+            if problem is not None:
+                raise problem
+            target = self._target(file.path)
+            now = self._now(file.path)
+            if (None if now is None else now.etag) != file.expect:
+                return Done(file.path, raced=True)
+            is_told = date_now(written.path)
+            status = written.path.lstat()  # before it is where somebody may change it
+            failpoints.reach("before:send:file")
+            if now is None:
+                place_new(written.path, os.fspath(target))
+            else:
+                written.path.replace(target)
+            failpoints.reach("after:send:file")
+        except Changed:
+            return Done(file.path, raced=True)
+        except (FileRefused, OSError) as error:
+            return self._not_sent(file.path, error)
+        there = self._written(file.path, status, written.md5, is_told=is_told)
+        return Done(file.path, there, written.md5)
 
     def _target(self, path: str) -> Path:
         target = self._path(path)
@@ -227,25 +346,38 @@ class SharedFolder:
         return target
 
     def fetch(self, files: Sequence[Fetch]) -> Iterator[Done]:
-        """See `Remote`."""
-        for file in files:
+        """See `Remote`: each is on the disk when it is told."""
+
+        def write(file: Fetch, out: BinaryIO) -> str:
             digest = hashlib.md5(usedforsecurity=False)
-            try:
-                with file.to.open("wb") as out:
 
-                    def take(block: bytes, out: object = out, digest: object = digest) -> None:
-                        out.write(block)  # type: ignore[attr-defined]
-                        digest.update(block)  # type: ignore[attr-defined]
+            def take(block: bytes) -> None:
+                out.write(block)
+                digest.update(block)
 
-                    self._copy(file.path, file.there, take)
-            except Raced:
-                yield Done(file.path, raced=True)
-            except FileRefused as error:
-                yield Done(file.path, error=str(error))
-            except OSError as error:
-                yield Done(file.path, error=f"cannot be brought here: {error.strerror or error}")
-            else:
-                yield Done(file.path, file.there, digest.hexdigest())
+            self._copy(file.path, file.there.etag, take)
+            return digest.hexdigest()
+
+        for some in _at_once(files, lambda file: file.there.size):
+            with contextlib.ExitStack() as stack:
+                written: list[_Written] = []
+                for file in some:
+                    try:
+                        out = stack.enter_context(file.to.open("wb"))
+                        md5 = write(file, out)
+                        out.flush()
+                    except Raced:
+                        yield Done(file.path, raced=True)
+                    except (FileRefused, OSError) as error:
+                        yield _not_fetched(file.path, error)
+                    else:
+                        written.append(_Written(file, file.to, out, md5))
+                for each, problem in self._brought_to_disk(written):
+                    if problem is not None:
+                        yield _not_fetched(each.file.path, problem)
+                    else:
+                        assert isinstance(each.file, Fetch)
+                        yield Done(each.file.path, each.file.there, each.md5)
 
     def remove(self, files: Sequence[Remove], warn: Callable[[str], None]) -> Iterator[Done]:  # noqa: ARG002
         """See `Remote`: moved, which is one step here."""
@@ -300,9 +432,29 @@ def _leads_out(path: Path) -> UsageError:
     )
 
 
+def _not_fetched(path: str, error: FileRefused | OSError) -> Done:
+    if isinstance(error, FileRefused):
+        return Done(path, error=str(error))
+    return Done(path, error=f"cannot be brought here: {error.strerror or error}")
+
+
+def _at_once(files: Sequence[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Files, as many as are brought to the disk together."""
+    some: list[T] = []
+    n_bytes = 0
+    for file in files:
+        if some and (len(some) >= _AT_ONCE or n_bytes + size(file) > _BYTES_AT_ONCE):
+            yield some
+            some, n_bytes = [], 0
+        some.append(file)
+        n_bytes += size(file)
+    if some:
+        yield some
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
 def _of(size: int, mtime_ns: int) -> str:
     return f"{size:x}-{mtime_ns:x}"
-
-
-def _there(status: os.stat_result) -> There:
-    return There(status.st_size, _of(status.st_size, status.st_mtime_ns), status.st_mtime)

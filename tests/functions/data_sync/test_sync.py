@@ -667,6 +667,40 @@ def test_a_file_that_changes_while_it_is_moved_stays(
     assert any("changed meanwhile" in line for line in world.warnings)
 
 
+@pytest.mark.parametrize("to", ["s3", "disk", "another disk"])
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("one", [True, False])
+def test_a_move_deletes_no_file_that_is_modified_again_at_the_same_time(
+    world: World, to: str, kept: bool, one: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = "a" if one else ""
+    source, target = world.path(f"src/{end}"), (world.uri if to == "s3" else world.path)(f"dst/{end}")
+    file = world.write("src/a", "1")
+    now = int(time.time()) + 3600  # a file system that tells whole seconds, in which both changes fall
+    if kept:
+        world.sync(source, target)
+        now -= 4000  # not newer than what is there
+        monkeypatch.setattr(sync_run, "time", SimpleNamespace(time=lambda: now + 1.5))
+    os.utime(file, (now, now))
+    if to == "another disk":
+        monkeypatch.setattr(to_local, "device_of", lambda path: hash(Path(path).name))
+    real = module.remove_source
+
+    def later(*args, **options):
+        file.write_text("2")
+        os.utime(file, (now, now))
+        real(*args, **options)
+
+    monkeypatch.setattr(module, "remove_source", later)
+    counts = world.sync(source, target, retain_source_data=False)
+    assert (counts.files_transferred, counts.moved) == (0 if kept else 1, 0)
+    assert world.files("src") == {"a": "2"}
+    assert any("changed meanwhile" in line for line in world.warnings)
+    monkeypatch.setattr(module, "remove_source", real)
+    assert world.sync(source, target, retain_source_data=False).moved == 1
+    assert world.files("src") == {}
+
+
 def test_a_move_never_deletes_what_its_destination_has_but_a_link_to(world: World) -> None:
     file = world.write("src/a", "1")
     os.utime(file, (time.time() + 3600,) * 2)  # so that nobody lets it be of now

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 from upload_client.core import checksums
 from upload_client.core.ours import LEFT_OVER
 from upload_client.core.text import for_terminal
+from upload_client.core.uploads import settled_mtime
 from upload_client.errors import DeliveryError
 from upload_client.functions.data_sync.paths import LocalPlace
 from upload_client.support.atomic import claim
@@ -60,7 +61,10 @@ class SyncFailed(DeliveryError):  # noqa: N818 - as those in `upload_client.erro
 
 
 class Confirmed(NamedTuple):
-    """The facts known of a file that was sent: ETag and CRC32 at the destination, mtime of a local source."""
+    """The facts known of a file that was sent: ETag and CRC32 at the destination, mtime of a local source.
+
+    That is None where it does not tell whether the file was modified since then; its CRC32 does.
+    """
 
     etag: str
     crc32: str
@@ -86,6 +90,7 @@ def copy_file(here: str, there: str, not_before_ns: int) -> Confirmed:
         with open(here, "rb", buffering=0) as source, os.fdopen(claim(temporary), "r+b", buffering=0) as out:
             claimed = True
             out.truncate()
+            seen_ns = time.time_ns()
             before = os.fstat(source.fileno())
             crc = 0
             while block := source.read(_BLOCK):
@@ -113,7 +118,7 @@ def copy_file(here: str, there: str, not_before_ns: int) -> Confirmed:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         raise
-    return Confirmed("", checksums.encode(crc), before.st_mtime_ns)
+    return Confirmed("", checksums.encode(crc), settled_mtime(before.st_mtime_ns, seen_ns))
 
 
 def bring_names_to_disk(paths: Iterable[str], root: str) -> None:

@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 from upload_client.core.text import for_terminal
+from upload_client.core.uploads import settled_mtime
+from upload_client.functions.data_sync.comparing import Comparing, Item
 from upload_client.functions.data_sync.local import (
     Confirmed,
     SyncFailed,
@@ -22,6 +24,7 @@ from upload_client.functions.data_sync.local import (
 )
 from upload_client.functions.data_sync.paths import LocalPlace, Place, S3Place
 from upload_client.functions.data_sync.run import Plan, SyncRun
+from upload_client.functions.data_sync.sides import bucket_of, facts_of
 from upload_client.s3.bucket import (
     Bucket,
     NotFound,
@@ -90,11 +93,14 @@ def remove_source(
             run.warn(f"{for_terminal(whole)} stays: the destination has nothing but a link to the source")
             continue
         same = status.st_size == facts.size and status.st_mtime == facts.modified
-        if known is not None and known.mtime_ns is not None:
+        # It may have been written so shortly before it was sent or compared that its time does not tell.
+        if known is None:
+            if same and settled_mtime(status.st_mtime_ns, int(run.began * 1e9)) is None:
+                same = _is_there(source, target, Item(path, facts, facts_of(target, [path]).get(path)))
+        elif known.mtime_ns is not None:
             same = same and status.st_mtime_ns == known.mtime_ns
-        elif same and known is not None and known.crc32:
-            # It was written so shortly before it was sent that its time does not tell.
-            same = crc32_of(whole) == known.crc32
+        else:  # without a CRC32 it was renamed: this one has come since then
+            same = same and bool(known.crc32) and crc32_of(whole) == known.crc32
         if not same:
             run.warn(f"{for_terminal(whole)} was changed meanwhile, and stays")
             continue
@@ -103,6 +109,14 @@ def remove_source(
         folders.add(os.path.dirname(whole))
     if tidy and os.path.isdir(source.path):
         remove_empty(folders, os.path.dirname(source.path))
+
+
+def _is_there(source: Place, target: Place, item: Item) -> bool:
+    """Whether the destination has the content of a file that was kept there."""
+    if item.there is None or item.there.size != item.source.size:
+        return False
+    with Comparing(source, target, (bucket_of(source), bucket_of(target))) as comparing:
+        return not any(differs for _, differs in comparing.differ([item]))
 
 
 def _leads_into(path: str, root: str) -> bool:
