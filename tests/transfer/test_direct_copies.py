@@ -8,11 +8,12 @@ import pytest
 from transfer.conftest import new_bucket
 from transfer.test_connection import Server, read_head
 
+from upload_client.core.parts import GIB, MAX_PARTS, MIB
 from upload_client.s3.bucket import Bucket
 from upload_client.s3.direct import DirectWire, carry
 from upload_client.s3.wire import Answer, CopyObject, DeleteObject, GetRange
 from upload_client.transfer import DataRoot, TransferTask, send_files
-from upload_client.transfer.copy import copy_whole
+from upload_client.transfer.copy import PartedCopy, copy_whole
 
 COPY = CopyObject("from/ü +%", "e1", "to", None)
 RESULT = (
@@ -203,3 +204,11 @@ def test_a_copy_is_looked_at_unless_the_md5_of_both_ends_proves_it(
     found, crc32 = asked_of_a_copy(task, Answer(200, etag=copy, crc32=said), md5_proves=md5_proves)
     assert found == asked
     assert crc32 == ("" if found == ["CopyObject"] and said is None else "yH2GHg==")
+
+
+@pytest.mark.parametrize("size", [5 * GIB + 1, 600 * GIB, 5 * 1024 * GIB])
+def test_no_part_of_a_copy_keeps_its_connection_silent_for_longer_than_it_has_to(size: int) -> None:
+    copy = PartedCopy(TransferTask(0, "a", "a", "b", size=size, source_etag=MD5), size, MD5)
+    assert copy.n_parts <= MAX_PARTS
+    # As many as are asked for at once (25) take a store of 30 MB a second a minute.
+    assert copy.part_size == 64 * MIB or copy.n_parts > 0.99 * MAX_PARTS

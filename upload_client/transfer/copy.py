@@ -10,7 +10,7 @@ from upload_client.core import checksums
 from upload_client.core.codes import FileCode
 from upload_client.core.data_sync import md5_of
 from upload_client.core.forms import is_etag
-from upload_client.core.parts import MULTIPART_COPY_LIMIT
+from upload_client.core.parts import MIB
 from upload_client.s3.wire import (
     Answer,
     CopyObject,
@@ -150,8 +150,10 @@ class PartedCopy(Parted):
         return _outcome(self.task, self.size, crc32, self._source_etag, answer, self._sha256)
 
 
-_COPY_PART = MULTIPART_COPY_LIMIT // 10
-"""Copies of parts run at once inside S3; 512 MiB keeps a 5 TiB object near 10,000 of them."""
+_COPY_PART = 64 * MIB
+"""Bytes of a part that is copied. Nothing passes over the connection until that is done, and stores or what
+stands before them end one that is silent (SeaweedFS after 120 seconds): many are copied at once, each slowly.
+"""
 
 
 def _outcome(
