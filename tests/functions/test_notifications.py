@@ -74,6 +74,22 @@ def test_every_target_has_a_result_in_order_and_one_that_fails_stops_no_other(to
     assert results[0]["response"]["MessageId"]
 
 
+def test_a_target_is_answered_as_it_was_given_null_as_well(topic):
+    targets = [None, {"topic": topic, "of": None}, {}]
+    results = tell(*targets)
+    assert [result["target"] for result in results] == targets
+    assert [result["success"] for result in results] == [False, True, False]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "json"])
+@pytest.mark.parametrize("name", ["message", "content", "body"])
+def test_a_text_under_one_of_its_names_counts_where_the_others_are_null(topic, name, kind):
+    text = "1" if kind == "json" else "the text"
+    content = {"message": None, "content": None, "body": None, name: text, "content_type": kind}
+    assert tell({"topic": topic}, **content)[0]["success"]
+    assert [one[1] for one in published()] == [text]
+
+
 def test_a_subject_writes_no_headers_and_is_as_long_as_it_may_be(topic):
     subject = "done\r\nBcc: x@example.org " + "y" * 400
     assert [

@@ -229,6 +229,27 @@ def test_what_has_failed_is_told_with_what_helps_and_logged_with_its_code(
     assert said in line["exception"] or error.args == (error.errno, error.strerror)
 
 
+@pytest.mark.parametrize(("ended", "said"), [(0, ": 0"), (None, ""), (7, ": 7"), ("no input", ": no input")])
+def test_a_function_that_ends_its_process_has_not_answered_and_no_0_says_so(
+    typed, tmp_path, monkeypatch, ended, said
+):
+    monkeypatch.chdir(tmp_path)
+    name = f"ends_{abs(hash(str(ended)))}"
+    Path(f"{name}.py").write_text(f"import sys\ndef run(event, context):\n    sys.exit({ended!r})\n")
+    code, out, err = typed("--handler", f"{name}.run", "-e", "{}")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"error: the function ended its process before it had answered{said}\n")
+
+
+def test_a_level_that_there_is_not_is_told_by_its_variable_before_anything_is_run(typed, monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "LOUD")
+    code, out, err = typed("--handler", "examples.Counter", "-e", '{"words": []}')
+    assert (code, out) == (2, "")
+    assert err.startswith("error: POWERTOOLS_LOG_LEVEL is no level of a log")
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "error")
+    assert typed("--handler", "examples.Counter", "-e", '{"words": []}')[0] == 0
+
+
 def test_with_debug_there_is_a_traceback(typed):
     code, _, err = typed("--handler", "examples.Counter", "-e", '{"words": ["a"], "fail": true}', "--debug")
     assert code == 1

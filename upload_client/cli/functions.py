@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ _LIMITS = (
     "Allow this process more (`ulimit -v` for memory, `ulimit -u` for threads, or a limit of its container or"
     " function), or have it do less at once (max_concurrency); then run it again."
 )
+_ENDED = "Have it raise an exception, or return, where it calls sys.exit(); --debug shows where."
+_LEVEL = "POWERTOOLS_LOG_LEVEL"
 _METRICS = ("POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_METRICS_DISABLED")
 _PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 _OWN = "upload_client."
@@ -105,9 +108,10 @@ def handle_lambda_request(
     if event is None:
         raise click.UsageError(f"no event is given: --payload, --payload-file or {_PAYLOAD[0]}")
     place = response_location or _first(_RESPONSE)
-    os.environ["POWERTOOLS_LOG_LEVEL"] = (
-        "DEBUG" if debug else os.environ.get("POWERTOOLS_LOG_LEVEL") or "WARNING"
-    )
+    level = "DEBUG" if debug else os.environ.get(_LEVEL) or "WARNING"
+    if level.upper() not in logging.getLevelNamesMapping():
+        raise click.UsageError(f"{_LEVEL} is no level of a log: DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    os.environ[_LEVEL] = level
 
     if handler.startswith(_OWN):
         # Else each model has pydantic look through all that is installed; functions of others may want that.
@@ -172,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str]) -> int:
     try:
         handle_lambda_request.main(given, prog_name=NAME, standalone_mode=False)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place where it can be told
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - the last place to tell it
         failure = _failure(error)
         if "--debug" in given:
             failure.print_traceback(error)
@@ -185,6 +189,9 @@ def _failure(error: BaseException) -> Failure:
     """Put a failure into words: 2 is the caller's, 1 the function's."""
     if isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
         return Failure.of(error)
+    if isinstance(error, SystemExit):  # its code is no exit code of ours: 0 would say that there is an answer
+        said = "" if error.code is None else f": {error.code}"
+        return Failure(1, f"the function ended its process before it had answered{said}", _ENDED)
     from upload_client.errors import DeliveryError, NotReachable  # noqa: PLC0415 # not for --help
     from upload_client.s3.bucket import StoreError, WayBlocked  # noqa: PLC0415 # likewise
     from upload_client.support.own_limits import lack  # noqa: PLC0415 # likewise

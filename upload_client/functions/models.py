@@ -30,34 +30,33 @@ class Model(BaseModel):
         if not isinstance(data, Mapping):
             return data
         names = _names(cls)
-        if not data.keys() <= names:
+        if not data.keys() <= names.keys():
             _refuse_mistyped(data, names)
         if not any(value is None for value in data.values()):
             return data
-        fields = cls.model_fields
+        said = {names.get(name) for name, value in data.items() if value is not None}
         return {
             name: value
             for name, value in data.items()
-            if value is not None or name not in fields or fields[name].is_required()
+            if value is not None
+            or (field := names.get(name)) is None
+            or (cls.model_fields[field].is_required() and field not in said)
         }
 
 
 @functools.cache
-def _names(model: type[BaseModel]) -> frozenset[str]:
-    """The names under which a model takes its fields."""
-    names = set(model.model_fields)
-    for field in model.model_fields.values():
-        given = field.validation_alias
-        names |= (
-            {name for name in given.choices if isinstance(name, str)}
-            if isinstance(given, AliasChoices)
-            else set()
-        )
-    return frozenset(names)
+def _names(model: type[BaseModel]) -> dict[str, str]:
+    """The names under which a model takes its fields: the field of each."""
+    names: dict[str, str] = {}
+    for field, about in model.model_fields.items():
+        given = about.validation_alias
+        others = given.choices if isinstance(given, AliasChoices) else ()
+        names |= {name: field for name in (field, *others) if isinstance(name, str)}
+    return names
 
 
-def _refuse_mistyped(data: Mapping[str, Any], names: frozenset[str]) -> None:
-    absent = sorted(names - data.keys())
+def _refuse_mistyped(data: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    absent = sorted(names.keys() - data.keys())
     for name in data:
         if isinstance(name, str) and len(name) < 100 and name not in names:
             for meant in difflib.get_close_matches(name, absent, 1, _NEARLY):

@@ -85,7 +85,8 @@ class NotificationContent(Model):
     def _json_is_text(cls, data: Any) -> Any:  # noqa: ANN401 - any JSON
         if not isinstance(data, Mapping) or data.get("content_type") != NotificationContentType.JSON:
             return data
-        name = next((name for name in ("message", "content", "body") if name in data), None)
+        names = [name for name in ("message", "content", "body") if name in data]
+        name = next((name for name in names if data[name] is not None), next(iter(names), None))
         if name is None:
             return data
         message = data[name]
@@ -221,6 +222,11 @@ class NotificationRouter(LambdaHandler[NotificationRequest, NotificationResponse
         self.add_count_metric("NotificationsSent", len(results) - failed)
         self.add_count_metric("NotificationsFailed", failed)
         return NotificationResponse(results=results)
+
+    @classmethod
+    def serialize_response(cls, response: NotificationResponse) -> Any:  # noqa: ANN401 - any JSON
+        """The JSON of a response: a target that is null stands there as well."""
+        return response.model_dump(mode="json")
 
     def _tell(self, content: NotificationContent, given: JsonValue, n: int) -> NotifierResult:
         try:

@@ -116,6 +116,20 @@ def test_single_files_of_one_folder_are_synced_at_once_and_told_one_by_one(
     assert world.files("y") == expected
 
 
+@pytest.mark.parametrize("given", [True, False, None])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_one_request_by_itself_may_fail_as_one_of_a_list_may(world: World, given, wrapped) -> None:
+    one = {"source_path": world.uri("none/"), "destination_path": world.uri("x/", world.other)}
+    event = {"requests": one} if wrapped else one
+    event = {**event, "allow_partial_failure": given}
+    if not given:
+        with pytest.raises(FileNotFoundError):
+            ask("BatchDataSyncHandler", event)
+        return
+    answer = ask("BatchDataSyncHandler", event)
+    assert (answer["result"]["failed_requests_count"], len(answer["failed_requests"])) == (1, 1)
+
+
 def test_of_files_synced_at_once_one_that_fails_stops_no_other_that_may_go_on(world: World) -> None:
     fill(world)
     world.write("dst/b/c.csv/file", "in the way")  # of a file, a folder
@@ -419,6 +433,24 @@ def test_paths_are_removed_and_what_is_gone_is_no_error(world: World) -> None:
     answer = ask("RemoveDataPathsHandler", {"paths": [*paths[3:], world.uri("run1/none")], "allow_s3": True})
     assert answer == {"size_bytes_removed": 5, "paths_removed": paths[3:]}
     assert world.objects(world.bucket, "run1/") == {"a.csv": "1", "g": "4444"}
+
+
+def test_a_file_is_no_folder_whatever_is_asked_of_its_name_with_a_slash(world: World) -> None:
+    world.put("a.csv", "1")
+    world.write("a.csv", "1")
+    world.write("folder/b", "1")
+    Path(world.folder, "link").symlink_to(world.path("folder"))
+    for named in (world.uri("a.csv/"), world.path("a.csv/")):
+        assert ask("ListDataPathsHandler", {"path": named})["paths"] == [named]  # as of what is not there
+        assert ask("GetDataPathStatsHandler", {"path": named})["path_stats"]["object_count"] == 0
+        event = {"path": named, "current_time": "2099-01-01T00:00:00Z"}
+        assert ask("OutdatedDataPathScannerHandler", event)["paths"] == []
+        answer = ask("RemoveDataPathsHandler", {"paths": [named], "allow_s3": True})
+        assert answer == {"size_bytes_removed": 0, "paths_removed": []}
+    assert world.objects(world.bucket) == {"a.csv": "1"}
+    link = world.path("link/")
+    assert ask("RemoveDataPathsHandler", {"paths": [link]})["paths_removed"] == [link]  # not what it leads to
+    assert world.files("") == {"a.csv": "1", "folder/b": "1"}
 
 
 @pytest.mark.parametrize(

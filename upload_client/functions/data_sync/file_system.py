@@ -73,8 +73,9 @@ def _below(path: str) -> _Below:
             if key and not is_marker(key, facts.size)
         )
         return _Below(Tree(files), folder.uri, is_file=False)
-    if os.path.isdir(place.path) or not os.path.lexists(place.path):
-        found = ((name, facts.size, facts.modified) for name, facts in walk_local(place.path))
+    if place.is_folder or os.path.isdir(place.path) or not os.path.lexists(place.path):
+        walked = walk_local(place.path) if os.path.isdir(place.path) else ()
+        found = ((name, facts.size, facts.modified) for name, facts in walked)
         return _Below(Tree(found), place.given.rstrip("/") + "/", is_file=False)
     status = os.stat(place.path)  # noqa: PTH116
     return _Below(_one(Facts(status.st_size, status.st_mtime)), place.given, is_file=True)
@@ -188,7 +189,7 @@ class RemoveDataPathsHandler(LambdaHandler[RemoveDataPathsRequest, RemoveDataPat
                     continue
                 size = _remove_objects(place)
             else:
-                size = _remove_files(place.path)
+                size = _remove_files(place)
             if size is None:
                 self.logger.warning("%s is not there any more", for_terminal(path))
             else:
@@ -228,9 +229,10 @@ def _remove_objects(place: S3Place) -> int | None:
     return n_bytes if n else None
 
 
-def _remove_files(path: str) -> int | None:
+def _remove_files(place: LocalPlace) -> int | None:
     """Remove a file, a symlink or a folder; its bytes. None: there was none."""
-    if not os.path.lexists(path):
+    path = place.path
+    if not os.path.lexists(path) or (place.is_folder and not os.path.isdir(path)):
         return None
     if os.path.isdir(path) and not os.path.islink(path):
         n_bytes = sum(facts.size for _, facts in walk_local(path))

@@ -253,7 +253,7 @@ class BatchDataSyncRequest(_Model):
     @classmethod
     def _one(cls, data: Any) -> Any:  # noqa: ANN401 - whatever was sent
         if isinstance(data, Mapping) and "requests" not in data and "source_path" in data:
-            return {"requests": [data]}
+            return {"requests": [data], "allow_partial_failure": data.get("allow_partial_failure")}
         if isinstance(data, Mapping) and isinstance(data.get("requests"), Mapping):
             return {**data, "requests": [data["requests"]]}
         return data
