@@ -15,6 +15,7 @@ from delivery.conftest import Delivery, content
 from faults.conftest import BOTH, PART, Network, client_of, records_of, unfinished
 from faults.proxy import Exchange
 
+from upload_client import Bucket
 from upload_client.core import checksums
 from upload_client.core.records import Transferred
 from upload_client.support.local_file import LocalFile
@@ -24,6 +25,14 @@ def overwrite(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
         file.write(b"other content")
+
+
+def overwrite_and_set_the_time_back(path: Path) -> None:
+    """As programs do that write into a file and keep its time: exiftool -P, say."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.write(b"what has been read by now")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def truncate(path: Path) -> None:
@@ -56,7 +65,16 @@ def replace_with_link(path: Path) -> None:
     path.symlink_to(elsewhere)
 
 
-CHANGES = [overwrite, truncate, append, replace, touch, delete, replace_with_link]
+CHANGES = [
+    overwrite,
+    overwrite_and_set_the_time_back,
+    truncate,
+    append,
+    replace,
+    touch,
+    delete,
+    replace_with_link,
+]
 
 
 @pytest.fixture
@@ -70,8 +88,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def deliver(delivery: Delivery, folder: Path, network: Network) -> None:
-    """Deliver seven files, each of which changes in its own way while it is sent; and again."""
-    with client_of(delivery, folder, network.settings, n_threads=1) as client:
+    """Deliver files, each of which changes in its own way while it is sent; and again."""
+    index = pd.DataFrame({"path": sorted(content(folder))})  # with no checksum that would tell
+    with client_of(delivery, folder, network.settings, index=index, n_threads=1) as client:
         outcome = client.run()
     assert outcome.exit_code == 4, outcome
     assert delivery.landed() == {}
@@ -87,7 +106,7 @@ def deliver(delivery: Delivery, folder: Path, network: Network) -> None:
     with client_of(delivery, folder) as client:
         assert client.run().exit_code == 0, client.outcome
     assert delivery.landed() == content(folder)
-    assert len(content(folder)) == 5
+    assert len(content(folder)) == 6
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody replace a file that is open")
@@ -104,6 +123,29 @@ def test_what_changes_between_two_parts_is_not_completed(
     for change in CHANGES:
         network.s3.on(meddle(change), method="PUT", path=f"/staging/{change.__name__}.bin$", query="uploadId")
     deliver(delivery, folder, network)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no time of an inode's change")
+def test_a_file_of_which_only_permissions_and_links_change_is_sent(
+    delivery: Delivery, tmp_path: Path, network: Network
+) -> None:
+    """As backups do to what they link."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    bodies = {"small.bin": b"1" * 1000, "large.bin": random.Random(3).randbytes(PART + 999)}
+    for name, body in bodies.items():
+        (folder / name).write_bytes(body)
+
+    def link(x: Exchange) -> None:
+        name = x.request.path.rpartition("/")[2]
+        os.link(folder / name, tmp_path / f"{name}-{x.request.number}")
+        (folder / name).chmod(0o600)
+        x.send(x.forward().raw)
+
+    network.s3.on(link, method="PUT", path=r"/staging/(small|large)\.bin$", times=3)
+    with client_of(delivery, folder, network.settings, n_threads=1) as client:
+        assert client.run().exit_code == 0, client.outcome
+    assert delivery.landed() == bodies
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody replace a file that is open")
@@ -154,6 +196,32 @@ def test_what_is_modified_again_at_the_same_time_as_its_file_system_tells_it_is_
     with client_of(delivery, folder) as client:
         assert client.run().exit_code == 0, client.outcome
     assert {each.upload.epoch for each in records_of(delivery, "client", Transferred)} == {1, 2}
+
+
+def test_nor_is_what_was_found_in_place_known_again_by_a_time_that_it_may_have_again(
+    delivery: Delivery, tmp_path: Path
+) -> None:
+    """A file that had landed when the plug was pulled is read, and modified before its time moves on."""
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    now = int(time.time()) + 3600
+
+    def write(content: bytes) -> None:
+        (folder / "a.bin").write_bytes(content)
+        os.utime(folder / "a.bin", (now, now))
+
+    index = pd.DataFrame({"path": ["a.bin"]})  # which says of no file what it holds
+    write(b"1" * 1000)
+    sandbox = delivery.receiver.sandbox
+    landing = Bucket(sandbox.landing_bucket, prefix=delivery.landing, client=sandbox.client("s3"))
+    landing.put("a.bin", b"1" * 1000)  # and no log says so
+    with client_of(delivery, folder, index=index) as client:
+        outcome = client.run()
+    assert (outcome.exit_code, outcome.files_sent) == (0, 0), outcome
+    write(b"2" * 1000)
+    with client_of(delivery, folder, index=index) as client:
+        assert client.run().exit_code == 0, client.outcome
+    assert delivery.landed() == {"a.bin": b"2" * 1000}
 
 
 @pytest.mark.parametrize("calm", BOTH, indirect=True)

@@ -8,6 +8,7 @@ checksum or an object's.
 from __future__ import annotations
 
 import os
+import time
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from upload_client.core.digests import Digests
 from upload_client.core.files import FileLedger, State
 from upload_client.core.history import DeliveryHistory
 from upload_client.core.resume import GONE, Landed, Local, Need, Reason, decide, place, place_valid
-from upload_client.core.uploads import kept_mtime
+from upload_client.core.uploads import kept_mtime, settled_mtime
 from upload_client.s3.bucket import Bucket, StoreError, pages_of, repeat_while_lost
 from upload_client.s3.unfinished import unfinished_uploads
 from upload_client.support.file_names import on_disk
@@ -239,8 +240,11 @@ class _Survey:
         row, need = open_question
         relpath = self._ledger.relpath(row)
         # Before its content is read: else the time of a file that changes meanwhile would vouch, in the log
-        # and for all runs to come, for content that it no longer has.
+        # and for all runs to come, for content that it no longer has. So would one that it may have again.
+        seen_ns = time.time_ns()
         local = self._local(relpath)
+        if local.mtime_ns is not None:
+            local = Local(local.size, settled_mtime(local.mtime_ns, seen_ns))
         head = None
         if need is Need.HEAD:
             found = repeat_while_lost(lambda: self._landing.head(relpath))

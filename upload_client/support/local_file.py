@@ -67,15 +67,19 @@ class LocalFile:
         fingerprint: of when it was opened.
         seen_ns: a moment just before that was last seen to hold, by this machine's clock, nanoseconds since
             1970.
+        is_touched: whether its inode has changed since it was opened, though the fingerprint holds: it was
+            given other permissions or another link, or its content was modified and its time set back.
     """
 
-    __slots__ = ("_fd", "fingerprint", "path", "seen_ns")
+    __slots__ = ("_ctime_ns", "_fd", "fingerprint", "is_touched", "path", "seen_ns")
 
     def __init__(self, path: str, fd: int, status: os.stat_result, seen_ns: int) -> None:
         self.path = path
         self._fd = fd
         self.seen_ns = seen_ns
         self.fingerprint = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
+        self.is_touched = False
+        self._ctime_ns = status.st_ctime_ns
 
     def read(self, size: int, offset: int = 0) -> bytes:
         """Read exactly `size` bytes from `offset`.
@@ -124,6 +128,8 @@ class LocalFile:
         if now != self.fingerprint:
             raise FileRefused(CHANGED, FileCode.CHANGED)
         self.seen_ns = seen_ns
+        if status.st_ctime_ns != self._ctime_ns:
+            self.is_touched = True
 
     def fileno(self) -> int:
         """Its descriptor."""
