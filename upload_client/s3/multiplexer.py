@@ -9,6 +9,13 @@ succeeded may have its object looked at.)
 
 Files go through the steps abreast: some are read, then all of these are signed and sent, then some answers
 are taken. A processor that does one thing many times over has it in its cache: a third of the time is saved.
+
+It has no lock. Its thread alone touches connections, the selector, and the lists of what has begun and
+ended. Other threads may call `wake`, `stop` and `some`, and read `flying`, `memory`, `asleep` and
+`disk_is_slow`: each a whole value, perhaps a moment old. `asleep` is set before the queue is looked at:
+whoever queues something after that look sees it, and calls `wake`, which writes a byte to a socket that
+the selector watches. What `Jobs` does is called from this thread: it may take a lock, and must not wait
+for anything slow.
 """
 
 from __future__ import annotations

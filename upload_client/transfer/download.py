@@ -14,6 +14,11 @@ fetched by threads that may wait: a block is summed and written as soon as it ha
 takes a file, the next one comes. Large ones are fetched in ranges, as are others whose answers are cut each
 time. Which ranges are there is noted down beside the file, with the CRC32 of each: a later run reads them,
 and fetches the others only.
+
+`_lock` guards two counts: of small files that are open, and of bytes held in memory. All else goes from
+one thread to the next through queues: `_small` from the caller to the one thread, `_written` from who
+writes to who brings to the disk, `_flushed` back to the one thread, `_ended` from everybody to the
+caller.
 """
 
 from __future__ import annotations

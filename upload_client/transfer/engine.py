@@ -12,6 +12,14 @@ direct wire has one. What it does not understand becomes a worker's.
 The caller submits tasks and polls for what has begun and what is done; it is never called back. A file's
 outcome says that S3 acknowledged it, or why not. Nothing here knows of ledgers, logs or locks, but for
 `may_write`, asked before each request that changes something.
+
+One lock guards all of it: queues, files on their way, counts, outcomes. Workers wait on it for work
+(`_work`), the caller for outcomes (`_told`). A worker takes a job under the lock, carries its requests
+out without it, and has the result dealt with (`job.done`) under it again: there no request is made and no
+content read. `submit`, `poll`, `stop` and `close` are for one thread, the caller's; `progress` and
+`failed` may be called from any. The multiplexer calls `room`, `take_small`, `report`, `hand_over` and
+`tell` from its thread: `room` and `tell` look at numbers without the lock, which may be a moment old, and
+are asked again.
 """
 
 from __future__ import annotations
