@@ -201,7 +201,7 @@ def test_a_file_whose_size_is_wrong_over_there_is_not_renamed(ftp_server, monkey
 
     server = ftp_server()
     monkeypatch.setattr(AbstractedFS, "getsize", lambda self, path: 3)
-    with pytest.raises(NotDelivered, match=r"x.bin has 3 bytes over there, and 5 were sent"):
+    with pytest.raises(NotDelivered, match=r"x.bin has 3 bytes on the server, and 5 were sent"):
         deliver("12345", ftp_writer(server), filename="x.bin")
     assert files(server.root) == {}
 

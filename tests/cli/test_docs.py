@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,25 @@ def test_each_command_names_a_page_that_there_is(run):
         words = [] if command == "upload-client" else [command]
         assert f"`upload-client docs {page}`" in " ".join(run(*words, "--help").out.split())
         assert run("docs", page).code == 0
+
+
+def words_of_the_program():
+    """Texts in the code that are no docstrings, with the file each is in."""
+    for path in sorted((ROOT.parent / "upload_client").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:
+                yield path.name, node.value
+
+
+def test_what_is_read_on_is_a_page_that_an_installed_program_shows(run):
+    """Who has not cloned this has no folder docs/."""
+    texts = list(words_of_the_program())
+    assert [text for text in texts if re.search(r"docs/[\w/-]+\.md", text[1])] == []
+    pages = {page for _, text in texts for page in re.findall(r"`upload-client docs ([\w/-]+)`", text)}
+    assert len(pages) > 5
+    assert {page for page in pages if run("docs", page).code} == set()
 
 
 def test_pages_that_were_installed_go_before_those_of_a_clone(run, tmp_path, monkeypatch):

@@ -110,7 +110,7 @@ def test_what_is_no_file_leads_out_or_has_an_odd_name_is_told_and_not_followed(r
     (data / os.fsdecode(b"=\xff\x1b[31m")).touch()
     said = run("verify", receipt, "--source", data, "--all", "-o", tmp_path / "differs.csv")
     assert said.code == 3
-    assert "2 files not to be read" in said.out
+    assert "2 files that cannot be read" in said.out
     assert "a symlink leads out of it" in said.out
     assert r"  =\udcff\x1b[31m" in said.out
     assert "'=" in (tmp_path / "differs.csv").read_text("utf-8")

@@ -344,7 +344,7 @@ def test_these_lines_are_otherwise_good():
         (lambda: lines_with(record(size="9" * 17)), "no object has"),
         (lambda: lines_with(record(size="03")), "no file in the form"),
         (lambda: lines_with(record(crc32='"yH2GHh=="')), "no file in the form"),
-        (lambda: lines_with(record(sent_at='"2026-02-30T03:04:05.678Z"')), "a moment that there is not"),
+        (lambda: lines_with(record(sent_at='"2026-02-30T03:04:05.678Z"')), "a time that does not exist"),
         (lambda: lines_with(record().replace(b'"size":3', b'"size":3,"size":3')), "no file in the form"),
         (lambda: lines_with(record(), record(), n_files=2, n_bytes=6), "'a' stands twice"),
         (lambda: lines_with(record(path='"b"'), record(), n_files=2, n_bytes=6), "not in its place"),

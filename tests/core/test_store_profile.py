@@ -131,7 +131,7 @@ def test_an_md5_that_is_not_verified_matters_only_where_the_crc32_is_not():
 def test_what_was_not_tried_is_said_to_be_so():
     nothing = StoreProfile("http://store", "", "2026-11-29T05:00:00.000Z")
     assert {one.use for one in nothing.judge()} == {Use.NOT_TRIED}
-    assert nothing.in_a_line.startswith("a store that names itself not: ")
+    assert nothing.in_a_line.startswith("a store that does not name itself: ")
 
 
 def test_a_profile_is_believed_of_the_same_store_for_some_days():

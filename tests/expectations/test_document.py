@@ -236,7 +236,7 @@ def test_what_is_wrong_with_rules_for_content_is_said_with_its_place(content, sa
 def test_a_small_document_that_means_a_billion_things_is_refused():
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
-    assert "it means more than 50,000 things" in says("\n".join(levels))
+    assert "it has more than 50,000 things" in says("\n".join(levels))
 
 
 def many(head: str, one, tail: str = "", size: int = MAX_BYTES) -> str:

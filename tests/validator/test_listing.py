@@ -46,6 +46,6 @@ def test_an_index_that_is_none_is_read_once(monkeypatch):
     monkeypatch.setattr(module, "index_rows", index_rows)
     listing = IndexListing(None, "index.csv", complete=True)
     for _ in range(2):
-        with pytest.raises(NoIndex, match="the index is none: row 2"):
+        with pytest.raises(NoIndex, match="the index is not valid: row 2"):
             listing.below("data/")
     assert len(read) == 1

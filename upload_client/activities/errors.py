@@ -21,7 +21,7 @@ class NotDelivered(DeliveryError):
     """Something could not be read, or not be written: nothing stands at its place that is not whole."""
 
     exit_code = ExitCode.NOT_TRANSFERRED
-    hint = "Run it again: it begins anew, or goes on where the other side can."
+    hint = "Run it again: it goes on where the other side supports that, and else begins anew."
 
 
 def missing_extra(what: str, extra: str) -> UsageError:

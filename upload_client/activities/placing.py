@@ -131,7 +131,7 @@ class Placing:
         elif there != total:
             self._given.pop(name, None)  # what is there is not what was thought: begin anew
             place.remove(temporary)
-            raise NotDelivered(f"{name} has {there or 0:,} bytes over there, and {total:,} were sent")
+            raise NotDelivered(f"{name} has {there or 0:,} bytes on the server, and {total:,} were sent")
 
 
 class Connection(Protocol):

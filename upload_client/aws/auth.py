@@ -124,7 +124,7 @@ _PASSWORD_RULES = {
 _BASE32 = re.compile("[A-Z2-7]{16,256}")
 
 PASSWORD_SOURCES = "Set UPLOAD_CLIENT_PASSWORD or password_command, or keep it in the keyring."  # noqa: S105 # a hint
-_NOT_COGNITO = "its answer is none of Cognito's: is something else there, or in between?"
+_NOT_COGNITO = "its answer is not one of Cognito's: is another server there, or in between?"
 
 
 def open_session(

@@ -308,7 +308,7 @@ class OidcLogin:
         return LoginRefused(self._is_none("is something else there, or in between?"))
 
     def _is_none(self, why: str) -> str:
-        return f"the answer of {self._issuer} is none of OpenID Connect: {why}"
+        return f"the answer of {self._issuer} is not one of OpenID Connect: {why}"
 
     def _post(self, place: str, body: str) -> tuple[int, Mapping[str, Any]]:
         status, told = self._ask(str(self._places[place]), body)
@@ -399,7 +399,9 @@ class OidcLogin:
         except (BotoCoreError, ClientError, HTTPClientError) as error:
             raise self._refusal("STS", error) from error
         except (KeyError, TypeError, AttributeError) as error:
-            raise LoginRefused("the answer of STS is none: is something else there?") from error
+            raise LoginRefused(
+                "the answer is not one of STS: is another server there, or in between?"
+            ) from error
 
     # ------------------------------------------------------------------------------------------ what is kept
 

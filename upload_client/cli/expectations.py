@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["expectations"]
 
 
-_SEE = Section("See also", (("docs/expectations.md", "all that may stand in the document"),))
+_SEE = Section("See also", (("upload-client docs expectations", "all that may stand in the document"),))
 
 
 @click.group(
@@ -111,7 +111,7 @@ def infer(
             "Exit codes",
             (
                 ("0", "all is as expected"),
-                ("2", "wrong usage, or a document that is none"),
+                ("2", "wrong usage, or the document is not valid"),
                 ("3", "some files, or the delivery as a whole, are not as expected"),
                 ("5", "nothing is wrong, but some files cannot be judged here (a library is missing)"),
             ),

@@ -176,7 +176,7 @@ def fetch(
         ),
         Section(
             "Exit codes",
-            (("0", "written"), ("2", "RECEIPT is none, a file is not as it says, or wrong usage")),
+            (("0", "written"), ("2", "RECEIPT is no receipt, a file is not as it says, or wrong usage")),
         ),
     ),
 )
@@ -242,7 +242,7 @@ def export(
             "Exit codes",
             (
                 ("0", "dated"),
-                ("2", "RECEIPT is none, or what answers is no such authority"),
+                ("2", "RECEIPT is no receipt, or what answers is no time-stamping authority"),
                 ("7", "the authority does not answer: try again"),
             ),
         ),

@@ -41,7 +41,7 @@ _JUDGES = 100_000  # validators, likewise: of 64 at once, each for a quarter of 
         ),
         Section(
             "Exit codes",
-            (("0", "shown"), ("2", "RECEIPT is none, names no such file, or wrong usage")),
+            (("0", "shown"), ("2", "RECEIPT is no receipt, names no such file, or wrong usage")),
         ),
     ),
 )

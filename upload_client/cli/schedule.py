@@ -23,7 +23,7 @@ __all__ = ["schedule"]
 SCHEMA_VERSION = 1
 """Version of the lines of --json."""
 
-_SEE = Section("See also", (("docs/reference/schedule.md", "all that may stand in the file"),))
+_SEE = Section("See also", (("upload-client docs schedule", "all that may stand in the file"),))
 _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 _log_file = click.option(

@@ -36,7 +36,7 @@ WATCH_SECONDS = 5.0
                 ),
                 (
                     "upload-client status --dataset survey7 --delivery-id 2 --json | jq .files",
-                    "for a script; every field is in docs/reference/status.md",
+                    "for a script; `upload-client docs status` has every field",
                 ),
             ),
         ),

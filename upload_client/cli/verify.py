@@ -68,7 +68,7 @@ NAMED = 10
             "Exit codes",
             (
                 ("0", "all is as the receipt says; or what is gone, the receiver has removed (--chain)"),
-                ("2", "RECEIPT is none, or cannot be read; or wrong usage"),
+                ("2", "RECEIPT is no receipt, or cannot be read; or wrong usage"),
                 ("3", "something differs, or the signature does not hold: it is named"),
                 ("7", "not reachable: try again"),
             ),

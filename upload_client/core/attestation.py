@@ -234,19 +234,19 @@ def _check(statement: Statement) -> None:
     for name in texts:
         text = getattr(statement, name)
         if not isinstance(text, str) or len(text) > 512 or not text.isprintable():
-            raise ValueError(f"{name} is no text that can be")
+            raise ValueError(f"{name} is no valid text")
     for name in ("epoch", "n_files", "n_bytes"):
         if type(getattr(statement, name)) is not int or getattr(statement, name) < 0:
-            raise ValueError(f"{name} is no number that can be")
+            raise ValueError(f"{name} is no valid number")
     expectations = statement.expectations_sha256
     if not _SHA256.fullmatch(statement.sha256) or (
         expectations is not None and not (isinstance(expectations, str) and _SHA256.fullmatch(expectations))
     ):
-        raise ValueError("a SHA-256 that is none")
+        raise ValueError("a SHA-256 is not valid")
     try:
         milliseconds(statement.signed_at)
     except ValueError:
-        raise ValueError("signed_at is no moment that can be") from None
+        raise ValueError("signed_at is no valid time") from None
 
 
 def why_not_of(statement: Statement, head: ReceiptHead, sha256: str) -> str | None:
@@ -325,7 +325,7 @@ def _bytes(text: Any) -> bytes:  # noqa: ANN401 - of untrusted JSON
     try:
         return base64.b64decode(_text(text), validate=True)
     except ValueError:
-        raise ValueError("what should be base64 is none") from None
+        raise ValueError("a part of it is not base64") from None
 
 
 def _object(data: bytes, what: str) -> dict[str, Any]:

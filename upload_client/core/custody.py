@@ -172,11 +172,11 @@ def decode_record(payload: bytes) -> CustodyRecord:
     record = read_statement(payload, _PREDICATE, set(_FIELDS), CustodyRecord)
     for name, fits in _CHECKS.items():
         if not fits(getattr(record, name)):
-            raise BadSignature(f"its {name.replace('_', ' ')} is none that can be")
+            raise BadSignature(f"its {name.replace('_', ' ')} is not valid")
     try:
         milliseconds(record.recorded_at)
     except ValueError:
-        raise BadSignature("its recorded at is none that can be") from None
+        raise BadSignature("its recorded at is not valid") from None
     return record
 
 

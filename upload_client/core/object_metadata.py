@@ -47,7 +47,9 @@ def object_metadata(metadata: Mapping[Any, Any], *, limit: int = MAX_METADATA) -
                 f"the metadata {name!r} cannot be a name: letters, digits and dashes may stand there"
             )
         if name.lower() in made:
-            raise ValueError(f"the metadata {name.lower()!r} is there twice: S3 makes no difference of case")
+            raise ValueError(
+                f"the metadata {name.lower()!r} is there twice: to S3 capital and small letters are the same"
+            )
         if isinstance(value, (list, tuple, set, frozenset, dict, bytes)):
             raise ValueError(f"the metadata {name!r} is a {type(value).__name__}; it has to be a text")  # noqa: TRY004
         made[name.lower()] = _encoded(

@@ -41,7 +41,7 @@ DIFFERENCES: Final[Mapping[Kind, str]] = {
     "extra": "in the folder, and not delivered",
     "size": "of another size than delivered",
     "content": "of another content than delivered",
-    "unreadable": "not to be read",
+    "unreadable": "that cannot be read",
     "gone": "delivered, and no longer in the bucket",
     "replaced": "replaced in the bucket",
     "added": "in the bucket, and not in the receipt",

@@ -257,7 +257,7 @@ class ReceiptReader:
             milliseconds(sent_at)
             milliseconds(judged_at)
         except ValueError:
-            raise BadReceipt(f"line {self._n_lines}: a moment that there is not") from None
+            raise BadReceipt(f"line {self._n_lines}: a time that does not exist") from None
         return (
             Delivered(
                 path,

@@ -327,7 +327,7 @@ class StoreProfile:
         if _O.CRC32_PUT not in self.observed:
             checksums = "whether it confirms checksums was NOT tried"
         parts = "no" if self.no_parts else "fenced" if _O.CREATE in self.observed else "untried"
-        name = self.server or "a store that names itself not"
+        name = self.server or "a store that does not name itself"
         return f"{name}: {checksums}; {parts} uploads in parts"
 
     def encode(self) -> bytes:

@@ -44,7 +44,7 @@ class InvalidExpectations(InvalidDocument):
     """
 
     kind = "expectations"
-    hint = "Correct the document: docs/expectations.md says what may stand in it."
+    hint = "Correct the document: `upload-client docs expectations` says what may stand in it."
 
 
 def load_file(path: Path) -> Expectations:

@@ -64,7 +64,7 @@ class RegistryError(DeliveryError):
         status: of HTTP; 0 where no answer came.
     """
 
-    hint = "See what the registry says; the page on functions names the permissions that this function needs."
+    hint = "See what the registry says; the permissions that are needed: `upload-client docs functions`."
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)

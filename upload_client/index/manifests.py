@@ -470,7 +470,7 @@ def _read_s3(file: BinaryIO, where: str, source: Path | Bucket) -> Manifest:
             problems.add(None, None, f"line {reader.line_num} cannot be read: {error}")
     problems.raise_them()
     files = _listed(where, rows, paths, sizes_known(sizes, unknown))
-    note = f"{where} names versions of objects: not they are sent, but the objects as they are now"
+    note = f"{where} names versions of objects: the objects are sent as they are now, not these versions"
     return Manifest(files, (note,) if versions else ())
 
 

@@ -122,7 +122,7 @@ def check_contents(
                 on_progress(futures[future])
     except BrokenProcessPool as error:
         raise DeliveryError(
-            "a process that reads files was killed", hint="Was there too little memory? Try it again."
+            "a process that reads files was killed", hint="It may have had too little memory: try it again."
         ) from error
     except BaseException:
         # Nobody waits for what a person has stopped: one file may take minutes.

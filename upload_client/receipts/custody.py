@@ -77,7 +77,7 @@ State = Literal["none", "not checked", "signed", "refused"]
 class ChainBroken(DeliveryError):  # noqa: N818 - it reads as what it says
     """The custody chain of a delivery is broken, so that nothing can follow in it."""
 
-    hint = "Nobody but the receiver may write there: see who did, and read docs/receipt.md, Custody."
+    hint = "Nobody but the receiver may write there: see who did (`upload-client docs receipt`, Custody)."
 
 
 class Recorder(NamedTuple):

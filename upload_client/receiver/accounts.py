@@ -115,7 +115,7 @@ class Accounts:
                         hint="Take another name: a provider's user is for deliveries alone.",
                     )
             did += self._put(user, f"{dataset}{_BETWEEN}{delivery_id}", policy)
-            did.append(f"{user} may do {dataset}/{delivery_id}, and of others nothing by this")
+            did.append(f"{user} may do {dataset}/{delivery_id}, and by this nothing else")
             keys = key_id = None
             if self._iam.list_access_keys(UserName=user)["AccessKeyMetadata"]:
                 did.append("they have a key already")

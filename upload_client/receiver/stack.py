@@ -124,7 +124,7 @@ class Receiver:
         if described is None:
             raise UsageError(
                 f"there is no stack {stack!r} in {self.region}",
-                hint="--stack and --region say which; docs/receiver.md says how to deploy it.",
+                hint="--stack and --region say which; `upload-client docs receiver` says how to deploy it.",
             )
         self.stack_id = str(described["StackId"])
         self.outputs: Mapping[str, str] = _outputs(described)
@@ -256,9 +256,9 @@ class Receiver:
             stack = self._stack_of(dataset, delivery_id)
             self._stacks.delete_stack(StackName=stack)
             self._wait("stack_delete_complete", stack)
-            did.append(f"the role of {dataset}/{delivery_id} is gone, and what was logged in with it is out")
+            did.append(f"the role of {dataset}/{delivery_id} is gone, and its logins have no access any more")
         else:
-            did.append(f"credentials {user} has now end within an hour")
+            did.append(f"the credentials that {user} has end within an hour")
         return tuple(did)
 
     # -- the delivery's stack --------------------------------------------------------------------------------

@@ -293,7 +293,7 @@ class Connection:
         if not 200 <= status < 300:
             raise Broken(f"the proxy does not let us through ({status})")
         if self._buffer:
-            raise Broken("the proxy speaks out of turn")
+            raise Broken("the proxy sent more than an answer")
 
     def _handshake(self, context: ssl.SSLContext, host: str) -> Waits[None]:
         assert self.sock is not None
@@ -666,12 +666,12 @@ def _answer(
             return Answer(status, body=body)
         if isinstance(request, DeleteObject):
             if body:  # S3 says nothing; a page of somebody else does
-                return Answer(0, "MalformedAnswer", "S3 says yes to something else than was asked")
+                return Answer(0, "MalformedAnswer", "S3 confirms something else than it was asked for")
             return Answer(status, request_id=headers.get(b"x-amz-request-id", b"").decode("latin-1"))
         etag = headers.get(b"etag", b"").strip(b'"').decode("latin-1")
         echoed = headers.get(b"x-amz-checksum-crc32")
         if not whole or (echoed is not None and echoed.decode("latin-1") != request.crc32):
-            return Answer(0, "MalformedAnswer", "S3 says yes to something else than was asked")
+            return Answer(0, "MalformedAnswer", "S3 confirms something else than it was asked for")
         if not is_etag(etag):
             if isinstance(request, UploadPart):
                 return Answer(0, "MalformedAnswer", "the store named no ETag for a part")
@@ -708,7 +708,7 @@ def _found_range(
     last = request.offset + request.size - 1
     told = headers.get(b"content-range", b"").replace(b"=", b" ")
     if status != 206 or size != request.size or not told.startswith(b"bytes %d-%d/" % (request.offset, last)):
-        return Answer(0, "MalformedAnswer", "S3 says yes to something else than was asked")
+        return Answer(0, "MalformedAnswer", "S3 confirms something else than it was asked for")
     if headers.get(b"etag", b"").strip(b'"') != request.etag.encode():
         return Answer(0, "MalformedAnswer", "the answer is of another object")
     return Answer(status, etag=request.etag, size=size, body=body)
@@ -724,7 +724,7 @@ def _copied(headers: dict[bytes, bytes], body: bytes | bytearray) -> Answer:
     if b"<CopyObjectResult" not in body:
         code, message = _CODE.search(body), _MESSAGE.search(body)
         if code is None:
-            return Answer(0, "MalformedAnswer", "S3 says yes to something else than was asked")
+            return Answer(0, "MalformedAnswer", "S3 confirms something else than it was asked for")
         said = message[1].decode("utf-8", "replace") if message else ""
         return Answer(
             500,

@@ -258,7 +258,7 @@ def own_certificate(files: Mapping[str, str | None]) -> tuple[str, str] | str | 
         return None
     given = [Path(path).expanduser() for path in (certificate, key) if path is not None]
     try:
-        paths = [str(kept(path, "the own certificate")) for path in given]
+        paths = [str(kept(path, "your own certificate")) for path in given]
         _identify(ssl.create_default_context(), paths)
     except (OSError, ValueError) as error:
         why = "is not a certificate with its key" if isinstance(error, ssl.SSLError) else None

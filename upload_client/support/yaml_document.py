@@ -153,7 +153,7 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML has no types
         mark = self.peek_event().start_mark
         self._n_nodes += 1
         if self._n_nodes > self._limits.values:
-            raise _Bad(f"it means more than {self._limits.values:,} things", mark)
+            raise _Bad(f"it has more than {self._limits.values:,} things", mark)
         if self._depth > _MAX_DEPTH:
             raise _Bad(f"nested deeper than {_MAX_DEPTH}", mark)
         self._depth += 1
@@ -177,7 +177,7 @@ class _Builder:
         self._n += 1
         if self._n > self._limits.values:
             raise _Bad(
-                f"it means more than {self._limits.values:,} things (aliases count with what they stand for)",
+                f"it has more than {self._limits.values:,} things (aliases count with what they stand for)",
                 node.start_mark,
             )
         if depth > _MAX_DEPTH:

@@ -195,7 +195,7 @@ class IndexListing:
         except NotFound:
             raise NoIndex("there is no index") from None
         except MalformedIndex as error:
-            self._unusable = f"the index is none: {error}"
+            self._unusable = f"the index is not valid: {error}"
             raise NoIndex(self._unusable) from None
 
 

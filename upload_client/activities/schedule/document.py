@@ -66,7 +66,7 @@ class InvalidSchedule(InvalidDocument):
     """
 
     kind = "schedule"
-    hint = "Correct the file: docs/reference/schedule.md says what may stand in it."
+    hint = "Correct the file: `upload-client docs schedule` says what may stand in it."
 
 
 # --- the words of the file ---
@@ -118,7 +118,7 @@ def _cron(line: str) -> str:
     if reason := check_cron(line):
         raise ValueError(reason)
     if never_runs(line):
-        raise ValueError("names no day that there ever is")
+        raise ValueError("names a day that does not exist")
     return line
 
 

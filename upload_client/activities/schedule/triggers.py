@@ -63,7 +63,7 @@ def check_cron(text: str) -> str | None:
 
 
 def never_runs(text: str) -> bool:
-    """Whether a cron line names no day that there ever is, such as a 30th of February."""
+    """Whether a cron line names a day that does not exist, such as a 30th of February."""
     return next(CronSim(_line(text), _LEAP_YEAR), None) is None
 
 

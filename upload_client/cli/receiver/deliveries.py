@@ -267,4 +267,4 @@ def remove(
             "removal", {**told, "stay": removed.n_stay, "custody_record": None if made is None else made.n}
         )
     elif made is None:
-        say("not recorded: the receiver has no `signing_key` (docs/receipt.md, Custody)")
+        say("not recorded: the receiver has no `signing_key` (`upload-client docs receipt`, Custody)")

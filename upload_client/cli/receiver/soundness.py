@@ -112,7 +112,8 @@ def repair(
         elif not mend:
             say(
                 "",
-                "Where a segment is damaged or missing, restore its last good version: docs/runbook.md.",
+                "Where a segment is damaged or missing, restore its last good version:"
+                " `upload-client docs runbook`.",
             )
             say("Else --mend sets all of this aside; what was said in it is found out again.")
     return 2 if faults else 0

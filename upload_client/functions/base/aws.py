@@ -37,7 +37,7 @@ class ServiceError(DeliveryError):
         service_code: the code of the service, such as ``MessageRejected``.
     """
 
-    hint = "See what the service says; the page on functions names the permissions that each function needs."
+    hint = "See what the service says; the permissions of each function: `upload-client docs functions`."
 
     def __init__(self, message: str, service_code: str) -> None:
         super().__init__(message)

@@ -405,7 +405,8 @@ def read_receipt(control: Bucket, layout: Layout) -> tuple[str, list[NamedFile],
             return key, files, reader.sha256, reader.head
     except BadReceipt as error:
         raise HandOverRefused(
-            f"{control.prefix}{key} is no receipt: {error}", hint="See who wrote it; docs/runbook.md."
+            f"{control.prefix}{key} is no receipt: {error}",
+            hint="See who wrote it (`upload-client docs runbook`).",
         ) from None
 
 
